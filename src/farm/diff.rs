@@ -1,0 +1,145 @@
+//! The commands that make one HAProxy agree with what is wanted, in the order that never leaves it without servers.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::seen::{Seen, SeenServer};
+use super::wanted::{Wanted, WantedServer};
+use crate::haproxy::commands::{AgentSwitch, Change, SetServerHealth, SetServerState, Switch};
+use crate::haproxy::{AdminState, ServerRef};
+
+/// Proofs already begun in the process that is seen: for each server the time that names its proof.
+pub type Begun = BTreeMap<ServerRef, Timestamp>;
+
+/// One server's part of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Which server.
+    pub server: ServerRef,
+    /// What to send, in order.
+    pub changes: Vec<Change>,
+    /// What to send to have it as it was.
+    pub undo: Vec<Change>,
+}
+
+/// Works out what to send. Servers that HAProxy does not have are left out. Whoever takes more traffic comes first
+/// and whoever takes less comes last, so that at no moment fewer servers are in than before and after.
+pub fn diff(wanted: &Wanted, seen: &Seen, begun: &Begun) -> Vec<Step> {
+    let mut steps: Vec<(Direction, Step)> = wanted
+        .iter()
+        .filter_map(|(server, wanted)| {
+            let now = seen.servers.get(server)?;
+            let step = step(server, wanted, now, begun.get(server).copied());
+            (!step.changes.is_empty()).then(|| (direction(wanted, now), step))
+        })
+        .collect();
+    steps.sort_by_key(|(direction, _)| *direction);
+    steps.into_iter().map(|(_, step)| step).collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Direction {
+    In,
+    Neither,
+    Out,
+}
+
+fn direction(wanted: &WantedServer, now: &SeenServer) -> Direction {
+    if wanted.state == AdminState::Ready {
+        Direction::In
+    } else if wanted.state > now.admin.forced() && now.admin.forced() == AdminState::Ready {
+        Direction::Out
+    } else {
+        Direction::Neither
+    }
+}
+
+fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Option<Timestamp>) -> Step {
+    let (mut changes, mut undo) = (Vec::new(), Vec::new());
+    let state = |state| Change::State(SetServerState { server: server.clone(), state });
+    let agent = |switch| Change::Agent(AgentSwitch { server: server.clone(), switch });
+    // An agent is muted before the state is set, and may speak again only after: its word counts at once.
+    if wanted.held && now.agent.is_enabled() {
+        changes.push(agent(Switch::Disable));
+        undo.push(agent(Switch::Enable));
+    }
+    if wanted.state != now.admin.forced() {
+        changes.push(state(wanted.state));
+        undo.insert(0, state(now.admin.forced()));
+    }
+    let proof_due = wanted.afresh.is_some() && wanted.afresh != begun;
+    if proof_due && now.check.is_enabled() && now.tracked.is_none() {
+        changes.push(Change::Health(SetServerHealth { server: server.clone() }));
+    }
+    if wanted.agent && !wanted.held && !now.agent.is_enabled() {
+        changes.push(agent(Switch::Enable));
+    }
+    Step { server: server.clone(), changes, undo }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::haproxy::{AdminBits, CheckBits, Command, OpState};
+    use crate::farm::Load;
+
+    fn seen(servers: &[(&str, u32, u32)]) -> Seen {
+        let server = |admin: u32, agent: u32| SeenServer {
+            admin: AdminBits(admin),
+            op: OpState::Running,
+            weight: 1,
+            check: CheckBits(6),
+            agent: CheckBits(agent),
+            address: "127.0.0.1".into(),
+            port: 80,
+            tracked: None,
+            status: "UP".into(),
+            last_check: String::new(),
+            load: Load::default(),
+        };
+        let servers = servers.iter().map(|(name, admin, agent)| (name.parse().unwrap(), server(*admin, *agent)));
+        Seen { pid: 1, version: "2.6".into(), servers: servers.collect() }
+    }
+
+    fn wanted(servers: &[(&str, AdminState, bool, bool)]) -> Wanted {
+        let server = |state, agent, held| WantedServer { state, agent, afresh: None, held };
+        servers.iter().map(|(name, state, agent, held)| (name.parse().unwrap(), server(*state, *agent, *held))).collect()
+    }
+
+    fn sent(wanted: &Wanted, seen: &Seen) -> Vec<String> {
+        diff(wanted, seen, &Begun::new()).iter().flat_map(|step| &step.changes).map(Command::text).collect()
+    }
+
+    #[test]
+    fn a_flip_brings_in_before_it_takes_out() {
+        let wanted = wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
+        let sent = sent(&wanted, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]));
+        assert_eq!(sent, ["set server app/b state ready", "set server app/a state drain"]);
+    }
+
+    #[test]
+    fn what_agrees_is_left_alone_and_what_is_missing_too() {
+        let wanted = wanted(&[("app/a", AdminState::Maint, false, true), ("app/gone", AdminState::Maint, false, true)]);
+        assert!(sent(&wanted, &seen(&[("app/a", 5, 0)])).is_empty());
+    }
+
+    #[test]
+    fn an_agent_is_muted_first_and_speaks_again_last() {
+        let out = wanted(&[("app/a", AdminState::Maint, false, true)]);
+        assert_eq!(sent(&out, &seen(&[("app/a", 0, 6)])), ["disable agent app/a", "set server app/a state maint"]);
+        let back = wanted(&[("app/a", AdminState::Ready, true, false)]);
+        assert_eq!(sent(&back, &seen(&[("app/a", 1, 2)])), ["set server app/a state ready", "enable agent app/a"]);
+    }
+
+    #[test]
+    fn a_proof_is_begun_once_a_process_and_after_the_drain() {
+        let mut wanted = wanted(&[("app/a", AdminState::Drain, false, true)]);
+        let proof: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        wanted.values_mut().for_each(|server| server.afresh = Some(proof));
+        let expected = ["set server app/a state drain", "set server app/a health down"];
+        assert_eq!(sent(&wanted, &seen(&[("app/a", 1, 0)])), expected);
+        let begun = Begun::from([("app/a".parse().unwrap(), proof)]);
+        assert!(diff(&wanted, &seen(&[("app/a", 8, 0)]), &begun).is_empty());
+    }
+}

@@ -1,0 +1,195 @@
+//! Holds: durable claims that keep servers out of rotation.
+//!
+//! A member takes traffic when nobody holds it. Everything that takes servers out, an operator's command or a
+//! deploy, makes a hold; everything that brings them back removes one.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::names::{Entry, HoldId, MemberName, RunId};
+use super::span::Span;
+use crate::haproxy::AdminState;
+
+/// A durable claim that keeps servers out of rotation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Its number.
+    pub id: HoldId,
+    /// Who claims.
+    pub owner: Owner,
+    /// Why, in the owner's words.
+    pub reason: String,
+    /// What the owner typed to name the servers.
+    pub selectors: Vec<String>,
+    /// Every server line that it keeps out.
+    pub entries: BTreeSet<Entry>,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it ends by itself, if ever.
+    pub expires: Option<Timestamp>,
+    /// How the servers are emptied.
+    pub ladder: Ladder,
+    /// How far it has come.
+    pub stage: Stage,
+    /// The store's revision when its entries or stage last changed.
+    pub revision: u64,
+    /// What went wrong last, for people.
+    pub note: Option<String>,
+}
+
+impl Hold {
+    /// The state that it wants its servers in.
+    pub fn wants(&self) -> AdminState {
+        match self.stage {
+            Stage::Draining { mode, .. } | Stage::Stuck { mode, .. } | Stage::Out { mode, .. } => mode,
+            Stage::Proving { phase: ProofPhase::Probes { mode }, .. } => mode,
+            Stage::Proving { phase: ProofPhase::Checks { .. }, .. } | Stage::Proven { .. } => AdminState::Drain,
+        }
+    }
+
+    /// The members that it keeps out.
+    pub fn members(&self) -> BTreeSet<&MemberName> {
+        self.entries.iter().map(Entry::member).collect()
+    }
+}
+
+/// Who claims.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Owner {
+    /// A person or a script, by the name of its user.
+    Operator(String),
+    /// A deploy.
+    Run(RunId),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator(name) => f.pad(name),
+            Self::Run(id) => f.pad(&format!("run {id}")),
+        }
+    }
+}
+
+/// How a server is emptied: drain, after a grace maintenance, at the deadline the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ladder {
+    /// The first state.
+    pub first: AdminState,
+    /// The state at the end, when it differs: reached after `grace`, or as soon as nothing is in flight and no
+    /// client sticks to the server.
+    pub last: AdminState,
+    /// How long clients that stick to the server may go on.
+    pub grace: Span,
+    /// How long to wait until nothing is in flight.
+    pub deadline: Span,
+    /// What happens then.
+    pub on_deadline: OnDeadline,
+}
+
+/// What happens to sessions that are still there at the deadline.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDeadline {
+    /// Stop and say so; the servers stay out, the sessions go on.
+    #[default]
+    Fail,
+    /// End the sessions and go on when they are gone.
+    Kill,
+    /// Go on with the sessions still there.
+    Proceed,
+    /// Stop, say so, and bring the servers back.
+    Restore,
+}
+
+/// How far a hold has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "is")]
+pub enum Stage {
+    /// Waits until nothing is in flight.
+    Draining {
+        /// The state the servers are in.
+        mode: AdminState,
+        /// From when the deadline counts.
+        since: Timestamp,
+        /// When the remaining sessions were ended by force.
+        killed: Option<Timestamp>,
+    },
+    /// The deadline passed under [`OnDeadline::Fail`].
+    Stuck {
+        /// The state the servers are in.
+        mode: AdminState,
+        /// When the deadline passed.
+        at: Timestamp,
+    },
+    /// Nothing is in flight; somebody may work on the servers.
+    Out {
+        /// The state the servers are in.
+        mode: AdminState,
+        /// Since when.
+        at: Timestamp,
+        /// Requests that were left, under [`OnDeadline::Proceed`].
+        left: u64,
+    },
+    /// Is to come back and has to show that it is well.
+    Proving {
+        /// Since when.
+        since: Timestamp,
+        /// Until when.
+        until: Timestamp,
+        /// What is being shown.
+        phase: ProofPhase,
+        /// What follows.
+        then: AfterProof,
+        /// The versions that the members may show; any, where empty.
+        versions: BTreeSet<String>,
+    },
+    /// Has shown that it is well and waits to be released.
+    Proven {
+        /// Since when.
+        at: Timestamp,
+    },
+}
+
+/// The two halves of a proof. Probes come first, because in maintenance not even a client that sticks to the server
+/// reaches it, while HAProxy's own checks run only outside maintenance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "is")]
+pub enum ProofPhase {
+    /// teeter asks the server itself.
+    Probes {
+        /// The state that the servers stay in meanwhile.
+        mode: AdminState,
+    },
+    /// HAProxy's checks must pass.
+    Checks {
+        /// They must pass afresh, from "down": set where the servers come from maintenance, after which HAProxy
+        /// would take them for well without a check.
+        afresh: bool,
+    },
+}
+
+/// What follows a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterProof {
+    /// Each member that passes is released at once; those that do not stay out.
+    Release,
+    /// All must pass; then the hold waits to be released by its run.
+    Wait,
+}
+
+/// What a server was before its first hold: to be put back after the last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The state that somebody had set.
+    pub state: AdminState,
+    /// Whether its agent check was on.
+    pub agent: bool,
+    /// Its weight.
+    pub weight: u16,
+}

@@ -1,0 +1,105 @@
+//! What one HAProxy says: the farm as it is, not as it should be.
+
+use std::collections::BTreeMap;
+
+use crate::haproxy::{AdminBits, CheckBits, OpState, ServerRef};
+
+/// One HAProxy process at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its process id; another one means that everything set at runtime is gone.
+    pub pid: u32,
+    /// Its version, as printed.
+    pub version: String,
+    /// Every server that has been looked at.
+    pub servers: BTreeMap<ServerRef, SeenServer>,
+}
+
+/// One server line at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenServer {
+    /// What HAProxy was told about it.
+    pub admin: AdminBits,
+    /// Whether it works.
+    pub op: OpState,
+    /// Its weight, 0 to 256.
+    pub weight: u16,
+    /// Its health check.
+    pub check: CheckBits,
+    /// Its agent check.
+    pub agent: CheckBits,
+    /// Its address; empty while its name is not resolved.
+    pub address: String,
+    /// Its port.
+    pub port: u16,
+    /// The server whose health and maintenance it shares.
+    pub tracked: Option<ServerRef>,
+    /// HAProxy's word for its status, for people.
+    pub status: String,
+    /// The result of its last check, for people.
+    pub last_check: String,
+    /// What it serves.
+    pub load: Load,
+}
+
+impl SeenServer {
+    /// Whether the load balancer may choose it (`srv_currently_usable` in HAProxy's sources).
+    pub fn is_usable(&self) -> bool {
+        !self.admin.in_maint() && !self.admin.in_drain() && self.op.is_up() && self.weight > 0
+    }
+
+    /// Its address and port, as a deploy hook wants them.
+    pub fn endpoint(&self) -> String {
+        if self.address.contains(':') {
+            format!("[{}]:{}", self.address, self.port)
+        } else {
+            format!("{}:{}", self.address, self.port)
+        }
+    }
+}
+
+/// What one server line serves, and the counters that say whether more may come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Requests (TCP: connections) on it.
+    pub scur: u64,
+    /// Requests that wait for a place on it.
+    pub qcur: u64,
+    /// Connections from HAProxy that are in use.
+    pub used: u64,
+    /// Requests assigned to it, where HAProxy (3.3 and later) says so.
+    pub served: u64,
+    /// Connections that HAProxy keeps open to it without a request.
+    pub idle: u64,
+    /// Requests it was ever given.
+    pub stot: u64,
+    /// Failed connection attempts and retries, ever: where it rises, a request may be between two attempts, counted
+    /// nowhere.
+    pub troubles: u64,
+    /// Server errors it answered, ever.
+    pub hrsp_5xx: u64,
+    /// Whether clients stick to it by a cookie.
+    pub sticky: bool,
+}
+
+impl Load {
+    /// Requests it serves or is about to be given. Connections in use and requests are mostly the same ones, so the
+    /// larger count stands for both; it is zero only when all are.
+    pub fn in_flight(&self) -> u64 {
+        self.qcur + self.scur.max(self.used).max(self.served)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_flight_is_zero_only_when_everything_is() {
+        let none = Load { idle: 7, stot: 9, troubles: 1, ..Load::default() };
+        assert_eq!(none.in_flight(), 0);
+        for load in [Load { scur: 1, ..none }, Load { qcur: 1, ..none }, Load { used: 1, ..none }, Load { served: 1, ..none }] {
+            assert_eq!(load.in_flight(), 1);
+        }
+    }
+}

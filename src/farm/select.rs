@@ -1,0 +1,184 @@
+//! Selectors: how people name servers. `app/web01`, `farm:web`, `farm:web/a`, `web01`, with shell globs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use globset::{Glob, GlobMatcher};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::names::{Entry, FarmName, GroupName, InstanceName};
+use super::seen::Seen;
+use super::settings::{Farm, FarmError};
+use crate::haproxy::ServerRef;
+
+/// One selector, as typed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Selector {
+    text: String,
+    meaning: Meaning,
+}
+
+#[derive(Debug, Clone)]
+enum Meaning {
+    Farm(FarmName, Option<GroupName>),
+    Line(GlobMatcher, GlobMatcher),
+    Member(GlobMatcher),
+}
+
+/// A selector that cannot be understood or that names nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SelectError {
+    /// Not a selector.
+    #[error("{text:?} names no server: {problem}")]
+    Malformed {
+        /// The beginning of what was typed.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Well formed, but nothing has that name.
+    #[error("nothing matches {text:?}{hint}")]
+    NothingMatched {
+        /// The selector.
+        text: String,
+        /// The nearest names, or where to look.
+        hint: String,
+    },
+    /// The farm it names is not as configured.
+    #[error(transparent)]
+    Farm(#[from] FarmError),
+}
+
+impl FromStr for Selector {
+    type Err = SelectError;
+
+    fn from_str(text: &str) -> Result<Self, SelectError> {
+        let malformed = |problem: String| SelectError::Malformed { text: text.chars().take(40).collect(), problem };
+        if text.is_empty() || text.len() > LONGEST {
+            return Err(malformed(format!("a selector has 1 to {LONGEST} characters")));
+        }
+        if let Some(farm) = text.strip_prefix("farm:") {
+            let (farm, group) = farm.split_once('/').map_or((farm, None), |(farm, group)| (farm, Some(group)));
+            let farm = farm.parse().map_err(|error| malformed(format!("{error}")))?;
+            let group = group.map(str::parse).transpose().map_err(|error| malformed(format!("{error}")))?;
+            return Ok(Self { text: text.to_owned(), meaning: Meaning::Farm(farm, group) });
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_:.-*?[]!^{},".contains(c);
+        let glob = |part: &str| {
+            if part.is_empty() || !part.chars().all(allowed) {
+                return Err(malformed("use BACKEND/SERVER, SERVER, farm:FARM or farm:FARM/GROUP, with shell globs".into()));
+            }
+            Glob::new(part).map(|glob| glob.compile_matcher()).map_err(|error| malformed(error.kind().to_string()))
+        };
+        let meaning = match text.split_once('/') {
+            Some((backend, server)) => Meaning::Line(glob(backend)?, glob(server)?),
+            None => Meaning::Member(glob(text)?),
+        };
+        Ok(Self { text: text.to_owned(), meaning })
+    }
+}
+
+impl Selector {
+    /// What was typed.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it picks this server line by name. Farms are resolved by [`Selector::resolve`].
+    pub fn matches(&self, server: &ServerRef) -> bool {
+        match &self.meaning {
+            Meaning::Line(backend, name) => backend.is_match(server.backend.as_str()) && name.is_match(server.server.as_str()),
+            Meaning::Member(name) => name.is_match(server.server.as_str()),
+            Meaning::Farm(..) => false,
+        }
+    }
+
+    /// Finds every server line that it names.
+    ///
+    /// # Errors
+    /// Nothing has that name, or the farm it names cannot be laid out.
+    pub fn resolve(
+        &self,
+        farms: &BTreeMap<FarmName, Farm>,
+        seen: &BTreeMap<InstanceName, &Seen>,
+    ) -> Result<BTreeSet<Entry>, SelectError> {
+        let nothing = |hint: String| SelectError::NothingMatched { text: self.text.clone(), hint };
+        if let Meaning::Farm(farm, group) = &self.meaning {
+            let known = || farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
+            let farm = farms.get(farm).ok_or_else(|| match farms.len() {
+                0 => nothing(": no farm is configured".into()),
+                _ => nothing(format!(": the farms are {}", known())),
+            })?;
+            let layout = farm.layout(seen)?;
+            let Some(group) = group else { return Ok(layout.entries()) };
+            return layout.group(group).ok_or_else(|| {
+                let groups = layout.groups.keys().map(GroupName::as_str).collect::<Vec<_>>();
+                nothing(format!(": the groups of {} are {}", farm.name, groups.join(", ")))
+            });
+        }
+        let lines = |seen: &Seen| seen.servers.keys().filter(|server| self.matches(server)).cloned().collect::<Vec<_>>();
+        let found: BTreeSet<Entry> = seen
+            .iter()
+            .flat_map(|(instance, seen)| {
+                lines(seen).into_iter().map(|server| Entry { instance: instance.clone(), server })
+            })
+            .collect();
+        if found.is_empty() { Err(nothing("; `teeter status` lists every server".into())) } else { Ok(found) }
+    }
+}
+
+impl TryFrom<String> for Selector {
+    type Error = SelectError;
+
+    fn try_from(text: String) -> Result<Self, SelectError> {
+        text.parse()
+    }
+}
+
+impl From<Selector> for String {
+    fn from(selector: Selector) -> String {
+        selector.text
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl PartialEq for Selector {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+/// Two names of HAProxy's longest configuration line would not be longer.
+const LONGEST: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_in_either_part() {
+        let server: ServerRef = "app/web01".parse().unwrap();
+        for text in ["app/web01", "web01", "*/web0[1-4]", "app/*", "web0?", "a*/w*", "{app,api}/web01"] {
+            assert!(text.parse::<Selector>().unwrap().matches(&server), "{text}");
+        }
+        for text in ["api/web01", "web02", "web", "app/web0", "farm:web"] {
+            assert!(!text.parse::<Selector>().unwrap().matches(&server), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_a_command_is_malformed() {
+        let long = "w".repeat(10_000);
+        for text in ["", "web01;shutdown sessions", "a b", "a\nb", "/", "a/", "a/b/c", "farm:", "farm:a b", "[", &long] {
+            assert!(matches!(text.parse::<Selector>(), Err(SelectError::Malformed { .. })), "{text:?}");
+        }
+    }
+}

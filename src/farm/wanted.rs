@@ -1,0 +1,64 @@
+//! What HAProxy should be told, worked out from the holds.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::hold::{Baseline, Hold, ProofPhase, Stage};
+use super::names::{Entry, InstanceName};
+use crate::haproxy::{AdminState, ServerRef};
+
+/// What one HAProxy should be told, for each server that teeter has, or had, a hand in.
+pub type Wanted = BTreeMap<ServerRef, WantedServer>;
+
+/// What HAProxy should be told about one server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedServer {
+    /// The state to set.
+    pub state: AdminState,
+    /// Whether its agent check was on and is to be on again when nobody holds it. While somebody does, the agent is
+    /// muted: its `ready` would undo the hold.
+    pub agent: bool,
+    /// Where set, its checks must pass afresh: the time names the proof, so that each is begun once per process.
+    pub afresh: Option<Timestamp>,
+    /// Whether a hold wants this; otherwise it is being given back.
+    pub held: bool,
+}
+
+/// Works out what each HAProxy should be told.
+///
+/// A server that somebody else had put in maintenance or drain is never made less strict than they left it.
+pub fn wanted<'a>(
+    holds: impl IntoIterator<Item = &'a Hold>,
+    baselines: &BTreeMap<Entry, Baseline>,
+) -> BTreeMap<InstanceName, Wanted> {
+    let mut all: BTreeMap<InstanceName, Wanted> = BTreeMap::new();
+    for (entry, was) in baselines {
+        let given_back = WantedServer { state: was.state, agent: was.agent, afresh: None, held: false };
+        all.entry(entry.instance.clone()).or_default().insert(entry.server.clone(), given_back);
+    }
+    for hold in holds {
+        for entry in &hold.entries {
+            let was = baselines.get(entry);
+            let servers = all.entry(entry.instance.clone()).or_default();
+            let server = servers.entry(entry.server.clone()).or_insert_with(|| WantedServer {
+                state: was.map_or(AdminState::Ready, |was| was.state),
+                agent: was.is_some_and(|was| was.agent),
+                afresh: None,
+                held: true,
+            });
+            server.held = true;
+            server.state = server.state.max(hold.wants());
+            if let Stage::Proving { since, phase: ProofPhase::Checks { afresh: true }, .. } = hold.stage {
+                server.afresh = Some(since);
+            }
+        }
+    }
+    // Checks are paused in maintenance: nothing can be proven while somebody else wants that.
+    for server in all.values_mut().flat_map(BTreeMap::values_mut) {
+        if server.state == AdminState::Maint {
+            server.afresh = None;
+        }
+    }
+    all
+}

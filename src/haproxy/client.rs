@@ -1,0 +1,102 @@
+//! The client of one stats socket.
+//!
+//! One line travels on one connection, which is read to the end of its last reply and then closed. So a connection
+//! never outlives a reload (an open one would keep an old worker alive and go on talking to it), and nothing is
+//! ever closed in the middle of a line (which would leave it half done).
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::codec::Framed;
+
+use super::address::Address;
+use super::codec::Codec;
+use super::error::{CommandError, Error, FrameError};
+use super::line::{Answers, Command, Line};
+
+/// Speaks with the HAProxy at one address.
+#[derive(Debug)]
+pub struct Client {
+    address: Address,
+    connections: Semaphore,
+    deadline: Duration,
+}
+
+impl Client {
+    /// A client that gives every line `deadline`, connecting included.
+    pub fn new(address: Address, deadline: Duration) -> Self {
+        Self { address, connections: Semaphore::new(CONNECTIONS), deadline }
+    }
+
+    /// The address that it connects to.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Sends a line and reads every reply to it.
+    ///
+    /// # Errors
+    /// [`Error::Connect`] means that HAProxy saw nothing of the line; after any other error it may have executed
+    /// all, some or none of it.
+    pub async fn send(&self, line: &Line) -> Result<Answers, Error> {
+        // The semaphore is never closed, so acquiring cannot fail other than by waiting.
+        let exchange = async {
+            let _place = self.connections.acquire().await;
+            self.exchange(line).await
+        };
+        let late = || Error::Deadline { address: self.address.clone(), within: self.deadline };
+        let replies = tokio::time::timeout(self.deadline, exchange).await.map_err(|_| late())??;
+        Answers::new(replies).map_err(|source| self.error(source))
+    }
+
+    /// Sends a single command and reads its reply.
+    ///
+    /// # Errors
+    /// As [`Client::send`], and [`Error::Command`] when HAProxy refused the command.
+    pub async fn ask<C: Command>(&self, command: &C) -> Result<C::Reply, Error> {
+        let mut line = Line::new();
+        let slot = line.push(command);
+        let answers = self.send(&line).await?;
+        answers.read(slot, command).map_err(|source| self.error(source))
+    }
+
+    /// A command's error with the address that it happened at.
+    pub fn error(&self, source: CommandError) -> Error {
+        Error::Command { address: self.address.clone(), source }
+    }
+
+    async fn exchange(&self, line: &Line) -> Result<Vec<Bytes>, Error> {
+        let connect = |source: io::Error| Error::Connect { address: self.address.clone(), source };
+        let replies = match &self.address {
+            Address::Unix(path) => converse(UnixStream::connect(path).await.map_err(connect)?, line).await,
+            Address::Tcp(host) => converse(TcpStream::connect(host).await.map_err(connect)?, line).await,
+        };
+        replies.map_err(|source| Error::Frame { address: self.address.clone(), source })
+    }
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, line: &Line) -> Result<Vec<Bytes>, FrameError> {
+    let mut framed = Framed::new(stream, Codec::new(LONGEST_REPLY));
+    framed.send(line).await?;
+    let mut replies = Vec::with_capacity(line.replies());
+    while !framed.codec().is_done() {
+        match framed.next().await {
+            Some(reply) => replies.push(reply?),
+            None => {
+                return Err(FrameError::Truncated { seen: framed.codec().seen(), expected: line.replies() });
+            }
+        }
+    }
+    Ok(replies)
+}
+
+/// HAProxy accepts ten CLI connections by default and people use the others.
+const CONNECTIONS: usize = 2;
+
+/// The most bytes that one line may be answered with: ten thousand servers print about 5 MB of `show stat`.
+const LONGEST_REPLY: usize = 64 << 20;

@@ -1,0 +1,187 @@
+//! Framing: where one reply ends and the next begins. Knows nothing of what a reply means.
+//!
+//! A connection carries one line, sent after `prompt`. HAProxy up to 3.1 then ends every reply, that of `prompt`
+//! included, with a newline and `> `. Since 3.2 `prompt` itself answers nothing, replies are ended by an empty
+//! line, and `> ` comes after the last. The first bytes tell which of the two is speaking, because the first reply
+//! is that of `show info`, which is never empty.
+
+use bytes::{Bytes, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::error::FrameError;
+use super::line::Line;
+
+/// Writes one [`Line`] and reads the replies to it, one frame each, without the bytes that end it.
+#[derive(Debug)]
+pub struct Codec {
+    ending: Ending,
+    expected: usize,
+    seen: usize,
+    scanned: usize,
+    budget: usize,
+}
+
+/// How the process at the other end marks the end of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Unknown,
+    Prompt,
+    EmptyLine,
+}
+
+impl Codec {
+    /// A codec that takes at most `budget` bytes of replies.
+    pub fn new(budget: usize) -> Self {
+        Self { ending: Ending::Unknown, expected: 0, seen: 0, scanned: 0, budget }
+    }
+
+    /// Whether every reply to the line has been read.
+    pub fn is_done(&self) -> bool {
+        self.seen == self.expected
+    }
+
+    /// The number of replies read so far.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+
+    fn frame(&mut self, bytes: &mut BytesMut, body: usize, end: usize) -> Result<Option<Bytes>, FrameError> {
+        self.budget = self.budget.checked_sub(body + end).ok_or(FrameError::TooLong)?;
+        self.scanned = 0;
+        self.seen += 1;
+        let frame = bytes.split_to(body + end).freeze();
+        Ok(Some(frame.slice(..body)))
+    }
+}
+
+impl Decoder for Codec {
+    type Item = Bytes;
+    type Error = FrameError;
+
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+        if self.is_done() || bytes.is_empty() {
+            return Ok(None);
+        }
+        if self.ending == Ending::Unknown {
+            if bytes.starts_with(PROMPT) {
+                let _ = bytes.split_to(PROMPT.len());
+                self.ending = Ending::Prompt;
+            } else if PROMPT.starts_with(bytes) {
+                return Ok(None);
+            } else {
+                self.ending = Ending::EmptyLine;
+            }
+        }
+        let (mark, kept) = match self.ending {
+            Ending::Prompt => (PROMPT, 0),
+            // A reply without text is its empty line alone.
+            Ending::EmptyLine if bytes.first() == Some(&b'\n') => return self.frame(bytes, 0, 1),
+            Ending::EmptyLine | Ending::Unknown => (EMPTY_LINE, 1),
+        };
+        if let Some(at) = find(&bytes[self.scanned..], mark) {
+            let body = self.scanned + at + kept;
+            return self.frame(bytes, body, mark.len() - kept);
+        }
+        // The mark may be cut in two by the end of what has arrived.
+        self.scanned = bytes.len().saturating_sub(mark.len() - 1);
+        if bytes.len() > self.budget { Err(FrameError::TooLong) } else { Ok(None) }
+    }
+
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+        match self.decode(bytes)? {
+            Some(frame) => Ok(Some(frame)),
+            None if self.is_done() => Ok(None),
+            None => Err(FrameError::Truncated { seen: self.seen, expected: self.expected }),
+        }
+    }
+}
+
+impl Encoder<&Line> for Codec {
+    type Error = FrameError;
+
+    fn encode(&mut self, line: &Line, bytes: &mut BytesMut) -> Result<(), FrameError> {
+        self.expected += line.replies();
+        bytes.extend_from_slice(line.to_wire().as_bytes());
+        Ok(())
+    }
+}
+
+fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
+    bytes.windows(mark.len()).position(|window| window == mark)
+}
+
+const PROMPT: &[u8] = b"\n> ";
+const EMPTY_LINE: &[u8] = b"\n\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::haproxy::commands::ShowCliLevel;
+    use proptest::prelude::*;
+
+    fn frames(wire: &[u8], commands: usize, chunk: usize) -> Result<Vec<String>, FrameError> {
+        let mut line = Line::new();
+        for _ in 1..commands {
+            let _ = line.push(&ShowCliLevel);
+        }
+        let mut codec = Codec::new(1 << 20);
+        codec.encode(&line, &mut BytesMut::new())?;
+        let (mut bytes, mut frames) = (BytesMut::new(), Vec::new());
+        for part in wire.chunks(chunk.max(1)) {
+            bytes.extend_from_slice(part);
+            while let Some(frame) = codec.decode(&mut bytes)? {
+                frames.push(String::from_utf8_lossy(&frame).into_owned());
+            }
+        }
+        while !codec.is_done() {
+            if let Some(frame) = codec.decode_eof(&mut bytes)? {
+                frames.push(String::from_utf8_lossy(&frame).into_owned());
+            }
+        }
+        Ok(frames)
+    }
+
+    // The same line on two versions: show info (shortened), set server state, an unknown server, a bad weight
+    // (whose message lacks its newline on 2.6) and show cli level.
+    const ON_2_6: &[u8] = b"\n> Name: HAProxy\nPid: 7\n\n> \n> No such server.\n\n> Empty weight\n> admin\n\n> ";
+    const ON_3_2: &[u8] = b"Name: HAProxy\nPid: 7\n\n\nNo such server.\n\nEmpty weight\n\nadmin\n\n> ";
+
+    #[test]
+    fn both_dialects_give_the_same_replies() {
+        let expected = ["Name: HAProxy\nPid: 7", "", "No such server.", "Empty weight", "admin"];
+        for wire in [ON_2_6, ON_3_2] {
+            let got = frames(wire, 5, usize::MAX).unwrap();
+            let got: Vec<&str> = got.iter().map(|frame| frame.trim_end()).collect();
+            assert_eq!(got, expected);
+        }
+    }
+
+    #[test]
+    fn an_early_end_is_an_error() {
+        for wire in [&ON_2_6[..40], &ON_3_2[..40], b"".as_slice(), b"\n".as_slice()] {
+            assert!(matches!(frames(wire, 5, 7), Err(FrameError::Truncated { .. })));
+        }
+    }
+
+    #[test]
+    fn an_endless_reply_is_cut_off() {
+        let mut codec = Codec::new(1000);
+        codec.encode(&Line::new(), &mut BytesMut::new()).unwrap();
+        let mut bytes = BytesMut::from(vec![b'x'; 1001].as_slice());
+        assert!(matches!(codec.decode(&mut bytes), Err(FrameError::TooLong)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_frames(chunk in 1usize..60) {
+            for wire in [ON_2_6, ON_3_2] {
+                prop_assert_eq!(frames(wire, 5, chunk).unwrap(), frames(wire, 5, usize::MAX).unwrap());
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(wire in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'>'), Just(b' '), any::<u8>()], 0..200), chunk in 1usize..60) {
+            let _ = frames(&wire, 3, chunk);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+mod info;
+mod map;
+mod server;
+mod servers_conn;
+mod servers_state;
+mod sessions;
+mod stat;
+
+pub use info::{Info, Level, ShowCliLevel, ShowInfo, ShowVersion};
+pub use map::{GetMap, MapEntry, SetMap, ShowMap, ShowMaps};
+pub use server::{
+    AgentSwitch, Change, HealthSwitch, SetServerHealth, SetServerState, SetServerWeight, ShutdownSessions, Switch,
+};
+pub use servers_conn::{ServerConnections, ShowServersConn};
+pub use servers_state::{ServerState, ShowServersState};
+pub use sessions::{Session, SessionBytes, SessionId, ShowSession, ShowSessions};
+pub use stat::{ShowStat, StatKind, StatRow};

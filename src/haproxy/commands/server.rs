@@ -1,0 +1,148 @@
+//! Commands that change a server. All are silent when they succeed, and also when they did nothing: read back.
+
+use crate::haproxy::bits::AdminState;
+use crate::haproxy::error::CommandError;
+use crate::haproxy::line::{Command, silent};
+use crate::haproxy::name::ServerRef;
+
+/// `set server B/S state ready|drain|maint`. Needs level admin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetServerState {
+    /// Which server.
+    pub server: ServerRef,
+    /// Its new state.
+    pub state: AdminState,
+}
+
+/// `set server B/S health down`: counted as failed until its checks pass `rise` times. Without effect in
+/// maintenance; refused for a server that tracks another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetServerHealth {
+    /// Which server.
+    pub server: ServerRef,
+}
+
+/// `set server B/S weight N`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetServerWeight {
+    /// Which server.
+    pub server: ServerRef,
+    /// Absolute, 0 to 256. (A percentage of 1 would be rounded to 0 and drain it; so there is none.)
+    pub weight: u16,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// `enable`.
+    Enable,
+    /// `disable`.
+    Disable,
+}
+
+/// `enable|disable agent B/S`. A disabled agent's answers are ignored, its `ready` and `drain` too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentSwitch {
+    /// Which server.
+    pub server: ServerRef,
+    /// On or off.
+    pub switch: Switch,
+}
+
+/// `enable|disable health B/S`. A disabled check freezes the server as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthSwitch {
+    /// Which server.
+    pub server: ServerRef,
+    /// On or off.
+    pub switch: Switch,
+}
+
+/// `shutdown sessions server B/S`: ends every session on it, shortly after the reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShutdownSessions {
+    /// Which server.
+    pub server: ServerRef,
+}
+
+/// Any command that changes a server, so that a batch can hold them in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each variant is the command of that name")]
+pub enum Change {
+    State(SetServerState),
+    Health(SetServerHealth),
+    Weight(SetServerWeight),
+    Agent(AgentSwitch),
+    Check(HealthSwitch),
+    Shutdown(ShutdownSessions),
+}
+
+macro_rules! silent_command {
+    ($type:ident, |$this:ident| $($text:tt)+) => {
+        impl Command for $type {
+            type Reply = ();
+
+            fn write(&self, line: &mut String) {
+                let $this = self;
+                line.push_str(&format!($($text)+));
+            }
+
+            fn parse(&self, reply: &[u8]) -> Result<(), CommandError> {
+                silent(self, reply)
+            }
+        }
+    };
+}
+
+silent_command!(SetServerState, |this| "set server {} state {}", this.server, this.state);
+silent_command!(SetServerHealth, |this| "set server {} health down", this.server);
+silent_command!(SetServerWeight, |this| "set server {} weight {}", this.server, this.weight);
+silent_command!(AgentSwitch, |this| "{} agent {}", this.switch.verb(), this.server);
+silent_command!(HealthSwitch, |this| "{} health {}", this.switch.verb(), this.server);
+silent_command!(ShutdownSessions, |this| "shutdown sessions server {}", this.server);
+
+impl Switch {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+        }
+    }
+}
+
+impl Command for Change {
+    type Reply = ();
+
+    fn write(&self, line: &mut String) {
+        match self {
+            Self::State(command) => command.write(line),
+            Self::Health(command) => command.write(line),
+            Self::Weight(command) => command.write(line),
+            Self::Agent(command) => command.write(line),
+            Self::Check(command) => command.write(line),
+            Self::Shutdown(command) => command.write(line),
+        }
+    }
+
+    fn parse(&self, reply: &[u8]) -> Result<(), CommandError> {
+        silent(self, reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::haproxy::RefusalKind;
+
+    #[test]
+    fn silence_is_success_and_any_text_is_not() {
+        let server: ServerRef = "app/web01".parse().unwrap();
+        let command = SetServerState { server: server.clone(), state: AdminState::Maint };
+        assert!(command.parse(b"\n").is_ok());
+        let CommandError::Refused(refusal) = command.parse(b"No such server.\n").unwrap_err() else { panic!() };
+        assert_eq!(refusal.kind, RefusalKind::NoSuchServer);
+        let agent = AgentSwitch { server, switch: Switch::Enable };
+        let error = agent.parse(b"Agent was not configured on this server, cannot enable.\n").unwrap_err();
+        assert!(error.to_string().contains("enable agent app/web01"));
+    }
+}

@@ -1,0 +1,101 @@
+//! `show servers state` (management guide, since 1.6): the bits by which teeter decides.
+
+use crate::haproxy::bits::{AdminBits, CheckBits, OpState};
+use crate::haproxy::error::{CommandError, Refusal};
+use crate::haproxy::line::Command;
+use crate::haproxy::name::{BackendName, ServerRef};
+use crate::haproxy::table::{Row, Separator, Table};
+
+/// `show servers state [BACKEND]`.
+#[derive(Debug, Clone, Default)]
+pub struct ShowServersState {
+    /// Only this backend; all where `None`.
+    pub backend: Option<BackendName>,
+}
+
+/// One row of `show servers state`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerState {
+    /// Which server.
+    pub server: ServerRef,
+    /// Its address; empty where its name is not resolved.
+    pub address: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether it works.
+    pub op: OpState,
+    /// What HAProxy was told about it.
+    pub admin: AdminBits,
+    /// Its weight now, as set by a user: 0 to 256.
+    pub weight: u16,
+    /// Its weight in the configuration.
+    pub initial_weight: u16,
+    /// The state of its health check.
+    pub check: CheckBits,
+    /// The state of its agent check.
+    pub agent: CheckBits,
+}
+
+impl Command for ShowServersState {
+    type Reply = Vec<ServerState>;
+
+    fn write(&self, line: &mut String) {
+        line.push_str("show servers state");
+        if let Some(backend) = &self.backend {
+            line.push(' ');
+            line.push_str(backend.as_str());
+        }
+    }
+
+    fn parse(&self, reply: &[u8]) -> Result<Vec<ServerState>, CommandError> {
+        if let Some(refusal) = Refusal::recognise(self.text(), reply) {
+            return Err(CommandError::Refused(refusal));
+        }
+        let unreadable = || CommandError::unreadable(self.text(), reply);
+        let mut table = Table::new(Separator::Blank, reply).ok_or_else(unreadable)?;
+        let [backend, server, address, port] =
+            ["be_name", "srv_name", "srv_addr", "srv_port"].map(|name| table.column(name));
+        let [op, admin, check, agent] =
+            ["srv_op_state", "srv_admin_state", "srv_check_state", "srv_agent_state"].map(|name| table.column(name));
+        let [weight, initial] = ["srv_uweight", "srv_iweight"].map(|name| table.column(name));
+        let (mut servers, mut row) = (Vec::new(), Row::default());
+        while table.next(&mut row).is_some() {
+            let name = || Some(ServerRef { backend: row.text(backend).parse().ok()?, server: row.text(server).parse().ok()? });
+            let read = || {
+                Some(ServerState {
+                    server: name()?,
+                    address: Some(row.text(address)).filter(|text| *text != "-").unwrap_or_default().to_owned(),
+                    port: row.number(port).unwrap_or_default(),
+                    op: row.number(op).and_then(OpState::from_number)?,
+                    admin: AdminBits(row.number(admin)?),
+                    weight: row.number(weight)?,
+                    initial_weight: row.number(initial)?,
+                    check: CheckBits(row.number(check)?),
+                    agent: CheckBits(row.number(agent)?),
+                })
+            };
+            servers.push(read().ok_or_else(unreadable)?);
+        }
+        Ok(servers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_admin_state_is_decimal() {
+        // 16 is "draining by inheritance"; read as hexadecimal it would be something else.
+        let reply = b"1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_check_state srv_agent_state srv_port\n2 app 1 a1 127.0.0.1 2 16 1 1 6 0 80\n";
+        let servers = ShowServersState::default().parse(reply).unwrap();
+        assert!(servers[0].admin.in_drain() && !servers[0].admin.in_maint());
+        assert_eq!((servers[0].port, servers[0].op), (80, OpState::Running));
+    }
+
+    #[test]
+    fn a_cut_row_is_unreadable_not_guessed() {
+        let reply = b"1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n2 app 1 a1\n";
+        assert!(ShowServersState::default().parse(reply).is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! `show sess`: what is still there, for people who wait for a server to empty.
+
+use std::fmt;
+use std::str::FromStr;
+
+use nom::bytes::complete::{tag, take_till, take_until};
+use nom::character::complete::hex_digit1;
+use nom::combinator::{recognize, rest};
+use nom::sequence::{preceded, terminated};
+use nom::{IResult, Parser};
+use serde::{Deserialize, Serialize};
+
+use crate::haproxy::error::{CommandError, Refusal};
+use crate::haproxy::line::Command;
+
+/// `show sess`: every session, one a line. Needs level operator.
+#[derive(Debug, Clone, Copy)]
+pub struct ShowSessions;
+
+/// `show sess ID`: the details of one session.
+#[derive(Debug, Clone)]
+pub struct ShowSession {
+    /// Which session, from [`ShowSessions`].
+    pub id: SessionId,
+}
+
+/// The identity of a session in one process: the address of its stream, for example `0x7f34fc02d300`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(String);
+
+impl FromStr for SessionId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let hex = text.strip_prefix("0x").ok_or(())?;
+        let valid = !hex.is_empty() && hex.len() <= 16 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if valid { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its identity.
+    pub id: SessionId,
+    /// Its client, as `address:port` or HAProxy's word for it.
+    pub source: String,
+    /// The frontend that took it.
+    pub frontend: String,
+    /// The backend it was given to; `<NONE>` before that.
+    pub backend: String,
+    /// The server it was given to; `<none>` before that.
+    pub server: String,
+    /// How long it has been there, in HAProxy's words: `4s`, `1h2m`.
+    pub age: String,
+}
+
+/// What went through a session so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionBytes {
+    /// From the client.
+    pub request: u64,
+    /// To the client.
+    pub response: u64,
+}
+
+impl Command for ShowSessions {
+    type Reply = Vec<Session>;
+
+    fn write(&self, line: &mut String) {
+        line.push_str("show sess");
+    }
+
+    fn parse(&self, reply: &[u8]) -> Result<Vec<Session>, CommandError> {
+        if let Some(refusal) = Refusal::recognise(self.text(), reply) {
+            return Err(CommandError::Refused(refusal));
+        }
+        let text = String::from_utf8_lossy(reply);
+        let unreadable = || CommandError::unreadable(self.text(), reply);
+        text.lines().filter(|line| !line.trim().is_empty()).map(|line| session(line).ok_or_else(unreadable)).collect()
+    }
+}
+
+impl Command for ShowSession {
+    type Reply = Option<SessionBytes>;
+
+    fn write(&self, line: &mut String) {
+        line.push_str("show sess ");
+        line.push_str(&self.id.0);
+    }
+
+    /// `None`: the session has ended meanwhile.
+    fn parse(&self, reply: &[u8]) -> Result<Option<SessionBytes>, CommandError> {
+        if let Some(refusal) = Refusal::recognise(self.text(), reply) {
+            return Err(CommandError::Refused(refusal));
+        }
+        let text = String::from_utf8_lossy(reply);
+        let total = |side: &str| {
+            text.lines().map(str::trim_start).find(|line| line.starts_with(side)).and_then(|line| {
+                let (_, after) = line.split_once("total=")?;
+                after.split(|end: char| !end.is_ascii_digit()).next()?.parse().ok()
+            })
+        };
+        Ok(total("req=0x").zip(total("res=0x")).map(|(request, response)| SessionBytes { request, response }))
+    }
+}
+
+/// `0xID: key=value key=value rq[…] …`: keys before the first bracket are plain.
+fn session(line: &str) -> Option<Session> {
+    let (rest, id) = identity(line).ok()?;
+    let value = |key: &str| attribute(rest, key).map(|(_, value)| value.to_owned()).ok();
+    Some(Session {
+        id: id.parse().ok()?,
+        source: value("src=")?,
+        frontend: value("fe=")?,
+        backend: value("be=")?,
+        server: value("srv=")?,
+        age: value("age=")?,
+    })
+}
+
+fn identity(line: &str) -> IResult<&str, &str> {
+    terminated(recognize((tag("0x"), hex_digit1)), tag(":")).parse(line)
+}
+
+fn attribute<'a>(line: &'a str, key: &str) -> IResult<&'a str, &'a str> {
+    let (_, (_, found)) = (take_until(format!(" {key}").as_str()), rest).parse(line)?;
+    preceded((tag(" "), tag(key)), take_till(|end| end == ' ')).parse(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ON_2_6: &str = "0x5574c2b31f60: proto=tcpv4 src=127.0.0.1:52114 fe=www be=app srv=web01 ts=00 epoch=0 age=1m3s calls=2 rate=1 cpu=0 lat=0 rq[f=c0c020h,i=0,an=00h,rx=,wx=,ax=] rp[f=80008000h,i=0,an=00h,rx=,wx=,ax=] scf=[8,0h,fd=13] scb=[8,1h,fd=-1] exp=10s rc=0 c_exp=\n";
+
+    #[test]
+    fn a_session_is_read() {
+        let sessions = ShowSessions.parse(ON_2_6.as_bytes()).unwrap();
+        let session = &sessions[0];
+        assert_eq!((session.source.as_str(), session.server.as_str()), ("127.0.0.1:52114", "web01"));
+        assert_eq!((session.backend.as_str(), session.age.as_str()), ("app", "1m3s"));
+    }
+
+    #[test]
+    fn its_bytes_are_totals() {
+        let details = "0x1: [x] id=7\n  req=0x5574c2b31f80 (f=0xc0c020 an=0x0 pipe=0 tofwd=-1 total=14)\n      an_exp=<NEVER>\n  res=0x5574c2b31fe0 (f=0x80008000 an=0x0 tofwd=-1 total=815)\n";
+        let command = ShowSession { id: "0x1".parse().unwrap() };
+        assert_eq!(
+            command.parse(details.as_bytes()).unwrap(),
+            Some(SessionBytes { request: 14, response: 815 })
+        );
+        assert_eq!(command.parse(b"\n").unwrap(), None);
+    }
+
+    #[test]
+    fn an_identity_cannot_carry_a_command() {
+        for text in ["", "0x", "0x1;quit", "7f", "0x11111111111111111"] {
+            assert!(text.parse::<SessionId>().is_err());
+        }
+    }
+}

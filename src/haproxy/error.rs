@@ -1,0 +1,164 @@
+//! What can go wrong between teeter and one HAProxy, each with what was attempted and HAProxy's own words.
+
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::address::Address;
+
+/// An exchange with HAProxy that did not give its answers.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Nobody accepts connections at the address, or this process may not connect.
+    #[error("cannot connect to HAProxy at {address}: {source}")]
+    Connect {
+        /// Where the stats socket was expected.
+        address: Address,
+        /// Why the connection failed.
+        source: io::Error,
+    },
+    /// HAProxy took longer than it was given. What it did with the line is unknown.
+    #[error("HAProxy at {address} did not answer within {within:?}: is it stopped or overloaded, or are its 10 CLI connections in use?")]
+    Deadline {
+        /// The socket that was asked.
+        address: Address,
+        /// The time it was given.
+        within: Duration,
+    },
+    /// The connection broke or the replies were not framed. What HAProxy did with the line is unknown.
+    #[error("the connection to HAProxy at {address} failed: {source}")]
+    Frame {
+        /// The socket that was asked.
+        address: Address,
+        /// What was wrong.
+        source: FrameError,
+    },
+    /// HAProxy answered a command with a refusal or with something unreadable.
+    #[error("HAProxy at {address}: {source}")]
+    Command {
+        /// The socket that was asked.
+        address: Address,
+        /// The command and what HAProxy said.
+        source: CommandError,
+    },
+}
+
+impl Error {
+    /// HAProxy's refusal, if that is what this is.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Command { source: CommandError::Refused(refusal), .. } => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+/// Replies that could not be taken apart.
+#[derive(Debug, Error)]
+pub enum FrameError {
+    /// The connection ended before every reply was there.
+    #[error("it closed after {seen} of {expected} replies")]
+    Truncated {
+        /// Replies read to their end.
+        seen: usize,
+        /// Replies the line should have had.
+        expected: usize,
+    },
+    /// The replies were longer than the budget for one line.
+    #[error("its reply is longer than any that was asked for")]
+    TooLong,
+    /// Reading or writing failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// One command that did not give its reply.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CommandError {
+    /// HAProxy understood and said no.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The reply has no reading: another program, or a version nobody has met.
+    #[error("`{command}` was answered with something that is not HAProxy's: {said:?}")]
+    Unreadable {
+        /// The command as sent.
+        command: String,
+        /// The beginning of the reply.
+        said: String,
+    },
+}
+
+impl CommandError {
+    pub(super) fn unreadable(command: String, reply: &[u8]) -> Self {
+        let said = String::from_utf8_lossy(&reply[..reply.len().min(SHOWN)]).into_owned();
+        Self::Unreadable { command, said }
+    }
+}
+
+/// HAProxy's "no" to one command.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("HAProxy refused `{command}`: {words}")]
+pub struct Refusal {
+    /// The command as sent.
+    pub command: String,
+    /// What HAProxy said, first line only.
+    pub words: String,
+    /// What kind of refusal that is.
+    pub kind: RefusalKind,
+}
+
+/// The refusals that callers tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// No server of that name in the backend.
+    NoSuchServer,
+    /// No backend of that name.
+    NoSuchBackend,
+    /// The socket's level is too low.
+    PermissionDenied,
+    /// The process is leaving (after a reload) and takes no more changes.
+    ProxyDisabled,
+    /// This version has no such command.
+    UnknownCommand,
+    /// No such map, or no such key in it.
+    NoSuchMapEntry,
+    /// Anything else; the words say it.
+    Other,
+}
+
+impl Refusal {
+    pub(super) fn new(command: String, words: &str) -> Self {
+        let words = words.lines().next().unwrap_or_default().trim();
+        let kind = KINDS
+            .iter()
+            .find(|(beginning, _)| words.starts_with(beginning))
+            .map_or(RefusalKind::Other, |(_, kind)| *kind);
+        let words = words.chars().take(SHOWN).collect();
+        Self { command, words, kind }
+    }
+
+    /// Whether `reply` begins like one of HAProxy's refusals.
+    pub(super) fn recognise(command: String, reply: &[u8]) -> Option<Self> {
+        let words = std::str::from_utf8(reply).ok()?;
+        let refusal = Self::new(command, words);
+        (refusal.kind != RefusalKind::Other).then_some(refusal)
+    }
+}
+
+/// HAProxy's words, as found in its sources from 2.2 to 3.5.
+const KINDS: &[(&str, RefusalKind)] = &[
+    ("No such server.", RefusalKind::NoSuchServer),
+    ("No such backend.", RefusalKind::NoSuchBackend),
+    ("No such proxy.", RefusalKind::NoSuchBackend),
+    ("Can't find backend.", RefusalKind::NoSuchBackend),
+    ("Permission denied", RefusalKind::PermissionDenied),
+    ("Proxy is disabled.", RefusalKind::ProxyDisabled),
+    ("Unknown command", RefusalKind::UnknownCommand),
+    ("Unknown map identifier.", RefusalKind::NoSuchMapEntry),
+    ("entry not found.", RefusalKind::NoSuchMapEntry),
+    ("Key not found.", RefusalKind::NoSuchMapEntry),
+];
+
+/// How much of an unexpected reply a message repeats, in bytes.
+const SHOWN: usize = 200;

@@ -1,0 +1,143 @@
+//! One line of commands, and the typed places of its answers.
+//!
+//! Several commands on one line reach HAProxy together and are answered in order; they are **not** executed
+//! atomically (since 2.6 the CLI yields to traffic between two commands). Every line begins by switching to
+//! interactive mode, which makes the end of each reply recognisable on all versions, and with `show info`, which
+//! binds all that follows to one process.
+
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+
+use super::commands::{Info, ShowInfo};
+use super::error::{CommandError, Refusal};
+
+/// A request to HAProxy that names the type of its reply.
+pub trait Command {
+    /// What a successful reply means.
+    type Reply;
+
+    /// Appends the command, without a separator or a newline.
+    fn write(&self, line: &mut String);
+
+    /// Reads the reply to it.
+    ///
+    /// # Errors
+    /// HAProxy refused the command, or answered something that this command has no reading for.
+    fn parse(&self, reply: &[u8]) -> Result<Self::Reply, CommandError>;
+
+    /// The command as HAProxy would be told it, for messages.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text);
+        text
+    }
+}
+
+/// Commands that go to HAProxy on one line.
+#[derive(Debug, Clone)]
+pub struct Line {
+    text: String,
+    commands: usize,
+}
+
+/// The place in [`Answers`] where the reply to one command will be.
+#[derive(Debug)]
+#[must_use]
+pub struct Slot<C> {
+    index: usize,
+    command: PhantomData<C>,
+}
+
+impl Line {
+    /// The longest line that is sent, in bytes. HAProxy 2.6 hangs without a message above 15,360.
+    pub const LONGEST: usize = 8000;
+
+    /// A line that only asks which process is there.
+    pub fn new() -> Self {
+        let mut text = String::from("prompt;");
+        ShowInfo.write(&mut text);
+        Self { text, commands: 1 }
+    }
+
+    /// Appends a command.
+    pub fn push<C: Command>(&mut self, command: &C) -> Slot<C> {
+        self.text.push(';');
+        command.write(&mut self.text);
+        debug_assert!(!self.text.contains('\n'), "a command must not contain a newline");
+        self.commands += 1;
+        Slot { index: self.commands - 1, command: PhantomData }
+    }
+
+    /// Whether a command of this text can be appended within [`Line::LONGEST`].
+    pub fn has_room_for(&self, command: &str) -> bool {
+        self.text.len() + 2 + command.len() <= Self::LONGEST
+    }
+
+    /// The number of replies that the line will get.
+    pub fn replies(&self) -> usize {
+        self.commands
+    }
+
+    /// The line as sent, with its newline.
+    pub fn to_wire(&self) -> String {
+        format!("{}\n", self.text)
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// All replies to one line, and the process that gave them.
+#[derive(Debug)]
+pub struct Answers {
+    /// What the answering process said about itself, before it did anything else on the line.
+    pub info: Info,
+    replies: Vec<Bytes>,
+}
+
+impl Answers {
+    /// Orders the frames of a line that has been read to its end.
+    ///
+    /// # Errors
+    /// The first reply is not that of HAProxy's `show info`.
+    pub(super) fn new(replies: Vec<Bytes>) -> Result<Self, CommandError> {
+        let info = ShowInfo.parse(replies.first().map_or(&[][..], |reply| reply))?;
+        Ok(Self { info, replies })
+    }
+
+    /// Reads the reply to `command`, which was pushed for `slot`.
+    ///
+    /// # Errors
+    /// As [`Command::parse`].
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn read<C: Command>(&self, slot: Slot<C>, command: &C) -> Result<C::Reply, CommandError> {
+        command.parse(&self.replies[slot.index])
+    }
+}
+
+/// Reads the reply of a command that says nothing when it succeeds: any text is HAProxy's refusal.
+pub(super) fn silent(command: &impl Command, reply: &[u8]) -> Result<(), CommandError> {
+    let words = String::from_utf8_lossy(reply);
+    let words = words.trim();
+    if words.is_empty() { Ok(()) } else { Err(CommandError::Refused(Refusal::new(command.text(), words))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::haproxy::commands::SetServerState;
+    use crate::haproxy::{AdminState, ServerRef};
+
+    #[test]
+    fn a_line_counts_its_replies_and_ends_once() {
+        let mut line = Line::new();
+        let server: ServerRef = "app/web01".parse().unwrap();
+        let _ = line.push(&SetServerState { server, state: AdminState::Drain });
+        assert_eq!(line.replies(), 2);
+        assert_eq!(line.to_wire(), "prompt;show info;set server app/web01 state drain\n");
+    }
+}

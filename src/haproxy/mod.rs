@@ -1,0 +1,22 @@
+//! The wire: names, framing, grammar, typed commands and replies, and a client for one stats socket.
+//!
+//! Knows HAProxy's Runtime API (management guide, section 9.3) from 2.2 on. Has never heard of a farm.
+
+mod address;
+mod bits;
+mod client;
+mod codec;
+/// Every command that teeter sends, with its reply.
+pub mod commands;
+mod error;
+mod line;
+mod name;
+mod table;
+
+pub use address::{Address, AddressError};
+pub use bits::{AdminBits, AdminState, CheckBits, OpState};
+pub use client::Client;
+pub use codec::Codec;
+pub use error::{CommandError, Error, FrameError, Refusal, RefusalKind};
+pub use line::{Answers, Command, Line, Slot};
+pub use name::{BackendName, MapKey, MapName, NameError, ServerName, ServerRef};

@@ -1,0 +1,200 @@
+//! Names that may stand in a command: knows HAProxy's alphabets, and that nothing else may pass.
+//!
+//! On HAProxy's CLI `;` and a newline begin another command, `<<` begins a payload, `\` escapes and a blank ends
+//! an argument. A value of one of these types has none of them in it, so writing it can never produce a second
+//! command.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A text that cannot be the name it was given for.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{what} name {shown:?} {problem}")]
+pub struct NameError {
+    what: &'static str,
+    shown: String,
+    problem: &'static str,
+}
+
+impl NameError {
+    fn new(what: &'static str, text: &str, problem: &'static str) -> Self {
+        let mut shown: String = text.chars().take(SHOWN).collect();
+        if shown.len() < text.len() {
+            shown.push('…');
+        }
+        Self { what, shown, problem }
+    }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $allowed:expr, $problem:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(Arc<str>);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                if text.is_empty() {
+                    return Err(NameError::new($what, text, "is empty"));
+                }
+                if text.len() > LONGEST {
+                    return Err(NameError::new($what, text, "is longer than 1024 bytes"));
+                }
+                let allowed: fn(u8) -> bool = $allowed;
+                if !text.bytes().all(allowed) {
+                    return Err(NameError::new($what, text, $problem));
+                }
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0.as_ref().to_owned()
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of a backend: letters, digits and `_ : . -` (configuration manual, "proxies").
+    BackendName, "backend", in_config_name, "has a character other than letters, digits and _ : . -"
+);
+name!(
+    /// The name of a server inside its backend, of the same alphabet as a backend's.
+    ServerName, "server", in_config_name, "has a character other than letters, digits and _ : . -"
+);
+name!(
+    /// A map as HAProxy knows it: the path of its file.
+    MapName, "map", in_word, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
+);
+name!(
+    /// A key of a map.
+    MapKey, "map key", in_word, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
+);
+
+/// One `backend/server` line of one HAProxy.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServerRef {
+    /// The backend that the server stands in.
+    pub backend: BackendName,
+    /// The server's own name.
+    pub server: ServerName,
+}
+
+impl FromStr for ServerRef {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let Some((backend, server)) = text.split_once('/') else {
+            return Err(NameError::new("backend/server", text, "has no slash"));
+        };
+        Ok(Self { backend: backend.parse()?, server: server.parse()? })
+    }
+}
+
+impl TryFrom<String> for ServerRef {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<ServerRef> for String {
+    fn from(name: ServerRef) -> String {
+        name.to_string()
+    }
+}
+
+impl fmt::Display for ServerRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.backend, self.server)
+    }
+}
+
+impl fmt::Debug for ServerRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+fn in_config_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.' | b'-')
+}
+
+/// What one argument of a command may consist of when no stricter alphabet applies.
+fn in_word(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b';' | b'\\' | b'<' | b'"' | b'\'')
+}
+
+/// HAProxy sets no limit on a name beyond that of a configuration line, 2048 bytes; a command line must hold two.
+const LONGEST: usize = 1024;
+
+/// How much of a refused text an error repeats.
+const SHOWN: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_names_pass() {
+        for text in ["web01", "a", "App_1.eu-west:443", "0"] {
+            assert_eq!(text.parse::<ServerName>().unwrap().as_str(), text);
+        }
+        assert_eq!("app/web01".parse::<ServerRef>().unwrap().to_string(), "app/web01");
+    }
+
+    #[test]
+    fn injections_do_not() {
+        let long = "a".repeat(10_000);
+        for text in ["", "web01;shutdown sessions", "a b", "a\nb", "a<<b", "a\\", "wéb", "a/b", "*", &long] {
+            assert!(text.parse::<ServerName>().is_err(), "{text:?}");
+        }
+        for text in ["a b", "a;b", "a\\b", "<<", "a\tb", "\"a\""] {
+            assert!(text.parse::<MapKey>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_repeats_only_the_beginning() {
+        let error = ";".repeat(10_000).parse::<ServerName>().unwrap_err();
+        assert!(error.to_string().len() < 200);
+    }
+}

@@ -1,0 +1,3 @@
+pub mod haproxy;
+pub mod farm;
+pub mod plan;

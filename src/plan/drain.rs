@@ -1,0 +1,281 @@
+//! When a server is drained: counting samples, and the ladder of drain, maintenance, deadline and policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::wait::Wait;
+use crate::farm::{Entry, Hold, InstanceName, Ladder, Load, MemberName, OnDeadline, Span};
+use crate::haproxy::AdminState;
+
+/// What the samples since HAProxy's confirmation say about the servers of one hold. Forgotten when the hold changes
+/// and when teeterd restarts: then counting begins anew.
+#[derive(Debug, Clone, Default)]
+pub struct DrainWatch {
+    instances: BTreeMap<InstanceName, Samples>,
+}
+
+/// The samples of one instance.
+#[derive(Debug, Clone, Default)]
+struct Samples {
+    first: BTreeMap<Entry, Load>,
+    last: BTreeMap<Entry, Load>,
+    /// When the present run of samples without anything in flight began, and its latest.
+    quiet: Option<(Timestamp, Timestamp)>,
+}
+
+/// What a hold that is draining does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum DrainVerdict {
+    /// Nothing yet.
+    Wait(Wait),
+    /// Go to the last state of the ladder.
+    Harden,
+    /// Nothing is in flight, or the policy says to go on with `left` requests there.
+    Drained {
+        /// Requests that are left.
+        left: u64,
+    },
+    /// End the sessions by force.
+    Kill,
+    /// The deadline has passed; stay as it is.
+    Stuck,
+    /// The deadline has passed; bring the servers back.
+    Restore,
+}
+
+impl DrainWatch {
+    /// Takes a sample of all of the hold's servers in one instance, taken after HAProxy confirmed the hold.
+    pub fn handle_sample(&mut self, instance: &InstanceName, loads: BTreeMap<Entry, Load>, at: Timestamp) {
+        let samples = self.instances.entry(instance.clone()).or_default();
+        if samples.first.is_empty() {
+            samples.first.clone_from(&loads);
+        }
+        samples.quiet = match samples.quiet {
+            _ if loads.values().any(|load| load.in_flight() > 0) => None,
+            Some((since, _)) => Some((since, at)),
+            None => Some((at, at)),
+        };
+        samples.last = loads;
+    }
+
+    /// What the hold does next. `mode` is the state its servers are in, `since` when its deadline began to count,
+    /// `killed` when its sessions were ended by force.
+    pub fn next(
+        &self,
+        hold: &Hold,
+        (mode, since, killed): (AdminState, Timestamp, Option<Timestamp>),
+        now: Timestamp,
+    ) -> DrainVerdict {
+        let Ladder { last, grace, deadline, on_deadline, .. } = hold.ladder;
+        let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
+        let unconfirmed: Vec<InstanceName> =
+            instances.iter().filter(|name| !self.instances.contains_key(**name)).map(|name| (*name).clone()).collect();
+        let drained = unconfirmed.is_empty() && self.instances.values().all(Samples::is_drained);
+        let (grace_ends, ends) = (after(since, grace), after(since, deadline));
+        if mode < last {
+            return if now >= grace_ends || (drained && !self.clients_stick()) {
+                DrainVerdict::Harden
+            } else {
+                DrainVerdict::Wait(if drained { Wait::StickyClients { until: grace_ends } } else { self.reason(unconfirmed, grace_ends) })
+            };
+        }
+        if drained {
+            return DrainVerdict::Drained { left: 0 };
+        }
+        if now < ends {
+            return DrainVerdict::Wait(self.reason(unconfirmed, ends));
+        }
+        match (on_deadline, killed) {
+            (OnDeadline::Fail, _) => DrainVerdict::Stuck,
+            (OnDeadline::Restore, _) => DrainVerdict::Restore,
+            (OnDeadline::Proceed, _) => DrainVerdict::Drained { left: self.in_flight().values().sum() },
+            (OnDeadline::Kill, None) => DrainVerdict::Kill,
+            (OnDeadline::Kill, Some(at)) if now < after(at, KILL_TAKES) => {
+                DrainVerdict::Wait(self.reason(unconfirmed, after(at, KILL_TAKES)))
+            }
+            (OnDeadline::Kill, Some(_)) => DrainVerdict::Stuck,
+        }
+    }
+
+    /// What is in flight on each member that has anything.
+    pub fn in_flight(&self) -> BTreeMap<MemberName, u64> {
+        let mut members = BTreeMap::new();
+        for (entry, load) in self.instances.values().flat_map(|samples| &samples.last) {
+            if load.in_flight() > 0 {
+                *members.entry(entry.member().clone()).or_default() += load.in_flight();
+            }
+        }
+        members
+    }
+
+    fn reason(&self, unconfirmed: Vec<InstanceName>, until: Timestamp) -> Wait {
+        if !unconfirmed.is_empty() {
+            return Wait::Confirmation { instances: unconfirmed, trouble: None };
+        }
+        let requests = self.in_flight();
+        if requests.is_empty() {
+            Wait::SecondSample { not_before: self.instances.values().filter_map(Samples::retry_may_land).max() }
+        } else {
+            Wait::InFlight { requests, until }
+        }
+    }
+
+    /// Whether clients stick to the servers: by cookie, or seen arriving although nobody new is sent there.
+    fn clients_stick(&self) -> bool {
+        self.instances.values().any(|samples| {
+            samples.last.iter().any(|(entry, load)| load.sticky || samples.first.get(entry).is_some_and(|first| load.stot > first.stot))
+        })
+    }
+}
+
+impl Samples {
+    fn is_drained(&self) -> bool {
+        let gap = if self.was_troubled() { RETRY_LANDS } else { SAMPLES_APART };
+        self.quiet.is_some_and(|(since, last)| last >= after(since, gap))
+    }
+
+    fn retry_may_land(&self) -> Option<Timestamp> {
+        let (since, _) = self.quiet.filter(|_| self.was_troubled())?;
+        Some(after(since, RETRY_LANDS))
+    }
+
+    /// Whether connections failed since the confirmation. Before a retry a request is counted on no server.
+    fn was_troubled(&self) -> bool {
+        self.last.iter().any(|(entry, load)| self.first.get(entry).is_some_and(|first| load.troubles > first.troubles))
+    }
+}
+
+fn after(at: Timestamp, span: Span) -> Timestamp {
+    at.saturating_add(span.signed()).unwrap_or(Timestamp::MAX)
+}
+
+/// Two samples must lie apart: HAProxy chooses a server some microseconds before it counts the request there, on
+/// another thread than the one that answers.
+pub const SAMPLES_APART: Span = Span::from_millis(10);
+
+/// After a failed connection HAProxy waits up to a second before it tries again, even on a server that has been put
+/// in maintenance meanwhile (2.6 and 3.5 alike); the request is counted on no server while it waits.
+const RETRY_LANDS: Span = Span::from_millis(1100);
+
+/// How long ended sessions may take to disappear: HAProxy needs about 0.2 s.
+const KILL_TAKES: Span = Span::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::farm::{HoldId, Owner, Stage};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(1_800_000_000_000 + millis).unwrap()
+    }
+
+    fn entry() -> Entry {
+        "edge:app/web01".to_owned().try_into().unwrap()
+    }
+
+    fn hold(last: AdminState, on_deadline: OnDeadline) -> Hold {
+        Hold {
+            id: HoldId(1),
+            owner: Owner::Operator("ann".into()),
+            reason: String::new(),
+            selectors: Vec::new(),
+            entries: BTreeSet::from([entry()]),
+            since: at(0),
+            expires: None,
+            ladder: Ladder {
+                first: AdminState::Drain,
+                last,
+                grace: Span::from_secs(5),
+                deadline: Span::from_secs(30),
+                on_deadline,
+            },
+            stage: Stage::Draining { mode: AdminState::Drain, since: at(0), killed: None },
+            revision: 1,
+            note: None,
+        }
+    }
+
+    fn watch(samples: &[(i64, Load)]) -> DrainWatch {
+        let mut watch = DrainWatch::default();
+        for (millis, load) in samples {
+            watch.handle_sample(&entry().instance, BTreeMap::from([(entry(), *load)]), at(*millis));
+        }
+        watch
+    }
+
+    fn next(watch: &DrainWatch, hold: &Hold, mode: AdminState, now: i64) -> DrainVerdict {
+        watch.next(hold, (mode, at(0), None), at(now))
+    }
+
+    const NONE: Load =
+        Load { scur: 0, qcur: 0, used: 0, served: 0, idle: 0, stot: 5, troubles: 0, hrsp_5xx: 0, sticky: false };
+
+    #[test]
+    fn one_quiet_sample_is_not_enough() {
+        let hold = hold(AdminState::Drain, OnDeadline::Fail);
+        let mut watch = watch(&[(100, NONE)]);
+        assert!(matches!(next(&watch, &hold, AdminState::Drain, 100), DrainVerdict::Wait(Wait::SecondSample { .. })));
+        watch.handle_sample(&entry().instance, BTreeMap::from([(entry(), Load { qcur: 1, ..NONE })]), at(150));
+        watch.handle_sample(&entry().instance, BTreeMap::from([(entry(), NONE)]), at(200));
+        assert!(matches!(next(&watch, &hold, AdminState::Drain, 200), DrainVerdict::Wait(_)));
+        watch.handle_sample(&entry().instance, BTreeMap::from([(entry(), NONE)]), at(220));
+        assert_eq!(next(&watch, &hold, AdminState::Drain, 220), DrainVerdict::Drained { left: 0 });
+    }
+
+    #[test]
+    fn without_confirmation_nothing_is_drained() {
+        let hold = hold(AdminState::Drain, OnDeadline::Fail);
+        let verdict = next(&DrainWatch::default(), &hold, AdminState::Drain, 100);
+        assert!(matches!(verdict, DrainVerdict::Wait(Wait::Confirmation { .. })));
+    }
+
+    #[test]
+    fn after_failed_connections_a_retry_may_still_land() {
+        let hold = hold(AdminState::Drain, OnDeadline::Fail);
+        let troubled = Load { troubles: 1, ..NONE };
+        let mut watch = watch(&[(0, Load { scur: 1, ..NONE }), (100, troubled), (900, troubled)]);
+        assert!(matches!(next(&watch, &hold, AdminState::Drain, 900), DrainVerdict::Wait(Wait::SecondSample { not_before: Some(_) })));
+        watch.handle_sample(&entry().instance, BTreeMap::from([(entry(), troubled)]), at(1250));
+        assert_eq!(next(&watch, &hold, AdminState::Drain, 1250), DrainVerdict::Drained { left: 0 });
+    }
+
+    #[test]
+    fn the_ladder_hardens_at_once_when_nobody_sticks_and_after_the_grace_when_somebody_does() {
+        let hold = hold(AdminState::Maint, OnDeadline::Fail);
+        assert_eq!(next(&watch(&[(0, NONE), (20, NONE)]), &hold, AdminState::Drain, 20), DrainVerdict::Harden);
+        let sticky = Load { sticky: true, ..NONE };
+        let arriving = Load { stot: 6, ..NONE };
+        for samples in [[(0, sticky), (20, sticky)], [(0, NONE), (20, arriving)]] {
+            let watch = watch(&samples);
+            assert!(matches!(next(&watch, &hold, AdminState::Drain, 20), DrainVerdict::Wait(Wait::StickyClients { .. })));
+            assert_eq!(next(&watch, &hold, AdminState::Drain, 5_000), DrainVerdict::Harden);
+        }
+    }
+
+    #[test]
+    fn each_policy_does_what_it_says_at_the_deadline() {
+        let watch = watch(&[(0, Load { scur: 2, ..NONE })]);
+        for (policy, expected) in [
+            (OnDeadline::Fail, DrainVerdict::Stuck),
+            (OnDeadline::Kill, DrainVerdict::Kill),
+            (OnDeadline::Proceed, DrainVerdict::Drained { left: 2 }),
+            (OnDeadline::Restore, DrainVerdict::Restore),
+        ] {
+            let hold = hold(AdminState::Maint, policy);
+            assert!(matches!(next(&watch, &hold, AdminState::Maint, 29_999), DrainVerdict::Wait(Wait::InFlight { .. })));
+            assert_eq!(next(&watch, &hold, AdminState::Maint, 30_000), expected);
+        }
+    }
+
+    #[test]
+    fn a_kill_that_does_not_help_ends_too() {
+        let hold = hold(AdminState::Maint, OnDeadline::Kill);
+        let watch = watch(&[(0, Load { scur: 1, ..NONE })]);
+        let killed = Some(at(30_000));
+        let verdict = |now| watch.next(&hold, (AdminState::Maint, at(0), killed), at(now));
+        assert!(matches!(verdict(39_000), DrainVerdict::Wait(_)));
+        assert_eq!(verdict(40_000), DrainVerdict::Stuck);
+    }
+}

@@ -1,0 +1,152 @@
+//! Every veto, in one place: what must not be begun, and why. Preflight, commands and tests all ask here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::farm::{Entry, FarmName, GroupName, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, RunId, Seen};
+use crate::haproxy::BackendName;
+
+/// A reason why something must not be begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "veto")]
+pub enum Veto {
+    /// A backend would be left without a server that takes traffic.
+    LastServers {
+        /// Which backend of which HAProxy.
+        backend: String,
+        /// Servers of it that would be taken out.
+        taken: Vec<String>,
+    },
+    /// Fewer members would be in service than the farm must have.
+    MinAvailable {
+        /// Which farm.
+        farm: FarmName,
+        /// Members that would be left in service.
+        left: usize,
+        /// Members that must be.
+        needed: usize,
+        /// What the configuration says.
+        setting: String,
+    },
+    /// Somebody holds members already.
+    Held {
+        /// Who.
+        owner: String,
+        /// Which.
+        members: Vec<MemberName>,
+        /// Why.
+        reason: String,
+    },
+    /// The farm is being deployed to.
+    Running {
+        /// The run that does.
+        run: RunId,
+    },
+    /// The farm has not the groups that the strategy needs.
+    Groups {
+        /// Which groups there are.
+        found: Vec<GroupName>,
+    },
+    /// Nothing of a group could be worked on.
+    NothingLeft {
+        /// The group.
+        group: GroupName,
+        /// Why its members are left out.
+        why: String,
+    },
+    /// No member answers the probe that is to prove the new version.
+    ProbeFailsEverywhere {
+        /// What the members answered.
+        answers: BTreeMap<MemberName, String>,
+    },
+}
+
+impl Veto {
+    /// Whether waiting for somebody else to finish would help.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Held { .. } | Self::Running { .. })
+    }
+}
+
+impl fmt::Display for Veto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LastServers { backend, taken } => {
+                write!(f, "backend {backend} would be left without a server in service (taking {})", taken.join(", "))
+            }
+            Self::MinAvailable { farm, left, needed, setting } => write!(
+                f,
+                "farm {farm} would have {left} members in service, and min_available = {setting} asks for {needed}"
+            ),
+            Self::Held { owner, members, reason } => {
+                let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
+                write!(f, "{members} held by {owner}: {reason}")
+            }
+            Self::Running { run } => write!(f, "run {run} is deploying to the farm; see `teeter show {run}`"),
+            Self::Groups { found } => {
+                let found = found.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
+                let found = if found.is_empty() { "none".to_owned() } else { found };
+                write!(f, "a see-saw needs two groups (groups = {{ a = […], b = […] }} or halves = \"auto\"); configured: {found}")
+            }
+            Self::NothingLeft { group, why } => write!(f, "no member of group {group} can be worked on: {why}"),
+            Self::ProbeFailsEverywhere { answers } => {
+                let answers: Vec<String> = answers.iter().map(|(member, why)| format!("{member} {why}")).collect();
+                write!(f, "no member passes verify.http now, so none could after the deploy: {}", answers.join("; "))
+            }
+        }
+    }
+}
+
+/// Backends that would be left without a usable server when `taken` go out. A backend that has none now is not
+/// made worse and raises no veto.
+#[must_use]
+pub fn last_servers(taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> Vec<Veto> {
+    let mut backends: BTreeMap<(&InstanceName, &BackendName), (usize, Vec<String>)> = BTreeMap::new();
+    for (instance, seen) in seen {
+        for (name, _) in seen.servers.iter().filter(|(_, server)| server.is_usable()) {
+            let entry = Entry { instance: (*instance).clone(), server: name.clone() };
+            let (left, gone) = backends.entry((instance, &name.backend)).or_default();
+            if taken.contains(&entry) {
+                gone.push(name.server.to_string());
+            } else {
+                *left += 1;
+            }
+        }
+    }
+    let emptied = backends.into_iter().filter(|(_, (left, gone))| *left == 0 && !gone.is_empty());
+    emptied.map(|((instance, backend), (_, taken))| Veto::LastServers { backend: format!("{instance}:{backend}"), taken }).collect()
+}
+
+/// Whether a farm keeps enough members in service when `taken` go out.
+#[must_use]
+pub fn min_available(
+    farm: &FarmName,
+    setting: MinAvailable,
+    layout: &Layout,
+    taken: &BTreeSet<Entry>,
+    seen: &BTreeMap<InstanceName, &Seen>,
+) -> Option<Veto> {
+    let usable = |entry: &Entry| {
+        seen.get(&entry.instance).and_then(|seen| seen.servers.get(&entry.server)).is_some_and(crate::farm::SeenServer::is_usable)
+    };
+    let serving = layout.members.values().filter(|entries| entries.iter().all(usable));
+    let (before, left) = serving.fold((0, 0), |(before, left), entries| {
+        (before + 1, left + usize::from(!entries.iter().any(|entry| taken.contains(entry))))
+    });
+    let needed = setting.of(layout.members.len());
+    (left < needed && left < before).then(|| Veto::MinAvailable { farm: farm.clone(), left, needed, setting: setting.to_string() })
+}
+
+/// Holds of somebody else on any of `entries`.
+#[must_use]
+pub fn held<'a>(entries: &BTreeSet<Entry>, holds: impl IntoIterator<Item = &'a Hold>, except: Option<&Owner>) -> Vec<Veto> {
+    let others = holds.into_iter().filter(|hold| Some(&hold.owner) != except && !hold.entries.is_disjoint(entries));
+    others
+        .map(|hold| {
+            let members: BTreeSet<MemberName> = hold.entries.intersection(entries).map(|entry| entry.member().clone()).collect();
+            Veto::Held { owner: hold.owner.to_string(), members: members.into_iter().collect(), reason: hold.reason.clone() }
+        })
+        .collect()
+}

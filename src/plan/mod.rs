@@ -1,0 +1,22 @@
+//! Pure decisions: strategies that make plans, one machine that runs any plan, vetoes, and waits as typed reasons.
+//!
+//! Knows no input or output, no clock, no tokio: time is an argument, facts come in, actions go out.
+
+mod drain;
+/// Every veto.
+pub mod guard;
+/// The machine that runs any plan.
+pub mod machine;
+/// When a server may come back.
+pub mod prove;
+mod run;
+/// The see-saw strategy.
+pub mod see_saw;
+mod steps;
+mod wait;
+
+pub use drain::{DrainVerdict, DrainWatch, SAMPLES_APART};
+pub use guard::Veto;
+pub use run::{FailureKind, Run, RunState, StepState, Undo};
+pub use steps::{Plan, PlannedMember, Step, Strategy};
+pub use wait::Wait;

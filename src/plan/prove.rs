@@ -1,0 +1,115 @@
+//! When a server may come back: teeter's own probes first, then HAProxy's checks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::wait::Wait;
+use crate::farm::{AfterProof, Entry, Hold, MemberName, ProofPhase};
+use crate::haproxy::AdminState;
+
+/// What a probe of one member last said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeResult {
+    /// It answered as it should, and what it called its version.
+    Passed {
+        /// The version it told, where a version is asked for.
+        version: Option<String>,
+    },
+    /// It did not.
+    Failed {
+        /// What it did instead.
+        why: String,
+        /// Whether it is well apart from its version.
+        wrong_version: bool,
+    },
+}
+
+/// What HAProxy's checks say about one server line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckResult {
+    /// They passed (afresh, where that was asked), or there are none, or somebody else keeps the server out.
+    Passed,
+    /// Not yet; HAProxy's word for it.
+    NotYet(String),
+}
+
+/// What is known about the servers of one hold that are to come back.
+#[derive(Debug, Clone, Default)]
+pub struct ProofFacts {
+    /// The latest probe of each member; absent while none has been answered. `None` where no probe is configured.
+    pub probes: Option<BTreeMap<MemberName, ProbeResult>>,
+    /// HAProxy's checks, by server line.
+    pub checks: BTreeMap<Entry, CheckResult>,
+}
+
+/// What a hold whose servers are to come back does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum ProofVerdict {
+    /// Nothing yet.
+    Wait(Wait),
+    /// The probes have passed; let HAProxy check.
+    Check {
+        /// From "down".
+        afresh: bool,
+    },
+    /// All is well.
+    Proven,
+    /// These members have not shown in time that they are well, and why; the others have not failed.
+    Failed(BTreeMap<MemberName, String>),
+}
+
+/// Decides what follows for a hold in `Stage::Proving`.
+pub fn next(
+    hold: &Hold,
+    (until, phase, then): (Timestamp, ProofPhase, AfterProof),
+    facts: &ProofFacts,
+    now: Timestamp,
+) -> ProofVerdict {
+    match phase {
+        ProofPhase::Probes { mode } => {
+            let bad = facts.probes.as_ref().map(|probes| not_passed(&hold.members(), probes)).unwrap_or_default();
+            if bad.is_empty() {
+                return ProofVerdict::Check { afresh: mode == AdminState::Maint };
+            }
+            let is_final = |member: &MemberName| {
+                let result = facts.probes.as_ref().and_then(|probes| probes.get(member));
+                // A deploy's new process may take a moment to replace the old one; at a release nothing is coming.
+                then == AfterProof::Release && matches!(result, Some(ProbeResult::Failed { wrong_version: true, .. }))
+            };
+            if now >= until || bad.keys().all(is_final) {
+                return ProofVerdict::Failed(bad);
+            }
+            ProofVerdict::Wait(Wait::Probes { members: bad, until })
+        }
+        ProofPhase::Checks { .. } => {
+            let not_yet: BTreeMap<Entry, String> = hold
+                .entries
+                .iter()
+                .filter_map(|entry| match facts.checks.get(entry) {
+                    Some(CheckResult::Passed) => None,
+                    Some(CheckResult::NotYet(status)) => Some((entry.clone(), status.clone())),
+                    None => Some((entry.clone(), "unknown".to_owned())),
+                })
+                .collect();
+            if not_yet.is_empty() {
+                ProofVerdict::Proven
+            } else if now >= until {
+                let why = |(entry, status): (&Entry, &String)| (entry.member().clone(), format!("{entry} is {status}"));
+                ProofVerdict::Failed(not_yet.iter().map(why).collect())
+            } else {
+                ProofVerdict::Wait(Wait::Checks { entries: not_yet, until })
+            }
+        }
+    }
+}
+
+fn not_passed(members: &BTreeSet<&MemberName>, probes: &BTreeMap<MemberName, ProbeResult>) -> BTreeMap<MemberName, String> {
+    let verdict = |member: &MemberName| match probes.get(member) {
+        Some(ProbeResult::Passed { .. }) => None,
+        Some(ProbeResult::Failed { why, .. }) => Some(why.clone()),
+        None => Some("has not answered yet".to_owned()),
+    };
+    members.iter().filter_map(|member| Some(((*member).clone(), verdict(member)?))).collect()
+}

@@ -1,0 +1,104 @@
+//! A run: one deploy, as it is stored.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::steps::{Plan, Step};
+use crate::farm::{GroupName, Hold, HoldId, MemberName, RunId};
+
+/// One deploy: a plan, a cursor, and what is known so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// What it does.
+    pub plan: Plan,
+    /// The step that it is at.
+    pub cursor: usize,
+    /// The state of that step.
+    pub step: StepState,
+    /// How the run stands.
+    pub state: RunState,
+    /// Who began it.
+    pub by: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended, if it has.
+    pub finished: Option<Timestamp>,
+    /// The holds that it has on its groups.
+    pub holds: BTreeMap<GroupName, HoldId>,
+    /// The version that each member was last seen to run.
+    pub versions: BTreeMap<MemberName, String>,
+}
+
+/// The state of the step that a run is at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepState {
+    /// When it began.
+    pub since: Timestamp,
+    /// The store's revision of the change that it made, which HAProxy has to confirm. `None`: nothing done yet.
+    pub acted: Option<u64>,
+    /// What the holds were before that change, to be put back when HAProxy refuses it.
+    pub undo: Vec<Undo>,
+}
+
+/// One hold as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// There was this one.
+    Put(Box<Hold>),
+    /// There was none of this number.
+    Drop(HoldId),
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum RunState {
+    /// Going on.
+    Running,
+    /// Stopped at its step; `advance` tries that step again, `abort` ends the run.
+    Failed {
+        /// What failed.
+        why: String,
+        /// What kind of failure.
+        kind: FailureKind,
+    },
+    /// Bringing back what is well.
+    Aborting,
+    /// Ended before its last step.
+    Aborted,
+    /// Ended after its last step.
+    Done,
+}
+
+/// What kind of failure stopped a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The caller said that its work failed.
+    Work,
+    /// Servers did not show that they are well.
+    Proof,
+    /// Sessions were left at the deadline.
+    Deadline,
+    /// HAProxy refused a change.
+    Refused,
+    /// HAProxy did not answer.
+    Unreachable,
+}
+
+impl Run {
+    /// The step that it is at; `None` after the last.
+    pub fn current(&self) -> Option<&Step> {
+        self.plan.steps.get(self.cursor)
+    }
+
+    /// Whether it may still change traffic.
+    pub fn is_active(&self) -> bool {
+        !matches!(self.state, RunState::Aborted | RunState::Done)
+    }
+}

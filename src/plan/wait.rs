@@ -1,0 +1,115 @@
+//! Why something waits. Every wait has one of these reasons; the command line, the API and the log print the same.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::farm::{Entry, GroupName, InstanceName, MemberName};
+
+/// Why a hold or a run does not go on yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "for")]
+pub enum Wait {
+    /// HAProxy has not confirmed the change yet.
+    Confirmation {
+        /// The instances that have not.
+        instances: Vec<InstanceName>,
+        /// What the last attempt met, if it failed.
+        trouble: Option<String>,
+    },
+    /// Requests are in flight.
+    InFlight {
+        /// How many on each member.
+        requests: BTreeMap<MemberName, u64>,
+        /// When the deadline passes.
+        until: Timestamp,
+    },
+    /// Nothing was in flight in the last sample; another must say the same.
+    SecondSample {
+        /// Not before then, because connections were being retried.
+        not_before: Option<Timestamp>,
+    },
+    /// Nothing is in flight, but clients stick to the servers and may go on until the grace ends.
+    StickyClients {
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// The caller's work.
+    Work {
+        /// The group that is worked on.
+        group: GroupName,
+    },
+    /// Servers do not answer the probe as they should.
+    Probes {
+        /// What each last answered.
+        members: BTreeMap<MemberName, String>,
+        /// When the deadline passes.
+        until: Timestamp,
+    },
+    /// HAProxy's checks have not passed yet.
+    Checks {
+        /// HAProxy's word for each server's status.
+        entries: BTreeMap<Entry, String>,
+        /// When the deadline passes.
+        until: Timestamp,
+    },
+    /// Servers are released but not up.
+    Up {
+        /// HAProxy's word for each server's status.
+        entries: BTreeMap<Entry, String>,
+        /// When the deadline passes.
+        until: Timestamp,
+    },
+    /// A hold has to settle before the run goes on.
+    Hold,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Confirmation { instances, trouble } => {
+                write!(f, "waiting for HAProxy {} to confirm", list(instances))?;
+                trouble.iter().try_for_each(|trouble| write!(f, ": {trouble}"))
+            }
+            Self::InFlight { requests, .. } => {
+                let total: u64 = requests.values().sum();
+                write!(f, "{total} in flight ({})", pairs(requests))
+            }
+            Self::SecondSample { not_before: None } => f.write_str("nothing in flight, looking again"),
+            Self::SecondSample { not_before: Some(_) } => {
+                f.write_str("nothing in flight, but connections were retried: looking again after the time of a retry")
+            }
+            Self::StickyClients { .. } => f.write_str("nothing in flight, clients with a cookie may go on until the grace ends"),
+            Self::Work { group } => write!(f, "waiting for the work on group {group}"),
+            Self::Probes { members, .. } => write!(f, "not well yet: {}", pairs(members)),
+            Self::Checks { entries, .. } => write!(f, "HAProxy's checks have not passed yet: {}", pairs(entries)),
+            Self::Up { entries, .. } => write!(f, "not up yet: {}", pairs(entries)),
+            Self::Hold => f.write_str("waiting for the servers to settle"),
+        }
+    }
+}
+
+impl Wait {
+    /// When the wait ends at the latest, where that is known.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::InFlight { until, .. }
+            | Self::StickyClients { until }
+            | Self::Probes { until, .. }
+            | Self::Checks { until, .. }
+            | Self::Up { until, .. } => Some(*until),
+            Self::SecondSample { not_before } => *not_before,
+            _ => None,
+        }
+    }
+}
+
+fn list(items: &[impl fmt::Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn pairs(map: &BTreeMap<impl fmt::Display, impl fmt::Display>) -> String {
+    map.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,208 @@
+//! The application server that stands behind HAProxy.
+//!
+//! It runs in a thread of its own, so it serves at full speed whatever the test's runtime is doing, and it
+//! ends when dropped. It knows how many requests it serves now and how many it broke by being replaced:
+//! that is the truth that teeter's idea of "drained" is held against. The thread is in `running`, answers are made in `service`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::ports::free_addr;
+use crate::running::{Order, gone, order, run};
+
+/// What an application server is to be.
+#[derive(Debug, Clone)]
+pub struct AppSpec {
+    /// Its name, sent as `x-server`.
+    pub name: String,
+    /// Its version, sent as `x-version`.
+    pub version: String,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// How long it thinks about `/`: something in this range. Empty: not at all.
+    pub work: Range<Duration>,
+}
+
+/// One replacement of the running version, as [`App::log_of_replacements`] tells it.
+#[derive(Debug, Clone)]
+pub struct Replacement {
+    /// When the old version was stopped.
+    pub at: Instant,
+    /// How many requests were being served at that moment: each of them was broken.
+    pub in_flight: usize,
+    /// The version that came.
+    pub version: String,
+}
+
+/// A running application server.
+#[derive(Debug)]
+pub struct App {
+    shared: Arc<Shared>,
+    orders: mpsc::UnboundedSender<Order>,
+    thread: Option<JoinHandle<()>>,
+    admin: SocketAddr,
+}
+
+/// What the server's thread and its owner both see.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    pub(crate) addr: SocketAddr,
+    pub(crate) work: Range<Duration>,
+    pub(crate) well: AtomicBool,
+    pub(crate) in_flight: AtomicUsize,
+    pub(crate) served: AtomicU64,
+    pub(crate) broken: AtomicU64,
+    pub(crate) abandoned: AtomicU64,
+    version: Mutex<String>,
+    log: Mutex<Vec<Replacement>>,
+}
+
+impl App {
+    /// Starts a server on a free port of 127.0.0.1.
+    pub async fn start(name: &str, version: &str) -> io::Result<Self> {
+        Self::start_on(free_addr()?, name, version).await
+    }
+
+    /// Starts a server on this address.
+    pub async fn start_on(listen: SocketAddr, name: &str, version: &str) -> io::Result<Self> {
+        Self::start_spec(AppSpec {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            listen,
+            work: Duration::ZERO..Duration::ZERO,
+        })
+        .await
+    }
+
+    /// Starts a server as described.
+    pub async fn start_spec(spec: AppSpec) -> io::Result<Self> {
+        let admin = free_addr()?;
+        let shared = Arc::new(Shared {
+            name: spec.name.clone(),
+            addr: spec.listen,
+            work: spec.work,
+            well: AtomicBool::new(true),
+            in_flight: AtomicUsize::new(0),
+            served: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+            version: Mutex::new(spec.version),
+            log: Mutex::new(Vec::new()),
+        });
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (ready, started) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = {
+            let shared = Arc::clone(&shared);
+            let orders = orders.clone();
+            std::thread::Builder::new()
+                .name(format!("app-{}", spec.name))
+                .spawn(move || runtime.block_on(run(shared, admin, orders, inbox, ready)))?
+        };
+        let app = Self { shared, orders, thread: Some(thread), admin };
+        started.await.map_err(|_| gone())??;
+        Ok(app)
+    }
+
+    /// Where it serves.
+    pub fn addr(&self) -> SocketAddr {
+        self.shared.addr
+    }
+
+    /// Where it takes orders over HTTP: `POST /replace?version=v2`, `/well`, `/unwell`, `/stop`, `/start`,
+    /// and `GET /state`.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The version it runs, or ran last.
+    pub fn version(&self) -> String {
+        self.shared.version()
+    }
+
+    /// Requests whose head was read and whose answer is not wholly written; an open `/ws` counts as one.
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Requests answered to the last byte.
+    pub fn served(&self) -> u64 {
+        self.shared.served.load(Ordering::SeqCst)
+    }
+
+    /// Requests in flight that were cut off by [`App::replace`] or [`App::stop`].
+    pub fn broken(&self) -> u64 {
+        self.shared.broken.load(Ordering::SeqCst)
+    }
+
+    /// Requests whose asker had gone before the answer was written.
+    pub fn abandoned(&self) -> u64 {
+        self.shared.abandoned.load(Ordering::SeqCst)
+    }
+
+    /// Makes `/_status` answer 200 or 503.
+    pub fn set_well(&self, well: bool) {
+        self.shared.well.store(well, Ordering::SeqCst);
+    }
+
+    /// What a deploy does: stops listening, drops every connection at once, then serves the new version on
+    /// the same port.
+    pub async fn replace(&self, version: &str) -> io::Result<()> {
+        let version = version.to_owned();
+        order(&self.orders, |done| Order::Replace(version, done)).await
+    }
+
+    /// Stops listening and drops every connection at once.
+    pub async fn stop(&self) -> io::Result<()> {
+        order(&self.orders, Order::Stop).await
+    }
+
+    /// Serves again after [`App::stop`].
+    pub async fn start_again(&self) -> io::Result<()> {
+        order(&self.orders, Order::Start).await
+    }
+
+    /// Every replacement so far, oldest first.
+    pub fn log_of_replacements(&self) -> Vec<Replacement> {
+        lock(&self.shared.log).clone()
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = self.orders.send(Order::Quit);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn version(&self) -> String {
+        lock(&self.version).clone()
+    }
+
+    /// Notes that another version comes.
+    pub(crate) fn replaced(&self, what: Replacement) {
+        lock(&self.version).clone_from(&what.version);
+        lock(&self.log).push(what);
+    }
+}
+
+/// A panic elsewhere does not make these values wrong.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,129 @@
+//! The demonstration: a see-saw deploy of four real processes under load, and the count of what went wrong.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use clap::Args;
+use teeter_lab::{Load, LoadReport, LoadSpec};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use crate::stage::Stage;
+
+/// The whole demonstration takes less, or something hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const CLIENTS: usize = 24;
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Where `teeter` and `teeterd` are.
+    #[arg(long, default_value = "target/release")]
+    bin_dir: PathBuf,
+}
+
+/// Runs it; an error says in one line what was not as it should be.
+pub(crate) async fn run(args: DemoArgs) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Whichever way this ends, the future is dropped, and the stage and the load with it.
+    tokio::select! {
+        done = timeout(LIMIT, play(args)) => {
+            done.unwrap_or_else(|_| Err(io::Error::other("not done within a minute")))
+        }
+        _ = tokio::signal::ctrl_c() => Err(io::Error::other("interrupted")),
+        _ = terminate.recv() => Err(io::Error::other("told to stop")),
+    }
+}
+
+async fn play(args: DemoArgs) -> io::Result<()> {
+    let teeter = args.bin_dir.join("teeter");
+    let teeterd = args.bin_dir.join("teeterd");
+    for binary in [&teeter, &teeterd] {
+        if !binary.exists() {
+            let text = format!("{} does not exist: build it first", binary.display());
+            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+        }
+    }
+    say("Four servers on v1 behind HAProxy, teeterd beside it.")?;
+    let mut stage = Stage::set().await?;
+    stage.start_teeterd(&teeterd).await?;
+    let load = Load::start(LoadSpec {
+        connections: CLIENTS,
+        pause: Duration::from_millis(2),
+        slow_every: Some((200, "/slow?ms=2000".to_owned())),
+        max: LIMIT,
+        ..LoadSpec::new(stage.front())
+    })?;
+    if !load.more(500).await {
+        return Err(io::Error::other("the farm does not answer the load"));
+    }
+    say(&format!("{CLIENTS} clients ask without end; now: teeter deploy web --to v2\n"))?;
+    let hook = stage.write_hook()?;
+    let deployed = command(&stage, &teeter).args(["deploy", "web", "--to", "v2", "--"]).arg(&hook).status().await?;
+    // A little longer, so that the farm is seen whole again.
+    let going_on = load.more(500).await;
+    let report = load.stop().await?;
+    if let Ok(run) = std::fs::read_to_string(stage.run_file()) {
+        let run = run.trim();
+        say(&format!("\nteeter show {run}"))?;
+        command(&stage, &teeter).args(["show", run]).status().await?;
+    }
+    let versions = stage.versions().await;
+    summary(&report, &versions)?;
+    let verdict = if !deployed.success() {
+        Some(format!("the deploy failed ({deployed})"))
+    } else if !report.failed().is_empty() {
+        Some(format!("{} requests failed", report.failed().len()))
+    } else if !going_on {
+        Some("the load came to a stand".to_owned())
+    } else {
+        let old = versions.iter().find(|(_, version)| version != "v2");
+        old.map(|(name, version)| format!("{name} is on {version}, not v2"))
+    };
+    match verdict {
+        None => say("\nNo request failed, and every server is on v2."),
+        Some(what) => {
+            write!(io::stderr(), "\nteeterd said:\n{}", stage.teeterd_log())?;
+            Err(io::Error::other(what))
+        }
+    }
+}
+
+fn command(stage: &Stage, teeter: &PathBuf) -> Command {
+    let mut command = Command::new(teeter);
+    command.arg("--socket").arg(stage.control());
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+fn summary(report: &LoadReport, versions: &[(&str, String)]) -> io::Result<()> {
+    let at = |time: Option<u64>| {
+        time.map_or_else(|| "never".to_owned(), |nanos| format!("{:.4} s", Duration::from_nanos(nanos).as_secs_f64()))
+    };
+    let (first, last) = (report.first_of("v2"), report.last_answered_of("v1"));
+    let both = match (first, last) {
+        (Some(first), Some(last)) => Duration::from_nanos(last.saturating_sub(first)),
+        _ => Duration::ZERO,
+    };
+    let mixed = report.inversions("v1", "v2");
+    say(&format!("\nWhat the clients saw\n{report}"))?;
+    say(&format!("first v2 answer            {}", at(first)))?;
+    say(&format!("last request sent to v1    {}", at(report.last_sent_of("v1"))))?;
+    say(&format!("last v1 answer             {}", at(last)))?;
+    say(&format!("both versions answered for {both:.2?} (slow requests finishing included)"))?;
+    say(&format!(
+        "new requests were mixed for {:.2?}: {} went to v1 after somebody had seen v2",
+        mixed.window, mixed.causal
+    ))?;
+    for (name, version) in versions {
+        say(&format!("{name} is on {version}"))?;
+    }
+    Ok(())
+}
+
+fn say(text: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{text}")
+}

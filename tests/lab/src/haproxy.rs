@@ -1,0 +1,323 @@
+//! A real HAProxy process: started, asked, reloaded, paused, killed.
+//!
+//! The client in here is deliberately not teeter's. Only processes that were started here are ever
+//! signalled: our own children, and the workers that are children of our master.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::processes::{children_of, lives, signal};
+use crate::tables::{self, Row};
+
+/// For one command and its answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// For a start or a reload.
+const START: Duration = Duration::from_secs(10);
+
+/// For a master to notice that its workers were killed.
+const BURIAL: Duration = Duration::from_millis(300);
+
+/// A running HAProxy; dropping it kills every process it consists of.
+#[derive(Debug)]
+pub struct Haproxy {
+    dir: PathBuf,
+    master: bool,
+    /// Every process we started and have not yet waited for, the newest last.
+    children: Mutex<Vec<Child>>,
+}
+
+impl Haproxy {
+    /// The HAProxy to test with: `$TEETER_TEST_HAPROXY`, else Debian's, else the one on the path.
+    pub fn binary() -> PathBuf {
+        if let Some(named) = std::env::var_os("TEETER_TEST_HAPROXY") {
+            return named.into();
+        }
+        let usual = PathBuf::from("/usr/sbin/haproxy");
+        if usual.exists() { usual } else { PathBuf::from("haproxy") }
+    }
+
+    /// Is there a HAProxy to test with at all?
+    pub fn available() -> bool {
+        let run = Command::new(Self::binary()).arg("-v").output();
+        run.is_ok_and(|output| output.status.success())
+    }
+
+    /// Its version, such as `2.6.12-1+deb12u4`.
+    pub fn version() -> io::Result<String> {
+        let output = Command::new(Self::binary()).arg("-v").output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut words = text.split_whitespace();
+        words.find(|word| *word == "version");
+        words.next().map(str::to_owned).ok_or_else(|| io::Error::other("HAProxy does not tell its version"))
+    }
+
+    /// Does HAProxy accept this configuration? What it says is the error.
+    pub fn check_config(path: &Path) -> Result<(), String> {
+        let output =
+            Command::new(Self::binary()).args(["-c", "-f"]).arg(path).output().map_err(|error| error.to_string())?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Starts one process. The configuration must put its stats socket at `DIR/admin.sock`.
+    pub async fn start(dir: &Path, config: &str) -> io::Result<Self> {
+        Self::begin(dir, config, false).await
+    }
+
+    /// Starts a master with a worker, and the master's socket at `DIR/master.sock`.
+    pub async fn start_master(dir: &Path, config: &str) -> io::Result<Self> {
+        Self::begin(dir, config, true).await
+    }
+
+    async fn begin(dir: &Path, config: &str, master: bool) -> io::Result<Self> {
+        let haproxy = Self { dir: dir.to_owned(), master, children: Mutex::new(Vec::new()) };
+        haproxy.write_config(config)?;
+        haproxy.spawn(&[])?;
+        haproxy.wait_for_pid(None).await?;
+        Ok(haproxy)
+    }
+
+    /// Replaces the configuration file; takes effect with the next reload or restart.
+    pub fn write_config(&self, config: &str) -> io::Result<()> {
+        std::fs::write(self.config(), config)
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("haproxy.cfg")
+    }
+
+    /// The stats socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("admin.sock")
+    }
+
+    /// The master's socket; it exists only after [`Haproxy::start_master`].
+    pub fn master_socket(&self) -> PathBuf {
+        self.dir.join("master.sock")
+    }
+
+    /// What the processes printed.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("haproxy.log")).unwrap_or_default()
+    }
+
+    /// Sends one line on a connection of its own and reads the answer to its end.
+    pub async fn cmd(&self, line: &str) -> io::Result<String> {
+        ask(&self.socket(), line).await
+    }
+
+    /// The process that answers on the stats socket now.
+    pub async fn pid(&self) -> io::Result<u32> {
+        let info = self.cmd("show info").await?;
+        tables::line(&info, "Pid")
+            .and_then(|pid| pid.parse().ok())
+            .ok_or_else(|| io::Error::other(format!("no pid in: {info}")))
+    }
+
+    /// The row of `app/web01` in `show servers state`, by column name.
+    pub async fn server_line(&self, server: &str) -> io::Result<Row> {
+        let rows = tables::spaced(&self.cmd("show servers state").await?);
+        pick(rows, server, "be_name", "srv_name")
+    }
+
+    /// The administrative state of `app/web01` in bits: 1 is maint, 8 is drain.
+    pub async fn server_admin_bits(&self, server: &str) -> io::Result<u32> {
+        let row = self.server_line(server).await?;
+        row.get("srv_admin_state")
+            .and_then(|bits| bits.parse().ok())
+            .ok_or_else(|| io::Error::other("no srv_admin_state"))
+    }
+
+    /// The row of `app/web01` (or `app/BACKEND`) in `show stat`, by column name.
+    pub async fn stat(&self, server: &str) -> io::Result<Row> {
+        let rows = tables::commas(&self.cmd("show stat").await?);
+        pick(rows, server, "pxname", "svname")
+    }
+
+    /// Waits until the `status` of `app/web01` in `show stat` is this.
+    pub async fn wait_for_status(&self, server: &str, status: &str) -> io::Result<()> {
+        self.wait_for(server, "status", |now| now == status).await
+    }
+
+    /// Waits until `app/web01` has been checked: at its start HAProxy calls a server up without asking it.
+    pub async fn wait_for_check(&self, server: &str) -> io::Result<()> {
+        self.wait_for(server, "check_status", |now| !matches!(now, "" | "INI")).await
+    }
+
+    /// Waits until a column of `show stat` is as wished.
+    pub async fn wait_for(&self, server: &str, column: &str, wish: impl Fn(&str) -> bool) -> io::Result<()> {
+        let deadline = Instant::now() + START;
+        loop {
+            let row = self.stat(server).await?;
+            let now = row.get(column).map_or("", String::as_str);
+            if wish(now) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let text = format!("{column} of {server} is still {now:?}");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Reloads, as an administrator would, and waits until a new process answers. Old workers live on for
+    /// as long as they have connections.
+    pub async fn reload(&self) -> io::Result<()> {
+        let old = self.pid().await?;
+        if self.master {
+            let master = self.newest()?;
+            signal("-USR2", &[master])?;
+        } else {
+            let socket = self.socket();
+            let pid = old.to_string();
+            let mut args = vec!["-sf".to_owned(), pid];
+            // Without this right the old process does not hand its listeners over.
+            if std::fs::read_to_string(self.config())?.contains("expose-fd listeners") {
+                args.extend(["-x".to_owned(), socket.display().to_string()]);
+            }
+            self.spawn(&args)?;
+        }
+        self.wait_for_pid(Some(old)).await.map(drop)
+    }
+
+    /// A crash and a new start: every state that was not in the configuration is gone.
+    pub async fn restart(&self) -> io::Result<()> {
+        self.kill();
+        self.start_again().await
+    }
+
+    /// Starts again after [`Haproxy::kill`].
+    pub async fn start_again(&self) -> io::Result<()> {
+        self.spawn(&[])?;
+        self.wait_for_pid(None).await.map(drop)
+    }
+
+    /// Stops every process in its tracks: connections are accepted by the kernel, and nobody answers.
+    pub fn pause(&self) -> io::Result<()> {
+        signal("-STOP", &self.pids())
+    }
+
+    /// Lets the processes go on after [`Haproxy::pause`].
+    pub fn resume(&self) -> io::Result<()> {
+        signal("-CONT", &self.pids())
+    }
+
+    /// Kills every process at once, old workers too.
+    pub fn kill(&self) {
+        let mut children = self.children();
+        // While we have not waited for a child, its number cannot be given to another process.
+        let masters: Vec<_> = children.iter().map(Child::id).collect();
+        let workers: Vec<_> = masters.iter().copied().flat_map(children_of).collect();
+        if !workers.is_empty() {
+            let _ = signal("-KILL", &workers);
+            let _ = signal("-CONT", &masters);
+            // A master buries its workers and then goes by itself. Were it killed first, the dead workers would
+            // stay in the process table of a container whose first process does not care.
+            let end = Instant::now() + BURIAL;
+            while children.iter_mut().any(lives) && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        // A reload may have brought a worker in between; a stopped master can bring no more.
+        children.retain_mut(lives);
+        let masters: Vec<_> = children.iter().map(Child::id).collect();
+        let _ = signal("-STOP", &masters);
+        let workers: Vec<_> = masters.iter().copied().flat_map(children_of).collect();
+        let _ = signal("-KILL", &workers);
+        for mut child in children.drain(..) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Every process of this HAProxy that lives now: masters, workers, old ones too.
+    pub fn pids(&self) -> Vec<u32> {
+        let mut children = self.children();
+        children.retain_mut(lives);
+        children.iter().flat_map(|child| std::iter::once(child.id()).chain(children_of(child.id()))).collect()
+    }
+
+    fn newest(&self) -> io::Result<u32> {
+        let children = self.children();
+        let newest = children.last().map(Child::id);
+        newest.ok_or_else(|| io::Error::other("HAProxy is not running"))
+    }
+
+    fn children(&self) -> MutexGuard<'_, Vec<Child>> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawn(&self, more: &[String]) -> io::Result<()> {
+        let log: File = OpenOptions::new().create(true).append(true).open(self.dir.join("haproxy.log"))?;
+        let mut command = Command::new(Self::binary());
+        command.arg("-db").arg("-f").arg(self.config());
+        if self.master {
+            command.arg("-W").arg("-S").arg(self.master_socket());
+        }
+        let child = command.args(more).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        self.children().push(child);
+        Ok(())
+    }
+
+    /// Waits until a process other than this one answers on the stats socket.
+    async fn wait_for_pid(&self, other_than: Option<u32>) -> io::Result<u32> {
+        let deadline = Instant::now() + START;
+        loop {
+            if let Ok(pid) = self.pid().await
+                && Some(pid) != other_than
+            {
+                return Ok(pid);
+            }
+            let ended = self.children().last_mut().is_none_or(|child| !lives(child));
+            if ended || Instant::now() >= deadline {
+                let log = self.log();
+                return Err(io::Error::other(format!("HAProxy did not start:\n{log}")));
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// One line to a stats or master socket, and the whole answer.
+pub async fn ask(socket: &Path, line: &str) -> io::Result<String> {
+    let exchange = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        stream.write_all(format!("{line}\n").as_bytes()).await?;
+        // The master's socket is a conversation: it ends only when we say so. On a stats socket this is
+        // harmless.
+        stream.shutdown().await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    timeout(ANSWER, exchange).await?
+}
+
+fn pick(rows: Vec<Row>, server: &str, backend: &str, name: &str) -> io::Result<Row> {
+    let wanted = server.split_once('/');
+    rows.into_iter()
+        .find(|row| match (row.get(backend), row.get(name)) {
+            (Some(be), Some(srv)) => wanted == Some((be.as_str(), srv.as_str())),
+            _ => false,
+        })
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, server.to_owned()))
+}

@@ -1,0 +1,140 @@
+//! The load generator: clients that each keep a connection and ask again as soon as they are answered.
+//!
+//! It runs in one thread of its own with no locks between clients, so that time stamps are in true order
+//! and a busy test runtime does not look like a slow server. Every request is remembered.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{sleep, timeout};
+
+use crate::asker::{Book, Client, Counts};
+use crate::report::LoadReport;
+
+/// How long requests in flight may take to finish after the end.
+const LAST_CALL: Duration = Duration::from_secs(10);
+
+/// What load is wanted.
+#[derive(Debug, Clone)]
+pub struct LoadSpec {
+    /// Where it goes: the frontend of HAProxy.
+    pub target: SocketAddr,
+    /// How many clients.
+    pub connections: usize,
+    /// How long a client rests between an answer and its next request.
+    pub pause: Duration,
+    /// What they ask for.
+    pub path: String,
+    /// Every so many requests of a client, another path.
+    pub slow_every: Option<(u32, String)>,
+    /// Clients keep cookies and send them back.
+    pub cookies: bool,
+    /// The load ends by itself after this time.
+    pub max: Duration,
+}
+
+impl LoadSpec {
+    /// Eight clients that ask for `/` without rest for at most a minute.
+    pub fn new(target: SocketAddr) -> Self {
+        Self {
+            target,
+            connections: 8,
+            pause: Duration::ZERO,
+            path: "/".to_owned(),
+            slow_every: None,
+            cookies: false,
+            max: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A running load; dropping it ends it at once.
+#[derive(Debug)]
+pub struct Load {
+    stop: watch::Sender<bool>,
+    counts: Arc<Counts>,
+    report: oneshot::Receiver<LoadReport>,
+    thread: JoinHandle<()>,
+}
+
+impl Load {
+    /// Starts the load; it is under way when this returns.
+    pub fn start(spec: LoadSpec) -> io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let (done, report) = oneshot::channel();
+        let counts = Arc::new(Counts::default());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = {
+            let counts = Arc::clone(&counts);
+            std::thread::Builder::new().name("load".to_owned()).spawn(move || {
+                let report = LocalSet::new().block_on(&runtime, run(spec, counts, stopped));
+                let _ = done.send(report);
+            })?
+        };
+        Ok(Self { stop, counts, report, thread })
+    }
+
+    /// Requests ended so far.
+    pub fn count(&self) -> u64 {
+        self.counts.all.load(Ordering::Relaxed)
+    }
+
+    /// Failures so far.
+    pub fn failures(&self) -> u64 {
+        self.counts.failed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until this many more requests have ended; `false` if that takes longer than ten seconds.
+    pub async fn more(&self, requests: u64) -> bool {
+        let goal = self.count() + requests;
+        let reached = async {
+            while self.count() < goal {
+                sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), reached).await.is_ok()
+    }
+
+    /// Lets the requests in flight finish, for ten seconds at most, and tells what happened.
+    pub async fn stop(self) -> io::Result<LoadReport> {
+        let _ = self.stop.send(true);
+        self.finished().await
+    }
+
+    /// Waits until the load ends by itself.
+    pub async fn finished(self) -> io::Result<LoadReport> {
+        let Self { stop, report, thread, .. } = self;
+        let report = report.await.map_err(io::Error::other)?;
+        drop(stop);
+        let _ = thread.join();
+        Ok(report)
+    }
+}
+
+async fn run(spec: LoadSpec, counts: Arc<Counts>, mut stop: watch::Receiver<bool>) -> LoadReport {
+    let book = Rc::new(RefCell::new(Book::new(spec.connections, counts)));
+    let (end, ended) = watch::channel(false);
+    let mut clients = JoinSet::new();
+    for conn in 0..spec.connections {
+        let client = Client::new(conn, spec.clone(), Rc::clone(&book), ended.clone());
+        clients.spawn_local(client.run());
+    }
+    // An error says that the owner dropped the load: then nobody waits for the last requests.
+    let asked = timeout(spec.max, stop.wait_for(|stop| *stop)).await;
+    let dropped = matches!(asked, Ok(Err(_)));
+    let _ = end.send(true);
+    if !dropped {
+        let all = async { while clients.join_next().await.is_some() {} };
+        let _ = timeout(LAST_CALL, all).await;
+    }
+    clients.shutdown().await;
+    book.borrow_mut().report()
+}

@@ -1,0 +1,214 @@
+//! What a load generator remembers, and what can be asked of it.
+//!
+//! All times are nanoseconds since the start of the load, of one monotonic clock.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// One request.
+#[derive(Debug, Clone, Copy)]
+pub struct Record {
+    /// The connection (client) that made it.
+    pub conn: u32,
+    /// When the client first sent it.
+    pub asked: u64,
+    /// When it was sent for the last time: differs from `asked` only if it was retried.
+    pub sent: u64,
+    /// When the last byte of the answer had arrived, or the failure.
+    pub answered: u64,
+    /// The status code; 0 for a connection that failed.
+    pub status: u16,
+    /// For [`LoadReport::version`].
+    pub(crate) version: u16,
+    /// For [`LoadReport::server`].
+    pub(crate) server: u16,
+}
+
+impl Record {
+    /// Was it answered as wished?
+    pub fn is_good(&self) -> bool {
+        matches!(self.status, 200..=299 | 101)
+    }
+
+    /// From first sending to answer.
+    pub fn took(&self) -> Duration {
+        Duration::from_nanos(self.answered.saturating_sub(self.asked))
+    }
+}
+
+/// How exactly traffic went from one version to the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Inversions {
+    /// Requests answered by the old version though sent after some client already held an answer of the new.
+    pub causal: usize,
+    /// From the first answer of the new version to the sending of the last such request.
+    pub window: Duration,
+}
+
+/// Everything a load did.
+#[derive(Debug, Clone)]
+pub struct LoadReport {
+    /// When the load began: time zero of the records.
+    pub started: Instant,
+    /// How long it lasted.
+    pub lasted: Duration,
+    /// Every request, in the order of their ends.
+    pub records: Vec<Record>,
+    /// Requests sent a second time because a kept connection turned out to be closed.
+    pub retried: u64,
+    /// The first few failures in words.
+    pub complaints: Vec<String>,
+    pub(crate) names: Vec<String>,
+}
+
+impl LoadReport {
+    /// The version that answered; empty when none did.
+    pub fn version(&self, record: &Record) -> &str {
+        self.name(record.version)
+    }
+
+    /// The server that answered; empty when none did.
+    pub fn server(&self, record: &Record) -> &str {
+        self.name(record.server)
+    }
+
+    fn name(&self, id: u16) -> &str {
+        self.names.get(usize::from(id)).map_or("", String::as_str)
+    }
+
+    /// How many requests were made.
+    pub fn requests(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Requests that got no answer, or one other than 2xx and 101.
+    pub fn failed(&self) -> Vec<&Record> {
+        self.records.iter().filter(|one| !one.is_good()).collect()
+    }
+
+    /// The longest that a client waited for an answer.
+    pub fn longest(&self) -> Duration {
+        self.records.iter().map(Record::took).max().unwrap_or_default()
+    }
+
+    /// Requests a second.
+    pub fn rate(&self) -> f64 {
+        self.records.len() as f64 / self.lasted.as_secs_f64().max(1e-9)
+    }
+
+    /// Good answers of one version.
+    pub fn of(&self, version: &str) -> impl Iterator<Item = &Record> {
+        let id = self.id(version);
+        self.records.iter().filter(move |one| Some(one.version) == id && one.is_good())
+    }
+
+    fn id(&self, name: &str) -> Option<u16> {
+        let at = self.names.iter().position(|known| known == name)?;
+        u16::try_from(at).ok()
+    }
+
+    /// When this version was first heard of.
+    pub fn first_of(&self, version: &str) -> Option<u64> {
+        self.of(version).map(|one| one.answered).min()
+    }
+
+    /// When the last request was sent that this version answered.
+    pub fn last_sent_of(&self, version: &str) -> Option<u64> {
+        self.of(version).map(|one| one.sent).max()
+    }
+
+    /// When this version was last heard of.
+    pub fn last_answered_of(&self, version: &str) -> Option<u64> {
+        self.of(version).map(|one| one.answered).max()
+    }
+
+    /// Good answers by version.
+    pub fn by_version(&self) -> BTreeMap<String, usize> {
+        self.count(|one| one.version)
+    }
+
+    /// Good answers by server.
+    pub fn by_server(&self) -> BTreeMap<String, usize> {
+        self.count(|one| one.server)
+    }
+
+    fn count(&self, id: impl Fn(&Record) -> u16) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for one in self.records.iter().filter(|one| one.is_good()) {
+            *counts.entry(self.name(id(one)).to_owned()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Was the old version still given requests when the new one was already known?
+    pub fn inversions(&self, old: &str, new: &str) -> Inversions {
+        let Some(first) = self.first_of(new) else {
+            return Inversions::default();
+        };
+        let late = || self.of(old).filter(|one| one.sent > first);
+        let last = late().map(|one| one.sent).max().unwrap_or(first);
+        Inversions { causal: late().count(), window: Duration::from_nanos(last - first) }
+    }
+}
+
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "requests     {}", self.requests())?;
+        writeln!(f, "failed       {}", self.failed().len())?;
+        writeln!(f, "retried      {}", self.retried)?;
+        writeln!(f, "rate         {:.0}/s", self.rate())?;
+        writeln!(f, "longest wait {:.3?}", self.longest())?;
+        for (version, count) in self.by_version() {
+            writeln!(f, "version {version:4} {count}")?;
+        }
+        for (server, count) in self.by_server() {
+            writeln!(f, "server {server:5} {count}")?;
+        }
+        for complaint in &self.complaints {
+            writeln!(f, "failure: {complaint}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(rows: &[(u64, u64, u16, u16)]) -> LoadReport {
+        let record = |&(sent, answered, status, version): &(u64, u64, u16, u16)| Record {
+            conn: 0,
+            asked: sent,
+            sent,
+            answered,
+            status,
+            version,
+            server: 0,
+        };
+        LoadReport {
+            started: Instant::now(),
+            lasted: Duration::from_secs(1),
+            records: rows.iter().map(record).collect(),
+            retried: 0,
+            complaints: Vec::new(),
+            names: ["", "v1", "v2"].map(str::to_owned).to_vec(),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_only_late_is_no_inversion() {
+        let report = report(&[(10, 90, 200, 1), (20, 40, 200, 2)]);
+        assert_eq!(report.inversions("v1", "v2"), Inversions::default());
+        assert_eq!(report.last_answered_of("v1"), Some(90));
+    }
+
+    #[test]
+    fn a_request_sent_after_the_news_is_an_inversion() {
+        let report = report(&[(20, 40, 200, 2), (50, 60, 200, 1), (70, 80, 503, 1)]);
+        let seen = report.inversions("v1", "v2");
+        assert_eq!(seen.causal, 1);
+        assert_eq!(seen.window, Duration::from_nanos(10));
+        assert_eq!(report.failed().len(), 1);
+    }
+}

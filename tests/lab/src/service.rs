@@ -1,0 +1,177 @@
+//! What an application server answers: one function for each connection.
+//!
+//! A request is in flight from the reading of its head to the last byte of its answer. A guard counts it, so
+//! it is counted rightly even where the connection's task is thrown away in the middle.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, interval_at, sleep};
+
+use crate::app::Shared;
+use crate::asked::{Path, Request, plain};
+use crate::http::{WS_ACCEPT, Wire};
+
+/// One version's time of service.
+pub(crate) struct Generation {
+    stopped: AtomicBool,
+    broken: AtomicUsize,
+    /// The fields that tell who answered, ready to be sent.
+    marks: String,
+    hello: String,
+    /// The whole answer to `/`: it is the one that must be fast.
+    root: Vec<u8>,
+}
+
+impl Generation {
+    pub(crate) fn new(name: &str, version: &str) -> Self {
+        let marks = format!("x-version: {version}\r\nx-server: {name}\r\n");
+        let hello = format!("{name} {version}\n");
+        let root = plain("200 OK", &marks, &hello, false, true);
+        Self { stopped: AtomicBool::new(false), broken: AtomicUsize::new(0), marks, hello, root }
+    }
+
+    /// From here on, a request that ends unfinished was broken by the server.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn broken(&self) -> usize {
+        self.broken.load(Ordering::SeqCst)
+    }
+}
+
+/// Counts one request as in flight for as long as it lives.
+struct Flight<'a> {
+    shared: &'a Shared,
+    generation: &'a Generation,
+    done: bool,
+}
+
+impl<'a> Flight<'a> {
+    fn new(shared: &'a Shared, generation: &'a Generation) -> Self {
+        shared.in_flight.fetch_add(1, Ordering::SeqCst);
+        Self { shared, generation, done: false }
+    }
+
+    fn finish(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            self.shared.served.fetch_add(1, Ordering::SeqCst);
+        } else if self.generation.stopped.load(Ordering::SeqCst) {
+            self.generation.broken.fetch_add(1, Ordering::SeqCst);
+            self.shared.broken.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.shared.abandoned.fetch_add(1, Ordering::SeqCst);
+        }
+        self.shared.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Serves one connection until either side closes it.
+pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, generation: Arc<Generation>) {
+    let mut wire = Wire::new(stream);
+    // An error here means that the peer left or spoke nonsense: the connection just ends.
+    while let Ok(true) = exchange(&mut wire, &shared, &generation).await {}
+}
+
+/// One request and its answer; `false` when the connection is to be closed.
+async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> io::Result<bool> {
+    let Some(length) = wire.head().await? else {
+        return Ok(false);
+    };
+    let flight = Flight::new(shared, generation);
+    let request = Request::read(wire.text(length)?)?;
+    wire.consume(length);
+    if request.length > 0 {
+        wire.body(request.length, &mut Vec::new()).await?;
+    }
+    let marks = generation.marks.as_str();
+    let answer = |status, body: &str| plain(status, marks, body, request.head_only, request.keep);
+    match &request.path {
+        Path::Root => {
+            if !shared.work.is_empty() {
+                sleep(some_of(&shared.work)).await;
+            }
+            if request.keep && !request.head_only {
+                wire.write(&generation.root).await?;
+            } else {
+                wire.write(&answer("200 OK", &generation.hello)).await?;
+            }
+        }
+        Path::Status if shared.well.load(Ordering::SeqCst) => {
+            wire.write(&answer("200 OK", "well\n")).await?;
+        }
+        Path::Status => {
+            wire.write(&answer("503 Service Unavailable", "unwell\n")).await?;
+        }
+        Path::Slow(time) => {
+            sleep(*time).await;
+            wire.write(&answer("200 OK", "slow\n")).await?;
+        }
+        Path::Stream(time) => stream(wire, marks, *time, &request).await?,
+        Path::Ws => {
+            let head = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {WS_ACCEPT}\r\n{marks}\r\n"
+            );
+            wire.write(head.as_bytes()).await?;
+            echo(wire, generation).await?;
+            flight.finish();
+            return Ok(false);
+        }
+        Path::Other(_) => wire.write(&answer("404 Not Found", "no such page\n")).await?,
+    }
+    flight.finish();
+    Ok(request.keep && !(request.old && matches!(request.path, Path::Stream(_))))
+}
+
+/// Sends back what comes until the peer closes; a reset is an ordinary way to do that.
+async fn echo(wire: &mut Wire, generation: &Generation) -> io::Result<()> {
+    while !generation.stopped.load(Ordering::SeqCst) {
+        match wire.some().await {
+            Ok(bytes) if bytes.is_empty() => break,
+            Ok(bytes) => wire.write(&bytes).await?,
+            Err(_) => break,
+        }
+    }
+    Ok(())
+}
+
+/// A head at once, then a little every 100 ms.
+async fn stream(wire: &mut Wire, marks: &str, time: Duration, request: &Request) -> io::Result<()> {
+    let framing = if request.old { "Connection: close" } else { "Transfer-Encoding: chunked" };
+    let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n{marks}\r\n");
+    wire.write(head.as_bytes()).await?;
+    if request.head_only {
+        return Ok(());
+    }
+    let beat = Duration::from_millis(100);
+    let end = Instant::now() + time;
+    let mut beats = interval_at(Instant::now() + beat, beat);
+    while Instant::now() + beat <= end {
+        beats.tick().await;
+        let chunk: &[u8] = if request.old { b"tick\n" } else { b"5\r\ntick\n\r\n" };
+        wire.write(chunk).await?;
+    }
+    tokio::time::sleep_until(end).await;
+    if !request.old {
+        wire.write(b"0\r\n\r\n").await?;
+    }
+    Ok(())
+}
+
+/// A time within the range; the clock's last digits are random enough for a think time.
+fn some_of(range: &std::ops::Range<Duration>) -> Duration {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    let share = f64::from(nanos % 1009) / 1009.0;
+    range.start + (range.end.saturating_sub(range.start)).mul_f64(share)
+}
