@@ -1,3 +1,15 @@
+//! teeter takes servers out of HAProxy, waits until nothing is in flight on them, lets somebody work on them,
+//! proves that they are well again and brings them back: one server for maintenance, or a farm half by half.
+//!
+//! The modules stand in the order of their imports: each may use those above it, never one below. A test keeps it so.
+
 pub mod haproxy;
 pub mod farm;
 pub mod plan;
+pub mod store;
+pub mod engine;
+pub mod probe;
+pub mod control;
+pub mod cli;
+pub mod config;
+pub mod daemon;

@@ -1,1 +1,5 @@
-fn main(){}
+//! The command. Everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    teeter::cli::main()
+}

@@ -1,1 +1,5 @@
-fn main(){}
+//! The daemon `teeterd`.
+
+fn main() -> std::process::ExitCode {
+    teeter::daemon::main()
+}

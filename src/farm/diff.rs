@@ -81,8 +81,8 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::haproxy::{AdminBits, CheckBits, Command, OpState};
     use crate::farm::Load;
+    use crate::haproxy::{AdminBits, CheckBits, Command, OpState};
 
     fn seen(servers: &[(&str, u32, u32)]) -> Seen {
         let server = |admin: u32, agent: u32| SeenServer {
@@ -104,7 +104,10 @@ mod tests {
 
     fn wanted(servers: &[(&str, AdminState, bool, bool)]) -> Wanted {
         let server = |state, agent, held| WantedServer { state, agent, afresh: None, held };
-        servers.iter().map(|(name, state, agent, held)| (name.parse().unwrap(), server(*state, *agent, *held))).collect()
+        servers
+            .iter()
+            .map(|(name, state, agent, held)| (name.parse().unwrap(), server(*state, *agent, *held)))
+            .collect()
     }
 
     fn sent(wanted: &Wanted, seen: &Seen) -> Vec<String> {

@@ -16,6 +16,9 @@ pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Owner, ProofPhase
 pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, LabelError, MemberName, RunId};
 pub use seen::{Load, Seen, SeenServer};
 pub use select::{SelectError, Selector};
-pub use settings::{DrainSettings, Farm, FarmError, FarmSettings, Halves, HttpProbe, Layout, MinAvailable, VerifySettings, VersionSource};
+pub use settings::{
+    DrainSettings, Farm, FarmError, FarmSettings, Halves, HttpProbe, Layout, MinAvailable, VerifySettings,
+    VersionSource,
+};
 pub use span::{Span, SpanError};
 pub use wanted::{Wanted, WantedServer, wanted};

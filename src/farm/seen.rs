@@ -98,7 +98,9 @@ mod tests {
     fn in_flight_is_zero_only_when_everything_is() {
         let none = Load { idle: 7, stot: 9, troubles: 1, ..Load::default() };
         assert_eq!(none.in_flight(), 0);
-        for load in [Load { scur: 1, ..none }, Load { qcur: 1, ..none }, Load { used: 1, ..none }, Load { served: 1, ..none }] {
+        for load in
+            [Load { scur: 1, ..none }, Load { qcur: 1, ..none }, Load { used: 1, ..none }, Load { served: 1, ..none }]
+        {
             assert_eq!(load.in_flight(), 1);
         }
     }

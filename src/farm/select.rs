@@ -69,7 +69,9 @@ impl FromStr for Selector {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_:.-*?[]!^{},".contains(c);
         let glob = |part: &str| {
             if part.is_empty() || !part.chars().all(allowed) {
-                return Err(malformed("use BACKEND/SERVER, SERVER, farm:FARM or farm:FARM/GROUP, with shell globs".into()));
+                return Err(malformed(
+                    "use BACKEND/SERVER, SERVER, farm:FARM or farm:FARM/GROUP, with shell globs".into(),
+                ));
             }
             Glob::new(part).map(|glob| glob.compile_matcher()).map_err(|error| malformed(error.kind().to_string()))
         };
@@ -90,7 +92,9 @@ impl Selector {
     /// Whether it picks this server line by name. Farms are resolved by [`Selector::resolve`].
     pub fn matches(&self, server: &ServerRef) -> bool {
         match &self.meaning {
-            Meaning::Line(backend, name) => backend.is_match(server.backend.as_str()) && name.is_match(server.server.as_str()),
+            Meaning::Line(backend, name) => {
+                backend.is_match(server.backend.as_str()) && name.is_match(server.server.as_str())
+            }
             Meaning::Member(name) => name.is_match(server.server.as_str()),
             Meaning::Farm(..) => false,
         }
@@ -119,7 +123,8 @@ impl Selector {
                 nothing(format!(": the groups of {} are {}", farm.name, groups.join(", ")))
             });
         }
-        let lines = |seen: &Seen| seen.servers.keys().filter(|server| self.matches(server)).cloned().collect::<Vec<_>>();
+        let lines =
+            |seen: &Seen| seen.servers.keys().filter(|server| self.matches(server)).cloned().collect::<Vec<_>>();
         let found: BTreeSet<Entry> = seen
             .iter()
             .flat_map(|(instance, seen)| {
@@ -177,7 +182,8 @@ mod tests {
     #[test]
     fn what_could_be_a_command_is_malformed() {
         let long = "w".repeat(10_000);
-        for text in ["", "web01;shutdown sessions", "a b", "a\nb", "/", "a/", "a/b/c", "farm:", "farm:a b", "[", &long] {
+        for text in ["", "web01;shutdown sessions", "a b", "a\nb", "/", "a/", "a/b/c", "farm:", "farm:a b", "[", &long]
+        {
             assert!(matches!(text.parse::<Selector>(), Err(SelectError::Malformed { .. })), "{text:?}");
         }
     }

@@ -225,7 +225,9 @@ impl Farm {
         if !settings.groups.is_empty() && settings.halves.is_some() {
             return Err(self.error("halves", "has both groups and halves: give one of them".into()));
         }
-        if let Some(text) = settings.members.iter().map(Selector::as_str).find(|text| !text.contains('/') || text.starts_with("farm:")) {
+        if let Some(text) =
+            settings.members.iter().map(Selector::as_str).find(|text| !text.contains('/') || text.starts_with("farm:"))
+        {
             return Err(self.error("members", format!("{text:?} is not BACKEND/SERVER")));
         }
         if let Some(text) = settings.groups.values().flatten().map(Selector::as_str).find(|text| text.contains('/')) {
@@ -279,7 +281,9 @@ impl Farm {
         let mut groups: BTreeMap<GroupName, BTreeSet<MemberName>> = BTreeMap::new();
         if self.settings.halves.is_some() {
             let half = members.len() / 2;
-            for (name, names) in [("a", members.keys().take(half).collect::<Vec<_>>()), ("b", members.keys().skip(half).collect())] {
+            for (name, names) in
+                [("a", members.keys().take(half).collect::<Vec<_>>()), ("b", members.keys().skip(half).collect())]
+            {
                 let name = name.parse().map_err(|_| self.error("halves", "no name for a half".into()))?;
                 groups.insert(name, names.into_iter().cloned().collect());
             }
@@ -341,19 +345,22 @@ mod tests {
     fn seen(servers: &[&str]) -> Seen {
         let mut seen = Seen { pid: 1, version: String::new(), servers: BTreeMap::new() };
         for server in servers {
-            seen.servers.insert(server.parse().unwrap(), crate::farm::SeenServer {
-                admin: crate::haproxy::AdminBits(0),
-                op: crate::haproxy::OpState::Running,
-                weight: 1,
-                check: crate::haproxy::CheckBits(6),
-                agent: crate::haproxy::CheckBits(0),
-                address: "127.0.0.1".into(),
-                port: 80,
-                tracked: None,
-                status: "UP".into(),
-                last_check: String::new(),
-                load: crate::farm::Load::default(),
-            });
+            seen.servers.insert(
+                server.parse().unwrap(),
+                crate::farm::SeenServer {
+                    admin: crate::haproxy::AdminBits(0),
+                    op: crate::haproxy::OpState::Running,
+                    weight: 1,
+                    check: crate::haproxy::CheckBits(6),
+                    agent: crate::haproxy::CheckBits(0),
+                    address: "127.0.0.1".into(),
+                    port: 80,
+                    tracked: None,
+                    status: "UP".into(),
+                    last_check: String::new(),
+                    load: crate::farm::Load::default(),
+                },
+            );
         }
         seen
     }

@@ -86,7 +86,9 @@ mod tests {
 
     #[test]
     fn a_unit_is_required() {
-        for (text, millis) in [("200ms", 200), ("30s", 30_000), ("5m", 300_000), ("2h", 7_200_000), ("1h 30m", 5_400_000)] {
+        for (text, millis) in
+            [("200ms", 200), ("30s", 30_000), ("5m", 300_000), ("2h", 7_200_000), ("1h 30m", 5_400_000)]
+        {
             assert_eq!(text.parse::<Span>().unwrap(), Span::from_millis(millis), "{text}");
         }
         for text in ["", "30", "-5s", "5 parsecs", "9999999h", "s"] {

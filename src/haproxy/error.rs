@@ -19,7 +19,9 @@ pub enum Error {
         source: io::Error,
     },
     /// HAProxy took longer than it was given. What it did with the line is unknown.
-    #[error("HAProxy at {address} did not answer within {within:?}: is it stopped or overloaded, or are its 10 CLI connections in use?")]
+    #[error(
+        "HAProxy at {address} did not answer within {within:?}: is it stopped or overloaded, or are its 10 CLI connections in use?"
+    )]
     Deadline {
         /// The socket that was asked.
         address: Address,

@@ -78,7 +78,11 @@ impl DrainWatch {
             return if now >= grace_ends || (drained && !self.clients_stick()) {
                 DrainVerdict::Harden
             } else {
-                DrainVerdict::Wait(if drained { Wait::StickyClients { until: grace_ends } } else { self.reason(unconfirmed, grace_ends) })
+                DrainVerdict::Wait(if drained {
+                    Wait::StickyClients { until: grace_ends }
+                } else {
+                    self.reason(unconfirmed, grace_ends)
+                })
             };
         }
         if drained {
@@ -125,7 +129,9 @@ impl DrainWatch {
     /// Whether clients stick to the servers: by cookie, or seen arriving although nobody new is sent there.
     fn clients_stick(&self) -> bool {
         self.instances.values().any(|samples| {
-            samples.last.iter().any(|(entry, load)| load.sticky || samples.first.get(entry).is_some_and(|first| load.stot > first.stot))
+            samples.last.iter().any(|(entry, load)| {
+                load.sticky || samples.first.get(entry).is_some_and(|first| load.stot > first.stot)
+            })
         })
     }
 }
@@ -236,7 +242,10 @@ mod tests {
         let hold = hold(AdminState::Drain, OnDeadline::Fail);
         let troubled = Load { troubles: 1, ..NONE };
         let mut watch = watch(&[(0, Load { scur: 1, ..NONE }), (100, troubled), (900, troubled)]);
-        assert!(matches!(next(&watch, &hold, AdminState::Drain, 900), DrainVerdict::Wait(Wait::SecondSample { not_before: Some(_) })));
+        assert!(matches!(
+            next(&watch, &hold, AdminState::Drain, 900),
+            DrainVerdict::Wait(Wait::SecondSample { not_before: Some(_) })
+        ));
         watch.handle_sample(&entry().instance, BTreeMap::from([(entry(), troubled)]), at(1250));
         assert_eq!(next(&watch, &hold, AdminState::Drain, 1250), DrainVerdict::Drained { left: 0 });
     }
@@ -249,7 +258,10 @@ mod tests {
         let arriving = Load { stot: 6, ..NONE };
         for samples in [[(0, sticky), (20, sticky)], [(0, NONE), (20, arriving)]] {
             let watch = watch(&samples);
-            assert!(matches!(next(&watch, &hold, AdminState::Drain, 20), DrainVerdict::Wait(Wait::StickyClients { .. })));
+            assert!(matches!(
+                next(&watch, &hold, AdminState::Drain, 20),
+                DrainVerdict::Wait(Wait::StickyClients { .. })
+            ));
             assert_eq!(next(&watch, &hold, AdminState::Drain, 5_000), DrainVerdict::Harden);
         }
     }
@@ -264,7 +276,10 @@ mod tests {
             (OnDeadline::Restore, DrainVerdict::Restore),
         ] {
             let hold = hold(AdminState::Maint, policy);
-            assert!(matches!(next(&watch, &hold, AdminState::Maint, 29_999), DrainVerdict::Wait(Wait::InFlight { .. })));
+            assert!(matches!(
+                next(&watch, &hold, AdminState::Maint, 29_999),
+                DrainVerdict::Wait(Wait::InFlight { .. })
+            ));
             assert_eq!(next(&watch, &hold, AdminState::Maint, 30_000), expected);
         }
     }

@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::farm::{Entry, FarmName, GroupName, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, RunId, Seen};
+use crate::farm::{
+    Entry, FarmName, GroupName, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, RunId, Seen,
+};
 use crate::haproxy::BackendName;
 
 /// A reason why something must not be begun.
@@ -88,7 +90,10 @@ impl fmt::Display for Veto {
             Self::Groups { found } => {
                 let found = found.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
                 let found = if found.is_empty() { "none".to_owned() } else { found };
-                write!(f, "a see-saw needs two groups (groups = {{ a = […], b = […] }} or halves = \"auto\"); configured: {found}")
+                write!(
+                    f,
+                    "a see-saw needs two groups (groups = {{ a = […], b = […] }} or halves = \"auto\"); configured: {found}"
+                )
             }
             Self::NothingLeft { group, why } => write!(f, "no member of group {group} can be worked on: {why}"),
             Self::ProbeFailsEverywhere { answers } => {
@@ -116,7 +121,9 @@ pub fn last_servers(taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen
         }
     }
     let emptied = backends.into_iter().filter(|(_, (left, gone))| *left == 0 && !gone.is_empty());
-    emptied.map(|((instance, backend), (_, taken))| Veto::LastServers { backend: format!("{instance}:{backend}"), taken }).collect()
+    emptied
+        .map(|((instance, backend), (_, taken))| Veto::LastServers { backend: format!("{instance}:{backend}"), taken })
+        .collect()
 }
 
 /// Whether a farm keeps enough members in service when `taken` go out.
@@ -129,24 +136,40 @@ pub fn min_available(
     seen: &BTreeMap<InstanceName, &Seen>,
 ) -> Option<Veto> {
     let usable = |entry: &Entry| {
-        seen.get(&entry.instance).and_then(|seen| seen.servers.get(&entry.server)).is_some_and(crate::farm::SeenServer::is_usable)
+        seen.get(&entry.instance)
+            .and_then(|seen| seen.servers.get(&entry.server))
+            .is_some_and(crate::farm::SeenServer::is_usable)
     };
     let serving = layout.members.values().filter(|entries| entries.iter().all(usable));
     let (before, left) = serving.fold((0, 0), |(before, left), entries| {
         (before + 1, left + usize::from(!entries.iter().any(|entry| taken.contains(entry))))
     });
     let needed = setting.of(layout.members.len());
-    (left < needed && left < before).then(|| Veto::MinAvailable { farm: farm.clone(), left, needed, setting: setting.to_string() })
+    (left < needed && left < before).then(|| Veto::MinAvailable {
+        farm: farm.clone(),
+        left,
+        needed,
+        setting: setting.to_string(),
+    })
 }
 
 /// Holds of somebody else on any of `entries`.
 #[must_use]
-pub fn held<'a>(entries: &BTreeSet<Entry>, holds: impl IntoIterator<Item = &'a Hold>, except: Option<&Owner>) -> Vec<Veto> {
+pub fn held<'a>(
+    entries: &BTreeSet<Entry>,
+    holds: impl IntoIterator<Item = &'a Hold>,
+    except: Option<&Owner>,
+) -> Vec<Veto> {
     let others = holds.into_iter().filter(|hold| Some(&hold.owner) != except && !hold.entries.is_disjoint(entries));
     others
         .map(|hold| {
-            let members: BTreeSet<MemberName> = hold.entries.intersection(entries).map(|entry| entry.member().clone()).collect();
-            Veto::Held { owner: hold.owner.to_string(), members: members.into_iter().collect(), reason: hold.reason.clone() }
+            let members: BTreeSet<MemberName> =
+                hold.entries.intersection(entries).map(|entry| entry.member().clone()).collect();
+            Veto::Held {
+                owner: hold.owner.to_string(),
+                members: members.into_iter().collect(),
+                reason: hold.reason.clone(),
+            }
         })
         .collect()
 }

@@ -143,7 +143,9 @@ pub fn handle_report(run: &Run, step: Option<usize>, report: Report, now: Timest
     }
     match (&run.state, run.current(), report) {
         (RunState::Aborting, ..) => Err(not_at_work("it is being aborted")),
-        (_, Some(Step::Work { group }), Report::Done) => Ok(next_step(run, now, vec![Action::Note(format!("work on {group} done"))])),
+        (_, Some(Step::Work { group }), Report::Done) => {
+            Ok(next_step(run, now, vec![Action::Note(format!("work on {group} done"))]))
+        }
         (_, Some(Step::Work { group }), Report::Failed(why)) => {
             Ok(fail(run, FailureKind::Work, format!("the work on group {group} failed: {why}"), Vec::new()))
         }
@@ -169,7 +171,8 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if run.state == RunState::Aborting || run.state == RunState::Done {
         return Outcome::Rest;
     }
-    let held: Vec<&GroupName> = run.holds.iter().filter(|(_, id)| facts.holds.contains_key(id)).map(|(group, _)| group).collect();
+    let held: Vec<&GroupName> =
+        run.holds.iter().filter(|(_, id)| facts.holds.contains_key(id)).map(|(group, _)| group).collect();
     let mut aborted = run.clone();
     if held.is_empty() {
         if run.state == RunState::Aborted {
@@ -188,7 +191,10 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         versions: versions.clone(),
     };
     let note = match versions.iter().next() {
-        Some(_) => format!("abort: what is well and runs {} comes back", versions.iter().cloned().collect::<Vec<_>>().join(" or ")),
+        Some(_) => format!(
+            "abort: what is well and runs {} comes back",
+            versions.iter().cloned().collect::<Vec<_>>().join(" or ")
+        ),
         None => "abort: what is well comes back".to_owned(),
     };
     Outcome::Go(Box::new(aborted), held.iter().map(prove).chain([Action::Note(note)]).collect())
@@ -199,7 +205,9 @@ fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome
     match step {
         Step::Out { group } => match run.step.acted {
             None => act(run, vec![Action::Hold(group.clone())]),
-            Some(_) => confirmed(run, facts, now, |run| next_step(run, now, vec![Action::Note(format!("{step} confirmed"))])),
+            Some(_) => {
+                confirmed(run, facts, now, |run| next_step(run, now, vec![Action::Note(format!("{step} confirmed"))]))
+            }
         },
         Step::Drain { group } => match hold(group).map(|hold| &hold.stage) {
             Some(Stage::Out { left: 0, .. }) => next_step(run, now, vec![Action::Note(format!("{group} is drained"))]),
@@ -208,7 +216,12 @@ fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome
             }
             Some(Stage::Stuck { .. }) => {
                 let note = hold(group).and_then(|hold| hold.note.clone()).unwrap_or_default();
-                fail(run, FailureKind::Deadline, format!("group {group} was not drained at the deadline: {note}"), Vec::new())
+                fail(
+                    run,
+                    FailureKind::Deadline,
+                    format!("group {group} was not drained at the deadline: {note}"),
+                    Vec::new(),
+                )
             }
             Some(_) => Outcome::Wait(Wait::Hold),
             None => {
@@ -233,7 +246,9 @@ fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome
         },
         Step::Flip { release, hold } => match run.step.acted {
             None => act(run, vec![Action::Release(release.clone()), Action::Hold(hold.clone())]),
-            Some(_) => confirmed(run, facts, now, |run| next_step(run, now, vec![Action::Note(format!("{step} confirmed"))])),
+            Some(_) => {
+                confirmed(run, facts, now, |run| next_step(run, now, vec![Action::Note(format!("{step} confirmed"))]))
+            }
         },
         Step::In { group } => match run.step.acted {
             None => act(run, vec![Action::Release(group.clone())]),
@@ -244,7 +259,8 @@ fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome
                 } else if now < until {
                     Outcome::Wait(Wait::Up { entries: facts.not_up.clone(), until })
                 } else {
-                    let down: Vec<String> = facts.not_up.iter().map(|(entry, status)| format!("{entry} is {status}")).collect();
+                    let down: Vec<String> =
+                        facts.not_up.iter().map(|(entry, status)| format!("{entry} is {status}")).collect();
                     fail(run, FailureKind::Proof, format!("not every member came up: {}", down.join(", ")), Vec::new())
                 }
             }),

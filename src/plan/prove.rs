@@ -105,7 +105,10 @@ pub fn next(
     }
 }
 
-fn not_passed(members: &BTreeSet<&MemberName>, probes: &BTreeMap<MemberName, ProbeResult>) -> BTreeMap<MemberName, String> {
+fn not_passed(
+    members: &BTreeSet<&MemberName>,
+    probes: &BTreeMap<MemberName, ProbeResult>,
+) -> BTreeMap<MemberName, String> {
     let verdict = |member: &MemberName| match probes.get(member) {
         Some(ProbeResult::Passed { .. }) => None,
         Some(ProbeResult::Failed { why, .. }) => Some(why.clone()),

@@ -98,7 +98,11 @@ impl Step {
     /// The group that the step is about; for a flip the one that goes out.
     pub fn group(&self) -> &GroupName {
         match self {
-            Self::Out { group } | Self::Drain { group } | Self::Work { group } | Self::Verify { group } | Self::In { group } => group,
+            Self::Out { group }
+            | Self::Drain { group }
+            | Self::Work { group }
+            | Self::Verify { group }
+            | Self::In { group } => group,
             Self::Flip { hold, .. } => hold,
         }
     }

@@ -81,7 +81,9 @@ impl fmt::Display for Wait {
             Self::SecondSample { not_before: Some(_) } => {
                 f.write_str("nothing in flight, but connections were retried: looking again after the time of a retry")
             }
-            Self::StickyClients { .. } => f.write_str("nothing in flight, clients with a cookie may go on until the grace ends"),
+            Self::StickyClients { .. } => {
+                f.write_str("nothing in flight, clients with a cookie may go on until the grace ends")
+            }
             Self::Work { group } => write!(f, "waiting for the work on group {group}"),
             Self::Probes { members, .. } => write!(f, "not well yet: {}", pairs(members)),
             Self::Checks { entries, .. } => write!(f, "HAProxy's checks have not passed yet: {}", pairs(entries)),

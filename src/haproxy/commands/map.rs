@@ -129,7 +129,8 @@ fn parenthesised(line: &str) -> IResult<&str, &str> {
 
 /// `… found=yes, … val="web_a", type="str"`; 2.2 and 2.6 write `value=`.
 fn quoted_value(text: &str) -> IResult<&str, &str> {
-    let named = |name: &'static str| preceded((take_until(name), tag(name)), delimited(tag("\""), take_until("\""), tag("\"")));
+    let named =
+        |name: &'static str| preceded((take_until(name), tag(name)), delimited(tag("\""), take_until("\""), tag("\"")));
     nom::branch::alt((named(" value="), named(" val="))).parse(text)
 }
 

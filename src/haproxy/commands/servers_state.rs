@@ -60,7 +60,8 @@ impl Command for ShowServersState {
         let [weight, initial] = ["srv_uweight", "srv_iweight"].map(|name| table.column(name));
         let (mut servers, mut row) = (Vec::new(), Row::default());
         while table.next(&mut row).is_some() {
-            let name = || Some(ServerRef { backend: row.text(backend).parse().ok()?, server: row.text(server).parse().ok()? });
+            let name =
+                || Some(ServerRef { backend: row.text(backend).parse().ok()?, server: row.text(server).parse().ok()? });
             let read = || {
                 Some(ServerState {
                     server: name()?,

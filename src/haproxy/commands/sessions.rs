@@ -153,10 +153,7 @@ mod tests {
     fn its_bytes_are_totals() {
         let details = "0x1: [x] id=7\n  req=0x5574c2b31f80 (f=0xc0c020 an=0x0 pipe=0 tofwd=-1 total=14)\n      an_exp=<NEVER>\n  res=0x5574c2b31fe0 (f=0x80008000 an=0x0 tofwd=-1 total=815)\n";
         let command = ShowSession { id: "0x1".parse().unwrap() };
-        assert_eq!(
-            command.parse(details.as_bytes()).unwrap(),
-            Some(SessionBytes { request: 14, response: 815 })
-        );
+        assert_eq!(command.parse(details.as_bytes()).unwrap(), Some(SessionBytes { request: 14, response: 815 }));
         assert_eq!(command.parse(b"\n").unwrap(), None);
     }
 

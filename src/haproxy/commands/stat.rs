@@ -43,6 +43,8 @@ pub struct StatRow {
     /// `backend/server` that it tracks; empty if none.
     pub tracked: String,
     pub check_status: String,
+    /// The server's cookie value; empty where clients do not stick to it by cookie.
+    pub cookie: String,
     pub last_chk: String,
     /// Milliseconds, average of the last 1024 requests.
     pub rtime: Option<u64>,
@@ -81,8 +83,8 @@ impl Command for ShowStat {
             ["pxname", "svname", "status", "qcur", "scur", "stot"].map(|name| table.column(name));
         let [econ, eresp, wretr, hrsp_5xx, tracked, served] =
             ["econ", "eresp", "wretr", "hrsp_5xx", "tracked", "served"].map(|name| table.column(name));
-        let [check_status, last_chk, rtime, lastchg] =
-            ["check_status", "last_chk", "rtime", "lastchg"].map(|name| table.column(name));
+        let [check_status, last_chk, cookie, rtime, lastchg] =
+            ["check_status", "last_chk", "cookie", "rtime", "lastchg"].map(|name| table.column(name));
         let (mut rows, mut row) = (Vec::new(), Row::default());
         while table.next(&mut row).is_some() {
             let text = |column| row.text(column).to_owned();
@@ -101,6 +103,7 @@ impl Command for ShowStat {
                 tracked: text(tracked),
                 check_status: text(check_status),
                 last_chk: text(last_chk),
+                cookie: text(cookie),
                 rtime: row.number(rtime),
                 lastchg: row.number(lastchg),
                 served: row.number(served),

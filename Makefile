@@ -1,0 +1,102 @@
+# make build   make test   make demo   make help
+#
+# The output of each check goes to target/test-logs; a line says how it went, and a failure is shown whole.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+# haproxy is in sbin, which is not on everybody's path.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+export CARGO_TERM_COLOR ?= never
+
+LOGS := target/test-logs
+CARGO := cargo
+# On a build machine the lock file is as it was committed, or the build fails.
+LOCKED := $(if $(CI),--locked)
+
+# $(call check,LOG,WHAT): runs the variable LOG as a command.
+define check
+mkdir -p $(LOGS)
+if { $($(1)) ; } >$(LOGS)/$(1).log 2>&1 </dev/null; then
+    echo "ok   $(2)$$(awk '/^test result:/ { n += $$4 } END { if (n) printf " (%d passed)", n }' $(LOGS)/$(1).log)"
+else
+    cat $(LOGS)/$(1).log
+    echo "FAIL $(2)"
+    case $(1) in *tests) $(totals) ;; esac
+    exit 1
+fi
+endef
+totals = awk '/^test result:/ { p += $$4; f += $$6 } END { printf "%d passed, %d failed\n", p, f }' $(LOGS)/*-tests.log
+
+fmt-check = $(CARGO) fmt --all --check
+clippy = $(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
+unit-tests = $(CARGO) test $(LOCKED) --workspace --lib --bins --no-fail-fast
+integration-tests = $(CARGO) test $(LOCKED) --workspace --test '*' --no-fail-fast
+doc-tests = $(CARGO) test $(LOCKED) --workspace --doc --no-fail-fast
+docs = RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(LOCKED) --workspace --no-deps
+
+# The units as they are, but for the path of the daemon, which is not installed here.
+UNITS := target/test-units
+define units
+mkdir -p $(UNITS)
+cp systemd/teeterd.socket $(UNITS)
+sed 's#^ExecStart=[^ ]*#ExecStart=$(CURDIR)/target/debug/teeterd#' systemd/teeterd.service >$(UNITS)/teeterd.service
+systemd-analyze verify --man=no --recursive-errors=no $(UNITS)/teeterd.service $(UNITS)/teeterd.socket &&
+systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
+endef
+
+.DEFAULT_GOAL := build
+.PHONY: build test demo fmt deps help
+.ONESHELL:
+
+build: ## Build teeter and teeterd for use: target/release
+	$(CARGO) build $(LOCKED) --release
+
+test: deps ## Check everything: format, lints, tests on a real HAProxy, documentation, units
+	@rm -f $(LOGS)/*.log
+	$(call check,fmt-check,format)
+	$(call check,clippy,clippy)
+	$(call check,unit-tests,unit tests)
+	$(call check,integration-tests,integration tests on $$(haproxy -v | head -n 1 | cut -d ' ' -f 1-3))
+	$(call check,doc-tests,documentation tests)
+	$(call check,docs,documentation)
+	version=$$(systemd-analyze --version 2>/dev/null | awk 'NR == 1 { print $$2 }' || true)
+	if [ "$${version:-0}" -ge 250 ]; then
+	    $(call check,units,systemd units)
+	else
+	    echo "skip systemd units: systemd-analyze 250 or newer is not here"
+	fi
+	$(totals)
+
+demo: deps ## A see-saw deploy of four servers behind a real HAProxy, under load
+	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	target/release/lab demo --bin-dir target/release
+
+fmt: ## Format the sources
+	$(CARGO) fmt --all
+
+# Each command that is needed, and the package that has it.
+NEEDED := haproxy:haproxy curl:curl cc:gcc
+deps: ## Install what is missing for test and demo
+	@missing=
+	for one in $(NEEDED); do
+	    command -v "$${one%%:*}" >/dev/null || missing="$$missing $${one#*:}"
+	done
+	if ! command -v $(CARGO) >/dev/null; then
+	    echo "cargo is missing: install Rust 1.89 or newer" >&2
+	    exit 1
+	fi
+	if [ -n "$$missing" ]; then
+	    if ! command -v apt-get >/dev/null; then
+	        echo "please install:$$missing" >&2
+	        exit 1
+	    fi
+	    case " $$missing " in *" gcc "*) missing="$$missing libc6-dev" ;; esac
+	    sudo=
+	    [ "$$(id -u)" -eq 0 ] || sudo=sudo
+	    $$sudo apt-get update -qq </dev/null
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing </dev/null >/dev/null
+	fi
+
+help: ## Say this
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8

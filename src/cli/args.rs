@@ -1,0 +1,298 @@
+//! The grammar of the command line. What passes it is complete and well formed; what does not ends with exit code 2.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::control::api::{HoldRequest, RunRequest};
+use crate::farm::{FarmName, Selector, Span};
+
+/// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back proven well.
+#[derive(Debug, Parser)]
+#[command(name = "teeter", version, max_term_width = 110, after_help = EXITS)]
+pub(super) struct Cli {
+    /// The control socket of teeterd.
+    #[arg(long, global = true, env = "TEETER_SOCKET", value_name = "PATH", default_value = "/run/teeter/control.sock")]
+    pub(super) socket: PathBuf,
+    /// Print one JSON document, of the shape that the API has.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// What HAProxy says now, and who holds what.
+    #[command(after_help = "Examples:\n  teeter status\n  teeter status farm:web 'api/web0[1-4]'")]
+    Status {
+        /// Which servers: BACKEND/SERVER, SERVER, farm:FARM or farm:FARM/GROUP, with shell globs. All where none is given.
+        #[arg(value_name = "SEL")]
+        selectors: Vec<Selector>,
+    },
+    /// Take servers out; clients that stick to them may finish.
+    #[command(after_help = DRAIN_EXAMPLES)]
+    Drain(Take),
+    /// Take servers out for everyone, sticky clients too.
+    #[command(after_help = MAINT_EXAMPLES)]
+    Maint(Take),
+    /// Bring servers back: end your hold on them, once their checks and probes pass.
+    #[command(
+        after_help = "Examples:\n  teeter ready app/web01\n  teeter ready web01 --no-verify\n  teeter ready web01 --owner alice"
+    )]
+    Ready(Ready),
+    /// Wait until servers are empty, or take traffic again.
+    #[command(
+        after_help = "Examples:\n  teeter wait app/web01 --until drained --timeout 5m\n  teeter wait farm:web --until up"
+    )]
+    Wait(Wait),
+    /// Every hold: owner, reason, age, expiry.
+    #[command(after_help = "Examples:\n  teeter holds\n  teeter holds --json")]
+    Holds,
+    /// The sessions that are still on servers: age, client, bytes.
+    #[command(after_help = "Example:\n  teeter why app/web01")]
+    Why {
+        /// Which servers.
+        #[arg(value_name = "SEL", required = true)]
+        selectors: Vec<Selector>,
+    },
+    /// Deploy to a farm, group by group: each is emptied, your hook works on it, it is proven and brought back.
+    #[command(after_help = DEPLOY_EXAMPLES)]
+    Deploy(Deploy),
+    /// Begin a deploy and wait until the first group is empty: for pipelines that do the work themselves.
+    #[command(after_help = BEGIN_EXAMPLES)]
+    Begin(RunOptions),
+    /// Report that the work on a group is done (or try a failed step again), and wait for the next.
+    #[command(after_help = ADVANCE_EXAMPLES)]
+    Advance(Advance),
+    /// End a run: servers that are well come back, the others stay out.
+    #[command(after_help = "Example:\n  teeter abort 3")]
+    Abort {
+        /// The run's number.
+        #[arg(value_name = "RUN")]
+        run: u64,
+    },
+    /// Every run, the latest first.
+    #[command(after_help = "Example:\n  teeter runs")]
+    Runs,
+    /// One run: its steps, what happened, who is out, and the command that goes on.
+    #[command(after_help = "Examples:\n  teeter show\n  teeter show 3 --json")]
+    Show {
+        /// The run's number; the latest run where none is given.
+        #[arg(value_name = "RUN")]
+        run: Option<u64>,
+    },
+    /// What happened, oldest first.
+    #[command(after_help = "Examples:\n  teeter events --limit 20\n  teeter events --follow 3\n\
+        With --follow --json there is one document a line.")]
+    Events(Events),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Take {
+    /// Which servers: BACKEND/SERVER, SERVER, farm:FARM or farm:FARM/GROUP, with shell globs.
+    #[arg(value_name = "SEL", required = true)]
+    pub(super) selectors: Vec<Selector>,
+    /// Why, for whoever looks at `teeter holds`.
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    reason: String,
+    /// Bring them back by itself after this time.
+    #[arg(long = "for", value_name = "TIME")]
+    expires_in: Option<Span>,
+    /// Do not wait until nothing is in flight.
+    #[arg(long)]
+    pub(super) no_wait: bool,
+    /// Take the last servers of a backend too.
+    #[arg(long)]
+    allow_outage: bool,
+    #[command(flatten)]
+    pub(super) drain: DrainOptions,
+}
+
+#[derive(Debug, Default, Args)]
+pub(super) struct DrainOptions {
+    /// Let clients that stick to the servers go on for this time.
+    #[arg(long, value_name = "TIME")]
+    grace: Option<Span>,
+    /// How long to wait until nothing is in flight.
+    #[arg(long, value_name = "TIME")]
+    deadline: Option<Span>,
+    /// What to do when requests are left then: stop, end them, go on regardless, or bring the servers back.
+    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(["fail", "kill", "proceed", "restore"]))]
+    pub(super) on_deadline: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ready {
+    /// Which servers.
+    #[arg(value_name = "SEL", required = true)]
+    pub(super) selectors: Vec<Selector>,
+    /// Do not wait for checks and probes.
+    #[arg(long)]
+    pub(super) no_verify: bool,
+    /// Whose hold to end; your own where not given.
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) owner: Option<String>,
+    /// Do not wait until they are back.
+    #[arg(long)]
+    pub(super) no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Wait {
+    /// Which servers.
+    #[arg(value_name = "SEL", required = true)]
+    pub(super) selectors: Vec<Selector>,
+    /// What to wait for: nothing in flight and out of rotation, or taking traffic.
+    #[arg(long, value_enum)]
+    pub(super) until: Until,
+    /// How long at most.
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(super) timeout: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Until {
+    Drained,
+    Up,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Deploy {
+    #[command(flatten)]
+    pub(super) options: RunOptions,
+    /// Call the hook once for each server instead of once for each group.
+    #[arg(long)]
+    pub(super) per_server: bool,
+    /// The command that does the work, with its arguments. TEETER_SERVERS, TEETER_ADDRESSES, TEETER_VERSION,
+    /// TEETER_GROUP, TEETER_FARM, TEETER_RUN and TEETER_STEP are in its environment.
+    #[arg(last = true, value_name = "HOOK", required_unless_present = "dry_run")]
+    pub(super) hook: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunOptions {
+    /// The farm, as named in teeterd's configuration.
+    #[arg(value_name = "FARM")]
+    farm: FarmName,
+    /// How.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(["see-saw"]))]
+    strategy: Option<String>,
+    /// The version that is to run at the end.
+    #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
+    to: Option<String>,
+    /// Only say what would be done, and whether a guard refuses it.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    drain: DrainOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Advance {
+    /// The run's number.
+    #[arg(value_name = "RUN")]
+    pub(super) run: u64,
+    /// Report that the work has failed, and how.
+    #[arg(long, value_name = "WHY", num_args = 0..=1, default_missing_value = "its caller says that it failed")]
+    pub(super) failed: Option<String>,
+    /// The step that the report is about (TEETER_STEP): a report that comes twice then does no harm.
+    #[arg(long, value_name = "N")]
+    pub(super) step: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Events {
+    /// Go on printing as things happen.
+    #[arg(long, short)]
+    pub(super) follow: bool,
+    /// Only those of this run.
+    #[arg(value_name = "RUN")]
+    pub(super) run: Option<u64>,
+    /// At most so many, the latest.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) limit: u64,
+}
+
+impl Take {
+    /// As the API wants it.
+    pub(super) fn request(&self, mode: &str) -> HoldRequest {
+        HoldRequest {
+            selectors: self.selectors.iter().map(ToString::to_string).collect(),
+            mode: mode.to_owned(),
+            reason: self.reason.clone(),
+            expires_in: text(self.expires_in),
+            grace: text(self.drain.grace),
+            deadline: text(self.drain.deadline),
+            on_deadline: self.drain.on_deadline.clone(),
+            allow_outage: self.allow_outage,
+        }
+    }
+}
+
+impl RunOptions {
+    /// As the API wants it.
+    pub(super) fn request(&self) -> RunRequest {
+        RunRequest {
+            farm: self.farm.to_string(),
+            strategy: self.strategy.clone(),
+            version: self.to.clone(),
+            dry_run: self.dry_run,
+            grace: text(self.drain.grace),
+            deadline: text(self.drain.deadline),
+            on_deadline: self.drain.on_deadline.clone(),
+        }
+    }
+}
+
+fn text(span: Option<Span>) -> Option<String> {
+    span.map(|span| span.to_string())
+}
+
+const EXITS: &str = "\
+Exit codes:
+  0  done                  5  timed out
+  1  failed                6  refused by a guard
+  2  not understood        7  aborted, or the hold was ended by somebody else
+  3  not found             8  busy: another run or hold is in the way
+  4  not permitted         9  HAProxy or teeterd does not answer
+
+Times need a unit: 200ms, 30s, 5m, 2h. `teeter COMMAND --help` has examples.";
+
+const DRAIN_EXAMPLES: &str = "\
+Examples:
+  teeter drain app/web01 --reason 'new kernel' --for 2h
+  teeter drain farm:web/a --reason deploy --grace 30s --deadline 5m --on-deadline kill";
+
+const MAINT_EXAMPLES: &str = "\
+Examples:
+  teeter maint web01 --reason 'disk full'
+  teeter maint 'app/web0[12]' --reason move --no-wait";
+
+const DEPLOY_EXAMPLES: &str = "\
+Examples:
+  teeter deploy web --to v2 --dry-run
+  teeter deploy web --to v2 -- ./install.sh
+  teeter deploy web --to v2 --per-server -- sh -c 'ssh \"$TEETER_SERVERS\" install-app \"$TEETER_VERSION\"'
+
+A hook that exits with anything but 0 fails the run, which then stops where it is: `teeter show` says what to do.";
+
+const BEGIN_EXAMPLES: &str = "\
+Example:
+  eval \"$(teeter begin web --to v2)\" || exit
+  while [ -n \"$TEETER_GROUP\" ]; do
+      for server in $TEETER_SERVERS; do install-app \"$server\" \"$TEETER_VERSION\"; done
+      eval \"$(teeter advance \"$TEETER_RUN\" --step \"$TEETER_STEP\")\" || exit
+  done
+
+TEETER_GROUP is empty once the run has ended. When the command fails, `eval` gets its exit code.";
+
+const ADVANCE_EXAMPLES: &str = "\
+Examples:
+  eval \"$(teeter advance 3 --step \"$TEETER_STEP\")\"
+  teeter advance 3 --failed 'package not found'
+  teeter advance 3                                try the step that failed again
+
+With --failed, 0 says that the failure was recorded.";

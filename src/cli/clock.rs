@@ -1,0 +1,56 @@
+//! The command line's only look at the clock, for ages and time lines; and times as people read them.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// Now.
+#[allow(clippy::disallowed_methods, reason = "ages are shown against the wall clock; nothing is decided by it")]
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Since when, such as `3m 20s`: the two largest units.
+pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
+    length(now.duration_since(since))
+}
+
+/// A length of time in its two largest units.
+pub(super) fn length(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    let pair = |large: i64, of: &str, small: i64, unit: &str| match small {
+        0 => format!("{large}{of}"),
+        small => format!("{large}{of} {small}{unit}"),
+    };
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => pair(seconds / 60, "m", seconds % 60, "s"),
+        3600..86_400 => pair(seconds / 3600, "h", seconds % 3600 / 60, "m"),
+        _ => pair(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+    }
+}
+
+/// The seconds since then, right-aligned, for a time line.
+pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> String {
+    let millis = now.duration_since(since).as_millis().max(0);
+    format!("{:>6}.{}s", millis / 1000, millis % 1000 / 100)
+}
+
+/// The local date and time.
+pub(super) fn local(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_have_two_units() {
+        for (seconds, text) in
+            [(-3, "0s"), (59, "59s"), (60, "1m"), (200, "3m 20s"), (3660, "1h 1m"), (90_000, "1d 1h")]
+        {
+            assert_eq!(length(SignedDuration::from_secs(seconds)), text);
+        }
+        assert_eq!(elapsed(Timestamp::UNIX_EPOCH, Timestamp::from_millisecond(12_345).unwrap()), "    12.3s");
+    }
+}

@@ -1,0 +1,107 @@
+//! `teeter deploy`: begins a run, does its work with the caller's hook, and stays until it ends.
+
+use super::args::Deploy;
+use super::error::{CliError, going_on};
+use super::follow::{Follow, Standing};
+use super::hook::{Hook, Outcome};
+use super::interrupt::Interrupt;
+use super::{Context, clock, ending, look, print, shell, tables};
+use crate::control::api::{Exit, RunView, WorkView};
+
+/// `teeter deploy`.
+pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliError> {
+    if args.options.dry_run {
+        let run: RunView = context.client.post("/v1/runs", &args.options.request()).await?;
+        return planned(context, &run);
+    }
+    let hook = Hook::find(&args.hook, context.json)?;
+    // From here on no signal ends this process before it has said what it leaves behind.
+    let mut interrupt = Interrupt::listen()?;
+    let mut run: RunView = context.client.post("/v1/runs", &args.options.request()).await?;
+    let mut follow = Follow::new(context, &run);
+    follow.progress.line(&look::header(&run));
+    loop {
+        follow.show(&run);
+        match Standing::of(&run) {
+            Standing::Ended => break,
+            Standing::Going => {
+                run = tokio::select! {
+                    biased;
+                    () = interrupt.received() => return left(context, &mut follow, &run),
+                    next = follow.next() => next?,
+                };
+            }
+            Standing::Work(work) => {
+                follow.progress.clear();
+                let outcome = do_work(&hook, &run, &work, args.per_server, &mut follow, &mut interrupt).await;
+                let (failed, interrupted) = match outcome {
+                    Outcome::Done => (None, false),
+                    Outcome::Failed(why) => (Some(why), false),
+                    Outcome::Interrupted => (Some("the deploy was interrupted and its hook ended".to_owned()), true),
+                };
+                run = follow.report(work.step, failed).await?;
+                if interrupted && matches!(Standing::of(&run), Standing::Going) {
+                    return left(context, &mut follow, &run);
+                }
+            }
+        }
+    }
+    follow.progress.clear();
+    if context.json {
+        print::json(&run)?;
+    } else if run.state == "done" {
+        ending::summary(&run)?;
+    }
+    ending::explain(context, &run).await;
+    Ok(ending::exit(&run))
+}
+
+/// Prints a plan that is not carried out.
+///
+/// # Errors
+/// See [`print::out`].
+pub(super) fn planned(context: &Context, run: &RunView) -> Result<Exit, CliError> {
+    if context.json {
+        print::json(run)?;
+    } else {
+        print::out(&format!("{}\n\n{}\n\nnothing was begun", look::header(run), tables::steps(run)))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn do_work(
+    hook: &Hook,
+    run: &RunView,
+    work: &WorkView,
+    per_server: bool,
+    follow: &mut Follow<'_>,
+    interrupt: &mut Interrupt,
+) -> Outcome {
+    let parts = if per_server { shell::each_server(work) } else { vec![work.clone()] };
+    for part in parts {
+        let elapsed = clock::elapsed(run.started, clock::now());
+        follow.progress.line(&format!("{elapsed}  hook for {}: {}", part.group, part.servers.join(" ")));
+        match hook.run(&shell::variables(run, Some(&part)), interrupt).await {
+            Outcome::Done => {}
+            Outcome::Failed(why) if per_server => {
+                return Outcome::Failed(format!("{why} on {}", part.servers.join(" ")));
+            }
+            outcome => return outcome,
+        }
+    }
+    Outcome::Done
+}
+
+/// Says what becomes of a run whose deploy is asked to stop.
+fn left(context: &Context, follow: &mut Follow<'_>, run: &RunView) -> Result<Exit, CliError> {
+    follow.progress.clear();
+    print::err(&format!(
+        "interrupted: run {} stays; it goes on until it waits for work, and nobody does that now\n{}",
+        run.id,
+        going_on(run.id)
+    ));
+    if context.json {
+        print::json(run)?;
+    }
+    Ok(Exit::Failed)
+}

@@ -1,0 +1,53 @@
+//! The end of a run: what is printed, and which exit code it is.
+
+use super::error::{CliError, going_on};
+use super::{Context, clock, hold, print};
+use crate::control::api::{Exit, RunView};
+
+/// The exit code of a run that has ended.
+pub(super) fn exit(run: &RunView) -> Exit {
+    match (run.state.as_str(), run.failure.as_deref()) {
+        ("done", _) => Exit::Done,
+        ("aborted", _) => Exit::Aborted,
+        (_, Some("deadline")) => Exit::TimedOut,
+        (_, Some("refused")) => Exit::Refused,
+        (_, Some("unreachable")) => Exit::Unreachable,
+        _ => Exit::Failed,
+    }
+}
+
+/// Says on standard error why a run did not end well, who is out, and what to type.
+pub(super) async fn explain(context: &Context, run: &RunView) {
+    match run.state.as_str() {
+        "done" => return,
+        "aborted" => print::err(&format!("run {} was aborted", run.id)),
+        _ => {
+            let step = run.steps.get(run.cursor).map(|step| format!(" at `{}`", step.text)).unwrap_or_default();
+            let why = run.why.as_deref().unwrap_or("no reason was given");
+            print::err(&format!("run {} has failed{step}: {why}", run.id));
+        }
+    }
+    if exit(run) == Exit::TimedOut && !run.out.is_empty() {
+        hold::remaining(context, &run.out).await;
+    }
+    print::err(&match run.out.as_slice() {
+        [] => format!("no server of {} is kept out", run.farm),
+        out => format!("kept out of {}: {}", run.farm, out.join(" ")),
+    });
+    match &run.next {
+        Some(next) => print::err(&format!("next: {next}")),
+        None if run.state == "failed" => print::err(&going_on(run.id)),
+        None => {}
+    }
+}
+
+/// One line on a run that is done.
+///
+/// # Errors
+/// See [`print::out`].
+pub(super) fn summary(run: &RunView) -> Result<(), CliError> {
+    let version = run.version.as_deref().map(|version| format!(" to {version}")).unwrap_or_default();
+    let took =
+        run.finished.map(|at| format!(" in {}", clock::length(at.duration_since(run.started)))).unwrap_or_default();
+    print::out(&format!("run {}: {} of {}{version} is done{took}", run.id, run.strategy, run.farm))
+}

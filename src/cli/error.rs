@@ -1,0 +1,106 @@
+//! Why a command ends early, and what that means for its exit code.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io;
+
+use thiserror::Error;
+
+use super::print;
+use crate::control::api::Exit;
+use crate::control::client::ClientError;
+
+/// A command that cannot go on.
+#[derive(Debug, Error)]
+pub(super) enum CliError {
+    /// The request has no answer, or a refusal.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// teeterd went away while a run was going on.
+    #[error("run {run} is stored and goes on or waits when teeterd is back")]
+    Lost {
+        /// The run.
+        run: u64,
+        /// What the last attempt met.
+        source: ClientError,
+    },
+    /// What was asked makes no sense here.
+    #[error("{text}")]
+    Usage {
+        /// Why.
+        text: String,
+    },
+    /// There is nothing of that kind.
+    #[error("{text}")]
+    NotFound {
+        /// What.
+        text: String,
+    },
+    /// The answer cannot be written.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// The signals cannot be listened to.
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
+}
+
+impl CliError {
+    /// The exit code.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Client(error) => error.exit(),
+            Self::Lost { .. } => Exit::Unreachable,
+            Self::Usage { .. } => Exit::Usage,
+            Self::NotFound { .. } => Exit::NotFound,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+            Self::Output(_) | Self::Signals(_) => Exit::Failed,
+        }
+    }
+
+    /// Tells the user, on standard error; a problem document goes to standard output too where JSON is wanted.
+    pub(super) fn report(&self, json: bool) -> Exit {
+        let exit = self.exit();
+        if exit == Exit::Done {
+            return exit;
+        }
+        if let (true, Self::Client(ClientError::Problem(problem))) = (json, self) {
+            // The exit code says all that this could add.
+            let _ = print::json(problem);
+        }
+        print::err(&self.text());
+        exit
+    }
+
+    /// The whole chain of causes, and what to do.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("teeter: {self}");
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            // Writing to a string cannot fail.
+            let _ = write!(text, ": {error}");
+            cause = error.source();
+        }
+        match self {
+            Self::Client(ClientError::Unreachable { .. }) => {
+                text.push_str("\nIs teeterd running? `systemctl status teeterd` says; --socket names another socket.");
+            }
+            Self::Client(ClientError::Forbidden { group, .. }) => {
+                let _ = write!(text, "\n`sudo usermod -aG {group} $USER` and a new login let you in.");
+            }
+            Self::Lost { run, .. } => {
+                let _ = write!(text, "\nstart it: systemctl start teeterd\n{}", going_on(*run));
+            }
+            _ => {}
+        }
+        text
+    }
+}
+
+/// The commands that go on with a run that nobody drives now.
+pub(super) fn going_on(run: u64) -> String {
+    format!(
+        "next: teeter show {run}      how it stands\n      \
+               teeter advance {run}   the work is done, or try the failed step again\n      \
+               teeter abort {run}     end it and bring back what is well"
+    )
+}

@@ -1,0 +1,111 @@
+//! `teeter events`: what happened, and what happens.
+
+use serde::{Deserialize, Serialize};
+
+use super::args::Events as Args;
+use super::error::CliError;
+use super::progress::Progress;
+use super::watch::{PATIENCE, PAUSE};
+use super::{Context, clock, print};
+use crate::control::api::{EventView, Exit};
+use crate::control::client::{ClientError, Stream, with_query};
+
+/// What `/v1/events` answers.
+#[derive(Debug, Serialize, Deserialize)]
+struct Events {
+    events: Vec<EventView>,
+}
+
+/// `teeter events`.
+pub(super) async fn events(context: &Context, args: Args) -> Result<Exit, CliError> {
+    if args.follow {
+        return follow(context, &args).await;
+    }
+    let view = read(context, args.run, None, args.limit).await?;
+    if context.json {
+        print::json(&view)?;
+    } else if view.events.is_empty() {
+        print::err("nothing has happened yet");
+    } else {
+        print::out(&view.events.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// All that happened in a run.
+///
+/// # Errors
+/// See [`ClientError`].
+pub(super) async fn of_run(context: &Context, run: u64) -> Result<Vec<EventView>, ClientError> {
+    Ok(read(context, Some(run), None, PAGE).await?.events)
+}
+
+/// One event for people.
+pub(super) fn line(event: &EventView) -> String {
+    let caller =
+        event.caller.as_ref().map(|caller| format!("  ({}, {})", caller.user, caller.command)).unwrap_or_default();
+    format!("{}  {}{caller}", clock::local(event.at), event.text)
+}
+
+async fn read(context: &Context, run: Option<u64>, after: Option<u64>, limit: u64) -> Result<Events, ClientError> {
+    let pairs = [("run", run), ("after", after), ("limit", Some(limit))];
+    let pairs = pairs.into_iter().filter_map(|(key, value)| value.map(|value| (key, value.to_string())));
+    Ok(context.client.get(&with_query("/v1/events", pairs)).await?.0)
+}
+
+async fn follow(context: &Context, args: &Args) -> Result<Exit, CliError> {
+    let progress = Progress::new();
+    let path = with_query("/v1/events/stream", args.run.map(|run| ("run", run.to_string())));
+    let mut stream: Stream<EventView> = context.client.stream(&path).await?;
+    let mut last = None;
+    loop {
+        // The stream is open before the past is read, so nothing falls between the two.
+        let limit = if last.is_none() { args.limit } else { PAGE };
+        match read(context, args.run, last, limit).await {
+            Ok(view) => view.events.iter().try_for_each(|event| show(context, event, &mut last))?,
+            Err(error) if error.is_away() && last.is_some() => {}
+            Err(error) => return Err(error.into()),
+        }
+        loop {
+            match stream.next().await {
+                Some(Ok(event)) => show(context, &event, &mut last)?,
+                Some(Err(error)) if !error.is_away() => return Err(error.into()),
+                Some(Err(_)) | None => break,
+            }
+        }
+        last = last.or(Some(0));
+        progress.line("teeterd has closed the stream; opening it again");
+        stream = reopen(context, &path).await?;
+    }
+}
+
+fn show(context: &Context, event: &EventView, last: &mut Option<u64>) -> Result<(), CliError> {
+    if last.is_some_and(|last| event.id <= last) {
+        return Ok(());
+    }
+    *last = Some(event.id);
+    if context.json { print::json_line(event) } else { print::out(&line(event)) }
+}
+
+async fn reopen(context: &Context, path: &str) -> Result<Stream<EventView>, ClientError> {
+    let mut latest = None;
+    let again = async {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            match context.client.stream(path).await {
+                Err(error) if error.is_away() => latest = Some(error),
+                answer => return answer,
+            }
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, again).await;
+    match (answer, latest) {
+        (Ok(answer), _) => answer,
+        (Err(_), Some(error)) => Err(error),
+        // Every attempt was still under way: the next one tells.
+        (Err(_), None) => context.client.stream(path).await,
+    }
+}
+
+/// How many events are asked for at once where all are wanted.
+const PAGE: u64 = 1000;

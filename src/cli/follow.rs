@@ -1,0 +1,123 @@
+//! Follows a run: prints its steps as they are done, and says when it wants something of the caller.
+
+use jiff::Timestamp;
+
+use super::error::CliError;
+use super::progress::Progress;
+use super::watch::{PAUSE, Watch};
+use super::{Context, clock};
+use crate::control::api::{AdvanceRequest, RunView, WorkView};
+
+/// What a run wants of its caller.
+pub(super) enum Standing {
+    /// To wait.
+    Going,
+    /// To work.
+    Work(WorkView),
+    /// Nothing more: it is done, failed or aborted.
+    Ended,
+}
+
+impl Standing {
+    /// Of this run.
+    pub(super) fn of(run: &RunView) -> Self {
+        match (run.state.as_str(), &run.work) {
+            ("done" | "failed" | "aborted", _) => Self::Ended,
+            ("running", Some(work)) => Self::Work(work.clone()),
+            _ => Self::Going,
+        }
+    }
+}
+
+/// One run as it goes on.
+pub(super) struct Follow<'a> {
+    context: &'a Context,
+    id: u64,
+    watch: Watch<'a>,
+    started: Timestamp,
+    shown: usize,
+    /// Where to show it.
+    pub(super) progress: Progress,
+}
+
+impl<'a> Follow<'a> {
+    /// From here on: steps that are done already are not shown.
+    pub(super) fn new(context: &'a Context, run: &RunView) -> Self {
+        Self {
+            context,
+            id: run.id,
+            watch: Watch::known(&context.client, format!("/v1/runs/{}", run.id)),
+            started: run.started,
+            shown: done(run),
+            progress: Progress::new(),
+        }
+    }
+
+    /// Shows what is new.
+    pub(super) fn show(&mut self, run: &RunView) {
+        let now = clock::now();
+        for step in run.steps.get(self.shown..done(run)).unwrap_or_default() {
+            self.progress.line(&format!("{}  {}", clock::elapsed(self.started, now), step.text));
+        }
+        self.shown = self.shown.max(done(run));
+        if let (Some(waiting), Standing::Going) = (&run.waiting, Standing::of(run)) {
+            let step = run.steps.get(run.cursor).map(|step| format!("{}: ", step.text)).unwrap_or_default();
+            self.progress.waiting(&format!("{step}{waiting}"));
+        }
+    }
+
+    /// The run once something has changed.
+    ///
+    /// # Errors
+    /// teeterd is away for good, or refuses.
+    pub(super) async fn next(&mut self) -> Result<RunView, CliError> {
+        let next = self.watch.next(&mut self.progress).await;
+        next.map_err(|source| if source.is_away() { CliError::Lost { run: self.id, source } } else { source.into() })
+    }
+
+    /// The run once it wants something of the caller.
+    ///
+    /// # Errors
+    /// As [`Follow::next`].
+    pub(super) async fn until_wanted(&mut self, mut run: RunView) -> Result<RunView, CliError> {
+        loop {
+            self.show(&run);
+            if !matches!(Standing::of(&run), Standing::Going) {
+                return Ok(run);
+            }
+            run = self.next().await?;
+        }
+    }
+
+    /// Reports how the work on a step went. When teeterd goes away over it, the report is made again, unless the run
+    /// shows that it arrived; when the run has ended meanwhile, that is the answer.
+    ///
+    /// # Errors
+    /// As [`Follow::next`].
+    pub(super) async fn report(&mut self, step: usize, failed: Option<String>) -> Result<RunView, CliError> {
+        let request = AdvanceRequest { step: Some(step), failed };
+        let path = format!("/v1/runs/{}/advance", self.id);
+        let mut attempts = 0;
+        loop {
+            let error = match self.context.client.post(&path, &request).await {
+                Ok(run) => return Ok(run),
+                Err(error) => error,
+            };
+            let run = self.next().await?;
+            let wanted = matches!(Standing::of(&run), Standing::Work(work) if work.step == step);
+            attempts += 1;
+            match (wanted, error.is_away()) {
+                (false, _) => return Ok(run),
+                (true, true) if attempts < ATTEMPTS => tokio::time::sleep(PAUSE).await,
+                (true, _) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn done(run: &RunView) -> usize {
+    run.steps.iter().take_while(|step| step.state == "done").count()
+}
+
+/// How often a report is made when teeterd answers all else; with the pauses, as long as it is waited for.
+const ATTEMPTS: u32 = 120;

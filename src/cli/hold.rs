@@ -1,0 +1,118 @@
+//! `teeter drain` and `teeter maint`: take servers out and wait until nothing is in flight on them.
+
+use super::args::Take;
+use super::error::CliError;
+use super::interrupt::Interrupt;
+use super::progress::Progress;
+use super::watch::Watch;
+use super::{Context, look, print, shell, tables};
+use crate::control::api::{Exit, HoldView};
+
+/// How the wait for a hold ended.
+enum Ended {
+    Out,
+    Stuck,
+    Vanished,
+    Interrupted,
+}
+
+/// `teeter drain` and `teeter maint`.
+pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Exit, CliError> {
+    let mut interrupt = Interrupt::listen()?;
+    let mut hold: HoldView = context.client.post("/v1/holds", &args.request(mode)).await?;
+    let mut progress = Progress::new();
+    let ended = if args.no_wait {
+        None
+    } else {
+        progress.line(&format!("hold {}: {} is going out", hold.id, tables::servers(&hold)));
+        Some(settle(context, &mut hold, &mut interrupt, &mut progress).await?)
+    };
+    progress.clear();
+    if context.json {
+        print::json(&hold)?;
+    }
+    let selectors = shell::words(&args.selectors);
+    let (id, servers) = (hold.id, tables::servers(&hold));
+    let exit = match ended {
+        None | Some(Ended::Out) => {
+            if !context.json {
+                print::out(&taken(&hold, ended.is_some(), &selectors))?;
+            }
+            Exit::Done
+        }
+        Some(Ended::Stuck) => {
+            print::err(&format!("hold {id}: the deadline has passed and requests are left on {servers}"));
+            remaining(context, &args.selectors).await;
+            print::err(&format!(
+                "{servers} gets no new requests and stays held\n\
+                 next: teeter wait {selectors} --until drained   wait on\n      \
+                       teeter why {selectors}                    who is still there\n      \
+                       teeter ready {selectors}                  bring it back"
+            ));
+            Exit::TimedOut
+        }
+        Some(Ended::Vanished) if args.drain.on_deadline.as_deref() == Some("restore") => {
+            print::err(&format!("hold {id} has ended: the deadline passed and {servers} takes traffic again"));
+            Exit::TimedOut
+        }
+        Some(Ended::Vanished) => {
+            print::err(&format!("hold {id} was ended before {servers} was empty; `teeter events` says by whom"));
+            Exit::Aborted
+        }
+        Some(Ended::Interrupted) => {
+            print::err(&format!(
+                "hold {id} stays and goes on without this command\n\
+                 next: teeter wait {selectors} --until drained   wait on\n      \
+                       teeter ready {selectors}                  bring it back"
+            ));
+            Exit::Failed
+        }
+    };
+    Ok(exit)
+}
+
+/// The sessions that are left, on standard error.
+pub(super) async fn remaining(context: &Context, selectors: &[impl std::fmt::Display]) {
+    match look::sessions_on(context, selectors).await {
+        Ok(view) => print::err(&tables::sessions(&view.sessions)),
+        Err(error) => print::err(&format!("the sessions cannot be listed: {error}")),
+    }
+}
+
+async fn settle(
+    context: &Context,
+    hold: &mut HoldView,
+    interrupt: &mut Interrupt,
+    progress: &mut Progress,
+) -> Result<Ended, CliError> {
+    let mut watch = Watch::known(&context.client, format!("/v1/holds/{}", hold.id));
+    loop {
+        match hold.stage.as_str() {
+            "out" => return Ok(Ended::Out),
+            "stuck" => return Ok(Ended::Stuck),
+            _ => {}
+        }
+        progress.waiting(hold.waiting.as_deref().unwrap_or(&hold.stage));
+        let next = tokio::select! {
+            biased;
+            () = interrupt.received() => return Ok(Ended::Interrupted),
+            next = watch.next(progress) => next,
+        };
+        match next {
+            Ok(next) => *hold = next,
+            Err(error) if error.is_not_found() => return Ok(Ended::Vanished),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn taken(hold: &HoldView, waited: bool, selectors: &str) -> String {
+    let (id, servers) = (hold.id, tables::servers(hold));
+    let what = match (waited, hold.left) {
+        (false, _) => format!("hold {id}: {servers} is going out ({})", hold.stage),
+        (true, 0) => format!("hold {id}: {servers} is out, nothing is in flight"),
+        (true, left) => format!("hold {id}: {servers} is out, though {left} requests were left at the deadline"),
+    };
+    let owner = if waited { String::new() } else { format!("wait: teeter wait {selectors} --until drained\n") };
+    format!("{what}\n{owner}back: teeter ready {selectors}")
+}

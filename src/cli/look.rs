@@ -1,0 +1,152 @@
+//! The commands that only look: status, holds, why, runs, show.
+
+use std::fmt::Display;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::CliError;
+use super::{Context, clock, events, print, tables};
+use crate::control::api::{Exit, HoldView, RunView, SessionView, StatusView};
+use crate::control::client::{ClientError, with_query};
+
+/// What `/v1/holds` and `/v1/release` answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Holds {
+    pub(super) holds: Vec<HoldView>,
+}
+
+/// What `/v1/sessions` answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Sessions {
+    pub(super) sessions: Vec<SessionView>,
+}
+
+/// What `/v1/runs` answers.
+#[derive(Debug, Serialize, Deserialize)]
+struct Runs {
+    runs: Vec<RunView>,
+}
+
+/// A path with these selectors.
+pub(super) fn selecting(path: &str, selectors: &[impl Display]) -> String {
+    with_query(path, selectors.iter().map(|selector| ("sel", selector.to_string())))
+}
+
+/// The sessions on these servers.
+///
+/// # Errors
+/// See [`ClientError`].
+pub(super) async fn sessions_on(context: &Context, selectors: &[impl Display]) -> Result<Sessions, ClientError> {
+    Ok(context.client.get(&selecting("/v1/sessions", selectors)).await?.0)
+}
+
+/// `teeter status`.
+pub(super) async fn status(context: &Context, selectors: &[impl Display]) -> Result<Exit, CliError> {
+    let (view, _): (StatusView, _) = context.client.get(&selecting("/v1/status", selectors)).await?;
+    if context.json {
+        print::json(&view)?;
+    } else {
+        print::out(&tables::status(&view))?;
+    }
+    // A table of what was last seen is worth having, but a script must not take it for the present.
+    let all_away = !view.instances.is_empty() && view.instances.iter().all(|instance| !instance.reachable);
+    Ok(if all_away { Exit::Unreachable } else { Exit::Done })
+}
+
+/// `teeter holds`.
+pub(super) async fn holds(context: &Context) -> Result<Exit, CliError> {
+    let (view, _): (Holds, _) = context.client.get("/v1/holds").await?;
+    if context.json {
+        print::json(&view)?;
+    } else {
+        print::out(&tables::holds(&view.holds, clock::now()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// `teeter why`.
+pub(super) async fn why(context: &Context, selectors: &[impl Display]) -> Result<Exit, CliError> {
+    let view = sessions_on(context, selectors).await?;
+    if context.json {
+        print::json(&view)?;
+    } else {
+        print::out(&tables::sessions(&view.sessions))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// `teeter runs`.
+pub(super) async fn runs(context: &Context) -> Result<Exit, CliError> {
+    let (mut view, _): (Runs, _) = context.client.get("/v1/runs").await?;
+    if context.json {
+        print::json(&view)?;
+    } else {
+        view.runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+        print::out(&tables::runs(&view.runs, clock::now()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// `teeter show`.
+pub(super) async fn show(context: &Context, run: Option<u64>) -> Result<Exit, CliError> {
+    let run: RunView = match run {
+        Some(run) => context.client.get(&format!("/v1/runs/{run}")).await?.0,
+        None => {
+            let (view, _): (Runs, _) = context.client.get("/v1/runs").await?;
+            let latest = view.runs.into_iter().max_by_key(|run| run.id);
+            latest.ok_or_else(|| CliError::NotFound { text: "there is no run yet".to_owned() })?
+        }
+    };
+    if context.json {
+        print::json(&run)?;
+        return Ok(Exit::Done);
+    }
+    let happened = events::of_run(context, run.id).await?;
+    let mut text = format!("{}\n\n{}\n", header(&run), tables::steps(&run));
+    for event in &happened {
+        text.push_str(&format!("\n{}", events::line(event)));
+    }
+    if !happened.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&format!("\n{}", standing(&run)));
+    print::out(&text)?;
+    Ok(Exit::Done)
+}
+
+/// What a run is, on a line or two.
+pub(super) fn header(run: &RunView) -> String {
+    let version = run.version.as_deref().map(|version| format!(" to {version}")).unwrap_or_default();
+    let mut text = if run.id == 0 {
+        format!("{} of {}{version}", run.strategy, run.farm)
+    } else {
+        format!("run {}: {} of {}{version}, {}", run.id, run.strategy, run.farm, run.state)
+    };
+    if run.id != 0 {
+        text.push_str(&format!("\nbegun by {} at {}", run.by, clock::local(run.started)));
+    }
+    if let Some(finished) = run.finished {
+        text.push_str(&format!(", ended at {}", clock::local(finished)));
+    }
+    for (member, why) in &run.skipped {
+        text.push_str(&format!("\nleft alone: {member} ({why})"));
+    }
+    text
+}
+
+/// How a run stands: what it waits for or why it failed, who is out, what to type.
+pub(super) fn standing(run: &RunView) -> String {
+    let mut lines = Vec::new();
+    lines.extend(run.why.iter().map(|why| format!("failed: {why}")));
+    lines.extend(run.waiting.iter().map(|waiting| format!("waiting: {waiting}")));
+    if !run.versions.is_empty() {
+        let versions: Vec<_> = run.versions.iter().map(|(member, version)| format!("{member} {version}")).collect();
+        lines.push(format!("versions: {}", versions.join(", ")));
+    }
+    lines.push(match run.out.as_slice() {
+        [] => "out: nobody, every server of the run may take traffic".to_owned(),
+        out => format!("out: {}", out.join(" ")),
+    });
+    lines.extend(run.next.iter().map(|next| format!("next: {next}")));
+    lines.join("\n")
+}

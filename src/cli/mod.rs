@@ -1,0 +1,81 @@
+//! The command `teeter`: argv becomes one complete request, the answer becomes a table or a document.
+//!
+//! Knows the control API and the terminal. Knows nothing of HAProxy: every fact comes from teeterd.
+
+mod args;
+mod clock;
+mod deploy;
+mod ending;
+mod error;
+mod events;
+mod follow;
+mod hold;
+mod hook;
+mod interrupt;
+mod look;
+mod print;
+mod progress;
+mod ready;
+mod runs;
+mod shell;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod wait;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Cli, Command};
+use self::error::CliError;
+use crate::control::api::Exit;
+use crate::control::client::Client;
+
+/// What every command has: the client, and how to print.
+struct Context {
+    client: Client,
+    json: bool,
+}
+
+/// Runs the command that the process was called with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help on a closed pipe: nobody is there to be told.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            print::err(&format!("teeter: cannot start: {error}"));
+            return ExitCode::from(Exit::Failed as u8);
+        }
+    };
+    let context = Context { client: Client::new(cli.socket), json: cli.json };
+    let exit = runtime.block_on(run(&context, cli.command)).unwrap_or_else(|error| error.report(context.json));
+    ExitCode::from(exit as u8)
+}
+
+async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Status { selectors } => look::status(context, &selectors).await,
+        Command::Drain(take) => hold::take(context, "drain", take).await,
+        Command::Maint(take) => hold::take(context, "maint", take).await,
+        Command::Ready(args) => ready::ready(context, args).await,
+        Command::Wait(args) => wait::wait(context, args).await,
+        Command::Holds => look::holds(context).await,
+        Command::Why { selectors } => look::why(context, &selectors).await,
+        Command::Deploy(args) => deploy::deploy(context, args).await,
+        Command::Begin(args) => runs::begin(context, args).await,
+        Command::Advance(args) => runs::advance(context, args).await,
+        Command::Abort { run } => runs::abort(context, run).await,
+        Command::Runs => look::runs(context).await,
+        Command::Show { run } => look::show(context, run).await,
+        Command::Events(args) => events::events(context, args).await,
+    }
+}

@@ -1,0 +1,114 @@
+//! `teeter ready`: end holds, and wait until the servers have shown that they are well.
+
+use std::collections::BTreeMap;
+
+use super::args::Ready;
+use super::error::CliError;
+use super::interrupt::Interrupt;
+use super::look::{self, Holds};
+use super::progress::Progress;
+use super::watch::Watch;
+use super::{Context, print, shell, tables};
+use crate::control::api::{Exit, HoldView, ReleaseRequest, StatusView};
+
+/// `teeter ready`.
+pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliError> {
+    let request = ReleaseRequest {
+        selectors: args.selectors.iter().map(ToString::to_string).collect(),
+        verify: !args.no_verify,
+        owner: args.owner.clone(),
+    };
+    let mut interrupt = Interrupt::listen()?;
+    let begun: Holds = context.client.post("/v1/release", &request).await?;
+    let selectors = shell::words(&args.selectors);
+    if args.no_wait {
+        match (context.json, begun.holds.is_empty()) {
+            (true, _) => print::json(&begun)?,
+            (false, true) => print::out(&format!("released; see teeter status {selectors}"))?,
+            (false, false) => print::out(&format!("being proven; wait: teeter wait {selectors} --until up"))?,
+        }
+        return Ok(Exit::Done);
+    }
+
+    let mut progress = Progress::new();
+    let mut watch = Watch::known(&context.client, "/v1/holds");
+    let mut pending: BTreeMap<u64, HoldView> = begun.holds.into_iter().map(|hold| (hold.id, hold)).collect();
+    let mut fallen = Vec::new();
+    loop {
+        // A hold that is out again with a note has failed its proof.
+        let back = |hold: &HoldView| hold.note.is_some() && matches!(hold.stage.as_str(), "out" | "stuck");
+        let (failed, rest) = pending.into_iter().partition::<BTreeMap<_, _>, _>(|(_, hold)| back(hold));
+        fallen.extend(failed.into_values());
+        pending = rest;
+        if pending.is_empty() {
+            break;
+        }
+        progress.waiting(&waiting(&pending));
+        let next: Holds = tokio::select! {
+            biased;
+            () = interrupt.received() => {
+                progress.clear();
+                print::err(&format!("the proof goes on without this command\nnext: teeter wait {selectors} --until up"));
+                return Ok(Exit::Failed);
+            }
+            next = watch.next(&mut progress) => next?,
+        };
+        let mut now: BTreeMap<u64, HoldView> = next.holds.into_iter().map(|hold| (hold.id, hold)).collect();
+        let before = std::mem::take(&mut pending);
+        for (id, old) in before {
+            match now.remove(&id) {
+                // Drained anew by somebody: no longer on its way back.
+                Some(hold) if proving(&old) && !proving(&hold) => fallen.push(hold),
+                Some(hold) => _ = pending.insert(id, hold),
+                None => progress.line(&format!("hold {id}: {} is released", tables::servers(&old))),
+            }
+        }
+    }
+    progress.clear();
+    finish(context, fallen, &args).await
+}
+
+async fn finish(context: &Context, fallen: Vec<HoldView>, args: &Ready) -> Result<Exit, CliError> {
+    for hold in &fallen {
+        let why = hold.note.as_deref().unwrap_or("it was taken out again");
+        print::err(&format!("hold {}: {} stays out: {why}", hold.id, tables::servers(hold)));
+    }
+    let exit = if fallen.is_empty() { Exit::Done } else { Exit::Failed };
+    let selectors = shell::words(&args.selectors);
+    if exit == Exit::Failed {
+        print::err(&format!(
+            "next: teeter ready {selectors}               when it is well\n      \
+                   teeter ready {selectors} --no-verify   bring it back as it is"
+        ));
+    }
+    if context.json {
+        print::json(&Holds { holds: fallen })?;
+        return Ok(exit);
+    }
+    if exit == Exit::Done {
+        let (view, _): (StatusView, _) = context.client.get(&look::selecting("/v1/status", &args.selectors)).await?;
+        let several = view.instances.len() > 1;
+        let lines = view.servers.iter().map(|server| {
+            let name = tables::line_name(server, several);
+            match (server.in_service, server.held_by.as_slice()) {
+                (true, _) => format!("{name} takes traffic ({})", server.status),
+                (false, []) => format!("{name} is released, but HAProxy says {} ({})", server.status, server.admin),
+                (false, held_by) => format!("{name} stays out for {}", held_by.join(", ")),
+            }
+        });
+        print::out(&lines.collect::<Vec<_>>().join("\n"))?;
+    }
+    Ok(exit)
+}
+
+fn proving(hold: &HoldView) -> bool {
+    matches!(hold.stage.as_str(), "proving" | "proven")
+}
+
+fn waiting(pending: &BTreeMap<u64, HoldView>) -> String {
+    let texts = pending.values().map(|hold| {
+        let waiting = hold.waiting.as_deref().unwrap_or(&hold.stage);
+        format!("{}: {waiting}", tables::servers(hold))
+    });
+    texts.collect::<Vec<_>>().join("; ")
+}

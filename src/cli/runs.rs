@@ -1,0 +1,139 @@
+//! `teeter begin`, `advance` and `abort`: a run step by step, for pipelines that do the work themselves.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+
+use super::args::{Advance, RunOptions};
+use super::deploy::planned;
+use super::error::CliError;
+use super::follow::{Follow, Standing};
+use super::interrupt::Interrupt;
+use super::look::{self, Holds};
+use super::{Context, ending, print, shell};
+use crate::control::api::{AdvanceRequest, Exit, RunView, StatusView};
+
+/// `teeter begin`.
+pub(super) async fn begin(context: &Context, options: RunOptions) -> Result<Exit, CliError> {
+    if options.dry_run {
+        let run: RunView = context.client.post("/v1/runs", &options.request()).await?;
+        return planned(context, &run);
+    }
+    let begun = async {
+        let mut interrupt = Interrupt::listen()?;
+        let run: RunView = context.client.post("/v1/runs", &options.request()).await?;
+        wait_and_tell(context, run, &mut interrupt, false).await
+    };
+    told(context, begun.await)
+}
+
+/// `teeter advance`.
+pub(super) async fn advance(context: &Context, args: Advance) -> Result<Exit, CliError> {
+    let reports_failure = args.failed.is_some();
+    let advanced = async {
+        let mut interrupt = Interrupt::listen()?;
+        let request = AdvanceRequest { step: args.step, failed: args.failed };
+        let run: RunView = context.client.post(&format!("/v1/runs/{}/advance", args.run), &request).await?;
+        wait_and_tell(context, run, &mut interrupt, reports_failure).await
+    };
+    told(context, advanced.await)
+}
+
+/// `teeter abort`.
+pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError> {
+    let mut interrupt = Interrupt::listen()?;
+    let nothing = serde_json::Map::new();
+    let run: RunView = context.client.post(&format!("/v1/runs/{run}/abort"), &nothing).await?;
+    let mut follow = Follow::new(context, &run);
+    let mut now = run;
+    // A run that has failed and one that works are both on their way: only the end counts here.
+    while !matches!(now.state.as_str(), "aborted" | "done") {
+        follow.show(&now);
+        now = tokio::select! {
+            biased;
+            () = interrupt.received() => {
+                follow.progress.clear();
+                print::err(&format!("run {} goes on ending without this command\nnext: teeter show {}", now.id, now.id));
+                return Ok(Exit::Failed);
+            }
+            next = follow.next() => next?,
+        };
+    }
+    follow.progress.clear();
+    if context.json {
+        print::json(&now)?;
+    } else {
+        print::out(&aftermath(context, &now).await?)?;
+    }
+    Ok(if now.state == "aborted" { Exit::Done } else { Exit::Failed })
+}
+
+async fn wait_and_tell(
+    context: &Context,
+    run: RunView,
+    interrupt: &mut Interrupt,
+    reports_failure: bool,
+) -> Result<Exit, CliError> {
+    let mut follow = Follow::new(context, &run);
+    let id = run.id;
+    let run = tokio::select! {
+        biased;
+        () = interrupt.received() => {
+            follow.progress.clear();
+            print::err(&format!("interrupted: run {id} goes on until it waits for work\nnext: teeter show {id}"));
+            return Ok(Exit::Failed);
+        }
+        run = follow.until_wanted(run) => run?,
+    };
+    follow.progress.clear();
+    let work = if let Standing::Work(work) = Standing::of(&run) { Some(work) } else { None };
+    // The failure that was reported is the answer that was asked for.
+    let recorded = reports_failure && run.failure.as_deref() == Some("work");
+    let exit = if recorded || work.is_some() { Exit::Done } else { ending::exit(&run) };
+    if context.json {
+        print::json(&run)?;
+    } else if exit == Exit::Done {
+        print::out(&shell::assignments(&shell::variables(&run, work.as_ref())))?;
+    }
+    if run.state == "done" {
+        print::err(&format!("run {} is done", run.id));
+    } else if work.is_none() {
+        ending::explain(context, &run).await;
+    }
+    Ok(exit)
+}
+
+/// `eval "$(teeter …)"` loses the exit code, so it is in the text too; on a terminal it would only be noise.
+fn told(context: &Context, outcome: Result<Exit, CliError>) -> Result<Exit, CliError> {
+    let exit = outcome.as_ref().map_or_else(CliError::exit, |exit| *exit);
+    if exit != Exit::Done && !context.json && !std::io::stdout().is_terminal() {
+        print::out(&shell::failed(exit))?;
+    }
+    outcome
+}
+
+async fn aftermath(context: &Context, run: &RunView) -> Result<String, CliError> {
+    let selectors = [format!("farm:{}", run.farm)];
+    let (view, _): (StatusView, _) = context.client.get(&look::selecting("/v1/status", &selectors)).await?;
+    let (mut back, mut not): (BTreeSet<&str>, BTreeSet<&str>) = (BTreeSet::new(), BTreeSet::new());
+    for server in &view.servers {
+        let set = if server.in_service { &mut back } else { &mut not };
+        set.insert(server.server.as_str());
+    }
+    let back: Vec<&str> = back.difference(&not).copied().collect();
+    let mut text = format!("run {} is aborted", run.id);
+    if !back.is_empty() {
+        text.push_str(&format!("\nin service: {}", back.join(" ")));
+    }
+    let (holds, _): (Holds, _) = context.client.get("/v1/holds").await?;
+    let owner = format!("run {}", run.id);
+    for hold in holds.holds.iter().filter(|hold| hold.owner == owner) {
+        let why = hold.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+        text.push_str(&format!("\nstill out: {}{why}", hold.members.join(" ")));
+    }
+    match (run.out.as_slice(), &run.next) {
+        (_, Some(next)) => text.push_str(&format!("\nnext: {next}")),
+        ([], None) => {}
+        (out, None) => text.push_str(&format!("\nnext: teeter ready {}   when they are well", shell::words(out))),
+    }
+    Ok(text)
+}

@@ -1,0 +1,83 @@
+//! `teeter wait`: until servers are empty, or take traffic.
+
+use super::args::{Until, Wait};
+use super::error::CliError;
+use super::progress::Progress;
+use super::watch::Watch;
+use super::{Context, look, print, tables};
+use crate::control::api::{Exit, ServerView, StatusView};
+
+/// `teeter wait`.
+pub(super) async fn wait(context: &Context, args: Wait) -> Result<Exit, CliError> {
+    let mut progress = Progress::new();
+    let mut watch = Watch::new(&context.client, look::selecting("/v1/status", &args.selectors));
+    let mut latest: Option<StatusView> = None;
+    let reached = async {
+        let mut answers = 0;
+        loop {
+            let view: StatusView = watch.next(&mut progress).await?;
+            let missing = missing(&view, args.until);
+            answers = if missing.is_empty() { answers + 1 } else { 0 };
+            latest = Some(view);
+            if answers == needed(args.until) {
+                return Ok::<(), CliError>(());
+            }
+            progress.waiting(if missing.is_empty() { "nothing in flight, looking again" } else { &missing });
+        }
+    };
+    let outcome = tokio::time::timeout(args.timeout.duration(), reached).await;
+    progress.clear();
+    let reached = match outcome {
+        Ok(outcome) => outcome.map(|()| true)?,
+        Err(_) => false,
+    };
+    if let (true, Some(view)) = (context.json, &latest) {
+        print::json(view)?;
+    }
+    if reached {
+        if !context.json {
+            print::out(match args.until {
+                Until::Drained => "drained: nothing is in flight",
+                Until::Up => "up: every server takes traffic",
+            })?;
+        }
+        return Ok(Exit::Done);
+    }
+    let missing = latest.as_ref().map(|view| missing(view, args.until)).unwrap_or_default();
+    let what = match (args.until, missing.is_empty()) {
+        (_, true) => "no second answer came",
+        (Until::Drained, false) => "not drained",
+        (Until::Up, false) => "not up",
+    };
+    print::err(&format!("after {}: {what}: {missing}", args.timeout));
+    Ok(Exit::TimedOut)
+}
+
+/// One empty sample may fall between two requests.
+fn needed(until: Until) -> u32 {
+    match until {
+        Until::Drained => 2,
+        Until::Up => 1,
+    }
+}
+
+/// Which servers are not there yet, and why; empty when all are.
+fn missing(view: &StatusView, until: Until) -> String {
+    let several = view.instances.len() > 1;
+    let away = |server: &ServerView| {
+        view.instances.iter().any(|instance| instance.name == server.instance && !instance.reachable)
+    };
+    let texts = view.servers.iter().filter_map(|server| {
+        let name = tables::line_name(server, several);
+        match until {
+            // What was last seen says nothing of the present.
+            _ if away(server) => Some(format!("{name} unknown, HAProxy does not answer")),
+            Until::Drained if server.in_service => Some(format!("{name} takes traffic")),
+            Until::Drained if server.in_flight > 0 => Some(format!("{name} {} in flight", server.in_flight)),
+            Until::Up if !server.in_service && server.held_by.is_empty() => Some(format!("{name} {}", server.status)),
+            Until::Up if !server.in_service => Some(format!("{name} held by {}", server.held_by.join(", "))),
+            Until::Drained | Until::Up => None,
+        }
+    });
+    texts.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,208 @@
+//! The configuration: TOML and `TEETER_*` variables in, typed settings out.
+//!
+//! Whatever is not understood is an error that says where it stands: file, line and column, or the variable. Knows
+//! the farms' settings and nothing of what is done with them.
+
+mod environment;
+mod place;
+mod settings;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use self::environment::Environment;
+use crate::farm::{Farm, FarmError, FarmName, FarmSettings, Selector};
+use crate::haproxy::Address;
+
+pub use self::settings::{ControlSettings, InstanceSettings, LogLevel, LogSettings, LogTo, StoreSettings};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Config {
+    /// `[control]`.
+    pub control: ControlSettings,
+    /// `[store]`.
+    pub store: StoreSettings,
+    /// `[[haproxy]]`; where empty, [`usual_sockets`] says where to look.
+    pub haproxy: Vec<InstanceSettings>,
+    /// `[log]`.
+    pub log: LogSettings,
+    /// `[farm.NAME]`, each checked as far as that is possible without HAProxy.
+    pub farms: BTreeMap<FarmName, Farm>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something in the file is wrong.
+    #[error("{}:{line}:{column}: {problem}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Something in the environment is wrong, or does not go with the file.
+    #[error("{variable} in the environment: {problem}")]
+    Environment {
+        /// The variable.
+        variable: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads the file, lays the environment's `TEETER_SECTION__KEY` over it and checks the result. Without a path it
+    /// is [`DEFAULT_PATH`], which need not exist.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, and where it stands.
+    pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let environment = Environment::new(env);
+        let file = path.unwrap_or(Path::new(DEFAULT_PATH));
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if path.is_none() && error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(ConfigError::Read { path: file.to_owned(), source }),
+        };
+        // The file by itself first, for the sake of line and column: they are lost where something is laid over it.
+        toml::from_str::<Sections>(&text).map_err(|error| {
+            let (line, column) = place::of_byte(&text, error.span().map_or(0, |span| span.start));
+            ConfigError::File { path: file.to_owned(), line, column, problem: error.message().to_owned() }
+        })?;
+        Self::merged(&text, &environment).map_err(|Problem { key, problem }| {
+            match environment.culprit(&problem, |others| Some(Self::merged(&text, others).err()?.problem)) {
+                Some(variable) => ConfigError::Environment { variable, problem },
+                None => {
+                    let (line, column) = place::of_key(&text, &key);
+                    ConfigError::File { path: file.to_owned(), line, column, problem }
+                }
+            }
+        })
+    }
+
+    fn merged(file: &str, environment: &Environment) -> Result<Self, Problem> {
+        let sections = environment
+            .over::<Sections>(file)
+            .map_err(|error| Problem { key: Vec::new(), problem: error.to_string() })?;
+        let config = Self::from(sections);
+        config.problem().map_or(Ok(config), Err)
+    }
+
+    /// What is well formed and cannot be meant.
+    fn problem(&self) -> Option<Problem> {
+        let (mut names, mut sockets) = (BTreeSet::new(), BTreeSet::new());
+        for (index, instance) in self.haproxy.iter().enumerate() {
+            let at = |key: &str, problem: String| {
+                Some(Problem { key: vec!["haproxy".into(), index.to_string(), key.into()], problem })
+            };
+            if !names.insert(&instance.name) {
+                return at("name", format!("there is another HAProxy named {}", instance.name));
+            }
+            if !sockets.insert(instance.socket.to_string()) {
+                return at("socket", format!("there is another HAProxy at {}", instance.socket));
+            }
+            if let Address::Unix(path) = &instance.socket
+                && path == &self.control.socket
+            {
+                return at("socket", format!("{} is teeterd's own control socket", path.display()));
+            }
+        }
+        let farms = self.farms.values();
+        farms.filter_map(|farm| farm.check().and_then(|()| groups_apart(farm)).err()).map(Problem::from).next()
+    }
+}
+
+/// The sockets that HAProxy's packages and manuals use, those that exist, each once.
+pub fn usual_sockets() -> Vec<PathBuf> {
+    existing(USUAL_SOCKETS.iter().map(Path::new))
+}
+
+/// Where the configuration is when nobody says so.
+pub const DEFAULT_PATH: &str = "/etc/teeter/teeter.toml";
+
+fn existing<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    paths.filter(|path| path.canonicalize().is_ok_and(|real| seen.insert(real))).map(Path::to_owned).collect()
+}
+
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sections {
+    #[serde(default)]
+    control: ControlSettings,
+    #[serde(default)]
+    store: StoreSettings,
+    #[serde(default)]
+    haproxy: Vec<InstanceSettings>,
+    #[serde(default)]
+    log: LogSettings,
+    #[serde(default)]
+    farm: BTreeMap<FarmName, FarmSettings>,
+}
+
+impl From<Sections> for Config {
+    fn from(sections: Sections) -> Self {
+        let Sections { control, store, haproxy, log, farm } = sections;
+        let farms = farm.into_iter().map(|(name, settings)| (name.clone(), Farm { name, settings })).collect();
+        Self { control, store, haproxy, log, farms }
+    }
+}
+
+/// A problem, and the key that is to be changed.
+struct Problem {
+    key: Vec<String>,
+    problem: String,
+}
+
+impl From<FarmError> for Problem {
+    fn from(error: FarmError) -> Self {
+        Self { key: vec!["farm".into(), error.farm.to_string(), error.key.clone()], problem: error.to_string() }
+    }
+}
+
+/// A pattern that stands in two groups puts every server it matches into both.
+fn groups_apart(farm: &Farm) -> Result<(), FarmError> {
+    let mut seen = BTreeMap::new();
+    for (group, pattern) in
+        farm.settings.groups.iter().flat_map(|(group, of)| of.iter().map(move |pattern| (group, pattern)))
+    {
+        match seen.insert(Selector::as_str(pattern), group) {
+            Some(other) if other != group => {
+                let problem = format!("{:?} is in more than one group: {other}, {group}", pattern.as_str());
+                return Err(FarmError { farm: farm.name.clone(), key: "groups".to_owned(), problem });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+const USUAL_SOCKETS: [&str; 5] = [
+    "/run/haproxy/admin.sock",
+    "/var/run/haproxy.sock",
+    "/run/haproxy.sock",
+    "/var/lib/haproxy/stats",
+    "/run/haproxy/haproxy.sock",
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Settings in the environment: `TEETER_STORE__PATH` is `path` in `[store]`.
+//!
+//! Only names with a double underscore are settings. `TEETER_SOCKET`, `TEETER_RUN` and their like belong to the
+//! command line and to hooks, and may well stand in the daemon's environment too.
+
+use std::collections::BTreeMap;
+
+use config::{File, FileFormat, Map, Source, Value};
+use serde::de::DeserializeOwned;
+
+/// The variables that are settings, by name.
+#[derive(Debug, Clone)]
+pub(super) struct Environment(BTreeMap<String, Setting>);
+
+#[derive(Debug, Clone)]
+struct Setting {
+    /// Its key, from the top of the file.
+    key: Vec<String>,
+    text: String,
+}
+
+impl Environment {
+    pub(super) fn new(variables: impl Iterator<Item = (String, String)>) -> Self {
+        let setting = |(name, text): (String, String)| {
+            let key = key(name.strip_prefix("TEETER_").filter(|rest| rest.contains("__"))?);
+            Some((name, Setting { key, text }))
+        };
+        Self(variables.filter_map(setting).collect())
+    }
+
+    /// The file with the variables laid over it.
+    pub(super) fn over<T: DeserializeOwned>(&self, file: &str) -> Result<T, config::ConfigError> {
+        let sources =
+            config::Config::builder().add_source(File::from_str(file, FileFormat::Toml)).add_source(self.clone());
+        sources.build()?.try_deserialize()
+    }
+
+    /// The variable that a problem comes from: without it there would be none, or another.
+    pub(super) fn culprit(&self, problem: &str, problem_without: impl Fn(&Self) -> Option<String>) -> Option<String> {
+        let is_culprit = |name: &&String| {
+            let mut others = self.clone();
+            others.0.remove(*name);
+            problem_without(&others).is_none_or(|other| other != problem)
+        };
+        self.0.keys().find(is_culprit).cloned()
+    }
+}
+
+impl Source for Environment {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        self.0.iter().map(|(name, setting)| Ok((path(&setting.key), value(name, &setting.text)?))).collect()
+    }
+}
+
+/// Names of sections and settings are small letters in the file and usually capitals here; the names of farms and
+/// groups stay as they are written.
+fn key(name: &str) -> Vec<String> {
+    let mut key: Vec<String> = Vec::new();
+    for part in name.split("__") {
+        let given = match &key[..] {
+            [section] => section == "farm",
+            [section, _, setting] => section == "farm" && setting == "groups",
+            _ => false,
+        };
+        key.push(if given { part.to_owned() } else { part.to_ascii_lowercase() });
+    }
+    key
+}
+
+/// As the `config` crate writes a key: `farm.web.halves`, `haproxy[0].name`.
+fn path(key: &[String]) -> String {
+    let mut path = String::new();
+    for (index, part) in key.iter().enumerate() {
+        // Two digits, because the list is filled up to that number.
+        let is_index = index == 1 && key[0] == "haproxy" && part.len() <= 2 && part.parse::<u8>().is_ok();
+        match is_index {
+            true => path.push_str(&format!("[{part}]")),
+            false if index == 0 => path.push_str(part),
+            false => path.push_str(&format!(".{part}")),
+        }
+    }
+    path
+}
+
+/// Lists and tables are written as in the file; everything else is taken as it stands.
+fn value(name: &str, text: &str) -> Result<Value, config::ConfigError> {
+    let origin = Some(name.to_owned());
+    if !text.starts_with(['[', '{']) {
+        return Ok(Value::new(origin.as_ref(), text));
+    }
+    let mut table: BTreeMap<String, Value> = toml::from_str(&format!("value = {text}")).map_err(|error| {
+        config::ConfigError::Message(format!("not a list or table as in TOML: {}", error.message()))
+    })?;
+    table.remove("value").ok_or_else(|| config::ConfigError::Message("no value".to_owned()))
+}

@@ -1,0 +1,126 @@
+//! The sections that are not a farm's.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::farm::InstanceName;
+use crate::haproxy::Address;
+
+/// `[control]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ControlSettings {
+    /// The control socket.
+    #[serde(deserialize_with = "absolute")]
+    pub socket: PathBuf,
+    /// Its mode, written in octal digits as a string.
+    #[serde(deserialize_with = "octal")]
+    pub mode: u32,
+    /// Its group; the daemon's own where unset.
+    pub group: Option<String>,
+}
+
+impl Default for ControlSettings {
+    fn default() -> Self {
+        Self { socket: "/run/teeter/control.sock".into(), mode: 0o660, group: None }
+    }
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSettings {
+    /// The database.
+    #[serde(deserialize_with = "absolute")]
+    pub path: PathBuf,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { path: "/var/lib/teeter/teeter.db".into() }
+    }
+}
+
+/// `[[haproxy]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceSettings {
+    /// What teeter calls it.
+    pub name: InstanceName,
+    /// Its stats socket.
+    pub socket: Address,
+    /// Its master socket: shows the processes that a reload has left behind.
+    #[serde(default, deserialize_with = "absolute_or_none")]
+    pub master: Option<PathBuf>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// Where the log goes.
+    pub to: LogTo,
+    /// How much is logged.
+    pub level: LogLevel,
+}
+
+/// Where the log goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogTo {
+    /// To the journal when systemd started the daemon, otherwise as `Plain`.
+    #[default]
+    Auto,
+    /// To the journal, with fields.
+    Journald,
+    /// To standard error, a line each.
+    Plain,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// And what is doubtful.
+    Warn,
+    /// And what was done.
+    #[default]
+    Info,
+    /// And why.
+    Debug,
+    /// And every line to and from HAProxy.
+    Trace,
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        })
+    }
+}
+
+fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| D::Error::custom(format!("{text:?} is not a file mode such as \"0660\"")))
+}
+
+/// The daemon's working directory is nobody's business, so a path may not depend on it.
+fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    if path.is_absolute() { Ok(path) } else { Err(D::Error::custom(format!("{path:?} is not an absolute path"))) }
+}
+
+fn absolute_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    absolute(deserializer).map(Some)
+}

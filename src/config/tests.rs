@@ -1,0 +1,148 @@
+use std::fs;
+
+use super::*;
+
+fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("teeter.toml");
+    fs::write(&path, text).unwrap();
+    Config::load(Some(&path), env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+/// The error without the file's directory.
+fn error(text: &str, env: &[(&str, &str)]) -> String {
+    let error = load(text, env).expect_err("should be refused").to_string();
+    error.split_once("teeter.toml:").map(|(_, rest)| rest.to_owned()).unwrap_or(error)
+}
+
+const FARM: &str = "[farm.web]\nmembers = [\"app/web0*\"]\nhalves = \"auto\"\n";
+
+#[test]
+fn an_empty_file_is_the_default() {
+    let config = load("", &[]).unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!((config.control.mode, config.log.level), (0o660, LogLevel::Info));
+}
+
+#[test]
+fn what_is_not_understood_is_shown_with_line_and_column() {
+    for (text, place, says) in [
+        ("[control]\nsoket = \"/a\"\n", "2:1: ", "unknown field `soket`"),
+        ("[colours]\n", "1:2: ", "unknown field `colours`"),
+        ("[control]\n  mode = 660\n", "2:10: ", "invalid type: integer"),
+        ("[control]\nmode = \"999\"\n", "2:8: ", "not a file mode"),
+        ("[store]\npath = \"teeter.db\"\n", "2:8: ", "not an absolute path"),
+        ("[log]\nlevel = \"loud\"\n", "2:9: ", "unknown variant `loud`"),
+        ("[[haproxy]]\nname = \"edge\"\nsocket = \"admin.sock\"\n", "3:10: ", "is not a socket address"),
+        ("[farm.web]\nmembers = [\"app/*\"]\n[farm.web.drain]\ngrace = \"30\"\n", "4:9: ", "is not a length of time"),
+        ("[farm.web]\nmembers = [\"app/*\"]\ndrain = { grase = \"1s\" }\n", "3:11: ", "unknown field `grase`"),
+        ("[farm.web]\n", "1:1: ", "missing field `members`"),
+        ("[farm.\"a b\"]\nmembers = []\n", "1:7: ", "is not a name"),
+        ("# ä\n[control\n", "2:9: ", ""),
+    ] {
+        let error = error(text, &[]);
+        assert!(error.starts_with(place) && error.contains(says), "{text:?} gave {error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_shown_with_line_and_column() {
+    let two = |name: &str, socket: &str| {
+        format!(
+            "[[haproxy]]\nname = \"edge\"\nsocket = \"/a\"\n[[haproxy]]\nname = \"{name}\"\nsocket = \"{socket}\"\n"
+        )
+    };
+    let farm = |rest: &str| format!("# the farm\n[farm.web]\nmembers = [\"app/*\"]\n{rest}");
+    for (text, place, says) in [
+        (two("edge", "/b"), "5:1: ", "there is another HAProxy named edge"),
+        (two("core", "/a"), "6:1: ", "there is another HAProxy at /a"),
+        (farm("halves = \"auto\"\ngroups = { a = [\"w1\"], b = [\"w2\"] }\n"), "4:1: ", "both groups and halves"),
+        (farm("groups = { a = [\"w1\", \"w2\"], b = [\"w2\"] }\n"), "4:1: ", "\"w2\" is in more than one group: a, b"),
+        (farm("[farm.web.drain]\ngrace = \"10m\"\n"), "4:11: ", "the grace is longer than the deadline"),
+        (farm("").replace("app/*", "web01"), "3:1: ", "is not BACKEND/SERVER"),
+    ] {
+        let error = error(&text, &[]);
+        assert!(error.starts_with(place) && error.contains(says), "{text:?} gave {error}");
+    }
+}
+
+#[test]
+fn the_environment_lies_over_the_file() {
+    let config = load(
+        FARM,
+        &[
+            ("TEETER_CONTROL__SOCKET", "/tmp/c.sock"),
+            ("TEETER_CONTROL__MODE", "0600"),
+            ("TEETER_HAPROXY__0__NAME", "edge"),
+            ("TEETER_HAPROXY__0__SOCKET", "tcp://127.0.0.1:9999"),
+            ("TEETER_LOG__LEVEL", "debug"),
+            ("TEETER_FARM__web__MIN_AVAILABLE", "50%"),
+            ("TEETER_FARM__web__DRAIN__GRACE", "5s"),
+            ("TEETER_FARM__Shop__MEMBERS", "[\"shop/*\"]"),
+            ("TEETER_FARM__Shop__GROUPS__Old", "[\"s1\"]"),
+            ("TEETER_FARM__Shop__VERIFY__HTTP__PATH", "/up"),
+            ("TEETER_FARM__Shop__VERIFY__HTTP__EXPECT", "204"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.control.socket, Path::new("/tmp/c.sock"));
+    assert_eq!((config.control.mode, config.log.level), (0o600, LogLevel::Debug));
+    assert_eq!(config.haproxy[0].socket.to_string(), "tcp://127.0.0.1:9999");
+    assert_eq!(config.farms.keys().map(FarmName::as_str).collect::<Vec<_>>(), ["Shop", "web"]);
+    let web = &config.farms[&"web".parse().unwrap()].settings;
+    assert_eq!((web.min_available.to_string(), web.drain.grace.to_string()), ("50%".into(), "5s".into()));
+    assert_eq!(web.members.len(), 1);
+    let shop = &config.farms[&"Shop".parse().unwrap()].settings;
+    assert_eq!(shop.groups.keys().next().unwrap().as_str(), "Old");
+    assert_eq!(shop.verify.http.as_ref().unwrap().expect, 204);
+}
+
+#[test]
+fn variables_of_others_are_ignored() {
+    let others =
+        [("TEETER_SOCKET", "/x"), ("TEETER_RUN", "3"), ("TEETER_FARM", "web"), ("TEETERD__X", "1"), ("HOME", "/")];
+    assert_eq!(load("", &others).unwrap(), Config::default());
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    for (name, value, says) in [
+        ("TEETER_CONTROL__SOKET", "/a", "unknown field `soket`"),
+        ("TEETER_NOTHING__AT_ALL", "1", "unknown field `nothing`"),
+        ("TEETER_STORE__", "1", "unknown field"),
+        ("TEETER_FARM__web__DRAIN__GRACE", "30", "is not a length of time"),
+        ("TEETER_FARM__web__DRAIN__GRACE", "20m", "the grace is longer than the deadline"),
+        ("TEETER_FARM__web__GROUPS__a", "[\"web01\"]", "both groups and halves"),
+        ("TEETER_FARM__WEB__MIN_AVAILABLE", "2", "missing configuration field \"farm.WEB.members\""),
+        ("TEETER_FARM__web__MEMBERS", "[app/web01", "not a list or table"),
+        ("TEETER_LOG__LEVEL", "loud", "loud"),
+    ] {
+        let error = error(FARM, &[("TEETER_LOG__TO", "plain"), (name, value)]);
+        assert!(
+            error.starts_with(&format!("{name} in the environment: ")) && error.contains(says),
+            "{name} gave {error}"
+        );
+    }
+}
+
+#[test]
+fn only_the_default_file_may_be_absent() {
+    let missing = Path::new("/nonexistent/teeter.toml");
+    assert!(matches!(Config::load(Some(missing), std::iter::empty()), Err(ConfigError::Read { .. })));
+}
+
+#[test]
+fn a_socket_that_has_two_names_is_found_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let [real, link, absent] = ["real", "link", "absent"].map(|name| directory.path().join(name));
+    fs::write(&real, "").unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    assert_eq!(existing([&absent, &real, &link].into_iter().map(PathBuf::as_path)), [real]);
+}
+
+#[test]
+fn the_sample_is_well() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("haproxy/teeter.toml");
+    let config = Config::load(Some(&path), std::iter::empty()).unwrap();
+    assert_eq!(config.farms[&"web".parse().unwrap()].settings.groups.len(), 2);
+}

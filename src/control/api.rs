@@ -1,0 +1,128 @@
+//! What goes over the control socket beside the snapshot types: requests and problem documents.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use crate::engine::view::{
+    CallerView, EventView, HoldView, InstanceView, RunView, ServerView, SessionView, StatusView, StepView, WorkView,
+};
+
+/// `POST /v1/holds`: take servers out.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRequest {
+    /// Which servers.
+    pub selectors: Vec<String>,
+    /// `drain` or `maint`.
+    pub mode: String,
+    /// Why, for whoever looks at `teeter holds`.
+    pub reason: String,
+    /// End by itself after this time, such as `2h`.
+    #[serde(default)]
+    pub expires_in: Option<String>,
+    /// Let clients that stick to the server go on for this time, then go to maintenance.
+    #[serde(default)]
+    pub grace: Option<String>,
+    /// How long to wait until nothing is in flight.
+    #[serde(default)]
+    pub deadline: Option<String>,
+    /// `fail`, `kill`, `proceed` or `restore`.
+    #[serde(default)]
+    pub on_deadline: Option<String>,
+    /// Take the last servers of a backend too.
+    #[serde(default)]
+    pub allow_outage: bool,
+}
+
+/// `POST /v1/release`: bring servers back.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseRequest {
+    /// Which servers.
+    pub selectors: Vec<String>,
+    /// Whether they must show first that they are well.
+    pub verify: bool,
+    /// Whose holds; the caller's own where unset. Holds of runs that have ended are released too.
+    #[serde(default)]
+    pub owner: Option<String>,
+}
+
+/// `POST /v1/runs`: begin a deploy.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunRequest {
+    /// Which farm.
+    pub farm: String,
+    /// `see-saw`.
+    #[serde(default)]
+    pub strategy: Option<String>,
+    /// The version that is to run at the end.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Only say what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// What the farm's configuration says, where unset.
+    #[serde(default)]
+    pub grace: Option<String>,
+    /// What the farm's configuration says, where unset.
+    #[serde(default)]
+    pub deadline: Option<String>,
+    /// What the farm's configuration says, where unset.
+    #[serde(default)]
+    pub on_deadline: Option<String>,
+}
+
+/// `POST /v1/runs/{id}/advance`: the caller's work is done or has failed; or try a failed step again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdvanceRequest {
+    /// The number of the step that the report is about; the step the run is at where unset.
+    #[serde(default)]
+    pub step: Option<usize>,
+    /// Set when the work failed: how.
+    #[serde(default)]
+    pub failed: Option<String>,
+}
+
+/// An error, as RFC 9457 has it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// Which kind, stable: `urn:teeter:KIND`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was attempted, on what, what was answered and what to do.
+    pub detail: String,
+    /// The exit code of the command line: see [`Exit`].
+    pub exit: u8,
+}
+
+/// What a command's exit code means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// Not understood; nothing was attempted.
+    Usage = 2,
+    /// No such server, farm, run or hold.
+    NotFound = 3,
+    /// Not permitted, to the caller or to teeter.
+    NotPermitted = 4,
+    /// A deadline passed.
+    TimedOut = 5,
+    /// A guard refused.
+    Refused = 6,
+    /// The run was aborted.
+    Aborted = 7,
+    /// Somebody else's run or hold is in the way.
+    Busy = 8,
+    /// HAProxy or teeterd did not answer.
+    Unreachable = 9,
+}

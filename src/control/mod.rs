@@ -1,0 +1,13 @@
+//! The control socket: HTTP and JSON over a UNIX socket, so that `curl --unix-socket` is a full client.
+
+/// What goes over it.
+pub mod api;
+/// The client that the command line uses.
+pub mod client;
+mod peer;
+mod problem;
+mod server;
+/// Making the socket itself.
+pub mod socket;
+
+pub use server::{openapi_document, serve};

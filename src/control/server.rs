@@ -1,0 +1,376 @@
+//! The server: routes, and from a request's text to an order of typed values.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, State};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures_util::Stream;
+use serde::Serialize;
+use tokio::net::UnixListener;
+use utoipa::OpenApi;
+
+use super::api::{
+    AdvanceRequest, EventView, HoldRequest, HoldView, Problem, ReleaseRequest, RunRequest, RunView, SessionView,
+    StatusView,
+};
+use super::peer::Peer;
+use super::problem::Failure;
+use crate::engine::{DrainChange, Engine, HoldOrder, ReleaseOrder, RunOrder};
+use crate::farm::{HoldId, RunId, Selector, Span};
+use crate::haproxy::AdminState;
+use crate::plan::machine::Report;
+use crate::store::EventQuery;
+
+type Shared = State<Arc<Engine>>;
+type Answer<T> = Result<(StatusCode, [(HeaderName, String); 1], Json<T>), Failure>;
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+/// Serves the control socket until `stop` is ready.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve(
+    engine: Arc<Engine>,
+    listener: UnixListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let service = router(engine).into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
+}
+
+fn router(engine: Arc<Engine>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/holds", get(holds).post(create_hold))
+        .route("/v1/holds/{id}", get(hold))
+        .route("/v1/release", post(release))
+        .route("/v1/sessions", get(sessions))
+        .route("/v1/runs", get(runs).post(begin))
+        .route("/v1/runs/{id}", get(run))
+        .route("/v1/runs/{id}/advance", post(advance))
+        .route("/v1/runs/{id}/abort", post(abort))
+        .route("/v1/events", get(events))
+        .route("/v1/events/stream", get(stream))
+        .route("/v1/openapi.json", get(openapi))
+        .fallback(|| async { Failure::not_found("there is no such path; /v1/openapi.json describes those there are") })
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .with_state(engine)
+}
+
+/// The OpenAPI document.
+pub fn openapi_document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "teeter", description = "Takes servers out of HAProxy and brings them back."),
+    paths(status, holds, hold, create_hold, release, sessions, runs, run, begin, advance, abort, events, stream)
+)]
+struct Document;
+
+/// Several holds.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Holds {
+    holds: Vec<HoldView>,
+}
+
+/// Several sessions.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Sessions {
+    sessions: Vec<SessionView>,
+}
+
+/// Several runs, the latest last.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Runs {
+    runs: Vec<RunView>,
+}
+
+/// Several events, the latest last.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Events {
+    events: Vec<EventView>,
+}
+
+#[utoipa::path(get, path = "/v1/status", params(("sel" = Option<Vec<String>>, Query)), responses((status = 200, body = StatusView), (status = 404, body = Problem)))]
+async fn status(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<StatusView> {
+    let query = Query::new(query);
+    let tick = wait(&engine, &query).await?;
+    answer(tick, engine.status(&query.selectors()?).await?)
+}
+
+#[utoipa::path(get, path = "/v1/holds", responses((status = 200, body = Holds)))]
+async fn holds(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Holds> {
+    let tick = wait(&engine, &Query::new(query)).await?;
+    answer(tick, Holds { holds: engine.hold_views().await })
+}
+
+#[utoipa::path(get, path = "/v1/holds/{id}", params(("id" = u64, Path)), responses((status = 200, body = HoldView), (status = 404, body = Problem)))]
+async fn hold(State(engine): Shared, Path(id): Path<String>, RawQuery(query): RawQuery) -> Answer<HoldView> {
+    let id = HoldId(number(&id)?);
+    let tick = wait(&engine, &Query::new(query)).await?;
+    answer(tick, engine.hold_view(id).await?)
+}
+
+#[utoipa::path(post, path = "/v1/holds", request_body = HoldRequest, responses((status = 201, body = HoldView), (status = 409, body = Problem)))]
+async fn create_hold(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    body: Body<HoldRequest>,
+) -> Answer<HoldView> {
+    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    let order = HoldOrder {
+        selectors: selectors(&request.selectors)?,
+        reason: reason(request.reason)?,
+        expires_in: span(request.expires_in.as_deref())?,
+        mode: match request.mode.as_str() {
+            "drain" => AdminState::Drain,
+            "maint" => AdminState::Maint,
+            other => return Err(Failure::usage(format!("mode {other:?} is neither drain nor maint"))),
+        },
+        grace: span(request.grace.as_deref())?,
+        deadline: span(request.deadline.as_deref())?,
+        on_deadline: policy(request.on_deadline.as_deref())?,
+        allow_outage: request.allow_outage,
+    };
+    // A caller that goes away must not stop what it began half way.
+    let held = Arc::clone(&engine);
+    let id = finish(tokio::spawn(async move { held.hold(order, &caller).await })).await?;
+    let (_, tick, view) = answer(ticks(&engine), engine.hold_view(id).await?)?;
+    Ok((StatusCode::CREATED, tick, view))
+}
+
+#[utoipa::path(post, path = "/v1/release", request_body = ReleaseRequest, responses((status = 200, body = Holds), (status = 409, body = Problem)))]
+async fn release(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    body: Body<ReleaseRequest>,
+) -> Answer<Holds> {
+    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    let order =
+        ReleaseOrder { selectors: selectors(&request.selectors)?, verify: request.verify, owner: request.owner };
+    let held = Arc::clone(&engine);
+    let ids = finish(tokio::spawn(async move { held.release(order, &caller).await })).await?;
+    let mut holds = engine.hold_views().await;
+    holds.retain(|hold| ids.contains(&HoldId(hold.id)));
+    answer(ticks(&engine), Holds { holds })
+}
+
+#[utoipa::path(get, path = "/v1/sessions", params(("sel" = Vec<String>, Query)), responses((status = 200, body = Sessions)))]
+async fn sessions(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Sessions> {
+    let sessions = engine.sessions(&Query::new(query).selectors()?).await?;
+    answer(ticks(&engine), Sessions { sessions })
+}
+
+#[utoipa::path(get, path = "/v1/runs", responses((status = 200, body = Runs)))]
+async fn runs(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Runs> {
+    let tick = wait(&engine, &Query::new(query)).await?;
+    answer(tick, Runs { runs: engine.run_views().await })
+}
+
+#[utoipa::path(get, path = "/v1/runs/{id}", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
+async fn run(State(engine): Shared, Path(id): Path<String>, RawQuery(query): RawQuery) -> Answer<RunView> {
+    let id = RunId(number(&id)?);
+    let tick = wait(&engine, &Query::new(query)).await?;
+    answer(tick, engine.run_view(id).await?)
+}
+
+#[utoipa::path(post, path = "/v1/runs", request_body = RunRequest, responses((status = 201, body = RunView), (status = 409, body = Problem)))]
+async fn begin(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    body: Body<RunRequest>,
+) -> Answer<RunView> {
+    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    if let Some(other) = request.strategy.as_deref().filter(|strategy| *strategy != "see-saw") {
+        return Err(Failure::usage(format!("strategy {other:?} is not known; this version has see-saw")));
+    }
+    let version = request.version.filter(|version| !version.is_empty());
+    if version.as_ref().is_some_and(|version| version.len() > 200 || version.chars().any(char::is_control)) {
+        return Err(Failure::usage("a version has at most 200 characters, none of them a control character"));
+    }
+    let order = RunOrder {
+        farm: request.farm.parse().map_err(Failure::usage)?,
+        version,
+        drain: DrainChange {
+            grace: span(request.grace.as_deref())?,
+            deadline: span(request.deadline.as_deref())?,
+            on_deadline: policy(request.on_deadline.as_deref())?,
+        },
+    };
+    let begun = Arc::clone(&engine);
+    let run = finish(tokio::spawn(async move { begun.begin(order, request.dry_run, &caller).await })).await?;
+    if request.dry_run {
+        return answer(ticks(&engine), engine.plan_view(&run));
+    }
+    let (_, tick, view) = answer(ticks(&engine), engine.run_view(run.id).await?)?;
+    Ok((StatusCode::CREATED, tick, view))
+}
+
+#[utoipa::path(post, path = "/v1/runs/{id}/advance", params(("id" = u64, Path)), request_body = AdvanceRequest, responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+async fn advance(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    body: Body<AdvanceRequest>,
+) -> Answer<RunView> {
+    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    let id = RunId(number(&id)?);
+    let report = match request.failed {
+        Some(why) => Report::Failed(why.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()),
+        None => Report::Done,
+    };
+    engine.advance(id, request.step, report, &caller).await?;
+    answer(ticks(&engine), engine.run_view(id).await?)
+}
+
+#[utoipa::path(post, path = "/v1/runs/{id}/abort", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
+async fn abort(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+) -> Answer<RunView> {
+    let id = RunId(number(&id)?);
+    engine.abort(id, &caller).await?;
+    answer(ticks(&engine), engine.run_view(id).await?)
+}
+
+#[utoipa::path(get, path = "/v1/events", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Events)))]
+async fn events(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Events> {
+    let query = Query::new(query);
+    let tick = wait(&engine, &query).await?;
+    let events = engine.events(query.events()?).await?;
+    answer(tick, Events { events: events.into_iter().map(EventView::from).collect() })
+}
+
+#[utoipa::path(get, path = "/v1/events/stream", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query)), responses((status = 200, content_type = "text/event-stream")))]
+async fn stream(
+    State(engine): Shared,
+    RawQuery(query): RawQuery,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
+    let mut query = Query::new(query).events()?;
+    if query.after.is_none() {
+        let last = engine.events(EventQuery { run: None, after: None, limit: 1 }).await?;
+        query.after = Some(last.last().map_or(0, |event| event.id));
+    }
+    query.limit = LONGEST_LIST;
+    let news =
+        futures_util::stream::unfold((engine.ticks(), engine, query), |(mut ticks, engine, mut query)| async move {
+            loop {
+                ticks.borrow_and_update();
+                let events = engine.events(query).await.ok()?;
+                if let Some(last) = events.last() {
+                    query.after = Some(last.id);
+                    let text = |event| serde_json::to_string(&EventView::from(event)).unwrap_or_default();
+                    let batch: Vec<_> = events
+                        .into_iter()
+                        .map(|event| Ok(sse::Event::default().id(event.id.to_string()).data(text(event))))
+                        .collect();
+                    return Some((futures_util::stream::iter(batch), (ticks, engine, query)));
+                }
+                ticks.changed().await.ok()?;
+            }
+        });
+    Ok(Sse::new(futures_util::StreamExt::flatten(news)).keep_alive(KeepAlive::default()))
+}
+
+async fn openapi() -> Response {
+    Json(openapi_document()).into_response()
+}
+
+/// The parameters of a request's query.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn new(query: Option<String>) -> Self {
+        Self(form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
+    }
+
+    fn one(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    fn selectors(&self) -> Result<Vec<Selector>, Failure> {
+        let texts: Vec<String> =
+            self.0.iter().filter(|(key, _)| key == "sel").map(|(_, value)| value.clone()).collect();
+        selectors(&texts)
+    }
+
+    fn events(&self) -> Result<EventQuery, Failure> {
+        let number = |name| self.one(name).map(number).transpose();
+        let limit = number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(200);
+        Ok(EventQuery { run: number("run")?.map(RunId), after: number("after")?, limit: limit.min(LONGEST_LIST) })
+    }
+}
+
+/// Waits, where the query asks for it, until something may have changed since the tick that it names. Gives the tick
+/// that the answer will be about.
+async fn wait(engine: &Engine, query: &Query) -> Result<u64, Failure> {
+    let mut ticks = engine.ticks();
+    if let (Some(tick), Some(wait)) = (query.one("tick"), query.one("wait")) {
+        let (tick, wait) = (number(tick)?, span(Some(wait))?.unwrap_or_default().duration().min(LONGEST_WAIT));
+        // Running out of time is the ordinary end of a wait.
+        tokio::time::timeout(wait, ticks.wait_for(|now| *now > tick)).await.map(drop).unwrap_or_default();
+    }
+    let tick = *ticks.borrow();
+    Ok(tick)
+}
+
+fn ticks(engine: &Engine) -> u64 {
+    *engine.ticks().borrow()
+}
+
+fn answer<T>(tick: u64, value: T) -> Answer<T> {
+    Ok((StatusCode::OK, [(HeaderName::from_static("teeter-tick"), tick.to_string())], Json(value)))
+}
+
+async fn finish<T>(task: tokio::task::JoinHandle<Result<T, crate::engine::EngineError>>) -> Result<T, Failure> {
+    match task.await {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(crate::engine::EngineError::Unreachable(format!("teeterd is stopping: {error}")).into()),
+    }
+}
+
+fn selectors(texts: &[String]) -> Result<Vec<Selector>, Failure> {
+    if texts.len() > LONGEST_LIST {
+        return Err(Failure::usage(format!("more than {LONGEST_LIST} selectors")));
+    }
+    texts.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
+}
+
+fn number(text: &str) -> Result<u64, Failure> {
+    text.parse().map_err(|_| Failure::usage(format!("{:?} is not a number", text.chars().take(40).collect::<String>())))
+}
+
+fn span(text: Option<&str>) -> Result<Option<Span>, Failure> {
+    text.map(|text| text.parse().map_err(Failure::usage)).transpose()
+}
+
+fn policy(text: Option<&str>) -> Result<Option<crate::farm::OnDeadline>, Failure> {
+    let read = |text: &str| serde_json::from_value(serde_json::Value::from(text));
+    let known = |text: &str| Failure::usage(format!("{text:?} is none of fail, kill, proceed and restore"));
+    text.map(|text| read(text).map_err(|_| known(text))).transpose()
+}
+
+fn reason(text: String) -> Result<String, Failure> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(char::is_control) {
+        return Err(Failure::usage(format!(
+            "a reason has 1 to {LONGEST_TEXT} characters, none of them a control character"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+const LONGEST_BODY: usize = 64 << 10;
+const LONGEST_LIST: usize = 1000;
+const LONGEST_TEXT: usize = 500;
+const LONGEST_WAIT: Duration = Duration::from_secs(30);

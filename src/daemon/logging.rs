@@ -1,0 +1,33 @@
+//! Where the daemon's words go.
+
+use std::io::Write;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{LogSettings, LogTo};
+
+/// Begins to log.
+pub(super) fn start(settings: LogSettings) {
+    let filter = EnvFilter::new(settings.level.to_string());
+    let registry = tracing_subscriber::registry().with(filter);
+    let to_journal = match settings.to {
+        LogTo::Journald => true,
+        LogTo::Plain => false,
+        // systemd sets this for a service whose output goes to the journal.
+        LogTo::Auto => std::env::var_os("JOURNAL_STREAM").is_some(),
+    };
+    if to_journal && let Ok(journal) = tracing_journald::layer() {
+        registry.with(journal).init();
+    } else {
+        registry
+            .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false))
+            .init();
+    }
+}
+
+/// Says something to whoever started the daemon, before there is a log. Nobody may be there to hear it.
+pub(super) fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").unwrap_or_default();
+}

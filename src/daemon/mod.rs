@@ -1,0 +1,173 @@
+//! The composition root of `teeterd`: reads from top to bottom as it starts.
+
+mod logging;
+mod service;
+mod signals;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::net::UnixListener;
+use tokio::sync::Notify;
+
+use crate::config::{Config, DEFAULT_PATH, usual_sockets};
+use crate::control::api::Exit;
+use crate::control::{self, socket};
+use crate::engine::Engine;
+use crate::engine::clock::Clock;
+use crate::farm::InstanceName;
+use crate::haproxy::Address;
+use crate::probe::NetworkProber;
+use crate::store::SqliteStore;
+
+/// The daemon beside HAProxy: takes servers out, waits until nothing is in flight on them, brings them back.
+#[derive(Debug, Parser)]
+#[command(name = "teeterd", version)]
+#[command(
+    after_help = "Signals: TERM and INT stop the daemon and leave traffic as it is; HUP reads the configuration again.
+Without a configuration every server of the HAProxy at a usual stats socket can be named as BACKEND/SERVER."
+)]
+struct Args {
+    /// The configuration.
+    #[arg(long, value_name = "PATH", help = format!("The configuration [default: {DEFAULT_PATH}, which need not exist]"))]
+    config: Option<PathBuf>,
+    /// Make the control socket here, whatever the configuration says.
+    #[arg(long, value_name = "PATH", env = "TEETER_SOCKET")]
+    socket: Option<PathBuf>,
+    /// Only check the configuration: what is wrong is printed with its line and column.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs the daemon until a signal ends it.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let config = match load(&args) {
+        Ok(config) => config,
+        Err(error) => return fail(Exit::Usage, &*error),
+    };
+    if args.check {
+        logging::say(&format!(
+            "the configuration is well: {} HAProxy, {} farms",
+            config.haproxy.len(),
+            config.farms.len()
+        ));
+        return ExitCode::SUCCESS;
+    }
+    logging::start(config.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Failed, &error),
+    };
+    match runtime.block_on(run(args, config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(Exit::Failed, &*error),
+    }
+}
+
+async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
+    let signals = signals::Signals::new()?;
+    if let Some(folder) = config.store.path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    }
+    let store = Arc::new(SqliteStore::open(&config.store.path)?);
+    let engine =
+        Engine::start(config.farms.clone(), haproxies(&config), store, Arc::new(NetworkProber), Clock::new()).await?;
+    let listener = listen(&args, &config)?;
+    let stop = Arc::new(Notify::new());
+    let stopped = Arc::clone(&stop);
+    let server = tokio::spawn(control::serve(Arc::clone(&engine), listener, async move { stopped.notified().await }));
+    service::ready();
+    service::keep_watchdog(Arc::clone(&engine));
+    tracing::info!("ready");
+    signals
+        .handle(|| {
+            service::reloading();
+            match load(&args) {
+                Ok(new) => take_over(&engine, &config, new),
+                Err(error) => tracing::error!("the configuration is refused and the old one stays: {}", chain(&*error)),
+            }
+            service::ready();
+        })
+        .await;
+    service::stopping();
+    tracing::info!("stopping; traffic stays as it is");
+    stop.notify_one();
+    // Long polls and event streams would keep the server for as long as their clients like.
+    tokio::time::timeout(GOODBYE, server).await.map(drop).unwrap_or_default();
+    Ok(())
+}
+
+fn load(args: &Args) -> Result<Config, Box<dyn Error>> {
+    let environment =
+        std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+    let mut config = Config::load(args.config.as_deref(), environment)?;
+    if let Some(path) = &args.socket {
+        config.control.socket.clone_from(path);
+    }
+    Ok(config)
+}
+
+/// The configured HAProxies; without any, the one at a usual path.
+fn haproxies(config: &Config) -> Vec<(InstanceName, Address)> {
+    if !config.haproxy.is_empty() {
+        return config.haproxy.iter().map(|instance| (instance.name.clone(), instance.socket.clone())).collect();
+    }
+    let mut paths = usual_sockets();
+    if paths.is_empty() {
+        // Shown as not reachable, with the path that was tried, until somebody makes it.
+        paths.push(Path::new("/run/haproxy/admin.sock").to_owned());
+    }
+    let name = |index: usize| if index == 0 { "haproxy".to_owned() } else { format!("haproxy{}", index + 1) };
+    let named = paths
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, path)| Some((name(index).parse().ok()?, Address::Unix(path))));
+    named.collect()
+}
+
+/// The socket that systemd hands over, or one of our own.
+fn listen(args: &Args, config: &Config) -> Result<UnixListener, Box<dyn Error>> {
+    if args.socket.is_none()
+        && let Some(listener) = listenfd::ListenFd::from_env().take_unix_listener(0)?
+    {
+        listener.set_nonblocking(true)?;
+        return Ok(UnixListener::from_std(listener)?);
+    }
+    let control = &config.control;
+    socket::bind(&control.socket, control.mode, control.group.as_deref())
+        .map_err(|error| format!("cannot make the control socket {}: {error}", control.socket.display()).into())
+}
+
+fn take_over(engine: &Engine, old: &Config, new: Config) {
+    if new.haproxy != old.haproxy || new.control != old.control || new.store != old.store || new.log != old.log {
+        tracing::warn!(
+            "[[haproxy]], [control], [store] and [log] are read at the start only; farms are taken over now"
+        );
+    }
+    tracing::info!(farms = new.farms.len(), "configuration read again");
+    engine.set_farms(new.farms);
+}
+
+fn fail(exit: Exit, error: &dyn Error) -> ExitCode {
+    logging::say(&format!("teeterd: {}", chain(error)));
+    ExitCode::from(exit as u8)
+}
+
+/// An error with its sources, unless it has said them itself.
+fn chain(error: &dyn Error) -> String {
+    let (mut text, mut source) = (error.to_string(), error.source());
+    while let Some(next) = source {
+        let words = next.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = next.source();
+    }
+    text
+}
+
+const GOODBYE: std::time::Duration = std::time::Duration::from_millis(500);

@@ -1,0 +1,116 @@
+//! Making one HAProxy agree: one batch, all of it or nothing.
+
+use std::time::Duration;
+
+use crate::engine::clock::Clock;
+use crate::farm::Step;
+use crate::haproxy::commands::Change;
+use crate::haproxy::{Client, Command, CommandError, Error, Line};
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) enum Applied {
+    /// Every command was taken, between the first byte sent and the last reply.
+    All(Duration),
+    /// One was refused, in these words; the others were undone.
+    Refused(String),
+    /// Another process answered than the one the batch was worked out for, or one that is leaving. What was sent to
+    /// it means nothing.
+    OtherProcess,
+}
+
+/// Sends a batch to the process `pid`. Its lines are short enough for HAProxy's buffer; what takes more traffic
+/// stands in the earlier ones.
+///
+/// # Errors
+/// The connection failed: any part of the batch may have been done. Look again.
+pub(super) async fn apply(client: &Client, pid: u32, steps: &[Step], clock: &Clock) -> Result<Applied, Error> {
+    let begun = clock.mark();
+    let mut done: Vec<&Step> = Vec::new();
+    for part in lines(steps) {
+        let outcome = send(client, pid, &part).await?;
+        match outcome {
+            None => return Ok(Applied::OtherProcess),
+            Some(results) => {
+                let refused = results.iter().find_map(|(_, result)| result.as_ref().err().cloned());
+                done.extend(results.iter().filter(|(_, result)| result.is_ok()).map(|(step, _)| *step));
+                if let Some(error) = refused {
+                    undo(client, pid, &done).await?;
+                    return Ok(Applied::Refused(error.to_string()));
+                }
+            }
+        }
+    }
+    Ok(Applied::All(begun.elapsed()))
+}
+
+type Results<'a> = Vec<(&'a Step, Result<(), CommandError>)>;
+
+/// Sends one line. `None`: the process is not the one that was meant.
+async fn send<'a>(client: &Client, pid: u32, part: &[(&'a Step, &'a Change)]) -> Result<Option<Results<'a>>, Error> {
+    let mut line = Line::new();
+    let slots: Vec<_> = part.iter().map(|(_, change)| line.push(*change)).collect();
+    let answers = client.send(&line).await?;
+    if answers.info.pid != pid || answers.info.stopping {
+        return Ok(None);
+    }
+    let results = slots.into_iter().zip(part).map(|(slot, (step, change))| (*step, answers.read(slot, *change)));
+    Ok(Some(results.collect()))
+}
+
+/// Takes back what was done, the last first, as far as HAProxy lets.
+async fn undo(client: &Client, pid: u32, done: &[&Step]) -> Result<(), Error> {
+    let mut taken_back: Vec<Step> = Vec::new();
+    for step in done.iter().rev() {
+        if taken_back.iter().all(|back| back.server != step.server) {
+            taken_back.push(Step { server: step.server.clone(), changes: step.undo.clone(), undo: Vec::new() });
+        }
+    }
+    for part in lines(&taken_back) {
+        // What cannot be taken back is seen by the next look and shown as disagreement.
+        send(client, pid, &part).await?;
+    }
+    Ok(())
+}
+
+fn lines(steps: &[Step]) -> Vec<Vec<(&Step, &Change)>> {
+    let (mut lines, mut line, mut part) = (Vec::new(), Line::new(), Vec::new());
+    for (step, change) in steps.iter().flat_map(|step| step.changes.iter().map(move |change| (step, change))) {
+        if !line.has_room_for(&change.text()) {
+            lines.push(std::mem::take(&mut part));
+            line = Line::new();
+        }
+        let _ = line.push(change);
+        part.push((step, change));
+    }
+    if !part.is_empty() {
+        lines.push(part);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::haproxy::AdminState;
+    use crate::haproxy::commands::SetServerState;
+
+    #[test]
+    fn a_long_batch_is_cut_between_commands_and_keeps_its_order() {
+        let step = |number: usize| {
+            let server: crate::haproxy::ServerRef = format!("app/web{number:04}").parse().unwrap();
+            let changes = vec![Change::State(SetServerState { server: server.clone(), state: AdminState::Drain })];
+            Step { server, changes, undo: Vec::new() }
+        };
+        let steps: Vec<Step> = (0..1000).map(step).collect();
+        let lines = lines(&steps);
+        assert!(lines.len() > 1);
+        let order: Vec<_> = lines.iter().flatten().map(|(step, _)| step.server.clone()).collect();
+        assert_eq!(order, steps.iter().map(|step| step.server.clone()).collect::<Vec<_>>());
+        for part in &lines {
+            let mut line = Line::new();
+            part.iter().for_each(|(_, change)| drop(line.push(*change)));
+            assert!(line.to_wire().len() <= Line::LONGEST);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The background task: looks at every hold and run when something was seen or a time has come.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::Engine;
+use super::error::EngineError;
+use super::instance::Report;
+use super::ledger::{Ledger, event};
+use crate::farm::InstanceName;
+use crate::store::{Change, StoreError};
+
+/// Drives holds and runs until the engine is dropped.
+pub(super) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
+    loop {
+        {
+            let Some(engine) = engine.upgrade() else { return };
+            if let Err(error) = engine.drive_once().await {
+                tracing::error!("cannot go on: {error}");
+            }
+            engine.bump();
+        }
+        // Deadlines are looked at in every pass; a pass is cheap and instances nudge when they see something.
+        tokio::time::timeout(PASS_AT_LEAST, nudge.notified()).await.ok();
+    }
+}
+
+impl Engine {
+    /// Lets every hold and run take the steps that it can take now.
+    async fn drive_once(self: &Arc<Self>) -> Result<(), EngineError> {
+        let reports = self.reports();
+        let mut ledger = self.ledger.lock().await;
+        self.note_processes(&mut ledger, &reports).await?;
+        // Each pass may make another possible: a hold that is drained lets its run go on.
+        for _ in 0..PASSES {
+            let changed = self.step_holds(&mut ledger, &reports).await?
+                | self.step_runs(&mut ledger, &reports).await?
+                | self.forget_given_back(&mut ledger, &reports).await?;
+            if !changed {
+                break;
+            }
+            self.publish(&ledger);
+        }
+        let state = &ledger.state;
+        self.memory().retain(|id| state.holds.contains_key(id), |id| state.runs.contains_key(id));
+        Ok(())
+    }
+
+    /// Commits what was worked out from the ledger while it was locked. A conflict cannot be: nobody else writes.
+    pub(super) async fn write(
+        &self,
+        ledger: &mut Ledger,
+        changes: Vec<Change>,
+        events: Vec<crate::store::NewEvent>,
+    ) -> Result<u64, EngineError> {
+        match ledger.commit(changes, events).await {
+            Err(EngineError::Store(error @ StoreError::Conflict { .. })) => {
+                tracing::error!("another process writes to the store: {error}");
+                Err(error.into())
+            }
+            other => other,
+        }
+    }
+
+    /// Records when another HAProxy process is there than before.
+    async fn note_processes(
+        &self,
+        ledger: &mut Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<(), EngineError> {
+        let mut events = Vec::new();
+        {
+            let mut memory = self.memory();
+            for (name, report) in reports {
+                let Some(pid) = report.seen.as_ref().map(|seen| seen.pid) else { continue };
+                if let Some(before) = memory.pids.insert(name.clone(), pid).filter(|before| *before != pid) {
+                    let text = format!(
+                        "HAProxy {name} is another process: {before} before, {pid} now; what it had been told is told again"
+                    );
+                    events.push(event(self.clock.now(), "haproxy.process", text, None, None));
+                }
+            }
+        }
+        if !events.is_empty() {
+            self.write(ledger, Vec::new(), events).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what servers were, once nobody holds them and HAProxy has them as they were.
+    async fn forget_given_back(
+        &self,
+        ledger: &mut Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<bool, EngineError> {
+        let state = &ledger.state;
+        let held = |entry| state.holds.values().any(|hold| hold.entries.contains(entry));
+        // A run that may still have to undo its change needs what servers were.
+        let undoable = |entry| {
+            state
+                .runs
+                .values()
+                .filter(|run| run.is_active() && run.step.acted.is_some())
+                .flat_map(|run| &run.step.undo)
+                .any(|undo| matches!(undo, crate::plan::Undo::Put(hold) if hold.entries.contains(entry)))
+        };
+        let agreed = |name: &InstanceName| reports.get(name).is_some_and(|report| report.agreed >= state.revision);
+        let gone = state.baselines.keys().filter(|entry| !held(entry) && !undoable(entry) && agreed(&entry.instance));
+        let changes: Vec<Change> = gone.map(|entry| Change::DropBaseline(entry.clone())).collect();
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        self.write(ledger, changes, Vec::new()).await?;
+        Ok(true)
+    }
+}
+
+/// More steps than any hold and run can take at once.
+const PASSES: usize = 32;
+
+const PASS_AT_LEAST: Duration = Duration::from_millis(250);

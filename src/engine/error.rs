@@ -1,0 +1,53 @@
+//! What the engine answers when it does not do what it was asked.
+
+use thiserror::Error;
+
+use crate::farm::SelectError;
+use crate::plan::Veto;
+use crate::plan::machine::Illegal;
+use crate::store::StoreError;
+
+/// A request that was not carried out. Nothing has changed.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The request itself is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// It names something that is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// The stats socket's level is too low.
+    #[error("{0}")]
+    NotPermitted(String),
+    /// Guards refused.
+    #[error("{}", list(.0))]
+    Vetoed(Vec<Veto>),
+    /// Somebody else's hold or run is in the way.
+    #[error("{0}")]
+    Busy(String),
+    /// HAProxy refused the change; what had been applied was undone.
+    #[error("{0}; nothing has been changed")]
+    Refused(String),
+    /// HAProxy does not answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The run is not where it would have to be.
+    #[error(transparent)]
+    Illegal(#[from] Illegal),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<SelectError> for EngineError {
+    fn from(error: SelectError) -> Self {
+        match error {
+            SelectError::Malformed { .. } => Self::Usage(error.to_string()),
+            SelectError::NothingMatched { .. } | SelectError::Farm(_) => Self::NotFound(error.to_string()),
+        }
+    }
+}
+
+fn list(vetoes: &[Veto]) -> String {
+    vetoes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

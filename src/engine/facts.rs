@@ -1,0 +1,146 @@
+//! Turning reports into the facts that `plan` decides by, and the store's state into orders.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Engine;
+use super::instance::{Order, Report};
+use super::ledger::Ledger;
+use crate::farm::{
+    Entry, Hold, InstanceName, Load, OnDeadline, Owner, SeenServer, Stage, VerifySettings, WantedServer, wanted,
+};
+use crate::haproxy::AdminState;
+use crate::plan::machine::Confirmation;
+use crate::plan::prove::CheckResult;
+use crate::store::State;
+
+impl Engine {
+    /// Tells every instance what the store says now.
+    pub(super) fn publish(&self, ledger: &Ledger) {
+        let state = &ledger.state;
+        let mut all = wanted(state.holds.values(), &state.baselines);
+        for (name, instance) in &self.instances {
+            let of = |pick: fn(&Hold) -> bool| {
+                let holds = state.holds.values().filter(|hold| pick(hold));
+                let entries = holds.flat_map(|hold| &hold.entries).filter(|entry| entry.instance == *name);
+                Arc::new(entries.map(|entry| entry.server.clone()).collect::<BTreeSet<_>>())
+            };
+            let order = Order {
+                revision: state.revision,
+                wanted: Arc::new(all.remove(name).unwrap_or_default()),
+                draining: of(|hold| matches!(hold.stage, Stage::Draining { .. })),
+                kill: of(|hold| {
+                    matches!(hold.stage, Stage::Draining { killed: Some(_), .. })
+                        && hold.ladder.on_deadline == OnDeadline::Kill
+                }),
+            };
+            instance.orders.send_replace(order);
+        }
+        self.bump();
+    }
+
+    /// What a member has to show before it comes back: what its run or its farm says.
+    pub(super) fn verify_settings(&self, state: &State, hold: &Hold, entry: &Entry) -> VerifySettings {
+        if let Owner::Run(id) = hold.owner
+            && let Some(run) = state.runs.get(&id)
+        {
+            return run.plan.verify.clone();
+        }
+        let farms = self.farms();
+        let farm =
+            farms.values().find(|farm| farm.settings.members.iter().any(|pattern| pattern.matches(&entry.server)));
+        farm.map(|farm| farm.settings.verify.clone()).unwrap_or_default()
+    }
+}
+
+/// What HAProxy makes of the change that was stored as `revision`, as far as it concerns `entries`.
+pub(super) fn confirmation<'a>(
+    revision: u64,
+    entries: impl Iterator<Item = &'a Entry>,
+    reports: &BTreeMap<InstanceName, Report>,
+) -> Confirmation {
+    let names: BTreeSet<&InstanceName> = entries.map(|entry| &entry.instance).collect();
+    let mut pending = Vec::new();
+    let mut trouble = None;
+    for name in names {
+        let Some(report) = reports.get(name) else {
+            trouble = Some("it is not configured any more".to_owned());
+            pending.push(name.clone());
+            continue;
+        };
+        match &report.refused {
+            Some((refused, words)) if *refused >= revision => return Confirmation::Refused(words.clone()),
+            _ if report.agreed >= revision => {}
+            _ => {
+                trouble = trouble.or_else(|| report.trouble.clone());
+                pending.push(name.clone());
+            }
+        }
+    }
+    if pending.is_empty() { Confirmation::Agreed } else { Confirmation::Pending { instances: pending, trouble } }
+}
+
+/// The loads of a hold's lines in one instance, and of lines that share their maintenance.
+pub(super) fn loads(hold: &Hold, instance: &InstanceName, report: &Report) -> BTreeMap<Entry, Load> {
+    let Some(seen) = &report.seen else { return BTreeMap::new() };
+    let mine = hold.entries.iter().filter(|entry| entry.instance == *instance);
+    mine.map(|entry| (entry.clone(), seen.servers.get(&entry.server).map(|server| server.load).unwrap_or_default()))
+        .collect()
+}
+
+/// What HAProxy's checks say about each of a hold's lines.
+pub(super) fn checks(
+    hold: &Hold,
+    state: &State,
+    reports: &BTreeMap<InstanceName, Report>,
+) -> BTreeMap<Entry, CheckResult> {
+    let wanted = wanted(state.holds.values(), &state.baselines);
+    let result = |entry: &Entry| {
+        let report = reports.get(&entry.instance)?;
+        let unknown = CheckResult::NotYet("unknown".to_owned());
+        let (true, Some(seen)) = (report.reachable && report.agreed >= hold.revision, &report.seen) else {
+            return Some(unknown);
+        };
+        // A line that HAProxy does not have any more has nothing to prove.
+        let Some(server) = seen.servers.get(&entry.server) else { return Some(CheckResult::Passed) };
+        let wanted = wanted.get(&entry.instance)?.get(&entry.server)?;
+        Some(check(server, wanted, report.begun.contains_key(&entry.server)))
+    };
+    hold.entries.iter().filter_map(|entry| Some((entry.clone(), result(entry)?))).collect()
+}
+
+fn check(server: &SeenServer, wanted: &WantedServer, begun: bool) -> CheckResult {
+    // Checks are paused in maintenance: somebody else keeps it there and has to prove it later.
+    if wanted.state == AdminState::Maint || (server.tracked.is_none() && !server.check.is_enabled()) {
+        return CheckResult::Passed;
+    }
+    // A line that tracks another one follows that one's checks.
+    let afresh = wanted.afresh.is_none() || server.tracked.is_some() || begun;
+    if afresh && server.op.is_up() { CheckResult::Passed } else { CheckResult::NotYet(server.status.clone()) }
+}
+
+/// Whether a line takes traffic, and HAProxy's word for it where it does not.
+pub(super) fn not_up(entry: &Entry, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+    let report = reports.get(&entry.instance)?;
+    let server = report.seen.as_ref()?.servers.get(&entry.server)?;
+    (!server.is_usable() && server.weight > 0).then(|| server.status.clone())
+}
+
+/// Lines that share the maintenance of `entries` by tracking them, directly or not.
+pub(super) fn with_trackers(entries: &BTreeSet<Entry>, reports: &BTreeMap<InstanceName, Report>) -> BTreeSet<Entry> {
+    let mut all = entries.clone();
+    loop {
+        let before = all.len();
+        for (name, report) in reports {
+            for (server, seen) in report.seen.iter().flat_map(|seen| &seen.servers) {
+                let Some(tracked) = &seen.tracked else { continue };
+                if all.contains(&Entry { instance: name.clone(), server: tracked.clone() }) {
+                    all.insert(Entry { instance: name.clone(), server: server.clone() });
+                }
+            }
+        }
+        if all.len() == before {
+            return all;
+        }
+    }
+}

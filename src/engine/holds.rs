@@ -1,0 +1,221 @@
+//! Taking servers out by hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::EngineError;
+use super::facts::{confirmation, with_trackers};
+use super::instance::Report;
+use super::ledger::{Ledger, asked, event};
+use super::{Engine, seen_of};
+use crate::farm::{Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, Selector, Span, Stage};
+use crate::haproxy::AdminState;
+use crate::haproxy::commands::Level;
+use crate::plan::guard;
+use crate::plan::machine::Confirmation;
+use crate::store::{Caller, Change};
+
+/// Servers to be taken out.
+#[derive(Debug, Clone)]
+pub struct HoldOrder {
+    /// Which.
+    pub selectors: Vec<Selector>,
+    /// Why.
+    pub reason: String,
+    /// When the hold ends by itself.
+    pub expires_in: Option<Span>,
+    /// Drain or maint, and for how long what.
+    pub mode: AdminState,
+    /// The grace, where one was given: then the ladder ends in maintenance.
+    pub grace: Option<Span>,
+    /// The deadline, where one was given.
+    pub deadline: Option<Span>,
+    /// The policy, where one was given.
+    pub on_deadline: Option<crate::farm::OnDeadline>,
+    /// Take the last servers too.
+    pub allow_outage: bool,
+}
+
+impl Engine {
+    /// Takes servers out. When this returns HAProxy has confirmed it; emptying goes on in the background.
+    ///
+    /// # Errors
+    /// Nothing matched, a guard refused, HAProxy refused or does not answer. Nothing has changed then.
+    pub async fn hold(self: &Arc<Self>, order: HoldOrder, caller: &Caller) -> Result<HoldId, EngineError> {
+        let reports = self.look_again().await;
+        let named = self.resolve(&order.selectors, &reports)?;
+        let entries = with_trackers(&named, &reports);
+        require_admin(&entries, &reports)?;
+        let mut ledger = self.ledger.lock().await;
+        if !order.allow_outage {
+            self.guard_outage(&entries, &reports)?;
+        }
+        let now = self.clock.now();
+        let owner = Owner::Operator(caller.user.clone());
+        let before = ledger.state.holds.values().find(|hold| hold.owner == owner && hold.entries == entries).cloned();
+        let hold = Hold {
+            id: before.as_ref().map_or(HoldId(ledger.state.next_hold), |hold| hold.id),
+            owner,
+            reason: order.reason.clone(),
+            selectors: order.selectors.iter().map(ToString::to_string).collect(),
+            since: before.as_ref().map_or(now, |hold| hold.since),
+            expires: order.expires_in.map(|span| now.saturating_add(span.signed()).unwrap_or(jiff::Timestamp::MAX)),
+            ladder: self.ladder(&order, &entries),
+            stage: Stage::Draining { mode: order.mode, since: now, killed: None },
+            revision: ledger.next_revision(),
+            note: None,
+            entries,
+        };
+        let mut changes = baselines(&hold.entries, &ledger, &reports);
+        changes.push(Change::PutHold(Box::new(hold.clone())));
+        let lines: Vec<String> = hold.entries.iter().map(ToString::to_string).collect();
+        let text = format!("{} {}: {}", order.mode, lines.join(", "), order.reason);
+        let happened = asked(event(now, "hold.created", text, None, Some(hold.id)), caller);
+        let revision = self.write(&mut ledger, changes, vec![happened]).await?;
+        self.publish(&ledger);
+        drop(ledger);
+        let undo = before.map_or(Change::DropHold(hold.id), |before| Change::PutHold(Box::new(before)));
+        self.confirm(revision, &hold.entries, vec![undo], hold.id).await?;
+        Ok(hold.id)
+    }
+
+    /// Waits until HAProxy has confirmed a change; takes it back when it refuses or does not answer.
+    pub(super) async fn confirm(
+        &self,
+        revision: u64,
+        entries: &BTreeSet<Entry>,
+        undo: Vec<Change>,
+        hold: HoldId,
+    ) -> Result<(), EngineError> {
+        let mut ticks = self.tick.subscribe();
+        let agreed = async {
+            loop {
+                ticks.borrow_and_update();
+                match confirmation(revision, entries.iter(), &self.reports()) {
+                    Confirmation::Agreed => return Ok(()),
+                    Confirmation::Refused(words) => return Err(EngineError::Refused(words)),
+                    Confirmation::Pending { .. } => drop(ticks.changed().await),
+                }
+            }
+        };
+        let error = match tokio::time::timeout(CONFIRMATION_TAKES, agreed).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let trouble = self.reports().into_values().find_map(|report| report.trouble).unwrap_or_default();
+                EngineError::Unreachable(format!(
+                    "HAProxy did not confirm within {CONFIRMATION_TAKES:?}; taken back. {trouble}"
+                ))
+            }
+        };
+        let mut ledger = self.ledger.lock().await;
+        let happened = event(self.clock.now(), "hold.undone", error.to_string(), None, Some(hold));
+        self.write(&mut ledger, undo, vec![happened]).await?;
+        self.publish(&ledger);
+        Err(error)
+    }
+
+    /// Finds every line that the selectors name.
+    pub(super) fn resolve(
+        &self,
+        selectors: &[Selector],
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<BTreeSet<Entry>, EngineError> {
+        if selectors.is_empty() {
+            return Err(EngineError::Usage("no server is named".to_owned()));
+        }
+        let seen = seen_of(reports);
+        let farms = self.farms();
+        let mut entries = BTreeSet::new();
+        for selector in selectors {
+            let found = selector.resolve(&farms, &seen).map_err(|error| match silent(reports) {
+                // What does not answer may well have it.
+                Some(trouble) if !matches!(error, crate::farm::SelectError::Malformed { .. }) => {
+                    EngineError::Unreachable(trouble)
+                }
+                _ => error.into(),
+            })?;
+            entries.extend(found);
+        }
+        let names: BTreeSet<&InstanceName> = entries.iter().map(|entry| &entry.instance).collect();
+        let lost = names.into_iter().filter_map(|name| reports.get(name)).find(|report| !report.reachable);
+        match lost {
+            Some(report) => Err(EngineError::Unreachable(report.trouble.clone().unwrap_or_default())),
+            None => Ok(entries),
+        }
+    }
+
+    fn guard_outage(
+        &self,
+        entries: &BTreeSet<Entry>,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<(), EngineError> {
+        let seen = seen_of(reports);
+        let mut vetoes = guard::last_servers(entries, &seen);
+        for farm in self.farms().values() {
+            // A farm that does not fit HAProxy cannot be guarded; `teeterd --check` and deploys say so.
+            let Ok(layout) = farm.layout(&seen) else { continue };
+            vetoes.extend(guard::min_available(&farm.name, farm.settings.min_available, &layout, entries, &seen));
+        }
+        if vetoes.is_empty() { Ok(()) } else { Err(EngineError::Vetoed(vetoes)) }
+    }
+
+    /// The ladder that an operator asked for; a deadline that was not named is the farm's.
+    fn ladder(&self, order: &HoldOrder, entries: &BTreeSet<Entry>) -> Ladder {
+        let farms = self.farms();
+        let of = |entry: &Entry| {
+            farms.values().find(|farm| farm.settings.members.iter().any(|pattern| pattern.matches(&entry.server)))
+        };
+        let drain = entries.iter().find_map(of).map(|farm| farm.settings.drain).unwrap_or_default();
+        Ladder {
+            first: order.mode,
+            last: if order.grace.is_some() { AdminState::Maint } else { order.mode },
+            grace: order.grace.unwrap_or_default(),
+            deadline: order.deadline.unwrap_or(drain.deadline),
+            on_deadline: order.on_deadline.unwrap_or(drain.on_deadline),
+        }
+    }
+}
+
+/// What servers are, for those that nobody has held yet.
+pub(super) fn baselines(
+    entries: &BTreeSet<Entry>,
+    ledger: &Ledger,
+    reports: &BTreeMap<InstanceName, Report>,
+) -> Vec<Change> {
+    let unknown = entries.iter().filter(|entry| !ledger.state.baselines.contains_key(entry));
+    unknown
+        .filter_map(|entry| {
+            let server = reports.get(&entry.instance)?.seen.as_ref()?.servers.get(&entry.server)?;
+            let was =
+                Baseline { state: server.admin.forced(), agent: server.agent.is_enabled(), weight: server.weight };
+            Some(Change::PutBaseline(entry.clone(), was))
+        })
+        .collect()
+}
+
+/// Changing a server's state needs level admin: told before anything is attempted.
+pub(super) fn require_admin(
+    entries: &BTreeSet<Entry>,
+    reports: &BTreeMap<InstanceName, Report>,
+) -> Result<(), EngineError> {
+    for entry in entries {
+        let level = reports.get(&entry.instance).and_then(|report| report.level);
+        if let Some(level) = level.filter(|level| *level < Level::Admin) {
+            return Err(EngineError::NotPermitted(format!(
+                "the stats socket of HAProxy {} has level {level}, and changing a server needs admin: write `level admin` \
+                 on its `stats socket` line in haproxy.cfg and reload HAProxy",
+                entry.instance
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with an instance that does not answer, if there is one.
+fn silent(reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+    reports.values().find(|report| !report.reachable).map(|report| report.trouble.clone().unwrap_or_default())
+}
+
+const CONFIRMATION_TAKES: Duration = Duration::from_secs(10);

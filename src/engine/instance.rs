@@ -1,0 +1,306 @@
+//! The observer and reconciler of one HAProxy: looks, compares with what is wanted, acts, looks again.
+//!
+//! It is driven by levels, not by edges: after a reload, a crash or a failed connection the next look finds what
+//! differs, and the same code puts it right.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::apply::{Applied, apply};
+use super::clock::Clock;
+use super::look::{look_at, look_at_all};
+use super::pace::{Waiting, pace};
+use crate::farm::{Begun, InstanceName, Seen, Wanted, diff};
+use crate::haproxy::commands::{Change, Level, ShutdownSessions};
+use crate::haproxy::{BackendName, Client, Error, Line, ServerRef};
+
+/// What an instance is told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Order {
+    /// The store's revision that this was worked out from.
+    pub(super) revision: u64,
+    /// What HAProxy should be told.
+    pub(super) wanted: Arc<Wanted>,
+    /// Servers whose emptying somebody waits for.
+    pub(super) draining: Arc<BTreeSet<ServerRef>>,
+    /// Servers whose sessions are to be ended.
+    pub(super) kill: Arc<BTreeSet<ServerRef>>,
+}
+
+/// What an instance reports.
+#[derive(Debug, Clone)]
+pub(super) struct Report {
+    /// What was last seen; `None` before the first answer.
+    pub(super) seen: Option<Arc<Seen>>,
+    /// The level of the socket.
+    pub(super) level: Option<Level>,
+    /// Whether HAProxy answered the last time.
+    pub(super) reachable: bool,
+    /// What is wrong.
+    pub(super) trouble: Option<String>,
+    /// The latest revision that HAProxy was read back to agree with; 0 after a change of process.
+    pub(super) agreed: u64,
+    /// The revision that HAProxy refused, and its words.
+    pub(super) refused: Option<(u64, String)>,
+    /// How long the last batch took, and for which revision.
+    pub(super) took: Option<(u64, Duration)>,
+    /// Rises with every look.
+    pub(super) sample: u64,
+    /// When that was.
+    pub(super) at: Timestamp,
+    /// Proofs begun in this process.
+    pub(super) begun: Arc<Begun>,
+}
+
+/// One HAProxy, for the rest of the engine.
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) client: Arc<Client>,
+    pub(super) orders: watch::Sender<Order>,
+    pub(super) reports: watch::Receiver<Report>,
+    refresh: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+impl Instance {
+    /// Starts to observe. `nudge` is notified of every report.
+    pub(super) fn start(name: InstanceName, client: Client, clock: Clock, nudge: Arc<Notify>) -> Self {
+        let client = Arc::new(client);
+        let (orders, order_rx) = watch::channel(Order::default());
+        let first = Report {
+            seen: None,
+            level: None,
+            reachable: false,
+            trouble: Some("not looked at yet".to_owned()),
+            agreed: 0,
+            refused: None,
+            took: None,
+            sample: 0,
+            at: clock.now(),
+            begun: Arc::default(),
+        };
+        let (report_tx, reports) = watch::channel(first.clone());
+        let (refresh, refresh_rx) = mpsc::channel(32);
+        let observer = Observer {
+            name,
+            client: Arc::clone(&client),
+            clock,
+            orders: order_rx,
+            reports: report_tx,
+            refresh: refresh_rx,
+            nudge,
+            report: first,
+            whole: true,
+            tries: 0,
+            unchanged: (0, 0),
+            killed: None,
+        };
+        tokio::spawn(observer.run());
+        Self { client, orders, reports, refresh }
+    }
+
+    /// Looks at every server now, and returns when that has been reported.
+    pub(super) async fn look_again(&self) {
+        let (done, seen) = oneshot::channel();
+        if self.refresh.send(done).await.is_ok() {
+            // An observer that ends takes the channel with it: then there is nothing newer to wait for.
+            seen.await.ok();
+        }
+    }
+}
+
+struct Observer {
+    name: InstanceName,
+    client: Arc<Client>,
+    clock: Clock,
+    orders: watch::Receiver<Order>,
+    reports: watch::Sender<Report>,
+    refresh: mpsc::Receiver<oneshot::Sender<()>>,
+    nudge: Arc<Notify>,
+    report: Report,
+    /// The next look must be at everything.
+    whole: bool,
+    tries: u32,
+    /// How much was in flight on the draining servers, and in how many looks that has not changed.
+    unchanged: (u64, u32),
+    killed: Option<Instant>,
+}
+
+impl Observer {
+    async fn run(mut self) {
+        let mut asked: Vec<oneshot::Sender<()>> = Vec::new();
+        loop {
+            let order = self.orders.borrow_and_update().clone();
+            let waiting = match self.round(&order).await {
+                Ok(waiting) => waiting,
+                Err(error) => self.lost(&error),
+            };
+            self.reports.send_replace(self.report.clone());
+            self.nudge.notify_one();
+            asked.drain(..).for_each(|asked| asked.send(()).unwrap_or_default());
+            tokio::select! {
+                changed = self.orders.changed() => if changed.is_err() { return },
+                Some(somebody) = self.refresh.recv() => {
+                    self.whole = true;
+                    asked.push(somebody);
+                    while let Ok(somebody) = self.refresh.try_recv() {
+                        asked.push(somebody);
+                    }
+                }
+                () = tokio::time::sleep(pace(waiting)) => {}
+            }
+        }
+    }
+
+    async fn round(&mut self, order: &Order) -> Result<Waiting, Error> {
+        if !self.look(order).await? {
+            return Ok(Waiting::Answer(0));
+        }
+        let Some(seen) = self.report.seen.clone() else { return Ok(Waiting::Answer(0)) };
+        let mut begun = (*self.report.begun).clone();
+        begun.retain(|server, proof| order.wanted.get(server).is_some_and(|wanted| wanted.afresh == Some(*proof)));
+        let steps = diff(&order.wanted, &seen, &begun);
+        self.report.begun = Arc::new(begun);
+        if steps.is_empty() {
+            self.report.agreed = order.revision;
+            self.report.refused = None;
+        } else {
+            match apply(&self.client, seen.pid, &steps, &self.clock).await? {
+                Applied::All(took) => {
+                    self.report.took = Some((order.revision, took));
+                    self.note_begun(order, &steps);
+                    // Silence is not success: read back.
+                    if !self.look(order).await? {
+                        return Ok(Waiting::Answer(0));
+                    }
+                    let agrees = self
+                        .report
+                        .seen
+                        .as_ref()
+                        .is_some_and(|seen| diff(&order.wanted, seen, &self.report.begun).is_empty());
+                    if agrees {
+                        self.report.agreed = order.revision;
+                        self.report.refused = None;
+                    } else {
+                        return Ok(Waiting::Checks);
+                    }
+                }
+                Applied::Refused(words) => {
+                    tracing::warn!(instance = %self.name, "{words}");
+                    self.report.refused = Some((order.revision, words));
+                    self.whole = true;
+                    return Ok(Waiting::AfterRefusal);
+                }
+                Applied::OtherProcess => {
+                    self.whole = true;
+                    return Ok(Waiting::Answer(0));
+                }
+            }
+        }
+        self.kill(order).await?;
+        Ok(self.waiting(order))
+    }
+
+    /// Looks. `false`: the process that answered is leaving; another will answer soon.
+    async fn look(&mut self, order: &Order) -> Result<bool, Error> {
+        let known = self.report.seen.as_ref().map(|seen| seen.pid);
+        let backends: BTreeSet<&BackendName> = order.wanted.keys().map(|server| &server.backend).collect();
+        let mut part = (!self.whole && known.is_some()).then_some(&backends);
+        let mut look = match part {
+            Some(backends) => look_at(&self.client, backends).await?,
+            None => look_at_all(&self.client).await?,
+        };
+        if known.is_some_and(|pid| pid != look.pid) && part.take().is_some() {
+            look = look_at_all(&self.client).await?;
+        }
+        if look.stopping {
+            return Ok(false);
+        }
+        if known != Some(look.pid) {
+            // Whatever was set or begun was in the memory of another process.
+            self.report.agreed = 0;
+            self.report.begun = Arc::default();
+        }
+        self.whole = false;
+        self.tries = 0;
+        self.report.level = look.level.or(self.report.level);
+        self.report.seen = Some(Arc::new(look.onto(self.report.seen.as_deref(), part)));
+        self.report.reachable = true;
+        self.report.trouble = None;
+        self.report.sample += 1;
+        self.report.at = self.clock.now();
+        Ok(true)
+    }
+
+    fn lost(&mut self, error: &Error) -> Waiting {
+        if self.report.reachable {
+            tracing::warn!(instance = %self.name, "{error}");
+        }
+        self.report.reachable = false;
+        self.report.trouble = Some(error.to_string());
+        self.whole = true;
+        self.tries = self.tries.saturating_add(1);
+        Waiting::Answer(self.tries)
+    }
+
+    fn note_begun(&mut self, order: &Order, steps: &[crate::farm::Step]) {
+        let mut begun = (*self.report.begun).clone();
+        for step in steps.iter().filter(|step| step.changes.iter().any(|change| matches!(change, Change::Health(_)))) {
+            if let Some(proof) = order.wanted.get(&step.server).and_then(|wanted| wanted.afresh) {
+                begun.insert(step.server.clone(), proof);
+            }
+        }
+        self.report.begun = Arc::new(begun);
+    }
+
+    /// Ends the sessions that are to be ended, once a second while there are any: a request may be assigned in the
+    /// moment of the first command.
+    async fn kill(&mut self, order: &Order) -> Result<(), Error> {
+        if order.kill.is_empty() {
+            self.killed = None;
+            return Ok(());
+        }
+        let Some(seen) = &self.report.seen else { return Ok(()) };
+        let recently = self.killed.is_some_and(|at| at.elapsed() < Duration::from_secs(1));
+        let busy = |server: &&ServerRef| seen.servers.get(server).is_some_and(|seen| seen.load.in_flight() > 0);
+        let targets: Vec<&ServerRef> = order.kill.iter().filter(busy).collect();
+        if recently || targets.is_empty() {
+            return Ok(());
+        }
+        for targets in targets.chunks(KILLS_A_LINE) {
+            let mut line = Line::new();
+            for server in targets {
+                let _ = line.push(&ShutdownSessions { server: (*server).clone() });
+            }
+            self.client.send(&line).await?;
+        }
+        self.killed = Some(self.clock.mark());
+        Ok(())
+    }
+
+    fn waiting(&mut self, order: &Order) -> Waiting {
+        if !order.draining.is_empty() {
+            let seen = self.report.seen.as_deref();
+            let load = |server| seen.and_then(|seen| seen.servers.get(server)).map_or(0, |seen| seen.load.in_flight());
+            let in_flight = order.draining.iter().map(load).sum();
+            self.unchanged = match self.unchanged {
+                (before, looks) if before == in_flight => (in_flight, looks.saturating_add(1)),
+                _ => (in_flight, 0),
+            };
+            return Waiting::Drain { in_flight, unchanged: self.unchanged.1 };
+        }
+        if order.wanted.values().any(|server| server.afresh.is_some() || !server.held) {
+            Waiting::Checks
+        } else if order.wanted.is_empty() {
+            Waiting::Nothing
+        } else {
+            Waiting::Held
+        }
+    }
+}
+
+const KILLS_A_LINE: usize = 4;

@@ -1,0 +1,58 @@
+//! The store and its state in memory, changed together.
+
+use std::sync::Arc;
+
+use super::error::EngineError;
+use crate::farm::{HoldId, RunId};
+use crate::store::{Caller, Change, NewEvent, State, Store, Transaction};
+use jiff::Timestamp;
+
+/// The state, and the store that it is in.
+pub(super) struct Ledger {
+    pub(super) state: State,
+    store: Arc<dyn Store>,
+}
+
+impl Ledger {
+    pub(super) fn open(store: Arc<dyn Store>) -> Result<Self, EngineError> {
+        Ok(Self { state: store.load()?, store })
+    }
+
+    /// The revision that the next commit will have.
+    pub(super) fn next_revision(&self) -> u64 {
+        self.state.revision + 1
+    }
+
+    /// Makes changes durable, then visible.
+    pub(super) async fn commit(&mut self, changes: Vec<Change>, events: Vec<NewEvent>) -> Result<u64, EngineError> {
+        for event in &events {
+            let (run, hold) = (event.run.map(|id| id.0), event.hold.map(|id| id.0));
+            let user = event.caller.as_ref().map(|caller| caller.user.as_str());
+            tracing::info!(kind = event.kind, run, hold, user, "{}", event.text);
+        }
+        let (store, transaction) =
+            (Arc::clone(&self.store), Transaction { expect: self.state.revision, changes, events });
+        let written =
+            tokio::task::spawn_blocking(move || store.commit(&transaction).map(|revision| (revision, transaction)));
+        let (revision, transaction) =
+            written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??;
+        self.state.apply(&transaction.changes, revision);
+        Ok(revision)
+    }
+}
+
+/// An event without a caller.
+pub(super) fn event(
+    at: Timestamp,
+    kind: &'static str,
+    text: String,
+    run: Option<RunId>,
+    hold: Option<HoldId>,
+) -> NewEvent {
+    NewEvent { at, kind, text, run, hold, caller: None }
+}
+
+/// An event that somebody asked for.
+pub(super) fn asked(event: NewEvent, caller: &Caller) -> NewEvent {
+    NewEvent { caller: Some(caller.clone()), ..event }
+}

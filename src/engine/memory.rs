@@ -1,0 +1,64 @@
+//! What is remembered between two looks and may be forgotten: samples, answers to probes, why something waits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::task::AbortHandle;
+
+use crate::farm::{Hold, HoldId, InstanceName, MemberName, RunId};
+use crate::plan::prove::ProbeResult;
+use crate::plan::{DrainWatch, Wait};
+
+/// What is remembered between two looks.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) holds: BTreeMap<HoldId, HoldMemory>,
+    pub(super) run_waits: BTreeMap<RunId, Wait>,
+    /// The process of each HAProxy that was last seen.
+    pub(super) pids: BTreeMap<InstanceName, u32>,
+}
+
+/// What is remembered of one hold, as long as it does not change.
+#[derive(Debug, Default)]
+pub(super) struct HoldMemory {
+    /// The revision of the hold that this is about.
+    revision: u64,
+    pub(super) watch: DrainWatch,
+    /// The last sample of each instance that was counted.
+    pub(super) samples: BTreeMap<InstanceName, u64>,
+    pub(super) wait: Option<Wait>,
+    pub(super) probing: Option<Probing>,
+}
+
+/// Probes that are under way.
+#[derive(Debug)]
+pub(super) struct Probing {
+    /// The proof that they belong to.
+    pub(super) since: Timestamp,
+    pub(super) results: Arc<std::sync::Mutex<BTreeMap<MemberName, ProbeResult>>>,
+    pub(super) task: AbortHandle,
+}
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Memory {
+    /// What is remembered of a hold; begun anew where the hold has changed.
+    pub(super) fn of(&mut self, hold: &Hold) -> &mut HoldMemory {
+        let memory = self.holds.entry(hold.id).or_default();
+        if memory.revision != hold.revision {
+            *memory = HoldMemory { revision: hold.revision, ..HoldMemory::default() };
+        }
+        memory
+    }
+
+    /// Forgets what is gone.
+    pub(super) fn retain(&mut self, hold: impl Fn(&HoldId) -> bool, run: impl Fn(&RunId) -> bool) {
+        self.holds.retain(|id, _| hold(id));
+        self.run_waits.retain(|id, _| run(id));
+    }
+}

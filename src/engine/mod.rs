@@ -1,0 +1,145 @@
+//! The only place where the halves meet: what is seen, what is stored, what is decided.
+//!
+//! Requests change the store and wait until HAProxy agrees; a background task looks at every hold and run whenever
+//! something was seen or a time has come, and lets the pure decisions of `plan` say what follows.
+
+mod apply;
+/// The only clock.
+pub mod clock;
+mod drive;
+mod error;
+mod facts;
+mod holds;
+mod instance;
+mod ledger;
+mod look;
+mod memory;
+mod pace;
+mod prober;
+mod release;
+mod runs;
+mod show;
+mod steps;
+/// The one snapshot type.
+pub mod view;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
+
+use self::clock::Clock;
+use self::instance::{Instance, Report};
+use self::ledger::Ledger;
+use self::memory::Memory;
+use crate::farm::{Farm, FarmName, InstanceName, Seen};
+use crate::haproxy::{Address, Client};
+use crate::store::{Event, EventQuery, Store};
+
+pub use self::error::EngineError;
+pub use self::holds::HoldOrder;
+pub use self::prober::{Answer, Prober};
+pub use self::release::ReleaseOrder;
+pub use self::runs::{DrainChange, RunOrder};
+
+/// Everything that teeter does, behind one handle.
+pub struct Engine {
+    farms: RwLock<Arc<BTreeMap<FarmName, Farm>>>,
+    instances: BTreeMap<InstanceName, Instance>,
+    ledger: AsyncMutex<Ledger>,
+    store: Arc<dyn Store>,
+    memory: Mutex<Memory>,
+    prober: Arc<dyn Prober>,
+    clock: Clock,
+    /// Something was seen, answered or changed: look at holds and runs again.
+    nudge: Arc<Notify>,
+    /// Counts what views may show: rises when it may be worth looking again.
+    tick: watch::Sender<u64>,
+}
+
+impl Engine {
+    /// Opens the store's state and starts to observe every HAProxy and to drive what is stored.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn start(
+        farms: BTreeMap<FarmName, Farm>,
+        haproxies: Vec<(InstanceName, Address)>,
+        store: Arc<dyn Store>,
+        prober: Arc<dyn Prober>,
+        clock: Clock,
+    ) -> Result<Arc<Self>, EngineError> {
+        let nudge = Arc::new(Notify::new());
+        let instance = |(name, address): (InstanceName, Address)| {
+            let client = Client::new(address, ANSWER_TAKES);
+            (name.clone(), Instance::start(name, client, clock, Arc::clone(&nudge)))
+        };
+        let engine = Arc::new(Self {
+            farms: RwLock::new(Arc::new(farms)),
+            instances: haproxies.into_iter().map(instance).collect(),
+            ledger: AsyncMutex::new(Ledger::open(Arc::clone(&store))?),
+            store,
+            memory: Mutex::default(),
+            prober,
+            clock,
+            nudge,
+            tick: watch::Sender::new(1),
+        });
+        engine.publish(&*engine.ledger.lock().await);
+        tokio::spawn(drive::drive(Arc::downgrade(&engine), Arc::clone(&engine.nudge)));
+        Ok(engine)
+    }
+
+    /// Takes over another set of farms. Runs go on with the plan they were begun with.
+    pub fn set_farms(&self, farms: BTreeMap<FarmName, Farm>) {
+        *self.farms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(farms);
+        self.bump();
+    }
+
+    /// Counts the changes that views may show.
+    pub fn ticks(&self) -> watch::Receiver<u64> {
+        self.tick.subscribe()
+    }
+
+    /// Reads the log.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn events(&self, query: EventQuery) -> Result<Vec<Event>, EngineError> {
+        let store = Arc::clone(&self.store);
+        let read = tokio::task::spawn_blocking(move || store.events(query));
+        Ok(read.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??)
+    }
+
+    fn farms(&self) -> Arc<BTreeMap<FarmName, Farm>> {
+        Arc::clone(&self.farms.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        // What is remembered is only ever a hint: after a panic it is at worst out of date.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bump(&self) {
+        self.tick.send_modify(|tick| *tick += 1);
+    }
+
+    fn reports(&self) -> BTreeMap<InstanceName, Report> {
+        self.instances.iter().map(|(name, instance)| (name.clone(), instance.reports.borrow().clone())).collect()
+    }
+
+    /// Looks at every HAProxy now.
+    async fn look_again(&self) -> BTreeMap<InstanceName, Report> {
+        let looks = self.instances.values().map(Instance::look_again);
+        tokio::time::timeout(ANSWER_TAKES + ANSWER_TAKES, futures_util::future::join_all(looks)).await.ok();
+        self.reports()
+    }
+}
+
+fn seen_of(reports: &BTreeMap<InstanceName, Report>) -> BTreeMap<InstanceName, &Seen> {
+    reports.iter().filter_map(|(name, report)| Some((name.clone(), report.seen.as_deref()?))).collect()
+}
+
+/// How long HAProxy may take for one line. It answers in milliseconds unless it is stopped or drowning.
+const ANSWER_TAKES: Duration = Duration::from_secs(5);

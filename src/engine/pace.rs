@@ -1,0 +1,37 @@
+//! How often to look: fast when the answer may come any moment, slow when it is far, hardly when nobody waits.
+
+use std::time::Duration;
+
+/// What is being waited for in one HAProxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// HAProxy does not answer; so many tries in a row.
+    Answer(u32),
+    /// HAProxy said no; trying again at once would be the same.
+    AfterRefusal,
+    /// Servers to empty: so much is in flight, unchanged in so many looks.
+    Drain { in_flight: u64, unchanged: u32 },
+    /// Checks to pass.
+    Checks,
+    /// A process to go away, or drift, while servers are held.
+    Held,
+    /// Nothing.
+    Nothing,
+}
+
+/// The time until the next look.
+pub(super) fn pace(waiting: Waiting) -> Duration {
+    let millis = match waiting {
+        Waiting::Answer(tries) => 50 << tries.min(4),
+        Waiting::AfterRefusal => 1000,
+        // The second sample after an empty one.
+        Waiting::Drain { in_flight: 0, .. } => 12,
+        // Near the end; but a session that stays for an hour is not worth fifty looks a second.
+        Waiting::Drain { in_flight: 1..=8, unchanged } => 15 + 5 * u64::from(unchanged.min(20)),
+        Waiting::Drain { .. } => 200,
+        Waiting::Checks => 50,
+        Waiting::Held => 200,
+        Waiting::Nothing => 1000,
+    };
+    Duration::from_millis(millis)
+}

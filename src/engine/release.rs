@@ -1,0 +1,160 @@
+//! Bringing servers back by hand, and asking what is still on them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Engine;
+use super::error::EngineError;
+use super::ledger::{asked, event};
+use super::view::SessionView;
+use crate::farm::{AfterProof, Entry, Hold, HoldId, Owner, ProofPhase, Selector, Stage};
+use crate::haproxy::Line;
+use crate::haproxy::commands::{Session, ShowSession, ShowSessions};
+use crate::store::{Caller, Change, State};
+
+/// Servers to be brought back.
+#[derive(Debug, Clone)]
+pub struct ReleaseOrder {
+    /// Which.
+    pub selectors: Vec<Selector>,
+    /// Whether they must show first that they are well.
+    pub verify: bool,
+    /// Whose holds; the caller's where `None`.
+    pub owner: Option<String>,
+}
+
+impl Engine {
+    /// Ends the caller's holds on servers, and those of runs that have ended.
+    ///
+    /// # Errors
+    /// Nothing matched, nothing is held, or what is held belongs to somebody else.
+    pub async fn release(self: &Arc<Self>, order: ReleaseOrder, caller: &Caller) -> Result<Vec<HoldId>, EngineError> {
+        let reports = self.look_again().await;
+        let entries = super::facts::with_trackers(&self.resolve(&order.selectors, &reports)?, &reports);
+        let mut ledger = self.ledger.lock().await;
+        let now = self.clock.now();
+        let owner = Owner::Operator(order.owner.clone().unwrap_or_else(|| caller.user.clone()));
+        let on_them: Vec<Hold> =
+            ledger.state.holds.values().filter(|hold| !hold.entries.is_disjoint(&entries)).cloned().collect();
+        let (mine, others): (Vec<Hold>, Vec<Hold>) =
+            on_them.into_iter().partition(|hold| may_release(hold, &owner, &ledger.state));
+        let Some(first) = mine.first().map(|hold| hold.id) else {
+            return Err(nothing_to_release(&others, &owner));
+        };
+        let (mut changes, mut events, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+        let undo: Vec<Change> = mine.iter().map(|hold| Change::PutHold(Box::new(hold.clone()))).collect();
+        let (mut next, revision) = (ledger.state.next_hold, ledger.next_revision());
+        for hold in mine {
+            let (back, stay): (BTreeSet<Entry>, BTreeSet<Entry>) =
+                hold.entries.iter().cloned().partition(|entry| entries.contains(entry));
+            let mut id = hold.id;
+            if !stay.is_empty() {
+                changes.push(Change::PutHold(Box::new(Hold { entries: stay, revision, ..hold.clone() })));
+                id = HoldId(next);
+                next += 1;
+            }
+            let text = if order.verify { "to come back when well" } else { "released without a proof" };
+            let lines: Vec<String> = back.iter().map(ToString::to_string).collect();
+            let happened = event(now, "hold.released", format!("{}: {text}", lines.join(", ")), None, Some(hold.id));
+            events.push(asked(happened, caller));
+            if order.verify {
+                let until = now.saturating_add(self.proof_takes(&hold, &ledger.state)).unwrap_or(jiff::Timestamp::MAX);
+                let phase = ProofPhase::Probes { mode: hold.wants() };
+                let stage =
+                    Stage::Proving { since: now, until, phase, then: AfterProof::Release, versions: BTreeSet::new() };
+                changes.push(Change::PutHold(Box::new(Hold {
+                    id,
+                    entries: back,
+                    stage,
+                    note: None,
+                    revision,
+                    ..hold
+                })));
+                ids.push(id);
+            } else if id == hold.id {
+                changes.push(Change::DropHold(id));
+            }
+        }
+        let revision = self.write(&mut ledger, changes, events).await?;
+        self.publish(&ledger);
+        drop(ledger);
+        self.nudge.notify_one();
+        if !order.verify {
+            self.confirm(revision, &entries, undo, first).await?;
+        }
+        Ok(ids)
+    }
+
+    /// The sessions that are still on servers.
+    ///
+    /// # Errors
+    /// Nothing matched, or HAProxy does not answer or refuses.
+    pub async fn sessions(&self, selectors: &[Selector]) -> Result<Vec<SessionView>, EngineError> {
+        let reports = self.look_again().await;
+        let entries = self.resolve(selectors, &reports)?;
+        let mut views = Vec::new();
+        for (name, instance) in &self.instances {
+            let mine: BTreeMap<(&str, &str), &Entry> = entries
+                .iter()
+                .filter(|entry| entry.instance == *name)
+                .map(|entry| ((entry.server.backend.as_str(), entry.server.server.as_str()), entry))
+                .collect();
+            if mine.is_empty() {
+                continue;
+            }
+            let unreachable = |error: crate::haproxy::Error| match error.refusal() {
+                Some(_) => EngineError::NotPermitted(error.to_string()),
+                None => EngineError::Unreachable(error.to_string()),
+            };
+            let sessions = instance.client.ask(&ShowSessions).await.map_err(unreachable)?;
+            let there: Vec<Session> = sessions
+                .into_iter()
+                .filter(|session| mine.contains_key(&(session.backend.as_str(), session.server.as_str())))
+                .collect();
+            let mut line = Line::new();
+            let asks: Vec<ShowSession> =
+                there.iter().take(DETAILED).map(|session| ShowSession { id: session.id.clone() }).collect();
+            let slots: Vec<_> = asks.iter().map(|ask| line.push(ask)).collect();
+            let answers = instance.client.send(&line).await.map_err(unreachable)?;
+            let mut bytes = slots.into_iter().zip(&asks).map(|(slot, ask)| answers.read(slot, ask).ok().flatten());
+            views.extend(there.into_iter().map(|session| {
+                let bytes = bytes.next().flatten();
+                SessionView {
+                    instance: name.to_string(),
+                    server: format!("{}/{}", session.backend, session.server),
+                    id: session.id.to_string(),
+                    client: session.source,
+                    frontend: session.frontend,
+                    age: session.age,
+                    bytes_in: bytes.map(|bytes| bytes.request),
+                    bytes_out: bytes.map(|bytes| bytes.response),
+                }
+            }));
+        }
+        Ok(views)
+    }
+}
+
+/// A hold of one's own may be released, and one that a run has left behind; a run that goes on needs its holds.
+fn may_release(hold: &Hold, owner: &Owner, state: &State) -> bool {
+    match &hold.owner {
+        Owner::Run(id) => state.runs.get(id).is_none_or(|run| !run.is_active()),
+        other => other == owner,
+    }
+}
+
+fn nothing_to_release(others: &[Hold], owner: &Owner) -> EngineError {
+    match others.first() {
+        None => EngineError::NotFound("nobody holds these servers; `teeter holds` lists every hold".to_owned()),
+        Some(Hold { owner: Owner::Run(id), .. }) => EngineError::Busy(format!(
+            "held by run {id}, which has not ended: `teeter show {id}` says where it is, `teeter abort {id}` brings back what is well"
+        )),
+        Some(hold) => EngineError::Busy(format!(
+            "held by {} ({}) and not by {owner}: `teeter ready --owner {} …` releases somebody else's hold",
+            hold.owner, hold.reason, hold.owner
+        )),
+    }
+}
+
+/// Sessions whose bytes are asked for: each costs a command.
+const DETAILED: usize = 20;

@@ -1,0 +1,293 @@
+//! Making views of what is stored, seen and remembered.
+
+use std::collections::BTreeMap;
+
+use super::Engine;
+use super::error::EngineError;
+use super::instance::Report;
+use super::memory::Memory;
+use super::runs::wait_of;
+use super::view::{CallerView, EventView, HoldView, InstanceView, RunView, ServerView, StatusView, StepView, WorkView};
+use crate::farm::{Hold, HoldId, InstanceName, MemberName, RunId, SeenServer, Selector, Stage};
+use crate::haproxy::ServerRef;
+use crate::plan::{FailureKind, Run, RunState, Step};
+use crate::store::{Event, State};
+
+impl Engine {
+    /// What HAProxy says now, and who holds what; of everything where nothing is selected.
+    ///
+    /// # Errors
+    /// A selector names nothing.
+    pub async fn status(&self, selectors: &[Selector]) -> Result<StatusView, EngineError> {
+        let reports = self.look_again().await;
+        let chosen = if selectors.is_empty() { None } else { Some(self.resolve(selectors, &reports)?) };
+        let ledger = self.ledger.lock().await;
+        let mut servers = Vec::new();
+        for (name, report) in &reports {
+            for (server, seen) in report.seen.iter().flat_map(|seen| &seen.servers) {
+                let entry = crate::farm::Entry { instance: name.clone(), server: server.clone() };
+                if chosen.as_ref().is_none_or(|chosen| chosen.contains(&entry)) {
+                    let holds = ledger.state.holds.values().filter(|hold| hold.entries.contains(&entry));
+                    servers.push(server_view(name, server, seen, report.reachable, holds));
+                }
+            }
+        }
+        let revision = ledger.state.revision;
+        let instances = self.instances.iter().zip(reports.values());
+        let instances = instances.map(|((name, instance), report)| {
+            instance_view(name, &instance.client.address().to_string(), report, revision)
+        });
+        Ok(StatusView { instances: instances.collect(), servers })
+    }
+
+    /// Every hold.
+    pub async fn hold_views(&self) -> Vec<HoldView> {
+        let ledger = self.ledger.lock().await;
+        let memory = self.memory();
+        ledger.state.holds.values().map(|hold| hold_view(hold, &memory)).collect()
+    }
+
+    /// One hold.
+    ///
+    /// # Errors
+    /// There is none of this number; perhaps not any more.
+    pub async fn hold_view(&self, id: HoldId) -> Result<HoldView, EngineError> {
+        let ledger = self.ledger.lock().await;
+        let memory = self.memory();
+        let hold = ledger.state.holds.get(&id).map(|hold| hold_view(hold, &memory));
+        hold.ok_or_else(|| EngineError::NotFound(format!("there is no hold {id}, or it has ended")))
+    }
+
+    /// Every run that is remembered, the latest last.
+    pub async fn run_views(&self) -> Vec<RunView> {
+        let ledger = self.ledger.lock().await;
+        let memory = self.memory();
+        ledger.state.runs.values().map(|run| run_view(run, &ledger.state, &memory)).collect()
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// There is none of this number.
+    pub async fn run_view(&self, id: RunId) -> Result<RunView, EngineError> {
+        let ledger = self.ledger.lock().await;
+        let memory = self.memory();
+        let run = ledger.state.runs.get(&id).map(|run| run_view(run, &ledger.state, &memory));
+        run.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists them")))
+    }
+
+    /// A plan that is not carried out, as a run.
+    pub fn plan_view(&self, run: &Run) -> RunView {
+        let mut view = run_view(run, &State::default(), &Memory::default());
+        view.state = "planned".to_owned();
+        view.next = None;
+        view
+    }
+}
+
+fn instance_view(name: &InstanceName, socket: &str, report: &Report, revision: u64) -> InstanceView {
+    InstanceView {
+        name: name.to_string(),
+        socket: socket.to_owned(),
+        reachable: report.reachable,
+        trouble: report.trouble.clone().or_else(|| report.refused.as_ref().map(|(_, words)| words.clone())),
+        pid: report.seen.as_ref().map(|seen| seen.pid),
+        version: report.seen.as_ref().map(|seen| seen.version.clone()),
+        level: report.level.map(|level| level.to_string()),
+        agrees: report.reachable && report.agreed >= revision,
+    }
+}
+
+fn server_view<'a>(
+    instance: &InstanceName,
+    server: &ServerRef,
+    seen: &SeenServer,
+    reachable: bool,
+    holds: impl Iterator<Item = &'a Hold>,
+) -> ServerView {
+    let mut view = ServerView {
+        instance: instance.to_string(),
+        backend: server.backend.to_string(),
+        server: server.server.to_string(),
+        address: seen.endpoint(),
+        status: if reachable { seen.status.clone() } else { "unknown".to_owned() },
+        admin: seen.admin.forced().to_string(),
+        in_service: reachable && seen.is_usable(),
+        weight: seen.weight,
+        in_flight: seen.load.in_flight(),
+        scur: seen.load.scur,
+        qcur: seen.load.qcur,
+        idle: seen.load.idle,
+        last_check: seen.last_check.clone(),
+        tracks: seen.tracked.as_ref().map(ToString::to_string),
+        holds: Vec::new(),
+        held_by: Vec::new(),
+    };
+    for hold in holds {
+        view.holds.push(hold.id.0);
+        view.held_by.push(format!("{} ({})", hold.owner, hold.reason));
+    }
+    if view.held_by.is_empty() && (seen.admin.forced_maint() || seen.admin.forced_drain()) {
+        view.held_by.push("set outside teeter".to_owned());
+    }
+    view
+}
+
+fn hold_view(hold: &Hold, memory: &Memory) -> HoldView {
+    let remembered = memory.holds.get(&hold.id);
+    let wait = remembered.and_then(|memory| memory.wait.clone());
+    let (stage, left) = match hold.stage {
+        Stage::Draining { .. } => ("draining", 0),
+        Stage::Stuck { .. } => ("stuck", 0),
+        Stage::Out { left, .. } => ("out", left),
+        Stage::Proving { .. } => ("proving", 0),
+        Stage::Proven { .. } => ("proven", 0),
+    };
+    HoldView {
+        id: hold.id.0,
+        owner: hold.owner.to_string(),
+        reason: hold.reason.clone(),
+        entries: hold.entries.iter().map(ToString::to_string).collect(),
+        members: hold.members().into_iter().map(ToString::to_string).collect(),
+        mode: hold.wants().to_string(),
+        stage: stage.to_owned(),
+        left,
+        since: hold.since,
+        expires: hold.expires,
+        waiting: wait.as_ref().map(ToString::to_string),
+        wait,
+        in_flight: remembered.map(|memory| text(memory.watch.in_flight())).unwrap_or_default(),
+        note: hold.note.clone(),
+    }
+}
+
+fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
+    let failed = match &run.state {
+        RunState::Failed { why, kind } => Some((why.clone(), failure(*kind))),
+        _ => None,
+    };
+    let out: Vec<String> = state
+        .holds
+        .values()
+        .filter(|hold| hold.owner == crate::farm::Owner::Run(run.id))
+        .flat_map(Hold::members)
+        .map(ToString::to_string)
+        .collect();
+    let in_flight =
+        run.holds.values().filter_map(|id| memory.holds.get(id)).map(|memory| text(memory.watch.in_flight()));
+    RunView {
+        id: run.id.0,
+        farm: run.plan.farm.to_string(),
+        strategy: run.plan.strategy.to_string(),
+        version: run.plan.version.clone(),
+        state: word(&run.state).to_owned(),
+        why: failed.as_ref().map(|(why, _)| why.clone()),
+        failure: failed.map(|(_, kind)| kind.to_owned()),
+        by: run.by.clone(),
+        started: run.started,
+        finished: run.finished,
+        cursor: run.cursor,
+        steps: run.plan.steps.iter().enumerate().map(|(index, step)| step_view(run, index, step)).collect(),
+        waiting: wait_of(run, memory).filter(|_| run.is_active()).map(|wait| wait.to_string()),
+        in_flight: in_flight
+            .reduce(|mut all, more| {
+                all.extend(more);
+                all
+            })
+            .unwrap_or_default(),
+        work: work_view(run),
+        skipped: text(run.plan.skipped.clone()),
+        versions: text(run.versions.clone()),
+        next: next(run, &out),
+        out,
+    }
+}
+
+fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
+    let state = match (&run.state, index.cmp(&run.cursor)) {
+        (_, std::cmp::Ordering::Less) => "done",
+        (RunState::Running, std::cmp::Ordering::Equal) => "now",
+        (RunState::Failed { .. }, std::cmp::Ordering::Equal) => "failed",
+        _ => "to do",
+    };
+    StepView { text: step.to_string(), state: state.to_owned() }
+}
+
+fn work_view(run: &Run) -> Option<WorkView> {
+    let (RunState::Running, Some(Step::Work { group })) = (&run.state, run.current()) else { return None };
+    let members = run.plan.groups.get(group)?;
+    Some(WorkView {
+        step: run.cursor,
+        group: group.to_string(),
+        servers: members.iter().map(|member| member.name.to_string()).collect(),
+        addresses: members.iter().map(|member| member.address.clone()).collect(),
+    })
+}
+
+/// The command that goes on from here.
+fn next(run: &Run, out: &[String]) -> Option<String> {
+    let id = run.id;
+    match (&run.state, run.current()) {
+        (RunState::Running, Some(Step::Work { group })) => Some(format!(
+            "do the work on group {group}, then `teeter advance {id}`; or `teeter advance {id} --failed WHY`; or `teeter abort {id}`"
+        )),
+        (RunState::Running | RunState::Aborting, _) => None,
+        (RunState::Failed { .. }, Some(Step::Work { group })) => Some(format!(
+            "mend group {group} by hand and `teeter advance {id}` to go on with its proof; or `teeter abort {id}` to bring back what is well"
+        )),
+        (RunState::Failed { .. }, Some(step)) => Some(format!(
+            "`teeter advance {id}` to try `{step}` again; or `teeter abort {id}` to bring back what is well"
+        )),
+        (RunState::Aborted, _) if !out.is_empty() => Some(format!(
+            "mend {} and `teeter ready {}`, with --no-verify to skip the proof; or deploy to the farm again after that",
+            out.join(", "),
+            out.join(" ")
+        )),
+        _ => None,
+    }
+}
+
+fn word(state: &RunState) -> &'static str {
+    match state {
+        RunState::Running => "running",
+        RunState::Failed { .. } => "failed",
+        RunState::Aborting => "aborting",
+        RunState::Aborted => "aborted",
+        RunState::Done => "done",
+    }
+}
+
+fn failure(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Work => "work",
+        FailureKind::Proof => "proof",
+        FailureKind::Deadline => "deadline",
+        FailureKind::Refused => "refused",
+        FailureKind::Unreachable => "unreachable",
+    }
+}
+
+fn text<V>(map: BTreeMap<MemberName, V>) -> BTreeMap<String, V> {
+    map.into_iter().map(|(member, value)| (member.to_string(), value)).collect()
+}
+
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        let caller = event.caller.map(|caller| CallerView {
+            uid: caller.uid,
+            gid: caller.gid,
+            pid: caller.pid,
+            user: caller.user,
+            command: caller.command,
+        });
+        Self {
+            id: event.id,
+            at: event.at,
+            kind: event.kind,
+            text: event.text,
+            run: event.run.map(|id| id.0),
+            hold: event.hold.map(|id| id.0),
+            caller,
+        }
+    }
+}

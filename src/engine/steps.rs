@@ -1,0 +1,337 @@
+//! What holds do by themselves: empty their servers, prove them, expire.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Engine;
+use super::error::EngineError;
+use super::facts::{checks, loads};
+use super::instance::Report;
+use super::ledger::{Ledger, event};
+use super::memory::Probing;
+use crate::farm::{AfterProof, Hold, HoldId, HttpProbe, InstanceName, MemberName, Owner, ProofPhase, Stage};
+use crate::haproxy::AdminState;
+use crate::plan::prove::{self, ProbeResult, ProofFacts, ProofVerdict};
+use crate::plan::{DrainVerdict, Wait};
+use crate::store::{Change, NewEvent, State};
+
+/// What one hold does next.
+enum Move {
+    Wait(Option<Wait>),
+    /// Go on in another stage.
+    To(Stage, Option<String>, String),
+    /// End.
+    End(String),
+    /// Some members are well and go on; these stay out.
+    Split(BTreeMap<MemberName, String>),
+}
+
+impl Engine {
+    /// Lets every hold take the step that it can take now. Whether any did.
+    pub(super) async fn step_holds(
+        self: &Arc<Self>,
+        ledger: &mut Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        let mut changed = false;
+        let ids: Vec<HoldId> = ledger.state.holds.keys().copied().collect();
+        for id in ids {
+            let Some(hold) = ledger.state.holds.get(&id).cloned() else { continue };
+            let (changes, events) = match self.next_move(&hold, &ledger.state, reports, now) {
+                Move::Wait(wait) => {
+                    self.memory().of(&hold).wait = wait;
+                    continue;
+                }
+                Move::To(stage, note, text) => {
+                    let mut changes = self.versions_learned(&hold, &ledger.state);
+                    let hold = Hold { stage, note, revision: ledger.next_revision(), ..hold };
+                    let happened = happened(&hold, now, "hold.stage", text);
+                    changes.push(Change::PutHold(Box::new(hold)));
+                    (changes, vec![happened])
+                }
+                Move::End(text) => (vec![Change::DropHold(id)], vec![happened(&hold, now, "hold.ended", text)]),
+                Move::Split(bad) => split(hold, &bad, ledger, now),
+            };
+            self.write(ledger, changes, events).await?;
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    fn next_move(
+        self: &Arc<Self>,
+        hold: &Hold,
+        state: &State,
+        reports: &BTreeMap<InstanceName, Report>,
+        now: Timestamp,
+    ) -> Move {
+        match &hold.stage {
+            Stage::Draining { mode, since, killed } => self.drain(hold, (*mode, *since, *killed), reports, now),
+            Stage::Proving { since, until, phase, then, versions } => {
+                let facts = match phase {
+                    ProofPhase::Probes { .. } => ProofFacts {
+                        probes: self.probes(hold, *since, versions, state, reports),
+                        checks: BTreeMap::new(),
+                    },
+                    ProofPhase::Checks { .. } => ProofFacts { probes: None, checks: checks(hold, state, reports) },
+                };
+                match prove::next(hold, (*until, *phase, *then), &facts, now) {
+                    ProofVerdict::Wait(wait) => Move::Wait(Some(wait)),
+                    ProofVerdict::Check { afresh } => {
+                        let stage = Stage::Proving {
+                            since: now,
+                            until: *until,
+                            phase: ProofPhase::Checks { afresh },
+                            then: *then,
+                            versions: versions.clone(),
+                        };
+                        Move::To(stage, None, "probes passed; HAProxy's checks must pass".to_owned())
+                    }
+                    ProofVerdict::Proven if *then == AfterProof::Release => Move::End("well; released".to_owned()),
+                    ProofVerdict::Proven => Move::To(Stage::Proven { at: now }, None, "well".to_owned()),
+                    ProofVerdict::Failed(bad) if *then == AfterProof::Release && bad.len() < hold.members().len() => {
+                        Move::Split(bad)
+                    }
+                    ProofVerdict::Failed(bad) => {
+                        let why = why(&bad);
+                        Move::To(stays_out(hold, *phase, now), Some(why.clone()), format!("not well, stays out: {why}"))
+                    }
+                }
+            }
+            Stage::Out { .. } | Stage::Stuck { .. } if hold.expires.is_some_and(|at| at <= now) => {
+                let until = now.saturating_add(self.proof_takes(hold, state)).unwrap_or(Timestamp::MAX);
+                let phase = ProofPhase::Probes { mode: hold.wants() };
+                let stage =
+                    Stage::Proving { since: now, until, phase, then: AfterProof::Release, versions: BTreeSet::new() };
+                Move::To(stage, None, "expired; comes back if it is well".to_owned())
+            }
+            Stage::Out { .. } | Stage::Stuck { .. } | Stage::Proven { .. } => Move::Wait(None),
+        }
+    }
+
+    fn drain(
+        &self,
+        hold: &Hold,
+        (mode, since, killed): (AdminState, Timestamp, Option<Timestamp>),
+        reports: &BTreeMap<InstanceName, Report>,
+        now: Timestamp,
+    ) -> Move {
+        let mut memory = self.memory();
+        let memory = memory.of(hold);
+        let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
+        for name in instances {
+            let Some(report) = reports.get(name).filter(|report| report.reachable && report.agreed >= hold.revision)
+            else {
+                continue;
+            };
+            if memory.samples.insert(name.clone(), report.sample) != Some(report.sample) {
+                memory.watch.handle_sample(name, loads(hold, name, report), report.at);
+            }
+        }
+        let left = || {
+            let left = memory.watch.in_flight();
+            left.iter().map(|(member, requests)| format!("{requests} on {member}")).collect::<Vec<_>>().join(", ")
+        };
+        match memory.watch.next(hold, (mode, since, killed), now) {
+            DrainVerdict::Wait(wait) => Move::Wait(Some(wait)),
+            DrainVerdict::Harden => Move::To(
+                Stage::Draining { mode: hold.ladder.last, since, killed },
+                None,
+                format!("from {mode} to {}", hold.ladder.last),
+            ),
+            DrainVerdict::Drained { left: 0 } => {
+                Move::To(Stage::Out { mode, at: now, left: 0 }, None, "nothing is in flight".to_owned())
+            }
+            DrainVerdict::Drained { left: requests } => {
+                let note = format!("went on at the deadline with {}", left());
+                Move::To(Stage::Out { mode, at: now, left: requests }, Some(note.clone()), note)
+            }
+            DrainVerdict::Kill => {
+                let text = format!("deadline: ending {}", left());
+                Move::To(Stage::Draining { mode, since, killed: Some(now) }, None, text)
+            }
+            DrainVerdict::Stuck => {
+                let note = if left().is_empty() {
+                    "HAProxy did not confirm it".to_owned()
+                } else {
+                    format!("{} still in flight", left())
+                };
+                Move::To(Stage::Stuck { mode, at: now }, Some(note.clone()), format!("deadline: {note}"))
+            }
+            DrainVerdict::Restore => {
+                let stage = Stage::Proving {
+                    since: now,
+                    until: now.saturating_add(PROOF_TAKES).unwrap_or(Timestamp::MAX),
+                    phase: ProofPhase::Checks { afresh: mode == AdminState::Maint },
+                    then: AfterProof::Release,
+                    versions: BTreeSet::new(),
+                };
+                Move::To(stage, None, format!("deadline: {} still in flight; bringing back", left()))
+            }
+        }
+    }
+
+    /// The answers to a hold's probes so far; begins to ask where nobody does yet. `None` where nothing is to be asked.
+    fn probes(
+        self: &Arc<Self>,
+        hold: &Hold,
+        since: Timestamp,
+        versions: &BTreeSet<String>,
+        state: &State,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Option<BTreeMap<MemberName, ProbeResult>> {
+        let mut targets: BTreeMap<MemberName, (String, HttpProbe)> = BTreeMap::new();
+        let mut none = BTreeMap::new();
+        let mut asks = false;
+        for entry in &hold.entries {
+            let Some(probe) = self.verify_settings(state, hold, entry).http else {
+                none.insert(entry.member().clone(), ProbeResult::Passed { version: None });
+                continue;
+            };
+            asks = true;
+            let server =
+                reports.get(&entry.instance).and_then(|report| report.seen.as_ref()?.servers.get(&entry.server));
+            if let Some(server) = server.filter(|server| !server.address.is_empty()) {
+                targets.entry(entry.member().clone()).or_insert_with(|| (server.endpoint(), probe));
+            }
+        }
+        if !asks {
+            return None;
+        }
+        let mut memory = self.memory();
+        let memory = memory.of(hold);
+        let current = memory.probing.as_ref().filter(|probing| probing.since == since);
+        let results = match current {
+            Some(probing) => Arc::clone(&probing.results),
+            None => {
+                let results = Arc::new(Mutex::new(BTreeMap::new()));
+                let asking = ask(Arc::clone(self), targets, versions.clone(), Arc::clone(&results));
+                memory.probing =
+                    Some(Probing { since, results: Arc::clone(&results), task: tokio::spawn(asking).abort_handle() });
+                results
+            }
+        };
+        none.extend(results.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        Some(none)
+    }
+
+    /// Writes the versions that members have told into their run.
+    fn versions_learned(&self, hold: &Hold, state: &State) -> Vec<Change> {
+        let Owner::Run(id) = hold.owner else { return Vec::new() };
+        let mut memory = self.memory();
+        let Some(probing) = &memory.of(hold).probing else { return Vec::new() };
+        let results = probing.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = results.iter().filter_map(|(member, result)| match result {
+            ProbeResult::Passed { version: Some(version) } => Some((member.clone(), version.clone())),
+            _ => None,
+        });
+        let told: Vec<_> = told.collect();
+        let Some(run) = state.runs.get(&id).filter(|_| !told.is_empty()) else { return Vec::new() };
+        let mut run = run.clone();
+        run.versions.extend(told);
+        vec![Change::PutRun(Box::new(run))]
+    }
+
+    /// How long the members of a hold may take to show that they are well.
+    pub(super) fn proof_takes(&self, hold: &Hold, state: &State) -> Duration {
+        let takes = |entry| self.verify_settings(state, hold, entry).deadline.duration();
+        hold.entries.iter().map(takes).max().unwrap_or(PROOF_TAKES)
+    }
+}
+
+/// Asks each target until it answers well.
+async fn ask(
+    engine: Arc<Engine>,
+    targets: BTreeMap<MemberName, (String, HttpProbe)>,
+    versions: BTreeSet<String>,
+    results: Arc<Mutex<BTreeMap<MemberName, ProbeResult>>>,
+) {
+    let each = targets.into_iter().map(|(member, (address, probe))| {
+        let (engine, results, versions) = (&engine, &results, &versions);
+        async move {
+            loop {
+                let result = judge(engine.prober.probe(address.clone(), probe.clone()).await, versions);
+                let passed = matches!(result, ProbeResult::Passed { .. });
+                results.lock().unwrap_or_else(PoisonError::into_inner).insert(member.clone(), result);
+                engine.nudge.notify_one();
+                if passed {
+                    return;
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        }
+    });
+    futures_util::future::join_all(each).await;
+}
+
+fn judge(answer: super::Answer, versions: &BTreeSet<String>) -> ProbeResult {
+    match answer {
+        Err(why) => ProbeResult::Failed { why, wrong_version: false },
+        Ok(version) if versions.is_empty() || version.as_ref().is_some_and(|version| versions.contains(version)) => {
+            ProbeResult::Passed { version }
+        }
+        Ok(version) => {
+            let wanted = versions.iter().cloned().collect::<Vec<_>>().join(" or ");
+            let why = format!("runs {} and not {wanted}", version.as_deref().unwrap_or("an unnamed version"));
+            ProbeResult::Failed { why, wrong_version: true }
+        }
+    }
+}
+
+/// Members that are not well stay out under a hold of their own; the others go on.
+fn split(
+    hold: Hold,
+    bad: &BTreeMap<MemberName, String>,
+    ledger: &Ledger,
+    now: Timestamp,
+) -> (Vec<Change>, Vec<NewEvent>) {
+    let revision = ledger.next_revision();
+    let (stay, go) = hold.entries.iter().cloned().partition(|entry| bad.contains_key(entry.member()));
+    let phase = match hold.stage {
+        Stage::Proving { phase, .. } => phase,
+        _ => ProofPhase::Probes { mode: hold.wants() },
+    };
+    let stays = Hold {
+        id: HoldId(ledger.state.next_hold),
+        stage: stays_out(&hold, phase, now),
+        entries: stay,
+        note: Some(why(bad)),
+        revision,
+        ..hold.clone()
+    };
+    let happened = happened(&stays, now, "hold.stage", format!("not well, stays out: {}", why(bad)));
+    let goes = Hold { entries: go, revision, ..hold };
+    (vec![Change::PutHold(Box::new(stays)), Change::PutHold(Box::new(goes))], vec![happened])
+}
+
+/// Where a hold goes back to when its members are not well: never to where clients could reach them.
+fn stays_out(hold: &Hold, phase: ProofPhase, now: Timestamp) -> Stage {
+    let mode = match phase {
+        ProofPhase::Probes { mode } => mode,
+        ProofPhase::Checks { afresh: true } => AdminState::Maint,
+        ProofPhase::Checks { afresh: false } => hold.ladder.last,
+    };
+    Stage::Out { mode, at: now, left: 0 }
+}
+
+fn why(bad: &BTreeMap<MemberName, String>) -> String {
+    bad.iter().map(|(member, why)| format!("{member} {why}")).collect::<Vec<_>>().join(", ")
+}
+
+fn happened(hold: &Hold, now: Timestamp, kind: &'static str, text: String) -> NewEvent {
+    let members: Vec<&str> = hold.members().into_iter().map(MemberName::as_str).collect();
+    let run = match hold.owner {
+        Owner::Run(id) => Some(id),
+        Owner::Operator(_) => None,
+    };
+    event(now, kind, format!("{}: {text}", members.join(", ")), run, Some(hold.id))
+}
+
+/// Where nothing is configured.
+const PROOF_TAKES: Duration = Duration::from_secs(60);
+
+const ASK_AGAIN: Duration = Duration::from_millis(250);

@@ -1,0 +1,233 @@
+//! The one snapshot type: what the API answers, the command line prints and metrics count.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What HAProxy says now, and who holds what.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StatusView {
+    /// Every HAProxy.
+    pub instances: Vec<InstanceView>,
+    /// The servers that were asked for.
+    pub servers: Vec<ServerView>,
+}
+
+/// One HAProxy.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct InstanceView {
+    /// Its name in teeter's configuration.
+    pub name: String,
+    /// Its stats socket.
+    pub socket: String,
+    /// Whether it answers. When it does not, its servers are shown as last seen.
+    pub reachable: bool,
+    /// Why it does not, or what else is wrong.
+    pub trouble: Option<String>,
+    /// Its process id.
+    pub pid: Option<u32>,
+    /// Its version.
+    pub version: Option<String>,
+    /// The level of the stats socket: user, operator or admin.
+    pub level: Option<String>,
+    /// Whether HAProxy agrees with the holds in the store.
+    pub agrees: bool,
+}
+
+/// One server line.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ServerView {
+    /// The HAProxy it stands in.
+    pub instance: String,
+    /// Its backend.
+    pub backend: String,
+    /// Its name.
+    pub server: String,
+    /// Its address, as host:port.
+    pub address: String,
+    /// HAProxy's word for its status; `unknown` when HAProxy does not answer.
+    pub status: String,
+    /// What it was told: ready, drain or maint (from the admin bits).
+    pub admin: String,
+    /// Whether it takes new requests.
+    pub in_service: bool,
+    /// Its weight, 0 to 256.
+    pub weight: u16,
+    /// Requests in flight: those it serves, those that wait for it, connections in use.
+    pub in_flight: u64,
+    /// Requests (TCP: connections) on it.
+    pub scur: u64,
+    /// Requests that wait for a place on it.
+    pub qcur: u64,
+    /// Idle connections that HAProxy keeps open to it.
+    pub idle: u64,
+    /// The result of its last check.
+    pub last_check: String,
+    /// The server whose health and maintenance it shares, if any.
+    pub tracks: Option<String>,
+    /// Numbers of the holds on it.
+    pub holds: Vec<u64>,
+    /// Who holds it and why, for people: `run 3 (deploy of web)`.
+    pub held_by: Vec<String>,
+}
+
+/// One hold.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HoldView {
+    /// Its number.
+    pub id: u64,
+    /// Its owner: a user's name, or `run N`.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// The lines it keeps out, as INSTANCE:BACKEND/SERVER.
+    pub entries: Vec<String>,
+    /// The members behind them.
+    pub members: Vec<String>,
+    /// The state it wants them in: drain or maint.
+    pub mode: String,
+    /// How far it has come: draining, stuck, out, proving or proven.
+    pub stage: String,
+    /// Requests that were left when the policy `proceed` went on.
+    pub left: u64,
+    /// Since when.
+    #[schema(value_type = String)]
+    pub since: Timestamp,
+    /// When it ends by itself.
+    #[schema(value_type = Option<String>)]
+    pub expires: Option<Timestamp>,
+    /// What it waits for, for people.
+    pub waiting: Option<String>,
+    /// The same, for programs.
+    #[schema(value_type = Option<Object>)]
+    pub wait: Option<crate::plan::Wait>,
+    /// Requests in flight, by member, those with any.
+    pub in_flight: BTreeMap<String, u64>,
+    /// What went wrong last.
+    pub note: Option<String>,
+}
+
+/// One deploy.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RunView {
+    /// Its number.
+    pub id: u64,
+    /// The farm.
+    pub farm: String,
+    /// How it is deployed to.
+    pub strategy: String,
+    /// The version that is to run at the end.
+    pub version: Option<String>,
+    /// How it stands: running, failed, aborting, aborted or done.
+    pub state: String,
+    /// Why it failed.
+    pub why: Option<String>,
+    /// What kind of failure: work, proof, deadline, refused or unreachable.
+    pub failure: Option<String>,
+    /// Who began it.
+    pub by: String,
+    /// When.
+    #[schema(value_type = String)]
+    pub started: Timestamp,
+    /// When it ended.
+    #[schema(value_type = Option<String>)]
+    pub finished: Option<Timestamp>,
+    /// The number of the step it is at, from 0; the number of steps when it has ended well.
+    pub cursor: usize,
+    /// Every step.
+    pub steps: Vec<StepView>,
+    /// What it waits for, for people.
+    pub waiting: Option<String>,
+    /// Requests in flight, by member, on the group being drained.
+    pub in_flight: BTreeMap<String, u64>,
+    /// Set while the caller is to work: what a hook is told.
+    pub work: Option<WorkView>,
+    /// Members that the run leaves alone, and why.
+    pub skipped: BTreeMap<String, String>,
+    /// The version that each member was last seen to run.
+    pub versions: BTreeMap<String, String>,
+    /// Members that the run keeps out now.
+    pub out: Vec<String>,
+    /// The command that goes on from here, for people.
+    pub next: Option<String>,
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StepView {
+    /// What it does, in words: `drain a`.
+    pub text: String,
+    /// How it stands: done, now, failed or to do.
+    pub state: String,
+}
+
+/// The work that a run waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkView {
+    /// The number of the step; a report should name it.
+    pub step: usize,
+    /// The group to work on.
+    pub group: String,
+    /// Its members' names.
+    pub servers: Vec<String>,
+    /// Their addresses as host:port, in the same order.
+    pub addresses: Vec<String>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct EventView {
+    /// Its number; later is larger.
+    pub id: u64,
+    /// When.
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    /// What kind, a stable word such as `run.note` or `hold.created`.
+    pub kind: String,
+    /// What happened, for people.
+    pub text: String,
+    /// The run it belongs to.
+    pub run: Option<u64>,
+    /// The hold it belongs to.
+    pub hold: Option<u64>,
+    /// Who asked for it, if somebody did.
+    pub caller: Option<CallerView>,
+}
+
+/// Who asked for a change, as the kernel says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CallerView {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Process id.
+    pub pid: Option<i32>,
+    /// The user's name, or its number.
+    pub user: String,
+    /// The name of the process.
+    pub command: String,
+}
+
+/// A session that is still on a server.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SessionView {
+    /// The HAProxy it is in.
+    pub instance: String,
+    /// The server it is on.
+    pub server: String,
+    /// Its identity in that HAProxy process.
+    pub id: String,
+    /// The client's address.
+    pub client: String,
+    /// The frontend it came through.
+    pub frontend: String,
+    /// How long it has been there, in HAProxy's words.
+    pub age: String,
+    /// Bytes from the client; only the first sessions are asked for it.
+    pub bytes_in: Option<u64>,
+    /// Bytes to the client.
+    pub bytes_out: Option<u64>,
+}

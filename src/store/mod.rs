@@ -1,0 +1,226 @@
+//! What must outlive the process: holds, what servers were before, runs, and the log of events.
+//!
+//! The trait speaks in transactions with a precondition on the revision, in a watch of changes and in a lease for
+//! whoever drives runs, so that a store shared by several daemons can stand behind the same engine.
+
+mod sqlite;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::farm::{Baseline, Entry, Hold, HoldId, RunId};
+use crate::plan::Run;
+
+pub use sqlite::SqliteStore;
+
+/// Everything that decisions are made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// Rises with every transaction.
+    pub revision: u64,
+    /// The number that the next hold gets.
+    pub next_hold: u64,
+    /// The number that the next run gets.
+    pub next_run: u64,
+    /// Every hold.
+    pub holds: BTreeMap<HoldId, Hold>,
+    /// What each server was before its first hold.
+    pub baselines: BTreeMap<Entry, Baseline>,
+    /// Every run that has not ended, and the latest that have.
+    pub runs: BTreeMap<RunId, Run>,
+}
+
+/// Changes that are made together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Transaction {
+    /// The revision that the changes were worked out from.
+    pub expect: u64,
+    /// What changes.
+    pub changes: Vec<Change>,
+    /// What is recorded with it.
+    pub events: Vec<NewEvent>,
+}
+
+/// One change of the state.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Add a hold or replace the one of its number.
+    PutHold(Box<Hold>),
+    /// Remove a hold.
+    DropHold(HoldId),
+    /// Remember what a server was.
+    PutBaseline(Entry, Baseline),
+    /// Forget it: it has been given back.
+    DropBaseline(Entry),
+    /// Add a run or replace the one of its number.
+    PutRun(Box<Run>),
+}
+
+/// Something that happened, to be recorded.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// When.
+    pub at: Timestamp,
+    /// What kind, a stable word.
+    pub kind: &'static str,
+    /// What happened, for people.
+    pub text: String,
+    /// The run it belongs to.
+    pub run: Option<RunId>,
+    /// The hold it belongs to.
+    pub hold: Option<HoldId>,
+    /// Who asked for it.
+    pub caller: Option<Caller>,
+}
+
+/// Something that happened, as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its number; later is larger.
+    pub id: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What kind.
+    pub kind: String,
+    /// What happened.
+    pub text: String,
+    /// The run it belongs to.
+    pub run: Option<RunId>,
+    /// The hold it belongs to.
+    pub hold: Option<HoldId>,
+    /// Who asked for it.
+    pub caller: Option<Caller>,
+}
+
+/// Who asked for a change, as the kernel says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Process id.
+    pub pid: Option<i32>,
+    /// The user's name, or its number.
+    pub user: String,
+    /// The name of the process.
+    pub command: String,
+}
+
+/// Which events are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EventQuery {
+    /// Only those of this run.
+    pub run: Option<RunId>,
+    /// Only those after this number.
+    pub after: Option<u64>,
+    /// At most so many: the latest, in order of time.
+    pub limit: usize,
+}
+
+/// A store that could not do what it was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error("the store {path} is in use by another teeterd")]
+    InUse {
+        /// Its path.
+        path: String,
+    },
+    /// It was written by a newer teeter.
+    #[error("the store {path} has schema {found}, and this teeterd knows schemas up to {known}")]
+    TooNew {
+        /// Its path.
+        path: String,
+        /// Its schema.
+        found: u32,
+        /// The latest schema that is known.
+        known: u32,
+    },
+    /// Somebody else has changed it meanwhile.
+    #[error("the store is at revision {found}, and the change was worked out from revision {expected}")]
+    Conflict {
+        /// The revision that was expected.
+        expected: u64,
+        /// The revision that it has.
+        found: u64,
+    },
+    /// A row in it cannot be read.
+    #[error("the store {path} has a {what} that cannot be read: {source}")]
+    Damaged {
+        /// Its path.
+        path: String,
+        /// What kind of row.
+        what: &'static str,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// The database failed.
+    #[error("the store {path}: {source}")]
+    Database {
+        /// Its path.
+        path: String,
+        /// What the database said.
+        source: rusqlite::Error,
+    },
+}
+
+/// Where holds, runs and events are kept.
+pub trait Store: Send + Sync {
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn load(&self) -> Result<State, StoreError>;
+
+    /// Makes a transaction durable and gives the new revision.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the precondition does not hold, others where it cannot be written; then nothing
+    /// of it has been.
+    fn commit(&self, transaction: &Transaction) -> Result<u64, StoreError>;
+
+    /// Reads recorded events.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError>;
+
+    /// The revision, as it changes.
+    fn watch(&self) -> watch::Receiver<u64>;
+
+    /// Whether this daemon may drive runs now. A store of one's own always says yes.
+    fn holds_lease(&self) -> bool;
+}
+
+impl State {
+    /// Applies changes that have been made durable as `revision`.
+    pub fn apply(&mut self, changes: &[Change], revision: u64) {
+        self.revision = revision;
+        for change in changes {
+            match change {
+                Change::PutHold(hold) => {
+                    self.next_hold = self.next_hold.max(hold.id.0 + 1);
+                    self.holds.insert(hold.id, (**hold).clone());
+                }
+                Change::DropHold(id) => {
+                    self.holds.remove(id);
+                }
+                Change::PutBaseline(entry, baseline) => {
+                    self.baselines.insert(entry.clone(), baseline.clone());
+                }
+                Change::DropBaseline(entry) => {
+                    self.baselines.remove(entry);
+                }
+                Change::PutRun(run) => {
+                    self.next_run = self.next_run.max(run.id.0 + 1);
+                    self.runs.insert(run.id, (**run).clone());
+                }
+            }
+        }
+    }
+}

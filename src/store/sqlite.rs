@@ -1,0 +1,323 @@
+//! The store of one daemon: a SQLite file, write-ahead log, synchronous FULL, locked for as long as it is open.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use super::{Change, Event, EventQuery, State, Store, StoreError, Transaction};
+use crate::farm::{HoldId, RunId};
+
+/// A SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: String,
+    connection: Mutex<Connection>,
+    revision: watch::Sender<u64>,
+}
+
+impl SqliteStore {
+    /// Opens the store, makes it if it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// Another process has it open, it is newer than this program, or it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let shown = path.display().to_string();
+        let error = |source: rusqlite::Error| match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { path: shown.clone() },
+            _ => StoreError::Database { path: shown.clone(), source },
+        };
+        let mut connection = Connection::open(path).map_err(error)?;
+        connection.busy_timeout(BUSY).map_err(error)?;
+        // An exclusive lock from the first write on: two daemons on one store would undo each other.
+        connection
+            .execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            .map_err(error)?;
+        let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+        let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(error)?;
+        if found > known {
+            return Err(StoreError::TooNew { path: shown, found, known });
+        }
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive).map_err(error)?;
+        for migration in &MIGRATIONS[found as usize..] {
+            transaction.execute_batch(migration).map_err(error)?;
+        }
+        transaction.pragma_update(None, "user_version", known).map_err(error)?;
+        // A write, so that the lock is taken now and not with the first hold.
+        transaction.execute("UPDATE counters SET value = value WHERE name = 'revision'", []).map_err(error)?;
+        transaction.commit().map_err(error)?;
+        let revision = counter(&connection, "revision").map_err(error)?;
+        Ok(Self { path: shown, connection: Mutex::new(connection), revision: watch::Sender::new(revision) })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic while the lock was held leaves at worst a transaction that was never committed.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Database { path: self.path.clone(), source }
+    }
+
+    fn rows<T: DeserializeOwned>(
+        &self,
+        connection: &Connection,
+        what: &'static str,
+        sql: &str,
+    ) -> Result<Vec<(String, T)>, StoreError> {
+        let mut statement = connection.prepare(sql).map_err(|source| self.error(source))?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+            .map_err(|source| self.error(source))?;
+        rows.map(|row| {
+            let (key, json) = row.map_err(|source| self.error(source))?;
+            Ok((key, self.read(what, &json)?))
+        })
+        .collect()
+    }
+
+    fn read<T: DeserializeOwned>(&self, what: &'static str, json: &str) -> Result<T, StoreError> {
+        serde_json::from_str(json).map_err(|source| StoreError::Damaged { path: self.path.clone(), what, source })
+    }
+
+    fn write(&self, what: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
+        serde_json::to_string(value).map_err(|source| StoreError::Damaged { path: self.path.clone(), what, source })
+    }
+
+    fn apply(&self, transaction: &rusqlite::Transaction<'_>, change: &Change) -> Result<(), StoreError> {
+        let done = match change {
+            Change::PutHold(hold) => {
+                let json = self.write("hold", hold)?;
+                transaction.execute("INSERT OR REPLACE INTO holds VALUES (?1, ?2)", params![hold.id.0, json])
+            }
+            Change::DropHold(id) => transaction.execute("DELETE FROM holds WHERE id = ?1", params![id.0]),
+            Change::PutBaseline(entry, baseline) => {
+                let json = self.write("baseline", baseline)?;
+                transaction
+                    .execute("INSERT OR REPLACE INTO baselines VALUES (?1, ?2)", params![entry.to_string(), json])
+            }
+            Change::DropBaseline(entry) => {
+                transaction.execute("DELETE FROM baselines WHERE entry = ?1", params![entry.to_string()])
+            }
+            Change::PutRun(run) => {
+                let json = self.write("run", run)?;
+                transaction.execute(
+                    "INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3)",
+                    params![run.id.0, run.is_active(), json],
+                )
+            }
+        };
+        done.map(drop).map_err(|source| self.error(source))
+    }
+}
+
+impl Store for SqliteStore {
+    fn load(&self) -> Result<State, StoreError> {
+        let connection = self.connection();
+        let number = |name| counter(&connection, name).map_err(|source| self.error(source));
+        let mut state = State {
+            revision: number("revision")?,
+            next_hold: number("hold")?,
+            next_run: number("run")?,
+            ..State::default()
+        };
+        for (_, hold) in
+            self.rows::<crate::farm::Hold>(&connection, "hold", "SELECT CAST(id AS TEXT), json FROM holds")?
+        {
+            state.holds.insert(hold.id, hold);
+        }
+        for (entry, baseline) in self.rows(&connection, "baseline", "SELECT entry, json FROM baselines")? {
+            if let Ok(entry) = entry.try_into() {
+                state.baselines.insert(entry, baseline);
+            }
+        }
+        let runs = "SELECT CAST(id AS TEXT), json FROM runs WHERE active OR id > (SELECT max(id) FROM runs) - 200";
+        for (_, run) in self.rows::<crate::plan::Run>(&connection, "run", runs)? {
+            state.runs.insert(run.id, run);
+        }
+        Ok(state)
+    }
+
+    fn commit(&self, wanted: &Transaction) -> Result<u64, StoreError> {
+        let mut connection = self.connection();
+        let failed = |source| self.error(source);
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
+        let found = counter(&transaction, "revision").map_err(failed)?;
+        if found != wanted.expect {
+            return Err(StoreError::Conflict { expected: wanted.expect, found });
+        }
+        let revision = found + 1;
+        set_counter(&transaction, "revision", revision).map_err(failed)?;
+        for change in &wanted.changes {
+            self.apply(&transaction, change)?;
+            // Numbers of holds and runs are never used again, so they outlive them.
+            let used = match change {
+                Change::PutHold(hold) => Some(("hold", hold.id.0 + 1)),
+                Change::PutRun(run) => Some(("run", run.id.0 + 1)),
+                _ => None,
+            };
+            if let Some((name, next)) = used {
+                transaction
+                    .execute("UPDATE counters SET value = max(value, ?2) WHERE name = ?1", params![name, next])
+                    .map_err(failed)?;
+            }
+        }
+        for event in &wanted.events {
+            let caller = event.caller.as_ref().map(|caller| self.write("caller", caller)).transpose()?;
+            transaction
+                .execute(
+                    "INSERT INTO events (at, kind, text, run, hold, caller) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![
+                        event.at.to_string(),
+                        event.kind,
+                        event.text,
+                        event.run.map(|id| id.0),
+                        event.hold.map(|id| id.0),
+                        caller
+                    ],
+                )
+                .map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)?;
+        self.revision.send_replace(revision);
+        Ok(revision)
+    }
+
+    fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError> {
+        let connection = self.connection();
+        let failed = |source| self.error(source);
+        let mut statement = connection
+            .prepare(
+                "SELECT id, at, kind, text, run, hold, caller FROM events
+                 WHERE (?1 IS NULL OR run = ?1) AND id > ?2 ORDER BY id DESC LIMIT ?3",
+            )
+            .map_err(failed)?;
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+        let rows = statement
+            .query_map(params![query.run.map(|id| id.0), query.after.unwrap_or(0), limit], |row| {
+                Ok((
+                    (
+                        row.get::<_, u64>(0)?,
+                        row.get::<_, String>(1)?,
+                        row.get::<_, String>(2)?,
+                        row.get::<_, String>(3)?,
+                    ),
+                    (row.get::<_, Option<u64>>(4)?, row.get::<_, Option<u64>>(5)?, row.get::<_, Option<String>>(6)?),
+                ))
+            })
+            .map_err(failed)?;
+        let mut events = Vec::new();
+        for row in rows {
+            let ((id, at, kind, text), (run, hold, caller)) = row.map_err(failed)?;
+            let caller = caller.map(|json| self.read("caller", &json)).transpose()?;
+            let at = at.parse().unwrap_or_default();
+            events.push(Event { id, at, kind, text, run: run.map(RunId), hold: hold.map(HoldId), caller });
+        }
+        events.reverse();
+        Ok(events)
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    fn holds_lease(&self) -> bool {
+        true
+    }
+}
+
+fn counter(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let value =
+        connection.query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+    Ok(value.unwrap_or(1))
+}
+
+fn set_counter(connection: &Connection, name: &str, value: u64) -> rusqlite::Result<()> {
+    connection.execute("UPDATE counters SET value = ?2 WHERE name = ?1", params![name, value]).map(drop)
+}
+
+/// A daemon that is just ending may still have the store open.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The schema, one step a version. Only ever appended to.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+    INSERT INTO counters VALUES ('revision', 1), ('hold', 1), ('run', 1);
+    CREATE TABLE holds (id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+    CREATE TABLE baselines (entry TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+    CREATE TABLE runs (id INTEGER PRIMARY KEY, active INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL,
+        run INTEGER, hold INTEGER, caller TEXT
+    ) STRICT;
+    CREATE INDEX events_of_run ON events (run, id);
+"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::farm::Baseline;
+    use crate::haproxy::AdminState;
+    use crate::store::NewEvent;
+
+    fn baseline(expect: u64) -> Transaction {
+        let entry = "edge:app/web01".to_owned().try_into().unwrap();
+        let was = Baseline { state: AdminState::Ready, agent: true, weight: 7 };
+        let event = NewEvent {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            kind: "test",
+            text: "x".into(),
+            run: Some(RunId(3)),
+            hold: None,
+            caller: None,
+        };
+        Transaction { expect, changes: vec![Change::PutBaseline(entry, was)], events: vec![event] }
+    }
+
+    #[test]
+    fn what_is_committed_is_there_after_opening_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        let store = SqliteStore::open(&path).unwrap();
+        let mut state = store.load().unwrap();
+        let transaction = baseline(state.revision);
+        let revision = store.commit(&transaction).unwrap();
+        state.apply(&transaction.changes, revision);
+        drop(store);
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.load().unwrap(), state);
+        let events = store.events(EventQuery { run: Some(RunId(3)), after: None, limit: 10 }).unwrap();
+        assert_eq!(events.len(), 1);
+    }
+
+    #[test]
+    fn a_change_worked_out_from_something_older_is_refused_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&dir.path().join("t.db")).unwrap();
+        store.commit(&baseline(1)).unwrap();
+        assert!(matches!(store.commit(&baseline(1)), Err(StoreError::Conflict { expected: 1, found: 2 })));
+        assert_eq!(store.events(EventQuery { limit: 10, ..EventQuery::default() }).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_second_daemon_is_kept_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        let _first = SqliteStore::open(&path).unwrap();
+        assert!(matches!(SqliteStore::open(&path), Err(StoreError::InUse { .. })));
+    }
+
+    #[test]
+    fn a_newer_store_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        drop(SqliteStore::open(&path).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(SqliteStore::open(&path), Err(StoreError::TooNew { found: 99, .. })));
+    }
+}
