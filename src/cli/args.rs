@@ -6,18 +6,26 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::help;
 use crate::control::api::{HoldRequest, RunRequest};
 use crate::farm::{FarmName, Selector, Span};
 
 /// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back proven well.
 #[derive(Debug, Parser)]
-#[command(name = "teeter", version, max_term_width = 110, after_help = EXITS)]
+#[command(name = "teeter", version, max_term_width = 110, after_help = help::AFTER)]
 pub(super) struct Cli {
     /// The control socket of teeterd.
-    #[arg(long, global = true, env = "TEETER_SOCKET", value_name = "PATH", default_value = "/run/teeter/control.sock")]
+    #[arg(
+        long,
+        global = true,
+        display_order = 900,
+        env = "TEETER_SOCKET",
+        value_name = "PATH",
+        default_value = "/run/teeter/control.sock"
+    )]
     pub(super) socket: PathBuf,
     /// Print one JSON document, of the shape that the API has.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     pub(super) json: bool,
     #[command(subcommand)]
     pub(super) command: Command,
@@ -33,10 +41,10 @@ pub(super) enum Command {
         selectors: Vec<Selector>,
     },
     /// Take servers out; clients that stick to them may finish.
-    #[command(after_help = DRAIN_EXAMPLES)]
+    #[command(after_help = help::DRAIN)]
     Drain(Take),
     /// Take servers out for everyone, sticky clients too.
-    #[command(after_help = MAINT_EXAMPLES)]
+    #[command(after_help = help::MAINT)]
     Maint(Take),
     /// Bring servers back: end your hold on them, once their checks and probes pass.
     #[command(
@@ -59,13 +67,13 @@ pub(super) enum Command {
         selectors: Vec<Selector>,
     },
     /// Deploy to a farm, group by group: each is emptied, your hook works on it, it is proven and brought back.
-    #[command(after_help = DEPLOY_EXAMPLES)]
+    #[command(after_help = help::DEPLOY)]
     Deploy(Deploy),
     /// Begin a deploy and wait until the first group is empty: for pipelines that do the work themselves.
-    #[command(after_help = BEGIN_EXAMPLES)]
+    #[command(after_help = help::BEGIN)]
     Begin(RunOptions),
     /// Report that the work on a group is done (or try a failed step again), and wait for the next.
-    #[command(after_help = ADVANCE_EXAMPLES)]
+    #[command(after_help = help::ADVANCE)]
     Advance(Advance),
     /// End a run: servers that are well come back, the others stay out.
     #[command(after_help = "Example:\n  teeter abort 3")]
@@ -251,48 +259,80 @@ fn text(span: Option<Span>) -> Option<String> {
     span.map(|span| span.to_string())
 }
 
-const EXITS: &str = "\
-Exit codes:
-  0  done                  5  timed out
-  1  failed                6  refused by a guard
-  2  not understood        7  aborted, or the hold was ended by somebody else
-  3  not found             8  busy: another run or hold is in the way
-  4  not permitted         9  HAProxy or teeterd does not answer
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
 
-Times need a unit: 200ms, 30s, 5m, 2h. `teeter COMMAND --help` has examples.";
+    use super::*;
 
-const DRAIN_EXAMPLES: &str = "\
-Examples:
-  teeter drain app/web01 --reason 'new kernel' --for 2h
-  teeter drain farm:web/a --reason deploy --grace 30s --deadline 5m --on-deadline kill";
+    fn parse(line: &str) -> Result<Command, ErrorKind> {
+        let words = std::iter::once("teeter").chain(line.split_whitespace());
+        Cli::try_parse_from(words).map(|cli| cli.command).map_err(|error| error.kind())
+    }
 
-const MAINT_EXAMPLES: &str = "\
-Examples:
-  teeter maint web01 --reason 'disk full'
-  teeter maint 'app/web0[12]' --reason move --no-wait";
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
 
-const DEPLOY_EXAMPLES: &str = "\
-Examples:
-  teeter deploy web --to v2 --dry-run
-  teeter deploy web --to v2 -- ./install.sh
-  teeter deploy web --to v2 --per-server -- sh -c 'ssh \"$TEETER_SERVERS\" install-app \"$TEETER_VERSION\"'
+    #[test]
+    fn what_is_incomplete_or_malformed_is_refused() {
+        for (line, kind) in [
+            ("drain app/web01", ErrorKind::MissingRequiredArgument),
+            ("drain --reason x", ErrorKind::MissingRequiredArgument),
+            ("drain app/web01 --reason x --deadline 30", ErrorKind::ValueValidation),
+            ("drain app/web01 --reason x --on-deadline panic", ErrorKind::InvalidValue),
+            ("maint app/web01;x --reason x", ErrorKind::ValueValidation),
+            ("ready", ErrorKind::MissingRequiredArgument),
+            ("wait app/web01", ErrorKind::MissingRequiredArgument),
+            ("wait app/web01 --until gone", ErrorKind::InvalidValue),
+            ("why", ErrorKind::MissingRequiredArgument),
+            ("deploy web", ErrorKind::MissingRequiredArgument),
+            ("deploy web hook", ErrorKind::UnknownArgument),
+            ("deploy web --strategy big-bang -- hook", ErrorKind::InvalidValue),
+            ("begin web --per-server", ErrorKind::UnknownArgument),
+            ("begin web -- hook", ErrorKind::UnknownArgument),
+            ("advance", ErrorKind::MissingRequiredArgument),
+            ("advance web", ErrorKind::ValueValidation),
+            ("events --limit 0", ErrorKind::ValueValidation),
+            ("frobnicate", ErrorKind::InvalidSubcommand),
+        ] {
+            assert_eq!(parse(line).err(), Some(kind), "{line}");
+        }
+    }
 
-A hook that exits with anything but 0 fails the run, which then stops where it is: `teeter show` says what to do.";
+    #[test]
+    fn a_hold_request_is_complete() {
+        let Ok(Command::Drain(take)) = parse("drain a/b farm:web --reason x --for 2h --grace 30s --on-deadline kill")
+        else {
+            panic!("not a drain");
+        };
+        let request = take.request("drain");
+        assert_eq!(request.selectors, ["a/b", "farm:web"]);
+        assert_eq!((request.mode.as_str(), request.on_deadline.as_deref()), ("drain", Some("kill")));
+        assert_eq!((request.expires_in.as_deref(), request.grace.as_deref()), (Some("2h"), Some("30s")));
+    }
 
-const BEGIN_EXAMPLES: &str = "\
-Example:
-  eval \"$(teeter begin web --to v2)\" || exit
-  while [ -n \"$TEETER_GROUP\" ]; do
-      for server in $TEETER_SERVERS; do install-app \"$server\" \"$TEETER_VERSION\"; done
-      eval \"$(teeter advance \"$TEETER_RUN\" --step \"$TEETER_STEP\")\" || exit
-  done
+    #[test]
+    fn a_hook_may_have_options_of_its_own() {
+        let Ok(Command::Deploy(deploy)) = parse("deploy web --to v2 --per-server -- hook --json -x") else {
+            panic!("not a deploy")
+        };
+        assert_eq!(deploy.hook, ["hook", "--json", "-x"]);
+        assert!(deploy.per_server);
+        assert!(parse("deploy web --dry-run").is_ok());
+    }
 
-TEETER_GROUP is empty once the run has ended. When the command fails, `eval` gets its exit code.";
-
-const ADVANCE_EXAMPLES: &str = "\
-Examples:
-  eval \"$(teeter advance 3 --step \"$TEETER_STEP\")\"
-  teeter advance 3 --failed 'package not found'
-  teeter advance 3                                try the step that failed again
-
-With --failed, 0 says that the failure was recorded.";
+    #[test]
+    fn a_failure_may_have_a_reason() {
+        for (line, why) in [
+            ("advance 3", None),
+            ("advance 3 --failed", Some("its caller says that it failed")),
+            ("advance 3 --failed disk", Some("disk")),
+        ] {
+            let Ok(Command::Advance(advance)) = parse(line) else { panic!("{line}") };
+            assert_eq!(advance.failed.as_deref(), why, "{line}");
+        }
+    }
+}

@@ -66,12 +66,14 @@ impl Hook {
             Err(error) => return Outcome::Failed(format!("hook could not be started: {error}")),
         };
         tokio::select! {
-            status = child.wait() => judge(status),
+            // On a terminal the hook gets the same signal: that it ends of it is no failure of its own.
+            biased;
             () = interrupt.received() => {
                 print::err("ending the hook");
                 end(&mut child).await;
                 Outcome::Interrupted
             }
+            status = child.wait() => judge(status),
         }
     }
 

@@ -9,6 +9,7 @@ mod ending;
 mod error;
 mod events;
 mod follow;
+mod help;
 mod hold;
 mod hook;
 mod interrupt;

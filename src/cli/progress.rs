@@ -10,6 +10,7 @@ use super::{clock, print};
 
 /// What is being waited for, and what has happened so far.
 pub(super) struct Progress {
+    terminal: bool,
     spinner: Option<ProgressBar>,
     shown: String,
     shown_at: Option<Timestamp>,
@@ -18,19 +19,14 @@ pub(super) struct Progress {
 impl Progress {
     /// Shows nothing yet.
     pub(super) fn new() -> Self {
-        let spinner = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{spinner} {wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            ProgressBar::new_spinner().with_style(style)
-        });
-        Self { spinner, shown: String::new(), shown_at: None }
+        Self { terminal: std::io::stderr().is_terminal(), spinner: None, shown: String::new(), shown_at: None }
     }
 
     /// Shows what is being waited for. Off a terminal: a line when it changes, at most one a second.
     pub(super) fn waiting(&mut self, text: &str) {
-        if let Some(spinner) = &self.spinner {
+        if self.terminal {
+            let spinner = self.spinner.get_or_insert_with(spinner);
             spinner.set_message(print::clean(text).replace('\n', " "));
-            spinner.enable_steady_tick(REDRAW);
             return;
         }
         let now = clock::now();
@@ -53,22 +49,24 @@ impl Progress {
 
     /// Takes the spinner away: something else is going to write.
     pub(super) fn clear(&mut self) {
-        if let Some(spinner) = &self.spinner {
-            spinner.disable_steady_tick();
-            spinner.set_message("");
+        if let Some(spinner) = self.spinner.take() {
             spinner.finish_and_clear();
-            spinner.reset();
         }
-        self.shown.clear();
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(spinner) = &self.spinner {
-            spinner.finish_and_clear();
-        }
+        self.clear();
     }
+}
+
+fn spinner() -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let spinner = ProgressBar::new_spinner().with_style(style);
+    spinner.enable_steady_tick(REDRAW);
+    spinner
 }
 
 const REDRAW: Duration = Duration::from_millis(120);

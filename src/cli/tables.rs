@@ -165,3 +165,58 @@ fn columns<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn server(name: &str, held_by: &[&str]) -> serde_json::Value {
+        json!({"instance": "edge", "backend": "app", "server": name, "address": "10.0.0.1:80", "status": "UP",
+            "admin": "ready", "in_service": held_by.is_empty(), "weight": 100, "in_flight": 12, "scur": 12, "qcur": 0,
+            "idle": 0, "last_check": "L7OK/200\nin 1ms", "tracks": null, "holds": [], "held_by": held_by})
+    }
+
+    fn instance(name: &str, reachable: bool) -> serde_json::Value {
+        json!({"name": name, "socket": "/run/a.sock", "reachable": reachable,
+            "trouble": (!reachable).then_some("connection refused"), "pid": 1, "version": "3.0", "level": "admin", "agrees": true})
+    }
+
+    #[test]
+    fn status_has_plain_columns() {
+        let servers =
+            [server("web01", &[]), server("web-with-a-long-name", &["alice (kernel)", "run 3 (deploy of web)"])];
+        let view = json!({"instances": [instance("edge", true)], "servers": servers});
+        let expected = "\
+BACKEND/SERVER            STATUS  ADMIN  IN FLIGHT  QUEUE  WEIGHT  LAST CHECK       HELD BY
+app/web01                 UP      ready         12      0     100  L7OK/200 in 1ms
+app/web-with-a-long-name  UP      ready         12      0     100  L7OK/200 in 1ms  alice (kernel), run 3 (deploy of web)";
+        assert_eq!(status(&serde_json::from_value(view).unwrap()), expected);
+    }
+
+    #[test]
+    fn several_instances_are_named_and_their_trouble_told() {
+        let instances = [instance("edge", true), instance("inner", false)];
+        let view = json!({"instances": instances, "servers": [server("web01", &[])]});
+        let text = status(&serde_json::from_value(view).unwrap());
+        let mut lines = text.lines().skip(1);
+        assert!(lines.next().unwrap().starts_with("edge:app/web01  UP"));
+        let trouble = "inner (/run/a.sock) does not answer; its servers are shown as last seen: connection refused";
+        assert_eq!(lines.next(), Some(trouble));
+        assert_eq!(lines.next(), None);
+    }
+
+    #[test]
+    fn holds_have_ages_and_notes() {
+        let hold = json!({"id": 4, "owner": "alice", "reason": "new kernel", "entries": ["edge:app/web01"], "members": ["web01"],
+            "mode": "drain", "stage": "stuck", "left": 0, "since": "2026-01-01T00:00:00Z", "expires": "2026-01-01T02:00:00Z",
+            "waiting": null, "wait": null, "in_flight": {"web01": 2}, "note": "2 requests were left"});
+        let text = holds(&[serde_json::from_value(hold).unwrap()], "2026-01-01T00:03:20Z".parse().unwrap());
+        let expected = "\
+HOLD  OWNER  SERVERS  MODE   STAGE  AGE     ENDS IN  REASON
+   4  alice  web01    drain  stuck  3m 20s  1h 56m   new kernel
+hold 4: 2 requests were left";
+        assert_eq!(text, expected);
+    }
+}

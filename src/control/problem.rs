@@ -54,7 +54,7 @@ impl From<EngineError> for Failure {
             EngineError::Busy(_) => (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT),
             EngineError::Refused(_) => (Exit::Failed, "refused-by-haproxy", "HAProxy refused", StatusCode::BAD_GATEWAY),
             EngineError::Unreachable(_) => {
-                (Exit::Unreachable, "unreachable", "HAProxy does not answer", StatusCode::SERVICE_UNAVAILABLE)
+                (Exit::Unreachable, "unreachable", "HAProxy does not answer", StatusCode::BAD_GATEWAY)
             }
             EngineError::Illegal(_) => {
                 (Exit::Refused, "not-now", "The run is not where it would have to be", StatusCode::CONFLICT)

@@ -310,7 +310,7 @@ fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
     let mut events = vec![asked(event(now, "run.begun", text, Some(run.id), None), caller)];
     let skipped = run.plan.skipped.iter().map(|(member, why)| format!("{member} is left alone: {why}"));
     events.extend(skipped.map(|text| event(now, "run.note", text, Some(run.id), None)));
-    if run.plan.version.is_some() && !run.plan.verify.http.as_ref().is_some_and(|http| http.version.is_some()) {
+    if run.plan.version.is_some() && run.plan.verify.http.as_ref().is_none_or(|http| http.version.is_none()) {
         let text = "the new version will not be proven: verify.http.version is not configured".to_owned();
         events.push(event(now, "run.note", text, Some(run.id), None));
     }
@@ -376,7 +376,7 @@ pub(super) fn wait_of(run: &Run, memory: &super::memory::Memory) -> Option<Wait>
     match memory.run_waits.get(&run.id)? {
         Wait::Hold => {
             let holds = run.holds.values().filter_map(|id| memory.holds.get(id)?.wait.clone());
-            Some(holds.last().unwrap_or(Wait::Hold))
+            Some(holds.max_by_key(|wait| wait.until()).unwrap_or(Wait::Hold))
         }
         wait => Some(wait.clone()),
     }

@@ -1,0 +1,53 @@
+//! What `--help` teaches beyond the list of options: examples, and what exit codes mean.
+
+/// After the list of commands.
+pub(super) const AFTER: &str = "\
+Exit codes:
+  0  done                  5  timed out
+  1  failed                6  refused by a guard
+  2  not understood        7  aborted, or the hold was ended by somebody else
+  3  not found             8  busy: another run or hold is in the way
+  4  not permitted         9  HAProxy or teeterd does not answer
+
+Times need a unit: 200ms, 30s, 5m, 2h. `teeter COMMAND --help` has examples.";
+
+/// Of `teeter drain`.
+pub(super) const DRAIN: &str = "\
+Examples:
+  teeter drain app/web01 --reason 'new kernel' --for 2h
+  teeter drain farm:web/a --reason deploy --grace 30s --deadline 5m --on-deadline kill";
+
+/// Of `teeter maint`.
+pub(super) const MAINT: &str = "\
+Examples:
+  teeter maint web01 --reason 'disk full'
+  teeter maint 'app/web0[12]' --reason move --no-wait";
+
+/// Of `teeter deploy`.
+pub(super) const DEPLOY: &str = "\
+Examples:
+  teeter deploy web --to v2 --dry-run
+  teeter deploy web --to v2 -- ./install.sh
+  teeter deploy web --to v2 --per-server -- sh -c 'ssh $TEETER_SERVERS install-app'
+
+A hook that exits with anything but 0 fails the run, which then stops where it is: `teeter show` says what to do.";
+
+/// Of `teeter begin`.
+pub(super) const BEGIN: &str = "\
+Example:
+  eval \"$(teeter begin web --to v2)\" || exit
+  while [ -n \"$TEETER_GROUP\" ]; do
+      for server in $TEETER_SERVERS; do install-app \"$server\" \"$TEETER_VERSION\"; done
+      eval \"$(teeter advance \"$TEETER_RUN\" --step \"$TEETER_STEP\")\" || exit
+  done
+
+TEETER_GROUP is empty once the run has ended. When the command fails, `eval` gets its exit code.";
+
+/// Of `teeter advance`.
+pub(super) const ADVANCE: &str = "\
+Examples:
+  eval \"$(teeter advance 3 --step \"$TEETER_STEP\")\"
+  teeter advance 3 --failed 'package not found'
+  teeter advance 3                                try the step that failed again
+
+With --failed, 0 says that the failure was recorded.";

@@ -1,0 +1,120 @@
+//! The control socket as another program meets it: plain HTTP and JSON.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::site::Site;
+
+/// One request on one connection, as curl would send it.
+async fn http(site: &Site, request: &str, body: &str) -> (u16, String) {
+    let mut stream = UnixStream::connect(site.daemon.socket()).await.unwrap();
+    let length = body.len();
+    let text = format!(
+        "{request} HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[tokio::test]
+async fn a_hold_is_made_and_recorded_with_its_caller() {
+    let site = Site::start().await;
+    let (status, body) =
+        http(&site, "POST /v1/holds", r#"{"selectors":["app/web01"],"mode":"drain","reason":"disk"}"#).await;
+    assert_eq!(status, 201, "{body}");
+    let events: Value = serde_json::from_str(&http(&site, "GET /v1/events", "").await.1).unwrap();
+    let created = events["events"].as_array().unwrap().iter().find(|event| event["kind"] == "hold.created").unwrap();
+    assert_eq!(created["caller"]["pid"], std::process::id());
+    assert!(created["text"].as_str().unwrap().contains("disk"));
+}
+
+#[tokio::test]
+async fn an_error_is_a_problem_document() {
+    let site = Site::start().await;
+    for (request, body, status, exit) in [
+        ("GET /v1/nowhere", "", 404, 3),
+        ("GET /v1/runs/9", "", 404, 3),
+        ("GET /v1/runs/abc", "", 400, 2),
+        ("POST /v1/holds", "{", 400, 2),
+        ("POST /v1/holds", r#"{"selectors":["web01"],"mode":"off","reason":"r"}"#, 400, 2),
+        ("POST /v1/holds", r#"{"selectors":["web01"],"mode":"drain","reason":"r","colour":"red"}"#, 400, 2),
+        ("POST /v1/holds", r#"{"selectors":[],"mode":"drain","reason":"r"}"#, 400, 2),
+        ("POST /v1/runs", r#"{"farm":"web","strategy":"bang"}"#, 400, 2),
+    ] {
+        let (got, text) = http(&site, request, body).await;
+        let problem: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{request}: {text}"));
+        assert_eq!((got, problem["exit"].as_u64()), (status, Some(exit)), "{request} {body}: {text}");
+        assert!(problem["type"].as_str().unwrap().starts_with("urn:teeter:"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_description_names_every_path() {
+    let site = Site::start().await;
+    let document: Value = serde_json::from_str(&http(&site, "GET /v1/openapi.json", "").await.1).unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    for path in [
+        "/v1/status",
+        "/v1/holds",
+        "/v1/holds/{id}",
+        "/v1/release",
+        "/v1/sessions",
+        "/v1/runs",
+        "/v1/runs/{id}/advance",
+        "/v1/events/stream",
+    ] {
+        assert!(paths.contains_key(path), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn events_are_streamed_as_they_happen() {
+    let site = Site::start().await;
+    let mut stream = UnixStream::connect(site.daemon.socket()).await.unwrap();
+    stream.write_all(b"GET /v1/events/stream HTTP/1.1\r\nhost: teeter\r\n\r\n").await.unwrap();
+    let mut seen = String::new();
+    let mut buffer = vec![0; 65536];
+    let mut read = async |word: &str| {
+        while !seen.contains(word) {
+            let length = stream.read(&mut buffer).await.unwrap();
+            assert!(length > 0, "{seen}");
+            seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+    };
+    read("text/event-stream").await;
+    assert_eq!(site.teeter(&["drain", "web01", "--reason", "streamed"]).await.code, 0);
+    let news = tokio::time::timeout(std::time::Duration::from_secs(20), read("streamed"));
+    news.await.expect("the event comes");
+}
+
+#[tokio::test]
+async fn the_socket_has_the_mode_of_the_configuration() {
+    let site = Site::start().await;
+    let mode = std::fs::metadata(site.daemon.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+}
+
+#[tokio::test]
+async fn the_sample_configurations_are_accepted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("haproxy.cfg");
+    // Debian's user, log and chroot are not there on every machine that runs the tests; the rest is as shipped.
+    let text = std::fs::read_to_string("haproxy/servers.cfg").unwrap();
+    std::fs::write(
+        &path,
+        text.replace("    chroot /var/lib/haproxy\n", "").replace("    user haproxy\n    group haproxy\n", ""),
+    )
+    .unwrap();
+    teeter_lab::Haproxy::check_config(&path).unwrap();
+    let check = std::process::Command::new(env!("CARGO_BIN_EXE_teeterd"))
+        .args(["--check", "--config", "haproxy/teeter.toml"])
+        .output()
+        .unwrap();
+    assert!(check.status.success(), "{check:?}");
+}

@@ -1,0 +1,87 @@
+//! Whoever is killed, whenever: the record is true and one command goes on.
+
+use teeter_lab::FarmSpec;
+
+use crate::site::{DRAIN, MAINT, Site, until};
+
+#[tokio::test]
+async fn a_killed_daemon_goes_on_where_it_was() {
+    let mut site = Site::start().await;
+    assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
+    let before = site.json(&["show", "1"]).await;
+    site.daemon.kill().await;
+    // Nobody watches while HAProxy forgets everything.
+    site.farm.haproxy().reload().await.expect("HAProxy reloads");
+    assert_eq!(site.bits().await, [0; 4]);
+    site.daemon.restart().await;
+    site.wait_for_bits([MAINT, MAINT, 0, 0]).await;
+    let after = site.json(&["show", "1"]).await;
+    assert_eq!(after["run"]["cursor"], before["run"]["cursor"]);
+    assert_eq!(after["run"]["state"], "running");
+    for _ in 0..2 {
+        assert_eq!(site.teeter(&["advance", "1"]).await.code, 0);
+    }
+    assert_eq!(site.json(&["show", "1"]).await["run"]["state"], "done");
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_killed_daemon_can_be_told_to_abort() {
+    let mut site = Site::start().await;
+    assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
+    assert_eq!(site.teeter(&["advance", "1"]).await.code, 0);
+    site.daemon.kill().await;
+    site.daemon.restart().await;
+    assert_eq!(site.bits().await, [0, 0, MAINT, MAINT]);
+    assert_eq!(site.teeter(&["abort", "1"]).await.code, 0);
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_reloaded_haproxy_is_told_again() {
+    for master in [false, true] {
+        let site = Site::with("", FarmSpec { master, ..FarmSpec::default() }).await;
+        assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
+        let before = site.farm.haproxy().pid().await.expect("HAProxy answers");
+        site.farm.haproxy().reload().await.expect("HAProxy reloads");
+        assert_ne!(site.farm.haproxy().pid().await.expect("HAProxy answers"), before);
+        site.wait_for_bits([MAINT, MAINT, 0, 0]).await;
+        until(|| async { site.teeter(&["events"]).await.out.contains("another process") }).await;
+        site.farm.haproxy().restart().await.expect("HAProxy restarts");
+        site.wait_for_bits([MAINT, MAINT, 0, 0]).await;
+        for _ in 0..2 {
+            assert_eq!(site.teeter(&["advance", "1"]).await.code, 0);
+        }
+        assert_eq!(site.bits().await, [0; 4]);
+    }
+}
+
+#[tokio::test]
+async fn term_leaves_traffic_as_it_is() {
+    let mut site = Site::start().await;
+    assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
+    site.daemon.signal("-TERM").await;
+    assert_eq!(site.daemon.ended().await, Some(0));
+    assert_eq!(site.bits().await, [DRAIN, 0, 0, 0]);
+    let gone = site.teeter(&["holds"]).await;
+    assert_eq!(gone.code, 9, "{gone:?}");
+    site.daemon.restart().await;
+    assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_haproxy_that_is_away_is_shown_as_unknown() {
+    let site = Site::start().await;
+    assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
+    site.farm.haproxy().kill();
+    let status = site.json(&["status"]).await;
+    assert_eq!(status["instances"][0]["reachable"], false);
+    assert!(
+        status["servers"].as_array().is_some_and(|all| all.iter().all(|one| one["status"] == "unknown")),
+        "{status}"
+    );
+    assert_eq!(site.teeter(&["drain", "web02", "--reason", "r"]).await.code, 9);
+    site.farm.haproxy().start_again().await.expect("HAProxy starts");
+    site.wait_for_bits([DRAIN, 0, 0, 0]).await;
+}

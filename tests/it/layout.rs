@@ -1,0 +1,82 @@
+//! The shape of the source: imports point one way, and the pure core stays pure.
+
+use std::path::{Path, PathBuf};
+
+/// The modules in the order of `src/lib.rs`.
+fn modules() -> Vec<String> {
+    let lib = std::fs::read_to_string("src/lib.rs").unwrap();
+    lib.lines()
+        .filter_map(|line| line.strip_prefix("pub mod "))
+        .map(|line| line.trim_end_matches(';').to_owned())
+        .collect()
+}
+
+fn sources(of: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from("src").join(of)];
+    let single = Path::new("src").join(format!("{of}.rs"));
+    if single.exists() {
+        found.push((single.clone(), std::fs::read_to_string(single).unwrap()));
+    }
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push((path.clone(), std::fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources of {of}");
+    found
+}
+
+/// What stands before a file's tests: tests may use what they like.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or_default()
+}
+
+#[test]
+fn imports_point_up() {
+    let modules = modules();
+    assert_eq!(modules.first().map(String::as_str), Some("haproxy"));
+    for (place, module) in modules.iter().enumerate() {
+        for (path, text) in sources(module) {
+            for below in &modules[place + 1..] {
+                assert!(!code(&text).contains(&format!("crate::{below}")), "{} uses {below}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_core_is_pure() {
+    for module in ["farm", "plan"] {
+        for (path, text) in sources(module) {
+            for impure in [
+                "tokio",
+                "rusqlite",
+                "std::net",
+                "std::fs",
+                "std::io",
+                "axum",
+                "async fn",
+                "::now()",
+                "SystemTime",
+                "Instant",
+            ] {
+                assert!(!code(&text).contains(impure), "{} uses {impure}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_grows_without_end() {
+    for module in modules() {
+        for (path, text) in sources(&module) {
+            assert!(text.lines().count() <= 500, "{} is longer than 500 lines", path.display());
+        }
+    }
+}

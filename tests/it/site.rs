@@ -1,0 +1,197 @@
+//! One site of its own for each test: a farm behind a real HAProxy, and a teeterd beside it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use teeter_lab::{FarmSpec, TestFarm};
+use tokio::process::{Child, Command};
+
+/// A farm, and teeter beside it.
+pub(crate) struct Site {
+    pub(crate) daemon: Daemon,
+    pub(crate) farm: TestFarm,
+}
+
+/// A teeterd process; killed when dropped.
+pub(crate) struct Daemon {
+    config: PathBuf,
+    socket: PathBuf,
+    child: Option<Child>,
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Site {
+    pub(crate) async fn start() -> Self {
+        Self::with("", FarmSpec::default()).await
+    }
+
+    /// With more lines in `[farm.web]`, or another farm.
+    pub(crate) async fn with(settings: &str, spec: FarmSpec) -> Self {
+        let spec = FarmSpec { version: "v1".to_owned(), ..spec };
+        let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
+        let config = format!("{}\n{}", instance(farm.socket().as_path()), farm_table(settings));
+        let daemon = Daemon::start(farm.dir(), &config).await;
+        Self { daemon, farm }
+    }
+
+    /// Runs `teeter` to its end.
+    pub(crate) async fn teeter(&self, args: &[&str]) -> Ended {
+        self.daemon.teeter(args).await
+    }
+
+    /// Runs `teeter --json` and reads what it prints.
+    pub(crate) async fn json(&self, args: &[&str]) -> Value {
+        let ended = self.teeter(&[&["--json"], args].concat()).await;
+        serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("no JSON ({error}): {ended:?}"))
+    }
+
+    /// The admin bits of every `app` line, web01 to web04.
+    pub(crate) async fn bits(&self) -> Vec<u32> {
+        let mut bits = Vec::new();
+        for name in teeter_lab::farm::NAMES {
+            bits.push(self.farm.haproxy().server_admin_bits(&format!("app/{name}")).await.expect("HAProxy answers"));
+        }
+        bits
+    }
+
+    /// A hook that replaces the version of every server it is told of.
+    pub(crate) fn hook(&self) -> String {
+        self.farm.write_hook(self.farm.dir()).expect("a hook is written").display().to_string()
+    }
+
+    /// Waits until the admin bits are these.
+    pub(crate) async fn wait_for_bits(&self, wanted: [u32; 4]) {
+        until(|| async { self.bits().await == wanted }).await;
+    }
+}
+
+impl Daemon {
+    /// Starts a daemon with this configuration beside a control socket and a store in `dir`.
+    pub(crate) async fn start(dir: &Path, config: &str) -> Self {
+        let socket = dir.join("control.sock");
+        let path = dir.join("teeter.toml");
+        let own = format!("[control]\nsocket = {socket:?}\n[store]\npath = {:?}\n", dir.join("teeter.db"));
+        std::fs::write(&path, format!("{own}{config}")).expect("a configuration is written");
+        let mut daemon = Self { config: path, socket, child: None };
+        daemon.restart().await;
+        daemon
+    }
+
+    /// Starts the process again, and waits until it answers.
+    pub(crate) async fn restart(&mut self) {
+        self.child = Some(self.command().spawn().expect("teeterd starts"));
+        until(|| async { self.teeter(&["holds"]).await.code == 0 }).await;
+    }
+
+    /// The command that starts it, with its log beside its configuration.
+    pub(crate) fn command(&self) -> Command {
+        let log = std::fs::File::options().create(true).append(true).open(self.config.with_extension("log"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_teeterd"));
+        command.arg("--config").arg(&self.config).kill_on_drop(true).stdin(Stdio::null());
+        command.stderr(log.expect("a log is opened"));
+        command
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill(&mut self) {
+        self.child.take().expect("it runs").kill().await.expect("it is killed");
+    }
+
+    /// Sends a signal, by the name of `kill`.
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().and_then(Child::id).expect("it runs").to_string();
+        let sent = Command::new("kill").args([name, &pid]).status().await;
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits until it has ended, and gives its exit code.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        self.child.take().expect("it runs").wait().await.expect("it ends").code()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.config.with_extension("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
+    }
+
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    pub(crate) async fn teeter(&self, args: &[&str]) -> Ended {
+        finish(self.spawn(args)).await
+    }
+
+    /// Starts `teeter` and leaves it running.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_teeter"));
+        command.args(args).env("TEETER_SOCKET", &self.socket).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("teeter starts")
+    }
+}
+
+/// Waits for a command's end.
+pub(crate) async fn finish(child: Child) -> Ended {
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").expect("it ran");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
+    Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Waits for a condition, with a deadline.
+pub(crate) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
+    let met = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, met).await.expect("the condition is met in time");
+}
+
+/// The table of one HAProxy.
+pub(crate) fn instance(socket: &Path) -> String {
+    format!("[[haproxy]]\nname = \"edge\"\nsocket = {socket:?}\n")
+}
+
+fn farm_table(settings: &str) -> String {
+    format!(
+        r#"[farm.web]
+members = ["app/web0[1-4]", "api/web0[1-4]"]
+groups = {{ a = ["web01", "web02"], b = ["web03", "web04"] }}
+{settings}
+[farm.web.drain]
+grace = "5s"
+deadline = "20s"
+[farm.web.verify]
+http = {{ path = "/_status", version = {{ header = "x-version" }} }}
+deadline = "20s"
+"#
+    )
+}
+
+/// Runs `teeter` against a socket that somebody else made.
+pub(crate) async fn teeter_at(socket: &Path, args: &[&str]) -> io::Result<Ended> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_teeter"));
+    command.args(args).env("TEETER_SOCKET", socket).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Ok(finish(command.spawn()?).await)
+}
+
+/// The bits of `set server … state maint`.
+pub(crate) const MAINT: u32 = 1;
+/// The bits of `set server … state drain`.
+pub(crate) const DRAIN: u32 = 8;
+
+const PATIENCE: Duration = Duration::from_secs(60);
