@@ -10,7 +10,7 @@ pub(super) fn exit(run: &RunView) -> Exit {
         ("done", _) => Exit::Done,
         ("aborted", _) => Exit::Aborted,
         (_, Some("deadline")) => Exit::TimedOut,
-        (_, Some("refused")) => Exit::Refused,
+        (_, Some("refused")) => Exit::Failed,
         (_, Some("unreachable")) => Exit::Unreachable,
         _ => Exit::Failed,
     }

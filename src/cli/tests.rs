@@ -126,7 +126,7 @@ async fn the_kind_of_a_failure_is_the_exit_code() {
     for (failure, exit) in [
         ("proof", Exit::Failed),
         ("deadline", Exit::TimedOut),
-        ("refused", Exit::Refused),
+        ("refused", Exit::Failed),
         ("unreachable", Exit::Unreachable),
     ] {
         let fake = Fake::answering(move |_| at(0, "failed", Some(failure)));

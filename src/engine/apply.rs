@@ -95,6 +95,33 @@ mod tests {
     use crate::haproxy::AdminState;
     use crate::haproxy::commands::SetServerState;
 
+    fn drain(name: &str) -> Step {
+        let server: crate::haproxy::ServerRef = name.parse().unwrap();
+        let state = |state| vec![Change::State(SetServerState { server: server.clone(), state })];
+        Step { server: server.clone(), changes: state(AdminState::Drain), undo: state(AdminState::Ready) }
+    }
+
+    #[tokio::test]
+    async fn a_batch_with_a_refusal_in_it_leaves_nothing_behind() {
+        let farm = teeter_lab::TestFarm::start("v1").await.unwrap();
+        let address = crate::haproxy::Address::Unix(farm.socket());
+        let client = Client::new(address, Duration::from_secs(5));
+        let pid = farm.haproxy().pid().await.unwrap();
+        let steps = [drain("app/web01"), drain("app/nobody"), drain("app/web02")];
+        let Applied::Refused(words) = apply(&client, pid, &steps, &Clock::new()).await.unwrap() else {
+            panic!("taken")
+        };
+        assert!(words.contains("set server app/nobody state drain") && words.contains("No such server."), "{words}");
+        for name in teeter_lab::farm::NAMES {
+            assert_eq!(farm.haproxy().server_admin_bits(&format!("app/{name}")).await.unwrap(), 0);
+        }
+        let taken = apply(&client, pid, &[drain("app/web01")], &Clock::new()).await.unwrap();
+        assert!(matches!(taken, Applied::All(_)));
+        assert_eq!(farm.haproxy().server_admin_bits("app/web01").await.unwrap(), 8);
+        let other = apply(&client, pid + 1, &[drain("app/web02")], &Clock::new()).await.unwrap();
+        assert!(matches!(other, Applied::OtherProcess));
+    }
+
     #[test]
     fn a_long_batch_is_cut_between_commands_and_keeps_its_order() {
         let step = |number: usize| {

@@ -51,7 +51,7 @@ impl Memory {
     pub(super) fn of(&mut self, hold: &Hold) -> &mut HoldMemory {
         let memory = self.holds.entry(hold.id).or_default();
         if memory.revision != hold.revision {
-            *memory = HoldMemory { revision: hold.revision, ..HoldMemory::default() };
+            *memory = HoldMemory { revision: hold.revision, watch: memory.watch.again(), ..HoldMemory::default() };
         }
         memory
     }

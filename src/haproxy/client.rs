@@ -50,8 +50,16 @@ impl Client {
             self.exchange(line).await
         };
         let late = || Error::Deadline { address: self.address.clone(), within: self.deadline };
-        let replies = tokio::time::timeout(self.deadline, exchange).await.map_err(|_| late())??;
-        Answers::new(replies).map_err(|source| self.error(source))
+        let (replies, end) = tokio::time::timeout(self.deadline, exchange).await.map_err(|_| late())??;
+        // Another program than HAProxy rarely answers as often as it was asked: say what it is, not that it stopped.
+        let broken = |source| Error::Frame { address: self.address.clone(), source };
+        let nothing = replies.is_empty();
+        match (Answers::new(replies), end) {
+            (Ok(answers), Ok(())) => Ok(answers),
+            (Err(source), _) if !nothing => Err(self.error(source)),
+            (Err(source), Ok(())) => Err(self.error(source)),
+            (_, Err(source)) => Err(broken(source)),
+        }
     }
 
     /// Sends a single command and reads its reply.
@@ -70,29 +78,32 @@ impl Client {
         Error::Command { address: self.address.clone(), source }
     }
 
-    async fn exchange(&self, line: &Line) -> Result<Vec<Bytes>, Error> {
+    async fn exchange(&self, line: &Line) -> Result<(Vec<Bytes>, Result<(), FrameError>), Error> {
         let connect = |source: io::Error| Error::Connect { address: self.address.clone(), source };
-        let replies = match &self.address {
+        Ok(match &self.address {
             Address::Unix(path) => converse(UnixStream::connect(path).await.map_err(connect)?, line).await,
             Address::Tcp(host) => converse(TcpStream::connect(host).await.map_err(connect)?, line).await,
-        };
-        replies.map_err(|source| Error::Frame { address: self.address.clone(), source })
+        })
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, line: &Line) -> Result<Vec<Bytes>, FrameError> {
+/// The replies that came, and whether they were all.
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, line: &Line) -> (Vec<Bytes>, Result<(), FrameError>) {
     let mut framed = Framed::new(stream, Codec::new(LONGEST_REPLY));
-    framed.send(line).await?;
     let mut replies = Vec::with_capacity(line.replies());
+    // Who closes early may have said why before: read even when the line could not be sent whole.
+    let sent = framed.send(line).await;
     while !framed.codec().is_done() {
         match framed.next().await {
-            Some(reply) => replies.push(reply?),
+            Some(Ok(reply)) => replies.push(reply),
+            Some(Err(error)) => return (replies, sent.and(Err(error))),
             None => {
-                return Err(FrameError::Truncated { seen: framed.codec().seen(), expected: line.replies() });
+                let truncated = FrameError::Truncated { seen: framed.codec().seen(), expected: line.replies() };
+                return (replies, sent.and(Err(truncated)));
             }
         }
     }
-    Ok(replies)
+    (replies, sent)
 }
 
 /// HAProxy accepts ten CLI connections by default and people use the others.

@@ -13,6 +13,8 @@ use crate::haproxy::AdminState;
 #[derive(Debug, Clone, Default)]
 pub struct DrainWatch {
     instances: BTreeMap<InstanceName, Samples>,
+    /// What was in flight when the hold last changed: shown until there are samples again, never decided by.
+    before: BTreeMap<MemberName, u64>,
 }
 
 /// The samples of one instance.
@@ -46,6 +48,11 @@ pub enum DrainVerdict {
 }
 
 impl DrainWatch {
+    /// Begins to count anew, because the hold has changed.
+    pub fn again(&self) -> Self {
+        Self { instances: BTreeMap::new(), before: self.in_flight() }
+    }
+
     /// Takes a sample of all of the hold's servers in one instance, taken after HAProxy confirmed the hold.
     pub fn handle_sample(&mut self, instance: &InstanceName, loads: BTreeMap<Entry, Load>, at: Timestamp) {
         let samples = self.instances.entry(instance.clone()).or_default();
@@ -88,7 +95,9 @@ impl DrainWatch {
         if drained {
             return DrainVerdict::Drained { left: 0 };
         }
-        if now < ends {
+        // Where the last step of the ladder was taken just now, HAProxy gets the time to say what it leaves.
+        let in_doubt = !unconfirmed.is_empty() || self.in_flight().is_empty();
+        if now < ends || (in_doubt && now < after(ends, SAMPLES_TAKE)) {
             return DrainVerdict::Wait(self.reason(unconfirmed, ends));
         }
         match (on_deadline, killed) {
@@ -105,6 +114,9 @@ impl DrainWatch {
 
     /// What is in flight on each member that has anything.
     pub fn in_flight(&self) -> BTreeMap<MemberName, u64> {
+        if self.instances.is_empty() {
+            return self.before.clone();
+        }
         let mut members = BTreeMap::new();
         for (entry, load) in self.instances.values().flat_map(|samples| &samples.last) {
             if load.in_flight() > 0 {
@@ -164,6 +176,9 @@ pub const SAMPLES_APART: Span = Span::from_millis(10);
 /// After a failed connection HAProxy waits up to a second before it tries again, even on a server that has been put
 /// in maintenance meanwhile (2.6 and 3.5 alike); the request is counted on no server while it waits.
 const RETRY_LANDS: Span = Span::from_millis(1100);
+
+/// How long confirming a change and taking two samples may take: milliseconds, or [`RETRY_LANDS`].
+const SAMPLES_TAKE: Span = Span::from_secs(2);
 
 /// How long ended sessions may take to disappear: HAProxy needs about 0.2 s.
 const KILL_TAKES: Span = Span::from_secs(10);

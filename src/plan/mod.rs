@@ -13,6 +13,8 @@ mod run;
 /// The see-saw strategy.
 pub mod see_saw;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub use drain::{DrainVerdict, DrainWatch, SAMPLES_APART};

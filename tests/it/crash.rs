@@ -16,12 +16,12 @@ async fn a_killed_daemon_goes_on_where_it_was() {
     site.daemon.restart().await;
     site.wait_for_bits([MAINT, MAINT, 0, 0]).await;
     let after = site.json(&["show", "1"]).await;
-    assert_eq!(after["run"]["cursor"], before["run"]["cursor"]);
-    assert_eq!(after["run"]["state"], "running");
+    assert_eq!(after["cursor"], before["cursor"]);
+    assert_eq!(after["state"], "running");
     for _ in 0..2 {
         assert_eq!(site.teeter(&["advance", "1"]).await.code, 0);
     }
-    assert_eq!(site.json(&["show", "1"]).await["run"]["state"], "done");
+    assert_eq!(site.json(&["show", "1"]).await["state"], "done");
     assert_eq!(site.bits().await, [0; 4]);
 }
 

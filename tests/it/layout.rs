@@ -37,6 +37,11 @@ fn code(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or_default()
 }
 
+/// The same without its comments.
+fn bare(text: &str) -> String {
+    code(text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn imports_point_up() {
     let modules = modules();
@@ -66,7 +71,7 @@ fn the_core_is_pure() {
                 "SystemTime",
                 "Instant",
             ] {
-                assert!(!code(&text).contains(impure), "{} uses {impure}", path.display());
+                assert!(!bare(&text).contains(impure), "{} uses {impure}", path.display());
             }
         }
     }

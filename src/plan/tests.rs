@@ -1,0 +1,389 @@
+//! Plans and the machine on invented farms and invented time: no HAProxy, no clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::machine::{Action, Confirmation, Facts, Illegal, Outcome, Report, handle_abort, handle_report, handle_tick};
+use super::{FailureKind, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw};
+use crate::farm::{
+    Entry, Farm, Hold, HoldId, Ladder, Load, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer, Span, Stage,
+};
+use crate::haproxy::{AdminBits, AdminState, CheckBits, OpState};
+
+fn at(secs: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + secs).unwrap()
+}
+
+fn farm(settings: &str) -> Farm {
+    Farm { name: "web".parse().unwrap(), settings: toml::from_str(settings).unwrap() }
+}
+
+const HALVES: &str = "members = [\"app/*\", \"api/*\"]\nhalves = \"auto\"\n";
+
+/// Servers w0, w1, … in two backends; those at `bits` have these admin bits.
+fn seen(servers: usize, bits: &[(usize, u32)]) -> Seen {
+    let server = |index: usize| SeenServer {
+        admin: AdminBits(bits.iter().find(|(at, _)| *at == index).map_or(0, |(_, bits)| *bits)),
+        op: OpState::Running,
+        weight: 100,
+        check: CheckBits(6),
+        agent: CheckBits(0),
+        address: "10.0.0.1".into(),
+        port: 8000 + u16::try_from(index).unwrap(),
+        tracked: None,
+        status: "UP".into(),
+        last_check: String::new(),
+        load: Load::default(),
+    };
+    let names = (0..servers).flat_map(|index| [(index, format!("app/w{index}")), (index, format!("api/w{index}"))]);
+    let servers = names.map(|(index, name)| (name.parse().unwrap(), server(index))).collect();
+    Seen { pid: 1, version: "2.6".into(), servers }
+}
+
+fn planned(settings: &str, seen: &Seen, holds: &[Hold]) -> Result<Plan, Vec<Veto>> {
+    let farm = farm(settings);
+    let seen = BTreeMap::from([("edge".parse().unwrap(), seen)]);
+    let layout = farm.layout(&seen).unwrap();
+    see_saw::plan(&farm, &layout, Some("v2".into()), &seen, holds)
+}
+
+fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: Stage) -> Hold {
+    Hold {
+        id: HoldId(id),
+        owner,
+        reason: "r".into(),
+        selectors: Vec::new(),
+        entries: entries.into_iter().collect(),
+        since: at(0),
+        expires: None,
+        ladder: Ladder {
+            first: AdminState::Drain,
+            last: AdminState::Maint,
+            grace: Span::from_secs(5),
+            deadline: Span::from_secs(30),
+            on_deadline: OnDeadline::Fail,
+        },
+        stage,
+        revision: 1,
+        note: None,
+    }
+}
+
+fn entry(name: &str) -> Entry {
+    format!("edge:{name}").try_into().unwrap()
+}
+
+#[test]
+fn a_see_saw_has_the_steps_of_the_table() {
+    let plan = planned(HALVES, &seen(4, &[]), &[]).unwrap();
+    let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+    let expected = ["out a", "drain a", "work a", "verify a", "flip b to a", "drain b", "work b", "verify b", "in b"];
+    assert_eq!(steps, expected);
+    let a: Vec<String> =
+        plan.groups[&"a".parse().unwrap()].iter().map(|m| format!("{} {}", m.name, m.address)).collect();
+    assert_eq!(a, ["w0 10.0.0.1:8000", "w1 10.0.0.1:8001"]);
+}
+
+#[test]
+fn vetoes_come_before_anything_moves() {
+    let one_group = "members = [\"app/*\"]\ngroups = { a = [\"w*\"] }";
+    assert!(matches!(planned(one_group, &seen(2, &[]), &[]).unwrap_err()[..], [Veto::Groups { .. }]));
+    // Two of the four are down for somebody: each half can only go if the other carries the load.
+    let down = planned(&format!("{HALVES}min_available = \"50%\""), &seen(4, &[(3, 1)]), &[]).unwrap_err();
+    assert!(down.iter().any(|veto| matches!(veto, Veto::MinAvailable { left: 1, needed: 2, .. })), "{down:?}");
+    let alone = planned(HALVES, &seen(4, &[(2, 1), (3, 1)]), &[]).unwrap_err();
+    assert!(alone.iter().any(|veto| matches!(veto, Veto::LastServers { .. })), "{alone:?}");
+    let somebody = hold(1, Owner::Operator("ann".into()), [entry("app/w0")], Stage::Proven { at: at(0) });
+    let busy = planned(HALVES, &seen(4, &[]), &[somebody]).unwrap_err();
+    assert!(busy.iter().any(Veto::is_busy), "{busy:?}");
+}
+
+#[test]
+fn the_last_usable_server_of_any_backend_is_guarded() {
+    let seen = seen(2, &[(1, 8)]);
+    let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
+    let taken = BTreeSet::from([entry("app/w0")]);
+    assert!(
+        matches!(&guard::last_servers(&taken, &all)[..], [Veto::LastServers { backend, .. }] if backend == "edge:app")
+    );
+    // What serves nobody may go.
+    assert!(guard::last_servers(&BTreeSet::from([entry("app/w1")]), &all).is_empty());
+}
+
+/// A world that does what the machine says, one obstacle at a time.
+struct World {
+    run: Run,
+    holds: BTreeMap<HoldId, Hold>,
+    confirmation: Confirmation,
+    not_up: BTreeMap<Entry, String>,
+    next: u64,
+    now: i64,
+}
+
+impl World {
+    fn new() -> Self {
+        let run = Run {
+            id: RunId(7),
+            plan: planned(HALVES, &seen(4, &[]), &[]).unwrap(),
+            cursor: 0,
+            step: StepState { since: at(0), acted: None, undo: Vec::new() },
+            state: RunState::Running,
+            by: "ann".into(),
+            started: at(0),
+            finished: None,
+            holds: BTreeMap::new(),
+            versions: BTreeMap::new(),
+        };
+        Self {
+            run,
+            holds: BTreeMap::new(),
+            confirmation: Confirmation::Agreed,
+            not_up: BTreeMap::new(),
+            next: 1,
+            now: 0,
+        }
+    }
+
+    fn tick(&mut self) -> Option<Wait> {
+        let facts = self.facts();
+        let outcome = handle_tick(&self.run, &facts, at(self.now));
+        self.take(outcome)
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts { holds: &self.holds, confirmation: self.confirmation.clone(), not_up: self.not_up.clone() }
+    }
+
+    /// Carries out what the machine wants, as the engine would.
+    fn take(&mut self, outcome: Outcome) -> Option<Wait> {
+        let (run, actions) = match outcome {
+            Outcome::Wait(wait) => return Some(wait),
+            Outcome::Rest => return None,
+            Outcome::Go(run, actions) => (*run, actions),
+        };
+        let (stood, acts) = (run.cursor == self.run.cursor, actions.iter().any(|a| !matches!(a, Action::Note(_))));
+        self.run = run;
+        for action in actions {
+            match action {
+                Action::Hold(group) => {
+                    let members = self.run.plan.groups[&group].iter().flat_map(|member| member.entries.clone());
+                    let id = HoldId(self.next);
+                    self.next += 1;
+                    let stage = Stage::Draining { mode: AdminState::Drain, since: at(self.now), killed: None };
+                    self.holds.insert(id, hold(id.0, Owner::Run(self.run.id), members, stage));
+                    self.run.holds.insert(group, id);
+                    self.run.step.undo.push(Undo::Drop(id));
+                }
+                Action::Release(group) => {
+                    let gone = self.holds.remove(&self.run.holds[&group]).unwrap();
+                    self.run.step.undo.push(Undo::Put(Box::new(gone)));
+                }
+                Action::Prove { group, then, versions } => {
+                    let hold = self.holds.get_mut(&self.run.holds[&group]).unwrap();
+                    let phase = ProofPhase::Probes { mode: AdminState::Maint };
+                    hold.stage =
+                        Stage::Proving { since: at(self.now), until: at(self.now + 60), phase, then, versions };
+                }
+                Action::Undo => {
+                    for undo in std::mem::take(&mut self.run.step.undo) {
+                        match undo {
+                            Undo::Put(hold) => drop(self.holds.insert(hold.id, *hold)),
+                            Undo::Drop(id) => drop(self.holds.remove(&id)),
+                        }
+                    }
+                }
+                Action::DrainAgain(_) | Action::Note(_) => {}
+            }
+        }
+        if stood && acts && self.run.state == RunState::Running {
+            self.run.step.acted = Some(1);
+        }
+        None
+    }
+
+    fn set_stages(&mut self, stage: &Stage) {
+        self.holds.values_mut().for_each(|hold| hold.stage = stage.clone());
+    }
+
+    /// Lets everything go well until the run waits for work or ends.
+    fn settle(&mut self) {
+        for _ in 0..20 {
+            let waiting = self.tick();
+            match (self.run.current(), waiting) {
+                (Some(Step::Work { .. }) | None, _) => return,
+                (Some(Step::Drain { .. }), Some(_)) => {
+                    self.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(self.now), left: 0 })
+                }
+                (Some(Step::Verify { .. }), Some(_)) => self.set_stages(&Stage::Proven { at: at(self.now) }),
+                _ => {}
+            }
+        }
+        panic!("the run does not settle: {:?}", self.run);
+    }
+
+    fn out(&self) -> BTreeSet<String> {
+        self.holds.values().flat_map(Hold::members).map(ToString::to_string).collect()
+    }
+
+    fn report(&mut self, report: Report) -> Result<(), Illegal> {
+        let outcome = handle_report(&self.run, None, report, at(self.now))?;
+        self.take(outcome);
+        Ok(())
+    }
+
+    fn abort(&mut self) {
+        let outcome = handle_abort(&self.run, &self.facts(), at(self.now));
+        self.take(outcome);
+    }
+}
+
+#[test]
+fn a_run_goes_half_by_half() {
+    let mut world = World::new();
+    world.settle();
+    assert_eq!(world.out(), BTreeSet::from(["w0".into(), "w1".into()]));
+    world.report(Report::Done).unwrap();
+    world.settle();
+    assert_eq!(world.out(), BTreeSet::from(["w2".into(), "w3".into()]));
+    world.report(Report::Done).unwrap();
+    world.settle();
+    assert!(world.out().is_empty());
+    assert_eq!(world.run.state, RunState::Done);
+    assert_eq!(world.report(Report::Done), Err(Illegal::Ended(RunId(7))));
+}
+
+#[test]
+fn a_refused_flip_leaves_the_halves_as_they_were() {
+    let mut world = World::new();
+    world.settle();
+    world.report(Report::Done).unwrap();
+    while !matches!(world.run.current(), Some(Step::Flip { .. })) {
+        world.tick();
+        world.set_stages(&Stage::Proven { at: at(0) });
+    }
+    let before = world.holds.clone();
+    assert!(world.tick().is_none());
+    assert_ne!(world.holds, before);
+    world.confirmation = Confirmation::Refused("No such server.".into());
+    world.tick();
+    assert!(
+        matches!(&world.run.state, RunState::Failed { kind: FailureKind::Refused, why } if why == "No such server.")
+    );
+    assert_eq!(world.holds, before);
+    // Once HAProxy agrees again the same step goes on.
+    world.confirmation = Confirmation::Agreed;
+    world.report(Report::Done).unwrap();
+    world.settle();
+    assert_eq!(world.out(), BTreeSet::from(["w2".into(), "w3".into()]));
+}
+
+#[test]
+fn a_silent_haproxy_is_waited_for_with_a_deadline() {
+    let mut world = World::new();
+    world.confirmation = Confirmation::Pending { instances: vec!["edge".parse().unwrap()], trouble: None };
+    world.tick();
+    assert!(matches!(world.tick(), Some(Wait::Confirmation { .. })));
+    world.now = 31;
+    world.tick();
+    assert!(matches!(&world.run.state, RunState::Failed { kind: FailureKind::Unreachable, .. }));
+    assert!(world.out().is_empty());
+}
+
+#[test]
+fn members_that_do_not_come_up_fail_the_last_step() {
+    let mut world = World::new();
+    for _ in 0..2 {
+        world.settle();
+        world.report(Report::Done).unwrap();
+    }
+    world.not_up = BTreeMap::from([(entry("app/w3"), "DOWN".into())]);
+    while !matches!(world.run.current(), Some(Step::In { .. })) {
+        world.tick();
+        world.set_stages(&Stage::Proven { at: at(0) });
+    }
+    world.tick();
+    assert!(matches!(world.tick(), Some(Wait::Up { .. })));
+    world.now = 61;
+    world.tick();
+    assert!(
+        matches!(&world.run.state, RunState::Failed { kind: FailureKind::Proof, why } if why.contains("app/w3 is DOWN"))
+    );
+}
+
+#[test]
+fn an_abort_asks_for_the_version_in_service() {
+    let mut world = World::new();
+    world.run.versions = BTreeMap::from([("w0".parse().unwrap(), "v2".into()), ("w2".parse().unwrap(), "v1".into())]);
+    world.settle();
+    world.abort();
+    assert_eq!(world.run.state, RunState::Aborting);
+    let Stage::Proving { versions, .. } = &world.holds[&HoldId(1)].stage else { panic!("no proof") };
+    assert_eq!(versions, &BTreeSet::from(["v1".to_owned()]));
+    assert!(world.tick().is_some());
+    world.holds.clear();
+    world.tick();
+    assert_eq!(world.run.state, RunState::Aborted);
+    let ended = world.run.clone();
+    world.abort();
+    assert_eq!(world.run, ended);
+}
+
+#[test]
+fn a_report_about_another_step_is_refused() {
+    let mut world = World::new();
+    world.settle();
+    let error = handle_report(&world.run, Some(6), Report::Done, at(0)).unwrap_err();
+    assert_eq!(error, Illegal::OtherStep { run: RunId(7), at: 2, reported: 6 });
+    assert!(matches!(world.report(Report::Failed("hook".into())), Ok(())));
+    assert!(matches!(&world.run.state, RunState::Failed { kind: FailureKind::Work, .. }));
+}
+
+proptest! {
+    /// Whatever is reported, aborted or refused, in whatever order: never both halves out, nothing out without a
+    /// hold of the run, and an ended run holds only what its end state names.
+    #[test]
+    fn no_order_of_events_takes_both_halves_out(events in proptest::collection::vec(0u8..9, 1..80)) {
+        let mut world = World::new();
+        for event in events {
+            match event {
+                0 | 1 => drop(world.tick()),
+                2 => drop(world.report(Report::Done)),
+                3 => drop(world.report(Report::Failed("x".into()))),
+                4 => world.abort(),
+                5 => world.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(world.now), left: 0 }),
+                6 => world.set_stages(&Stage::Proven { at: at(world.now) }),
+                7 => world.confirmation = Confirmation::Refused("no".into()),
+                _ => {
+                    world.confirmation = Confirmation::Agreed;
+                    world.now += 7;
+                }
+            }
+            let out = world.out();
+            prop_assert!(out.len() <= 2, "{out:?} are out");
+            prop_assert!(world.holds.values().all(|hold| hold.owner == Owner::Run(RunId(7))));
+            if world.run.state == RunState::Done {
+                prop_assert!(out.is_empty());
+            }
+        }
+    }
+
+    /// A plan is only made where each half leaves enough behind.
+    #[test]
+    fn no_plan_undercuts_what_must_be_available(servers in 2usize..9, bits in proptest::collection::vec((0usize..9, 0u32..17), 0..6), percent in 0u8..=100) {
+        let seen = seen(servers, &bits);
+        let settings = format!("{HALVES}min_available = \"{percent}%\"");
+        let Ok(plan) = planned(&settings, &seen, &[]) else { return Ok(()) };
+        for group in plan.groups.values() {
+            let taken: BTreeSet<&Entry> = group.iter().flat_map(|member| &member.entries).collect();
+            let serves = |name: &str| seen.servers[&name.parse().unwrap()].is_usable();
+            let left = (0..servers).filter(|i| serves(&format!("app/w{i}")) && !taken.contains(&entry(&format!("app/w{i}")))).count();
+            prop_assert!(left >= 1);
+            prop_assert!(left * 100 >= servers * usize::from(percent), "{left} of {servers} at {percent}%");
+        }
+        for member in plan.groups.values().flatten() {
+            prop_assert!(!plan.skipped.contains_key(&member.name));
+        }
+    }
+}
