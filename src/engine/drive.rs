@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::Engine;
+use super::drift::Drift;
 use super::error::EngineError;
 use super::instance::Report;
 use super::ledger::{Ledger, event};
-use crate::farm::InstanceName;
+use crate::farm::{Baseline, Entry, InstanceName};
 use crate::store::{Change, StoreError};
 
 /// Drives holds and runs until the engine is dropped.
@@ -34,6 +35,9 @@ impl Engine {
         let reports = self.reports();
         let mut ledger = self.ledger.lock().await;
         self.note_processes(&mut ledger, &reports).await?;
+        if self.note_drifts(&mut ledger, &reports).await? {
+            self.publish(&ledger);
+        }
         // Each pass may make another possible: a hold that is drained lets its run go on.
         for _ in 0..PASSES {
             let changed = self.step_holds(&mut ledger, &reports).await?
@@ -88,6 +92,34 @@ impl Engine {
             self.write(ledger, Vec::new(), events).await?;
         }
         Ok(())
+    }
+
+    /// Records what others have changed on held servers. What makes a server stricter is their wish: it is kept, and
+    /// stays when the hold ends. What makes it less strict has been set right.
+    async fn note_drifts(
+        &self,
+        ledger: &mut Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<bool, EngineError> {
+        let (mut changes, mut events) = (Vec::new(), Vec::new());
+        for (name, report) in reports {
+            let known = self.memory().drifts.insert(name.clone(), report.drifts.len()).unwrap_or_default();
+            for Drift { server, was, now } in report.drifts.iter().skip(known) {
+                let entry = Entry { instance: name.clone(), server: server.clone() };
+                let stricter = now > was;
+                let then = if stricter { "it stays so when nobody holds it any more" } else { "set right" };
+                let text = format!("somebody else set {entry} from {was} to {now}: {then}");
+                events.push(event(self.clock.now(), "drift", text, None, None));
+                if let Some(baseline) = ledger.state.baselines.get(&entry).filter(|_| stricter) {
+                    changes.push(Change::PutBaseline(entry, Baseline { state: *now, ..baseline.clone() }));
+                }
+            }
+        }
+        if events.is_empty() {
+            return Ok(false);
+        }
+        self.write(ledger, changes, events).await?;
+        Ok(true)
     }
 
     /// Forgets what servers were, once nobody holds them and HAProxy has them as they were.

@@ -110,8 +110,9 @@ pub(super) fn checks(
 }
 
 fn check(server: &SeenServer, wanted: &WantedServer, begun: bool) -> CheckResult {
-    // Checks are paused in maintenance: somebody else keeps it there and has to prove it later.
-    if wanted.state == AdminState::Maint || (server.tracked.is_none() && !server.check.is_enabled()) {
+    // Checks are paused in maintenance: somebody else, or the line that it tracks, keeps it there and proves it later.
+    let kept = wanted.state == AdminState::Maint || (server.admin.in_maint() && !server.admin.forced_maint());
+    if kept || (server.tracked.is_none() && !server.check.is_enabled()) {
         return CheckResult::Passed;
     }
     // A line that tracks another one follows that one's checks.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::apply::{Applied, apply};
 use super::clock::Clock;
+use super::drift::{Drift, Drifts};
 use super::look::{look_at, look_at_all};
 use super::pace::{Waiting, pace};
 use crate::farm::{Begun, InstanceName, Seen, Wanted, diff};
@@ -55,6 +56,8 @@ pub(super) struct Report {
     pub(super) at: Timestamp,
     /// Proofs begun in this process.
     pub(super) begun: Arc<Begun>,
+    /// What others have changed, since the start; numbered by its place.
+    pub(super) drifts: Arc<Vec<Drift>>,
 }
 
 /// One HAProxy, for the rest of the engine.
@@ -82,6 +85,7 @@ impl Instance {
             sample: 0,
             at: clock.now(),
             begun: Arc::default(),
+            drifts: Arc::default(),
         };
         let (report_tx, reports) = watch::channel(first.clone());
         let (refresh, refresh_rx) = mpsc::channel(32);
@@ -98,6 +102,7 @@ impl Instance {
             tries: 0,
             unchanged: (0, 0),
             killed: None,
+            drifts: Drifts::default(),
         };
         tokio::spawn(observer.run());
         Self { client, orders, reports, refresh }
@@ -128,6 +133,7 @@ struct Observer {
     /// How much was in flight on the draining servers, and in how many looks that has not changed.
     unchanged: (u64, u32),
     killed: Option<Instant>,
+    drifts: Drifts,
 }
 
 impl Observer {
@@ -158,36 +164,39 @@ impl Observer {
 
     async fn round(&mut self, order: &Order) -> Result<Waiting, Error> {
         if !self.look(order).await? {
-            return Ok(Waiting::Answer(0));
+            return Ok(self.leaving());
         }
-        let Some(seen) = self.report.seen.clone() else { return Ok(Waiting::Answer(0)) };
+        let Some(seen) = self.report.seen.clone() else { return Ok(self.leaving()) };
+        let drifts = self.drifts.find(&order.wanted, &seen);
+        if !drifts.is_empty() {
+            self.report.drifts = Arc::new(self.report.drifts.iter().cloned().chain(drifts).collect());
+        }
         let mut begun = (*self.report.begun).clone();
         begun.retain(|server, proof| order.wanted.get(server).is_some_and(|wanted| wanted.afresh == Some(*proof)));
-        let steps = diff(&order.wanted, &seen, &begun);
+        let differ = diff(&order.wanted, &seen, &begun);
         self.report.begun = Arc::new(begun);
-        if steps.is_empty() {
-            self.report.agreed = order.revision;
-            self.report.refused = None;
+        if self.drifts.is_left_alone(&differ) {
+            self.agree(order, &seen);
         } else {
+            let steps = self.drifts.allow(differ, &seen, self.clock.mark());
+            if steps.is_empty() {
+                self.report.trouble = Some("somebody keeps changing servers that are held".to_owned());
+                return Ok(Waiting::AfterRefusal);
+            }
+            self.drifts.sending(&steps);
             match apply(&self.client, seen.pid, &steps, &self.clock).await? {
                 Applied::All(took) => {
                     self.report.took = Some((order.revision, took));
                     self.note_begun(order, &steps);
                     // Silence is not success: read back.
                     if !self.look(order).await? {
-                        return Ok(Waiting::Answer(0));
+                        return Ok(self.leaving());
                     }
-                    let agrees = self
-                        .report
-                        .seen
-                        .as_ref()
-                        .is_some_and(|seen| diff(&order.wanted, seen, &self.report.begun).is_empty());
-                    if agrees {
-                        self.report.agreed = order.revision;
-                        self.report.refused = None;
-                    } else {
+                    let Some(seen) = self.report.seen.clone() else { return Ok(self.leaving()) };
+                    if !self.drifts.is_left_alone(&diff(&order.wanted, &seen, &self.report.begun)) {
                         return Ok(Waiting::Checks);
                     }
+                    self.agree(order, &seen);
                 }
                 Applied::Refused(words) => {
                     tracing::warn!(instance = %self.name, "{words}");
@@ -203,6 +212,22 @@ impl Observer {
         }
         self.kill(order).await?;
         Ok(self.waiting(order))
+    }
+
+    fn agree(&mut self, order: &Order, seen: &Seen) {
+        self.report.agreed = order.revision;
+        self.report.refused = None;
+        self.drifts.confirmed(&order.wanted, seen);
+    }
+
+    /// The process that answers is leaving. Until another one does, nothing is known.
+    fn leaving(&mut self) -> Waiting {
+        self.tries = self.tries.saturating_add(1);
+        if self.tries > LEAVING_TRIES {
+            self.report.reachable = false;
+            self.report.trouble = Some("only a process that is stopping answers".to_owned());
+        }
+        Waiting::Answer(0)
     }
 
     /// Looks. `false`: the process that answered is leaving; another will answer soon.
@@ -224,6 +249,7 @@ impl Observer {
             // Whatever was set or begun was in the memory of another process.
             self.report.agreed = 0;
             self.report.begun = Arc::default();
+            self.drifts = Drifts::default();
         }
         self.whole = false;
         self.tries = 0;
@@ -304,3 +330,6 @@ impl Observer {
 }
 
 const KILLS_A_LINE: usize = 4;
+
+/// A reload is over in some tenths of a second; a look at a process that leaves is repeated every 50 ms.
+const LEAVING_TRIES: u32 = 20;

@@ -17,6 +17,8 @@ pub(super) struct Memory {
     pub(super) run_waits: BTreeMap<RunId, Wait>,
     /// The process of each HAProxy that was last seen.
     pub(super) pids: BTreeMap<InstanceName, u32>,
+    /// How many changes by others have been recorded, of each HAProxy.
+    pub(super) drifts: BTreeMap<InstanceName, usize>,
 }
 
 /// What is remembered of one hold, as long as it does not change.

@@ -6,6 +6,7 @@
 mod apply;
 /// The only clock.
 pub mod clock;
+mod drift;
 mod drive;
 mod error;
 mod facts;

@@ -214,7 +214,7 @@ impl World {
             match (self.run.current(), waiting) {
                 (Some(Step::Work { .. }) | None, _) => return,
                 (Some(Step::Drain { .. }), Some(_)) => {
-                    self.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(self.now), left: 0 })
+                    self.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(self.now), left: 0 });
                 }
                 (Some(Step::Verify { .. }), Some(_)) => self.set_stages(&Stage::Proven { at: at(self.now) }),
                 _ => {}
