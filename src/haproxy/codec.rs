@@ -1,9 +1,9 @@
 //! Framing: where one reply ends and the next begins. Knows nothing of what a reply means.
 //!
-//! A connection carries one line, sent after `prompt`. HAProxy up to 3.1 then ends every reply, that of `prompt`
-//! included, with a newline and `> `. Since 3.2 `prompt` itself answers nothing, replies are ended by an empty
-//! line, and `> ` comes after the last. The first bytes tell which of the two is speaking, because the first reply
-//! is that of `show info`, which is never empty.
+//! A connection carries one line, which begins with `prompt`. HAProxy up to 3.1 then ends every reply, that of
+//! `prompt` included, with a newline and `> `. Since 3.2 every reply, that of `prompt` included, is ended by an empty
+//! line, and `> ` comes after the last. The bytes after the first newline tell which of the two is speaking, because
+//! the reply that follows is that of `show info`, which is never empty and never begins with `>`.
 
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
@@ -69,6 +69,9 @@ impl Decoder for Codec {
             } else if PROMPT.starts_with(bytes) {
                 return Ok(None);
             } else {
+                if bytes.starts_with(b"\n") {
+                    let _ = bytes.split_to(1);
+                }
                 self.ending = Ending::EmptyLine;
             }
         }
@@ -144,7 +147,7 @@ mod tests {
     // The same line on two versions: show info (shortened), set server state, an unknown server, a bad weight
     // (whose message lacks its newline on 2.6) and show cli level.
     const ON_2_6: &[u8] = b"\n> Name: HAProxy\nPid: 7\n\n> \n> No such server.\n\n> Empty weight\n> admin\n\n> ";
-    const ON_3_2: &[u8] = b"Name: HAProxy\nPid: 7\n\n\nNo such server.\n\nEmpty weight\n\nadmin\n\n> ";
+    const ON_3_2: &[u8] = b"\nName: HAProxy\nPid: 7\n\n\nNo such server.\n\nEmpty weight\n\nadmin\n\n> ";
 
     #[test]
     fn both_dialects_give_the_same_replies() {

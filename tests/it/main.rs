@@ -10,3 +10,4 @@ mod layout;
 mod service;
 mod sessions;
 mod site;
+mod wire;
