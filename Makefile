@@ -1,4 +1,4 @@
-# make build   make test   make demo   make help
+# make build   make test   make demo   make figures   make help
 #
 # The output of each check goes to target/test-logs; a line says how it went, and a failure is shown whole.
 
@@ -46,7 +46,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test demo fmt deps help
+.PHONY: build test demo figures fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -71,6 +71,10 @@ test: deps ## Check everything: format, lints, tests on a real HAProxy, document
 demo: deps ## A see-saw deploy of four servers behind a real HAProxy, under load
 	@$(CARGO) build $(LOCKED) --quiet --release --workspace
 	target/release/lab demo --bin-dir target/release
+
+figures: deps ## Measure drains, flips, memory and start-up: docs/figures.md says what they mean
+	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	target/release/lab figures --bin-dir target/release
 
 fmt: ## Format the sources
 	$(CARGO) fmt --all

@@ -6,6 +6,7 @@ pub mod api;
 pub mod client;
 mod peer;
 mod problem;
+mod read;
 mod server;
 /// Making the socket itself.
 pub mod socket;

@@ -22,8 +22,9 @@ use super::api::{
 };
 use super::peer::Peer;
 use super::problem::Failure;
+use super::read::{LONGEST_LIST, LONGEST_TEXT, Query, number, policy, reason, selectors, span};
 use crate::engine::{DrainChange, Engine, HoldOrder, ReleaseOrder, RunOrder};
-use crate::farm::{HoldId, RunId, Selector, Span};
+use crate::farm::{HoldId, RunId};
 use crate::haproxy::AdminState;
 use crate::plan::machine::Report;
 use crate::store::EventQuery;
@@ -286,31 +287,6 @@ async fn openapi() -> Response {
     Json(openapi_document()).into_response()
 }
 
-/// The parameters of a request's query.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn new(query: Option<String>) -> Self {
-        Self(form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
-    }
-
-    fn one(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    fn selectors(&self) -> Result<Vec<Selector>, Failure> {
-        let texts: Vec<String> =
-            self.0.iter().filter(|(key, _)| key == "sel").map(|(_, value)| value.clone()).collect();
-        selectors(&texts)
-    }
-
-    fn events(&self) -> Result<EventQuery, Failure> {
-        let number = |name| self.one(name).map(number).transpose();
-        let limit = number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(200);
-        Ok(EventQuery { run: number("run")?.map(RunId), after: number("after")?, limit: limit.min(LONGEST_LIST) })
-    }
-}
-
 /// Waits, where the query asks for it, until something may have changed since the tick that it names. Gives the tick
 /// that the answer will be about.
 async fn wait(engine: &Engine, query: &Query) -> Result<u64, Failure> {
@@ -339,38 +315,5 @@ async fn finish<T>(task: tokio::task::JoinHandle<Result<T, crate::engine::Engine
     }
 }
 
-fn selectors(texts: &[String]) -> Result<Vec<Selector>, Failure> {
-    if texts.len() > LONGEST_LIST {
-        return Err(Failure::usage(format!("more than {LONGEST_LIST} selectors")));
-    }
-    texts.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
-}
-
-fn number(text: &str) -> Result<u64, Failure> {
-    text.parse().map_err(|_| Failure::usage(format!("{:?} is not a number", text.chars().take(40).collect::<String>())))
-}
-
-fn span(text: Option<&str>) -> Result<Option<Span>, Failure> {
-    text.map(|text| text.parse().map_err(Failure::usage)).transpose()
-}
-
-fn policy(text: Option<&str>) -> Result<Option<crate::farm::OnDeadline>, Failure> {
-    let read = |text: &str| serde_json::from_value(serde_json::Value::from(text));
-    let known = |text: &str| Failure::usage(format!("{text:?} is none of fail, kill, proceed and restore"));
-    text.map(|text| read(text).map_err(|_| known(text))).transpose()
-}
-
-fn reason(text: String) -> Result<String, Failure> {
-    let text = text.trim();
-    if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(char::is_control) {
-        return Err(Failure::usage(format!(
-            "a reason has 1 to {LONGEST_TEXT} characters, none of them a control character"
-        )));
-    }
-    Ok(text.to_owned())
-}
-
 const LONGEST_BODY: usize = 64 << 10;
-const LONGEST_LIST: usize = 1000;
-const LONGEST_TEXT: usize = 500;
 const LONGEST_WAIT: Duration = Duration::from_secs(30);

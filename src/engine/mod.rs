@@ -4,6 +4,7 @@
 //! something was seen or a time has come, and lets the pure decisions of `plan` say what follows.
 
 mod apply;
+mod carry;
 /// The only clock.
 pub mod clock;
 mod drift;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
+use super::carry::wait_of;
 use super::error::EngineError;
 use super::instance::Report;
 use super::memory::Memory;
-use super::runs::wait_of;
 use super::view::{CallerView, EventView, HoldView, InstanceView, RunView, ServerView, StatusView, StepView, WorkView};
 use crate::farm::{Hold, HoldId, InstanceName, MemberName, RunId, SeenServer, Selector, Stage};
 use crate::haproxy::ServerRef;

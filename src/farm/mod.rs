@@ -4,6 +4,7 @@
 
 mod diff;
 mod hold;
+mod layout;
 mod names;
 mod seen;
 mod select;
@@ -13,12 +14,10 @@ mod wanted;
 
 pub use diff::{Begun, Step, diff};
 pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Owner, ProofPhase, Stage};
-pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, LabelError, MemberName, RunId};
+pub use layout::{Farm, FarmError, Layout};
+pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, MemberName, RunId};
 pub use seen::{Load, Seen, SeenServer};
 pub use select::{SelectError, Selector};
-pub use settings::{
-    DrainSettings, Farm, FarmError, FarmSettings, Halves, HttpProbe, Layout, MinAvailable, VerifySettings,
-    VersionSource,
-};
+pub use settings::{DrainSettings, FarmSettings, Halves, HttpProbe, MinAvailable, VerifySettings, VersionSource};
 pub use span::{Span, SpanError};
 pub use wanted::{Wanted, WantedServer, wanted};

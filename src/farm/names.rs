@@ -2,84 +2,27 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::haproxy::{ServerName, ServerRef};
+use crate::haproxy::{NameError, ServerName, ServerRef, name_type};
 
-/// A text that cannot be a name in teeter's configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not a name: use 1 to 64 letters, digits, - and _")]
-pub struct LabelError(String);
-
-macro_rules! label {
-    ($(#[$doc:meta])* $type:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $type(Arc<str>);
-
-        impl $type {
-            /// The name as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = LabelError;
-
-            fn from_str(text: &str) -> Result<Self, LabelError> {
-                let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-                if text.is_empty() || text.len() > 64 || !text.bytes().all(allowed) {
-                    return Err(LabelError(text.chars().take(40).collect()));
-                }
-                Ok(Self(text.into()))
-            }
-        }
-
-        impl TryFrom<String> for $type {
-            type Error = LabelError;
-
-            fn try_from(text: String) -> Result<Self, LabelError> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(name: $type) -> String {
-                name.0.as_ref().to_owned()
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&self.0, f)
-            }
-        }
-    };
-}
-
-label!(
+name_type!(
     /// The name of one HAProxy.
-    InstanceName
+    InstanceName, "HAProxy", in_label, 64, "has a character other than letters, digits, - and _"
 );
-label!(
+name_type!(
     /// The name of a farm.
-    FarmName
+    FarmName, "farm", in_label, 64, "has a character other than letters, digits, - and _"
 );
-label!(
+name_type!(
     /// The name of a group of a farm.
-    GroupName
+    GroupName, "group", in_label, 64, "has a character other than letters, digits, - and _"
 );
+
+fn in_label(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
 
 /// One application server. Its entries all carry its name.
 pub type MemberName = ServerName;
@@ -119,8 +62,8 @@ impl TryFrom<String> for Entry {
     fn try_from(text: String) -> Result<Self, String> {
         let (instance, server) = text.split_once(':').ok_or("an entry is INSTANCE:BACKEND/SERVER")?;
         Ok(Self {
-            instance: instance.parse().map_err(|error: LabelError| error.to_string())?,
-            server: server.parse().map_err(|error: crate::haproxy::NameError| error.to_string())?,
+            instance: instance.parse().map_err(|error: NameError| error.to_string())?,
+            server: server.parse().map_err(|error: NameError| error.to_string())?,
         })
     }
 }

@@ -8,9 +8,9 @@ use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::layout::{Farm, FarmError};
 use super::names::{Entry, FarmName, GroupName, InstanceName};
 use super::seen::Seen;
-use super::settings::{Farm, FarmError};
 use crate::haproxy::ServerRef;
 
 /// One selector, as typed.

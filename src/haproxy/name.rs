@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -21,7 +20,7 @@ pub struct NameError {
 }
 
 impl NameError {
-    fn new(what: &'static str, text: &str, problem: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str, text: &str, problem: &'static str) -> Self {
         let mut shown: String = text.chars().take(SHOWN).collect();
         if shown.len() < text.len() {
             shown.push('…');
@@ -30,12 +29,15 @@ impl NameError {
     }
 }
 
-macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $what:literal, $allowed:expr, $problem:literal) => {
+/// Makes a type of names: what it names, the bytes allowed, the longest one, and what is said of another byte.
+///
+/// HAProxy sets no limit on a name beyond that of a configuration line, 2048 bytes; a command line must hold two.
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $allowed:expr, $longest:literal, $problem:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(Arc<str>);
+        pub struct $type(std::sync::Arc<str>);
 
         impl $type {
             /// The name as text.
@@ -51,8 +53,8 @@ macro_rules! name {
                 if text.is_empty() {
                     return Err(NameError::new($what, text, "is empty"));
                 }
-                if text.len() > LONGEST {
-                    return Err(NameError::new($what, text, "is longer than 1024 bytes"));
+                if text.len() > $longest {
+                    return Err(NameError::new($what, text, concat!("is longer than ", $longest, " bytes")));
                 }
                 let allowed: fn(u8) -> bool = $allowed;
                 if !text.bytes().all(allowed) {
@@ -90,21 +92,23 @@ macro_rules! name {
     };
 }
 
-name!(
+pub(crate) use name_type;
+
+name_type!(
     /// The name of a backend: letters, digits and `_ : . -` (configuration manual, "proxies").
-    BackendName, "backend", in_config_name, "has a character other than letters, digits and _ : . -"
+    BackendName, "backend", in_config_name, 1024, "has a character other than letters, digits and _ : . -"
 );
-name!(
+name_type!(
     /// The name of a server inside its backend, of the same alphabet as a backend's.
-    ServerName, "server", in_config_name, "has a character other than letters, digits and _ : . -"
+    ServerName, "server", in_config_name, 1024, "has a character other than letters, digits and _ : . -"
 );
-name!(
+name_type!(
     /// A map as HAProxy knows it: the path of its file.
-    MapName, "map", in_word, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
+    MapName, "map", in_word, 1024, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
 );
-name!(
+name_type!(
     /// A key of a map.
-    MapKey, "map key", in_word, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
+    MapKey, "map key", in_word, 1024, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
 );
 
 /// One `backend/server` line of one HAProxy.
@@ -162,9 +166,6 @@ fn in_config_name(byte: u8) -> bool {
 fn in_word(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b';' | b'\\' | b'<' | b'"' | b'\'')
 }
-
-/// HAProxy sets no limit on a name beyond that of a configuration line, 2048 bytes; a command line must hold two.
-const LONGEST: usize = 1024;
 
 /// How much of a refused text an error repeats.
 const SHOWN: usize = 40;

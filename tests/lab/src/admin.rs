@@ -63,6 +63,7 @@ fn state(shared: &Shared) -> String {
         "served": shared.served.load(Ordering::SeqCst),
         "broken": shared.broken.load(Ordering::SeqCst),
         "abandoned": shared.abandoned.load(Ordering::SeqCst),
+        "last_answer": shared.last_answer.load(Ordering::SeqCst),
         "well": shared.well.load(Ordering::SeqCst),
     });
     format!("{state}\n")

@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) served: AtomicU64,
     pub(crate) broken: AtomicU64,
     pub(crate) abandoned: AtomicU64,
+    /// When the last answer other than to `/_status` was written, in nanoseconds since 1970; 0 before the first.
+    pub(crate) last_answer: AtomicU64,
     version: Mutex<String>,
     log: Mutex<Vec<Replacement>>,
 }
@@ -94,6 +96,7 @@ impl App {
             served: AtomicU64::new(0),
             broken: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
+            last_answer: AtomicU64::new(0),
             version: Mutex::new(spec.version),
             log: Mutex::new(Vec::new()),
         });

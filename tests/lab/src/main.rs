@@ -11,6 +11,9 @@ use clap::{Args, Parser, Subcommand};
 use teeter_lab::{App, AppSpec, Load, LoadSpec};
 
 mod demo;
+mod figures;
+mod figures_numbers;
+mod figures_site;
 mod stage;
 
 #[derive(Parser)]
@@ -28,6 +31,8 @@ enum Task {
     Load(LoadArgs),
     /// Deploy a farm of four with teeter, under load, and count what goes wrong.
     Demo(demo::DemoArgs),
+    /// Measure drains, flips, memory and start-up on a real HAProxy.
+    Figures(figures::FiguresArgs),
 }
 
 #[derive(Args)]
@@ -74,6 +79,7 @@ async fn main() -> ExitCode {
         Task::App(args) => app(args).await,
         Task::Load(args) => load(args).await,
         Task::Demo(args) => demo::run(args).await,
+        Task::Figures(args) => figures::run(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -57,8 +57,12 @@ impl<'a> Flight<'a> {
         Self { shared, generation, done: false }
     }
 
-    fn finish(mut self) {
+    fn finish(mut self, path: &Path) {
         self.done = true;
+        // Checks and probes go on when nobody is served any more.
+        if !matches!(path, Path::Status) {
+            self.shared.last_answer.fetch_max(wall_nanos(), Ordering::SeqCst);
+        }
     }
 }
 
@@ -125,12 +129,12 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
             );
             wire.write(head.as_bytes()).await?;
             echo(wire, generation).await?;
-            flight.finish();
+            flight.finish(&request.path);
             return Ok(false);
         }
         Path::Other(_) => wire.write(&answer("404 Not Found", "no such page\n")).await?,
     }
-    flight.finish();
+    flight.finish(&request.path);
     Ok(request.keep && !(request.old && matches!(request.path, Path::Stream(_))))
 }
 
@@ -171,7 +175,12 @@ async fn stream(wire: &mut Wire, marks: &str, time: Duration, request: &Request)
 
 /// A time within the range; the clock's last digits are random enough for a think time.
 fn some_of(range: &std::ops::Range<Duration>) -> Duration {
-    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-    let share = f64::from(nanos % 1009) / 1009.0;
+    let share = (wall_nanos() % 1009) as f64 / 1009.0;
     range.start + (range.end.saturating_sub(range.start)).mul_f64(share)
+}
+
+/// The wall clock, which other processes on this machine read too.
+fn wall_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,0 +1,66 @@
+//! Reading requests: from text of any kind to typed values, or a failure that says what was wrong with it.
+
+use super::problem::Failure;
+use crate::farm::{OnDeadline, RunId, Selector, Span};
+use crate::store::EventQuery;
+
+/// The parameters of a request's query.
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(super) fn new(query: Option<String>) -> Self {
+        Self(form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
+    }
+
+    pub(super) fn one(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(super) fn selectors(&self) -> Result<Vec<Selector>, Failure> {
+        let texts: Vec<String> =
+            self.0.iter().filter(|(key, _)| key == "sel").map(|(_, value)| value.clone()).collect();
+        selectors(&texts)
+    }
+
+    pub(super) fn events(&self) -> Result<EventQuery, Failure> {
+        let number = |name| self.one(name).map(number).transpose();
+        let limit = number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(200);
+        Ok(EventQuery { run: number("run")?.map(RunId), after: number("after")?, limit: limit.min(LONGEST_LIST) })
+    }
+}
+
+pub(super) fn selectors(texts: &[String]) -> Result<Vec<Selector>, Failure> {
+    if texts.len() > LONGEST_LIST {
+        return Err(Failure::usage(format!("more than {LONGEST_LIST} selectors")));
+    }
+    texts.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
+}
+
+pub(super) fn number(text: &str) -> Result<u64, Failure> {
+    text.parse().map_err(|_| Failure::usage(format!("{:?} is not a number", text.chars().take(40).collect::<String>())))
+}
+
+pub(super) fn span(text: Option<&str>) -> Result<Option<Span>, Failure> {
+    text.map(|text| text.parse().map_err(Failure::usage)).transpose()
+}
+
+pub(super) fn policy(text: Option<&str>) -> Result<Option<OnDeadline>, Failure> {
+    let read = |text: &str| serde_json::from_value(serde_json::Value::from(text));
+    let known = |text: &str| Failure::usage(format!("{text:?} is none of fail, kill, proceed and restore"));
+    text.map(|text| read(text).map_err(|_| known(text))).transpose()
+}
+
+pub(super) fn reason(text: String) -> Result<String, Failure> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(char::is_control) {
+        return Err(Failure::usage(format!(
+            "a reason has 1 to {LONGEST_TEXT} characters, none of them a control character"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+/// The most entries that a list in a request or an answer may have.
+pub(super) const LONGEST_LIST: usize = 1000;
+/// The most characters of a text that somebody gives.
+pub(super) const LONGEST_TEXT: usize = 500;

@@ -1,0 +1,213 @@
+//! Carrying out what the machine of `plan` says about runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::Engine;
+use super::error::EngineError;
+use super::facts::{confirmation, not_up, with_trackers};
+use super::holds::baselines;
+use super::instance::Report;
+use super::ledger::{Ledger, asked, event};
+use crate::farm::{DrainSettings, Entry, GroupName, Hold, HoldId, InstanceName, Ladder, Owner, ProofPhase, Stage};
+use crate::haproxy::AdminState;
+use crate::plan::machine::{self, Action, Confirmation, Facts, Outcome};
+use crate::plan::{Plan, Run, RunState, Undo, Wait};
+use crate::store::{Caller, Change, NewEvent};
+
+impl Engine {
+    /// Lets every run take the step that it can take now. Whether any did.
+    pub(super) async fn step_runs(
+        &self,
+        ledger: &mut Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<bool, EngineError> {
+        if !self.store.holds_lease() {
+            return Ok(false);
+        }
+        let mut changed = false;
+        let active: Vec<Run> = ledger.state.runs.values().filter(|run| run.is_active()).cloned().collect();
+        for run in active {
+            let facts = Facts {
+                holds: &ledger.state.holds,
+                confirmation: run
+                    .step
+                    .acted
+                    .map_or(Confirmation::Agreed, |revision| confirmation(revision, entries(&run.plan), reports)),
+                not_up: lines_not_up(&run.plan, ledger, reports),
+            };
+            let outcome = machine::handle_tick(&run, &facts, self.clock.now());
+            changed |= self.carry_out(ledger, &run, outcome, reports, None).await?;
+        }
+        Ok(changed)
+    }
+
+    /// Stores the run that the machine gave back, together with what its actions mean. Whether there was anything.
+    pub(super) async fn carry_out(
+        &self,
+        ledger: &mut Ledger,
+        before: &Run,
+        outcome: Outcome,
+        reports: &BTreeMap<InstanceName, Report>,
+        by: Option<(&Caller, String)>,
+    ) -> Result<bool, EngineError> {
+        let (run, actions) = match outcome {
+            Outcome::Wait(wait) => {
+                self.memory().run_waits.insert(before.id, wait);
+                return Ok(false);
+            }
+            Outcome::Rest => return Ok(false),
+            Outcome::Go(run, actions) => (*run, actions),
+        };
+        self.memory().run_waits.remove(&run.id);
+        let now = self.clock.now();
+        let took = window(before, reports);
+        let (mut run, changes, mut events) = self.translate(run, actions, ledger, reports, now);
+        if let (Some(took), Some(event)) = (took, events.first_mut()) {
+            event.text = format!("{} (commands took {took} from the first to the last reply)", event.text);
+        }
+        if let Some((caller, what)) = by {
+            events.insert(0, asked(event(now, "run.asked", what, Some(run.id), None), caller));
+        }
+        if run.cursor == before.cursor && run.state == RunState::Running && !changes.is_empty() {
+            run.step.acted = Some(ledger.next_revision());
+        }
+        let changes = std::iter::once(Change::PutRun(Box::new(run))).chain(changes).collect();
+        self.write(ledger, changes, events).await?;
+        self.publish(ledger);
+        self.nudge.notify_one();
+        Ok(true)
+    }
+
+    /// What the machine's actions mean for the store.
+    fn translate(
+        &self,
+        mut run: Run,
+        actions: Vec<Action>,
+        ledger: &Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+        now: Timestamp,
+    ) -> (Run, Vec<Change>, Vec<NewEvent>) {
+        let (mut changes, mut events) = (Vec::new(), Vec::new());
+        let mut next_hold = ledger.state.next_hold;
+        for action in actions {
+            let held = |group: &GroupName| run.holds.get(group).and_then(|id| ledger.state.holds.get(id)).cloned();
+            match action {
+                Action::Note(text) => events.push(event(now, "run.note", text, Some(run.id), None)),
+                Action::Hold(group) => {
+                    let hold = hold_of(&run, &group, HoldId(next_hold), ledger, reports, now);
+                    next_hold += 1;
+                    changes.extend(baselines(&hold.entries, ledger, reports));
+                    run.step.undo.push(Undo::Drop(hold.id));
+                    run.holds.insert(group, hold.id);
+                    changes.push(Change::PutHold(Box::new(hold)));
+                }
+                Action::DrainAgain(group) => {
+                    if let Some(hold) = held(&group) {
+                        let stage = Stage::Draining { mode: hold.wants(), since: now, killed: None };
+                        changes.push(Change::PutHold(Box::new(Hold {
+                            stage,
+                            note: None,
+                            revision: ledger.next_revision(),
+                            ..hold
+                        })));
+                    } else {
+                        // It was brought back at the deadline: out again.
+                        run.cursor = run.cursor.saturating_sub(1);
+                    }
+                }
+                Action::Release(group) => {
+                    if let Some(hold) = held(&group) {
+                        changes.push(Change::DropHold(hold.id));
+                        run.step.undo.push(Undo::Put(Box::new(hold)));
+                    }
+                }
+                Action::Prove { group, then, versions } => {
+                    if let Some(hold) = held(&group) {
+                        let until = now.saturating_add(run.plan.verify.deadline.signed()).unwrap_or(Timestamp::MAX);
+                        let phase = ProofPhase::Probes { mode: hold.wants() };
+                        let stage = Stage::Proving { since: now, until, phase, then, versions };
+                        changes.push(Change::PutHold(Box::new(Hold {
+                            stage,
+                            note: None,
+                            revision: ledger.next_revision(),
+                            ..hold
+                        })));
+                    }
+                }
+                Action::Undo => {
+                    for undo in std::mem::take(&mut run.step.undo) {
+                        changes.push(match undo {
+                            Undo::Put(hold) => {
+                                Change::PutHold(Box::new(Hold { revision: ledger.next_revision(), ..*hold }))
+                            }
+                            Undo::Drop(id) => Change::DropHold(id),
+                        });
+                    }
+                }
+            }
+        }
+        (run, changes, events)
+    }
+}
+
+fn hold_of(
+    run: &Run,
+    group: &GroupName,
+    id: HoldId,
+    ledger: &Ledger,
+    reports: &BTreeMap<InstanceName, Report>,
+    now: Timestamp,
+) -> Hold {
+    let members = run.plan.groups.get(group).map(Vec::as_slice).unwrap_or_default();
+    let entries: BTreeSet<Entry> = members.iter().flat_map(|member| &member.entries).cloned().collect();
+    let DrainSettings { grace, deadline, on_deadline } = run.plan.drain;
+    Hold {
+        id,
+        owner: Owner::Run(run.id),
+        reason: format!("deploy of {}", run.plan.farm),
+        selectors: vec![format!("farm:{}/{group}", run.plan.farm)],
+        entries: with_trackers(&entries, reports),
+        since: now,
+        expires: None,
+        ladder: Ladder { first: AdminState::Drain, last: AdminState::Maint, grace, deadline, on_deadline },
+        stage: Stage::Draining { mode: AdminState::Drain, since: now, killed: None },
+        revision: ledger.next_revision(),
+        note: None,
+    }
+}
+
+fn entries(plan: &Plan) -> impl Iterator<Item = &Entry> {
+    plan.groups.values().flatten().flat_map(|member| &member.entries)
+}
+
+/// Lines of the plan that nobody holds and that take no traffic.
+fn lines_not_up(plan: &Plan, ledger: &Ledger, reports: &BTreeMap<InstanceName, Report>) -> BTreeMap<Entry, String> {
+    let free = entries(plan).filter(|entry| !ledger.state.holds.values().any(|hold| hold.entries.contains(entry)));
+    free.filter_map(|entry| Some((entry.clone(), not_up(entry, reports)?))).collect()
+}
+
+/// How long the commands of the step's change took, where the step was a flip: the window in which both sides may
+/// have been given requests.
+fn window(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+    let Some(crate::plan::Step::Flip { .. }) = run.current() else { return None };
+    let revision = run.step.acted?;
+    let took = reports
+        .values()
+        .filter_map(|report| report.took.filter(|(of, _)| *of >= revision))
+        .map(|(_, took)| took)
+        .max()?;
+    Some(format!("{:.2} ms", took.as_secs_f64() * 1000.0))
+}
+
+/// Why a run waits, where it is at a hold: the hold's own reason.
+pub(super) fn wait_of(run: &Run, memory: &super::memory::Memory) -> Option<Wait> {
+    match memory.run_waits.get(&run.id)? {
+        Wait::Hold => {
+            let holds = run.holds.values().filter_map(|id| memory.holds.get(id)?.wait.clone());
+            Some(holds.max_by_key(|wait| wait.until()).unwrap_or(Wait::Hold))
+        }
+        wait => Some(wait.clone()),
+    }
+}

@@ -1,0 +1,233 @@
+//! How a farm's configuration falls on the servers that HAProxy has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thiserror::Error;
+
+use super::names::{Entry, FarmName, GroupName, InstanceName, MemberName};
+use super::seen::Seen;
+use super::select::Selector;
+use super::settings::FarmSettings;
+
+/// A farm as configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Farm {
+    /// Its name.
+    pub name: FarmName,
+    /// What the configuration says about it.
+    pub settings: FarmSettings,
+}
+
+/// A farm as it falls on the servers that HAProxy has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Its members and their entries. The first entry of a member is the one of the earliest pattern.
+    pub members: BTreeMap<MemberName, Vec<Entry>>,
+    /// Its groups; every member is in exactly one.
+    pub groups: BTreeMap<GroupName, BTreeSet<MemberName>>,
+}
+
+/// A farm whose configuration does not fit itself or HAProxy.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("farm {farm}: {problem}")]
+pub struct FarmError {
+    /// Which farm.
+    pub farm: FarmName,
+    /// Which key of it is to be changed.
+    pub key: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl Farm {
+    /// Checks what can be known without HAProxy.
+    ///
+    /// # Errors
+    /// The first setting that cannot be meant.
+    pub fn check(&self) -> Result<(), FarmError> {
+        let settings = &self.settings;
+        if settings.members.is_empty() {
+            return Err(self.error("members", "has no members".into()));
+        }
+        if !settings.groups.is_empty() && settings.halves.is_some() {
+            return Err(self.error("halves", "has both groups and halves: give one of them".into()));
+        }
+        if let Some(text) =
+            settings.members.iter().map(Selector::as_str).find(|text| !text.contains('/') || text.starts_with("farm:"))
+        {
+            return Err(self.error("members", format!("{text:?} is not BACKEND/SERVER")));
+        }
+        if let Some(text) = settings.groups.values().flatten().map(Selector::as_str).find(|text| text.contains('/')) {
+            return Err(self.error("groups", format!("{text:?} must be a server's name, without its backend")));
+        }
+        if let Some(http) = &settings.verify.http {
+            if !http.path.starts_with('/') || !http.path.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(self.error("verify", format!("http.path {:?} is not a path", http.path)));
+            }
+            let header = http.version.as_ref().map_or("x", |version| version.header.as_str());
+            if header.is_empty() || !header.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+                return Err(self.error("verify", format!("http.version.header {header:?} is not the name of a header")));
+            }
+        }
+        if settings.drain.grace > settings.drain.deadline {
+            return Err(self.error("drain", "the grace is longer than the deadline".into()));
+        }
+        Ok(())
+    }
+
+    /// Finds the farm's members and groups among what HAProxy has.
+    ///
+    /// # Errors
+    /// A pattern that matches nothing, a group that overlaps another, a member in no group.
+    pub fn layout(&self, seen: &BTreeMap<InstanceName, &Seen>) -> Result<Layout, FarmError> {
+        let mut members: BTreeMap<MemberName, Vec<Entry>> = BTreeMap::new();
+        for pattern in &self.settings.members {
+            let mut matched = false;
+            for (instance, seen) in seen {
+                for server in seen.servers.keys().filter(|server| pattern.matches(server)) {
+                    matched = true;
+                    let entry = Entry { instance: instance.clone(), server: server.clone() };
+                    let entries = members.entry(server.server.clone()).or_default();
+                    if !entries.contains(&entry) {
+                        entries.push(entry);
+                    }
+                }
+            }
+            if !matched {
+                return Err(self.error("members", format!("HAProxy has no server that matches {:?}", pattern.as_str())));
+            }
+        }
+        let groups = self.groups(&members)?;
+        Ok(Layout { members, groups })
+    }
+
+    fn groups(
+        &self,
+        members: &BTreeMap<MemberName, Vec<Entry>>,
+    ) -> Result<BTreeMap<GroupName, BTreeSet<MemberName>>, FarmError> {
+        let mut groups: BTreeMap<GroupName, BTreeSet<MemberName>> = BTreeMap::new();
+        if self.settings.halves.is_some() {
+            let half = members.len() / 2;
+            for (name, names) in
+                [("a", members.keys().take(half).collect::<Vec<_>>()), ("b", members.keys().skip(half).collect())]
+            {
+                let name = name.parse().map_err(|_| self.error("halves", "no name for a half".into()))?;
+                groups.insert(name, names.into_iter().cloned().collect());
+            }
+            return Ok(groups);
+        }
+        for (name, patterns) in &self.settings.groups {
+            let mut group = BTreeSet::new();
+            for pattern in patterns {
+                let found: Vec<&MemberName> = members
+                    .iter()
+                    .filter(|(_, entries)| entries.iter().any(|entry| pattern.matches(&entry.server)))
+                    .map(|(member, _)| member)
+                    .collect();
+                if found.is_empty() {
+                    return Err(self.error("groups", format!("group {name}: no member matches {:?}", pattern.as_str())));
+                }
+                group.extend(found.into_iter().cloned());
+            }
+            groups.insert(name.clone(), group);
+        }
+        for member in members.keys().filter(|_| !groups.is_empty()) {
+            let of: Vec<&str> =
+                groups.iter().filter(|(_, group)| group.contains(member)).map(|(name, _)| name.as_str()).collect();
+            match of.len() {
+                0 => return Err(self.error("groups", format!("{member} is in no group"))),
+                1 => {}
+                _ => return Err(self.error("groups", format!("{member} is in more than one group: {}", of.join(", ")))),
+            }
+        }
+        Ok(groups)
+    }
+
+    fn error(&self, key: &str, problem: String) -> FarmError {
+        FarmError { farm: self.name.clone(), key: key.to_owned(), problem }
+    }
+}
+
+impl Layout {
+    /// Every entry of every member.
+    pub fn entries(&self) -> BTreeSet<Entry> {
+        self.members.values().flatten().cloned().collect()
+    }
+
+    /// Every entry of a group's members, if there is such a group.
+    pub fn group(&self, name: &GroupName) -> Option<BTreeSet<Entry>> {
+        let group = self.groups.get(name)?;
+        Some(group.iter().filter_map(|member| self.members.get(member)).flatten().cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn farm(toml: &str) -> Farm {
+        Farm { name: "web".parse().unwrap(), settings: toml::from_str(toml).unwrap() }
+    }
+
+    fn seen(servers: &[&str]) -> Seen {
+        let mut seen = Seen { pid: 1, version: String::new(), servers: BTreeMap::new() };
+        for server in servers {
+            seen.servers.insert(
+                server.parse().unwrap(),
+                crate::farm::SeenServer {
+                    admin: crate::haproxy::AdminBits(0),
+                    op: crate::haproxy::OpState::Running,
+                    weight: 1,
+                    check: crate::haproxy::CheckBits(6),
+                    agent: crate::haproxy::CheckBits(0),
+                    address: "127.0.0.1".into(),
+                    port: 80,
+                    tracked: None,
+                    status: "UP".into(),
+                    last_check: String::new(),
+                    load: crate::farm::Load::default(),
+                },
+            );
+        }
+        seen
+    }
+
+    fn layout(toml: &str) -> Result<Layout, FarmError> {
+        let seen = seen(&["app/w1", "app/w2", "app/w3", "api/w1", "api/w2", "api/w3", "other/x"]);
+        farm(toml).layout(&BTreeMap::from([("edge".parse().unwrap(), &seen)]))
+    }
+
+    #[test]
+    fn members_gather_their_lines_from_every_backend() {
+        let layout = layout("members = [\"app/w*\", \"api/w*\"]\nhalves = \"auto\"").unwrap();
+        assert_eq!(layout.members.len(), 3);
+        assert_eq!(layout.members[&"w1".parse().unwrap()][0].to_string(), "edge:app/w1");
+        assert_eq!(layout.group(&"a".parse().unwrap()).unwrap().len(), 2);
+        assert_eq!(layout.group(&"b".parse().unwrap()).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn groups_must_hold_every_member_once() {
+        for (groups, problem) in [
+            ("a = [\"w1\"], b = [\"w2\"]", "w3 is in no group"),
+            ("a = [\"w*\"], b = [\"w2\"]", "w2 is in more than one group: a, b"),
+            ("a = [\"w*\"], b = [\"nope\"]", "group b: no member matches \"nope\""),
+        ] {
+            let error = layout(&format!("members = [\"app/w*\"]\ngroups = {{ {groups} }}")).unwrap_err();
+            assert_eq!(error.problem, problem);
+        }
+    }
+
+    #[test]
+    fn settings_that_cannot_be_meant_are_refused() {
+        for (toml, key) in [
+            ("members = []", "members"),
+            ("members = [\"web01\"]", "members"),
+            ("members = [\"a/b\"]\nhalves = \"auto\"\ngroups = { a = [\"b\"] }", "halves"),
+            ("members = [\"a/b\"]\n[drain]\ngrace = \"10m\"", "drain"),
+            ("members = [\"a/b\"]\n[verify]\nhttp = { path = \"status\" }", "verify"),
+        ] {
+            assert_eq!(farm(toml).check().unwrap_err().key, key, "{toml}");
+        }
+    }
+}
