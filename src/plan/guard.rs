@@ -126,7 +126,8 @@ pub fn last_servers(taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen
         .collect()
 }
 
-/// Whether a farm keeps enough members in service when `taken` go out.
+/// Whether a farm keeps enough members in service when `taken` go out. A farm that has not enough now and is not made
+/// worse raises no veto.
 #[must_use]
 pub fn min_available(
     farm: &FarmName,
@@ -135,22 +136,32 @@ pub fn min_available(
     taken: &BTreeSet<Entry>,
     seen: &BTreeMap<InstanceName, &Seen>,
 ) -> Option<Veto> {
-    let usable = |entry: &Entry| {
-        seen.get(&entry.instance)
-            .and_then(|seen| seen.servers.get(&entry.server))
-            .is_some_and(crate::farm::SeenServer::is_usable)
+    let worse = in_service(layout, taken, seen) < in_service(layout, &BTreeSet::new(), seen);
+    others_carry(farm, setting, layout, taken, seen).filter(|_| worse)
+}
+
+/// Whether the members that stay are enough by themselves to carry the traffic while `taken` are worked on: at least
+/// one, and as many as the farm must have, whatever was down before.
+#[must_use]
+pub fn others_carry(
+    farm: &FarmName,
+    setting: MinAvailable,
+    layout: &Layout,
+    taken: &BTreeSet<Entry>,
+    seen: &BTreeMap<InstanceName, &Seen>,
+) -> Option<Veto> {
+    let left = in_service(layout, taken, seen);
+    let needed = setting.of(layout.members.len()).max(1);
+    (left < needed).then(|| Veto::MinAvailable { farm: farm.clone(), left, needed, setting: setting.to_string() })
+}
+
+/// The members that take traffic with all their lines when `taken` are out.
+fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> usize {
+    let serves = |entry: &Entry| {
+        let server = seen.get(&entry.instance).and_then(|seen| seen.servers.get(&entry.server));
+        !taken.contains(entry) && server.is_some_and(crate::farm::SeenServer::is_usable)
     };
-    let serving = layout.members.values().filter(|entries| entries.iter().all(usable));
-    let (before, left) = serving.fold((0, 0), |(before, left), entries| {
-        (before + 1, left + usize::from(!entries.iter().any(|entry| taken.contains(entry))))
-    });
-    let needed = setting.of(layout.members.len());
-    (left < needed && left < before).then(|| Veto::MinAvailable {
-        farm: farm.clone(),
-        left,
-        needed,
-        setting: setting.to_string(),
-    })
+    layout.members.values().filter(|entries| entries.iter().all(serves)).count()
 }
 
 /// Holds of somebody else on any of `entries`.

@@ -39,7 +39,7 @@ pub fn plan<'a>(
         }
         let taken: BTreeSet<Entry> = planned.iter().flat_map(|member| &member.entries).cloned().collect();
         vetoes.extend(guard::last_servers(&taken, seen));
-        vetoes.extend(guard::min_available(&farm.name, farm.settings.min_available, layout, &taken, seen));
+        vetoes.extend(guard::others_carry(&farm.name, farm.settings.min_available, layout, &taken, seen));
         groups.insert(name.clone(), planned);
     }
     if !vetoes.is_empty() {

@@ -77,6 +77,7 @@ struct Tally {
     slow_drains: Vec<f64>,
     busy_drains: Vec<f64>,
     mixed: Vec<f64>,
+    both: Vec<f64>,
     inversions: Vec<f64>,
     recorded: Vec<f64>,
 }
@@ -125,6 +126,7 @@ async fn measure(args: &FiguresArgs) -> io::Result<Figures> {
         slow_drains: Sample::new(tally.slow_drains),
         busy_drains: Sample::new(tally.busy_drains),
         mixed: Sample::new(tally.mixed),
+        both: Sample::new(tally.both),
         inversions: Sample::new(tally.inversions),
         recorded: Sample::new(tally.recorded),
         memory_before,
@@ -166,10 +168,10 @@ async fn busy_deploy(site: &Site, tally: &mut Tally) -> io::Result<()> {
     let deployed = site.deploy(&new).await?;
     going(&load, 500).await?;
     let report = load.stop().await?;
-    let answered = report.by_version();
-    if [&old, &new].iter().any(|version| !answered.contains_key(*version)) {
+    let (Some(last), Some(first)) = (report.last_answered_of(&old), report.first_of(&new)) else {
         return Err(failure(format!("the load did not see {old} turn into {new}\n{report}")));
-    }
+    };
+    tally.both.push(last.saturating_sub(first) as f64 / 1e6);
     let seen = report.inversions(&old, &new);
     tally.mixed.push(seen.window.as_secs_f64() * 1e3);
     tally.inversions.push(seen.causal as f64);

@@ -46,6 +46,7 @@ pub(crate) struct Figures {
     pub(crate) slow_drains: Sample,
     pub(crate) busy_drains: Sample,
     pub(crate) mixed: Sample,
+    pub(crate) both: Sample,
     pub(crate) flips_mixed: usize,
     pub(crate) inversions: Sample,
     pub(crate) recorded: Sample,
@@ -56,12 +57,13 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    fn rows(&self) -> [(&'static str, &'static str, &Sample); 7] {
+    fn rows(&self) -> [(&'static str, &'static str, &Sample); 8] {
         [
             ("drain, slow requests: last answer to hook", "ms", &self.slow_drains),
             ("drain, full load: last answer to hook", "ms", &self.busy_drains),
             ("flip: mixed window as clients saw it", "ms", &self.mixed),
             ("flip: requests in that window", "", &self.inversions),
+            ("flip: both versions still answered", "ms", &self.both),
             ("flip: commands, as teeter recorded", "ms", &self.recorded),
             ("teeter status, start to end", "ms", &self.status),
             ("/bin/true, start to end", "ms", &self.nothing),
@@ -93,6 +95,7 @@ impl Figures {
             "drain_slow_ms": sample(&self.slow_drains),
             "drain_busy_ms": sample(&self.busy_drains),
             "flip_mixed_ms": sample(&self.mixed),
+            "flip_both_ms": sample(&self.both),
             "flip_inversions": sample(&self.inversions),
             "flip_recorded_ms": sample(&self.recorded),
             "status_ms": sample(&self.status),
