@@ -102,3 +102,42 @@ async fn why_names_the_sessions_that_are_left() {
     assert!(sessions[0]["client"].as_str().unwrap_or_default().starts_with("127.0.0.1:"), "{why}");
     assert!(sessions[0]["bytes_in"].as_u64().is_some_and(|bytes| bytes > 0), "{why}");
 }
+
+#[tokio::test]
+async fn an_agent_is_muted_while_its_server_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = agent.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = agent.accept().await {
+            // HAProxy may have gone meanwhile.
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"ready up\n").await.unwrap_or_default();
+        }
+    });
+    let app = teeter_lab::App::start("web01", "v1").await.unwrap();
+    let config = format!(
+        "global\n  stats socket {} level admin\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  \
+         timeout server 9s\nbackend app\n  server web01 {} check inter 100ms agent-check agent-port {port} agent-inter 50ms\n  \
+         server web02 127.0.0.1:1\n",
+        dir.path().join("admin.sock").display(),
+        app.addr()
+    );
+    let haproxy = teeter_lab::Haproxy::start(dir.path(), &config).await.unwrap();
+    haproxy.wait_for_check("app/web01").await.unwrap();
+    let daemon = crate::site::Daemon::start(dir.path(), &crate::site::instance(&haproxy.socket())).await;
+    let agent_is_on =
+        async || haproxy.server_line("app/web01").await.unwrap()["srv_agent_state"].parse::<u32>().unwrap() & 4 != 0;
+    assert!(agent_is_on().await);
+    for verb in ["drain", "maint"] {
+        let held = daemon.teeter(&[verb, "app/web01", "--reason", "r"]).await;
+        assert_eq!(held.code, 0, "{held:?}");
+        assert!(!agent_is_on().await);
+    }
+    // Long enough for an agent that could still speak to have spoken.
+    until(|| async { haproxy.stat("app/web02").await.unwrap()["lastchg"].parse::<u32>().unwrap() > 1 }).await;
+    assert_eq!(haproxy.server_admin_bits("app/web01").await.unwrap(), MAINT);
+    let ready = daemon.teeter(&["ready", "app/web01"]).await;
+    assert_eq!(ready.code, 0, "{ready:?}");
+    assert_eq!(haproxy.server_admin_bits("app/web01").await.unwrap(), 0);
+    assert!(agent_is_on().await);
+}
