@@ -34,8 +34,12 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
             Standing::Work(work) => {
                 follow.progress.clear();
                 let outcome = do_work(&hook, &run, &work, args.per_server, &mut follow, &mut interrupt).await;
+                if outcome == Outcome::Left {
+                    run = follow.now().await?;
+                    continue;
+                }
                 let (failed, interrupted) = match outcome {
-                    Outcome::Done => (None, false),
+                    Outcome::Done | Outcome::Left => (None, false),
                     Outcome::Failed(why) => (Some(why), false),
                     Outcome::Interrupted => (Some("the deploy was interrupted and its hook ended".to_owned()), true),
                 };
@@ -78,10 +82,15 @@ async fn do_work(
     interrupt: &mut Interrupt,
 ) -> Outcome {
     let parts = if per_server { shell::each_server(work) } else { vec![work.clone()] };
-    for part in parts {
+    for (index, part) in parts.into_iter().enumerate() {
+        // Between two servers the run may have been aborted: the next one may take traffic again.
+        let still = |run: &RunView| matches!(Standing::of(run), Standing::Work(at) if at.step == work.step);
+        if index > 0 && follow.now().await.is_ok_and(|run| !still(&run)) {
+            return Outcome::Left;
+        }
         let elapsed = clock::elapsed(run.started, clock::now());
         follow.progress.line(&format!("{elapsed}  hook for {}: {}", part.group, part.servers.join(" ")));
-        match hook.run(&shell::variables(run, Some(&part)), interrupt).await {
+        match hook.run(&shell::variables(run, Some(&part)), interrupt, follow.left(work.step)).await {
             Outcome::Done => {}
             Outcome::Failed(why) if per_server => {
                 return Outcome::Failed(format!("{why} on {}", part.servers.join(" ")));

@@ -85,7 +85,12 @@ impl CliError {
                 text.push_str("\nIs teeterd running? `systemctl status teeterd` says; --socket names another socket.");
             }
             Self::Client(ClientError::Forbidden { group, .. }) => {
-                let _ = write!(text, "\n`sudo usermod -aG {group} $USER` and a new login let you in.");
+                // Nobody should become a member of root's group for this.
+                let _ = if group == "root" {
+                    write!(text, "\nSet `group` in [control] of teeterd's configuration, or ask root.")
+                } else {
+                    write!(text, "\n`sudo usermod -aG {group} $USER` and a new login let you in.")
+                };
             }
             Self::Lost { run, .. } => {
                 let _ = write!(text, "\nstart it: systemctl start teeterd\n{}", going_on(*run));

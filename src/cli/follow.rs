@@ -75,6 +75,25 @@ impl<'a> Follow<'a> {
         next.map_err(|source| if source.is_away() { CliError::Lost { run: self.id, source } } else { source.into() })
     }
 
+    /// The run as it is.
+    ///
+    /// # Errors
+    /// teeterd is away, or refuses.
+    pub(super) async fn now(&self) -> Result<RunView, CliError> {
+        Ok(self.context.client.get(&format!("/v1/runs/{}", self.id)).await?.0)
+    }
+
+    /// Ends when the run is no longer at the work of this step. A teeterd that is away says nothing about that.
+    pub(super) async fn left(&mut self, step: usize) {
+        loop {
+            match self.next().await {
+                Ok(run) if matches!(Standing::of(&run), Standing::Work(work) if work.step == step) => {}
+                Ok(_) => return,
+                Err(_) => std::future::pending().await,
+            }
+        }
+    }
+
     /// The run once it wants something of the caller.
     ///
     /// # Errors

@@ -31,6 +31,8 @@ pub(super) enum Outcome {
     Failed(String),
     /// The caller was asked to stop, and so was the hook.
     Interrupted,
+    /// Somebody else took the run on from this step, and the hook was ended.
+    Left,
 }
 
 impl Hook {
@@ -59,19 +61,29 @@ impl Hook {
         Ok(Self { program: found, arguments: arguments.to_vec(), stdout_to_stderr })
     }
 
-    /// Runs it to its end.
-    pub(super) async fn run(&self, variables: &[(&'static str, String)], interrupt: &mut Interrupt) -> Outcome {
+    /// Runs it to its end, or until `left` says that nobody wants its work any more.
+    pub(super) async fn run(
+        &self,
+        variables: &[(&'static str, String)],
+        interrupt: &mut Interrupt,
+        left: impl Future<Output = ()>,
+    ) -> Outcome {
         let mut child = match self.start(variables) {
             Ok(child) => child,
             Err(error) => return Outcome::Failed(format!("hook could not be started: {error}")),
         };
         tokio::select! {
-            // On a terminal the hook gets the same signal: that it ends of it is no failure of its own.
+            // What ends because it was told to is no failure of its own.
             biased;
             () = interrupt.received() => {
                 print::err("ending the hook");
                 end(&mut child).await;
                 Outcome::Interrupted
+            }
+            () = left => {
+                print::err("the run has left this step (aborted, or reported on by somebody else): ending the hook");
+                end(&mut child).await;
+                Outcome::Left
             }
             status = child.wait() => judge(status),
         }
@@ -79,6 +91,8 @@ impl Hook {
 
     fn start(&self, variables: &[(&'static str, String)]) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
+        // A group of its own, so that what the hook has started ends with it.
+        command.process_group(0);
         command.args(&self.arguments).envs(variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
         if self.stdout_to_stderr {
             command.stdout(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
@@ -104,20 +118,25 @@ fn judge(status: io::Result<ExitStatus>) -> Outcome {
     }
 }
 
-/// Asks the hook to end, and ends it when it does not.
+/// Asks the hook and what it has started to end, and ends them when they do not.
 async fn end(child: &mut Child) {
-    if let Some(pid) = child.id() {
-        // The standard library only knows SIGKILL; the shell's own `kill` is on every system that runs hooks.
-        let asked =
-            Command::new("sh").args(["-c", "kill -TERM \"$0\""]).arg(pid.to_string()).stdin(Stdio::null()).status();
-        if asked.await.is_ok_and(|status| status.success())
-            && tokio::time::timeout(LAST_WORDS, child.wait()).await.is_ok()
-        {
-            return;
-        }
+    let Some(pid) = child.id() else { return };
+    if signal("TERM", pid).await && tokio::time::timeout(LAST_WORDS, child.wait()).await.is_ok() {
+        return;
     }
-    // It may have ended by itself.
-    let _ = child.kill().await;
+    if !signal("KILL", pid).await {
+        // It may have ended by itself.
+        let _ = child.kill().await;
+    }
+    let _ = child.wait().await;
+}
+
+/// The standard library only knows SIGKILL, for one process; the shell's own `kill` is on every system that runs
+/// hooks.
+async fn signal(name: &str, group: u32) -> bool {
+    let script = format!("kill -s {name} -- \"-$0\"");
+    let sent = Command::new("sh").args(["-c", &script]).arg(group.to_string()).stdin(Stdio::null()).status();
+    sent.await.is_ok_and(|status| status.success())
 }
 
 /// How long a hook may take to tidy up after SIGTERM.

@@ -37,7 +37,7 @@ fn what_is_not_understood_is_shown_with_line_and_column() {
         ("[farm.web]\nmembers = [\"app/*\"]\n[farm.web.drain]\ngrace = \"30\"\n", "4:9: ", "is not a length of time"),
         ("[farm.web]\nmembers = [\"app/*\"]\ndrain = { grase = \"1s\" }\n", "3:11: ", "unknown field `grase`"),
         ("[farm.web]\n", "1:1: ", "missing field `members`"),
-        ("[farm.\"a b\"]\nmembers = []\n", "1:7: ", "is not a name"),
+        ("[farm.\"a b\"]\nmembers = []\n", "1:7: ", "has a character other"),
         ("# ä\n[control\n", "2:9: ", ""),
     ] {
         let error = error(text, &[]);

@@ -118,6 +118,7 @@ fn haproxies(config: &Config) -> Vec<(InstanceName, Address)> {
     }
     let mut paths = usual_sockets();
     if paths.is_empty() {
+        tracing::warn!("no HAProxy is configured and no stats socket is at a usual path; see docs/haproxy.md");
         // Shown as not reachable, with the path that was tried, until somebody makes it.
         paths.push(Path::new("/run/haproxy/admin.sock").to_owned());
     }

@@ -11,7 +11,7 @@ use super::drift::Drift;
 use super::error::EngineError;
 use super::instance::Report;
 use super::ledger::{Ledger, event};
-use crate::farm::{Baseline, Entry, InstanceName};
+use crate::farm::{Baseline, Entry, Hold, InstanceName, Owner, Stage};
 use crate::store::{Change, StoreError};
 
 /// Drives holds and runs until the engine is dropped.
@@ -75,7 +75,7 @@ impl Engine {
         ledger: &mut Ledger,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Result<(), EngineError> {
-        let mut events = Vec::new();
+        let (mut changes, mut events) = (Vec::new(), Vec::new());
         {
             let mut memory = self.memory();
             for (name, report) in reports {
@@ -85,11 +85,34 @@ impl Engine {
                         "HAProxy {name} is another process: {before} before, {pid} now; what it had been told is told again"
                     );
                     events.push(event(self.clock.now(), "haproxy.process", text, None, None));
+                    // The process before may go on serving what it had, and counts it where nobody can look.
+                    for hold in
+                        ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name))
+                    {
+                        let before = memory.of(hold).watch.in_flight();
+                        if !matches!(hold.stage, Stage::Draining { .. }) || before.is_empty() {
+                            continue;
+                        }
+                        let left: Vec<String> =
+                            before.iter().map(|(member, left)| format!("{left} on {member}")).collect();
+                        let note = format!(
+                            "HAProxy {name} was replaced with {} in flight; the process before may still serve them, unseen",
+                            left.join(", ")
+                        );
+                        let run = match hold.owner {
+                            Owner::Run(id) => Some(id),
+                            Owner::Operator(_) => None,
+                        };
+                        events.push(event(self.clock.now(), "hold.doubt", note.clone(), run, Some(hold.id)));
+                        let hold = Hold { note: Some(note), revision: ledger.next_revision(), ..hold.clone() };
+                        changes.push(Change::PutHold(Box::new(hold)));
+                    }
                 }
             }
         }
         if !events.is_empty() {
-            self.write(ledger, Vec::new(), events).await?;
+            self.write(ledger, changes, events).await?;
+            self.publish(ledger);
         }
         Ok(())
     }

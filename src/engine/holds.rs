@@ -46,6 +46,7 @@ impl Engine {
         let reports = self.look_again().await;
         let named = self.resolve(&order.selectors, &reports)?;
         let entries = with_trackers(&named, &reports);
+        require_answer(&entries, &reports)?;
         require_admin(&entries, &reports)?;
         let mut ledger = self.ledger.lock().await;
         if !order.allow_outage {
@@ -138,12 +139,7 @@ impl Engine {
             })?;
             entries.extend(found);
         }
-        let names: BTreeSet<&InstanceName> = entries.iter().map(|entry| &entry.instance).collect();
-        let lost = names.into_iter().filter_map(|name| reports.get(name)).find(|report| !report.reachable);
-        match lost {
-            Some(report) => Err(EngineError::Unreachable(report.trouble.clone().unwrap_or_default())),
-            None => Ok(entries),
-        }
+        Ok(entries)
     }
 
     fn guard_outage(
@@ -193,6 +189,18 @@ pub(super) fn baselines(
             Some(Change::PutBaseline(entry.clone(), was))
         })
         .collect()
+}
+
+/// What is to be taken out has to be seen to be out.
+pub(super) fn require_answer(
+    entries: &BTreeSet<Entry>,
+    reports: &BTreeMap<InstanceName, Report>,
+) -> Result<(), EngineError> {
+    let lost = entries.iter().filter_map(|entry| reports.get(&entry.instance)).find(|report| !report.reachable);
+    match lost {
+        Some(report) => Err(EngineError::Unreachable(report.trouble.clone().unwrap_or_default())),
+        None => Ok(()),
+    }
 }
 
 /// Changing a server's state needs level admin: told before anything is attempted.

@@ -88,7 +88,11 @@ impl Engine {
             nudge,
             tick: watch::Sender::new(1),
         });
-        engine.publish(&*engine.ledger.lock().await);
+        {
+            let mut ledger = engine.ledger.lock().await;
+            engine.prove_again(&mut ledger).await?;
+            engine.publish(&ledger);
+        }
         tokio::spawn(drive::drive(Arc::downgrade(&engine), Arc::clone(&engine.nudge)));
         Ok(engine)
     }

@@ -26,9 +26,11 @@ pub(super) fn pace(waiting: Waiting) -> Duration {
         Waiting::AfterRefusal => 1000,
         // The second sample after an empty one.
         Waiting::Drain { in_flight: 0, .. } => 12,
-        // Near the end; but a session that stays for an hour is not worth fifty looks a second.
-        Waiting::Drain { in_flight: 1..=8, unchanged } => 15 + 5 * u64::from(unchanged.min(20)),
-        Waiting::Drain { .. } => 200,
+        // Near the end: requests of a second or two are met within a few milliseconds of their end, while a session
+        // that stays for an hour is not worth fifty looks a second.
+        Waiting::Drain { in_flight: 1..=8, unchanged } => 20 + 5 * u64::from(unchanged.saturating_sub(100).min(20)),
+        // A crowd of short requests is gone a moment later; one that stays is looked at less and less often.
+        Waiting::Drain { unchanged, .. } => 25 + 25 * u64::from(unchanged.min(7)),
         Waiting::Checks => 50,
         Waiting::Held => 200,
         Waiting::Nothing => 1000,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::error::EngineError;
+use super::holds::require_answer;
 use super::ledger::{asked, event};
 use super::view::SessionView;
 use crate::farm::{AfterProof, Entry, Hold, HoldId, Owner, ProofPhase, Selector, Stage};
@@ -80,7 +81,9 @@ impl Engine {
         drop(ledger);
         self.nudge.notify_one();
         if !order.verify {
-            self.confirm(revision, &entries, undo, first).await?;
+            // A HAProxy that does not answer now is told as soon as it does.
+            let there = entries.into_iter().filter(|entry| reports.get(&entry.instance).is_some_and(|it| it.reachable));
+            self.confirm(revision, &there.collect(), undo, first).await?;
         }
         Ok(ids)
     }
@@ -92,6 +95,7 @@ impl Engine {
     pub async fn sessions(&self, selectors: &[Selector]) -> Result<Vec<SessionView>, EngineError> {
         let reports = self.look_again().await;
         let entries = self.resolve(selectors, &reports)?;
+        require_answer(&entries, &reports)?;
         let mut views = Vec::new();
         for (name, instance) in &self.instances {
             let mine: BTreeMap<(&str, &str), &Entry> = entries

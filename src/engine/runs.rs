@@ -127,10 +127,13 @@ impl Engine {
     /// Ends a run; what it holds comes back if it is well.
     ///
     /// # Errors
-    /// There is no such run.
+    /// There is no such run, or it is done.
     pub async fn abort(&self, id: RunId, caller: &Caller) -> Result<(), EngineError> {
         let mut ledger = self.ledger.lock().await;
         let run = find(&ledger, id)?;
+        if run.state == RunState::Done {
+            return Err(machine::Illegal::Ended(id).into());
+        }
         let reports = self.reports();
         let facts = Facts { holds: &ledger.state.holds, confirmation: Confirmation::Agreed, not_up: BTreeMap::new() };
         let outcome = machine::handle_abort(&run, &facts, self.clock.now());

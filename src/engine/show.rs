@@ -44,7 +44,8 @@ impl Engine {
     pub async fn hold_views(&self) -> Vec<HoldView> {
         let ledger = self.ledger.lock().await;
         let memory = self.memory();
-        ledger.state.holds.values().map(|hold| hold_view(hold, &memory)).collect()
+        let reports = self.reports();
+        ledger.state.holds.values().map(|hold| hold_view(hold, &reports, &memory)).collect()
     }
 
     /// One hold.
@@ -54,7 +55,7 @@ impl Engine {
     pub async fn hold_view(&self, id: HoldId) -> Result<HoldView, EngineError> {
         let ledger = self.ledger.lock().await;
         let memory = self.memory();
-        let hold = ledger.state.holds.get(&id).map(|hold| hold_view(hold, &memory));
+        let hold = ledger.state.holds.get(&id).map(|hold| hold_view(hold, &self.reports(), &memory));
         hold.ok_or_else(|| EngineError::NotFound(format!("there is no hold {id}, or it has ended")))
     }
 
@@ -133,7 +134,7 @@ fn server_view<'a>(
     view
 }
 
-fn hold_view(hold: &Hold, memory: &Memory) -> HoldView {
+fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Memory) -> HoldView {
     let remembered = memory.holds.get(&hold.id);
     let wait = remembered.and_then(|memory| memory.wait.clone());
     let (stage, left) = match hold.stage {
@@ -148,7 +149,7 @@ fn hold_view(hold: &Hold, memory: &Memory) -> HoldView {
         owner: hold.owner.to_string(),
         reason: hold.reason.clone(),
         entries: hold.entries.iter().map(ToString::to_string).collect(),
-        members: hold.members().into_iter().map(ToString::to_string).collect(),
+        members: names(hold, reports),
         mode: hold.wants().to_string(),
         stage: stage.to_owned(),
         left,
@@ -159,6 +160,24 @@ fn hold_view(hold: &Hold, memory: &Memory) -> HoldView {
         in_flight: remembered.map(|memory| text(memory.watch.in_flight())).unwrap_or_default(),
         note: hold.note.clone(),
     }
+}
+
+/// What a hold keeps out: a member by its name where all its lines are held, otherwise line by line.
+fn names(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Vec<String> {
+    let whole = |member: &MemberName| {
+        reports.iter().all(|(name, report)| {
+            let lines = report.seen.iter().flat_map(|seen| seen.servers.keys()).filter(|line| line.server == *member);
+            let mut entries = lines.map(|line| crate::farm::Entry { instance: name.clone(), server: line.clone() });
+            entries.all(|entry| hold.entries.contains(&entry))
+        })
+    };
+    let of = |member: &MemberName| {
+        if whole(member) {
+            return vec![member.to_string()];
+        }
+        hold.entries.iter().filter(|entry| entry.member() == member).map(|entry| entry.server.to_string()).collect()
+    };
+    hold.members().into_iter().flat_map(of).collect()
 }
 
 fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {

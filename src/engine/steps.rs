@@ -54,7 +54,10 @@ impl Engine {
                     (changes, vec![happened])
                 }
                 Move::End(text) => (vec![Change::DropHold(id)], vec![happened(&hold, now, "hold.ended", text)]),
-                Move::Split(bad) => split(hold, &bad, ledger, now),
+                Move::Split(bad) => {
+                    let takes = self.proof_takes(&hold, &ledger.state);
+                    split(hold, &bad, ledger, takes, now)
+                }
             };
             self.write(ledger, changes, events).await?;
             changed = true;
@@ -202,6 +205,11 @@ impl Engine {
         if !asks {
             return None;
         }
+        // Just after the start HAProxy may not have told the addresses yet.
+        if hold.members().iter().any(|member| !targets.contains_key(*member) && !none.contains_key(*member)) {
+            none.extend(targets.into_keys().map(|member| (member, unknown())));
+            return Some(none);
+        }
         let mut memory = self.memory();
         let memory = memory.of(hold);
         let current = memory.probing.as_ref().filter(|probing| probing.since == since);
@@ -236,6 +244,24 @@ impl Engine {
         vec![Change::PutRun(Box::new(run))]
     }
 
+    /// Begins every proof anew that a daemon before this one had under way: what it had seen is not known, and its
+    /// deadline may have passed while nobody looked.
+    pub(super) async fn prove_again(&self, ledger: &mut Ledger) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let (mut changes, mut events) = (Vec::new(), Vec::new());
+        for hold in ledger.state.holds.values() {
+            let Stage::Proving { phase, then, versions, .. } = &hold.stage else { continue };
+            let until = now.saturating_add(self.proof_takes(hold, &ledger.state)).unwrap_or(Timestamp::MAX);
+            let stage = Stage::Proving { since: now, until, phase: *phase, then: *then, versions: versions.clone() };
+            events.push(happened(hold, now, "hold.stage", "teeterd was restarted; the proof begins anew".to_owned()));
+            changes.push(Change::PutHold(Box::new(Hold { stage, revision: ledger.next_revision(), ..hold.clone() })));
+        }
+        if !changes.is_empty() {
+            self.write(ledger, changes, events).await?;
+        }
+        Ok(())
+    }
+
     /// How long the members of a hold may take to show that they are well.
     pub(super) fn proof_takes(&self, hold: &Hold, state: &State) -> Duration {
         let takes = |entry| self.verify_settings(state, hold, entry).deadline.duration();
@@ -268,6 +294,10 @@ async fn ask(
     futures_util::future::join_all(each).await;
 }
 
+fn unknown() -> ProbeResult {
+    ProbeResult::Failed { why: "has not been asked yet".to_owned(), wrong_version: false }
+}
+
 fn judge(answer: super::Answer, versions: &BTreeSet<String>) -> ProbeResult {
     match answer {
         Err(why) => ProbeResult::Failed { why, wrong_version: false },
@@ -282,11 +312,13 @@ fn judge(answer: super::Answer, versions: &BTreeSet<String>) -> ProbeResult {
     }
 }
 
-/// Members that are not well stay out under a hold of their own; the others go on.
+/// Members that are not well stay out under a hold of their own; the others have passed and go on: from their probes
+/// to HAProxy's checks, from there into service.
 fn split(
     hold: Hold,
     bad: &BTreeMap<MemberName, String>,
     ledger: &Ledger,
+    takes: Duration,
     now: Timestamp,
 ) -> (Vec<Change>, Vec<NewEvent>) {
     let revision = ledger.next_revision();
@@ -295,17 +327,26 @@ fn split(
         Stage::Proving { phase, .. } => phase,
         _ => ProofPhase::Probes { mode: hold.wants() },
     };
-    let stays = Hold {
-        id: HoldId(ledger.state.next_hold),
-        stage: stays_out(&hold, phase, now),
-        entries: stay,
-        note: Some(why(bad)),
-        revision,
-        ..hold.clone()
-    };
-    let happened = happened(&stays, now, "hold.stage", format!("not well, stays out: {}", why(bad)));
-    let goes = Hold { entries: go, revision, ..hold };
-    (vec![Change::PutHold(Box::new(stays)), Change::PutHold(Box::new(goes))], vec![happened])
+    // Whoever waits for the hold learns from it what failed, so the number stays with the failure.
+    let stays =
+        Hold { stage: stays_out(&hold, phase, now), entries: stay, note: Some(why(bad)), revision, ..hold.clone() };
+    let mut events = vec![happened(&stays, now, "hold.stage", format!("not well, stays out: {}", why(bad)))];
+    let goes = Hold { id: HoldId(ledger.state.next_hold), entries: go, revision, ..hold };
+    let mut changes = vec![Change::PutHold(Box::new(stays))];
+    match phase {
+        ProofPhase::Probes { mode } => {
+            let stage = Stage::Proving {
+                since: now,
+                until: now.saturating_add(takes).unwrap_or(Timestamp::MAX),
+                phase: ProofPhase::Checks { afresh: mode == AdminState::Maint },
+                then: AfterProof::Release,
+                versions: BTreeSet::new(),
+            };
+            changes.push(Change::PutHold(Box::new(Hold { stage, ..goes })));
+        }
+        ProofPhase::Checks { .. } => events.push(happened(&goes, now, "hold.ended", "well; released".to_owned())),
+    }
+    (changes, events)
 }
 
 /// Where a hold goes back to when its members are not well: never to where clients could reach them.

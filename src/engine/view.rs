@@ -84,7 +84,7 @@ pub struct HoldView {
     pub reason: String,
     /// The lines it keeps out, as INSTANCE:BACKEND/SERVER.
     pub entries: Vec<String>,
-    /// The members behind them.
+    /// What is out, in short: a member's name where all its lines are held, otherwise its lines as BACKEND/SERVER.
     pub members: Vec<String>,
     /// The state it wants them in: drain or maint.
     pub mode: String,

@@ -21,6 +21,10 @@ pub fn plan<'a>(
     holds: impl IntoIterator<Item = &'a Hold>,
 ) -> Result<Plan, Vec<Veto>> {
     let mut vetoes = guard::held(&layout.entries(), holds, None);
+    if !vetoes.is_empty() {
+        // What is held takes no traffic, so every other veto would only say the same again.
+        return Err(vetoes);
+    }
     let names: Vec<&GroupName> = layout.groups.keys().collect();
     let [first, second] = names[..] else {
         vetoes.push(Veto::Groups { found: names.into_iter().cloned().collect() });
@@ -33,7 +37,7 @@ pub fn plan<'a>(
             members.iter().map(|member| planned(member, layout, seen)).partition(Result::is_err);
         skipped.extend(left_alone.into_iter().filter_map(Result::err));
         let planned: Vec<PlannedMember> = planned.into_iter().filter_map(Result::ok).collect();
-        if planned.is_empty() && !vetoes.iter().any(Veto::is_busy) {
+        if planned.is_empty() {
             let why = "somebody else has put them in maintenance or drain, or HAProxy has no address for them";
             vetoes.push(Veto::NothingLeft { group: name.clone(), why: why.to_owned() });
         }

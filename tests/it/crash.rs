@@ -85,3 +85,31 @@ async fn a_haproxy_that_is_away_is_shown_as_unknown() {
     site.farm.haproxy().start_again().await.expect("HAProxy starts");
     site.wait_for_bits([DRAIN, 0, 0, 0]).await;
 }
+
+#[tokio::test]
+async fn a_proof_begins_anew_when_the_daemon_does() {
+    let mut site = Site::start().await;
+    assert_eq!(site.teeter(&["maint", "web01", "--reason", "r"]).await.code, 0);
+    site.farm.app("web01").set_well(false);
+    assert_eq!(site.teeter(&["ready", "web01", "--no-wait"]).await.code, 0);
+    site.daemon.kill().await;
+    site.daemon.restart().await;
+    assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
+    site.farm.app("web01").set_well(true);
+    site.wait_for_bits([0; 4]).await;
+}
+
+#[tokio::test]
+async fn a_reload_in_mid_drain_is_told_with_what_it_hides() {
+    let site = Site::start().await;
+    let addr = site.farm.addr();
+    let slow: Vec<_> = (0..8).map(|_| tokio::spawn(teeter_lab::get(addr, "/slow?ms=3000"))).collect();
+    until(|| async { site.farm.app("web01").in_flight() > 0 }).await;
+    assert_eq!(site.teeter(&["drain", "web01", "--reason", "r", "--no-wait"]).await.code, 0);
+    until(|| async { !site.json(&["holds"]).await["holds"][0]["in_flight"].as_object().unwrap().is_empty() }).await;
+    site.farm.haproxy().reload().await.expect("HAProxy reloads");
+    until(|| async { site.teeter(&["events"]).await.out.contains("may still serve them, unseen") }).await;
+    for slow in slow {
+        assert_eq!(slow.await.unwrap().expect("it is answered").status, 200);
+    }
+}

@@ -112,8 +112,9 @@ async fn an_operators_drain_outlives_the_deploy() {
 
 #[tokio::test]
 async fn a_version_that_does_not_come_fails_the_proof() {
-    let site = Site::with("", FarmSpec::default()).await;
-    let quick = std::fs::read_to_string(site.daemon.config()).expect("it is there").replace("\"20s\"\n", "\"6s\"\n");
+    let site = Site::start().await;
+    let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+    let quick = config.replace("verify.deadline = \"20s\"", "verify.deadline = \"6s\"");
     std::fs::write(site.daemon.config(), quick).expect("it is written");
     site.daemon.signal("-HUP").await;
     until(|| async { site.daemon.log().contains("configuration read again") }).await;
@@ -150,4 +151,27 @@ async fn an_abort_is_taken_at_every_step() {
     let aborted = site.teeter(&["abort", "2"]).await;
     assert_eq!(aborted.code, 0, "{aborted:?}");
     assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn an_abort_ends_the_hook_that_nobody_wants_any_more() {
+    let site = Site::start().await;
+    let (begun, ended) = (site.farm.dir().join("begun"), site.farm.dir().join("ended"));
+    let hook = format!("touch {}; sleep 600; touch {}", begun.display(), ended.display());
+    let deploy = site.daemon.spawn(&["deploy", "web", "--per-server", "--", "sh", "-c", &hook]);
+    until(|| async { begun.exists() }).await;
+    assert_eq!(site.teeter(&["abort", "1"]).await.code, 0);
+    let deployed = finish(deploy).await;
+    assert_eq!(deployed.code, 7, "{deployed:?}");
+    assert!(deployed.err.contains("ending the hook") && !ended.exists(), "{deployed:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_run_that_is_done_cannot_be_aborted() {
+    let site = Site::start().await;
+    assert_eq!(site.teeter(&["deploy", "web", "--", "true"]).await.code, 0);
+    let late = site.teeter(&["abort", "1"]).await;
+    assert_eq!(late.code, 6, "{late:?}");
+    assert!(late.err.contains("has ended"), "{late:?}");
 }

@@ -141,3 +141,27 @@ async fn an_agent_is_muted_while_its_server_is_held() {
     assert_eq!(haproxy.server_admin_bits("app/web01").await.unwrap(), 0);
     assert!(agent_is_on().await);
 }
+
+#[tokio::test]
+async fn a_bad_server_does_not_keep_a_good_one_out() {
+    let site = Site::with("verify.deadline = \"2s\"", FarmSpec::default()).await;
+    assert_eq!(site.teeter(&["maint", "web01", "web02", "--reason", "r"]).await.code, 0);
+    site.farm.app("web01").set_well(false);
+    let ready = site.teeter(&["ready", "web01", "web02"]).await;
+    assert_eq!(ready.code, 1, "{ready:?}");
+    site.wait_for_bits([MAINT, 0, 0, 0]).await;
+    let holds = site.json(&["holds"]).await;
+    assert_eq!(holds["holds"][0]["members"], serde_json::json!(["web01"]), "{holds}");
+    site.farm.app("web01").set_well(true);
+    assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_hold_on_one_line_does_not_claim_the_whole_server() {
+    let site = Site::start().await;
+    let drained = site.teeter(&["drain", "api/web01", "--reason", "r"]).await;
+    assert!(drained.out.contains("api/web01 is out"), "{drained:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+    assert_eq!(site.teeter(&["ready", "api/web01"]).await.code, 0);
+}

@@ -172,13 +172,10 @@ fn farm_table(settings: &str) -> String {
 members = ["app/web0[1-4]", "api/web0[1-4]"]
 groups = {{ a = ["web01", "web02"], b = ["web03", "web04"] }}
 {settings}
-[farm.web.drain]
-grace = "5s"
-deadline = "20s"
-[farm.web.verify]
-http = {{ path = "/_status", version = {{ header = "x-version" }} }}
-deadline = "20s"
-"#
+drain = {{ grace = "5s", deadline = "20s" }}
+verify.http = {{ path = "/_status", version = {{ header = "x-version" }} }}
+{}"#,
+        if settings.contains("verify.deadline") { "" } else { "verify.deadline = \"20s\"\n" }
     )
 }
 

@@ -34,6 +34,9 @@ const SLOW_CLIENTS: usize = 3;
 /// How often a command is started to see how long that takes.
 const STARTS: usize = 50;
 
+/// How often HAProxy is reloaded while a server is held.
+const RELOADS: usize = 20;
+
 /// For teeterd to come to rest.
 const REST: Duration = Duration::from_secs(3);
 
@@ -107,6 +110,8 @@ async fn measure(args: &FiguresArgs) -> io::Result<Figures> {
     }
     sleep(REST).await;
     let memory_after = site.memory()?;
+    say(&format!("{RELOADS} reloads of HAProxy while a server is held"))?;
+    let reloads = site.reloads(RELOADS).await?;
     say(&format!("{STARTS} times teeter status"))?;
     let (mut status, mut nothing) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
@@ -129,6 +134,7 @@ async fn measure(args: &FiguresArgs) -> io::Result<Figures> {
         both: Sample::new(tally.both),
         inversions: Sample::new(tally.inversions),
         recorded: Sample::new(tally.recorded),
+        reloads: Sample::new(reloads),
         memory_before,
         memory_after,
         status: Sample::new(status),

@@ -50,6 +50,7 @@ pub(crate) struct Figures {
     pub(crate) flips_mixed: usize,
     pub(crate) inversions: Sample,
     pub(crate) recorded: Sample,
+    pub(crate) reloads: Sample,
     pub(crate) memory_before: Memory,
     pub(crate) memory_after: Memory,
     pub(crate) status: Sample,
@@ -57,7 +58,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    fn rows(&self) -> [(&'static str, &'static str, &Sample); 8] {
+    fn rows(&self) -> [(&'static str, &'static str, &Sample); 9] {
         [
             ("drain, slow requests: last answer to hook", "ms", &self.slow_drains),
             ("drain, full load: last answer to hook", "ms", &self.busy_drains),
@@ -65,6 +66,7 @@ impl Figures {
             ("flip: requests in that window", "", &self.inversions),
             ("flip: both versions still answered", "ms", &self.both),
             ("flip: commands, as teeter recorded", "ms", &self.recorded),
+            ("reload: new process to server out again", "ms", &self.reloads),
             ("teeter status, start to end", "ms", &self.status),
             ("/bin/true, start to end", "ms", &self.nothing),
         ]
@@ -98,6 +100,7 @@ impl Figures {
             "flip_both_ms": sample(&self.both),
             "flip_inversions": sample(&self.inversions),
             "flip_recorded_ms": sample(&self.recorded),
+            "reload_ms": sample(&self.reloads),
             "status_ms": sample(&self.status),
             "true_ms": sample(&self.nothing),
             "status_to_true": self.ratio(),

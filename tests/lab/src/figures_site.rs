@@ -108,6 +108,25 @@ impl Site {
         Ok(Deployed { drains: drains.ok_or_else(|| failure(format!("the hook wrote:\n{notes}")))?, recorded })
     }
 
+    /// Reloads HAProxy while a server is held: how long each time, in ms, from the new process's first answer until the
+    /// server is out again.
+    pub(crate) async fn reloads(&self, times: usize) -> io::Result<Vec<f64>> {
+        self.teeter(&["drain", "web01", "--reason", "figures"]).await?;
+        let mut took = Vec::new();
+        for _ in 0..times {
+            self.farm.haproxy().reload().await?;
+            let answered = Instant::now();
+            while self.farm.haproxy().server_admin_bits("app/web01").await? == 0 {
+                if answered.elapsed() > COMMAND {
+                    return Err(failure(format!("the hold is not restored\n{}", self.log())));
+                }
+            }
+            took.push(answered.elapsed().as_secs_f64() * 1e3);
+        }
+        self.teeter(&["ready", "web01"]).await?;
+        Ok(took)
+    }
+
     /// What teeterd occupies now.
     pub(crate) fn memory(&self) -> io::Result<Memory> {
         let pid = self.teeterd.id().ok_or_else(|| failure("teeterd has ended".to_owned()))?;
