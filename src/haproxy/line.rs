@@ -113,7 +113,6 @@ impl Answers {
     ///
     /// # Errors
     /// As [`Command::parse`].
-    #[allow(clippy::needless_pass_by_value)]
     pub fn read<C: Command>(&self, slot: Slot<C>, command: &C) -> Result<C::Reply, CommandError> {
         command.parse(&self.replies[slot.index])
     }

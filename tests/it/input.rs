@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 
-use teeter_lab::FarmSpec;
 use tokio::net::UnixListener;
 
 use crate::site::{Daemon, Site, instance, teeter_at};
@@ -37,10 +36,7 @@ async fn names_that_are_none_are_refused_and_nothing_changes() {
 #[tokio::test]
 async fn a_socket_of_too_low_a_level_is_told_before_anything_moves() {
     for level in ["operator", "user"] {
-        let extra = vec![("level admin".to_owned(), "level admin".to_owned())];
-        let farm = teeter_lab::TestFarm::start_spec(FarmSpec { version: "v1".into(), extra, ..FarmSpec::default() })
-            .await
-            .unwrap();
+        let farm = teeter_lab::TestFarm::start("v1").await.unwrap();
         let low = farm.dir().join("low.sock");
         let config = std::fs::read_to_string(farm.haproxy().config()).unwrap();
         let line = format!("global\n    stats socket {} level {level}\n", low.display());
