@@ -10,7 +10,7 @@ use super::facts::{confirmation, not_up, with_trackers};
 use super::holds::baselines;
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
-use crate::farm::{DrainSettings, Entry, GroupName, Hold, HoldId, InstanceName, Ladder, Owner, ProofPhase, Stage};
+use crate::farm::{DrainSettings, Entry, GroupName, Hold, HoldId, InstanceName, Ladder, Owner, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::machine::{self, Action, Confirmation, Facts, Outcome};
 use crate::plan::{Plan, Run, RunState, Undo, Wait};
@@ -125,9 +125,7 @@ impl Engine {
                 }
                 Action::Prove { group, then, versions } => {
                     if let Some(hold) = held(&group) {
-                        let until = now.saturating_add(run.plan.verify.deadline.signed()).unwrap_or(Timestamp::MAX);
-                        let phase = ProofPhase::Probes { mode: hold.wants() };
-                        let stage = Stage::Proving { since: now, until, phase, then, versions };
+                        let stage = hold.proof(now, run.plan.verify.deadline, then, versions);
                         changes.push(Change::PutHold(Box::new(Hold {
                             stage,
                             note: None,

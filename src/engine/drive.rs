@@ -11,7 +11,7 @@ use super::drift::Drift;
 use super::error::EngineError;
 use super::instance::Report;
 use super::ledger::{Ledger, event};
-use crate::farm::{Baseline, Entry, Hold, InstanceName, Owner, Stage};
+use crate::farm::{Baseline, Entry, Hold, InstanceName, Stage};
 use crate::store::{Change, StoreError};
 
 /// Drives holds and runs until the engine is dropped.
@@ -89,20 +89,14 @@ impl Engine {
                     for hold in
                         ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name))
                     {
-                        let before = memory.of(hold).watch.in_flight();
-                        if !matches!(hold.stage, Stage::Draining { .. }) || before.is_empty() {
+                        let left = memory.of(hold).watch.left();
+                        if !matches!(hold.stage, Stage::Draining { .. }) || left.is_empty() {
                             continue;
                         }
-                        let left: Vec<String> =
-                            before.iter().map(|(member, left)| format!("{left} on {member}")).collect();
                         let note = format!(
-                            "HAProxy {name} was replaced with {} in flight; the process before may still serve them, unseen",
-                            left.join(", ")
+                            "HAProxy {name} was replaced with {left} in flight; the process before may still serve them, unseen"
                         );
-                        let run = match hold.owner {
-                            Owner::Run(id) => Some(id),
-                            Owner::Operator(_) => None,
-                        };
+                        let run = hold.owner.run();
                         events.push(event(self.clock.now(), "hold.doubt", note.clone(), run, Some(hold.id)));
                         let hold = Hold { note: Some(note), revision: ledger.next_revision(), ..hold.clone() };
                         changes.push(Change::PutHold(Box::new(hold)));

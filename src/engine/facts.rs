@@ -47,8 +47,7 @@ impl Engine {
             return run.plan.verify.clone();
         }
         let farms = self.farms();
-        let farm =
-            farms.values().find(|farm| farm.settings.members.iter().any(|pattern| pattern.matches(&entry.server)));
+        let farm = farms.values().find(|farm| farm.has(&entry.server));
         farm.map(|farm| farm.settings.verify.clone()).unwrap_or_default()
     }
 }
@@ -80,7 +79,7 @@ pub(super) fn confirmation<'a>(
     if pending.is_empty() { Confirmation::Agreed } else { Confirmation::Pending { instances: pending, trouble } }
 }
 
-/// The loads of a hold's lines in one instance, and of lines that share their maintenance.
+/// The loads of a hold's lines in one instance.
 pub(super) fn loads(hold: &Hold, instance: &InstanceName, report: &Report) -> BTreeMap<Entry, Load> {
     let Some(seen) = &report.seen else { return BTreeMap::new() };
     let mine = hold.entries.iter().filter(|entry| entry.instance == *instance);
@@ -120,10 +119,14 @@ fn check(server: &SeenServer, wanted: &WantedServer, begun: bool) -> CheckResult
     if afresh && server.op.is_up() { CheckResult::Passed } else { CheckResult::NotYet(server.status.clone()) }
 }
 
+/// A line as it was last seen.
+pub(super) fn seen_server<'a>(entry: &Entry, reports: &'a BTreeMap<InstanceName, Report>) -> Option<&'a SeenServer> {
+    reports.get(&entry.instance)?.seen.as_ref()?.servers.get(&entry.server)
+}
+
 /// Whether a line takes traffic, and HAProxy's word for it where it does not.
 pub(super) fn not_up(entry: &Entry, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
-    let report = reports.get(&entry.instance)?;
-    let server = report.seen.as_ref()?.servers.get(&entry.server)?;
+    let server = seen_server(entry, reports)?;
     (!server.is_usable() && server.weight > 0).then(|| server.status.clone())
 }
 

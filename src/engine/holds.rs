@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::EngineError;
-use super::facts::{confirmation, with_trackers};
+use super::facts::{confirmation, seen_server, with_trackers};
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
 use super::{Engine, seen_of};
@@ -61,7 +61,7 @@ impl Engine {
             reason: order.reason.clone(),
             selectors: order.selectors.iter().map(ToString::to_string).collect(),
             since: before.as_ref().map_or(now, |hold| hold.since),
-            expires: order.expires_in.map(|span| now.saturating_add(span.signed()).unwrap_or(jiff::Timestamp::MAX)),
+            expires: order.expires_in.map(|span| span.after(now)),
             ladder: self.ladder(&order, &entries),
             stage: Stage::Draining { mode: order.mode, since: now, killed: None },
             revision: ledger.next_revision(),
@@ -160,9 +160,7 @@ impl Engine {
     /// The ladder that an operator asked for; a deadline that was not named is the farm's.
     fn ladder(&self, order: &HoldOrder, entries: &BTreeSet<Entry>) -> Ladder {
         let farms = self.farms();
-        let of = |entry: &Entry| {
-            farms.values().find(|farm| farm.settings.members.iter().any(|pattern| pattern.matches(&entry.server)))
-        };
+        let of = |entry: &Entry| farms.values().find(|farm| farm.has(&entry.server));
         let drain = entries.iter().find_map(of).map(|farm| farm.settings.drain).unwrap_or_default();
         Ladder {
             first: order.mode,
@@ -183,7 +181,7 @@ pub(super) fn baselines(
     let unknown = entries.iter().filter(|entry| !ledger.state.baselines.contains_key(entry));
     unknown
         .filter_map(|entry| {
-            let server = reports.get(&entry.instance)?.seen.as_ref()?.servers.get(&entry.server)?;
+            let server = seen_server(entry, reports)?;
             let was =
                 Baseline { state: server.admin.forced(), agent: server.agent.is_enabled(), weight: server.weight };
             Some(Change::PutBaseline(entry.clone(), was))

@@ -8,7 +8,7 @@ use super::error::EngineError;
 use super::holds::require_answer;
 use super::ledger::{asked, event};
 use super::view::SessionView;
-use crate::farm::{AfterProof, Entry, Hold, HoldId, Owner, ProofPhase, Selector, Stage};
+use crate::farm::{AfterProof, Entry, Hold, HoldId, Owner, Selector};
 use crate::haproxy::Line;
 use crate::haproxy::commands::{Session, ShowSession, ShowSessions};
 use crate::store::{Caller, Change, State};
@@ -59,10 +59,8 @@ impl Engine {
             let happened = event(now, "hold.released", format!("{}: {text}", lines.join(", ")), None, Some(hold.id));
             events.push(asked(happened, caller));
             if order.verify {
-                let until = now.saturating_add(self.proof_takes(&hold, &ledger.state)).unwrap_or(jiff::Timestamp::MAX);
-                let phase = ProofPhase::Probes { mode: hold.wants() };
-                let stage =
-                    Stage::Proving { since: now, until, phase, then: AfterProof::Release, versions: BTreeSet::new() };
+                let takes = self.proof_takes(&hold, &ledger.state);
+                let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());
                 changes.push(Change::PutHold(Box::new(Hold {
                     id,
                     entries: back,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::EngineError;
+use super::facts::seen_server;
 use super::holds::require_admin;
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
@@ -152,7 +153,7 @@ impl Engine {
         let Some(probe) = &verify.http else { return Ok(BTreeMap::new()) };
         let address = |entries: &Vec<Entry>| {
             let entry = entries.first()?;
-            let server = reports.get(&entry.instance)?.seen.as_ref()?.servers.get(&entry.server)?;
+            let server = seen_server(entry, reports)?;
             (!server.address.is_empty()).then(|| server.endpoint())
         };
         let asks = layout.members.iter().filter_map(|(member, entries)| Some((member.clone(), address(entries)?)));

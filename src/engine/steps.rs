@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::error::EngineError;
-use super::facts::{checks, loads};
+use super::facts::{checks, loads, seen_server};
 use super::instance::Report;
 use super::ledger::{Ledger, event};
 use super::memory::Probing;
-use crate::farm::{AfterProof, Hold, HoldId, HttpProbe, InstanceName, MemberName, Owner, ProofPhase, Stage};
+use crate::farm::{AfterProof, Hold, HoldId, HttpProbe, InstanceName, MemberName, ProofPhase, Span, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::prove::{self, ProbeResult, ProofFacts, ProofVerdict};
 use crate::plan::{DrainVerdict, Wait};
@@ -106,10 +106,8 @@ impl Engine {
                 }
             }
             Stage::Out { .. } | Stage::Stuck { .. } if hold.expires.is_some_and(|at| at <= now) => {
-                let until = now.saturating_add(self.proof_takes(hold, state)).unwrap_or(Timestamp::MAX);
-                let phase = ProofPhase::Probes { mode: hold.wants() };
-                let stage =
-                    Stage::Proving { since: now, until, phase, then: AfterProof::Release, versions: BTreeSet::new() };
+                let takes = self.proof_takes(hold, state);
+                let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());
                 Move::To(stage, None, "expired; comes back if it is well".to_owned())
             }
             Stage::Out { .. } | Stage::Stuck { .. } | Stage::Proven { .. } => Move::Wait(None),
@@ -135,10 +133,7 @@ impl Engine {
                 memory.watch.handle_sample(name, loads(hold, name, report), report.at);
             }
         }
-        let left = || {
-            let left = memory.watch.in_flight();
-            left.iter().map(|(member, requests)| format!("{requests} on {member}")).collect::<Vec<_>>().join(", ")
-        };
+        let left = || memory.watch.left();
         match memory.watch.next(hold, (mode, since, killed), now) {
             DrainVerdict::Wait(wait) => Move::Wait(Some(wait)),
             DrainVerdict::Harden => Move::To(
@@ -168,7 +163,7 @@ impl Engine {
             DrainVerdict::Restore => {
                 let stage = Stage::Proving {
                     since: now,
-                    until: now.saturating_add(PROOF_TAKES).unwrap_or(Timestamp::MAX),
+                    until: PROOF_TAKES.after(now),
                     phase: ProofPhase::Checks { afresh: mode == AdminState::Maint },
                     then: AfterProof::Release,
                     versions: BTreeSet::new(),
@@ -196,9 +191,7 @@ impl Engine {
                 continue;
             };
             asks = true;
-            let server =
-                reports.get(&entry.instance).and_then(|report| report.seen.as_ref()?.servers.get(&entry.server));
-            if let Some(server) = server.filter(|server| !server.address.is_empty()) {
+            if let Some(server) = seen_server(entry, reports).filter(|server| !server.address.is_empty()) {
                 targets.entry(entry.member().clone()).or_insert_with(|| (server.endpoint(), probe));
             }
         }
@@ -229,7 +222,7 @@ impl Engine {
 
     /// Writes the versions that members have told into their run.
     fn versions_learned(&self, hold: &Hold, state: &State) -> Vec<Change> {
-        let Owner::Run(id) = hold.owner else { return Vec::new() };
+        let Some(id) = hold.owner.run() else { return Vec::new() };
         let mut memory = self.memory();
         let Some(probing) = &memory.of(hold).probing else { return Vec::new() };
         let results = probing.results.lock().unwrap_or_else(PoisonError::into_inner);
@@ -251,7 +244,7 @@ impl Engine {
         let (mut changes, mut events) = (Vec::new(), Vec::new());
         for hold in ledger.state.holds.values() {
             let Stage::Proving { phase, then, versions, .. } = &hold.stage else { continue };
-            let until = now.saturating_add(self.proof_takes(hold, &ledger.state)).unwrap_or(Timestamp::MAX);
+            let until = self.proof_takes(hold, &ledger.state).after(now);
             let stage = Stage::Proving { since: now, until, phase: *phase, then: *then, versions: versions.clone() };
             events.push(happened(hold, now, "hold.stage", "teeterd was restarted; the proof begins anew".to_owned()));
             changes.push(Change::PutHold(Box::new(Hold { stage, revision: ledger.next_revision(), ..hold.clone() })));
@@ -263,8 +256,8 @@ impl Engine {
     }
 
     /// How long the members of a hold may take to show that they are well.
-    pub(super) fn proof_takes(&self, hold: &Hold, state: &State) -> Duration {
-        let takes = |entry| self.verify_settings(state, hold, entry).deadline.duration();
+    pub(super) fn proof_takes(&self, hold: &Hold, state: &State) -> Span {
+        let takes = |entry| self.verify_settings(state, hold, entry).deadline;
         hold.entries.iter().map(takes).max().unwrap_or(PROOF_TAKES)
     }
 }
@@ -318,7 +311,7 @@ fn split(
     hold: Hold,
     bad: &BTreeMap<MemberName, String>,
     ledger: &Ledger,
-    takes: Duration,
+    takes: Span,
     now: Timestamp,
 ) -> (Vec<Change>, Vec<NewEvent>) {
     let revision = ledger.next_revision();
@@ -337,7 +330,7 @@ fn split(
         ProofPhase::Probes { mode } => {
             let stage = Stage::Proving {
                 since: now,
-                until: now.saturating_add(takes).unwrap_or(Timestamp::MAX),
+                until: takes.after(now),
                 phase: ProofPhase::Checks { afresh: mode == AdminState::Maint },
                 then: AfterProof::Release,
                 versions: BTreeSet::new(),
@@ -365,14 +358,10 @@ fn why(bad: &BTreeMap<MemberName, String>) -> String {
 
 fn happened(hold: &Hold, now: Timestamp, kind: &'static str, text: String) -> NewEvent {
     let members: Vec<&str> = hold.members().into_iter().map(MemberName::as_str).collect();
-    let run = match hold.owner {
-        Owner::Run(id) => Some(id),
-        Owner::Operator(_) => None,
-    };
-    event(now, kind, format!("{}: {text}", members.join(", ")), run, Some(hold.id))
+    event(now, kind, format!("{}: {text}", members.join(", ")), hold.owner.run(), Some(hold.id))
 }
 
 /// Where nothing is configured.
-const PROOF_TAKES: Duration = Duration::from_secs(60);
+const PROOF_TAKES: Span = Span::from_secs(60);
 
 const ASK_AGAIN: Duration = Duration::from_millis(250);

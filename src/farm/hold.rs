@@ -50,6 +50,13 @@ impl Hold {
         }
     }
 
+    /// The stage in which its members begin to show that they are well, with the first half of the proof: they stay in
+    /// the state that they are in and have `takes` for all of it.
+    pub fn proof(&self, now: Timestamp, takes: Span, then: AfterProof, versions: BTreeSet<String>) -> Stage {
+        let phase = ProofPhase::Probes { mode: self.wants() };
+        Stage::Proving { since: now, until: takes.after(now), phase, then, versions }
+    }
+
     /// The members that it keeps out.
     pub fn members(&self) -> BTreeSet<&MemberName> {
         self.entries.iter().map(Entry::member).collect()
@@ -64,6 +71,16 @@ pub enum Owner {
     Operator(String),
     /// A deploy.
     Run(RunId),
+}
+
+impl Owner {
+    /// The run, where it is one.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Run(id) => Some(*id),
+            Self::Operator(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Owner {

@@ -8,6 +8,7 @@ use super::names::{Entry, FarmName, GroupName, InstanceName, MemberName};
 use super::seen::Seen;
 use super::select::Selector;
 use super::settings::FarmSettings;
+use crate::haproxy::ServerRef;
 
 /// A farm as configured.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,11 @@ pub struct FarmError {
 }
 
 impl Farm {
+    /// Whether a line of this name belongs to one of its members.
+    pub fn has(&self, server: &ServerRef) -> bool {
+        self.settings.members.iter().any(|pattern| pattern.matches(server))
+    }
+
     /// Checks what can be known without HAProxy.
     ///
     /// # Errors

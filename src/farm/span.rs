@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -35,8 +35,12 @@ impl Span {
         self.0
     }
 
-    /// As the type that is added to timestamps.
-    pub fn signed(self) -> SignedDuration {
+    /// The time that lies this much after `at`; the end of time where that would be later.
+    pub fn after(self, at: Timestamp) -> Timestamp {
+        at.saturating_add(self.signed()).unwrap_or(Timestamp::MAX)
+    }
+
+    fn signed(self) -> SignedDuration {
         SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX)
     }
 }

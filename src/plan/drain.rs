@@ -80,7 +80,7 @@ impl DrainWatch {
         let unconfirmed: Vec<InstanceName> =
             instances.iter().filter(|name| !self.instances.contains_key(**name)).map(|name| (*name).clone()).collect();
         let drained = unconfirmed.is_empty() && self.instances.values().all(Samples::is_drained);
-        let (grace_ends, ends) = (after(since, grace), after(since, deadline));
+        let (grace_ends, ends) = (grace.after(since), deadline.after(since));
         if mode < last {
             return if now >= grace_ends || (drained && !self.clients_stick()) {
                 DrainVerdict::Harden
@@ -97,7 +97,7 @@ impl DrainWatch {
         }
         // Where the last step of the ladder was taken just now, HAProxy gets the time to say what it leaves.
         let in_doubt = !unconfirmed.is_empty() || self.in_flight().is_empty();
-        if now < ends || (in_doubt && now < after(ends, SAMPLES_TAKE)) {
+        if now < ends || (in_doubt && now < SAMPLES_TAKE.after(ends)) {
             return DrainVerdict::Wait(self.reason(unconfirmed, ends));
         }
         match (on_deadline, killed) {
@@ -105,8 +105,8 @@ impl DrainWatch {
             (OnDeadline::Restore, _) => DrainVerdict::Restore,
             (OnDeadline::Proceed, _) => DrainVerdict::Drained { left: self.in_flight().values().sum() },
             (OnDeadline::Kill, None) => DrainVerdict::Kill,
-            (OnDeadline::Kill, Some(at)) if now < after(at, KILL_TAKES) => {
-                DrainVerdict::Wait(self.reason(unconfirmed, after(at, KILL_TAKES)))
+            (OnDeadline::Kill, Some(at)) if now < KILL_TAKES.after(at) => {
+                DrainVerdict::Wait(self.reason(unconfirmed, KILL_TAKES.after(at)))
             }
             (OnDeadline::Kill, Some(_)) => DrainVerdict::Stuck,
         }
@@ -124,6 +124,12 @@ impl DrainWatch {
             }
         }
         members
+    }
+
+    /// The same for people: `2 on web01, 1 on web02`.
+    pub fn left(&self) -> String {
+        let left = self.in_flight();
+        left.iter().map(|(member, requests)| format!("{requests} on {member}")).collect::<Vec<_>>().join(", ")
     }
 
     fn reason(&self, unconfirmed: Vec<InstanceName>, until: Timestamp) -> Wait {
@@ -151,22 +157,18 @@ impl DrainWatch {
 impl Samples {
     fn is_drained(&self) -> bool {
         let gap = if self.was_troubled() { RETRY_LANDS } else { SAMPLES_APART };
-        self.quiet.is_some_and(|(since, last)| last >= after(since, gap))
+        self.quiet.is_some_and(|(since, last)| last >= gap.after(since))
     }
 
     fn retry_may_land(&self) -> Option<Timestamp> {
         let (since, _) = self.quiet.filter(|_| self.was_troubled())?;
-        Some(after(since, RETRY_LANDS))
+        Some(RETRY_LANDS.after(since))
     }
 
     /// Whether connections failed since the confirmation. Before a retry a request is counted on no server.
     fn was_troubled(&self) -> bool {
         self.last.iter().any(|(entry, load)| self.first.get(entry).is_some_and(|first| load.troubles > first.troubles))
     }
-}
-
-fn after(at: Timestamp, span: Span) -> Timestamp {
-    at.saturating_add(span.signed()).unwrap_or(Timestamp::MAX)
 }
 
 /// Two samples must lie apart: HAProxy chooses a server some microseconds before it counts the request there, on

@@ -253,7 +253,7 @@ fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome
         Step::In { group } => match run.step.acted {
             None => act(run, vec![Action::Release(group.clone())]),
             Some(_) => confirmed(run, facts, now, |run| {
-                let until = after(run.step.since, run.plan.verify.deadline);
+                let until = run.plan.verify.deadline.after(run.step.since);
                 if facts.not_up.is_empty() {
                     next_step(run, now, vec![Action::Note("every member is in service".to_owned())])
                 } else if now < until {
@@ -291,7 +291,7 @@ fn confirmed(run: &Run, facts: &Facts<'_>, now: Timestamp, then: impl FnOnce(&Ru
     match &facts.confirmation {
         Confirmation::Agreed => then(run),
         Confirmation::Refused(words) => fail(run, FailureKind::Refused, words.clone(), vec![Action::Undo]),
-        Confirmation::Pending { instances, trouble } if now < after(run.step.since, CONFIRMATION_TAKES) => {
+        Confirmation::Pending { instances, trouble } if now < CONFIRMATION_TAKES.after(run.step.since) => {
             Outcome::Wait(Wait::Confirmation { instances: instances.clone(), trouble: trouble.clone() })
         }
         Confirmation::Pending { instances, trouble } => {
@@ -340,10 +340,6 @@ fn versions_in_service(run: &Run, facts: &Facts<'_>) -> BTreeSet<String> {
         .flat_map(|hold| hold.members())
         .collect();
     run.versions.iter().filter(|(member, _)| !held.contains(member)).map(|(_, version)| version.clone()).collect()
-}
-
-fn after(at: Timestamp, span: Span) -> Timestamp {
-    at.saturating_add(span.signed()).unwrap_or(Timestamp::MAX)
 }
 
 /// HAProxy answers in milliseconds; a reload takes some tenths of a second. Past this it is not there.
