@@ -161,7 +161,7 @@ impl TestFarm {
 }
 
 /// Writes an executable script.
-pub(crate) fn write_script(path: &Path, text: &str) -> io::Result<PathBuf> {
+pub fn write_script(path: &Path, text: &str) -> io::Result<PathBuf> {
     std::fs::write(path, text)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
     Ok(path.to_owned())

@@ -4,13 +4,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use teeter_lab::TestFarm;
+use teeter_lab::farm::write_script;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
@@ -165,10 +165,7 @@ fn write_hook(farm: &TestFarm) -> io::Result<PathBuf> {
     let cases: Vec<_> =
         farm.apps().iter().map(|app| format!("    {}) admin={} ;;", app.name(), app.admin_addr())).collect();
     let text = HOOK.replace("@CASES@", &cases.join("\n")).replace("@DIR@", &farm.dir().display().to_string());
-    let path = farm.dir().join("figures-hook.sh");
-    std::fs::write(&path, text)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
-    Ok(path)
+    write_script(&farm.dir().join("figures-hook.sh"), &text)
 }
 
 pub(crate) fn failure(text: String) -> io::Error {

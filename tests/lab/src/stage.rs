@@ -6,12 +6,11 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Plain, Stdio};
 use std::time::Duration;
 
-use teeter_lab::farm::NAMES;
+use teeter_lab::farm::{NAMES, write_script};
 use teeter_lab::sample::render;
 use teeter_lab::{Haproxy, Sample, free_port, get};
 use tempfile::TempDir;
@@ -158,10 +157,7 @@ http = {{ path = "/_status", expect = 200, version = {{ header = "x-version" }} 
             .replace("@DIR@", &self.dir.path().display().to_string())
             .replace("@LAB@", &std::env::current_exe()?.display().to_string())
             .replace("@WORK@", WORK);
-        let path = self.dir.path().join("hook.sh");
-        std::fs::write(&path, text)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
-        Ok(path)
+        write_script(&self.dir.path().join("hook.sh"), &text)
     }
 }
 
