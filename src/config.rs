@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use self::environment::Environment;
 use crate::farm::{Farm, FarmError, FarmName, FarmSettings, Selector};
-use crate::haproxy::Address;
+use crate::haproxy::{Address, MapKey, MapName};
 
 pub use self::settings::{ControlSettings, InstanceSettings, LogLevel, LogSettings, LogTo, StoreSettings};
 
@@ -125,8 +125,12 @@ impl Config {
                 return at("socket", format!("{} is teeterd's own control socket", path.display()));
             }
         }
-        let farms = self.farms.values();
-        farms.filter_map(|farm| farm.check().and_then(|()| groups_apart(farm)).err()).map(Problem::from).next()
+        let mut routes = BTreeMap::new();
+        let mut checked = self
+            .farms
+            .values()
+            .map(|farm| farm.check().and_then(|()| groups_apart(farm)).and_then(|()| routes_apart(farm, &mut routes)));
+        checked.find_map(Result::err).map(Problem::from)
     }
 }
 
@@ -175,7 +179,8 @@ struct Problem {
 
 impl From<FarmError> for Problem {
     fn from(error: FarmError) -> Self {
-        Self { key: vec!["farm".into(), error.farm.to_string(), error.key.clone()], problem: error.to_string() }
+        let key = ["farm".to_owned(), error.farm.to_string()].into_iter();
+        Self { key: key.chain(error.key.split('.').map(str::to_owned)).collect(), problem: error.to_string() }
     }
 }
 
@@ -191,6 +196,20 @@ fn groups_apart(farm: &Farm) -> Result<(), FarmError> {
                 return Err(FarmError { farm: farm.name.clone(), key: "groups".to_owned(), problem });
             }
             _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A key that two farms turn would follow whoever turned it last.
+fn routes_apart<'a>(
+    farm: &'a Farm,
+    seen: &mut BTreeMap<(&'a MapName, &'a MapKey), &'a FarmName>,
+) -> Result<(), FarmError> {
+    for route in &farm.settings.flip.route {
+        if let Some(other) = seen.insert((&route.map, &route.key), &farm.name) {
+            let problem = format!("key {} in map {} is turned by farm {other} already", route.key, route.map);
+            return Err(FarmError { farm: farm.name.clone(), key: "flip.route".to_owned(), problem });
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::help;
 use crate::control::api::{HoldRequest, RunRequest};
-use crate::farm::{FarmName, Selector, Span};
+use crate::farm::{FarmName, Selector, Side, Span};
 
 /// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back proven well.
 #[derive(Debug, Parser)]
@@ -75,6 +75,9 @@ pub(super) enum Command {
     /// Report that the work on a group is done (or try a failed step again), and wait for the next.
     #[command(after_help = help::ADVANCE)]
     Advance(Advance),
+    /// Turn the traffic to one group, or to all: whoever was out is proven first, whoever goes out stands by.
+    #[command(after_help = help::FLIP)]
+    Flip(Flip),
     /// End a run: servers that are well come back, the others stay out.
     #[command(after_help = "Example:\n  teeter abort 3")]
     Abort {
@@ -92,6 +95,9 @@ pub(super) enum Command {
         #[arg(value_name = "RUN")]
         run: Option<u64>,
     },
+    /// What is wrong with sockets, levels, farms and maps, and how to mend it. Changes nothing.
+    #[command(after_help = "Example:\n  teeter doctor")]
+    Doctor,
     /// What happened, oldest first.
     #[command(after_help = "Examples:\n  teeter events --limit 20\n  teeter events --follow 3\n\
         With --follow --json there is one document a line.")]
@@ -194,6 +200,28 @@ pub(super) struct RunOptions {
     /// Only say what would be done, and whether a guard refuses it.
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Who goes first where servers are turned one by one: those that come in (both serve for a moment) or those that
+    /// go out (nobody serves for a moment).
+    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]))]
+    order: Option<String>,
+    #[command(flatten)]
+    drain: DrainOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Flip {
+    /// The farm, as named in teeterd's configuration.
+    #[arg(value_name = "FARM")]
+    farm: FarmName,
+    /// The group that is to get the traffic; the others stand by. Or `all`.
+    #[arg(value_name = "GROUP")]
+    to: Side,
+    /// Only say what would be done, and whether a guard refuses it.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Who goes first where servers are turned one by one.
+    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]))]
+    order: Option<String>,
     #[command(flatten)]
     drain: DrainOptions,
 }
@@ -246,7 +274,26 @@ impl RunOptions {
         RunRequest {
             farm: self.farm.to_string(),
             strategy: self.strategy.clone(),
+            to: None,
+            order: self.order.clone(),
             version: self.to.clone(),
+            dry_run: self.dry_run,
+            grace: text(self.drain.grace),
+            deadline: text(self.drain.deadline),
+            on_deadline: self.drain.on_deadline.clone(),
+        }
+    }
+}
+
+impl Flip {
+    /// As the API wants it.
+    pub(super) fn request(&self) -> RunRequest {
+        RunRequest {
+            farm: self.farm.to_string(),
+            strategy: Some("flip".to_owned()),
+            to: Some(self.to.to_string()),
+            order: self.order.clone(),
+            version: None,
             dry_run: self.dry_run,
             grace: text(self.drain.grace),
             deadline: text(self.drain.deadline),
@@ -296,6 +343,9 @@ mod tests {
             ("advance", ErrorKind::MissingRequiredArgument),
             ("advance web", ErrorKind::ValueValidation),
             ("events --limit 0", ErrorKind::ValueValidation),
+            ("flip web", ErrorKind::MissingRequiredArgument),
+            ("flip web b;c", ErrorKind::ValueValidation),
+            ("flip web b --order random", ErrorKind::InvalidValue),
             ("frobnicate", ErrorKind::InvalidSubcommand),
         ] {
             assert_eq!(parse(line).err(), Some(kind), "{line}");

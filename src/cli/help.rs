@@ -51,3 +51,13 @@ Examples:
   teeter advance 3                                try the step that failed again
 
 With --failed, 0 says that the failure was recorded.";
+
+/// Of `teeter flip`.
+pub(super) const FLIP: &str = "\
+Examples:
+  teeter flip web b --dry-run
+  teeter flip web b               group b gets the traffic, the others stand by
+  teeter flip web all             everybody again
+
+Where the farm has a route, no request that begins after the first answer of the new side is served by the old one.
+Without a route servers are turned one after the other, and `teeter show` says how long that took.";

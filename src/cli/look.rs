@@ -1,4 +1,4 @@
-//! The commands that only look: status, holds, why, runs, show.
+//! The commands that only look: status, holds, why, runs, show, doctor.
 
 use std::fmt::Display;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::CliError;
 use super::{Context, clock, events, print, tables};
-use crate::control::api::{Exit, HoldView, RunView, SessionView, StatusView};
+use crate::control::api::{Exit, FindingView, HoldView, RunView, SessionView, StatusView};
 use crate::control::client::{ClientError, with_query};
 
 /// What `/v1/holds` and `/v1/release` answer.
@@ -25,6 +25,12 @@ pub(super) struct Sessions {
 #[derive(Debug, Serialize, Deserialize)]
 struct Runs {
     runs: Vec<RunView>,
+}
+
+/// What `/v1/doctor` answers.
+#[derive(Debug, Serialize, Deserialize)]
+struct Findings {
+    findings: Vec<FindingView>,
 }
 
 /// A path with these selectors.
@@ -51,6 +57,22 @@ pub(super) async fn status(context: &Context, selectors: &[impl Display]) -> Res
     // A table of what was last seen is worth having, but a script must not take it for the present.
     let all_away = !view.instances.is_empty() && view.instances.iter().all(|instance| !instance.reachable);
     Ok(if all_away { Exit::Unreachable } else { Exit::Done })
+}
+
+/// `teeter doctor`.
+pub(super) async fn doctor(context: &Context) -> Result<Exit, CliError> {
+    let (view, _): (Findings, _) = context.client.get("/v1/doctor").await?;
+    if context.json {
+        print::json(&view)?;
+    } else {
+        print::out(&tables::findings(&view.findings))?;
+    }
+    let any = |state: &str| view.findings.iter().any(|finding| finding.state == state);
+    Ok(match (any("error"), any("unreachable")) {
+        (true, _) => Exit::Failed,
+        (false, true) => Exit::Unreachable,
+        (false, false) => Exit::Done,
+    })
 }
 
 /// `teeter holds`.

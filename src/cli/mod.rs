@@ -74,9 +74,11 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Deploy(args) => deploy::deploy(context, args).await,
         Command::Begin(args) => runs::begin(context, args).await,
         Command::Advance(args) => runs::advance(context, args).await,
+        Command::Flip(args) => runs::flip(context, args).await,
         Command::Abort { run } => runs::abort(context, run).await,
         Command::Runs => look::runs(context).await,
         Command::Show { run } => look::show(context, run).await,
+        Command::Doctor => look::doctor(context).await,
         Command::Events(args) => events::events(context, args).await,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 
-use super::args::{Advance, RunOptions};
+use super::args::{Advance, Flip, RunOptions};
 use super::deploy::planned;
 use super::error::CliError;
 use super::follow::{Follow, Standing};
@@ -24,6 +24,41 @@ pub(super) async fn begin(context: &Context, options: RunOptions) -> Result<Exit
         wait_and_tell(context, run, &mut interrupt, false).await
     };
     told(context, begun.await)
+}
+
+/// `teeter flip`.
+pub(super) async fn flip(context: &Context, args: Flip) -> Result<Exit, CliError> {
+    let dry_run = args.dry_run;
+    let mut interrupt = Interrupt::listen()?;
+    let run: RunView = context.client.post("/v1/runs", &args.request()).await?;
+    if dry_run {
+        return planned(context, &run);
+    }
+    let mut follow = Follow::new(context, &run);
+    if run.steps.is_empty() {
+        follow.progress.line(&format!("nothing to do: the traffic of {} goes there already", run.farm));
+    }
+    let id = run.id;
+    let run = tokio::select! {
+        biased;
+        () = interrupt.received() => {
+            follow.progress.clear();
+            print::err(&format!("interrupted: run {id} goes on without this command\nnext: teeter show {id}"));
+            return Ok(Exit::Failed);
+        }
+        run = follow.until_wanted(run) => run?,
+    };
+    follow.progress.clear();
+    if context.json {
+        print::json(&run)?;
+    } else if run.state == "done" {
+        ending::summary(&run)?;
+        if let Some(next) = &run.next {
+            print::err(next);
+        }
+    }
+    ending::explain(context, &run).await;
+    Ok(ending::exit(&run))
 }
 
 /// `teeter advance`.

@@ -9,7 +9,9 @@ use comfy_table::{CellAlignment, Table};
 use jiff::Timestamp;
 
 use super::clock;
-use crate::control::api::{HoldView, InstanceView, RunView, ServerView, SessionView, StatusView};
+use crate::control::api::{
+    FindingView, HoldView, InstanceView, RouteView, RunView, ServerView, SessionView, StatusView,
+};
 
 /// `teeter status`.
 pub(super) fn status(view: &StatusView) -> String {
@@ -28,11 +30,32 @@ pub(super) fn status(view: &StatusView) -> String {
         ]
     });
     let mut text = columns(header, rows, &[3, 4, 5]);
+    for route in &view.routes {
+        text.push('\n');
+        text.push_str(&traffic(route));
+    }
     for trouble in view.instances.iter().filter_map(trouble) {
         text.push('\n');
         text.push_str(&trouble);
     }
     text
+}
+
+/// Where a farm's traffic goes.
+fn traffic(route: &RouteView) -> String {
+    let backends: BTreeSet<&str> = route.entries.iter().filter_map(|entry| entry.backend.as_deref()).collect();
+    let backends = backends.into_iter().collect::<Vec<_>>().join(", ");
+    match (route.live.as_str(), backends.as_str()) {
+        ("unknown", "") => format!("{}: where its traffic goes is not known: `teeter doctor` says why", route.farm),
+        ("unknown", backends) => format!("{}: its traffic goes to {backends}: `teeter doctor` says more", route.farm),
+        (live, backends) => format!("{}: its traffic goes to {live} ({backends})", route.farm),
+    }
+}
+
+/// `teeter doctor`.
+pub(super) fn findings(findings: &[FindingView]) -> String {
+    let rows = findings.iter().map(|finding| [finding.state.clone(), finding.about.clone(), finding.text.clone()]);
+    columns(["", "WHAT", "FOUND"], rows, &[])
 }
 
 /// A server's line by name, with its HAProxy where there are several.

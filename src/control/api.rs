@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use crate::engine::view::{
-    CallerView, EventView, HoldView, InstanceView, RunView, ServerView, SessionView, StatusView, StepView, WorkView,
+    CallerView, EventView, FindingView, FlipView, HoldView, InstanceView, RouteEntryView, RouteView, RunView,
+    ServerView, SessionView, StatusView, StepView, WorkView,
 };
 
 /// `POST /v1/holds`: take servers out.
@@ -47,15 +48,21 @@ pub struct ReleaseRequest {
     pub owner: Option<String>,
 }
 
-/// `POST /v1/runs`: begin a deploy.
+/// `POST /v1/runs`: begin a deploy or a flip.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunRequest {
     /// Which farm.
     pub farm: String,
-    /// `see-saw`.
+    /// `see-saw`, or `flip`: no work, only turn the traffic.
     #[serde(default)]
     pub strategy: Option<String>,
+    /// Where a flip turns the traffic to: the name of a group, or `all`.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// Who goes first where servers are turned one by one: `overlap` or `gap`.
+    #[serde(default)]
+    pub order: Option<String>,
     /// The version that is to run at the end.
     #[serde(default)]
     pub version: Option<String>,

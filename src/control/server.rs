@@ -17,15 +17,16 @@ use tokio::net::UnixListener;
 use utoipa::OpenApi;
 
 use super::api::{
-    AdvanceRequest, EventView, HoldRequest, HoldView, Problem, ReleaseRequest, RunRequest, RunView, SessionView,
-    StatusView,
+    AdvanceRequest, EventView, FindingView, HoldRequest, HoldView, Problem, ReleaseRequest, RunRequest, RunView,
+    SessionView, StatusView,
 };
 use super::peer::Peer;
 use super::problem::Failure;
 use super::read::{LONGEST_LIST, LONGEST_TEXT, Query, number, policy, reason, selectors, span};
 use crate::engine::{DrainChange, Engine, HoldOrder, ReleaseOrder, RunOrder};
-use crate::farm::{HoldId, RunId};
+use crate::farm::{FlipOrder, HoldId, RunId};
 use crate::haproxy::AdminState;
+use crate::plan::Strategy;
 use crate::plan::machine::Report;
 use crate::store::EventQuery;
 
@@ -57,6 +58,7 @@ fn router(engine: Arc<Engine>) -> Router {
         .route("/v1/runs/{id}", get(run))
         .route("/v1/runs/{id}/advance", post(advance))
         .route("/v1/runs/{id}/abort", post(abort))
+        .route("/v1/doctor", get(doctor))
         .route("/v1/events", get(events))
         .route("/v1/events/stream", get(stream))
         .route("/v1/openapi.json", get(openapi))
@@ -73,7 +75,22 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "teeter", description = "Takes servers out of HAProxy and brings them back."),
-    paths(status, holds, hold, create_hold, release, sessions, runs, run, begin, advance, abort, events, stream)
+    paths(
+        status,
+        holds,
+        hold,
+        create_hold,
+        release,
+        sessions,
+        runs,
+        run,
+        begin,
+        advance,
+        abort,
+        doctor,
+        events,
+        stream
+    )
 )]
 struct Document;
 
@@ -93,6 +110,12 @@ struct Sessions {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Runs {
     runs: Vec<RunView>,
+}
+
+/// What was looked at, and whether it is well.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Findings {
+    findings: Vec<FindingView>,
 }
 
 /// Several events, the latest last.
@@ -191,16 +214,27 @@ async fn begin(
     body: Body<RunRequest>,
 ) -> Answer<RunView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
-    if let Some(other) = request.strategy.as_deref().filter(|strategy| *strategy != "see-saw") {
-        return Err(Failure::usage(format!("strategy {other:?} is not known; this version has see-saw")));
-    }
+    let strategy = match request.strategy.as_deref() {
+        None | Some("see-saw") => Strategy::SeeSaw,
+        Some("flip") => Strategy::Flip,
+        Some(other) => return Err(Failure::usage(format!("strategy {other:?} is neither see-saw nor flip"))),
+    };
+    let order = match request.order.as_deref() {
+        None => None,
+        Some("overlap") => Some(FlipOrder::Overlap),
+        Some("gap") => Some(FlipOrder::Gap),
+        Some(other) => return Err(Failure::usage(format!("order {other:?} is neither overlap nor gap"))),
+    };
     let version = request.version.filter(|version| !version.is_empty());
     if version.as_ref().is_some_and(|version| version.len() > 200 || version.chars().any(char::is_control)) {
         return Err(Failure::usage("a version has at most 200 characters, none of them a control character"));
     }
     let order = RunOrder {
         farm: request.farm.parse().map_err(Failure::usage)?,
+        strategy,
+        to: request.to.map(|side| side.parse().map_err(Failure::usage)).transpose()?,
         version,
+        order,
         drain: DrainChange {
             grace: span(request.grace.as_deref())?,
             deadline: span(request.deadline.as_deref())?,
@@ -242,6 +276,11 @@ async fn abort(
     let id = RunId(number(&id)?);
     engine.abort(id, &caller).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
+}
+
+#[utoipa::path(get, path = "/v1/doctor", responses((status = 200, body = Findings)))]
+async fn doctor(State(engine): Shared) -> Answer<Findings> {
+    answer(ticks(&engine), Findings { findings: engine.doctor().await })
 }
 
 #[utoipa::path(get, path = "/v1/events", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Events)))]

@@ -4,6 +4,7 @@ mod logging;
 mod service;
 mod signals;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,10 +17,10 @@ use tokio::sync::Notify;
 use crate::config::{Config, DEFAULT_PATH, usual_sockets};
 use crate::control::api::Exit;
 use crate::control::{self, socket};
-use crate::engine::Engine;
 use crate::engine::clock::Clock;
+use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
-use crate::haproxy::Address;
+use crate::haproxy::{Address, Client};
 use crate::probe::NetworkProber;
 use crate::store::SqliteStore;
 
@@ -37,7 +38,8 @@ struct Args {
     /// Make the control socket here, whatever the configuration says.
     #[arg(long, value_name = "PATH", env = "TEETER_SOCKET")]
     socket: Option<PathBuf>,
-    /// Only check the configuration: what is wrong is printed with its line and column.
+    /// Only check the configuration: by itself, where what is wrong is printed with its line and column, and against
+    /// those HAProxys that answer.
     #[arg(long)]
     check: bool,
 }
@@ -50,12 +52,7 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(Exit::Usage, &*error),
     };
     if args.check {
-        logging::say(&format!(
-            "the configuration is well: {} HAProxy, {} farms",
-            config.haproxy.len(),
-            config.farms.len()
-        ));
-        return ExitCode::SUCCESS;
+        return check(&config);
     }
     logging::start(config.log);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -66,6 +63,30 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(Exit::Failed, &*error),
     }
+}
+
+/// Compares the configuration with what HAProxy has. A HAProxy that does not answer is told of and is no error: a
+/// configuration may be checked elsewhere.
+fn check(config: &Config) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Failed, &error),
+    };
+    let clients: BTreeMap<InstanceName, Client> = haproxies(config)
+        .into_iter()
+        .map(|(name, address)| (name, Client::new(address, engine::ANSWER_TAKES)))
+        .collect();
+    let clients = clients.iter().map(|(name, client)| (name.clone(), client)).collect();
+    let findings = runtime.block_on(engine::doctor::examine(&config.farms, clients));
+    for finding in findings.iter().filter(|finding| finding.state != "ok") {
+        logging::say(&format!("{}: {}: {}", finding.state, finding.about, finding.text));
+    }
+    if findings.iter().any(|finding| finding.state == "error") {
+        return ExitCode::from(Exit::Usage as u8);
+    }
+    let (haproxies, farms) = (config.haproxy.len(), config.farms.len());
+    logging::say(&format!("the configuration is well: {haproxies} HAProxy, {farms} farms"));
+    ExitCode::SUCCESS
 }
 
 async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {

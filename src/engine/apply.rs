@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::turn::turn_together;
 use crate::engine::clock::Clock;
-use crate::farm::Step;
+use crate::farm::{About, Step};
 use crate::haproxy::commands::Change;
 use crate::haproxy::{Client, Command, CommandError, Error, Line};
 
@@ -27,21 +28,44 @@ pub(super) enum Applied {
 pub(super) async fn apply(client: &Client, pid: u32, steps: &[Step], clock: &Clock) -> Result<Applied, Error> {
     let begun = clock.mark();
     let mut done: Vec<&Step> = Vec::new();
-    for part in lines(steps) {
-        let outcome = send(client, pid, &part).await?;
-        match outcome {
-            None => return Ok(Applied::OtherProcess),
-            Some(results) => {
-                let refused = results.iter().find_map(|(_, result)| result.as_ref().err().cloned());
-                done.extend(results.iter().filter(|(_, result)| result.is_ok()).map(|(step, _)| *step));
-                if let Some(error) = refused {
-                    undo(client, pid, &done).await?;
-                    return Ok(Applied::Refused(error.to_string()));
-                }
+    // What must be seen at once is a transaction of its own, between the lines before and after it.
+    for part in steps.chunk_by(|one, next| !one.together && !next.together) {
+        let applied = match part {
+            [Step { about: About::Map(map), changes, together: true, .. }] => {
+                turn_together(client, pid, map, changes).await?
+            }
+            _ => send_all(client, pid, part, &mut done).await?,
+        };
+        match applied {
+            Part::Taken => done.extend(part),
+            Part::OtherProcess => return Ok(Applied::OtherProcess),
+            Part::Refused(error) => {
+                undo(client, pid, &done).await?;
+                return Ok(Applied::Refused(error.to_string()));
             }
         }
     }
     Ok(Applied::All(begun.elapsed()))
+}
+
+/// What became of a part of a batch.
+pub(super) enum Part {
+    Taken,
+    Refused(CommandError),
+    OtherProcess,
+}
+
+async fn send_all<'a>(client: &Client, pid: u32, steps: &'a [Step], done: &mut Vec<&'a Step>) -> Result<Part, Error> {
+    for part in lines(steps) {
+        let Some(results) = send(client, pid, &part).await? else { return Ok(Part::OtherProcess) };
+        let refused = results.iter().find_map(|(_, result)| result.as_ref().err().cloned());
+        if let Some(error) = refused {
+            done.extend(results.iter().filter(|(_, result)| result.is_ok()).map(|(step, _)| *step));
+            return Ok(Part::Refused(error));
+        }
+        done.extend(results.iter().map(|(step, _)| *step));
+    }
+    Ok(Part::Taken)
 }
 
 type Results<'a> = Vec<(&'a Step, Result<(), CommandError>)>;
@@ -62,8 +86,8 @@ async fn send<'a>(client: &Client, pid: u32, part: &[(&'a Step, &'a Change)]) ->
 async fn undo(client: &Client, pid: u32, done: &[&Step]) -> Result<(), Error> {
     let mut taken_back: Vec<Step> = Vec::new();
     for step in done.iter().rev() {
-        if taken_back.iter().all(|back| back.server != step.server) {
-            taken_back.push(Step { server: step.server.clone(), changes: step.undo.clone(), undo: Vec::new() });
+        if taken_back.iter().all(|back| back.about != step.about) {
+            taken_back.push(Step { changes: step.undo.clone(), undo: Vec::new(), ..(*step).clone() });
         }
     }
     for part in lines(&taken_back) {
@@ -98,7 +122,8 @@ mod tests {
     fn drain(name: &str) -> Step {
         let server: crate::haproxy::ServerRef = name.parse().unwrap();
         let state = |state| vec![Change::State(SetServerState { server: server.clone(), state })];
-        Step { server: server.clone(), changes: state(AdminState::Drain), undo: state(AdminState::Ready) }
+        let (changes, undo) = (state(AdminState::Drain), state(AdminState::Ready));
+        Step { about: About::Server(server.clone()), changes, undo, together: false }
     }
 
     #[tokio::test]
@@ -127,13 +152,13 @@ mod tests {
         let step = |number: usize| {
             let server: crate::haproxy::ServerRef = format!("app/web{number:04}").parse().unwrap();
             let changes = vec![Change::State(SetServerState { server: server.clone(), state: AdminState::Drain })];
-            Step { server, changes, undo: Vec::new() }
+            Step { about: About::Server(server), changes, undo: Vec::new(), together: false }
         };
         let steps: Vec<Step> = (0..1000).map(step).collect();
         let lines = lines(&steps);
         assert!(lines.len() > 1);
-        let order: Vec<_> = lines.iter().flatten().map(|(step, _)| step.server.clone()).collect();
-        assert_eq!(order, steps.iter().map(|step| step.server.clone()).collect::<Vec<_>>());
+        let order: Vec<_> = lines.iter().flatten().map(|(step, _)| step.about.clone()).collect();
+        assert_eq!(order, steps.iter().map(|step| step.about.clone()).collect::<Vec<_>>());
         for part in &lines {
             let mut line = Line::new();
             part.iter().for_each(|(_, change)| drop(line.push(*change)));

@@ -1,6 +1,7 @@
 //! Carrying out what the machine of `plan` says about runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -10,10 +11,10 @@ use super::facts::{confirmation, not_up, with_trackers};
 use super::holds::baselines;
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
-use crate::farm::{DrainSettings, Entry, GroupName, Hold, HoldId, InstanceName, Ladder, Owner, Stage};
-use crate::haproxy::AdminState;
+use super::route::{ladder, stored_route, turned};
+use crate::farm::{Entry, FlipOrder, GroupName, Hold, HoldId, InstanceName, Owner, Route, Stage};
 use crate::plan::machine::{self, Action, Confirmation, Facts, Outcome};
-use crate::plan::{Plan, Run, RunState, Undo, Wait};
+use crate::plan::{Flipped, Plan, Run, RunState, Step, Strategy, Undo, Wait};
 use crate::store::{Caller, Change, NewEvent};
 
 impl Engine {
@@ -62,10 +63,13 @@ impl Engine {
         };
         self.memory().run_waits.remove(&run.id);
         let now = self.clock.now();
-        let took = window(before, reports);
         let (mut run, changes, mut events) = self.translate(run, actions, ledger, reports, now);
-        if let (Some(took), Some(event)) = (took, events.first_mut()) {
-            event.text = format!("{} (commands took {took} from the first to the last reply)", event.text);
+        if let (Some(flipped), true) = (flipped(before, reports, now), run.cursor > before.cursor) {
+            if let Some(event) = events.first_mut() {
+                let took = Duration::from_micros(flipped.took).as_secs_f64() * 1000.0;
+                event.text = format!("{} (commands took {took:.2} ms from the first to the last reply)", event.text);
+            }
+            run.flips.push(flipped);
         }
         if let Some((caller, what)) = by {
             events.insert(0, asked(event(now, "run.asked", what, Some(run.id), None), caller));
@@ -91,12 +95,20 @@ impl Engine {
     ) -> (Run, Vec<Change>, Vec<NewEvent>) {
         let (mut changes, mut events) = (Vec::new(), Vec::new());
         let mut next_hold = ledger.state.next_hold;
+        let mut route_now = ledger.state.routes.get(&run.plan.farm).cloned();
         for action in actions {
             let held = |group: &GroupName| run.holds.get(group).and_then(|id| ledger.state.holds.get(id)).cloned();
             match action {
                 Action::Note(text) => events.push(event(now, "run.note", text, Some(run.id), None)),
+                Action::Turn(side) => {
+                    let before = stored_route(&run, ledger);
+                    let route = turned(&run, &before, side, ledger);
+                    route_now = Some(route.clone());
+                    run.step.undo.push(Undo::Turn(Box::new(before)));
+                    changes.push(Change::PutRoute(Box::new(route)));
+                }
                 Action::Hold(group) => {
-                    let hold = hold_of(&run, &group, HoldId(next_hold), ledger, reports, now);
+                    let hold = hold_of(&run, &group, HoldId(next_hold), route_now.as_ref(), ledger, reports, now);
                     next_hold += 1;
                     changes.extend(baselines(&hold.entries, ledger, reports));
                     run.step.undo.push(Undo::Drop(hold.id));
@@ -105,7 +117,7 @@ impl Engine {
                 }
                 Action::DrainAgain(group) => {
                     if let Some(hold) = held(&group) {
-                        let stage = Stage::Draining { mode: hold.wants(), since: now, killed: None };
+                        let stage = Stage::Draining { mode: hold.wants(), since: now, killed: None, hardened: true };
                         changes.push(Change::PutHold(Box::new(Hold {
                             stage,
                             note: None,
@@ -141,6 +153,7 @@ impl Engine {
                                 Change::PutHold(Box::new(Hold { revision: ledger.next_revision(), ..*hold }))
                             }
                             Undo::Drop(id) => Change::DropHold(id),
+                            Undo::Turn(route) => Change::PutRoute(route),
                         });
                     }
                 }
@@ -154,29 +167,32 @@ fn hold_of(
     run: &Run,
     group: &GroupName,
     id: HoldId,
+    route: Option<&Route>,
     ledger: &Ledger,
     reports: &BTreeMap<InstanceName, Report>,
     now: Timestamp,
 ) -> Hold {
     let members = run.plan.groups.get(group).map(Vec::as_slice).unwrap_or_default();
     let entries: BTreeSet<Entry> = members.iter().flat_map(|member| &member.entries).cloned().collect();
-    let DrainSettings { grace, deadline, on_deadline } = run.plan.drain;
+    let flip = run.plan.strategy == Strategy::Flip;
+    let ladder = ladder(run, group, route);
     Hold {
         id,
         owner: Owner::Run(run.id),
-        reason: format!("deploy of {}", run.plan.farm),
+        reason: format!("{} {}", if flip { "standby of" } else { "deploy of" }, run.plan.farm),
         selectors: vec![format!("farm:{}/{group}", run.plan.farm)],
         entries: with_trackers(&entries, reports),
         since: now,
         expires: None,
-        ladder: Ladder { first: AdminState::Drain, last: AdminState::Maint, grace, deadline, on_deadline },
-        stage: Stage::Draining { mode: AdminState::Drain, since: now, killed: None },
+        stage: ladder.begin(now),
+        ladder,
+        first_out: run.plan.flip.order == FlipOrder::Gap,
         revision: ledger.next_revision(),
         note: None,
     }
 }
 
-fn entries(plan: &Plan) -> impl Iterator<Item = &Entry> {
+pub(super) fn entries(plan: &Plan) -> impl Iterator<Item = &Entry> {
     plan.groups.values().flatten().flat_map(|member| &member.entries)
 }
 
@@ -186,17 +202,15 @@ fn lines_not_up(plan: &Plan, ledger: &Ledger, reports: &BTreeMap<InstanceName, R
     free.filter_map(|entry| Some((entry.clone(), not_up(entry, reports)?))).collect()
 }
 
-/// How long the commands of the step's change took, where the step was a flip: the window in which both sides may
-/// have been given requests.
-fn window(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
-    let Some(crate::plan::Step::Flip { .. }) = run.current() else { return None };
+/// How the step's change was measured, where the step is a flip: the window in which both sides may have been given
+/// requests.
+fn flipped(run: &Run, reports: &BTreeMap<InstanceName, Report>, now: Timestamp) -> Option<Flipped> {
+    let Some(Step::Flip { turn, .. }) = run.current() else { return None };
     let revision = run.step.acted?;
-    let took = reports
-        .values()
-        .filter_map(|report| report.took.filter(|(of, _)| *of >= revision))
-        .map(|(_, took)| took)
-        .max()?;
-    Some(format!("{:.2} ms", took.as_secs_f64() * 1000.0))
+    let took = reports.values().filter_map(|report| report.took.filter(|(of, _)| *of >= revision));
+    let took = took.map(|(_, took)| took).max()?;
+    let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    Some(Flipped { step: run.cursor, at: now, took, route: turn.is_some() })
 }
 
 /// Why a run waits, where it is at a hold: the hold's own reason.

@@ -1,21 +1,21 @@
 //! Others write too: telling their changes from one's own, and not fighting over them in a loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::farm::{Seen, Step, Wanted};
-use crate::haproxy::{AdminState, ServerRef};
+use crate::farm::{About, Batch, Seen, SeenMaps, Step, Wanted, WantedMaps};
+use crate::haproxy::{AdminState, MapKey, MapName, MapValue, ServerRef};
 
-/// A held server that somebody else has changed.
+/// Something that somebody else has changed, which HAProxy had confirmed to be as teeter wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Drift {
-    pub(super) server: ServerRef,
-    /// What teeter had set, and HAProxy had confirmed.
-    pub(super) was: AdminState,
-    /// What it is now.
-    pub(super) now: AdminState,
+pub(super) enum Drift {
+    /// A held server.
+    Server { server: ServerRef, was: AdminState, now: AdminState },
+    /// An entry of a map that a route is made of.
+    Map { map: MapName, key: MapKey, was: Option<MapValue>, now: Option<String> },
 }
 
 /// What one HAProxy process was last confirmed to have, by server.
@@ -28,6 +28,11 @@ pub(super) struct Drifts {
     left_alone: BTreeMap<ServerRef, AdminState>,
     /// How often each server was set right, and when last.
     contested: BTreeMap<ServerRef, (u32, Instant)>,
+    /// The same for maps.
+    contested_maps: BTreeMap<MapName, (u32, Instant)>,
+    /// The maps that this process was last confirmed to have.
+    turned: Arc<WantedMaps>,
+    told_in_maps: BTreeMap<(MapName, MapKey), Option<String>>,
 }
 
 impl Drifts {
@@ -43,7 +48,7 @@ impl Drifts {
                 continue;
             }
             if self.told.insert(server.clone(), now) != Some(now) {
-                drifts.push(Drift { server: server.clone(), was: *was, now });
+                drifts.push(Drift::Server { server: server.clone(), was: *was, now });
             }
             if now > *was {
                 self.left_alone.insert(server.clone(), now);
@@ -53,43 +58,70 @@ impl Drifts {
         drifts
     }
 
-    /// Leaves out what must not be done, or not again so soon.
-    pub(super) fn allow(&mut self, steps: Vec<Step>, seen: &Seen, now: Instant) -> Vec<Step> {
-        let Self { ours, left_alone, contested, .. } = self;
-        let allowed = |step: &Step| {
-            if left_alone.contains_key(&step.server) {
-                return false;
-            }
-            let state = seen.servers.get(&step.server).map(|seen| seen.admin.forced());
-            // Somebody has undone what teeter had confirmed: set it right, but not for ever as fast as one can look.
-            if ours.get(&step.server).is_some_and(|ours| state.is_some_and(|state| state < *ours)) {
-                let (times, last) = contested.entry(step.server.clone()).or_insert((0, now));
-                if *times >= AT_ONCE && now.duration_since(*last) < AGAIN {
-                    return false;
+    /// The same for maps, where what is wanted is what was confirmed.
+    pub(super) fn find_in_maps(&mut self, wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Drift> {
+        if *self.turned != *wanted {
+            return Vec::new();
+        }
+        let mut drifts = Vec::new();
+        for (map, wanted) in wanted {
+            for (key, was) in wanted.entries() {
+                let Some(now) = seen.get(map).and_then(|seen| seen.entries.get(key)) else { continue };
+                if now.as_deref() == was.map(MapValue::as_str) {
+                    continue;
                 }
-                *times += 1;
-                *last = now;
+                let place = (map.clone(), key.clone());
+                if self.told_in_maps.insert(place.clone(), now.clone()).as_ref() != Some(now) {
+                    drifts.push(Drift::Map { map: place.0, key: place.1, was: was.cloned(), now: now.clone() });
+                }
             }
-            true
-        };
-        steps.into_iter().filter(allowed).collect()
+        }
+        drifts
+    }
+
+    /// Leaves out what must not be done, or not again so soon.
+    pub(super) fn allow(&mut self, batch: &mut Batch, maps: &WantedMaps, seen: &Seen, now: Instant) {
+        let Self { ours, left_alone, contested, contested_maps, turned, .. } = self;
+        let (mut refused, mut maps_refused) = (BTreeSet::new(), BTreeSet::new());
+        for step in batch.rest.iter().filter(|_| **turned == *maps) {
+            if let About::Map(map) = &step.about
+                && !again(contested_maps, map, now)
+            {
+                maps_refused.insert(map.clone());
+            }
+        }
+        for server in batch.incoming.iter().chain(&batch.rest).filter_map(Step::server) {
+            let state = seen.servers.get(server).map(|seen| seen.admin.forced());
+            // Somebody has undone what teeter had confirmed: set it right, but not for ever as fast as one can look.
+            let undone = ours.get(server).is_some_and(|ours| state.is_some_and(|state| state < *ours));
+            if left_alone.contains_key(server) || (undone && !again(contested, server, now)) {
+                refused.insert(server.clone());
+            }
+        }
+        batch.retain(|step| match &step.about {
+            About::Server(server) => !refused.contains(server),
+            About::Map(map) => !maps_refused.contains(map),
+        });
     }
 
     /// Whether all that differs differs because it is left alone.
-    pub(super) fn is_left_alone(&self, steps: &[Step]) -> bool {
-        steps.iter().all(|step| self.left_alone.contains_key(&step.server))
+    pub(super) fn is_left_alone(&self, batch: &Batch) -> bool {
+        let mut steps = batch.incoming.iter().chain(&batch.rest);
+        steps.all(|step| step.server().is_some_and(|server| self.left_alone.contains_key(server)))
     }
 
     /// Something is about to be sent: what these servers have is not known until it is read back.
     pub(super) fn sending(&mut self, steps: &[Step]) {
-        for step in steps {
-            self.ours.remove(&step.server);
-            self.told.remove(&step.server);
+        for server in steps.iter().filter_map(Step::server) {
+            self.ours.remove(server);
+            self.told.remove(server);
         }
     }
 
     /// HAProxy has what is wanted.
-    pub(super) fn confirmed(&mut self, wanted: &Wanted, seen: &Seen) {
+    pub(super) fn confirmed(&mut self, wanted: &Wanted, maps: &Arc<WantedMaps>, seen: &Seen) {
+        self.turned = Arc::clone(maps);
+        self.told_in_maps.clear();
         for (server, _) in wanted.iter().filter(|(_, wanted)| wanted.held) {
             if let Some(now) = seen.servers.get(server) {
                 self.ours.insert(server.clone(), now.admin.forced());
@@ -98,7 +130,18 @@ impl Drifts {
     }
 }
 
-/// So often a server is set right at once.
+/// Whether something that somebody keeps changing is set right once more now.
+fn again<K: Ord + Clone>(contested: &mut BTreeMap<K, (u32, Instant)>, what: &K, now: Instant) -> bool {
+    let (times, last) = contested.entry(what.clone()).or_insert((0, now));
+    if *times >= AT_ONCE && now.duration_since(*last) < AGAIN {
+        return false;
+    }
+    *times += 1;
+    *last = now;
+    true
+}
+
+/// So often something is set right at once.
 const AT_ONCE: u32 = 3;
 
 /// After that, only so often.

@@ -11,7 +11,9 @@ use super::drift::Drift;
 use super::error::EngineError;
 use super::instance::Report;
 use super::ledger::{Ledger, event};
-use crate::farm::{Baseline, Entry, Hold, InstanceName, Stage};
+use crate::farm::{Baseline, Entry, Hold, InstanceName, Route, Side, Stage, Sticky};
+use crate::haproxy::MapValue;
+use crate::plan::Run;
 use crate::store::{Change, StoreError};
 
 /// Drives holds and runs until the engine is dropped.
@@ -42,7 +44,8 @@ impl Engine {
         for _ in 0..PASSES {
             let changed = self.step_holds(&mut ledger, &reports).await?
                 | self.step_runs(&mut ledger, &reports).await?
-                | self.forget_given_back(&mut ledger, &reports).await?;
+                | self.forget_given_back(&mut ledger, &reports).await?
+                | self.tend_routes(&mut ledger, &reports).await?;
             if !changed {
                 break;
             }
@@ -84,7 +87,15 @@ impl Engine {
                     let text = format!(
                         "HAProxy {name} is another process: {before} before, {pid} now; what it had been told is told again"
                     );
-                    events.push(event(self.clock.now(), "haproxy.process", text, None, None));
+                    let there = |run: &&Run| {
+                        run.is_active() && super::carry::entries(&run.plan).any(|entry| entry.instance == *name)
+                    };
+                    let mut runs: Vec<_> = ledger.state.runs.values().filter(there).map(|run| Some(run.id)).collect();
+                    if runs.is_empty() {
+                        runs.push(None);
+                    }
+                    let happened = |run| event(self.clock.now(), "haproxy.process", text.clone(), run, None);
+                    events.extend(runs.into_iter().map(happened));
                     // The process before may go on serving what it had, and counts it where nobody can look.
                     for hold in
                         ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name))
@@ -121,7 +132,19 @@ impl Engine {
         let (mut changes, mut events) = (Vec::new(), Vec::new());
         for (name, report) in reports {
             let known = self.memory().drifts.insert(name.clone(), report.drifts.len()).unwrap_or_default();
-            for Drift { server, was, now } in report.drifts.iter().skip(known) {
+            for drift in report.drifts.iter().skip(known) {
+                let (server, was, now) = match drift {
+                    Drift::Server { server, was, now } => (server, was, now),
+                    Drift::Map { map, key, was, now } => {
+                        let shown = |value: Option<&str>| value.unwrap_or("not there").to_owned();
+                        let (was, now) = (shown(was.as_ref().map(MapValue::as_str)), shown(now.as_deref()));
+                        let text = format!(
+                            "somebody else changed {key} in map {map} of HAProxy {name} from {was} to {now}: set right"
+                        );
+                        events.push(event(self.clock.now(), "drift", text, None, None));
+                        continue;
+                    }
+                };
                 let entry = Entry { instance: name.clone(), server: server.clone() };
                 let stricter = now > was;
                 let then = if stricter { "it stays so when nobody holds it any more" } else { "set right" };
@@ -136,6 +159,45 @@ impl Engine {
             return Ok(false);
         }
         self.write(ledger, changes, events).await?;
+        Ok(true)
+    }
+
+    /// Keeps routes as the configuration has them, and leaves them to others when all of a farm gets its traffic again
+    /// or when the configuration has none any more. Not while a run needs them.
+    async fn tend_routes(
+        &self,
+        ledger: &mut Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<bool, EngineError> {
+        let state = &ledger.state;
+        let farms = self.farms();
+        let mut changes = Vec::new();
+        for (name, route) in &state.routes {
+            let busy = state.runs.values().any(|run| run.is_active() && run.plan.farm == *name);
+            let told = |name| reports.get(name).is_some_and(|report: &Report| report.agreed >= state.revision);
+            if busy || !route.instances.iter().all(told) {
+                continue;
+            }
+            let flip = farms.get(name).map(|farm| &farm.settings.flip).filter(|flip| !flip.route.is_empty());
+            let Some(flip) = flip.filter(|flip| flip.route.iter().all(|key| key.backend(&route.live).is_some())) else {
+                changes.push(Change::DropRoute(name.clone()));
+                continue;
+            };
+            // The versions that clients are told must last; otherwise the map is as somebody may change it.
+            if route.live == Side::All && route.sticky != Sticky::Pin {
+                changes.push(Change::DropRoute(name.clone()));
+                continue;
+            }
+            let (keys, sticky, write_map) = (flip.route.clone(), flip.sticky(), flip.write_map);
+            let now = Route { keys, sticky, write_map, ..route.clone() };
+            if now != *route {
+                changes.push(Change::PutRoute(Box::new(now)));
+            }
+        }
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        self.write(ledger, changes, Vec::new()).await?;
         Ok(true)
     }
 

@@ -7,9 +7,10 @@ use super::Engine;
 use super::instance::{Order, Report};
 use super::ledger::Ledger;
 use crate::farm::{
-    Entry, Hold, InstanceName, Load, OnDeadline, Owner, SeenServer, Stage, VerifySettings, WantedServer, wanted,
+    Entry, Hold, InstanceName, Load, OnDeadline, Owner, SeenServer, Stage, VerifySettings, WantedServer, keys, wanted,
+    wanted_maps,
 };
-use crate::haproxy::AdminState;
+use crate::haproxy::{AdminState, BackendName};
 use crate::plan::machine::Confirmation;
 use crate::plan::prove::CheckResult;
 use crate::store::State;
@@ -19,15 +20,22 @@ impl Engine {
     pub(super) fn publish(&self, ledger: &Ledger) {
         let state = &ledger.state;
         let mut all = wanted(state.holds.values(), &state.baselines);
+        let mut maps = wanted_maps(state.routes.values(), state.holds.values());
+        let farms = self.farms();
+        let routes = farms.values().flat_map(|farm| &farm.settings.flip.route);
+        let configured: BTreeSet<_> = routes.map(|route| (route.map.clone(), route.key.clone())).collect();
         for (name, instance) in &self.instances {
             let of = |pick: fn(&Hold) -> bool| {
                 let holds = state.holds.values().filter(|hold| pick(hold));
                 let entries = holds.flat_map(|hold| &hold.entries).filter(|entry| entry.instance == *name);
                 Arc::new(entries.map(|entry| entry.server.clone()).collect::<BTreeSet<_>>())
             };
+            let maps = maps.remove(name).unwrap_or_default();
             let order = Order {
                 revision: state.revision,
                 wanted: Arc::new(all.remove(name).unwrap_or_default()),
+                keys: Arc::new(configured.iter().cloned().chain(keys(&maps)).collect()),
+                maps: Arc::new(maps),
                 draining: of(|hold| matches!(hold.stage, Stage::Draining { .. })),
                 kill: of(|hold| {
                     matches!(hold.stage, Stage::Draining { killed: Some(_), .. })
@@ -83,8 +91,22 @@ pub(super) fn confirmation<'a>(
 pub(super) fn loads(hold: &Hold, instance: &InstanceName, report: &Report) -> BTreeMap<Entry, Load> {
     let Some(seen) = &report.seen else { return BTreeMap::new() };
     let mine = hold.entries.iter().filter(|entry| entry.instance == *instance);
-    mine.map(|entry| (entry.clone(), seen.servers.get(&entry.server).map(|server| server.load).unwrap_or_default()))
-        .collect()
+    let mut loads: BTreeMap<Entry, Load> = mine
+        .map(|entry| (entry.clone(), seen.servers.get(&entry.server).map(|server| server.load).unwrap_or_default()))
+        .collect();
+    // Requests of a backend that is out as a whole may still be on their way to one of its servers: those that wait
+    // for their body, or for a second try. They are counted on the first of them.
+    let mut backends: BTreeMap<&BackendName, bool> = BTreeMap::new();
+    for server in seen.servers.keys() {
+        let held = loads.contains_key(&Entry { instance: instance.clone(), server: server.clone() });
+        *backends.entry(&server.backend).or_insert(true) &= held;
+    }
+    for (backend, _) in backends.into_iter().filter(|(_, whole)| *whole) {
+        if let Some((_, load)) = loads.iter_mut().find(|(entry, _)| entry.server.backend == *backend) {
+            load.qcur += seen.between(backend);
+        }
+    }
+    loads
 }
 
 /// What HAProxy's checks say about each of a hold's lines.

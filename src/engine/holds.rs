@@ -9,7 +9,7 @@ use super::facts::{confirmation, seen_server, with_trackers};
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
 use super::{Engine, seen_of};
-use crate::farm::{Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, Selector, Span, Stage};
+use crate::farm::{Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, Selector, Side, Span, Stays, live_side};
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
 use crate::plan::guard;
@@ -50,11 +50,12 @@ impl Engine {
         require_admin(&entries, &reports)?;
         let mut ledger = self.ledger.lock().await;
         if !order.allow_outage {
-            self.guard_outage(&entries, &reports)?;
+            self.guard_outage(&entries, &ledger, &reports)?;
         }
         let now = self.clock.now();
         let owner = Owner::Operator(caller.user.clone());
         let before = ledger.state.holds.values().find(|hold| hold.owner == owner && hold.entries == entries).cloned();
+        let ladder = self.ladder(&order, &entries);
         let hold = Hold {
             id: before.as_ref().map_or(HoldId(ledger.state.next_hold), |hold| hold.id),
             owner,
@@ -62,8 +63,9 @@ impl Engine {
             selectors: order.selectors.iter().map(ToString::to_string).collect(),
             since: before.as_ref().map_or(now, |hold| hold.since),
             expires: order.expires_in.map(|span| span.after(now)),
-            ladder: self.ladder(&order, &entries),
-            stage: Stage::Draining { mode: order.mode, since: now, killed: None },
+            stage: ladder.begin(now),
+            ladder,
+            first_out: false,
             revision: ledger.next_revision(),
             note: None,
             entries,
@@ -145,15 +147,20 @@ impl Engine {
     fn guard_outage(
         &self,
         entries: &BTreeSet<Entry>,
+        ledger: &Ledger,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Result<(), EngineError> {
         let seen = seen_of(reports);
-        let mut vetoes = guard::last_servers(entries, &seen);
+        let (mut vetoes, mut away) = (Vec::new(), BTreeSet::new());
         for farm in self.farms().values() {
             // A farm that does not fit HAProxy cannot be guarded; `teeterd --check` and deploys say so.
             let Ok(layout) = farm.layout(&seen) else { continue };
-            vetoes.extend(guard::min_available(&farm.name, farm.settings.min_available, &layout, entries, &seen));
+            let stored = ledger.state.routes.get(&farm.name).map(|route| route.live.clone());
+            let live = stored.or_else(|| live_side(farm, &layout, &seen).ok().flatten());
+            away.extend(live.iter().flat_map(|live| guard::routed_away(farm, live)));
+            vetoes.extend(guard::min_available(farm, &layout, &live.unwrap_or(Side::All), entries, &seen));
         }
+        vetoes.extend(guard::last_servers(entries, &away, &seen));
         if vetoes.is_empty() { Ok(()) } else { Err(EngineError::Vetoed(vetoes)) }
     }
 
@@ -168,6 +175,7 @@ impl Engine {
             grace: order.grace.unwrap_or_default(),
             deadline: order.deadline.unwrap_or(drain.deadline),
             on_deadline: order.on_deadline.unwrap_or(drain.on_deadline),
+            stays: Stays::WhoSticks,
         }
     }
 }

@@ -14,9 +14,10 @@ use tokio::time::Instant;
 use super::apply::{Applied, apply};
 use super::clock::Clock;
 use super::drift::{Drift, Drifts};
-use super::look::{look_at, look_at_all};
+use super::look::{Keys, look_at, look_at_all};
+use super::map_file::MapFiles;
 use super::pace::{Waiting, pace};
-use crate::farm::{Begun, InstanceName, Seen, Wanted, diff};
+use crate::farm::{Batch, Begun, InstanceName, Seen, Wanted, WantedMaps, diff, diff_maps};
 use crate::haproxy::commands::{Change, Level, ShutdownSessions};
 use crate::haproxy::{BackendName, Client, Error, Line, ServerRef};
 
@@ -27,6 +28,10 @@ pub(super) struct Order {
     pub(super) revision: u64,
     /// What HAProxy should be told.
     pub(super) wanted: Arc<Wanted>,
+    /// What its maps should have.
+    pub(super) maps: Arc<WantedMaps>,
+    /// Entries of maps that are to be looked up.
+    pub(super) keys: Arc<Keys>,
     /// Servers whose emptying somebody waits for.
     pub(super) draining: Arc<BTreeSet<ServerRef>>,
     /// Servers whose sessions are to be ended.
@@ -103,6 +108,8 @@ impl Instance {
             unchanged: (0, 0),
             killed: None,
             drifts: Drifts::default(),
+            files: MapFiles::default(),
+            turned: Arc::default(),
         };
         tokio::spawn(observer.run());
         Self { client, orders, reports, refresh }
@@ -134,6 +141,9 @@ struct Observer {
     unchanged: (u64, u32),
     killed: Option<Instant>,
     drifts: Drifts,
+    files: MapFiles,
+    /// The maps that HAProxy was last read back to have.
+    turned: Arc<WantedMaps>,
 }
 
 impl Observer {
@@ -167,57 +177,81 @@ impl Observer {
             return Ok(self.leaving());
         }
         let Some(seen) = self.report.seen.clone() else { return Ok(self.leaving()) };
-        let drifts = self.drifts.find(&order.wanted, &seen);
+        let mut drifts = self.drifts.find(&order.wanted, &seen);
+        drifts.extend(self.drifts.find_in_maps(&order.maps, &seen.maps));
         if !drifts.is_empty() {
             self.report.drifts = Arc::new(self.report.drifts.iter().cloned().chain(drifts).collect());
         }
         let mut begun = (*self.report.begun).clone();
         begun.retain(|server, proof| order.wanted.get(server).is_some_and(|wanted| wanted.afresh == Some(*proof)));
-        let differ = diff(&order.wanted, &seen, &begun);
         self.report.begun = Arc::new(begun);
-        if self.drifts.is_left_alone(&differ) {
-            self.agree(order, &seen);
-        } else {
-            let steps = self.drifts.allow(differ, &seen, self.clock.mark());
-            if steps.is_empty() {
-                self.report.trouble = Some("somebody keeps changing servers that are held".to_owned());
-                return Ok(Waiting::AfterRefusal);
+        // The files first: a reload in the next moment must find what is about to be told.
+        if let Err(words) = self.files.agree(&order.maps).await {
+            // What has been turned once is turned again, whatever becomes of the file; nothing else is begun.
+            if self.turned != order.maps && !diff_maps(&order.maps, &seen.maps).is_empty() {
+                return Ok(self.refused(order, words));
             }
-            self.drifts.sending(&steps);
-            match apply(&self.client, seen.pid, &steps, &self.clock).await? {
-                Applied::All(took) => {
-                    self.report.took = Some((order.revision, took));
-                    self.note_begun(order, &steps);
-                    // Silence is not success: read back.
-                    if !self.look(order).await? {
-                        return Ok(self.leaving());
-                    }
-                    let Some(seen) = self.report.seen.clone() else { return Ok(self.leaving()) };
-                    if !self.drifts.is_left_alone(&diff(&order.wanted, &seen, &self.report.begun)) {
-                        return Ok(Waiting::Checks);
-                    }
-                    self.agree(order, &seen);
-                }
-                Applied::Refused(words) => {
-                    tracing::warn!(instance = %self.name, "{words}");
-                    self.report.refused = Some((order.revision, words));
-                    self.whole = true;
-                    return Ok(Waiting::AfterRefusal);
-                }
-                Applied::OtherProcess => {
-                    self.whole = true;
-                    return Ok(Waiting::Answer(0));
-                }
-            }
+            self.report.trouble = Some(words);
+        }
+        if let Some(waiting) = self.make_agree(order, seen).await? {
+            return Ok(waiting);
         }
         self.kill(order).await?;
         Ok(self.waiting(order))
     }
 
+    /// Tells HAProxy what differs, and reads it back. `Some`: it does not agree yet, and when to look again.
+    async fn make_agree(&mut self, order: &Order, seen: Arc<Seen>) -> Result<Option<Waiting>, Error> {
+        let mut seen = seen;
+        for _ in 0..STAGES {
+            let mut differ = diff(&order.wanted, &order.maps, &seen, &self.report.begun);
+            if self.drifts.is_left_alone(&differ) {
+                self.agree(order, &seen);
+                return Ok(None);
+            }
+            self.drifts.allow(&mut differ, &order.maps, &seen, self.clock.mark());
+            if differ.is_empty() {
+                self.report.trouble =
+                    Some("somebody keeps changing servers or map entries that teeter has set".to_owned());
+                return Ok(Some(Waiting::AfterRefusal));
+            }
+            let steps = Batch::stage(differ);
+            self.drifts.sending(&steps);
+            match apply(&self.client, seen.pid, &steps, &self.clock).await? {
+                Applied::All(took) => {
+                    self.report.took = Some((order.revision, took));
+                    self.note_begun(order, &steps);
+                }
+                Applied::Refused(words) => return Ok(Some(self.refused(order, words))),
+                Applied::OtherProcess => {
+                    self.whole = true;
+                    return Ok(Some(Waiting::Answer(0)));
+                }
+            }
+            // Silence is not success: read back.
+            if !self.look(order).await? {
+                return Ok(Some(self.leaving()));
+            }
+            match &self.report.seen {
+                Some(now) => seen = Arc::clone(now),
+                None => return Ok(Some(self.leaving())),
+            }
+        }
+        Ok(Some(Waiting::Checks))
+    }
+
+    fn refused(&mut self, order: &Order, words: String) -> Waiting {
+        tracing::warn!(instance = %self.name, "{words}");
+        self.report.refused = Some((order.revision, words));
+        self.whole = true;
+        Waiting::AfterRefusal
+    }
+
     fn agree(&mut self, order: &Order, seen: &Seen) {
         self.report.agreed = order.revision;
+        self.turned = Arc::clone(&order.maps);
         self.report.refused = None;
-        self.drifts.confirmed(&order.wanted, seen);
+        self.drifts.confirmed(&order.wanted, &order.maps, seen);
     }
 
     /// The process that answers is leaving. Until another one does, nothing is known.
@@ -236,11 +270,11 @@ impl Observer {
         let backends: BTreeSet<&BackendName> = order.wanted.keys().map(|server| &server.backend).collect();
         let mut part = (!self.whole && known.is_some()).then_some(&backends);
         let mut look = match part {
-            Some(backends) => look_at(&self.client, backends).await?,
-            None => look_at_all(&self.client).await?,
+            Some(backends) => look_at(&self.client, backends, &order.keys).await?,
+            None => look_at_all(&self.client, &order.keys).await?,
         };
         if known.is_some_and(|pid| pid != look.pid) && part.take().is_some() {
-            look = look_at_all(&self.client).await?;
+            look = look_at_all(&self.client, &order.keys).await?;
         }
         if look.stopping {
             return Ok(false);
@@ -250,6 +284,7 @@ impl Observer {
             self.report.agreed = 0;
             self.report.begun = Arc::default();
             self.drifts = Drifts::default();
+            self.files.forget();
         }
         self.whole = false;
         self.tries = 0;
@@ -276,8 +311,9 @@ impl Observer {
     fn note_begun(&mut self, order: &Order, steps: &[crate::farm::Step]) {
         let mut begun = (*self.report.begun).clone();
         for step in steps.iter().filter(|step| step.changes.iter().any(|change| matches!(change, Change::Health(_)))) {
-            if let Some(proof) = order.wanted.get(&step.server).and_then(|wanted| wanted.afresh) {
-                begun.insert(step.server.clone(), proof);
+            let Some(server) = step.server() else { continue };
+            if let Some(proof) = order.wanted.get(server).and_then(|wanted| wanted.afresh) {
+                begun.insert(server.clone(), proof);
             }
         }
         self.report.begun = Arc::new(begun);
@@ -321,13 +357,16 @@ impl Observer {
         }
         if order.wanted.values().any(|server| server.afresh.is_some() || !server.held) {
             Waiting::Checks
-        } else if order.wanted.is_empty() {
+        } else if order.wanted.is_empty() && order.maps.is_empty() {
             Waiting::Nothing
         } else {
             Waiting::Held
         }
     }
 }
+
+/// Bringing in, turning, and one more in case somebody interfered.
+const STAGES: usize = 4;
 
 const KILLS_A_LINE: usize = 4;
 

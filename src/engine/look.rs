@@ -1,44 +1,65 @@
-//! Looking at one HAProxy: everything, or just the backends that matter now.
+//! Looking at one HAProxy: everything, or just the backends and map entries that matter now.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::{Load, Seen, SeenServer};
+use crate::farm::{Load, Seen, SeenMap, SeenMaps, SeenServer};
 use crate::haproxy::commands::{
-    Level, ServerConnections, ServerState, ShowCliLevel, ShowServersConn, ShowServersState, ShowStat, StatKind, StatRow,
+    GetMap, Level, ServerConnections, ServerState, ShowCliLevel, ShowServersConn, ShowServersState, ShowStat, StatKind,
+    StatRow,
 };
-use crate::haproxy::{BackendName, Client, Command, CommandError, Error, Line, RefusalKind, ServerRef};
+use crate::haproxy::{
+    Answers, BackendName, Client, Command, CommandError, Error, Line, MapKey, MapName, RefusalKind, ServerRef, Slot,
+};
 
 /// What a look found.
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) pid: u32,
     pub(super) version: String,
+    /// The process is leaving, or two processes answered.
     pub(super) stopping: bool,
     pub(super) level: Option<Level>,
     pub(super) servers: BTreeMap<ServerRef, SeenServer>,
+    /// Requests that each backend has.
+    pub(super) backends: BTreeMap<BackendName, u64>,
+    pub(super) maps: SeenMaps,
 }
+
+/// Entries of maps that are to be looked up.
+pub(super) type Keys = BTreeSet<(MapName, MapKey)>;
 
 /// Looks at every backend. Costly where there are thousands of servers: done at the start, after a reload and when
 /// somebody asks.
-pub(super) async fn look_at_all(client: &Client) -> Result<Look, Error> {
+pub(super) async fn look_at_all(client: &Client, keys: &Keys) -> Result<Look, Error> {
+    let maps = look_up(client, keys).await?;
     let mut line = Line::new();
     let (state, conn, level) = (ShowServersState::default(), ShowServersConn::default(), ShowCliLevel);
-    let stat = ShowStat { backend: None, kind: StatKind::Servers };
+    let stat = ShowStat { backend: None, kind: StatKind::BackendsAndServers };
     let slots = (line.push(&state), line.push(&stat), line.push(&conn), line.push(&level));
     let answers = client.send(&line).await?;
     let read = || {
-        let servers =
-            merge(answers.read(slots.0, &state)?, answers.read(slots.1, &stat)?, answers.read(slots.2, &conn)?);
-        Ok((servers, answers.read(slots.3, &level)?))
+        let tables = (answers.read(slots.0, &state)?, answers.read(slots.1, &stat)?, answers.read(slots.2, &conn)?);
+        Ok((merge(tables), answers.read(slots.3, &level)?))
     };
-    let (servers, level) = read().map_err(|error| client.error(error))?;
+    let ((servers, backends), level) = read().map_err(|error| client.error(error))?;
     let info = answers.info;
-    Ok(Look { pid: info.pid, version: info.version, stopping: info.stopping, level: Some(level), servers })
+    let mut look = Look {
+        pid: info.pid,
+        version: info.version,
+        stopping: info.stopping,
+        level: Some(level),
+        servers,
+        backends,
+        maps: SeenMaps::new(),
+    };
+    look.with(maps);
+    Ok(look)
 }
 
 /// Looks at some backends. The states come before the counters, so that what is counted was counted after HAProxy
 /// had what is seen.
-pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>) -> Result<Look, Error> {
+pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>, keys: &Keys) -> Result<Look, Error> {
+    let maps = look_up(client, keys).await?;
     let mut look: Option<Look> = None;
     let all: Vec<&BackendName> = backends.iter().copied().collect();
     // Always at least one line: it tells which process is there.
@@ -49,12 +70,12 @@ pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>) 
         for backend in backends {
             let backend = Some((*backend).clone());
             let state = ShowServersState { backend: backend.clone() };
-            let stat = ShowStat { backend: backend.clone(), kind: StatKind::Servers };
+            let stat = ShowStat { backend: backend.clone(), kind: StatKind::BackendsAndServers };
             let conn = ShowServersConn { backend };
             slots.push((line.push(&state), state, line.push(&stat), stat, line.push(&conn), conn));
         }
         let answers = client.send(&line).await?;
-        let mut servers = BTreeMap::new();
+        let (mut servers, mut backends) = (BTreeMap::new(), BTreeMap::new());
         for (state_slot, state, stat_slot, stat, conn_slot, conn) in slots {
             let rows = (
                 unless_gone(answers.read(state_slot, &state)),
@@ -62,7 +83,9 @@ pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>) 
                 unless_gone(answers.read(conn_slot, &conn)),
             );
             let failed = |error| client.error(error);
-            servers.append(&mut merge(rows.0.map_err(failed)?, rows.1.map_err(failed)?, rows.2.map_err(failed)?));
+            let mut part = merge((rows.0.map_err(failed)?, rows.1.map_err(failed)?, rows.2.map_err(failed)?));
+            servers.append(&mut part.0);
+            backends.append(&mut part.1);
         }
         let info = answers.info;
         match &mut look {
@@ -70,14 +93,54 @@ pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>) 
             Some(look) => {
                 look.pid = info.pid;
                 look.servers.append(&mut servers);
+                look.backends.append(&mut backends);
             }
             None => {
-                look =
-                    Some(Look { pid: info.pid, version: info.version, stopping: info.stopping, level: None, servers });
+                let (pid, stopping) = (info.pid, info.stopping);
+                let maps = SeenMaps::new();
+                look = Some(Look { pid, version: info.version, stopping, level: None, servers, backends, maps });
             }
         }
     }
-    look.ok_or_else(|| client.error(CommandError::Unreadable { command: ShowCliLevel.text(), said: String::new() }))
+    let mut look = look
+        .ok_or_else(|| client.error(CommandError::Unreadable { command: ShowCliLevel.text(), said: String::new() }))?;
+    look.with(maps);
+    Ok(look)
+}
+
+/// Looks up entries of maps, and says which process answered. Nothing is asked where there are none.
+async fn look_up(client: &Client, keys: &Keys) -> Result<Option<(u32, SeenMaps)>, Error> {
+    let (mut maps, mut process) = (SeenMaps::new(), None);
+    let asks: Vec<GetMap> = keys.iter().map(|(map, key)| GetMap { map: map.clone(), key: key.clone() }).collect();
+    let (mut line, mut slots) = (Line::new(), Vec::new());
+    for ask in &asks {
+        if !line.has_room_for(&ask.text()) {
+            let answers = client.send(&std::mem::take(&mut line)).await?;
+            process = Some(answers.info.pid);
+            note(&mut maps, &answers, std::mem::take(&mut slots)).map_err(|error| client.error(error))?;
+        }
+        slots.push((line.push(ask), ask));
+    }
+    if !slots.is_empty() {
+        let answers = client.send(&line).await?;
+        process = Some(answers.info.pid);
+        note(&mut maps, &answers, slots).map_err(|error| client.error(error))?;
+    }
+    Ok(process.map(|pid| (pid, maps)))
+}
+
+fn note(maps: &mut SeenMaps, answers: &Answers, slots: Vec<(Slot<GetMap>, &GetMap)>) -> Result<(), CommandError> {
+    for (slot, ask) in slots {
+        let map = maps.entry(ask.map.clone()).or_default();
+        match answers.read(slot, ask) {
+            Ok(value) => drop(map.entries.insert(ask.key.clone(), value)),
+            Err(CommandError::Refused(refusal)) if refusal.kind == RefusalKind::NoSuchMapEntry => {
+                *map = SeenMap { missing: true, ..SeenMap::default() };
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A backend that is not there any more has no servers.
@@ -90,14 +153,18 @@ fn unless_gone<T>(rows: Result<Vec<T>, CommandError>) -> Result<Vec<T>, CommandE
 
 /// Puts the rows of the three tables together, by name.
 fn merge(
-    states: Vec<ServerState>,
-    stats: Vec<StatRow>,
-    conns: Vec<ServerConnections>,
-) -> BTreeMap<ServerRef, SeenServer> {
+    (states, stats, conns): (Vec<ServerState>, Vec<StatRow>, Vec<ServerConnections>),
+) -> (BTreeMap<ServerRef, SeenServer>, BTreeMap<BackendName, u64>) {
     let mut servers: BTreeMap<ServerRef, SeenServer> =
         states.into_iter().map(|row| (row.server.clone(), seen(row))).collect();
+    let mut backends = BTreeMap::new();
     for row in stats {
-        let (Ok(backend), Ok(server)) = (row.pxname.parse(), row.svname.parse()) else { continue };
+        let Ok(backend) = row.pxname.parse::<BackendName>() else { continue };
+        if row.is_backend() {
+            backends.insert(backend, row.scur);
+            continue;
+        }
+        let Ok(server) = row.svname.parse() else { continue };
         let Some(server) = servers.get_mut(&ServerRef { backend, server }) else { continue };
         server.status = row.status;
         server.tracked = row.tracked.parse().ok();
@@ -117,7 +184,7 @@ fn merge(
             server.load.served = server.load.served.max(row.served.unwrap_or_default());
         }
     }
-    servers
+    (servers, backends)
 }
 
 fn seen(row: ServerState) -> SeenServer {
@@ -137,17 +204,27 @@ fn seen(row: ServerState) -> SeenServer {
 }
 
 impl Look {
+    /// Adds what was looked up in maps. Where another process answered, the look is of none of them.
+    fn with(&mut self, maps: Option<(u32, SeenMaps)>) {
+        let Some((pid, maps)) = maps else { return };
+        self.maps = maps;
+        self.stopping |= self.pid != pid;
+    }
+
     /// Brings what was seen before up to date; where the process is another one, replaces it.
     pub(super) fn onto(self, before: Option<&Seen>, backends: Option<&BTreeSet<&BackendName>>) -> Seen {
-        let mut servers = match (before, backends) {
-            (Some(before), Some(backends)) if before.pid == self.pid => {
-                let kept = before.servers.iter().filter(|(server, _)| !backends.contains(&server.backend));
-                kept.map(|(server, seen)| (server.clone(), seen.clone())).collect()
+        let (mut servers, mut all) = match (before, backends) {
+            (Some(before), Some(part)) if before.pid == self.pid => {
+                let kept = before.servers.iter().filter(|(server, _)| !part.contains(&server.backend));
+                let servers = kept.map(|(server, seen)| (server.clone(), seen.clone())).collect();
+                let kept = before.backends.iter().filter(|(backend, _)| !part.contains(backend));
+                (servers, kept.map(|(backend, requests)| (backend.clone(), *requests)).collect())
             }
-            _ => BTreeMap::new(),
+            _ => (BTreeMap::new(), BTreeMap::new()),
         };
         servers.extend(self.servers);
-        Seen { pid: self.pid, version: self.version, servers }
+        all.extend(self.backends);
+        Seen { pid: self.pid, version: self.version, servers, backends: all, maps: self.maps }
     }
 }
 

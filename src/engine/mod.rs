@@ -7,6 +7,8 @@ mod apply;
 mod carry;
 /// The only clock.
 pub mod clock;
+/// What is wrong, without changing anything.
+pub mod doctor;
 mod drift;
 mod drive;
 mod error;
@@ -15,13 +17,16 @@ mod holds;
 mod instance;
 mod ledger;
 mod look;
+mod map_file;
 mod memory;
 mod pace;
 mod prober;
 mod release;
+mod route;
 mod runs;
 mod show;
 mod steps;
+mod turn;
 /// The one snapshot type.
 pub mod view;
 
@@ -148,4 +153,4 @@ fn seen_of(reports: &BTreeMap<InstanceName, Report>) -> BTreeMap<InstanceName, &
 }
 
 /// How long HAProxy may take for one line. It answers in milliseconds unless it is stopped or drowning.
-const ANSWER_TAKES: Duration = Duration::from_secs(5);
+pub const ANSWER_TAKES: Duration = Duration::from_secs(5);

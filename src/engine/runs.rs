@@ -1,6 +1,6 @@
 //! Deploys: beginning, reporting, aborting, and carrying out what the machine of `plan` says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,19 +10,28 @@ use super::facts::seen_server;
 use super::holds::require_admin;
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
-use super::{Engine, seen_of};
-use crate::farm::{DrainSettings, Entry, FarmName, InstanceName, Layout, MemberName, OnDeadline, RunId, Span};
+use super::{Engine, map_file, seen_of};
+use crate::farm::{
+    DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, InstanceName, Layout, MemberName,
+    OnDeadline, Owner, RunId, Seen, Side, Span, live_side,
+};
 use crate::plan::machine::{self, Confirmation, Facts, Report as WorkReport};
-use crate::plan::{Run, RunState, StepState, Veto, see_saw};
-use crate::store::{Caller, Change, NewEvent};
+use crate::plan::{Run, RunState, StepState, Strategy, Veto, flip, see_saw};
+use crate::store::{Caller, Change, NewEvent, State};
 
 /// A deploy to be begun.
 #[derive(Debug, Clone)]
 pub struct RunOrder {
     /// Which farm.
     pub farm: FarmName,
+    /// How it is deployed to.
+    pub strategy: Strategy,
+    /// Where a flip turns the traffic to.
+    pub to: Option<Side>,
     /// The version that is to run at the end.
     pub version: Option<String>,
+    /// Who goes first where servers are turned, where it is to differ from the farm's settings.
+    pub order: Option<FlipOrder>,
     /// How servers are emptied, where it is to differ from the farm's settings.
     pub drain: DrainChange,
 }
@@ -62,6 +71,7 @@ impl Engine {
         };
         let mut farm = farm.clone();
         order.drain.change(&mut farm.settings.drain);
+        farm.settings.flip.order = order.order.unwrap_or(farm.settings.flip.order);
         farm.check().map_err(|error| EngineError::Usage(error.to_string()))?;
         let reports = self.look_again().await;
         if let Some(trouble) =
@@ -72,31 +82,47 @@ impl Engine {
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
         require_admin(&layout.entries(), &reports)?;
+        let live = preflight_route(&farm, &layout, &seen)?;
         let versions = self.versions_now(&farm.settings.verify, &layout, &reports).await?;
         let mut ledger = self.ledger.lock().await;
         if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
             return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id }]));
         }
-        let plan = see_saw::plan(&farm, &layout, order.version, &seen, ledger.state.holds.values())
-            .map_err(EngineError::Vetoed)?;
+        // What teeter has turned is where the store says, even while a HAProxy that was reloaded is being told.
+        let live = ledger.state.routes.get(&order.farm).map(|route| route.live.clone()).or(live);
+        let standby =
+            if order.strategy == Strategy::Flip { standby(&order.farm, &ledger.state) } else { BTreeMap::new() };
+        let holds = ledger.state.holds.values();
+        let plan = match (order.strategy, &order.to) {
+            (Strategy::Flip, Some(to)) => flip::plan(&farm, &layout, (live, to), &seen, holds, &standby),
+            (Strategy::Flip, None) => return Err(EngineError::Usage("to which group? or to all".to_owned())),
+            (Strategy::SeeSaw, _) => see_saw::plan(&farm, &layout, order.version, live, &seen, holds),
+        };
+        let plan = plan.map_err(EngineError::Vetoed)?;
         let now = self.clock.now();
+        let done = plan.steps.is_empty();
         let run = Run {
             id: RunId(if dry_run { 0 } else { ledger.state.next_run }),
             plan,
             cursor: 0,
             step: StepState { since: now, acted: None, undo: Vec::new() },
-            state: RunState::Running,
+            state: if done { RunState::Done } else { RunState::Running },
             by: caller.user.clone(),
             started: now,
-            finished: None,
-            holds: BTreeMap::new(),
+            finished: done.then_some(now),
+            holds: standby.clone(),
             versions,
+            flips: Vec::new(),
         };
         if dry_run {
             return Ok(run);
         }
         let events = begun(&run, now, caller);
-        self.write(&mut ledger, vec![Change::PutRun(Box::new(run.clone()))], events).await?;
+        let taken_over = standby.values().filter_map(|id| ledger.state.holds.get(id));
+        let taken_over =
+            taken_over.map(|hold| Change::PutHold(Box::new(Hold { owner: Owner::Run(run.id), ..hold.clone() })));
+        let changes = std::iter::once(Change::PutRun(Box::new(run.clone()))).chain(taken_over).collect();
+        self.write(&mut ledger, changes, events).await?;
         drop(ledger);
         self.bump();
         self.nudge.notify_one();
@@ -170,9 +196,45 @@ impl Engine {
     }
 }
 
+/// Checks the farm's route, and finds where the traffic goes.
+fn preflight_route(
+    farm: &Farm,
+    layout: &Layout,
+    seen: &BTreeMap<InstanceName, &Seen>,
+) -> Result<Option<Side>, EngineError> {
+    let refused = |problems: Vec<String>| {
+        let veto = |problem| Veto::Route { problem };
+        Err(EngineError::Vetoed(problems.into_iter().map(veto).collect()))
+    };
+    let live = match live_side(farm, layout, seen) {
+        Ok(live) => live,
+        Err(problems) => return refused(problems.iter().map(ToString::to_string).collect()),
+    };
+    let flip = &farm.settings.flip;
+    let maps: BTreeSet<_> = flip.route.iter().map(|route| &route.map).collect();
+    let problems: Vec<String> =
+        maps.into_iter().filter(|_| flip.write_map).filter_map(|map| map_file::check(map).err()).collect();
+    if problems.is_empty() { Ok(live) } else { refused(problems) }
+}
+
+/// The holds by which flips that have ended have left groups of a farm out.
+fn standby(farm: &FarmName, state: &State) -> BTreeMap<GroupName, HoldId> {
+    let flips = state
+        .runs
+        .values()
+        .filter(|run| !run.is_active() && run.plan.strategy == Strategy::Flip && run.plan.farm == *farm);
+    let holds = flips.flat_map(|run| run.holds.iter().map(|(group, id)| (run.id, group, *id)));
+    let ours = holds.filter(|(run, _, id)| state.holds.get(id).is_some_and(|hold| hold.owner == Owner::Run(*run)));
+    ours.map(|(_, group, id)| (group.clone(), id)).collect()
+}
+
 fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
     let to = run.plan.version.as_ref().map(|version| format!(" to {version}")).unwrap_or_default();
-    let text = format!("{} deploy of {}{to} begun by {}", run.plan.strategy, run.plan.farm, caller.user);
+    let text = match (run.plan.strategy, run.plan.steps.last()) {
+        (Strategy::Flip, None) => format!("flip of {}: the traffic is there already", run.plan.farm),
+        (Strategy::Flip, Some(_)) => format!("flip of {} begun by {}", run.plan.farm, caller.user),
+        (strategy, _) => format!("{strategy} deploy of {}{to} begun by {}", run.plan.farm, caller.user),
+    };
     let mut events = vec![asked(event(now, "run.begun", text, Some(run.id), None), caller)];
     let skipped = run.plan.skipped.iter().map(|(member, why)| format!("{member} is left alone: {why}"));
     events.extend(skipped.map(|text| event(now, "run.note", text, Some(run.id), None)));

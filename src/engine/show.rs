@@ -1,16 +1,19 @@
 //! Making views of what is stored, seen and remembered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use super::carry::wait_of;
 use super::error::EngineError;
 use super::instance::Report;
 use super::memory::Memory;
-use super::view::{CallerView, EventView, HoldView, InstanceView, RunView, ServerView, StatusView, StepView, WorkView};
-use crate::farm::{Hold, HoldId, InstanceName, MemberName, RunId, SeenServer, Selector, Stage};
+use super::view::{
+    CallerView, EventView, FlipView, HoldView, InstanceView, RouteEntryView, RouteView, RunView, ServerView,
+    StatusView, StepView, WorkView,
+};
+use crate::farm::{Farm, Hold, HoldId, InstanceName, MemberName, Route, RunId, SeenServer, Selector, Stage};
 use crate::haproxy::ServerRef;
-use crate::plan::{FailureKind, Run, RunState, Step};
+use crate::plan::{FailureKind, Flipped, Run, RunState, Step, Strategy};
 use crate::store::{Event, State};
 
 impl Engine {
@@ -37,7 +40,12 @@ impl Engine {
         let instances = instances.map(|((name, instance), report)| {
             instance_view(name, &instance.client.address().to_string(), report, revision)
         });
-        Ok(StatusView { instances: instances.collect(), servers })
+        let farms = self.farms();
+        let routes = farms.values().filter_map(|farm| {
+            let asked = chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|entry| farm.has(&entry.server)));
+            asked.then(|| route_view(farm, ledger.state.routes.get(&farm.name), &reports)).flatten()
+        });
+        Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect() })
     }
 
     /// Every hold.
@@ -97,6 +105,25 @@ fn instance_view(name: &InstanceName, socket: &str, report: &Report, revision: u
         level: report.level.map(|level| level.to_string()),
         agrees: report.reachable && report.agreed >= revision,
     }
+}
+
+fn route_view(farm: &Farm, stored: Option<&Route>, reports: &BTreeMap<InstanceName, Report>) -> Option<RouteView> {
+    let keys = &farm.settings.flip.route;
+    let mut entries = Vec::new();
+    let mut sides = BTreeSet::new();
+    for (name, seen) in reports.iter().filter_map(|(name, report)| Some((name, report.seen.as_ref()?))) {
+        for key in keys.iter().filter(|key| seen.maps.get(&key.map).is_some_and(|map| !map.missing)) {
+            let backend = seen.maps.get(&key.map).and_then(|map| map.entries.get(&key.key)).cloned().flatten();
+            sides.insert(backend.as_deref().and_then(|backend| key.side(backend)));
+            let (instance, map, key) = (name.to_string(), key.map.to_string(), key.key.to_string());
+            entries.push(RouteEntryView { instance, map, key, backend });
+        }
+    }
+    let live = match sides.into_iter().collect::<Vec<_>>()[..] {
+        [Some(ref side)] => side.to_string(),
+        _ => "unknown".to_owned(),
+    };
+    (!keys.is_empty()).then(|| RouteView { farm: farm.name.to_string(), live, entries, kept: stored.is_some() })
 }
 
 fn server_view<'a>(
@@ -217,6 +244,7 @@ fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
         work: work_view(run),
         skipped: text(run.plan.skipped.clone()),
         versions: text(run.versions.clone()),
+        flips: run.flips.iter().map(flip_view).collect(),
         next: next(run, &out),
         out,
     }
@@ -230,6 +258,12 @@ fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
         _ => "to do",
     };
     StepView { text: step.to_string(), state: state.to_owned() }
+}
+
+fn flip_view(flip: &Flipped) -> FlipView {
+    let took_ms = std::time::Duration::from_micros(flip.took).as_secs_f64() * 1000.0;
+    let mode = if flip.route { "route" } else { "servers" };
+    FlipView { step: flip.step, at: flip.at, took_ms, mode: mode.to_owned() }
 }
 
 fn work_view(run: &Run) -> Option<WorkView> {
@@ -254,9 +288,17 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
         (RunState::Failed { .. }, Some(Step::Work { group })) => Some(format!(
             "mend group {group} by hand and `teeter advance {id}` to go on with its proof; or `teeter abort {id}` to bring back what is well"
         )),
+        (RunState::Failed { .. }, Some(step)) if run.plan.strategy == Strategy::Flip => Some(format!(
+            "`teeter advance {id}` to try `{step}` again; or `teeter abort {id}` to leave the traffic where it is"
+        )),
         (RunState::Failed { .. }, Some(step)) => Some(format!(
             "`teeter advance {id}` to try `{step}` again; or `teeter abort {id}` to bring back what is well"
         )),
+        (RunState::Done, _) if run.plan.strategy == Strategy::Flip && !out.is_empty() => {
+            let back: Vec<String> =
+                run.holds.keys().map(|group| format!("`teeter flip {} {group}`", run.plan.farm)).collect();
+            Some(format!("{} stand by: {} turns the traffic to them", out.join(", "), back.join(" or ")))
+        }
         (RunState::Aborted, _) if !out.is_empty() => Some(format!(
             "mend {} and `teeter ready {}`, with --no-verify to skip the proof; or deploy to the farm again after that",
             out.join(", "),

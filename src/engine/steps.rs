@@ -15,7 +15,7 @@ use super::memory::Probing;
 use crate::farm::{AfterProof, Hold, HoldId, HttpProbe, InstanceName, MemberName, ProofPhase, Span, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::prove::{self, ProbeResult, ProofFacts, ProofVerdict};
-use crate::plan::{DrainVerdict, Wait};
+use crate::plan::{DrainVerdict, Emptying, Wait};
 use crate::store::{Change, NewEvent, State};
 
 /// What one hold does next.
@@ -73,7 +73,10 @@ impl Engine {
         now: Timestamp,
     ) -> Move {
         match &hold.stage {
-            Stage::Draining { mode, since, killed } => self.drain(hold, (*mode, *since, *killed), reports, now),
+            Stage::Draining { mode, since, killed, hardened } => {
+                let at = Emptying { mode: *mode, since: *since, killed: *killed, hardened: *hardened };
+                self.drain(hold, at, reports, now)
+            }
             Stage::Proving { since, until, phase, then, versions } => {
                 let facts = match phase {
                     ProofPhase::Probes { .. } => ProofFacts {
@@ -114,13 +117,8 @@ impl Engine {
         }
     }
 
-    fn drain(
-        &self,
-        hold: &Hold,
-        (mode, since, killed): (AdminState, Timestamp, Option<Timestamp>),
-        reports: &BTreeMap<InstanceName, Report>,
-        now: Timestamp,
-    ) -> Move {
+    fn drain(&self, hold: &Hold, at: Emptying, reports: &BTreeMap<InstanceName, Report>, now: Timestamp) -> Move {
+        let Emptying { mode, since, killed, hardened } = at;
         let mut memory = self.memory();
         let memory = memory.of(hold);
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
@@ -134,13 +132,15 @@ impl Engine {
             }
         }
         let left = || memory.watch.left();
-        match memory.watch.next(hold, (mode, since, killed), now) {
+        match memory.watch.next(hold, at, now) {
             DrainVerdict::Wait(wait) => Move::Wait(Some(wait)),
-            DrainVerdict::Harden => Move::To(
-                Stage::Draining { mode: hold.ladder.last, since, killed },
-                None,
-                format!("from {mode} to {}", hold.ladder.last),
-            ),
+            DrainVerdict::Harden => {
+                let text = match hold.ladder.last {
+                    last if last == mode => "nobody may stay any more".to_owned(),
+                    last => format!("from {mode} to {last}"),
+                };
+                Move::To(Stage::Draining { mode: hold.ladder.last, since, killed, hardened: true }, None, text)
+            }
             DrainVerdict::Drained { left: 0 } => {
                 Move::To(Stage::Out { mode, at: now, left: 0 }, None, "nothing is in flight".to_owned())
             }
@@ -150,7 +150,7 @@ impl Engine {
             }
             DrainVerdict::Kill => {
                 let text = format!("deadline: ending {}", left());
-                Move::To(Stage::Draining { mode, since, killed: Some(now) }, None, text)
+                Move::To(Stage::Draining { mode, since, killed: Some(now), hardened }, None, text)
             }
             DrainVerdict::Stuck => {
                 let note = if left().is_empty() {

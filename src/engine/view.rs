@@ -13,6 +13,46 @@ pub struct StatusView {
     pub instances: Vec<InstanceView>,
     /// The servers that were asked for.
     pub servers: Vec<ServerView>,
+    /// Where the traffic of farms goes that have a route, of those farms whose servers were asked for.
+    #[serde(default)]
+    pub routes: Vec<RouteView>,
+}
+
+/// Where a farm's traffic goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RouteView {
+    /// The farm.
+    pub farm: String,
+    /// The side that gets the traffic: the name of a group, or `all`; `unknown` where HAProxy does not say.
+    pub live: String,
+    /// Each entry that says so, in each HAProxy.
+    pub entries: Vec<RouteEntryView>,
+    /// Whether teeter has turned it and keeps it so.
+    pub kept: bool,
+}
+
+/// An entry of a map, as HAProxy has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RouteEntryView {
+    /// The HAProxy.
+    pub instance: String,
+    /// The map.
+    pub map: String,
+    /// The key.
+    pub key: String,
+    /// The backend that gets the traffic, if there is such an entry.
+    pub backend: Option<String>,
+}
+
+/// Something that was looked at, and whether it is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FindingView {
+    /// `ok`, `warning`, `error`, or `unreachable`.
+    pub state: String,
+    /// What was looked at.
+    pub about: String,
+    /// What was found, and what to do.
+    pub text: String,
 }
 
 /// One HAProxy.
@@ -148,10 +188,28 @@ pub struct RunView {
     pub skipped: BTreeMap<String, String>,
     /// The version that each member was last seen to run.
     pub versions: BTreeMap<String, String>,
+    /// Its flips, as they were measured.
+    #[serde(default)]
+    pub flips: Vec<FlipView>,
     /// Members that the run keeps out now.
     pub out: Vec<String>,
     /// The command that goes on from here, for people.
     pub next: Option<String>,
+}
+
+/// A flip as it was measured.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct FlipView {
+    /// The number of the step.
+    pub step: usize,
+    /// When HAProxy had confirmed it.
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    /// From the first byte of the commands to the end of the last reply, in milliseconds.
+    pub took_ms: f64,
+    /// `route`: an entry of a map turned the traffic, all at once. `servers`: while the commands ran, both sides may
+    /// have been given requests.
+    pub mode: String,
 }
 
 /// One step of a run.

@@ -4,28 +4,84 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::maps::{WantedMaps, diff_maps};
 use super::seen::{Seen, SeenServer};
 use super::wanted::{Wanted, WantedServer};
 use crate::haproxy::commands::{AgentSwitch, Change, SetServerHealth, SetServerState, Switch};
-use crate::haproxy::{AdminState, ServerRef};
+use crate::haproxy::{AdminState, MapName, ServerRef};
 
 /// Proofs already begun in the process that is seen: for each server the time that names its proof.
 pub type Begun = BTreeMap<ServerRef, Timestamp>;
 
-/// One server's part of a batch.
+/// One server's or map's part of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Which server.
-    pub server: ServerRef,
+    /// What it changes.
+    pub about: About,
     /// What to send, in order.
     pub changes: Vec<Change>,
     /// What to send to have it as it was.
     pub undo: Vec<Change>,
+    /// Whether all of it must be seen at once.
+    pub together: bool,
+}
+
+/// What a step changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// One server.
+    Server(ServerRef),
+    /// Entries of one map.
+    Map(MapName),
+}
+
+impl Step {
+    /// The server that it changes, if it is one.
+    pub fn server(&self) -> Option<&ServerRef> {
+        match &self.about {
+            About::Server(server) => Some(server),
+            About::Map(_) => None,
+        }
+    }
+}
+
+/// A batch in the order in which it is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Servers that take more traffic.
+    pub incoming: Vec<Step>,
+    /// Everything else: maps first, servers that take less traffic last.
+    pub rest: Vec<Step>,
+}
+
+impl Batch {
+    /// Everything, in order.
+    pub fn steps(self) -> Vec<Step> {
+        self.incoming.into_iter().chain(self.rest).collect()
+    }
+
+    /// What to send now. Traffic is turned to servers only when they have been read back to take it.
+    pub fn stage(self) -> Vec<Step> {
+        let turns = self.rest.iter().any(|step| matches!(step.about, About::Map(_)));
+        if turns && !self.incoming.is_empty() { self.incoming } else { self.steps() }
+    }
+
+    /// The same without some of it.
+    pub fn retain(&mut self, keep: impl Fn(&Step) -> bool) {
+        self.incoming.retain(&keep);
+        self.rest.retain(&keep);
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.incoming.is_empty() && self.rest.is_empty()
+    }
 }
 
 /// Works out what to send. Servers that HAProxy does not have are left out. Whoever takes more traffic comes first
-/// and whoever takes less comes last, so that at no moment fewer servers are in than before and after.
-pub fn diff(wanted: &Wanted, seen: &Seen, begun: &Begun) -> Vec<Step> {
+/// and whoever takes less comes last, so that at no moment fewer servers are in than before and after; unless a hold
+/// wants its servers out first.
+pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &Begun) -> Batch {
     let mut steps: Vec<(Direction, Step)> = wanted
         .iter()
         .filter_map(|(server, wanted)| {
@@ -34,13 +90,18 @@ pub fn diff(wanted: &Wanted, seen: &Seen, begun: &Begun) -> Vec<Step> {
             (!step.changes.is_empty()).then(|| (direction(wanted, now), step))
         })
         .collect();
+    steps.extend(diff_maps(maps, &seen.maps).into_iter().map(|step| (Direction::Route, step)));
     steps.sort_by_key(|(direction, _)| *direction);
-    steps.into_iter().map(|(_, step)| step).collect()
+    let (incoming, rest) = steps.into_iter().partition(|(direction, _)| *direction <= Direction::In);
+    let steps = |part: Vec<(Direction, Step)>| part.into_iter().map(|(_, step)| step).collect();
+    Batch { incoming: steps(incoming), rest: steps(rest) }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Direction {
+    FirstOut,
     In,
+    Route,
     Neither,
     Out,
 }
@@ -49,7 +110,7 @@ fn direction(wanted: &WantedServer, now: &SeenServer) -> Direction {
     if wanted.state == AdminState::Ready {
         Direction::In
     } else if wanted.state > now.admin.forced() && now.admin.forced() == AdminState::Ready {
-        Direction::Out
+        if wanted.first_out { Direction::FirstOut } else { Direction::Out }
     } else {
         Direction::Neither
     }
@@ -75,7 +136,7 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
     if wanted.agent && !wanted.held && !now.agent.is_enabled() {
         changes.push(agent(Switch::Enable));
     }
-    Step { server: server.clone(), changes, undo }
+    Step { about: About::Server(server.clone()), changes, undo, together: false }
 }
 
 #[cfg(test)]
@@ -99,11 +160,11 @@ mod tests {
             load: Load::default(),
         };
         let servers = servers.iter().map(|(name, admin, agent)| (name.parse().unwrap(), server(*admin, *agent)));
-        Seen { pid: 1, version: "2.6".into(), servers: servers.collect() }
+        Seen { pid: 1, version: "2.6".into(), servers: servers.collect(), ..Seen::default() }
     }
 
     fn wanted(servers: &[(&str, AdminState, bool, bool)]) -> Wanted {
-        let server = |state, agent, held| WantedServer { state, agent, afresh: None, held };
+        let server = |state, agent, held| WantedServer { state, agent, afresh: None, held, first_out: false };
         servers
             .iter()
             .map(|(name, state, agent, held)| (name.parse().unwrap(), server(*state, *agent, *held)))
@@ -111,7 +172,8 @@ mod tests {
     }
 
     fn sent(wanted: &Wanted, seen: &Seen) -> Vec<String> {
-        diff(wanted, seen, &Begun::new()).iter().flat_map(|step| &step.changes).map(Command::text).collect()
+        let batch = diff(wanted, &WantedMaps::new(), seen, &Begun::new());
+        batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect()
     }
 
     #[test]
@@ -119,6 +181,29 @@ mod tests {
         let wanted = wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
         let sent = sent(&wanted, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]));
         assert_eq!(sent, ["set server app/b state ready", "set server app/a state drain"]);
+    }
+
+    #[test]
+    fn with_a_gap_it_takes_out_first() {
+        let mut wanted =
+            wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
+        wanted.values_mut().for_each(|server| server.first_out = server.held);
+        let sent = sent(&wanted, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]));
+        assert_eq!(sent, ["set server app/a state drain", "set server app/b state ready"]);
+    }
+
+    #[test]
+    fn traffic_is_turned_to_servers_that_are_in_already() {
+        let wanted = wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
+        let key = ("web".parse().unwrap(), "b".parse().unwrap());
+        let map = crate::farm::WantedMap { live: [key].into(), ..Default::default() };
+        let maps = WantedMaps::from([("/m".parse().unwrap(), map)]);
+        let texts =
+            |steps: Vec<Step>| steps.iter().flat_map(|step| &step.changes).map(Command::text).collect::<Vec<_>>();
+        let first = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]), &Begun::new());
+        assert_eq!(texts(first.stage()), ["set server app/b state ready"]);
+        let second = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 0, 4)]), &Begun::new());
+        assert_eq!(texts(second.stage()), ["add map /m web b", "set server app/a state drain"]);
     }
 
     #[test]
@@ -143,6 +228,6 @@ mod tests {
         let expected = ["set server app/a state drain", "set server app/a health down"];
         assert_eq!(sent(&wanted, &seen(&[("app/a", 1, 0)])), expected);
         let begun = Begun::from([("app/a".parse().unwrap(), proof)]);
-        assert!(diff(&wanted, &seen(&[("app/a", 8, 0)]), &begun).is_empty());
+        assert!(diff(&wanted, &WantedMaps::new(), &seen(&[("app/a", 8, 0)]), &begun).is_empty());
     }
 }

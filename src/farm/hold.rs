@@ -34,6 +34,9 @@ pub struct Hold {
     pub ladder: Ladder,
     /// How far it has come.
     pub stage: Stage,
+    /// Whether its servers go out before others come in, where both happen in one change.
+    #[serde(default)]
+    pub first_out: bool,
     /// The store's revision when its entries or stage last changed.
     pub revision: u64,
     /// What went wrong last, for people.
@@ -106,6 +109,31 @@ pub struct Ladder {
     pub deadline: Span,
     /// What happens then.
     pub on_deadline: OnDeadline,
+    /// Who may go on until the grace ends.
+    #[serde(default)]
+    pub stays: Stays,
+}
+
+/// Which clients may go on using servers that are being emptied, until the grace ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stays {
+    /// None: only what is in flight is waited for.
+    Nobody,
+    /// Those that stick to a server. Where there seem to be none, the grace is not waited for.
+    #[default]
+    WhoSticks,
+    /// Any that come back: the whole grace is theirs.
+    Everybody,
+}
+
+impl Ladder {
+    /// The stage that a hold with this ladder begins with.
+    pub fn begin(&self, now: Timestamp) -> Stage {
+        let waits = self.stays != Stays::Nobody && self.grace > Span::default();
+        let hardened = self.first == self.last && (self.first == AdminState::Maint || !waits);
+        Stage::Draining { mode: self.first, since: now, killed: None, hardened }
+    }
 }
 
 /// What happens to sessions that are still there at the deadline.
@@ -135,6 +163,9 @@ pub enum Stage {
         since: Timestamp,
         /// When the remaining sessions were ended by force.
         killed: Option<Timestamp>,
+        /// Whether the last step of the ladder has been taken: nobody may stay any more.
+        #[serde(default)]
+        hardened: bool,
     },
     /// The deadline passed under [`OnDeadline::Fail`].
     Stuck {

@@ -75,6 +75,11 @@ impl Farm {
                 return Err(self.error("verify", format!("http.version.header {header:?} is not the name of a header")));
             }
         }
+        let halves = ["a", "b"].into_iter().filter(|_| settings.halves.is_some());
+        let groups: BTreeSet<&str> = settings.groups.keys().map(GroupName::as_str).chain(halves).collect();
+        if let Err((key, problem)) = settings.flip.check(&groups) {
+            return Err(self.error(&format!("flip.{key}"), problem));
+        }
         if settings.drain.grace > settings.drain.deadline {
             return Err(self.error("drain", "the grace is longer than the deadline".into()));
         }
@@ -149,7 +154,7 @@ impl Farm {
         Ok(groups)
     }
 
-    fn error(&self, key: &str, problem: String) -> FarmError {
+    pub(super) fn error(&self, key: &str, problem: String) -> FarmError {
         FarmError { farm: self.name.clone(), key: key.to_owned(), problem }
     }
 }
@@ -176,7 +181,7 @@ mod tests {
     }
 
     fn seen(servers: &[&str]) -> Seen {
-        let mut seen = Seen { pid: 1, version: String::new(), servers: BTreeMap::new() };
+        let mut seen = Seen { pid: 1, ..Seen::default() };
         for server in servers {
             seen.servers.insert(
                 server.parse().unwrap(),

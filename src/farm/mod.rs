@@ -3,19 +3,27 @@
 //! Knows no input or output, no clock, no tokio. What it needs of HAProxy are its names, bits and commands.
 
 mod diff;
+mod flip;
 mod hold;
 mod layout;
+mod maps;
 mod names;
+mod route;
+mod route_check;
 mod seen;
 mod select;
 mod settings;
 mod span;
 mod wanted;
 
-pub use diff::{Begun, Step, diff};
-pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Owner, ProofPhase, Stage};
+pub use diff::{About, Batch, Begun, Step, diff};
+pub use flip::{FlipMode, FlipOrder, FlipSettings, RouteKey, Sticky, file_of};
+pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Owner, ProofPhase, Stage, Stays};
 pub use layout::{Farm, FarmError, Layout};
+pub use maps::{SeenMap, SeenMaps, WantedMap, WantedMaps, after, diff_maps, keys};
 pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, MemberName, RunId};
+pub use route::{Route, Side, cookie_version, wanted_maps};
+pub use route_check::live_side;
 pub use seen::{Load, Seen, SeenServer};
 pub use select::{SelectError, Selector};
 pub use settings::{DrainSettings, FarmSettings, Halves, HttpProbe, MinAvailable, VerifySettings, VersionSource};

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::haproxy::{AdminBits, CheckBits, OpState, ServerRef};
+use super::maps::SeenMaps;
+use crate::haproxy::{AdminBits, BackendName, CheckBits, OpState, ServerRef};
 
 /// One HAProxy process at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Its process id; another one means that everything set at runtime is gone.
     pub pid: u32,
@@ -13,6 +14,19 @@ pub struct Seen {
     pub version: String,
     /// Every server that has been looked at.
     pub servers: BTreeMap<ServerRef, SeenServer>,
+    /// Requests that each backend has, those for which no server is chosen yet among them.
+    pub backends: BTreeMap<BackendName, u64>,
+    /// The entries of maps that are of interest.
+    pub maps: SeenMaps,
+}
+
+impl Seen {
+    /// Requests in a backend that are on none of its servers: they wait for their body or for a retry.
+    pub fn between(&self, backend: &BackendName) -> u64 {
+        let of = self.servers.iter().filter(|(server, _)| server.backend == *backend);
+        let on_servers: u64 = of.map(|(_, server)| server.load.scur + server.load.qcur).sum();
+        self.backends.get(backend).copied().unwrap_or_default().saturating_sub(on_servers)
+    }
 }
 
 /// One server line at one moment.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::flip::FlipSettings;
 use super::hold::OnDeadline;
 use super::names::GroupName;
 use super::select::Selector;
@@ -32,6 +33,9 @@ pub struct FarmSettings {
     /// What they must show before they come back.
     #[serde(default)]
     pub verify: VerifySettings,
+    /// How traffic is turned from one group to another.
+    #[serde(default)]
+    pub flip: FlipSettings,
 }
 
 /// `halves = "auto"`.

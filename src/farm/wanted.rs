@@ -23,6 +23,8 @@ pub struct WantedServer {
     pub afresh: Option<Timestamp>,
     /// Whether a hold wants this; otherwise it is being given back.
     pub held: bool,
+    /// Whether it goes out before others come in.
+    pub first_out: bool,
 }
 
 /// Works out what each HAProxy should be told.
@@ -34,7 +36,8 @@ pub fn wanted<'a>(
 ) -> BTreeMap<InstanceName, Wanted> {
     let mut all: BTreeMap<InstanceName, Wanted> = BTreeMap::new();
     for (entry, was) in baselines {
-        let given_back = WantedServer { state: was.state, agent: was.agent, afresh: None, held: false };
+        let given_back =
+            WantedServer { state: was.state, agent: was.agent, afresh: None, held: false, first_out: false };
         all.entry(entry.instance.clone()).or_default().insert(entry.server.clone(), given_back);
     }
     for hold in holds {
@@ -46,8 +49,10 @@ pub fn wanted<'a>(
                 agent: was.is_some_and(|was| was.agent),
                 afresh: None,
                 held: true,
+                first_out: false,
             });
             server.held = true;
+            server.first_out |= hold.first_out;
             server.state = server.state.max(hold.wants());
             if let Stage::Proving { since, phase: ProofPhase::Checks { afresh: true }, .. } = hold.stage {
                 server.afresh = Some(since);

@@ -110,6 +110,16 @@ name_type!(
     /// A key of a map.
     MapKey, "map key", in_word, 1024, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
 );
+name_type!(
+    /// A value in a map: the name of a backend or of a version.
+    MapValue, "map value", in_word, 1024, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
+);
+
+impl From<BackendName> for MapValue {
+    fn from(name: BackendName) -> Self {
+        Self(name.0)
+    }
+}
 
 /// One `backend/server` line of one HAProxy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::wait::Wait;
-use crate::farm::{Entry, Hold, InstanceName, Ladder, Load, MemberName, OnDeadline, Span};
+use crate::farm::{Entry, Hold, InstanceName, Ladder, Load, MemberName, OnDeadline, Span, Stays};
 use crate::haproxy::AdminState;
 
 /// What the samples since HAProxy's confirmation say about the servers of one hold. Forgotten when the hold changes
@@ -24,6 +24,19 @@ struct Samples {
     last: BTreeMap<Entry, Load>,
     /// When the present run of samples without anything in flight began, and its latest.
     quiet: Option<(Timestamp, Timestamp)>,
+}
+
+/// How far a hold that is draining has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Emptying {
+    /// The state that its servers are in.
+    pub mode: AdminState,
+    /// When its deadline began to count.
+    pub since: Timestamp,
+    /// When its sessions were ended by force.
+    pub killed: Option<Timestamp>,
+    /// Whether the last step of its ladder has been taken.
+    pub hardened: bool,
 }
 
 /// What a hold that is draining does next.
@@ -67,22 +80,22 @@ impl DrainWatch {
         samples.last = loads;
     }
 
-    /// What the hold does next. `mode` is the state its servers are in, `since` when its deadline began to count,
-    /// `killed` when its sessions were ended by force.
-    pub fn next(
-        &self,
-        hold: &Hold,
-        (mode, since, killed): (AdminState, Timestamp, Option<Timestamp>),
-        now: Timestamp,
-    ) -> DrainVerdict {
-        let Ladder { last, grace, deadline, on_deadline, .. } = hold.ladder;
+    /// What the hold does next.
+    pub fn next(&self, hold: &Hold, at: Emptying, now: Timestamp) -> DrainVerdict {
+        let Emptying { mode, since, killed, hardened } = at;
+        let Ladder { last, grace, deadline, on_deadline, stays, .. } = hold.ladder;
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         let unconfirmed: Vec<InstanceName> =
             instances.iter().filter(|name| !self.instances.contains_key(**name)).map(|name| (*name).clone()).collect();
         let drained = unconfirmed.is_empty() && self.instances.values().all(Samples::is_drained);
         let (grace_ends, ends) = (grace.after(since), deadline.after(since));
-        if mode < last {
-            return if now >= grace_ends || (drained && !self.clients_stick()) {
+        if mode < last || !hardened {
+            let may_stay = match stays {
+                Stays::Nobody => false,
+                Stays::WhoSticks => self.clients_stick(),
+                Stays::Everybody => true,
+            };
+            return if now >= grace_ends || (drained && !may_stay) {
                 DrainVerdict::Harden
             } else {
                 DrainVerdict::Wait(if drained {
@@ -213,8 +226,10 @@ mod tests {
                 grace: Span::from_secs(5),
                 deadline: Span::from_secs(30),
                 on_deadline,
+                stays: Stays::WhoSticks,
             },
-            stage: Stage::Draining { mode: AdminState::Drain, since: at(0), killed: None },
+            stage: Stage::Draining { mode: AdminState::Drain, since: at(0), killed: None, hardened: false },
+            first_out: false,
             revision: 1,
             note: None,
         }
@@ -229,7 +244,8 @@ mod tests {
     }
 
     fn next(watch: &DrainWatch, hold: &Hold, mode: AdminState, now: i64) -> DrainVerdict {
-        watch.next(hold, (mode, at(0), None), at(now))
+        let hardened = mode == hold.ladder.last;
+        watch.next(hold, Emptying { mode, since: at(0), killed: None, hardened }, at(now))
     }
 
     const NONE: Load =
@@ -284,6 +300,21 @@ mod tests {
     }
 
     #[test]
+    fn the_grace_is_for_whoever_may_stay() {
+        let sticky = watch(&[(0, Load { sticky: true, ..NONE }), (20, Load { sticky: true, ..NONE })]);
+        for (stays, verdict) in [(Stays::Nobody, DrainVerdict::Harden), (Stays::Everybody, DrainVerdict::Harden)] {
+            let mut hold = hold(AdminState::Drain, OnDeadline::Fail);
+            hold.ladder.stays = stays;
+            let emptying = Emptying { mode: AdminState::Drain, since: at(0), killed: None, hardened: false };
+            let waits = matches!(sticky.next(&hold, emptying, at(20)), DrainVerdict::Wait(Wait::StickyClients { .. }));
+            assert_eq!(waits, stays == Stays::Everybody);
+            assert_eq!(sticky.next(&hold, emptying, at(5_000)), verdict);
+            // A side that stays ready to come back ends in drain: then only what is in flight counts.
+            assert_eq!(next(&sticky, &hold, AdminState::Drain, 5_020), DrainVerdict::Drained { left: 0 });
+        }
+    }
+
+    #[test]
     fn each_policy_does_what_it_says_at_the_deadline() {
         let watch = watch(&[(0, Load { scur: 2, ..NONE })]);
         for (policy, expected) in [
@@ -306,7 +337,8 @@ mod tests {
         let hold = hold(AdminState::Maint, OnDeadline::Kill);
         let watch = watch(&[(0, Load { scur: 1, ..NONE })]);
         let killed = Some(at(30_000));
-        let verdict = |now| watch.next(&hold, (AdminState::Maint, at(0), killed), at(now));
+        let emptying = Emptying { mode: AdminState::Maint, since: at(0), killed, hardened: true };
+        let verdict = |now| watch.next(&hold, emptying, at(now));
         assert!(matches!(verdict(39_000), DrainVerdict::Wait(_)));
         assert_eq!(verdict(40_000), DrainVerdict::Stuck);
     }

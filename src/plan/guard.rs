@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::farm::{
-    Entry, FarmName, GroupName, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, RunId, Seen,
+    Entry, Farm, FarmName, GroupName, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, RunId, Seen, Side,
 };
 use crate::haproxy::BackendName;
 
@@ -58,6 +58,27 @@ pub enum Veto {
         /// Why its members are left out.
         why: String,
     },
+    /// The farm has no group of this name.
+    NoSuchGroup {
+        /// What was asked for.
+        asked: Side,
+        /// Which groups there are.
+        found: Vec<GroupName>,
+    },
+    /// The farm's route cannot be turned to all.
+    NoBackendForAll,
+    /// Only one side of the farm has the traffic.
+    OneSideLive {
+        /// Which farm.
+        farm: FarmName,
+        /// Which side.
+        live: Side,
+    },
+    /// The farm's route does not fit HAProxy.
+    Route {
+        /// What is wrong, with what to do.
+        problem: String,
+    },
     /// No member answers the probe that is to prove the new version.
     ProbeFailsEverywhere {
         /// What the members answered.
@@ -95,6 +116,18 @@ impl fmt::Display for Veto {
                     "a see-saw needs two groups (groups = {{ a = […], b = […] }} or halves = \"auto\"); configured: {found}"
                 )
             }
+            Self::NoSuchGroup { asked, found } => {
+                let found = found.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
+                write!(f, "there is no group {asked}: the groups are {found}")
+            }
+            Self::NoBackendForAll => f.write_str(
+                "the farm's route has no backend for all of it: add all = \"BACKEND\" to route, with every member in it",
+            ),
+            Self::OneSideLive { farm, live } => write!(
+                f,
+                "only {live} of {farm} gets the traffic, and a see-saw begins with all: `teeter flip {farm} all` first"
+            ),
+            Self::Route { problem } => f.write_str(problem),
             Self::NothingLeft { group, why } => write!(f, "no member of group {group} can be worked on: {why}"),
             Self::ProbeFailsEverywhere { answers } => {
                 let answers: Vec<String> = answers.iter().map(|(member, why)| format!("{member} {why}")).collect();
@@ -104,13 +137,25 @@ impl fmt::Display for Veto {
     }
 }
 
-/// Backends that would be left without a usable server when `taken` go out. A backend that has none now is not
-/// made worse and raises no veto.
+/// Backends of a farm's route that get no traffic while it goes to `live`, or soon will not: they may be left empty.
 #[must_use]
-pub fn last_servers(taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> Vec<Veto> {
+pub fn routed_away(farm: &Farm, live: &Side) -> BTreeSet<BackendName> {
+    let backends = farm.settings.flip.route.iter().flat_map(crate::farm::RouteKey::backends);
+    backends.filter(|(side, _)| side != live).map(|(_, backend)| backend.clone()).collect()
+}
+
+/// Backends that would be left without a usable server when `taken` go out. A backend that has none now is not
+/// made worse and raises no veto, nor does one of `away`, where no traffic goes.
+#[must_use]
+pub fn last_servers(
+    taken: &BTreeSet<Entry>,
+    away: &BTreeSet<BackendName>,
+    seen: &BTreeMap<InstanceName, &Seen>,
+) -> Vec<Veto> {
     let mut backends: BTreeMap<(&InstanceName, &BackendName), (usize, Vec<String>)> = BTreeMap::new();
     for (instance, seen) in seen {
-        for (name, _) in seen.servers.iter().filter(|(_, server)| server.is_usable()) {
+        let at_stake = seen.servers.iter().filter(|(name, server)| server.is_usable() && !away.contains(&name.backend));
+        for (name, _) in at_stake {
             let entry = Entry { instance: (*instance).clone(), server: name.clone() };
             let (left, gone) = backends.entry((instance, &name.backend)).or_default();
             if taken.contains(&entry) {
@@ -127,17 +172,24 @@ pub fn last_servers(taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen
 }
 
 /// Whether a farm keeps enough members in service when `taken` go out. A farm that has not enough now and is not made
-/// worse raises no veto.
+/// worse raises no veto. Members of sides that a route leads away from are not in service.
 #[must_use]
 pub fn min_available(
-    farm: &FarmName,
-    setting: MinAvailable,
+    farm: &Farm,
     layout: &Layout,
+    live: &Side,
     taken: &BTreeSet<Entry>,
     seen: &BTreeMap<InstanceName, &Seen>,
 ) -> Option<Veto> {
-    let worse = in_service(layout, taken, seen) < in_service(layout, &BTreeSet::new(), seen);
-    others_carry(farm, setting, layout, taken, seen).filter(|_| worse)
+    let away = match live {
+        Side::All => BTreeSet::new(),
+        Side::Group(live) => {
+            layout.groups.keys().filter(|group| *group != live).filter_map(|g| layout.group(g)).flatten().collect()
+        }
+    };
+    let taken: BTreeSet<Entry> = taken.union(&away).cloned().collect();
+    let worse = in_service(layout, &taken, seen) < in_service(layout, &away, seen);
+    others_carry(&farm.name, farm.settings.min_available, layout, &taken, seen).filter(|_| worse)
 }
 
 /// Whether the members that stay are enough by themselves to carry the traffic while `taken` are worked on: at least

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::run::{FailureKind, Run, RunState, StepState};
-use super::steps::Step;
+use super::steps::{Step, Strategy};
 use super::wait::Wait;
-use crate::farm::{AfterProof, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Span, Stage};
+use crate::farm::{AfterProof, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Side, Span, Stage};
 
 /// What the machine is told about the world.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub enum Action {
     DrainAgain(GroupName),
     /// Release a group.
     Release(GroupName),
+    /// Turn the farm's route to a side.
+    Turn(Side),
     /// Have a group's hold prove that its members are well.
     Prove {
         /// Which group.
@@ -171,6 +173,9 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if run.state == RunState::Aborting || run.state == RunState::Done {
         return Outcome::Rest;
     }
+    if run.plan.strategy == Strategy::Flip {
+        return end_flip(run, now);
+    }
     let held: Vec<&GroupName> =
         run.holds.iter().filter(|(_, id)| facts.holds.contains_key(id)).map(|(group, _)| group).collect();
     let mut aborted = run.clone();
@@ -180,7 +185,8 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         }
         aborted.state = RunState::Aborted;
         aborted.finished = Some(now);
-        return Outcome::Go(Box::new(aborted), vec![Action::Note("aborted; nothing was held".to_owned())]);
+        let note = Action::Note("aborted; nothing was held".to_owned());
+        return Outcome::Go(Box::new(aborted), turn_back(run).into_iter().chain([note]).collect());
     }
     let versions = versions_in_service(run, facts);
     aborted.state = RunState::Aborting;
@@ -200,11 +206,28 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     Outcome::Go(Box::new(aborted), held.iter().map(prove).chain([Action::Note(note)]).collect())
 }
 
+/// A flip that is aborted ends where it is: who serves goes on serving, who is out stays out.
+fn end_flip(run: &Run, now: Timestamp) -> Outcome {
+    if !run.is_active() {
+        return Outcome::Rest;
+    }
+    let mut run = run.clone();
+    run.state = RunState::Aborted;
+    run.finished = Some(now);
+    Outcome::Go(Box::new(run), vec![Action::Note("aborted; the traffic stays where it is".to_owned())])
+}
+
+/// Where a run that ends early leaves the traffic: with everybody who is not held.
+fn turn_back(run: &Run) -> Option<Action> {
+    let route = &run.plan.flip.route;
+    (!route.is_empty() && route.iter().all(|route| route.all.is_some())).then_some(Action::Turn(Side::All))
+}
+
 fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     let hold = |group: &GroupName| run.holds.get(group).and_then(|id| facts.holds.get(id));
     match step {
-        Step::Out { group } => match run.step.acted {
-            None => act(run, vec![Action::Hold(group.clone())]),
+        Step::Out { group, turn } => match run.step.acted {
+            None => act(run, turn.iter().cloned().map(Action::Turn).chain([Action::Hold(group.clone())]).collect()),
             Some(_) => {
                 confirmed(run, facts, now, |run| next_step(run, now, vec![Action::Note(format!("{step} confirmed"))]))
             }
@@ -244,14 +267,21 @@ fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome
                 fail(run, FailureKind::Proof, format!("group {group} is not well: {note}"), Vec::new())
             }
         },
-        Step::Flip { release, hold } => match run.step.acted {
-            None => act(run, vec![Action::Release(release.clone()), Action::Hold(hold.clone())]),
+        Step::Flip { release, hold, turn } => match run.step.acted {
+            None => {
+                let turn = turn.iter().cloned().map(Action::Turn);
+                let release = release.iter().cloned().map(Action::Release);
+                act(run, release.chain(turn).chain(hold.iter().cloned().map(Action::Hold)).collect())
+            }
             Some(_) => {
                 confirmed(run, facts, now, |run| next_step(run, now, vec![Action::Note(format!("{step} confirmed"))]))
             }
         },
-        Step::In { group } => match run.step.acted {
-            None => act(run, vec![Action::Release(group.clone())]),
+        Step::In { group, turn } => match run.step.acted {
+            None => act(
+                run,
+                [Action::Release(group.clone())].into_iter().chain(turn.iter().cloned().map(Action::Turn)).collect(),
+            ),
             Some(_) => confirmed(run, facts, now, |run| {
                 let until = run.plan.verify.deadline.after(run.step.since);
                 if facts.not_up.is_empty() {
@@ -282,7 +312,8 @@ fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     } else {
         format!("aborted; still out: {}", left.join(", "))
     };
-    Outcome::Go(Box::new(run), vec![Action::Note(note)])
+    let turn = turn_back(&run);
+    Outcome::Go(Box::new(run), turn.into_iter().chain([Action::Note(note)]).collect())
 }
 
 /// Goes on when HAProxy has confirmed the step's change; fails, and puts back what was, when it refuses or is silent

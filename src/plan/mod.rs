@@ -3,10 +3,13 @@
 //! Knows no input or output, no clock, no tokio: time is an argument, facts come in, actions go out.
 
 mod drain;
+/// The flip by itself.
+pub mod flip;
 /// Every veto.
 pub mod guard;
 /// The machine that runs any plan.
 pub mod machine;
+mod planned;
 /// When a server may come back.
 pub mod prove;
 mod run;
@@ -17,8 +20,8 @@ mod steps;
 mod tests;
 mod wait;
 
-pub use drain::{DrainVerdict, DrainWatch, SAMPLES_APART};
+pub use drain::{DrainVerdict, DrainWatch, Emptying, SAMPLES_APART};
 pub use guard::Veto;
-pub use run::{FailureKind, Run, RunState, StepState, Undo};
+pub use run::{FailureKind, Flipped, Run, RunState, StepState, Undo};
 pub use steps::{Plan, PlannedMember, Step, Strategy};
 pub use wait::Wait;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::steps::{Plan, Step};
-use crate::farm::{GroupName, Hold, HoldId, MemberName, RunId};
+use crate::farm::{GroupName, Hold, HoldId, MemberName, Route, RunId};
 
 /// One deploy: a plan, a cursor, and what is known so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Run {
     pub holds: BTreeMap<GroupName, HoldId>,
     /// The version that each member was last seen to run.
     pub versions: BTreeMap<MemberName, String>,
+    /// Its flips.
+    #[serde(default)]
+    pub flips: Vec<Flipped>,
 }
 
 /// The state of the step that a run is at.
@@ -52,6 +55,21 @@ pub enum Undo {
     Put(Box<Hold>),
     /// There was none of this number.
     Drop(HoldId),
+    /// The traffic went there.
+    Turn(Box<Route>),
+}
+
+/// A flip as it was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flipped {
+    /// The step.
+    pub step: usize,
+    /// When HAProxy had confirmed it.
+    pub at: Timestamp,
+    /// From the first byte of the commands to the end of the last reply, in microseconds; the longest of all HAProxys.
+    pub took: u64,
+    /// Whether an entry of a map turned the traffic, all at once.
+    pub route: bool,
 }
 
 /// How a run stands.
@@ -95,6 +113,12 @@ impl Run {
     /// The step that it is at; `None` after the last.
     pub fn current(&self) -> Option<&Step> {
         self.plan.steps.get(self.cursor)
+    }
+
+    /// Groups that have been worked on.
+    pub fn worked_on(&self) -> impl Iterator<Item = &GroupName> {
+        let done = self.plan.steps.iter().take(self.cursor);
+        done.filter_map(|step| if let Step::Work { group } = step { Some(group) } else { None })
     }
 
     /// Whether it may still change traffic.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::guard::{self, Veto};
-use super::steps::{Plan, PlannedMember, Step, Strategy};
-use crate::farm::{Entry, Farm, GroupName, Hold, InstanceName, Layout, MemberName, Seen};
+use super::planned::{groups, refuse_empty};
+use super::steps::{Plan, Step, Strategy};
+use crate::farm::{Entry, Farm, GroupName, Hold, InstanceName, Layout, Seen, Side};
 
 /// Makes the plan of a see-saw, or says why there must not be one.
 ///
 /// Members that somebody else has put in maintenance or drain are left alone: not worked on, and as they were at
-/// the end.
+/// the end. `live`: the side that gets the traffic now, where the farm has a route.
 ///
 /// # Errors
 /// Every veto that applies.
@@ -17,6 +18,7 @@ pub fn plan<'a>(
     farm: &Farm,
     layout: &Layout,
     version: Option<String>,
+    live: Option<Side>,
     seen: &BTreeMap<InstanceName, &Seen>,
     holds: impl IntoIterator<Item = &'a Hold>,
 ) -> Result<Plan, Vec<Veto>> {
@@ -30,26 +32,25 @@ pub fn plan<'a>(
         vetoes.push(Veto::Groups { found: names.into_iter().cloned().collect() });
         return Err(vetoes);
     };
-    let mut skipped = BTreeMap::new();
-    let mut groups = BTreeMap::new();
-    for (name, members) in &layout.groups {
-        let (left_alone, planned): (Vec<_>, Vec<_>) =
-            members.iter().map(|member| planned(member, layout, seen)).partition(Result::is_err);
-        skipped.extend(left_alone.into_iter().filter_map(Result::err));
-        let planned: Vec<PlannedMember> = planned.into_iter().filter_map(Result::ok).collect();
-        if planned.is_empty() {
-            let why = "somebody else has put them in maintenance or drain, or HAProxy has no address for them";
-            vetoes.push(Veto::NothingLeft { group: name.clone(), why: why.to_owned() });
-        }
+    if farm.settings.flip.route.iter().any(|route| route.all.is_none()) {
+        vetoes.push(Veto::NoBackendForAll);
+    }
+    if let Some(live) = live.filter(|live| *live != Side::All) {
+        vetoes.push(Veto::OneSideLive { farm: farm.name.clone(), live });
+    }
+    let (groups, skipped) = groups(layout, seen, &BTreeSet::new());
+    vetoes.extend(refuse_empty(&groups, &[first, second]));
+    for planned in groups.values() {
         let taken: BTreeSet<Entry> = planned.iter().flat_map(|member| &member.entries).cloned().collect();
-        vetoes.extend(guard::last_servers(&taken, seen));
+        vetoes.extend(guard::last_servers(&taken, &guard::routed_away(farm, &Side::All), seen));
         vetoes.extend(guard::others_carry(&farm.name, farm.settings.min_available, layout, &taken, seen));
-        groups.insert(name.clone(), planned);
     }
     if !vetoes.is_empty() {
         return Err(vetoes);
     }
     let (a, b) = (first.clone(), second.clone());
+    let turn = |side: Side| (!farm.settings.flip.route.is_empty()).then_some(side);
+    let (to_a, to_b) = (turn(Side::Group(a.clone())), turn(Side::Group(b.clone())));
     Ok(Plan {
         strategy: Strategy::SeeSaw,
         farm: farm.name.clone(),
@@ -57,40 +58,19 @@ pub fn plan<'a>(
         groups,
         skipped,
         steps: vec![
-            Step::Out { group: a.clone() },
+            Step::Out { group: a.clone(), turn: to_b },
             Step::Drain { group: a.clone() },
             Step::Work { group: a.clone() },
             Step::Verify { group: a.clone() },
-            Step::Flip { release: a, hold: b.clone() },
+            Step::Flip { release: vec![a], hold: vec![b.clone()], turn: to_a },
             Step::Drain { group: b.clone() },
             Step::Work { group: b.clone() },
             Step::Verify { group: b.clone() },
-            Step::In { group: b },
+            Step::In { group: b, turn: turn(Side::All) },
         ],
         drain: farm.settings.drain,
         verify: farm.settings.verify.clone(),
+        flip: farm.settings.flip.clone(),
+        live: Side::All,
     })
-}
-
-/// A member as it is planned, or why it is left alone.
-fn planned(
-    member: &MemberName,
-    layout: &Layout,
-    seen: &BTreeMap<InstanceName, &Seen>,
-) -> Result<PlannedMember, (MemberName, String)> {
-    let entries = layout.members.get(member).cloned().unwrap_or_default();
-    let mut address = None;
-    for entry in &entries {
-        let Some(server) = seen.get(&entry.instance).and_then(|seen| seen.servers.get(&entry.server)) else { continue };
-        if server.admin.forced_maint() || server.admin.forced_drain() {
-            return Err((member.clone(), format!("{entry} is in {} by somebody else", server.admin.forced())));
-        }
-        if !server.address.is_empty() {
-            address.get_or_insert_with(|| server.endpoint());
-        }
-    }
-    match address {
-        Some(address) => Ok(PlannedMember { name: member.clone(), address, entries }),
-        None => Err((member.clone(), "HAProxy has no address for it".to_owned())),
-    }
 }

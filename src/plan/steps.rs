@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::farm::{DrainSettings, Entry, FarmName, GroupName, MemberName, VerifySettings};
+use crate::farm::{DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, Side, VerifySettings};
 
 /// How a farm is deployed to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,12 +14,15 @@ pub enum Strategy {
     /// One half, a flip, the other half.
     #[default]
     SeeSaw,
+    /// No work: only turn the traffic.
+    Flip,
 }
 
 impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::SeeSaw => "see-saw",
+            Self::Flip => "flip",
         })
     }
 }
@@ -43,6 +46,16 @@ pub struct Plan {
     pub drain: DrainSettings,
     /// What servers must show before they come back.
     pub verify: VerifySettings,
+    /// How traffic is turned.
+    #[serde(default)]
+    pub flip: FlipSettings,
+    /// The side that got the traffic when the run was begun.
+    #[serde(default = "all")]
+    pub live: Side,
+}
+
+fn all() -> Side {
+    Side::All
 }
 
 /// A member as a hook is told of it.
@@ -64,6 +77,9 @@ pub enum Step {
     Out {
         /// Which.
         group: GroupName,
+        /// The side that a route is turned to in the same change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<Side>,
     },
     /// Wait until nothing is in flight on it.
     Drain {
@@ -80,44 +96,72 @@ pub enum Step {
         /// Which.
         group: GroupName,
     },
-    /// Turn the traffic: one group in, another out, in one change.
+    /// Turn the traffic: groups in, groups out, in one change.
     Flip {
-        /// The group that comes in.
-        release: GroupName,
-        /// The group that goes out.
-        hold: GroupName,
+        /// The groups that come in.
+        #[serde(deserialize_with = "one_or_many")]
+        release: Vec<GroupName>,
+        /// The groups that go out.
+        #[serde(deserialize_with = "one_or_many")]
+        hold: Vec<GroupName>,
+        /// The side that a route is turned to in the same change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<Side>,
     },
     /// Bring a group back, and see all members up.
     In {
         /// Which.
         group: GroupName,
+        /// The side that a route is turned to in the same change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<Side>,
     },
-}
-
-impl Step {
-    /// The group that the step is about; for a flip the one that goes out.
-    pub fn group(&self) -> &GroupName {
-        match self {
-            Self::Out { group }
-            | Self::Drain { group }
-            | Self::Work { group }
-            | Self::Verify { group }
-            | Self::In { group } => group,
-            Self::Flip { hold, .. } => hold,
-        }
-    }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |groups: &[GroupName]| groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(" and ");
         let text = match self {
-            Self::Out { group } => format!("out {group}"),
+            Self::Out { group, .. } => format!("out {group}"),
             Self::Drain { group } => format!("drain {group}"),
             Self::Work { group } => format!("work {group}"),
             Self::Verify { group } => format!("verify {group}"),
-            Self::Flip { release, hold } => format!("flip {hold} to {release}"),
-            Self::In { group } => format!("in {group}"),
+            Self::Flip { turn: Some(Side::All), .. } => "flip to all".to_owned(),
+            Self::Flip { release, hold, turn } => match (&release[..], &hold[..], turn) {
+                ([], _, Some(side)) => format!("flip to {side}"),
+                ([], hold, None) => format!("flip away from {}", list(hold)),
+                (release, [], _) => format!("flip to all, with {} again", list(release)),
+                (release, hold, _) => format!("flip {} to {}", list(hold), list(release)),
+            },
+            Self::In { group, .. } => format!("in {group}"),
         };
         f.pad(&text)
+    }
+}
+
+/// Stores of earlier versions have one group where there may be several now.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<GroupName>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(GroupName),
+        Many(Vec<GroupName>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(group) => vec![group],
+        OneOrMany::Many(groups) => groups,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_earlier_stores_are_read() {
+        let step: Step = serde_json::from_str(r#"{"do":"flip","release":"a","hold":"b"}"#).unwrap();
+        assert_eq!(step.to_string(), "flip b to a");
+        let step: Step = serde_json::from_str(r#"{"do":"out","group":"a"}"#).unwrap();
+        assert_eq!(step, Step::Out { group: "a".parse().unwrap(), turn: None });
     }
 }

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::machine::{Action, Confirmation, Facts, Illegal, Outcome, Report, handle_abort, handle_report, handle_tick};
 use super::{FailureKind, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw};
 use crate::farm::{
-    Entry, Farm, Hold, HoldId, Ladder, Load, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer, Span, Stage,
+    Entry, Farm, Hold, HoldId, Ladder, Load, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer, Side, Span, Stage,
+    Stays,
 };
 use crate::haproxy::{AdminBits, AdminState, CheckBits, OpState};
 
@@ -39,14 +40,14 @@ fn seen(servers: usize, bits: &[(usize, u32)]) -> Seen {
     };
     let names = (0..servers).flat_map(|index| [(index, format!("app/w{index}")), (index, format!("api/w{index}"))]);
     let servers = names.map(|(index, name)| (name.parse().unwrap(), server(index))).collect();
-    Seen { pid: 1, version: "2.6".into(), servers }
+    Seen { pid: 1, version: "2.6".into(), servers, ..Seen::default() }
 }
 
 fn planned(settings: &str, seen: &Seen, holds: &[Hold]) -> Result<Plan, Vec<Veto>> {
     let farm = farm(settings);
     let seen = BTreeMap::from([("edge".parse().unwrap(), seen)]);
     let layout = farm.layout(&seen).unwrap();
-    see_saw::plan(&farm, &layout, Some("v2".into()), &seen, holds)
+    see_saw::plan(&farm, &layout, Some("v2".into()), None, &seen, holds)
 }
 
 fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: Stage) -> Hold {
@@ -64,8 +65,10 @@ fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: 
             grace: Span::from_secs(5),
             deadline: Span::from_secs(30),
             on_deadline: OnDeadline::Fail,
+            stays: Stays::WhoSticks,
         },
         stage,
+        first_out: false,
         revision: 1,
         note: None,
     }
@@ -106,10 +109,10 @@ fn the_last_usable_server_of_any_backend_is_guarded() {
     let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
     let taken = BTreeSet::from([entry("app/w0")]);
     assert!(
-        matches!(&guard::last_servers(&taken, &all)[..], [Veto::LastServers { backend, .. }] if backend == "edge:app")
+        matches!(&guard::last_servers(&taken, &BTreeSet::new(), &all)[..], [Veto::LastServers { backend, .. }] if backend == "edge:app")
     );
     // What serves nobody may go.
-    assert!(guard::last_servers(&BTreeSet::from([entry("app/w1")]), &all).is_empty());
+    assert!(guard::last_servers(&BTreeSet::from([entry("app/w1")]), &BTreeSet::new(), &all).is_empty());
 }
 
 /// A world that does what the machine says, one obstacle at a time.
@@ -120,6 +123,8 @@ struct World {
     not_up: BTreeMap<Entry, String>,
     next: u64,
     now: i64,
+    /// Where the route was turned to, in order.
+    turned: Vec<Side>,
 }
 
 impl World {
@@ -135,6 +140,7 @@ impl World {
             finished: None,
             holds: BTreeMap::new(),
             versions: BTreeMap::new(),
+            flips: Vec::new(),
         };
         Self {
             run,
@@ -143,6 +149,7 @@ impl World {
             not_up: BTreeMap::new(),
             next: 1,
             now: 0,
+            turned: Vec::new(),
         }
     }
 
@@ -171,7 +178,8 @@ impl World {
                     let members = self.run.plan.groups[&group].iter().flat_map(|member| member.entries.clone());
                     let id = HoldId(self.next);
                     self.next += 1;
-                    let stage = Stage::Draining { mode: AdminState::Drain, since: at(self.now), killed: None };
+                    let stage =
+                        Stage::Draining { mode: AdminState::Drain, since: at(self.now), killed: None, hardened: false };
                     self.holds.insert(id, hold(id.0, Owner::Run(self.run.id), members, stage));
                     self.run.holds.insert(group, id);
                     self.run.step.undo.push(Undo::Drop(id));
@@ -191,8 +199,12 @@ impl World {
                         match undo {
                             Undo::Put(hold) => drop(self.holds.insert(hold.id, *hold)),
                             Undo::Drop(id) => drop(self.holds.remove(&id)),
+                            Undo::Turn(_) => {}
                         }
                     }
+                }
+                Action::Turn(side) => {
+                    self.turned.push(side);
                 }
                 Action::DrainAgain(_) | Action::Note(_) => {}
             }

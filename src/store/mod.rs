@@ -1,4 +1,4 @@
-//! What must outlive the process: holds, what servers were before, runs, and the log of events.
+//! What must outlive the process: holds, what servers were before, routes, runs, and the log of events.
 //!
 //! The trait speaks in transactions with a precondition on the revision, in a watch of changes and in a lease for
 //! whoever drives runs, so that a store shared by several daemons can stand behind the same engine.
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::farm::{Baseline, Entry, Hold, HoldId, RunId};
+use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId};
 use crate::plan::Run;
 
 pub use sqlite::SqliteStore;
@@ -30,6 +30,8 @@ pub struct State {
     pub holds: BTreeMap<HoldId, Hold>,
     /// What each server was before its first hold.
     pub baselines: BTreeMap<Entry, Baseline>,
+    /// Where the traffic of farms goes that teeter has turned.
+    pub routes: BTreeMap<FarmName, Route>,
     /// Every run that has not ended, and the latest that have.
     pub runs: BTreeMap<RunId, Run>,
 }
@@ -56,6 +58,10 @@ pub enum Change {
     PutBaseline(Entry, Baseline),
     /// Forget it: it has been given back.
     DropBaseline(Entry),
+    /// Turn a farm's route, or change what is known of it.
+    PutRoute(Box<Route>),
+    /// Leave a farm's route to others.
+    DropRoute(FarmName),
     /// Add a run or replace the one of its number.
     PutRun(Box<Run>),
 }
@@ -215,6 +221,12 @@ impl State {
                 }
                 Change::DropBaseline(entry) => {
                     self.baselines.remove(entry);
+                }
+                Change::PutRoute(route) => {
+                    self.routes.insert(route.farm.clone(), (**route).clone());
+                }
+                Change::DropRoute(farm) => {
+                    self.routes.remove(farm);
                 }
                 Change::PutRun(run) => {
                     self.next_run = self.next_run.max(run.id.0 + 1);

@@ -103,6 +103,13 @@ impl SqliteStore {
             Change::DropBaseline(entry) => {
                 transaction.execute("DELETE FROM baselines WHERE entry = ?1", params![entry.to_string()])
             }
+            Change::PutRoute(route) => {
+                let json = self.write("route", route)?;
+                transaction.execute("INSERT OR REPLACE INTO routes VALUES (?1, ?2)", params![route.farm.as_str(), json])
+            }
+            Change::DropRoute(farm) => {
+                transaction.execute("DELETE FROM routes WHERE farm = ?1", params![farm.as_str()])
+            }
             Change::PutRun(run) => {
                 let json = self.write("run", run)?;
                 transaction.execute(
@@ -134,6 +141,9 @@ impl Store for SqliteStore {
             if let Ok(entry) = entry.try_into() {
                 state.baselines.insert(entry, baseline);
             }
+        }
+        for (_, route) in self.rows::<crate::farm::Route>(&connection, "route", "SELECT farm, json FROM routes")? {
+            state.routes.insert(route.farm.clone(), route);
         }
         let runs = "SELECT CAST(id AS TEXT), json FROM runs WHERE active OR id > (SELECT max(id) FROM runs) - 200";
         for (_, run) in self.rows::<crate::plan::Run>(&connection, "run", runs)? {
@@ -245,7 +255,8 @@ fn set_counter(connection: &Connection, name: &str, value: u64) -> rusqlite::Res
 const BUSY: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The schema, one step a version. Only ever appended to.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
     INSERT INTO counters VALUES ('revision', 1), ('hold', 1), ('run', 1);
     CREATE TABLE holds (id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
@@ -256,7 +267,11 @@ const MIGRATIONS: &[&str] = &["
         run INTEGER, hold INTEGER, caller TEXT
     ) STRICT;
     CREATE INDEX events_of_run ON events (run, id);
-"];
+",
+    "
+    CREATE TABLE routes (farm TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+",
+];
 
 #[cfg(test)]
 mod tests {

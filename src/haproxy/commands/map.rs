@@ -1,12 +1,12 @@
-//! Maps: `show map`, `get map`, `set map` (management guide, section 9.3).
+//! Reading maps: `show map`, `get map` (management guide, section 9.3).
 
 use nom::bytes::complete::{tag, take_until};
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 
 use crate::haproxy::error::{CommandError, Refusal};
-use crate::haproxy::line::{Command, silent};
-use crate::haproxy::name::{BackendName, MapKey, MapName};
+use crate::haproxy::line::Command;
+use crate::haproxy::name::{MapKey, MapName};
 
 /// `show map`: which maps there are.
 #[derive(Debug, Clone, Copy)]
@@ -26,18 +26,6 @@ pub struct GetMap {
     pub map: MapName,
     /// The key looked up.
     pub key: MapKey,
-}
-
-/// `set map PATH KEY VALUE`: replaces the value of an entry that exists. A lookup sees the old or the new value,
-/// never anything else.
-#[derive(Debug, Clone)]
-pub struct SetMap {
-    /// Which map.
-    pub map: MapName,
-    /// The key, which must be there.
-    pub key: MapKey,
-    /// Its new value: the backend that gets the traffic.
-    pub value: BackendName,
 }
 
 /// One entry of a map.
@@ -101,18 +89,6 @@ impl Command for GetMap {
             Ok((_, value)) => Ok(Some(value.to_owned())),
             Err(_) => Err(CommandError::unreadable(self.text(), reply)),
         }
-    }
-}
-
-impl Command for SetMap {
-    type Reply = ();
-
-    fn write(&self, line: &mut String) {
-        line.push_str(&format!("set map {} {} {}", self.map, self.key, self.value));
-    }
-
-    fn parse(&self, reply: &[u8]) -> Result<(), CommandError> {
-        silent(self, reply)
     }
 }
 

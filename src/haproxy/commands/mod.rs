@@ -1,5 +1,6 @@
 mod info;
 mod map;
+mod map_change;
 mod server;
 mod servers_conn;
 mod servers_state;
@@ -7,7 +8,8 @@ mod sessions;
 mod stat;
 
 pub use info::{Info, Level, ShowCliLevel, ShowInfo, ShowVersion};
-pub use map::{GetMap, MapEntry, SetMap, ShowMap, ShowMaps};
+pub use map::{GetMap, MapEntry, ShowMap, ShowMaps};
+pub use map_change::{AddMap, CommitMap, DelMap, MapVersion, PrepareMap, SetMap};
 pub use server::{
     AgentSwitch, Change, HealthSwitch, SetServerHealth, SetServerState, SetServerWeight, ShutdownSessions, Switch,
 };

@@ -1,5 +1,6 @@
 //! Commands that change a server. All are silent when they succeed, and also when they did nothing: read back.
 
+use super::map_change::{AddMap, DelMap, SetMap};
 use crate::haproxy::bits::AdminState;
 use crate::haproxy::error::CommandError;
 use crate::haproxy::line::{Command, silent};
@@ -65,7 +66,7 @@ pub struct ShutdownSessions {
     pub server: ServerRef,
 }
 
-/// Any command that changes a server, so that a batch can hold them in order.
+/// Any silent command that changes a server or a map, so that a batch can hold them in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each variant is the command of that name")]
 pub enum Change {
@@ -75,6 +76,9 @@ pub enum Change {
     Agent(AgentSwitch),
     Check(HealthSwitch),
     Shutdown(ShutdownSessions),
+    SetMap(SetMap),
+    AddMap(AddMap),
+    DelMap(DelMap),
 }
 
 macro_rules! silent_command {
@@ -121,6 +125,9 @@ impl Command for Change {
             Self::Agent(command) => command.write(line),
             Self::Check(command) => command.write(line),
             Self::Shutdown(command) => command.write(line),
+            Self::SetMap(command) => command.write(line),
+            Self::AddMap(command) => command.write(line),
+            Self::DelMap(command) => command.write(line),
         }
     }
 

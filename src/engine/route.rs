@@ -1,0 +1,80 @@
+//! What turning a farm's route means for the store, and for the servers that the traffic leaves.
+
+use std::collections::BTreeSet;
+
+use super::carry::entries;
+use super::ledger::Ledger;
+use crate::farm::{DrainSettings, GroupName, Ladder, Route, Side, Stays, Sticky, cookie_version};
+use crate::haproxy::AdminState;
+use crate::plan::{Run, Step, Strategy};
+
+/// How a group is emptied. Behind a route nobody new comes, so that the state of its servers only says who may stay:
+/// and a side that stands by stays in drain, where its checks go on and it can be back at once.
+pub(super) fn ladder(run: &Run, group: &GroupName, route: Option<&Route>) -> Ladder {
+    let DrainSettings { grace, deadline, on_deadline } = run.plan.drain;
+    let (sticky, side) = (run.plan.flip.sticky(), Side::Group(group.clone()));
+    let (first, last, stays) = match route {
+        None if sticky == Sticky::Break => (AdminState::Maint, AdminState::Maint, Stays::Nobody),
+        None => (AdminState::Drain, AdminState::Maint, Stays::WhoSticks),
+        Some(route) => {
+            let stays = match sticky {
+                _ if !route.can_keep(&side) => Stays::Nobody,
+                Sticky::Break => Stays::Nobody,
+                Sticky::Honour => Stays::WhoSticks,
+                Sticky::Pin => Stays::Everybody,
+            };
+            let stands_by = run.plan.strategy == Strategy::Flip;
+            (AdminState::Drain, if stands_by { AdminState::Drain } else { AdminState::Maint }, stays)
+        }
+    };
+    Ladder { first, last, grace, deadline, on_deadline, stays }
+}
+
+/// The farm's route as it is: as stored, or as the run found it.
+pub(super) fn stored_route(run: &Run, ledger: &Ledger) -> Route {
+    let plan = &run.plan;
+    let stored = ledger.state.routes.get(&plan.farm);
+    Route {
+        farm: plan.farm.clone(),
+        keys: plan.flip.route.clone(),
+        sticky: plan.flip.sticky(),
+        write_map: plan.flip.write_map,
+        instances: entries(plan).map(|entry| entry.instance.clone()).collect(),
+        live: stored.map_or_else(|| plan.live.clone(), |route| route.live.clone()),
+        versions: stored.map(|route| route.versions.clone()).unwrap_or_default(),
+    }
+}
+
+/// The farm's route turned to a side, with the versions that clients are told.
+pub(super) fn turned(run: &Run, before: &Route, side: Side, ledger: &Ledger) -> Route {
+    let mut route = Route { live: side, ..before.clone() };
+    if route.sticky != Sticky::Pin {
+        return route;
+    }
+    let worked: BTreeSet<&GroupName> = run.worked_on().collect();
+    for (group, members) in &run.plan.groups {
+        let seen: BTreeSet<&String> = members.iter().filter_map(|member| run.versions.get(&member.name)).collect();
+        let seen = seen.first().filter(|_| seen.len() == 1).map(|version| version.as_str());
+        let side = Side::Group(group.clone());
+        let version = if worked.contains(group) {
+            cookie_version(run.plan.version.as_deref().or(seen), &format!("run-{}", run.id))
+        } else {
+            let known = route.versions.get(&side).cloned();
+            known.or_else(|| cookie_version(seen, &format!("before-run-{}", run.id)))
+        };
+        route.versions.extend(version.map(|version| (side, version)));
+    }
+    // All is what is in service: a group that stays out has no say in it.
+    let held = |group: &&GroupName| run.holds.get(*group).is_some_and(|id| ledger.state.holds.contains_key(id));
+    let speaks = match run.current() {
+        Some(Step::In { group, .. }) => Some(group),
+        _ => run.plan.groups.keys().find(|group| !held(group)),
+    };
+    let all = match (&route.live, speaks) {
+        (Side::All, Some(group)) => route.versions.get(&Side::Group(group.clone())).cloned(),
+        _ if route.versions.contains_key(&Side::All) => None,
+        _ => route.versions.values().next().cloned(),
+    };
+    route.versions.extend(all.map(|version| (Side::All, version)));
+    route
+}

@@ -1,0 +1,78 @@
+//! Turning several entries of a map at once: a new version of the whole map, filled unseen and then committed.
+
+use super::apply::Part;
+use crate::farm::after;
+use crate::haproxy::commands::{AddMap, Change, CommitMap, PrepareMap, ShowMap};
+use crate::haproxy::{Answers, Client, Command, CommandError, Error, Line, MapKey, MapName, MapValue};
+
+/// Makes changes to one map that lookups see all together. Everybody else's entries are carried over as they were
+/// a moment before; a change that somebody makes in that moment is lost.
+///
+/// # Errors
+/// The connection failed: nothing has been turned, unless the last line was lost. Look again.
+pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, changes: &[Change]) -> Result<Part, Error> {
+    let mut line = Line::new();
+    let (show, prepare) = (ShowMap { map: map.clone() }, PrepareMap { map: map.clone() });
+    let slots = (line.push(&show), line.push(&prepare));
+    let answers = client.send(&line).await?;
+    if is_other(&answers, pid) {
+        return Ok(Part::OtherProcess);
+    }
+    let (before, version) = match (answers.read(slots.0, &show), answers.read(slots.1, &prepare)) {
+        (Ok(before), Ok(version)) => (before, version),
+        (Err(error), _) | (_, Err(error)) => return Ok(Part::Refused(error)),
+    };
+    let mut entries: Vec<(MapKey, MapValue)> = Vec::new();
+    for entry in before {
+        match (entry.key.parse(), entry.value.parse()) {
+            (Ok(key), Ok(value)) => entries.push((key, value)),
+            // An entry that no command can carry cannot be carried over.
+            _ => {
+                let said = format!("{} {}", entry.key, entry.value);
+                return Ok(Part::Refused(CommandError::Unreadable { command: show.text(), said }));
+            }
+        }
+    }
+    let entries = after(entries, changes);
+    let adds: Vec<AddMap> = entries
+        .into_iter()
+        .map(|(key, value)| AddMap { map: map.clone(), version: Some(version), key, value })
+        .collect();
+    let commit = CommitMap { map: map.clone(), version };
+    let (mut line, mut slots) = (Line::new(), Vec::new());
+    for add in &adds {
+        if !line.has_room_for(&add.text()) {
+            let answers = client.send(&std::mem::take(&mut line)).await?;
+            if is_other(&answers, pid) {
+                return Ok(Part::OtherProcess);
+            }
+            for (slot, add) in std::mem::take(&mut slots) {
+                if let Err(error) = answers.read(slot, add) {
+                    return Ok(Part::Refused(error));
+                }
+            }
+        }
+        slots.push((line.push(add), add));
+    }
+    // Only what was added whole is committed: so the commit goes by itself, when every addition has been read back.
+    let answers = client.send(&line).await?;
+    if is_other(&answers, pid) {
+        return Ok(Part::OtherProcess);
+    }
+    for (slot, add) in slots {
+        if let Err(error) = answers.read(slot, add) {
+            return Ok(Part::Refused(error));
+        }
+    }
+    let mut line = Line::new();
+    let slot = line.push(&commit);
+    let answers = client.send(&line).await?;
+    if is_other(&answers, pid) {
+        return Ok(Part::OtherProcess);
+    }
+    Ok(answers.read(slot, &commit).map_or_else(Part::Refused, |()| Part::Taken))
+}
+
+fn is_other(answers: &Answers, pid: u32) -> bool {
+    answers.info.pid != pid || answers.info.stopping
+}

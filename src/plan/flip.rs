@@ -1,0 +1,82 @@
+//! Flip: turn the traffic to a group, or to all, without any work. The side that goes out stays ready to come back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::guard::{self, Veto};
+use super::planned::{groups, refuse_empty};
+use super::steps::{Plan, Step, Strategy};
+use crate::farm::{Entry, Farm, GroupName, Hold, HoldId, InstanceName, Layout, Seen, Side};
+
+/// Makes the plan of a flip, or says why there must not be one. `standby`: holds by which earlier flips have left
+/// groups out.
+///
+/// # Errors
+/// Every veto that applies.
+pub fn plan<'a>(
+    farm: &Farm,
+    layout: &Layout,
+    (live, to): (Option<Side>, &Side),
+    seen: &BTreeMap<InstanceName, &Seen>,
+    holds: impl IntoIterator<Item = &'a Hold>,
+    standby: &BTreeMap<GroupName, HoldId>,
+) -> Result<Plan, Vec<Veto>> {
+    let holds: Vec<&Hold> = holds.into_iter().filter(|hold| !standby.values().any(|id| *id == hold.id)).collect();
+    let mut vetoes = guard::held(&layout.entries(), holds.iter().copied(), None);
+    let comes = |group: &GroupName| match to {
+        Side::All => true,
+        Side::Group(name) => name == group,
+    };
+    let (incoming, outgoing): (Vec<&GroupName>, Vec<&GroupName>) = layout.groups.keys().partition(|group| comes(group));
+    if incoming.is_empty() {
+        vetoes.push(Veto::NoSuchGroup { asked: to.clone(), found: layout.groups.keys().cloned().collect() });
+    }
+    if *to == Side::All && farm.settings.flip.route.iter().any(|route| route.all.is_none()) {
+        vetoes.push(Veto::NoBackendForAll);
+    }
+    if !vetoes.is_empty() {
+        return Err(vetoes);
+    }
+    let (groups, skipped) = groups(layout, seen, &standby.keys().collect());
+    vetoes.extend(refuse_empty(&groups, &incoming));
+    let back: Vec<GroupName> =
+        incoming.iter().filter(|group| standby.contains_key(**group)).map(|g| (*g).clone()).collect();
+    let out: Vec<GroupName> = outgoing
+        .iter()
+        .filter(|group| !standby.contains_key(**group) && groups.get(**group).is_some_and(|of| !of.is_empty()))
+        .map(|group| (*group).clone())
+        .collect();
+    // Who was out has to prove itself first; who is in has to carry the traffic as it stands.
+    if back.is_empty() {
+        let taken: BTreeSet<Entry> = out
+            .iter()
+            .filter_map(|group| groups.get(group))
+            .flatten()
+            .flat_map(|member| &member.entries)
+            .cloned()
+            .collect();
+        vetoes.extend(guard::last_servers(&taken, &guard::routed_away(farm, &Side::All), seen));
+        vetoes.extend(guard::others_carry(&farm.name, farm.settings.min_available, layout, &taken, seen));
+    }
+    if !vetoes.is_empty() {
+        return Err(vetoes);
+    }
+    let turn = (!farm.settings.flip.route.is_empty()).then(|| to.clone());
+    let mut steps: Vec<Step> = back.iter().map(|group| Step::Verify { group: group.clone() }).collect();
+    // Nothing to do where the traffic is there already: a plan without steps.
+    if !back.is_empty() || !out.is_empty() || (turn.is_some() && live.as_ref() != Some(to)) {
+        steps.push(Step::Flip { release: back, hold: out.clone(), turn });
+    }
+    steps.extend(out.into_iter().map(|group| Step::Drain { group }));
+    Ok(Plan {
+        strategy: Strategy::Flip,
+        farm: farm.name.clone(),
+        version: None,
+        groups,
+        skipped,
+        steps,
+        drain: farm.settings.drain,
+        verify: farm.settings.verify.clone(),
+        flip: farm.settings.flip.clone(),
+        live: live.unwrap_or(Side::All),
+    })
+}

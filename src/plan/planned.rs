@@ -1,0 +1,55 @@
+//! The members that a plan is about: those that somebody else has taken out are left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::guard::Veto;
+use super::steps::PlannedMember;
+use crate::farm::{GroupName, InstanceName, Layout, MemberName, Seen};
+
+/// The members of a plan by group, and those that are left alone, with the reason.
+pub(super) type Planned = (BTreeMap<GroupName, Vec<PlannedMember>>, BTreeMap<MemberName, String>);
+
+/// Sorts a farm's members. Groups in `ours` are out because teeter holds them, so that does not count.
+pub(super) fn groups(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>, ours: &BTreeSet<&GroupName>) -> Planned {
+    let (mut groups, mut skipped) = (BTreeMap::new(), BTreeMap::new());
+    for (name, members) in &layout.groups {
+        let ours = ours.contains(name);
+        let (left_alone, planned): (Vec<_>, Vec<_>) =
+            members.iter().map(|member| planned(member, layout, seen, ours)).partition(Result::is_err);
+        skipped.extend(left_alone.into_iter().filter_map(Result::err));
+        let planned: Vec<PlannedMember> = planned.into_iter().filter_map(Result::ok).collect();
+        groups.insert(name.clone(), planned);
+    }
+    (groups, skipped)
+}
+
+/// A veto for each of these groups in which nobody is left.
+pub(super) fn refuse_empty(groups: &BTreeMap<GroupName, Vec<PlannedMember>>, names: &[&GroupName]) -> Vec<Veto> {
+    let empty = names.iter().filter(|name| groups.get(**name).is_none_or(Vec::is_empty));
+    let why = "somebody else has put them in maintenance or drain, or HAProxy has no address for them";
+    empty.map(|name| Veto::NothingLeft { group: (*name).clone(), why: why.to_owned() }).collect()
+}
+
+/// A member as it is planned, or why it is left alone.
+fn planned(
+    member: &MemberName,
+    layout: &Layout,
+    seen: &BTreeMap<InstanceName, &Seen>,
+    ours: bool,
+) -> Result<PlannedMember, (MemberName, String)> {
+    let entries = layout.members.get(member).cloned().unwrap_or_default();
+    let mut address = None;
+    for entry in &entries {
+        let Some(server) = seen.get(&entry.instance).and_then(|seen| seen.servers.get(&entry.server)) else { continue };
+        if !ours && (server.admin.forced_maint() || server.admin.forced_drain()) {
+            return Err((member.clone(), format!("{entry} is in {} by somebody else", server.admin.forced())));
+        }
+        if !server.address.is_empty() {
+            address.get_or_insert_with(|| server.endpoint());
+        }
+    }
+    match address {
+        Some(address) => Ok(PlannedMember { name: member.clone(), address, entries }),
+        None => Err((member.clone(), "HAProxy has no address for it".to_owned())),
+    }
+}
