@@ -101,7 +101,7 @@ impl Engine {
             match action {
                 Action::Note(text) => events.push(event(now, "run.note", text, Some(run.id), None)),
                 Action::Turn(side) => {
-                    let before = stored_route(&run, ledger);
+                    let before = stored_route(&run, ledger, reports);
                     let route = turned(&run, &before, side, ledger);
                     route_now = Some(route.clone());
                     run.step.undo.push(Undo::Turn(Box::new(before)));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::facts::asked_of;
 use super::look::{Look, look_at_all};
 use super::view::FindingView;
 use super::{Engine, map_file};
@@ -19,8 +20,7 @@ impl Engine {
 
 /// Compares a configuration with what HAProxys say. A HAProxy that does not answer is a finding like any other.
 pub async fn examine(farms: &BTreeMap<FarmName, Farm>, clients: BTreeMap<InstanceName, &Client>) -> Vec<FindingView> {
-    let routes = farms.values().flat_map(|farm| &farm.settings.flip.route);
-    let keys: BTreeSet<_> = routes.map(|route| (route.map.clone(), route.key.clone())).collect();
+    let keys = asked_of(farms.values());
     let looks = clients.iter().map(|(name, client)| {
         let keys = &keys;
         async move { (name.clone(), client.address().to_string(), look_at_all(client, keys).await) }

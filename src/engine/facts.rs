@@ -7,10 +7,10 @@ use super::Engine;
 use super::instance::{Order, Report};
 use super::ledger::Ledger;
 use crate::farm::{
-    Entry, Hold, InstanceName, Load, OnDeadline, Owner, SeenServer, Stage, VerifySettings, WantedServer, keys, wanted,
-    wanted_maps,
+    Entry, Farm, Hold, InstanceName, Load, OnDeadline, Owner, SeenServer, Stage, Sticky, VerifySettings, WantedServer,
+    keys, wanted, wanted_maps,
 };
-use crate::haproxy::{AdminState, BackendName};
+use crate::haproxy::{AdminState, BackendName, MapKey, MapName};
 use crate::plan::machine::Confirmation;
 use crate::plan::prove::CheckResult;
 use crate::store::State;
@@ -22,8 +22,7 @@ impl Engine {
         let mut all = wanted(state.holds.values(), &state.baselines);
         let mut maps = wanted_maps(state.routes.values(), state.holds.values());
         let farms = self.farms();
-        let routes = farms.values().flat_map(|farm| &farm.settings.flip.route);
-        let configured: BTreeSet<_> = routes.map(|route| (route.map.clone(), route.key.clone())).collect();
+        let configured = asked_of(farms.values());
         for (name, instance) in &self.instances {
             let of = |pick: fn(&Hold) -> bool| {
                 let holds = state.holds.values().filter(|hold| pick(hold));
@@ -58,6 +57,18 @@ impl Engine {
         let farm = farms.values().find(|farm| farm.has(&entry.server));
         farm.map(|farm| farm.settings.verify.clone()).unwrap_or_default()
     }
+}
+
+/// The entries of maps that the configuration names.
+pub(super) fn asked_of<'a>(farms: impl Iterator<Item = &'a Farm>) -> BTreeSet<(MapName, MapKey)> {
+    let mut keys = BTreeSet::new();
+    for flip in farms.map(|farm| &farm.settings.flip) {
+        for route in &flip.route {
+            keys.insert((route.map.clone(), route.key.clone()));
+            keys.extend(route.versions().filter(|_| flip.sticky() == Sticky::Pin).map(|(_, entry)| entry));
+        }
+    }
+    keys
 }
 
 /// What HAProxy makes of the change that was stored as `revision`, as far as it concerns `entries`.

@@ -1,15 +1,18 @@
 //! What turning a farm's route means for the store, and for the servers that the traffic leaves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::carry::entries;
+use super::instance::Report;
 use super::ledger::Ledger;
-use crate::farm::{DrainSettings, GroupName, Ladder, Route, Side, Stays, Sticky, cookie_version};
-use crate::haproxy::AdminState;
+use crate::farm::{
+    DrainSettings, GroupName, InstanceName, Ladder, Route, RouteKey, Side, Stays, Sticky, cookie_version,
+};
+use crate::haproxy::{AdminState, MapKey, MapName};
 use crate::plan::{Run, Step, Strategy};
 
-/// How a group is emptied. Behind a route nobody new comes, so that the state of its servers only says who may stay:
-/// and a side that stands by stays in drain, where its checks go on and it can be back at once.
+/// How a group is emptied. Behind a route nobody new comes, so its servers stay ready until nothing is in flight. A side
+/// that stands by then goes to drain and no further: its checks go on, and it can be back at once.
 pub(super) fn ladder(run: &Run, group: &GroupName, route: Option<&Route>) -> Ladder {
     let DrainSettings { grace, deadline, on_deadline } = run.plan.drain;
     let (sticky, side) = (run.plan.flip.sticky(), Side::Group(group.clone()));
@@ -24,15 +27,21 @@ pub(super) fn ladder(run: &Run, group: &GroupName, route: Option<&Route>) -> Lad
                 Sticky::Pin => Stays::Everybody,
             };
             let stands_by = run.plan.strategy == Strategy::Flip;
-            (AdminState::Drain, if stands_by { AdminState::Drain } else { AdminState::Maint }, stays)
+            (AdminState::Ready, if stands_by { AdminState::Drain } else { AdminState::Maint }, stays)
         }
     };
     Ladder { first, last, grace, deadline, on_deadline, stays }
 }
 
 /// The farm's route as it is: as stored, or as the run found it.
-pub(super) fn stored_route(run: &Run, ledger: &Ledger) -> Route {
+pub(super) fn stored_route(run: &Run, ledger: &Ledger, reports: &BTreeMap<InstanceName, Report>) -> Route {
     let plan = &run.plan;
+    let told = |(map, key): &(MapName, MapKey)| {
+        let mut seen =
+            reports.values().filter_map(|report| report.seen.as_ref()?.maps.get(map)?.entries.get(key)?.clone());
+        seen.next()?.parse().ok()
+    };
+    let entries_of = plan.flip.route.iter().flat_map(RouteKey::versions);
     let stored = ledger.state.routes.get(&plan.farm);
     Route {
         farm: plan.farm.clone(),
@@ -41,7 +50,10 @@ pub(super) fn stored_route(run: &Run, ledger: &Ledger) -> Route {
         write_map: plan.flip.write_map,
         instances: entries(plan).map(|entry| entry.instance.clone()).collect(),
         live: stored.map_or_else(|| plan.live.clone(), |route| route.live.clone()),
-        versions: stored.map(|route| route.versions.clone()).unwrap_or_default(),
+        versions: stored.map(|route| route.versions.clone()).unwrap_or_else(|| {
+            let pinned = entries_of.filter(|_| plan.flip.sticky() == Sticky::Pin);
+            pinned.filter_map(|(side, entry)| Some((side, told(&entry)?))).collect()
+        }),
     }
 }
 

@@ -135,11 +135,12 @@ impl Engine {
         match memory.watch.next(hold, at, now) {
             DrainVerdict::Wait(wait) => Move::Wait(Some(wait)),
             DrainVerdict::Harden => {
-                let text = match hold.ladder.last {
-                    last if last == mode => "nobody may stay any more".to_owned(),
-                    last => format!("from {mode} to {last}"),
+                let (harder, hardened) = hold.ladder.harder(mode, hardened);
+                let text = match harder {
+                    harder if harder == mode => "nobody may stay any more".to_owned(),
+                    harder => format!("from {mode} to {harder}"),
                 };
-                Move::To(Stage::Draining { mode: hold.ladder.last, since, killed, hardened: true }, None, text)
+                Move::To(Stage::Draining { mode: harder, since, killed, hardened }, None, text)
             }
             DrainVerdict::Drained { left: 0 } => {
                 Move::To(Stage::Out { mode, at: now, left: 0 }, None, "nothing is in flight".to_owned())

@@ -95,7 +95,8 @@ impl fmt::Display for Owner {
     }
 }
 
-/// How a server is emptied: drain, after a grace maintenance, at the deadline the policy.
+/// How a server is emptied: drain, after a grace maintenance, at the deadline the policy. Where a route has led the
+/// traffic away the servers stay ready at first: who is on the way finds them as they were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ladder {
     /// The first state.
@@ -128,6 +129,13 @@ pub enum Stays {
 }
 
 impl Ladder {
+    /// The stage that follows when `from` has been reached: first nobody may come any more, then the servers are
+    /// taken out.
+    pub fn harder(&self, mode: AdminState, hardened: bool) -> (AdminState, bool) {
+        let asked_to_move = !hardened && mode == AdminState::Ready && self.stays != Stays::Nobody;
+        (if asked_to_move { mode } else { self.last }, true)
+    }
+
     /// The stage that a hold with this ladder begins with.
     pub fn begin(&self, now: Timestamp) -> Stage {
         let waits = self.stays != Stays::Nobody && self.grace > Span::default();

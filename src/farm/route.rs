@@ -11,7 +11,7 @@ use super::flip::{RouteKey, Sticky};
 use super::hold::{Hold, Stage, Stays};
 use super::maps::{WantedMap, WantedMaps};
 use super::names::{FarmName, GroupName, InstanceName};
-use crate::haproxy::{AdminState, MapKey, MapValue, NameError};
+use crate::haproxy::{MapKey, MapName, MapValue, NameError};
 
 /// A side of a farm: one group, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl Route {
 
     /// Whether this hold lets clients stay on a side that the traffic has been turned away from.
     fn keeps(&self, side: &Side, hold: &Hold) -> bool {
-        let open = matches!(hold.stage, Stage::Draining { mode: AdminState::Drain, hardened: false, .. });
+        let open = matches!(hold.stage, Stage::Draining { hardened: false, .. });
         let on = |key: &RouteKey| {
             let backend = key.backend(side);
             hold.entries.iter().any(|entry| Some(&entry.server.backend) == backend)
@@ -118,6 +118,17 @@ pub fn wanted_maps<'a>(
         }
     }
     all
+}
+
+impl RouteKey {
+    /// The entries that say which version each side runs.
+    pub fn versions(&self) -> impl Iterator<Item = (Side, (MapName, MapKey))> {
+        let entry = |(side, _): (Side, _)| {
+            let key = derived(self, '.', side.as_str())?;
+            Some((side, (self.map.clone(), key)))
+        };
+        self.backends().filter_map(entry)
+    }
 }
 
 /// The keys beside a route's own: `KEY@LABEL` for clients that may stay, `KEY.SIDE` for the version of a side.

@@ -45,7 +45,7 @@ pub struct Emptying {
 pub enum DrainVerdict {
     /// Nothing yet.
     Wait(Wait),
-    /// Go to the last state of the ladder.
+    /// Take the next step of the ladder.
     Harden,
     /// Nothing is in flight, or the policy says to go on with `left` requests there.
     Drained {
@@ -89,7 +89,7 @@ impl DrainWatch {
             instances.iter().filter(|name| !self.instances.contains_key(**name)).map(|name| (*name).clone()).collect();
         let drained = unconfirmed.is_empty() && self.instances.values().all(Samples::is_drained);
         let (grace_ends, ends) = (grace.after(since), deadline.after(since));
-        if mode < last || !hardened {
+        if !hardened {
             let may_stay = match stays {
                 Stays::Nobody => false,
                 Stays::WhoSticks => self.clients_stick(),
@@ -103,6 +103,15 @@ impl DrainWatch {
                 } else {
                     self.reason(unconfirmed, grace_ends)
                 })
+            };
+        }
+        if mode < last {
+            // Nobody comes any more; whoever was on the way a moment ago still finds the servers as they were.
+            let moved_on = MOVING_TAKES.after(grace_ends).min(ends);
+            return if drained || now >= moved_on {
+                DrainVerdict::Harden
+            } else {
+                DrainVerdict::Wait(self.reason(unconfirmed, moved_on))
             };
         }
         if drained {
@@ -195,6 +204,9 @@ const RETRY_LANDS: Span = Span::from_millis(1100);
 /// How long confirming a change and taking two samples may take: milliseconds, or [`RETRY_LANDS`].
 const SAMPLES_TAKE: Span = Span::from_secs(2);
 
+/// How long a request may take from the choice of its backend to that of its server: it may wait for its body.
+const MOVING_TAKES: Span = Span::from_secs(10);
+
 /// How long ended sessions may take to disappear: HAProxy needs about 0.2 s.
 const KILL_TAKES: Span = Span::from_secs(10);
 
@@ -244,7 +256,7 @@ mod tests {
     }
 
     fn next(watch: &DrainWatch, hold: &Hold, mode: AdminState, now: i64) -> DrainVerdict {
-        let hardened = mode == hold.ladder.last;
+        let hardened = mode >= hold.ladder.last;
         watch.next(hold, Emptying { mode, since: at(0), killed: None, hardened }, at(now))
     }
 
