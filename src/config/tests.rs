@@ -142,7 +142,7 @@ fn a_socket_that_has_two_names_is_found_once() {
 
 #[test]
 fn the_sample_is_well() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("haproxy/teeter.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("haproxy/servers.toml");
     let config = Config::load(Some(&path), std::iter::empty()).unwrap();
     assert_eq!(config.farms[&"web".parse().unwrap()].settings.groups.len(), 2);
 }

@@ -113,7 +113,7 @@ async fn the_sample_configurations_are_accepted() {
     .unwrap();
     teeter_lab::Haproxy::check_config(&path).unwrap();
     let check = std::process::Command::new(env!("CARGO_BIN_EXE_teeterd"))
-        .args(["--check", "--config", "haproxy/teeter.toml"])
+        .args(["--check", "--config", "haproxy/servers.toml"])
         .output()
         .unwrap();
     assert!(check.status.success(), "{check:?}");
