@@ -55,12 +55,13 @@ pub async fn request(target: SocketAddr, method: &str, path: &str, extra: &[(&st
     let exchange = async {
         let mut wire = Wire::new(TcpStream::connect(target).await?);
         wire.write(text.as_bytes()).await?;
-        read(&mut wire, method == "HEAD").await
+        read(&mut wire, method == "HEAD").await.map(|(answer, _)| answer)
     };
     timeout(PATIENCE, exchange).await?
 }
 
-async fn read(wire: &mut Wire, head_only: bool) -> io::Result<Answer> {
+/// Reads one answer, and whether another request may follow it on the same connection.
+pub(crate) async fn read(wire: &mut Wire, head_only: bool) -> io::Result<(Answer, bool)> {
     let Some(length) = wire.head().await? else {
         return Err(io::ErrorKind::UnexpectedEof.into());
     };
@@ -69,11 +70,12 @@ async fn read(wire: &mut Wire, head_only: bool) -> io::Result<Answer> {
     let frame = Frame::of(&head)?;
     let mut body = Vec::new();
     frame.take(wire, head_only, &mut body).await?;
-    Ok(Answer {
+    let answer = Answer {
         status: frame.status,
         fields: fields(&head).map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         body: String::from_utf8_lossy(&body).into_owned(),
-    })
+    };
+    Ok((answer, frame.reusable()))
 }
 
 /// How an answer is delimited.
@@ -140,7 +142,7 @@ impl Held {
         let exchange = async {
             let mut wire = Wire::new(TcpStream::connect(target).await?);
             wire.write(text.as_bytes()).await?;
-            let answer = read(&mut wire, false).await?;
+            let (answer, _) = read(&mut wire, false).await?;
             if answer.status != 101 {
                 return Err(bad("the upgrade was refused"));
             }

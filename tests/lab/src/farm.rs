@@ -1,4 +1,4 @@
-//! A whole farm: four application servers behind a real HAProxy that runs on the sample configuration.
+//! A whole farm: four application servers behind a real HAProxy that runs on one of the sample configurations.
 
 use std::fmt::Write as _;
 use std::io;
@@ -12,14 +12,19 @@ use tempfile::TempDir;
 use crate::app::{App, AppSpec};
 use crate::haproxy::Haproxy;
 use crate::ports::{free_addr, free_port};
-use crate::sample::{Sample, render};
+use crate::sample::{Sample, render_toml, render_with_map};
 
-/// The names that the sample gives to its servers.
+/// The names of the servers in all samples but [`Sample::BlueGreen`]; see [`Sample::names`].
 pub const NAMES: [&str; 4] = ["web01", "web02", "web03", "web04"];
+
+/// The map file of a farm in its directory.
+const MAP: &str = "live.map";
 
 /// What farm is wanted.
 #[derive(Debug, Clone, Default)]
 pub struct FarmSpec {
+    /// The configuration it runs on.
+    pub sample: Sample,
     /// The version that all servers run.
     pub version: String,
     /// A master with workers, and its socket, instead of a single process.
@@ -37,6 +42,7 @@ pub struct TestFarm {
     haproxy: Haproxy,
     apps: Vec<App>,
     addr: SocketAddr,
+    sample: Sample,
     dir: TempDir,
 }
 
@@ -50,7 +56,7 @@ impl TestFarm {
     pub async fn start_spec(spec: FarmSpec) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
         let mut apps = Vec::new();
-        for name in NAMES {
+        for name in spec.sample.names() {
             let app = AppSpec {
                 name: name.to_owned(),
                 version: spec.version.clone(),
@@ -64,25 +70,26 @@ impl TestFarm {
         let mut extra = vec![Sample::FAST_CHECKS];
         extra.extend(spec.extra.iter().map(|(a, b)| (a.as_str(), b.as_str())));
         let socket = dir.path().join("admin.sock");
-        let config = render(Sample::servers(), &socket, port, &addrs, &extra)?;
+        let map = dir.path().join(MAP);
+        let config = render_with_map(spec.sample, &socket, &map, &spec.version, port, &addrs, &extra)?;
         let haproxy = if spec.master {
             Haproxy::start_master(dir.path(), &config).await?
         } else {
             Haproxy::start(dir.path(), &config).await?
         };
-        let farm = Self { haproxy, apps, addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), dir };
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let farm = Self { haproxy, apps, addr, sample: spec.sample, dir };
         farm.all_up().await?;
         Ok(farm)
     }
 
     /// Waits until every entry is up, by its own checks and not by HAProxy's first assumption.
     pub async fn all_up(&self) -> io::Result<()> {
-        for name in NAMES {
-            self.haproxy.wait_for_check(&format!("app/{name}")).await?;
-            for backend in ["app", "api"] {
-                let entry = format!("{backend}/{name}");
-                self.haproxy.wait_for_status(&entry, "UP").await?;
+        for line in self.sample.lines() {
+            if !line.tracks {
+                self.haproxy.wait_for_check(&line.entry).await?;
             }
+            self.haproxy.wait_for_status(&line.entry, "UP").await?;
         }
         Ok(())
     }
@@ -124,6 +131,22 @@ impl TestFarm {
     /// HAProxy's stats socket.
     pub fn socket(&self) -> PathBuf {
         self.haproxy.socket()
+    }
+
+    /// The configuration it runs on.
+    pub fn sample(&self) -> Sample {
+        self.sample
+    }
+
+    /// The map file that HAProxy reads, and by whose path its commands name the map. There is none in a farm whose
+    /// sample has no map.
+    pub fn map(&self) -> PathBuf {
+        self.dir.path().join(MAP)
+    }
+
+    /// The `teeter.toml` of the sample, for the socket and the map of this farm.
+    pub fn toml(&self) -> io::Result<String> {
+        render_toml(self.sample, &self.socket(), &self.map())
     }
 
     /// Requests that servers broke by being replaced or stopped: what must be zero after a deploy.

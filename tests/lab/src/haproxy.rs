@@ -60,14 +60,15 @@ impl Haproxy {
         words.next().map(str::to_owned).ok_or_else(|| io::Error::other("HAProxy does not tell its version"))
     }
 
-    /// Does HAProxy accept this configuration? What it says is the error.
+    /// Does HAProxy accept this configuration, and without a warning? What it says is the error.
     pub fn check_config(path: &Path) -> Result<(), String> {
         let output =
             Command::new(Self::binary()).args(["-c", "-f"]).arg(path).output().map_err(|error| error.to_string())?;
-        if output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() && !said.contains("[WARNING]") {
             return Ok(());
         }
-        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        Err(said)
     }
 
     /// Starts one process. The configuration must put its stats socket at `DIR/admin.sock`.

@@ -1,17 +1,18 @@
 //! The lab: what teeter is tried against.
 //!
 //! It holds application servers that know how many requests they break, a real HAProxy process, a load
-//! generator that remembers every request, and the sample configuration of a four-server farm. It shares no
+//! generator that remembers every request, and the sample configurations of four-server farms. It shares no
 //! code with teeter, so that a mistake made there is not made here as well.
 //!
 //! In the order of dependence: `ports`, `http`, `tables` and `processes` know nothing of the rest; `app` (with
-//! `running`, `service`, `admin`, `asked`) is one end of a connection, `client`, `load`, `asker` and `report` the
+//! `running`, `service`, `admin`, `asked`) is one end of a connection, `client`, `browser`, `load`, `asker` and `report` the
 //! other; `haproxy` is what stands between them; `sample` and `farm` put all together.
 
 mod admin;
 pub mod app;
 mod asked;
 mod asker;
+pub mod browser;
 pub mod client;
 pub mod farm;
 pub mod haproxy;
@@ -26,6 +27,7 @@ mod service;
 pub mod tables;
 
 pub use app::{App, AppSpec, Replacement};
+pub use browser::Browser;
 pub use client::{Answer, Held, get, request};
 pub use farm::{FarmSpec, TestFarm};
 pub use haproxy::Haproxy;

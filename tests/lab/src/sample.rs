@@ -7,9 +7,39 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// The sample configurations.
-#[derive(Debug, Clone, Copy)]
-pub struct Sample;
+/// The sample configurations: the files of `haproxy/`, by name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sample {
+    /// Servers are turned in and out one by one; each stands in `app` and `api`.
+    #[default]
+    Servers,
+    /// A map entry sends everybody to `web_all`, `web_a` or `web_b`.
+    Route,
+    /// The same, and visitors that stick to a server may finish there.
+    RouteSticky,
+    /// The same, and visitors keep the version that they began with.
+    Pin,
+    /// A map entry sends everybody to `shop_blue` or `shop_green`.
+    BlueGreen,
+}
+
+/// One `server` line of a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// As HAProxy's commands name it: `web_a/web01`.
+    pub entry: String,
+    /// It follows another line, and has no checks of its own.
+    pub tracks: bool,
+}
+
+/// Where the samples expect their map.
+const MAP: &str = "/etc/haproxy/maps/live.map";
+
+/// Where the samples expect HAProxy's socket.
+const SOCKET: &str = "/run/haproxy/admin.sock";
+
+/// The version that stands in `haproxy/pin.map`.
+const VERSION: &str = "2026.11.1";
 
 /// What a test cannot have: another user, a changed root, the host's log, a process in the background.
 const OF_THE_HOST: [&str; 7] = [
@@ -23,9 +53,88 @@ const OF_THE_HOST: [&str; 7] = [
 ];
 
 impl Sample {
+    /// Every sample.
+    pub const ALL: [Self; 5] = [Self::Servers, Self::Route, Self::RouteSticky, Self::Pin, Self::BlueGreen];
+
     /// `haproxy/servers.cfg`: four servers, each in two backends.
     pub fn servers() -> &'static str {
         include_str!("../../../haproxy/servers.cfg")
+    }
+
+    /// `haproxy/route.cfg`: four servers, each in the backend of its group and in one for all.
+    pub fn route() -> &'static str {
+        include_str!("../../../haproxy/route.cfg")
+    }
+
+    /// `haproxy/route-sticky.cfg`: the same, with a cookie that names the group and the server.
+    pub fn route_sticky() -> &'static str {
+        include_str!("../../../haproxy/route-sticky.cfg")
+    }
+
+    /// `haproxy/pin.cfg`: the same, with a cookie that names the version.
+    pub fn pin() -> &'static str {
+        include_str!("../../../haproxy/pin.cfg")
+    }
+
+    /// `haproxy/blue-green.cfg`: two backends of two servers, one of them live.
+    pub fn blue_green() -> &'static str {
+        include_str!("../../../haproxy/blue-green.cfg")
+    }
+
+    /// The configuration of HAProxy, as shipped.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Servers => Self::servers(),
+            Self::Route => Self::route(),
+            Self::RouteSticky => Self::route_sticky(),
+            Self::Pin => Self::pin(),
+            Self::BlueGreen => Self::blue_green(),
+        }
+    }
+
+    /// The configuration of teeter that belongs to it, as shipped.
+    pub fn toml(self) -> &'static str {
+        match self {
+            Self::Servers => include_str!("../../../haproxy/servers.toml"),
+            Self::Route => include_str!("../../../haproxy/route.toml"),
+            Self::RouteSticky => include_str!("../../../haproxy/route-sticky.toml"),
+            Self::Pin => include_str!("../../../haproxy/pin.toml"),
+            Self::BlueGreen => include_str!("../../../haproxy/blue-green.toml"),
+        }
+    }
+
+    /// The map that belongs to it, as shipped; none where no route is turned.
+    pub fn map(self) -> Option<&'static str> {
+        match self {
+            Self::Servers => None,
+            Self::Route | Self::RouteSticky | Self::BlueGreen => Some(include_str!("../../../haproxy/live.map")),
+            Self::Pin => Some(include_str!("../../../haproxy/pin.map")),
+        }
+    }
+
+    /// The names of its four servers. The first two are one group, the others the other.
+    pub fn names(self) -> [&'static str; 4] {
+        match self {
+            Self::BlueGreen => ["blue01", "blue02", "green01", "green02"],
+            _ => ["web01", "web02", "web03", "web04"],
+        }
+    }
+
+    /// Its server lines in the order of the file.
+    pub fn lines(self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let mut backend = "";
+        for text in self.text().lines() {
+            let words: Vec<_> = text.split_whitespace().collect();
+            match words.as_slice() {
+                ["backend", name, ..] => backend = name,
+                ["server", name, rest @ ..] => {
+                    lines.push(Line { entry: format!("{backend}/{name}"), tracks: rest.contains(&"track") });
+                }
+                _ => {}
+            }
+        }
+        lines
     }
 
     /// For `extra`: health checks ten times as often, so that tests need not wait for seconds.
@@ -45,7 +154,7 @@ pub fn render(
     for line in OF_THE_HOST {
         text = swap(&text, line, "")?;
     }
-    text = swap(&text, "/run/haproxy/admin.sock", &socket.display().to_string())?;
+    text = swap(&text, SOCKET, &socket.display().to_string())?;
     text = swap(&text, "bind 127.0.0.1:8080", &format!("bind 127.0.0.1:{frontend_port}"))?;
     for (number, addr) in (1..).zip(app_addrs) {
         text = swap(&text, &format!("127.0.0.1:{}", 9000 + number), &addr.to_string())?;
@@ -54,6 +163,34 @@ pub fn render(
         text = swap(&text, old, new)?;
     }
     Ok(text)
+}
+
+/// Makes a sample fit for a test as [`render`] does, and writes its map to `map`, saying this version. A sample without
+/// a map gets none.
+pub(crate) fn render_with_map(
+    sample: Sample,
+    socket: &Path,
+    map: &Path,
+    version: &str,
+    frontend_port: u16,
+    app_addrs: &[SocketAddr],
+    extra: &[(&str, &str)],
+) -> io::Result<String> {
+    let mut text = render(sample.text(), socket, frontend_port, app_addrs, extra)?;
+    if let Some(entries) = sample.map() {
+        text = swap(&text, MAP, &map.display().to_string())?;
+        std::fs::write(map, entries.replace(VERSION, version))?;
+    }
+    Ok(text)
+}
+
+/// The sample's configuration of teeter for this socket and this map.
+pub fn render_toml(sample: Sample, socket: &Path, map: &Path) -> io::Result<String> {
+    let text = swap(sample.toml(), SOCKET, &socket.display().to_string())?;
+    if sample.map().is_none() {
+        return Ok(text);
+    }
+    swap(&text, MAP, &map.display().to_string())
 }
 
 fn swap(text: &str, old: &str, new: &str) -> io::Result<String> {
@@ -66,6 +203,14 @@ fn swap(text: &str, old: &str, new: &str) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lines_of_a_sample_are_found() {
+        let lines = Sample::Route.lines();
+        assert_eq!(lines.len(), 8);
+        assert!(lines.contains(&Line { entry: "web_a/web01".to_owned(), tracks: false }));
+        assert!(lines.contains(&Line { entry: "web_all/web01".to_owned(), tracks: true }));
+    }
 
     #[test]
     fn a_string_that_is_not_there_is_an_error() {
