@@ -119,6 +119,12 @@ impl Haproxy {
         ask(&self.socket(), line).await
     }
 
+    /// Sends a command that HAProxy carries out without a word. A word is an error.
+    pub async fn tell(&self, line: &str) -> io::Result<()> {
+        let answer = self.cmd(line).await?;
+        if answer.trim().is_empty() { Ok(()) } else { Err(io::Error::other(format!("{line}: {answer}"))) }
+    }
+
     /// The process that answers on the stats socket now.
     pub async fn pid(&self) -> io::Result<u32> {
         let info = self.cmd("show info").await?;
@@ -161,9 +167,13 @@ impl Haproxy {
     pub async fn wait_for(&self, server: &str, column: &str, wish: impl Fn(&str) -> bool) -> io::Result<()> {
         let deadline = Instant::now() + START;
         loop {
-            let row = self.stat(server).await?;
+            let row = match self.stat(server).await {
+                // A process that is leaving may answer once more just after a reload, and knows no servers.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && Instant::now() < deadline => Row::new(),
+                other => other?,
+            };
             let now = row.get(column).map_or("", String::as_str);
-            if wish(now) {
+            if !row.is_empty() && wish(now) {
                 return Ok(());
             }
             if Instant::now() >= deadline {

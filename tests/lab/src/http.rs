@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of servers or load. Bodies of requests have a length; bodies of answers may be chunked.
 
+use std::borrow::Cow;
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,6 +65,11 @@ impl Wire {
     pub(crate) fn text(&self, length: usize) -> io::Result<&str> {
         let bytes = self.buffer.get(..length).unwrap_or_default();
         std::str::from_utf8(bytes).map_err(|_| bad("head is not text"))
+    }
+
+    /// The same where any bytes may come, as in the cookies of a visitor who means no good.
+    pub(crate) fn lossy(&self, length: usize) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.buffer.get(..length).unwrap_or_default())
     }
 
     /// Forgets the first `length` bytes.

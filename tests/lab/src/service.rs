@@ -93,7 +93,7 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
         return Ok(false);
     };
     let flight = Flight::new(shared, generation);
-    let request = Request::read(wire.text(length)?)?;
+    let request = Request::read(&wire.lossy(length))?;
     wire.consume(length);
     if request.length > 0 {
         wire.body(request.length, &mut Vec::new()).await?;
