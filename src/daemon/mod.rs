@@ -105,10 +105,10 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
     service::keep_watchdog(Arc::clone(&engine));
     tracing::info!("ready");
     signals
-        .handle(|| {
+        .handle(async || {
             service::reloading();
             match load(&args) {
-                Ok(new) => take_over(&engine, &config, new),
+                Ok(new) => take_over(&engine, &config, new).await,
                 Err(error) => tracing::error!("the configuration is refused and the old one stays: {}", chain(&*error)),
             }
             service::ready();
@@ -164,14 +164,15 @@ fn listen(args: &Args, config: &Config) -> Result<UnixListener, Box<dyn Error>> 
         .map_err(|error| format!("cannot make the control socket {}: {error}", control.socket.display()).into())
 }
 
-fn take_over(engine: &Engine, old: &Config, new: Config) {
+async fn take_over(engine: &Engine, old: &Config, new: Config) {
     if new.haproxy != old.haproxy || new.control != old.control || new.store != old.store || new.log != old.log {
         tracing::warn!(
             "[[haproxy]], [control], [store] and [log] are read at the start only; farms are taken over now"
         );
     }
-    tracing::info!(farms = new.farms.len(), "configuration read again");
-    engine.set_farms(new.farms);
+    let farms = new.farms.len();
+    engine.set_farms(new.farms).await;
+    tracing::info!(farms, "configuration read again");
 }
 
 fn fail(exit: Exit, error: &dyn Error) -> ExitCode {

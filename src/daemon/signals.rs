@@ -15,12 +15,12 @@ impl Signals {
     }
 
     /// Calls `reload` at every HUP; returns when the daemon is to end.
-    pub(super) async fn handle(mut self, reload: impl Fn()) {
+    pub(super) async fn handle(mut self, reload: impl AsyncFn()) {
         while let Some(signal) = self.0.next().await {
             if signal != SIGHUP {
                 return;
             }
-            reload();
+            reload().await;
         }
     }
 }

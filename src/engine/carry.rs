@@ -32,6 +32,7 @@ impl Engine {
         for run in active {
             let facts = Facts {
                 holds: &ledger.state.holds,
+                live: ledger.state.routes.get(&run.plan.farm).map(|route| route.live.clone()),
                 confirmation: run
                     .step
                     .acted
@@ -74,7 +75,8 @@ impl Engine {
         if let Some((caller, what)) = by {
             events.insert(0, asked(event(now, "run.asked", what, Some(run.id), None), caller));
         }
-        if run.cursor == before.cursor && run.state == RunState::Running && !changes.is_empty() {
+        let goes_on = matches!(run.state, RunState::Running | RunState::Aborting);
+        if run.cursor == before.cursor && goes_on && !changes.is_empty() {
             run.step.acted = Some(ledger.next_revision());
         }
         let changes = std::iter::once(Change::PutRun(Box::new(run))).chain(changes).collect();

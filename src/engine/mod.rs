@@ -103,9 +103,10 @@ impl Engine {
     }
 
     /// Takes over another set of farms. Runs go on with the plan they were begun with.
-    pub fn set_farms(&self, farms: BTreeMap<FarmName, Farm>) {
+    pub async fn set_farms(&self, farms: BTreeMap<FarmName, Farm>) {
         *self.farms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(farms);
-        self.bump();
+        // Other entries of maps are to be looked up from now on.
+        self.publish(&*self.ledger.lock().await);
     }
 
     /// Counts the changes that views may show.

@@ -162,7 +162,9 @@ impl Engine {
             return Err(machine::Illegal::Ended(id).into());
         }
         let reports = self.reports();
-        let facts = Facts { holds: &ledger.state.holds, confirmation: Confirmation::Agreed, not_up: BTreeMap::new() };
+        let live = ledger.state.routes.get(&run.plan.farm).map(|route| route.live.clone());
+        let (holds, not_up) = (&ledger.state.holds, BTreeMap::new());
+        let facts = Facts { holds, confirmation: Confirmation::Agreed, live, not_up };
         let outcome = machine::handle_abort(&run, &facts, self.clock.now());
         self.carry_out(&mut ledger, &run, outcome, &reports, Some((caller, "abort".to_owned()))).await?;
         Ok(())

@@ -139,7 +139,10 @@ impl Ladder {
     /// The stage that a hold with this ladder begins with.
     pub fn begin(&self, now: Timestamp) -> Stage {
         let waits = self.stays != Stays::Nobody && self.grace > Span::default();
-        let hardened = self.first == self.last && (self.first == AdminState::Maint || !waits);
+        let hardened = match self.first {
+            AdminState::Ready => self.stays == Stays::Nobody,
+            first => first == self.last && (first == AdminState::Maint || !waits),
+        };
         Stage::Draining { mode: self.first, since: now, killed: None, hardened }
     }
 }

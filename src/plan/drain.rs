@@ -107,7 +107,8 @@ impl DrainWatch {
         }
         if mode < last {
             // Nobody comes any more; whoever was on the way a moment ago still finds the servers as they were.
-            let moved_on = MOVING_TAKES.after(grace_ends).min(ends);
+            let asked = if stays == Stays::Nobody { since } else { grace_ends };
+            let moved_on = MOVING_TAKES.after(asked).min(ends);
             return if drained || now >= moved_on {
                 DrainVerdict::Harden
             } else {

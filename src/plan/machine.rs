@@ -21,6 +21,8 @@ pub struct Facts<'a> {
     pub holds: &'a BTreeMap<HoldId, Hold>,
     /// What HAProxy makes of the change that the present step has made.
     pub confirmation: Confirmation,
+    /// The side that the farm's route was turned to, where teeter has turned it.
+    pub live: Option<Side>,
     /// Lines of the run's members that nobody holds and that do not take traffic, with HAProxy's word for it.
     pub not_up: BTreeMap<Entry, String>,
 }
@@ -183,10 +185,13 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         if run.state == RunState::Aborted {
             return Outcome::Rest;
         }
+        if turn_back(run, facts).is_some() {
+            aborted.state = RunState::Aborting;
+            return Outcome::Go(Box::new(aborted), vec![Action::Note("abort".to_owned())]);
+        }
         aborted.state = RunState::Aborted;
         aborted.finished = Some(now);
-        let note = Action::Note("aborted; nothing was held".to_owned());
-        return Outcome::Go(Box::new(aborted), turn_back(run).into_iter().chain([note]).collect());
+        return Outcome::Go(Box::new(aborted), vec![Action::Note("aborted; nothing was held".to_owned())]);
     }
     let versions = versions_in_service(run, facts);
     aborted.state = RunState::Aborting;
@@ -218,9 +223,10 @@ fn end_flip(run: &Run, now: Timestamp) -> Outcome {
 }
 
 /// Where a run that ends early leaves the traffic: with everybody who is not held.
-fn turn_back(run: &Run) -> Option<Action> {
+fn turn_back(run: &Run, facts: &Facts<'_>) -> Option<Action> {
     let route = &run.plan.flip.route;
-    (!route.is_empty() && route.iter().all(|route| route.all.is_some())).then_some(Action::Turn(Side::All))
+    let elsewhere = facts.live.as_ref().is_some_and(|live| *live != Side::All);
+    (elsewhere && !route.is_empty() && route.iter().all(|route| route.all.is_some())).then_some(Action::Turn(Side::All))
 }
 
 fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome {
@@ -304,6 +310,16 @@ fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         return Outcome::Wait(Wait::Hold);
     }
     let mut run = run.clone();
+    if let Some(turn) = turn_back(&run, facts) {
+        run.step = StepState { since: now, acted: None, undo: Vec::new() };
+        let note = Action::Note("the traffic goes to everybody who is not kept out".to_owned());
+        return Outcome::Go(Box::new(run), vec![turn, note]);
+    }
+    if let Confirmation::Pending { instances, trouble } = &facts.confirmation
+        && now < CONFIRMATION_TAKES.after(run.step.since)
+    {
+        return Outcome::Wait(Wait::Confirmation { instances: instances.clone(), trouble: trouble.clone() });
+    }
     run.state = RunState::Aborted;
     run.finished = Some(now);
     let left: Vec<String> = holds.iter().flat_map(|hold| hold.members()).map(ToString::to_string).collect();
@@ -312,8 +328,7 @@ fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     } else {
         format!("aborted; still out: {}", left.join(", "))
     };
-    let turn = turn_back(&run);
-    Outcome::Go(Box::new(run), turn.into_iter().chain([Action::Note(note)]).collect())
+    Outcome::Go(Box::new(run), vec![Action::Note(note)])
 }
 
 /// Goes on when HAProxy has confirmed the step's change; fails, and puts back what was, when it refuses or is silent

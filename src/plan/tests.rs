@@ -127,11 +127,19 @@ struct World {
     turned: Vec<Side>,
 }
 
+/// The same farm with a route.
+const ROUTE: &str = "members = [\"app/*\", \"api/*\"]\nhalves = \"auto\"\n[flip]\n\
+    route = { map = \"/m\", key = \"web\", all = \"app\", a = \"app_a\", b = \"app_b\" }\n";
+
 impl World {
     fn new() -> Self {
+        Self::of(HALVES)
+    }
+
+    fn of(settings: &str) -> Self {
         let run = Run {
             id: RunId(7),
-            plan: planned(HALVES, &seen(4, &[]), &[]).unwrap(),
+            plan: planned(settings, &seen(4, &[]), &[]).unwrap(),
             cursor: 0,
             step: StepState { since: at(0), acted: None, undo: Vec::new() },
             state: RunState::Running,
@@ -160,7 +168,12 @@ impl World {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts { holds: &self.holds, confirmation: self.confirmation.clone(), not_up: self.not_up.clone() }
+        Facts {
+            holds: &self.holds,
+            confirmation: self.confirmation.clone(),
+            live: self.turned.last().cloned(),
+            not_up: self.not_up.clone(),
+        }
     }
 
     /// Carries out what the machine wants, as the engine would.
@@ -352,7 +365,64 @@ fn a_report_about_another_step_is_refused() {
     assert!(matches!(&world.run.state, RunState::Failed { kind: FailureKind::Work, .. }));
 }
 
+#[test]
+fn a_route_leads_to_whoever_is_not_worked_on() {
+    let mut world = World::of(ROUTE);
+    let sides = |world: &World| world.turned.iter().map(ToString::to_string).collect::<Vec<_>>();
+    world.settle();
+    assert_eq!(sides(&world), ["b"]);
+    world.report(Report::Done).unwrap();
+    world.settle();
+    assert_eq!(sides(&world), ["b", "a"]);
+    world.report(Report::Done).unwrap();
+    world.settle();
+    assert_eq!(sides(&world), ["b", "a", "all"]);
+}
+
+#[test]
+fn a_flip_proves_who_was_out_and_leaves_the_others_standing_by() {
+    let (farm, seen) = (farm(ROUTE), seen(4, &[(2, 8), (3, 8)]));
+    let seen = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
+    let layout = farm.layout(&seen).unwrap();
+    let b = "b".parse().unwrap();
+    let standing = hold(3, Owner::Run(RunId(2)), layout.group(&b).unwrap(), Stage::Proven { at: at(0) });
+    let standby = BTreeMap::from([(b, HoldId(3))]);
+    let plan = |to: &str| {
+        let (live, to) = (Some("a".parse().unwrap()), to.parse().unwrap());
+        let plan = super::flip::plan(&farm, &layout, (live, &to), &seen, [&standing], &standby);
+        plan.map(|plan| plan.steps.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(plan("b").unwrap(), ["verify b", "flip a to b", "drain a"]);
+    assert_eq!(plan("all").unwrap(), ["verify b", "flip to all"]);
+    assert!(plan("a").unwrap().is_empty());
+    assert!(matches!(plan("c").unwrap_err()[..], [Veto::NoSuchGroup { .. }]));
+}
+
 proptest! {
+    /// Whatever is reported, aborted or refused: the route never leads to a group that is out.
+    #[test]
+    fn a_route_never_leads_to_who_is_out(events in proptest::collection::vec(0u8..9, 1..80)) {
+        let mut world = World::of(ROUTE);
+        for event in events {
+            match event {
+                0..=2 => drop(world.tick()),
+                3 => drop(world.report(Report::Done)),
+                4 => drop(world.report(Report::Failed("x".into()))),
+                5 => world.abort(),
+                6 => world.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(world.now), left: 0 }),
+                7 => world.set_stages(&Stage::Proven { at: at(world.now) }),
+                _ => world.now += 7,
+            }
+            let live = world.turned.last().map_or("all", Side::as_str).to_owned();
+            for (group, id) in &world.run.holds {
+                prop_assert!(!world.holds.contains_key(id) || group.as_str() != live, "{live} is out");
+            }
+            if world.run.state == RunState::Done || world.run.state == RunState::Aborted {
+                prop_assert_eq!(live, "all");
+            }
+        }
+    }
+
     /// Whatever is reported, aborted or refused, in whatever order: never both halves out, nothing out without a
     /// hold of the run, and an ended run holds only what its end state names.
     #[test]

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use teeter_lab::{FarmSpec, TestFarm};
+use teeter_lab::{FarmSpec, Sample, TestFarm};
 use tokio::process::{Child, Command};
 
 /// A farm, and teeter beside it.
@@ -44,6 +44,33 @@ impl Site {
         Self { daemon, farm }
     }
 
+    /// On another sample, as it is shipped but for what `edits` replace in its teeter.toml.
+    pub(crate) async fn on(sample: Sample, edits: &[(&str, &str)]) -> Self {
+        Self::on_spec(FarmSpec { sample, ..FarmSpec::default() }, edits).await
+    }
+
+    /// The same with another farm.
+    pub(crate) async fn on_spec(spec: FarmSpec, edits: &[(&str, &str)]) -> Self {
+        let spec = FarmSpec { version: "v1".to_owned(), ..spec };
+        let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
+        let config = edited(&farm.toml().expect("it has a configuration"), edits);
+        let daemon = Daemon::start(farm.dir(), &config).await;
+        Self { daemon, farm }
+    }
+
+    /// The value of a key in the farm's map; empty where there is none.
+    pub(crate) async fn route(&self, key: &str) -> String {
+        let said = self.farm.haproxy().cmd(&format!("get map {} {key}", self.farm.map().display())).await;
+        let said = said.expect("HAProxy answers");
+        let value = said.split_once("value=\"").or_else(|| said.split_once("val=\""));
+        value.map(|(_, rest)| rest.split('"').next().unwrap_or_default().to_owned()).unwrap_or_default()
+    }
+
+    /// The map's file.
+    pub(crate) fn map_file(&self) -> String {
+        std::fs::read_to_string(self.farm.map()).expect("there is a map")
+    }
+
     /// Runs `teeter` to its end.
     pub(crate) async fn teeter(&self, args: &[&str]) -> Ended {
         self.daemon.teeter(args).await
@@ -55,11 +82,11 @@ impl Site {
         serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("no JSON ({error}): {ended:?}"))
     }
 
-    /// The admin bits of every `app` line, web01 to web04.
+    /// The admin bits of every server's own line, in the order of the sample.
     pub(crate) async fn bits(&self) -> Vec<u32> {
         let mut bits = Vec::new();
-        for name in teeter_lab::farm::NAMES {
-            bits.push(self.farm.haproxy().server_admin_bits(&format!("app/{name}")).await.expect("HAProxy answers"));
+        for line in self.farm.sample().lines().into_iter().filter(|line| !line.tracks) {
+            bits.push(self.farm.haproxy().server_admin_bits(&line.entry).await.expect("HAProxy answers"));
         }
         bits
     }
@@ -142,6 +169,16 @@ impl Daemon {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("teeter starts")
     }
+}
+
+/// A text with parts of it replaced; each must be there.
+pub(crate) fn edited(text: &str, edits: &[(&str, &str)]) -> String {
+    let mut text = text.to_owned();
+    for (from, to) in edits {
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        text = text.replace(from, to);
+    }
+    text
 }
 
 /// Waits for a command's end.
