@@ -1,4 +1,4 @@
-# make build   make test   make demo   make figures   make help
+# make build   make test   make matrix   make demo   make figures   make help
 #
 # The output of each check goes to target/test-logs; a line says how it went, and a failure is shown whole.
 
@@ -26,7 +26,7 @@ else
     exit 1
 fi
 endef
-totals = awk '/^test result:/ { p += $$4; f += $$6 } END { printf "%d passed, %d failed\n", p, f }' $(LOGS)/*-tests.log
+totals = sed -n '/^skipped: /p' $(LOGS)/*-tests.log ; awk '/^test result:/ { p += $$4; f += $$6 } /^skipped: / { s++ } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' $(LOGS)/*-tests.log
 
 fmt-check = $(CARGO) fmt --all --check
 clippy = $(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
@@ -46,7 +46,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test demo figures fmt deps help
+.PHONY: build test matrix demo figures fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -67,6 +67,9 @@ test: deps ## Check everything: format, lints, tests on a real HAProxy, document
 	    echo "skip systemd units: systemd-analyze 250 or newer is not here"
 	fi
 	$(totals)
+
+matrix: deps ## The integration tests on HAProxy 2.2, 2.6, 3.0 and 3.2, fetched as packages
+	@tests/matrix/run
 
 demo: deps ## A see-saw deploy of four servers behind a real HAProxy, under load
 	@$(CARGO) build $(LOCKED) --quiet --release --workspace

@@ -7,6 +7,9 @@
 //! In the order of dependence: `ports`, `http`, `tables` and `processes` know nothing of the rest; `app` (with
 //! `running`, `service`, `admin`, `asked`) is one end of a connection, `client`, `browser`, `load`, `asker` and `report` the
 //! other; `haproxy` is what stands between them; `sample` and `farm` put all together.
+//! `running`, `service`, `admin`, `asked`) is one end of a connection, `client`, `load`, `asker` and `report` the
+//! other; `haproxy` is what stands between them; `sample` and `farm` put all together; `skip` is for a test that
+//! cannot run.
 
 mod admin;
 pub mod app;
@@ -24,6 +27,7 @@ pub mod report;
 mod running;
 pub mod sample;
 mod service;
+mod skip;
 pub mod tables;
 
 pub use app::{App, AppSpec, Replacement};
@@ -35,3 +39,4 @@ pub use load::{Load, LoadSpec};
 pub use ports::free_port;
 pub use report::{Inversions, LoadReport, Record};
 pub use sample::Sample;
+pub use skip::skip;
