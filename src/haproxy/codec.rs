@@ -1,9 +1,12 @@
 //! Framing: where one reply ends and the next begins. Knows nothing of what a reply means.
 //!
 //! A connection carries one line, which begins with `prompt`. HAProxy up to 3.1 then ends every reply, that of
-//! `prompt` included, with a newline and `> `. Since 3.2 every reply, that of `prompt` included, is ended by an empty
-//! line, and `> ` comes after the last. The bytes after the first newline tell which of the two is speaking, because
-//! the reply that follows is that of `show info`, which is never empty and never begins with `>`.
+//! `prompt` included, with a newline and `> ` ([`Quirk::PromptAfterEachReply`]). Since 3.2 every reply, that of `prompt`
+//! included, is ended by an empty line, and `> ` comes after the last. Which of the two is speaking is not asked of its
+//! version, which only the reply tells, but seen in the bytes after the first newline: what follows there is the reply
+//! to `show info`, which is never empty and never begins with `>`.
+//!
+//! [`Quirk::PromptAfterEachReply`]: super::Quirk::PromptAfterEachReply
 
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};

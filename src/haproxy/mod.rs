@@ -11,6 +11,7 @@ pub mod commands;
 mod error;
 mod line;
 mod name;
+mod quirks;
 mod table;
 
 pub use address::{Address, AddressError};
@@ -21,3 +22,5 @@ pub use error::{CommandError, Error, FrameError, Refusal, RefusalKind};
 pub use line::{Answers, Command, Line, Slot};
 pub(crate) use name::name_type;
 pub use name::{BackendName, MapKey, MapName, MapValue, NameError, ServerName, ServerRef};
+pub use name::{BackendName, MapKey, MapName, NameError, ServerName, ServerRef};
+pub use quirks::{Quirk, Series};

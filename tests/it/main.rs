@@ -13,4 +13,5 @@ mod service;
 mod sessions;
 mod site;
 mod sticky;
+mod transcripts;
 mod wire;

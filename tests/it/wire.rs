@@ -7,7 +7,7 @@ use teeter::haproxy::commands::{
     ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState, ShowSession, ShowSessions, ShowStat,
     ShowVersion, ShutdownSessions, StatKind, Switch,
 };
-use teeter::haproxy::{Address, AdminState, Client, Command, Line, OpState, Refusal, RefusalKind, ServerRef};
+use teeter::haproxy::{Address, AdminState, Client, Command, Line, OpState, Quirk, Refusal, RefusalKind, ServerRef};
 use teeter_lab::{App, Haproxy, Held};
 
 struct Wire {
@@ -63,6 +63,7 @@ async fn what_is_read_is_what_haproxy_has() {
         Ok(version) => assert_eq!(version, info.version),
         Err(error) => assert_eq!(error.refusal().unwrap().kind, RefusalKind::UnknownCommand),
     }
+    assert_eq!(client.ask(&ShowVersion).await.is_err(), info.has(Quirk::NoShowVersion));
     let states = client.ask(&ShowServersState::default()).await.unwrap();
     assert_eq!(states.len(), 3);
     let first = states.iter().find(|row| row.server == server("app/web01")).unwrap();

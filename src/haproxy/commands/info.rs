@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::haproxy::error::{CommandError, Refusal};
 use crate::haproxy::line::Command;
+use crate::haproxy::quirks::Quirk;
 
 /// `show info`: allowed at every level, on every version.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,13 @@ pub struct Info {
     pub uptime: u64,
     /// Whether it is leaving: after a reload an old process serves what it has and refuses changes.
     pub stopping: bool,
+}
+
+impl Info {
+    /// Whether the series of this version is known to have a quirk.
+    pub fn has(&self, quirk: Quirk) -> bool {
+        self.version.parse().is_ok_and(|series| quirk.is_in(series))
+    }
 }
 
 impl Command for ShowInfo {
@@ -51,7 +59,7 @@ impl Command for ShowInfo {
     }
 }
 
-/// `show version` (since 2.6; before that the version stands in `show info`).
+/// `show version`, which not all have: [`Quirk::NoShowVersion`](crate::haproxy::Quirk::NoShowVersion).
 #[derive(Debug, Clone, Copy)]
 pub struct ShowVersion;
 

@@ -310,6 +310,11 @@ impl Drop for Haproxy {
 
 /// One line to a stats or master socket, and the whole answer.
 pub async fn ask(socket: &Path, line: &str) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&ask_bytes(socket, line).await?).into_owned())
+}
+
+/// The same, byte for byte.
+pub async fn ask_bytes(socket: &Path, line: &str) -> io::Result<Vec<u8>> {
     let exchange = async {
         let mut stream = UnixStream::connect(socket).await?;
         stream.write_all(format!("{line}\n").as_bytes()).await?;
@@ -318,7 +323,7 @@ pub async fn ask(socket: &Path, line: &str) -> io::Result<String> {
         stream.shutdown().await?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        Ok(answer)
     };
     timeout(ANSWER, exchange).await?
 }

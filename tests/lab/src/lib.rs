@@ -5,10 +5,8 @@
 //! code with teeter, so that a mistake made there is not made here as well.
 //!
 //! In the order of dependence: `ports`, `http`, `tables` and `processes` know nothing of the rest; `app` (with
-//! `running`, `service`, `admin`, `asked`) is one end of a connection, `client`, `browser`, `load`, `asker` and `report` the
-//! other; `haproxy` is what stands between them; `sample` and `farm` put all together.
-//! `running`, `service`, `admin`, `asked`) is one end of a connection, `client`, `load`, `asker` and `report` the
-//! other; `haproxy` is what stands between them; `sample` and `farm` put all together; `skip` is for a test that
+//! `running`, `service`, `admin`, `asked`) is one end of a connection, `client`, `browser`, `load`, `asker` and
+//! `report` the other; `haproxy` is what stands between them; `sample` and `farm` put all together; `skip` is for a test that
 //! cannot run.
 
 mod admin;

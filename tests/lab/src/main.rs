@@ -15,6 +15,7 @@ mod figures;
 mod figures_numbers;
 mod figures_site;
 mod stage;
+mod transcripts;
 
 #[derive(Parser)]
 #[command(about = "Servers, load and a demonstration, to try teeter with", version)]
@@ -33,6 +34,8 @@ enum Task {
     Demo(demo::DemoArgs),
     /// Measure drains, flips, memory and start-up on a real HAProxy.
     Figures(figures::FiguresArgs),
+    /// Record what a HAProxy answers, for the tests of the parsers.
+    Transcripts(transcripts::TranscriptsArgs),
 }
 
 #[derive(Args)]
@@ -80,6 +83,7 @@ async fn main() -> ExitCode {
         Task::Load(args) => load(args).await,
         Task::Demo(args) => demo::run(args).await,
         Task::Figures(args) => figures::run(args).await,
+        Task::Transcripts(args) => transcripts::run(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

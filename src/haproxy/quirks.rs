@@ -1,0 +1,116 @@
+//! Where versions of HAProxy differ in what teeter reads: each difference by name.
+//!
+//! The version is not known before the first reply, and packages carry patches of other versions. So nothing here is
+//! asked before a reply is read: the code that meets a quirk recognises it in the bytes, and says so. The list is what
+//! the recorded transcripts are checked against (`tests/transcripts`, one directory a series), and what tells a caller
+//! beforehand what a version cannot do.
+
+use std::fmt;
+use std::str::FromStr;
+
+use nom::bytes::complete::tag;
+use nom::character::complete::u16 as number;
+use nom::sequence::separated_pair;
+use nom::{IResult, Parser};
+
+/// The series that a HAProxy belongs to: `2.6` of `2.6.12-1+deb12u4`, `3.5` of `3.5-dev5`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Series {
+    /// The first number.
+    pub major: u16,
+    /// The second.
+    pub minor: u16,
+}
+
+impl FromStr for Series {
+    type Err = ();
+
+    fn from_str(version: &str) -> Result<Self, ()> {
+        series(version).map(|(_, series)| series).map_err(|_| ())
+    }
+}
+
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// Something that one version does and another does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quirk {
+    /// Up to 3.1, interactive mode prints its prompt after each reply; from 3.2 on, replies on one line are parted by
+    /// empty lines and the prompt comes once, at the end. `codec.rs` sees it in the first bytes. (Changed by 20ec1de21,
+    /// 3.2-dev12; management guide 9.3, `prompt`.)
+    PromptAfterEachReply,
+    /// Up to 2.9, some messages, such as that for a weight which is no number, end without a newline of their own, so
+    /// that no empty line follows. Harmless behind a prompt: a version that prints one prompt for all has it no more,
+    /// and `codec.rs` never looks for empty lines where prompts are printed. (Mended by 6219a58d2, 3.0-dev3.)
+    MessagesLackNewline,
+    /// Up to 2.5 there is no `show version`; the version stands in `show info`, where teeter reads it on all.
+    NoShowVersion,
+    /// Up to 2.2, a row of `show servers state` ends with `srvrecord`; later ones tell of TLS and of the ports of
+    /// checks. Columns are found by name (`table.rs`).
+    ShortStateRows,
+    /// Up to 3.2, neither `show stat` nor `show servers conn` has the column `served`, which counts requests from the
+    /// choice of the server on. Columns are found by name, and this one is optional.
+    NoServedCounter,
+    /// Up to 2.4, the master's `show proc` has a column of relative numbers between type and reloads.
+    RelativePids,
+}
+
+impl Quirk {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::PromptAfterEachReply,
+        Self::MessagesLackNewline,
+        Self::NoShowVersion,
+        Self::ShortStateRows,
+        Self::NoServedCounter,
+        Self::RelativePids,
+    ];
+
+    /// Whether releases of this series have it.
+    pub fn is_in(self, series: Series) -> bool {
+        let (major, minor) = self.last();
+        series <= Series { major, minor }
+    }
+
+    /// The last series that has it. So far all are ways of older versions that newer ones gave up.
+    fn last(self) -> (u16, u16) {
+        match self {
+            Self::PromptAfterEachReply => (3, 1),
+            Self::MessagesLackNewline => (2, 9),
+            Self::NoShowVersion => (2, 5),
+            Self::ShortStateRows => (2, 2),
+            Self::NoServedCounter => (3, 2),
+            Self::RelativePids => (2, 4),
+        }
+    }
+}
+
+fn series(version: &str) -> IResult<&str, Series> {
+    separated_pair(number, tag("."), number).map(|(major, minor)| Series { major, minor }).parse(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_belongs_to_a_series() {
+        for (version, expected) in [("2.6.12-1+deb12u4", "2.6"), ("3.5-dev5-50872d-6", "3.5"), ("3.10.0", "3.10")] {
+            assert_eq!(version.parse::<Series>().unwrap().to_string(), expected);
+        }
+        for version in ["", "3", "three.two", "99999999.1"] {
+            assert!(version.parse::<Series>().is_err(), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn a_series_is_no_decimal_fraction() {
+        let later: Series = "3.10.1".parse().unwrap();
+        assert!(!Quirk::PromptAfterEachReply.is_in(later));
+        assert!(Quirk::PromptAfterEachReply.is_in("3.1.0".parse().unwrap()));
+    }
+}
