@@ -41,12 +41,16 @@ pub(crate) struct Book {
     retried: u64,
     complaints: Vec<String>,
     counts: Arc<Counts>,
+    /// When the last part of the report was taken.
+    cut: Instant,
 }
 
 impl Book {
     pub(crate) fn new(clients: usize, counts: Arc<Counts>) -> Self {
+        let started = Instant::now();
         Self {
-            started: Instant::now(),
+            started,
+            cut: started,
             records: Vec::with_capacity(1 << 16),
             names: vec![String::new()],
             open: vec![None; clients],
@@ -61,13 +65,20 @@ impl Book {
         for conn in 0..self.open.len() {
             self.close(conn, &Err(io::ErrorKind::TimedOut.into()));
         }
+        self.part()
+    }
+
+    /// Takes out what has ended since the last time: the requests under way stay for the next part.
+    pub(crate) fn part(&mut self) -> LoadReport {
+        let now = Instant::now();
+        let lasted = now - std::mem::replace(&mut self.cut, now);
         LoadReport {
             started: self.started,
-            lasted: self.started.elapsed(),
+            lasted,
             records: std::mem::take(&mut self.records),
-            retried: self.retried,
+            retried: std::mem::take(&mut self.retried),
             complaints: std::mem::take(&mut self.complaints),
-            names: std::mem::take(&mut self.names),
+            names: self.names.clone(),
         }
     }
 

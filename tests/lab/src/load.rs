@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
 
@@ -61,25 +61,30 @@ impl LoadSpec {
 pub struct Load {
     stop: watch::Sender<bool>,
     counts: Arc<Counts>,
+    cuts: mpsc::UnboundedSender<Cut>,
     report: oneshot::Receiver<LoadReport>,
     thread: JoinHandle<()>,
 }
+
+/// Where the part of the report goes that is asked for.
+type Cut = oneshot::Sender<LoadReport>;
 
 impl Load {
     /// Starts the load; it is under way when this returns.
     pub fn start(spec: LoadSpec) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (done, report) = oneshot::channel();
+        let (cuts, inbox) = mpsc::unbounded_channel();
         let counts = Arc::new(Counts::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = {
             let counts = Arc::clone(&counts);
             std::thread::Builder::new().name("load".to_owned()).spawn(move || {
-                let report = LocalSet::new().block_on(&runtime, run(spec, counts, stopped));
+                let report = LocalSet::new().block_on(&runtime, run(spec, counts, stopped, inbox));
                 let _ = done.send(report);
             })?
         };
-        Ok(Self { stop, counts, report, thread })
+        Ok(Self { stop, counts, cuts, report, thread })
     }
 
     /// Requests ended so far.
@@ -103,6 +108,14 @@ impl Load {
         timeout(Duration::from_secs(10), reached).await.is_ok()
     }
 
+    /// Takes out of the report what has ended since the last cut, and leaves the load running: a long load can be
+    /// looked at piece by piece, and need not be remembered whole. What is under way belongs to a later piece.
+    pub async fn cut(&self) -> io::Result<LoadReport> {
+        let (cut, part) = oneshot::channel();
+        self.cuts.send(cut).map_err(|_| io::Error::other("the load has ended"))?;
+        part.await.map_err(io::Error::other)
+    }
+
     /// Lets the requests in flight finish, for ten seconds at most, and tells what happened.
     pub async fn stop(self) -> io::Result<LoadReport> {
         let _ = self.stop.send(true);
@@ -119,7 +132,12 @@ impl Load {
     }
 }
 
-async fn run(spec: LoadSpec, counts: Arc<Counts>, mut stop: watch::Receiver<bool>) -> LoadReport {
+async fn run(
+    spec: LoadSpec,
+    counts: Arc<Counts>,
+    mut stop: watch::Receiver<bool>,
+    mut cuts: mpsc::UnboundedReceiver<Cut>,
+) -> LoadReport {
     let book = Rc::new(RefCell::new(Book::new(spec.connections, counts)));
     let (end, ended) = watch::channel(false);
     let mut clients = JoinSet::new();
@@ -127,9 +145,16 @@ async fn run(spec: LoadSpec, counts: Arc<Counts>, mut stop: watch::Receiver<bool
         let client = Client::new(conn, spec.clone(), Rc::clone(&book), ended.clone());
         clients.spawn_local(client.run());
     }
-    // An error says that the owner dropped the load: then nobody waits for the last requests.
-    let asked = timeout(spec.max, stop.wait_for(|stop| *stop)).await;
-    let dropped = matches!(asked, Ok(Err(_)));
+    let until_stopped = async {
+        loop {
+            tokio::select! {
+                stopped = stop.wait_for(|stop| *stop) => return stopped.is_ok(),
+                Some(cut) = cuts.recv() => drop(cut.send(book.borrow_mut().part())),
+            }
+        }
+    };
+    // Not stopped means that the owner dropped the load: then nobody waits for the last requests.
+    let dropped = timeout(spec.max, until_stopped).await.is_ok_and(|stopped| !stopped);
     let _ = end.send(true);
     if !dropped {
         let all = async { while clients.join_next().await.is_some() {} };

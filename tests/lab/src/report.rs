@@ -51,7 +51,7 @@ pub struct Inversions {
 pub struct LoadReport {
     /// When the load began: time zero of the records.
     pub started: Instant,
-    /// How long it lasted.
+    /// How long it lasted, or the part of it that was cut out.
     pub lasted: Duration,
     /// Every request, in the order of their ends.
     pub records: Vec<Record>,
@@ -141,6 +141,32 @@ impl LoadReport {
         counts
     }
 
+    /// Adds the next part of the same load.
+    pub fn join(&mut self, later: Self) {
+        self.lasted += later.lasted;
+        self.records.extend(later.records);
+        self.retried += later.retried;
+        self.complaints.extend(later.complaints);
+        // A load only ever learns names: those of later parts are the same and more.
+        self.names = later.names;
+    }
+
+    /// How often each of so many clients, at the least, was well answered by this version with nothing else in
+    /// between, counting only what was sent after anybody last got anything else. From one on, no request is under
+    /// way any more that was sent before that moment.
+    pub fn settled_on(&self, version: &str, clients: usize) -> usize {
+        let id = self.id(version);
+        let wished = |one: &&Record| Some(one.version) == id && one.is_good();
+        let last = self.records.iter().filter(|one| !wished(one)).map(|one| one.answered).max();
+        let mut times = vec![0; clients];
+        for one in self.records.iter().filter(wished).filter(|one| last.is_none_or(|last| one.sent > last)) {
+            if let Some(times) = times.get_mut(one.conn as usize) {
+                *times += 1;
+            }
+        }
+        times.into_iter().min().unwrap_or(0)
+    }
+
     /// Was the old version still given requests when the new one was already known?
     pub fn inversions(&self, old: &str, new: &str) -> Inversions {
         let Some(first) = self.first_of(new) else {
@@ -201,6 +227,48 @@ mod tests {
         let report = report(&[(10, 90, 200, 1), (20, 40, 200, 2)]);
         assert_eq!(report.inversions("v1", "v2"), Inversions::default());
         assert_eq!(report.last_answered_of("v1"), Some(90));
+    }
+
+    #[test]
+    fn what_is_sent_in_the_moment_of_the_news_is_no_inversion() {
+        // The first answer of the new version ends at 40, a failed one of it before that.
+        let news = [(5, 20, 503, 2), (20, 40, 200, 2), (40, 60, 200, 1)];
+        assert_eq!(report(&news).inversions("v1", "v2"), Inversions::default());
+        let later = [(20, 40, 200, 2), (41, 60, 200, 1), (43, 50, 200, 1), (42, 90, 200, 1)];
+        let seen = report(&later).inversions("v1", "v2");
+        assert_eq!((seen.causal, seen.window), (3, Duration::from_nanos(3)));
+    }
+
+    #[test]
+    fn the_other_direction_is_counted_by_itself() {
+        let back = [(20, 40, 200, 1), (30, 50, 200, 2), (50, 60, 200, 2)];
+        assert_eq!(report(&back).inversions("v2", "v1").causal, 1);
+        assert_eq!(report(&back).inversions("v1", "v2").causal, 0);
+        assert_eq!(report(&[(20, 40, 200, 1)]).inversions("v1", "v2"), Inversions::default());
+    }
+
+    #[test]
+    fn a_version_that_nobody_saw_is_no_inversion() {
+        assert_eq!(report(&[]).inversions("v1", "v2"), Inversions::default());
+        assert_eq!(report(&[(1, 2, 200, 1)]).inversions("v1", "v2"), Inversions::default());
+    }
+
+    #[test]
+    fn parts_of_a_load_are_one_load() {
+        let mut first = report(&[(10, 90, 200, 1), (20, 40, 200, 2)]);
+        first.join(report(&[(50, 60, 200, 1)]));
+        assert_eq!(first.inversions("v1", "v2").causal, 1);
+        assert_eq!(first.lasted, Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_load_settles_when_every_client_has_asked_again() {
+        let rows = [(10, 40, 200, 1), (30, 50, 200, 2), (41, 60, 200, 2)];
+        assert_eq!(report(&rows).settled_on("v2", 1), 1);
+        assert_eq!(report(&rows).settled_on("v2", 2), 0, "the second client was not heard");
+        assert_eq!(report(&rows).settled_on("v1", 1), 0);
+        let failed = [(41, 60, 200, 2), (61, 70, 503, 2), (70, 80, 200, 2)];
+        assert_eq!(report(&failed).settled_on("v2", 1), 0, "sent before the failure was known");
     }
 
     #[test]
