@@ -1,4 +1,4 @@
-# make build   make test   make matrix   make demo   make figures   make help
+# make build   make test   make matrix   make demo   make figures   make bench-flip   make help
 #
 # The output of each check goes to target/test-logs; a line says how it went, and a failure is shown whole.
 
@@ -46,7 +46,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures transcripts fmt deps help
+.PHONY: build test matrix demo figures bench-flip transcripts fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -85,6 +85,12 @@ transcripts: deps ## Record again what each version of HAProxy answers: tests/tr
 	    TEETER_TEST_HAPROXY=$$haproxy $(CARGO) run $(LOCKED) --quiet -p teeter-lab -- transcripts
 	done
 
+# socat is what people flip with by hand: only this needs it.
+bench-flip: NEEDED += socat:socat
+bench-flip: deps ## Compare ways of flipping under load, teeter's and others: target/bench-flip.svg
+	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	target/release/lab bench-flip --bin-dir target/release
+
 fmt: ## Format the sources
 	$(CARGO) fmt --all
 
@@ -112,4 +118,4 @@ deps: ## Install what is missing for test and demo
 	fi
 
 help: ## Say this
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

@@ -22,5 +22,4 @@ pub use error::{CommandError, Error, FrameError, Refusal, RefusalKind};
 pub use line::{Answers, Command, Line, Slot};
 pub(crate) use name::name_type;
 pub use name::{BackendName, MapKey, MapName, MapValue, NameError, ServerName, ServerRef};
-pub use name::{BackendName, MapKey, MapName, NameError, ServerName, ServerRef};
 pub use quirks::{Quirk, Series};

@@ -240,7 +240,7 @@ impl Client {
         };
         match answer.await {
             Ok((frame, seen)) => {
-                self.wire = frame.reusable().then_some(wire);
+                self.wire = (frame.reusable() && self.conn >= self.spec.fresh).then_some(wire);
                 Ok(seen)
             }
             Err(error) => Err(Failure { silent: closed(&error) && !self.begun && !wire.has_bytes(), error }),

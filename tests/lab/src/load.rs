@@ -29,6 +29,8 @@ pub struct LoadSpec {
     pub target: SocketAddr,
     /// How many clients.
     pub connections: usize,
+    /// How many of them open a connection for each request instead of keeping theirs.
+    pub fresh: usize,
     /// How long a client rests between an answer and its next request.
     pub pause: Duration,
     /// What they ask for.
@@ -47,6 +49,7 @@ impl LoadSpec {
         Self {
             target,
             connections: 8,
+            fresh: 0,
             pause: Duration::ZERO,
             path: "/".to_owned(),
             slow_every: None,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use teeter_lab::{App, AppSpec, Load, LoadSpec};
 
+mod bench;
 mod demo;
 mod figures;
 mod figures_numbers;
@@ -36,6 +37,10 @@ enum Task {
     Figures(figures::FiguresArgs),
     /// Record what a HAProxy answers, for the tests of the parsers.
     Transcripts(transcripts::TranscriptsArgs),
+    /// Flip a farm under load in the ways that people have, and in teeter's, and compare them.
+    BenchFlip(bench::BenchArgs),
+    /// Flip a farm of a thousand servers with teeter, and with a socat for each of them.
+    FlipSize(bench::size::SizeArgs),
 }
 
 #[derive(Args)]
@@ -84,6 +89,8 @@ async fn main() -> ExitCode {
         Task::Demo(args) => demo::run(args).await,
         Task::Figures(args) => figures::run(args).await,
         Task::Transcripts(args) => transcripts::run(args).await,
+        Task::BenchFlip(args) => bench::run(args).await,
+        Task::FlipSize(args) => bench::size::run(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
