@@ -86,6 +86,14 @@ impl Scene {
         Ok(scene)
     }
 
+    /// Ends what has an end of its own; the rest ends by being dropped.
+    pub(crate) async fn strike(mut self) -> io::Result<()> {
+        match self.teeter.take() {
+            Some(teeter) => teeter.stop().await,
+            None => Ok(()),
+        }
+    }
+
     /// Takes half b out, as this way itself would.
     async fn first_flip(&mut self) -> io::Result<()> {
         match self.way {
@@ -239,3 +247,26 @@ const CHECKS: &str = "    option httpchk GET /_status
     http-check expect status 200
     default-server check inter 100ms fall 2 rise 2
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn haproxy_accepts_every_layout() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let addr = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        for (route, out) in [(false, None), (false, Some(Half::A)), (true, None)] {
+            let halves = [(Half::A, vec![addr(9001), addr(9002)]), (Half::B, vec![addr(9003), addr(9004)])];
+            let layout = Layout { dir: dir.path().to_owned(), port: 8080, route, halves };
+            std::fs::write(layout.map(), "web web_all\n")?;
+            let file = dir.path().join("haproxy.cfg");
+            let config = layout.config(out);
+            std::fs::write(&file, &config)?;
+            assert_eq!(Haproxy::check_config(&file), Ok(()), "{config}");
+            assert_eq!(config.matches(" disabled").count(), if out.is_some() { 2 } else { 0 });
+            assert_eq!(config.matches(" track ").count(), if route { 4 } else { 0 });
+        }
+        Ok(())
+    }
+}

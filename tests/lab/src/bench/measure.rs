@@ -196,6 +196,7 @@ pub(crate) async fn measure(
         row.complaints.extend(piece.complaints);
     }
     load.stop().await?;
+    scene.strike().await?;
     row.rate = row.requests as f64 / lasted.as_secs_f64();
     row.complaints.truncate(10);
     Ok(row)

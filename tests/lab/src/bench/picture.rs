@@ -27,6 +27,8 @@ struct Chart {
     title: &'static str,
     value: fn(&Row) -> f64,
     written: fn(f64) -> String,
+    /// What else must be said of a row, so that a short bar does not promise too much.
+    but: fn(&Row) -> String,
     /// The power of ten at the left edge.
     lowest: i32,
 }
@@ -36,12 +38,17 @@ const CHARTS: [Chart; 2] = [
         title: "requests to the old half after the new, per 100 flips",
         value: |row| row.inversions_per_flip() * 100.0,
         written: |value| if value < 10.0 && value > 0.0 { format!("{value:.1}") } else { thousands(value) },
+        but: |row| match row.resent {
+            0 => String::new(),
+            resent => format!(", {} cut off", thousands(resent as f64 * 100.0 / row.flips.len().max(1) as f64)),
+        },
         lowest: -1,
     },
     Chart {
         title: "window with both halves, p99, in ms",
         value: |row| row.windows().percentile(0.99),
         written: |value| if value >= 100.0 || value == 0.0 { thousands(value) } else { format!("{value:.2}") },
+        but: |_| String::new(),
         lowest: -2,
     },
 ];
@@ -101,7 +108,13 @@ impl Chart {
                 length.max(1.5),
                 BAR - 2.0
             );
-            text(svg, left + length.max(1.5) + 5.0, y + BAR - 3.5, "value", &(self.written)(value));
+            text(
+                svg,
+                left + length.max(1.5) + 5.0,
+                y + BAR - 3.5,
+                "value",
+                &((self.written)(value) + &(self.but)(row)),
+            );
         }
     }
 }
@@ -198,6 +211,8 @@ mod tests {
             assert!(svg.contains(needed), "{needed} in {svg}");
         }
         assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
+        let cut = Row { resent: 3, ..row(Way::Reload, 32, &[0, 0]) };
+        assert!(draw(&table(vec![cut])).contains(">0, 150 cut off</text>"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 

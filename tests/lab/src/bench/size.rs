@@ -82,7 +82,7 @@ async fn compare(args: &SizeArgs) -> io::Result<()> {
         let commands = commands.map_or_else(String::new, |ms| format!(", of which the commands {ms} ms"));
         say(&format!("teeter flip, complete and confirmed: {took:.2?}{commands}"))?;
     }
-    Ok(())
+    teeter.stop().await
 }
 
 /// How long teeter says that the commands took, where it says so.

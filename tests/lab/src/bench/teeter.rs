@@ -22,7 +22,7 @@ const COMMAND: Duration = Duration::from_secs(90);
 
 /// A running teeterd.
 pub(crate) struct Teeter {
-    _daemon: Child,
+    daemon: Child,
     dir: PathBuf,
     command: PathBuf,
 }
@@ -45,7 +45,7 @@ impl Teeter {
         let mut command = Command::new(bin_dir.join("teeterd"));
         command.arg("--config").arg(&config).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let daemon = command.kill_on_drop(true).spawn()?;
-        let teeter = Self { _daemon: daemon, dir: dir.to_owned(), command: bin_dir.join("teeter") };
+        let teeter = Self { daemon, dir: dir.to_owned(), command: bin_dir.join("teeter") };
         let deadline = Instant::now() + START;
         while UnixStream::connect(teeter.control()).await.is_err() {
             if Instant::now() >= deadline {
@@ -71,6 +71,11 @@ impl Teeter {
         }
         let said = String::from_utf8_lossy(&output.stderr);
         Err(failure(format!("teeter {}: {}\n{said}\nteeterd said:\n{}", args.join(" "), output.status, self.log())))
+    }
+
+    /// Ends teeterd and buries it: nobody else may do that where this is the last process.
+    pub(crate) async fn stop(mut self) -> io::Result<()> {
+        self.daemon.kill().await
     }
 
     fn control(&self) -> PathBuf {

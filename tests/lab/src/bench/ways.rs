@@ -45,9 +45,10 @@ impl Way {
             Self::Reload => {
                 "haproxy.cfg is written anew, with `disabled` at the servers that go out, and the master gets SIGUSR2; \
                  the flip is over when the new worker answers on the stats socket. One change and one reload, \
-                 without the check of the file that `systemctl reload` makes before it. The old worker stops before the \
-                 new one begins, so the versions do not mix; what it costs is in the columns of resent requests and of \
-                 waiting, and every state that was set at run time."
+                 without the check of the file that `systemctl reload` makes before it. Where requests are short, as \
+                 here, the old worker has taken its last before the new one answers its first, so the versions do not \
+                 mix. Its price: connections closed under a request (resent), waits, and the loss of every state that \
+                 was set at run time."
             }
             Self::Socat => {
                 "one shell script: a line `echo \"set server … state ready\" | socat stdio …` for each server that \
@@ -60,7 +61,8 @@ impl Way {
             }
             Self::Ansible => {
                 "ansible-playbook with the real community.general.haproxy: a task that loops over the servers that \
-                 come in, `state: enabled`, then one over those that go out, `state: drain`."
+                 come in, `state: enabled`, then one over those that go out, `state: drain`. Its \
+                 processes share the cores with the load."
             }
             Self::Dataplane => {
                 "what the Data Plane API sends for a PUT of the `admin_state` of each server: look, change, look \
