@@ -2,11 +2,13 @@
 
 mod api;
 mod crash;
+mod cut;
 mod deploy;
 mod drain;
 mod drift;
 mod input;
 mod layout;
+mod relay;
 mod route;
 mod route_input;
 mod service;
