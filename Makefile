@@ -46,7 +46,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures bench-flip transcripts fmt deps help
+.PHONY: build test matrix demo figures bench-flip bench-parser transcripts fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -78,6 +78,9 @@ demo: deps ## A see-saw deploy of four servers behind a real HAProxy, under load
 figures: deps ## Measure drains, flips, memory and start-up: docs/figures.md says what they mean
 	@$(CARGO) build $(LOCKED) --quiet --release --workspace
 	target/release/lab figures --bin-dir target/release
+
+bench-parser: ## How fast HAProxy's tables are read, beside what else could read them
+	@$(CARGO) bench $(LOCKED) --bench parser
 
 transcripts: deps ## Record again what each version of HAProxy answers: tests/transcripts
 	@for series in 2.2 2.6 3.0 3.2; do

@@ -23,3 +23,4 @@ pub use line::{Answers, Command, Line, Slot};
 pub(crate) use name::name_type;
 pub use name::{BackendName, MapKey, MapName, MapValue, NameError, ServerName, ServerRef};
 pub use quirks::{Quirk, Series};
+pub use table::{Column, Row, Separator, Table};

@@ -1,73 +1,104 @@
 //! The grammar of HAProxy's tables: a header that begins with `#` and names the columns, then a row a line.
 //!
 //! Columns are found by name, never by position: versions and build options insert some in the middle. Fields are
-//! slices of the reply; nothing is copied.
+//! slices of the reply; nothing is copied. A row is looked through once, a word at a time, for the places where its
+//! fields end; what a field says is read when somebody asks for it, because most columns interest nobody.
+
+mod ends;
 
 use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag, take_till, take_while};
+use nom::bytes::complete::{is_not, tag, take_till, take_while, take_while1};
 use nom::combinator::{opt, recognize};
-use nom::multi::{fold_many0, many0_count};
+use nom::multi::many0_count;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
+use self::ends::{SPARE, scan, slowly};
+
 /// How fields are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Separator {
-    /// `show stat`: commas; a field may be quoted, a quote inside doubled.
+pub enum Separator {
+    /// `show stat`: commas; a field may be quoted, a quote inside doubled (management guide, section 9.1).
     Comma,
     /// `show servers state`, `show servers conn`: single blanks.
     Blank,
 }
 
+impl Separator {
+    fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Blank => b' ',
+        }
+    }
+}
+
 /// A table whose header has been read.
 #[derive(Debug)]
-pub(super) struct Table<'a> {
+pub struct Table<'a> {
     separator: Separator,
     columns: Vec<&'a [u8]>,
     rest: &'a [u8],
 }
 
 /// The place of a column, if this table has it.
-pub(super) type Column = Option<usize>;
+pub type Column = Option<usize>;
 
 impl<'a> Table<'a> {
     /// Reads the header. `None` where the reply does not begin with one.
-    pub(super) fn new(separator: Separator, reply: &'a [u8]) -> Option<Self> {
+    pub fn new(separator: Separator, reply: &'a [u8]) -> Option<Self> {
         let (rest, header) = header(reply).ok()?;
-        let (_, columns) = collect(separator, header, Vec::new()).ok()?;
+        let columns = header.split(|byte| *byte == separator.byte()).collect();
         Some(Self { separator, columns, rest })
     }
 
     /// Finds a column by its name.
-    pub(super) fn column(&self, name: &str) -> Column {
+    pub fn column(&self, name: &str) -> Column {
         self.columns.iter().position(|column| *column == name.as_bytes())
     }
 
     /// Reads the next row into `row`, whose allocation is used again. `None` at the end of the table.
-    pub(super) fn next(&mut self, row: &mut Row<'a>) -> Option<()> {
-        row.fields.clear();
-        let (rest, line) = filled_line(self.rest).ok()?;
-        let (_, fields) = collect(self.separator, line, std::mem::take(&mut row.fields)).ok()?;
-        (self.rest, row.fields) = (rest, fields);
+    pub fn next(&mut self, row: &mut Row<'a>) -> Option<()> {
+        if self.rest.first().is_none_or(|first| *first == b'\n') {
+            return None;
+        }
+        row.ends.resize(self.columns.len() + SPARE, 0);
+        let place = scan(self.rest, self.separator, &mut row.ends);
+        let place = place.unwrap_or_else(|| slowly(self.rest, self.separator, &mut row.ends));
+        // What the header has no name for cannot be asked for.
+        row.fields = place.fields.min(self.columns.len());
+        row.line = &self.rest[..place.end];
+        self.rest = self.rest.get(place.end + 1..).unwrap_or_default();
         Some(())
     }
 }
 
 /// The fields of one row.
 #[derive(Debug, Default)]
-pub(super) struct Row<'a> {
-    fields: Vec<&'a [u8]>,
+pub struct Row<'a> {
+    line: &'a [u8],
+    /// Where each field ends; only the first `fields` mean something.
+    ends: Vec<usize>,
+    fields: usize,
 }
 
 impl<'a> Row<'a> {
+    /// The bytes of a column, without its quotes; empty where the table or the row lacks it.
+    pub fn bytes(&self, column: Column) -> &'a [u8] {
+        let Some(at) = column.filter(|at| *at < self.fields) else { return &[] };
+        let start = if at == 0 { 0 } else { self.ends[at - 1] + 1 };
+        let field = &self.line[start..self.ends[at]];
+        // An opening quote that is never closed is a character like any other.
+        if field.first() == Some(&b'"') { quoted(field).map_or(field, |(_, inside)| inside) } else { field }
+    }
+
     /// The text of a column; empty where the version lacks it or the field is not UTF-8.
-    pub(super) fn text(&self, column: Column) -> &'a str {
-        let field = column.and_then(|at| self.fields.get(at)).copied().unwrap_or_default();
-        std::str::from_utf8(field).unwrap_or_default()
+    pub fn text(&self, column: Column) -> &'a str {
+        std::str::from_utf8(self.bytes(column)).unwrap_or_default()
     }
 
     /// The number in a column, if there is one.
-    pub(super) fn number<N: std::str::FromStr>(&self, column: Column) -> Option<N> {
+    pub fn number<N: std::str::FromStr>(&self, column: Column) -> Option<N> {
         self.text(column).parse().ok()
     }
 }
@@ -78,37 +109,19 @@ fn header(reply: &[u8]) -> IResult<&[u8], &[u8]> {
 }
 
 fn digits(bytes: &[u8]) -> IResult<&[u8], &[u8]> {
-    nom::bytes::complete::take_while1(|byte: u8| byte.is_ascii_digit()).parse(bytes)
+    take_while1(|byte: u8| byte.is_ascii_digit()).parse(bytes)
 }
 
 fn line(bytes: &[u8]) -> IResult<&[u8], &[u8]> {
     terminated(take_till(|byte| byte == b'\n'), opt(tag("\n"))).parse(bytes)
 }
 
-fn filled_line(bytes: &[u8]) -> IResult<&[u8], &[u8]> {
-    terminated(is_not("\n"), opt(tag("\n"))).parse(bytes)
-}
-
-fn collect<'a>(separator: Separator, line: &'a [u8], into: Vec<&'a [u8]>) -> IResult<&'a [u8], Vec<&'a [u8]>> {
-    // `fold_many0` wants a closure that makes the start value; it is asked once.
-    let mut into = Some(into);
-    fold_many0(
-        |bytes| field(separator, bytes),
-        move || into.take().unwrap_or_default(),
-        |mut fields: Vec<&'a [u8]>, field| {
-            fields.push(field);
-            fields
-        },
-    )
-    .parse(line)
-}
-
-fn field(separator: Separator, bytes: &[u8]) -> IResult<&[u8], &[u8]> {
-    if bytes.is_empty() {
-        return Err(nom::Err::Error(nom::error::Error::new(bytes, nom::error::ErrorKind::Eof)));
-    }
+/// A field with its quotes, and the separator after it.
+fn whole_field(separator: Separator, bytes: &[u8]) -> IResult<&[u8], &[u8]> {
     match separator {
-        Separator::Comma => terminated(alt((quoted, take_till(|byte| byte == b','))), opt(tag(","))).parse(bytes),
+        Separator::Comma => {
+            terminated(alt((recognize(quoted), take_till(|byte| byte == b','))), opt(tag(","))).parse(bytes)
+        }
         Separator::Blank => terminated(take_till(|byte| byte == b' '), opt(tag(" "))).parse(bytes),
     }
 }
@@ -148,5 +161,20 @@ mod tests {
         for reply in [b"".as_slice(), b"No such proxy.\n", b"HTTP/1.0 400 Bad request\n"] {
             assert!(Table::new(Separator::Comma, reply).is_none());
         }
+    }
+
+    #[test]
+    fn a_row_may_have_more_fields_than_the_header_has_names_and_fewer() {
+        let wide = "9,".repeat(100);
+        let reply = format!("# a,b,c\n{wide}\n7\n\"\",\"{wide}\",8\n1,2,3");
+        let mut table = Table::new(Separator::Comma, reply.as_bytes()).unwrap();
+        let (a, b, c) = (table.column("a"), table.column("b"), table.column("c"));
+        let mut row = Row::default();
+        let mut next = || table.next(&mut row).map(|()| [a, b, c].map(|column| row.text(column).to_owned()));
+        assert_eq!(next().unwrap(), ["9", "9", "9"]);
+        assert_eq!(next().unwrap(), ["7", "", ""]);
+        assert_eq!(next().unwrap(), ["", wide.as_str(), "8"]);
+        assert_eq!(next().unwrap(), ["1", "2", "3"]);
+        assert_eq!(next(), None);
     }
 }

@@ -1,0 +1,127 @@
+//! Where the fields of a row end: found a word at a time, or by the grammar where quotes are in the way.
+
+use super::{Separator, line, whole_field};
+
+/// Where a row ends, its newline not included, and how many fields it has.
+pub(super) struct Place {
+    pub(super) end: usize,
+    pub(super) fields: usize,
+}
+
+/// Finds the ends of the fields of the row that `bytes` begins with. `None` where a quote may hide a separator.
+///
+/// Most fields are empty or short, so that a search for each separator by itself would cost more than it finds. The
+/// bytes of a word are compared all at once, and the places found are written without asking how many there are:
+/// what is written beyond that is overwritten by the next word.
+pub(super) fn scan(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Option<Place> {
+    let quote = if separator == Separator::Comma { b'"' } else { b'\n' };
+    let (mut at, mut fields) = (0, 0);
+    loop {
+        let word = word(bytes, at);
+        let mut separators = marks(word, separator.byte());
+        let stops = marks(word, b'\n') | marks(word, quote);
+        if stops != 0 {
+            let end = at + place(stops);
+            if end < bytes.len() && bytes[end] != b'\n' {
+                return None;
+            }
+            // Only those before the end of the row.
+            separators &= (stops & stops.wrapping_neg()) - 1;
+            fields = write(ends, fields, at, separators);
+            ends[fields] = end;
+            return Some(Place { end, fields: fields + 1 });
+        }
+        fields = write(ends, fields, at, separators);
+        at += WORD;
+    }
+}
+
+/// The same, quotes understood: the grammar, field by field.
+pub(super) fn slowly(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Place {
+    let line = line(bytes).map_or(bytes, |(_, line)| line);
+    let (mut rest, mut fields) = (line, 0);
+    while !rest.is_empty()
+        && fields + 1 < ends.len()
+        && let Ok((after, field)) = whole_field(separator, rest)
+    {
+        ends[fields] = line.len() - rest.len() + field.len();
+        (rest, fields) = (after, fields + 1);
+    }
+    Place { end: line.len(), fields }
+}
+
+/// The eight bytes at a place; what is beyond the end is as good as a newline.
+fn word(bytes: &[u8], at: usize) -> u64 {
+    if let Some(Ok(word)) = bytes.get(at..at + WORD).map(TryInto::try_into) {
+        return u64::from_le_bytes(word);
+    }
+    let mut word = [b'\n'; WORD];
+    let left = bytes.get(at..).unwrap_or_default();
+    word[..left.len()].copy_from_slice(left);
+    u64::from_le_bytes(word)
+}
+
+/// Sets the highest bit of each byte of a word that is `byte`, and no other bit.
+fn marks(word: u64, byte: u8) -> u64 {
+    let zero_where_equal = word ^ (EACH * u64::from(byte));
+    !(((zero_where_equal & !HIGHEST) + !HIGHEST) | zero_where_equal | !HIGHEST)
+}
+
+/// The place of the first mark.
+fn place(marks: u64) -> usize {
+    (marks.trailing_zeros() / u8::BITS) as usize
+}
+
+/// Writes down the places of the marks after the first `fields` ends; gives the number of ends then.
+fn write(ends: &mut [usize], fields: usize, at: usize, mut marks: u64) -> usize {
+    // Every mark is the highest bit of its byte: the multiplication adds them up in the highest byte.
+    let count = ((marks >> (u8::BITS - 1)).wrapping_mul(EACH) >> (u64::BITS - u8::BITS)) as usize;
+    let (first, second) = ends[fields..fields + WORD].split_at_mut(WORD / 2);
+    for end in first {
+        *end = at + place(marks);
+        marks &= marks.wrapping_sub(1);
+    }
+    if count > WORD / 2 {
+        for end in second {
+            *end = at + place(marks);
+            marks &= marks.wrapping_sub(1);
+        }
+    }
+    // A row may have more fields than the header has names.
+    (fields + count).min(ends.len() - SPARE)
+}
+
+/// Bytes that are compared at once.
+const WORD: usize = size_of::<u64>();
+/// Room for a word of separators and the end of the row behind the last end that is kept.
+pub(super) const SPARE: usize = WORD + 1;
+/// One in each byte of a word.
+const EACH: u64 = u64::from_le_bytes([1; WORD]);
+/// The highest bit of each byte of a word.
+const HIGHEST: u64 = u64::from_le_bytes([0x80; WORD]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn words_give_what_the_grammar_gives(
+            row in proptest::collection::vec(prop_oneof![Just(b','), Just(b' '), Just(b'\n'), Just(b'"'), any::<u8>()], 1..80),
+            columns in 1usize..60,
+        ) {
+            for separator in [Separator::Comma, Separator::Blank] {
+                let (mut fast, mut slow) = (vec![0; columns + SPARE], vec![0; columns + SPARE]);
+                let expected = slowly(&row, separator, &mut slow);
+                if let Some(place) = scan(&row, separator, &mut fast) {
+                    prop_assert_eq!(place.end, expected.end);
+                    // The grammar sees no field behind a separator that ends the row; such a field is empty anyway.
+                    let both = place.fields.min(expected.fields).min(columns);
+                    prop_assert_eq!(&fast[..both], &slow[..both]);
+                    prop_assert!(place.fields.min(columns) <= expected.fields + 1);
+                }
+            }
+        }
+    }
+}
