@@ -29,6 +29,11 @@ pub(super) fn length(duration: SignedDuration) -> String {
     }
 }
 
+/// So many seconds in their two largest units.
+pub(super) fn seconds(seconds: u64) -> String {
+    length(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)))
+}
+
 /// The seconds since then, right-aligned, for a time line.
 pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> String {
     let millis = now.duration_since(since).as_millis().max(0);

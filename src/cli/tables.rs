@@ -30,6 +30,15 @@ pub(super) fn status(view: &StatusView) -> String {
         ]
     });
     let mut text = columns(header, rows, &[3, 4, 5]);
+    for server in &view.servers {
+        for old in &server.old {
+            let (name, age) = (line_name(server, several), clock::seconds(old.age_secs));
+            let (pid, in_flight) = (old.pid, old.in_flight);
+            text.push_str(&format!(
+                "\n{name}: {in_flight} in flight in process {pid}, which a reload left behind (running for {age})"
+            ));
+        }
+    }
     for route in &view.routes {
         text.push('\n');
         text.push_str(&traffic(route));
@@ -115,7 +124,7 @@ pub(super) fn sessions(sessions: &[SessionView]) -> String {
         return "no sessions are left".to_owned();
     }
     let instances: BTreeSet<&str> = sessions.iter().map(|session| session.instance.as_str()).collect();
-    let header = ["SERVER", "CLIENT", "FRONTEND", "AGE", "BYTES IN", "BYTES OUT", "SESSION"];
+    let header = ["SERVER", "CLIENT", "FRONTEND", "AGE", "BYTES IN", "BYTES OUT", "SESSION", "OLD PROCESS"];
     let bytes = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
     let rows = sessions.iter().map(|session| {
         [
@@ -130,6 +139,7 @@ pub(super) fn sessions(sessions: &[SessionView]) -> String {
             bytes(session.bytes_in),
             bytes(session.bytes_out),
             session.id.clone(),
+            session.old_pid.map(|pid| pid.to_string()).unwrap_or_default(),
         ]
     });
     columns(header, rows, &[3, 4, 5])

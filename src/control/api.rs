@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use crate::engine::view::{
-    CallerView, EventView, FindingView, FlipView, HoldView, InstanceView, RouteEntryView, RouteView, RunView,
-    ServerView, SessionView, StatusView, StepView, WorkView,
+    CallerView, EventView, FindingView, FlipView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView,
+    RunView, ServerView, SessionView, StatusView, StepView, WorkView,
 };
 
 /// `POST /v1/holds`: take servers out.

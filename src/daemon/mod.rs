@@ -14,7 +14,7 @@ use clap::Parser;
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
-use crate::config::{Config, DEFAULT_PATH, usual_sockets};
+use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
 use crate::control::api::Exit;
 use crate::control::{self, socket};
 use crate::engine::clock::Clock;
@@ -74,7 +74,7 @@ fn check(config: &Config) -> ExitCode {
     };
     let clients: BTreeMap<InstanceName, Client> = haproxies(config)
         .into_iter()
-        .map(|(name, address)| (name, Client::new(address, engine::ANSWER_TAKES)))
+        .map(|(name, address, _)| (name, Client::new(address, engine::ANSWER_TAKES)))
         .collect();
     let clients = clients.iter().map(|(name, client)| (name.clone(), client)).collect();
     let findings = runtime.block_on(engine::doctor::examine(&config.farms, clients));
@@ -133,9 +133,10 @@ fn load(args: &Args) -> Result<Config, Box<dyn Error>> {
 }
 
 /// The configured HAProxies; without any, the one at a usual path.
-fn haproxies(config: &Config) -> Vec<(InstanceName, Address)> {
+fn haproxies(config: &Config) -> Vec<(InstanceName, Address, Option<PathBuf>)> {
     if !config.haproxy.is_empty() {
-        return config.haproxy.iter().map(|instance| (instance.name.clone(), instance.socket.clone())).collect();
+        let of = |it: &InstanceSettings| (it.name.clone(), it.socket.clone(), it.master.clone());
+        return config.haproxy.iter().map(of).collect();
     }
     let mut paths = usual_sockets();
     if paths.is_empty() {
@@ -147,7 +148,7 @@ fn haproxies(config: &Config) -> Vec<(InstanceName, Address)> {
     let named = paths
         .into_iter()
         .enumerate()
-        .filter_map(|(index, path)| Some((name(index).parse().ok()?, Address::Unix(path))));
+        .filter_map(|(index, path)| Some((name(index).parse().ok()?, Address::Unix(path), None)));
     named.collect()
 }
 

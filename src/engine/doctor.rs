@@ -14,7 +14,26 @@ impl Engine {
     /// Asks every HAProxy anew and compares with the configuration.
     pub async fn doctor(&self) -> Vec<FindingView> {
         let clients = self.instances.iter().map(|(name, instance)| (name.clone(), &*instance.client)).collect();
-        examine(&self.farms(), clients).await
+        let mut findings = examine(&self.farms(), clients).await;
+        for (name, instance) in &self.instances {
+            let about = format!("HAProxy {name}");
+            findings.push(match &instance.master {
+                None => finding(
+                    "ok",
+                    about,
+                    "no master socket is configured: what a reload leaves behind is not seen".to_owned(),
+                ),
+                Some(master) => match master.workers().await {
+                    Ok(workers) => {
+                        let old = workers.iter().filter(|worker| worker.old).count();
+                        let at = master.path().display();
+                        finding("ok", about, format!("{old} processes left behind by reloads, says the master at {at}"))
+                    }
+                    Err(error) => finding("error", about, format!("its master socket: {error}")),
+                },
+            });
+        }
+        findings
     }
 }
 

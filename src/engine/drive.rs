@@ -96,7 +96,10 @@ impl Engine {
                     }
                     let happened = |run| event(self.clock.now(), "haproxy.process", text.clone(), run, None);
                     events.extend(runs.into_iter().map(happened));
-                    // The process before may go on serving what it had, and counts it where nobody can look.
+                    // The process before may go on serving what it had, and without the master's socket nobody can look.
+                    if report.sees_old {
+                        continue;
+                    }
                     for hold in
                         ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name))
                     {
@@ -105,7 +108,8 @@ impl Engine {
                             continue;
                         }
                         let note = format!(
-                            "HAProxy {name} was replaced with {left} in flight; the process before may still serve them, unseen"
+                            "HAProxy {name} was replaced with {left} in flight; the process before may still serve them, unseen: \
+                             `master = \"…\"` under [[haproxy]] shows such processes"
                         );
                         let run = hold.owner.run();
                         events.push(event(self.clock.now(), "hold.doubt", note.clone(), run, Some(hold.id)));

@@ -10,7 +10,7 @@ use crate::farm::{
     Entry, Farm, Hold, InstanceName, Load, OnDeadline, Owner, SeenServer, Stage, Sticky, VerifySettings, WantedServer,
     keys, wanted, wanted_maps,
 };
-use crate::haproxy::{AdminState, BackendName, MapKey, MapName};
+use crate::haproxy::{AdminState, BackendName, MapKey, MapName, ServerRef};
 use crate::plan::machine::Confirmation;
 use crate::plan::prove::CheckResult;
 use crate::store::State;
@@ -102,9 +102,13 @@ pub(super) fn confirmation<'a>(
 pub(super) fn loads(hold: &Hold, instance: &InstanceName, report: &Report) -> BTreeMap<Entry, Load> {
     let Some(seen) = &report.seen else { return BTreeMap::new() };
     let mine = hold.entries.iter().filter(|entry| entry.instance == *instance);
-    let mut loads: BTreeMap<Entry, Load> = mine
-        .map(|entry| (entry.clone(), seen.servers.get(&entry.server).map(|server| server.load).unwrap_or_default()))
-        .collect();
+    let old = |server: &ServerRef| report.old.iter().filter_map(|worker| worker.in_flight.get(server)).sum();
+    let load = |server: &ServerRef| match seen.servers.get(server) {
+        Some(server) => server.load,
+        // A line that is gone from the configuration may still be served by who had it.
+        None => Load { old: old(server), ..Load::default() },
+    };
+    let mut loads: BTreeMap<Entry, Load> = mine.map(|entry| (entry.clone(), load(&entry.server))).collect();
     // Requests of a backend that is out as a whole may still be on their way to one of its servers: those that wait
     // for their body, or for a second try. They are counted on the first of them.
     let mut backends: BTreeMap<&BackendName, bool> = BTreeMap::new();
@@ -114,7 +118,9 @@ pub(super) fn loads(hold: &Hold, instance: &InstanceName, report: &Report) -> BT
     }
     for (backend, _) in backends.into_iter().filter(|(_, whole)| *whole) {
         if let Some((_, load)) = loads.iter_mut().find(|(entry, _)| entry.server.backend == *backend) {
+            let old: u64 = report.old.iter().filter_map(|worker| worker.between.get(backend)).sum();
             load.qcur += seen.between(backend);
+            load.old += old;
         }
     }
     loads

@@ -16,10 +16,11 @@ use super::clock::Clock;
 use super::drift::{Drift, Drifts};
 use super::look::{Keys, look_at, look_at_all};
 use super::map_file::MapFiles;
+use super::old_workers::{self, OldWorker, OldWorkers};
 use super::pace::{Waiting, pace};
 use crate::farm::{Batch, Begun, InstanceName, Seen, Wanted, WantedMaps, diff, diff_maps};
 use crate::haproxy::commands::{Change, Level, ShutdownSessions};
-use crate::haproxy::{BackendName, Client, Error, Line, ServerRef};
+use crate::haproxy::{BackendName, Client, Error, Line, Master, ServerRef};
 
 /// What an instance is told.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +44,10 @@ pub(super) struct Order {
 pub(super) struct Report {
     /// What was last seen; `None` before the first answer.
     pub(super) seen: Option<Arc<Seen>>,
+    /// Processes that reloads have left behind.
+    pub(super) old: Arc<Vec<OldWorker>>,
+    /// Whether they would be seen.
+    pub(super) sees_old: bool,
     /// The level of the socket.
     pub(super) level: Option<Level>,
     /// Whether HAProxy answered the last time.
@@ -69,6 +74,7 @@ pub(super) struct Report {
 #[derive(Debug)]
 pub(super) struct Instance {
     pub(super) client: Arc<Client>,
+    pub(super) master: Option<Arc<Master>>,
     pub(super) orders: watch::Sender<Order>,
     pub(super) reports: watch::Receiver<Report>,
     refresh: mpsc::Sender<oneshot::Sender<()>>,
@@ -76,11 +82,23 @@ pub(super) struct Instance {
 
 impl Instance {
     /// Starts to observe. `nudge` is notified of every report.
-    pub(super) fn start(name: InstanceName, client: Client, clock: Clock, nudge: Arc<Notify>) -> Self {
-        let client = Arc::new(client);
+    pub(super) fn start(
+        name: InstanceName,
+        client: Client,
+        master: Option<Master>,
+        clock: Clock,
+        nudge: Arc<Notify>,
+    ) -> Self {
+        let (client, master) = (Arc::new(client), master.map(Arc::new));
+        let reloaded = Arc::new(Notify::new());
+        if let Some(master) = &master {
+            tokio::spawn(old_workers::watch(Arc::clone(master), Arc::downgrade(&reloaded)));
+        }
         let (orders, order_rx) = watch::channel(Order::default());
         let first = Report {
             seen: None,
+            old: Arc::default(),
+            sees_old: false,
             level: None,
             reachable: false,
             trouble: Some("not looked at yet".to_owned()),
@@ -109,10 +127,13 @@ impl Instance {
             killed: None,
             drifts: Drifts::default(),
             files: MapFiles::default(),
+            old: OldWorkers::new(master.clone()),
+            reloaded,
+            hurry: None,
             turned: Arc::default(),
         };
         tokio::spawn(observer.run());
-        Self { client, orders, reports, refresh }
+        Self { client, master, orders, reports, refresh }
     }
 
     /// Looks at every server now, and returns when that has been reported.
@@ -142,6 +163,11 @@ struct Observer {
     killed: Option<Instant>,
     drifts: Drifts,
     files: MapFiles,
+    old: OldWorkers,
+    /// The master says that a reload has begun.
+    reloaded: Arc<Notify>,
+    /// Since when the process is expected to be replaced.
+    hurry: Option<Instant>,
     /// The maps that HAProxy was last read back to have.
     turned: Arc<WantedMaps>,
 }
@@ -155,6 +181,10 @@ impl Observer {
                 Ok(waiting) => waiting,
                 Err(error) => self.lost(&error),
             };
+            // Nothing is at stake where nothing is held or turned.
+            let at_stake = !order.wanted.is_empty() || !order.maps.is_empty();
+            let hurry = at_stake && self.hurry.is_some_and(|since| since.elapsed() < RELOAD_TAKES);
+            let waiting = if hurry { Waiting::Reload } else { waiting };
             self.reports.send_replace(self.report.clone());
             self.nudge.notify_one();
             asked.drain(..).for_each(|asked| asked.send(()).unwrap_or_default());
@@ -167,6 +197,7 @@ impl Observer {
                         asked.push(somebody);
                     }
                 }
+                () = self.reloaded.notified() => self.hurry = Some(self.clock.mark()),
                 () = tokio::time::sleep(pace(waiting)) => {}
             }
         }
@@ -279,19 +310,28 @@ impl Observer {
         if look.stopping {
             return Ok(false);
         }
-        if known != Some(look.pid) {
+        let replaced = known != Some(look.pid);
+        if replaced {
+            self.hurry = None;
             // Whatever was set or begun was in the memory of another process.
             self.report.agreed = 0;
             self.report.begun = Arc::default();
             self.drifts = Drifts::default();
             self.files.forget();
         }
+        let surely = replaced || self.whole;
         self.whole = false;
         self.tries = 0;
         self.report.level = look.level.or(self.report.level);
-        self.report.seen = Some(Arc::new(look.onto(self.report.seen.as_deref(), part)));
+        let mut seen = look.onto(self.report.seen.as_deref(), part);
+        // After the new process: what it does not have any more is in an old one by now.
+        self.old.look(surely, &backends, self.clock.mark()).await;
+        self.old.add_to(&mut seen);
+        self.report.old = self.old.known();
+        self.report.sees_old = self.old.can_see();
+        self.report.seen = Some(Arc::new(seen));
         self.report.reachable = true;
-        self.report.trouble = None;
+        self.report.trouble = self.old.trouble().cloned();
         self.report.sample += 1;
         self.report.at = self.clock.now();
         Ok(true)
@@ -340,6 +380,7 @@ impl Observer {
             }
             self.client.send(&line).await?;
         }
+        self.old.kill(&order.kill).await?;
         self.killed = Some(self.clock.mark());
         Ok(())
     }
@@ -367,6 +408,9 @@ impl Observer {
 
 /// Bringing in, turning, and one more in case somebody interfered.
 const STAGES: usize = 4;
+
+/// How long after a reload has begun the new process is looked for in haste.
+const RELOAD_TAKES: Duration = Duration::from_secs(2);
 
 const KILLS_A_LINE: usize = 4;
 

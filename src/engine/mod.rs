@@ -19,6 +19,7 @@ mod ledger;
 mod look;
 mod map_file;
 mod memory;
+mod old_workers;
 mod pace;
 mod prober;
 mod release;
@@ -31,6 +32,7 @@ mod turn;
 pub mod view;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -41,7 +43,7 @@ use self::instance::{Instance, Report};
 use self::ledger::Ledger;
 use self::memory::Memory;
 use crate::farm::{Farm, FarmName, InstanceName, Seen};
-use crate::haproxy::{Address, Client};
+use crate::haproxy::{Address, Client, Master};
 use crate::store::{Event, EventQuery, Store};
 
 pub use self::error::EngineError;
@@ -66,21 +68,23 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the store's state and starts to observe every HAProxy and to drive what is stored.
+    /// Opens the store's state and starts to observe every HAProxy, each by its stats socket and, where there is one,
+    /// its master's socket, and to drive what is stored.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn start(
         farms: BTreeMap<FarmName, Farm>,
-        haproxies: Vec<(InstanceName, Address)>,
+        haproxies: Vec<(InstanceName, Address, Option<PathBuf>)>,
         store: Arc<dyn Store>,
         prober: Arc<dyn Prober>,
         clock: Clock,
     ) -> Result<Arc<Self>, EngineError> {
         let nudge = Arc::new(Notify::new());
-        let instance = |(name, address): (InstanceName, Address)| {
+        let instance = |(name, address, master): (InstanceName, Address, Option<PathBuf>)| {
             let client = Client::new(address, ANSWER_TAKES);
-            (name.clone(), Instance::start(name, client, clock, Arc::clone(&nudge)))
+            let master = master.map(|path| Master::new(path, ANSWER_TAKES));
+            (name.clone(), Instance::start(name, client, master, clock, Arc::clone(&nudge)))
         };
         let engine = Arc::new(Self {
             farms: RwLock::new(Arc::new(farms)),

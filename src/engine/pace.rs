@@ -9,6 +9,8 @@ pub(super) enum Waiting {
     Answer(u32),
     /// HAProxy said no; trying again at once would be the same.
     AfterRefusal,
+    /// A new process, after a reload has begun.
+    Reload,
     /// Servers to empty: so much is in flight, unchanged in so many looks.
     Drain { in_flight: u64, unchanged: u32 },
     /// Checks to pass.
@@ -24,6 +26,7 @@ pub(super) fn pace(waiting: Waiting) -> Duration {
     let millis = match waiting {
         Waiting::Answer(tries) => 50 << tries.min(4),
         Waiting::AfterRefusal => 1000,
+        Waiting::Reload => 8,
         // The second sample after an empty one.
         Waiting::Drain { in_flight: 0, .. } => 12,
         // Near the end: requests of a second or two are met within a few milliseconds of their end, while a session

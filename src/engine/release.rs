@@ -8,9 +8,9 @@ use super::error::EngineError;
 use super::holds::require_answer;
 use super::ledger::{asked, event};
 use super::view::SessionView;
-use crate::farm::{AfterProof, Entry, Hold, HoldId, Owner, Selector};
+use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, Owner, Selector};
 use crate::haproxy::Line;
-use crate::haproxy::commands::{Session, ShowSession, ShowSessions};
+use crate::haproxy::commands::{Session, SessionBytes, ShowSession, ShowSessions};
 use crate::store::{Caller, Change, State};
 
 /// Servers to be brought back.
@@ -109,31 +109,38 @@ impl Engine {
                 None => EngineError::Unreachable(error.to_string()),
             };
             let sessions = instance.client.ask(&ShowSessions).await.map_err(unreachable)?;
-            let there: Vec<Session> = sessions
-                .into_iter()
-                .filter(|session| mine.contains_key(&(session.backend.as_str(), session.server.as_str())))
-                .collect();
+            let is_there = |session: &Session| mine.contains_key(&(session.backend.as_str(), session.server.as_str()));
+            let there: Vec<Session> = sessions.into_iter().filter(is_there).collect();
             let mut line = Line::new();
             let asks: Vec<ShowSession> =
                 there.iter().take(DETAILED).map(|session| ShowSession { id: session.id.clone() }).collect();
             let slots: Vec<_> = asks.iter().map(|ask| line.push(ask)).collect();
             let answers = instance.client.send(&line).await.map_err(unreachable)?;
             let mut bytes = slots.into_iter().zip(&asks).map(|(slot, ask)| answers.read(slot, ask).ok().flatten());
-            views.extend(there.into_iter().map(|session| {
-                let bytes = bytes.next().flatten();
-                SessionView {
-                    instance: name.to_string(),
-                    server: format!("{}/{}", session.backend, session.server),
-                    id: session.id.to_string(),
-                    client: session.source,
-                    frontend: session.frontend,
-                    age: session.age,
-                    bytes_in: bytes.map(|bytes| bytes.request),
-                    bytes_out: bytes.map(|bytes| bytes.response),
-                }
-            }));
+            views.extend(there.into_iter().map(|session| view(name, session, None, bytes.next().flatten())));
+            // One that ends while it is asked has nothing left to show.
+            let old = reports.get(name).map(|report| Arc::clone(&report.old)).unwrap_or_default();
+            for (worker, master) in old.iter().zip(std::iter::repeat(&instance.master)) {
+                let Some(master) = master else { continue };
+                let sessions = master.ask_worker(worker.pid, &ShowSessions).await.unwrap_or_default();
+                views.extend(sessions.into_iter().filter(is_there).map(|it| view(name, it, Some(worker.pid), None)));
+            }
         }
         Ok(views)
+    }
+}
+
+fn view(instance: &InstanceName, session: Session, old_pid: Option<u32>, bytes: Option<SessionBytes>) -> SessionView {
+    SessionView {
+        instance: instance.to_string(),
+        server: format!("{}/{}", session.backend, session.server),
+        old_pid,
+        id: session.id.to_string(),
+        client: session.source,
+        frontend: session.frontend,
+        age: session.age,
+        bytes_in: bytes.map(|bytes| bytes.request),
+        bytes_out: bytes.map(|bytes| bytes.response),
     }
 }
 

@@ -8,8 +8,8 @@ use super::error::EngineError;
 use super::instance::Report;
 use super::memory::Memory;
 use super::view::{
-    CallerView, EventView, FlipView, HoldView, InstanceView, RouteEntryView, RouteView, RunView, ServerView,
-    StatusView, StepView, WorkView,
+    CallerView, EventView, FlipView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView, RunView,
+    ServerView, StatusView, StepView, WorkView,
 };
 use crate::farm::{Farm, Hold, HoldId, InstanceName, MemberName, Route, RunId, SeenServer, Selector, Stage};
 use crate::haproxy::ServerRef;
@@ -31,7 +31,7 @@ impl Engine {
                 let entry = crate::farm::Entry { instance: name.clone(), server: server.clone() };
                 if chosen.as_ref().is_none_or(|chosen| chosen.contains(&entry)) {
                     let holds = ledger.state.holds.values().filter(|hold| hold.entries.contains(&entry));
-                    servers.push(server_view(name, server, seen, report.reachable, holds));
+                    servers.push(server_view(name, server, seen, report, holds));
                 }
             }
         }
@@ -104,6 +104,7 @@ fn instance_view(name: &InstanceName, socket: &str, report: &Report, revision: u
         version: report.seen.as_ref().map(|seen| seen.version.clone()),
         level: report.level.map(|level| level.to_string()),
         agrees: report.reachable && report.agreed >= revision,
+        sees_old: report.sees_old,
     }
 }
 
@@ -130,9 +131,14 @@ fn server_view<'a>(
     instance: &InstanceName,
     server: &ServerRef,
     seen: &SeenServer,
-    reachable: bool,
+    report: &Report,
     holds: impl Iterator<Item = &'a Hold>,
 ) -> ServerView {
+    let reachable = report.reachable;
+    let old = report.old.iter().filter_map(|worker| {
+        let in_flight = *worker.in_flight.get(server)?;
+        Some(OldProcessView { pid: worker.pid, age_secs: worker.age.as_secs(), in_flight })
+    });
     let mut view = ServerView {
         instance: instance.to_string(),
         backend: server.backend.to_string(),
@@ -146,6 +152,7 @@ fn server_view<'a>(
         scur: seen.load.scur,
         qcur: seen.load.qcur,
         idle: seen.load.idle,
+        old: old.collect(),
         last_check: seen.last_check.clone(),
         tracks: seen.tracked.as_ref().map(ToString::to_string),
         holds: Vec::new(),

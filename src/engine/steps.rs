@@ -140,10 +140,13 @@ impl Engine {
                     harder if harder == mode => "nobody may stay any more".to_owned(),
                     harder => format!("from {mode} to {harder}"),
                 };
-                Move::To(Stage::Draining { mode: harder, since, killed, hardened }, None, text)
+                // What is noted while servers are emptied is a doubt about that, and stays.
+                let stage = Stage::Draining { mode: harder, since, killed, hardened };
+                Move::To(stage, hold.note.clone(), text)
             }
             DrainVerdict::Drained { left: 0 } => {
-                Move::To(Stage::Out { mode, at: now, left: 0 }, None, "nothing is in flight".to_owned())
+                let stage = Stage::Out { mode, at: now, left: 0 };
+                Move::To(stage, hold.note.clone(), "nothing is in flight".to_owned())
             }
             DrainVerdict::Drained { left: requests } => {
                 let note = format!("went on at the deadline with {}", left());

@@ -74,6 +74,9 @@ pub struct InstanceView {
     pub level: Option<String>,
     /// Whether HAProxy agrees with the holds in the store.
     pub agrees: bool,
+    /// Whether processes that a reload has left behind are seen: that needs the master's socket.
+    #[serde(default)]
+    pub sees_old: bool,
 }
 
 /// One server line.
@@ -103,6 +106,9 @@ pub struct ServerView {
     pub qcur: u64,
     /// Idle connections that HAProxy keeps open to it.
     pub idle: u64,
+    /// Processes that a reload has left behind and that still serve requests on it; counted in `in_flight`.
+    #[serde(default)]
+    pub old: Vec<OldProcessView>,
     /// The result of its last check.
     pub last_check: String,
     /// The server whose health and maintenance it shares, if any.
@@ -111,6 +117,17 @@ pub struct ServerView {
     pub holds: Vec<u64>,
     /// Who holds it and why, for people: `run 3 (deploy of web)`.
     pub held_by: Vec<String>,
+}
+
+/// What a process that a reload has left behind still serves on a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OldProcessView {
+    /// Its process id.
+    pub pid: u32,
+    /// How long it has been running, in seconds.
+    pub age_secs: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
 }
 
 /// One hold.
@@ -276,6 +293,9 @@ pub struct SessionView {
     pub instance: String,
     /// The server it is on.
     pub server: String,
+    /// The process that serves it, where a reload has left that behind.
+    #[serde(default)]
+    pub old_pid: Option<u32>,
     /// Its identity in that HAProxy process.
     pub id: String,
     /// The client's address.

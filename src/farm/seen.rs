@@ -90,6 +90,8 @@ pub struct Load {
     /// Failed connection attempts and retries, ever: where it rises, a request may be between two attempts, counted
     /// nowhere.
     pub troubles: u64,
+    /// Requests on it in processes that a reload has left behind.
+    pub old: u64,
     /// Server errors it answered, ever.
     pub hrsp_5xx: u64,
     /// Whether clients stick to it by a cookie.
@@ -100,7 +102,7 @@ impl Load {
     /// Requests it serves or is about to be given. Connections in use and requests are mostly the same ones, so the
     /// larger count stands for both; it is zero only when all are.
     pub fn in_flight(&self) -> u64 {
-        self.qcur + self.scur.max(self.used).max(self.served)
+        self.old + self.qcur + self.scur.max(self.used).max(self.served)
     }
 }
 
@@ -112,9 +114,13 @@ mod tests {
     fn in_flight_is_zero_only_when_everything_is() {
         let none = Load { idle: 7, stot: 9, troubles: 1, ..Load::default() };
         assert_eq!(none.in_flight(), 0);
-        for load in
-            [Load { scur: 1, ..none }, Load { qcur: 1, ..none }, Load { used: 1, ..none }, Load { served: 1, ..none }]
-        {
+        for load in [
+            Load { old: 1, ..none },
+            Load { scur: 1, ..none },
+            Load { qcur: 1, ..none },
+            Load { used: 1, ..none },
+            Load { served: 1, ..none },
+        ] {
             assert_eq!(load.in_flight(), 1);
         }
     }

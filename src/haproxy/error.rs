@@ -92,6 +92,10 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    pub(super) fn refused(command: &str, reply: &[u8]) -> Self {
+        Self::Refused(Refusal::new(command.to_owned(), &String::from_utf8_lossy(reply)))
+    }
+
     pub(super) fn unreadable(command: String, reply: &[u8]) -> Self {
         let said = String::from_utf8_lossy(&reply[..reply.len().min(SHOWN)]).into_owned();
         Self::Unreadable { command, said }

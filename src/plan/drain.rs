@@ -261,8 +261,18 @@ mod tests {
         watch.next(hold, Emptying { mode, since: at(0), killed: None, hardened }, at(now))
     }
 
-    const NONE: Load =
-        Load { scur: 0, qcur: 0, used: 0, served: 0, idle: 0, stot: 5, troubles: 0, hrsp_5xx: 0, sticky: false };
+    const NONE: Load = Load {
+        scur: 0,
+        qcur: 0,
+        used: 0,
+        served: 0,
+        idle: 0,
+        stot: 5,
+        old: 0,
+        troubles: 0,
+        hrsp_5xx: 0,
+        sticky: false,
+    };
 
     #[test]
     fn one_quiet_sample_is_not_enough() {

@@ -8,6 +8,7 @@ mod drain;
 mod drift;
 mod input;
 mod layout;
+mod old_workers;
 mod relay;
 mod route;
 mod route_input;

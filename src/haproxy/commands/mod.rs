@@ -1,6 +1,7 @@
 mod info;
 mod map;
 mod map_change;
+mod proc;
 mod server;
 mod servers_conn;
 mod servers_state;
@@ -10,10 +11,11 @@ mod stat;
 pub use info::{Info, Level, ShowCliLevel, ShowInfo, ShowVersion};
 pub use map::{GetMap, MapEntry, ShowMap, ShowMaps};
 pub use map_change::{AddMap, CommitMap, DelMap, MapVersion, PrepareMap, SetMap};
+pub use proc::{ShowProc, Worker};
 pub use server::{
     AgentSwitch, Change, HealthSwitch, SetServerHealth, SetServerState, SetServerWeight, ShutdownSessions, Switch,
 };
 pub use servers_conn::{ServerConnections, ShowServersConn};
 pub use servers_state::{ServerState, ShowServersState};
-pub use sessions::{Session, SessionBytes, SessionId, ShowSession, ShowSessions};
+pub use sessions::{Session, SessionBytes, SessionId, ShowSession, ShowSessions, ShutdownSession};
 pub use stat::{ShowStat, StatKind, StatRow};

@@ -11,7 +11,7 @@ use nom::{IResult, Parser};
 use serde::{Deserialize, Serialize};
 
 use crate::haproxy::error::{CommandError, Refusal};
-use crate::haproxy::line::Command;
+use crate::haproxy::line::{Command, silent};
 
 /// `show sess`: every session, one a line. Needs level operator.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,13 @@ pub struct ShowSessions;
 /// `show sess ID`: the details of one session.
 #[derive(Debug, Clone)]
 pub struct ShowSession {
+    /// Which session, from [`ShowSessions`].
+    pub id: SessionId,
+}
+
+/// `shutdown session ID`: ends one session. Works in a worker that is leaving, too. Needs level admin.
+#[derive(Debug, Clone)]
+pub struct ShutdownSession {
     /// Which session, from [`ShowSessions`].
     pub id: SessionId,
 }
@@ -69,6 +76,18 @@ pub struct SessionBytes {
     pub request: u64,
     /// To the client.
     pub response: u64,
+}
+
+impl Command for ShutdownSession {
+    type Reply = ();
+
+    fn write(&self, line: &mut String) {
+        line.push_str(&format!("shutdown session {}", self.id));
+    }
+
+    fn parse(&self, reply: &[u8]) -> Result<(), CommandError> {
+        silent(self, reply)
+    }
 }
 
 impl Command for ShowSessions {

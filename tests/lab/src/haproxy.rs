@@ -191,6 +191,15 @@ impl Haproxy {
         if self.master {
             let master = self.newest()?;
             signal("-USR2", &[master])?;
+            // A master that has only just reloaded loses the signal: it is told again.
+            let soon = Instant::now() + RELOAD;
+            while Instant::now() < soon {
+                if self.pid().await.is_ok_and(|pid| pid != old) {
+                    return Ok(());
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+            signal("-USR2", &[master])?;
         } else {
             let socket = self.socket();
             let pid = old.to_string();
@@ -301,6 +310,9 @@ impl Haproxy {
         }
     }
 }
+
+/// A reload that is under way is over by then.
+const RELOAD: Duration = Duration::from_secs(3);
 
 impl Drop for Haproxy {
     fn drop(&mut self) {

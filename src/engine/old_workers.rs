@@ -1,0 +1,184 @@
+//! The workers that reloads have left behind: they take nothing new and go on serving what they had, on servers that
+//! the new one holds, too. Only the master's socket shows them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::farm::{Load, Seen};
+use crate::haproxy::commands::{ShowSessions, ShowStat, ShutdownSession, StatKind, StatRow, Worker};
+use crate::haproxy::{BackendName, Error, Master, ServerRef};
+
+/// A worker that a reload has replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OldWorker {
+    pub(super) pid: u32,
+    /// How long it has been running.
+    pub(super) age: Duration,
+    /// Requests on each server that has any.
+    pub(super) in_flight: BTreeMap<ServerRef, u64>,
+    /// Requests of each backend that are on none of its servers.
+    pub(super) between: BTreeMap<BackendName, u64>,
+}
+
+/// What is known of the old workers of one HAProxy.
+#[derive(Debug)]
+pub(super) struct OldWorkers {
+    master: Option<Arc<Master>>,
+    known: Arc<Vec<OldWorker>>,
+    asked: Option<Instant>,
+    trouble: Option<String>,
+}
+
+impl OldWorkers {
+    pub(super) fn new(master: Option<Arc<Master>>) -> Self {
+        Self { master, known: Arc::default(), asked: None, trouble: None }
+    }
+
+    /// The old workers, as last seen.
+    pub(super) fn known(&self) -> Arc<Vec<OldWorker>> {
+        Arc::clone(&self.known)
+    }
+
+    /// What is wrong with the master's socket.
+    pub(super) fn trouble(&self) -> Option<&String> {
+        self.trouble.as_ref()
+    }
+
+    /// Whether it would be known if there were any.
+    pub(super) fn can_see(&self) -> bool {
+        self.master.is_some() && self.trouble.is_none()
+    }
+
+    /// Looks, where there may be something new: `surely` after a reload and when somebody asks for everything. Old
+    /// workers are looked at as often as the new one is.
+    pub(super) async fn look(&mut self, surely: bool, backends: &BTreeSet<&BackendName>, now: Instant) {
+        let Some(master) = self.master.clone() else { return };
+        let lately = self.asked.is_some_and(|at| now.duration_since(at) < AGAIN);
+        if !surely && self.known.is_empty() && lately {
+            return;
+        }
+        self.asked = Some(now);
+        let workers = match master.workers().await {
+            Ok(workers) => workers,
+            Err(error) => {
+                // Those that were known may still be there, and are counted until they are known to be gone.
+                self.trouble = Some(format!("processes that a reload left behind are not seen: {error}"));
+                return;
+            }
+        };
+        self.trouble = None;
+        let all = backends.is_empty() || backends.len() > ONE_BY_ONE;
+        let mut seen = Vec::new();
+        for worker in workers.into_iter().filter(|worker| worker.old) {
+            match look_at(&master, &worker, if all { None } else { Some(backends) }).await {
+                Ok(worker) => seen.push(worker),
+                // It ended while it was asked.
+                Err(error) if error.refusal().is_some() => {}
+                Err(error) => {
+                    self.trouble = Some(format!("process {} that a reload left behind: {error}", worker.pid));
+                    seen.extend(self.known.iter().find(|known| known.pid == worker.pid).cloned());
+                }
+            }
+        }
+        self.known = Arc::new(seen);
+    }
+
+    /// Adds what they serve to what was seen.
+    pub(super) fn add_to(&self, seen: &mut Seen) {
+        for (server, requests) in self.known.iter().flat_map(|worker| &worker.in_flight) {
+            if let Some(server) = seen.servers.get_mut(server) {
+                server.load.old += requests;
+            }
+        }
+    }
+
+    /// Ends the sessions on these servers.
+    pub(super) async fn kill(&self, servers: &BTreeSet<ServerRef>) -> Result<(), Error> {
+        let Some(master) = &self.master else { return Ok(()) };
+        let busy = |worker: &&OldWorker| worker.in_flight.keys().any(|server| servers.contains(server));
+        for worker in self.known.iter().filter(busy) {
+            for session in master.ask_worker(worker.pid, &ShowSessions).await? {
+                let (Ok(backend), Ok(server)) = (session.backend.parse(), session.server.parse()) else { continue };
+                if servers.contains(&ServerRef { backend, server }) {
+                    match master.ask_worker(worker.pid, &ShutdownSession { id: session.id }).await {
+                        // It has ended by itself.
+                        Err(error) if error.refusal().is_none() => return Err(error),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn look_at(
+    master: &Master,
+    worker: &Worker,
+    backends: Option<&BTreeSet<&BackendName>>,
+) -> Result<OldWorker, Error> {
+    let kind = StatKind::BackendsAndServers;
+    let mut rows: Vec<StatRow> = Vec::new();
+    match backends {
+        None => rows = master.ask_worker(worker.pid, &ShowStat { backend: None, kind }).await?,
+        Some(backends) => {
+            for backend in backends {
+                let asked = master.ask_worker(worker.pid, &ShowStat { backend: Some((*backend).clone()), kind }).await;
+                match asked {
+                    Ok(of) => rows.extend(of),
+                    // The worker that was replaced had another configuration.
+                    Err(error) if error.refusal().is_some_and(|it| it.kind == NO_BACKEND) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    let (mut in_flight, mut between) = (BTreeMap::new(), BTreeMap::<BackendName, u64>::new());
+    for row in &rows {
+        let Ok(backend) = row.pxname.parse::<BackendName>() else { continue };
+        if row.is_backend() {
+            *between.entry(backend).or_default() += row.scur;
+            continue;
+        }
+        let Ok(server) = row.svname.parse() else { continue };
+        let load = Load { scur: row.scur, qcur: row.qcur, served: row.served.unwrap_or_default(), ..Load::default() };
+        if load.in_flight() > 0 {
+            in_flight.insert(ServerRef { backend, server }, load.in_flight());
+        }
+    }
+    for (server, requests) in &in_flight {
+        if let Some(of) = between.get_mut(&server.backend) {
+            *of = of.saturating_sub(*requests);
+        }
+    }
+    between.retain(|_, requests| *requests > 0);
+    Ok(OldWorker { pid: worker.pid, age: worker.uptime, in_flight, between })
+}
+
+/// Tells of each reload as it begins, until the one who is told is gone.
+pub(super) async fn watch(master: Arc<Master>, reloaded: std::sync::Weak<Notify>) {
+    loop {
+        let ended = master.reloaded().await;
+        let Some(reloaded) = reloaded.upgrade() else { return };
+        if ended.is_ok() {
+            reloaded.notify_one();
+        }
+        drop(reloaded);
+        tokio::time::sleep(CONNECT_AGAIN).await;
+    }
+}
+
+const NO_BACKEND: crate::haproxy::RefusalKind = crate::haproxy::RefusalKind::NoSuchBackend;
+
+/// More backends than this are cheaper to ask for all at once.
+const ONE_BY_ONE: usize = 4;
+
+/// Where none is known: a reload is seen by the new process's number, so this only finds what was missed.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// A master that has ended a connection is about to be replaced, or thinks that it was idle for too long.
+const CONNECT_AGAIN: Duration = Duration::from_millis(500);

@@ -1,0 +1,97 @@
+//! `show proc` (management guide, section 9.4): the processes under one master.
+
+use std::time::Duration;
+
+use nom::bytes::complete::tag;
+use nom::character::complete::u64 as number;
+use nom::sequence::terminated;
+use nom::{IResult, Parser};
+
+use crate::haproxy::error::{CommandError, Refusal};
+use crate::haproxy::line::Command;
+
+/// `show proc`. Only the master's socket knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct ShowProc;
+
+/// One worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    /// Its process id.
+    pub pid: u32,
+    /// Whether a reload has replaced it, and it only serves what it had.
+    pub old: bool,
+    /// How long it has been running.
+    pub uptime: Duration,
+    /// Its version, as printed.
+    pub version: String,
+}
+
+impl Command for ShowProc {
+    type Reply = Vec<Worker>;
+
+    fn write(&self, line: &mut String) {
+        line.push_str("show proc");
+    }
+
+    fn parse(&self, reply: &[u8]) -> Result<Vec<Worker>, CommandError> {
+        let text = String::from_utf8_lossy(reply);
+        if let Some(refusal) = Refusal::recognise(self.text(), reply) {
+            return Err(CommandError::Refused(refusal));
+        }
+        if !text.starts_with("#<PID>") {
+            return Err(CommandError::unreadable(self.text(), reply));
+        }
+        let (mut workers, mut section) = (Vec::new(), "");
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("# ") {
+                section = name.trim();
+            } else if matches!(section, "workers" | "old workers") && !line.trim().is_empty() {
+                let worker = worker(line, section == "old workers");
+                workers.push(worker.ok_or_else(|| CommandError::unreadable(self.text(), line.as_bytes()))?);
+            }
+        }
+        Ok(workers)
+    }
+}
+
+/// A row: the process id first, the version last, the time before it. What stands between differs: up to 2.4 there is
+/// a relative number, and an old worker's is `[was: 1]`.
+fn worker(line: &str, old: bool) -> Option<Worker> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (first, [.., time, version]) = (words.first()?, &words[..]) else { return None };
+    let (_, uptime) = uptime(time).ok()?;
+    Some(Worker { pid: first.parse().ok()?, old, uptime, version: (*version).to_owned() })
+}
+
+/// `0d00h02m03s`.
+fn uptime(text: &str) -> IResult<&str, Duration> {
+    let unit = |name: &'static str| terminated(number, tag(name));
+    let (rest, (days, hours, minutes, seconds)) = (unit("d"), unit("h"), unit("m"), unit("s")).parse(text)?;
+    Ok((rest, Duration::from_secs(((days * 24 + hours) * 60 + minutes) * 60 + seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_told_from_old_ones() {
+        let new = "#<PID>          <type>          <reloads>       <uptime>        <version>      \n\
+            6702            master          1 [failed: 0]   0d00h00m02s     2.6.12-1\n# workers\n\
+            6875            worker          0               0d00h00m01s     2.6.12-1\n# old workers\n\
+            6710            worker          1               1d02h00m07s     2.6.12-1\n# programs\n\n";
+        let old = "#<PID>          <type>          <relative PID>  <reloads>       <uptime>        <version>      \n\
+            6367            master          0               1               0d00h00m02s     2.2.9-2\n# workers\n\
+            6535            worker          1               0               0d00h00m01s     2.2.9-2\n# old workers\n\
+            6375            worker          [was: 1]        1               0d00h00m02s     2.2.9-2\n# programs\n\n";
+        for (text, pids, secs) in [(new, [6875, 6710], 93_607), (old, [6535, 6375], 2)] {
+            let workers = ShowProc.parse(text.as_bytes()).unwrap();
+            assert_eq!(workers.iter().map(|worker| worker.pid).collect::<Vec<_>>(), pids);
+            assert_eq!(workers.iter().map(|worker| worker.old).collect::<Vec<_>>(), [false, true]);
+            assert_eq!(workers[1].uptime.as_secs(), secs);
+        }
+        assert!(ShowProc.parse(b"Unknown command: 'show proc'\n").is_err());
+        assert!(ShowProc.parse(b"#<PID>\n# workers\nnonsense\n").is_err());
+    }
+}

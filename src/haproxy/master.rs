@@ -1,0 +1,117 @@
+//! The client of a master's socket: it shows the workers that reloads have left behind, and speaks with them.
+//!
+//! One command travels on one connection (management guide, section 9.4). The master's CLI is interactive from the
+//! start and does not end after a reply, so this side closes its half, and the reply is read to its end.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::Semaphore;
+
+use super::address::Address;
+use super::commands::{ShowProc, Worker};
+use super::error::{CommandError, Error, FrameError};
+use super::line::Command;
+
+/// Speaks with one master, and through it with each of its workers.
+#[derive(Debug)]
+pub struct Master {
+    path: PathBuf,
+    connections: Semaphore,
+    deadline: Duration,
+}
+
+impl Master {
+    /// A client that gives every command `deadline`, connecting included.
+    pub fn new(path: PathBuf, deadline: Duration) -> Self {
+        Self { path, connections: Semaphore::new(CONNECTIONS), deadline }
+    }
+
+    /// The socket.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every worker, old ones too.
+    ///
+    /// # Errors
+    /// The master does not answer, or not as one.
+    pub async fn workers(&self) -> Result<Vec<Worker>, Error> {
+        self.ask(String::new(), &ShowProc).await
+    }
+
+    /// Sends a command to one worker. An old worker still shows what it serves and ends sessions, but refuses to
+    /// change servers.
+    ///
+    /// # Errors
+    /// As [`Master::workers`]; a worker that has ended meanwhile is [`Error::Command`].
+    pub async fn ask_worker<C: Command>(&self, pid: u32, command: &C) -> Result<C::Reply, Error> {
+        self.ask(format!("@!{pid} "), command).await
+    }
+
+    /// Ends when the master ends its connections: the first sign of a reload, some tens of milliseconds before the new
+    /// worker answers. Also ends when the connection has been idle for too long for HAProxy's taste.
+    ///
+    /// # Errors
+    /// The master does not accept connections.
+    pub async fn reloaded(&self) -> Result<(), Error> {
+        let mut stream = UnixStream::connect(&self.path)
+            .await
+            .map_err(|source| Error::Connect { address: self.address(), source })?;
+        // Whatever ends it, an end or an error, it has ended.
+        stream.read(&mut [0; 64]).await.map(drop).unwrap_or_default();
+        Ok(())
+    }
+
+    async fn ask<C: Command>(&self, prefix: String, command: &C) -> Result<C::Reply, Error> {
+        let mut line = prefix;
+        command.write(&mut line);
+        line.push('\n');
+        // The semaphore is never closed, so acquiring cannot fail other than by waiting.
+        let exchange = async {
+            let _place = self.connections.acquire().await;
+            self.exchange(&line).await
+        };
+        let late = || Error::Deadline { address: self.address(), within: self.deadline };
+        let reply = tokio::time::timeout(self.deadline, exchange).await.map_err(|_| late())??;
+        let gone = reply.starts_with(NO_SUCH_WORKER);
+        let read = if gone { Err(CommandError::refused(line.trim_end(), &reply)) } else { command.parse(&reply) };
+        read.map_err(|source| Error::Command { address: self.address(), source })
+    }
+
+    async fn exchange(&self, line: &str) -> Result<Vec<u8>, Error> {
+        let connect = |source| Error::Connect { address: self.address(), source };
+        let broken = |source: FrameError| Error::Frame { address: self.address(), source };
+        let mut stream = UnixStream::connect(&self.path).await.map_err(connect)?;
+        let mut reply = Vec::new();
+        let said = async {
+            stream.write_all(line.as_bytes()).await?;
+            stream.shutdown().await?;
+            (&mut stream).take(LONGEST_REPLY).read_to_end(&mut reply).await
+        };
+        said.await.map_err(|error| broken(error.into()))?;
+        if reply.len() as u64 >= LONGEST_REPLY {
+            return Err(broken(FrameError::TooLong));
+        }
+        // A worker that dies, or a master that reloads, ends the connection without a word.
+        if reply.is_empty() {
+            return Err(broken(FrameError::Truncated { seen: 0, expected: 1 }));
+        }
+        Ok(reply)
+    }
+
+    fn address(&self) -> Address {
+        Address::Unix(self.path.clone())
+    }
+}
+
+/// People use the master's connections too.
+const CONNECTIONS: usize = 2;
+
+/// The most bytes that one command may be answered with.
+const LONGEST_REPLY: u64 = 64 << 20;
+
+/// What the master says of a process that is not there (any more).
+const NO_SUCH_WORKER: &[u8] = b"Can't find the target";
