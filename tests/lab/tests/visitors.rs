@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use teeter_lab::{Answer, Browser, FarmSpec, Load, LoadSpec, Sample, TestFarm};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -103,22 +104,36 @@ async fn no_request_of_a_load_with_cookies_fails_or_strays() -> io::Result<()> {
     let farm = farm(Sample::RouteSticky).await?;
     let load = Load::start(LoadSpec { cookies: true, ..LoadSpec::new(farm.addr()) })?;
     assert!(load.more(500).await);
-    for (kept, live) in [("a", "b"), ("b", "a"), ("a", "b")] {
+    let mut ends = Vec::new();
+    for (kept, names, live) in [("a", A, "b"), ("b", B, "a"), ("a", A, "b")] {
         map(&farm, &format!("add web@{kept} web_{kept}")).await?;
         map(&farm, &format!("set web web_{live}")).await?;
         assert!(load.more(300).await);
+        let begun = Instant::now();
         map(&farm, &format!("del web@{kept}")).await?;
+        ends.push((names, begun, Instant::now()));
         assert!(load.more(300).await);
     }
     let report = load.stop().await?;
     assert_eq!(report.failed().len(), 0, "{report}");
-    // A client moves when its grace ends and at no other time.
+    let at = |nanos| report.started + Duration::from_nanos(nanos);
+    let mut moves = 0;
     for conn in 0..8 {
-        let servers: Vec<_> =
-            report.records.iter().filter(|one| one.conn == conn).map(|one| report.server(one)).collect();
-        let moves = servers.windows(2).filter(|two| two[0] != two[1]).count();
-        assert!((2..=3).contains(&moves), "client {conn} moved {moves} times\n{report}");
+        let records: Vec<_> = report.records.iter().filter(|one| one.conn == conn).collect();
+        for (was, is) in records.iter().zip(records.iter().skip(1)) {
+            let (old, new) = (report.server(was), report.server(is));
+            if old == new {
+                continue;
+            }
+            moves += 1;
+            // Nobody leaves a server but for the other half, and when the grace of their own ends.
+            let allowed = ends.iter().any(|(names, begun, done)| {
+                names.contains(&old) && !names.contains(&new) && at(was.sent) <= *done && *begun <= at(is.answered)
+            });
+            assert!(allowed, "client {conn} went from {old} to {new} at {:?}\n{report}", at(is.sent) - report.started);
+        }
     }
+    assert!(moves >= 8, "{moves} moves of 8 clients in 3 flips\n{report}");
     Ok(())
 }
 
