@@ -59,5 +59,6 @@ Examples:
   teeter flip web b               group b gets the traffic, the others stand by
   teeter flip web all             everybody again
 
-Where the farm has a route, no request that begins after the first answer of the new side is served by the old one.
-Without a route servers are turned one after the other, and `teeter show` says how long that took.";
+Where the farm has a route, no request that begins after the first answer of the new side is served by the old one,
+within one HAProxy and unless `sticky` lets clients stay. Without a route servers are turned one after the other, and
+`teeter show` says how long that took.";

@@ -14,6 +14,8 @@ use crate::haproxy::{AdminState, MapKey, MapName, MapValue, ServerRef};
 pub(super) enum Drift {
     /// A held server.
     Server { server: ServerRef, was: AdminState, now: AdminState },
+    /// The file of a map.
+    File { map: MapName },
     /// An entry of a map that a route is made of.
     Map { map: MapName, key: MapKey, was: Option<MapValue>, now: Option<String> },
 }

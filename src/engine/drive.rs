@@ -139,6 +139,12 @@ impl Engine {
             for drift in report.drifts.iter().skip(known) {
                 let (server, was, now) = match drift {
                     Drift::Server { server, was, now } => (server, was, now),
+                    Drift::File { map } => {
+                        let text =
+                            format!("somebody else wrote the file of map {map}: teeter's entries are in it again");
+                        events.push(event(self.clock.now(), "drift", text, None, None));
+                        continue;
+                    }
                     Drift::Map { map, key, was, now } => {
                         let shown = |value: Option<&str>| value.unwrap_or("not there").to_owned();
                         let (was, now) = (shown(was.as_ref().map(MapValue::as_str)), shown(now.as_deref()));

@@ -210,14 +210,16 @@ impl Observer {
         let Some(seen) = self.report.seen.clone() else { return Ok(self.leaving()) };
         let mut drifts = self.drifts.find(&order.wanted, &seen);
         drifts.extend(self.drifts.find_in_maps(&order.maps, &seen.maps));
-        if !drifts.is_empty() {
-            self.report.drifts = Arc::new(self.report.drifts.iter().cloned().chain(drifts).collect());
-        }
         let mut begun = (*self.report.begun).clone();
         begun.retain(|server, proof| order.wanted.get(server).is_some_and(|wanted| wanted.afresh == Some(*proof)));
         self.report.begun = Arc::new(begun);
         // The files first: a reload in the next moment must find what is about to be told.
-        if let Err(words) = self.files.agree(&order.maps).await {
+        let files = self.files.agree(&order.maps).await;
+        drifts.extend(files.iter().flatten().map(|map| Drift::File { map: map.clone() }));
+        if !drifts.is_empty() {
+            self.report.drifts = Arc::new(self.report.drifts.iter().cloned().chain(drifts).collect());
+        }
+        if let Err(words) = files {
             // What has been turned once is turned again, whatever becomes of the file; nothing else is begun.
             if self.turned != order.maps && !diff_maps(&order.maps, &seen.maps).is_empty() {
                 return Ok(self.refused(order, words));

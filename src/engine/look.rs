@@ -134,7 +134,10 @@ fn note(maps: &mut SeenMaps, answers: &Answers, slots: Vec<(Slot<GetMap>, &GetMa
         let map = maps.entry(ask.map.clone()).or_default();
         match answers.read(slot, ask) {
             Ok(value) => drop(map.entries.insert(ask.key.clone(), value)),
-            Err(CommandError::Refused(refusal)) if refusal.kind == RefusalKind::NoSuchMapEntry => {
+            // From 3.4 on reading a map needs level admin; that the level is too low is told apart.
+            Err(CommandError::Refused(refusal))
+                if matches!(refusal.kind, RefusalKind::NoSuchMapEntry | RefusalKind::PermissionDenied) =>
+            {
                 *map = SeenMap { missing: true, ..SeenMap::default() };
             }
             Err(error) => return Err(error),
@@ -155,8 +158,8 @@ fn unless_gone<T>(rows: Result<Vec<T>, CommandError>) -> Result<Vec<T>, CommandE
 fn merge(
     (states, stats, conns): (Vec<ServerState>, Vec<StatRow>, Vec<ServerConnections>),
 ) -> (BTreeMap<ServerRef, SeenServer>, BTreeMap<BackendName, u64>) {
-    let mut servers: BTreeMap<ServerRef, SeenServer> =
-        states.into_iter().map(|row| (row.server.clone(), seen(row))).collect();
+    let states = states.into_iter().filter(|row| !is_process(&row.server));
+    let mut servers: BTreeMap<ServerRef, SeenServer> = states.map(|row| (row.server.clone(), seen(row))).collect();
     let mut backends = BTreeMap::new();
     for row in stats {
         let Ok(backend) = row.pxname.parse::<BackendName>() else { continue };
@@ -185,6 +188,12 @@ fn merge(
         }
     }
     (servers, backends)
+}
+
+/// HAProxy 2.2 lists its own processes as servers of a backend called MASTER.
+fn is_process(server: &ServerRef) -> bool {
+    let name = server.server.as_str();
+    server.backend.as_str() == "MASTER" && (name.starts_with("cur-") || name.starts_with("old-"))
 }
 
 fn seen(row: ServerState) -> SeenServer {

@@ -22,19 +22,23 @@ pub(super) struct MapFiles {
 type Stamp = (u64, u64, i64, i64);
 
 impl MapFiles {
-    /// Makes every file agree that is to be kept in step.
-    pub(super) async fn agree(&mut self, wanted: &WantedMaps) -> Result<(), String> {
+    /// Makes every file agree that is to be kept in step. Gives those that somebody else had changed meanwhile.
+    pub(super) async fn agree(&mut self, wanted: &WantedMaps) -> Result<Vec<MapName>, String> {
         self.known.retain(|map, _| wanted.contains_key(map));
+        let mut changed = Vec::new();
         for (map, wanted) in wanted.iter().filter(|(_, wanted)| wanted.write) {
             let Some(path) = file_of(map).map(PathBuf::from) else { continue };
             let known = self.known.get(map).filter(|(_, known)| known == wanted).map(|(stamp, _)| *stamp);
             let (text, entries) = (path.display().to_string(), wanted.clone());
             let written = tokio::task::spawn_blocking(move || agree(&path, known, &entries)).await;
-            let stamp =
-                written.map_err(io::Error::other).and_then(|stamp| stamp).map_err(|error| cannot(&text, &error))?;
+            let written = written.map_err(io::Error::other).and_then(|written| written);
+            let (stamp, rewritten) = written.map_err(|error| cannot(&text, &error))?;
+            if rewritten && known.is_some() {
+                changed.push(map.clone());
+            }
             self.known.insert(map.clone(), (stamp, wanted.clone()));
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// Looks at every file again: another process may have read another content.
@@ -65,15 +69,16 @@ fn cannot(path: &str, error: &io::Error) -> String {
     )
 }
 
-fn agree(path: &Path, known: Option<Stamp>, wanted: &WantedMap) -> io::Result<Stamp> {
+/// Whether the file had to be written, and what it is known by then.
+fn agree(path: &Path, known: Option<Stamp>, wanted: &WantedMap) -> io::Result<(Stamp, bool)> {
     let of = metadata(path)?;
     if known == Some(stamp(&of)) {
-        return Ok(stamp(&of));
+        return Ok((stamp(&of), false));
     }
     let before = fs::read(path)?;
     let after = rewritten(&before, wanted);
     if before == after {
-        return Ok(stamp(&of));
+        return Ok((stamp(&of), false));
     }
     let beside = beside(path)?;
     let written = create(&beside, &of).and_then(|mut file| {
@@ -87,7 +92,7 @@ fn agree(path: &Path, known: Option<Stamp>, wanted: &WantedMap) -> io::Result<St
     }
     written?;
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
-    Ok(stamp(&metadata(path)?))
+    Ok((stamp(&metadata(path)?), true))
 }
 
 /// The lines of a file with teeter's entries as they should be. HAProxy takes the first of two entries with one key.
@@ -158,7 +163,13 @@ fn create(path: &Path, of: &Metadata) -> io::Result<File> {
     let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
     let own = file.metadata()?;
     if (own.uid(), own.gid()) != (of.uid(), of.gid()) {
-        fchown(&file, Some(of.uid()), Some(of.gid())).inspect_err(|_| fs::remove_file(path).unwrap_or_default())?;
+        fchown(&file, Some(of.uid()), Some(of.gid())).map_err(|error| {
+            fs::remove_file(path).unwrap_or_default();
+            let (theirs, ours) = (of.uid(), own.uid());
+            io::Error::other(format!(
+                "it belongs to user {theirs}, which user {ours} cannot keep so ({error}): chown it"
+            ))
+        })?;
     }
     file.set_permissions(of.permissions())?;
     Ok(file)
@@ -196,13 +207,14 @@ mod tests {
         let path = dir.path().join("live.map");
         fs::write(&path, "web web_all\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let first = agree(&path, None, &wanted("web_a", None)).unwrap();
+        let (first, written) = agree(&path, None, &wanted("web_a", None)).unwrap();
+        assert!(written);
         assert_eq!(fs::read_to_string(&path).unwrap(), "web web_a\n");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         // Somebody else writes it anew: seen, and put right.
         fs::write(&path, "web web_all\nmine x\n").unwrap();
-        assert_ne!(agree(&path, Some(first), &wanted("web_a", None)).unwrap(), first);
+        assert!(matches!(agree(&path, Some(first), &wanted("web_a", None)), Ok((second, true)) if second != first));
         assert_eq!(fs::read_to_string(&path).unwrap(), "web web_a\nmine x\n");
     }
 

@@ -68,11 +68,13 @@ pub(super) fn turned(run: &Run, before: &Route, side: Side, ledger: &Ledger) -> 
         let seen: BTreeSet<&String> = members.iter().filter_map(|member| run.versions.get(&member.name)).collect();
         let seen = seen.first().filter(|_| seen.len() == 1).map(|version| version.as_str());
         let side = Side::Group(group.clone());
+        // What its members say themselves comes first: somebody may have worked on them without a run.
+        let told = seen.and_then(|seen| cookie_version(Some(seen), ""));
         let version = if worked.contains(group) {
             cookie_version(run.plan.version.as_deref().or(seen), &format!("run-{}", run.id))
         } else {
-            let known = route.versions.get(&side).cloned();
-            known.or_else(|| cookie_version(seen, &format!("before-run-{}", run.id)))
+            let known = told.or_else(|| route.versions.get(&side).cloned());
+            known.or_else(|| cookie_version(None, &format!("before-run-{}", run.id)))
         };
         route.versions.extend(version.map(|version| (side, version)));
     }

@@ -90,8 +90,12 @@ impl Engine {
         }
         // What teeter has turned is where the store says, even while a HAProxy that was reloaded is being told.
         let live = ledger.state.routes.get(&order.farm).map(|route| route.live.clone()).or(live);
-        let standby =
-            if order.strategy == Strategy::Flip { standby(&order.farm, &ledger.state) } else { BTreeMap::new() };
+        let standby = standby(&order.farm, &ledger.state);
+        let elsewhere = live.as_ref().is_some_and(|live| *live != Side::All);
+        if order.strategy != Strategy::Flip && !standby.is_empty() && !elsewhere {
+            let (farm, groups) = (order.farm, standby.into_keys().collect());
+            return Err(EngineError::Vetoed(vec![Veto::StandsBy { farm, groups }]));
+        }
         let holds = ledger.state.holds.values();
         let plan = match (order.strategy, &order.to) {
             (Strategy::Flip, Some(to)) => flip::plan(&farm, &layout, (live, to), &seen, holds, &standby),

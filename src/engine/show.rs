@@ -11,7 +11,7 @@ use super::view::{
     CallerView, EventView, FlipView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView, RunView,
     ServerView, StatusView, StepView, WorkView,
 };
-use crate::farm::{Farm, Hold, HoldId, InstanceName, MemberName, Route, RunId, SeenServer, Selector, Stage};
+use crate::farm::{Farm, GroupName, Hold, HoldId, InstanceName, MemberName, Route, RunId, SeenServer, Selector, Stage};
 use crate::haproxy::ServerRef;
 use crate::plan::{FailureKind, Flipped, Run, RunState, Step, Strategy};
 use crate::store::{Event, State};
@@ -302,10 +302,18 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
             "`teeter advance {id}` to try `{step}` again; or `teeter abort {id}` to bring back what is well"
         )),
         (RunState::Done, _) if run.plan.strategy == Strategy::Flip && !out.is_empty() => {
-            let back: Vec<String> =
-                run.holds.keys().map(|group| format!("`teeter flip {} {group}`", run.plan.farm)).collect();
+            let stands_by = |group: &&GroupName| {
+                let of = run.plan.groups.get(*group).into_iter().flatten();
+                of.into_iter().any(|member| out.contains(&member.name.to_string()))
+            };
+            let back = run.plan.groups.keys().filter(stands_by);
+            let back: Vec<String> = back.map(|group| format!("`teeter flip {} {group}`", run.plan.farm)).collect();
             Some(format!("{} stand by: {} turns the traffic to them", out.join(", "), back.join(" or ")))
         }
+        (RunState::Aborted, _) if run.plan.strategy == Strategy::Flip => Some(format!(
+            "`teeter status farm:{0}` shows who has the traffic; `teeter flip {0} GROUP` or `teeter flip {0} all` turns it",
+            run.plan.farm
+        )),
         (RunState::Aborted, _) if !out.is_empty() => Some(format!(
             "mend {} and `teeter ready {}`, with --no-verify to skip the proof; or deploy to the farm again after that",
             out.join(", "),

@@ -28,8 +28,12 @@ pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, chan
             (Ok(key), Ok(value)) => entries.push((key, value)),
             // An entry that no command can carry cannot be carried over.
             _ => {
-                let said = format!("{} {}", entry.key, entry.value);
-                return Ok(Part::Refused(CommandError::Unreadable { command: show.text(), said }));
+                let words = format!(
+                    "the entry {:?} of somebody else has a value that no command can carry: give the route's keys a map of \
+                     their own",
+                    entry.key
+                );
+                return Ok(Part::Refused(CommandError::refused(&show.text(), words.as_bytes())));
             }
         }
     }

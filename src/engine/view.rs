@@ -143,7 +143,7 @@ pub struct HoldView {
     pub entries: Vec<String>,
     /// What is out, in short: a member's name where all its lines are held, otherwise its lines as BACKEND/SERVER.
     pub members: Vec<String>,
-    /// The state it wants them in: drain or maint.
+    /// The state it wants them in: drain or maint, or ready while they empty behind a route that leads elsewhere.
     pub mode: String,
     /// How far it has come: draining, stuck, out, proving or proven.
     pub stage: String,

@@ -7,7 +7,7 @@ use super::layout::{Farm, FarmError, Layout};
 use super::names::{Entry, InstanceName};
 use super::route::Side;
 use super::seen::Seen;
-use crate::haproxy::BackendName;
+use crate::haproxy::{BackendName, Series};
 
 /// Finds the side that gets a farm's traffic now, by its maps; `None` where it has no route.
 ///
@@ -23,6 +23,7 @@ pub fn live_side(
     for key in &farm.settings.flip.route {
         for (name, seen) in instances.iter().filter_map(|name| Some((*name, *seen.get(*name)?))) {
             problems.extend(backends(key, layout, name, seen));
+            problems.extend(too_old(&farm.settings.flip.route, name, seen));
             match side_of(key, name, seen) {
                 Ok(side) => drop(sides.entry(side).or_insert_with(|| format!("{} in HAProxy {name}", key.key))),
                 Err(problem) => problems.push(problem),
@@ -40,6 +41,15 @@ pub fn live_side(
         return Ok(live.map(|(side, _)| side));
     }
     Err(problems.into_iter().map(|problem| farm.error("flip.route", problem)).collect())
+}
+
+/// Several entries turn at once by a transaction, which HAProxy has since 2.4.
+fn too_old(keys: &[RouteKey], instance: &InstanceName, seen: &Seen) -> Option<String> {
+    let series: Series = seen.version.parse().ok()?;
+    let old = keys.len() > 1 && series < Series { major: 2, minor: 4 };
+    old.then(|| {
+        format!("HAProxy {instance} is {}, and several keys turn at once from 2.4 on: name one key", seen.version)
+    })
 }
 
 /// The side that one entry names in one HAProxy.

@@ -92,7 +92,7 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    pub(super) fn refused(command: &str, reply: &[u8]) -> Self {
+    pub(crate) fn refused(command: &str, reply: &[u8]) -> Self {
         Self::Refused(Refusal::new(command.to_owned(), &String::from_utf8_lossy(reply)))
     }
 

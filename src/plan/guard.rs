@@ -74,6 +74,13 @@ pub enum Veto {
         /// Which side.
         live: Side,
     },
+    /// A flip has left groups standing by.
+    StandsBy {
+        /// Which farm.
+        farm: FarmName,
+        /// Which groups.
+        groups: Vec<GroupName>,
+    },
     /// The farm's route does not fit HAProxy.
     Route {
         /// What is wrong, with what to do.
@@ -127,6 +134,10 @@ impl fmt::Display for Veto {
                 f,
                 "only {live} of {farm} gets the traffic, and a see-saw begins with all: `teeter flip {farm} all` first"
             ),
+            Self::StandsBy { farm, groups } => {
+                let groups = groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
+                write!(f, "{groups} of {farm} stands by, and a deploy begins with all: `teeter flip {farm} all` first")
+            }
             Self::Route { problem } => f.write_str(problem),
             Self::NothingLeft { group, why } => write!(f, "no member of group {group} can be worked on: {why}"),
             Self::ProbeFailsEverywhere { answers } => {

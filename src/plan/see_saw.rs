@@ -22,6 +22,12 @@ pub fn plan<'a>(
     seen: &BTreeMap<InstanceName, &Seen>,
     holds: impl IntoIterator<Item = &'a Hold>,
 ) -> Result<Plan, Vec<Veto>> {
+    if farm.settings.flip.route.iter().any(|route| route.all.is_none()) {
+        return Err(vec![Veto::NoBackendForAll]);
+    }
+    if let Some(live) = live.filter(|live| *live != Side::All) {
+        return Err(vec![Veto::OneSideLive { farm: farm.name.clone(), live }]);
+    }
     let mut vetoes = guard::held(&layout.entries(), holds, None);
     if !vetoes.is_empty() {
         // What is held takes no traffic, so every other veto would only say the same again.
@@ -32,12 +38,6 @@ pub fn plan<'a>(
         vetoes.push(Veto::Groups { found: names.into_iter().cloned().collect() });
         return Err(vetoes);
     };
-    if farm.settings.flip.route.iter().any(|route| route.all.is_none()) {
-        vetoes.push(Veto::NoBackendForAll);
-    }
-    if let Some(live) = live.filter(|live| *live != Side::All) {
-        vetoes.push(Veto::OneSideLive { farm: farm.name.clone(), live });
-    }
     let (groups, skipped) = groups(layout, seen, &BTreeSet::new());
     vetoes.extend(refuse_empty(&groups, &[first, second]));
     for planned in groups.values() {

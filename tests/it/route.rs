@@ -171,6 +171,10 @@ async fn two_colours_take_turns() {
 
 #[tokio::test]
 async fn several_keys_turn_in_one_moment() {
+    let version = teeter_lab::Haproxy::version().expect("there is a HAProxy");
+    if version.starts_with("2.2") {
+        teeter_lab::skip("transactions on maps came with 2.4; that it says so is tried instead");
+    }
     let map = "str(web),map_str(/etc/haproxy/maps/live.map,web_all)";
     let backends: String = ["a web01 web02", "b web03 web04", "all web01 web02 web03 web04"]
         .map(|line| {
@@ -215,6 +219,10 @@ async fn several_keys_turn_in_one_moment() {
     site.daemon.signal("-HUP").await;
     until(|| async { site.daemon.log().contains("configuration read again") }).await;
     let flipped = site.teeter(&["flip", "web", "b"]).await;
+    if version.starts_with("2.2") {
+        assert!(flipped.code == 6 && flipped.err.contains("from 2.4 on"), "{flipped:?}");
+        return;
+    }
     assert_eq!(flipped.code, 0, "{flipped:?}\n{}", site.daemon.log());
     assert_eq!((site.route("web").await.as_str(), site.route("api").await.as_str()), ("web_b", "api_b"));
     assert_eq!(site.route("other").await, "x");
