@@ -6,6 +6,7 @@
 //! are ratios of the medians of this very run.
 
 use std::hint::black_box;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ fn main() {
     group.throughput(Throughput::Bytes(json.len() as u64));
     group.bench_function("json", |run| run.iter(|| by_json(black_box(&json))));
     group.finish();
-    report(&output, dump.len());
+    report(&output, dump.len()).expect("somebody reads it");
 }
 
 /// Plain scalar splitting: the fields that say something, counted.
@@ -160,7 +161,7 @@ fn json(recorded: &str) -> Vec<u8> {
     format!("[{}]", vec![rows; JSON_ROWS / 3].join(",")).into_bytes()
 }
 
-fn report(output: &Path, bytes: usize) {
+fn report(output: &Path, bytes: usize) -> io::Result<()> {
     let seconds = |name: &str| {
         let path = output.join("show_stat").join(name).join("new/estimates.json");
         let estimates: serde_json::Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
@@ -170,20 +171,22 @@ fn report(output: &Path, bytes: usize) {
         ["split", "table", "csv", "rows", "json"].map(seconds)
     else {
         // Somebody asked for some of them only.
-        return;
+        return Ok(());
     };
+    let mut out = io::stdout().lock();
     let speed = |seconds: f64| bytes as f64 / seconds / 1e6;
-    println!("{ROWS} rows, {:.2} MB; medians", bytes as f64 / 1e6);
-    println!("plain split   {:>8.0} MB/s", speed(split));
-    println!("table         {:>8.0} MB/s   {:.2} of the plain split", speed(table), split / table);
-    println!("csv           {:>8.0} MB/s   the table is {:.2} times as fast", speed(csv), csv / table);
-    println!("typed rows    {:>8.0} MB/s   {:.2} times csv", speed(rows), csv / rows);
+    writeln!(out, "{ROWS} rows, {:.2} MB; medians", bytes as f64 / 1e6)?;
+    writeln!(out, "plain split   {:>8.0} MB/s", speed(split))?;
+    writeln!(out, "table         {:>8.0} MB/s   {:.2} of the plain split", speed(table), split / table)?;
+    writeln!(out, "csv           {:>8.0} MB/s   the table is {:.2} times as fast", speed(csv), csv / table)?;
+    writeln!(out, "typed rows    {:>8.0} MB/s   {:.2} times csv", speed(rows), csv / rows)?;
     let json_rows = (JSON_ROWS / 3 * 3) as f64 / json;
     let table_rows = ROWS as f64 / table;
-    println!(
+    writeln!(
+        out,
         "serde_json    {:>8.0} rows/ms; the table reads {:.0}, {:.0} times as many",
         json_rows / 1e3,
         table_rows / 1e3,
         table_rows / json_rows
-    );
+    )
 }
