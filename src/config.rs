@@ -75,23 +75,35 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong, and where it stands.
     pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let environment = Environment::new(env);
         let file = path.unwrap_or(Path::new(DEFAULT_PATH));
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if path.is_none() && error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(ConfigError::Read { path: file.to_owned(), source }),
         };
+        Self::from_text(&text, file, env)
+    }
+
+    /// The same of a text, which errors say to stand in this file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_text(
+        text: &str,
+        file: &Path,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let environment = Environment::new(env);
         // The file by itself first, for the sake of line and column: they are lost where something is laid over it.
-        toml::from_str::<Sections>(&text).map_err(|error| {
-            let (line, column) = place::of_byte(&text, error.span().map_or(0, |span| span.start));
+        toml::from_str::<Sections>(text).map_err(|error| {
+            let (line, column) = place::of_byte(text, error.span().map_or(0, |span| span.start));
             ConfigError::File { path: file.to_owned(), line, column, problem: error.message().to_owned() }
         })?;
-        Self::merged(&text, &environment).map_err(|Problem { key, problem }| {
-            match environment.culprit(&problem, |others| Some(Self::merged(&text, others).err()?.problem)) {
+        Self::merged(text, &environment).map_err(|Problem { key, problem }| {
+            match environment.culprit(&problem, |others| Some(Self::merged(text, others).err()?.problem)) {
                 Some(variable) => ConfigError::Environment { variable, problem },
                 None => {
-                    let (line, column) = place::of_key(&text, &key);
+                    let (line, column) = place::of_key(text, &key);
                     ConfigError::File { path: file.to_owned(), line, column, problem }
                 }
             }
@@ -123,6 +135,9 @@ impl Config {
                 && path == &self.control.socket
             {
                 return at("socket", format!("{} is teeterd's own control socket", path.display()));
+            }
+            if let Some((key, problem)) = tls_problem(instance) {
+                return at(key, problem);
             }
         }
         let mut routes = BTreeMap::new();
@@ -182,6 +197,25 @@ impl From<FarmError> for Problem {
         let key = ["farm".to_owned(), error.farm.to_string()].into_iter();
         Self { key: key.chain(error.key.split('.').map(str::to_owned)).collect(), problem: error.to_string() }
     }
+}
+
+/// What is wrong with how a `tls://` socket is to be trusted, and the key that it stands in.
+fn tls_problem(instance: &InstanceSettings) -> Option<(&'static str, String)> {
+    let Some(tls) = &instance.tls else {
+        let is_tls = matches!(instance.socket, Address::Tls(_));
+        return is_tls
+            .then(|| ("socket", "a tls:// socket needs tls = { ca = \"PATH\" } to know HAProxy by".to_owned()));
+    };
+    let files = [Some(&tls.ca), tls.certificate.as_ref(), tls.key.as_ref()];
+    let problem = if !matches!(instance.socket, Address::Tls(_)) {
+        format!("{} does not speak TLS; tls://HOST:PORT does", instance.socket)
+    } else if tls.key.is_some() && tls.certificate.is_none() {
+        "there is a key without a certificate".to_owned()
+    } else {
+        let relative = files.into_iter().flatten().find(|path| !path.is_absolute())?;
+        format!("{relative:?} is not an absolute path")
+    };
+    Some(("tls", problem))
 }
 
 /// A pattern that stands in two groups puts every server it matches into both.

@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::farm::InstanceName;
-use crate::haproxy::Address;
+use crate::haproxy::{Address, TlsSettings};
 
 /// `[control]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -52,6 +52,8 @@ pub struct InstanceSettings {
     pub name: InstanceName,
     /// Its stats socket.
     pub socket: Address,
+    /// How both prove who they are, for a `tls://` socket.
+    pub tls: Option<TlsSettings>,
     /// Its master socket: shows the processes that a reload has left behind.
     #[serde(default, deserialize_with = "absolute_or_none")]
     pub master: Option<PathBuf>,

@@ -146,3 +146,21 @@ fn the_sample_is_well() {
     let config = Config::load(Some(&path), std::iter::empty()).unwrap();
     assert_eq!(config.farms[&"web".parse().unwrap()].settings.groups.len(), 2);
 }
+
+#[test]
+fn tls_is_for_sockets_that_speak_it_and_complete() {
+    let instance = |socket: &str, tls: &str| format!("[[haproxy]]\nname = \"a\"\nsocket = \"{socket}\"\n{tls}\n");
+    for (socket, tls, place, says) in [
+        ("tls://lb:1", "", "3:1: ", "needs tls"),
+        ("/a.sock", "tls = { ca = \"/ca.pem\" }", "4:1: ", "does not speak TLS"),
+        ("tls://lb:1", "tls = { ca = \"ca.pem\" }", "4:1: ", "not an absolute path"),
+        ("tls://lb:1", "tls = { ca = \"/ca.pem\", key = \"/k.pem\" }", "4:1: ", "without a certificate"),
+        ("tls://lb:1", "tls = { key = \"/k.pem\" }", "4:7: ", "missing field `ca`"),
+    ] {
+        let error = error(&instance(socket, tls), &[]);
+        assert!(error.starts_with(place) && error.contains(says), "{error}");
+    }
+    let whole = "tls = { ca = \"/ca.pem\", certificate = \"/c.pem\", key = \"/k.pem\", server_name = \"lb\" }";
+    let config = load(&instance("tls://10.0.0.1:9998", whole), &[]).unwrap();
+    assert_eq!(config.haproxy[0].tls.as_ref().unwrap().server_name.as_deref(), Some("lb"));
+}

@@ -20,7 +20,7 @@ use crate::control::{self, socket};
 use crate::engine::clock::Clock;
 use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
-use crate::haproxy::{Address, Client};
+use crate::haproxy::{Address, Client, Endpoint};
 use crate::probe::NetworkProber;
 use crate::store::SqliteStore;
 
@@ -74,7 +74,7 @@ fn check(config: &Config) -> ExitCode {
     };
     let clients: BTreeMap<InstanceName, Client> = haproxies(config)
         .into_iter()
-        .map(|(name, address, _)| (name, Client::new(address, engine::ANSWER_TAKES)))
+        .map(|(name, endpoint, _)| (name, Client::new(endpoint, engine::ANSWER_TAKES)))
         .collect();
     let clients = clients.iter().map(|(name, client)| (name.clone(), client)).collect();
     let findings = runtime.block_on(engine::doctor::examine(&config.farms, clients));
@@ -133,9 +133,10 @@ fn load(args: &Args) -> Result<Config, Box<dyn Error>> {
 }
 
 /// The configured HAProxies; without any, the one at a usual path.
-fn haproxies(config: &Config) -> Vec<(InstanceName, Address, Option<PathBuf>)> {
+fn haproxies(config: &Config) -> Vec<(InstanceName, Endpoint, Option<PathBuf>)> {
     if !config.haproxy.is_empty() {
-        let of = |it: &InstanceSettings| (it.name.clone(), it.socket.clone(), it.master.clone());
+        let endpoint = |it: &InstanceSettings| Endpoint { address: it.socket.clone(), tls: it.tls.clone() };
+        let of = |it: &InstanceSettings| (it.name.clone(), endpoint(it), it.master.clone());
         return config.haproxy.iter().map(of).collect();
     }
     let mut paths = usual_sockets();
@@ -148,7 +149,7 @@ fn haproxies(config: &Config) -> Vec<(InstanceName, Address, Option<PathBuf>)> {
     let named = paths
         .into_iter()
         .enumerate()
-        .filter_map(|(index, path)| Some((name(index).parse().ok()?, Address::Unix(path), None)));
+        .filter_map(|(index, path)| Some((name(index).parse().ok()?, Address::Unix(path).into(), None)));
     named.collect()
 }
 

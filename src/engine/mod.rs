@@ -43,7 +43,7 @@ use self::instance::{Instance, Report};
 use self::ledger::Ledger;
 use self::memory::Memory;
 use crate::farm::{Farm, FarmName, InstanceName, Seen};
-use crate::haproxy::{Address, Client, Master};
+use crate::haproxy::{Client, Endpoint, Master};
 use crate::store::{Event, EventQuery, Store};
 
 pub use self::error::EngineError;
@@ -75,14 +75,14 @@ impl Engine {
     /// The store cannot be read.
     pub async fn start(
         farms: BTreeMap<FarmName, Farm>,
-        haproxies: Vec<(InstanceName, Address, Option<PathBuf>)>,
+        haproxies: Vec<(InstanceName, Endpoint, Option<PathBuf>)>,
         store: Arc<dyn Store>,
         prober: Arc<dyn Prober>,
         clock: Clock,
     ) -> Result<Arc<Self>, EngineError> {
         let nudge = Arc::new(Notify::new());
-        let instance = |(name, address, master): (InstanceName, Address, Option<PathBuf>)| {
-            let client = Client::new(address, ANSWER_TAKES);
+        let instance = |(name, endpoint, master): (InstanceName, Endpoint, Option<PathBuf>)| {
+            let client = Client::new(endpoint, ANSWER_TAKES);
             let master = master.map(|path| Master::new(path, ANSWER_TAKES));
             (name.clone(), Instance::start(name, client, master, clock, Arc::clone(&nudge)))
         };

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The address of a stats socket: a path, or `tcp://host:port`.
+/// The address of a stats socket, written as here: `/path`, `tcp://host:port`, `tls://host:port`, `abns@name`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Address {
@@ -15,26 +15,61 @@ pub enum Address {
     Unix(PathBuf),
     /// A TCP listener, as `host:port`.
     Tcp(String),
+    /// A TCP listener that speaks TLS (`stats socket ipv4@… ssl crt …`), as `host:port`.
+    Tls(String),
+    /// A UNIX socket in Linux's abstract namespace, which has no file (configuration manual, `bind`, `abns@`).
+    Abstract(AbstractName),
+}
+
+/// The name of an abstract socket as HAProxy has it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AbstractName {
+    name: String,
+    /// HAProxy's `abns@` fills the name up with zero bytes, which are part of it; `abnsz@`, since 3.1, does not.
+    filled: bool,
 }
 
 /// A text that is no address of a stats socket.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not a socket address: give an absolute path or tcp://HOST:PORT")]
+#[error(
+    "{0:?} is not a socket address: give an absolute path, tcp://HOST:PORT, tls://HOST:PORT, abns@NAME or abnsz@NAME"
+)]
 pub struct AddressError(String);
+
+impl AbstractName {
+    /// The name as the kernel wants it in the place of a path: behind a zero byte.
+    pub(super) fn path(&self) -> Vec<u8> {
+        let mut path = vec![0];
+        path.extend_from_slice(self.name.as_bytes());
+        if self.filled {
+            path.resize(SUN_PATH, 0);
+        }
+        path
+    }
+}
 
 impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        let error = || AddressError(text.to_owned());
         let path = text.strip_prefix("unix@").or_else(|| text.strip_prefix("unix://")).unwrap_or(text);
         if path.starts_with('/') {
             return Ok(Self::Unix(path.into()));
         }
-        match text.strip_prefix("tcp://").map(|rest| (rest, rest.rsplit_once(':'))) {
-            Some((rest, Some((host, port)))) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-                Ok(Self::Tcp(rest.to_owned()))
+        for (prefix, filled) in [("abns@", true), ("abnsz@", false)] {
+            if let Some(name) = text.strip_prefix(prefix) {
+                let fits =
+                    !name.is_empty() && name.len() < SUN_PATH && name.bytes().all(|byte| byte.is_ascii_graphic());
+                let name = AbstractName { name: name.to_owned(), filled };
+                return if fits { Ok(Self::Abstract(name)) } else { Err(error()) };
             }
-            _ => Err(AddressError(text.to_owned())),
+        }
+        let tcp = text.strip_prefix("tcp://").map(|rest| (rest, Self::Tcp as fn(String) -> Self));
+        let (rest, kind) = tcp.or_else(|| Some((text.strip_prefix("tls://")?, Self::Tls as _))).ok_or_else(error)?;
+        match rest.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(kind(rest.to_owned())),
+            _ => Err(error()),
         }
     }
 }
@@ -58,21 +93,56 @@ impl fmt::Display for Address {
         match self {
             Self::Unix(path) => write!(f, "{}", path.display()),
             Self::Tcp(host) => write!(f, "tcp://{host}"),
+            Self::Tls(host) => write!(f, "tls://{host}"),
+            Self::Abstract(AbstractName { name, filled: true }) => write!(f, "abns@{name}"),
+            Self::Abstract(AbstractName { name, filled: false }) => write!(f, "abnsz@{name}"),
         }
     }
 }
+
+/// The bytes that Linux has for the path of a UNIX socket (unix(7)), the zero byte before an abstract name included.
+const SUN_PATH: usize = 108;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn paths_and_tcp_are_addresses() {
-        for text in ["/run/haproxy/admin.sock", "tcp://127.0.0.1:9999", "tcp://[::1]:9999"] {
+    fn what_is_written_as_in_the_manual_is_an_address() {
+        for text in [
+            "/run/haproxy/admin.sock",
+            "tcp://127.0.0.1:9999",
+            "tcp://[::1]:9999",
+            "tls://lb1.example.net:9998",
+            "abns@haproxy",
+            "abnsz@haproxy",
+        ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
-        for text in ["", "admin.sock", "tcp://", "tcp://host", "tcp://host:port", "http://a:1"] {
+        let long = format!("abns@{}", "n".repeat(108));
+        for text in [
+            "",
+            "admin.sock",
+            "tcp://",
+            "tcp://host",
+            "tcp://host:port",
+            "tls://:1",
+            "http://a:1",
+            "abns@",
+            "abnsz@a b",
+            &long,
+        ] {
             assert!(text.parse::<Address>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn one_kind_of_abstract_name_is_filled_up() {
+        let path = |text: &str| match text.parse().unwrap() {
+            Address::Abstract(name) => name.path(),
+            other => panic!("{other}"),
+        };
+        assert_eq!(path("abnsz@a"), b"\0a");
+        assert_eq!((path("abns@a").len(), &path("abns@a")[..3]), (108, b"\0a\0".as_slice()));
     }
 }

@@ -4,7 +4,9 @@
 //! never outlives a reload (an open one would keep an old worker alive and go on talking to it), and nothing is
 //! ever closed in the middle of a line (which would leave it half done).
 
+use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,19 +20,37 @@ use super::address::Address;
 use super::codec::Codec;
 use super::error::{CommandError, Error, FrameError};
 use super::line::{Answers, Command, Line};
+use super::tls::{Tls, TlsSettings};
+
+/// A stats socket, and how to prove oneself to it where it asks for that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it is.
+    pub address: Address,
+    /// For [`Address::Tls`], and only for that.
+    pub tls: Option<TlsSettings>,
+}
+
+impl From<Address> for Endpoint {
+    fn from(address: Address) -> Self {
+        Self { address, tls: None }
+    }
+}
 
 /// Speaks with the HAProxy at one address.
 #[derive(Debug)]
 pub struct Client {
     address: Address,
+    tls: Option<Tls>,
     connections: Semaphore,
     deadline: Duration,
 }
 
 impl Client {
     /// A client that gives every line `deadline`, connecting included.
-    pub fn new(address: Address, deadline: Duration) -> Self {
-        Self { address, connections: Semaphore::new(CONNECTIONS), deadline }
+    pub fn new(endpoint: impl Into<Endpoint>, deadline: Duration) -> Self {
+        let Endpoint { address, tls } = endpoint.into();
+        Self { address, tls: tls.map(Tls::new), connections: Semaphore::new(CONNECTIONS), deadline }
     }
 
     /// The address that it connects to.
@@ -82,7 +102,15 @@ impl Client {
         let connect = |source: io::Error| Error::Connect { address: self.address.clone(), source };
         Ok(match &self.address {
             Address::Unix(path) => converse(UnixStream::connect(path).await.map_err(connect)?, line).await,
+            Address::Abstract(name) => {
+                let path = OsString::from_vec(name.path());
+                converse(UnixStream::connect(path).await.map_err(connect)?, line).await
+            }
             Address::Tcp(host) => converse(TcpStream::connect(host).await.map_err(connect)?, line).await,
+            Address::Tls(host) => {
+                let tls = self.tls.as_ref().ok_or_else(|| connect(io::Error::other("no authority is configured")))?;
+                converse(tls.connect(host).await.map_err(connect)?, line).await
+            }
         })
     }
 }

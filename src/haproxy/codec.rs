@@ -9,6 +9,7 @@
 //! [`Quirk::PromptAfterEachReply`]: super::Quirk::PromptAfterEachReply
 
 use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::error::FrameError;
@@ -84,7 +85,7 @@ impl Decoder for Codec {
             Ending::EmptyLine if bytes.first() == Some(&b'\n') => return self.frame(bytes, 0, 1),
             Ending::EmptyLine | Ending::Unknown => (EMPTY_LINE, 1),
         };
-        if let Some(at) = find(&bytes[self.scanned..], mark) {
+        if let Some(at) = memmem::find(&bytes[self.scanned..], mark) {
             let body = self.scanned + at + kept;
             return self.frame(bytes, body, mark.len() - kept);
         }
@@ -110,10 +111,6 @@ impl Encoder<&Line> for Codec {
         bytes.extend_from_slice(line.to_wire().as_bytes());
         Ok(())
     }
-}
-
-fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
-    bytes.windows(mark.len()).position(|window| window == mark)
 }
 
 const PROMPT: &[u8] = b"\n> ";

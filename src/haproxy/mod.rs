@@ -14,10 +14,11 @@ mod master;
 mod name;
 mod quirks;
 mod table;
+mod tls;
 
-pub use address::{Address, AddressError};
+pub use address::{AbstractName, Address, AddressError};
 pub use bits::{AdminBits, AdminState, CheckBits, OpState};
-pub use client::Client;
+pub use client::{Client, Endpoint};
 pub use codec::Codec;
 pub use error::{CommandError, Error, FrameError, Refusal, RefusalKind};
 pub use line::{Answers, Command, Line, Slot};
@@ -26,3 +27,4 @@ pub(crate) use name::name_type;
 pub use name::{BackendName, MapKey, MapName, MapValue, NameError, ServerName, ServerRef};
 pub use quirks::{Quirk, Series};
 pub use table::{Column, Row, Separator, Table};
+pub use tls::TlsSettings;

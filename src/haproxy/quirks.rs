@@ -1,4 +1,4 @@
-//! Where versions of HAProxy differ in what teeter reads: each difference by name.
+//! Where versions of HAProxy differ in what concerns teeter: each difference by name.
 //!
 //! The version is not known before the first reply, and packages carry patches of other versions. So nothing here is
 //! asked before a reply is read: the code that meets a quirk recognises it in the bytes, and says so. The list is what
@@ -55,36 +55,50 @@ pub enum Quirk {
     /// Up to 3.2, neither `show stat` nor `show servers conn` has the column `served`, which counts requests from the
     /// choice of the server on. Columns are found by name, and this one is optional.
     NoServedCounter,
+    /// Up to 2.3 a map cannot be replaced in a transaction: there is no `prepare map`, and `@N` is taken for the name of
+    /// a map.
+    NoMapTransactions,
     /// Up to 2.4, the master's `show proc` has a column of relative numbers between type and reloads.
     RelativePids,
+    /// From 2.6 on, `ssl` on a `stats socket` line is taken and then forgotten: the socket speaks plain text, to
+    /// everybody, whatever `verify` says. TLS needs a `listen` section in front of the socket, as docs/haproxy.md has
+    /// it; `tests/it/sockets.rs` tries both. (Since 2071a99df, 2.6-dev11, which puts TLS on a listener after its line
+    /// has been read, and for `bind` lines only.)
+    StatsSocketWithoutTls,
 }
 
 impl Quirk {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::PromptAfterEachReply,
         Self::MessagesLackNewline,
         Self::NoShowVersion,
         Self::ShortStateRows,
         Self::NoServedCounter,
+        Self::NoMapTransactions,
         Self::RelativePids,
+        Self::StatsSocketWithoutTls,
     ];
 
     /// Whether releases of this series have it.
     pub fn is_in(self, series: Series) -> bool {
-        let (major, minor) = self.last();
-        series <= Series { major, minor }
+        let (first, last) = self.versions();
+        (first..=last).contains(&(series.major, series.minor))
     }
 
-    /// The last series that has it. So far all are ways of older versions that newer ones gave up.
-    fn last(self) -> (u16, u16) {
+    /// The first and the last series that have it.
+    fn versions(self) -> ((u16, u16), (u16, u16)) {
+        let up_to = |major, minor| ((0, 0), (major, minor));
         match self {
-            Self::PromptAfterEachReply => (3, 1),
-            Self::MessagesLackNewline => (2, 9),
-            Self::NoShowVersion => (2, 5),
-            Self::ShortStateRows => (2, 2),
-            Self::NoServedCounter => (3, 2),
-            Self::RelativePids => (2, 4),
+            Self::PromptAfterEachReply => up_to(3, 1),
+            Self::MessagesLackNewline => up_to(2, 9),
+            Self::NoShowVersion => up_to(2, 5),
+            Self::ShortStateRows => up_to(2, 2),
+            Self::NoServedCounter => up_to(3, 2),
+            Self::NoMapTransactions => up_to(2, 3),
+            Self::RelativePids => up_to(2, 4),
+            // Still so in 3.5-dev5, the newest that was looked at.
+            Self::StatsSocketWithoutTls => ((2, 6), (u16::MAX, u16::MAX)),
         }
     }
 }

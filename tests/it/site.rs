@@ -146,6 +146,10 @@ impl Daemon {
         self.child.take().expect("it runs").wait().await.expect("it ends").code()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("it runs")
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.config.with_extension("log")).unwrap_or_default()
     }

@@ -4,9 +4,9 @@
 
 use bytes::{Bytes, BytesMut};
 use teeter::haproxy::commands::{
-    Change, GetMap, Info, Level, SetMap, SetServerHealth, SetServerState, SetServerWeight, ShowCliLevel, ShowInfo,
-    ShowMap, ShowMaps, ShowServersConn, ShowServersState, ShowSession, ShowSessions, ShowStat, ShowVersion,
-    ShutdownSessions, StatKind,
+    AddMap, Change, CommitMap, DelMap, GetMap, Info, Level, PrepareMap, SetMap, SetServerHealth, SetServerState,
+    SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState, ShowSession,
+    ShowSessions, ShowStat, ShowVersion, ShutdownSessions, StatKind,
 };
 use teeter::haproxy::{
     AdminState, Codec, Command, CommandError, Line, MapKey, MapName, OpState, Quirk, RefusalKind, Series, ServerRef,
@@ -209,6 +209,29 @@ fn maps_are_read() {
 }
 
 #[test]
+fn maps_are_changed() {
+    for series in SERIES {
+        let map = Transcript::of(series, "add-map").map();
+        let [web, extra, nobody] = ["web", "extra", "nobody"].map(|key| key.parse::<MapKey>().unwrap());
+        let add = |key, version| AddMap { map: map.clone(), version, key, value: "app".parse().unwrap() };
+        read(series, "add-map", &add(extra.clone(), None)).unwrap();
+        read(series, "del-map", &DelMap { map: map.clone(), key: extra }).unwrap();
+        let absent = DelMap { map: map.clone(), key: nobody };
+        assert_eq!(refusal(series, "del-map-miss", &absent).0, RefusalKind::NoSuchMapEntry);
+        if info(series).has(Quirk::NoMapTransactions) {
+            let prepare = PrepareMap { map };
+            assert_eq!(refusal(series, "prepare-map", &prepare).0, RefusalKind::UnknownCommand);
+            continue;
+        }
+        let version = read(series, "prepare-map", &PrepareMap { map: map.clone() }).unwrap();
+        read(series, "add-map-prepared", &add(web, Some(version))).unwrap();
+        let commit = CommitMap { map, version };
+        read(series, "commit-map", &commit).unwrap();
+        assert!(refusal(series, "commit-map-again", &commit).1.contains("Version number out of range"));
+    }
+}
+
+#[test]
 fn changes_and_refusals_are_told_apart() {
     for series in SERIES {
         let drain = |name| state(name, AdminState::Drain);
@@ -270,7 +293,13 @@ fn quirks_are_where_they_are_said_to_be() {
                     let rows = read(series, "show-stat", &ShowStat::default()).unwrap();
                     rows.iter().all(|row| row.served.is_none()) && !holds("show-servers-conn", " served ")
                 }
+                Quirk::NoMapTransactions => {
+                    let map = Transcript::of(series, "prepare-map").map();
+                    read(series, "prepare-map", &PrepareMap { map }).is_err()
+                }
                 Quirk::RelativePids => holds("master-show-proc", "<relative PID>"),
+                // Not a matter of replies: the tests of sockets try it on the HAProxy at hand.
+                Quirk::StatsSocketWithoutTls => quirk.is_in(version),
             }
         };
         for quirk in Quirk::ALL {

@@ -1,0 +1,103 @@
+//! TLS to a stats socket: whom teeter trusts, and what it shows of itself.
+//!
+//! Whoever reaches a stats socket of level admin can do everything, so both sides prove who they are: HAProxy with a
+//! certificate of the configured authority, teeter with its own (`verify required` on HAProxy's `stats socket`).
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// `tls = { … }` in `[[haproxy]]`. All files are PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// The certificates of the authorities one of which must have signed HAProxy's.
+    pub ca: PathBuf,
+    /// teeter's certificate and what it was signed with, if HAProxy asks for one.
+    pub certificate: Option<PathBuf>,
+    /// The key of that certificate; it may stand in the same file.
+    pub key: Option<PathBuf>,
+    /// The name that HAProxy's certificate must have; the host of the address where unset.
+    pub server_name: Option<String>,
+}
+
+/// Makes TLS connections by the settings, with the files as they are at that time.
+#[derive(Debug)]
+pub(super) struct Tls {
+    settings: TlsSettings,
+    /// When the files were last changed, and what was read of them then.
+    read: Mutex<Option<(Vec<SystemTime>, Arc<ClientConfig>)>>,
+}
+
+impl Tls {
+    pub(super) fn new(settings: TlsSettings) -> Self {
+        Self { settings, read: Mutex::new(None) }
+    }
+
+    /// Connects to `host:port` and has both sides prove who they are.
+    pub(super) async fn connect(&self, address: &str) -> io::Result<TlsStream<TcpStream>> {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let name = self.settings.server_name.as_deref().unwrap_or(host.trim_start_matches('[').trim_end_matches(']'));
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| io::Error::other(format!("{name:?} is no name that a certificate can have")))?;
+        let connector = TlsConnector::from(self.config()?);
+        connector.connect(name, TcpStream::connect(address).await?).await
+    }
+
+    /// What the files say. They are read again when one has changed, so that a renewed certificate is used without a
+    /// restart, and otherwise kept, because sessions can be taken up again only by the same configuration.
+    fn config(&self) -> io::Result<Arc<ClientConfig>> {
+        let TlsSettings { ca, certificate, key, .. } = &self.settings;
+        let files = [Some(ca), certificate.as_ref(), key.as_ref()].into_iter().flatten();
+        let changed: Vec<_> = files.map(|path| changed(path)).collect::<io::Result<_>>()?;
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, config)) = &*read
+            && *at == changed
+        {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(self.load()?);
+        *read = Some((changed, Arc::clone(&config)));
+        Ok(config)
+    }
+
+    fn load(&self) -> io::Result<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        for authority in certificates(&self.settings.ca)? {
+            roots.add(authority).map_err(|error| of(&self.settings.ca, error))?;
+        }
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots);
+        let Some(certificate) = &self.settings.certificate else { return Ok(builder.with_no_client_auth()) };
+        let key = self.settings.key.as_ref().unwrap_or(certificate);
+        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| of(key, error))?;
+        builder.with_client_auth_cert(certificates(certificate)?, secret).map_err(|error| of(certificate, error))
+    }
+}
+
+fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let found = found.map_err(|error| of(path, error))?;
+    if found.is_empty() { Err(of(path, "there is no certificate in it")) } else { Ok(found) }
+}
+
+fn changed(path: &Path) -> io::Result<SystemTime> {
+    std::fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(|error| of(path, error))
+}
+
+/// An error with the file that it is about.
+fn of(path: &Path, error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(format!("{}: {error}", path.display()))
+}
