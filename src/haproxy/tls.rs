@@ -4,9 +4,9 @@
 //! certificate of the configured authority, teeter with its own (`verify required` on HAProxy's `stats socket`).
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use serde::Deserialize;
 use tokio::net::TcpStream;
@@ -35,8 +35,8 @@ pub struct TlsSettings {
 #[derive(Debug)]
 pub(super) struct Tls {
     settings: TlsSettings,
-    /// When the files were last changed, and what was read of them then.
-    read: Mutex<Option<(Vec<SystemTime>, Arc<ClientConfig>)>>,
+    /// What the files were when they were read, and what was read.
+    read: Mutex<Option<(Vec<Mark>, Arc<ClientConfig>)>>,
 }
 
 impl Tls {
@@ -59,15 +59,15 @@ impl Tls {
     fn config(&self) -> io::Result<Arc<ClientConfig>> {
         let TlsSettings { ca, certificate, key, .. } = &self.settings;
         let files = [Some(ca), certificate.as_ref(), key.as_ref()].into_iter().flatten();
-        let changed: Vec<_> = files.map(|path| changed(path)).collect::<io::Result<_>>()?;
+        let marks: Vec<_> = files.map(|path| mark(path)).collect::<io::Result<_>>()?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, config)) = &*read
-            && *at == changed
+            && *at == marks
         {
             return Ok(Arc::clone(config));
         }
         let config = Arc::new(self.load()?);
-        *read = Some((changed, Arc::clone(&config)));
+        *read = Some((marks, Arc::clone(&config)));
         Ok(config)
     }
 
@@ -93,8 +93,13 @@ fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     if found.is_empty() { Err(of(path, "there is no certificate in it")) } else { Ok(found) }
 }
 
-fn changed(path: &Path) -> io::Result<SystemTime> {
-    std::fs::metadata(path).and_then(|metadata| metadata.modified()).map_err(|error| of(path, error))
+/// What tells a file from the one that it replaced: its number, its size, and when it was changed, which alone is too
+/// coarse.
+type Mark = (u64, u64, i64, i64);
+
+fn mark(path: &Path) -> io::Result<Mark> {
+    let metadata = std::fs::metadata(path).map_err(|error| of(path, error))?;
+    Ok((metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
 }
 
 /// An error with the file that it is about.
