@@ -46,7 +46,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures bench-flip bench-parser transcripts fmt deps help
+.PHONY: build test matrix demo figures bench-flip bench-parser transcripts fuzz fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -93,6 +93,24 @@ bench-flip: NEEDED += socat:socat
 bench-flip: deps ## Compare ways of flipping under load, teeter's and others: target/bench-flip.svg
 	@$(CARGO) build $(LOCKED) --quiet --release --workspace
 	target/release/lab bench-flip --bin-dir target/release
+
+# As long as each target is fed. No sanitizer: the code is safe, and thus any toolchain will do.
+FUZZ_SECONDS ?= 60
+fuzz: ## Feed what reads from outside with anything, a minute each: fuzz/src/lib.rs
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --quiet cargo-fuzz
+	mkdir -p $(LOGS)
+	for target in replies chunking commands configuration requests; do
+	    mkdir -p fuzz/new/$$target
+	    if $(CARGO) fuzz run -s none $$target fuzz/new/$$target fuzz/corpus/$$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -timeout=10 >$(LOGS)/fuzz-$$target.log 2>&1
+	    then
+	        echo "ok   $$target: $$(tail -n 1 $(LOGS)/fuzz-$$target.log)"
+	    else
+	        tail -n 50 $(LOGS)/fuzz-$$target.log
+	        echo "FAIL $$target: put what is in fuzz/artifacts/$$target into fuzz/corpus/$$target, and mend it"
+	        exit 1
+	    fi
+	done
 
 fmt: ## Format the sources
 	$(CARGO) fmt --all

@@ -7,6 +7,7 @@ mod deploy;
 mod drain;
 mod drift;
 mod fakes;
+mod fuzz;
 mod input;
 mod layout;
 mod old_workers;

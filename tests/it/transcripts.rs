@@ -22,9 +22,9 @@ struct Transcript {
 }
 
 /// A command of the transcripts that teeter has no type for.
-struct Raw(&'static str);
+struct Raw<'a>(&'a str);
 
-impl Command for Raw {
+impl Command for Raw<'_> {
     type Reply = String;
 
     fn write(&self, line: &mut String) {
@@ -62,6 +62,25 @@ impl Transcript {
     fn map(&self) -> MapName {
         self.sent.split(' ').find(|word| word.ends_with("/live.map")).unwrap().parse().unwrap()
     }
+}
+
+/// Every transcript of a stats socket with a prompt: series, name, what was received, and its frames.
+pub(crate) fn every_transcript() -> Vec<(&'static str, String, Vec<u8>, Vec<Bytes>)> {
+    let mut all = Vec::new();
+    for series in SERIES {
+        for entry in std::fs::read_dir(format!("tests/transcripts/{series}")).unwrap() {
+            let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+            let transcript = Transcript::of(series, &name);
+            let Some(commands) = transcript.sent.strip_prefix("prompt;show info").map(str::to_owned) else { continue };
+            let mut line = Line::new();
+            for command in commands.split(';').skip(1) {
+                let _ = line.push(&Raw(command));
+            }
+            let frames = transcript.frames(&line);
+            all.push((series, name, transcript.received, frames));
+        }
+    }
+    all
 }
 
 /// What a command is answered with in one transcript.

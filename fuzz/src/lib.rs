@@ -1,0 +1,236 @@
+//! What is tried on arbitrary bytes. Each function is a target of cargo-fuzz (`make fuzz`), and the tests of teeter
+//! call it with everything in `corpus/`, on any toolchain. It returns, or it panics and has found something.
+
+use bytes::{Bytes, BytesMut};
+use teeter::config::Config;
+use teeter::control::api::{AdvanceRequest, HoldRequest, Problem, ReleaseRequest, RunRequest};
+use teeter::farm::{Selector, Span};
+use teeter::haproxy::commands::{
+    AddMap, AgentSwitch, CommitMap, DelMap, GetMap, HealthSwitch, PrepareMap, SetMap, SetServerHealth, SetServerState,
+    SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState, ShowSession,
+    ShowSessions, ShowStat, ShowVersion, ShutdownSessions, StatKind, Switch,
+};
+use teeter::haproxy::{
+    AdminState, BackendName, Codec, Command, FrameError, Line, MapKey, MapName, MapValue, Series, ServerName, ServerRef,
+};
+use tokio_util::codec::{Decoder, Encoder};
+
+/// A target.
+pub type Target = fn(&[u8]);
+
+/// Every target, by its name and that of its corpus.
+pub const TARGETS: [(&str, Target); 5] = [
+    ("replies", replies),
+    ("chunking", chunking),
+    ("commands", commands),
+    ("configuration", configuration),
+    ("requests", requests),
+];
+
+/// No reply, whatever it says, is more than an error to any command.
+pub fn replies(reply: &[u8]) {
+    let server: ServerRef = "app/web01".parse().expect("a name");
+    let (map, key): (MapName, MapKey) = ("/live.map".parse().expect("a name"), "web".parse().expect("a name"));
+    let _ = ShowInfo.parse(reply).map(|info| info.version.parse::<Series>());
+    let _ = ShowVersion.parse(reply);
+    let _ = ShowCliLevel.parse(reply);
+    let _ = ShowStat::default().parse(reply);
+    let _ = ShowServersState::default().parse(reply);
+    let _ = ShowServersConn::default().parse(reply);
+    for session in ShowSessions.parse(reply).unwrap_or_default() {
+        // What was read can be asked for again, and is then one word.
+        assert!(!ShowSession { id: session.id }.text().contains([';', '\n', '<']));
+    }
+    let _ = ShowSession { id: "0x1".parse().expect("an identity") }.parse(reply);
+    let _ = ShowMaps.parse(reply);
+    let _ = ShowMap { map: map.clone() }.parse(reply);
+    let _ = PrepareMap { map: map.clone() }.parse(reply);
+    let _ = GetMap { map, key }.parse(reply);
+    if let Err(error) = (SetServerHealth { server }).parse(reply) {
+        // Nobody's log is flooded by a reply.
+        assert!(error.to_string().len() < 2000, "{error}");
+    }
+}
+
+/// However the bytes of an answer arrive, the same frames come of them, and the same end. The first three bytes say
+/// how many replies are waited for, how many bytes are allowed, and in what pieces the rest arrives.
+pub fn chunking(data: &[u8]) {
+    let [count, budget, pieces, wire @ ..] = data else { return };
+    let (count, budget) = (usize::from(count % 8) + 1, 1 << (budget % 16));
+    let whole = frames(wire, count, budget, usize::MAX);
+    for size in [1, usize::from(*pieces) + 1] {
+        assert_eq!(frames(wire, count, budget, size), whole, "in pieces of {size}");
+    }
+}
+
+/// The frames of an answer that arrives in pieces of this size, and how it ended.
+fn frames(wire: &[u8], count: usize, budget: usize, size: usize) -> (Vec<Bytes>, &'static str) {
+    let mut line = Line::new();
+    for _ in 1..count {
+        let _ = line.push(&ShowCliLevel);
+    }
+    let (mut codec, mut frames) = (Codec::new(budget), Vec::new());
+    codec.encode(&line, &mut BytesMut::new()).expect("a line can be written");
+    let (mut pieces, mut arrived) = (wire.chunks(size.min(wire.len().max(1))), BytesMut::new());
+    while !codec.is_done() {
+        let decoded = match codec.decode(&mut arrived) {
+            Ok(None) => match pieces.next() {
+                Some(piece) => {
+                    arrived.extend_from_slice(piece);
+                    continue;
+                }
+                None => codec.decode_eof(&mut arrived),
+            },
+            other => other,
+        };
+        match decoded {
+            Ok(Some(frame)) => frames.push(frame),
+            Ok(None) => return (frames, "nothing"),
+            Err(FrameError::TooLong) => return (frames, "too long"),
+            Err(FrameError::Truncated { .. }) => return (frames, "truncated"),
+            Err(_) => return (frames, "an error"),
+        }
+    }
+    assert_eq!(frames.len(), count);
+    assert!(frames.iter().map(Bytes::len).sum::<usize>() <= budget);
+    (frames, "done")
+}
+
+/// No name or value makes more of a line than the commands that were put on it. The texts are parted by zero bytes.
+pub fn commands(data: &[u8]) {
+    let texts: Vec<_> = data.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+    let text = |at: usize| texts.get(at).map_or("", |text| text.as_ref());
+    let server = ServerRef {
+        backend: text(0).parse().unwrap_or_else(|_| "app".parse().expect("a name")),
+        server: text(1).parse::<ServerName>().unwrap_or_else(|_| "web01".parse().expect("a name")),
+    };
+    let whole = text(5).parse::<ServerRef>().unwrap_or_else(|_| server.clone());
+    let map = text(2).parse::<MapName>().unwrap_or_else(|_| "/live.map".parse().expect("a name"));
+    let key = text(3).parse::<MapKey>().unwrap_or_else(|_| "web".parse().expect("a name"));
+    let value = text(4).parse::<MapValue>().unwrap_or_else(|_| server.backend.clone().into());
+    let backend = text(4).parse::<BackendName>().unwrap_or_else(|_| server.backend.clone());
+    let of = backend.to_string();
+    let backend = Some(backend);
+    let version = PrepareMap { map: map.clone() }.parse(b"New version created: 17\n").ok();
+    let id = text(6).parse().unwrap_or_else(|()| "0x1".parse().expect("an identity"));
+
+    let mut sent = Sent { line: Line::new(), words: vec![words(&["prompt"]), words(&["show", "info"])] };
+    let (name, other) = (server.to_string(), whole.to_string());
+    let weight = u16::from(data.first().copied().unwrap_or_default());
+    sent.push(
+        &SetServerState { server: whole.clone(), state: AdminState::Drain },
+        &["set", "server", &other, "state", "drain"],
+    );
+    sent.push(&SetServerHealth { server: server.clone() }, &["set", "server", &name, "health", "down"]);
+    let number = weight.to_string();
+    sent.push(&SetServerWeight { server: server.clone(), weight }, &["set", "server", &name, "weight", &number]);
+    sent.push(&AgentSwitch { server: server.clone(), switch: Switch::Disable }, &["disable", "agent", &name]);
+    sent.push(&HealthSwitch { server: server.clone(), switch: Switch::Enable }, &["enable", "health", &name]);
+    sent.push(&ShutdownSessions { server }, &["shutdown", "sessions", "server", &name]);
+    sent.push(&ShowMap { map: map.clone() }, &["show", "map", map.as_str()]);
+    sent.push(&GetMap { map: map.clone(), key: key.clone() }, &["get", "map", map.as_str(), key.as_str()]);
+    let turned = ["set", "map", map.as_str(), key.as_str(), value.as_str()];
+    sent.push(&SetMap { map: map.clone(), key: key.clone(), value: value.clone() }, &turned);
+    let added = ["add", "map", map.as_str(), key.as_str(), value.as_str()];
+    sent.push(&AddMap { map: map.clone(), version: None, key: key.clone(), value: value.clone() }, &added);
+    let added = ["add", "map", "@17", map.as_str(), key.as_str(), value.as_str()];
+    sent.push(&AddMap { map: map.clone(), version, key: key.clone(), value: value.clone() }, &added);
+    sent.push(&DelMap { map: map.clone(), key: key.clone() }, &["del", "map", map.as_str(), key.as_str()]);
+    sent.push(&PrepareMap { map: map.clone() }, &["prepare", "map", map.as_str()]);
+    if let Some(version) = version {
+        sent.push(&CommitMap { map: map.clone(), version }, &["commit", "map", "@17", map.as_str()]);
+    }
+    let stat = ShowStat { backend: backend.clone(), kind: StatKind::Servers };
+    sent.push(&stat, &["show", "stat", &of, "4", "-1"]);
+    sent.push(&ShowServersState { backend: backend.clone() }, &["show", "servers", "state", &of]);
+    sent.push(&ShowServersConn { backend }, &["show", "servers", "conn", &of]);
+    let session = ShowSession { id };
+    let shown = session.id.to_string();
+    sent.push(&session, &["show", "sess", &shown]);
+
+    let wire = sent.line.to_wire();
+    assert_eq!(as_haproxy_reads(&wire), sent.words, "{wire:?}");
+    assert_eq!(sent.line.replies() + 1, sent.words.len());
+}
+
+/// A line, and what HAProxy should understand by it.
+struct Sent {
+    line: Line,
+    words: Vec<Vec<String>>,
+}
+
+impl Sent {
+    fn push<C: Command>(&mut self, command: &C, expected: &[&str]) {
+        if self.line.has_room_for(&command.text()) {
+            let _ = self.line.push(command);
+            self.words.push(words(expected));
+        }
+        assert!(self.line.to_wire().len() <= Line::LONGEST + 1);
+    }
+}
+
+fn words(of: &[&str]) -> Vec<String> {
+    of.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// How HAProxy's CLI takes a line apart (management guide, section 9.3): commands end at a semicolon or a newline,
+/// words at blanks; a backslash takes the meaning from what follows it, and `<<` at the end begins a payload.
+pub fn as_haproxy_reads(wire: &str) -> Vec<Vec<String>> {
+    let (mut commands, mut command, mut word) = (Vec::new(), Vec::new(), String::new());
+    let mut characters = wire.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => word.extend(characters.next()),
+            ' ' | '\t' | ';' | '\n' | '\r' => {
+                if !word.is_empty() {
+                    assert!(!word.starts_with("<<"), "a payload");
+                    command.push(std::mem::take(&mut word));
+                }
+                if matches!(character, ';' | '\n') {
+                    commands.push(std::mem::take(&mut command));
+                }
+            }
+            other => word.push(other),
+        }
+    }
+    assert!(word.is_empty() && command.is_empty(), "the line does not end");
+    commands
+}
+
+/// Any text is a configuration or an error that says where.
+pub fn configuration(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Err(error) = Config::from_text(&text, std::path::Path::new("/t.toml"), std::iter::empty()) {
+        let said = error.to_string();
+        let place = said.strip_prefix("/t.toml:").unwrap_or_else(|| panic!("no place: {said}"));
+        let mut numbers = place.splitn(3, ':').take(2).map(str::parse::<usize>);
+        let (Some(Ok(line)), Some(Ok(column))) = (numbers.next(), numbers.next()) else { panic!("no place: {said}") };
+        assert!(line >= 1 && line <= text.matches('\n').count() + 1 && column >= 1, "{said}");
+    }
+}
+
+/// Any body is a request or an error; what was read is written and read again without loss.
+pub fn requests(data: &[u8]) {
+    if let Some(request) = again::<HoldRequest>(data) {
+        for text in [request.expires_in, request.grace, request.deadline].into_iter().flatten() {
+            if let Ok(span) = text.parse::<Span>() {
+                assert_eq!(span.to_string().parse::<Span>().ok(), Some(span));
+            }
+        }
+        for text in request.selectors {
+            let _ = text.parse::<Selector>().map(|selector| selector.matches(&"app/web01".parse().expect("a name")));
+        }
+    }
+    let _ = again::<ReleaseRequest>(data);
+    let _ = again::<RunRequest>(data);
+    let _ = again::<AdvanceRequest>(data);
+    let _ = again::<Problem>(data);
+}
+
+fn again<T: serde::Serialize + serde::de::DeserializeOwned>(data: &[u8]) -> Option<T> {
+    let value: T = serde_json::from_slice(data).ok()?;
+    let written = serde_json::to_value(&value).expect("it can be written");
+    let second: T = serde_json::from_value(written.clone()).expect("it can be read again");
+    assert_eq!(serde_json::to_value(second).expect("it can be written"), written);
+    Some(value)
+}
