@@ -2,7 +2,8 @@
 //!
 //! It runs in a thread of its own, so it serves at full speed whatever the test's runtime is doing, and it
 //! ends when dropped. It knows how many requests it serves now and how many it broke by being replaced:
-//! that is the truth that teeter's idea of "drained" is held against. The thread is in `running`, answers are made in `service`.
+//! that is the truth that teeter's idea of "drained" is held against. The thread is in `running`, answers are made in
+//! `service`, in HTTP/2 in `service2`. It speaks HTTP/1, HTTP/2 without TLS, and for who begins with `TCP` it is an echo.
 
 use std::io;
 use std::net::SocketAddr;
@@ -61,6 +62,11 @@ pub(crate) struct Shared {
     pub(crate) served: AtomicU64,
     pub(crate) broken: AtomicU64,
     pub(crate) abandoned: AtomicU64,
+    /// Requests other than to `/_status`: begun, and not yet about to be answered to the last byte.
+    pub(crate) begun: AtomicU64,
+    pub(crate) busy: AtomicUsize,
+    /// When the last of them ended, in nanoseconds since 1970; 0 before the first.
+    pub(crate) last_end: AtomicU64,
     /// When the last answer other than to `/_status` was written, in nanoseconds since 1970; 0 before the first.
     pub(crate) last_answer: AtomicU64,
     version: Mutex<String>,
@@ -96,6 +102,9 @@ impl App {
             served: AtomicU64::new(0),
             broken: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            busy: AtomicUsize::new(0),
+            last_end: AtomicU64::new(0),
             last_answer: AtomicU64::new(0),
             version: Mutex::new(spec.version),
             log: Mutex::new(Vec::new()),
@@ -154,6 +163,23 @@ impl App {
     /// Requests whose asker had gone before the answer was written.
     pub fn abandoned(&self) -> u64 {
         self.shared.abandoned.load(Ordering::SeqCst)
+    }
+
+    /// Requests other than `/_status` that it has begun and not finished. One counts as finished just before its last
+    /// byte is sent, so that nobody who has the whole answer can find it still counted. A connection that speaks no
+    /// HTTP counts from its first bytes to its end.
+    pub fn busy(&self) -> usize {
+        self.shared.busy.load(Ordering::SeqCst)
+    }
+
+    /// Requests other than `/_status` that it was ever given.
+    pub fn begun(&self) -> u64 {
+        self.shared.begun.load(Ordering::SeqCst)
+    }
+
+    /// When the last of these ended, in nanoseconds since 1970; 0 before the first.
+    pub fn last_end(&self) -> u64 {
+        self.shared.last_end.load(Ordering::SeqCst)
     }
 
     /// Makes `/_status` answer 200 or 503.

@@ -47,7 +47,7 @@ impl Request {
 }
 
 impl Path {
-    fn read(target: &str) -> Self {
+    pub(crate) fn read(target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let ms = || {
             let given = argument(query, "ms").and_then(|ms| ms.parse().ok());

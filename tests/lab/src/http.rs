@@ -28,6 +28,11 @@ impl Wire {
         self.stream.write_all(bytes).await
     }
 
+    /// Says that nothing more will be written.
+    pub(crate) async fn finish(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
+
     /// Reads something more; `false` at the end of the stream.
     async fn more(&mut self) -> io::Result<bool> {
         self.buffer.reserve(2048);

@@ -15,6 +15,7 @@ mod demo;
 mod figures;
 mod figures_numbers;
 mod figures_site;
+mod many_drains;
 mod stage;
 mod transcripts;
 
@@ -35,6 +36,8 @@ enum Task {
     Demo(demo::DemoArgs),
     /// Measure drains, flips, memory and start-up on a real HAProxy.
     Figures(figures::FiguresArgs),
+    /// Drain servers under all kinds of traffic, and ask each server whether it was empty.
+    Drains(many_drains::DrainsArgs),
     /// Record what a HAProxy answers, for the tests of the parsers.
     Transcripts(transcripts::TranscriptsArgs),
     /// Flip a farm under load in the ways that people have, and in teeter's, and compare them.
@@ -88,6 +91,7 @@ async fn main() -> ExitCode {
         Task::Load(args) => load(args).await,
         Task::Demo(args) => demo::run(args).await,
         Task::Figures(args) => figures::run(args).await,
+        Task::Drains(args) => many_drains::run(args).await,
         Task::Transcripts(args) => transcripts::run(args).await,
         Task::BenchFlip(args) => bench::run(args).await,
         Task::FlipSize(args) => bench::size::run(args).await,

@@ -1,4 +1,4 @@
-//! What an application server answers: one function for each connection.
+//! What an application server answers in HTTP/1: one function for each connection.
 //!
 //! A request is in flight from the reading of its head to the last byte of its answer. A guard counts it, so
 //! it is counted rightly even where the connection's task is thrown away in the middle.
@@ -14,13 +14,14 @@ use tokio::time::{Instant, interval_at, sleep};
 use crate::app::Shared;
 use crate::asked::{Path, Request, plain};
 use crate::http::{WS_ACCEPT, Wire};
+use crate::service2;
 
 /// One version's time of service.
 pub(crate) struct Generation {
     stopped: AtomicBool,
     broken: AtomicUsize,
     /// The fields that tell who answered, ready to be sent.
-    marks: String,
+    pub(crate) marks: String,
     hello: String,
     /// The whole answer to `/`: it is the one that must be fast.
     root: Vec<u8>,
@@ -45,21 +46,38 @@ impl Generation {
 }
 
 /// Counts one request as in flight for as long as it lives.
-struct Flight<'a> {
+pub(crate) struct Flight<'a> {
     shared: &'a Shared,
     generation: &'a Generation,
     done: bool,
+    busy: bool,
 }
 
 impl<'a> Flight<'a> {
-    fn new(shared: &'a Shared, generation: &'a Generation) -> Self {
+    pub(crate) fn new(shared: &'a Shared, generation: &'a Generation) -> Self {
         shared.in_flight.fetch_add(1, Ordering::SeqCst);
-        Self { shared, generation, done: false }
+        Self { shared, generation, done: false, busy: false }
     }
 
-    fn finish(mut self, path: &Path) {
+    /// It is known what is asked for. Checks and probes go on when nobody is served any more, so they do not count.
+    pub(crate) fn begin(&mut self, path: &Path) {
+        if !matches!(path, Path::Status) {
+            self.busy = true;
+            self.shared.begun.fetch_add(1, Ordering::SeqCst);
+            self.shared.busy.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// The last bytes are about to be sent.
+    pub(crate) fn end(&mut self) {
+        if std::mem::take(&mut self.busy) {
+            self.shared.last_end.fetch_max(wall_nanos(), Ordering::SeqCst);
+            self.shared.busy.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    pub(crate) fn finish(mut self, path: &Path) {
         self.done = true;
-        // Checks and probes go on when nobody is served any more.
         if !matches!(path, Path::Status) {
             self.shared.last_answer.fetch_max(wall_nanos(), Ordering::SeqCst);
         }
@@ -68,6 +86,7 @@ impl<'a> Flight<'a> {
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
+        self.end();
         if self.done {
             self.shared.served.fetch_add(1, Ordering::SeqCst);
         } else if self.generation.stopped.load(Ordering::SeqCst) {
@@ -82,9 +101,49 @@ impl Drop for Flight<'_> {
 
 /// Serves one connection until either side closes it.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, generation: Arc<Generation>) {
-    let mut wire = Wire::new(stream);
     // An error here means that the peer left or spoke nonsense: the connection just ends.
-    while let Ok(true) = exchange(&mut wire, &shared, &generation).await {}
+    match tongue(&stream).await {
+        Ok(Tongue::Http1) => {
+            let mut wire = Wire::new(stream);
+            while let Ok(true) = exchange(&mut wire, &shared, &generation).await {}
+        }
+        Ok(Tongue::Http2) => service2::serve(stream, shared, generation).await,
+        Ok(Tongue::None) => {
+            let mut flight = Flight::new(&shared, &generation);
+            flight.begin(&Path::Root);
+            let done = echo(&mut Wire::new(stream), &generation).await;
+            flight.end();
+            if done.is_ok() {
+                flight.finish(&Path::Root);
+            }
+        }
+        Err(_) => {}
+    }
+}
+
+/// What a client speaks.
+enum Tongue {
+    Http1,
+    Http2,
+    None,
+}
+
+/// Tells by the first bytes, and leaves them where they are.
+async fn tongue(stream: &TcpStream) -> io::Result<Tongue> {
+    let mut first = [0; 3];
+    loop {
+        let seen = stream.peek(&mut first).await?;
+        return Ok(match first.get(..seen).unwrap_or_default() {
+            b"PRI" => Tongue::Http2,
+            b"TCP" => Tongue::None,
+            // Looking again at too few bytes would not wait for more.
+            few if seen > 0 && (b"PRI".starts_with(few) || b"TCP".starts_with(few)) => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            _ => Tongue::Http1,
+        });
+    }
 }
 
 /// One request and its answer; `false` when the connection is to be closed.
@@ -92,9 +151,10 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
     let Some(length) = wire.head().await? else {
         return Ok(false);
     };
-    let flight = Flight::new(shared, generation);
+    let mut flight = Flight::new(shared, generation);
     let request = Request::read(&wire.lossy(length))?;
     wire.consume(length);
+    flight.begin(&request.path);
     if request.length > 0 {
         wire.body(request.length, &mut Vec::new()).await?;
     }
@@ -105,6 +165,7 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
             if !shared.work.is_empty() {
                 sleep(some_of(&shared.work)).await;
             }
+            flight.end();
             if request.keep && !request.head_only {
                 wire.write(&generation.root).await?;
             } else {
@@ -119,9 +180,10 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
         }
         Path::Slow(time) => {
             sleep(*time).await;
+            flight.end();
             wire.write(&answer("200 OK", "slow\n")).await?;
         }
-        Path::Stream(time) => stream(wire, marks, *time, &request).await?,
+        Path::Stream(time) => stream(wire, marks, *time, &request, &mut flight).await?,
         Path::Ws => {
             let head = format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -129,10 +191,14 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
             );
             wire.write(head.as_bytes()).await?;
             echo(wire, generation).await?;
+            flight.end();
             flight.finish(&request.path);
             return Ok(false);
         }
-        Path::Other(_) => wire.write(&answer("404 Not Found", "no such page\n")).await?,
+        Path::Other(_) => {
+            flight.end();
+            wire.write(&answer("404 Not Found", "no such page\n")).await?;
+        }
     }
     flight.finish(&request.path);
     Ok(request.keep && !(request.old && matches!(request.path, Path::Stream(_))))
@@ -151,7 +217,13 @@ async fn echo(wire: &mut Wire, generation: &Generation) -> io::Result<()> {
 }
 
 /// A head at once, then a little every 100 ms.
-async fn stream(wire: &mut Wire, marks: &str, time: Duration, request: &Request) -> io::Result<()> {
+async fn stream(
+    wire: &mut Wire,
+    marks: &str,
+    time: Duration,
+    request: &Request,
+    flight: &mut Flight<'_>,
+) -> io::Result<()> {
     let framing = if request.old { "Connection: close" } else { "Transfer-Encoding: chunked" };
     let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n{marks}\r\n");
     wire.write(head.as_bytes()).await?;
@@ -167,6 +239,7 @@ async fn stream(wire: &mut Wire, marks: &str, time: Duration, request: &Request)
         wire.write(chunk).await?;
     }
     tokio::time::sleep_until(end).await;
+    flight.end();
     if !request.old {
         wire.write(b"0\r\n\r\n").await?;
     }
@@ -174,7 +247,7 @@ async fn stream(wire: &mut Wire, marks: &str, time: Duration, request: &Request)
 }
 
 /// A time within the range; the clock's last digits are random enough for a think time.
-fn some_of(range: &std::ops::Range<Duration>) -> Duration {
+pub(crate) fn some_of(range: &std::ops::Range<Duration>) -> Duration {
     let share = (wall_nanos() % 1009) as f64 / 1009.0;
     range.start + (range.end.saturating_sub(range.start)).mul_f64(share)
 }

@@ -1,0 +1,42 @@
+//! `lab drains`: many drains under all kinds of traffic, each judged by the server that was drained.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use teeter_lab::drains::{self, DrainsSpec, Kind, Programs};
+
+use crate::figures_site::failure;
+
+#[derive(Args)]
+pub(crate) struct DrainsArgs {
+    /// Where `teeter` and `teeterd` are.
+    #[arg(long, default_value = "target/release")]
+    bin_dir: PathBuf,
+    /// How many drains.
+    #[arg(long, default_value_t = 2000)]
+    count: usize,
+    /// What chance is made of.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only this kind of traffic: a backend's name of the report.
+    #[arg(long)]
+    only: Vec<String>,
+}
+
+/// Drains, prints the report, and fails where a drain was not what it was said to be.
+pub(crate) async fn run(args: DrainsArgs) -> io::Result<()> {
+    let kinds =
+        Kind::ALL.into_iter().filter(|kind| args.only.is_empty() || args.only.iter().any(|one| one == kind.backend()));
+    let limit = Duration::from_secs(120) + Duration::from_millis(500) * u32::try_from(args.count).unwrap_or(u32::MAX);
+    let spec = DrainsSpec { count: args.count, seed: args.seed, kinds: kinds.collect(), limit };
+    let [teeter, teeterd] = ["teeter", "teeterd"].map(|name| args.bin_dir.join(name));
+    let report = drains::run(&spec, &Programs { teeter, teeterd }).await?;
+    write!(io::stdout(), "{report}")?;
+    match (report.violations.len(), report.failures.len()) {
+        (0, 0) => Ok(()),
+        (violations, 0) => Err(failure(format!("{violations} drains were none"))),
+        _ => Err(failure("requests failed that nobody had refused".to_owned())),
+    }
+}

@@ -1,0 +1,70 @@
+//! The same in HTTP/2 without TLS: many requests on one connection.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use http::{Response, StatusCode};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::app::Shared;
+use crate::asked::Path;
+use crate::service::{Flight, Generation, some_of};
+
+/// Serves one connection until either side closes it.
+pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, generation: Arc<Generation>) {
+    let _ = stream.set_nodelay(true);
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    // With the connection's task its requests end too.
+    let mut requests = JoinSet::new();
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let path = Path::read(target);
+        let (shared, generation) = (Arc::clone(&shared), Arc::clone(&generation));
+        requests.spawn(async move {
+            // What the client still sends is of no interest, but it must not be refused.
+            let _body = request.into_body();
+            let _ = answer(respond, &path, &shared, &generation).await;
+        });
+        while requests.try_join_next().is_some() {}
+    }
+}
+
+async fn answer(
+    mut respond: SendResponse<Bytes>,
+    path: &Path,
+    shared: &Shared,
+    generation: &Generation,
+) -> Result<(), h2::Error> {
+    let mut flight = Flight::new(shared, generation);
+    flight.begin(path);
+    let (status, body) = match path {
+        Path::Root => {
+            if !shared.work.is_empty() {
+                sleep(some_of(&shared.work)).await;
+            }
+            (StatusCode::OK, "hello\n")
+        }
+        Path::Slow(time) | Path::Stream(time) => {
+            sleep(*time).await;
+            (StatusCode::OK, "slow\n")
+        }
+        Path::Status if shared.well.load(Ordering::SeqCst) => (StatusCode::OK, "well\n"),
+        Path::Status => (StatusCode::SERVICE_UNAVAILABLE, "unwell\n"),
+        Path::Ws | Path::Other(_) => (StatusCode::NOT_FOUND, "no such page\n"),
+    };
+    let mut head = Response::builder().status(status);
+    for line in generation.marks.lines() {
+        if let Some((name, value)) = line.split_once(": ") {
+            head = head.header(name, value);
+        }
+    }
+    let Ok(head) = head.body(()) else { return Ok(()) };
+    flight.end();
+    respond.send_response(head, false)?.send_data(Bytes::from_static(body.as_bytes()), true)?;
+    flight.finish(path);
+    Ok(())
+}
