@@ -93,7 +93,7 @@ async fn finish(context: &Context, fallen: Vec<HoldView>, args: &Ready) -> Resul
             match (server.in_service, server.held_by.as_slice()) {
                 (true, _) => format!("{name} takes traffic ({})", server.status),
                 (false, []) => format!("{name} is released, but HAProxy says {} ({})", server.status, server.admin),
-                (false, held_by) => format!("{name} stays out for {}", held_by.join(", ")),
+                (false, held_by) => format!("{name} stays out: {}", held_by.join(", ")),
             }
         });
         print::out(&lines.collect::<Vec<_>>().join("\n"))?;

@@ -20,7 +20,7 @@ pub(super) fn status(view: &StatusView) -> String {
     let rows = view.servers.iter().map(|server| {
         [
             line_name(server, several),
-            server.status.clone(),
+            if server.backup { format!("{} (backup)", server.status) } else { server.status.clone() },
             server.admin.clone(),
             server.in_flight.to_string(),
             server.qcur.to_string(),

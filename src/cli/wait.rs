@@ -75,7 +75,7 @@ fn missing(view: &StatusView, until: Until) -> String {
             Until::Drained if server.in_service => Some(format!("{name} takes traffic")),
             Until::Drained if server.in_flight > 0 => Some(format!("{name} {} in flight", server.in_flight)),
             Until::Up if !server.in_service && server.held_by.is_empty() => Some(format!("{name} {}", server.status)),
-            Until::Up if !server.in_service => Some(format!("{name} held by {}", server.held_by.join(", "))),
+            Until::Up if !server.in_service => Some(format!("{name} out: {}", server.held_by.join(", "))),
             Until::Drained | Until::Up => None,
         }
     });

@@ -171,6 +171,8 @@ fn merge(
         let Some(server) = servers.get_mut(&ServerRef { backend, server }) else { continue };
         server.status = row.status;
         server.tracked = row.tracked.parse().ok();
+        server.agent_down = row.agent_health == Some(0);
+        server.backup = row.backups > 0;
         server.last_check = if row.last_chk.is_empty() { row.check_status } else { row.last_chk };
         server.load.scur = row.scur;
         server.load.qcur = row.qcur;
@@ -203,6 +205,8 @@ fn seen(row: ServerState) -> SeenServer {
         weight: row.weight,
         check: row.check,
         agent: row.agent,
+        agent_down: false,
+        backup: false,
         address: row.address,
         port: row.port,
         tracked: None,

@@ -11,8 +11,10 @@ use super::view::{
     CallerView, EventView, FlipView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView, RunView,
     ServerView, StatusView, StepView, WorkView,
 };
-use crate::farm::{Farm, GroupName, Hold, HoldId, InstanceName, MemberName, Route, RunId, SeenServer, Selector, Stage};
-use crate::haproxy::ServerRef;
+use crate::farm::{
+    Entry, Farm, GroupName, Hold, HoldId, InstanceName, MemberName, OutBy, Route, RunId, SeenServer, Selector, Stage,
+};
+use crate::haproxy::AdminState;
 use crate::plan::{FailureKind, Flipped, Run, RunState, Step, Strategy};
 use crate::store::{Event, State};
 
@@ -28,10 +30,9 @@ impl Engine {
         let mut servers = Vec::new();
         for (name, report) in &reports {
             for (server, seen) in report.seen.iter().flat_map(|seen| &seen.servers) {
-                let entry = crate::farm::Entry { instance: name.clone(), server: server.clone() };
+                let entry = Entry { instance: name.clone(), server: server.clone() };
                 if chosen.as_ref().is_none_or(|chosen| chosen.contains(&entry)) {
-                    let holds = ledger.state.holds.values().filter(|hold| hold.entries.contains(&entry));
-                    servers.push(server_view(name, server, seen, report, holds));
+                    servers.push(server_view(&entry, seen, report, &ledger.state));
                 }
             }
         }
@@ -127,19 +128,15 @@ fn route_view(farm: &Farm, stored: Option<&Route>, reports: &BTreeMap<InstanceNa
     (!keys.is_empty()).then(|| RouteView { farm: farm.name.to_string(), live, entries, kept: stored.is_some() })
 }
 
-fn server_view<'a>(
-    instance: &InstanceName,
-    server: &ServerRef,
-    seen: &SeenServer,
-    report: &Report,
-    holds: impl Iterator<Item = &'a Hold>,
-) -> ServerView {
+fn server_view(entry: &Entry, seen: &SeenServer, report: &Report, state: &State) -> ServerView {
+    let Entry { instance, server } = entry;
     let reachable = report.reachable;
     let old = report.old.iter().filter_map(|worker| {
         let in_flight = *worker.in_flight.get(server)?;
         Some(OldProcessView { pid: worker.pid, age_secs: worker.age.as_secs(), in_flight })
     });
-    let mut view = ServerView {
+    let holds: Vec<&Hold> = state.holds.values().filter(|hold| hold.entries.contains(entry)).collect();
+    ServerView {
         instance: instance.to_string(),
         backend: server.backend.to_string(),
         server: server.server.to_string(),
@@ -155,17 +152,24 @@ fn server_view<'a>(
         old: old.collect(),
         last_check: seen.last_check.clone(),
         tracks: seen.tracked.as_ref().map(ToString::to_string),
-        holds: Vec::new(),
-        held_by: Vec::new(),
+        backup: seen.backup,
+        held_by: held_by(entry, seen, &holds, state),
+        holds: holds.iter().map(|hold| hold.id.0).collect(),
+    }
+}
+
+/// Who keeps a server out. What a hold has set, on the server or on the one that it tracks, is the hold's doing.
+fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> Vec<String> {
+    let held = |entry: &Entry| state.holds.values().any(|hold| hold.entries.contains(entry));
+    let ours = |by: &OutBy| match by {
+        OutBy::Tracked(Some(server)) => held(&Entry { instance: entry.instance.clone(), server: server.clone() }),
+        by => by.is_set() && !holds.is_empty(),
     };
-    for hold in holds {
-        view.holds.push(hold.id.0);
-        view.held_by.push(format!("{} ({})", hold.owner, hold.reason));
-    }
-    if view.held_by.is_empty() && (seen.admin.forced_maint() || seen.admin.forced_drain()) {
-        view.held_by.push("set outside teeter".to_owned());
-    }
-    view
+    let mut texts: Vec<String> = holds.iter().map(|hold| format!("{} ({})", hold.owner, hold.reason)).collect();
+    let before = state.baselines.get(entry).filter(|was| !holds.is_empty() && was.state > AdminState::Ready);
+    texts.extend(before.map(|was| format!("{}, set outside teeter", was.state)));
+    texts.extend(seen.out_by().iter().filter(|by| !ours(by)).map(ToString::to_string));
+    texts
 }
 
 fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Memory) -> HoldView {
@@ -201,7 +205,7 @@ fn names(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Vec<String> {
     let whole = |member: &MemberName| {
         reports.iter().all(|(name, report)| {
             let lines = report.seen.iter().flat_map(|seen| seen.servers.keys()).filter(|line| line.server == *member);
-            let mut entries = lines.map(|line| crate::farm::Entry { instance: name.clone(), server: line.clone() });
+            let mut entries = lines.map(|line| Entry { instance: name.clone(), server: line.clone() });
             entries.all(|entry| hold.entries.contains(&entry))
         })
     };

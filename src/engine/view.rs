@@ -113,9 +113,13 @@ pub struct ServerView {
     pub last_check: String,
     /// The server whose health and maintenance it shares, if any.
     pub tracks: Option<String>,
+    /// Whether it is a backup server: it gets traffic only while no other server of its backend can.
+    #[serde(default)]
+    pub backup: bool,
     /// Numbers of the holds on it.
     pub holds: Vec<u64>,
-    /// Who holds it and why, for people: `run 3 (deploy of web)`.
+    /// Who keeps it out, for people: holds with their reasons, as `run 3 (deploy of web)`, and whatever else does, as
+    /// `its name has no address`.
     pub held_by: Vec<String>,
 }
 

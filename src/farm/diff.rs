@@ -152,6 +152,8 @@ mod tests {
             weight: 1,
             check: CheckBits(6),
             agent: CheckBits(agent),
+            agent_down: false,
+            backup: false,
             address: "127.0.0.1".into(),
             port: 80,
             tracked: None,

@@ -191,6 +191,8 @@ mod tests {
                     weight: 1,
                     check: crate::haproxy::CheckBits(6),
                     agent: crate::haproxy::CheckBits(0),
+                    agent_down: false,
+                    backup: false,
                     address: "127.0.0.1".into(),
                     port: 80,
                     tracked: None,

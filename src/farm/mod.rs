@@ -8,6 +8,7 @@ mod hold;
 mod layout;
 mod maps;
 mod names;
+mod out;
 mod route;
 mod route_check;
 mod seen;
@@ -22,6 +23,7 @@ pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Owner, ProofPhase
 pub use layout::{Farm, FarmError, Layout};
 pub use maps::{SeenMap, SeenMaps, WantedMap, WantedMaps, after, diff_maps, keys};
 pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, MemberName, RunId};
+pub use out::{Agent, OutBy};
 pub use route::{Route, Side, cookie_version, wanted_maps};
 pub use route_check::live_side;
 pub use seen::{Load, Seen, SeenServer};

@@ -42,6 +42,10 @@ pub struct SeenServer {
     pub check: CheckBits,
     /// Its agent check.
     pub agent: CheckBits,
+    /// Whether its agent, where it is heard, says that it is down.
+    pub agent_down: bool,
+    /// Whether it gets traffic only while no other server of its backend can.
+    pub backup: bool,
     /// Its address; empty while its name is not resolved.
     pub address: String,
     /// Its port.

@@ -31,6 +31,8 @@ fn seen(servers: usize, bits: &[(usize, u32)]) -> Seen {
         weight: 100,
         check: CheckBits(6),
         agent: CheckBits(0),
+        agent_down: false,
+        backup: false,
         address: "10.0.0.1".into(),
         port: 8000 + u16::try_from(index).unwrap(),
         tracked: None,

@@ -18,6 +18,8 @@ mod service;
 mod sessions;
 mod site;
 mod sockets;
+mod stand;
+mod states;
 mod sticky;
 mod transcripts;
 mod wire;

@@ -50,6 +50,10 @@ pub struct StatRow {
     pub rtime: Option<u64>,
     /// Seconds since the status last changed.
     pub lastchg: Option<u64>,
+    /// How the agent stands: 0 is down. Only where there is one that is heard.
+    pub agent_health: Option<u64>,
+    /// `bck`: 1 on the line of a backup server, on that of a backend how many there are.
+    pub backups: u64,
     /// Since 3.3.
     pub served: Option<u64>,
 }
@@ -85,6 +89,7 @@ impl Command for ShowStat {
             ["econ", "eresp", "wretr", "hrsp_5xx", "tracked", "served"].map(|name| table.column(name));
         let [check_status, last_chk, cookie, rtime, lastchg] =
             ["check_status", "last_chk", "cookie", "rtime", "lastchg"].map(|name| table.column(name));
+        let [agent_health, backups] = ["agent_health", "bck"].map(|name| table.column(name));
         let (mut rows, mut row) = (Vec::new(), Row::default());
         while table.next(&mut row).is_some() {
             let text = |column| row.text(column).to_owned();
@@ -106,6 +111,8 @@ impl Command for ShowStat {
                 cookie: text(cookie),
                 rtime: row.number(rtime),
                 lastchg: row.number(lastchg),
+                agent_health: row.number(agent_health),
+                backups: count(backups),
                 served: row.number(served),
             });
         }
