@@ -86,7 +86,14 @@ async fn finish(context: &Context, fallen: Vec<HoldView>, args: &Ready) -> Resul
         return Ok(exit);
     }
     if exit == Exit::Done {
-        let (view, _): (StatusView, _) = context.client.get(&look::selecting("/v1/status", &args.selectors)).await?;
+        let (view, _): (StatusView, _) = match context.client.get(&look::selecting("/v1/status", &args.selectors)).await
+        {
+            Err(error) if error.is_not_found() => {
+                print::out(&format!("{selectors} is released, and HAProxy does not have it any more"))?;
+                return Ok(exit);
+            }
+            view => view?,
+        };
         let several = view.instances.len() > 1;
         let lines = view.servers.iter().map(|server| {
             let name = tables::line_name(server, several);

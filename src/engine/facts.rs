@@ -7,10 +7,10 @@ use super::Engine;
 use super::instance::{Order, Report};
 use super::ledger::Ledger;
 use crate::farm::{
-    Entry, Farm, Hold, InstanceName, Load, OnDeadline, Owner, SeenServer, Stage, Sticky, VerifySettings, WantedServer,
-    keys, wanted, wanted_maps,
+    Entry, Farm, Hold, InstanceName, Load, OnDeadline, OutBy, Owner, SeenServer, Stage, Sticky, VerifySettings,
+    WantedServer, keys, wanted, wanted_maps,
 };
-use crate::haproxy::{AdminState, BackendName, MapKey, MapName, ServerRef};
+use crate::haproxy::{AdminBits, AdminState, BackendName, MapKey, MapName, ServerRef};
 use crate::plan::machine::Confirmation;
 use crate::plan::prove::CheckResult;
 use crate::store::State;
@@ -126,36 +126,100 @@ pub(super) fn loads(hold: &Hold, instance: &InstanceName, report: &Report) -> BT
     loads
 }
 
-/// What HAProxy's checks say about each of a hold's lines.
+/// A line as HAProxy has it, or why it is not known.
+pub(super) enum Found<'a> {
+    /// HAProxy has not answered.
+    Unknown,
+    /// HAProxy does not have it any more.
+    Gone,
+    Here(&'a SeenServer),
+}
+
+/// Looks a line up.
+pub(super) fn find<'a>(entry: &Entry, reports: &'a BTreeMap<InstanceName, Report>) -> Found<'a> {
+    let report = reports.get(&entry.instance).filter(|report| report.reachable);
+    let Some(seen) = report.and_then(|report| report.seen.as_ref()) else { return Found::Unknown };
+    seen.servers.get(&entry.server).map_or(Found::Gone, Found::Here)
+}
+
+/// What is said of a line that is not there.
+pub(super) fn gone(entry: &Entry) -> String {
+    format!("is not in HAProxy {} any more", entry.instance)
+}
+
+/// What HAProxy's checks say about each of a hold's lines. `probed`: whether teeter's own request has asked a line.
 pub(super) fn checks(
     hold: &Hold,
     state: &State,
     reports: &BTreeMap<InstanceName, Report>,
+    probed: impl Fn(&Entry) -> bool,
 ) -> BTreeMap<Entry, CheckResult> {
     let wanted = wanted(state.holds.values(), &state.baselines);
     let result = |entry: &Entry| {
         let report = reports.get(&entry.instance)?;
-        let unknown = CheckResult::NotYet("unknown".to_owned());
-        let (true, Some(seen)) = (report.reachable && report.agreed >= hold.revision, &report.seen) else {
-            return Some(unknown);
+        let server = match find(entry, reports) {
+            Found::Gone => return Some(CheckResult::Cannot(gone(entry))),
+            Found::Here(server) if report.agreed >= hold.revision => server,
+            Found::Unknown | Found::Here(_) => return Some(CheckResult::NotYet("unknown".to_owned())),
         };
-        // A line that HAProxy does not have any more has nothing to prove.
-        let Some(server) = seen.servers.get(&entry.server) else { return Some(CheckResult::Passed) };
         let wanted = wanted.get(&entry.instance)?.get(&entry.server)?;
-        Some(check(server, wanted, report.begun.contains_key(&entry.server)))
+        let (name, root) = root(&entry.server, server, report);
+        let result = check((server, root), wanted, report.begun.contains_key(name), probed(entry));
+        Some(match (result, aside(entry, hold, server, state)) {
+            (CheckResult::Passed | CheckResult::Unasked(_) | CheckResult::Aside(_), Some(who)) => {
+                CheckResult::Aside(who)
+            }
+            (result, _) => result,
+        })
     };
     hold.entries.iter().filter_map(|entry| Some((entry.clone(), result(entry)?))).collect()
 }
 
-fn check(server: &SeenServer, wanted: &WantedServer, begun: bool) -> CheckResult {
+/// The line whose checks tell of this one: itself, or the last one of those that it tracks.
+fn root<'a>(name: &'a ServerRef, server: &'a SeenServer, report: &'a Report) -> (&'a ServerRef, &'a SeenServer) {
+    let (mut name, mut server) = (name, server);
+    let servers = report.seen.as_ref().map(|seen| &seen.servers);
+    while let (Some(tracked), Some(servers)) = (&server.tracked, servers) {
+        let Some(next) = servers.get(tracked) else { break };
+        (name, server) = (tracked, next);
+    }
+    (name, server)
+}
+
+fn check((server, root): (&SeenServer, &SeenServer), wanted: &WantedServer, begun: bool, probed: bool) -> CheckResult {
+    if server.admin.0 & AdminBits::RESOLUTION_MAINT != 0 {
+        return CheckResult::Cannot(OutBy::NoAddress.to_string());
+    }
     // Checks are paused in maintenance: somebody else, or the line that it tracks, keeps it there and proves it later.
-    let kept = wanted.state == AdminState::Maint || (server.admin.in_maint() && !server.admin.forced_maint());
-    if kept || (server.tracked.is_none() && !server.check.is_enabled()) {
-        return CheckResult::Passed;
+    if wanted.state == AdminState::Maint {
+        return CheckResult::Aside("somebody else keeps it in maintenance".to_owned());
+    }
+    if server.admin.in_maint() && !server.admin.forced_maint() {
+        return CheckResult::Aside(OutBy::Tracked(server.tracked.clone()).to_string());
+    }
+    if !root.check.is_enabled() {
+        let why = if root.check.is_configured() { "its health checks are switched off" } else { "it has no checks" };
+        return match (server.op.is_up(), begun) {
+            (true, _) if probed => CheckResult::Passed,
+            (true, _) => CheckResult::Unasked(why.to_owned()),
+            // It was well before it was told to be down for the proof.
+            (false, true) => CheckResult::NotYet(format!("{}, and {why}", server.status)),
+            (false, false) => CheckResult::Cannot(format!("{}, and {why}", server.status)),
+        };
     }
     // A line that tracks another one follows that one's checks.
     let afresh = wanted.afresh.is_none() || server.tracked.is_some() || begun;
     if afresh && server.op.is_up() { CheckResult::Passed } else { CheckResult::NotYet(server.status.clone()) }
+}
+
+/// Who keeps a line out once this hold is gone.
+fn aside(entry: &Entry, hold: &Hold, server: &SeenServer, state: &State) -> Option<String> {
+    let other = state.holds.values().find(|other| other.id != hold.id && other.entries.contains(entry));
+    let before = || state.baselines.get(entry).filter(|was| was.state > AdminState::Ready);
+    other
+        .map(|other| format!("held by {} ({})", other.owner, other.reason))
+        .or_else(|| before().map(|was| format!("{}, set outside teeter", was.state)))
+        .or_else(|| (server.weight == 0).then(|| OutBy::Weight.to_string()))
 }
 
 /// A line as it was last seen.

@@ -33,18 +33,21 @@ pub(super) struct HoldMemory {
     pub(super) probing: Option<Probing>,
 }
 
+/// What members have answered.
+pub(super) type Results = Arc<std::sync::Mutex<BTreeMap<MemberName, ProbeResult>>>;
+
 /// Probes that are under way.
 #[derive(Debug)]
 pub(super) struct Probing {
     /// The proof that they belong to.
     pub(super) since: Timestamp,
-    pub(super) results: Arc<std::sync::Mutex<BTreeMap<MemberName, ProbeResult>>>,
-    pub(super) task: AbortHandle,
+    pub(super) results: Results,
+    pub(super) tasks: BTreeMap<MemberName, AbortHandle>,
 }
 
 impl Drop for Probing {
     fn drop(&mut self) {
-        self.task.abort();
+        self.tasks.values().for_each(AbortHandle::abort);
     }
 }
 

@@ -22,6 +22,7 @@ mod memory;
 mod old_workers;
 mod pace;
 mod prober;
+mod probing;
 mod release;
 mod route;
 mod runs;

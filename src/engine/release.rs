@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::error::EngineError;
+use super::facts::{Found, find, with_trackers};
 use super::holds::require_answer;
+use super::instance::Report;
 use super::ledger::{asked, event};
 use super::view::SessionView;
 use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, Owner, Selector};
@@ -31,8 +33,8 @@ impl Engine {
     /// Nothing matched, nothing is held, or what is held belongs to somebody else.
     pub async fn release(self: &Arc<Self>, order: ReleaseOrder, caller: &Caller) -> Result<Vec<HoldId>, EngineError> {
         let reports = self.look_again().await;
-        let entries = super::facts::with_trackers(&self.resolve(&order.selectors, &reports)?, &reports);
         let mut ledger = self.ledger.lock().await;
+        let entries = with_trackers(&self.resolve_held(&order.selectors, &ledger.state, &reports)?, &reports);
         let now = self.clock.now();
         let owner = Owner::Operator(order.owner.clone().unwrap_or_else(|| caller.user.clone()));
         let on_them: Vec<Hold> =
@@ -84,6 +86,34 @@ impl Engine {
             self.confirm(revision, &there.collect(), undo, first).await?;
         }
         Ok(ids)
+    }
+
+    /// Finds every line that the selectors name: those of HAProxy, and those that are held and that it does not have
+    /// any more.
+    fn resolve_held(
+        &self,
+        selectors: &[Selector],
+        state: &State,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<BTreeSet<Entry>, EngineError> {
+        let mut entries = BTreeSet::new();
+        for selector in selectors {
+            let named = |hold: &Hold, entry: &Entry| {
+                let typed = hold.selectors.len() == 1 && hold.selectors.iter().all(|typed| typed == selector.as_str());
+                typed || selector.matches(&entry.server)
+            };
+            let lines = state.holds.values().flat_map(|hold| hold.entries.iter().map(move |entry| (hold, entry)));
+            let away = lines.filter(|(_, entry)| !matches!(find(entry, reports), Found::Here(_)));
+            let away: BTreeSet<Entry> =
+                away.filter(|(hold, entry)| named(hold, entry)).map(|(_, entry)| entry.clone()).collect();
+            match self.resolve(std::slice::from_ref(selector), reports) {
+                Ok(found) => entries.extend(found),
+                Err(error) if away.is_empty() => return Err(error),
+                Err(_) => {}
+            }
+            entries.extend(away);
+        }
+        if entries.is_empty() { self.resolve(selectors, reports) } else { Ok(entries) }
     }
 
     /// The sessions that are still on servers.

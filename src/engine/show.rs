@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Engine;
 use super::carry::wait_of;
 use super::error::EngineError;
+use super::facts::{Found, find};
 use super::instance::Report;
 use super::memory::Memory;
 use super::view::{
@@ -196,8 +197,15 @@ fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Mem
         waiting: wait.as_ref().map(ToString::to_string),
         wait,
         in_flight: remembered.map(|memory| text(memory.watch.in_flight())).unwrap_or_default(),
-        note: hold.note.clone(),
+        note: hold.note.iter().cloned().chain(not_there(hold, reports)).reduce(|one, more| format!("{one}; {more}")),
     }
+}
+
+/// The lines of a hold that HAProxy does not have, for people.
+fn not_there(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+    let gone = hold.entries.iter().filter(|entry| matches!(find(entry, reports), Found::Gone));
+    let gone: Vec<String> = gone.map(|entry| format!("{entry} {}", super::facts::gone(entry))).collect();
+    (!gone.is_empty()).then(|| gone.join(", "))
 }
 
 /// What a hold keeps out: a member by its name where all its lines are held, otherwise line by line.

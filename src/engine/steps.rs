@@ -1,21 +1,19 @@
 //! What holds do by themselves: empty their servers, prove them, expire.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::Engine;
 use super::error::EngineError;
-use super::facts::{checks, loads, seen_server};
+use super::facts::{checks, loads};
 use super::instance::Report;
 use super::ledger::{Ledger, event};
-use super::memory::Probing;
-use crate::farm::{AfterProof, Hold, HoldId, HttpProbe, InstanceName, MemberName, ProofPhase, Span, Stage};
+use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, MemberName, ProofPhase, Span, Stage};
 use crate::haproxy::AdminState;
-use crate::plan::prove::{self, ProbeResult, ProofFacts, ProofVerdict};
-use crate::plan::{DrainVerdict, Emptying, Wait};
+use crate::plan::prove::{self, ProofFacts, ProofVerdict};
+use crate::plan::{DrainVerdict, Emptying, Step, Wait};
 use crate::store::{Change, NewEvent, State};
 
 /// What one hold does next.
@@ -80,10 +78,16 @@ impl Engine {
             Stage::Proving { since, until, phase, then, versions } => {
                 let facts = match phase {
                     ProofPhase::Probes { .. } => ProofFacts {
-                        probes: self.probes(hold, *since, versions, state, reports),
-                        checks: BTreeMap::new(),
+                        probes: self.probes(hold, (*since, *then), versions, state, reports),
+                        ..ProofFacts::default()
                     },
-                    ProofPhase::Checks { .. } => ProofFacts { probes: None, checks: checks(hold, state, reports) },
+                    ProofPhase::Checks { .. } => ProofFacts {
+                        probes: None,
+                        checks: checks(hold, state, reports, |entry| {
+                            self.verify_settings(state, hold, entry).http.is_some()
+                        }),
+                        alone: *then == AfterProof::Wait && carries_alone(hold, state),
+                    },
                 };
                 match prove::next(hold, (*until, *phase, *then), &facts, now) {
                     ProofVerdict::Wait(wait) => Move::Wait(Some(wait)),
@@ -97,8 +101,15 @@ impl Engine {
                         };
                         Move::To(stage, None, "probes passed; HAProxy's checks must pass".to_owned())
                     }
-                    ProofVerdict::Proven if *then == AfterProof::Release => Move::End("well; released".to_owned()),
-                    ProofVerdict::Proven => Move::To(Stage::Proven { at: now }, None, "well".to_owned()),
+                    ProofVerdict::Proven(but) if *then == AfterProof::Release => {
+                        let text = if but.is_empty() { "well; released".to_owned() } else { released_but(&but) };
+                        Move::End(text)
+                    }
+                    ProofVerdict::Proven(but) => {
+                        let but = (!but.is_empty()).then(|| list(&but));
+                        let text = but.clone().unwrap_or_else(|| "well".to_owned());
+                        Move::To(Stage::Proven { at: now }, but, text)
+                    }
                     ProofVerdict::Failed(bad) if *then == AfterProof::Release && bad.len() < hold.members().len() => {
                         Move::Split(bad)
                     }
@@ -177,70 +188,6 @@ impl Engine {
         }
     }
 
-    /// The answers to a hold's probes so far; begins to ask where nobody does yet. `None` where nothing is to be asked.
-    fn probes(
-        self: &Arc<Self>,
-        hold: &Hold,
-        since: Timestamp,
-        versions: &BTreeSet<String>,
-        state: &State,
-        reports: &BTreeMap<InstanceName, Report>,
-    ) -> Option<BTreeMap<MemberName, ProbeResult>> {
-        let mut targets: BTreeMap<MemberName, (String, HttpProbe)> = BTreeMap::new();
-        let mut none = BTreeMap::new();
-        let mut asks = false;
-        for entry in &hold.entries {
-            let Some(probe) = self.verify_settings(state, hold, entry).http else {
-                none.insert(entry.member().clone(), ProbeResult::Passed { version: None });
-                continue;
-            };
-            asks = true;
-            if let Some(server) = seen_server(entry, reports).filter(|server| !server.address.is_empty()) {
-                targets.entry(entry.member().clone()).or_insert_with(|| (server.endpoint(), probe));
-            }
-        }
-        if !asks {
-            return None;
-        }
-        // Just after the start HAProxy may not have told the addresses yet.
-        if hold.members().iter().any(|member| !targets.contains_key(*member) && !none.contains_key(*member)) {
-            none.extend(targets.into_keys().map(|member| (member, unknown())));
-            return Some(none);
-        }
-        let mut memory = self.memory();
-        let memory = memory.of(hold);
-        let current = memory.probing.as_ref().filter(|probing| probing.since == since);
-        let results = match current {
-            Some(probing) => Arc::clone(&probing.results),
-            None => {
-                let results = Arc::new(Mutex::new(BTreeMap::new()));
-                let asking = ask(Arc::clone(self), targets, versions.clone(), Arc::clone(&results));
-                memory.probing =
-                    Some(Probing { since, results: Arc::clone(&results), task: tokio::spawn(asking).abort_handle() });
-                results
-            }
-        };
-        none.extend(results.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        Some(none)
-    }
-
-    /// Writes the versions that members have told into their run.
-    fn versions_learned(&self, hold: &Hold, state: &State) -> Vec<Change> {
-        let Some(id) = hold.owner.run() else { return Vec::new() };
-        let mut memory = self.memory();
-        let Some(probing) = &memory.of(hold).probing else { return Vec::new() };
-        let results = probing.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = results.iter().filter_map(|(member, result)| match result {
-            ProbeResult::Passed { version: Some(version) } => Some((member.clone(), version.clone())),
-            _ => None,
-        });
-        let told: Vec<_> = told.collect();
-        let Some(run) = state.runs.get(&id).filter(|_| !told.is_empty()) else { return Vec::new() };
-        let mut run = run.clone();
-        run.versions.extend(told);
-        vec![Change::PutRun(Box::new(run))]
-    }
-
     /// Begins every proof anew that a daemon before this one had under way: what it had seen is not known, and its
     /// deadline may have passed while nobody looked.
     pub(super) async fn prove_again(&self, ledger: &mut Ledger) -> Result<(), EngineError> {
@@ -263,49 +210,6 @@ impl Engine {
     pub(super) fn proof_takes(&self, hold: &Hold, state: &State) -> Span {
         let takes = |entry| self.verify_settings(state, hold, entry).deadline;
         hold.entries.iter().map(takes).max().unwrap_or(PROOF_TAKES)
-    }
-}
-
-/// Asks each target until it answers well.
-async fn ask(
-    engine: Arc<Engine>,
-    targets: BTreeMap<MemberName, (String, HttpProbe)>,
-    versions: BTreeSet<String>,
-    results: Arc<Mutex<BTreeMap<MemberName, ProbeResult>>>,
-) {
-    let each = targets.into_iter().map(|(member, (address, probe))| {
-        let (engine, results, versions) = (&engine, &results, &versions);
-        async move {
-            loop {
-                let result = judge(engine.prober.probe(address.clone(), probe.clone()).await, versions);
-                let passed = matches!(result, ProbeResult::Passed { .. });
-                results.lock().unwrap_or_else(PoisonError::into_inner).insert(member.clone(), result);
-                engine.nudge.notify_one();
-                if passed {
-                    return;
-                }
-                tokio::time::sleep(ASK_AGAIN).await;
-            }
-        }
-    });
-    futures_util::future::join_all(each).await;
-}
-
-fn unknown() -> ProbeResult {
-    ProbeResult::Failed { why: "has not been asked yet".to_owned(), wrong_version: false }
-}
-
-fn judge(answer: super::Answer, versions: &BTreeSet<String>) -> ProbeResult {
-    match answer {
-        Err(why) => ProbeResult::Failed { why, wrong_version: false },
-        Ok(version) if versions.is_empty() || version.as_ref().is_some_and(|version| versions.contains(version)) => {
-            ProbeResult::Passed { version }
-        }
-        Ok(version) => {
-            let wanted = versions.iter().cloned().collect::<Vec<_>>().join(" or ");
-            let why = format!("runs {} and not {wanted}", version.as_deref().unwrap_or("an unnamed version"));
-            ProbeResult::Failed { why, wrong_version: true }
-        }
     }
 }
 
@@ -356,6 +260,21 @@ fn stays_out(hold: &Hold, phase: ProofPhase, now: Timestamp) -> Stage {
     Stage::Out { mode, at: now, left: 0 }
 }
 
+/// Whether this hold's members get the traffic of its farm next, and nobody else.
+fn carries_alone(hold: &Hold, state: &State) -> bool {
+    let run = hold.owner.run().and_then(|id| state.runs.get(&id));
+    let next = run.and_then(|run| run.plan.steps.get(run.cursor + 1));
+    matches!(next, Some(Step::Flip { hold, .. }) if !hold.is_empty())
+}
+
+fn released_but(but: &BTreeMap<Entry, String>) -> String {
+    format!("released; {}", list(but))
+}
+
+fn list(but: &BTreeMap<Entry, String>) -> String {
+    but.iter().map(|(entry, why)| format!("{entry}: {why}")).collect::<Vec<_>>().join(", ")
+}
+
 fn why(bad: &BTreeMap<MemberName, String>) -> String {
     bad.iter().map(|(member, why)| format!("{member} {why}")).collect::<Vec<_>>().join(", ")
 }
@@ -367,5 +286,3 @@ fn happened(hold: &Hold, now: Timestamp, kind: &'static str, text: String) -> Ne
 
 /// Where nothing is configured.
 const PROOF_TAKES: Span = Span::from_secs(60);
-
-const ASK_AGAIN: Duration = Duration::from_millis(250);

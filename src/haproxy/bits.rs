@@ -118,7 +118,13 @@ impl OpState {
 pub struct CheckBits(pub u32);
 
 impl CheckBits {
+    const CONFIGURED: u32 = 2;
     const ENABLED: u32 = 4;
+
+    /// Whether there is such a check at all, on or off.
+    pub fn is_configured(self) -> bool {
+        self.0 & Self::CONFIGURED != 0
+    }
 
     /// Whether the check is configured and not disabled (it may be paused by maintenance).
     pub fn is_enabled(self) -> bool {

@@ -264,8 +264,9 @@ fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome
                 let versions = run.plan.version.iter().filter(|_| shows_version(run)).cloned().collect();
                 act(run, vec![Action::Prove { group: group.clone(), then: AfterProof::Wait, versions }])
             }
-            (Some(_), Some(Hold { stage: Stage::Proven { .. }, .. })) => {
-                next_step(run, now, vec![Action::Note(format!("{group} is well"))])
+            (Some(_), Some(Hold { stage: Stage::Proven { .. }, note, .. })) => {
+                let but = note.iter().map(|note| format!(", but for {note}")).collect::<String>();
+                next_step(run, now, vec![Action::Note(format!("{group} is well{but}"))])
             }
             (Some(_), Some(Hold { stage: Stage::Proving { .. }, .. })) => Outcome::Wait(Wait::Hold),
             (Some(_), other) => {

@@ -28,8 +28,14 @@ pub enum ProbeResult {
 /// What HAProxy's checks say about one server line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckResult {
-    /// They passed (afresh, where that was asked), or there are none, or somebody else keeps the server out.
+    /// They passed; afresh, where that was asked.
     Passed,
+    /// Nothing has asked the server how it is, neither a check nor a probe, and why.
+    Unasked(String),
+    /// Somebody else keeps it out by their own wish, and how: it is theirs to prove and to bring back.
+    Aside(String),
+    /// It cannot take traffic, and no waiting here changes that, and why.
+    Cannot(String),
     /// Not yet; HAProxy's word for it.
     NotYet(String),
 }
@@ -41,6 +47,8 @@ pub struct ProofFacts {
     pub probes: Option<BTreeMap<MemberName, ProbeResult>>,
     /// HAProxy's checks, by server line.
     pub checks: BTreeMap<Entry, CheckResult>,
+    /// Whether these servers are about to carry the traffic by themselves.
+    pub alone: bool,
 }
 
 /// What a hold whose servers are to come back does next.
@@ -54,8 +62,8 @@ pub enum ProofVerdict {
         /// From "down".
         afresh: bool,
     },
-    /// All is well.
-    Proven,
+    /// There is nothing more to wait for. All is well, but for what is said of these.
+    Proven(BTreeMap<Entry, String>),
     /// These members have not shown in time that they are well, and why; the others have not failed.
     Failed(BTreeMap<MemberName, String>),
 }
@@ -84,25 +92,41 @@ pub fn next(
             ProofVerdict::Wait(Wait::Probes { members: bad, until })
         }
         ProofPhase::Checks { .. } => {
-            let not_yet: BTreeMap<Entry, String> = hold
-                .entries
-                .iter()
-                .filter_map(|entry| match facts.checks.get(entry) {
-                    Some(CheckResult::Passed) => None,
-                    Some(CheckResult::NotYet(status)) => Some((entry.clone(), status.clone())),
-                    None => Some((entry.clone(), "unknown".to_owned())),
-                })
-                .collect();
+            let (not_yet, but) = sort(hold, then, facts);
             if not_yet.is_empty() {
-                ProofVerdict::Proven
+                ProofVerdict::Proven(but)
             } else if now >= until {
-                let why = |(entry, status): (&Entry, &String)| (entry.member().clone(), format!("{entry} is {status}"));
+                let why = |(entry, status): (&Entry, &String)| (entry.member().clone(), format!("({entry}: {status})"));
                 ProofVerdict::Failed(not_yet.iter().map(why).collect())
             } else {
                 ProofVerdict::Wait(Wait::Checks { entries: not_yet, until })
             }
         }
     }
+}
+
+/// The lines that are waited for, and those that are not well and not waited for. A release gives back what was: it
+/// waits for nothing that it cannot bring about. A deploy goes on to turn traffic to these servers.
+fn sort(hold: &Hold, then: AfterProof, facts: &ProofFacts) -> (BTreeMap<Entry, String>, BTreeMap<Entry, String>) {
+    let (mut not_yet, mut but, mut aside) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    for entry in &hold.entries {
+        let (list, why) = match facts.checks.get(entry) {
+            Some(CheckResult::Passed) => continue,
+            Some(CheckResult::Unasked(why)) => (&mut but, format!("not proven: {why}")),
+            Some(CheckResult::Aside(why)) => {
+                aside.insert(entry.member());
+                (&mut but, why.clone())
+            }
+            Some(CheckResult::Cannot(why)) if then == AfterProof::Release => (&mut but, why.clone()),
+            Some(CheckResult::Cannot(why) | CheckResult::NotYet(why)) => (&mut not_yet, why.clone()),
+            None => (&mut not_yet, "unknown".to_owned()),
+        };
+        list.insert(entry.clone(), why);
+    }
+    if facts.alone && aside.len() == hold.members().len() {
+        not_yet.append(&mut but);
+    }
+    (not_yet, but)
 }
 
 fn not_passed(
