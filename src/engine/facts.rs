@@ -220,6 +220,7 @@ fn aside(entry: &Entry, hold: &Hold, server: &SeenServer, state: &State) -> Opti
         .map(|other| format!("held by {} ({})", other.owner, other.reason))
         .or_else(|| before().map(|was| format!("{}, set outside teeter", was.state)))
         .or_else(|| (server.weight == 0).then(|| OutBy::Weight.to_string()))
+        .or_else(|| state.baselines.get(entry).filter(|was| was.agent_down).map(|_| OutBy::Agent.to_string()))
 }
 
 /// A line as it was last seen.

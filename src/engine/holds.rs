@@ -9,7 +9,9 @@ use super::facts::{confirmation, seen_server, with_trackers};
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
 use super::{Engine, seen_of};
-use crate::farm::{Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, Selector, Side, Span, Stays, live_side};
+use crate::farm::{
+    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, SeenServer, Selector, Side, Span, Stays, live_side,
+};
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
 use crate::plan::guard;
@@ -190,11 +192,19 @@ pub(super) fn baselines(
     unknown
         .filter_map(|entry| {
             let server = seen_server(entry, reports)?;
-            let was =
-                Baseline { state: server.admin.forced(), agent: server.agent.is_enabled(), weight: server.weight };
-            Some(Change::PutBaseline(entry.clone(), was))
+            Some(Change::PutBaseline(entry.clone(), baseline(server)))
         })
         .collect()
+}
+
+/// What a server is, as somebody else has left it.
+pub(super) fn baseline(server: &SeenServer) -> Baseline {
+    Baseline {
+        state: server.admin.forced(),
+        agent: server.agent.is_enabled(),
+        agent_down: server.agent_down,
+        weight: server.weight,
+    }
 }
 
 /// What is to be taken out has to be seen to be out.

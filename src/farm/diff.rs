@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::maps::{WantedMaps, diff_maps};
 use super::seen::{Seen, SeenServer};
 use super::wanted::{Wanted, WantedServer};
-use crate::haproxy::commands::{AgentSwitch, Change, SetServerHealth, SetServerState, Switch};
+use crate::haproxy::commands::{AgentSwitch, Change, SetServerAgentDown, SetServerHealth, SetServerState, Switch};
 use crate::haproxy::{AdminState, MapName, ServerRef};
 
 /// Proofs already begun in the process that is seen: for each server the time that names its proof.
@@ -125,6 +125,12 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
         changes.push(agent(Switch::Disable));
         undo.push(agent(Switch::Enable));
     }
+    let speaks = wanted.agent && !wanted.held && !now.agent.is_enabled();
+    // What an agent said before it was muted holds until it speaks again, which may be seconds away.
+    if speaks && wanted.agent_down {
+        changes.push(agent(Switch::Enable));
+        changes.push(Change::AgentDown(SetServerAgentDown { server: server.clone() }));
+    }
     if wanted.state != now.admin.forced() {
         changes.push(state(wanted.state));
         undo.insert(0, state(now.admin.forced()));
@@ -133,7 +139,7 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
     if proof_due && now.check.is_enabled() && now.tracked.is_none() {
         changes.push(Change::Health(SetServerHealth { server: server.clone() }));
     }
-    if wanted.agent && !wanted.held && !now.agent.is_enabled() {
+    if speaks && !wanted.agent_down {
         changes.push(agent(Switch::Enable));
     }
     Step { about: About::Server(server.clone()), changes, undo, together: false }
@@ -166,7 +172,8 @@ mod tests {
     }
 
     fn wanted(servers: &[(&str, AdminState, bool, bool)]) -> Wanted {
-        let server = |state, agent, held| WantedServer { state, agent, afresh: None, held, first_out: false };
+        let server =
+            |state, agent, held| WantedServer { state, agent, agent_down: false, afresh: None, held, first_out: false };
         servers
             .iter()
             .map(|(name, state, agent, held)| (name.parse().unwrap(), server(*state, *agent, *held)))
@@ -220,6 +227,10 @@ mod tests {
         assert_eq!(sent(&out, &seen(&[("app/a", 0, 6)])), ["disable agent app/a", "set server app/a state maint"]);
         let back = wanted(&[("app/a", AdminState::Ready, true, false)]);
         assert_eq!(sent(&back, &seen(&[("app/a", 1, 2)])), ["set server app/a state ready", "enable agent app/a"]);
+        let mut down = back;
+        down.values_mut().for_each(|server| server.agent_down = true);
+        let expected = ["enable agent app/a", "set server app/a agent down", "set server app/a state ready"];
+        assert_eq!(sent(&down, &seen(&[("app/a", 8, 2)])), expected);
     }
 
     #[test]

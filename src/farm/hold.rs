@@ -249,6 +249,9 @@ pub struct Baseline {
     pub state: AdminState,
     /// Whether its agent check was on.
     pub agent: bool,
+    /// Whether its agent check said that it is down.
+    #[serde(default)]
+    pub agent_down: bool,
     /// Its weight.
     pub weight: u16,
 }

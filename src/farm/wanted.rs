@@ -19,6 +19,8 @@ pub struct WantedServer {
     /// Whether its agent check was on and is to be on again when nobody holds it. While somebody does, the agent is
     /// muted: its `ready` would undo the hold.
     pub agent: bool,
+    /// Whether its agent check said that it is down: that holds until it says otherwise.
+    pub agent_down: bool,
     /// Where set, its checks must pass afresh: the time names the proof, so that each is begun once per process.
     pub afresh: Option<Timestamp>,
     /// Whether a hold wants this; otherwise it is being given back.
@@ -36,21 +38,14 @@ pub fn wanted<'a>(
 ) -> BTreeMap<InstanceName, Wanted> {
     let mut all: BTreeMap<InstanceName, Wanted> = BTreeMap::new();
     for (entry, was) in baselines {
-        let given_back =
-            WantedServer { state: was.state, agent: was.agent, afresh: None, held: false, first_out: false };
-        all.entry(entry.instance.clone()).or_default().insert(entry.server.clone(), given_back);
+        let servers = all.entry(entry.instance.clone()).or_default();
+        servers.insert(entry.server.clone(), given_back(Some(was)));
     }
     for hold in holds {
         for entry in &hold.entries {
             let was = baselines.get(entry);
             let servers = all.entry(entry.instance.clone()).or_default();
-            let server = servers.entry(entry.server.clone()).or_insert_with(|| WantedServer {
-                state: was.map_or(AdminState::Ready, |was| was.state),
-                agent: was.is_some_and(|was| was.agent),
-                afresh: None,
-                held: true,
-                first_out: false,
-            });
+            let server = servers.entry(entry.server.clone()).or_insert_with(|| given_back(was));
             server.held = true;
             server.first_out |= hold.first_out;
             server.state = server.state.max(hold.wants());
@@ -66,4 +61,16 @@ pub fn wanted<'a>(
         }
     }
     all
+}
+
+/// What a server is told that nobody holds.
+fn given_back(was: Option<&Baseline>) -> WantedServer {
+    WantedServer {
+        state: was.map_or(AdminState::Ready, |was| was.state),
+        agent: was.is_some_and(|was| was.agent),
+        agent_down: was.is_some_and(|was| was.agent_down),
+        afresh: None,
+        held: false,
+        first_out: false,
+    }
 }

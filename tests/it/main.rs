@@ -1,5 +1,6 @@
 //! teeter as its users meet it: the real binaries, a real HAProxy, real application servers and traffic.
 
+mod agents;
 mod api;
 mod crash;
 mod cut;

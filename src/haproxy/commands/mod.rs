@@ -13,7 +13,8 @@ pub use map::{GetMap, MapEntry, ShowMap, ShowMaps};
 pub use map_change::{AddMap, CommitMap, DelMap, MapVersion, PrepareMap, SetMap};
 pub use proc::{ShowProc, Worker};
 pub use server::{
-    AgentSwitch, Change, HealthSwitch, SetServerHealth, SetServerState, SetServerWeight, ShutdownSessions, Switch,
+    AgentSwitch, Change, HealthSwitch, SetServerAgentDown, SetServerHealth, SetServerState, SetServerWeight,
+    ShutdownSessions, Switch,
 };
 pub use servers_conn::{ServerConnections, ShowServersConn};
 pub use servers_state::{ServerState, ShowServersState};

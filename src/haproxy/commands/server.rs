@@ -23,6 +23,14 @@ pub struct SetServerHealth {
     pub server: ServerRef,
 }
 
+/// `set server B/S agent down`: as if its agent had said so; counts until the agent speaks. Refused where there is no
+/// agent check or it is switched off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetServerAgentDown {
+    /// Which server.
+    pub server: ServerRef,
+}
+
 /// `set server B/S weight N`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetServerWeight {
@@ -74,6 +82,7 @@ pub enum Change {
     Health(SetServerHealth),
     Weight(SetServerWeight),
     Agent(AgentSwitch),
+    AgentDown(SetServerAgentDown),
     Check(HealthSwitch),
     Shutdown(ShutdownSessions),
     SetMap(SetMap),
@@ -100,6 +109,7 @@ macro_rules! silent_command {
 
 silent_command!(SetServerState, |this| "set server {} state {}", this.server, this.state);
 silent_command!(SetServerHealth, |this| "set server {} health down", this.server);
+silent_command!(SetServerAgentDown, |this| "set server {} agent down", this.server);
 silent_command!(SetServerWeight, |this| "set server {} weight {}", this.server, this.weight);
 silent_command!(AgentSwitch, |this| "{} agent {}", this.switch.verb(), this.server);
 silent_command!(HealthSwitch, |this| "{} health {}", this.switch.verb(), this.server);
@@ -123,6 +133,7 @@ impl Command for Change {
             Self::Health(command) => command.write(line),
             Self::Weight(command) => command.write(line),
             Self::Agent(command) => command.write(line),
+            Self::AgentDown(command) => command.write(line),
             Self::Check(command) => command.write(line),
             Self::Shutdown(command) => command.write(line),
             Self::SetMap(command) => command.write(line),
