@@ -321,20 +321,22 @@ impl Observer {
             self.drifts = Drifts::default();
             self.files.forget();
         }
-        let surely = replaced || self.whole;
+        let surely = self.whole;
         self.whole = false;
         self.tries = 0;
         self.report.level = look.level.or(self.report.level);
         let mut seen = look.onto(self.report.seen.as_deref(), part);
         // After the new process: what it does not have any more is in an old one by now.
-        self.old.look(surely, &backends, self.clock.mark()).await;
+        self.old.look((replaced, surely), &backends, self.clock.mark()).await;
         self.old.add_to(&mut seen);
         self.report.old = self.old.known();
         self.report.sees_old = self.old.can_see();
         self.report.seen = Some(Arc::new(seen));
         self.report.reachable = true;
         self.report.trouble = self.old.trouble().cloned();
-        self.report.sample += 1;
+        if !self.old.is_unsure(self.clock.mark()) {
+            self.report.sample += 1;
+        }
         self.report.at = self.clock.now();
         Ok(true)
     }

@@ -30,12 +30,15 @@ pub(super) struct OldWorkers {
     master: Option<Arc<Master>>,
     known: Arc<Vec<OldWorker>>,
     asked: Option<Instant>,
+    /// Since when there must be news: another process answers, and the master has not said yet what became of the one
+    /// before.
+    due: Option<Instant>,
     trouble: Option<String>,
 }
 
 impl OldWorkers {
     pub(super) fn new(master: Option<Arc<Master>>) -> Self {
-        Self { master, known: Arc::default(), asked: None, trouble: None }
+        Self { master, known: Arc::default(), asked: None, due: None, trouble: None }
     }
 
     /// The old workers, as last seen.
@@ -53,10 +56,26 @@ impl OldWorkers {
         self.master.is_some() && self.trouble.is_none()
     }
 
-    /// Looks, where there may be something new: `surely` after a reload and when somebody asks for everything. Old
-    /// workers are looked at as often as the new one is.
-    pub(super) async fn look(&mut self, surely: bool, backends: &BTreeSet<&BackendName>, now: Instant) {
+    /// Whether there may be old workers that are not counted: then nothing can be said to be drained. A master that
+    /// stays away does not stop everything for ever: that is told, and is another trouble.
+    pub(super) fn is_unsure(&self, now: Instant) -> bool {
+        let due = self.due.is_some_and(|since| now.duration_since(since) < MASTER_TAKES);
+        self.trouble.is_some() && (due || !self.known.is_empty())
+    }
+
+    /// Looks, where there may be something new: when another process has `replaced` the one before, and `surely` when
+    /// somebody asks for everything. Old workers are looked at as often as the new one is.
+    pub(super) async fn look(
+        &mut self,
+        (replaced, surely): (bool, bool),
+        backends: &BTreeSet<&BackendName>,
+        now: Instant,
+    ) {
         let Some(master) = self.master.clone() else { return };
+        if replaced {
+            self.due = Some(now);
+        }
+        let surely = surely || self.due.is_some();
         let lately = self.asked.is_some_and(|at| now.duration_since(at) < AGAIN);
         if !surely && self.known.is_empty() && lately {
             return;
@@ -70,7 +89,7 @@ impl OldWorkers {
                 return;
             }
         };
-        self.trouble = None;
+        (self.trouble, self.due) = (None, None);
         let all = backends.is_empty() || backends.len() > ONE_BY_ONE;
         let mut seen = Vec::new();
         for worker in workers.into_iter().filter(|worker| worker.old) {
@@ -184,6 +203,9 @@ const NO_BACKEND: crate::haproxy::RefusalKind = crate::haproxy::RefusalKind::NoS
 
 /// More backends than this are cheaper to ask for all at once.
 const ONE_BY_ONE: usize = 4;
+
+/// A master that reloads is back long before.
+const MASTER_TAKES: Duration = Duration::from_secs(10);
 
 /// Where none is known: a reload is seen by the new process's number, so this only finds what was missed.
 const AGAIN: Duration = Duration::from_secs(2);
