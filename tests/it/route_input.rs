@@ -9,8 +9,11 @@ async fn checked(site: &Site, edits: &[(&str, &str)]) -> Ended {
     let text = std::fs::read_to_string(site.daemon.config()).expect("it is there");
     let path = site.daemon.config().with_extension("other.toml");
     std::fs::write(&path, crate::site::edited(&text, edits)).expect("it is written");
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_teeterd"));
-    command.arg("--check").arg("--config").arg(&path);
+    check(tokio::process::Command::new(env!("CARGO_BIN_EXE_teeterd")), &path).await
+}
+
+async fn check(mut command: tokio::process::Command, path: &std::path::Path) -> Ended {
+    command.arg("--check").arg("--config").arg(path);
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).kill_on_drop(true);
     finish(command.spawn().expect("teeterd starts")).await
 }
@@ -103,4 +106,23 @@ async fn groups_that_there_are_not_are_refused() {
     assert_eq!(unknown.code, 3, "{unknown:?}");
     let well = site.teeter(&["doctor"]).await;
     assert!(well.code == 0 && well.out.contains("the traffic goes to all"), "{well:?}");
+}
+
+#[tokio::test]
+async fn a_map_in_a_read_only_directory_is_told() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let site = Site::on(Sample::Route, &[]).await;
+    let dir = site.farm.dir();
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o555)).expect("it is set");
+    // Root may write anywhere, so root does without that right.
+    let teeterd = env!("CARGO_BIN_EXE_teeterd");
+    let mut command = tokio::process::Command::new(teeterd);
+    if std::fs::metadata(dir).expect("it is there").uid() == 0 {
+        command = tokio::process::Command::new("setpriv");
+        command.args(["--bounding-set", "-dac_override", "--", teeterd]);
+    }
+    let said = check(command, site.daemon.config()).await;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("it is set");
+    let words = format!("cannot keep the map file {} in step: Permission denied", site.farm.map().display());
+    assert!(said.code == 2 && said.err.contains(&words) && said.err.contains("write_map = false"), "{said:?}");
 }
