@@ -46,7 +46,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures bench-flip bench-parser transcripts fuzz fmt deps help
+.PHONY: build test matrix demo figures bench-flip bench-parser drains transcripts fuzz fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -81,6 +81,10 @@ figures: deps ## Measure drains, flips, memory and start-up: docs/figures.md say
 
 bench-parser: ## How fast HAProxy's tables are read, beside what else could read them
 	@$(CARGO) bench $(LOCKED) --bench parser
+
+drains: deps ## 2,000 drains under all kinds of traffic, and whether each server was empty
+	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	target/release/lab drains --bin-dir target/release --count 2000
 
 transcripts: deps ## Record again what each version of HAProxy answers: tests/transcripts
 	@for series in 2.2 2.6 3.0 3.2; do

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Engine;
-use super::instance::{Order, Report};
+use super::instance::{Draining, Order, Report};
 use super::ledger::Ledger;
 use crate::farm::{
     Entry, Farm, Hold, InstanceName, Load, OnDeadline, OutBy, Owner, SeenServer, Stage, Sticky, VerifySettings,
@@ -29,13 +29,19 @@ impl Engine {
                 let entries = holds.flat_map(|hold| &hold.entries).filter(|entry| entry.instance == *name);
                 Arc::new(entries.map(|entry| entry.server.clone()).collect::<BTreeSet<_>>())
             };
+            let draining = state.holds.values().filter_map(|hold| {
+                let Stage::Draining { mode, hardened, .. } = hold.stage else { return None };
+                let entries = hold.entries.iter().filter(|entry| entry.instance == *name);
+                let servers: BTreeSet<_> = entries.map(|entry| entry.server.clone()).collect();
+                (!servers.is_empty()).then(|| Draining { servers, last: hardened && mode >= hold.ladder.last })
+            });
             let maps = maps.remove(name).unwrap_or_default();
             let order = Order {
                 revision: state.revision,
                 wanted: Arc::new(all.remove(name).unwrap_or_default()),
                 keys: Arc::new(configured.iter().cloned().chain(keys(&maps)).collect()),
                 maps: Arc::new(maps),
-                draining: of(|hold| matches!(hold.stage, Stage::Draining { .. })),
+                draining: Arc::new(draining.collect()),
                 kill: of(|hold| {
                     matches!(hold.stage, Stage::Draining { killed: Some(_), .. })
                         && hold.ladder.on_deadline == OnDeadline::Kill

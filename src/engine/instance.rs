@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::apply::{Applied, apply};
 use super::clock::Clock;
 use super::drift::{Drift, Drifts};
+use super::emptied::Emptied;
 use super::look::{Keys, look_at, look_at_all};
 use super::map_file::MapFiles;
 use super::old_workers::{self, OldWorker, OldWorkers};
@@ -33,10 +34,18 @@ pub(super) struct Order {
     pub(super) maps: Arc<WantedMaps>,
     /// Entries of maps that are to be looked up.
     pub(super) keys: Arc<Keys>,
-    /// Servers whose emptying somebody waits for.
-    pub(super) draining: Arc<BTreeSet<ServerRef>>,
+    /// Servers whose emptying somebody waits for, hold by hold.
+    pub(super) draining: Arc<Vec<Draining>>,
     /// Servers whose sessions are to be ended.
     pub(super) kill: Arc<BTreeSet<ServerRef>>,
+}
+
+/// Servers that are being emptied together.
+#[derive(Debug, Clone)]
+pub(super) struct Draining {
+    pub(super) servers: BTreeSet<ServerRef>,
+    /// Whether no step of the ladder is left: what is said of them next is that they are drained.
+    pub(super) last: bool,
 }
 
 /// What an instance reports.
@@ -123,6 +132,7 @@ impl Instance {
             report: first,
             whole: true,
             tries: 0,
+            emptied: Emptied::default(),
             unchanged: (0, 0),
             killed: None,
             drifts: Drifts::default(),
@@ -158,6 +168,7 @@ struct Observer {
     /// The next look must be at everything.
     whole: bool,
     tries: u32,
+    emptied: Emptied,
     /// How much was in flight on the draining servers, and in how many looks that has not changed.
     unchanged: (u64, u32),
     killed: Option<Instant>,
@@ -228,6 +239,12 @@ impl Observer {
         }
         if let Some(waiting) = self.make_agree(order, seen).await? {
             return Ok(waiting);
+        }
+        if let Some(seen) = &mut self.report.seen
+            && !self.emptied.ask(&self.client, &self.old, &order.draining, seen).await?
+        {
+            self.whole = true;
+            return Ok(Waiting::Answer(0));
         }
         self.kill(order).await?;
         Ok(self.waiting(order))
@@ -325,6 +342,7 @@ impl Observer {
         self.whole = false;
         self.tries = 0;
         self.report.level = look.level.or(self.report.level);
+        self.emptied.sessions = look.sessions;
         let mut seen = look.onto(self.report.seen.as_deref(), part);
         // After the new process: what it does not have any more is in an old one by now.
         self.old.look((replaced, surely), &backends, self.clock.mark()).await;
@@ -393,7 +411,7 @@ impl Observer {
         if !order.draining.is_empty() {
             let seen = self.report.seen.as_deref();
             let load = |server| seen.and_then(|seen| seen.servers.get(server)).map_or(0, |seen| seen.load.in_flight());
-            let in_flight = order.draining.iter().map(load).sum();
+            let in_flight = order.draining.iter().flat_map(|draining| &draining.servers).map(load).sum();
             self.unchanged = match self.unchanged {
                 (before, looks) if before == in_flight => (in_flight, looks.saturating_add(1)),
                 _ => (in_flight, 0),

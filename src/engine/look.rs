@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::{Load, Seen, SeenMap, SeenMaps, SeenServer};
 use crate::haproxy::commands::{
-    GetMap, Level, ServerConnections, ServerState, ShowCliLevel, ShowServersConn, ShowServersState, ShowStat, StatKind,
-    StatRow,
+    CountAssigned, GetMap, Level, ServerConnections, ServerState, ShowCliLevel, ShowServersConn, ShowServersState,
+    ShowStat, StatKind, StatRow,
 };
 use crate::haproxy::{
     Answers, BackendName, Client, Command, CommandError, Error, Line, MapKey, MapName, RefusalKind, ServerRef, Slot,
@@ -18,6 +18,8 @@ pub(super) struct Look {
     pub(super) version: String,
     /// The process is leaving, or two processes answered.
     pub(super) stopping: bool,
+    /// Requests that the process has.
+    pub(super) sessions: u64,
     pub(super) level: Option<Level>,
     pub(super) servers: BTreeMap<ServerRef, SeenServer>,
     /// Requests that each backend has.
@@ -47,6 +49,7 @@ pub(super) async fn look_at_all(client: &Client, keys: &Keys) -> Result<Look, Er
         pid: info.pid,
         version: info.version,
         stopping: info.stopping,
+        sessions: info.sessions,
         level: Some(level),
         servers,
         backends,
@@ -98,7 +101,8 @@ pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>, 
             None => {
                 let (pid, stopping) = (info.pid, info.stopping);
                 let maps = SeenMaps::new();
-                look = Some(Look { pid, version: info.version, stopping, level: None, servers, backends, maps });
+                let (sessions, level) = (info.sessions, None);
+                look = Some(Look { pid, version: info.version, stopping, sessions, level, servers, backends, maps });
             }
         }
     }
@@ -106,6 +110,18 @@ pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>, 
         .ok_or_else(|| client.error(CommandError::Unreadable { command: ShowCliLevel.text(), said: String::new() }))?;
     look.with(maps);
     Ok(look)
+}
+
+/// How many requests have been given to each server, those among them that no counter has. `None`: another process
+/// answered than `pid`.
+pub(super) async fn assigned(client: &Client, pid: u32) -> Result<Option<BTreeMap<ServerRef, u64>>, Error> {
+    let mut line = Line::new();
+    let slot = line.push(&CountAssigned);
+    let answers = client.send(&line).await?;
+    if answers.info.pid != pid {
+        return Ok(None);
+    }
+    answers.read(slot, &CountAssigned).map(Some).map_err(|error| client.error(error))
 }
 
 /// Looks up entries of maps, and says which process answered. Nothing is asked where there are none.

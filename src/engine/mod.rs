@@ -11,6 +11,7 @@ pub mod clock;
 pub mod doctor;
 mod drift;
 mod drive;
+mod emptied;
 mod error;
 mod facts;
 mod holds;

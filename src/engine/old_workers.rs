@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::farm::{Load, Seen};
-use crate::haproxy::commands::{ShowSessions, ShowStat, ShutdownSession, StatKind, StatRow, Worker};
+use crate::haproxy::commands::{CountAssigned, ShowSessions, ShowStat, ShutdownSession, StatKind, StatRow, Worker};
 use crate::haproxy::{BackendName, Error, Master, ServerRef};
 
 /// A worker that a reload has replaced.
@@ -113,6 +113,21 @@ impl OldWorkers {
                 server.load.old += requests;
             }
         }
+    }
+
+    /// How many requests have been given to each server, those among them that no counter has.
+    pub(super) async fn assigned(&self) -> Result<BTreeMap<ServerRef, u64>, Error> {
+        let mut all = BTreeMap::new();
+        let Some(master) = &self.master else { return Ok(all) };
+        for worker in self.known.iter() {
+            match master.ask_worker(worker.pid, &CountAssigned).await {
+                Ok(requests) => requests.into_iter().for_each(|(server, more)| *all.entry(server).or_default() += more),
+                // It has ended.
+                Err(error) if error.refusal().is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
     }
 
     /// Ends the sessions on these servers.

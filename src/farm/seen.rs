@@ -94,6 +94,9 @@ pub struct Load {
     /// Failed connection attempts and retries, ever: where it rises, a request may be between two attempts, counted
     /// nowhere.
     pub troubles: u64,
+    /// Requests that have been given to it, by HAProxy's list of sessions, where that was asked: those that no counter
+    /// has are among them.
+    pub assigned: Option<u64>,
     /// Requests on it in processes that a reload has left behind.
     pub old: u64,
     /// Server errors it answered, ever.
@@ -106,7 +109,8 @@ impl Load {
     /// Requests it serves or is about to be given. Connections in use and requests are mostly the same ones, so the
     /// larger count stands for both; it is zero only when all are.
     pub fn in_flight(&self) -> u64 {
-        self.old + self.qcur + self.scur.max(self.used).max(self.served)
+        let counted = self.qcur + self.scur.max(self.used).max(self.served);
+        self.old + counted.max(self.assigned.unwrap_or_default())
     }
 }
 
@@ -123,6 +127,7 @@ mod tests {
             Load { scur: 1, ..none },
             Load { qcur: 1, ..none },
             Load { used: 1, ..none },
+            Load { assigned: Some(1), ..none },
             Load { served: 1, ..none },
         ] {
             assert_eq!(load.in_flight(), 1);

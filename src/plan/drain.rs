@@ -72,10 +72,12 @@ impl DrainWatch {
         if samples.first.is_empty() {
             samples.first.clone_from(&loads);
         }
+        let before = |entry| samples.last.get(entry).map_or(u64::MAX, |load: &Load| load.troubles);
+        let rises = loads.iter().any(|(entry, load)| load.troubles > before(entry));
         samples.quiet = match samples.quiet {
             _ if loads.values().any(|load| load.in_flight() > 0) => None,
-            Some((since, _)) => Some((since, at)),
-            None => Some((at, at)),
+            Some((since, _)) if !rises => Some((since, at)),
+            _ => Some((at, at)),
         };
         samples.last = loads;
     }
@@ -87,7 +89,8 @@ impl DrainWatch {
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         let unconfirmed: Vec<InstanceName> =
             instances.iter().filter(|name| !self.instances.contains_key(**name)).map(|name| (*name).clone()).collect();
-        let drained = unconfirmed.is_empty() && self.instances.values().all(Samples::is_drained);
+        let all = |is: fn(&Samples) -> bool| unconfirmed.is_empty() && self.instances.values().all(is);
+        let (calm, drained) = (all(Samples::is_calm), all(Samples::is_drained));
         let (grace_ends, ends) = (grace.after(since), deadline.after(since));
         if !hardened {
             let may_stay = match stays {
@@ -95,10 +98,10 @@ impl DrainWatch {
                 Stays::WhoSticks => self.clients_stick(),
                 Stays::Everybody => true,
             };
-            return if now >= grace_ends || (drained && !may_stay) {
+            return if now >= grace_ends || (calm && !may_stay) {
                 DrainVerdict::Harden
             } else {
-                DrainVerdict::Wait(if drained {
+                DrainVerdict::Wait(if calm {
                     Wait::StickyClients { until: grace_ends }
                 } else {
                     self.reason(unconfirmed, grace_ends)
@@ -109,7 +112,7 @@ impl DrainWatch {
             // Nobody comes any more; whoever was on the way a moment ago still finds the servers as they were.
             let asked = if stays == Stays::Nobody { since } else { grace_ends };
             let moved_on = MOVING_TAKES.after(asked).min(ends);
-            return if drained || now >= moved_on {
+            return if calm || now >= moved_on {
                 DrainVerdict::Harden
             } else {
                 DrainVerdict::Wait(self.reason(unconfirmed, moved_on))
@@ -178,14 +181,30 @@ impl DrainWatch {
 }
 
 impl Samples {
+    /// Whether nothing seems to be in flight: enough to take the next step of the ladder, where one looks again.
+    fn is_calm(&self) -> bool {
+        self.is_quiet_for(if self.was_troubled() { RETRY_LANDS } else { SAMPLES_APART })
+    }
+
+    /// Whether nothing is in flight, neither on a server nor on its way there.
     fn is_drained(&self) -> bool {
-        let gap = if self.was_troubled() { RETRY_LANDS } else { SAMPLES_APART };
+        self.is_quiet_for(if self.may_be_retried() { RETRY_LANDS } else { SAMPLES_APART })
+    }
+
+    fn is_quiet_for(&self, gap: Span) -> bool {
         self.quiet.is_some_and(|(since, last)| last >= gap.after(since))
     }
 
     fn retry_may_land(&self) -> Option<Timestamp> {
-        let (since, _) = self.quiet.filter(|_| self.was_troubled())?;
+        let (since, _) = self.quiet.filter(|_| self.may_be_retried())?;
         Some(RETRY_LANDS.after(since))
+    }
+
+    /// Whether a request may be between two attempts to connect, where nothing counts it: HAProxy's list of sessions
+    /// has not been asked, and connections have failed. When they did is not known, nor need it have been since the
+    /// confirmation.
+    fn may_be_retried(&self) -> bool {
+        self.last.values().any(|load| load.assigned.is_none() && load.troubles > 0)
     }
 
     /// Whether connections failed since the confirmation. Before a retry a request is counted on no server.
@@ -272,6 +291,7 @@ mod tests {
         troubles: 0,
         hrsp_5xx: 0,
         sticky: false,
+        assigned: None,
     };
 
     #[test]
@@ -296,14 +316,31 @@ mod tests {
     #[test]
     fn after_failed_connections_a_retry_may_still_land() {
         let hold = hold(AdminState::Drain, OnDeadline::Fail);
-        let troubled = Load { troubles: 1, ..NONE };
-        let mut watch = watch(&[(0, Load { scur: 1, ..NONE }), (100, troubled), (900, troubled)]);
-        assert!(matches!(
-            next(&watch, &hold, AdminState::Drain, 900),
-            DrainVerdict::Wait(Wait::SecondSample { not_before: Some(_) })
-        ));
-        watch.handle_sample(&entry().instance, BTreeMap::from([(entry(), troubled)]), at(1250));
-        assert_eq!(next(&watch, &hold, AdminState::Drain, 1250), DrainVerdict::Drained { left: 0 });
+        // The connections had failed before the confirmation; one fails once more after it.
+        for failed in [3, 4] {
+            let troubled = Load { troubles: failed, ..NONE };
+            let begun = if failed == 4 { 500 } else { 0 };
+            let mut watch = watch(&[(0, Load { troubles: 3, ..NONE }), (500, troubled), (1000, troubled)]);
+            assert!(matches!(
+                next(&watch, &hold, AdminState::Drain, 1000),
+                DrainVerdict::Wait(Wait::SecondSample { not_before: Some(_) })
+            ));
+            watch.handle_sample(&entry().instance, BTreeMap::from([(entry(), troubled)]), at(begun + 1099));
+            assert!(matches!(next(&watch, &hold, AdminState::Drain, begun + 1099), DrainVerdict::Wait(_)));
+            watch.handle_sample(&entry().instance, BTreeMap::from([(entry(), troubled)]), at(begun + 1100));
+            assert_eq!(next(&watch, &hold, AdminState::Drain, begun + 1100), DrainVerdict::Drained { left: 0 });
+        }
+    }
+
+    #[test]
+    fn where_haproxy_lists_its_sessions_no_retry_is_waited_for() {
+        let hold = hold(AdminState::Drain, OnDeadline::Fail);
+        let troubled = Load { troubles: 3, ..NONE };
+        let listed = |assigned| Load { assigned: Some(assigned), ..troubled };
+        let waits = watch(&[(0, troubled), (20, listed(1))]);
+        assert!(matches!(next(&waits, &hold, AdminState::Drain, 20), DrainVerdict::Wait(Wait::InFlight { .. })));
+        let empty = watch(&[(0, troubled), (20, listed(0))]);
+        assert_eq!(next(&empty, &hold, AdminState::Drain, 20), DrainVerdict::Drained { left: 0 });
     }
 
     #[test]

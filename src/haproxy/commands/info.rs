@@ -21,6 +21,8 @@ pub struct Info {
     pub pid: u32,
     /// Seconds since it started.
     pub uptime: u64,
+    /// Requests that it has now; before 2.8, which does not say, connections of clients.
+    pub sessions: u64,
     /// Whether it is leaving: after a reload an old process serves what it has and refuses changes.
     pub stopping: bool,
 }
@@ -54,6 +56,7 @@ impl Command for ShowInfo {
             version: value("Version").unwrap_or_default().to_owned(),
             pid,
             uptime: number("Uptime_sec").unwrap_or_default(),
+            sessions: number("CurrStreams").or_else(|| number("CurrConns")).unwrap_or_default(),
             stopping: number("Stopping") == Some(1),
         })
     }

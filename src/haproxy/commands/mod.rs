@@ -1,3 +1,4 @@
+mod assigned;
 mod info;
 mod map;
 mod map_change;
@@ -8,6 +9,7 @@ mod servers_state;
 mod sessions;
 mod stat;
 
+pub use assigned::CountAssigned;
 pub use info::{Info, Level, ShowCliLevel, ShowInfo, ShowVersion};
 pub use map::{GetMap, MapEntry, ShowMap, ShowMaps};
 pub use map_change::{AddMap, CommitMap, DelMap, MapVersion, PrepareMap, SetMap};

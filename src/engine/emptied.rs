@@ -1,0 +1,59 @@
+//! The last question about servers that seem empty: has HAProxy given one of them a request that no counter has?
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::instance::Draining;
+use super::look::assigned;
+use super::old_workers::OldWorkers;
+use crate::farm::Seen;
+use crate::haproxy::{Client, Error, ServerRef};
+
+/// What is remembered of one HAProxy between two looks.
+#[derive(Debug, Default)]
+pub(super) struct Emptied {
+    /// How many requests the process had at the last look.
+    pub(super) sessions: u64,
+    /// Draining servers on which nothing was in flight then.
+    quiet: BTreeSet<ServerRef>,
+}
+
+impl Emptied {
+    /// Where all servers of a hold have been without requests in two looks, asks for the list of sessions and notes in
+    /// `seen` what it says of them. `false`: another process answered.
+    pub(super) async fn ask(
+        &mut self,
+        client: &Client,
+        old: &OldWorkers,
+        draining: &[Draining],
+        seen: &mut Arc<Seen>,
+    ) -> Result<bool, Error> {
+        let is_quiet = |server: &&ServerRef| seen.servers.get(*server).is_some_and(|it| it.load.in_flight() == 0);
+        let servers = draining.iter().flat_map(|draining| &draining.servers);
+        let quiet: BTreeSet<ServerRef> = servers.filter(is_quiet).cloned().collect();
+        let before = std::mem::take(&mut self.quiet);
+        let both = |server| quiet.contains(server) && before.contains(server);
+        let due = draining.iter().any(|draining| draining.last && draining.servers.iter().all(both));
+        if !due || self.sessions > SESSIONS_LISTED {
+            self.quiet = quiet;
+            return Ok(true);
+        }
+        let Some(mut requests) = assigned(client, seen.pid).await? else { return Ok(false) };
+        for (server, more) in old.assigned().await? {
+            *requests.entry(server).or_default() += more;
+        }
+        let seen = Arc::make_mut(seen);
+        for server in quiet {
+            let Some(now) = seen.servers.get_mut(&server) else { continue };
+            now.load.assigned = Some(requests.get(&server).copied().unwrap_or_default());
+            if now.load.in_flight() == 0 {
+                self.quiet.insert(server);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// HAProxy's list of sessions has about 250 bytes for each, and every thread stands still while a piece of it is made.
+/// Where there are more, time has to tell what the list would.
+const SESSIONS_LISTED: u64 = 10_000;
