@@ -14,6 +14,8 @@ use crate::haproxy::{AdminState, MapKey, MapName, MapValue, ServerRef};
 pub(super) enum Drift {
     /// A held server.
     Server { server: ServerRef, was: AdminState, now: AdminState },
+    /// A held server that was deleted is there again.
+    Again { server: ServerRef },
     /// The file of a map.
     File { map: MapName },
     /// An entry of a map that a route is made of.
@@ -28,6 +30,8 @@ pub(super) struct Drifts {
     told: BTreeMap<ServerRef, AdminState>,
     /// Changes that make a server stricter: they are somebody's wish and are left alone.
     left_alone: BTreeMap<ServerRef, AdminState>,
+    /// Held servers that this process does not have.
+    absent: BTreeSet<ServerRef>,
     /// How often each server was set right, and when last.
     contested: BTreeMap<ServerRef, (u32, Instant)>,
     /// The same for maps.
@@ -41,9 +45,9 @@ impl Drifts {
     /// Compares what is seen with what was last confirmed, and gives what is new.
     pub(super) fn find(&mut self, wanted: &Wanted, seen: &Seen) -> Vec<Drift> {
         self.ours.retain(|server, _| wanted.get(server).is_some_and(|wanted| wanted.held));
+        let mut drifts = self.come_back(wanted, seen);
         self.left_alone
             .retain(|server, state| wanted.get(server).is_some_and(|wanted| wanted.held && wanted.state < *state));
-        let mut drifts = Vec::new();
         for (server, was) in &mut self.ours {
             let Some(now) = seen.servers.get(server).map(|seen| seen.admin.forced()) else { continue };
             if now == *was {
@@ -55,6 +59,29 @@ impl Drifts {
             if now > *was {
                 self.left_alone.insert(server.clone(), now);
                 *was = now;
+            }
+        }
+        drifts
+    }
+
+    /// Finds servers that were deleted and added again. As they are they are left alone until it is known what that
+    /// means: HAProxy adds servers in maintenance, for somebody to make them ready.
+    fn come_back(&mut self, wanted: &Wanted, seen: &Seen) -> Vec<Drift> {
+        let held: BTreeSet<&ServerRef> =
+            wanted.iter().filter(|(_, wanted)| wanted.held).map(|(server, _)| server).collect();
+        self.absent.retain(|server| held.contains(server));
+        let mut drifts = Vec::new();
+        for server in held {
+            match seen.servers.get(server) {
+                None => {
+                    self.ours.remove(server);
+                    self.absent.insert(server.clone());
+                }
+                Some(now) if self.absent.remove(server) => {
+                    self.left_alone.insert(server.clone(), now.admin.forced());
+                    drifts.push(Drift::Again { server: server.clone() });
+                }
+                Some(_) => {}
             }
         }
         drifts

@@ -7,12 +7,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::Engine;
-use super::drift::Drift;
 use super::error::EngineError;
 use super::instance::Report;
 use super::ledger::{Ledger, event};
-use crate::farm::{Baseline, Entry, Hold, InstanceName, Route, Side, Stage, Sticky};
-use crate::haproxy::MapValue;
+use crate::farm::{Hold, InstanceName, Route, Side, Stage, Sticky};
 use crate::plan::Run;
 use crate::store::{Change, StoreError};
 
@@ -124,52 +122,6 @@ impl Engine {
             self.publish(ledger);
         }
         Ok(())
-    }
-
-    /// Records what others have changed on held servers. What makes a server stricter is their wish: it is kept, and
-    /// stays when the hold ends. What makes it less strict has been set right.
-    async fn note_drifts(
-        &self,
-        ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
-    ) -> Result<bool, EngineError> {
-        let (mut changes, mut events) = (Vec::new(), Vec::new());
-        for (name, report) in reports {
-            let known = self.memory().drifts.insert(name.clone(), report.drifts.len()).unwrap_or_default();
-            for drift in report.drifts.iter().skip(known) {
-                let (server, was, now) = match drift {
-                    Drift::Server { server, was, now } => (server, was, now),
-                    Drift::File { map } => {
-                        let text =
-                            format!("somebody else wrote the file of map {map}: teeter's entries are in it again");
-                        events.push(event(self.clock.now(), "drift", text, None, None));
-                        continue;
-                    }
-                    Drift::Map { map, key, was, now } => {
-                        let shown = |value: Option<&str>| value.unwrap_or("not there").to_owned();
-                        let (was, now) = (shown(was.as_ref().map(MapValue::as_str)), shown(now.as_deref()));
-                        let text = format!(
-                            "somebody else changed {key} in map {map} of HAProxy {name} from {was} to {now}: set right"
-                        );
-                        events.push(event(self.clock.now(), "drift", text, None, None));
-                        continue;
-                    }
-                };
-                let entry = Entry { instance: name.clone(), server: server.clone() };
-                let stricter = now > was;
-                let then = if stricter { "it stays so when nobody holds it any more" } else { "set right" };
-                let text = format!("somebody else set {entry} from {was} to {now}: {then}");
-                events.push(event(self.clock.now(), "drift", text, None, None));
-                if let Some(baseline) = ledger.state.baselines.get(&entry).filter(|_| stricter) {
-                    changes.push(Change::PutBaseline(entry, Baseline { state: *now, ..baseline.clone() }));
-                }
-            }
-        }
-        if events.is_empty() {
-            return Ok(false);
-        }
-        self.write(ledger, changes, events).await?;
-        Ok(true)
     }
 
     /// Keeps routes as the configuration has them, and leaves them to others when all of a farm gets its traffic again

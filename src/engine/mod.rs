@@ -10,6 +10,7 @@ pub mod clock;
 /// What is wrong, without changing anything.
 pub mod doctor;
 mod drift;
+mod drifted;
 mod drive;
 mod emptied;
 mod error;

@@ -16,6 +16,7 @@ mod old_workers;
 mod relay;
 mod route;
 mod route_input;
+mod servers;
 mod service;
 mod sessions;
 mod site;

@@ -1,7 +1,5 @@
 //! A HAProxy with backends of a test's own, and teeter beside it.
 
-use std::net::SocketAddr;
-
 use serde_json::Value;
 use teeter_lab::{App, Haproxy, free_port};
 use tempfile::TempDir;
@@ -43,11 +41,6 @@ impl Stand {
     /// The application server of this name.
     pub(crate) fn app(&self, name: &str) -> &App {
         self.apps.iter().find(|app| app.name() == name).expect("there is one of this name")
-    }
-
-    /// Where clients go, if the backends have a frontend at `{port}`.
-    pub(crate) fn addr(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     pub(crate) async fn teeter(&self, args: &[&str]) -> Ended {
@@ -114,4 +107,15 @@ fn config(dir: &TempDir, port: u16, apps: &[App], backends: &str) -> String {
          timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n{backends}",
         socket.display()
     )
+}
+
+/// Whether the HAProxy that is tested with is of this series or a later one; otherwise the test says that it is skipped.
+pub(crate) fn since(series: (u32, u32), what: &str) -> bool {
+    let version = Haproxy::version().expect("HAProxy tells its version");
+    let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    let there = (numbers.next(), numbers.next()) >= (Some(series.0), Some(series.1));
+    if !there {
+        teeter_lab::skip(&format!("{what} came with {}.{}", series.0, series.1));
+    }
+    there
 }
