@@ -1,5 +1,7 @@
 //! `teeter wait`: until servers are empty, or take traffic.
 
+use std::collections::BTreeSet;
+
 use super::args::{Until, Wait};
 use super::error::CliError;
 use super::progress::Progress;
@@ -16,7 +18,10 @@ pub(super) async fn wait(context: &Context, args: Wait) -> Result<Exit, CliError
         let mut answers = 0;
         loop {
             let view: StatusView = watch.next(&mut progress).await?;
-            let missing = missing(&view, args.until);
+            let mut missing = missing(&view, args.until);
+            if missing.is_empty() && args.until == Until::Drained {
+                missing = emptying(context, &view).await?;
+            }
             answers = if missing.is_empty() { answers + 1 } else { 0 };
             latest = Some(view);
             if answers == needed(args.until) {
@@ -59,6 +64,18 @@ fn needed(until: Until) -> u32 {
         Until::Drained => 2,
         Until::Up => 1,
     }
+}
+
+/// What the holds on these servers still wait for. teeterd looks closer than the counters of one moment go: while it
+/// does, they may be zero and requests on their way all the same.
+async fn emptying(context: &Context, view: &StatusView) -> Result<String, CliError> {
+    let on_them: BTreeSet<u64> = view.servers.iter().flat_map(|server| server.holds.iter().copied()).collect();
+    if on_them.is_empty() {
+        return Ok(String::new());
+    }
+    let (view, _): (look::Holds, _) = context.client.get("/v1/holds").await?;
+    let emptying = view.holds.into_iter().filter(|hold| on_them.contains(&hold.id) && hold.stage == "draining");
+    Ok(emptying.map(|hold| hold.waiting.unwrap_or(hold.stage)).collect::<Vec<_>>().join(", "))
 }
 
 /// Which servers are not there yet, and why; empty when all are.
