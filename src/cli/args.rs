@@ -118,6 +118,9 @@ pub(super) struct Take {
     /// Do not wait until nothing is in flight.
     #[arg(long)]
     pub(super) no_wait: bool,
+    /// Wait, too, until HAProxy keeps no idle connections to them.
+    #[arg(long)]
+    idle: bool,
     /// Take the last servers of a backend too.
     #[arg(long)]
     allow_outage: bool,
@@ -263,6 +266,7 @@ impl Take {
             grace: text(self.drain.grace),
             deadline: text(self.drain.deadline),
             on_deadline: self.drain.on_deadline.clone(),
+            idle: self.idle,
             allow_outage: self.allow_outage,
         }
     }

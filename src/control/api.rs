@@ -30,6 +30,9 @@ pub struct HoldRequest {
     /// `fail`, `kill`, `proceed` or `restore`.
     #[serde(default)]
     pub on_deadline: Option<String>,
+    /// Wait, too, until HAProxy keeps no idle connections to the servers.
+    #[serde(default)]
+    pub idle: bool,
     /// Take the last servers of a backend too.
     #[serde(default)]
     pub allow_outage: bool,

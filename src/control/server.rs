@@ -163,6 +163,7 @@ async fn create_hold(
         grace: span(request.grace.as_deref())?,
         deadline: span(request.deadline.as_deref())?,
         on_deadline: policy(request.on_deadline.as_deref())?,
+        idle: request.idle,
         allow_outage: request.allow_outage,
     };
     // A caller that goes away must not stop what it began half way.

@@ -32,8 +32,12 @@ impl Emptied {
         let servers = draining.iter().flat_map(|draining| &draining.servers);
         let quiet: BTreeSet<ServerRef> = servers.filter(is_quiet).cloned().collect();
         let before = std::mem::take(&mut self.quiet);
-        let both = |server| quiet.contains(server) && before.contains(server);
-        let due = draining.iter().any(|draining| draining.last && draining.servers.iter().all(both));
+        let ready = |server: &ServerRef, idle: bool| {
+            let kept = seen.servers.get(server).map_or(0, |it| it.load.idle);
+            quiet.contains(server) && before.contains(server) && (!idle || kept == 0)
+        };
+        let of = |draining: &Draining| draining.servers.iter().all(|server| ready(server, draining.idle));
+        let due = draining.iter().any(|draining| draining.last && of(draining));
         if !due || self.sessions > SESSIONS_LISTED {
             self.quiet = quiet;
             return Ok(true);

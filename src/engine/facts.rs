@@ -33,7 +33,11 @@ impl Engine {
                 let Stage::Draining { mode, hardened, .. } = hold.stage else { return None };
                 let entries = hold.entries.iter().filter(|entry| entry.instance == *name);
                 let servers: BTreeSet<_> = entries.map(|entry| entry.server.clone()).collect();
-                (!servers.is_empty()).then(|| Draining { servers, last: hardened && mode >= hold.ladder.last })
+                (!servers.is_empty()).then(|| Draining {
+                    servers,
+                    last: hardened && mode >= hold.ladder.last,
+                    idle: hold.ladder.idle,
+                })
             });
             let maps = maps.remove(name).unwrap_or_default();
             let order = Order {

@@ -35,6 +35,8 @@ pub struct HoldOrder {
     pub deadline: Option<Span>,
     /// The policy, where one was given.
     pub on_deadline: Option<crate::farm::OnDeadline>,
+    /// Wait until HAProxy keeps no idle connections to them, whatever the farm's settings say.
+    pub idle: bool,
     /// Take the last servers too.
     pub allow_outage: bool,
 }
@@ -178,6 +180,7 @@ impl Engine {
             deadline: order.deadline.unwrap_or(drain.deadline),
             on_deadline: order.on_deadline.unwrap_or(drain.on_deadline),
             stays: Stays::WhoSticks,
+            idle: order.idle || drain.idle,
         }
     }
 }

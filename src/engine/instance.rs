@@ -46,6 +46,8 @@ pub(super) struct Draining {
     pub(super) servers: BTreeSet<ServerRef>,
     /// Whether no step of the ladder is left: what is said of them next is that they are drained.
     pub(super) last: bool,
+    /// Whether idle connections are waited for, too.
+    pub(super) idle: bool,
 }
 
 /// What an instance reports.

@@ -28,7 +28,9 @@ pub(super) fn pace(waiting: Waiting) -> Duration {
         Waiting::AfterRefusal => 1000,
         Waiting::Reload => 8,
         // The second sample after an empty one.
-        Waiting::Drain { in_flight: 0, .. } => 12,
+        Waiting::Drain { in_flight: 0, unchanged: ..=4 } => 12,
+        // Nothing is in flight, but something is waited for all the same: a grace, idle connections, a retry's time.
+        Waiting::Drain { in_flight: 0, unchanged } => 25 + 25 * u64::from(unchanged.saturating_sub(5).min(3)),
         // Near the end: requests of a second or two are met within a few milliseconds of their end, while a session
         // that stays for an hour is not worth fifty looks a second.
         Waiting::Drain { in_flight: 1..=8, unchanged } => 20 + 5 * u64::from(unchanged.saturating_sub(100).min(20)),

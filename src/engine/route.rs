@@ -14,7 +14,7 @@ use crate::plan::{Run, Step, Strategy};
 /// How a group is emptied. Behind a route nobody new comes, so its servers stay ready until nothing is in flight. A side
 /// that stands by then goes to drain and no further: its checks go on, and it can be back at once.
 pub(super) fn ladder(run: &Run, group: &GroupName, route: Option<&Route>) -> Ladder {
-    let DrainSettings { grace, deadline, on_deadline } = run.plan.drain;
+    let DrainSettings { grace, deadline, on_deadline, idle } = run.plan.drain;
     let (sticky, side) = (run.plan.flip.sticky(), Side::Group(group.clone()));
     let (first, last, stays) = match route {
         None if sticky == Sticky::Break => (AdminState::Maint, AdminState::Maint, Stays::Nobody),
@@ -30,7 +30,7 @@ pub(super) fn ladder(run: &Run, group: &GroupName, route: Option<&Route>) -> Lad
             (AdminState::Ready, if stands_by { AdminState::Drain } else { AdminState::Maint }, stays)
         }
     };
-    Ladder { first, last, grace, deadline, on_deadline, stays }
+    Ladder { first, last, grace, deadline, on_deadline, stays, idle }
 }
 
 /// The farm's route as it is: as stored, or as the run found it.

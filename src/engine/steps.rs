@@ -168,10 +168,13 @@ impl Engine {
                 Move::To(Stage::Draining { mode, since, killed: Some(now), hardened }, None, text)
             }
             DrainVerdict::Stuck => {
-                let note = if left().is_empty() {
-                    "HAProxy did not confirm it".to_owned()
-                } else {
+                let idle = memory.watch.idle().values().sum::<u64>();
+                let note = if !left().is_empty() {
                     format!("{} still in flight", left())
+                } else if hold.ladder.idle && idle > 0 {
+                    format!("{idle} idle connections are still open")
+                } else {
+                    "HAProxy did not confirm it".to_owned()
                 };
                 Move::To(Stage::Stuck { mode, at: now }, Some(note.clone()), format!("deadline: {note}"))
             }

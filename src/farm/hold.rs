@@ -113,6 +113,9 @@ pub struct Ladder {
     /// Who may go on until the grace ends.
     #[serde(default)]
     pub stays: Stays,
+    /// Whether idle connections are waited for, too.
+    #[serde(default)]
+    pub idle: bool,
 }
 
 /// Which clients may go on using servers that are being emptied, until the grace ends.

@@ -56,11 +56,13 @@ pub struct DrainSettings {
     pub deadline: Span,
     /// What happens then.
     pub on_deadline: OnDeadline,
+    /// Whether to wait, too, until HAProxy keeps no idle connections to a server.
+    pub idle: bool,
 }
 
 impl Default for DrainSettings {
     fn default() -> Self {
-        Self { grace: Span::from_secs(30), deadline: Span::from_secs(300), on_deadline: OnDeadline::Fail }
+        Self { grace: Span::from_secs(30), deadline: Span::from_secs(300), on_deadline: OnDeadline::Fail, idle: false }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::samples::Samples;
 use super::wait::Wait;
 use crate::farm::{Entry, Hold, InstanceName, Ladder, Load, MemberName, OnDeadline, Span, Stays};
 use crate::haproxy::AdminState;
@@ -15,15 +16,6 @@ pub struct DrainWatch {
     instances: BTreeMap<InstanceName, Samples>,
     /// What was in flight when the hold last changed: shown until there are samples again, never decided by.
     before: BTreeMap<MemberName, u64>,
-}
-
-/// The samples of one instance.
-#[derive(Debug, Clone, Default)]
-struct Samples {
-    first: BTreeMap<Entry, Load>,
-    last: BTreeMap<Entry, Load>,
-    /// When the present run of samples without anything in flight began, and its latest.
-    quiet: Option<(Timestamp, Timestamp)>,
 }
 
 /// How far a hold that is draining has come.
@@ -68,24 +60,13 @@ impl DrainWatch {
 
     /// Takes a sample of all of the hold's servers in one instance, taken after HAProxy confirmed the hold.
     pub fn handle_sample(&mut self, instance: &InstanceName, loads: BTreeMap<Entry, Load>, at: Timestamp) {
-        let samples = self.instances.entry(instance.clone()).or_default();
-        if samples.first.is_empty() {
-            samples.first.clone_from(&loads);
-        }
-        let before = |entry| samples.last.get(entry).map_or(u64::MAX, |load: &Load| load.troubles);
-        let rises = loads.iter().any(|(entry, load)| load.troubles > before(entry));
-        samples.quiet = match samples.quiet {
-            _ if loads.values().any(|load| load.in_flight() > 0) => None,
-            Some((since, _)) if !rises => Some((since, at)),
-            _ => Some((at, at)),
-        };
-        samples.last = loads;
+        self.instances.entry(instance.clone()).or_default().add(loads, at);
     }
 
     /// What the hold does next.
     pub fn next(&self, hold: &Hold, at: Emptying, now: Timestamp) -> DrainVerdict {
         let Emptying { mode, since, killed, hardened } = at;
-        let Ladder { last, grace, deadline, on_deadline, stays, .. } = hold.ladder;
+        let Ladder { last, grace, deadline, on_deadline, stays, idle, .. } = hold.ladder;
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         let unconfirmed: Vec<InstanceName> =
             instances.iter().filter(|name| !self.instances.contains_key(**name)).map(|name| (*name).clone()).collect();
@@ -118,13 +99,18 @@ impl DrainWatch {
                 DrainVerdict::Wait(self.reason(unconfirmed, moved_on))
             };
         }
-        if drained {
+        let kept = if idle { self.idle() } else { BTreeMap::new() };
+        if drained && kept.is_empty() {
             return DrainVerdict::Drained { left: 0 };
         }
         // Where the last step of the ladder was taken just now, HAProxy gets the time to say what it leaves.
-        let in_doubt = !unconfirmed.is_empty() || self.in_flight().is_empty();
+        let in_doubt = !drained && (!unconfirmed.is_empty() || self.in_flight().is_empty());
         if now < ends || (in_doubt && now < SAMPLES_TAKE.after(ends)) {
-            return DrainVerdict::Wait(self.reason(unconfirmed, ends));
+            return DrainVerdict::Wait(if drained {
+                Wait::Idle { connections: kept, until: ends }
+            } else {
+                self.reason(unconfirmed, ends)
+            });
         }
         match (on_deadline, killed) {
             (OnDeadline::Fail, _) => DrainVerdict::Stuck,
@@ -152,7 +138,16 @@ impl DrainWatch {
         members
     }
 
-    /// The same for people: `2 on web01, 1 on web02`.
+    /// Connections that HAProxy keeps open to each member without a request.
+    pub fn idle(&self) -> BTreeMap<MemberName, u64> {
+        let mut members = BTreeMap::new();
+        for (entry, load) in self.instances.values().flat_map(|samples| &samples.last).filter(|(_, it)| it.idle > 0) {
+            *members.entry(entry.member().clone()).or_default() += load.idle;
+        }
+        members
+    }
+
+    /// What is in flight, for people: `2 on web01, 1 on web02`.
     pub fn left(&self) -> String {
         let left = self.in_flight();
         left.iter().map(|(member, requests)| format!("{requests} on {member}")).collect::<Vec<_>>().join(", ")
@@ -179,47 +174,6 @@ impl DrainWatch {
         })
     }
 }
-
-impl Samples {
-    /// Whether nothing seems to be in flight: enough to take the next step of the ladder, where one looks again.
-    fn is_calm(&self) -> bool {
-        self.is_quiet_for(if self.was_troubled() { RETRY_LANDS } else { SAMPLES_APART })
-    }
-
-    /// Whether nothing is in flight, neither on a server nor on its way there.
-    fn is_drained(&self) -> bool {
-        self.is_quiet_for(if self.may_be_retried() { RETRY_LANDS } else { SAMPLES_APART })
-    }
-
-    fn is_quiet_for(&self, gap: Span) -> bool {
-        self.quiet.is_some_and(|(since, last)| last >= gap.after(since))
-    }
-
-    fn retry_may_land(&self) -> Option<Timestamp> {
-        let (since, _) = self.quiet.filter(|_| self.may_be_retried())?;
-        Some(RETRY_LANDS.after(since))
-    }
-
-    /// Whether a request may be between two attempts to connect, where nothing counts it: HAProxy's list of sessions
-    /// has not been asked, and connections have failed. When they did is not known, nor need it have been since the
-    /// confirmation.
-    fn may_be_retried(&self) -> bool {
-        self.last.values().any(|load| load.assigned.is_none() && load.troubles > 0)
-    }
-
-    /// Whether connections failed since the confirmation. Before a retry a request is counted on no server.
-    fn was_troubled(&self) -> bool {
-        self.last.iter().any(|(entry, load)| self.first.get(entry).is_some_and(|first| load.troubles > first.troubles))
-    }
-}
-
-/// Two samples must lie apart: HAProxy chooses a server some microseconds before it counts the request there, on
-/// another thread than the one that answers.
-pub const SAMPLES_APART: Span = Span::from_millis(10);
-
-/// After a failed connection HAProxy waits up to a second before it tries again, even on a server that has been put
-/// in maintenance meanwhile (2.6 and 3.5 alike); the request is counted on no server while it waits.
-const RETRY_LANDS: Span = Span::from_millis(1100);
 
 /// How long confirming a change and taking two samples may take: milliseconds, or [`RETRY_LANDS`].
 const SAMPLES_TAKE: Span = Span::from_secs(2);
@@ -259,6 +213,7 @@ mod tests {
                 deadline: Span::from_secs(30),
                 on_deadline,
                 stays: Stays::WhoSticks,
+                idle: false,
             },
             stage: Stage::Draining { mode: AdminState::Drain, since: at(0), killed: None, hardened: false },
             first_out: false,
@@ -304,6 +259,20 @@ mod tests {
         assert!(matches!(next(&watch, &hold, AdminState::Drain, 200), DrainVerdict::Wait(_)));
         watch.handle_sample(&entry().instance, BTreeMap::from([(entry(), NONE)]), at(220));
         assert_eq!(next(&watch, &hold, AdminState::Drain, 220), DrainVerdict::Drained { left: 0 });
+    }
+
+    #[test]
+    fn idle_connections_are_waited_for_where_that_is_asked() {
+        let mut hold = hold(AdminState::Drain, OnDeadline::Fail);
+        let idle = Load { idle: 2, ..NONE };
+        let watch = watch(&[(0, idle), (20, idle)]);
+        assert_eq!(next(&watch, &hold, AdminState::Drain, 20), DrainVerdict::Drained { left: 0 });
+        hold.ladder.idle = true;
+        let verdict = next(&watch, &hold, AdminState::Drain, 20);
+        assert!(matches!(verdict, DrainVerdict::Wait(Wait::Idle { .. })), "{verdict:?}");
+        assert_eq!(next(&watch, &hold, AdminState::Drain, 30_000), DrainVerdict::Stuck);
+        hold.ladder.last = AdminState::Maint;
+        assert_eq!(next(&watch, &hold, AdminState::Drain, 20), DrainVerdict::Harden);
     }
 
     #[test]

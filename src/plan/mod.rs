@@ -13,6 +13,7 @@ mod planned;
 /// When a server may come back.
 pub mod prove;
 mod run;
+mod samples;
 /// The see-saw strategy.
 pub mod see_saw;
 mod steps;
@@ -20,7 +21,7 @@ mod steps;
 mod tests;
 mod wait;
 
-pub use drain::{DrainVerdict, DrainWatch, Emptying, SAMPLES_APART};
+pub use drain::{DrainVerdict, DrainWatch, Emptying};
 pub use guard::Veto;
 pub use run::{FailureKind, Flipped, Run, RunState, StepState, Undo};
 pub use steps::{Plan, PlannedMember, Step, Strategy};

@@ -68,6 +68,7 @@ fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: 
             deadline: Span::from_secs(30),
             on_deadline: OnDeadline::Fail,
             stays: Stays::WhoSticks,
+            idle: false,
         },
         stage,
         first_out: false,

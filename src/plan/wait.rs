@@ -31,6 +31,13 @@ pub enum Wait {
         /// Not before then, because connections were being retried.
         not_before: Option<Timestamp>,
     },
+    /// Nothing is in flight, but HAProxy keeps connections open for the next request.
+    Idle {
+        /// How many to each member.
+        connections: BTreeMap<MemberName, u64>,
+        /// When the deadline passes.
+        until: Timestamp,
+    },
     /// Nothing is in flight, but clients stick to the servers and may go on until the grace ends.
     StickyClients {
         /// When it ends.
@@ -81,6 +88,9 @@ impl fmt::Display for Wait {
             Self::SecondSample { not_before: Some(_) } => {
                 f.write_str("nothing in flight, but connections were retried: looking again after the time of a retry")
             }
+            Self::Idle { connections, .. } => {
+                write!(f, "nothing in flight, waiting until HAProxy closes idle connections ({})", pairs(connections))
+            }
             Self::StickyClients { .. } => {
                 f.write_str("nothing in flight, clients with a cookie may go on until the grace ends")
             }
@@ -98,6 +108,7 @@ impl Wait {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::InFlight { until, .. }
+            | Self::Idle { until, .. }
             | Self::StickyClients { until }
             | Self::Probes { until, .. }
             | Self::Checks { until, .. }

@@ -9,6 +9,7 @@ mod drain;
 mod drift;
 mod fakes;
 mod fuzz;
+mod idle;
 mod in_flight;
 mod input;
 mod layout;
