@@ -18,7 +18,9 @@ use self::environment::Environment;
 use crate::farm::{Farm, FarmError, FarmName, FarmSettings, Selector};
 use crate::haproxy::{Address, MapKey, MapName};
 
-pub use self::settings::{ControlSettings, InstanceSettings, LogLevel, LogSettings, LogTo, StoreSettings};
+pub use self::settings::{
+    ControlSettings, HoldsSettings, InstanceSettings, LogLevel, LogSettings, LogTo, StoreSettings,
+};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,6 +33,8 @@ pub struct Config {
     pub haproxy: Vec<InstanceSettings>,
     /// `[log]`.
     pub log: LogSettings,
+    /// `[holds]`.
+    pub holds: HoldsSettings,
     /// `[farm.NAME]`, each checked as far as that is possible without HAProxy.
     pub farms: BTreeMap<FarmName, Farm>,
 }
@@ -175,14 +179,16 @@ struct Sections {
     #[serde(default)]
     log: LogSettings,
     #[serde(default)]
+    holds: HoldsSettings,
+    #[serde(default)]
     farm: BTreeMap<FarmName, FarmSettings>,
 }
 
 impl From<Sections> for Config {
     fn from(sections: Sections) -> Self {
-        let Sections { control, store, haproxy, log, farm } = sections;
+        let Sections { control, store, haproxy, log, holds, farm } = sections;
         let farms = farm.into_iter().map(|(name, settings)| (name.clone(), Farm { name, settings })).collect();
-        Self { control, store, haproxy, log, farms }
+        Self { control, store, haproxy, log, holds, farms }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::control::api::{Exit, RunView};
 pub(super) fn exit(run: &RunView) -> Exit {
     match (run.state.as_str(), run.failure.as_deref()) {
         ("done", _) => Exit::Done,
-        ("aborted", _) => Exit::Aborted,
+        ("aborted", _) | (_, Some("taken")) => Exit::Aborted,
         (_, Some("deadline")) => Exit::TimedOut,
         (_, Some("refused")) => Exit::Failed,
         (_, Some("unreachable")) => Exit::Unreachable,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::farm::InstanceName;
+use crate::farm::{InstanceName, OnDrift};
 use crate::haproxy::{Address, TlsSettings};
 
 /// `[control]`.
@@ -57,6 +57,14 @@ pub struct InstanceSettings {
     /// Its master socket: shows the processes that a reload has left behind.
     #[serde(default, deserialize_with = "absolute_or_none")]
     pub master: Option<PathBuf>,
+}
+
+/// `[holds]`: what is not a farm's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoldsSettings {
+    /// What happens when somebody else changes a held server that no farm has.
+    pub on_drift: OnDrift,
 }
 
 /// `[log]`.

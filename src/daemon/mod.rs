@@ -95,8 +95,15 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
         std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }
     let store = Arc::new(SqliteStore::open(&config.store.path)?);
-    let engine =
-        Engine::start(config.farms.clone(), haproxies(&config), store, Arc::new(NetworkProber), Clock::new()).await?;
+    let engine = Engine::start(
+        config.farms.clone(),
+        config.holds.on_drift,
+        haproxies(&config),
+        store,
+        Arc::new(NetworkProber),
+        Clock::new(),
+    )
+    .await?;
     let listener = listen(&args, &config)?;
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
@@ -169,11 +176,11 @@ fn listen(args: &Args, config: &Config) -> Result<UnixListener, Box<dyn Error>> 
 async fn take_over(engine: &Engine, old: &Config, new: Config) {
     if new.haproxy != old.haproxy || new.control != old.control || new.store != old.store || new.log != old.log {
         tracing::warn!(
-            "[[haproxy]], [control], [store] and [log] are read at the start only; farms are taken over now"
+            "[[haproxy]], [control], [store] and [log] are read at the start only; farms and [holds] are taken over now"
         );
     }
     let farms = new.farms.len();
-    engine.set_farms(new.farms).await;
+    engine.set_farms(new.farms, new.holds.on_drift).await;
     tracing::info!(farms, "configuration read again");
 }
 

@@ -87,7 +87,7 @@ impl Engine {
     }
 
     /// What the machine's actions mean for the store.
-    fn translate(
+    pub(super) fn translate(
         &self,
         mut run: Run,
         actions: Vec<Action>,
@@ -119,9 +119,18 @@ impl Engine {
                 }
                 Action::DrainAgain(group) => {
                     if let Some(hold) = held(&group) {
-                        let stage = Stage::Draining { mode: hold.wants(), since: now, killed: None, hardened: true };
+                        // Those that somebody else had taken over are taken out again.
+                        let planned = run.plan.groups.get(&group).into_iter().flatten();
+                        let planned = planned.flat_map(|member| member.entries.iter().cloned()).collect();
+                        let entries: BTreeSet<Entry> = &with_trackers(&planned, reports) | &hold.entries;
+                        let stage = match entries == hold.entries {
+                            true => Stage::Draining { mode: hold.wants(), since: now, killed: None, hardened: true },
+                            false => hold.ladder.begin(now),
+                        };
+                        changes.extend(baselines(&entries, ledger, reports));
                         changes.push(Change::PutHold(Box::new(Hold {
                             stage,
+                            entries,
                             note: None,
                             revision: ledger.next_revision(),
                             ..hold

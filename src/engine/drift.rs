@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::farm::{About, Batch, Seen, SeenMaps, Step, Wanted, WantedMaps};
+use crate::farm::{About, Batch, OnDrift, Seen, SeenMaps, Step, Wanted, WantedMaps, WantedServer};
 use crate::haproxy::{AdminState, MapKey, MapName, MapValue, ServerRef};
 
 /// Something that somebody else has changed, which HAProxy had confirmed to be as teeter wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Drift {
     /// A held server.
-    Server { server: ServerRef, was: AdminState, now: AdminState },
+    Server { server: ServerRef, was: AdminState, now: AdminState, then: OnDrift },
     /// A held server that was deleted is there again.
     Again { server: ServerRef },
     /// The file of a map.
@@ -28,8 +28,8 @@ pub(super) struct Drifts {
     ours: BTreeMap<ServerRef, AdminState>,
     /// What has been found and not been set right yet, so that it is told once.
     told: BTreeMap<ServerRef, AdminState>,
-    /// Changes that make a server stricter: they are somebody's wish and are left alone.
-    left_alone: BTreeMap<ServerRef, AdminState>,
+    /// Changes that are not set right: somebody's wish for a stricter state, and those about which the store decides.
+    left_alone: BTreeMap<ServerRef, Left>,
     /// Held servers that this process does not have.
     absent: BTreeSet<ServerRef>,
     /// How often each server was set right, and when last.
@@ -41,23 +41,41 @@ pub(super) struct Drifts {
     told_in_maps: BTreeMap<(MapName, MapKey), Option<String>>,
 }
 
+/// A state that is left as somebody else has set it.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    state: AdminState,
+    /// Whether it is less strict than what was confirmed: then HAProxy does not agree with the hold.
+    looser: bool,
+    /// Until when: until that is wanted, or, for what is stricter, until no less is wanted.
+    until_wanted: bool,
+}
+
+impl Left {
+    fn stands(self, wanted: &WantedServer) -> bool {
+        let waits = if self.until_wanted { wanted.state != self.state } else { wanted.state < self.state };
+        wanted.held && waits
+    }
+}
+
 impl Drifts {
     /// Compares what is seen with what was last confirmed, and gives what is new.
     pub(super) fn find(&mut self, wanted: &Wanted, seen: &Seen) -> Vec<Drift> {
         self.ours.retain(|server, _| wanted.get(server).is_some_and(|wanted| wanted.held));
         let mut drifts = self.come_back(wanted, seen);
-        self.left_alone
-            .retain(|server, state| wanted.get(server).is_some_and(|wanted| wanted.held && wanted.state < *state));
+        self.left_alone.retain(|server, left| wanted.get(server).is_some_and(|wanted| left.stands(wanted)));
         for (server, was) in &mut self.ours {
             let Some(now) = seen.servers.get(server).map(|seen| seen.admin.forced()) else { continue };
             if now == *was {
                 continue;
             }
+            let then = wanted.get(server).map(|wanted| wanted.on_drift).unwrap_or_default();
             if self.told.insert(server.clone(), now) != Some(now) {
-                drifts.push(Drift::Server { server: server.clone(), was: *was, now });
+                drifts.push(Drift::Server { server: server.clone(), was: *was, now, then });
             }
-            if now > *was {
-                self.left_alone.insert(server.clone(), now);
+            let until_wanted = then != OnDrift::Reassert;
+            if until_wanted || now > *was {
+                self.left_alone.insert(server.clone(), Left { state: now, looser: now < *was, until_wanted });
                 *was = now;
             }
         }
@@ -78,7 +96,8 @@ impl Drifts {
                     self.absent.insert(server.clone());
                 }
                 Some(now) if self.absent.remove(server) => {
-                    self.left_alone.insert(server.clone(), now.admin.forced());
+                    let state = now.admin.forced();
+                    self.left_alone.insert(server.clone(), Left { state, looser: false, until_wanted: false });
                     drifts.push(Drift::Again { server: server.clone() });
                 }
                 Some(_) => {}
@@ -133,10 +152,15 @@ impl Drifts {
         });
     }
 
-    /// Whether all that differs differs because it is left alone.
+    /// Whether all that differs differs because somebody wants it stricter, and is left alone.
     pub(super) fn is_left_alone(&self, batch: &Batch) -> bool {
         let mut steps = batch.incoming.iter().chain(&batch.rest);
-        steps.all(|step| step.server().is_some_and(|server| self.left_alone.contains_key(server)))
+        steps.all(|step| step.server().and_then(|server| self.left_alone.get(server)).is_some_and(|left| !left.looser))
+    }
+
+    /// Whether the store has yet to say what becomes of a change.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.left_alone.values().any(|left| left.looser)
     }
 
     /// Something is about to be sent: what these servers have is not known until it is read back.

@@ -1,16 +1,17 @@
 //! What becomes of changes that others have made to what teeter holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use super::drift::Drift;
 use super::error::EngineError;
-use super::facts::seen_server;
+use super::facts::{seen_server, with_trackers};
 use super::holds::baseline;
 use super::instance::Report;
 use super::ledger::{Ledger, event};
-use crate::farm::{Baseline, Entry, InstanceName};
+use crate::farm::{Baseline, Entry, Hold, InstanceName, OnDrift, Overruled};
 use crate::haproxy::{AdminState, MapValue};
+use crate::plan::machine::{self, Outcome};
 use crate::store::{Change, NewEvent};
 
 /// What is stored about the changes that one look has found.
@@ -32,9 +33,13 @@ impl Engine {
             let known = self.memory().drifts.insert(name.clone(), report.drifts.len()).unwrap_or_default();
             for drift in report.drifts.iter().skip(known) {
                 let noted = match drift {
-                    Drift::Server { server, was, now } => {
+                    Drift::Server { server, was, now, then } => {
                         let entry = Entry { instance: name.clone(), server: server.clone() };
-                        self.server_changed(entry, *was, *now, ledger)
+                        match then {
+                            OnDrift::Reassert => self.reasserted(entry, (*was, *now), ledger),
+                            OnDrift::Yield => self.yielded(&entry, (*was, *now), ledger, reports),
+                            OnDrift::Alarm => self.alarmed(entry, (*was, *now), ledger, reports),
+                        }
                     }
                     Drift::Again { server } => {
                         let entry = Entry { instance: name.clone(), server: server.clone() };
@@ -58,20 +63,108 @@ impl Engine {
         Ok(any)
     }
 
-    /// What makes a server stricter is kept; what makes it less strict has been set right. Either is their latest wish
-    /// for the time when nobody holds it any more.
-    fn server_changed(&self, entry: Entry, was: AdminState, now: AdminState, ledger: &Ledger) -> Noted {
+    /// Forgets what somebody had set against a hold, where another process has forgotten it too.
+    pub(super) async fn forget_overruled(
+        &self,
+        ledger: &mut Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<bool, EngineError> {
+        let pid = |entry: &Entry| reports.get(&entry.instance)?.seen.as_ref().map(|seen| seen.pid);
+        let mut noted = Noted::default();
+        for (entry, was) in &ledger.state.baselines {
+            let Some(overruled) = was.overruled else { continue };
+            if pid(entry).is_some_and(|pid| pid != overruled.pid) {
+                let text = format!("HAProxy {} is another process: {entry} is held again", entry.instance);
+                noted.events.push(self.drift(entry, text, ledger));
+                noted.changes.push(Change::PutBaseline(entry.clone(), Baseline { overruled: None, ..was.clone() }));
+            }
+        }
+        if noted.changes.is_empty() {
+            return Ok(false);
+        }
+        self.write(ledger, noted.changes, noted.events).await?;
+        Ok(true)
+    }
+
+    /// What makes a server stricter is kept; what makes it less strict has been set right.
+    fn reasserted(&self, entry: Entry, (was, now): (AdminState, AdminState), ledger: &Ledger) -> Noted {
         let then = if now > was { "it stays so when nobody holds it any more" } else { "set right" };
-        let mut noted = self.said(format!("somebody else set {entry} from {was} to {now}: {then}"));
+        let text = format!("somebody else set {entry} from {was} to {now}: {then}");
+        let events = vec![self.drift(&entry, text, ledger)];
+        let before = ledger.state.baselines.get(&entry).cloned();
+        let state = wish(&entry, now, ledger);
+        let changes = before.map(|before| Change::PutBaseline(entry, Baseline { state, ..before }));
+        Noted { changes: changes.into_iter().collect(), events }
+    }
+
+    /// The server is left as somebody has set it, until they or a new process have it as the hold wants.
+    fn alarmed(
+        &self,
+        entry: Entry,
+        (was, now): (AdminState, AdminState),
+        ledger: &Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Noted {
+        let wanted = wants(&entry, ledger) == Some(now);
+        let then = if wanted { "as the hold wants it" } else { "left so (on_drift = \"alarm\")" };
+        let text = format!("somebody else set {entry} from {was} to {now}: {then}");
+        let events = vec![self.drift(&entry, text, ledger)];
+        let before = ledger.state.baselines.get(&entry).cloned();
+        let before = before.or_else(|| seen_server(&entry, reports).map(baseline));
+        let pid = reports.get(&entry.instance).and_then(|report| report.seen.as_ref()).map(|seen| seen.pid);
+        let overruled = pid.filter(|_| !wanted).map(|pid| Overruled { state: now, pid });
+        let state = wish(&entry, now, ledger);
+        let changes = before.map(|before| Change::PutBaseline(entry, Baseline { state, overruled, ..before }));
+        Noted { changes: changes.into_iter().collect(), events }
+    }
+
+    /// teeter lets go of the server, and of those that track it: they leave every hold. A run that holds them stops.
+    fn yielded(
+        &self,
+        entry: &Entry,
+        (was, now): (AdminState, AdminState),
+        ledger: &Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Noted {
+        let at = self.clock.now();
+        let what = format!("somebody else set {entry} from {was} to {now}");
+        let text = format!("{what}: teeter lets go of it (on_drift = \"yield\")");
+        let mut noted = Noted { changes: Vec::new(), events: vec![self.drift(entry, text, ledger)] };
         let state = &ledger.state;
-        if let Some(before) = state.baselines.get(&entry) {
-            let holds = state.holds.values().filter(|hold| hold.entries.contains(&entry));
-            let held = holds.map(crate::farm::Hold::wants).max();
-            // Whoever sets what a hold wants anyway takes back a stricter wish, and asks for nothing less strict.
-            let wish = if held == Some(now) { before.state.min(now) } else { now };
-            noted.changes.push(Change::PutBaseline(entry, Baseline { state: wish, ..before.clone() }));
+        if let Some(before) = state.baselines.get(entry) {
+            let is = Baseline { state: now, overruled: None, ..before.clone() };
+            noted.changes.push(Change::PutBaseline(entry.clone(), is));
+        }
+        let gone = with_trackers(&BTreeSet::from([entry.clone()]), reports);
+        for hold in state.holds.values().filter(|hold| !hold.entries.is_disjoint(&gone)) {
+            let entries = &hold.entries - &gone;
+            let run = hold.owner.run();
+            if entries.is_empty() {
+                noted.changes.push(Change::DropHold(hold.id));
+                let text = "nothing is left of it: somebody else has taken over".to_owned();
+                noted.events.push(event(at, "hold.ended", text, run, Some(hold.id)));
+            } else {
+                let hold = Hold { entries, revision: ledger.next_revision(), ..hold.clone() };
+                noted.changes.push(Change::PutHold(Box::new(hold)));
+            }
+            let Some(run) = run.and_then(|id| state.runs.get(&id)) else { continue };
+            let why = format!("{what}, and teeter lets go of what others change (on_drift = \"yield\")");
+            if let Outcome::Go(stopped, actions) = machine::handle_taken(run, hold.id, why, at) {
+                let (stopped, changes, events) = self.translate(*stopped, actions, ledger, reports, at);
+                noted.changes.push(Change::PutRun(Box::new(stopped)));
+                noted.changes.extend(changes);
+                noted.events.extend(events);
+            }
         }
         noted
+    }
+
+    /// A change by somebody else, with the hold and the run that it is about.
+    fn drift(&self, entry: &Entry, text: String, ledger: &Ledger) -> NewEvent {
+        let mut holds = ledger.state.holds.values().filter(|hold| hold.entries.contains(entry));
+        let hold = holds.clone().find(|hold| hold.owner.run().is_some()).or_else(|| holds.next());
+        let run = hold.and_then(|hold| hold.owner.run());
+        event(self.clock.now(), "drift", text, run, hold.map(|hold| hold.id))
     }
 
     /// A server that was deleted and added again is another one: what it was before is what it was added as.
@@ -89,5 +182,19 @@ impl Engine {
 
     fn said(&self, text: String) -> Noted {
         Noted { changes: Vec::new(), events: vec![event(self.clock.now(), "drift", text, None, None)] }
+    }
+}
+
+/// The state that the holds on a line want.
+fn wants(entry: &Entry, ledger: &Ledger) -> Option<AdminState> {
+    ledger.state.holds.values().filter(|hold| hold.entries.contains(entry)).map(Hold::wants).max()
+}
+
+/// The state that somebody wants for the time when nobody holds the line any more. Whoever sets what a hold wants anyway
+/// takes back a stricter wish, and asks for nothing less strict.
+fn wish(entry: &Entry, now: AdminState, ledger: &Ledger) -> AdminState {
+    match ledger.state.baselines.get(entry) {
+        Some(before) if wants(entry, ledger) == Some(now) => before.state.min(now),
+        _ => now,
     }
 }

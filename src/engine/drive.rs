@@ -35,7 +35,7 @@ impl Engine {
         let reports = self.reports();
         let mut ledger = self.ledger.lock().await;
         self.note_processes(&mut ledger, &reports).await?;
-        if self.note_drifts(&mut ledger, &reports).await? {
+        if self.note_drifts(&mut ledger, &reports).await? | self.forget_overruled(&mut ledger, &reports).await? {
             self.publish(&ledger);
         }
         // Each pass may make another possible: a hold that is drained lets its run go on.

@@ -20,6 +20,9 @@ impl Engine {
     pub(super) fn publish(&self, ledger: &Ledger) {
         let state = &ledger.state;
         let mut all = wanted(state.holds.values(), &state.baselines);
+        for server in all.values_mut().flat_map(|servers| servers.iter_mut()) {
+            server.1.on_drift = self.on_drift(server.0);
+        }
         let mut maps = wanted_maps(state.routes.values(), state.holds.values());
         let farms = self.farms();
         let configured = asked_of(farms.values());
@@ -67,6 +70,13 @@ impl Engine {
         let farm = farms.values().find(|farm| farm.has(&entry.server));
         farm.map(|farm| farm.settings.verify.clone()).unwrap_or_default()
     }
+}
+
+/// The lines of a hold on which somebody else has set less than it wants, and that are left so.
+pub(super) fn overruled(hold: &Hold, state: &State) -> BTreeMap<Entry, String> {
+    let overruled = hold.entries.iter().filter_map(|entry| Some((entry, state.baselines.get(entry)?.overruled?)));
+    let looser = overruled.filter(|(_, overruled)| overruled.state < hold.wants());
+    looser.map(|(entry, overruled)| (entry.clone(), format!("set to {} by somebody else", overruled.state))).collect()
 }
 
 /// The entries of maps that the configuration names.
@@ -165,8 +175,12 @@ pub(super) fn checks(
     probed: impl Fn(&Entry) -> bool,
 ) -> BTreeMap<Entry, CheckResult> {
     let wanted = wanted(state.holds.values(), &state.baselines);
+    let overruled = overruled(hold, state);
     let result = |entry: &Entry| {
         let report = reports.get(&entry.instance)?;
+        if let Some(why) = overruled.get(entry) {
+            return Some(CheckResult::Cannot(why.clone()));
+        }
         let server = match find(entry, reports) {
             Found::Gone => return Some(CheckResult::Cannot(gone(entry))),
             Found::Here(server) if report.agreed >= hold.revision => server,

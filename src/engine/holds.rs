@@ -185,19 +185,18 @@ impl Engine {
     }
 }
 
-/// What servers are, for those that nobody has held yet.
+/// What servers are, for those that nobody has held yet. What somebody else has set against a hold counts no more when
+/// they are taken out anew.
 pub(super) fn baselines(
     entries: &BTreeSet<Entry>,
     ledger: &Ledger,
     reports: &BTreeMap<InstanceName, Report>,
 ) -> Vec<Change> {
-    let unknown = entries.iter().filter(|entry| !ledger.state.baselines.contains_key(entry));
-    unknown
-        .filter_map(|entry| {
-            let server = seen_server(entry, reports)?;
-            Some(Change::PutBaseline(entry.clone(), baseline(server)))
-        })
-        .collect()
+    let new = |entry: &Entry| match ledger.state.baselines.get(entry) {
+        Some(known) => known.overruled.map(|_| Baseline { overruled: None, ..known.clone() }),
+        None => seen_server(entry, reports).map(baseline),
+    };
+    entries.iter().filter_map(|entry| Some(Change::PutBaseline(entry.clone(), new(entry)?))).collect()
 }
 
 /// What a server is, as somebody else has left it.
@@ -207,6 +206,7 @@ pub(super) fn baseline(server: &SeenServer) -> Baseline {
         agent: server.agent.is_enabled(),
         agent_down: server.agent_down,
         weight: server.weight,
+        overruled: None,
     }
 }
 

@@ -262,6 +262,9 @@ impl Observer {
                 return Ok(None);
             }
             self.drifts.allow(&mut differ, &order.maps, &seen, self.clock.mark());
+            if differ.is_empty() && self.drifts.is_undecided() {
+                return Ok(Some(Waiting::Checks));
+            }
             if differ.is_empty() {
                 self.report.trouble =
                     Some("somebody keeps changing servers or map entries that teeter has set".to_owned());

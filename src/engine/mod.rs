@@ -45,8 +45,8 @@ use self::clock::Clock;
 use self::instance::{Instance, Report};
 use self::ledger::Ledger;
 use self::memory::Memory;
-use crate::farm::{Farm, FarmName, InstanceName, Seen};
-use crate::haproxy::{Client, Endpoint, Master};
+use crate::farm::{Farm, FarmName, InstanceName, OnDrift, Seen};
+use crate::haproxy::{Client, Endpoint, Master, ServerRef};
 use crate::store::{Event, EventQuery, Store};
 
 pub use self::error::EngineError;
@@ -58,6 +58,8 @@ pub use self::runs::{DrainChange, RunOrder};
 /// Everything that teeter does, behind one handle.
 pub struct Engine {
     farms: RwLock<Arc<BTreeMap<FarmName, Farm>>>,
+    /// For servers that no farm has.
+    on_drift: RwLock<OnDrift>,
     instances: BTreeMap<InstanceName, Instance>,
     ledger: AsyncMutex<Ledger>,
     store: Arc<dyn Store>,
@@ -78,6 +80,7 @@ impl Engine {
     /// The store cannot be read.
     pub async fn start(
         farms: BTreeMap<FarmName, Farm>,
+        on_drift: OnDrift,
         haproxies: Vec<(InstanceName, Endpoint, Option<PathBuf>)>,
         store: Arc<dyn Store>,
         prober: Arc<dyn Prober>,
@@ -91,6 +94,7 @@ impl Engine {
         };
         let engine = Arc::new(Self {
             farms: RwLock::new(Arc::new(farms)),
+            on_drift: RwLock::new(on_drift),
             instances: haproxies.into_iter().map(instance).collect(),
             ledger: AsyncMutex::new(Ledger::open(Arc::clone(&store))?),
             store,
@@ -109,9 +113,11 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Takes over another set of farms. Runs go on with the plan they were begun with.
-    pub async fn set_farms(&self, farms: BTreeMap<FarmName, Farm>) {
+    /// Takes over another set of farms, and what happens when somebody changes held servers that no farm has. Runs go
+    /// on with the plan they were begun with.
+    pub async fn set_farms(&self, farms: BTreeMap<FarmName, Farm>, on_drift: OnDrift) {
         *self.farms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(farms);
+        *self.on_drift.write().unwrap_or_else(PoisonError::into_inner) = on_drift;
         // Other entries of maps are to be looked up from now on.
         self.publish(&*self.ledger.lock().await);
     }
@@ -133,6 +139,14 @@ impl Engine {
 
     fn farms(&self) -> Arc<BTreeMap<FarmName, Farm>> {
         Arc::clone(&self.farms.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What happens when somebody else changes a server while it is held.
+    fn on_drift(&self, server: &ServerRef) -> OnDrift {
+        let farms = self.farms();
+        let farm = farms.values().find(|farm| farm.has(server));
+        let default = || *self.on_drift.read().unwrap_or_else(PoisonError::into_inner);
+        farm.map_or_else(default, |farm| farm.settings.on_drift)
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {

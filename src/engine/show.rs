@@ -13,7 +13,8 @@ use super::view::{
     ServerView, StatusView, StepView, WorkView,
 };
 use crate::farm::{
-    Entry, Farm, GroupName, Hold, HoldId, InstanceName, MemberName, OutBy, Route, RunId, SeenServer, Selector, Stage,
+    Baseline, Entry, Farm, GroupName, Hold, HoldId, InstanceName, MemberName, OutBy, Route, RunId, SeenServer,
+    Selector, Stage,
 };
 use crate::haproxy::AdminState;
 use crate::plan::{FailureKind, Flipped, Run, RunState, Step, Strategy};
@@ -55,7 +56,8 @@ impl Engine {
         let ledger = self.ledger.lock().await;
         let memory = self.memory();
         let reports = self.reports();
-        ledger.state.holds.values().map(|hold| hold_view(hold, &reports, &memory)).collect()
+        let state = &ledger.state;
+        state.holds.values().map(|hold| hold_view(hold, state, &reports, &memory)).collect()
     }
 
     /// One hold.
@@ -65,7 +67,7 @@ impl Engine {
     pub async fn hold_view(&self, id: HoldId) -> Result<HoldView, EngineError> {
         let ledger = self.ledger.lock().await;
         let memory = self.memory();
-        let hold = ledger.state.holds.get(&id).map(|hold| hold_view(hold, &self.reports(), &memory));
+        let hold = ledger.state.holds.get(&id).map(|hold| hold_view(hold, &ledger.state, &self.reports(), &memory));
         hold.ok_or_else(|| EngineError::NotFound(format!("there is no hold {id}, or it has ended")))
     }
 
@@ -167,13 +169,16 @@ fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> 
         by => by.is_set() && !holds.is_empty(),
     };
     let mut texts: Vec<String> = holds.iter().map(|hold| format!("{} ({})", hold.owner, hold.reason)).collect();
-    let before = state.baselines.get(entry).filter(|was| !holds.is_empty() && was.state > AdminState::Ready);
-    texts.extend(before.map(|was| format!("{}, set outside teeter", was.state)));
+    let set = |was: &Baseline| match was.overruled {
+        Some(overruled) => Some(format!("left in {}, set outside teeter", overruled.state)),
+        None => (was.state > AdminState::Ready).then(|| format!("{}, set outside teeter", was.state)),
+    };
+    texts.extend(state.baselines.get(entry).filter(|_| !holds.is_empty()).and_then(set));
     texts.extend(seen.out_by().iter().filter(|by| !ours(by)).map(ToString::to_string));
     texts
 }
 
-fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Memory) -> HoldView {
+fn hold_view(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>, memory: &Memory) -> HoldView {
     let remembered = memory.holds.get(&hold.id);
     let wait = remembered.and_then(|memory| memory.wait.clone());
     let (stage, left) = match hold.stage {
@@ -197,8 +202,23 @@ fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Mem
         waiting: wait.as_ref().map(ToString::to_string),
         wait,
         in_flight: remembered.map(|memory| text(memory.watch.in_flight())).unwrap_or_default(),
-        note: hold.note.iter().cloned().chain(not_there(hold, reports)).reduce(|one, more| format!("{one}; {more}")),
+        note: hold
+            .note
+            .iter()
+            .cloned()
+            .chain(not_there(hold, reports))
+            .chain(overruled(hold, state))
+            .reduce(|one, more| format!("{one}; {more}")),
     }
+}
+
+/// The lines of a hold that somebody else has set otherwise, and that are left so, for people.
+fn overruled(hold: &Hold, state: &State) -> Option<String> {
+    let overruled = hold.entries.iter().filter_map(|entry| Some((entry, state.baselines.get(entry)?.overruled?)));
+    let texts: Vec<String> = overruled
+        .map(|(entry, overruled)| format!("{entry} is left in {}, set outside teeter", overruled.state))
+        .collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 /// The lines of a hold that HAProxy does not have, for people.
@@ -352,6 +372,7 @@ fn failure(kind: FailureKind) -> &'static str {
         FailureKind::Deadline => "deadline",
         FailureKind::Refused => "refused",
         FailureKind::Unreachable => "unreachable",
+        FailureKind::Taken => "taken",
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::error::EngineError;
-use super::facts::{checks, loads};
+use super::facts::{checks, loads, overruled};
 use super::instance::Report;
 use super::ledger::{Ledger, event};
 use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, MemberName, ProofPhase, Span, Stage};
@@ -73,7 +73,7 @@ impl Engine {
         match &hold.stage {
             Stage::Draining { mode, since, killed, hardened } => {
                 let at = Emptying { mode: *mode, since: *since, killed: *killed, hardened: *hardened };
-                self.drain(hold, at, reports, now)
+                self.drain(hold, at, state, reports, now)
             }
             Stage::Proving { since, until, phase, then, versions } => {
                 let facts = match phase {
@@ -128,10 +128,29 @@ impl Engine {
         }
     }
 
-    fn drain(&self, hold: &Hold, at: Emptying, reports: &BTreeMap<InstanceName, Report>, now: Timestamp) -> Move {
+    fn drain(
+        &self,
+        hold: &Hold,
+        at: Emptying,
+        state: &State,
+        reports: &BTreeMap<InstanceName, Report>,
+        now: Timestamp,
+    ) -> Move {
         let Emptying { mode, since, killed, hardened } = at;
         let mut memory = self.memory();
         let memory = memory.of(hold);
+        let overruled = overruled(hold, state);
+        if !overruled.is_empty() {
+            // What was counted before says nothing about a server that takes traffic again.
+            memory.watch = memory.watch.again();
+            let until = hold.ladder.deadline.after(since);
+            let wait = Wait::Overruled { entries: overruled, until };
+            if now < until {
+                return Move::Wait(Some(wait));
+            }
+            let note = wait.to_string();
+            return Move::To(Stage::Stuck { mode, at: now }, Some(note.clone()), format!("deadline: {note}"));
+        }
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         for name in instances {
             let Some(report) = reports.get(name).filter(|report| report.reachable && report.agreed >= hold.revision)

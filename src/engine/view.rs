@@ -185,7 +185,8 @@ pub struct RunView {
     pub state: String,
     /// Why it failed.
     pub why: Option<String>,
-    /// What kind of failure: work, proof, deadline, refused or unreachable.
+    /// What kind of failure: work, proof, deadline, refused, unreachable, or taken: somebody else has
+    /// taken over servers that the run kept out.
     pub failure: Option<String>,
     /// Who began it.
     pub by: String,

@@ -172,8 +172,15 @@ mod tests {
     }
 
     fn wanted(servers: &[(&str, AdminState, bool, bool)]) -> Wanted {
-        let server =
-            |state, agent, held| WantedServer { state, agent, agent_down: false, afresh: None, held, first_out: false };
+        let server = |state, agent, held| WantedServer {
+            state,
+            agent,
+            agent_down: false,
+            afresh: None,
+            held,
+            first_out: false,
+            on_drift: crate::farm::OnDrift::default(),
+        };
         servers
             .iter()
             .map(|(name, state, agent, held)| (name.parse().unwrap(), server(*state, *agent, *held)))

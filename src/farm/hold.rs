@@ -257,4 +257,16 @@ pub struct Baseline {
     pub agent_down: bool,
     /// Its weight.
     pub weight: u16,
+    /// What somebody else has set against its hold, where that is left so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overruled: Option<Overruled>,
+}
+
+/// A state that somebody else has set on a held server, and that is left so (`on_drift = "alarm"`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overruled {
+    /// The state.
+    pub state: AdminState,
+    /// The process that was told so; any other one has forgotten it.
+    pub pid: u32,
 }

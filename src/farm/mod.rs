@@ -19,7 +19,7 @@ mod wanted;
 
 pub use diff::{About, Batch, Begun, Step, diff};
 pub use flip::{FlipMode, FlipOrder, FlipSettings, RouteKey, Sticky, file_of};
-pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Owner, ProofPhase, Stage, Stays};
+pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Overruled, Owner, ProofPhase, Stage, Stays};
 pub use layout::{Farm, FarmError, Layout};
 pub use maps::{SeenMap, SeenMaps, WantedMap, WantedMaps, after, diff_maps, keys};
 pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, MemberName, RunId};
@@ -28,6 +28,8 @@ pub use route::{Route, Side, cookie_version, wanted_maps};
 pub use route_check::live_side;
 pub use seen::{Load, Seen, SeenServer};
 pub use select::{SelectError, Selector};
-pub use settings::{DrainSettings, FarmSettings, Halves, HttpProbe, MinAvailable, VerifySettings, VersionSource};
+pub use settings::{
+    DrainSettings, FarmSettings, Halves, HttpProbe, MinAvailable, OnDrift, VerifySettings, VersionSource,
+};
 pub use span::{Span, SpanError};
 pub use wanted::{Wanted, WantedServer, wanted};

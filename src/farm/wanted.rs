@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::hold::{Baseline, Hold, ProofPhase, Stage};
 use super::names::{Entry, InstanceName};
+use super::settings::OnDrift;
 use crate::haproxy::{AdminState, ServerRef};
 
 /// What one HAProxy should be told, for each server that teeter has, or had, a hand in.
@@ -27,6 +28,8 @@ pub struct WantedServer {
     pub held: bool,
     /// Whether it goes out before others come in.
     pub first_out: bool,
+    /// What happens when somebody else changes it.
+    pub on_drift: OnDrift,
 }
 
 /// Works out what each HAProxy should be told.
@@ -54,6 +57,14 @@ pub fn wanted<'a>(
             }
         }
     }
+    for (entry, overruled) in baselines.iter().filter_map(|(entry, was)| Some((entry, was.overruled?))) {
+        let server = all.get_mut(&entry.instance).and_then(|servers| servers.get_mut(&entry.server));
+        if let Some(server) = server.filter(|server| server.held && server.state != overruled.state) {
+            server.state = overruled.state;
+            // It may be in traffic: it is not told to be down.
+            server.afresh = None;
+        }
+    }
     // Checks are paused in maintenance: nothing can be proven while somebody else wants that.
     for server in all.values_mut().flat_map(BTreeMap::values_mut) {
         if server.state == AdminState::Maint {
@@ -72,5 +83,6 @@ fn given_back(was: Option<&Baseline>) -> WantedServer {
         afresh: None,
         held: false,
         first_out: false,
+        on_drift: OnDrift::default(),
     }
 }

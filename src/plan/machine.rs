@@ -169,6 +169,18 @@ pub fn handle_report(run: &Run, step: Option<usize>, report: Report, now: Timest
     }
 }
 
+/// Stops a run because somebody else has taken over servers of one of its holds. It begins again with the emptying of
+/// their group, which takes them out once more: whatever came after that was done on servers that nobody else touched.
+pub fn handle_taken(run: &Run, hold: HoldId, why: String, now: Timestamp) -> Outcome {
+    let group = run.holds.iter().find(|(_, id)| **id == hold).map(|(group, _)| group);
+    let (RunState::Running, Some(group)) = (&run.state, group) else { return Outcome::Rest };
+    let drain = |step: &Step| matches!(step, Step::Drain { group: of } if of == group);
+    let mut stopped = run.clone();
+    stopped.cursor = run.plan.steps.iter().position(drain).unwrap_or(run.cursor);
+    stopped.step = StepState { since: now, acted: None, undo: Vec::new() };
+    fail(&stopped, FailureKind::Taken, why, Vec::new())
+}
+
 /// Ends a run: what it holds comes back if it is well. Accepted in every state; aborting what has ended changes
 /// nothing, except that members still held are tried once more.
 pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {

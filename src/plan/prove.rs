@@ -140,3 +140,71 @@ fn not_passed(
     };
     members.iter().filter_map(|member| Some(((*member).clone(), verdict(member)?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::farm::{HoldId, Ladder, OnDeadline, Owner, Span, Stage, Stays};
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + secs).unwrap()
+    }
+
+    fn entry(name: &str) -> Entry {
+        format!("edge:app/{name}").try_into().unwrap()
+    }
+
+    fn verdict(results: &[(&str, CheckResult)], then: AfterProof, alone: bool, now: i64) -> ProofVerdict {
+        let (since, until) = (at(0), at(60));
+        let phase = ProofPhase::Checks { afresh: false };
+        let hold = Hold {
+            id: HoldId(1),
+            owner: Owner::Operator("ann".into()),
+            reason: String::new(),
+            selectors: Vec::new(),
+            entries: results.iter().map(|(name, _)| entry(name)).collect(),
+            since,
+            expires: None,
+            ladder: Ladder {
+                first: AdminState::Drain,
+                last: AdminState::Maint,
+                grace: Span::default(),
+                deadline: Span::from_secs(30),
+                on_deadline: OnDeadline::Fail,
+                stays: Stays::WhoSticks,
+            },
+            stage: Stage::Proving { since, until, phase, then, versions: BTreeSet::new() },
+            first_out: false,
+            revision: 1,
+            note: None,
+        };
+        let checks = results.iter().map(|(name, result)| (entry(name), result.clone())).collect();
+        next(&hold, (until, phase, then), &ProofFacts { probes: None, checks, alone }, at(now))
+    }
+
+    #[test]
+    fn a_release_waits_only_for_what_may_still_come() {
+        let no = |what: &str| what.to_owned();
+        let results =
+            [("w1", CheckResult::Passed), ("w2", CheckResult::Cannot(no("x"))), ("w3", CheckResult::Unasked(no("y")))];
+        let ProofVerdict::Proven(but) = verdict(&results, AfterProof::Release, false, 1) else { panic!("it waits") };
+        assert_eq!(but, BTreeMap::from([(entry("w2"), no("x")), (entry("w3"), no("not proven: y"))]));
+        let waits = verdict(&[("w1", CheckResult::NotYet(no("DOWN")))], AfterProof::Release, false, 1);
+        assert!(matches!(waits, ProofVerdict::Wait(Wait::Checks { .. })));
+    }
+
+    #[test]
+    fn a_deploy_does_not_turn_traffic_to_who_cannot_take_it() {
+        let (cannot, aside) = (CheckResult::Cannot("x".into()), CheckResult::Aside("held by ann".into()));
+        let results = [("w1", CheckResult::Passed), ("w2", cannot)];
+        assert!(matches!(verdict(&results, AfterProof::Wait, false, 1), ProofVerdict::Wait(_)));
+        let ProofVerdict::Failed(bad) = verdict(&results, AfterProof::Wait, false, 60) else { panic!("it is well") };
+        assert_eq!(bad.keys().map(MemberName::as_str).collect::<Vec<_>>(), ["w2"]);
+        // What somebody else keeps out is theirs, as long as somebody is left to carry the traffic.
+        let one = [("w1", CheckResult::Passed), ("w2", aside.clone())];
+        assert!(matches!(verdict(&one, AfterProof::Wait, true, 1), ProofVerdict::Proven(but) if but.len() == 1));
+        let all = [("w1", aside.clone()), ("w2", aside)];
+        assert!(matches!(verdict(&all, AfterProof::Wait, true, 1), ProofVerdict::Wait(_)));
+        assert!(matches!(verdict(&all, AfterProof::Wait, false, 1), ProofVerdict::Proven(_)));
+    }
+}

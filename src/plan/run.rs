@@ -107,6 +107,8 @@ pub enum FailureKind {
     Refused,
     /// HAProxy did not answer.
     Unreachable,
+    /// Somebody else has taken over servers that the run kept out.
+    Taken,
 }
 
 impl Run {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::machine::{Action, Confirmation, Facts, Illegal, Outcome, Report, handle_abort, handle_report, handle_tick};
+use super::machine::{
+    Action, Confirmation, Facts, Illegal, Outcome, Report, handle_abort, handle_report, handle_taken, handle_tick,
+};
 use super::{FailureKind, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw};
 use crate::farm::{
     Entry, Farm, Hold, HoldId, Ladder, Load, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer, Side, Span, Stage,
@@ -401,6 +403,19 @@ fn a_flip_proves_who_was_out_and_leaves_the_others_standing_by() {
     assert!(matches!(plan("c").unwrap_err()[..], [Veto::NoSuchGroup { .. }]));
 }
 
+#[test]
+fn a_run_that_loses_servers_begins_again_with_taking_them_out() {
+    let mut world = World::new();
+    world.settle();
+    let hold = world.run.holds[&"a".parse().unwrap()];
+    assert!(matches!(handle_taken(&world.run, HoldId(99), "x".into(), at(9)), Outcome::Rest));
+    world.take(handle_taken(&world.run, hold, "ann set it".into(), at(9)));
+    assert!(matches!(&world.run.state, RunState::Failed { kind: FailureKind::Taken, why } if why == "ann set it"));
+    assert_eq!(world.run.current().map(ToString::to_string).as_deref(), Some("drain a"));
+    // Once it has stopped it is stopped.
+    assert!(matches!(handle_taken(&world.run, hold, "again".into(), at(9)), Outcome::Rest));
+}
+
 proptest! {
     /// Whatever is reported, aborted or refused: the route never leads to a group that is out.
     #[test]
@@ -429,7 +444,7 @@ proptest! {
     /// Whatever is reported, aborted or refused, in whatever order: never both halves out, nothing out without a
     /// hold of the run, and an ended run holds only what its end state names.
     #[test]
-    fn no_order_of_events_takes_both_halves_out(events in proptest::collection::vec(0u8..9, 1..80)) {
+    fn no_order_of_events_takes_both_halves_out(events in proptest::collection::vec(0u8..10, 1..80)) {
         let mut world = World::new();
         for event in events {
             match event {
@@ -440,6 +455,11 @@ proptest! {
                 5 => world.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(world.now), left: 0 }),
                 6 => world.set_stages(&Stage::Proven { at: at(world.now) }),
                 7 => world.confirmation = Confirmation::Refused("no".into()),
+                8 => {
+                    let Some(id) = world.holds.keys().next().copied() else { continue };
+                    world.holds.remove(&id);
+                    world.take(handle_taken(&world.run, id, "taken".into(), at(world.now)));
+                }
                 _ => {
                     world.confirmation = Confirmation::Agreed;
                     world.now += 7;

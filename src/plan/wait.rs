@@ -69,6 +69,13 @@ pub enum Wait {
         /// When the deadline passes.
         until: Timestamp,
     },
+    /// Somebody else has set servers to less than the hold wants, and they are left so.
+    Overruled {
+        /// What was set on each.
+        entries: BTreeMap<Entry, String>,
+        /// When the deadline passes.
+        until: Timestamp,
+    },
     /// A hold has to settle before the run goes on.
     Hold,
 }
@@ -98,6 +105,7 @@ impl fmt::Display for Wait {
             Self::Probes { members, .. } => write!(f, "not well yet: {}", pairs(members)),
             Self::Checks { entries, .. } => write!(f, "HAProxy's checks have not passed yet: {}", pairs(entries)),
             Self::Up { entries, .. } => write!(f, "not up yet: {}", pairs(entries)),
+            Self::Overruled { entries, .. } => write!(f, "not held as it should be: {}", pairs(entries)),
             Self::Hold => f.write_str("waiting for the servers to settle"),
         }
     }
@@ -112,7 +120,8 @@ impl Wait {
             | Self::StickyClients { until }
             | Self::Probes { until, .. }
             | Self::Checks { until, .. }
-            | Self::Up { until, .. } => Some(*until),
+            | Self::Up { until, .. }
+            | Self::Overruled { until, .. } => Some(*until),
             Self::SecondSample { not_before } => *not_before,
             _ => None,
         }

@@ -9,6 +9,7 @@ mod drain;
 mod drift;
 mod fakes;
 mod fuzz;
+mod drift_policy;
 mod idle;
 mod in_flight;
 mod input;
