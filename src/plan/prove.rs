@@ -172,6 +172,7 @@ mod tests {
                 deadline: Span::from_secs(30),
                 on_deadline: OnDeadline::Fail,
                 stays: Stays::WhoSticks,
+                idle: false,
             },
             stage: Stage::Proving { since, until, phase, then, versions: BTreeSet::new() },
             first_out: false,
