@@ -99,7 +99,8 @@ impl Engine {
                             then: *then,
                             versions: versions.clone(),
                         };
-                        Move::To(stage, None, "probes passed; HAProxy's checks must pass".to_owned())
+                        let passed = if facts.probes.is_some() { "probes passed; " } else { "" };
+                        Move::To(stage, None, format!("{passed}HAProxy's checks must pass"))
                     }
                     ProofVerdict::Proven(but) if *then == AfterProof::Release => {
                         let text = if but.is_empty() { "well; released".to_owned() } else { released_but(&but) };

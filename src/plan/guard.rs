@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::farm::{
     Entry, Farm, FarmName, GroupName, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, RunId, Seen, Side,
 };
-use crate::haproxy::BackendName;
+use crate::haproxy::{BackendName, ServerRef};
 
 /// A reason why something must not be begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,11 +218,24 @@ pub fn others_carry(
     (left < needed).then(|| Veto::MinAvailable { farm: farm.clone(), left, needed, setting: setting.to_string() })
 }
 
-/// The members that take traffic with all their lines when `taken` are out.
+/// The members that take traffic with all their lines when `taken` are out. A backup server does only when no other
+/// server of its backend is left, and then (without `option allbackups`, which HAProxy does not tell) only one of them.
 fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> usize {
     let serves = |entry: &Entry| {
-        let server = seen.get(&entry.instance).and_then(|seen| seen.servers.get(&entry.server));
-        !taken.contains(entry) && server.is_some_and(crate::farm::SeenServer::is_usable)
+        let Some(seen) = seen.get(&entry.instance) else { return false };
+        let stays = |name: &ServerRef| {
+            let entry = Entry { instance: entry.instance.clone(), server: name.clone() };
+            seen.servers.get(name).filter(|server| server.is_usable() && !taken.contains(&entry))
+        };
+        let spares = || {
+            let others = seen.servers.keys().filter(|name| name.backend == entry.server.backend);
+            others.filter_map(|name| Some((name, stays(name)?)))
+        };
+        stays(&entry.server).is_some_and(|server| {
+            !server.backup
+                || (spares().all(|(_, other)| other.backup)
+                    && spares().next().is_some_and(|(first, _)| *first == entry.server))
+        })
     };
     layout.members.values().filter(|entries| entries.iter().all(serves)).count()
 }

@@ -120,6 +120,32 @@ fn the_last_usable_server_of_any_backend_is_guarded() {
     assert!(guard::last_servers(&BTreeSet::from([entry("app/w1")]), &BTreeSet::new(), &all).is_empty());
 }
 
+#[test]
+fn a_backup_carries_only_when_nobody_else_is_left() {
+    let mut seen = seen(4, &[]);
+    let backups = |seen: &mut Seen, which: &[&str]| {
+        for (name, server) in &mut seen.servers {
+            server.backup = which.contains(&name.server.as_str());
+        }
+    };
+    let min = |min: u8| format!("{HALVES}min_available = {min}");
+    let left = |seen: &Seen, settings: &str| match planned(settings, seen, &[]) {
+        Ok(_) => None,
+        Err(vetoes) => vetoes.iter().find_map(|veto| match veto {
+            Veto::MinAvailable { left, .. } => Some(*left),
+            _ => None,
+        }),
+    };
+    // w0 and w1 serve, w2 and w3 stand by: one of them serves when both are out.
+    backups(&mut seen, &["w2", "w3"]);
+    assert_eq!((left(&seen, &min(1)), left(&seen, &min(2))), (None, Some(1)));
+    // Beside w2 the backup w3 gets nothing.
+    backups(&mut seen, &["w3"]);
+    assert_eq!((left(&seen, &min(1)), left(&seen, &min(2))), (None, Some(1)));
+    backups(&mut seen, &[]);
+    assert_eq!(left(&seen, &min(2)), None);
+}
+
 /// A world that does what the machine says, one obstacle at a time.
 struct World {
     run: Run,

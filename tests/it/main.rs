@@ -13,6 +13,7 @@ mod drift_policy;
 mod idle;
 mod in_flight;
 mod input;
+mod kinds;
 mod layout;
 mod old_workers;
 mod relay;
