@@ -173,7 +173,13 @@ pub fn handle_report(run: &Run, step: Option<usize>, report: Report, now: Timest
 /// their group, which takes them out once more: whatever came after that was done on servers that nobody else touched.
 pub fn handle_taken(run: &Run, hold: HoldId, why: String, now: Timestamp) -> Outcome {
     let group = run.holds.iter().find(|(_, id)| **id == hold).map(|(group, _)| group);
-    let (RunState::Running, Some(group)) = (&run.state, group) else { return Outcome::Rest };
+    match (&run.state, group) {
+        (RunState::Running, Some(group)) => taken(run, group, why, now),
+        _ => Outcome::Rest,
+    }
+}
+
+fn taken(run: &Run, group: &GroupName, why: String, now: Timestamp) -> Outcome {
     let drain = |step: &Step| matches!(step, Step::Drain { group: of } if of == group);
     let mut stopped = run.clone();
     stopped.cursor = run.plan.steps.iter().position(drain).unwrap_or(run.cursor);
@@ -243,6 +249,15 @@ fn turn_back(run: &Run, facts: &Facts<'_>) -> Option<Action> {
 
 fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     let hold = |group: &GroupName| run.holds.get(group).and_then(|id| facts.holds.get(id));
+    // While the run stood still somebody may have taken over what it is to bring back.
+    let needed = match step {
+        Step::Verify { group } | Step::In { group, .. } => std::slice::from_ref(group),
+        Step::Flip { release, .. } => &release[..],
+        Step::Out { .. } | Step::Drain { .. } | Step::Work { .. } => &[],
+    };
+    if let Some(gone) = needed.iter().find(|group| run.step.acted.is_none() && hold(group).is_none()) {
+        return taken(run, gone, format!("group {gone} is not held by this run any more"), now);
+    }
     match step {
         Step::Out { group, turn } => match run.step.acted {
             None => act(run, turn.iter().cloned().map(Action::Turn).chain([Action::Hold(group.clone())]).collect()),
