@@ -117,7 +117,7 @@ async fn an_agent_is_muted_while_its_server_is_held() {
     let app = teeter_lab::App::start("web01", "v1").await.unwrap();
     let config = format!(
         "global\n  stats socket {} level admin\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  \
-         timeout server 9s\nbackend app\n  server web01 {} check inter 100ms agent-check agent-port {port} agent-inter 50ms\n  \
+         timeout server 9s\n  timeout check 2s\nbackend app\n  server web01 {} check inter 100ms agent-check agent-port {port} agent-inter 50ms\n  \
          server web02 127.0.0.1:1\n",
         dir.path().join("admin.sock").display(),
         app.addr()

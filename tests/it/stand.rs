@@ -102,9 +102,10 @@ fn config(dir: &TempDir, port: u16, apps: &[App], backends: &str) -> String {
         backends = backends.replace(&format!("{{{}}}", app.name()), &app.addr().to_string());
     }
     let socket = dir.path().join("admin.sock");
+    // HAProxy 2.2 takes a tenth of a second for an agent's word; without a time of their own, checks have their interval.
     format!(
         "global\n  stats socket {} level admin expose-fd listeners\n  hard-stop-after 5s\ndefaults\n  mode http\n  \
-         timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n{backends}",
+         timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n  timeout check 2s\n{backends}",
         socket.display()
     )
 }
