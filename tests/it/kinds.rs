@@ -42,6 +42,7 @@ impl Kind {
         }
         if self.line.contains("check") && self.bits & (MAINT | 32) == 0 {
             stand.haproxy.wait_for_check("app/web02").await.unwrap();
+            stand.haproxy.wait_for_status("app/web02", "UP").await.unwrap();
         }
         for command in self.told {
             stand.tell(command).await;
