@@ -28,16 +28,12 @@ impl Emptied {
         draining: &[Draining],
         seen: &mut Arc<Seen>,
     ) -> Result<bool, Error> {
-        let is_quiet = |server: &&ServerRef| seen.servers.get(*server).is_some_and(|it| it.load.in_flight() == 0);
-        let servers = draining.iter().flat_map(|draining| &draining.servers);
-        let quiet: BTreeSet<ServerRef> = servers.filter(is_quiet).cloned().collect();
+        let quiet = quiet(draining, seen);
         let before = std::mem::take(&mut self.quiet);
-        let ready = |server: &ServerRef, idle: bool| {
-            let kept = seen.servers.get(server).map_or(0, |it| it.load.idle);
-            quiet.contains(server) && before.contains(server) && (!idle || kept == 0)
-        };
-        let of = |draining: &Draining| draining.servers.iter().all(|server| ready(server, draining.idle));
-        let due = draining.iter().any(|draining| draining.last && of(draining));
+        let due = draining.iter().any(|draining| {
+            let ready = |server| quiet.contains(server) && before.contains(server);
+            draining.last && draining.servers.iter().all(ready) && !(draining.idle && keeps_idle(draining, seen))
+        });
         if !due || self.sessions > SESSIONS_LISTED {
             self.quiet = quiet;
             return Ok(true);
@@ -56,6 +52,16 @@ impl Emptied {
         }
         Ok(true)
     }
+}
+
+/// Draining servers on which nothing is in flight.
+fn quiet(draining: &[Draining], seen: &Seen) -> BTreeSet<ServerRef> {
+    let is_quiet = |server: &&ServerRef| seen.servers.get(server).is_some_and(|it| it.load.in_flight() == 0);
+    draining.iter().flat_map(|draining| &draining.servers).filter(is_quiet).cloned().collect()
+}
+
+fn keeps_idle(draining: &Draining, seen: &Seen) -> bool {
+    draining.servers.iter().filter_map(|server| seen.servers.get(server)).any(|it| it.load.idle > 0)
 }
 
 /// HAProxy's list of sessions has about 250 bytes for each, and every thread stands still while a piece of it is made.

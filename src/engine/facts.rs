@@ -131,12 +131,14 @@ pub(super) fn loads(hold: &Hold, instance: &InstanceName, report: &Report) -> BT
     let mut loads: BTreeMap<Entry, Load> = mine.map(|entry| (entry.clone(), load(&entry.server))).collect();
     // Requests of a backend that is out as a whole may still be on their way to one of its servers: those that wait
     // for their body, or for a second try. They are counted on the first of them.
-    let mut backends: BTreeMap<&BackendName, bool> = BTreeMap::new();
-    for server in seen.servers.keys() {
-        let held = loads.contains_key(&Entry { instance: instance.clone(), server: server.clone() });
-        *backends.entry(&server.backend).or_insert(true) &= held;
-    }
-    for (backend, _) in backends.into_iter().filter(|(_, whole)| *whole) {
+    let backends: BTreeSet<BackendName> = loads.keys().map(|entry| entry.server.backend.clone()).collect();
+    for backend in &backends {
+        let is_held =
+            |server: &ServerRef| loads.contains_key(&Entry { instance: instance.clone(), server: server.clone() });
+        let mut servers = seen.servers.of(backend).map(|(server, _)| server).peekable();
+        if servers.peek().is_none() || !servers.all(is_held) {
+            continue;
+        }
         if let Some((_, load)) = loads.iter_mut().find(|(entry, _)| entry.server.backend == *backend) {
             let old: u64 = report.old.iter().filter_map(|worker| worker.between.get(backend)).sum();
             load.qcur += seen.between(backend);
@@ -264,7 +266,7 @@ pub(super) fn with_trackers(entries: &BTreeSet<Entry>, reports: &BTreeMap<Instan
     loop {
         let before = all.len();
         for (name, report) in reports {
-            for (server, seen) in report.seen.iter().flat_map(|seen| &seen.servers) {
+            for (server, seen) in report.seen.iter().flat_map(|seen| seen.servers.iter()) {
                 let Some(tracked) = &seen.tracked else { continue };
                 if all.contains(&Entry { instance: name.clone(), server: tracked.clone() }) {
                     all.insert(Entry { instance: name.clone(), server: server.clone() });

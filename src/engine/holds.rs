@@ -8,6 +8,7 @@ use super::error::EngineError;
 use super::facts::{confirmation, seen_server, with_trackers};
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
+use super::scope::Care;
 use super::{Engine, seen_of};
 use crate::farm::{
     Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, SeenServer, Selector, Side, Span, Stays, live_side,
@@ -47,7 +48,7 @@ impl Engine {
     /// # Errors
     /// Nothing matched, a guard refused, HAProxy refused or does not answer. Nothing has changed then.
     pub async fn hold(self: &Arc<Self>, order: HoldOrder, caller: &Caller) -> Result<HoldId, EngineError> {
-        let reports = self.look_again().await;
+        let reports = self.look_for(&order.selectors, Care::Sure).await;
         let named = self.resolve(&order.selectors, &reports)?;
         let entries = with_trackers(&named, &reports);
         require_answer(&entries, &reports)?;

@@ -19,6 +19,7 @@ use super::look::{Keys, look_at, look_at_all};
 use super::map_file::MapFiles;
 use super::old_workers::{self, OldWorker, OldWorkers};
 use super::pace::{Waiting, pace};
+use super::scope::Scope;
 use crate::farm::{Batch, Begun, InstanceName, Seen, Wanted, WantedMaps, diff, diff_maps};
 use crate::haproxy::commands::{Change, Level, ShutdownSessions};
 use crate::haproxy::{BackendName, Client, Error, Line, Master, ServerRef};
@@ -88,8 +89,11 @@ pub(super) struct Instance {
     pub(super) master: Option<Arc<Master>>,
     pub(super) orders: watch::Sender<Order>,
     pub(super) reports: watch::Receiver<Report>,
-    refresh: mpsc::Sender<oneshot::Sender<()>>,
+    refresh: mpsc::Sender<Refresh>,
 }
+
+/// Backends that somebody wants looked at, everything where none are named, and who wants to be told.
+type Refresh = (Option<BTreeSet<BackendName>>, oneshot::Sender<()>);
 
 impl Instance {
     /// Starts to observe. `nudge` is notified of every report.
@@ -132,7 +136,8 @@ impl Instance {
             refresh: refresh_rx,
             nudge,
             report: first,
-            whole: true,
+            scope: Scope::new(),
+            took: Duration::ZERO,
             tries: 0,
             emptied: Emptied::default(),
             unchanged: (0, 0),
@@ -148,10 +153,10 @@ impl Instance {
         Self { client, master, orders, reports, refresh }
     }
 
-    /// Looks at every server now, and returns when that has been reported.
-    pub(super) async fn look_again(&self) {
+    /// Looks at these backends now, at every one where none are named, and returns when that has been reported.
+    pub(super) async fn look_again(&self, backends: Option<BTreeSet<BackendName>>) {
         let (done, seen) = oneshot::channel();
-        if self.refresh.send(done).await.is_ok() {
+        if self.refresh.send((backends, done)).await.is_ok() {
             // An observer that ends takes the channel with it: then there is nothing newer to wait for.
             seen.await.ok();
         }
@@ -164,11 +169,12 @@ struct Observer {
     clock: Clock,
     orders: watch::Receiver<Order>,
     reports: watch::Sender<Report>,
-    refresh: mpsc::Receiver<oneshot::Sender<()>>,
+    refresh: mpsc::Receiver<Refresh>,
     nudge: Arc<Notify>,
     report: Report,
-    /// The next look must be at everything.
-    whole: bool,
+    scope: Scope,
+    /// How long the last look took.
+    took: Duration,
     tries: u32,
     emptied: Emptied,
     /// How much was in flight on the draining servers, and in how many looks that has not changed.
@@ -203,15 +209,16 @@ impl Observer {
             asked.drain(..).for_each(|asked| asked.send(()).unwrap_or_default());
             tokio::select! {
                 changed = self.orders.changed() => if changed.is_err() { return },
-                Some(somebody) = self.refresh.recv() => {
-                    self.whole = true;
+                Some((backends, somebody)) = self.refresh.recv() => {
+                    self.scope.add(backends);
                     asked.push(somebody);
-                    while let Ok(somebody) = self.refresh.try_recv() {
+                    while let Ok((backends, somebody)) = self.refresh.try_recv() {
+                        self.scope.add(backends);
                         asked.push(somebody);
                     }
                 }
                 () = self.reloaded.notified() => self.hurry = Some(self.clock.mark()),
-                () = tokio::time::sleep(pace(waiting)) => {}
+                () = tokio::time::sleep(pace(waiting, self.took)) => {}
             }
         }
     }
@@ -245,7 +252,7 @@ impl Observer {
         if let Some(seen) = &mut self.report.seen
             && !self.emptied.ask(&self.client, &self.old, &order.draining, seen).await?
         {
-            self.whole = true;
+            self.scope.everything();
             return Ok(Waiting::Answer(0));
         }
         self.kill(order).await?;
@@ -279,7 +286,7 @@ impl Observer {
                 }
                 Applied::Refused(words) => return Ok(Some(self.refused(order, words))),
                 Applied::OtherProcess => {
-                    self.whole = true;
+                    self.scope.everything();
                     return Ok(Some(Waiting::Answer(0)));
                 }
             }
@@ -298,7 +305,7 @@ impl Observer {
     fn refused(&mut self, order: &Order, words: String) -> Waiting {
         tracing::warn!(instance = %self.name, "{words}");
         self.report.refused = Some((order.revision, words));
-        self.whole = true;
+        self.scope.everything();
         Waiting::AfterRefusal
     }
 
@@ -322,8 +329,9 @@ impl Observer {
     /// Looks. `false`: the process that answered is leaving; another will answer soon.
     async fn look(&mut self, order: &Order) -> Result<bool, Error> {
         let known = self.report.seen.as_ref().map(|seen| seen.pid);
-        let backends: BTreeSet<&BackendName> = order.wanted.keys().map(|server| &server.backend).collect();
-        let mut part = (!self.whole && known.is_some()).then_some(&backends);
+        let began = self.clock.mark();
+        let backends = self.scope.backends(order, self.report.agreed, began);
+        let mut part = (!self.scope.is_whole() && known.is_some()).then_some(&backends);
         let mut look = match part {
             Some(backends) => look_at(&self.client, backends, &order.keys).await?,
             None => look_at_all(&self.client, &order.keys).await?,
@@ -343,15 +351,15 @@ impl Observer {
             self.drifts = Drifts::default();
             self.files.forget();
         }
-        let surely = self.whole;
-        self.whole = false;
+        let surely = self.scope.is_whole();
+        self.scope.taken();
         self.tries = 0;
         self.report.level = look.level.or(self.report.level);
         self.emptied.sessions = look.sessions;
         let mut seen = look.onto(self.report.seen.as_deref(), part);
         // After the new process: what it does not have any more is in an old one by now.
         self.old.look((replaced, surely), &backends, self.clock.mark()).await;
-        self.old.add_to(&mut seen);
+        self.old.add_to(&mut seen, part);
         self.report.old = self.old.known();
         self.report.sees_old = self.old.can_see();
         self.report.seen = Some(Arc::new(seen));
@@ -361,6 +369,7 @@ impl Observer {
             self.report.sample += 1;
         }
         self.report.at = self.clock.now();
+        self.took = began.elapsed();
         Ok(true)
     }
 
@@ -370,7 +379,7 @@ impl Observer {
         }
         self.report.reachable = false;
         self.report.trouble = Some(error.to_string());
-        self.whole = true;
+        self.scope.everything();
         self.tries = self.tries.saturating_add(1);
         Waiting::Answer(self.tries)
     }

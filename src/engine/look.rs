@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::{Load, Seen, SeenMap, SeenMaps, SeenServer};
+use crate::farm::{Load, Seen, SeenMap, SeenMaps, SeenServer, Servers};
 use crate::haproxy::commands::{
     CountAssigned, GetMap, Level, ServerConnections, ServerState, ShowCliLevel, ShowServersConn, ShowServersState,
     ShowStat, StatKind, StatRow,
@@ -21,7 +21,7 @@ pub(super) struct Look {
     /// Requests that the process has.
     pub(super) sessions: u64,
     pub(super) level: Option<Level>,
-    pub(super) servers: BTreeMap<ServerRef, SeenServer>,
+    pub(super) servers: Servers,
     /// Requests that each backend has.
     pub(super) backends: BTreeMap<BackendName, u64>,
     pub(super) maps: SeenMaps,
@@ -61,24 +61,23 @@ pub(super) async fn look_at_all(client: &Client, keys: &Keys) -> Result<Look, Er
 
 /// Looks at some backends. The states come before the counters, so that what is counted was counted after HAProxy
 /// had what is seen.
-pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>, keys: &Keys) -> Result<Look, Error> {
+pub(super) async fn look_at(client: &Client, backends: &BTreeSet<BackendName>, keys: &Keys) -> Result<Look, Error> {
     let maps = look_up(client, keys).await?;
     let mut look: Option<Look> = None;
-    let all: Vec<&BackendName> = backends.iter().copied().collect();
+    let mut all = backends.iter().peekable();
     // Always at least one line: it tells which process is there.
-    let lines = all.chunks(BACKENDS_A_LINE).chain(all.is_empty().then_some(&[][..]));
-    for backends in lines {
+    while look.is_none() || all.peek().is_some() {
         let mut line = Line::new();
         let mut slots = Vec::new();
-        for backend in backends {
-            let backend = Some((*backend).clone());
+        while let Some(backend) = all.next_if(|backend| slots.is_empty() || has_room(&line, backend)) {
+            let backend = Some(backend.clone());
             let state = ShowServersState { backend: backend.clone() };
             let stat = ShowStat { backend: backend.clone(), kind: StatKind::BackendsAndServers };
             let conn = ShowServersConn { backend };
             slots.push((line.push(&state), state, line.push(&stat), stat, line.push(&conn), conn));
         }
         let answers = client.send(&line).await?;
-        let (mut servers, mut backends) = (BTreeMap::new(), BTreeMap::new());
+        let (mut servers, mut backends) = (Servers::default(), BTreeMap::new());
         for (state_slot, state, stat_slot, stat, conn_slot, conn) in slots {
             let rows = (
                 unless_gone(answers.read(state_slot, &state)),
@@ -87,7 +86,7 @@ pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>, 
             );
             let failed = |error| client.error(error);
             let mut part = merge((rows.0.map_err(failed)?, rows.1.map_err(failed)?, rows.2.map_err(failed)?));
-            servers.append(&mut part.0);
+            servers.take_over(part.0);
             backends.append(&mut part.1);
         }
         let info = answers.info;
@@ -95,7 +94,7 @@ pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>, 
             // Two lines that two processes answered are no look at all; the caller sees the later process.
             Some(look) => {
                 look.pid = info.pid;
-                look.servers.append(&mut servers);
+                look.servers.take_over(servers);
                 look.backends.append(&mut backends);
             }
             None => {
@@ -110,6 +109,11 @@ pub(super) async fn look_at(client: &Client, backends: &BTreeSet<&BackendName>, 
         .ok_or_else(|| client.error(CommandError::Unreadable { command: ShowCliLevel.text(), said: String::new() }))?;
     look.with(maps);
     Ok(look)
+}
+
+/// Whether the three commands for a backend fit the line.
+fn has_room(line: &Line, backend: &BackendName) -> bool {
+    line.has_room_for(&" ".repeat(3 * (COMMAND + backend.as_str().len())))
 }
 
 /// How many requests have been given to each server, those among them that no counter has. `None`: another process
@@ -173,9 +177,9 @@ fn unless_gone<T>(rows: Result<Vec<T>, CommandError>) -> Result<Vec<T>, CommandE
 /// Puts the rows of the three tables together, by name.
 fn merge(
     (states, stats, conns): (Vec<ServerState>, Vec<StatRow>, Vec<ServerConnections>),
-) -> (BTreeMap<ServerRef, SeenServer>, BTreeMap<BackendName, u64>) {
+) -> (Servers, BTreeMap<BackendName, u64>) {
     let states = states.into_iter().filter(|row| !is_process(&row.server));
-    let mut servers: BTreeMap<ServerRef, SeenServer> = states.map(|row| (row.server.clone(), seen(row))).collect();
+    let mut servers: Servers = states.map(|row| (row.server.clone(), seen(row))).collect();
     let mut backends = BTreeMap::new();
     for row in stats {
         let Ok(backend) = row.pxname.parse::<BackendName>() else { continue };
@@ -241,21 +245,21 @@ impl Look {
     }
 
     /// Brings what was seen before up to date; where the process is another one, replaces it.
-    pub(super) fn onto(self, before: Option<&Seen>, backends: Option<&BTreeSet<&BackendName>>) -> Seen {
+    pub(super) fn onto(self, before: Option<&Seen>, backends: Option<&BTreeSet<BackendName>>) -> Seen {
         let (mut servers, mut all) = match (before, backends) {
             (Some(before), Some(part)) if before.pid == self.pid => {
-                let kept = before.servers.iter().filter(|(server, _)| !part.contains(&server.backend));
-                let servers = kept.map(|(server, seen)| (server.clone(), seen.clone())).collect();
+                let mut servers = before.servers.clone();
+                servers.forget(part);
                 let kept = before.backends.iter().filter(|(backend, _)| !part.contains(backend));
                 (servers, kept.map(|(backend, requests)| (backend.clone(), *requests)).collect())
             }
-            _ => (BTreeMap::new(), BTreeMap::new()),
+            _ => (Servers::default(), BTreeMap::new()),
         };
-        servers.extend(self.servers);
+        servers.take_over(self.servers);
         all.extend(self.backends);
         Seen { pid: self.pid, version: self.version, servers, backends: all, maps: self.maps }
     }
 }
 
-/// Three commands for each; a name takes at most 1024 bytes but usually few, and HAProxy's buffer is 15 kB.
-const BACKENDS_A_LINE: usize = 2;
+/// The longest of the commands, without the name of the backend: `show servers state `, and what parts commands.
+const COMMAND: usize = 24;

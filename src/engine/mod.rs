@@ -28,6 +28,7 @@ mod probing;
 mod release;
 mod route;
 mod runs;
+mod scope;
 mod show;
 mod steps;
 mod turn;
@@ -45,7 +46,8 @@ use self::clock::Clock;
 use self::instance::{Instance, Report};
 use self::ledger::Ledger;
 use self::memory::Memory;
-use crate::farm::{Farm, FarmName, InstanceName, OnDrift, Seen};
+use self::scope::{Care, backends_of};
+use crate::farm::{Farm, FarmName, InstanceName, OnDrift, Seen, Selector};
 use crate::haproxy::{Client, Endpoint, Master, ServerRef};
 use crate::store::{Event, EventQuery, Store};
 
@@ -164,7 +166,22 @@ impl Engine {
 
     /// Looks at every HAProxy now.
     async fn look_again(&self) -> BTreeMap<InstanceName, Report> {
-        let looks = self.instances.values().map(Instance::look_again);
+        self.look(self.instances.values().map(|instance| instance.look_again(None))).await
+    }
+
+    /// Looks at what these selectors may name, with what stands with it.
+    async fn look_for(&self, selectors: &[Selector], care: Care) -> BTreeMap<InstanceName, Report> {
+        let farms = self.farms();
+        let looks = self.instances.values().map(|instance| {
+            let seen = instance.reports.borrow().seen.clone();
+            instance.look_again(seen.and_then(|seen| backends_of(selectors, &farms, &seen, care)))
+        });
+        let reports = self.look(looks).await;
+        // What is not known by now may have come since everything was looked at.
+        if self.resolve(selectors, &reports).is_ok() { reports } else { self.look_again().await }
+    }
+
+    async fn look(&self, looks: impl Iterator<Item = impl Future<Output = ()>>) -> BTreeMap<InstanceName, Report> {
         tokio::time::timeout(ANSWER_TAKES + ANSWER_TAKES, futures_util::future::join_all(looks)).await.ok();
         self.reports()
     }

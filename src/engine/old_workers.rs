@@ -68,7 +68,7 @@ impl OldWorkers {
     pub(super) async fn look(
         &mut self,
         (replaced, surely): (bool, bool),
-        backends: &BTreeSet<&BackendName>,
+        backends: &BTreeSet<BackendName>,
         now: Instant,
     ) {
         let Some(master) = self.master.clone() else { return };
@@ -107,8 +107,11 @@ impl OldWorkers {
     }
 
     /// Adds what they serve to what was seen.
-    pub(super) fn add_to(&self, seen: &mut Seen) {
-        for (server, requests) in self.known.iter().flat_map(|worker| &worker.in_flight) {
+    pub(super) fn add_to(&self, seen: &mut Seen, looked_at: Option<&BTreeSet<BackendName>>) {
+        // Servers that were not looked at now have been added to already.
+        let fresh = |server: &ServerRef| looked_at.is_none_or(|backends| backends.contains(&server.backend));
+        let all = self.known.iter().flat_map(|worker| &worker.in_flight);
+        for (server, requests) in all.filter(|(server, _)| fresh(server)) {
             if let Some(server) = seen.servers.get_mut(server) {
                 server.load.old += requests;
             }
@@ -153,7 +156,7 @@ impl OldWorkers {
 async fn look_at(
     master: &Master,
     worker: &Worker,
-    backends: Option<&BTreeSet<&BackendName>>,
+    backends: Option<&BTreeSet<BackendName>>,
 ) -> Result<OldWorker, Error> {
     let kind = StatKind::BackendsAndServers;
     let mut rows: Vec<StatRow> = Vec::new();

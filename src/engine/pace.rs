@@ -22,7 +22,10 @@ pub(super) enum Waiting {
 }
 
 /// The time until the next look.
-pub(super) fn pace(waiting: Waiting) -> Duration {
+///
+/// `took` is how long the last look took: HAProxy is not kept busy for more than a fifth of the time by somebody who
+/// waits until servers are empty.
+pub(super) fn pace(waiting: Waiting, took: Duration) -> Duration {
     let millis = match waiting {
         Waiting::Answer(tries) => 50 << tries.min(4),
         Waiting::AfterRefusal => 1000,
@@ -40,5 +43,9 @@ pub(super) fn pace(waiting: Waiting) -> Duration {
         Waiting::Held => 200,
         Waiting::Nothing => 1000,
     };
-    Duration::from_millis(millis)
+    let pause = Duration::from_millis(millis);
+    if matches!(waiting, Waiting::Drain { .. }) { pause.max((took * 4).min(RARELY)) } else { pause }
 }
+
+/// However long looks take, a deadline of some seconds must be kept.
+const RARELY: Duration = Duration::from_secs(1);

@@ -9,6 +9,7 @@ use super::facts::{Found, find, with_trackers};
 use super::holds::require_answer;
 use super::instance::Report;
 use super::ledger::{asked, event};
+use super::scope::Care;
 use super::view::SessionView;
 use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, Owner, Selector};
 use crate::haproxy::Line;
@@ -32,7 +33,7 @@ impl Engine {
     /// # Errors
     /// Nothing matched, nothing is held, or what is held belongs to somebody else.
     pub async fn release(self: &Arc<Self>, order: ReleaseOrder, caller: &Caller) -> Result<Vec<HoldId>, EngineError> {
-        let reports = self.look_again().await;
+        let reports = self.look_for(&order.selectors, Care::Known).await;
         let mut ledger = self.ledger.lock().await;
         let entries = with_trackers(&self.resolve_held(&order.selectors, &ledger.state, &reports)?, &reports);
         let now = self.clock.now();
@@ -121,7 +122,7 @@ impl Engine {
     /// # Errors
     /// Nothing matched, or HAProxy does not answer or refuses.
     pub async fn sessions(&self, selectors: &[Selector]) -> Result<Vec<SessionView>, EngineError> {
-        let reports = self.look_again().await;
+        let reports = self.look_for(selectors, Care::Known).await;
         let entries = self.resolve(selectors, &reports)?;
         require_answer(&entries, &reports)?;
         let mut views = Vec::new();

@@ -8,6 +8,7 @@ use super::error::EngineError;
 use super::facts::{Found, find};
 use super::instance::Report;
 use super::memory::Memory;
+use super::scope::Care;
 use super::view::{
     CallerView, EventView, FlipView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView, RunView,
     ServerView, StatusView, StepView, WorkView,
@@ -26,12 +27,15 @@ impl Engine {
     /// # Errors
     /// A selector names nothing.
     pub async fn status(&self, selectors: &[Selector]) -> Result<StatusView, EngineError> {
-        let reports = self.look_again().await;
+        let reports = match selectors {
+            [] => self.look_again().await,
+            some => self.look_for(some, Care::Known).await,
+        };
         let chosen = if selectors.is_empty() { None } else { Some(self.resolve(selectors, &reports)?) };
         let ledger = self.ledger.lock().await;
         let mut servers = Vec::new();
         for (name, report) in &reports {
-            for (server, seen) in report.seen.iter().flat_map(|seen| &seen.servers) {
+            for (server, seen) in report.seen.iter().flat_map(|seen| seen.servers.iter()) {
                 let entry = Entry { instance: name.clone(), server: server.clone() };
                 if chosen.as_ref().is_none_or(|chosen| chosen.contains(&entry)) {
                     servers.push(server_view(&entry, seen, report, &ledger.state));
@@ -230,20 +234,22 @@ fn not_there(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Option<St
 
 /// What a hold keeps out: a member by its name where all its lines are held, otherwise line by line.
 fn names(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Vec<String> {
-    let whole = |member: &MemberName| {
-        reports.iter().all(|(name, report)| {
-            let lines = report.seen.iter().flat_map(|seen| seen.servers.keys()).filter(|line| line.server == *member);
-            let mut entries = lines.map(|line| Entry { instance: name.clone(), server: line.clone() });
-            entries.all(|entry| hold.entries.contains(&entry))
-        })
-    };
-    let of = |member: &MemberName| {
-        if whole(member) {
-            return vec![member.to_string()];
+    let mut members: BTreeMap<&MemberName, (bool, Vec<&Entry>)> = BTreeMap::new();
+    for entry in &hold.entries {
+        members.entry(entry.member()).or_insert((true, Vec::new())).1.push(entry);
+    }
+    // Each line once: a hold may have a thousand members, and HAProxy ten thousand lines.
+    for (name, report) in reports {
+        for line in report.seen.iter().flat_map(|seen| seen.servers.keys()) {
+            let Some((whole, held)) = members.get_mut(&line.server) else { continue };
+            *whole &= held.iter().any(|entry| entry.server == *line && entry.instance == *name);
         }
-        hold.entries.iter().filter(|entry| entry.member() == member).map(|entry| entry.server.to_string()).collect()
+    }
+    let of = |(member, (whole, held)): (&MemberName, (bool, Vec<&Entry>))| match whole {
+        true => vec![member.to_string()],
+        false => held.iter().map(|entry| entry.server.to_string()).collect(),
     };
-    hold.members().into_iter().flat_map(of).collect()
+    members.into_iter().flat_map(of).collect()
 }
 
 fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {

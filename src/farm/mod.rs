@@ -13,6 +13,7 @@ mod route;
 mod route_check;
 mod seen;
 mod select;
+mod servers;
 mod settings;
 mod span;
 mod wanted;
@@ -28,6 +29,7 @@ pub use route::{Route, Side, cookie_version, wanted_maps};
 pub use route_check::live_side;
 pub use seen::{Load, Seen, SeenServer};
 pub use select::{SelectError, Selector};
+pub use servers::Servers;
 pub use settings::{
     DrainSettings, FarmSettings, Halves, HttpProbe, MinAvailable, OnDrift, VerifySettings, VersionSource,
 };

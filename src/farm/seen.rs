@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::maps::SeenMaps;
+use super::servers::Servers;
 use crate::haproxy::{AdminBits, BackendName, CheckBits, OpState, ServerRef};
 
 /// One HAProxy process at one moment.
@@ -13,7 +14,7 @@ pub struct Seen {
     /// Its version, as printed.
     pub version: String,
     /// Every server that has been looked at.
-    pub servers: BTreeMap<ServerRef, SeenServer>,
+    pub servers: Servers,
     /// Requests that each backend has, those for which no server is chosen yet among them.
     pub backends: BTreeMap<BackendName, u64>,
     /// The entries of maps that are of interest.
@@ -23,8 +24,7 @@ pub struct Seen {
 impl Seen {
     /// Requests in a backend that are on none of its servers: they wait for their body or for a retry.
     pub fn between(&self, backend: &BackendName) -> u64 {
-        let of = self.servers.iter().filter(|(server, _)| server.backend == *backend);
-        let on_servers: u64 = of.map(|(_, server)| server.load.scur + server.load.qcur).sum();
+        let on_servers: u64 = self.servers.of(backend).map(|(_, server)| server.load.scur + server.load.qcur).sum();
         self.backends.get(backend).copied().unwrap_or_default().saturating_sub(on_servers)
     }
 }

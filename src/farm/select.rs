@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::layout::{Farm, FarmError};
 use super::names::{Entry, FarmName, GroupName, InstanceName};
 use super::seen::Seen;
-use crate::haproxy::ServerRef;
+use crate::haproxy::{BackendName, ServerRef};
 
 /// One selector, as typed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,6 +98,26 @@ impl Selector {
             Meaning::Member(name) => name.is_match(server.server.as_str()),
             Meaning::Farm(..) => false,
         }
+    }
+
+    /// Those of `known` that servers which it names may stand in; `None` where they may stand in any.
+    pub fn backends<'a>(
+        &self,
+        farms: &BTreeMap<FarmName, Farm>,
+        known: impl Iterator<Item = &'a BackendName>,
+    ) -> Option<BTreeSet<BackendName>> {
+        let of = |selector: &'_ Self| match &selector.meaning {
+            Meaning::Line(backend, _) => Some(backend.clone()),
+            Meaning::Member(_) | Meaning::Farm(..) => None,
+        };
+        let globs: Vec<GlobMatcher> = match &self.meaning {
+            Meaning::Line(..) => of(self).into_iter().collect(),
+            Meaning::Member(_) => return None,
+            Meaning::Farm(farm, _) => {
+                farms.get(farm).into_iter().flat_map(|farm| &farm.settings.members).filter_map(of).collect()
+            }
+        };
+        Some(known.filter(|backend| globs.iter().any(|glob| glob.is_match(backend.as_str()))).cloned().collect())
     }
 
     /// Finds every server line that it names.
