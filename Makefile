@@ -54,6 +54,7 @@ build: ## Build teeter and teeterd for use: target/release
 
 test: deps ## Check everything: format, lints, tests on a real HAProxy, documentation, units
 	@rm -f $(LOGS)/*.log
+	export TMPDIR=$$(tests/quick-tmp)
 	$(call check,fmt-check,format)
 	$(call check,clippy,clippy)
 	$(call check,unit-tests,unit tests)
