@@ -141,6 +141,8 @@ async fn what_takes_traffic_again_is_neither_drained_nor_proven() {
     let busy = site.farm.apps().iter().find(|app| app.in_flight() > 0).expect("one has it").name().to_owned();
     let drain = site.daemon.spawn(&["drain", &busy, "--reason", "r", "--deadline", "3s"]);
     until(|| async { site.json(&["holds"]).await["holds"][0]["stage"] == "draining" }).await;
+    // What is changed before HAProxy was read back to agree is not a change of what was confirmed.
+    until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
     set(&site, &format!("app/{busy}"), "ready").await;
     let drain = finish(drain).await;
     assert_eq!(drain.code, 5, "{drain:?}");
