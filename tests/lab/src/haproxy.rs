@@ -195,7 +195,7 @@ impl Haproxy {
             let soon = Instant::now() + RELOAD;
             while Instant::now() < soon {
                 if self.pid().await.is_ok_and(|pid| pid != old) {
-                    return Ok(());
+                    return self.wait_for_pid(Some(old)).await.map(drop);
                 }
                 sleep(Duration::from_millis(5)).await;
             }
@@ -295,11 +295,17 @@ impl Haproxy {
     /// Waits until a process other than this one answers on the stats socket.
     async fn wait_for_pid(&self, other_than: Option<u32>) -> io::Result<u32> {
         let deadline = Instant::now() + START;
+        // While a socket is handed over the process before may answer once more after the new one.
+        let mut in_a_row = 0;
         loop {
-            if let Ok(pid) = self.pid().await
-                && Some(pid) != other_than
-            {
-                return Ok(pid);
+            match self.pid().await {
+                Ok(pid) if Some(pid) != other_than => {
+                    in_a_row += 1;
+                    if other_than.is_none() || in_a_row > 2 {
+                        return Ok(pid);
+                    }
+                }
+                _ => in_a_row = 0,
             }
             let ended = self.children().last_mut().is_none_or(|child| !lives(child));
             if ended || Instant::now() >= deadline {
