@@ -62,7 +62,7 @@ pub async fn examine(farms: &BTreeMap<FarmName, Farm>, clients: BTreeMap<Instanc
         }
         // Where no HAProxy answers its files are elsewhere, too.
         if !seen.is_empty() {
-            findings.extend(of_files(farm));
+            findings.extend(of_files(farm).await);
         }
     }
     findings
@@ -108,10 +108,10 @@ fn of_farm(farm: &Farm, seen: &BTreeMap<InstanceName, &Seen>) -> Vec<FindingView
 }
 
 /// Map files that are to be kept in step, and cannot be.
-fn of_files(farm: &Farm) -> Vec<FindingView> {
+async fn of_files(farm: &Farm) -> Vec<FindingView> {
     let flip = &farm.settings.flip;
     let maps: BTreeSet<_> = flip.route.iter().filter(|_| flip.write_map).map(|route| &route.map).collect();
-    let problems = maps.into_iter().filter_map(|map| map_file::check(map).err());
+    let problems = map_file::check_all(maps).await.into_iter();
     problems.map(|problem| finding("error", format!("farm {}", farm.name), format!("flip.route: {problem}"))).collect()
 }
 

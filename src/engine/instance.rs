@@ -16,7 +16,7 @@ use super::clock::Clock;
 use super::drift::{Drift, Drifts};
 use super::emptied::Emptied;
 use super::look::{Keys, look_at, look_at_all};
-use super::map_file::MapFiles;
+use super::map_files::{MapFiles, Trouble};
 use super::old_workers::{self, OldWorker, OldWorkers};
 use super::pace::{Waiting, pace};
 use super::scope::Scope;
@@ -143,7 +143,7 @@ impl Instance {
             unchanged: (0, 0),
             killed: None,
             drifts: Drifts::default(),
-            files: MapFiles::default(),
+            files: MapFiles::new(clock),
             old: OldWorkers::new(master.clone()),
             reloaded,
             hurry: None,
@@ -239,12 +239,16 @@ impl Observer {
         if !drifts.is_empty() {
             self.report.drifts = Arc::new(self.report.drifts.iter().cloned().chain(drifts).collect());
         }
-        if let Err(words) = files {
+        if let Err(trouble) = files {
             // What has been turned once is turned again, whatever becomes of the file; nothing else is begun.
-            if self.turned != order.maps && !diff_maps(&order.maps, &seen.maps).is_empty() {
-                return Ok(self.refused(order, words));
+            let turns = self.turned != order.maps && !diff_maps(&order.maps, &seen.maps).is_empty();
+            match trouble {
+                Trouble::Cannot(words) if turns => return Ok(self.refused(order, words)),
+                Trouble::Cannot(words) | Trouble::Slow(words) => self.report.trouble = Some(words),
             }
-            self.report.trouble = Some(words);
+            if turns {
+                return Ok(Waiting::Checks);
+            }
         }
         if let Some(waiting) = self.make_agree(order, seen).await? {
             return Ok(waiting);

@@ -8,50 +8,28 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::farm::{WantedMap, WantedMaps, file_of};
+use crate::farm::{WantedMap, file_of};
 use crate::haproxy::MapName;
 
-/// What was last found in, or written to, each file.
-#[derive(Debug, Default)]
-pub(super) struct MapFiles {
-    known: BTreeMap<MapName, (Stamp, WantedMap)>,
-}
-
 /// Tells whether a file is the one that was looked at: inode, size, time of change.
-type Stamp = (u64, u64, i64, i64);
+pub(super) type Stamp = (u64, u64, i64, i64);
 
-impl MapFiles {
-    /// Makes every file agree that is to be kept in step. Gives those that somebody else had changed meanwhile.
-    pub(super) async fn agree(&mut self, wanted: &WantedMaps) -> Result<Vec<MapName>, String> {
-        self.known.retain(|map, _| wanted.contains_key(map));
-        let mut changed = Vec::new();
-        for (map, wanted) in wanted.iter().filter(|(_, wanted)| wanted.write) {
-            let Some(path) = file_of(map).map(PathBuf::from) else { continue };
-            let known = self.known.get(map).filter(|(_, known)| known == wanted).map(|(stamp, _)| *stamp);
-            let (text, entries) = (path.display().to_string(), wanted.clone());
-            let written = tokio::task::spawn_blocking(move || agree(&path, known, &entries)).await;
-            let written = written.map_err(io::Error::other).and_then(|written| written);
-            let (stamp, rewritten) = written.map_err(|error| cannot(&text, &error))?;
-            if rewritten && known.is_some() {
-                changed.push(map.clone());
-            }
-            self.known.insert(map.clone(), (stamp, wanted.clone()));
-        }
-        Ok(changed)
-    }
-
-    /// Looks at every file again: another process may have read another content.
-    pub(super) fn forget(&mut self) {
-        self.known.clear();
+/// Whether these files could be kept in step; changes nothing in them. Gives why not, and what to do.
+pub(super) async fn check_all(maps: impl IntoIterator<Item = &MapName>) -> Vec<String> {
+    let maps: Vec<MapName> = maps.into_iter().cloned().collect();
+    let names = maps.iter().map(MapName::as_str).collect::<Vec<_>>().join(", ");
+    let checked = tokio::task::spawn_blocking(move || maps.iter().filter_map(|map| check(map).err()).collect());
+    match tokio::time::timeout(DISK_TAKES, checked).await {
+        Ok(Ok(problems)) => problems,
+        _ => vec![format!(
+            "the disk did not answer within {DISK_TAKES:?}, so the map file {names} could not be kept in step"
+        )],
     }
 }
 
-/// Whether a file could be kept in step; changes nothing in it.
-///
-/// # Errors
-/// Why not, and what to do.
-pub(super) fn check(map: &MapName) -> Result<(), String> {
+fn check(map: &MapName) -> Result<(), String> {
     let Some(path) = file_of(map).map(Path::new) else { return Ok(()) };
     let tried = metadata(path).and_then(|of| {
         let beside = beside(path)?;
@@ -61,7 +39,7 @@ pub(super) fn check(map: &MapName) -> Result<(), String> {
     tried.map_err(|error| cannot(&path.display().to_string(), &error))
 }
 
-fn cannot(path: &str, error: &io::Error) -> String {
+pub(super) fn cannot(path: &str, error: &io::Error) -> String {
     format!(
         "cannot keep the map file {path} in step: {error}. Let teeterd write to it and its directory (ReadWritePaths= in \
          its unit), or say write_map = false under flip: then a reload turns the traffic back until teeter has told \
@@ -69,8 +47,8 @@ fn cannot(path: &str, error: &io::Error) -> String {
     )
 }
 
-/// Whether the file had to be written, and what it is known by then.
-fn agree(path: &Path, known: Option<Stamp>, wanted: &WantedMap) -> io::Result<(Stamp, bool)> {
+/// Makes a file agree. Whether it had to be written, and what it is known by then.
+pub(super) fn agree(path: &Path, known: Option<Stamp>, wanted: &WantedMap) -> io::Result<(Stamp, bool)> {
     let of = metadata(path)?;
     if known == Some(stamp(&of)) {
         return Ok((stamp(&of), false));
@@ -174,6 +152,9 @@ fn create(path: &Path, of: &Metadata) -> io::Result<File> {
     file.set_permissions(of.permissions())?;
     Ok(file)
 }
+
+/// Nothing is flushed in a check; a disk that takes this long for it is not there.
+const DISK_TAKES: Duration = Duration::from_secs(5);
 
 /// No map of routes is as large as that; a file that is was not meant.
 const LARGEST: u64 = 64 << 20;

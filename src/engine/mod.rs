@@ -20,6 +20,7 @@ mod instance;
 mod ledger;
 mod look;
 mod map_file;
+mod map_files;
 mod memory;
 mod old_workers;
 mod pace;

@@ -82,7 +82,7 @@ impl Engine {
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
         require_admin(&layout.entries(), &reports)?;
-        let live = preflight_route(&farm, &layout, &seen)?;
+        let live = preflight_route(&farm, &layout, &seen).await?;
         let versions = self.versions_now(&farm.settings.verify, &layout, &reports).await?;
         let mut ledger = self.ledger.lock().await;
         if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
@@ -203,7 +203,7 @@ impl Engine {
 }
 
 /// Checks the farm's route, and finds where the traffic goes.
-fn preflight_route(
+async fn preflight_route(
     farm: &Farm,
     layout: &Layout,
     seen: &BTreeMap<InstanceName, &Seen>,
@@ -218,8 +218,7 @@ fn preflight_route(
     };
     let flip = &farm.settings.flip;
     let maps: BTreeSet<_> = flip.route.iter().map(|route| &route.map).collect();
-    let problems: Vec<String> =
-        maps.into_iter().filter(|_| flip.write_map).filter_map(|map| map_file::check(map).err()).collect();
+    let problems = map_file::check_all(maps.into_iter().filter(|_| flip.write_map)).await;
     if problems.is_empty() { Ok(live) } else { refused(problems) }
 }
 
