@@ -1,5 +1,8 @@
 //! `teeter deploy`: begins a run, does its work with the caller's hook, and stays until it ends.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
 use super::args::Deploy;
 use super::error::{CliError, going_on};
 use super::follow::{Follow, Standing};
@@ -11,13 +14,13 @@ use crate::control::api::{Exit, RunView, WorkView};
 /// `teeter deploy`.
 pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliError> {
     if args.options.dry_run {
-        let run: RunView = context.client.post("/v1/runs", &args.options.request()).await?;
+        let run: RunView = context.client.post("/v1/runs", &args.request()).await?;
         return planned(context, &run);
     }
-    let hook = Hook::find(&args.hook, context.json)?;
+    let hooks = Hooks::find(&args, context.json)?;
     // From here on no signal ends this process before it has said what it leaves behind.
     let mut interrupt = Interrupt::listen()?;
-    let mut run: RunView = context.client.post("/v1/runs", &args.options.request()).await?;
+    let mut run: RunView = context.client.post("/v1/runs", &args.request()).await?;
     let mut follow = Follow::new(context, &run);
     follow.progress.line(&look::header(&run));
     loop {
@@ -33,7 +36,7 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
             }
             Standing::Work(work) => {
                 follow.progress.clear();
-                let outcome = do_work(&hook, &run, &work, args.per_server, &mut follow, &mut interrupt).await;
+                let outcome = do_work(&hooks, &run, &work, &mut follow, &mut interrupt).await;
                 if outcome == Outcome::Left {
                     run = follow.now().await?;
                     continue;
@@ -74,13 +77,15 @@ pub(super) fn planned(context: &Context, run: &RunView) -> Result<Exit, CliError
 }
 
 async fn do_work(
-    hook: &Hook,
+    hooks: &Hooks,
     run: &RunView,
     work: &WorkView,
-    per_server: bool,
     follow: &mut Follow<'_>,
     interrupt: &mut Interrupt,
 ) -> Outcome {
+    let Some((hook, per_server)) = hooks.of(&work.phase) else {
+        return Outcome::Failed(format!("this command has no hook for {}", work.phase));
+    };
     let parts = if per_server { shell::each_server(work) } else { vec![work.clone()] };
     for (index, part) in parts.into_iter().enumerate() {
         // Between two servers the run may have been aborted: the next one may take traffic again.
@@ -89,7 +94,12 @@ async fn do_work(
             return Outcome::Left;
         }
         let elapsed = clock::elapsed(run.started, clock::now());
-        follow.progress.line(&format!("{elapsed}  hook for {}: {}", part.group, part.servers.join(" ")));
+        follow.progress.line(&format!(
+            "{elapsed}  {} for {}: {}",
+            if work.phase == "deploy" { "hook" } else { &work.phase },
+            part.group,
+            part.servers.join(" ")
+        ));
         match hook.run(&shell::variables(run, Some(&part)), interrupt, follow.left(work.step)).await {
             Outcome::Done => {}
             Outcome::Failed(why) if per_server => {
@@ -99,6 +109,34 @@ async fn do_work(
         }
     }
     Outcome::Done
+}
+
+/// What the caller does, by phase.
+struct Hooks {
+    deploy: (Hook, bool),
+    others: BTreeMap<&'static str, Hook>,
+}
+
+impl Hooks {
+    fn find(args: &Deploy, stdout_to_stderr: bool) -> Result<Self, CliError> {
+        let deploy = (Hook::find(&args.hook, stdout_to_stderr)?, args.per_server);
+        let commands = [("before-out", &args.before_out), ("after-out", &args.after_out), ("after-in", &args.after_in)];
+        let mut others = BTreeMap::new();
+        for (phase, command) in commands {
+            let Some(command) = command else { continue };
+            let words = ["sh", "-c", command].map(OsString::from);
+            others.insert(phase, Hook::find(&words, stdout_to_stderr)?);
+        }
+        Ok(Self { deploy, others })
+    }
+
+    /// The hook of a phase, and whether it is called once for each server.
+    fn of(&self, phase: &str) -> Option<(&Hook, bool)> {
+        match phase {
+            "deploy" => Some((&self.deploy.0, self.deploy.1)),
+            other => self.others.get(other).map(|hook| (hook, false)),
+        }
+    }
 }
 
 /// Says what becomes of a run whose deploy is asked to stop.

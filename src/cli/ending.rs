@@ -10,7 +10,7 @@ pub(super) fn exit(run: &RunView) -> Exit {
         ("done", _) => Exit::Done,
         ("aborted", _) | (_, Some("taken")) => Exit::Aborted,
         (_, Some("deadline")) => Exit::TimedOut,
-        (_, Some("refused")) => Exit::Failed,
+        (_, Some("guard")) => Exit::Refused,
         (_, Some("unreachable")) => Exit::Unreachable,
         _ => Exit::Failed,
     }
@@ -21,6 +21,10 @@ pub(super) async fn explain(context: &Context, run: &RunView) {
     match run.state.as_str() {
         "done" => return,
         "aborted" => print::err(&format!("run {} was aborted", run.id)),
+        "rolled back" => {
+            let why = run.rollback.as_deref().unwrap_or("no reason was given");
+            print::err(&format!("run {} was rolled back: {why}", run.id));
+        }
         _ => {
             let step = run.steps.get(run.cursor).map(|step| format!(" at `{}`", step.text)).unwrap_or_default();
             let why = run.why.as_deref().unwrap_or("no reason was given");
@@ -30,14 +34,20 @@ pub(super) async fn explain(context: &Context, run: &RunView) {
     if exit(run) == Exit::TimedOut && !run.out.is_empty() {
         hold::remaining(context, &run.out).await;
     }
+    kept_out(run);
+    if run.next.is_none() && run.state == "failed" {
+        print::err(&going_on(run.id));
+    }
+}
+
+/// Says on standard error who is out, and what to type.
+pub(super) fn kept_out(run: &RunView) {
     print::err(&match run.out.as_slice() {
         [] => format!("no server of {} is kept out", run.farm),
         out => format!("kept out of {}: {}", run.farm, out.join(" ")),
     });
-    match &run.next {
-        Some(next) => print::err(&format!("next: {next}")),
-        None if run.state == "failed" => print::err(&going_on(run.id)),
-        None => {}
+    if let Some(next) = &run.next {
+        print::err(&format!("next: {next}"));
     }
 }
 
@@ -49,5 +59,15 @@ pub(super) fn summary(run: &RunView) -> Result<(), CliError> {
     let version = run.version.as_deref().map(|version| format!(" to {version}")).unwrap_or_default();
     let took =
         run.finished.map(|at| format!(" in {}", clock::length(at.duration_since(run.started)))).unwrap_or_default();
-    print::out(&format!("run {}: {} of {}{version} is done{took}", run.id, run.strategy, run.farm))
+    print::out(&format!("run {}: {} of {}{version} is done{took}", run.id, run.strategy, run.farm))?;
+    for (member, why) in &run.left_out {
+        print::err(&format!("not deployed to: {member}: {why}"));
+    }
+    match &run.next {
+        // Who stands by is not kept out by a mishap.
+        Some(next) if matches!(run.strategy.as_str(), "flip" | "blue-green") => print::err(next),
+        _ if !run.out.is_empty() => kept_out(run),
+        _ => {}
+    }
+    Ok(())
 }

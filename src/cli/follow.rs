@@ -22,7 +22,7 @@ impl Standing {
     /// Of this run.
     pub(super) fn of(run: &RunView) -> Self {
         match (run.state.as_str(), &run.work) {
-            ("done" | "failed" | "aborted", _) => Self::Ended,
+            ("done" | "failed" | "aborted" | "rolled back", _) => Self::Ended,
             ("running", Some(work)) => Self::Work(work.clone()),
             _ => Self::Going,
         }

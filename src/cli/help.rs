@@ -30,6 +30,9 @@ Examples:
   teeter deploy web --to v2 -- ./install.sh
   teeter deploy web --to v2 --per-server -- sh -c 'ssh $TEETER_SERVERS install-app'
 
+  teeter deploy web --to v2 --strategy rolling --batch 25% -- ./install.sh
+  teeter deploy web --to v2 --strategy blue-green --after-in ./warm-cache.sh -- ./install.sh
+
 A hook that exits with anything but 0 fails the run, which then stops where it is: `teeter show` says what to do.";
 
 /// Of `teeter begin`.
@@ -62,3 +65,11 @@ Examples:
 Where the farm has a route, no request that begins after the first answer of the new side is served by the old one,
 within one HAProxy and unless `sticky` lets clients stay. Without a route servers are turned one after the other, and
 `teeter show` says how long that took.";
+
+/// Of `teeter idle`.
+pub(super) const IDLE: &str = "\
+Example:
+  eval \"$(teeter idle web)\" && install-app --on \"$TEETER_SERVERS\"
+
+Sets TEETER_FARM, TEETER_GROUP, TEETER_SERVERS and TEETER_ADDRESSES. `teeter deploy web --strategy blue-green` works on
+that group by itself.";

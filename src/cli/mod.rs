@@ -75,6 +75,8 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Begin(args) => runs::begin(context, args).await,
         Command::Advance(args) => runs::advance(context, args).await,
         Command::Flip(args) => runs::flip(context, args).await,
+        Command::Idle { farm } => runs::idle(context, &farm).await,
+        Command::Rollback { run, reason } => runs::rollback(context, run, reason).await,
         Command::Abort { run } => runs::abort(context, run).await,
         Command::Runs => look::runs(context).await,
         Command::Show { run } => look::show(context, run).await,

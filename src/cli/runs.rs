@@ -10,7 +10,8 @@ use super::follow::{Follow, Standing};
 use super::interrupt::Interrupt;
 use super::look::{self, Holds};
 use super::{Context, ending, print, shell};
-use crate::control::api::{AdvanceRequest, Exit, RunView, StatusView};
+use crate::control::api::{AdvanceRequest, Exit, IdleView, RollbackRequest, RunView, StatusView};
+use crate::farm::FarmName;
 
 /// `teeter begin`.
 pub(super) async fn begin(context: &Context, options: RunOptions) -> Result<Exit, CliError> {
@@ -53,9 +54,6 @@ pub(super) async fn flip(context: &Context, args: Flip) -> Result<Exit, CliError
         print::json(&run)?;
     } else if run.state == "done" {
         ending::summary(&run)?;
-        if let Some(next) = &run.next {
-            print::err(next);
-        }
     }
     ending::explain(context, &run).await;
     Ok(ending::exit(&run))
@@ -73,6 +71,55 @@ pub(super) async fn advance(context: &Context, args: Advance) -> Result<Exit, Cl
     told(context, advanced.await)
 }
 
+/// `teeter idle`.
+pub(super) async fn idle(context: &Context, farm: &FarmName) -> Result<Exit, CliError> {
+    let idle = context.client.get(&format!("/v1/farms/{farm}/idle")).await;
+    let told_of = idle.map_err(CliError::from).and_then(|(idle, _): (IdleView, _)| {
+        if context.json {
+            print::json(&idle)?;
+            return Ok(Exit::Done);
+        }
+        print::out(&shell::assignments(&[
+            ("TEETER_FARM", idle.farm),
+            ("TEETER_GROUP", idle.idle),
+            ("TEETER_SERVERS", idle.servers.join(" ")),
+            ("TEETER_ADDRESSES", idle.addresses.join(" ")),
+        ]))?;
+        Ok(Exit::Done)
+    });
+    told(context, told_of)
+}
+
+/// `teeter rollback`.
+pub(super) async fn rollback(context: &Context, run: u64, reason: Option<String>) -> Result<Exit, CliError> {
+    let mut interrupt = Interrupt::listen()?;
+    let run: RunView = context.client.post(&format!("/v1/runs/{run}/rollback"), &RollbackRequest { reason }).await?;
+    let mut follow = Follow::new(context, &run);
+    let id = run.id;
+    let run = tokio::select! {
+        biased;
+        () = interrupt.received() => {
+            follow.progress.clear();
+            print::err(&format!("interrupted: run {id} goes on turning back without this command\nnext: teeter show {id}"));
+            return Ok(Exit::Failed);
+        }
+        run = follow.until_wanted(run) => run?,
+    };
+    follow.progress.clear();
+    if context.json {
+        print::json(&run)?;
+    }
+    if run.state != "rolled back" {
+        ending::explain(context, &run).await;
+        return Ok(ending::exit(&run));
+    }
+    if !context.json {
+        print::out(&format!("run {}: the traffic of {} is turned back", run.id, run.farm))?;
+        ending::kept_out(&run);
+    }
+    Ok(Exit::Done)
+}
+
 /// `teeter abort`.
 pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError> {
     let mut interrupt = Interrupt::listen()?;
@@ -81,7 +128,7 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
     let mut follow = Follow::new(context, &run);
     let mut now = run;
     // A run that has failed and one that works are both on their way: only the end counts here.
-    while !matches!(now.state.as_str(), "aborted" | "done") {
+    while !matches!(now.state.as_str(), "aborted" | "rolled back" | "done") {
         follow.show(&now);
         now = tokio::select! {
             biased;

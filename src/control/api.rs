@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use crate::engine::view::{
-    CallerView, EventView, FindingView, FlipView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView,
-    RunView, ServerView, SessionView, StatusView, StepView, WorkView,
+    CallerView, EventView, FindingView, FlipView, HoldView, IdleView, InstanceView, OldProcessView, RouteEntryView,
+    RouteView, RunView, ServerView, SessionView, StatusView, StepView, WorkView,
 };
 
 /// `POST /v1/holds`: take servers out.
@@ -57,7 +57,7 @@ pub struct ReleaseRequest {
 pub struct RunRequest {
     /// Which farm.
     pub farm: String,
-    /// `see-saw`, or `flip`: no work, only turn the traffic.
+    /// `see-saw`, `rolling` or `blue-green`; or `flip`: no work, only turn the traffic.
     #[serde(default)]
     pub strategy: Option<String>,
     /// Where a flip turns the traffic to: the name of a group, or `all`.
@@ -81,6 +81,30 @@ pub struct RunRequest {
     /// What the farm's configuration says, where unset.
     #[serde(default)]
     pub on_deadline: Option<String>,
+    /// For `rolling`: how many members go out together, `2` or `25%`.
+    #[serde(default)]
+    pub batch: Option<String>,
+    /// For `rolling`: how long servers may come to rest after the work.
+    #[serde(default)]
+    pub settle: Option<String>,
+    /// For `rolling`: servers that may fail and stay out before the run stands still.
+    #[serde(default)]
+    pub max_failed: Option<usize>,
+    /// For `rolling`: go on, too, where too few are left in service.
+    #[serde(default)]
+    pub allow_outage: bool,
+    /// What the caller does around the deploy itself: `before-out`, `after-out`, `after-in`.
+    #[serde(default)]
+    pub phases: Vec<String>,
+}
+
+/// `POST /v1/runs/{id}/rollback`: turn a run's flip back.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// Why, for the log.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// `POST /v1/runs/{id}/advance`: the caller's work is done or has failed; or try a failed step again.

@@ -7,6 +7,7 @@ pub mod client;
 mod peer;
 mod problem;
 mod read;
+mod runs;
 mod server;
 /// Making the socket itself.
 pub mod socket;

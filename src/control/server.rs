@@ -16,23 +16,19 @@ use serde::Serialize;
 use tokio::net::UnixListener;
 use utoipa::OpenApi;
 
-use super::api::{
-    AdvanceRequest, EventView, FindingView, HoldRequest, HoldView, Problem, ReleaseRequest, RunRequest, RunView,
-    SessionView, StatusView,
-};
+use super::api::{EventView, FindingView, HoldRequest, HoldView, Problem, ReleaseRequest, SessionView, StatusView};
 use super::peer::Peer;
 use super::problem::Failure;
-use super::read::{LONGEST_LIST, LONGEST_TEXT, Query, number, policy, reason, selectors, span};
-use crate::engine::{DrainChange, Engine, HoldOrder, ReleaseOrder, RunOrder};
-use crate::farm::{FlipOrder, HoldId, RunId};
+use super::read::{LONGEST_LIST, Query, number, policy, reason, selectors, span};
+use super::runs;
+use crate::engine::{Engine, HoldOrder, ReleaseOrder};
+use crate::farm::HoldId;
 use crate::haproxy::AdminState;
-use crate::plan::Strategy;
-use crate::plan::machine::Report;
 use crate::store::EventQuery;
 
-type Shared = State<Arc<Engine>>;
-type Answer<T> = Result<(StatusCode, [(HeaderName, String); 1], Json<T>), Failure>;
-type Body<T> = Result<Json<T>, JsonRejection>;
+pub(super) type Shared = State<Arc<Engine>>;
+pub(super) type Answer<T> = Result<(StatusCode, [(HeaderName, String); 1], Json<T>), Failure>;
+pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// Serves the control socket until `stop` is ready.
 ///
@@ -54,10 +50,7 @@ fn router(engine: Arc<Engine>) -> Router {
         .route("/v1/holds/{id}", get(hold))
         .route("/v1/release", post(release))
         .route("/v1/sessions", get(sessions))
-        .route("/v1/runs", get(runs).post(begin))
-        .route("/v1/runs/{id}", get(run))
-        .route("/v1/runs/{id}/advance", post(advance))
-        .route("/v1/runs/{id}/abort", post(abort))
+        .merge(runs::routes())
         .route("/v1/doctor", get(doctor))
         .route("/v1/events", get(events))
         .route("/v1/events/stream", get(stream))
@@ -82,11 +75,13 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
         create_hold,
         release,
         sessions,
-        runs,
-        run,
-        begin,
-        advance,
-        abort,
+        runs::runs,
+        runs::run,
+        runs::begin,
+        runs::advance,
+        runs::abort,
+        runs::rollback,
+        runs::idle,
         doctor,
         events,
         stream
@@ -104,12 +99,6 @@ struct Holds {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Sessions {
     sessions: Vec<SessionView>,
-}
-
-/// Several runs, the latest last.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Runs {
-    runs: Vec<RunView>,
 }
 
 /// What was looked at, and whether it is well.
@@ -195,90 +184,6 @@ async fn sessions(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Se
     answer(ticks(&engine), Sessions { sessions })
 }
 
-#[utoipa::path(get, path = "/v1/runs", responses((status = 200, body = Runs)))]
-async fn runs(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Runs> {
-    let tick = wait(&engine, &Query::new(query)).await?;
-    answer(tick, Runs { runs: engine.run_views().await })
-}
-
-#[utoipa::path(get, path = "/v1/runs/{id}", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
-async fn run(State(engine): Shared, Path(id): Path<String>, RawQuery(query): RawQuery) -> Answer<RunView> {
-    let id = RunId(number(&id)?);
-    let tick = wait(&engine, &Query::new(query)).await?;
-    answer(tick, engine.run_view(id).await?)
-}
-
-#[utoipa::path(post, path = "/v1/runs", request_body = RunRequest, responses((status = 201, body = RunView), (status = 409, body = Problem)))]
-async fn begin(
-    State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
-    body: Body<RunRequest>,
-) -> Answer<RunView> {
-    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
-    let strategy = match request.strategy.as_deref() {
-        None | Some("see-saw") => Strategy::SeeSaw,
-        Some("flip") => Strategy::Flip,
-        Some(other) => return Err(Failure::usage(format!("strategy {other:?} is neither see-saw nor flip"))),
-    };
-    let order = match request.order.as_deref() {
-        None => None,
-        Some("overlap") => Some(FlipOrder::Overlap),
-        Some("gap") => Some(FlipOrder::Gap),
-        Some(other) => return Err(Failure::usage(format!("order {other:?} is neither overlap nor gap"))),
-    };
-    let version = request.version.filter(|version| !version.is_empty());
-    if version.as_ref().is_some_and(|version| version.len() > 200 || version.chars().any(char::is_control)) {
-        return Err(Failure::usage("a version has at most 200 characters, none of them a control character"));
-    }
-    let order = RunOrder {
-        farm: request.farm.parse().map_err(Failure::usage)?,
-        strategy,
-        to: request.to.map(|side| side.parse().map_err(Failure::usage)).transpose()?,
-        version,
-        order,
-        drain: DrainChange {
-            grace: span(request.grace.as_deref())?,
-            deadline: span(request.deadline.as_deref())?,
-            on_deadline: policy(request.on_deadline.as_deref())?,
-        },
-    };
-    let begun = Arc::clone(&engine);
-    let run = finish(tokio::spawn(async move { begun.begin(order, request.dry_run, &caller).await })).await?;
-    if request.dry_run {
-        return answer(ticks(&engine), engine.plan_view(&run));
-    }
-    let (_, tick, view) = answer(ticks(&engine), engine.run_view(run.id).await?)?;
-    Ok((StatusCode::CREATED, tick, view))
-}
-
-#[utoipa::path(post, path = "/v1/runs/{id}/advance", params(("id" = u64, Path)), request_body = AdvanceRequest, responses((status = 200, body = RunView), (status = 409, body = Problem)))]
-async fn advance(
-    State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-    body: Body<AdvanceRequest>,
-) -> Answer<RunView> {
-    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
-    let id = RunId(number(&id)?);
-    let report = match request.failed {
-        Some(why) => Report::Failed(why.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()),
-        None => Report::Done,
-    };
-    engine.advance(id, request.step, report, &caller).await?;
-    answer(ticks(&engine), engine.run_view(id).await?)
-}
-
-#[utoipa::path(post, path = "/v1/runs/{id}/abort", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
-async fn abort(
-    State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
-    Path(id): Path<String>,
-) -> Answer<RunView> {
-    let id = RunId(number(&id)?);
-    engine.abort(id, &caller).await?;
-    answer(ticks(&engine), engine.run_view(id).await?)
-}
-
 #[utoipa::path(get, path = "/v1/doctor", responses((status = 200, body = Findings)))]
 async fn doctor(State(engine): Shared) -> Answer<Findings> {
     answer(ticks(&engine), Findings { findings: engine.doctor().await })
@@ -329,7 +234,7 @@ async fn openapi() -> Response {
 
 /// Waits, where the query asks for it, until something may have changed since the tick that it names. Gives the tick
 /// that the answer will be about.
-async fn wait(engine: &Engine, query: &Query) -> Result<u64, Failure> {
+pub(super) async fn wait(engine: &Engine, query: &Query) -> Result<u64, Failure> {
     let mut ticks = engine.ticks();
     if let (Some(tick), Some(wait)) = (query.one("tick"), query.one("wait")) {
         let (tick, wait) = (number(tick)?, span(Some(wait))?.unwrap_or_default().duration().min(LONGEST_WAIT));
@@ -340,15 +245,17 @@ async fn wait(engine: &Engine, query: &Query) -> Result<u64, Failure> {
     Ok(tick)
 }
 
-fn ticks(engine: &Engine) -> u64 {
+pub(super) fn ticks(engine: &Engine) -> u64 {
     *engine.ticks().borrow()
 }
 
-fn answer<T>(tick: u64, value: T) -> Answer<T> {
+pub(super) fn answer<T>(tick: u64, value: T) -> Answer<T> {
     Ok((StatusCode::OK, [(HeaderName::from_static("teeter-tick"), tick.to_string())], Json(value)))
 }
 
-async fn finish<T>(task: tokio::task::JoinHandle<Result<T, crate::engine::EngineError>>) -> Result<T, Failure> {
+pub(super) async fn finish<T>(
+    task: tokio::task::JoinHandle<Result<T, crate::engine::EngineError>>,
+) -> Result<T, Failure> {
     match task.await {
         Ok(result) => Ok(result?),
         Err(error) => Err(crate::engine::EngineError::Unreachable(format!("teeterd is stopping: {error}")).into()),

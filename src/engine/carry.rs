@@ -1,26 +1,29 @@
 //! Carrying out what the machine of `plan` says about runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Engine;
 use super::error::EngineError;
 use super::facts::{confirmation, not_up, with_trackers};
 use super::holds::baselines;
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
-use super::route::{ladder, stored_route, turned};
-use crate::farm::{Entry, FlipOrder, GroupName, Hold, HoldId, InstanceName, Owner, Route, Stage};
+use super::route::{ladder, stands_by, stored_route, turned};
+use super::{Engine, seen_of};
+use crate::farm::{Entry, FlipOrder, GroupName, Hold, HoldId, InstanceName, Layout, Owner, Route, Stage};
+use crate::haproxy::AdminState;
+use crate::plan::guard::in_service;
 use crate::plan::machine::{self, Action, Confirmation, Facts, Outcome};
-use crate::plan::{Flipped, Plan, Run, RunState, Step, Strategy, Undo, Wait};
+use crate::plan::{Flipped, Plan, Run, RunState, Step, Undo, Wait};
 use crate::store::{Caller, Change, NewEvent};
 
 impl Engine {
     /// Lets every run take the step that it can take now. Whether any did.
     pub(super) async fn step_runs(
-        &self,
+        self: &Arc<Self>,
         ledger: &mut Ledger,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Result<bool, EngineError> {
@@ -28,21 +31,32 @@ impl Engine {
             return Ok(false);
         }
         let mut changed = false;
+        self.ask_for_runs(ledger.state.runs.values());
         let active: Vec<Run> = ledger.state.runs.values().filter(|run| run.is_active()).cloned().collect();
         for run in active {
-            let facts = Facts {
-                holds: &ledger.state.holds,
-                live: ledger.state.routes.get(&run.plan.farm).map(|route| route.live.clone()),
-                confirmation: run
-                    .step
-                    .acted
-                    .map_or(Confirmation::Agreed, |revision| confirmation(revision, entries(&run.plan), reports)),
-                not_up: lines_not_up(&run.plan, ledger, reports),
-            };
+            let facts = self.facts(&run, ledger, reports);
             let outcome = machine::handle_tick(&run, &facts, self.clock.now());
             changed |= self.carry_out(ledger, &run, outcome, reports, None).await?;
         }
         Ok(changed)
+    }
+
+    /// What the machine is told about a run.
+    pub(super) fn facts<'a>(
+        &self,
+        run: &Run,
+        ledger: &'a Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Facts<'a> {
+        let pending = |revision| confirmation(revision, entries(&run.plan), reports);
+        Facts {
+            holds: &ledger.state.holds,
+            confirmation: run.step.acted.map_or(Confirmation::Agreed, pending),
+            live: ledger.state.routes.get(&run.plan.farm).map(|route| route.live.clone()),
+            not_up: lines_not_up(&run.plan, ledger, reports),
+            answers: self.answers(run),
+            stays: stays(run, reports),
+        }
     }
 
     /// Stores the run that the machine gave back, together with what its actions mean. Whether there was anything.
@@ -110,6 +124,11 @@ impl Engine {
                     changes.push(Change::PutRoute(Box::new(route)));
                 }
                 Action::Hold(group) => {
+                    // A side that stood by until now is held by this run, and by another hold from here on.
+                    if let Some(before) = held(&group) {
+                        changes.push(Change::DropHold(before.id));
+                        run.step.undo.push(Undo::Put(Box::new(before)));
+                    }
                     let hold = hold_of(&run, &group, HoldId(next_hold), route_now.as_ref(), ledger, reports, now);
                     next_hold += 1;
                     changes.extend(baselines(&hold.entries, ledger, reports));
@@ -120,8 +139,7 @@ impl Engine {
                 Action::DrainAgain(group) => {
                     if let Some(hold) = held(&group) {
                         // Those that somebody else had taken over are taken out again.
-                        let planned = run.plan.groups.get(&group).into_iter().flatten();
-                        let planned = planned.flat_map(|member| member.entries.iter().cloned()).collect();
+                        let planned = run.members(&group).flat_map(|member| member.entries.iter().cloned()).collect();
                         let entries: BTreeSet<Entry> = &with_trackers(&planned, reports) | &hold.entries;
                         let stage = match entries == hold.entries {
                             true => Stage::Draining { mode: hold.wants(), since: now, killed: None, hardened: true },
@@ -138,6 +156,17 @@ impl Engine {
                     } else {
                         // It was brought back at the deadline: out again.
                         run.cursor = run.cursor.saturating_sub(1);
+                    }
+                }
+                Action::Park(group) => {
+                    if let Some(hold) = held(&group) {
+                        let mode = if hold.wants() == AdminState::Maint { AdminState::Maint } else { hold.ladder.last };
+                        let stage = Stage::Out { mode, at: now, left: 0 };
+                        changes.push(Change::PutHold(Box::new(Hold {
+                            stage,
+                            revision: ledger.next_revision(),
+                            ..hold
+                        })));
                     }
                 }
                 Action::Release(group) => {
@@ -183,14 +212,13 @@ fn hold_of(
     reports: &BTreeMap<InstanceName, Report>,
     now: Timestamp,
 ) -> Hold {
-    let members = run.plan.groups.get(group).map(Vec::as_slice).unwrap_or_default();
-    let entries: BTreeSet<Entry> = members.iter().flat_map(|member| &member.entries).cloned().collect();
-    let flip = run.plan.strategy == Strategy::Flip;
+    let entries: BTreeSet<Entry> = run.members(group).flat_map(|member| &member.entries).cloned().collect();
+    let standby = stands_by(run);
     let ladder = ladder(run, group, route);
     Hold {
         id,
         owner: Owner::Run(run.id),
-        reason: format!("{} {}", if flip { "standby of" } else { "deploy of" }, run.plan.farm),
+        reason: format!("{} {}", if standby { "standby of" } else { "deploy of" }, run.plan.farm),
         selectors: vec![format!("farm:{}/{group}", run.plan.farm)],
         entries: with_trackers(&entries, reports),
         since: now,
@@ -201,6 +229,18 @@ fn hold_of(
         revision: ledger.next_revision(),
         note: None,
     }
+}
+
+/// The members that would stay in service if the group that the step takes out went now; `None` where none goes, or
+/// where that takes nobody away who serves.
+fn stays(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Option<usize> {
+    let Some(Step::Out { group, .. }) = run.current() else { return None };
+    let seen = seen_of(reports);
+    let members = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
+    let layout = Layout { members: members.collect(), groups: BTreeMap::new() };
+    let taken = run.members(group).flat_map(|member| &member.entries).cloned().collect();
+    let left = in_service(&layout, &taken, &seen);
+    (left < in_service(&layout, &BTreeSet::new(), &seen)).then_some(left)
 }
 
 pub(super) fn entries(plan: &Plan) -> impl Iterator<Item = &Entry> {

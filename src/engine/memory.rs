@@ -15,6 +15,8 @@ use crate::plan::{DrainWatch, Wait};
 pub(super) struct Memory {
     pub(super) holds: BTreeMap<HoldId, HoldMemory>,
     pub(super) run_waits: BTreeMap<RunId, Wait>,
+    /// What runs have asked their members.
+    pub(super) asking: BTreeMap<RunId, Probing>,
     /// The process of each HAProxy that was last seen.
     pub(super) pids: BTreeMap<InstanceName, u32>,
     /// How many changes by others have been recorded, of each HAProxy.
@@ -43,6 +45,13 @@ pub(super) struct Probing {
     pub(super) since: Timestamp,
     pub(super) results: Results,
     pub(super) tasks: BTreeMap<MemberName, AbortHandle>,
+}
+
+impl Probing {
+    /// Nobody has been asked.
+    pub(super) fn new(since: Timestamp) -> Self {
+        Self { since, results: Arc::default(), tasks: BTreeMap::new() }
+    }
 }
 
 impl Drop for Probing {

@@ -4,6 +4,8 @@
 //! something was seen or a time has come, and lets the pure decisions of `plan` say what follows.
 
 mod apply;
+mod asking;
+mod begin;
 mod carry;
 /// The only clock.
 pub mod clock;
@@ -16,6 +18,7 @@ mod emptied;
 mod error;
 mod facts;
 mod holds;
+mod idle;
 mod instance;
 mod ledger;
 mod look;
@@ -31,6 +34,7 @@ mod route;
 mod runs;
 mod scope;
 mod show;
+mod show_run;
 mod steps;
 mod turn;
 /// The one snapshot type.
@@ -52,11 +56,11 @@ use crate::farm::{Farm, FarmName, InstanceName, OnDrift, Seen, Selector};
 use crate::haproxy::{Client, Endpoint, Master, ServerRef};
 use crate::store::{Event, EventQuery, Store};
 
+pub use self::begin::{DrainChange, RollingChange, RunOrder};
 pub use self::error::EngineError;
 pub use self::holds::HoldOrder;
 pub use self::prober::{Answer, Prober};
 pub use self::release::ReleaseOrder;
-pub use self::runs::{DrainChange, RunOrder};
 
 /// Everything that teeter does, behind one handle.
 pub struct Engine {

@@ -51,7 +51,7 @@ impl Engine {
         let mut memory = self.memory();
         let memory = memory.of(hold);
         if memory.probing.as_ref().is_none_or(|probing| probing.since != since) {
-            memory.probing = Some(Probing { since, results: Arc::default(), tasks: BTreeMap::new() });
+            memory.probing = Some(Probing::new(since));
         }
         let probing = memory.probing.as_mut()?;
         let mut answers = BTreeMap::new();
@@ -118,7 +118,7 @@ fn rank(target: &Target) -> u8 {
 }
 
 /// Asks a member until it answers well.
-async fn ask(
+pub(super) async fn ask(
     engine: Arc<Engine>,
     member: MemberName,
     (address, probe): (String, HttpProbe),

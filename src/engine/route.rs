@@ -16,7 +16,10 @@ use crate::plan::{Run, Step, Strategy};
 pub(super) fn ladder(run: &Run, group: &GroupName, route: Option<&Route>) -> Ladder {
     let DrainSettings { grace, deadline, on_deadline, idle } = run.plan.drain;
     let (sticky, side) = (run.plan.flip.sticky(), Side::Group(group.clone()));
+    let worked = matches!(run.current(), Some(Step::Out { .. })) && run.plan.strategy == Strategy::BlueGreen;
     let (first, last, stays) = match route {
+        // Nobody is on the side that stood by, and while it is worked on it is nobody's to check.
+        _ if worked => (AdminState::Maint, AdminState::Maint, Stays::Nobody),
         None if sticky == Sticky::Break => (AdminState::Maint, AdminState::Maint, Stays::Nobody),
         None => (AdminState::Drain, AdminState::Maint, Stays::WhoSticks),
         Some(route) => {
@@ -26,11 +29,15 @@ pub(super) fn ladder(run: &Run, group: &GroupName, route: Option<&Route>) -> Lad
                 Sticky::Honour => Stays::WhoSticks,
                 Sticky::Pin => Stays::Everybody,
             };
-            let stands_by = run.plan.strategy == Strategy::Flip;
-            (AdminState::Ready, if stands_by { AdminState::Drain } else { AdminState::Maint }, stays)
+            (AdminState::Ready, if stands_by(run) { AdminState::Drain } else { AdminState::Maint }, stays)
         }
     };
     Ladder { first, last, grace, deadline, on_deadline, stays, idle }
+}
+
+/// Whether the servers that the run's present step takes out are to be ready to come back, and not to be worked on.
+pub(super) fn stands_by(run: &Run) -> bool {
+    run.plan.strategy.leaves_standby() && !matches!(run.current(), Some(Step::Out { .. }))
 }
 
 /// The farm's route as it is: as stored, or as the run found it.

@@ -3,22 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
-use super::carry::wait_of;
 use super::error::EngineError;
 use super::facts::{Found, find};
 use super::instance::Report;
 use super::memory::Memory;
 use super::scope::Care;
+use super::show_run::{run_view, text};
 use super::view::{
-    CallerView, EventView, FlipView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView, RunView,
-    ServerView, StatusView, StepView, WorkView,
+    CallerView, EventView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView, RunView, ServerView,
+    StatusView,
 };
 use crate::farm::{
-    Baseline, Entry, Farm, GroupName, Hold, HoldId, InstanceName, MemberName, OutBy, Route, RunId, SeenServer,
-    Selector, Stage,
+    Baseline, Entry, Farm, Hold, HoldId, InstanceName, MemberName, OutBy, Route, RunId, SeenServer, Selector, Stage,
 };
 use crate::haproxy::AdminState;
-use crate::plan::{FailureKind, Flipped, Run, RunState, Step, Strategy};
+use crate::plan::Run;
 use crate::store::{Event, State};
 
 impl Engine {
@@ -250,140 +249,6 @@ fn names(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Vec<String> {
         false => held.iter().map(|entry| entry.server.to_string()).collect(),
     };
     members.into_iter().flat_map(of).collect()
-}
-
-fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
-    let failed = match &run.state {
-        RunState::Failed { why, kind } => Some((why.clone(), failure(*kind))),
-        _ => None,
-    };
-    let out: Vec<String> = state
-        .holds
-        .values()
-        .filter(|hold| hold.owner == crate::farm::Owner::Run(run.id))
-        .flat_map(Hold::members)
-        .map(ToString::to_string)
-        .collect();
-    let in_flight =
-        run.holds.values().filter_map(|id| memory.holds.get(id)).map(|memory| text(memory.watch.in_flight()));
-    RunView {
-        id: run.id.0,
-        farm: run.plan.farm.to_string(),
-        strategy: run.plan.strategy.to_string(),
-        version: run.plan.version.clone(),
-        state: word(&run.state).to_owned(),
-        why: failed.as_ref().map(|(why, _)| why.clone()),
-        failure: failed.map(|(_, kind)| kind.to_owned()),
-        by: run.by.clone(),
-        started: run.started,
-        finished: run.finished,
-        cursor: run.cursor,
-        steps: run.plan.steps.iter().enumerate().map(|(index, step)| step_view(run, index, step)).collect(),
-        waiting: wait_of(run, memory).filter(|_| run.is_active()).map(|wait| wait.to_string()),
-        in_flight: in_flight
-            .reduce(|mut all, more| {
-                all.extend(more);
-                all
-            })
-            .unwrap_or_default(),
-        work: work_view(run),
-        skipped: text(run.plan.skipped.clone()),
-        versions: text(run.versions.clone()),
-        flips: run.flips.iter().map(flip_view).collect(),
-        next: next(run, &out),
-        out,
-    }
-}
-
-fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
-    let state = match (&run.state, index.cmp(&run.cursor)) {
-        (_, std::cmp::Ordering::Less) => "done",
-        (RunState::Running, std::cmp::Ordering::Equal) => "now",
-        (RunState::Failed { .. }, std::cmp::Ordering::Equal) => "failed",
-        _ => "to do",
-    };
-    StepView { text: step.to_string(), state: state.to_owned() }
-}
-
-fn flip_view(flip: &Flipped) -> FlipView {
-    let took_ms = std::time::Duration::from_micros(flip.took).as_secs_f64() * 1000.0;
-    let mode = if flip.route { "route" } else { "servers" };
-    FlipView { step: flip.step, at: flip.at, took_ms, mode: mode.to_owned() }
-}
-
-fn work_view(run: &Run) -> Option<WorkView> {
-    let (RunState::Running, Some(Step::Work { group })) = (&run.state, run.current()) else { return None };
-    let members = run.plan.groups.get(group)?;
-    Some(WorkView {
-        step: run.cursor,
-        group: group.to_string(),
-        servers: members.iter().map(|member| member.name.to_string()).collect(),
-        addresses: members.iter().map(|member| member.address.clone()).collect(),
-    })
-}
-
-/// The command that goes on from here.
-fn next(run: &Run, out: &[String]) -> Option<String> {
-    let id = run.id;
-    match (&run.state, run.current()) {
-        (RunState::Running, Some(Step::Work { group })) => Some(format!(
-            "do the work on group {group}, then `teeter advance {id}`; or `teeter advance {id} --failed WHY`; or `teeter abort {id}`"
-        )),
-        (RunState::Running | RunState::Aborting, _) => None,
-        (RunState::Failed { .. }, Some(Step::Work { group })) => Some(format!(
-            "mend group {group} by hand and `teeter advance {id}` to go on with its proof; or `teeter abort {id}` to bring back what is well"
-        )),
-        (RunState::Failed { .. }, Some(step)) if run.plan.strategy == Strategy::Flip => Some(format!(
-            "`teeter advance {id}` to try `{step}` again; or `teeter abort {id}` to leave the traffic where it is"
-        )),
-        (RunState::Failed { .. }, Some(step)) => Some(format!(
-            "`teeter advance {id}` to try `{step}` again; or `teeter abort {id}` to bring back what is well"
-        )),
-        (RunState::Done, _) if run.plan.strategy == Strategy::Flip && !out.is_empty() => {
-            let stands_by = |group: &&GroupName| {
-                let of = run.plan.groups.get(*group).into_iter().flatten();
-                of.into_iter().any(|member| out.contains(&member.name.to_string()))
-            };
-            let back = run.plan.groups.keys().filter(stands_by);
-            let back: Vec<String> = back.map(|group| format!("`teeter flip {} {group}`", run.plan.farm)).collect();
-            Some(format!("{} stand by: {} turns the traffic to them", out.join(", "), back.join(" or ")))
-        }
-        (RunState::Aborted, _) if run.plan.strategy == Strategy::Flip => Some(format!(
-            "`teeter status farm:{0}` shows who has the traffic; `teeter flip {0} GROUP` or `teeter flip {0} all` turns it",
-            run.plan.farm
-        )),
-        (RunState::Aborted, _) if !out.is_empty() => Some(format!(
-            "mend {} and `teeter ready {}`, with --no-verify to skip the proof; or deploy to the farm again after that",
-            out.join(", "),
-            out.join(" ")
-        )),
-        _ => None,
-    }
-}
-
-fn word(state: &RunState) -> &'static str {
-    match state {
-        RunState::Running => "running",
-        RunState::Failed { .. } => "failed",
-        RunState::Aborting => "aborting",
-        RunState::Aborted => "aborted",
-        RunState::Done => "done",
-    }
-}
-
-fn failure(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Work => "work",
-        FailureKind::Proof => "proof",
-        FailureKind::Deadline => "deadline",
-        FailureKind::Refused => "refused",
-        FailureKind::Unreachable => "unreachable",
-        FailureKind::Taken => "taken",
-    }
-}
-
-fn text<V>(map: BTreeMap<MemberName, V>) -> BTreeMap<String, V> {
-    map.into_iter().map(|(member, value)| (member.to_string(), value)).collect()
 }
 
 impl From<Event> for EventView {

@@ -170,6 +170,21 @@ pub struct HoldView {
     pub note: Option<String>,
 }
 
+/// Which side of a farm gets no traffic.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct IdleView {
+    /// The farm.
+    pub farm: String,
+    /// The group that gets no traffic.
+    pub idle: String,
+    /// The group that does.
+    pub live: String,
+    /// The idle group's servers.
+    pub servers: Vec<String>,
+    /// Their addresses, as host:port, in the same order; empty where HAProxy has none.
+    pub addresses: Vec<String>,
+}
+
 /// One deploy.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct RunView {
@@ -181,12 +196,12 @@ pub struct RunView {
     pub strategy: String,
     /// The version that is to run at the end.
     pub version: Option<String>,
-    /// How it stands: running, failed, aborting, aborted or done.
+    /// How it stands: running, failed, aborting, aborted, rolled back or done.
     pub state: String,
     /// Why it failed.
     pub why: Option<String>,
-    /// What kind of failure: work, proof, deadline, refused, unreachable, or taken: somebody else has
-    /// taken over servers that the run kept out.
+    /// What kind of failure: work, proof, deadline, refused, unreachable, guard (too few others are in service), or
+    /// taken: somebody else has taken over servers that the run kept out.
     pub failure: Option<String>,
     /// Who began it.
     pub by: String,
@@ -208,6 +223,12 @@ pub struct RunView {
     pub work: Option<WorkView>,
     /// Members that the run leaves alone, and why.
     pub skipped: BTreeMap<String, String>,
+    /// Members that it went on without, and why: they were not well before, or have failed and stay out.
+    #[serde(default)]
+    pub left_out: BTreeMap<String, String>,
+    /// Why its flip is, or was, turned back.
+    #[serde(default)]
+    pub rollback: Option<String>,
     /// The version that each member was last seen to run.
     pub versions: BTreeMap<String, String>,
     /// Its flips, as they were measured.
@@ -250,6 +271,9 @@ pub struct WorkView {
     pub step: usize,
     /// The group to work on.
     pub group: String,
+    /// On what: deploy, or before-out, after-out or after-in.
+    #[serde(default = "deploy")]
+    pub phase: String,
     /// Its members' names.
     pub servers: Vec<String>,
     /// Their addresses as host:port, in the same order.
@@ -313,4 +337,8 @@ pub struct SessionView {
     pub bytes_in: Option<u64>,
     /// Bytes to the client.
     pub bytes_out: Option<u64>,
+}
+
+fn deploy() -> String {
+    "deploy".to_owned()
 }

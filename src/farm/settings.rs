@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::flip::FlipSettings;
 use super::hold::OnDeadline;
 use super::names::GroupName;
+use super::rolling::RollingSettings;
 use super::select::Selector;
 use super::span::Span;
 
@@ -36,6 +37,9 @@ pub struct FarmSettings {
     /// How traffic is turned from one group to another.
     #[serde(default)]
     pub flip: FlipSettings,
+    /// How it is rolled through batch by batch.
+    #[serde(default)]
+    pub rolling: RollingSettings,
     /// What happens when somebody else changes one of its servers while it is held.
     #[serde(default)]
     pub on_drift: OnDrift,
@@ -137,6 +141,13 @@ pub struct HttpProbe {
 pub struct VersionSource {
     /// The name of a header.
     pub header: String,
+}
+
+impl HttpProbe {
+    /// A request for this path, with everything else as it is where nothing is configured.
+    pub fn of(path: &str) -> Self {
+        Self { path: path.to_owned(), expect: ok(), port: None, host: None, timeout: probe_timeout(), version: None }
+    }
 }
 
 fn ok() -> u16 {

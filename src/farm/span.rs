@@ -20,6 +20,11 @@ pub struct Span(Duration);
 pub struct SpanError(String);
 
 impl Span {
+    /// Whether it is none at all.
+    pub const fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+
     /// A span of whole milliseconds.
     pub const fn from_millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::guard::{self, Veto};
+use super::guard;
 use super::planned::{groups, refuse_empty};
 use super::steps::{Plan, Step, Strategy};
+use super::veto::Veto;
 use crate::farm::{Entry, Farm, GroupName, Hold, HoldId, InstanceName, Layout, Seen, Side};
 
 /// Makes the plan of a flip, or says why there must not be one. `standby`: holds by which earlier flips have left
@@ -78,5 +79,7 @@ pub fn plan<'a>(
         verify: farm.settings.verify.clone(),
         flip: farm.settings.flip.clone(),
         live: live.unwrap_or(Side::All),
+        needed: 0,
+        max_failed: 0,
     })
 }

@@ -1,152 +1,10 @@
 //! Every veto, in one place: what must not be begun, and why. Preflight, commands and tests all ask here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use crate::farm::{
-    Entry, Farm, FarmName, GroupName, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, RunId, Seen, Side,
-};
+use super::veto::Veto;
+use crate::farm::{Entry, Farm, FarmName, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, Seen, Side};
 use crate::haproxy::{BackendName, ServerRef};
-
-/// A reason why something must not be begun.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "veto")]
-pub enum Veto {
-    /// A backend would be left without a server that takes traffic.
-    LastServers {
-        /// Which backend of which HAProxy.
-        backend: String,
-        /// Servers of it that would be taken out.
-        taken: Vec<String>,
-    },
-    /// Fewer members would be in service than the farm must have.
-    MinAvailable {
-        /// Which farm.
-        farm: FarmName,
-        /// Members that would be left in service.
-        left: usize,
-        /// Members that must be.
-        needed: usize,
-        /// What the configuration says.
-        setting: String,
-    },
-    /// Somebody holds members already.
-    Held {
-        /// Who.
-        owner: String,
-        /// Which.
-        members: Vec<MemberName>,
-        /// Why.
-        reason: String,
-    },
-    /// The farm is being deployed to.
-    Running {
-        /// The run that does.
-        run: RunId,
-    },
-    /// The farm has not the groups that the strategy needs.
-    Groups {
-        /// Which groups there are.
-        found: Vec<GroupName>,
-    },
-    /// Nothing of a group could be worked on.
-    NothingLeft {
-        /// The group.
-        group: GroupName,
-        /// Why its members are left out.
-        why: String,
-    },
-    /// The farm has no group of this name.
-    NoSuchGroup {
-        /// What was asked for.
-        asked: Side,
-        /// Which groups there are.
-        found: Vec<GroupName>,
-    },
-    /// The farm's route cannot be turned to all.
-    NoBackendForAll,
-    /// Only one side of the farm has the traffic.
-    OneSideLive {
-        /// Which farm.
-        farm: FarmName,
-        /// Which side.
-        live: Side,
-    },
-    /// A flip has left groups standing by.
-    StandsBy {
-        /// Which farm.
-        farm: FarmName,
-        /// Which groups.
-        groups: Vec<GroupName>,
-    },
-    /// The farm's route does not fit HAProxy.
-    Route {
-        /// What is wrong, with what to do.
-        problem: String,
-    },
-    /// No member answers the probe that is to prove the new version.
-    ProbeFailsEverywhere {
-        /// What the members answered.
-        answers: BTreeMap<MemberName, String>,
-    },
-}
-
-impl Veto {
-    /// Whether waiting for somebody else to finish would help.
-    pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Held { .. } | Self::Running { .. })
-    }
-}
-
-impl fmt::Display for Veto {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LastServers { backend, taken } => {
-                write!(f, "backend {backend} would be left without a server in service (taking {})", taken.join(", "))
-            }
-            Self::MinAvailable { farm, left, needed, setting } => write!(
-                f,
-                "farm {farm} would have {left} members in service, and min_available = {setting} asks for {needed}"
-            ),
-            Self::Held { owner, members, reason } => {
-                let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
-                write!(f, "{members} held by {owner}: {reason}")
-            }
-            Self::Running { run } => write!(f, "run {run} is deploying to the farm; see `teeter show {run}`"),
-            Self::Groups { found } => {
-                let found = found.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
-                let found = if found.is_empty() { "none".to_owned() } else { found };
-                write!(
-                    f,
-                    "a see-saw needs two groups (groups = {{ a = […], b = […] }} or halves = \"auto\"); configured: {found}"
-                )
-            }
-            Self::NoSuchGroup { asked, found } => {
-                let found = found.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
-                write!(f, "there is no group {asked}: the groups are {found}")
-            }
-            Self::NoBackendForAll => f.write_str(
-                "the farm's route has no backend for all of it: add all = \"BACKEND\" to route, with every member in it",
-            ),
-            Self::OneSideLive { farm, live } => write!(
-                f,
-                "only {live} of {farm} gets the traffic, and a see-saw begins with all: `teeter flip {farm} all` first"
-            ),
-            Self::StandsBy { farm, groups } => {
-                let groups = groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
-                write!(f, "{groups} of {farm} stands by, and a deploy begins with all: `teeter flip {farm} all` first")
-            }
-            Self::Route { problem } => f.write_str(problem),
-            Self::NothingLeft { group, why } => write!(f, "no member of group {group} can be worked on: {why}"),
-            Self::ProbeFailsEverywhere { answers } => {
-                let answers: Vec<String> = answers.iter().map(|(member, why)| format!("{member} {why}")).collect();
-                write!(f, "no member passes verify.http now, so none could after the deploy: {}", answers.join("; "))
-            }
-        }
-    }
-}
 
 /// Backends of a farm's route that get no traffic while it goes to `live`, or soon will not: they may be left empty.
 #[must_use]
@@ -218,9 +76,10 @@ pub fn others_carry(
     (left < needed).then(|| Veto::MinAvailable { farm: farm.clone(), left, needed, setting: setting.to_string() })
 }
 
-/// The members that take traffic with all their lines when `taken` are out. A backup server does only when no other
+/// How many members take traffic with all their lines when `taken` are out. A backup server does only when no other
 /// server of its backend is left, and then (without `option allbackups`, which HAProxy does not tell) only one of them.
-fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> usize {
+#[must_use]
+pub fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> usize {
     let serves = |entry: &Entry| {
         let Some(seen) = seen.get(&entry.instance) else { return false };
         let stays = |name: &ServerRef| {

@@ -2,16 +2,21 @@
 //!
 //! Knows no input or output, no clock, no tokio: time is an argument, facts come in, actions go out.
 
+/// The blue-green strategy.
+pub mod blue_green;
 mod drain;
 /// The flip by itself.
 pub mod flip;
-/// Every veto.
+/// Every reason for a veto.
 pub mod guard;
 /// The machine that runs any plan.
 pub mod machine;
+mod phases;
 mod planned;
 /// When a server may come back.
 pub mod prove;
+/// The rolling strategy.
+pub mod rolling;
 mod run;
 mod samples;
 /// The see-saw strategy.
@@ -19,10 +24,11 @@ pub mod see_saw;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod veto;
 mod wait;
 
 pub use drain::{DrainVerdict, DrainWatch, Emptying};
-pub use guard::Veto;
-pub use run::{FailureKind, Flipped, Run, RunState, StepState, Undo};
-pub use steps::{Plan, PlannedMember, Step, Strategy};
+pub use run::{FailureKind, Flipped, LeftOut, Run, RunState, StepState, Undo};
+pub use steps::{Phase, Plan, PlannedMember, Step, Strategy};
+pub use veto::Veto;
 pub use wait::Wait;

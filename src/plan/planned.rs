@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::guard::Veto;
 use super::steps::PlannedMember;
-use crate::farm::{GroupName, InstanceName, Layout, MemberName, Seen};
+use super::veto::Veto;
+use crate::farm::{Entry, GroupName, InstanceName, Layout, MemberName, Seen};
 
 /// The members of a plan by group, and those that are left alone, with the reason.
 pub(super) type Planned = (BTreeMap<GroupName, Vec<PlannedMember>>, BTreeMap<MemberName, String>);
@@ -21,6 +21,27 @@ pub(super) fn groups(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>, ours
         groups.insert(name.clone(), planned);
     }
     (groups, skipped)
+}
+
+/// The members that are in service, and the others, with the reason.
+pub(super) fn in_service(
+    layout: &Layout,
+    seen: &BTreeMap<InstanceName, &Seen>,
+) -> (Vec<PlannedMember>, BTreeMap<MemberName, String>) {
+    let (mut serve, mut skipped) = (Vec::new(), BTreeMap::new());
+    for member in layout.members.keys() {
+        let down = |entry: &Entry| {
+            let server = seen.get(&entry.instance)?.servers.get(&entry.server)?;
+            (!server.is_usable()).then(|| format!("{entry} is {}", server.status))
+        };
+        let down = layout.members[member].iter().find_map(down);
+        match (planned(member, layout, seen, false), down) {
+            (Ok(planned), None) => serve.push(planned),
+            (Ok(_), Some(why)) => drop(skipped.insert(member.clone(), why)),
+            (Err((member, why)), _) => drop(skipped.insert(member, why)),
+        }
+    }
+    (serve, skipped)
 }
 
 /// A veto for each of these groups in which nobody is left.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::steps::{Plan, Step};
+use super::steps::{Phase, Plan, PlannedMember, Step};
 use crate::farm::{GroupName, Hold, HoldId, MemberName, Route, RunId};
 
 /// One deploy: a plan, a cursor, and what is known so far.
@@ -34,6 +34,21 @@ pub struct Run {
     /// Its flips.
     #[serde(default)]
     pub flips: Vec<Flipped>,
+    /// Members of its plan that it goes on without.
+    #[serde(default)]
+    pub left_out: BTreeMap<MemberName, LeftOut>,
+    /// Why its flip is turned back, where it is.
+    #[serde(default)]
+    pub rollback: Option<String>,
+}
+
+/// Why a run goes on without a member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// What was wrong with it.
+    pub why: String,
+    /// Whether it has failed and stays out of service; otherwise it was not touched.
+    pub out: bool,
 }
 
 /// The state of the step that a run is at.
@@ -89,6 +104,8 @@ pub enum RunState {
     Aborting,
     /// Ended before its last step.
     Aborted,
+    /// Its flip was turned back, and it has ended.
+    RolledBack,
     /// Ended after its last step.
     Done,
 }
@@ -109,6 +126,8 @@ pub enum FailureKind {
     Unreachable,
     /// Somebody else has taken over servers that the run kept out.
     Taken,
+    /// Too few others are in service.
+    Guard,
 }
 
 impl Run {
@@ -117,14 +136,24 @@ impl Run {
         self.plan.steps.get(self.cursor)
     }
 
+    /// The members of a group that it is still about.
+    pub fn members(&self, group: &GroupName) -> impl Iterator<Item = &PlannedMember> {
+        let members = self.plan.groups.get(group).map(Vec::as_slice).unwrap_or_default();
+        members.iter().filter(|member| !self.left_out.contains_key(&member.name))
+    }
+
     /// Groups that have been worked on.
     pub fn worked_on(&self) -> impl Iterator<Item = &GroupName> {
         let done = self.plan.steps.iter().take(self.cursor);
-        done.filter_map(|step| if let Step::Work { group } = step { Some(group) } else { None })
+        let worked = done.filter_map(|step| match step {
+            Step::Work { group, phase: Phase::Deploy } => Some(group),
+            _ => None,
+        });
+        worked.filter(|group| self.members(group).next().is_some())
     }
 
     /// Whether it may still change traffic.
     pub fn is_active(&self) -> bool {
-        !matches!(self.state, RunState::Aborted | RunState::Done)
+        !matches!(self.state, RunState::Aborted | RunState::RolledBack | RunState::Done)
     }
 }

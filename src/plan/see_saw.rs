@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::guard::{self, Veto};
+use super::guard;
+use super::phases::with_phases;
 use super::planned::{groups, refuse_empty};
-use super::steps::{Plan, Step, Strategy};
+use super::steps::{Phase, Plan, Step, Strategy};
+use super::veto::Veto;
 use crate::farm::{Entry, Farm, GroupName, Hold, InstanceName, Layout, Seen, Side};
 
 /// Makes the plan of a see-saw, or says why there must not be one.
@@ -17,7 +19,7 @@ use crate::farm::{Entry, Farm, GroupName, Hold, InstanceName, Layout, Seen, Side
 pub fn plan<'a>(
     farm: &Farm,
     layout: &Layout,
-    version: Option<String>,
+    (version, phases): (Option<String>, &BTreeSet<Phase>),
     live: Option<Side>,
     seen: &BTreeMap<InstanceName, &Seen>,
     holds: impl IntoIterator<Item = &'a Hold>,
@@ -51,26 +53,34 @@ pub fn plan<'a>(
     let (a, b) = (first.clone(), second.clone());
     let turn = |side: Side| (!farm.settings.flip.route.is_empty()).then_some(side);
     let (to_a, to_b) = (turn(Side::Group(a.clone())), turn(Side::Group(b.clone())));
+    let everybody = vec![a.clone(), b.clone()];
+    let steps = vec![
+        Step::Out { group: a.clone(), turn: to_b },
+        Step::Drain { group: a.clone() },
+        Step::Work { group: a.clone(), phase: Phase::Deploy },
+        Step::Verify { group: a.clone() },
+        Step::Flip { release: vec![a], hold: vec![b.clone()], turn: to_a },
+        Step::Drain { group: b.clone() },
+        Step::Work { group: b.clone(), phase: Phase::Deploy },
+        Step::Verify { group: b.clone() },
+        Step::In { group: b, turn: turn(Side::All) },
+    ];
+    let mut steps = with_phases(steps, phases);
+    if farm.settings.verify.http.is_some() {
+        steps.push(Step::AskAll { groups: everybody });
+    }
     Ok(Plan {
         strategy: Strategy::SeeSaw,
         farm: farm.name.clone(),
         version,
         groups,
         skipped,
-        steps: vec![
-            Step::Out { group: a.clone(), turn: to_b },
-            Step::Drain { group: a.clone() },
-            Step::Work { group: a.clone() },
-            Step::Verify { group: a.clone() },
-            Step::Flip { release: vec![a], hold: vec![b.clone()], turn: to_a },
-            Step::Drain { group: b.clone() },
-            Step::Work { group: b.clone() },
-            Step::Verify { group: b.clone() },
-            Step::In { group: b, turn: turn(Side::All) },
-        ],
+        steps,
         drain: farm.settings.drain,
         verify: farm.settings.verify.clone(),
         flip: farm.settings.flip.clone(),
         live: Side::All,
+        needed: farm.settings.min_available.of(layout.members.len()).max(1),
+        max_failed: 0,
     })
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::farm::{DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, Side, VerifySettings};
+use crate::farm::{DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, Side, Span, VerifySettings};
 
 /// How a farm is deployed to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,14 +14,53 @@ pub enum Strategy {
     /// One half, a flip, the other half.
     #[default]
     SeeSaw,
+    /// One batch after the other.
+    Rolling,
+    /// The side that gets no traffic, a flip, and the other side stands by.
+    BlueGreen,
     /// No work: only turn the traffic.
     Flip,
+}
+
+impl Strategy {
+    /// Whether who is turned away from stays ready to come back, also after the end.
+    pub fn leaves_standby(self) -> bool {
+        matches!(self, Self::BlueGreen | Self::Flip)
+    }
+}
+
+/// When the caller works: the deploy itself, or something around it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// While the group still serves.
+    BeforeOut,
+    /// When it is empty.
+    AfterOut,
+    /// The deploy.
+    #[default]
+    Deploy,
+    /// When it serves again.
+    AfterIn,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::BeforeOut => "before-out",
+            Self::AfterOut => "after-out",
+            Self::Deploy => "deploy",
+            Self::AfterIn => "after-in",
+        })
+    }
 }
 
 impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::SeeSaw => "see-saw",
+            Self::Rolling => "rolling",
+            Self::BlueGreen => "blue-green",
             Self::Flip => "flip",
         })
     }
@@ -52,6 +91,12 @@ pub struct Plan {
     /// The side that got the traffic when the run was begun.
     #[serde(default = "all")]
     pub live: Side,
+    /// Members that must be in service whenever a group goes out.
+    #[serde(default)]
+    pub needed: usize,
+    /// Servers that may fail and stay out before the run stands still.
+    #[serde(default)]
+    pub max_failed: usize,
 }
 
 fn all() -> Side {
@@ -73,6 +118,11 @@ pub struct PlannedMember {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "do")]
 pub enum Step {
+    /// Ask a group whether it is well, before it goes out.
+    Ask {
+        /// Which.
+        group: GroupName,
+    },
     /// Take a group out.
     Out {
         /// Which.
@@ -90,6 +140,16 @@ pub enum Step {
     Work {
         /// Which.
         group: GroupName,
+        /// On what.
+        #[serde(default)]
+        phase: Phase,
+    },
+    /// Let it come to rest.
+    Settle {
+        /// Which.
+        group: GroupName,
+        /// For how long.
+        takes: Span,
     },
     /// Have it show that it is well, without traffic.
     Verify {
@@ -116,15 +176,39 @@ pub enum Step {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         turn: Option<Side>,
     },
+    /// Ask everybody who was deployed to, in traffic.
+    AskAll {
+        /// The groups.
+        groups: Vec<GroupName>,
+    },
+}
+
+impl Step {
+    /// The one group that it is about, if it is about one.
+    pub fn group(&self) -> Option<&GroupName> {
+        match self {
+            Self::Ask { group }
+            | Self::Out { group, .. }
+            | Self::Drain { group }
+            | Self::Work { group, .. }
+            | Self::Settle { group, .. }
+            | Self::Verify { group }
+            | Self::In { group, .. } => Some(group),
+            Self::Flip { .. } | Self::AskAll { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |groups: &[GroupName]| groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(" and ");
         let text = match self {
+            Self::Ask { group } => format!("ask {group}"),
             Self::Out { group, .. } => format!("out {group}"),
             Self::Drain { group } => format!("drain {group}"),
-            Self::Work { group } => format!("work {group}"),
+            Self::Work { group, phase: Phase::Deploy } => format!("work {group}"),
+            Self::Work { group, phase } => format!("{phase} {group}"),
+            Self::Settle { group, .. } => format!("settle {group}"),
             Self::Verify { group } => format!("verify {group}"),
             Self::Flip { turn: Some(Side::All), .. } => "flip to all".to_owned(),
             Self::Flip { release, hold, turn } => match (&release[..], &hold[..], turn) {
@@ -134,6 +218,7 @@ impl fmt::Display for Step {
                 (release, hold, _) => format!("flip {} to {}", list(hold), list(release)),
             },
             Self::In { group, .. } => format!("in {group}"),
+            Self::AskAll { .. } => "ask all".to_owned(),
         };
         f.pad(&text)
     }

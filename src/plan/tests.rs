@@ -1,16 +1,18 @@
 //! Plans and the machine on invented farms and invented time: no HAProxy, no clock.
 
 mod properties;
+mod strategies;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::machine::{
     Action, Confirmation, Facts, Illegal, Outcome, Report, handle_abort, handle_report, handle_taken, handle_tick,
 };
+use super::prove::ProbeResult;
 use super::{FailureKind, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw};
 use crate::farm::{
-    Entry, Farm, Hold, HoldId, Ladder, Load, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer, Side, Span, Stage,
-    Stays,
+    Entry, Farm, Hold, HoldId, Ladder, Load, MemberName, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer, Side,
+    Span, Stage, Stays,
 };
 use crate::haproxy::{AdminBits, AdminState, CheckBits, OpState};
 use jiff::Timestamp;
@@ -51,7 +53,7 @@ fn planned(settings: &str, seen: &Seen, holds: &[Hold]) -> Result<Plan, Vec<Veto
     let farm = farm(settings);
     let seen = BTreeMap::from([("edge".parse().unwrap(), seen)]);
     let layout = farm.layout(&seen).unwrap();
-    see_saw::plan(&farm, &layout, Some("v2".into()), None, &seen, holds)
+    see_saw::plan(&farm, &layout, (Some("v2".into()), &BTreeSet::new()), None, &seen, holds)
 }
 
 fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: Stage) -> Hold {
@@ -81,6 +83,10 @@ fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: 
 
 fn entry(name: &str) -> Entry {
     format!("edge:{name}").try_into().unwrap()
+}
+
+fn names(text: &[&str]) -> Vec<MemberName> {
+    text.iter().map(|name| name.parse().unwrap()).collect()
 }
 
 #[test]
@@ -154,6 +160,8 @@ struct World {
     holds: BTreeMap<HoldId, Hold>,
     confirmation: Confirmation,
     not_up: BTreeMap<Entry, String>,
+    answers: BTreeMap<MemberName, ProbeResult>,
+    stays: Option<usize>,
     next: u64,
     now: i64,
     /// Where the route was turned to, in order.
@@ -170,9 +178,13 @@ impl World {
     }
 
     fn of(settings: &str) -> Self {
+        Self::carrying_out(planned(settings, &seen(4, &[]), &[]).unwrap())
+    }
+
+    fn carrying_out(plan: Plan) -> Self {
         let run = Run {
             id: RunId(7),
-            plan: planned(settings, &seen(4, &[]), &[]).unwrap(),
+            plan,
             cursor: 0,
             step: StepState { since: at(0), acted: None, undo: Vec::new() },
             state: RunState::Running,
@@ -182,12 +194,16 @@ impl World {
             holds: BTreeMap::new(),
             versions: BTreeMap::new(),
             flips: Vec::new(),
+            left_out: BTreeMap::new(),
+            rollback: None,
         };
         Self {
             run,
             holds: BTreeMap::new(),
             confirmation: Confirmation::Agreed,
             not_up: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            stays: None,
             next: 1,
             now: 0,
             turned: Vec::new(),
@@ -206,6 +222,8 @@ impl World {
             confirmation: self.confirmation.clone(),
             live: self.turned.last().cloned(),
             not_up: self.not_up.clone(),
+            answers: self.answers.clone(),
+            stays: self.stays,
         }
     }
 
@@ -221,7 +239,10 @@ impl World {
         for action in actions {
             match action {
                 Action::Hold(group) => {
-                    let members = self.run.plan.groups[&group].iter().flat_map(|member| member.entries.clone());
+                    let before = self.run.holds.get(&group).and_then(|id| self.holds.remove(id));
+                    self.run.step.undo.extend(before.map(|hold| Undo::Put(Box::new(hold))));
+                    let members: Vec<Entry> =
+                        self.run.members(&group).flat_map(|member| member.entries.clone()).collect();
                     let id = HoldId(self.next);
                     self.next += 1;
                     let stage =
@@ -239,6 +260,10 @@ impl World {
                     let phase = ProofPhase::Probes { mode: AdminState::Maint };
                     hold.stage =
                         Stage::Proving { since: at(self.now), until: at(self.now + 60), phase, then, versions };
+                }
+                Action::Park(group) => {
+                    let hold = self.holds.get_mut(&self.run.holds[&group]).unwrap();
+                    hold.stage = Stage::Out { mode: hold.wants(), at: at(self.now), left: 0 };
                 }
                 Action::Undo => {
                     for undo in std::mem::take(&mut self.run.step.undo) {
@@ -271,6 +296,8 @@ impl World {
             let waiting = self.tick();
             match (self.run.current(), waiting) {
                 (Some(Step::Work { .. }) | None, _) => return,
+                _ if self.run.state != RunState::Running => return,
+                (Some(Step::Settle { .. }), Some(_)) => self.now += 5,
                 (Some(Step::Drain { .. }), Some(_)) => {
                     self.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(self.now), left: 0 });
                 }
@@ -281,8 +308,8 @@ impl World {
         panic!("the run does not settle: {:?}", self.run);
     }
 
-    fn out(&self) -> BTreeSet<String> {
-        self.holds.values().flat_map(Hold::members).map(ToString::to_string).collect()
+    fn out(&self) -> BTreeSet<MemberName> {
+        self.holds.values().flat_map(Hold::members).cloned().collect()
     }
 
     fn report(&mut self, report: Report) -> Result<(), Illegal> {
@@ -301,10 +328,10 @@ impl World {
 fn a_run_goes_half_by_half() {
     let mut world = World::new();
     world.settle();
-    assert_eq!(world.out(), BTreeSet::from(["w0".into(), "w1".into()]));
+    assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w0", "w1"]));
     world.report(Report::Done).unwrap();
     world.settle();
-    assert_eq!(world.out(), BTreeSet::from(["w2".into(), "w3".into()]));
+    assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w2", "w3"]));
     world.report(Report::Done).unwrap();
     world.settle();
     assert!(world.out().is_empty());
@@ -334,7 +361,7 @@ fn a_refused_flip_leaves_the_halves_as_they_were() {
     world.confirmation = Confirmation::Agreed;
     world.report(Report::Done).unwrap();
     world.settle();
-    assert_eq!(world.out(), BTreeSet::from(["w2".into(), "w3".into()]));
+    assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w2", "w3"]));
 }
 
 #[test]

@@ -76,6 +76,20 @@ pub enum Wait {
         /// When the deadline passes.
         until: Timestamp,
     },
+    /// Too few members would be left in service.
+    Others {
+        /// How many.
+        left: usize,
+        /// How many there must be.
+        needed: usize,
+        /// When the deadline passes.
+        until: Timestamp,
+    },
+    /// What was deployed gets time to come to rest.
+    Settling {
+        /// When it is over.
+        until: Timestamp,
+    },
     /// A hold has to settle before the run goes on.
     Hold,
 }
@@ -106,6 +120,10 @@ impl fmt::Display for Wait {
             Self::Checks { entries, .. } => write!(f, "HAProxy's checks have not passed yet: {}", pairs(entries)),
             Self::Up { entries, .. } => write!(f, "not up yet: {}", pairs(entries)),
             Self::Overruled { entries, .. } => write!(f, "not held as it should be: {}", pairs(entries)),
+            Self::Others { left, needed, .. } => {
+                write!(f, "only {left} members would be left in service, and {needed} are needed")
+            }
+            Self::Settling { .. } => f.write_str("letting it settle"),
             Self::Hold => f.write_str("waiting for the servers to settle"),
         }
     }
@@ -121,6 +139,8 @@ impl Wait {
             | Self::Probes { until, .. }
             | Self::Checks { until, .. }
             | Self::Up { until, .. }
+            | Self::Others { until, .. }
+            | Self::Settling { until }
             | Self::Overruled { until, .. } => Some(*until),
             Self::SecondSample { not_before } => *not_before,
             _ => None,

@@ -1,14 +1,16 @@
 //! The grammar of the command line. What passes it is complete and well formed; what does not ends with exit code 2.
 
-use std::ffi::OsString;
+mod runs;
+
 use std::path::PathBuf;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use self::runs::{Advance, Deploy, Flip, RunOptions};
 use super::help;
-use crate::control::api::{HoldRequest, RunRequest};
-use crate::farm::{FarmName, Selector, Side, Span};
+use crate::control::api::HoldRequest;
+use crate::farm::{FarmName, Selector, Span};
 
 /// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back proven well.
 #[derive(Debug, Parser)]
@@ -78,6 +80,23 @@ pub(super) enum Command {
     /// Turn the traffic to one group, or to all: whoever was out is proven first, whoever goes out stands by.
     #[command(after_help = help::FLIP)]
     Flip(Flip),
+    /// The group of a farm that gets no traffic: its name, servers and addresses, for a shell.
+    #[command(after_help = help::IDLE)]
+    Idle {
+        /// The farm, as named in teeterd's configuration.
+        #[arg(value_name = "FARM")]
+        farm: FarmName,
+    },
+    /// Turn a run's traffic back to the side that still runs the version before.
+    #[command(after_help = "Example:\n  teeter rollback 3 --reason 'the shop is empty'")]
+    Rollback {
+        /// The run's number.
+        #[arg(value_name = "RUN")]
+        run: u64,
+        /// Why, for whoever looks at `teeter events`.
+        #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+        reason: Option<String>,
+    },
     /// End a run: servers that are well come back, the others stay out.
     #[command(after_help = "Example:\n  teeter abort 3")]
     Abort {
@@ -177,72 +196,6 @@ pub(super) enum Until {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Deploy {
-    #[command(flatten)]
-    pub(super) options: RunOptions,
-    /// Call the hook once for each server instead of once for each group.
-    #[arg(long)]
-    pub(super) per_server: bool,
-    /// The command that does the work, with its arguments. TEETER_SERVERS, TEETER_ADDRESSES, TEETER_VERSION,
-    /// TEETER_GROUP, TEETER_FARM, TEETER_RUN and TEETER_STEP are in its environment.
-    #[arg(last = true, value_name = "HOOK", required_unless_present = "dry_run")]
-    pub(super) hook: Vec<OsString>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RunOptions {
-    /// The farm, as named in teeterd's configuration.
-    #[arg(value_name = "FARM")]
-    farm: FarmName,
-    /// How.
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(["see-saw"]))]
-    strategy: Option<String>,
-    /// The version that is to run at the end.
-    #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
-    to: Option<String>,
-    /// Only say what would be done, and whether a guard refuses it.
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Who goes first where servers are turned one by one: those that come in (both serve for a moment) or those that
-    /// go out (nobody serves for a moment).
-    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]))]
-    order: Option<String>,
-    #[command(flatten)]
-    drain: DrainOptions,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Flip {
-    /// The farm, as named in teeterd's configuration.
-    #[arg(value_name = "FARM")]
-    farm: FarmName,
-    /// The group that is to get the traffic; the others stand by. Or `all`.
-    #[arg(value_name = "GROUP")]
-    to: Side,
-    /// Only say what would be done, and whether a guard refuses it.
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Who goes first where servers are turned one by one.
-    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]))]
-    order: Option<String>,
-    #[command(flatten)]
-    drain: DrainOptions,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Advance {
-    /// The run's number.
-    #[arg(value_name = "RUN")]
-    pub(super) run: u64,
-    /// Report that the work has failed, and how.
-    #[arg(long, value_name = "WHY", num_args = 0..=1, default_missing_value = "its caller says that it failed")]
-    pub(super) failed: Option<String>,
-    /// The step that the report is about (TEETER_STEP): a report that comes twice then does no harm.
-    #[arg(long, value_name = "N")]
-    pub(super) step: Option<usize>,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct Events {
     /// Go on printing as things happen.
     #[arg(long, short)]
@@ -268,40 +221,6 @@ impl Take {
             on_deadline: self.drain.on_deadline.clone(),
             idle: self.idle,
             allow_outage: self.allow_outage,
-        }
-    }
-}
-
-impl RunOptions {
-    /// As the API wants it.
-    pub(super) fn request(&self) -> RunRequest {
-        RunRequest {
-            farm: self.farm.to_string(),
-            strategy: self.strategy.clone(),
-            to: None,
-            order: self.order.clone(),
-            version: self.to.clone(),
-            dry_run: self.dry_run,
-            grace: text(self.drain.grace),
-            deadline: text(self.drain.deadline),
-            on_deadline: self.drain.on_deadline.clone(),
-        }
-    }
-}
-
-impl Flip {
-    /// As the API wants it.
-    pub(super) fn request(&self) -> RunRequest {
-        RunRequest {
-            farm: self.farm.to_string(),
-            strategy: Some("flip".to_owned()),
-            to: Some(self.to.to_string()),
-            order: self.order.clone(),
-            version: None,
-            dry_run: self.dry_run,
-            grace: text(self.drain.grace),
-            deadline: text(self.drain.deadline),
-            on_deadline: self.drain.on_deadline.clone(),
         }
     }
 }
@@ -347,6 +266,12 @@ mod tests {
             ("advance", ErrorKind::MissingRequiredArgument),
             ("advance web", ErrorKind::ValueValidation),
             ("events --limit 0", ErrorKind::ValueValidation),
+            ("deploy web --strategy rolling --batch 0 -- hook", ErrorKind::ValueValidation),
+            ("deploy web --strategy rolling --batch 150% -- hook", ErrorKind::ValueValidation),
+            ("deploy web --strategy rolling --settle 60 -- hook", ErrorKind::ValueValidation),
+            ("deploy web --after-in -- hook", ErrorKind::InvalidValue),
+            ("idle", ErrorKind::MissingRequiredArgument),
+            ("rollback web", ErrorKind::ValueValidation),
             ("flip web", ErrorKind::MissingRequiredArgument),
             ("flip web b;c", ErrorKind::ValueValidation),
             ("flip web b --order random", ErrorKind::InvalidValue),

@@ -1,0 +1,145 @@
+//! What the commands about runs take.
+
+use std::ffi::OsString;
+
+use clap::Args;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+
+use super::{DrainOptions, text};
+use crate::control::api::RunRequest;
+use crate::farm::{BatchSize, FarmName, Side, Span};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Deploy {
+    #[command(flatten)]
+    pub(in crate::cli) options: RunOptions,
+    /// A command for the shell, run for each group before it goes out.
+    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
+    pub(in crate::cli) before_out: Option<String>,
+    /// A command for the shell, run for each group when it is empty, before the hook.
+    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
+    pub(in crate::cli) after_out: Option<String>,
+    /// A command for the shell, run for each group when it serves again.
+    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
+    pub(in crate::cli) after_in: Option<String>,
+    /// Call the hook once for each server instead of once for each group.
+    #[arg(long)]
+    pub(in crate::cli) per_server: bool,
+    /// The command that does the work, with its arguments. TEETER_SERVERS, TEETER_ADDRESSES, TEETER_VERSION,
+    /// TEETER_GROUP, TEETER_FARM, TEETER_RUN and TEETER_STEP are in its environment.
+    #[arg(last = true, value_name = "HOOK", required_unless_present = "dry_run")]
+    pub(in crate::cli) hook: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RunOptions {
+    /// The farm, as named in teeterd's configuration.
+    #[arg(value_name = "FARM")]
+    farm: FarmName,
+    /// How: one half after the other, batch by batch, or on the side that gets no traffic.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(["see-saw", "rolling", "blue-green"]))]
+    strategy: Option<String>,
+    /// The version that is to run at the end.
+    #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
+    to: Option<String>,
+    /// Only say what would be done, and whether a guard refuses it.
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// Who goes first where servers are turned one by one: those that come in (both serve for a moment) or those that
+    /// go out (nobody serves for a moment).
+    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]))]
+    order: Option<String>,
+    /// With rolling: how many servers go out together, a number or a share such as 25%.
+    #[arg(long, value_name = "N")]
+    batch: Option<BatchSize>,
+    /// With rolling: how long servers may come to rest after the work, before they are asked.
+    #[arg(long, value_name = "TIME")]
+    settle: Option<Span>,
+    /// With rolling: servers that may fail, and stay out, before the run stands still.
+    #[arg(long, value_name = "N")]
+    max_failed: Option<usize>,
+    /// With rolling: go on, too, where too few servers are left in service.
+    #[arg(long)]
+    allow_outage: bool,
+    #[command(flatten)]
+    drain: DrainOptions,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Flip {
+    /// The farm, as named in teeterd's configuration.
+    #[arg(value_name = "FARM")]
+    farm: FarmName,
+    /// The group that is to get the traffic; the others stand by. Or `all`.
+    #[arg(value_name = "GROUP")]
+    to: Side,
+    /// Only say what would be done, and whether a guard refuses it.
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// Who goes first where servers are turned one by one.
+    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]))]
+    order: Option<String>,
+    #[command(flatten)]
+    drain: DrainOptions,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Advance {
+    /// The run's number.
+    #[arg(value_name = "RUN")]
+    pub(in crate::cli) run: u64,
+    /// Report that the work has failed, and how.
+    #[arg(long, value_name = "WHY", num_args = 0..=1, default_missing_value = "its caller says that it failed")]
+    pub(in crate::cli) failed: Option<String>,
+    /// The step that the report is about (TEETER_STEP): a report that comes twice then does no harm.
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) step: Option<usize>,
+}
+
+impl RunOptions {
+    /// As the API wants it.
+    pub(in crate::cli) fn request(&self) -> RunRequest {
+        RunRequest {
+            farm: self.farm.to_string(),
+            strategy: self.strategy.clone(),
+            to: None,
+            order: self.order.clone(),
+            version: self.to.clone(),
+            dry_run: self.dry_run,
+            grace: text(self.drain.grace),
+            deadline: text(self.drain.deadline),
+            on_deadline: self.drain.on_deadline.clone(),
+            batch: self.batch.map(|batch| batch.to_string()),
+            settle: text(self.settle),
+            max_failed: self.max_failed,
+            allow_outage: self.allow_outage,
+            phases: Vec::new(),
+        }
+    }
+}
+
+impl Deploy {
+    /// As the API wants it.
+    pub(in crate::cli) fn request(&self) -> RunRequest {
+        let commands = [("before-out", &self.before_out), ("after-out", &self.after_out), ("after-in", &self.after_in)];
+        let phases = commands.iter().filter(|(_, command)| command.is_some()).map(|(phase, _)| (*phase).to_owned());
+        RunRequest { phases: phases.collect(), ..self.options.request() }
+    }
+}
+
+impl Flip {
+    /// As the API wants it.
+    pub(in crate::cli) fn request(&self) -> RunRequest {
+        RunRequest {
+            farm: self.farm.to_string(),
+            strategy: Some("flip".to_owned()),
+            to: Some(self.to.to_string()),
+            order: self.order.clone(),
+            dry_run: self.dry_run,
+            grace: text(self.drain.grace),
+            deadline: text(self.drain.deadline),
+            on_deadline: self.drain.on_deadline.clone(),
+            ..RunRequest::default()
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The part of the server that is about runs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest, RunView};
+use super::peer::Peer;
+use super::problem::Failure;
+use super::read::{LONGEST_TEXT, Query, number, policy, span};
+use super::server::{Answer, Body, Shared, answer, finish, ticks, wait};
+use crate::engine::{DrainChange, Engine, RollingChange, RunOrder};
+use crate::farm::{FlipOrder, RunId};
+use crate::plan::machine::Report;
+use crate::plan::{Phase, Strategy};
+
+pub(super) fn routes() -> Router<Arc<Engine>> {
+    Router::new()
+        .route("/v1/runs", get(runs).post(begin))
+        .route("/v1/runs/{id}", get(run))
+        .route("/v1/runs/{id}/advance", post(advance))
+        .route("/v1/runs/{id}/abort", post(abort))
+        .route("/v1/runs/{id}/rollback", post(rollback))
+        .route("/v1/farms/{farm}/idle", get(idle))
+}
+
+/// Several runs, the latest last.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Runs {
+    runs: Vec<RunView>,
+}
+
+#[utoipa::path(get, path = "/v1/runs", responses((status = 200, body = Runs)))]
+pub(super) async fn runs(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Runs> {
+    let tick = wait(&engine, &Query::new(query)).await?;
+    answer(tick, Runs { runs: engine.run_views().await })
+}
+
+#[utoipa::path(get, path = "/v1/runs/{id}", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
+pub(super) async fn run(State(engine): Shared, Path(id): Path<String>, RawQuery(query): RawQuery) -> Answer<RunView> {
+    let id = RunId(number(&id)?);
+    let tick = wait(&engine, &Query::new(query)).await?;
+    answer(tick, engine.run_view(id).await?)
+}
+
+#[utoipa::path(post, path = "/v1/runs", request_body = RunRequest, responses((status = 201, body = RunView), (status = 409, body = Problem)))]
+pub(super) async fn begin(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    body: Body<RunRequest>,
+) -> Answer<RunView> {
+    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    let dry_run = request.dry_run;
+    let order = order(request)?;
+    let begun = Arc::clone(&engine);
+    let run = finish(tokio::spawn(async move { begun.begin(order, dry_run, &caller).await })).await?;
+    if dry_run {
+        return answer(ticks(&engine), engine.plan_view(&run));
+    }
+    let (_, tick, view) = answer(ticks(&engine), engine.run_view(run.id).await?)?;
+    Ok((StatusCode::CREATED, tick, view))
+}
+
+#[utoipa::path(post, path = "/v1/runs/{id}/advance", params(("id" = u64, Path)), request_body = AdvanceRequest, responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+pub(super) async fn advance(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    body: Body<AdvanceRequest>,
+) -> Answer<RunView> {
+    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    let id = RunId(number(&id)?);
+    let report = match request.failed {
+        Some(why) => Report::Failed(plain(&why)),
+        None => Report::Done,
+    };
+    engine.advance(id, request.step, report, &caller).await?;
+    answer(ticks(&engine), engine.run_view(id).await?)
+}
+
+#[utoipa::path(post, path = "/v1/runs/{id}/abort", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
+pub(super) async fn abort(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+) -> Answer<RunView> {
+    let id = RunId(number(&id)?);
+    engine.abort(id, &caller).await?;
+    answer(ticks(&engine), engine.run_view(id).await?)
+}
+
+#[utoipa::path(post, path = "/v1/runs/{id}/rollback", params(("id" = u64, Path)), request_body = RollbackRequest, responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+pub(super) async fn rollback(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    body: Body<RollbackRequest>,
+) -> Answer<RunView> {
+    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    let id = RunId(number(&id)?);
+    let why = request.reason.unwrap_or_else(|| format!("asked for by {}", caller.user));
+    engine.rollback(id, &plain(&why), &caller).await?;
+    answer(ticks(&engine), engine.run_view(id).await?)
+}
+
+#[utoipa::path(get, path = "/v1/farms/{farm}/idle", params(("farm" = String, Path)), responses((status = 200, body = IdleView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn idle(State(engine): Shared, Path(farm): Path<String>) -> Answer<IdleView> {
+    let farm = farm.parse().map_err(Failure::usage)?;
+    answer(ticks(&engine), engine.idle(&farm).await?)
+}
+
+/// A request as typed values.
+fn order(request: RunRequest) -> Result<RunOrder, Failure> {
+    let strategy = match request.strategy.as_deref() {
+        None | Some("see-saw") => Strategy::SeeSaw,
+        Some("rolling") => Strategy::Rolling,
+        Some("blue-green") => Strategy::BlueGreen,
+        Some("flip") => Strategy::Flip,
+        Some(other) => {
+            return Err(Failure::usage(format!("strategy {other:?} is none of see-saw, rolling, blue-green and flip")));
+        }
+    };
+    let order = match request.order.as_deref() {
+        None => None,
+        Some("overlap") => Some(FlipOrder::Overlap),
+        Some("gap") => Some(FlipOrder::Gap),
+        Some(other) => return Err(Failure::usage(format!("order {other:?} is neither overlap nor gap"))),
+    };
+    let phase = |name: &String| match name.as_str() {
+        "before-out" => Ok(Phase::BeforeOut),
+        "after-out" => Ok(Phase::AfterOut),
+        "after-in" => Ok(Phase::AfterIn),
+        other => Err(Failure::usage(format!("phase {other:?} is none of before-out, after-out and after-in"))),
+    };
+    let version = request.version.filter(|version| !version.is_empty());
+    if version.as_ref().is_some_and(|version| version.len() > 200 || version.chars().any(char::is_control)) {
+        return Err(Failure::usage("a version has at most 200 characters, none of them a control character"));
+    }
+    Ok(RunOrder {
+        farm: request.farm.parse().map_err(Failure::usage)?,
+        strategy,
+        to: request.to.map(|side| side.parse().map_err(Failure::usage)).transpose()?,
+        version,
+        order,
+        drain: DrainChange {
+            grace: span(request.grace.as_deref())?,
+            deadline: span(request.deadline.as_deref())?,
+            on_deadline: policy(request.on_deadline.as_deref())?,
+        },
+        rolling: RollingChange {
+            batch: request.batch.map(|batch| batch.parse().map_err(Failure::usage)).transpose()?,
+            settle: span(request.settle.as_deref())?,
+            max_failed: request.max_failed,
+        },
+        phases: request.phases.iter().map(phase).collect::<Result<BTreeSet<Phase>, Failure>>()?,
+        allow_outage: request.allow_outage,
+    })
+}
+
+/// Words of a caller, for the log: one line, not too long.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
+}

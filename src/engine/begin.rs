@@ -1,0 +1,282 @@
+//! Beginning a run: every guard is asked, and the plan made, before anything is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::error::EngineError;
+use super::facts::seen_server;
+use super::holds::require_admin;
+use super::instance::Report;
+use super::ledger::{asked, event};
+use super::{Engine, map_file, seen_of};
+use crate::farm::{
+    BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe, InstanceName,
+    Layout, MemberName, OnDeadline, Owner, RollingSettings, RunId, Seen, Side, Span, live_side,
+};
+use crate::plan::{Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, flip, rolling, see_saw};
+use crate::store::{Caller, Change, NewEvent, State};
+
+/// A deploy to be begun.
+#[derive(Debug, Clone)]
+pub struct RunOrder {
+    /// Which farm.
+    pub farm: FarmName,
+    /// How it is deployed to.
+    pub strategy: Strategy,
+    /// Where a flip turns the traffic to.
+    pub to: Option<Side>,
+    /// The version that is to run at the end.
+    pub version: Option<String>,
+    /// Who goes first where servers are turned, where it is to differ from the farm's settings.
+    pub order: Option<FlipOrder>,
+    /// How servers are emptied, where it is to differ from the farm's settings.
+    pub drain: DrainChange,
+    /// How a farm is rolled through, where it is to differ from the farm's settings.
+    pub rolling: RollingChange,
+    /// What the caller does around the deploy itself.
+    pub phases: BTreeSet<Phase>,
+    /// Roll, too, where too few are left in service.
+    pub allow_outage: bool,
+}
+
+/// What one run does otherwise than its farm's rolling settings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RollingChange {
+    /// Another size of a batch.
+    pub batch: Option<BatchSize>,
+    /// Another time to settle.
+    pub settle: Option<Span>,
+    /// Another number of servers that may fail.
+    pub max_failed: Option<usize>,
+}
+
+impl RollingChange {
+    fn change(self, settings: &mut RollingSettings) {
+        settings.batch = self.batch.unwrap_or(settings.batch);
+        settings.settle = self.settle.unwrap_or(settings.settle);
+        settings.max_failed = self.max_failed.unwrap_or(settings.max_failed);
+    }
+
+    fn is_some(self) -> bool {
+        self.batch.is_some() || self.settle.is_some() || self.max_failed.is_some()
+    }
+}
+
+/// What one run does otherwise than its farm's drain settings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DrainChange {
+    /// Another grace.
+    pub grace: Option<Span>,
+    /// Another deadline.
+    pub deadline: Option<Span>,
+    /// Another policy.
+    pub on_deadline: Option<OnDeadline>,
+}
+
+impl DrainChange {
+    fn change(self, settings: &mut DrainSettings) {
+        settings.deadline = self.deadline.unwrap_or(settings.deadline);
+        // A shorter deadline was meant for the whole ladder.
+        settings.grace = self.grace.unwrap_or(settings.grace.min(settings.deadline));
+        settings.on_deadline = self.on_deadline.unwrap_or(settings.on_deadline);
+    }
+}
+
+impl Engine {
+    /// Makes a plan and, unless it is only to be shown, begins to carry it out.
+    ///
+    /// # Errors
+    /// There is no such farm, it does not fit HAProxy, or a guard refused. Nothing has changed then.
+    pub async fn begin(self: &Arc<Self>, order: RunOrder, dry_run: bool, caller: &Caller) -> Result<Run, EngineError> {
+        let farm = self.farm_for(&order)?;
+        let reports = self.look_again().await;
+        if let Some(trouble) =
+            reports.values().find(|report| !report.reachable).and_then(|report| report.trouble.clone())
+        {
+            return Err(EngineError::Unreachable(trouble));
+        }
+        let seen = seen_of(&reports);
+        let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
+        require_admin(&layout.entries(), &reports)?;
+        let live = preflight_route(&farm, &layout, &seen).await?;
+        let versions = self.versions_now(&farm.settings.verify, &layout, &reports).await?;
+        let mut ledger = self.ledger.lock().await;
+        if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
+            return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id }]));
+        }
+        // What teeter has turned is where the store says, even while a HAProxy that was reloaded is being told.
+        let live = ledger.state.routes.get(&order.farm).map(|route| route.live.clone()).or(live);
+        let standby = standby(&order.farm, &ledger.state);
+        let plan = plan(&farm, &layout, &order, live, &seen, ledger.state.holds.values(), &standby);
+        let plan = plan.map_err(EngineError::Vetoed)?;
+        let now = self.clock.now();
+        let done = plan.steps.is_empty();
+        let run = Run {
+            id: RunId(if dry_run { 0 } else { ledger.state.next_run }),
+            plan,
+            cursor: 0,
+            step: StepState { since: now, acted: None, undo: Vec::new() },
+            state: if done { RunState::Done } else { RunState::Running },
+            by: caller.user.clone(),
+            started: now,
+            finished: done.then_some(now),
+            holds: standby.clone(),
+            versions,
+            flips: Vec::new(),
+            left_out: BTreeMap::new(),
+            rollback: None,
+        };
+        if dry_run {
+            return Ok(run);
+        }
+        let events = begun(&run, now, caller);
+        let taken_over = standby.values().filter_map(|id| ledger.state.holds.get(id));
+        let taken_over =
+            taken_over.map(|hold| Change::PutHold(Box::new(Hold { owner: Owner::Run(run.id), ..hold.clone() })));
+        let changes = std::iter::once(Change::PutRun(Box::new(run.clone()))).chain(taken_over).collect();
+        self.write(&mut ledger, changes, events).await?;
+        drop(ledger);
+        self.bump();
+        self.nudge.notify_one();
+        Ok(run)
+    }
+
+    /// The farm as this order wants it.
+    fn farm_for(&self, order: &RunOrder) -> Result<Farm, EngineError> {
+        let mut farm = self.farm(&order.farm)?;
+        let usage = |text: &str| Err(EngineError::Usage(text.to_owned()));
+        if order.strategy != Strategy::Rolling && (order.rolling.is_some() || order.allow_outage) {
+            return usage(
+                "a batch, a time to settle, servers that may fail and an outage are for the strategy rolling",
+            );
+        }
+        if order.strategy == Strategy::Flip && order.to.is_none() {
+            return usage("to which group? or to all");
+        }
+        order.drain.change(&mut farm.settings.drain);
+        order.rolling.change(&mut farm.settings.rolling);
+        farm.settings.flip.order = order.order.unwrap_or(farm.settings.flip.order);
+        if order.strategy == Strategy::Rolling {
+            let asks = farm.settings.rolling.status;
+            let http = farm.settings.verify.http.take().unwrap_or_else(|| HttpProbe::of("/_status"));
+            farm.settings.verify.http = asks.then_some(http);
+        }
+        farm.check().map_err(|error| EngineError::Usage(error.to_string()))?;
+        Ok(farm)
+    }
+
+    /// A farm of the configuration.
+    pub(super) fn farm(&self, name: &FarmName) -> Result<Farm, EngineError> {
+        let farms = self.farms();
+        farms.get(name).cloned().ok_or_else(|| {
+            let known = farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
+            let known =
+                if known.is_empty() { "none is configured".to_owned() } else { format!("the farms are {known}") };
+            EngineError::NotFound(format!("there is no farm {name}: {known}"))
+        })
+    }
+
+    /// The version that each member runs now, where a probe tells. No member at all passing it means that the probe
+    /// is wrong: better known before anything moves.
+    async fn versions_now(
+        &self,
+        verify: &crate::farm::VerifySettings,
+        layout: &Layout,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<BTreeMap<MemberName, String>, EngineError> {
+        let Some(probe) = &verify.http else { return Ok(BTreeMap::new()) };
+        let address = |entries: &Vec<Entry>| {
+            let entry = entries.first()?;
+            let server = seen_server(entry, reports)?;
+            (!server.address.is_empty()).then(|| server.endpoint())
+        };
+        let asks = layout.members.iter().filter_map(|(member, entries)| Some((member.clone(), address(entries)?)));
+        let answers = futures_util::future::join_all(asks.map(|(member, address)| {
+            let answer = self.prober.probe(address, probe.clone());
+            async move { (member, answer.await) }
+        }))
+        .await;
+        if !answers.is_empty() && answers.iter().all(|(_, answer)| answer.is_err()) {
+            let answers = answers.into_iter().filter_map(|(member, answer)| Some((member, answer.err()?))).collect();
+            return Err(EngineError::Vetoed(vec![Veto::ProbeFailsEverywhere { answers }]));
+        }
+        Ok(answers.into_iter().filter_map(|(member, answer)| Some((member, answer.ok()??))).collect())
+    }
+}
+
+/// The plan that the order's strategy makes.
+fn plan<'a>(
+    farm: &Farm,
+    layout: &Layout,
+    order: &RunOrder,
+    live: Option<Side>,
+    seen: &BTreeMap<InstanceName, &Seen>,
+    holds: impl IntoIterator<Item = &'a Hold>,
+    standby: &BTreeMap<GroupName, HoldId>,
+) -> Result<Plan, Vec<Veto>> {
+    let elsewhere = live.as_ref().is_some_and(|live| *live != Side::All);
+    if !order.strategy.leaves_standby() && !standby.is_empty() && !elsewhere {
+        let groups = standby.keys().cloned().collect();
+        return Err(vec![Veto::StandsBy { farm: farm.name.clone(), groups }]);
+    }
+    let (version, phases) = (order.version.clone(), &order.phases);
+    match order.strategy {
+        Strategy::Flip => {
+            let to = order.to.as_ref().unwrap_or(&Side::All);
+            flip::plan(farm, layout, (live, to), seen, holds, standby)
+        }
+        Strategy::SeeSaw => see_saw::plan(farm, layout, (version, phases), live, seen, holds),
+        Strategy::Rolling => rolling::plan(farm, layout, (version, phases, order.allow_outage), live, seen, holds),
+        Strategy::BlueGreen => blue_green::plan(farm, layout, (version, phases), live, seen, holds, standby),
+    }
+}
+
+/// Checks the farm's route, and finds where the traffic goes.
+pub(super) async fn preflight_route(
+    farm: &Farm,
+    layout: &Layout,
+    seen: &BTreeMap<InstanceName, &Seen>,
+) -> Result<Option<Side>, EngineError> {
+    let refused = |problems: Vec<String>| {
+        let veto = |problem| Veto::Route { problem };
+        Err(EngineError::Vetoed(problems.into_iter().map(veto).collect()))
+    };
+    let live = match live_side(farm, layout, seen) {
+        Ok(live) => live,
+        Err(problems) => return refused(problems.iter().map(ToString::to_string).collect()),
+    };
+    let flip = &farm.settings.flip;
+    let maps: BTreeSet<_> = flip.route.iter().map(|route| &route.map).collect();
+    let problems = map_file::check_all(maps.into_iter().filter(|_| flip.write_map)).await;
+    if problems.is_empty() { Ok(live) } else { refused(problems) }
+}
+
+/// The holds by which runs that have ended have left groups of a farm standing by.
+pub(super) fn standby(farm: &FarmName, state: &State) -> BTreeMap<GroupName, HoldId> {
+    let flips = state
+        .runs
+        .values()
+        .filter(|run| !run.is_active() && run.plan.strategy.leaves_standby() && run.plan.farm == *farm);
+    let holds = flips.flat_map(|run| run.holds.iter().map(|(group, id)| (run.id, group, *id)));
+    let ours = holds.filter(|(run, _, id)| state.holds.get(id).is_some_and(|hold| hold.owner == Owner::Run(*run)));
+    ours.map(|(_, group, id)| (group.clone(), id)).collect()
+}
+
+fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
+    let to = run.plan.version.as_ref().map(|version| format!(" to {version}")).unwrap_or_default();
+    let text = match (run.plan.strategy, run.plan.steps.last()) {
+        (Strategy::Flip, None) => format!("flip of {}: the traffic is there already", run.plan.farm),
+        (Strategy::Flip, Some(_)) => format!("flip of {} begun by {}", run.plan.farm, caller.user),
+        (strategy, _) => format!("{strategy} deploy of {}{to} begun by {}", run.plan.farm, caller.user),
+    };
+    let mut events = vec![asked(event(now, "run.begun", text, Some(run.id), None), caller)];
+    let skipped = run.plan.skipped.iter().map(|(member, why)| format!("{member} is left alone: {why}"));
+    events.extend(skipped.map(|text| event(now, "run.note", text, Some(run.id), None)));
+    if run.plan.version.is_some() && run.plan.verify.http.as_ref().is_none_or(|http| http.version.is_none()) {
+        let text = "the new version will not be proven: verify.http.version is not configured".to_owned();
+        events.push(event(now, "run.note", text, Some(run.id), None));
+    }
+    events
+}

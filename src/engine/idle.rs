@@ -1,0 +1,43 @@
+//! Which group of a farm gets no traffic.
+
+use super::Engine;
+use super::begin::{preflight_route, standby};
+use super::error::EngineError;
+use super::seen_of;
+use super::view::IdleView;
+use crate::farm::{Entry, FarmName};
+use crate::plan::blue_green::{Sides, sides};
+
+impl Engine {
+    /// Finds the group of a farm that gets no traffic: the one to deploy to.
+    ///
+    /// # Errors
+    /// There is no such farm, HAProxy does not answer, or no group is without traffic.
+    pub async fn idle(&self, name: &FarmName) -> Result<IdleView, EngineError> {
+        let farm = self.farm(name)?;
+        let reports = self.look_again().await;
+        let away = reports.values().find(|report| !report.reachable);
+        if let Some(trouble) = away.and_then(|report| report.trouble.clone()) {
+            return Err(EngineError::Unreachable(trouble));
+        }
+        let seen = seen_of(&reports);
+        let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
+        let live = preflight_route(&farm, &layout, &seen).await?;
+        let ledger = self.ledger.lock().await;
+        let live = ledger.state.routes.get(name).map(|route| route.live.clone()).or(live);
+        let Sides { live, idle } = sides(&farm, &layout, live.as_ref(), &standby(name, &ledger.state))
+            .map_err(|veto| EngineError::Vetoed(vec![veto]))?;
+        let address = |entry: &Entry| {
+            let server = seen.get(&entry.instance)?.servers.get(&entry.server)?;
+            (!server.address.is_empty()).then(|| server.endpoint())
+        };
+        let members = layout.groups.get(&idle).into_iter().flatten();
+        let (servers, addresses) = members
+            .filter_map(|member| {
+                let entries = layout.members.get(member)?;
+                Some((member.to_string(), entries.iter().find_map(address).unwrap_or_default()))
+            })
+            .unzip();
+        Ok(IdleView { farm: name.to_string(), idle: idle.to_string(), live: live.to_string(), servers, addresses })
+    }
+}

@@ -1,0 +1,170 @@
+//! Making views of runs.
+
+use std::collections::BTreeMap;
+
+use super::carry::wait_of;
+use super::memory::Memory;
+use super::view::{FlipView, RunView, StepView, WorkView};
+use crate::farm::{GroupName, Hold, MemberName};
+use crate::plan::machine::{Confirmation, Facts, handle_rollback};
+use crate::plan::{FailureKind, Flipped, Phase, Run, RunState, Step};
+use crate::store::State;
+
+/// A run as it stands.
+pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
+    let failed = match &run.state {
+        RunState::Failed { why, kind } => Some((why.clone(), failure(*kind))),
+        _ => None,
+    };
+    let out: Vec<String> = state
+        .holds
+        .values()
+        .filter(|hold| hold.owner == crate::farm::Owner::Run(run.id))
+        .flat_map(Hold::members)
+        .map(ToString::to_string)
+        .collect();
+    let in_flight =
+        run.holds.values().filter_map(|id| memory.holds.get(id)).map(|memory| text(memory.watch.in_flight()));
+    RunView {
+        id: run.id.0,
+        farm: run.plan.farm.to_string(),
+        strategy: run.plan.strategy.to_string(),
+        version: run.plan.version.clone(),
+        state: word(&run.state).to_owned(),
+        why: failed.as_ref().map(|(why, _)| why.clone()),
+        failure: failed.map(|(_, kind)| kind.to_owned()),
+        by: run.by.clone(),
+        started: run.started,
+        finished: run.finished,
+        cursor: run.cursor,
+        steps: run.plan.steps.iter().enumerate().map(|(index, step)| step_view(run, index, step)).collect(),
+        waiting: wait_of(run, memory).filter(|_| run.is_active()).map(|wait| wait.to_string()),
+        in_flight: in_flight
+            .reduce(|mut all, more| {
+                all.extend(more);
+                all
+            })
+            .unwrap_or_default(),
+        work: work_view(run),
+        skipped: text(run.plan.skipped.clone()),
+        left_out: text(run.left_out.iter().map(|(member, left)| (member.clone(), left.why.clone())).collect()),
+        rollback: run.rollback.clone(),
+        versions: text(run.versions.clone()),
+        flips: run.flips.iter().map(flip_view).collect(),
+        next: next(run, &out),
+        out,
+    }
+}
+
+fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
+    let state = match (&run.state, index.cmp(&run.cursor)) {
+        (_, std::cmp::Ordering::Less) => "done",
+        (RunState::Running, std::cmp::Ordering::Equal) => "now",
+        (RunState::Failed { .. }, std::cmp::Ordering::Equal) => "failed",
+        _ => "to do",
+    };
+    StepView { text: step.to_string(), state: state.to_owned() }
+}
+
+fn flip_view(flip: &Flipped) -> FlipView {
+    let took_ms = std::time::Duration::from_micros(flip.took).as_secs_f64() * 1000.0;
+    let mode = if flip.route { "route" } else { "servers" };
+    FlipView { step: flip.step, at: flip.at, took_ms, mode: mode.to_owned() }
+}
+
+fn work_view(run: &Run) -> Option<WorkView> {
+    let (RunState::Running, Some(Step::Work { group, phase })) = (&run.state, run.current()) else { return None };
+    Some(WorkView {
+        step: run.cursor,
+        group: group.to_string(),
+        phase: phase.to_string(),
+        servers: run.members(group).map(|member| member.name.to_string()).collect(),
+        addresses: run.members(group).map(|member| member.address.clone()).collect(),
+    })
+}
+
+/// The command that goes on from here.
+fn next(run: &Run, out: &[String]) -> Option<String> {
+    let (id, farm) = (run.id, &run.plan.farm);
+    let standby = run.plan.strategy.leaves_standby();
+    let end = if standby { "to leave the traffic where it is" } else { "to bring back what is well" };
+    match (&run.state, run.current()) {
+        (RunState::Running, Some(Step::Work { group, phase })) => {
+            let what = if *phase == Phase::Deploy { "the work".to_owned() } else { phase.to_string() };
+            Some(format!(
+                "do {what} on group {group}, then `teeter advance {id}`; or `teeter advance {id} --failed WHY`; or `teeter abort {id}`"
+            ))
+        }
+        (RunState::Running | RunState::Aborting, _) => None,
+        (RunState::Failed { .. }, Some(Step::Work { group, .. })) => Some(format!(
+            "mend group {group} by hand and `teeter advance {id}` to go on with its proof; or `teeter abort {id}` {end}"
+        )),
+        (RunState::Failed { .. }, Some(step)) => {
+            let back = if can_go_back(run) {
+                format!("`teeter rollback {id}` to turn the traffic back; ")
+            } else {
+                String::new()
+            };
+            Some(format!("`teeter advance {id}` to try `{step}` again; {back}or `teeter abort {id}` {end}"))
+        }
+        (RunState::Done | RunState::RolledBack, _) if standby && !out.is_empty() => {
+            let stands_by = |group: &&GroupName| {
+                let of = run.plan.groups.get(*group).into_iter().flatten();
+                of.into_iter().any(|member| out.contains(&member.name.to_string()))
+            };
+            let back = run.plan.groups.keys().filter(stands_by);
+            let back: Vec<String> = back.map(|group| format!("`teeter flip {farm} {group}`")).collect();
+            Some(format!("{} stand by: {} turns the traffic to them", out.join(", "), back.join(" or ")))
+        }
+        (RunState::Aborted, _) if standby => Some(format!(
+            "`teeter status farm:{farm}` shows who has the traffic; `teeter flip {farm} GROUP` or `teeter flip {farm} all` turns it"
+        )),
+        (RunState::Aborted | RunState::RolledBack | RunState::Done, _) if !out.is_empty() => Some(format!(
+            "mend {} and `teeter ready {}`, with --no-verify to skip the proof; or deploy to the farm again after that",
+            out.join(", "),
+            out.join(" ")
+        )),
+        _ => None,
+    }
+}
+
+/// Whether the run's flip can still be turned back.
+fn can_go_back(run: &Run) -> bool {
+    let facts = Facts {
+        holds: &BTreeMap::new(),
+        confirmation: Confirmation::Agreed,
+        live: None,
+        not_up: BTreeMap::new(),
+        answers: BTreeMap::new(),
+        stays: None,
+    };
+    handle_rollback(run, "", &facts, run.step.since).is_ok()
+}
+
+fn word(state: &RunState) -> &'static str {
+    match state {
+        RunState::Running => "running",
+        RunState::Failed { .. } => "failed",
+        RunState::Aborting => "aborting",
+        RunState::Aborted => "aborted",
+        RunState::RolledBack => "rolled back",
+        RunState::Done => "done",
+    }
+}
+
+fn failure(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Work => "work",
+        FailureKind::Proof => "proof",
+        FailureKind::Deadline => "deadline",
+        FailureKind::Refused => "refused",
+        FailureKind::Unreachable => "unreachable",
+        FailureKind::Taken => "taken",
+        FailureKind::Guard => "guard",
+    }
+}
+
+/// The same by names.
+pub(super) fn text<V>(map: BTreeMap<MemberName, V>) -> BTreeMap<String, V> {
+    map.into_iter().map(|(member, value)| (member.to_string(), value)).collect()
+}

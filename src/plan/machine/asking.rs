@@ -1,0 +1,94 @@
+//! Steps that ask members how they are, while they are in traffic: before a group goes out, and at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::running::versions_wanted;
+use super::{Action, Facts, Outcome, fail, next_step, skip_group};
+use crate::farm::{GroupName, MemberName, Span};
+use crate::plan::prove::ProbeResult;
+use crate::plan::run::{FailureKind, LeftOut, Run};
+use crate::plan::wait::Wait;
+
+/// Asks a group before it is taken out. Who does not answer may be broken, or not in use at all: it is left alone.
+pub(super) fn ask(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+    let members: Vec<&MemberName> = run.members(group).map(|member| &member.name).collect();
+    let bad: BTreeMap<MemberName, String> =
+        members.iter().filter_map(|member| Some(((*member).clone(), unwell(run, member, facts)?))).collect();
+    if bad.is_empty() {
+        return next_step(run, now, vec![Action::Note(format!("{group} answers"))]);
+    }
+    let until = ANSWER_TAKES.after(run.step.since);
+    if now < until {
+        return Outcome::Wait(Wait::Probes { members: bad, until });
+    }
+    let all = bad.len() == members.len();
+    let left: Vec<String> = bad.iter().map(|(member, why)| format!("{member} ({why})")).collect();
+    let note = vec![Action::Note(format!("left alone, not deployed to: {}", left.join(", ")))];
+    let mut run = run.clone();
+    run.left_out.extend(bad.into_iter().map(|(member, why)| (member, LeftOut { why, out: false })));
+    if all { skip_group(&run, group, now, note) } else { next_step(&run, now, note) }
+}
+
+/// Asks everybody who was deployed to, once all of them are in traffic again.
+pub(super) fn ask_all(run: &Run, groups: &[GroupName], facts: &Facts<'_>, now: Timestamp) -> Outcome {
+    let members: Vec<&MemberName> = groups.iter().flat_map(|group| run.members(group)).map(|of| &of.name).collect();
+    if members.is_empty() {
+        let left: Vec<String> = run.left_out.iter().map(|(member, left)| format!("{member} ({})", left.why)).collect();
+        let why = format!("no member was deployed to: {}", left.join(", "));
+        return fail(run, FailureKind::Proof, why, Vec::new());
+    }
+    let wanted = versions_wanted(run);
+    let (mut bad, mut told, mut unanswered) = (BTreeMap::new(), BTreeMap::new(), false);
+    for member in members {
+        match (facts.answers.get(member), unwell(run, member, facts)) {
+            (Some(ProbeResult::Failed { why, wrong_version: true }), _) => {
+                bad.insert(member.clone(), why.clone());
+            }
+            (_, Some(why)) => {
+                unanswered = true;
+                bad.insert(member.clone(), why);
+            }
+            (Some(ProbeResult::Passed { version: Some(version) }), None) => {
+                told.insert(member.clone(), version.clone());
+            }
+            (_, None) => {}
+        }
+    }
+    let versions: BTreeSet<&String> = told.values().collect();
+    let differ = bad.is_empty() && wanted.is_empty() && versions.len() > 1;
+    let mut run = run.clone();
+    run.versions.extend(told.clone());
+    if differ {
+        bad.extend(told.iter().map(|(member, version)| (member.clone(), format!("runs {version}"))));
+    }
+    if bad.is_empty() {
+        let versions: Vec<&str> = versions.into_iter().map(String::as_str).collect();
+        let runs = if versions.is_empty() { String::new() } else { format!(" and runs {}", versions.join(", ")) };
+        return next_step(&run, now, vec![Action::Note(format!("every member answers{runs}"))]);
+    }
+    let until = run.plan.verify.deadline.after(run.step.since);
+    if unanswered && now < until {
+        return Outcome::Wait(Wait::Probes { members: bad, until });
+    }
+    let list: Vec<String> = bad.iter().map(|(member, why)| format!("{member} {why}")).collect();
+    let what = if differ { "members run different versions" } else { "in service, but not as deployed" };
+    fail(&run, FailureKind::Proof, format!("{what}: {}", list.join(", ")), Vec::new())
+}
+
+/// What is wrong with a member, or not known yet.
+fn unwell(run: &Run, member: &MemberName, facts: &Facts<'_>) -> Option<String> {
+    if let Some((entry, status)) = facts.not_up.iter().find(|(entry, _)| entry.member() == member) {
+        return Some(format!("{entry} is {status}"));
+    }
+    run.plan.verify.http.as_ref()?;
+    match facts.answers.get(member) {
+        Some(ProbeResult::Passed { .. }) => None,
+        Some(ProbeResult::Failed { why, .. }) => Some(why.clone()),
+        None => Some("has not answered yet".to_owned()),
+    }
+}
+
+/// How long a member that is in service may take to answer before it is left alone.
+const ANSWER_TAKES: Span = Span::from_secs(10);

@@ -1,0 +1,264 @@
+//! The machine that runs any plan.
+//!
+//! It is a function of the stored run, of facts and of the time, asked again whenever one of them changes. It keeps
+//! nothing in between, so a restarted daemon goes on by asking once more: a step that had been begun is one whose
+//! change is in the store and whose effect is looked at again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+use super::prove::ProbeResult;
+use super::run::{FailureKind, LeftOut, Run, RunState, StepState};
+use super::steps::{Phase, Step};
+use super::wait::Wait;
+use crate::farm::{AfterProof, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Side};
+
+mod asking;
+mod ending;
+mod running;
+
+pub use ending::{handle_abort, handle_rollback};
+
+/// What the machine is told about the world.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The holds in the store.
+    pub holds: &'a BTreeMap<HoldId, Hold>,
+    /// What HAProxy makes of the change that the present step has made.
+    pub confirmation: Confirmation,
+    /// The side that the farm's route was turned to, where teeter has turned it.
+    pub live: Option<Side>,
+    /// Lines of the run's members that nobody holds and that do not take traffic, with HAProxy's word for it.
+    pub not_up: BTreeMap<Entry, String>,
+    /// What members have answered since the present step began, where it asks them.
+    pub answers: BTreeMap<MemberName, ProbeResult>,
+    /// The members that would stay in service if the step's group went out now; `None` where none goes.
+    pub stays: Option<usize>,
+}
+
+/// What HAProxy makes of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Every instance has it and was read back.
+    Agreed,
+    /// Some have not.
+    Pending {
+        /// Which.
+        instances: Vec<InstanceName>,
+        /// What the last attempt met, if it failed.
+        trouble: Option<String>,
+    },
+    /// One said no, in these words; what it had applied was undone.
+    Refused(String),
+}
+
+/// What the machine wants done, in one transaction, together with storing the run that it returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Hold a group, from the beginning of the ladder.
+    Hold(GroupName),
+    /// Start the ladder of a group's hold again.
+    DrainAgain(GroupName),
+    /// Stop proving a group: it stays out as it is.
+    Park(GroupName),
+    /// Release a group.
+    Release(GroupName),
+    /// Turn the farm's route to a side.
+    Turn(Side),
+    /// Have a group's hold prove that its members are well.
+    Prove {
+        /// Which group.
+        group: GroupName,
+        /// What follows.
+        then: AfterProof,
+        /// The versions that they may show; any, where empty.
+        versions: BTreeSet<String>,
+    },
+    /// Put the holds back as they were before the step's change.
+    Undo,
+    /// Record something.
+    Note(String),
+}
+
+/// What follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// Nothing yet.
+    Wait(Wait),
+    /// Store this run and do this.
+    Go(Box<Run>, Vec<Action>),
+    /// The run has ended; nothing is to be done.
+    Rest,
+}
+
+/// Something that cannot be asked of a run as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Illegal {
+    /// It has ended.
+    #[error("run {0} has ended")]
+    Ended(crate::farm::RunId),
+    /// It is not waiting for the caller's work.
+    #[error("run {run} is at step `{step}` and not waiting for work: {waiting}")]
+    NotAtWork {
+        /// Which run.
+        run: crate::farm::RunId,
+        /// The step it is at.
+        step: String,
+        /// What it waits for instead.
+        waiting: &'static str,
+    },
+    /// It cannot be rolled back.
+    #[error("run {run} cannot be rolled back: {why}")]
+    NoWayBack {
+        /// Which run.
+        run: crate::farm::RunId,
+        /// Why not, and what to do instead.
+        why: String,
+    },
+    /// The report is about another step than the one the run is at.
+    #[error("run {run} is at step {at}, and the report is about step {reported}")]
+    OtherStep {
+        /// Which run.
+        run: crate::farm::RunId,
+        /// The number of the step it is at.
+        at: usize,
+        /// The number that was reported about.
+        reported: usize,
+    },
+}
+
+/// What the caller says of its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// It is done.
+    Done,
+    /// It failed, and how.
+    Failed(String),
+}
+
+/// Looks at a run again.
+pub fn handle_tick(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+    match run.state {
+        RunState::Failed { .. } | RunState::Aborted | RunState::RolledBack | RunState::Done => Outcome::Rest,
+        RunState::Aborting => ending::aborting(run, facts, now),
+        RunState::Running => match run.current() {
+            Some(step) => running::running(run, step, facts, now),
+            None => Outcome::Rest,
+        },
+    }
+}
+
+/// Takes the caller's report on its work, or, where the run has failed, the order to try the step again.
+///
+/// # Errors
+/// The run has ended or is not waiting for this.
+pub fn handle_report(run: &Run, step: Option<usize>, report: Report, now: Timestamp) -> Result<Outcome, Illegal> {
+    if !run.is_active() {
+        return Err(Illegal::Ended(run.id));
+    }
+    let not_at_work = |waiting| {
+        let step = run.current().map(ToString::to_string).unwrap_or_default();
+        Illegal::NotAtWork { run: run.id, step, waiting }
+    };
+    if let Some(reported) = step.filter(|step| *step != run.cursor) {
+        return Err(Illegal::OtherStep { run: run.id, at: run.cursor, reported });
+    }
+    match (&run.state, run.current(), report) {
+        (RunState::Aborting, ..) => Err(not_at_work("it is being aborted")),
+        (_, Some(step @ Step::Work { .. }), Report::Done) => {
+            Ok(next_step(run, now, vec![Action::Note(format!("{step} done"))]))
+        }
+        (_, Some(Step::Work { group, phase }), Report::Failed(why)) => {
+            let what = if *phase == Phase::Deploy { "the work".to_owned() } else { format!("the hook {phase}") };
+            let why = format!("{what} on group {group} failed: {why}");
+            // What failed while the servers were in traffic has taken nobody out.
+            let out = !matches!(phase, Phase::BeforeOut | Phase::AfterIn);
+            Ok(if out {
+                fail_group(run, group, FailureKind::Work, why, now)
+            } else {
+                fail(run, FailureKind::Work, why, Vec::new())
+            })
+        }
+        (RunState::Failed { .. }, Some(step), Report::Done) => {
+            let again = match step {
+                Step::Drain { group } => vec![Action::DrainAgain(group.clone())],
+                _ => Vec::new(),
+            };
+            let mut run = run.clone();
+            run.state = RunState::Running;
+            run.step = StepState { since: now, acted: None, undo: Vec::new() };
+            let note = Action::Note(format!("trying `{step}` again"));
+            Ok(Outcome::Go(Box::new(run), again.into_iter().chain([note]).collect()))
+        }
+        (RunState::Failed { .. }, _, Report::Failed(_)) => Err(not_at_work("it has failed already")),
+        _ => Err(not_at_work("it goes on by itself")),
+    }
+}
+
+/// Stops a run because somebody else has taken over servers of one of its holds. It begins again with the emptying of
+/// their group, which takes them out once more: whatever came after that was done on servers that nobody else touched.
+pub fn handle_taken(run: &Run, hold: HoldId, why: String, now: Timestamp) -> Outcome {
+    let group = run.holds.iter().find(|(_, id)| **id == hold).map(|(group, _)| group);
+    match (&run.state, group) {
+        // What has failed and stays out is nobody's business any more.
+        (RunState::Running, Some(group)) if run.members(group).next().is_some() => taken(run, group, why, now),
+        _ => Outcome::Rest,
+    }
+}
+
+fn taken(run: &Run, group: &GroupName, why: String, now: Timestamp) -> Outcome {
+    let drain = |step: &Step| matches!(step, Step::Drain { group: of } if of == group);
+    let mut stopped = run.clone();
+    stopped.cursor = run.plan.steps.iter().position(drain).unwrap_or(run.cursor);
+    stopped.step = StepState { since: now, acted: None, undo: Vec::new() };
+    fail(&stopped, FailureKind::Taken, why, Vec::new())
+}
+
+fn act(run: &Run, actions: Vec<Action>) -> Outcome {
+    Outcome::Go(Box::new(run.clone()), actions)
+}
+
+fn next_step(run: &Run, now: Timestamp, actions: Vec<Action>) -> Outcome {
+    let mut run = run.clone();
+    run.cursor += 1;
+    run.state = RunState::Running;
+    run.step = StepState { since: now, acted: None, undo: Vec::new() };
+    if run.current().is_none() {
+        run.state = if run.rollback.is_some() { RunState::RolledBack } else { RunState::Done };
+        run.finished = Some(now);
+    }
+    Outcome::Go(Box::new(run), actions)
+}
+
+fn fail(run: &Run, kind: FailureKind, why: String, mut actions: Vec<Action>) -> Outcome {
+    let mut run = run.clone();
+    actions.push(Action::Note(format!("failed: {why}")));
+    run.state = RunState::Failed { why, kind };
+    Outcome::Go(Box::new(run), actions)
+}
+
+/// A group has failed: its servers stay out for somebody to look at. The run goes on with the next group where its
+/// policy allows for that many, and stands still otherwise.
+fn fail_group(run: &Run, group: &GroupName, kind: FailureKind, why: String, now: Timestamp) -> Outcome {
+    let fallen = run.left_out.values().filter(|left| left.out).count() + run.members(group).count();
+    if fallen > run.plan.max_failed {
+        return fail(run, kind, why, Vec::new());
+    }
+    let mut run = run.clone();
+    let members: Vec<MemberName> = run.members(group).map(|member| member.name.clone()).collect();
+    run.left_out.extend(members.into_iter().map(|member| (member, LeftOut { why: why.clone(), out: true })));
+    let note = format!("{why}; it stays out, and the run goes on: {fallen} of at most {} out", run.plan.max_failed);
+    skip_group(&run, group, now, vec![Action::Park(group.clone()), Action::Note(note)])
+}
+
+/// Goes on with the first step that is about others.
+fn skip_group(run: &Run, group: &GroupName, now: Timestamp, actions: Vec<Action>) -> Outcome {
+    let mut run = run.clone();
+    let others = |step: &Step| step.group() != Some(group);
+    let steps = run.plan.steps.iter().skip(run.cursor + 1);
+    run.cursor += steps.take_while(|step| !others(step)).count();
+    next_step(&run, now, actions)
+}

@@ -1,0 +1,153 @@
+//! What follows at each step of a run that goes on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::asking::{ask, ask_all};
+use super::{Action, Confirmation, Facts, Outcome, act, fail, fail_group, next_step, taken};
+use crate::farm::{AfterProof, GroupName, Hold, InstanceName, Side, Span, Stage};
+use crate::plan::run::{FailureKind, Run};
+use crate::plan::steps::Step;
+use crate::plan::wait::Wait;
+
+pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+    let hold = |group: &GroupName| run.holds.get(group).and_then(|id| facts.holds.get(id));
+    // While the run stood still somebody may have taken over what it is to bring back.
+    let needed = match step {
+        Step::Verify { group } | Step::In { group, .. } | Step::Settle { group, .. } => std::slice::from_ref(group),
+        Step::Flip { release, .. } => &release[..],
+        _ => &[],
+    };
+    if let Some(gone) = needed.iter().find(|group| run.step.acted.is_none() && hold(group).is_none()) {
+        return taken(run, gone, format!("group {gone} is not held by this run any more"), now);
+    }
+    let said = |run: &Run| next_step(run, now, vec![Action::Note(format!("{step} confirmed"))]);
+    match step {
+        Step::Ask { group } => ask(run, group, facts, now),
+        Step::Out { group, turn } => match run.step.acted {
+            None => out(run, group, turn.as_ref(), facts, now),
+            Some(_) => confirmed(run, facts, now, said),
+        },
+        Step::Drain { group } => drain(run, group, hold(group), now),
+        Step::Work { group, .. } => Outcome::Wait(Wait::Work { group: group.clone() }),
+        Step::Settle { takes, .. } => match takes.after(run.step.since) {
+            until if now < until => Outcome::Wait(Wait::Settling { until }),
+            _ => next_step(run, now, vec![Action::Note(format!("{step}: {takes} are over"))]),
+        },
+        Step::Verify { group } => verify(run, group, hold(group), now),
+        Step::Flip { release, hold, turn } => match run.step.acted {
+            None => {
+                let turn = turn.iter().cloned().map(Action::Turn);
+                let release = release.iter().cloned().map(Action::Release);
+                act(run, release.chain(turn).chain(hold.iter().cloned().map(Action::Hold)).collect())
+            }
+            Some(_) => confirmed(run, facts, now, said),
+        },
+        Step::In { group, turn } => match run.step.acted {
+            None => {
+                let turn = turn.iter().cloned().map(Action::Turn);
+                act(run, std::iter::once(Action::Release(group.clone())).chain(turn).collect())
+            }
+            Some(_) => confirmed(run, facts, now, |run| up(run, group, facts, now)),
+        },
+        Step::AskAll { groups } => ask_all(run, groups, facts, now),
+    }
+}
+
+/// Takes a group out, as soon as enough others are in service.
+fn out(run: &Run, group: &GroupName, turn: Option<&Side>, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+    let needed = run.plan.needed;
+    if let Some(left) = facts.stays.filter(|left| *left < needed) {
+        let until = run.plan.verify.deadline.after(run.step.since);
+        let wait = Wait::Others { left, needed, until };
+        if now < until {
+            return Outcome::Wait(wait);
+        }
+        return fail(run, FailureKind::Guard, format!("{group} was not taken out: {wait}"), Vec::new());
+    }
+    act(run, turn.cloned().map(Action::Turn).into_iter().chain([Action::Hold(group.clone())]).collect())
+}
+
+fn drain(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> Outcome {
+    match hold.map(|hold| &hold.stage) {
+        Some(Stage::Out { left: 0, .. }) => next_step(run, now, vec![Action::Note(format!("{group} is drained"))]),
+        Some(Stage::Out { left, .. }) => {
+            next_step(run, now, vec![Action::Note(format!("going on with {left} requests left on {group}"))])
+        }
+        Some(Stage::Stuck { .. }) => {
+            let note = hold.and_then(|hold| hold.note.clone()).unwrap_or_default();
+            let why = format!("group {group} was not drained at the deadline: {note}");
+            fail(run, FailureKind::Deadline, why, Vec::new())
+        }
+        Some(_) => Outcome::Wait(Wait::Hold),
+        None => {
+            let why = format!("group {group} was not drained at the deadline; it has been brought back");
+            fail(run, FailureKind::Deadline, why, Vec::new())
+        }
+    }
+}
+
+fn verify(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> Outcome {
+    match (run.step.acted, hold) {
+        (None, _) => act(
+            run,
+            vec![Action::Prove { group: group.clone(), then: AfterProof::Wait, versions: versions_wanted(run) }],
+        ),
+        (Some(_), Some(Hold { stage: Stage::Proven { .. }, note, .. })) => {
+            let but = note.iter().map(|note| format!(", but for {note}")).collect::<String>();
+            next_step(run, now, vec![Action::Note(format!("{group} is well{but}"))])
+        }
+        (Some(_), Some(Hold { stage: Stage::Proving { .. }, .. })) => Outcome::Wait(Wait::Hold),
+        (Some(_), other) => {
+            let note = other.and_then(|hold| hold.note.clone()).unwrap_or_default();
+            fail_group(run, group, FailureKind::Proof, format!("group {group} is not well: {note}"), now)
+        }
+    }
+}
+
+/// Waits until everybody is up whom the run has brought back: this group, and those before it.
+fn up(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+    let back: BTreeSet<&GroupName> = run.worked_on().chain([group]).collect();
+    let members: BTreeSet<_> = back.into_iter().flat_map(|group| run.members(group)).map(|of| &of.name).collect();
+    let down = facts.not_up.iter().filter(|(entry, _)| members.contains(entry.member()));
+    let down: BTreeMap<_, _> = down.map(|(entry, status)| (entry.clone(), status.clone())).collect();
+    let until = run.plan.verify.deadline.after(run.step.since);
+    if down.is_empty() {
+        let last = !run.plan.steps.iter().skip(run.cursor + 1).any(|step| matches!(step, Step::In { .. }));
+        let note = if last { "every member is in service".to_owned() } else { format!("{group} is in service") };
+        next_step(run, now, vec![Action::Note(note)])
+    } else if now < until {
+        Outcome::Wait(Wait::Up { entries: down, until })
+    } else {
+        let down: Vec<String> = down.iter().map(|(entry, status)| format!("{entry} is {status}")).collect();
+        fail(run, FailureKind::Proof, format!("not every member came up: {}", down.join(", ")), Vec::new())
+    }
+}
+
+/// The versions that members may show. Who comes back when a flip is turned back has never been worked on.
+pub(super) fn versions_wanted(run: &Run) -> BTreeSet<String> {
+    let shown = run.plan.verify.http.as_ref().is_some_and(|http| http.version.is_some());
+    run.plan.version.iter().filter(|_| shown && run.rollback.is_none()).cloned().collect()
+}
+
+/// Goes on when HAProxy has confirmed the step's change; fails, and puts back what was, when it refuses or is silent
+/// for too long.
+fn confirmed(run: &Run, facts: &Facts<'_>, now: Timestamp, then: impl FnOnce(&Run) -> Outcome) -> Outcome {
+    match &facts.confirmation {
+        Confirmation::Agreed => then(run),
+        Confirmation::Refused(words) => fail(run, FailureKind::Refused, words.clone(), vec![Action::Undo]),
+        Confirmation::Pending { instances, trouble } if now < CONFIRMATION_TAKES.after(run.step.since) => {
+            Outcome::Wait(Wait::Confirmation { instances: instances.clone(), trouble: trouble.clone() })
+        }
+        Confirmation::Pending { instances, trouble } => {
+            let names: Vec<&str> = instances.iter().map(InstanceName::as_str).collect();
+            let trouble = trouble.as_deref().unwrap_or("no answer");
+            let why = format!("HAProxy {} did not confirm within {CONFIRMATION_TAKES}: {trouble}", names.join(", "));
+            fail(run, FailureKind::Unreachable, why, vec![Action::Undo])
+        }
+    }
+}
+
+/// HAProxy answers in milliseconds; a reload takes some tenths of a second. Past this it is not there.
+pub(super) const CONFIRMATION_TAKES: Span = Span::from_secs(30);

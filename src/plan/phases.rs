@@ -1,0 +1,60 @@
+//! Hooks around the deploy itself: steps that are added to any plan.
+
+use std::collections::BTreeSet;
+
+use super::steps::{Phase, Step};
+use crate::farm::GroupName;
+
+/// A plan's steps with the caller's work of these phases among them, for each group that is worked on.
+pub(super) fn with_phases(steps: Vec<Step>, phases: &BTreeSet<Phase>) -> Vec<Step> {
+    let deploys = |step: &Step| match step {
+        Step::Work { group, phase: Phase::Deploy } => Some(group.clone()),
+        _ => None,
+    };
+    let worked: BTreeSet<GroupName> = steps.iter().filter_map(deploys).collect();
+    let of = |groups: &[GroupName], phase: Phase| -> Vec<Step> {
+        let groups = groups.iter().filter(|group| phases.contains(&phase) && worked.contains(*group));
+        groups.map(|group| Step::Work { group: group.clone(), phase }).collect()
+    };
+    let around = |step: Step| {
+        let (before, after) = match &step {
+            Step::Out { group, .. } => (of(std::slice::from_ref(group), Phase::BeforeOut), Vec::new()),
+            Step::Work { group, phase: Phase::Deploy } => {
+                (of(std::slice::from_ref(group), Phase::AfterOut), Vec::new())
+            }
+            Step::Flip { release, hold, .. } => (of(hold, Phase::BeforeOut), of(release, Phase::AfterIn)),
+            Step::In { group, .. } => (Vec::new(), of(std::slice::from_ref(group), Phase::AfterIn)),
+            _ => (Vec::new(), Vec::new()),
+        };
+        before.into_iter().chain([step]).chain(after)
+    };
+    steps.into_iter().flat_map(around).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flip_is_the_way_in_of_one_side_and_out_of_the_other() {
+        let (a, b): (GroupName, GroupName) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let work = |group: &GroupName| Step::Work { group: group.clone(), phase: Phase::Deploy };
+        let steps = vec![
+            Step::Out { group: a.clone(), turn: None },
+            work(&a),
+            Step::Flip { release: vec![a.clone()], hold: vec![b.clone()], turn: None },
+            work(&b),
+            Step::In { group: b.clone(), turn: None },
+        ];
+        let text = |phases: &[Phase]| {
+            let steps = with_phases(steps.clone(), &phases.iter().copied().collect());
+            steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(text(&[]), "out a, work a, flip b to a, work b, in b");
+        assert_eq!(
+            text(&[Phase::BeforeOut, Phase::AfterOut, Phase::AfterIn]),
+            "before-out a, out a, after-out a, work a, before-out b, flip b to a, after-in a, after-out b, work b, \
+             in b, after-in b"
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! Rolling: one batch after the other, each asked before it goes out, and proven before it comes back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::guard;
+use super::phases::with_phases;
+use super::planned::in_service;
+use super::steps::{Phase, Plan, PlannedMember, Step, Strategy};
+use super::veto::Veto;
+use crate::farm::{Entry, Farm, GroupName, Hold, InstanceName, Layout, Seen, Side};
+
+/// Makes the plan of a rolling deploy, or says why there must not be one.
+///
+/// It goes over the members that are in service; all others are left alone. With `outage`, also where too few would
+/// be left.
+///
+/// # Errors
+/// Every veto that applies.
+pub fn plan<'a>(
+    farm: &Farm,
+    layout: &Layout,
+    (version, phases, outage): (Option<String>, &BTreeSet<Phase>, bool),
+    live: Option<Side>,
+    seen: &BTreeMap<InstanceName, &Seen>,
+    holds: impl IntoIterator<Item = &'a Hold>,
+) -> Result<Plan, Vec<Veto>> {
+    if let Some(live) = live.filter(|live| *live != Side::All) {
+        return Err(vec![Veto::OneSideLive { farm: farm.name.clone(), live }]);
+    }
+    let held = guard::held(&layout.entries(), holds, None);
+    if !held.is_empty() {
+        return Err(held);
+    }
+    let settings = &farm.settings;
+    let (members, skipped) = in_service(layout, seen);
+    let size = settings.rolling.batch.of(layout.members.len());
+    if size > layout.members.len() {
+        return Err(vec![Veto::Batch { size, members: layout.members.len() }]);
+    }
+    let groups = batches(members, size);
+    let mut vetoes = Vec::new();
+    if groups.is_empty() {
+        vetoes.push(Veto::NobodyServes { farm: farm.name.clone() });
+    }
+    for batch in groups.values().filter(|_| !outage) {
+        let taken: BTreeSet<Entry> = batch.iter().flat_map(|member| &member.entries).cloned().collect();
+        vetoes.extend(guard::last_servers(&taken, &guard::routed_away(farm, &Side::All), seen));
+        vetoes.extend(guard::others_carry(&farm.name, settings.min_available, layout, &taken, seen));
+        if !vetoes.is_empty() {
+            // Every batch would say the same again.
+            return Err(vetoes);
+        }
+    }
+    if !vetoes.is_empty() {
+        return Err(vetoes);
+    }
+    let steps = groups.keys().flat_map(|group| batch_steps(farm, group)).collect();
+    let mut steps = with_phases(steps, phases);
+    if settings.verify.http.is_some() {
+        steps.push(Step::AskAll { groups: groups.keys().cloned().collect() });
+    }
+    Ok(Plan {
+        strategy: Strategy::Rolling,
+        farm: farm.name.clone(),
+        version,
+        groups,
+        skipped,
+        steps,
+        drain: settings.drain,
+        verify: settings.verify.clone(),
+        flip: settings.flip.clone(),
+        live: Side::All,
+        needed: if outage { 0 } else { settings.min_available.of(layout.members.len()).max(1) },
+        max_failed: settings.rolling.max_failed,
+    })
+}
+
+fn batch_steps(farm: &Farm, group: &GroupName) -> Vec<Step> {
+    let (group, takes) = (group.clone(), farm.settings.rolling.settle);
+    let mut steps = vec![
+        Step::Ask { group: group.clone() },
+        Step::Out { group: group.clone(), turn: None },
+        Step::Drain { group: group.clone() },
+        Step::Work { group: group.clone(), phase: Phase::Deploy },
+    ];
+    if !takes.is_zero() {
+        steps.push(Step::Settle { group: group.clone(), takes });
+    }
+    steps.extend([Step::Verify { group: group.clone() }, Step::In { group, turn: None }]);
+    steps
+}
+
+/// Batches by the order of names, called so that they sort in their order.
+fn batches(members: Vec<PlannedMember>, size: usize) -> BTreeMap<GroupName, Vec<PlannedMember>> {
+    let digits = members.len().div_ceil(size.max(1)).to_string().len();
+    let batches = members.chunks(size.max(1)).enumerate();
+    let named = batches.filter_map(|(index, batch)| {
+        let name = format!("batch-{:0digits$}", index + 1).parse().ok()?;
+        Some((name, batch.to_vec()))
+    });
+    named.collect()
+}

@@ -1,0 +1,306 @@
+//! Rolling, blue-green and the way back.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::farm::{GroupName, Layout};
+use crate::plan::machine::handle_rollback;
+use crate::plan::{Phase, Strategy, blue_green, rolling};
+
+const SIX: &str =
+    "members = [\"app/*\"]\nrolling = { batch = 2, settle = \"5s\" }\nverify = { http = { path = \"/s\" } }\n";
+
+fn layout_of(farm: &Farm, seen: &Seen) -> Layout {
+    farm.layout(&BTreeMap::from([("edge".parse().unwrap(), seen)])).unwrap()
+}
+
+fn roll(settings: &str, seen: &Seen, holds: &[Hold], outage: bool) -> Result<Plan, Vec<Veto>> {
+    let farm = farm(settings);
+    let all = BTreeMap::from([("edge".parse().unwrap(), seen)]);
+    rolling::plan(&farm, &layout_of(&farm, seen), (None, &BTreeSet::new(), outage), None, &all, holds)
+}
+
+fn passed() -> ProbeResult {
+    ProbeResult::Passed { version: None }
+}
+
+fn failed(why: &str) -> ProbeResult {
+    ProbeResult::Failed { why: why.into(), wrong_version: false }
+}
+
+/// A world in which every member of the plan answers.
+fn rolling_world(settings: &str, seen: &Seen) -> World {
+    let mut world = World::carrying_out(roll(settings, seen, &[], false).unwrap());
+    let members = world.run.plan.groups.values().flatten();
+    world.answers = members.map(|member| (member.name.clone(), passed())).collect();
+    world
+}
+
+#[test]
+fn rolling_asks_empties_works_proves_and_brings_back_batch_by_batch() {
+    let plan = roll(SIX, &seen(3, &[]), &[], false).unwrap();
+    let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+    let batch =
+        |name: &str| ["ask", "out", "drain", "work", "settle", "verify", "in"].map(|step| format!("{step} {name}"));
+    let expected: Vec<String> =
+        batch("batch-1").into_iter().chain(batch("batch-2")).chain(["ask all".to_owned()]).collect();
+    assert_eq!(steps, expected);
+    assert_eq!(plan.groups[&"batch-2".parse::<GroupName>().unwrap()].len(), 1);
+}
+
+#[test]
+fn rolling_goes_over_who_serves_and_leaves_enough_of_them() {
+    let mut with_one_down = seen(4, &[(3, 1)]);
+    let down = with_one_down.servers.keys().find(|name| name.to_string() == "app/w2").cloned().unwrap();
+    with_one_down.servers.get_mut(&down).unwrap().op = OpState::Stopped;
+    let plan = roll(&SIX.replace("batch = 2", "batch = 1"), &with_one_down, &[], false).unwrap();
+    assert_eq!(plan.skipped.keys().cloned().collect::<Vec<_>>(), names(&["w2", "w3"]));
+    let veto = |settings: &str, seen: &Seen| roll(settings, seen, &[], false).unwrap_err().remove(0);
+    assert!(matches!(veto(SIX, &with_one_down), Veto::LastServers { .. }), "both who serve at once");
+    assert!(matches!(veto(&SIX.replace("batch = 2", "batch = 9"), &seen(4, &[])), Veto::Batch { size: 9, members: 4 }));
+    let half = format!("min_available = \"75%\"\n{SIX}");
+    assert!(matches!(veto(&half, &seen(4, &[])), Veto::MinAvailable { left: 2, needed: 3, .. }));
+    let alone = seen(1, &[]);
+    let one = SIX.replace("batch = 2", "batch = 1");
+    assert!(matches!(veto(&one, &alone), Veto::LastServers { .. }));
+    assert_eq!(roll(&one, &alone, &[], true).unwrap().needed, 0);
+}
+
+#[test]
+fn who_does_not_answer_is_left_alone() {
+    let mut world = rolling_world(SIX, &seen(4, &[]));
+    world.answers.insert("w1".parse().unwrap(), failed("answers /s with 503 and not 200"));
+    assert!(matches!(world.tick(), Some(Wait::Probes { .. })));
+    world.now += 11;
+    world.settle();
+    assert_eq!(world.run.left_out.keys().cloned().collect::<Vec<_>>(), names(&["w1"]));
+    let held: BTreeSet<&MemberName> = world.holds.values().flat_map(|hold| hold.members()).collect();
+    assert_eq!(held.into_iter().cloned().collect::<Vec<_>>(), names(&["w0"]));
+    // A batch of which nobody answers is passed over.
+    let mut world = rolling_world(SIX, &seen(4, &[]));
+    world.answers.retain(|member, _| !names(&["w0", "w1"]).contains(member));
+    world.now += 11;
+    world.settle();
+    assert_eq!(world.run.current().and_then(Step::group).unwrap().as_str(), "batch-2");
+}
+
+#[test]
+fn as_many_may_fail_as_the_policy_allows() {
+    for (max_failed, goes_on) in [(0, false), (1, false), (2, true)] {
+        let settings = SIX.replace("batch = 2", &format!("max_failed = {max_failed}, batch = 2"));
+        let mut world = rolling_world(&settings, &seen(4, &[]));
+        world.settle();
+        world.report(Report::Failed("disk full".into())).unwrap();
+        assert_eq!(world.run.state == RunState::Running, goes_on, "{max_failed}");
+        if goes_on {
+            world.settle();
+            world.report(Report::Done).unwrap();
+            world.settle();
+            assert_eq!(world.run.state, RunState::Done);
+            assert_eq!(world.run.left_out.keys().cloned().collect::<Vec<_>>(), names(&["w0", "w1"]));
+            let out: Vec<_> = world.holds.values().flat_map(|hold| hold.members()).cloned().collect();
+            assert_eq!(out, names(&["w0", "w1"]));
+        }
+    }
+}
+
+#[test]
+fn nobody_goes_out_while_too_few_others_serve() {
+    let mut world = rolling_world(SIX, &seen(4, &[]));
+    world.tick();
+    world.stays = Some(0);
+    assert!(matches!(world.tick(), Some(Wait::Others { left: 0, needed: 1, .. })));
+    assert!(world.holds.is_empty());
+    world.now += 61;
+    world.tick();
+    assert!(matches!(&world.run.state, RunState::Failed { kind: FailureKind::Guard, .. }), "{:?}", world.run.state);
+    assert!(world.holds.is_empty());
+}
+
+#[test]
+fn at_the_end_everybody_is_asked_again() {
+    let end = |answers: &[(&str, ProbeResult)]| {
+        let mut world = rolling_world(&SIX.replace("batch = 2", "batch = 3").replace("min", ""), &seen(4, &[]));
+        for (member, answer) in answers {
+            world.answers.insert(member.parse().unwrap(), answer.clone());
+        }
+        for _ in 0..2 {
+            world.settle();
+            world.report(Report::Done).unwrap();
+        }
+        world.settle();
+        world
+    };
+    assert_eq!(end(&[]).run.state, RunState::Done);
+    let told = |version: &str| ProbeResult::Passed { version: Some(version.into()) };
+    let world = end(&[("w0", told("1")), ("w1", told("2")), ("w2", told("2")), ("w3", told("2"))]);
+    let RunState::Failed { why, kind: FailureKind::Proof } = &world.run.state else { panic!("{:?}", world.run.state) };
+    assert!(why.contains("different versions: w0 runs 1, w1 runs 2"), "{why}");
+    assert!(world.holds.is_empty(), "who serves goes on serving");
+}
+
+const COLOURS: &str = "members = [\"app/*\"]\ngroups = { blue = [\"w[01]\"], green = [\"w[23]\"] }\n";
+
+fn blue_green_world() -> World {
+    let (farm, seen) = (farm(COLOURS), seen(4, &[(2, 1), (3, 1)]));
+    let standby = hold(1, Owner::Run(RunId(3)), [entry("app/w2"), entry("app/w3")], Stage::Proven { at: at(0) });
+    let held = BTreeMap::from([("green".parse().unwrap(), standby.id)]);
+    let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
+    let none = BTreeSet::new();
+    let plan = blue_green::plan(&farm, &layout_of(&farm, &seen), (None, &none), None, &all, [&standby], &held).unwrap();
+    let mut world = World::carrying_out(plan);
+    world.next = 2;
+    world.run.holds = held;
+    world.holds.insert(standby.id, Hold { owner: Owner::Run(RunId(7)), ..standby });
+    world
+}
+
+#[test]
+fn blue_green_works_on_the_side_that_stands_by_and_leaves_the_other_so() {
+    let mut world = blue_green_world();
+    let steps: Vec<String> = world.run.plan.steps.iter().map(ToString::to_string).collect();
+    assert_eq!(steps, ["out green", "drain green", "work green", "verify green", "flip blue to green", "drain blue"]);
+    world.settle();
+    assert_eq!(world.holds.len(), 1, "the one that it had before is gone");
+    world.report(Report::Done).unwrap();
+    world.settle();
+    assert_eq!(world.run.state, RunState::Done);
+    let out: Vec<_> = world.holds.values().flat_map(|hold| hold.members()).cloned().collect();
+    assert_eq!(out, names(&["w0", "w1"]));
+    // Aborted during the work, the side goes on standing by.
+    let mut world = blue_green_world();
+    world.settle();
+    world.abort();
+    assert_eq!((world.run.state.clone(), world.holds.len()), (RunState::Aborted, 1));
+}
+
+#[test]
+fn one_side_must_be_without_traffic() {
+    let (farm, seen) = (farm(COLOURS), seen(4, &[]));
+    let layout = layout_of(&farm, &seen);
+    let sides = |live: Option<&Side>| blue_green::sides(&farm, &layout, live, &BTreeMap::new());
+    assert!(matches!(sides(None), Err(Veto::NobodyIdle { .. })));
+    assert!(matches!(sides(Some(&Side::All)), Err(Veto::NobodyIdle { .. })));
+    assert_eq!(sides(Some(&"green".parse().unwrap())).unwrap().idle.as_str(), "blue");
+}
+
+impl World {
+    fn rollback(&mut self) -> Result<(), Illegal> {
+        let outcome = handle_rollback(&self.run, "bad", &self.facts(), at(self.now))?;
+        self.take(outcome);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_flip_is_turned_back_until_the_other_side_is_worked_on() {
+    let mut world = World::of(ROUTE);
+    world.settle();
+    assert!(matches!(world.rollback(), Err(Illegal::NoWayBack { why, .. }) if why.contains("teeter abort 7")));
+    world.report(Report::Done).unwrap();
+    while !matches!(world.run.current(), Some(Step::Drain { group }) if group.as_str() == "b") {
+        if let Some(Step::Verify { .. }) = world.run.current() {
+            world.set_stages(&Stage::Proven { at: at(world.now) });
+        }
+        world.tick();
+    }
+    world.rollback().unwrap();
+    assert!(matches!(world.rollback(), Err(Illegal::NoWayBack { .. })), "twice");
+    world.settle();
+    assert_eq!(world.run.state, RunState::RolledBack);
+    assert_eq!(world.turned.iter().map(ToString::to_string).collect::<Vec<_>>(), ["b", "a", "b", "all"]);
+    let out: BTreeSet<_> = world.holds.values().flat_map(|hold| hold.members()).cloned().collect();
+    assert_eq!(out.into_iter().collect::<Vec<_>>(), names(&["w0", "w1"]));
+    // Once the other side may have been touched, nobody runs the version before.
+    let mut world = World::of(ROUTE);
+    world.settle();
+    world.report(Report::Done).unwrap();
+    world.settle();
+    assert!(matches!(world.rollback(), Err(Illegal::NoWayBack { why, .. }) if why.contains("the work on b has begun")));
+}
+
+proptest! {
+    /// Whatever farm, whatever is down, whatever happens: a rolling deploy never has fewer in service than it must,
+    /// touches nobody whom it left alone, and what stays out at the end is named.
+    #[test]
+    fn rolling_never_takes_too_many(
+        servers in 1usize..9,
+        down in proptest::collection::vec(0usize..9, 0..3),
+        min in 0usize..5,
+        batch in 1usize..5,
+        max_failed in 0usize..4,
+        events in proptest::collection::vec(0u8..9, 1..120),
+    ) {
+        let bits: Vec<(usize, u32)> = down.iter().map(|index| (*index, 1)).collect();
+        let seen = seen(servers, &bits);
+        let settings = format!("min_available = {min}\nmembers = [\"app/*\"]\nverify = {{ http = {{ path = \"/s\" }} }}\n\
+            rolling = {{ batch = {batch}, max_failed = {max_failed}, settle = \"1s\" }}\n");
+        let Ok(plan) = roll(&settings, &seen, &[], false) else { return Ok(()) };
+        prop_assert_eq!(plan.strategy, Strategy::Rolling);
+        let serving: BTreeSet<MemberName> = plan.groups.values().flatten().map(|of| of.name.clone()).collect();
+        let mut world = World::carrying_out(plan);
+        for event in events {
+            world.stays = match world.run.current() {
+                Some(Step::Out { group, .. }) => {
+                    let goes: BTreeSet<MemberName> = world.run.members(group).map(|of| of.name.clone()).collect();
+                    Some(serving.difference(&world.out()).filter(|member| !goes.contains(*member)).count())
+                }
+                _ => None,
+            };
+            match event {
+                0..=2 => drop(world.tick()),
+                3 => drop(world.report(Report::Done)),
+                4 => drop(world.report(Report::Failed("x".into()))),
+                5 => world.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(world.now), left: 0 }),
+                6 => world.set_stages(&Stage::Proven { at: at(world.now) }),
+                7 => {
+                    for member in &serving {
+                        world.answers.insert(member.clone(), passed());
+                    }
+                }
+                _ => world.now += 7,
+            }
+            let out = world.out();
+            prop_assert!(out.is_subset(&serving), "{out:?}");
+            prop_assert!(serving.len() - out.len() >= min.max(1), "{out:?} of {serving:?} are out");
+            if world.run.state == RunState::Done {
+                let named: BTreeSet<MemberName> =
+                    world.run.left_out.iter().filter(|(_, left)| left.out).map(|(member, _)| member.clone()).collect();
+                prop_assert_eq!(&out, &named);
+            }
+        }
+    }
+
+    /// Whatever happens to a blue-green deploy, somebody serves, and what is out is held.
+    #[test]
+    fn blue_green_never_has_both_sides_out(events in proptest::collection::vec(0u8..9, 1..80)) {
+        let mut world = blue_green_world();
+        for event in events {
+            match event {
+                0 | 1 => drop(world.tick()),
+                2 => drop(world.report(Report::Done)),
+                3 => drop(world.report(Report::Failed("x".into()))),
+                4 => world.abort(),
+                5 => world.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(world.now), left: 0 }),
+                6 => world.set_stages(&Stage::Proven { at: at(world.now) }),
+                7 => drop(world.rollback()),
+                _ => world.now += 7,
+            }
+            prop_assert_eq!(world.out().len(), 2, "{:?}", world.run);
+        }
+    }
+}
+
+#[test]
+fn phases_are_work_of_their_own() {
+    let (farm, seen) = (farm(HALVES), seen(4, &[]));
+    let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
+    let phases = BTreeSet::from([Phase::AfterOut]);
+    let plan = see_saw::plan(&farm, &layout_of(&farm, &seen), (None, &phases), None, &all, &[]).unwrap();
+    let mut world = World::carrying_out(plan);
+    world.settle();
+    assert_eq!(world.run.current().unwrap().to_string(), "after-out a");
+    world.report(Report::Done).unwrap();
+    assert_eq!(world.run.current().unwrap().to_string(), "work a");
+    assert_eq!(world.run.worked_on().count(), 0);
+}

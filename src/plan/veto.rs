@@ -1,0 +1,176 @@
+//! Vetoes: what must not be begun, and why, in words.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::farm::{FarmName, GroupName, MemberName, RunId, Side};
+
+/// A reason why something must not be begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "veto")]
+pub enum Veto {
+    /// A backend would be left without a server that takes traffic.
+    LastServers {
+        /// Which backend of which HAProxy.
+        backend: String,
+        /// Servers of it that would be taken out.
+        taken: Vec<String>,
+    },
+    /// Fewer members would be in service than the farm must have.
+    MinAvailable {
+        /// Which farm.
+        farm: FarmName,
+        /// Members that would be left in service.
+        left: usize,
+        /// Members that must be.
+        needed: usize,
+        /// What the configuration says.
+        setting: String,
+    },
+    /// Somebody holds members already.
+    Held {
+        /// Who.
+        owner: String,
+        /// Which.
+        members: Vec<MemberName>,
+        /// Why.
+        reason: String,
+    },
+    /// The farm is being deployed to.
+    Running {
+        /// The run that does.
+        run: RunId,
+    },
+    /// The farm has not the groups that the strategy needs.
+    Groups {
+        /// Which groups there are.
+        found: Vec<GroupName>,
+    },
+    /// Nothing of a group could be worked on.
+    NothingLeft {
+        /// The group.
+        group: GroupName,
+        /// Why its members are left out.
+        why: String,
+    },
+    /// The farm has no group of this name.
+    NoSuchGroup {
+        /// What was asked for.
+        asked: Side,
+        /// Which groups there are.
+        found: Vec<GroupName>,
+    },
+    /// The farm's route cannot be turned to all.
+    NoBackendForAll,
+    /// Only one side of the farm has the traffic.
+    OneSideLive {
+        /// Which farm.
+        farm: FarmName,
+        /// Which side.
+        live: Side,
+    },
+    /// A flip has left groups standing by.
+    StandsBy {
+        /// Which farm.
+        farm: FarmName,
+        /// Which groups.
+        groups: Vec<GroupName>,
+    },
+    /// The farm's route does not fit HAProxy.
+    Route {
+        /// What is wrong, with what to do.
+        problem: String,
+    },
+    /// A batch is larger than the farm.
+    Batch {
+        /// The size of a batch.
+        size: usize,
+        /// The members of the farm.
+        members: usize,
+    },
+    /// No member is in service.
+    NobodyServes {
+        /// Which farm.
+        farm: FarmName,
+    },
+    /// No group of the farm is without traffic.
+    NobodyIdle {
+        /// Which farm.
+        farm: FarmName,
+        /// Its groups.
+        groups: Vec<GroupName>,
+    },
+    /// No member answers the probe that is to prove the new version.
+    ProbeFailsEverywhere {
+        /// What the members answered.
+        answers: BTreeMap<MemberName, String>,
+    },
+}
+
+impl Veto {
+    /// Whether waiting for somebody else to finish would help.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Held { .. } | Self::Running { .. })
+    }
+}
+
+impl fmt::Display for Veto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LastServers { backend, taken } => {
+                write!(f, "backend {backend} would be left without a server in service (taking {})", taken.join(", "))
+            }
+            Self::MinAvailable { farm, left, needed, setting } => write!(
+                f,
+                "farm {farm} would have {left} members in service, and min_available = {setting} asks for {needed}"
+            ),
+            Self::Held { owner, members, reason } => {
+                let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
+                write!(f, "{members} held by {owner}: {reason}")
+            }
+            Self::Running { run } => write!(f, "run {run} is deploying to the farm; see `teeter show {run}`"),
+            Self::Groups { found } => {
+                let found = found.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
+                let found = if found.is_empty() { "none".to_owned() } else { found };
+                write!(
+                    f,
+                    "this strategy needs two groups (groups = {{ a = […], b = […] }} or halves = \"auto\"); configured: {found}"
+                )
+            }
+            Self::NoSuchGroup { asked, found } => {
+                let found = found.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
+                write!(f, "there is no group {asked}: the groups are {found}")
+            }
+            Self::NoBackendForAll => f.write_str(
+                "the farm's route has no backend for all of it: add all = \"BACKEND\" to route, with every member in it",
+            ),
+            Self::OneSideLive { farm, live } => write!(
+                f,
+                "only {live} of {farm} gets the traffic, and a see-saw begins with all: `teeter flip {farm} all` first"
+            ),
+            Self::StandsBy { farm, groups } => {
+                let groups = groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
+                write!(f, "{groups} of {farm} stands by, and a deploy begins with all: `teeter flip {farm} all` first")
+            }
+            Self::Batch { size, members } => {
+                write!(f, "a batch of {size} is more than the farm, which has {members} members")
+            }
+            Self::NobodyServes { farm } => {
+                write!(f, "no member of {farm} is in service, so there is nothing to roll over: see `teeter status farm:{farm}`")
+            }
+            Self::NobodyIdle { farm, groups } => {
+                let names = groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(" and ");
+                let live = groups.first().map_or("GROUP", GroupName::as_str);
+                write!(f, "{names} of {farm} both get traffic, so neither can be worked on: `teeter flip {farm} {live}` makes the other stand by")
+            }
+            Self::Route { problem } => f.write_str(problem),
+            Self::NothingLeft { group, why } => write!(f, "no member of group {group} can be worked on: {why}"),
+            Self::ProbeFailsEverywhere { answers } => {
+                let answers: Vec<String> = answers.iter().map(|(member, why)| format!("{member} {why}")).collect();
+                write!(f, "no member passes verify.http now, so none could after the deploy: {}", answers.join("; "))
+            }
+        }
+    }
+}
