@@ -3,6 +3,7 @@
 mod agents;
 mod api;
 mod crash;
+mod blue_green;
 mod cut;
 mod deploy;
 mod drain;
@@ -17,6 +18,8 @@ mod kinds;
 mod layout;
 mod old_workers;
 mod relay;
+mod rollback;
+mod rolling;
 mod route;
 mod route_input;
 mod servers;
