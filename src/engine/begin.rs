@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::baking::counted;
 use super::error::EngineError;
 use super::facts::seen_server;
 use super::holds::require_admin;
@@ -111,6 +112,7 @@ impl Engine {
         let standby = standby(&order.farm, &ledger.state);
         let plan = plan(&farm, &layout, &order, live, &seen, ledger.state.holds.values(), &standby);
         let plan = plan.map_err(EngineError::Vetoed)?;
+        let counted = counted(&plan, &reports);
         let now = self.clock.now();
         let done = plan.steps.is_empty();
         let run = Run {
@@ -126,6 +128,8 @@ impl Engine {
             versions,
             flips: Vec::new(),
             left_out: BTreeMap::new(),
+            counted,
+            bake: None,
             rollback: None,
         };
         if dry_run {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::baking::{begin_bake, figures};
 use super::error::EngineError;
 use super::facts::{confirmation, not_up, with_trackers};
 use super::holds::baselines;
@@ -55,6 +56,7 @@ impl Engine {
             live: ledger.state.routes.get(&run.plan.farm).map(|route| route.live.clone()),
             not_up: lines_not_up(&run.plan, ledger, reports),
             answers: self.answers(run),
+            figures: figures(run, reports),
             stays: stays(run, reports),
         }
     }
@@ -78,6 +80,7 @@ impl Engine {
         };
         self.memory().run_waits.remove(&run.id);
         let now = self.clock.now();
+        let watches = actions.contains(&Action::Watch);
         let (mut run, changes, mut events) = self.translate(run, actions, ledger, reports, now);
         if let (Some(flipped), true) = (flipped(before, reports, now), run.cursor > before.cursor) {
             if let Some(event) = events.first_mut() {
@@ -90,7 +93,8 @@ impl Engine {
             events.insert(0, asked(event(now, "run.asked", what, Some(run.id), None), caller));
         }
         let goes_on = matches!(run.state, RunState::Running | RunState::Aborting);
-        if run.cursor == before.cursor && goes_on && !changes.is_empty() {
+        let acts = !changes.is_empty() || watches;
+        if run.cursor == before.cursor && goes_on && acts {
             run.step.acted = Some(ledger.next_revision());
         }
         let changes = std::iter::once(Change::PutRun(Box::new(run))).chain(changes).collect();
@@ -156,6 +160,21 @@ impl Engine {
                     } else {
                         // It was brought back at the deadline: out again.
                         run.cursor = run.cursor.saturating_sub(1);
+                    }
+                }
+                Action::Watch => {
+                    run.bake = Some(begin_bake(&run, reports));
+                }
+                Action::Harden(group) => {
+                    if let Some(hold) = held(&group) {
+                        let ladder = ladder(&run, &group, route_now.as_ref());
+                        let stage = Stage::Draining { mode: hold.wants(), since: now, killed: None, hardened: true };
+                        changes.push(Change::PutHold(Box::new(Hold {
+                            stage,
+                            ladder,
+                            revision: ledger.next_revision(),
+                            ..hold
+                        })));
                     }
                 }
                 Action::Park(group) => {

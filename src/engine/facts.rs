@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Engine;
+use super::baking::watched;
 use super::instance::{Draining, Order, Report};
 use super::ledger::Ledger;
 use crate::farm::{
@@ -49,6 +50,7 @@ impl Engine {
                 keys: Arc::new(configured.iter().cloned().chain(keys(&maps)).collect()),
                 maps: Arc::new(maps),
                 draining: Arc::new(draining.collect()),
+                watched: Arc::new(watched(state.runs.values(), name).into_iter().collect()),
                 kill: of(|hold| {
                     matches!(hold.stage, Stage::Draining { killed: Some(_), .. })
                         && hold.ladder.on_deadline == OnDeadline::Kill

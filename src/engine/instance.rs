@@ -37,6 +37,8 @@ pub(super) struct Order {
     pub(super) keys: Arc<Keys>,
     /// Servers whose emptying somebody waits for, hold by hold.
     pub(super) draining: Arc<Vec<Draining>>,
+    /// Backends whose counters somebody watches.
+    pub(super) watched: Arc<BTreeSet<BackendName>>,
     /// Servers whose sessions are to be ended.
     pub(super) kill: Arc<BTreeSet<ServerRef>>,
 }
@@ -438,7 +440,7 @@ impl Observer {
         }
         if order.wanted.values().any(|server| server.afresh.is_some() || !server.held) {
             Waiting::Checks
-        } else if order.wanted.is_empty() && order.maps.is_empty() {
+        } else if order.wanted.is_empty() && order.maps.is_empty() && order.watched.is_empty() {
             Waiting::Nothing
         } else {
             Waiting::Held

@@ -199,6 +199,8 @@ fn merge(
         server.load.stot = row.stot;
         server.load.troubles = row.econ + row.wretr;
         server.load.hrsp_5xx = row.hrsp_5xx;
+        server.load.errors = row.econ + row.eresp;
+        server.load.rtime = row.rtime;
         server.load.served = row.served.unwrap_or_default();
         server.load.sticky = !row.cookie.is_empty();
     }

@@ -5,6 +5,7 @@
 
 mod apply;
 mod asking;
+mod baking;
 mod begin;
 mod carry;
 /// The only clock.

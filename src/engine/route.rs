@@ -21,6 +21,7 @@ pub(super) fn ladder(run: &Run, group: &GroupName, route: Option<&Route>) -> Lad
         // Nobody is on the side that stood by, and while it is worked on it is nobody's to check.
         _ if worked => (AdminState::Maint, AdminState::Maint, Stays::Nobody),
         None if sticky == Sticky::Break => (AdminState::Maint, AdminState::Maint, Stays::Nobody),
+        None if is_watched(run, group) => (AdminState::Drain, AdminState::Drain, Stays::WhoSticks),
         None => (AdminState::Drain, AdminState::Maint, Stays::WhoSticks),
         Some(route) => {
             let stays = match sticky {
@@ -29,7 +30,11 @@ pub(super) fn ladder(run: &Run, group: &GroupName, route: Option<&Route>) -> Lad
                 Sticky::Honour => Stays::WhoSticks,
                 Sticky::Pin => Stays::Everybody,
             };
-            (AdminState::Ready, if stands_by(run) { AdminState::Drain } else { AdminState::Maint }, stays)
+            (
+                AdminState::Ready,
+                if stands_by(run) || is_watched(run, group) { AdminState::Drain } else { AdminState::Maint },
+                stays,
+            )
         }
     };
     Ladder { first, last, grace, deadline, on_deadline, stays, idle }
@@ -38,6 +43,13 @@ pub(super) fn ladder(run: &Run, group: &GroupName, route: Option<&Route>) -> Lad
 /// Whether the servers that the run's present step takes out are to be ready to come back, and not to be worked on.
 pub(super) fn stands_by(run: &Run) -> bool {
     run.plan.strategy.leaves_standby() && !matches!(run.current(), Some(Step::Out { .. }))
+}
+
+/// Whether the group is to be ready to come back until a watch is over: then it goes to drain and no further.
+fn is_watched(run: &Run, group: &GroupName) -> bool {
+    let later = run.plan.steps.iter().skip(run.cursor + 1);
+    let mut later = later.take_while(|step| !matches!(step, Step::Drain { group: of } if of == group));
+    later.any(|step| matches!(step, Step::Bake { old, .. } if old.contains(group)))
 }
 
 /// The farm's route as it is: as stored, or as the run found it.

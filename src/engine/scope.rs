@@ -56,6 +56,7 @@ impl Scope {
             self.wide = Some((order.revision, now));
             backends.extend(order.wanted.keys().map(|server| server.backend.clone()));
         }
+        backends.extend(order.watched.iter().cloned());
         backends
     }
 

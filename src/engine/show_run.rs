@@ -136,6 +136,7 @@ fn can_go_back(run: &Run) -> bool {
         live: None,
         not_up: BTreeMap::new(),
         answers: BTreeMap::new(),
+        figures: None,
         stays: None,
     };
     handle_rollback(run, "", &facts, run.step.since).is_ok()
@@ -161,6 +162,7 @@ fn failure(kind: FailureKind) -> &'static str {
         FailureKind::Unreachable => "unreachable",
         FailureKind::Taken => "taken",
         FailureKind::Guard => "guard",
+        FailureKind::Bake => "bake",
     }
 }
 

@@ -286,7 +286,10 @@ fn stays_out(hold: &Hold, phase: ProofPhase, now: Timestamp) -> Stage {
 /// Whether this hold's members get the traffic of its farm next, and nobody else.
 fn carries_alone(hold: &Hold, state: &State) -> bool {
     let run = hold.owner.run().and_then(|id| state.runs.get(&id));
-    let next = run.and_then(|run| run.plan.steps.get(run.cursor + 1));
+    let next = run.and_then(|run| {
+        let mut later = run.plan.steps.iter().skip(run.cursor + 1);
+        later.find(|step| !matches!(step, Step::Work { .. }))
+    });
     matches!(next, Some(Step::Flip { hold, .. }) if !hold.is_empty())
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
+use super::bake::BakeSettings;
 use super::names::{Entry, FarmName, GroupName, InstanceName, MemberName};
 use super::seen::Seen;
 use super::select::Selector;
@@ -79,6 +80,9 @@ impl Farm {
         let groups: BTreeSet<&str> = settings.groups.keys().map(GroupName::as_str).chain(halves).collect();
         if let Err((key, problem)) = settings.flip.check(&groups) {
             return Err(self.error(&format!("flip.{key}"), problem));
+        }
+        if let Some(Err(problem)) = settings.bake.as_ref().map(BakeSettings::check) {
+            return Err(self.error("bake", problem));
         }
         if settings.drain.grace > settings.drain.deadline {
             return Err(self.error("drain", "the grace is longer than the deadline".into()));

@@ -2,6 +2,7 @@
 //!
 //! Knows no input or output, no clock, no tokio. What it needs of HAProxy are its names, bits and commands.
 
+mod bake;
 mod diff;
 mod flip;
 mod hold;
@@ -19,6 +20,7 @@ mod settings;
 mod span;
 mod wanted;
 
+pub use bake::{BakeSettings, Counts, Share};
 pub use diff::{About, Batch, Begun, Step, diff};
 pub use flip::{FlipMode, FlipOrder, FlipSettings, RouteKey, Sticky, file_of};
 pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Overruled, Owner, ProofPhase, Stage, Stays};

@@ -101,6 +101,10 @@ pub struct Load {
     pub old: u64,
     /// Server errors it answered, ever.
     pub hrsp_5xx: u64,
+    /// Connections to it that failed, and answers of it that broke off or could not be read, ever.
+    pub errors: u64,
+    /// What an answer took on average of late, in milliseconds.
+    pub rtime: Option<u64>,
     /// Whether clients stick to it by a cookie.
     pub sticky: bool,
 }

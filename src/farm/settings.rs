@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::bake::BakeSettings;
 use super::flip::FlipSettings;
 use super::hold::OnDeadline;
 use super::names::GroupName;
@@ -37,6 +38,9 @@ pub struct FarmSettings {
     /// How traffic is turned from one group to another.
     #[serde(default)]
     pub flip: FlipSettings,
+    /// What is watched after a flip, and how much worse it may be than before; nothing where unset.
+    #[serde(default)]
+    pub bake: Option<BakeSettings>,
     /// How it is rolled through batch by batch.
     #[serde(default)]
     pub rolling: RollingSettings,

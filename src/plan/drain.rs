@@ -245,6 +245,8 @@ mod tests {
         old: 0,
         troubles: 0,
         hrsp_5xx: 0,
+        errors: 0,
+        rtime: None,
         sticky: false,
         assigned: None,
     };

@@ -2,6 +2,7 @@
 //!
 //! Knows no input or output, no clock, no tokio: time is an argument, facts come in, actions go out.
 
+mod bake;
 /// The blue-green strategy.
 pub mod blue_green;
 mod drain;
@@ -27,8 +28,9 @@ mod tests;
 mod veto;
 mod wait;
 
+pub use bake::Figures;
 pub use drain::{DrainVerdict, DrainWatch, Emptying};
-pub use run::{FailureKind, Flipped, LeftOut, Run, RunState, StepState, Undo};
+pub use run::{Bake, FailureKind, Flipped, LeftOut, Run, RunState, StepState, Undo};
 pub use steps::{Phase, Plan, PlannedMember, Step, Strategy};
 pub use veto::Veto;
 pub use wait::Wait;

@@ -1,9 +1,9 @@
-//! Hooks around the deploy itself: steps that are added to any plan.
+//! Steps that are added to any plan: hooks around the deploy itself, and a watch after a flip.
 
 use std::collections::BTreeSet;
 
 use super::steps::{Phase, Step};
-use crate::farm::GroupName;
+use crate::farm::{BakeSettings, GroupName};
 
 /// A plan's steps with the caller's work of these phases among them, for each group that is worked on.
 pub(super) fn with_phases(steps: Vec<Step>, phases: &BTreeSet<Phase>) -> Vec<Step> {
@@ -29,6 +29,17 @@ pub(super) fn with_phases(steps: Vec<Step>, phases: &BTreeSet<Phase>) -> Vec<Ste
         before.into_iter().chain([step]).chain(after)
     };
     steps.into_iter().flat_map(around).collect()
+}
+
+/// A plan's steps with a watch after every flip, where the farm wants one.
+pub(super) fn with_bake(steps: Vec<Step>, bake: &Option<BakeSettings>) -> Vec<Step> {
+    let watch = |step: &Step| match step {
+        Step::Flip { release, hold, .. } if bake.is_some() => {
+            Some(Step::Bake { new: release.clone(), old: hold.clone() })
+        }
+        _ => None,
+    };
+    steps.into_iter().flat_map(|step| [watch(&step), Some(step)].into_iter().rev().flatten()).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::steps::{Phase, Plan, PlannedMember, Step};
-use crate::farm::{GroupName, Hold, HoldId, MemberName, Route, RunId};
+use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, MemberName, Route, RunId};
 
 /// One deploy: a plan, a cursor, and what is known so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +37,24 @@ pub struct Run {
     /// Members of its plan that it goes on without.
     #[serde(default)]
     pub left_out: BTreeMap<MemberName, LeftOut>,
+    /// What HAProxy had counted when it was begun, where a flip is to be watched.
+    #[serde(default)]
+    pub counted: BTreeMap<Entry, Counts>,
+    /// What its last watch is measured against.
+    #[serde(default)]
+    pub bake: Option<Bake>,
     /// Why its flip is turned back, where it is.
     #[serde(default)]
     pub rollback: Option<String>,
+}
+
+/// What a watch is measured against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bake {
+    /// Of the side that had the traffic before, while the run was under way until then.
+    pub before: Counts,
+    /// What had been counted of each line of the other side when the watch began.
+    pub from: BTreeMap<Entry, Counts>,
 }
 
 /// Why a run goes on without a member.
@@ -128,6 +143,8 @@ pub enum FailureKind {
     Taken,
     /// Too few others are in service.
     Guard,
+    /// The side that got the traffic does worse than the other did, and it cannot be turned back.
+    Bake,
 }
 
 impl Run {

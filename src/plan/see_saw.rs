@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::guard;
-use super::phases::with_phases;
+use super::phases::{with_bake, with_phases};
 use super::planned::{groups, refuse_empty};
 use super::steps::{Phase, Plan, Step, Strategy};
 use super::veto::Veto;
@@ -65,7 +65,7 @@ pub fn plan<'a>(
         Step::Verify { group: b.clone() },
         Step::In { group: b, turn: turn(Side::All) },
     ];
-    let mut steps = with_phases(steps, phases);
+    let mut steps = with_phases(with_bake(steps, &farm.settings.bake), phases);
     if farm.settings.verify.http.is_some() {
         steps.push(Step::AskAll { groups: everybody });
     }
@@ -81,6 +81,7 @@ pub fn plan<'a>(
         flip: farm.settings.flip.clone(),
         live: Side::All,
         needed: farm.settings.min_available.of(layout.members.len()).max(1),
+        bake: farm.settings.bake.clone(),
         max_failed: 0,
     })
 }

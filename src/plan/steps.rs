@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::farm::{DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, Side, Span, VerifySettings};
+use crate::farm::{
+    BakeSettings, DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, Side, Span, VerifySettings,
+};
 
 /// How a farm is deployed to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +96,9 @@ pub struct Plan {
     /// Members that must be in service whenever a group goes out.
     #[serde(default)]
     pub needed: usize,
+    /// What is watched after a flip.
+    #[serde(default)]
+    pub bake: Option<BakeSettings>,
     /// Servers that may fail and stay out before the run stands still.
     #[serde(default)]
     pub max_failed: usize,
@@ -168,6 +173,13 @@ pub enum Step {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         turn: Option<Side>,
     },
+    /// Watch those who have just got the traffic.
+    Bake {
+        /// The groups that have it.
+        new: Vec<GroupName>,
+        /// The groups that had it before.
+        old: Vec<GroupName>,
+    },
     /// Bring a group back, and see all members up.
     In {
         /// Which.
@@ -194,7 +206,7 @@ impl Step {
             | Self::Settle { group, .. }
             | Self::Verify { group }
             | Self::In { group, .. } => Some(group),
-            Self::Flip { .. } | Self::AskAll { .. } => None,
+            Self::Flip { .. } | Self::Bake { .. } | Self::AskAll { .. } => None,
         }
     }
 }
@@ -217,6 +229,7 @@ impl fmt::Display for Step {
                 (release, [], _) => format!("flip to all, with {} again", list(release)),
                 (release, hold, _) => format!("flip {} to {}", list(hold), list(release)),
             },
+            Self::Bake { new, .. } => format!("bake {}", list(new)),
             Self::In { group, .. } => format!("in {group}"),
             Self::AskAll { .. } => "ask all".to_owned(),
         };

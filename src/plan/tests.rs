@@ -9,7 +9,7 @@ use super::machine::{
     Action, Confirmation, Facts, Illegal, Outcome, Report, handle_abort, handle_report, handle_taken, handle_tick,
 };
 use super::prove::ProbeResult;
-use super::{FailureKind, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw};
+use super::{FailureKind, Figures, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw};
 use crate::farm::{
     Entry, Farm, Hold, HoldId, Ladder, Load, MemberName, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer, Side,
     Span, Stage, Stays,
@@ -161,6 +161,7 @@ struct World {
     confirmation: Confirmation,
     not_up: BTreeMap<Entry, String>,
     answers: BTreeMap<MemberName, ProbeResult>,
+    figures: Option<Figures>,
     stays: Option<usize>,
     next: u64,
     now: i64,
@@ -195,6 +196,8 @@ impl World {
             versions: BTreeMap::new(),
             flips: Vec::new(),
             left_out: BTreeMap::new(),
+            counted: BTreeMap::new(),
+            bake: None,
             rollback: None,
         };
         Self {
@@ -203,6 +206,7 @@ impl World {
             confirmation: Confirmation::Agreed,
             not_up: BTreeMap::new(),
             answers: BTreeMap::new(),
+            figures: None,
             stays: None,
             next: 1,
             now: 0,
@@ -223,6 +227,7 @@ impl World {
             live: self.turned.last().cloned(),
             not_up: self.not_up.clone(),
             answers: self.answers.clone(),
+            figures: self.figures,
             stays: self.stays,
         }
     }
@@ -277,7 +282,7 @@ impl World {
                 Action::Turn(side) => {
                     self.turned.push(side);
                 }
-                Action::DrainAgain(_) | Action::Note(_) => {}
+                Action::DrainAgain(_) | Action::Note(_) | Action::Watch | Action::Harden(_) => {}
             }
         }
         if stood && acts && self.run.state == RunState::Running {

@@ -90,6 +90,13 @@ pub enum Wait {
         /// When it is over.
         until: Timestamp,
     },
+    /// The side that has just got the traffic is watched.
+    Baking {
+        /// Requests that it has been given.
+        requests: u64,
+        /// When the watch is over.
+        until: Timestamp,
+    },
     /// A hold has to settle before the run goes on.
     Hold,
 }
@@ -124,6 +131,7 @@ impl fmt::Display for Wait {
                 write!(f, "only {left} members would be left in service, and {needed} are needed")
             }
             Self::Settling { .. } => f.write_str("letting it settle"),
+            Self::Baking { requests, .. } => write!(f, "watching, {requests} requests so far"),
             Self::Hold => f.write_str("waiting for the servers to settle"),
         }
     }
@@ -141,6 +149,7 @@ impl Wait {
             | Self::Up { until, .. }
             | Self::Others { until, .. }
             | Self::Settling { until }
+            | Self::Baking { until, .. }
             | Self::Overruled { until, .. } => Some(*until),
             Self::SecondSample { not_before } => *not_before,
             _ => None,

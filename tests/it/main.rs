@@ -3,6 +3,7 @@
 mod agents;
 mod api;
 mod crash;
+mod bake;
 mod blue_green;
 mod cut;
 mod deploy;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use thiserror::Error;
 
+use super::bake::Figures;
 use super::prove::ProbeResult;
 use super::run::{FailureKind, LeftOut, Run, RunState, StepState};
 use super::steps::{Phase, Step};
@@ -16,6 +17,7 @@ use super::wait::Wait;
 use crate::farm::{AfterProof, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Side};
 
 mod asking;
+mod baking;
 mod ending;
 mod running;
 
@@ -34,6 +36,8 @@ pub struct Facts<'a> {
     pub not_up: BTreeMap<Entry, String>,
     /// What members have answered since the present step began, where it asks them.
     pub answers: BTreeMap<MemberName, ProbeResult>,
+    /// What HAProxy has counted of those that the step watches, where it watches any.
+    pub figures: Option<Figures>,
     /// The members that would stay in service if the step's group went out now; `None` where none goes.
     pub stays: Option<usize>,
 }
@@ -61,6 +65,10 @@ pub enum Action {
     Hold(GroupName),
     /// Start the ladder of a group's hold again.
     DrainAgain(GroupName),
+    /// Begin to watch: keep what has been counted until now.
+    Watch,
+    /// Go on emptying a group that was kept ready to come back, to the end of its ladder.
+    Harden(GroupName),
     /// Stop proving a group: it stays out as it is.
     Park(GroupName),
     /// Release a group.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::asking::{ask, ask_all};
+use super::baking::{bake, kept_ready};
 use super::{Action, Confirmation, Facts, Outcome, act, fail, fail_group, next_step, taken};
 use crate::farm::{AfterProof, GroupName, Hold, InstanceName, Side, Span, Stage};
 use crate::plan::run::{FailureKind, Run};
@@ -29,6 +30,9 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
             None => out(run, group, turn.as_ref(), facts, now),
             Some(_) => confirmed(run, facts, now, said),
         },
+        Step::Drain { group } if run.step.acted.is_none() && kept_ready(run, group) => {
+            act(run, vec![Action::Harden(group.clone())])
+        }
         Step::Drain { group } => drain(run, group, hold(group), now),
         Step::Work { group, .. } => Outcome::Wait(Wait::Work { group: group.clone() }),
         Step::Settle { takes, .. } => match takes.after(run.step.since) {
@@ -51,6 +55,7 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
             }
             Some(_) => confirmed(run, facts, now, |run| up(run, group, facts, now)),
         },
+        Step::Bake { .. } => bake(run, facts, now),
         Step::AskAll { groups } => ask_all(run, groups, facts, now),
     }
 }

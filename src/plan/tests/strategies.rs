@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::farm::{GroupName, Layout};
+use crate::farm::{Counts, GroupName, Layout};
 use crate::plan::machine::handle_rollback;
 use crate::plan::{Phase, Strategy, blue_green, rolling};
 
@@ -217,6 +217,43 @@ fn a_flip_is_turned_back_until_the_other_side_is_worked_on() {
     world.report(Report::Done).unwrap();
     world.settle();
     assert!(matches!(world.rollback(), Err(Illegal::NoWayBack { why, .. }) if why.contains("the work on b has begun")));
+}
+
+/// A see-saw that watches, at its watch.
+fn baking() -> World {
+    let mut world = World::of(&format!("{ROUTE}\n[bake]\nfor = \"60s\"\nmax_5xx = \"1%\"\nmin_requests = 10\n"));
+    world.settle();
+    world.report(Report::Done).unwrap();
+    while !matches!(world.run.current(), Some(Step::Bake { .. })) || world.run.step.acted.is_none() {
+        world.set_stages(&Stage::Proven { at: at(world.now) });
+        world.tick();
+    }
+    world
+}
+
+fn figures(requests: u64, hrsp_5xx: u64) -> Option<Figures> {
+    let counts = |requests, hrsp_5xx| Counts { requests, hrsp_5xx, errors: 0, time: 0 };
+    Some(Figures { before: counts(1000, 10), now: counts(requests, hrsp_5xx) })
+}
+
+#[test]
+fn a_watch_that_sees_something_bad_turns_back_and_a_quiet_one_goes_on() {
+    let mut world = baking();
+    world.figures = figures(9, 9);
+    assert!(matches!(world.tick(), Some(Wait::Baking { requests: 9, .. })), "too few to judge by");
+    world.figures = figures(100, 3);
+    world.tick();
+    let why = world.run.rollback.clone().unwrap();
+    assert!(why.contains("3% of 100 requests answered with 5xx, 1% before"), "{why}");
+    world.settle();
+    assert_eq!(world.run.state, RunState::RolledBack);
+    let mut world = baking();
+    world.figures = figures(100, 2);
+    assert!(matches!(world.tick(), Some(Wait::Baking { .. })));
+    world.now += 61;
+    world.settle();
+    assert_eq!(world.run.current().unwrap().to_string(), "work b");
+    assert_eq!(world.run.rollback, None);
 }
 
 proptest! {

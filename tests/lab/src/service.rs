@@ -23,6 +23,8 @@ pub(crate) struct Generation {
     /// The fields that tell who answered, ready to be sent.
     pub(crate) marks: String,
     hello: String,
+    /// A version that is called bad breaks down where visitors meet it, while its `/_status` is well.
+    status: &'static str,
     /// The whole answer to `/`: it is the one that must be fast.
     root: Vec<u8>,
 }
@@ -31,8 +33,9 @@ impl Generation {
     pub(crate) fn new(name: &str, version: &str) -> Self {
         let marks = format!("x-version: {version}\r\nx-server: {name}\r\n");
         let hello = format!("{name} {version}\n");
-        let root = plain("200 OK", &marks, &hello, false, true);
-        Self { stopped: AtomicBool::new(false), broken: AtomicUsize::new(0), marks, hello, root }
+        let status = if version.contains("bad") { "500 Internal Server Error" } else { "200 OK" };
+        let root = plain(status, &marks, &hello, false, true);
+        Self { stopped: AtomicBool::new(false), broken: AtomicUsize::new(0), marks, hello, status, root }
     }
 
     /// From here on, a request that ends unfinished was broken by the server.
@@ -169,7 +172,7 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
             if request.keep && !request.head_only {
                 wire.write(&generation.root).await?;
             } else {
-                wire.write(&answer("200 OK", &generation.hello)).await?;
+                wire.write(&answer(generation.status, &generation.hello)).await?;
             }
         }
         Path::Status if shared.well.load(Ordering::SeqCst) => {

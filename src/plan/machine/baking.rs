@@ -1,0 +1,45 @@
+//! Watching the side that has just got the traffic, and turning back where it does worse than the other did.
+
+use jiff::Timestamp;
+
+use super::ending::handle_rollback;
+use super::{Action, Facts, Outcome, act, fail, next_step};
+use crate::farm::GroupName;
+use crate::plan::run::{FailureKind, Run};
+use crate::plan::steps::Step;
+use crate::plan::wait::Wait;
+
+pub(super) fn bake(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+    let Some(settings) = &run.plan.bake else {
+        return next_step(run, now, vec![Action::Note("nothing is to be watched".to_owned())]);
+    };
+    if run.step.acted.is_none() {
+        return act(run, vec![Action::Watch]);
+    }
+    let until = settings.takes.after(run.step.since);
+    let Some(figures) = &facts.figures else { return Outcome::Wait(Wait::Baking { requests: 0, until }) };
+    if let Some(breach) = figures.breach(settings) {
+        let why = format!("since the flip {breach}");
+        return match handle_rollback(run, &why, facts, now) {
+            Ok(outcome) => outcome,
+            Err(no_way) => fail(run, FailureKind::Bake, format!("{why}; {no_way}"), Vec::new()),
+        };
+    }
+    let requests = figures.now.requests;
+    if now < until {
+        return Outcome::Wait(Wait::Baking { requests, until });
+    }
+    let note = if figures.are_too_few(settings) {
+        format!("watched for {}: {requests} requests are too few to judge by, goes on", settings.takes)
+    } else {
+        format!("watched for {}: {requests} requests, no worse than before", settings.takes)
+    };
+    next_step(run, now, vec![Action::Note(note)])
+}
+
+/// Whether a group was kept ready to come back until the watch was over.
+pub(super) fn kept_ready(run: &Run, group: &GroupName) -> bool {
+    let before = run.plan.steps.iter().take(run.cursor).rev();
+    let mut bakes = before.take_while(|step| !matches!(step, Step::Flip { .. }));
+    bakes.any(|step| matches!(step, Step::Bake { old, .. } if old.contains(group)))
+}
