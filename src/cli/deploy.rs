@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::args::Deploy;
+use super::attend::Attend;
 use super::error::{CliError, going_on};
 use super::follow::{Follow, Standing};
 use super::hook::{Hook, Outcome};
@@ -21,6 +22,7 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
     // From here on no signal ends this process before it has said what it leaves behind.
     let mut interrupt = Interrupt::listen()?;
     let mut run: RunView = context.client.post("/v1/runs", &args.request()).await?;
+    let mut attend = Some(Attend::to(&context.client, run.id));
     let mut follow = Follow::new(context, &run);
     follow.progress.line(&look::header(&run));
     loop {
@@ -36,8 +38,11 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
             }
             Standing::Work(work) => {
                 follow.progress.clear();
+                attend.get_or_insert_with(|| Attend::to(&context.client, run.id));
                 let outcome = do_work(&hooks, &run, &work, &mut follow, &mut interrupt).await;
                 if outcome == Outcome::Left {
+                    // Whoever brings the servers back waits for this.
+                    attend = None;
                     run = follow.now().await?;
                     continue;
                 }
@@ -53,6 +58,7 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
             }
         }
     }
+    drop(attend);
     follow.progress.clear();
     if context.json {
         print::json(&run)?;

@@ -3,6 +3,7 @@
 //! Knows the control API and the terminal. Knows nothing of HAProxy: every fact comes from teeterd.
 
 mod args;
+mod attend;
 mod clock;
 mod deploy;
 mod ending;

@@ -81,6 +81,12 @@ pub struct RunRequest {
     /// What the farm's configuration says, where unset.
     #[serde(default)]
     pub on_deadline: Option<String>,
+    /// What becomes of the run when nobody does its work: `hold` or `restore`, after `stall_after`.
+    #[serde(default)]
+    pub on_stall: Option<String>,
+    /// After what time without a report, such as `30m`.
+    #[serde(default)]
+    pub stall_after: Option<String>,
     /// For `rolling`: how many members go out together, `2` or `25%`.
     #[serde(default)]
     pub batch: Option<String>,

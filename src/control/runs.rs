@@ -1,12 +1,15 @@
 //! The part of the server that is about runs.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::StatusCode;
+use axum::response::sse::{self, KeepAlive, Sse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 
 use super::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest, RunView};
@@ -15,7 +18,7 @@ use super::problem::Failure;
 use super::read::{LONGEST_TEXT, Query, number, policy, span};
 use super::server::{Answer, Body, Shared, answer, finish, ticks, wait};
 use crate::engine::{DrainChange, Engine, RollingChange, RunOrder};
-use crate::farm::{FlipOrder, RunId};
+use crate::farm::{FlipOrder, OnStall, RunId, StallAction};
 use crate::plan::machine::Report;
 use crate::plan::{Phase, Strategy};
 
@@ -26,6 +29,7 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
         .route("/v1/runs/{id}/advance", post(advance))
         .route("/v1/runs/{id}/abort", post(abort))
         .route("/v1/runs/{id}/rollback", post(rollback))
+        .route("/v1/runs/{id}/attend", get(attend))
         .route("/v1/farms/{farm}/idle", get(idle))
 }
 
@@ -108,6 +112,19 @@ pub(super) async fn rollback(
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
+/// A stream without events, open as long as the caller works: when it ends, teeterd knows that the caller has gone.
+#[utoipa::path(get, path = "/v1/runs/{id}/attend", params(("id" = u64, Path)), responses((status = 200, content_type = "text/event-stream")))]
+pub(super) async fn attend(
+    State(engine): Shared,
+    Path(id): Path<String>,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
+    let attendance = engine.attend(RunId(number(&id)?)).await?;
+    let silence = futures_util::stream::pending().inspect(move |_: &Result<_, _>| {
+        let _ = &attendance;
+    });
+    Ok(Sse::new(silence).keep_alive(KeepAlive::default()))
+}
+
 #[utoipa::path(get, path = "/v1/farms/{farm}/idle", params(("farm" = String, Path)), responses((status = 200, body = IdleView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn idle(State(engine): Shared, Path(farm): Path<String>) -> Answer<IdleView> {
     let farm = farm.parse().map_err(Failure::usage)?;
@@ -157,9 +174,24 @@ fn order(request: RunRequest) -> Result<RunOrder, Failure> {
             settle: span(request.settle.as_deref())?,
             max_failed: request.max_failed,
         },
+        on_stall: stall(request.on_stall.as_deref(), request.stall_after.as_deref())?,
         phases: request.phases.iter().map(phase).collect::<Result<BTreeSet<Phase>, Failure>>()?,
         allow_outage: request.allow_outage,
     })
+}
+
+/// What becomes of a run whose work nobody does.
+fn stall(action: Option<&str>, after: Option<&str>) -> Result<Option<OnStall>, Failure> {
+    let action = match action {
+        None | Some("hold") => StallAction::Hold,
+        Some("restore") => StallAction::Restore,
+        Some(other) => return Err(Failure::usage(format!("on_stall {other:?} is neither hold nor restore"))),
+    };
+    match (span(after)?, action) {
+        (Some(after), action) => Ok(Some(OnStall { after, action })),
+        (None, StallAction::Hold) => Ok(None),
+        (None, StallAction::Restore) => Err(Failure::usage("on_stall needs stall_after: after what time?")),
+    }
 }
 
 /// Words of a caller, for the log: one line, not too long.

@@ -81,6 +81,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
         runs::advance,
         runs::abort,
         runs::rollback,
+        runs::attend,
         runs::idle,
         doctor,
         events,

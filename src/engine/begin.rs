@@ -14,9 +14,11 @@ use super::ledger::{asked, event};
 use super::{Engine, map_file, seen_of};
 use crate::farm::{
     BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe, InstanceName,
-    Layout, MemberName, OnDeadline, Owner, RollingSettings, RunId, Seen, Side, Span, live_side,
+    Layout, MemberName, OnDeadline, OnStall, Owner, RollingSettings, RunId, Seen, Side, Span, live_side,
 };
-use crate::plan::{Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, flip, rolling, see_saw};
+use crate::plan::{
+    CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, flip, rolling, see_saw,
+};
 use crate::store::{Caller, Change, NewEvent, State};
 
 /// A deploy to be begun.
@@ -36,6 +38,8 @@ pub struct RunOrder {
     pub drain: DrainChange,
     /// How a farm is rolled through, where it is to differ from the farm's settings.
     pub rolling: RollingChange,
+    /// What becomes of it when nobody does its work, where it is to differ from the farm's settings.
+    pub on_stall: Option<OnStall>,
     /// What the caller does around the deploy itself.
     pub phases: BTreeSet<Phase>,
     /// Roll, too, where too few are left in service.
@@ -130,6 +134,8 @@ impl Engine {
             left_out: BTreeMap::new(),
             counted,
             bake: None,
+            caller: CallerState::Never,
+            leaving: false,
             rollback: None,
         };
         if dry_run {
@@ -161,6 +167,7 @@ impl Engine {
         }
         order.drain.change(&mut farm.settings.drain);
         order.rolling.change(&mut farm.settings.rolling);
+        farm.settings.on_stall = order.on_stall.or(farm.settings.on_stall);
         farm.settings.flip.order = order.order.unwrap_or(farm.settings.flip.order);
         if order.strategy == Strategy::Rolling {
             let asks = farm.settings.rolling.status;

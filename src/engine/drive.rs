@@ -40,7 +40,8 @@ impl Engine {
         }
         // Each pass may make another possible: a hold that is drained lets its run go on.
         for _ in 0..PASSES {
-            let changed = self.step_holds(&mut ledger, &reports).await?
+            let changed = self.note_callers(&mut ledger).await?
+                | self.step_holds(&mut ledger, &reports).await?
                 | self.step_runs(&mut ledger, &reports).await?
                 | self.forget_given_back(&mut ledger, &reports).await?
                 | self.tend_routes(&mut ledger, &reports).await?;

@@ -15,6 +15,8 @@ use crate::plan::{DrainWatch, Wait};
 pub(super) struct Memory {
     pub(super) holds: BTreeMap<HoldId, HoldMemory>,
     pub(super) run_waits: BTreeMap<RunId, Wait>,
+    /// How many attend to each run.
+    pub(super) attending: BTreeMap<RunId, usize>,
     /// What runs have asked their members.
     pub(super) asking: BTreeMap<RunId, Probing>,
     /// The process of each HAProxy that was last seen.

@@ -5,6 +5,7 @@
 
 mod apply;
 mod asking;
+mod attend;
 mod baking;
 mod begin;
 mod carry;
@@ -47,6 +48,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
+use tokio::time::Instant;
 
 use self::clock::Clock;
 use self::instance::{Instance, Report};
@@ -57,6 +59,7 @@ use crate::farm::{Farm, FarmName, InstanceName, OnDrift, Seen, Selector};
 use crate::haproxy::{Client, Endpoint, Master, ServerRef};
 use crate::store::{Event, EventQuery, Store};
 
+pub use self::attend::Attendance;
 pub use self::begin::{DrainChange, RollingChange, RunOrder};
 pub use self::error::EngineError;
 pub use self::holds::HoldOrder;
@@ -74,6 +77,8 @@ pub struct Engine {
     memory: Mutex<Memory>,
     prober: Arc<dyn Prober>,
     clock: Clock,
+    /// When it was started.
+    begun: Instant,
     /// Something was seen, answered or changed: look at holds and runs again.
     nudge: Arc<Notify>,
     /// Counts what views may show: rises when it may be worth looking again.
@@ -109,6 +114,7 @@ impl Engine {
             memory: Mutex::default(),
             prober,
             clock,
+            begun: clock.mark(),
             nudge,
             tick: watch::Sender::new(1),
         });

@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::view::{FlipView, RunView, StepView, WorkView};
 use crate::farm::{GroupName, Hold, MemberName};
 use crate::plan::machine::{Confirmation, Facts, handle_rollback};
-use crate::plan::{FailureKind, Flipped, Phase, Run, RunState, Step};
+use crate::plan::{CallerState, FailureKind, Flipped, Phase, Run, RunState, Step};
 use crate::store::State;
 
 /// A run as it stands.
@@ -49,6 +49,11 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
         skipped: text(run.plan.skipped.clone()),
         left_out: text(run.left_out.iter().map(|(member, left)| (member.clone(), left.why.clone())).collect()),
         rollback: run.rollback.clone(),
+        caller: match run.caller {
+            CallerState::Never => None,
+            CallerState::Here => Some("here".to_owned()),
+            CallerState::Gone { .. } => Some("gone".to_owned()),
+        },
         versions: text(run.versions.clone()),
         flips: run.flips.iter().map(flip_view).collect(),
         next: next(run, &out),
@@ -162,6 +167,7 @@ fn failure(kind: FailureKind) -> &'static str {
         FailureKind::Unreachable => "unreachable",
         FailureKind::Taken => "taken",
         FailureKind::Guard => "guard",
+        FailureKind::Stalled => "stalled",
         FailureKind::Bake => "bake",
     }
 }

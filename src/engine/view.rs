@@ -200,8 +200,8 @@ pub struct RunView {
     pub state: String,
     /// Why it failed.
     pub why: Option<String>,
-    /// What kind of failure: work, proof, deadline, refused, unreachable, guard (too few others are in service), or
-    /// taken: somebody else has taken over servers that the run kept out.
+    /// What kind of failure: work, proof, deadline, refused, unreachable, guard (too few others are in service),
+    /// bake (worse than before, and no way back), stalled (nobody did the work), or taken: somebody else has taken over servers that the run kept out.
     pub failure: Option<String>,
     /// Who began it.
     pub by: String,
@@ -226,6 +226,9 @@ pub struct RunView {
     /// Members that it went on without, and why: they were not well before, or have failed and stay out.
     #[serde(default)]
     pub left_out: BTreeMap<String, String>,
+    /// Whether the process that does its work is there: `here` or `gone`; nothing where it is advanced step by step.
+    #[serde(default)]
+    pub caller: Option<String>,
     /// Why its flip is, or was, turned back.
     #[serde(default)]
     pub rollback: Option<String>,

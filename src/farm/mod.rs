@@ -35,7 +35,8 @@ pub use seen::{Load, Seen, SeenServer};
 pub use select::{SelectError, Selector};
 pub use servers::Servers;
 pub use settings::{
-    DrainSettings, FarmSettings, Halves, HttpProbe, MinAvailable, OnDrift, VerifySettings, VersionSource,
+    DrainSettings, FarmSettings, Halves, HttpProbe, MinAvailable, OnDrift, OnStall, StallAction, VerifySettings,
+    VersionSource,
 };
 pub use span::{Span, SpanError};
 pub use wanted::{Wanted, WantedServer, wanted};

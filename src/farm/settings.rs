@@ -44,9 +44,34 @@ pub struct FarmSettings {
     /// How it is rolled through batch by batch.
     #[serde(default)]
     pub rolling: RollingSettings,
+    /// What becomes of a run whose work nobody does; nothing where unset.
+    #[serde(default)]
+    pub on_stall: Option<OnStall>,
     /// What happens when somebody else changes one of its servers while it is held.
     #[serde(default)]
     pub on_drift: OnDrift,
+}
+
+/// What becomes of a run whose work nobody does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnStall {
+    /// After what time.
+    pub after: Span,
+    /// What is done then.
+    #[serde(rename = "do", default)]
+    pub action: StallAction,
+}
+
+/// What is done about a run whose work nobody does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StallAction {
+    /// It stands still and says so; servers stay as they are.
+    #[default]
+    Hold,
+    /// It is aborted: what is well comes back.
+    Restore,
 }
 
 /// What happens when somebody else changes the state of a server that is held.

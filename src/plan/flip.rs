@@ -80,6 +80,7 @@ pub fn plan<'a>(
         flip: farm.settings.flip.clone(),
         live: live.unwrap_or(Side::All),
         needed: 0,
+        on_stall: farm.settings.on_stall,
         bake: None,
         max_failed: 0,
     })

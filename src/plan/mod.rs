@@ -30,7 +30,7 @@ mod wait;
 
 pub use bake::Figures;
 pub use drain::{DrainVerdict, DrainWatch, Emptying};
-pub use run::{Bake, FailureKind, Flipped, LeftOut, Run, RunState, StepState, Undo};
+pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Run, RunState, StepState, Undo};
 pub use steps::{Phase, Plan, PlannedMember, Step, Strategy};
 pub use veto::Veto;
 pub use wait::Wait;

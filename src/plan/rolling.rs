@@ -71,6 +71,7 @@ pub fn plan<'a>(
         flip: settings.flip.clone(),
         live: Side::All,
         needed: if outage { 0 } else { settings.min_available.of(layout.members.len()).max(1) },
+        on_stall: farm.settings.on_stall,
         bake: None,
         max_failed: settings.rolling.max_failed,
     })

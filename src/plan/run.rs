@@ -43,9 +43,31 @@ pub struct Run {
     /// What its last watch is measured against.
     #[serde(default)]
     pub bake: Option<Bake>,
+    /// Whether somebody attends to it.
+    #[serde(default)]
+    pub caller: CallerState,
+    /// Whether it waits, in the course of an abort, until its caller has stopped working.
+    #[serde(default)]
+    pub leaving: bool,
     /// Why its flip is turned back, where it is.
     #[serde(default)]
     pub rollback: Option<String>,
+}
+
+/// Whether somebody attends to a run: a process that does its work, and whose end is noticed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "is")]
+pub enum CallerState {
+    /// Nobody ever has: it is advanced step by step.
+    #[default]
+    Never,
+    /// Somebody does.
+    Here,
+    /// Nobody does any more.
+    Gone {
+        /// Since when.
+        at: Timestamp,
+    },
 }
 
 /// What a watch is measured against.
@@ -143,6 +165,8 @@ pub enum FailureKind {
     Taken,
     /// Too few others are in service.
     Guard,
+    /// Nobody has done its work.
+    Stalled,
     /// The side that got the traffic does worse than the other did, and it cannot be turned back.
     Bake,
 }

@@ -81,6 +81,7 @@ pub fn plan<'a>(
         flip: farm.settings.flip.clone(),
         live: Side::All,
         needed: farm.settings.min_available.of(layout.members.len()).max(1),
+        on_stall: farm.settings.on_stall,
         bake: farm.settings.bake.clone(),
         max_failed: 0,
     })

@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::farm::{
-    BakeSettings, DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, Side, Span, VerifySettings,
+    BakeSettings, DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, OnStall, Side, Span,
+    VerifySettings,
 };
 
 /// How a farm is deployed to.
@@ -96,6 +97,9 @@ pub struct Plan {
     /// Members that must be in service whenever a group goes out.
     #[serde(default)]
     pub needed: usize,
+    /// What becomes of it when nobody does its work.
+    #[serde(default)]
+    pub on_stall: Option<OnStall>,
     /// What is watched after a flip.
     #[serde(default)]
     pub bake: Option<BakeSettings>,

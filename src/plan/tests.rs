@@ -9,7 +9,9 @@ use super::machine::{
     Action, Confirmation, Facts, Illegal, Outcome, Report, handle_abort, handle_report, handle_taken, handle_tick,
 };
 use super::prove::ProbeResult;
-use super::{FailureKind, Figures, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw};
+use super::{
+    CallerState, FailureKind, Figures, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw,
+};
 use crate::farm::{
     Entry, Farm, Hold, HoldId, Ladder, Load, MemberName, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer, Side,
     Span, Stage, Stays,
@@ -198,6 +200,8 @@ impl World {
             left_out: BTreeMap::new(),
             counted: BTreeMap::new(),
             bake: None,
+            caller: CallerState::Never,
+            leaving: false,
             rollback: None,
         };
         Self {

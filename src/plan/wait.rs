@@ -47,6 +47,14 @@ pub enum Wait {
     Work {
         /// The group that is worked on.
         group: GroupName,
+        /// Since when the caller has been gone that had begun it.
+        #[serde(default)]
+        gone: Option<Timestamp>,
+    },
+    /// The caller to stop working.
+    Caller {
+        /// Until when at most.
+        until: Timestamp,
     },
     /// Servers do not answer the probe as they should.
     Probes {
@@ -122,7 +130,11 @@ impl fmt::Display for Wait {
             Self::StickyClients { .. } => {
                 f.write_str("nothing in flight, clients with a cookie may go on until the grace ends")
             }
-            Self::Work { group } => write!(f, "waiting for the work on group {group}"),
+            Self::Work { group, gone: None } => write!(f, "waiting for the work on group {group}"),
+            Self::Work { group, gone: Some(_) } => {
+                write!(f, "waiting for the work on group {group}, which nobody does: the caller has gone")
+            }
+            Self::Caller { .. } => f.write_str("waiting until the caller has stopped working"),
             Self::Probes { members, .. } => write!(f, "not well yet: {}", pairs(members)),
             Self::Checks { entries, .. } => write!(f, "HAProxy's checks have not passed yet: {}", pairs(entries)),
             Self::Up { entries, .. } => write!(f, "not up yet: {}", pairs(entries)),
@@ -149,6 +161,7 @@ impl Wait {
             | Self::Up { until, .. }
             | Self::Others { until, .. }
             | Self::Settling { until }
+            | Self::Caller { until }
             | Self::Baking { until, .. }
             | Self::Overruled { until, .. } => Some(*until),
             Self::SecondSample { not_before } => *not_before,

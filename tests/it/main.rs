@@ -2,6 +2,7 @@
 
 mod agents;
 mod api;
+mod caller;
 mod crash;
 mod bake;
 mod blue_green;

@@ -49,6 +49,12 @@ pub(in crate::cli) struct RunOptions {
     /// go out (nobody serves for a moment).
     #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]))]
     order: Option<String>,
+    /// What becomes of the run when nobody does its work: it stands still, or what is well comes back.
+    #[arg(long, value_name = "WHAT", requires = "stall_after", value_parser = PossibleValuesParser::new(["hold", "restore"]))]
+    on_stall: Option<String>,
+    /// After what time without a caller, or without a report.
+    #[arg(long, value_name = "TIME")]
+    stall_after: Option<Span>,
     /// With rolling: how many servers go out together, a number or a share such as 25%.
     #[arg(long, value_name = "N")]
     batch: Option<BatchSize>,
@@ -109,6 +115,8 @@ impl RunOptions {
             grace: text(self.drain.grace),
             deadline: text(self.drain.deadline),
             on_deadline: self.drain.on_deadline.clone(),
+            on_stall: self.on_stall.clone(),
+            stall_after: text(self.stall_after),
             batch: self.batch.map(|batch| batch.to_string()),
             settle: text(self.settle),
             max_failed: self.max_failed,

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::running::CONFIRMATION_TAKES;
 use super::{Action, Confirmation, Facts, Illegal, Outcome};
-use crate::farm::{AfterProof, GroupName, Hold, MemberName, Owner, Side, Stage};
+use crate::farm::{AfterProof, GroupName, Hold, MemberName, Owner, Side, Span, Stage};
 use crate::haproxy::AdminState;
-use crate::plan::run::{Run, RunState, StepState};
+use crate::plan::run::{CallerState, Run, RunState, StepState};
 use crate::plan::steps::{Phase, Step};
 use crate::plan::wait::Wait;
 
@@ -36,9 +36,26 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         aborted.finished = Some(now);
         return Outcome::Go(Box::new(aborted), vec![Action::Note("aborted; nothing was held".to_owned())]);
     }
-    let versions = versions_in_service(run, facts);
-    aborted.state = RunState::Aborting;
     aborted.finished = None;
+    // Whoever works on servers stops first: they come back to visitors.
+    if run.caller == CallerState::Here && run.state == RunState::Running && at_work(run) {
+        aborted.state = RunState::Aborting;
+        aborted.leaving = true;
+        aborted.step = StepState { since: now, acted: None, undo: Vec::new() };
+        return Outcome::Go(Box::new(aborted), vec![Action::Note("abort: the caller is to stop working".to_owned())]);
+    }
+    bring_back(aborted, &held, facts)
+}
+
+fn at_work(run: &Run) -> bool {
+    matches!(run.current(), Some(Step::Work { .. }))
+}
+
+/// Has all that is held show that it is well, and comes back with what does.
+fn bring_back(mut aborted: Run, held: &[&GroupName], facts: &Facts<'_>) -> Outcome {
+    let versions = versions_in_service(&aborted, facts);
+    aborted.state = RunState::Aborting;
+    aborted.leaving = false;
     let prove = |group: &&GroupName| Action::Prove {
         group: (*group).clone(),
         then: AfterProof::Release,
@@ -79,6 +96,14 @@ fn turn_back(run: &Run, facts: &Facts<'_>) -> Option<Action> {
 }
 
 pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+    if run.leaving {
+        let until = STOPPING_TAKES.after(run.step.since);
+        if run.caller == CallerState::Here && now < until {
+            return Outcome::Wait(Wait::Caller { until });
+        }
+        let held = run.holds.iter().filter(|(_, id)| facts.holds.contains_key(id));
+        return bring_back(run.clone(), &held.map(|(group, _)| group).collect::<Vec<_>>(), facts);
+    }
     let holds: Vec<&Hold> = facts.holds.values().filter(|hold| hold.owner == Owner::Run(run.id)).collect();
     if holds.iter().any(|hold| matches!(hold.stage, Stage::Proving { .. } | Stage::Proven { .. })) {
         return Outcome::Wait(Wait::Hold);
@@ -171,3 +196,6 @@ fn versions_in_service(run: &Run, facts: &Facts<'_>) -> BTreeSet<String> {
         facts.holds.values().filter(|hold| hold.owner == Owner::Run(run.id)).flat_map(|hold| hold.members()).collect();
     run.versions.iter().filter(|(member, _)| !held.contains(member)).map(|(_, version)| version.clone()).collect()
 }
+
+/// A hook that is told to end has ten seconds to tidy up.
+const STOPPING_TAKES: Span = Span::from_secs(15);

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::asking::{ask, ask_all};
 use super::baking::{bake, kept_ready};
+use super::ending::handle_abort;
 use super::{Action, Confirmation, Facts, Outcome, act, fail, fail_group, next_step, taken};
-use crate::farm::{AfterProof, GroupName, Hold, InstanceName, Side, Span, Stage};
-use crate::plan::run::{FailureKind, Run};
+use crate::farm::{AfterProof, GroupName, Hold, InstanceName, Side, Span, Stage, StallAction};
+use crate::plan::run::{CallerState, FailureKind, Run};
 use crate::plan::steps::Step;
 use crate::plan::wait::Wait;
 
@@ -34,7 +35,7 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
             act(run, vec![Action::Harden(group.clone())])
         }
         Step::Drain { group } => drain(run, group, hold(group), now),
-        Step::Work { group, .. } => Outcome::Wait(Wait::Work { group: group.clone() }),
+        Step::Work { group, .. } => work(run, group, facts, now),
         Step::Settle { takes, .. } => match takes.after(run.step.since) {
             until if now < until => Outcome::Wait(Wait::Settling { until }),
             _ => next_step(run, now, vec![Action::Note(format!("{step}: {takes} are over"))]),
@@ -90,6 +91,32 @@ fn drain(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> O
             let why = format!("group {group} was not drained at the deadline; it has been brought back");
             fail(run, FailureKind::Deadline, why, Vec::new())
         }
+    }
+}
+
+/// Waits for the caller. One that is there has a limit of its own for what it does; for one that has gone, or that has
+/// never been there, the run has.
+fn work(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+    let gone = match run.caller {
+        CallerState::Gone { at } => Some(at),
+        CallerState::Here | CallerState::Never => None,
+    };
+    let wait = Outcome::Wait(Wait::Work { group: group.clone(), gone });
+    let Some(stall) = run.plan.on_stall.filter(|_| run.caller != CallerState::Here) else { return wait };
+    let since = gone.unwrap_or(run.step.since).max(run.step.since);
+    if now < stall.after.after(since) {
+        return wait;
+    }
+    let why = format!("nobody has reported on the work on group {group} for {}", stall.after);
+    match stall.action {
+        StallAction::Hold => fail(run, FailureKind::Stalled, why, Vec::new()),
+        StallAction::Restore => match handle_abort(run, facts, now) {
+            Outcome::Go(aborted, actions) => {
+                let note = Action::Note(format!("{why}: it is aborted, as its farm's on_stall says"));
+                Outcome::Go(aborted, std::iter::once(note).chain(actions).collect())
+            }
+            other => other,
+        },
     }
 }
 
