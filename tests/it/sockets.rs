@@ -1,13 +1,13 @@
 //! Stats sockets other than a file: abstract ones and TLS, each of a real HAProxy.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use teeter::haproxy::commands::{Level, ShowCliLevel};
 use teeter::haproxy::{Address, Client, Endpoint, Error, Quirk, TlsSettings};
 use teeter_lab::{Haproxy, free_port};
 
+use crate::authority::Authority;
 use crate::site::Daemon;
 
 /// A HAProxy with another stats socket, and whatever stands before that.
@@ -62,40 +62,6 @@ async fn a_name_that_is_not_filled_up_is_another_name() {
     let exact = ask(format!("abnsz@{name}").parse::<Address>().unwrap()).await;
     assert!(matches!(exact, Err(Error::Frame { .. })), "{exact:?}");
     accepted.await.unwrap().unwrap();
-}
-
-/// An authority, and the files of those it vouches for.
-struct Authority {
-    dir: PathBuf,
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new(dir: &Path, name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let dir = dir.join(name);
-        std::fs::create_dir(&dir).unwrap();
-        std::fs::write(dir.join("ca.pem"), issuer.pem()).unwrap();
-        Self { dir, issuer }
-    }
-
-    fn ca(&self) -> PathBuf {
-        self.dir.join("ca.pem")
-    }
-
-    /// Certificate and key in one file, as HAProxy wants them.
-    fn certify(&self, file: &str, name: &str) -> PathBuf {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.distinguished_name.push(rcgen::DnType::CommonName, file);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let path = self.dir.join(file);
-        std::fs::write(&path, certificate.pem() + &key.serialize_pem()).unwrap();
-        path
-    }
 }
 
 #[tokio::test]

@@ -69,7 +69,11 @@ pub(crate) struct Shared {
     pub(crate) last_end: AtomicU64,
     /// When the last answer other than to `/_status` was written, in nanoseconds since 1970; 0 before the first.
     pub(crate) last_answer: AtomicU64,
+    /// Slow answers that visitors got, and not teeter.
+    pub(crate) cold_visitors: AtomicUsize,
     version: Mutex<String>,
+    /// How many slow answers the next version begins with, and how slow.
+    begins_cold: Mutex<(usize, Duration)>,
     log: Mutex<Vec<Replacement>>,
 }
 
@@ -106,7 +110,9 @@ impl App {
             busy: AtomicUsize::new(0),
             last_end: AtomicU64::new(0),
             last_answer: AtomicU64::new(0),
+            cold_visitors: AtomicUsize::new(0),
             version: Mutex::new(spec.version),
+            begins_cold: Mutex::default(),
             log: Mutex::new(Vec::new()),
         });
         let (orders, inbox) = mpsc::unbounded_channel();
@@ -182,6 +188,16 @@ impl App {
         self.shared.last_end.load(Ordering::SeqCst)
     }
 
+    /// Lets every version that comes from now on begin with so many slow answers to `/`.
+    pub fn set_cold(&self, answers: usize, takes: Duration) {
+        *lock(&self.shared.begins_cold) = (answers, takes);
+    }
+
+    /// How many of those slow answers went to anybody but teeter.
+    pub fn cold_visitors(&self) -> usize {
+        self.shared.cold_visitors.load(Ordering::SeqCst)
+    }
+
     /// Makes `/_status` answer 200 or 503.
     pub fn set_well(&self, well: bool) {
         self.shared.well.store(well, Ordering::SeqCst);
@@ -222,6 +238,10 @@ impl Drop for App {
 impl Shared {
     pub(crate) fn version(&self) -> String {
         lock(&self.version).clone()
+    }
+
+    pub(crate) fn begins_cold(&self) -> (usize, Duration) {
+        *lock(&self.begins_cold)
     }
 
     /// Notes that another version comes.

@@ -14,11 +14,15 @@ pub(crate) struct Request {
     pub(crate) keep: bool,
     /// HTTP/1.0 does not know chunks.
     pub(crate) old: bool,
+    /// It is teeter itself that asks, and no visitor.
+    pub(crate) teeter: bool,
 }
 
 pub(crate) enum Path {
     Root,
     Status,
+    /// What runs here, as JSON.
+    About,
     Slow(Duration),
     Stream(Duration),
     Ws,
@@ -32,21 +36,29 @@ impl Request {
             return Err(bad("not a request"));
         };
         let old = protocol == "HTTP/1.0";
-        let (mut length, mut keep) = (0, !old);
+        let (mut length, mut keep, mut teeter) = (0, !old, false);
         for (name, value) in fields(head) {
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.parse().map_err(|_| bad("bad length"))?;
             } else if name.eq_ignore_ascii_case("connection") {
                 keep = (keep || has_word(value, "keep-alive")) && !has_word(value, "close");
+            } else if name.eq_ignore_ascii_case("user-agent") {
+                teeter = value.starts_with("teeter/");
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 return Err(bad("chunked requests are not spoken here"));
             }
         }
-        Ok(Self { head_only: method == "HEAD", post: method == "POST", path: Path::read(target), length, keep, old })
+        let (head_only, post, path) = (method == "HEAD", method == "POST", Path::read(target));
+        Ok(Self { head_only, post, path, length, keep, old, teeter })
     }
 }
 
 impl Path {
+    /// Whether checks and probes ask for it, and no visitor.
+    pub(crate) fn is_of_checks(&self) -> bool {
+        matches!(self, Self::Status | Self::About)
+    }
+
     pub(crate) fn read(target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let ms = || {
@@ -57,6 +69,7 @@ impl Path {
         match path.strip_prefix("/api").unwrap_or(path) {
             "/" | "" => Self::Root,
             "/_status" => Self::Status,
+            "/_about" => Self::About,
             "/slow" => Self::Slow(ms()),
             "/stream" => Self::Stream(ms()),
             "/ws" => Self::Ws,

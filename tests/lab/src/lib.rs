@@ -19,6 +19,7 @@ mod dice;
 pub mod drains;
 pub mod farm;
 pub mod haproxy;
+mod generation;
 mod http;
 pub mod load;
 mod ports;

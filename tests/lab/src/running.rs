@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::app::{Replacement, Shared};
-use crate::service::{self, Generation};
+use crate::generation::Generation;
+use crate::service;
 
 /// What the server's thread can be told to do.
 pub(crate) enum Order {
@@ -90,7 +91,7 @@ impl Service {
         Ok(Self {
             listener: listen(shared.addr).await?,
             connections: JoinSet::new(),
-            generation: Arc::new(Generation::new(&shared.name, &shared.version())),
+            generation: Arc::new(Generation::new(&shared.name, &shared.version(), shared.begins_cold())),
         })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpStream;
@@ -13,40 +13,9 @@ use tokio::time::{Instant, interval_at, sleep};
 
 use crate::app::Shared;
 use crate::asked::{Path, Request, plain};
+use crate::generation::Generation;
 use crate::http::{WS_ACCEPT, Wire};
 use crate::service2;
-
-/// One version's time of service.
-pub(crate) struct Generation {
-    stopped: AtomicBool,
-    broken: AtomicUsize,
-    /// The fields that tell who answered, ready to be sent.
-    pub(crate) marks: String,
-    hello: String,
-    /// A version that is called bad breaks down where visitors meet it, while its `/_status` is well.
-    status: &'static str,
-    /// The whole answer to `/`: it is the one that must be fast.
-    root: Vec<u8>,
-}
-
-impl Generation {
-    pub(crate) fn new(name: &str, version: &str) -> Self {
-        let marks = format!("x-version: {version}\r\nx-server: {name}\r\n");
-        let hello = format!("{name} {version}\n");
-        let status = if version.contains("bad") { "500 Internal Server Error" } else { "200 OK" };
-        let root = plain(status, &marks, &hello, false, true);
-        Self { stopped: AtomicBool::new(false), broken: AtomicUsize::new(0), marks, hello, status, root }
-    }
-
-    /// From here on, a request that ends unfinished was broken by the server.
-    pub(crate) fn stop(&self) {
-        self.stopped.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn broken(&self) -> usize {
-        self.broken.load(Ordering::SeqCst)
-    }
-}
 
 /// Counts one request as in flight for as long as it lives.
 pub(crate) struct Flight<'a> {
@@ -64,7 +33,7 @@ impl<'a> Flight<'a> {
 
     /// It is known what is asked for. Checks and probes go on when nobody is served any more, so they do not count.
     pub(crate) fn begin(&mut self, path: &Path) {
-        if !matches!(path, Path::Status) {
+        if !path.is_of_checks() {
             self.busy = true;
             self.shared.begun.fetch_add(1, Ordering::SeqCst);
             self.shared.busy.fetch_add(1, Ordering::SeqCst);
@@ -81,7 +50,7 @@ impl<'a> Flight<'a> {
 
     pub(crate) fn finish(mut self, path: &Path) {
         self.done = true;
-        if !matches!(path, Path::Status) {
+        if !path.is_of_checks() {
             self.shared.last_answer.fetch_max(wall_nanos(), Ordering::SeqCst);
         }
     }
@@ -92,8 +61,8 @@ impl Drop for Flight<'_> {
         self.end();
         if self.done {
             self.shared.served.fetch_add(1, Ordering::SeqCst);
-        } else if self.generation.stopped.load(Ordering::SeqCst) {
-            self.generation.broken.fetch_add(1, Ordering::SeqCst);
+        } else if self.generation.is_stopped() {
+            self.generation.broke();
             self.shared.broken.fetch_add(1, Ordering::SeqCst);
         } else {
             self.shared.abandoned.fetch_add(1, Ordering::SeqCst);
@@ -168,6 +137,11 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
             if !shared.work.is_empty() {
                 sleep(some_of(&shared.work)).await;
             }
+            if let Some(takes) = generation.cold() {
+                let of_visitors = usize::from(!request.teeter);
+                shared.cold_visitors.fetch_add(of_visitors, Ordering::SeqCst);
+                sleep(takes).await;
+            }
             flight.end();
             if request.keep && !request.head_only {
                 wire.write(&generation.root).await?;
@@ -180,6 +154,10 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
         }
         Path::Status => {
             wire.write(&answer("503 Service Unavailable", "unwell\n")).await?;
+        }
+        Path::About => {
+            let marks = format!("{marks}x-built: {}\r\n", generation.built);
+            wire.write(&plain("200 OK", &marks, &generation.about, request.head_only, request.keep)).await?;
         }
         Path::Slow(time) => {
             sleep(*time).await;
@@ -209,7 +187,7 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
 
 /// Sends back what comes until the peer closes; a reset is an ordinary way to do that.
 async fn echo(wire: &mut Wire, generation: &Generation) -> io::Result<()> {
-    while !generation.stopped.load(Ordering::SeqCst) {
+    while !generation.is_stopped() {
         match wire.some().await {
             Ok(bytes) if bytes.is_empty() => break,
             Ok(bytes) => wire.write(&bytes).await?,

@@ -12,7 +12,8 @@ use tokio::time::sleep;
 
 use crate::app::Shared;
 use crate::asked::Path;
-use crate::service::{Flight, Generation, some_of};
+use crate::generation::Generation;
+use crate::service::{Flight, some_of};
 
 /// Serves one connection until either side closes it.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, generation: Arc<Generation>) {
@@ -54,7 +55,7 @@ async fn answer(
         }
         Path::Status if shared.well.load(Ordering::SeqCst) => (StatusCode::OK, "well\n"),
         Path::Status => (StatusCode::SERVICE_UNAVAILABLE, "unwell\n"),
-        Path::Ws | Path::Other(_) => (StatusCode::NOT_FOUND, "no such page\n"),
+        Path::About | Path::Ws | Path::Other(_) => (StatusCode::NOT_FOUND, "no such page\n"),
     };
     let mut head = Response::builder().status(status);
     for line in generation.marks.lines() {
