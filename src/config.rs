@@ -264,4 +264,6 @@ const USUAL_SOCKETS: [&str; 5] = [
 ];
 
 #[cfg(test)]
+mod proof_tests;
+#[cfg(test)]
 mod tests;

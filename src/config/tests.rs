@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 
-fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+pub(super) fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("teeter.toml");
     fs::write(&path, text).unwrap();
@@ -10,7 +10,7 @@ fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
 }
 
 /// The error without the file's directory.
-fn error(text: &str, env: &[(&str, &str)]) -> String {
+pub(super) fn error(text: &str, env: &[(&str, &str)]) -> String {
     let error = load(text, env).expect_err("should be refused").to_string();
     error.split_once("teeter.toml:").map(|(_, rest)| rest.to_owned()).unwrap_or(error)
 }

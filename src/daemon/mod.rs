@@ -94,14 +94,15 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
     if let Some(folder) = config.store.path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }
+    let clock = Clock::new();
     let store = Arc::new(SqliteStore::open(&config.store.path)?);
     let engine = Engine::start(
         config.farms.clone(),
         config.holds.on_drift,
         haproxies(&config),
         store,
-        Arc::new(NetworkProber),
-        Clock::new(),
+        Arc::new(NetworkProber::new(clock)),
+        clock,
     )
     .await?;
     let listener = listen(&args, &config)?;

@@ -1,9 +1,10 @@
 //! Asking members on behalf of a run, while they are in traffic.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use super::Engine;
+use super::judge::MustShow;
 use super::memory::Probing;
 use super::probing::ask;
 use crate::farm::{MemberName, RunId};
@@ -26,13 +27,12 @@ impl Engine {
             let mut probing = before.unwrap_or_else(|| Probing::new(run.step.since));
             // At the end everybody must run what was deployed; before, only be well.
             let wanted = matches!(run.current(), Some(Step::AskAll { .. })) && run.rollback.is_none();
-            let versions: BTreeSet<String> =
-                run.plan.version.iter().filter(|_| wanted && probe.version.is_some()).cloned().collect();
+            let must_show = MustShow::in_traffic(run, wanted);
             for member in groups.iter().flat_map(|group| run.members(group)) {
                 let results = Arc::clone(&probing.results);
                 probing.tasks.entry(member.name.clone()).or_insert_with(|| {
                     let target = (member.address.clone(), probe.clone());
-                    let asked = ask(Arc::clone(self), member.name.clone(), target, versions.clone(), results);
+                    let asked = ask(Arc::clone(self), member.name.clone(), target, must_show.clone(), results);
                     tokio::spawn(asked).abort_handle()
                 });
             }

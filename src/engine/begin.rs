@@ -14,7 +14,7 @@ use super::ledger::{asked, event};
 use super::{Engine, map_file, seen_of};
 use crate::farm::{
     BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe, InstanceName,
-    Layout, MemberName, OnDeadline, OnStall, Owner, RollingSettings, RunId, Seen, Side, Span, live_side,
+    Layout, MemberName, OnDeadline, OnStall, Owner, RollingSettings, RunId, Seen, Side, Span, VersionSource, live_side,
 };
 use crate::plan::{
     CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, flip, rolling, see_saw,
@@ -285,9 +285,13 @@ fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
     let mut events = vec![asked(event(now, "run.begun", text, Some(run.id), None), caller)];
     let skipped = run.plan.skipped.iter().map(|(member, why)| format!("{member} is left alone: {why}"));
     events.extend(skipped.map(|text| event(now, "run.note", text, Some(run.id), None)));
-    if run.plan.version.is_some() && run.plan.verify.http.as_ref().is_none_or(|http| http.version.is_none()) {
-        let text = "the new version will not be proven: verify.http.version is not configured".to_owned();
-        events.push(event(now, "run.note", text, Some(run.id), None));
-    }
+    let source = run.plan.verify.http.as_ref().and_then(|http| http.version.as_ref());
+    let unproven = match source {
+        None => Some("the new version will not be proven: verify.http.version is not configured"),
+        Some(VersionSource::Built(_)) => Some("the new version is proven by when it was built, and not by its name"),
+        Some(_) => None,
+    };
+    let unproven = unproven.filter(|_| run.plan.version.is_some());
+    events.extend(unproven.map(|text| event(now, "run.note", text.to_owned(), Some(run.id), None)));
     events
 }

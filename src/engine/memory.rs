@@ -1,13 +1,14 @@
 //! What is remembered between two looks and may be forgotten: samples, answers to probes, why something waits.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
 
 use crate::farm::{Hold, HoldId, InstanceName, MemberName, RunId};
 use crate::plan::prove::ProbeResult;
+use crate::plan::warm::Warmth;
 use crate::plan::{DrainWatch, Wait};
 
 /// What is remembered between two looks.
@@ -35,28 +36,37 @@ pub(super) struct HoldMemory {
     pub(super) samples: BTreeMap<InstanceName, u64>,
     pub(super) wait: Option<Wait>,
     pub(super) probing: Option<Probing>,
+    pub(super) warming: Option<Asking<Warmth>>,
 }
 
 /// What members have answered.
-pub(super) type Results = Arc<std::sync::Mutex<BTreeMap<MemberName, ProbeResult>>>;
+pub(super) type Results<T> = Arc<Mutex<BTreeMap<MemberName, T>>>;
 
 /// Probes that are under way.
+pub(super) type Probing = Asking<ProbeResult>;
+
+/// Members that are being asked, each by a task of its own, and what is known of their answers.
 #[derive(Debug)]
-pub(super) struct Probing {
-    /// The proof that they belong to.
+pub(super) struct Asking<T> {
+    /// The part of a proof that this belongs to.
     pub(super) since: Timestamp,
-    pub(super) results: Results,
+    pub(super) results: Results<T>,
     pub(super) tasks: BTreeMap<MemberName, AbortHandle>,
 }
 
-impl Probing {
-    /// Nobody has been asked.
+impl<T> Asking<T> {
+    /// Where nobody has been asked yet.
     pub(super) fn new(since: Timestamp) -> Self {
-        Self { since, results: Arc::default(), tasks: BTreeMap::new() }
+        Self { since, results: Results::default(), tasks: BTreeMap::new() }
     }
 }
 
-impl Drop for Probing {
+/// Notes what a member has answered.
+pub(super) fn put<T>(results: &Results<T>, member: &MemberName, result: T) {
+    results.lock().unwrap_or_else(PoisonError::into_inner).insert(member.clone(), result);
+}
+
+impl<T> Drop for Asking<T> {
     fn drop(&mut self) {
         self.tasks.values().for_each(AbortHandle::abort);
     }

@@ -22,6 +22,7 @@ mod facts;
 mod holds;
 mod idle;
 mod instance;
+mod judge;
 mod ledger;
 mod look;
 mod map_file;
@@ -39,6 +40,7 @@ mod show;
 mod show_run;
 mod steps;
 mod turn;
+mod warming;
 /// The one snapshot type.
 pub mod view;
 

@@ -4,12 +4,16 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::farm::HttpProbe;
+use crate::plan::warm::Timed;
 
 /// What a server answered: the version it told, if one was asked for, or why it is not well.
 pub type Answer = Result<Option<String>, String>;
 
-/// Asks one server once.
+/// Asks one server once. Both end within the probe's own timeout.
 pub trait Prober: Send + Sync + 'static {
-    /// Asks the server at `address` (host:port). Ends within the probe's own timeout.
+    /// Asks the server at `address` (host:port) whether it is well.
     fn probe(&self, address: String, probe: HttpProbe) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    /// Asks it only how long it takes: any status is an answer.
+    fn time(&self, address: String, probe: HttpProbe) -> Pin<Box<dyn Future<Output = Result<Timed, String>> + Send>>;
 }

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::Engine;
 use super::facts::{Found, find, gone};
 use super::instance::Report;
-use super::memory::{Probing, Results};
+use super::judge::{MustShow, failed};
+use super::memory::{Probing, Results, put};
 use crate::farm::{AfterProof, Entry, Hold, HttpProbe, InstanceName, MemberName};
 use crate::plan::prove::ProbeResult;
 use crate::store::{Change, State};
@@ -48,6 +49,7 @@ impl Engine {
         if targets.values().all(|target| matches!(target, Target::Nothing)) {
             return None;
         }
+        let must_show = MustShow::of(hold, versions, state);
         let mut memory = self.memory();
         let memory = memory.of(hold);
         if memory.probing.as_ref().is_none_or(|probing| probing.since != since) {
@@ -68,7 +70,7 @@ impl Engine {
                     probing.tasks.entry(member.clone()).or_insert_with(|| {
                         let results = Arc::clone(&probing.results);
                         let asking =
-                            ask(Arc::clone(self), member.clone(), (address, *probe), versions.clone(), results);
+                            ask(Arc::clone(self), member.clone(), (address, *probe), must_show.clone(), results);
                         tokio::spawn(asking).abort_handle()
                     });
                     probing.results.lock().unwrap_or_else(PoisonError::into_inner).get(member).cloned()
@@ -122,36 +124,18 @@ pub(super) async fn ask(
     engine: Arc<Engine>,
     member: MemberName,
     (address, probe): (String, HttpProbe),
-    versions: BTreeSet<String>,
-    results: Results,
+    must_show: MustShow,
+    results: Results<ProbeResult>,
 ) {
     loop {
-        let result = judge(engine.prober.probe(address.clone(), probe.clone()).await, &versions);
+        let result = must_show.judge(engine.prober.probe(address.clone(), probe.clone()).await);
         let passed = matches!(result, ProbeResult::Passed { .. });
-        results.lock().unwrap_or_else(PoisonError::into_inner).insert(member.clone(), result);
+        put(&results, &member, result);
         engine.nudge.notify_one();
         if passed {
             return;
         }
         tokio::time::sleep(ASK_AGAIN).await;
-    }
-}
-
-fn failed(why: String) -> ProbeResult {
-    ProbeResult::Failed { why, wrong_version: false }
-}
-
-fn judge(answer: super::Answer, versions: &BTreeSet<String>) -> ProbeResult {
-    match answer {
-        Err(why) => failed(why),
-        Ok(version) if versions.is_empty() || version.as_ref().is_some_and(|version| versions.contains(version)) => {
-            ProbeResult::Passed { version }
-        }
-        Ok(version) => {
-            let wanted = versions.iter().cloned().collect::<Vec<_>>().join(" or ");
-            let why = format!("runs {} and not {wanted}", version.as_deref().unwrap_or("an unnamed version"));
-            ProbeResult::Failed { why, wrong_version: true }
-        }
     }
 }
 

@@ -85,7 +85,9 @@ pub(super) fn turned(run: &Run, before: &Route, side: Side, ledger: &Ledger) -> 
     let worked: BTreeSet<&GroupName> = run.worked_on().collect();
     for (group, members) in &run.plan.groups {
         let seen: BTreeSet<&String> = members.iter().filter_map(|member| run.versions.get(&member.name)).collect();
-        let seen = seen.first().filter(|_| seen.len() == 1).map(|version| version.as_str());
+        // The time of a build would be another name for what `--to` has named.
+        let is_known = seen.len() == 1 && run.plan.verify.names_version();
+        let seen = seen.first().filter(|_| is_known).map(|version| version.as_str());
         let side = Side::Group(group.clone());
         // What its members say themselves comes first: somebody may have worked on them without a run.
         let told = seen.and_then(|seen| cookie_version(Some(seen), ""));

@@ -10,6 +10,7 @@ use super::error::EngineError;
 use super::facts::{checks, loads, overruled};
 use super::instance::Report;
 use super::ledger::{Ledger, event};
+use super::warming::warm_up_takes;
 use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, MemberName, ProofPhase, Span, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::prove::{self, ProofFacts, ProofVerdict};
@@ -79,28 +80,52 @@ impl Engine {
                 let facts = match phase {
                     ProofPhase::Probes { .. } => ProofFacts {
                         probes: self.probes(hold, (*since, *then), versions, state, reports),
+                        warm_up: self.warm_up(hold, (*since, *phase, *then), state, reports),
+                        ..ProofFacts::default()
+                    },
+                    ProofPhase::WarmUp { .. } => ProofFacts {
+                        warm_up: self.warm_up(hold, (*since, *phase, *then), state, reports),
                         ..ProofFacts::default()
                     },
                     ProofPhase::Checks { .. } => ProofFacts {
-                        probes: None,
                         checks: checks(hold, state, reports, |entry| {
                             self.verify_settings(state, hold, entry).http.is_some()
                         }),
                         alone: *then == AfterProof::Wait && carries_alone(hold, state),
+                        ..ProofFacts::default()
                     },
                 };
                 match prove::next(hold, (*until, *phase, *then), &facts, now) {
                     ProofVerdict::Wait(wait) => Move::Wait(Some(wait)),
-                    ProofVerdict::Check { afresh } => {
+                    ProofVerdict::WarmUp { mode, takes } => {
                         let stage = Stage::Proving {
                             since: now,
-                            until: *until,
-                            phase: ProofPhase::Checks { afresh },
+                            until: takes.after(now),
+                            phase: ProofPhase::WarmUp { mode },
                             then: *then,
                             versions: versions.clone(),
                         };
                         let passed = if facts.probes.is_some() { "probes passed; " } else { "" };
-                        Move::To(stage, None, format!("{passed}HAProxy's checks must pass"))
+                        Move::To(stage, None, format!("{passed}warming up"))
+                    }
+                    ProofVerdict::Check { afresh, cold } => {
+                        let warmed = matches!(phase, ProofPhase::WarmUp { .. });
+                        let stage = Stage::Proving {
+                            since: now,
+                            // The time of the warm-up is its own.
+                            until: if warmed { self.proof_takes(hold, state).after(now) } else { *until },
+                            phase: ProofPhase::Checks { afresh },
+                            then: *then,
+                            versions: versions.clone(),
+                        };
+                        let note = (!cold.is_empty()).then(|| format!("not warm: {}", why(&cold)));
+                        let passed = match &note {
+                            Some(note) => format!("{note}; "),
+                            None if warmed => "warm; ".to_owned(),
+                            None if facts.probes.is_some() => "probes passed; ".to_owned(),
+                            None => String::new(),
+                        };
+                        Move::To(stage, note, format!("{passed}HAProxy's checks must pass"))
                     }
                     ProofVerdict::Proven(but) if *then == AfterProof::Release => {
                         let text = if but.is_empty() { "well; released".to_owned() } else { released_but(&but) };
@@ -108,6 +133,8 @@ impl Engine {
                     }
                     ProofVerdict::Proven(but) => {
                         let but = (!but.is_empty()).then(|| list(&but));
+                        // What was said of the warm-up goes on to whoever asked for the proof.
+                        let but = hold.note.iter().cloned().chain(but).reduce(|note, but| format!("{note}, {but}"));
                         let text = but.clone().unwrap_or_else(|| "well".to_owned());
                         Move::To(Stage::Proven { at: now }, but, text)
                     }
@@ -218,7 +245,8 @@ impl Engine {
         let (mut changes, mut events) = (Vec::new(), Vec::new());
         for hold in ledger.state.holds.values() {
             let Stage::Proving { phase, then, versions, .. } = &hold.stage else { continue };
-            let until = self.proof_takes(hold, &ledger.state).after(now);
+            let takes = warm_up_takes(hold, *phase, *then, &ledger.state);
+            let until = takes.unwrap_or_else(|| self.proof_takes(hold, &ledger.state)).after(now);
             let stage = Stage::Proving { since: now, until, phase: *phase, then: *then, versions: versions.clone() };
             events.push(happened(hold, now, "hold.stage", "teeterd was restarted; the proof begins anew".to_owned()));
             changes.push(Change::PutHold(Box::new(Hold { stage, revision: ledger.next_revision(), ..hold.clone() })));
@@ -258,7 +286,7 @@ fn split(
     let goes = Hold { id: HoldId(ledger.state.next_hold), entries: go, revision, ..hold };
     let mut changes = vec![Change::PutHold(Box::new(stays))];
     match phase {
-        ProofPhase::Probes { mode } => {
+        ProofPhase::Probes { mode } | ProofPhase::WarmUp { mode } => {
             let stage = Stage::Proving {
                 since: now,
                 until: takes.after(now),
@@ -276,7 +304,7 @@ fn split(
 /// Where a hold goes back to when its members are not well: never to where clients could reach them.
 fn stays_out(hold: &Hold, phase: ProofPhase, now: Timestamp) -> Stage {
     let mode = match phase {
-        ProofPhase::Probes { mode } => mode,
+        ProofPhase::Probes { mode } | ProofPhase::WarmUp { mode } => mode,
         ProofPhase::Checks { afresh: true } => AdminState::Maint,
         ProofPhase::Checks { afresh: false } => hold.ladder.last,
     };

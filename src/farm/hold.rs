@@ -48,12 +48,12 @@ impl Hold {
     pub fn wants(&self) -> AdminState {
         match self.stage {
             Stage::Draining { mode, .. } | Stage::Stuck { mode, .. } | Stage::Out { mode, .. } => mode,
-            Stage::Proving { phase: ProofPhase::Probes { mode }, .. } => mode,
+            Stage::Proving { phase: ProofPhase::Probes { mode } | ProofPhase::WarmUp { mode }, .. } => mode,
             Stage::Proving { phase: ProofPhase::Checks { .. }, .. } | Stage::Proven { .. } => AdminState::Drain,
         }
     }
 
-    /// The stage in which its members begin to show that they are well, with the first half of the proof: they stay in
+    /// The stage in which its members begin to show that they are well, with the first part of the proof: they stay in
     /// the state that they are in and have `takes` for all of it.
     pub fn proof(&self, now: Timestamp, takes: Span, then: AfterProof, versions: BTreeSet<String>) -> Stage {
         let phase = ProofPhase::Probes { mode: self.wants() };
@@ -217,13 +217,18 @@ pub enum Stage {
     },
 }
 
-/// The two halves of a proof. Probes come first, because in maintenance not even a client that sticks to the server
+/// The parts of a proof, in their order. Probes come first, because in maintenance not even a client that sticks to the server
 /// reaches it, while HAProxy's own checks run only outside maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "is")]
 pub enum ProofPhase {
     /// teeter asks the server itself.
     Probes {
+        /// The state that the servers stay in meanwhile.
+        mode: AdminState,
+    },
+    /// Their answers must become fast, where a deploy is to have that.
+    WarmUp {
         /// The state that the servers stay in meanwhile.
         mode: AdminState,
     },

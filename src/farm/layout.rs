@@ -67,14 +67,8 @@ impl Farm {
         if let Some(text) = settings.groups.values().flatten().map(Selector::as_str).find(|text| text.contains('/')) {
             return Err(self.error("groups", format!("{text:?} must be a server's name, without its backend")));
         }
-        if let Some(http) = &settings.verify.http {
-            if !http.path.starts_with('/') || !http.path.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(self.error("verify", format!("http.path {:?} is not a path", http.path)));
-            }
-            let header = http.version.as_ref().map_or("x", |version| version.header.as_str());
-            if header.is_empty() || !header.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
-                return Err(self.error("verify", format!("http.version.header {header:?} is not the name of a header")));
-            }
+        if let Err((key, problem)) = settings.verify.check() {
+            return Err(self.error(&format!("verify.{key}"), problem));
         }
         let halves = ["a", "b"].into_iter().filter(|_| settings.halves.is_some());
         let groups: BTreeSet<&str> = settings.groups.keys().map(GroupName::as_str).chain(halves).collect();
@@ -242,7 +236,7 @@ mod tests {
             ("members = [\"web01\"]", "members"),
             ("members = [\"a/b\"]\nhalves = \"auto\"\ngroups = { a = [\"b\"] }", "halves"),
             ("members = [\"a/b\"]\n[drain]\ngrace = \"10m\"", "drain"),
-            ("members = [\"a/b\"]\n[verify]\nhttp = { path = \"status\" }", "verify"),
+            ("members = [\"a/b\"]\n[verify]\nhttp = { path = \"status\" }", "verify.http.path"),
         ] {
             assert_eq!(farm(toml).check().unwrap_err().key, key, "{toml}");
         }

@@ -3,6 +3,7 @@
 //! Knows no input or output, no clock, no tokio. What it needs of HAProxy are its names, bits and commands.
 
 mod bake;
+mod built;
 mod diff;
 mod flip;
 mod hold;
@@ -18,9 +19,14 @@ mod select;
 mod servers;
 mod settings;
 mod span;
+mod trust;
+mod verify;
+mod version;
 mod wanted;
+mod warm_up;
 
 pub use bake::{BakeSettings, Counts, Share};
+pub use built::BuiltAt;
 pub use diff::{About, Batch, Begun, Step, diff};
 pub use flip::{FlipMode, FlipOrder, FlipSettings, RouteKey, Sticky, file_of};
 pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Overruled, Owner, ProofPhase, Stage, Stays};
@@ -34,9 +40,10 @@ pub use route_check::live_side;
 pub use seen::{Load, Seen, SeenServer};
 pub use select::{SelectError, Selector};
 pub use servers::Servers;
-pub use settings::{
-    DrainSettings, FarmSettings, Halves, HttpProbe, MinAvailable, OnDrift, OnStall, StallAction, VerifySettings,
-    VersionSource,
-};
+pub use settings::{DrainSettings, FarmSettings, Halves, MinAvailable, OnDrift, OnStall, StallAction};
 pub use span::{Span, SpanError};
+pub use trust::TlsTrust;
+pub use verify::{HttpProbe, VerifySettings};
+pub use version::{BuiltSource, JsonPointer, Pattern, VersionSource};
 pub use wanted::{Wanted, WantedServer, wanted};
+pub use warm_up::{OnCold, WarmUp};

@@ -13,6 +13,7 @@ use super::names::GroupName;
 use super::rolling::RollingSettings;
 use super::select::Selector;
 use super::span::Span;
+use super::verify::VerifySettings;
 
 /// `[farm.NAME]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -123,68 +124,6 @@ impl Default for DrainSettings {
     fn default() -> Self {
         Self { grace: Span::from_secs(30), deadline: Span::from_secs(300), on_deadline: OnDeadline::Fail, idle: false }
     }
-}
-
-/// `[farm.NAME.verify]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct VerifySettings {
-    /// A request that each server must answer well.
-    pub http: Option<HttpProbe>,
-    /// How long a server has to show that it is well.
-    pub deadline: Span,
-}
-
-impl Default for VerifySettings {
-    fn default() -> Self {
-        Self { http: None, deadline: Span::from_secs(60) }
-    }
-}
-
-/// A request to a server's own address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HttpProbe {
-    /// What to ask for.
-    pub path: String,
-    /// The status that is well.
-    #[serde(default = "ok")]
-    pub expect: u16,
-    /// Another port than the one HAProxy sends traffic to.
-    #[serde(default)]
-    pub port: Option<u16>,
-    /// The Host header; the address where unset.
-    #[serde(default)]
-    pub host: Option<String>,
-    /// How long one request may take.
-    #[serde(default = "probe_timeout")]
-    pub timeout: Span,
-    /// Where the answer says which version is running.
-    #[serde(default)]
-    pub version: Option<VersionSource>,
-}
-
-/// Where an answer says which version is running.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VersionSource {
-    /// The name of a header.
-    pub header: String,
-}
-
-impl HttpProbe {
-    /// A request for this path, with everything else as it is where nothing is configured.
-    pub fn of(path: &str) -> Self {
-        Self { path: path.to_owned(), expect: ok(), port: None, host: None, timeout: probe_timeout(), version: None }
-    }
-}
-
-fn ok() -> u16 {
-    200
-}
-
-fn probe_timeout() -> Span {
-    Span::from_secs(5)
 }
 
 /// How many members must be in service: a share of the farm, rounded up, or a number.

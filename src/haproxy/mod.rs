@@ -28,3 +28,4 @@ pub use name::{BackendName, MapKey, MapName, MapValue, NameError, ServerName, Se
 pub use quirks::{Quirk, Series};
 pub use table::{Column, Row, Separator, Table};
 pub use tls::TlsSettings;
+pub(crate) use tls::{name, roots, tls_client};

@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 /// `tls = { … }` in `[[haproxy]]`. All files are PEM.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -47,9 +47,7 @@ impl Tls {
     /// Connects to `host:port` and has both sides prove who they are.
     pub(super) async fn connect(&self, address: &str) -> io::Result<TlsStream<TcpStream>> {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let name = self.settings.server_name.as_deref().unwrap_or(host.trim_start_matches('[').trim_end_matches(']'));
-        let name = ServerName::try_from(name.to_owned())
-            .map_err(|_| io::Error::other(format!("{name:?} is no name that a certificate can have")))?;
+        let name = name(self.settings.server_name.as_deref().unwrap_or(host))?;
         let connector = TlsConnector::from(self.config()?);
         connector.connect(name, TcpStream::connect(address).await?).await
     }
@@ -72,19 +70,34 @@ impl Tls {
     }
 
     fn load(&self) -> io::Result<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        for authority in certificates(&self.settings.ca)? {
-            roots.add(authority).map_err(|error| of(&self.settings.ca, error))?;
-        }
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots);
+        let builder = tls_client()?.with_root_certificates(roots(&self.settings.ca)?);
         let Some(certificate) = &self.settings.certificate else { return Ok(builder.with_no_client_auth()) };
         let key = self.settings.key.as_ref().unwrap_or(certificate);
         let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| of(key, error))?;
         builder.with_client_auth_cert(certificates(certificate)?, secret).map_err(|error| of(certificate, error))
     }
+}
+
+/// The beginning of a configuration.
+pub(crate) fn tls_client() -> io::Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    builder.with_safe_default_protocol_versions().map_err(io::Error::other)
+}
+
+/// The authorities of a file.
+pub(crate) fn roots(ca: &Path) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(ca)? {
+        roots.add(authority).map_err(|error| of(ca, error))?;
+    }
+    Ok(roots)
+}
+
+/// The name that a certificate must have: a host as it stands in an address.
+pub(crate) fn name(host: &str) -> io::Result<ServerName<'static>> {
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let error = format!("{host:?} is no name that a certificate can have");
+    ServerName::try_from(host).map_err(|_| io::Error::other(error))
 }
 
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {

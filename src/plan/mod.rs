@@ -16,6 +16,8 @@ mod phases;
 mod planned;
 /// When a server may come back.
 pub mod prove;
+#[cfg(test)]
+mod prove_tests;
 /// The rolling strategy.
 pub mod rolling;
 mod run;
@@ -27,6 +29,8 @@ mod steps;
 mod tests;
 mod veto;
 mod wait;
+/// When a server is warm.
+pub mod warm;
 
 pub use bake::Figures;
 pub use drain::{DrainVerdict, DrainWatch, Emptying};

@@ -1,11 +1,12 @@
-//! When a server may come back: teeter's own probes first, then HAProxy's checks.
+//! When a server may come back: teeter's own probes first, at a deploy its warm-up, then HAProxy's checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::wait::Wait;
-use crate::farm::{AfterProof, Entry, Hold, MemberName, ProofPhase};
+use super::warm::Warmth;
+use crate::farm::{AfterProof, Entry, Hold, MemberName, OnCold, ProofPhase, Span, WarmUp};
 use crate::haproxy::AdminState;
 
 /// What a probe of one member last said.
@@ -45,10 +46,21 @@ pub enum CheckResult {
 pub struct ProofFacts {
     /// The latest probe of each member; absent while none has been answered. `None` where no probe is configured.
     pub probes: Option<BTreeMap<MemberName, ProbeResult>>,
+    /// The warm-up, where there is to be one.
+    pub warm_up: Option<WarmUpFacts>,
     /// HAProxy's checks, by server line.
     pub checks: BTreeMap<Entry, CheckResult>,
     /// Whether these servers are about to carry the traffic by themselves.
     pub alone: bool,
+}
+
+/// What is known about a warm-up.
+#[derive(Debug, Clone)]
+pub struct WarmUpFacts {
+    /// What is asked.
+    pub settings: WarmUp,
+    /// How warm each member is; absent while it has not been asked.
+    pub members: BTreeMap<MemberName, Warmth>,
 }
 
 /// What a hold whose servers are to come back does next.
@@ -57,10 +69,19 @@ pub struct ProofFacts {
 pub enum ProofVerdict {
     /// Nothing yet.
     Wait(Wait),
-    /// The probes have passed; let HAProxy check.
+    /// The probes have passed; warm them up, in the state that they are in.
+    WarmUp {
+        /// That state.
+        mode: AdminState,
+        /// How long that may take.
+        takes: Span,
+    },
+    /// All that teeter asks for itself has passed; let HAProxy check.
     Check {
         /// From "down".
         afresh: bool,
+        /// Members that go on although they are not warm, and why they are not.
+        cold: BTreeMap<MemberName, String>,
     },
     /// There is nothing more to wait for. All is well, but for what is said of these.
     Proven(BTreeMap<Entry, String>),
@@ -79,7 +100,10 @@ pub fn next(
         ProofPhase::Probes { mode } => {
             let bad = facts.probes.as_ref().map(|probes| not_passed(&hold.members(), probes)).unwrap_or_default();
             if bad.is_empty() {
-                return ProofVerdict::Check { afresh: mode == AdminState::Maint };
+                return match &facts.warm_up {
+                    Some(WarmUpFacts { settings, .. }) => ProofVerdict::WarmUp { mode, takes: settings.deadline },
+                    None => check(mode, BTreeMap::new()),
+                };
             }
             let is_final = |member: &MemberName| {
                 let result = facts.probes.as_ref().and_then(|probes| probes.get(member));
@@ -90,6 +114,22 @@ pub fn next(
                 return ProofVerdict::Failed(bad);
             }
             ProofVerdict::Wait(Wait::Probes { members: bad, until })
+        }
+        ProofPhase::WarmUp { mode } => {
+            let Some(WarmUpFacts { settings, members }) = &facts.warm_up else { return check(mode, BTreeMap::new()) };
+            let warmth = |member: &MemberName| members.get(member).cloned().unwrap_or_default();
+            let all = hold.members().into_iter().map(|member| (member.clone(), warmth(member)));
+            let cold: BTreeMap<_, _> = all.filter(|(_, warmth)| !warmth.is_warm(settings)).collect();
+            let why = || cold.iter().map(|(member, warmth)| (member.clone(), warmth.why_cold(settings))).collect();
+            match settings.on_deadline {
+                _ if cold.is_empty() => check(mode, BTreeMap::new()),
+                _ if now < until => {
+                    let members = cold.iter().map(|(member, warmth)| (member.clone(), warmth.to_string())).collect();
+                    ProofVerdict::Wait(Wait::WarmUp { members, until })
+                }
+                OnCold::Fail => ProofVerdict::Failed(why()),
+                OnCold::Proceed => check(mode, why()),
+            }
         }
         ProofPhase::Checks { .. } => {
             let (not_yet, but) = sort(hold, then, facts);
@@ -103,6 +143,11 @@ pub fn next(
             }
         }
     }
+}
+
+/// From maintenance HAProxy would take servers for well without a check.
+fn check(mode: AdminState, cold: BTreeMap<MemberName, String>) -> ProofVerdict {
+    ProofVerdict::Check { afresh: mode == AdminState::Maint, cold }
 }
 
 /// The lines that are waited for, and those that are not well and not waited for. A release gives back what was: it
@@ -139,73 +184,4 @@ fn not_passed(
         None => Some("has not answered yet".to_owned()),
     };
     members.iter().filter_map(|member| Some(((*member).clone(), verdict(member)?))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::farm::{HoldId, Ladder, OnDeadline, Owner, Span, Stage, Stays};
-
-    fn at(secs: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + secs).unwrap()
-    }
-
-    fn entry(name: &str) -> Entry {
-        format!("edge:app/{name}").try_into().unwrap()
-    }
-
-    fn verdict(results: &[(&str, CheckResult)], then: AfterProof, alone: bool, now: i64) -> ProofVerdict {
-        let (since, until) = (at(0), at(60));
-        let phase = ProofPhase::Checks { afresh: false };
-        let hold = Hold {
-            id: HoldId(1),
-            owner: Owner::Operator("ann".into()),
-            reason: String::new(),
-            selectors: Vec::new(),
-            entries: results.iter().map(|(name, _)| entry(name)).collect(),
-            since,
-            expires: None,
-            ladder: Ladder {
-                first: AdminState::Drain,
-                last: AdminState::Maint,
-                grace: Span::default(),
-                deadline: Span::from_secs(30),
-                on_deadline: OnDeadline::Fail,
-                stays: Stays::WhoSticks,
-                idle: false,
-            },
-            stage: Stage::Proving { since, until, phase, then, versions: BTreeSet::new() },
-            first_out: false,
-            revision: 1,
-            note: None,
-        };
-        let checks = results.iter().map(|(name, result)| (entry(name), result.clone())).collect();
-        next(&hold, (until, phase, then), &ProofFacts { probes: None, checks, alone }, at(now))
-    }
-
-    #[test]
-    fn a_release_waits_only_for_what_may_still_come() {
-        let no = |what: &str| what.to_owned();
-        let results =
-            [("w1", CheckResult::Passed), ("w2", CheckResult::Cannot(no("x"))), ("w3", CheckResult::Unasked(no("y")))];
-        let ProofVerdict::Proven(but) = verdict(&results, AfterProof::Release, false, 1) else { panic!("it waits") };
-        assert_eq!(but, BTreeMap::from([(entry("w2"), no("x")), (entry("w3"), no("not proven: y"))]));
-        let waits = verdict(&[("w1", CheckResult::NotYet(no("DOWN")))], AfterProof::Release, false, 1);
-        assert!(matches!(waits, ProofVerdict::Wait(Wait::Checks { .. })));
-    }
-
-    #[test]
-    fn a_deploy_does_not_turn_traffic_to_who_cannot_take_it() {
-        let (cannot, aside) = (CheckResult::Cannot("x".into()), CheckResult::Aside("held by ann".into()));
-        let results = [("w1", CheckResult::Passed), ("w2", cannot)];
-        assert!(matches!(verdict(&results, AfterProof::Wait, false, 1), ProofVerdict::Wait(_)));
-        let ProofVerdict::Failed(bad) = verdict(&results, AfterProof::Wait, false, 60) else { panic!("it is well") };
-        assert_eq!(bad.keys().map(MemberName::as_str).collect::<Vec<_>>(), ["w2"]);
-        // What somebody else keeps out is theirs, as long as somebody is left to carry the traffic.
-        let one = [("w1", CheckResult::Passed), ("w2", aside.clone())];
-        assert!(matches!(verdict(&one, AfterProof::Wait, true, 1), ProofVerdict::Proven(but) if but.len() == 1));
-        let all = [("w1", aside.clone()), ("w2", aside)];
-        assert!(matches!(verdict(&all, AfterProof::Wait, true, 1), ProofVerdict::Wait(_)));
-        assert!(matches!(verdict(&all, AfterProof::Wait, false, 1), ProofVerdict::Proven(_)));
-    }
 }

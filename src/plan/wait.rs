@@ -63,6 +63,13 @@ pub enum Wait {
         /// When the deadline passes.
         until: Timestamp,
     },
+    /// The answers of servers are not fast enough yet.
+    WarmUp {
+        /// How far each has come.
+        members: BTreeMap<MemberName, String>,
+        /// When the deadline passes.
+        until: Timestamp,
+    },
     /// HAProxy's checks have not passed yet.
     Checks {
         /// HAProxy's word for each server's status.
@@ -136,6 +143,7 @@ impl fmt::Display for Wait {
             }
             Self::Caller { .. } => f.write_str("waiting until the caller has stopped working"),
             Self::Probes { members, .. } => write!(f, "not well yet: {}", pairs(members)),
+            Self::WarmUp { members, .. } => write!(f, "warming up: {}", pairs(members)),
             Self::Checks { entries, .. } => write!(f, "HAProxy's checks have not passed yet: {}", pairs(entries)),
             Self::Up { entries, .. } => write!(f, "not up yet: {}", pairs(entries)),
             Self::Overruled { entries, .. } => write!(f, "not held as it should be: {}", pairs(entries)),
@@ -157,6 +165,7 @@ impl Wait {
             | Self::Idle { until, .. }
             | Self::StickyClients { until }
             | Self::Probes { until, .. }
+            | Self::WarmUp { until, .. }
             | Self::Checks { until, .. }
             | Self::Up { until, .. }
             | Self::Others { until, .. }

@@ -1,65 +1,61 @@
-//! Asking a server itself, at its own address, whether it is well and which version it runs.
+//! Asking a server itself, at its own address, whether it is well, which version it runs and how long it takes.
 //!
 //! One request on one connection, with a deadline and a bounded answer; knows nothing of holds and runs.
 
+mod request;
+mod tls;
+mod version;
+
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-
+use crate::engine::clock::Clock;
 use crate::engine::{Answer, Prober};
 use crate::farm::HttpProbe;
+use crate::plan::warm::Timed;
 
 /// Probes over the network.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NetworkProber;
+#[derive(Debug, Clone, Copy)]
+pub struct NetworkProber {
+    clock: Clock,
+}
+
+impl NetworkProber {
+    /// Measures by this clock.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock }
+    }
+}
 
 impl Prober for NetworkProber {
     fn probe(&self, address: String, probe: HttpProbe) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
-        Box::pin(async move {
-            let timeout: Duration = probe.timeout.duration();
-            match tokio::time::timeout(timeout, ask(&address, &probe)).await {
-                Ok(answer) => answer,
-                Err(_) => Err(format!("did not answer {} within {}", probe.path, probe.timeout)),
+        Box::pin(in_time(self.clock, address, probe, |probe, reply| {
+            if reply.head.status.as_u16() != probe.expect {
+                let (path, status) = (&probe.path, reply.head.status.as_u16());
+                return Err(format!("answers {path} with {status} and not {}", probe.expect));
             }
-        })
+            let told = |source| version::told(source, &reply.head.headers, &reply.body);
+            let answer = probe.version.as_ref().map(told).transpose();
+            answer.map_err(|why| format!("answers {} {why}", probe.path))
+        }))
+    }
+
+    fn time(&self, address: String, probe: HttpProbe) -> Pin<Box<dyn Future<Output = Result<Timed, String>> + Send>> {
+        Box::pin(in_time(self.clock, address, probe, |_, reply| {
+            Ok(Timed { status: reply.head.status.as_u16(), took: reply.took })
+        }))
     }
 }
 
-async fn ask(address: &str, probe: &HttpProbe) -> Answer {
-    let address = match (probe.port, address.rsplit_once(':')) {
-        (Some(port), Some((host, _))) => format!("{host}:{port}"),
-        _ => address.to_owned(),
-    };
-    let failed = |what: &str, error: &dyn std::fmt::Display| format!("{what} at {address}: {error}");
-    let stream = TcpStream::connect(&address).await.map_err(|error| failed("no connection", &error))?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed("no HTTP", &error))?;
-    let driver = tokio::spawn(connection);
-    let request = Request::get(&probe.path)
-        .header(http::header::HOST, probe.host.as_deref().unwrap_or(&address))
-        .header(http::header::USER_AGENT, concat!("teeter/", env!("CARGO_PKG_VERSION")))
-        .header(http::header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| failed("no request", &error))?;
-    let answer = sender.send_request(request).await.map_err(|error| failed("no answer", &error))?;
-    let (head, body) = answer.into_parts();
-    // A server that cannot finish its answer is not well.
-    Limited::new(body, LONGEST).collect().await.map_err(|error| failed("a broken answer", &error))?;
-    driver.abort();
-    if head.status.as_u16() != probe.expect {
-        return Err(format!("answers {} with {} and not {}", probe.path, head.status.as_u16(), probe.expect));
-    }
-    let Some(source) = &probe.version else { return Ok(None) };
-    match head.headers.get(&source.header).and_then(|value| value.to_str().ok()) {
-        Some(version) => Ok(Some(version.trim().to_owned())),
-        None => Err(format!("answers {} without the header {} that tells its version", probe.path, source.header)),
+/// Asks, and makes something of the reply.
+async fn in_time<T>(
+    clock: Clock,
+    address: String,
+    probe: HttpProbe,
+    judge: impl FnOnce(&HttpProbe, request::Reply) -> Result<T, String>,
+) -> Result<T, String> {
+    match tokio::time::timeout(probe.timeout.duration(), request::ask(clock, &address, &probe)).await {
+        Ok(reply) => judge(&probe, reply?),
+        Err(_) => Err(format!("did not answer {} within {}", probe.path, probe.timeout)),
     }
 }
-
-const LONGEST: usize = 4 << 20;

@@ -159,7 +159,7 @@ fn up(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcom
 
 /// The versions that members may show. Who comes back when a flip is turned back has never been worked on.
 pub(super) fn versions_wanted(run: &Run) -> BTreeSet<String> {
-    let shown = run.plan.verify.http.as_ref().is_some_and(|http| http.version.is_some());
+    let shown = run.plan.verify.names_version();
     run.plan.version.iter().filter(|_| shown && run.rollback.is_none()).cloned().collect()
 }
 

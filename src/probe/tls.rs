@@ -1,0 +1,78 @@
+//! TLS to a server that is probed: whom it is taken for.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+
+use crate::farm::TlsTrust;
+use crate::haproxy::{name, roots, tls_client};
+
+/// Speaks TLS on a connection, to a server that is known as the settings say. The file of the authorities is read each
+/// time, so that a new one counts at once.
+pub(super) async fn connect(trust: &TlsTrust, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    TlsConnector::from(Arc::new(config(trust)?)).connect(name(host)?, stream).await
+}
+
+fn config(trust: &TlsTrust) -> io::Result<ClientConfig> {
+    let builder = tls_client()?;
+    let builder = match &trust.ca {
+        Some(ca) => builder.with_root_certificates(roots(ca)?),
+        None if trust.insecure => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody::new())),
+        None => return Err(io::Error::other("nobody to trust: there is no ca")),
+    };
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Takes any certificate, as HAProxy does with `verify none`. Whoever shows it must have its key all the same.
+#[derive(Debug)]
+struct Anybody(CryptoProvider);
+
+impl Anybody {
+    fn new() -> Self {
+        Self(ring::default_provider())
+    }
+}
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,108 @@
+//! Reading from an answer which version is running, or when it was built.
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::farm::{BuiltAt, BuiltSource, JsonPointer, VersionSource};
+
+/// What an answer tells, or how it fails to: said of the answer.
+pub(super) fn told(source: &VersionSource, headers: &HeaderMap, body: &[u8]) -> Result<String, String> {
+    let text = match source {
+        VersionSource::Header(name) => header(name, headers, "tells its version"),
+        VersionSource::Json(pointer) => json(pointer, body),
+        VersionSource::Regex(pattern) => {
+            let text = String::from_utf8_lossy(body);
+            let found = pattern.find(&text).map(str::to_owned);
+            found.ok_or_else(|| format!("with a body in which {:?} finds nothing: {}", pattern.as_str(), excerpt(body)))
+        }
+        VersionSource::Built(BuiltSource::Header(name)) => header(name, headers, "tells when it was built"),
+        VersionSource::Built(BuiltSource::Json(pointer)) => json(pointer, body),
+    }?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("with nothing where its version should be".to_owned());
+    }
+    if matches!(source, VersionSource::Built(_)) && BuiltAt::read(text).is_none() {
+        return Err(format!(
+            "with {} as the time of its build, and not with RFC 3339, a date of HTTP or seconds since 1970",
+            excerpt(text.as_bytes())
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn header(name: &str, headers: &HeaderMap, tells: &str) -> Result<String, String> {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.map(str::to_owned).ok_or_else(|| format!("without the header {name} that {tells}"))
+}
+
+fn json(pointer: &JsonPointer, body: &[u8]) -> Result<String, String> {
+    let place = pointer.as_str();
+    let document: Value = serde_json::from_slice(body)
+        .map_err(|_| format!("with a body that is no JSON, to be read at {place:?}: {}", excerpt(body)))?;
+    match document.pointer(place) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(_) => Err(format!("with neither text nor number at {place:?}: {}", excerpt(body))),
+        None => Err(format!("with nothing at {place:?}: {}", excerpt(body))),
+    }
+}
+
+/// The beginning of a text from outside, fit for a line of a log.
+fn excerpt(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes.get(..EXCERPT * 4).unwrap_or(bytes)).into_owned();
+    match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
+    }
+}
+
+/// In characters: enough to see what came instead.
+const EXCERPT: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(source: &str, body: &str) -> Result<String, String> {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-version", "v2 ".parse().unwrap());
+        headers.insert("x-built", "Sat, 21 Nov 2026 07:30:00 GMT".parse().unwrap());
+        told(&serde_json::from_str(source).unwrap(), &headers, body.as_bytes())
+    }
+
+    #[test]
+    fn a_version_is_read_from_where_it_stands() {
+        let body = r#"{"app": {"version": "v2", "build": 1712, "a/b": "slash"}, "built": 1795246200}"#;
+        for (source, version) in [
+            (r#"{"header": "x-version"}"#, "v2"),
+            (r#"{"json": "/app/version"}"#, "v2"),
+            (r#"{"json": "/app/build"}"#, "1712"),
+            (r#"{"json": "/app/a~1b"}"#, "slash"),
+            (r#"{"regex": "\"build\": ([0-9]+)"}"#, "1712"),
+            (r#"{"built": {"header": "x-built"}}"#, "Sat, 21 Nov 2026 07:30:00 GMT"),
+            (r#"{"built": {"json": "/built"}}"#, "1795246200"),
+        ] {
+            assert_eq!(ask(source, body).as_deref(), Ok(version), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_said_with_what_came_instead() {
+        let long = format!("<html>{}", "ä".repeat(1000));
+        for (source, body, says) in [
+            (r#"{"header": "x-other"}"#, "", "without the header x-other"),
+            (r#"{"json": "/v"}"#, "<html>\nno", r#"no JSON, to be read at "/v": "<html>\nno""#),
+            (r#"{"json": "/v"}"#, &*long, "ä\"…"),
+            (r#"{"json": "/v"}"#, r#"{"w": 1}"#, r#"nothing at "/v": "{\"w\": 1}""#),
+            (r#"{"json": "/v"}"#, r#"{"v": [1]}"#, "neither text nor number"),
+            (r#"{"json": "/v"}"#, r#"{"v": " "}"#, "nothing where its version should be"),
+            (r#"{"regex": "build ([0-9]+)"}"#, "no such", r#"in which "build ([0-9]+)" finds nothing: "no such""#),
+            (r#"{"built": {"json": "/built"}}"#, r#"{"built": "today"}"#, r#"with "today" as the time of its build"#),
+            (r#"{"built": {"header": "x-version"}}"#, "", r#"with "v2" as the time of its build"#),
+        ] {
+            let why = ask(source, body).unwrap_err();
+            assert!(why.contains(says) && why.len() < 300, "{source} gave {why}");
+        }
+    }
+}
