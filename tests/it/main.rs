@@ -3,6 +3,7 @@
 mod agents;
 mod api;
 mod caller;
+mod authority;
 mod crash;
 mod bake;
 mod blue_green;
@@ -19,6 +20,7 @@ mod input;
 mod kinds;
 mod layout;
 mod old_workers;
+mod proofs;
 mod relay;
 mod rollback;
 mod rolling;
