@@ -2,18 +2,18 @@
 
 mod agents;
 mod api;
-mod caller;
 mod authority;
-mod crash;
 mod bake;
 mod blue_green;
+mod caller;
+mod crash;
 mod cut;
 mod deploy;
 mod drain;
 mod drift;
+mod drift_policy;
 mod fakes;
 mod fuzz;
-mod drift_policy;
 mod idle;
 mod in_flight;
 mod input;
