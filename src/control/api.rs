@@ -57,7 +57,7 @@ pub struct ReleaseRequest {
 pub struct RunRequest {
     /// Which farm.
     pub farm: String,
-    /// `see-saw`, `rolling` or `blue-green`; or `flip`: no work, only turn the traffic.
+    /// `see-saw`, `rolling`, `blue-green` or `canary`; or `flip`: no work, only turn the traffic.
     #[serde(default)]
     pub strategy: Option<String>,
     /// Where a flip turns the traffic to: the name of a group, or `all`.
@@ -87,6 +87,12 @@ pub struct RunRequest {
     /// After what time without a report, such as `30m`.
     #[serde(default)]
     pub stall_after: Option<String>,
+    /// For `canary`: the shares of the traffic that are tried, as `5%,25%,100%`.
+    #[serde(default)]
+    pub steps: Option<String>,
+    /// For `canary`: how long each share lasts.
+    #[serde(default)]
+    pub pause: Option<String>,
     /// For `rolling`: how many members go out together, `2` or `25%`.
     #[serde(default)]
     pub batch: Option<String>,

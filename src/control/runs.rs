@@ -137,9 +137,12 @@ fn order(request: RunRequest) -> Result<RunOrder, Failure> {
         None | Some("see-saw") => Strategy::SeeSaw,
         Some("rolling") => Strategy::Rolling,
         Some("blue-green") => Strategy::BlueGreen,
+        Some("canary") => Strategy::Canary,
         Some("flip") => Strategy::Flip,
         Some(other) => {
-            return Err(Failure::usage(format!("strategy {other:?} is none of see-saw, rolling, blue-green and flip")));
+            return Err(Failure::usage(format!(
+                "strategy {other:?} is none of see-saw, rolling, blue-green, canary and flip"
+            )));
         }
     };
     let order = match request.order.as_deref() {
@@ -174,6 +177,8 @@ fn order(request: RunRequest) -> Result<RunOrder, Failure> {
             settle: span(request.settle.as_deref())?,
             max_failed: request.max_failed,
         },
+        steps: request.steps.map(|steps| steps.parse().map_err(Failure::usage)).transpose()?,
+        pause: span(request.pause.as_deref())?,
         on_stall: stall(request.on_stall.as_deref(), request.stall_after.as_deref())?,
         phases: request.phases.iter().map(phase).collect::<Result<BTreeSet<Phase>, Failure>>()?,
         allow_outage: request.allow_outage,

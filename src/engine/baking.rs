@@ -18,7 +18,7 @@ pub(super) fn counted(plan: &Plan, reports: &BTreeMap<InstanceName, Report>) -> 
 
 /// What a watch that begins now is measured against.
 pub(super) fn begin_bake(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Bake {
-    let Some(Step::Bake { new, old }) = run.current() else {
+    let Some(Step::Bake { new, old, .. }) = run.current() else {
         return Bake { before: Counts::default(), from: BTreeMap::new() };
     };
     let of_late = |entry: &Entry| {

@@ -14,10 +14,11 @@ use super::ledger::{asked, event};
 use super::{Engine, map_file, seen_of};
 use crate::farm::{
     BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe, InstanceName,
-    Layout, MemberName, OnDeadline, OnStall, Owner, RollingSettings, RunId, Seen, Side, Span, VersionSource, live_side,
+    Layout, MemberName, OnDeadline, OnStall, Owner, RollingSettings, RunId, Seen, Side, Span, Steps, VersionSource,
+    live_side,
 };
 use crate::plan::{
-    CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, flip, rolling, see_saw,
+    CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, canary, flip, rolling, see_saw,
 };
 use crate::store::{Caller, Change, NewEvent, State};
 
@@ -38,6 +39,10 @@ pub struct RunOrder {
     pub drain: DrainChange,
     /// How a farm is rolled through, where it is to differ from the farm's settings.
     pub rolling: RollingChange,
+    /// The shares of a canary, where they are to differ from the farm's settings.
+    pub steps: Option<Steps>,
+    /// How long each of them lasts.
+    pub pause: Option<Span>,
     /// What becomes of it when nobody does its work, where it is to differ from the farm's settings.
     pub on_stall: Option<OnStall>,
     /// What the caller does around the deploy itself.
@@ -166,7 +171,13 @@ impl Engine {
             return usage("to which group? or to all");
         }
         order.drain.change(&mut farm.settings.drain);
+        if order.strategy != Strategy::Canary && (order.steps.is_some() || order.pause.is_some()) {
+            return usage("steps and a pause are for the strategy canary");
+        }
         order.rolling.change(&mut farm.settings.rolling);
+        let canary = &mut farm.settings.canary;
+        canary.steps = order.steps.clone().unwrap_or_else(|| canary.steps.clone());
+        canary.pause = order.pause.unwrap_or(canary.pause);
         farm.settings.on_stall = order.on_stall.or(farm.settings.on_stall);
         farm.settings.flip.order = order.order.unwrap_or(farm.settings.flip.order);
         if order.strategy == Strategy::Rolling {
@@ -239,6 +250,7 @@ fn plan<'a>(
             flip::plan(farm, layout, (live, to), seen, holds, standby)
         }
         Strategy::SeeSaw => see_saw::plan(farm, layout, (version, phases), live, seen, holds),
+        Strategy::Canary => canary::plan(farm, layout, (version, phases), live, seen, holds),
         Strategy::Rolling => rolling::plan(farm, layout, (version, phases, order.allow_outage), live, seen, holds),
         Strategy::BlueGreen => blue_green::plan(farm, layout, (version, phases), live, seen, holds, standby),
     }

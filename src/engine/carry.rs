@@ -13,6 +13,7 @@ use super::holds::baselines;
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
 use super::route::{ladder, stands_by, stored_route, turned};
+use super::share::Sharing;
 use super::{Engine, seen_of};
 use crate::farm::{Entry, FlipOrder, GroupName, Hold, HoldId, InstanceName, Layout, Owner, Route, Stage};
 use crate::haproxy::AdminState;
@@ -162,6 +163,14 @@ impl Engine {
                         run.cursor = run.cursor.saturating_sub(1);
                     }
                 }
+                Action::Share { group, with, share } => {
+                    let given = Sharing { run: &run, group: &group, with: &with, share };
+                    let (more, undo, holds) = given.changes(next_hold, ledger, reports, now);
+                    next_hold += u64::try_from(holds.len()).unwrap_or_default();
+                    changes.extend(more);
+                    run.step.undo.extend(undo);
+                    run.holds.extend(holds);
+                }
                 Action::Watch => {
                     run.bake = Some(begin_bake(&run, reports));
                 }
@@ -222,7 +231,8 @@ impl Engine {
     }
 }
 
-fn hold_of(
+/// A group's hold, from the beginning of its ladder.
+pub(super) fn hold_of(
     run: &Run,
     group: &GroupName,
     id: HoldId,

@@ -207,6 +207,7 @@ pub(super) fn baseline(server: &SeenServer) -> Baseline {
         agent: server.agent.is_enabled(),
         agent_down: server.agent_down,
         weight: server.weight,
+        weighed: false,
         overruled: None,
     }
 }

@@ -36,6 +36,7 @@ mod release;
 mod route;
 mod runs;
 mod scope;
+mod share;
 mod show;
 mod show_run;
 mod steps;

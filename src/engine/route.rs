@@ -6,7 +6,7 @@ use super::carry::entries;
 use super::instance::Report;
 use super::ledger::Ledger;
 use crate::farm::{
-    DrainSettings, GroupName, InstanceName, Ladder, Route, RouteKey, Side, Stays, Sticky, cookie_version,
+    Canary, DrainSettings, GroupName, InstanceName, Ladder, Route, RouteKey, Side, Stays, Sticky, cookie_version,
 };
 use crate::haproxy::{AdminState, MapKey, MapName};
 use crate::plan::{Run, Step, Strategy};
@@ -73,12 +73,15 @@ pub(super) fn stored_route(run: &Run, ledger: &Ledger, reports: &BTreeMap<Instan
             let pinned = entries_of.filter(|_| plan.flip.sticky() == Sticky::Pin);
             pinned.filter_map(|(side, entry)| Some((side, told(&entry)?))).collect()
         }),
+        canary: stored.and_then(|route| route.canary.clone()),
     }
 }
 
 /// The farm's route turned to a side, with the versions that clients are told.
 pub(super) fn turned(run: &Run, before: &Route, side: Side, ledger: &Ledger) -> Route {
-    let mut route = Route { live: side, ..before.clone() };
+    // Whoever had a share has all of it or nothing now.
+    let canary = before.canary.as_ref().map(|canary| Canary { share: None, ..canary.clone() });
+    let mut route = Route { live: side, canary, ..before.clone() };
     if route.sticky != Sticky::Pin {
         return route;
     }

@@ -189,6 +189,7 @@ fn hold_view(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report
         Stage::Stuck { .. } => ("stuck", 0),
         Stage::Out { left, .. } => ("out", left),
         Stage::Proving { .. } => ("proving", 0),
+        Stage::Shared { .. } => ("shared", 0),
         Stage::Proven { .. } => ("proven", 0),
     };
     HoldView {

@@ -152,7 +152,7 @@ impl Engine {
                 let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());
                 Move::To(stage, None, "expired; comes back if it is well".to_owned())
             }
-            Stage::Out { .. } | Stage::Stuck { .. } | Stage::Proven { .. } => Move::Wait(None),
+            Stage::Out { .. } | Stage::Stuck { .. } | Stage::Shared { .. } | Stage::Proven { .. } => Move::Wait(None),
         }
     }
 

@@ -149,7 +149,7 @@ pub struct HoldView {
     pub members: Vec<String>,
     /// The state it wants them in: drain or maint, or ready while they empty behind a route that leads elsewhere.
     pub mode: String,
-    /// How far it has come: draining, stuck, out, proving or proven.
+    /// How far it has come: draining, stuck, out, proving, proven, or shared: in traffic with another weight.
     pub stage: String,
     /// Requests that were left when the policy `proceed` went on.
     pub left: u64,

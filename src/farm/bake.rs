@@ -34,12 +34,22 @@ fn enough() -> u64 {
 }
 
 impl BakeSettings {
+    /// Only lets time pass.
+    pub fn nothing(takes: Span) -> Self {
+        Self { takes, max_5xx: None, max_errors: None, max_time: None, min_requests: enough() }
+    }
+
+    /// Whether nothing is compared.
+    pub fn is_nothing(&self) -> bool {
+        self.max_5xx.is_none() && self.max_errors.is_none() && self.max_time.is_none()
+    }
+
     /// Checks what can be known without HAProxy.
     ///
     /// # Errors
     /// What cannot be meant.
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.max_5xx.is_none() && self.max_errors.is_none() && self.max_time.is_none() {
+        if self.is_nothing() {
             return Err("watches nothing: give max_5xx, max_errors or max_time".to_owned());
         }
         match self.max_time {

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::maps::{WantedMaps, diff_maps};
 use super::seen::{Seen, SeenServer};
 use super::wanted::{Wanted, WantedServer};
-use crate::haproxy::commands::{AgentSwitch, Change, SetServerAgentDown, SetServerHealth, SetServerState, Switch};
+use crate::haproxy::commands::{
+    AgentSwitch, Change, SetServerAgentDown, SetServerHealth, SetServerState, SetServerWeight, Switch,
+};
 use crate::haproxy::{AdminState, MapName, ServerRef};
 
 /// Proofs already begun in the process that is seen: for each server the time that names its proof.
@@ -100,6 +102,8 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &Begun) -> B
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Direction {
     FirstOut,
+    /// Who takes traffic already, before somebody comes in beside it.
+    Weight,
     In,
     Route,
     Neither,
@@ -107,7 +111,9 @@ enum Direction {
 }
 
 fn direction(wanted: &WantedServer, now: &SeenServer) -> Direction {
-    if wanted.state == AdminState::Ready {
+    if wanted.weight.is_some() && wanted.state == now.admin.forced() {
+        Direction::Weight
+    } else if wanted.state == AdminState::Ready {
         Direction::In
     } else if wanted.state > now.admin.forced() && now.admin.forced() == AdminState::Ready {
         if wanted.first_out { Direction::FirstOut } else { Direction::Out }
@@ -130,6 +136,11 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
     if speaks && wanted.agent_down {
         changes.push(agent(Switch::Enable));
         changes.push(Change::AgentDown(SetServerAgentDown { server: server.clone() }));
+    }
+    let weight = |weight| Change::Weight(SetServerWeight { server: server.clone(), weight });
+    if let Some(wanted) = wanted.weight.filter(|wanted| *wanted != now.weight) {
+        changes.push(weight(wanted));
+        undo.push(weight(now.weight));
     }
     if wanted.state != now.admin.forced() {
         changes.push(state(wanted.state));
@@ -176,6 +187,7 @@ mod tests {
             state,
             agent,
             agent_down: false,
+            weight: None,
             afresh: None,
             held,
             first_out: false,

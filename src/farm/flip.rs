@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::names::GroupName;
-use super::route::Side;
+use super::route::{SHARE, Side, TRIAL};
 use crate::haproxy::{BackendName, MapKey, MapName};
 
 /// `[farm.NAME.flip]`.
@@ -155,6 +155,9 @@ impl FlipSettings {
                     "the keys stand in two maps, {} and {}, which HAProxy cannot turn at once: put them into one file",
                     self.route[0].map, route.map
                 ));
+            }
+            if let Some(group) = route.groups.keys().find(|group| [SHARE, TRIAL].contains(&group.as_str())) {
+                return problem(format!("group {group} has the name of an entry that canary deploys use"));
             }
             if !keys.insert(&route.key) {
                 return problem(format!("key {} is there twice", route.key));

@@ -3,7 +3,7 @@
 //! A member takes traffic when nobody holds it. Everything that takes servers out, an operator's command or a
 //! deploy, makes a hold; everything that brings them back removes one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -47,6 +47,7 @@ impl Hold {
     /// The state that it wants its servers in.
     pub fn wants(&self) -> AdminState {
         match self.stage {
+            Stage::Shared { .. } => AdminState::Ready,
             Stage::Draining { mode, .. } | Stage::Stuck { mode, .. } | Stage::Out { mode, .. } => mode,
             Stage::Proving { phase: ProofPhase::Probes { mode } | ProofPhase::WarmUp { mode }, .. } => mode,
             Stage::Proving { phase: ProofPhase::Checks { .. }, .. } | Stage::Proven { .. } => AdminState::Drain,
@@ -210,6 +211,11 @@ pub enum Stage {
         /// The versions that the members may show; any, where empty.
         versions: BTreeSet<String>,
     },
+    /// Takes a share of the traffic, by these weights.
+    Shared {
+        /// Of each line; the others have theirs.
+        weights: BTreeMap<Entry, u16>,
+    },
     /// Has shown that it is well and waits to be released.
     Proven {
         /// Since when.
@@ -262,6 +268,9 @@ pub struct Baseline {
     pub agent_down: bool,
     /// Its weight.
     pub weight: u16,
+    /// Whether its weight was changed, and is to be put back.
+    #[serde(default)]
+    pub weighed: bool,
     /// What somebody else has set against its hold, where that is left so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overruled: Option<Overruled>,

@@ -4,6 +4,7 @@
 
 mod bake;
 mod built;
+mod canary;
 mod diff;
 mod flip;
 mod hold;
@@ -27,6 +28,7 @@ mod warm_up;
 
 pub use bake::{BakeSettings, Counts, Share};
 pub use built::BuiltAt;
+pub use canary::{CanarySettings, Percent, Steps, weights};
 pub use diff::{About, Batch, Begun, Step, diff};
 pub use flip::{FlipMode, FlipOrder, FlipSettings, RouteKey, Sticky, file_of};
 pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Overruled, Owner, ProofPhase, Stage, Stays};
@@ -35,7 +37,7 @@ pub use maps::{SeenMap, SeenMaps, WantedMap, WantedMaps, after, diff_maps, keys}
 pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, MemberName, RunId};
 pub use out::{Agent, OutBy};
 pub use rolling::{BatchSize, RollingSettings};
-pub use route::{Route, Side, cookie_version, wanted_maps};
+pub use route::{Canary, Route, Side, cookie_version, wanted_maps};
 pub use route_check::live_side;
 pub use seen::{Load, Seen, SeenServer};
 pub use select::{SelectError, Selector};

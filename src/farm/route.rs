@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::canary::Percent;
 use super::flip::{RouteKey, Sticky};
 use super::hold::{Hold, Stage, Stays};
 use super::maps::{WantedMap, WantedMaps};
@@ -40,6 +41,18 @@ pub struct Route {
     pub live: Side,
     /// What clients are told that each side runs, under [`Sticky::Pin`].
     pub versions: BTreeMap<Side, MapValue>,
+    /// The group that is tried with a share of the clients.
+    #[serde(default)]
+    pub canary: Option<Canary>,
+}
+
+/// A group that is tried with a share of the clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// Which.
+    pub group: GroupName,
+    /// How many in a hundred; none once it is over.
+    pub share: Option<Percent>,
 }
 
 impl Route {
@@ -74,6 +87,12 @@ impl Route {
             let version =
                 |side: &Side| Some((derived(key, '.', side.as_str())?, Some(self.versions.get(side)?.clone())));
             entries.extend(key.backends().filter_map(|(side, _)| version(&side)));
+        }
+        if let Some(canary) = &self.canary {
+            let backend = key.backend(&Side::Group(canary.group.clone())).filter(|_| canary.share.is_some());
+            let share = canary.share.and_then(|share| share.get().to_string().parse().ok());
+            entries.extend(derived(key, '.', SHARE).map(|key| (key, share)));
+            entries.extend(derived(key, '.', TRIAL).map(|key| (key, backend.cloned().map(MapValue::from))));
         }
         // Several sides may run one version: its clients stay where somebody lets them.
         let mut labels: BTreeMap<MapValue, Option<MapValue>> = BTreeMap::new();
@@ -183,6 +202,11 @@ impl fmt::Display for Side {
         f.pad(self.as_str())
     }
 }
+
+/// `KEY.share` says how many clients in a hundred are to try something, and `KEY.trial` which backend. They sort so
+/// that the share is there first and gone first: whoever sees a share alone finds nothing to try.
+pub(super) const SHARE: &str = "share";
+pub(super) const TRIAL: &str = "trial";
 
 /// The word for every member; no group may be called so where there is a route.
 const ALL: &str = "all";

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::bake::BakeSettings;
+use super::canary::CanarySettings;
 use super::flip::FlipSettings;
 use super::hold::OnDeadline;
 use super::names::GroupName;
@@ -42,6 +43,9 @@ pub struct FarmSettings {
     /// What is watched after a flip, and how much worse it may be than before; nothing where unset.
     #[serde(default)]
     pub bake: Option<BakeSettings>,
+    /// How a share of the traffic is tried first.
+    #[serde(default)]
+    pub canary: CanarySettings,
     /// How it is rolled through batch by batch.
     #[serde(default)]
     pub rolling: RollingSettings,

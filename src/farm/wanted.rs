@@ -22,6 +22,8 @@ pub struct WantedServer {
     pub agent: bool,
     /// Whether its agent check said that it is down: that holds until it says otherwise.
     pub agent_down: bool,
+    /// The weight to set, where it is to be another than HAProxy has it.
+    pub weight: Option<u16>,
     /// Where set, its checks must pass afresh: the time names the proof, so that each is begun once per process.
     pub afresh: Option<Timestamp>,
     /// Whether a hold wants this; otherwise it is being given back.
@@ -52,6 +54,9 @@ pub fn wanted<'a>(
             server.held = true;
             server.first_out |= hold.first_out;
             server.state = server.state.max(hold.wants());
+            if let Stage::Shared { weights } = &hold.stage {
+                server.weight = weights.get(entry).copied().or(server.weight);
+            }
             if let Stage::Proving { since, phase: ProofPhase::Checks { afresh: true }, .. } = hold.stage {
                 server.afresh = Some(since);
             }
@@ -80,6 +85,7 @@ fn given_back(was: Option<&Baseline>) -> WantedServer {
         state: was.map_or(AdminState::Ready, |was| was.state),
         agent: was.is_some_and(|was| was.agent),
         agent_down: was.is_some_and(|was| was.agent_down),
+        weight: was.filter(|was| was.weighed).map(|was| was.weight),
         afresh: None,
         held: false,
         first_out: false,

@@ -5,6 +5,8 @@
 mod bake;
 /// The blue-green strategy.
 pub mod blue_green;
+/// The canary strategy.
+pub mod canary;
 mod drain;
 /// The flip by itself.
 pub mod flip;

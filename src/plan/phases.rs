@@ -35,7 +35,7 @@ pub(super) fn with_phases(steps: Vec<Step>, phases: &BTreeSet<Phase>) -> Vec<Ste
 pub(super) fn with_bake(steps: Vec<Step>, bake: &Option<BakeSettings>) -> Vec<Step> {
     let watch = |step: &Step| match step {
         Step::Flip { release, hold, .. } if bake.is_some() => {
-            Some(Step::Bake { new: release.clone(), old: hold.clone() })
+            Some(Step::Bake { new: release.clone(), old: hold.clone(), takes: None })
         }
         _ => None,
     };

@@ -24,6 +24,23 @@ pub fn plan<'a>(
     seen: &BTreeMap<InstanceName, &Seen>,
     holds: impl IntoIterator<Item = &'a Hold>,
 ) -> Result<Plan, Vec<Veto>> {
+    let names: Vec<&GroupName> = layout.groups.keys().collect();
+    let [first, second] = names[..] else {
+        return Err(vec![Veto::Groups { found: names.into_iter().cloned().collect() }]);
+    };
+    plan_in_order(farm, layout, (version, phases), live, seen, holds, (first, second))
+}
+
+/// The same with these two groups in this order.
+pub(super) fn plan_in_order<'a>(
+    farm: &Farm,
+    layout: &Layout,
+    (version, phases): (Option<String>, &BTreeSet<Phase>),
+    live: Option<Side>,
+    seen: &BTreeMap<InstanceName, &Seen>,
+    holds: impl IntoIterator<Item = &'a Hold>,
+    (first, second): (&GroupName, &GroupName),
+) -> Result<Plan, Vec<Veto>> {
     if farm.settings.flip.route.iter().any(|route| route.all.is_none()) {
         return Err(vec![Veto::NoBackendForAll]);
     }
@@ -35,11 +52,6 @@ pub fn plan<'a>(
         // What is held takes no traffic, so every other veto would only say the same again.
         return Err(vetoes);
     }
-    let names: Vec<&GroupName> = layout.groups.keys().collect();
-    let [first, second] = names[..] else {
-        vetoes.push(Veto::Groups { found: names.into_iter().cloned().collect() });
-        return Err(vetoes);
-    };
     let (groups, skipped) = groups(layout, seen, &BTreeSet::new());
     vetoes.extend(refuse_empty(&groups, &[first, second]));
     for planned in groups.values() {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::farm::{
-    BakeSettings, DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, OnStall, Side, Span,
+    BakeSettings, DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, OnStall, Percent, Side, Span,
     VerifySettings,
 };
 
@@ -19,6 +19,8 @@ pub enum Strategy {
     SeeSaw,
     /// One batch after the other.
     Rolling,
+    /// A share of the traffic, more of it, all of it.
+    Canary,
     /// The side that gets no traffic, a flip, and the other side stands by.
     BlueGreen,
     /// No work: only turn the traffic.
@@ -63,6 +65,7 @@ impl fmt::Display for Strategy {
         f.pad(match self {
             Self::SeeSaw => "see-saw",
             Self::Rolling => "rolling",
+            Self::Canary => "canary",
             Self::BlueGreen => "blue-green",
             Self::Flip => "flip",
         })
@@ -177,12 +180,24 @@ pub enum Step {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         turn: Option<Side>,
     },
+    /// Give a group a share of the traffic.
+    Share {
+        /// Which.
+        group: GroupName,
+        /// The group that has the rest.
+        with: GroupName,
+        /// How much.
+        share: Percent,
+    },
     /// Watch those who have just got the traffic.
     Bake {
         /// The groups that have it.
         new: Vec<GroupName>,
         /// The groups that had it before.
         old: Vec<GroupName>,
+        /// For how long, where it is not as the farm says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        takes: Option<Span>,
     },
     /// Bring a group back, and see all members up.
     In {
@@ -210,7 +225,7 @@ impl Step {
             | Self::Settle { group, .. }
             | Self::Verify { group }
             | Self::In { group, .. } => Some(group),
-            Self::Flip { .. } | Self::Bake { .. } | Self::AskAll { .. } => None,
+            Self::Flip { .. } | Self::Share { .. } | Self::Bake { .. } | Self::AskAll { .. } => None,
         }
     }
 }
@@ -233,6 +248,7 @@ impl fmt::Display for Step {
                 (release, [], _) => format!("flip to all, with {} again", list(release)),
                 (release, hold, _) => format!("flip {} to {}", list(hold), list(release)),
             },
+            Self::Share { group, share, .. } => format!("share {share} {group}"),
             Self::Bake { new, .. } => format!("bake {}", list(new)),
             Self::In { group, .. } => format!("in {group}"),
             Self::AskAll { .. } => "ask all".to_owned(),

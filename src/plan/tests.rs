@@ -13,8 +13,8 @@ use super::{
     CallerState, FailureKind, Figures, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw,
 };
 use crate::farm::{
-    Entry, Farm, Hold, HoldId, Ladder, Load, MemberName, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer, Side,
-    Span, Stage, Stays,
+    Counts, Entry, Farm, Hold, HoldId, Ladder, Load, MemberName, OnDeadline, Owner, ProofPhase, RunId, Seen,
+    SeenServer, Side, Span, Stage, Stays,
 };
 use crate::haproxy::{AdminBits, AdminState, CheckBits, OpState};
 use jiff::Timestamp;
@@ -210,7 +210,7 @@ impl World {
             confirmation: Confirmation::Agreed,
             not_up: BTreeMap::new(),
             answers: BTreeMap::new(),
-            figures: None,
+            figures: Some(Figures { before: Counts::default(), now: Counts::default() }),
             stays: None,
             next: 1,
             now: 0,
@@ -261,14 +261,31 @@ impl World {
                     self.run.step.undo.push(Undo::Drop(id));
                 }
                 Action::Release(group) => {
-                    let gone = self.holds.remove(&self.run.holds[&group]).unwrap();
-                    self.run.step.undo.push(Undo::Put(Box::new(gone)));
+                    let gone = self.run.holds.get(&group).and_then(|id| self.holds.remove(id));
+                    self.run.step.undo.extend(gone.map(|hold| Undo::Put(Box::new(hold))));
                 }
                 Action::Prove { group, then, versions } => {
                     let hold = self.holds.get_mut(&self.run.holds[&group]).unwrap();
                     let phase = ProofPhase::Probes { mode: AdminState::Maint };
                     hold.stage =
                         Stage::Proving { since: at(self.now), until: at(self.now + 60), phase, then, versions };
+                }
+                Action::Share { group, with, .. } if self.run.plan.flip.route.is_empty() => {
+                    for group in [group, with] {
+                        let members: Vec<Entry> =
+                            self.run.members(&group).flat_map(|member| member.entries.clone()).collect();
+                        let id = *self.run.holds.entry(group).or_insert(HoldId(self.next));
+                        self.next += 1;
+                        let shared =
+                            hold(id.0, Owner::Run(self.run.id), members, Stage::Shared { weights: BTreeMap::new() });
+                        let before = self.holds.insert(id, shared);
+                        let undo = before.map_or(Undo::Drop(id), |before| Undo::Put(Box::new(before)));
+                        self.run.step.undo.push(undo);
+                    }
+                }
+                Action::Share { group, .. } => {
+                    let gone = self.run.holds.get(&group).and_then(|id| self.holds.remove(id));
+                    self.run.step.undo.extend(gone.map(|hold| Undo::Put(Box::new(hold))));
                 }
                 Action::Park(group) => {
                     let hold = self.holds.get_mut(&self.run.holds[&group]).unwrap();
@@ -296,17 +313,19 @@ impl World {
     }
 
     fn set_stages(&mut self, stage: &Stage) {
-        self.holds.values_mut().for_each(|hold| hold.stage = stage.clone());
+        let moving = self.holds.values_mut().filter(|hold| !matches!(hold.stage, Stage::Shared { .. }));
+        moving.for_each(|hold| hold.stage = stage.clone());
     }
 
     /// Lets everything go well until the run waits for work or ends.
     fn settle(&mut self) {
-        for _ in 0..20 {
+        for _ in 0..40 {
             let waiting = self.tick();
             match (self.run.current(), waiting) {
                 (Some(Step::Work { .. }) | None, _) => return,
                 _ if self.run.state != RunState::Running => return,
                 (Some(Step::Settle { .. }), Some(_)) => self.now += 5,
+                (Some(Step::Bake { .. }), Some(_)) => self.now += 301,
                 (Some(Step::Drain { .. }), Some(_)) => {
                     self.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(self.now), left: 0 });
                 }
@@ -318,7 +337,8 @@ impl World {
     }
 
     fn out(&self) -> BTreeSet<MemberName> {
-        self.holds.values().flat_map(Hold::members).cloned().collect()
+        let out = self.holds.values().filter(|hold| !matches!(hold.stage, Stage::Shared { .. }));
+        out.flat_map(Hold::members).cloned().collect()
     }
 
     fn report(&mut self, report: Report) -> Result<(), Illegal> {

@@ -282,7 +282,14 @@ mod tests {
 
     fn baseline(expect: u64) -> Transaction {
         let entry = "edge:app/web01".to_owned().try_into().unwrap();
-        let was = Baseline { state: AdminState::Ready, agent: true, agent_down: false, weight: 7, overruled: None };
+        let was = Baseline {
+            state: AdminState::Ready,
+            agent: true,
+            agent_down: false,
+            weight: 7,
+            weighed: false,
+            overruled: None,
+        };
         let event = NewEvent {
             at: jiff::Timestamp::UNIX_EPOCH,
             kind: "test",

@@ -7,7 +7,7 @@ use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 
 use super::{DrainOptions, text};
 use crate::control::api::RunRequest;
-use crate::farm::{BatchSize, FarmName, Side, Span};
+use crate::farm::{BatchSize, FarmName, Side, Span, Steps};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Deploy {
@@ -36,8 +36,9 @@ pub(in crate::cli) struct RunOptions {
     /// The farm, as named in teeterd's configuration.
     #[arg(value_name = "FARM")]
     farm: FarmName,
-    /// How: one half after the other, batch by batch, or on the side that gets no traffic.
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(["see-saw", "rolling", "blue-green"]))]
+    /// How: one half after the other, batch by batch, on the side that gets no traffic, or with a share
+    /// of the traffic first.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(["see-saw", "rolling", "blue-green", "canary"]))]
     strategy: Option<String>,
     /// The version that is to run at the end.
     #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
@@ -55,6 +56,12 @@ pub(in crate::cli) struct RunOptions {
     /// After what time without a caller, or without a report.
     #[arg(long, value_name = "TIME")]
     stall_after: Option<Span>,
+    /// With canary: the shares of the traffic that are tried one after the other, such as 5%,25%,100%.
+    #[arg(long, value_name = "SHARES")]
+    steps: Option<Steps>,
+    /// With canary: how long each share lasts; `teeter advance` cuts it short.
+    #[arg(long, value_name = "TIME")]
+    pause: Option<Span>,
     /// With rolling: how many servers go out together, a number or a share such as 25%.
     #[arg(long, value_name = "N")]
     batch: Option<BatchSize>,
@@ -117,6 +124,8 @@ impl RunOptions {
             on_deadline: self.drain.on_deadline.clone(),
             on_stall: self.on_stall.clone(),
             stall_after: text(self.stall_after),
+            steps: self.steps.as_ref().map(ToString::to_string),
+            pause: text(self.pause),
             batch: self.batch.map(|batch| batch.to_string()),
             settle: text(self.settle),
             max_failed: self.max_failed,

@@ -16,7 +16,11 @@ pub(super) fn bake(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if run.step.acted.is_none() {
         return act(run, vec![Action::Watch]);
     }
-    let until = settings.takes.after(run.step.since);
+    let takes = match run.current() {
+        Some(Step::Bake { takes: Some(takes), .. }) => *takes,
+        _ => settings.takes,
+    };
+    let until = takes.after(run.step.since);
     let Some(figures) = &facts.figures else { return Outcome::Wait(Wait::Baking { requests: 0, until }) };
     if let Some(breach) = figures.breach(settings) {
         let why = format!("since the flip {breach}");
@@ -29,10 +33,12 @@ pub(super) fn bake(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if now < until {
         return Outcome::Wait(Wait::Baking { requests, until });
     }
-    let note = if figures.are_too_few(settings) {
-        format!("watched for {}: {requests} requests are too few to judge by, goes on", settings.takes)
+    let note = if settings.is_nothing() {
+        format!("{takes} are over, {requests} requests; nothing was compared, bake is not configured")
+    } else if figures.are_too_few(settings) {
+        format!("watched for {}: {requests} requests are too few to judge by, goes on", takes)
     } else {
-        format!("watched for {}: {requests} requests, no worse than before", settings.takes)
+        format!("watched for {}: {requests} requests, no worse than before", takes)
     };
     next_step(run, now, vec![Action::Note(note)])
 }
@@ -42,4 +48,11 @@ pub(super) fn kept_ready(run: &Run, group: &GroupName) -> bool {
     let before = run.plan.steps.iter().take(run.cursor).rev();
     let mut bakes = before.take_while(|step| !matches!(step, Step::Flip { .. }));
     bakes.any(|step| matches!(step, Step::Bake { old, .. } if old.contains(group)))
+}
+
+/// Whether a group has a share of the traffic: it was given one, and the flip to it has not been confirmed.
+pub(super) fn has_share(run: &Run) -> bool {
+    let before = run.plan.steps.iter().take(run.cursor).rev();
+    let mut since = before.take_while(|step| !matches!(step, Step::Flip { .. }));
+    since.any(|step| matches!(step, Step::Share { .. }))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::baking::has_share;
 use super::running::CONFIRMATION_TAKES;
 use super::{Action, Confirmation, Facts, Illegal, Outcome};
 use crate::farm::{AfterProof, GroupName, Hold, MemberName, Owner, Side, Span, Stage};
@@ -20,6 +21,10 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     }
     if run.plan.strategy.leaves_standby() {
         return end_flip(run, facts, now);
+    }
+    // Two versions serve: the share goes back first, and with it the one who has it.
+    if run.is_active() && run.rollback.is_none() && tries(run) {
+        return handle_rollback(run, "it was aborted", facts, now).unwrap_or(Outcome::Rest);
     }
     let held: Vec<&GroupName> =
         run.holds.iter().filter(|(_, id)| facts.holds.contains_key(id)).map(|(group, _)| group).collect();
@@ -155,6 +160,9 @@ pub fn handle_rollback(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) 
         Step::Flip { release, hold, turn } if !release.is_empty() && !hold.is_empty() => Some((release, hold, turn)),
         _ => None,
     });
+    if tries(run) {
+        return Ok(no_share(run, why, facts, now));
+    }
     let Some((new, old, turn)) = flips.take(1).next() else {
         return no_way(format!("no traffic has been turned yet: `teeter abort {id}` brings back what is well"));
     };
@@ -187,6 +195,38 @@ pub fn handle_rollback(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) 
     run.rollback = Some(why.to_owned());
     run.step = StepState { since: now, acted: None, undo: Vec::new() };
     Ok(Outcome::Go(Box::new(run), vec![Action::Note(format!("rolling back: {why}"))]))
+}
+
+/// Whether a group has, or is just being given, a share of the traffic.
+fn tries(run: &Run) -> bool {
+    has_share(run) || (matches!(run.current(), Some(Step::Share { .. })) && run.step.acted.is_some())
+}
+
+/// Takes the share back: the group that has it goes out, the other has all of the traffic again.
+fn no_share(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+    let mut shares = run.plan.steps.iter().filter_map(|step| match step {
+        Step::Share { group, with, .. } => Some((group.clone(), with.clone())),
+        _ => None,
+    });
+    let Some((group, with)) = shares.next() else { return Outcome::Rest };
+    let routed = !run.plan.flip.route.is_empty();
+    // Where weights make the share, the other group's are held, too.
+    let held = run.holds.get(&with).is_some_and(|id| facts.holds.contains_key(id));
+    let release = if held { vec![with.clone()] } else { Vec::new() };
+    let mut tail = vec![
+        Step::Flip { release, hold: vec![group.clone()], turn: routed.then_some(Side::Group(with)) },
+        Step::Drain { group },
+    ];
+    if routed && run.plan.flip.route.iter().all(|route| route.all.is_some()) {
+        tail.push(Step::Flip { release: Vec::new(), hold: Vec::new(), turn: Some(Side::All) });
+    }
+    let mut run = run.clone();
+    run.plan.steps.truncate(run.cursor);
+    run.plan.steps.extend(tail);
+    run.state = RunState::Running;
+    run.rollback = Some(why.to_owned());
+    run.step = StepState { since: now, acted: None, undo: Vec::new() };
+    Outcome::Go(Box::new(run), vec![Action::Note(format!("rolling back: {why}"))])
 }
 
 /// The versions that members of the farm serve which the run does not hold: only these may come back at an abort, or

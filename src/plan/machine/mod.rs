@@ -14,7 +14,7 @@ use super::prove::ProbeResult;
 use super::run::{FailureKind, LeftOut, Run, RunState, StepState};
 use super::steps::{Phase, Step};
 use super::wait::Wait;
-use crate::farm::{AfterProof, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Side};
+use crate::farm::{AfterProof, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Percent, Side};
 
 mod asking;
 mod baking;
@@ -65,6 +65,15 @@ pub enum Action {
     Hold(GroupName),
     /// Start the ladder of a group's hold again.
     DrainAgain(GroupName),
+    /// Give a group a share of the traffic, and another the rest.
+    Share {
+        /// Who is tried.
+        group: GroupName,
+        /// Who has the rest.
+        with: GroupName,
+        /// How much.
+        share: Percent,
+    },
     /// Begin to watch: keep what has been counted until now.
     Watch,
     /// Go on emptying a group that was kept ready to come back, to the end of its ladder.
@@ -189,6 +198,9 @@ pub fn handle_report(run: &Run, step: Option<usize>, report: Report, now: Timest
             } else {
                 fail(run, FailureKind::Work, why, Vec::new())
             })
+        }
+        (RunState::Running, Some(step @ Step::Bake { .. }), Report::Done) => {
+            Ok(next_step(run, now, vec![Action::Note(format!("{step} is cut short"))]))
         }
         (RunState::Failed { .. }, Some(step), Report::Done) => {
             let again = match step {

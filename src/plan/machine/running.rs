@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::asking::{ask, ask_all};
-use super::baking::{bake, kept_ready};
+use super::baking::{bake, has_share, kept_ready};
 use super::ending::handle_abort;
 use super::{Action, Confirmation, Facts, Outcome, act, fail, fail_group, next_step, taken};
 use crate::farm::{AfterProof, GroupName, Hold, InstanceName, Side, Span, Stage, StallAction};
@@ -18,7 +18,8 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
     // While the run stood still somebody may have taken over what it is to bring back.
     let needed = match step {
         Step::Verify { group } | Step::In { group, .. } | Step::Settle { group, .. } => std::slice::from_ref(group),
-        Step::Flip { release, .. } => &release[..],
+        // Whoever has a share of the traffic is in already.
+        Step::Flip { release, .. } if !has_share(run) => &release[..],
         _ => &[],
     };
     if let Some(gone) = needed.iter().find(|group| run.step.acted.is_none() && hold(group).is_none()) {
@@ -55,6 +56,13 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
                 act(run, std::iter::once(Action::Release(group.clone())).chain(turn).collect())
             }
             Some(_) => confirmed(run, facts, now, |run| up(run, group, facts, now)),
+        },
+        Step::Share { group, with, share } => match run.step.acted {
+            None => {
+                let (group, with, share) = (group.clone(), with.clone(), *share);
+                act(run, vec![Action::Share { group, with, share }])
+            }
+            Some(_) => confirmed(run, facts, now, said),
         },
         Step::Bake { .. } => bake(run, facts, now),
         Step::AskAll { groups } => ask_all(run, groups, facts, now),

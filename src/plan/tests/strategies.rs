@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::farm::{Counts, GroupName, Layout};
+use crate::farm::{GroupName, Layout};
 use crate::plan::machine::handle_rollback;
-use crate::plan::{Phase, Strategy, blue_green, rolling};
+use crate::plan::{Phase, Strategy, blue_green, canary, rolling};
 
 const SIX: &str =
     "members = [\"app/*\"]\nrolling = { batch = 2, settle = \"5s\" }\nverify = { http = { path = \"/s\" } }\n";
@@ -137,6 +137,82 @@ fn at_the_end_everybody_is_asked_again() {
     let RunState::Failed { why, kind: FailureKind::Proof } = &world.run.state else { panic!("{:?}", world.run.state) };
     assert!(why.contains("different versions: w0 runs 1, w1 runs 2"), "{why}");
     assert!(world.holds.is_empty(), "who serves goes on serving");
+}
+
+fn canary_world(settings: &str) -> World {
+    let (farm, seen) = (farm(settings), seen(4, &[]));
+    let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
+    let plan = canary::plan(&farm, &layout_of(&farm, &seen), (None, &BTreeSet::new()), None, &all, &[]).unwrap();
+    World::carrying_out(plan)
+}
+
+/// Brings a canary to its pause at this share.
+fn tried(settings: &str, share: &str) -> World {
+    let mut world = canary_world(settings);
+    world.settle();
+    world.report(Report::Done).unwrap();
+    let at = |world: &World| {
+        let before = world.run.cursor.checked_sub(1).and_then(|before| world.run.plan.steps.get(before));
+        before.is_some_and(|step| step.to_string() == format!("share {share} a")) && world.run.step.acted.is_some()
+    };
+    for _ in 0..40 {
+        if at(&world) {
+            return world;
+        }
+        match world.run.current() {
+            Some(Step::Verify { .. }) => world.set_stages(&Stage::Proven { at: at_now(&world) }),
+            Some(Step::Bake { .. }) => world.now += 301,
+            _ => {}
+        }
+        world.tick();
+    }
+    panic!("it does not come to {share}: {:?}", world.run);
+}
+
+fn at_now(world: &World) -> Timestamp {
+    super::at(world.now)
+}
+
+#[test]
+fn a_canary_is_a_see_saw_that_flips_share_by_share() {
+    let steps: Vec<String> = canary_world(HALVES).run.plan.steps.iter().map(ToString::to_string).collect();
+    let expected = "out a, drain a, work a, verify a, share 5% a, bake a, share 25% a, bake a, flip b to a, drain b, \
+        work b, verify b, in b";
+    assert_eq!(steps.join(", "), expected);
+    let other = canary_world(&HALVES.replace("members", "canary = { group = \"b\" }\nmembers"));
+    assert_eq!(other.run.plan.steps[0].to_string(), "out b");
+    for (settings, share) in [(HALVES, "25%"), (ROUTE, "5%")] {
+        let mut world = tried(settings, share);
+        assert!(world.out().is_empty(), "everybody serves");
+        world.settle();
+        assert_eq!(world.run.current().unwrap().to_string(), "work b", "{settings}");
+        assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w2", "w3"]));
+    }
+}
+
+#[test]
+fn a_share_goes_back_to_nothing_when_it_is_aborted_or_bad() {
+    for settings in [HALVES, ROUTE] {
+        for abort in [true, false] {
+            let mut world = tried(settings, "25%");
+            if abort {
+                world.abort();
+            } else {
+                world.rollback().unwrap();
+            }
+            world.settle();
+            assert_eq!(world.run.state, RunState::RolledBack);
+            assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w0", "w1"]), "the new version is out");
+            assert_eq!(world.holds.len(), 1, "and nothing else is held");
+        }
+    }
+}
+
+#[test]
+fn a_pause_can_be_cut_short() {
+    let mut world = tried(HALVES, "5%");
+    world.report(Report::Done).unwrap();
+    assert_eq!(world.run.current().unwrap().to_string(), "share 25% a");
 }
 
 const COLOURS: &str = "members = [\"app/*\"]\ngroups = { blue = [\"w[01]\"], green = [\"w[23]\"] }\n";
