@@ -5,13 +5,16 @@
 use bytes::{Bytes, BytesMut};
 use teeter::haproxy::commands::{
     AddMap, Change, CommitMap, DelMap, GetMap, Info, Level, PrepareMap, SetMap, SetServerHealth, SetServerState,
-    SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState, ShowSession,
-    ShowSessions, ShowStat, ShowVersion, ShutdownSessions, StatKind,
+    SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowProc, ShowServersConn, ShowServersState,
+    ShowSession, ShowSessions, ShowStat, ShowVersion, ShutdownSessions, StatKind,
 };
 use teeter::haproxy::{
     AdminState, Codec, Command, CommandError, Line, MapKey, MapName, OpState, Quirk, RefusalKind, Series, ServerRef,
 };
 use tokio_util::codec::{Decoder, Encoder};
+
+/// What is asked of a worker that is leaving.
+const ALL_ROWS: ShowStat = ShowStat { backend: None, kind: StatKind::BackendsAndServers };
 
 const SERIES: [&str; 4] = ["2.2", "2.6", "3.0", "3.2"];
 
@@ -83,6 +86,21 @@ pub(crate) fn every_transcript() -> Vec<(&'static str, String, Vec<u8>, Vec<Byte
     all
 }
 
+/// Every transcript of a master's socket: series, name, and what was received, which is one reply.
+pub(crate) fn every_reply_of_a_master() -> Vec<(&'static str, String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for series in SERIES {
+        for entry in std::fs::read_dir(format!("tests/transcripts/{series}")).unwrap() {
+            let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+            if name.starts_with("master-") || name.starts_with("old-worker-") {
+                let received = Transcript::of(series, &name).received;
+                all.push((series, name, received));
+            }
+        }
+    }
+    all
+}
+
 /// What a command is answered with in one transcript.
 fn read<C: Command>(series: &str, name: &str, command: &C) -> Result<C::Reply, CommandError> {
     let mut line = Line::new();
@@ -91,6 +109,13 @@ fn read<C: Command>(series: &str, name: &str, command: &C) -> Result<C::Reply, C
     let info = ShowInfo.parse(&frames[0]).unwrap();
     assert!(info.version.starts_with(series) && info.pid > 1 && !info.stopping, "{info:?}");
     command.parse(&frames[1])
+}
+
+/// What the master, or a worker through it, answers: its replies come without a prompt and end with the connection.
+fn of_master<C: Command>(series: &str, name: &str, command: &C) -> C::Reply {
+    let transcript = Transcript::of(series, name);
+    assert!(transcript.sent.ends_with(&command.text()), "{}", transcript.sent);
+    command.parse(&transcript.received).unwrap()
 }
 
 fn refusal<C: Command>(series: &str, name: &str, command: &C) -> (RefusalKind, String)
@@ -317,6 +342,8 @@ fn quirks_are_where_they_are_said_to_be() {
                     read(series, "prepare-map", &PrepareMap { map }).is_err()
                 }
                 Quirk::RelativePids => holds("master-show-proc", "<relative PID>"),
+                Quirk::LeavingWorkerHasNoCounters => of_master(series, "old-worker-show-stat", &ALL_ROWS).is_empty(),
+                Quirk::ProcessesAmongServers => holds("old-worker-show-servers-conn", "\nMASTER/cur-1 "),
                 // Not a matter of replies: the tests of sockets try it on the HAProxy at hand.
                 Quirk::StatsSocketWithoutTls => quirk.is_in(version),
             }
@@ -331,15 +358,26 @@ fn quirks_are_where_they_are_said_to_be() {
 #[test]
 fn a_master_lists_the_workers_that_a_reload_left() {
     for series in SERIES {
-        let workers = |name, heading| {
-            let text = String::from_utf8(Transcript::of(series, name).received).unwrap();
-            let after = text.lines().skip_while(|line| *line != heading).skip(1);
-            after.take_while(|line| line.starts_with(|first: char| first.is_ascii_digit())).count()
+        let workers = |name| {
+            let workers = of_master(series, name, &ShowProc);
+            assert!(workers.iter().all(|worker| worker.version.starts_with(series)), "{workers:?}");
+            workers.iter().map(|worker| worker.old).collect::<Vec<_>>()
         };
-        assert_eq!(workers("master-show-proc", "# workers"), 1);
-        assert_eq!(workers("master-show-proc", "# old workers"), 0);
-        assert_eq!(workers("master-show-proc-reloaded", "# workers"), 1);
-        assert_eq!(workers("master-show-proc-reloaded", "# old workers"), 1);
+        assert_eq!(workers("master-show-proc"), [false]);
+        assert_eq!(workers("master-show-proc-reloaded"), [false, true]);
+    }
+}
+
+#[test]
+fn a_worker_that_is_leaving_says_what_it_serves() {
+    for series in SERIES {
+        let web01 = server("app/web01");
+        let rows = of_master(series, "old-worker-show-stat", &ALL_ROWS);
+        assert!(rows.iter().all(|row| row.svname != "web01" || row.scur == 1), "{series}");
+        let connections = of_master(series, "old-worker-show-servers-conn", &ShowServersConn::default());
+        assert_eq!(connections.iter().find(|row| row.server == web01).map(|row| row.used), Some(1), "{series}");
+        let sessions = of_master(series, "old-worker-show-sess", &ShowSessions);
+        assert_eq!(sessions.iter().filter(|session| session.server == "web01").count(), 1, "{series}");
     }
 }
 
