@@ -30,6 +30,7 @@ mod servers;
 mod service;
 mod sessions;
 mod site;
+mod size;
 mod sockets;
 mod stand;
 mod states;
