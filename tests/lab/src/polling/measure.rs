@@ -3,7 +3,6 @@
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use teeter_lab::Dice;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ways::Way;
@@ -32,12 +31,12 @@ pub(crate) async fn cost(way: Way, wide: &Wide, teeter: Option<&Teeter>, watched
 /// From the end of the last session, as the application saw it, to the end of the command that waits for it, in ms.
 pub(crate) async fn latencies(way: Way, wide: &Wide, teeter: Option<&Teeter>, rounds: usize) -> io::Result<Sample> {
     let (rounds, within) = way.rounds(rounds);
-    let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-    let (mut dice, mut latencies) = (Dice::new(1), Vec::new());
-    for _ in 0..rounds {
+    let mut latencies = Vec::new();
+    for round in 0..rounds {
         let held = wide.session().await?;
         let mut waits = way.begin(wide, teeter).await?;
-        sleep(way.settles() + Duration::from_millis(dice.of(0..within))).await;
+        // Spread evenly, so that no luck with the moments is in the figures of few drains.
+        sleep(way.settles() + within.mul_f64((round as f64 + 0.5) / rounds as f64)).await;
         drop(held);
         let ended = timeout(NOTICED, waits.wait()).await??;
         let noticed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
