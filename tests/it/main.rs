@@ -21,6 +21,7 @@ mod kinds;
 mod layout;
 mod old_workers;
 mod proofs;
+mod quirks;
 mod relay;
 mod rollback;
 mod rolling;

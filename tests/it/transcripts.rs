@@ -5,23 +5,20 @@
 use bytes::{Bytes, BytesMut};
 use teeter::haproxy::commands::{
     AddMap, Change, CommitMap, DelMap, GetMap, Info, Level, PrepareMap, SetMap, SetServerHealth, SetServerState,
-    SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowProc, ShowServersConn, ShowServersState,
-    ShowSession, ShowSessions, ShowStat, ShowVersion, ShutdownSessions, StatKind,
+    SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState, ShowSession,
+    ShowSessions, ShowStat, ShutdownSessions, StatKind,
 };
 use teeter::haproxy::{
-    AdminState, Codec, Command, CommandError, Line, MapKey, MapName, OpState, Quirk, RefusalKind, Series, ServerRef,
+    AdminState, Codec, Command, CommandError, Line, MapKey, MapName, OpState, Quirk, RefusalKind, ServerRef,
 };
 use tokio_util::codec::{Decoder, Encoder};
 
-/// What is asked of a worker that is leaving.
-const ALL_ROWS: ShowStat = ShowStat { backend: None, kind: StatKind::BackendsAndServers };
-
-const SERIES: [&str; 4] = ["2.2", "2.6", "3.0", "3.2"];
+pub(crate) const SERIES: [&str; 4] = ["2.2", "2.6", "3.0", "3.2"];
 
 /// One file.
-struct Transcript {
-    sent: String,
-    received: Vec<u8>,
+pub(crate) struct Transcript {
+    pub(crate) sent: String,
+    pub(crate) received: Vec<u8>,
 }
 
 /// A command of the transcripts that teeter has no type for.
@@ -40,7 +37,7 @@ impl Command for Raw<'_> {
 }
 
 impl Transcript {
-    fn of(series: &str, name: &str) -> Self {
+    pub(crate) fn of(series: &str, name: &str) -> Self {
         let path = format!("tests/transcripts/{series}/{name}.txt");
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         let end = bytes.iter().position(|byte| *byte == b'\n').expect("a line was sent");
@@ -62,7 +59,7 @@ impl Transcript {
     }
 
     /// The path of the map, which was in a directory of its own.
-    fn map(&self) -> MapName {
+    pub(crate) fn map(&self) -> MapName {
         self.sent.split(' ').find(|word| word.ends_with("/live.map")).unwrap().parse().unwrap()
     }
 }
@@ -102,20 +99,13 @@ pub(crate) fn every_reply_of_a_master() -> Vec<(&'static str, String, Vec<u8>)> 
 }
 
 /// What a command is answered with in one transcript.
-fn read<C: Command>(series: &str, name: &str, command: &C) -> Result<C::Reply, CommandError> {
+pub(crate) fn read<C: Command>(series: &str, name: &str, command: &C) -> Result<C::Reply, CommandError> {
     let mut line = Line::new();
     let _ = line.push(command);
     let frames = Transcript::of(series, name).frames(&line);
     let info = ShowInfo.parse(&frames[0]).unwrap();
     assert!(info.version.starts_with(series) && info.pid > 1 && !info.stopping, "{info:?}");
     command.parse(&frames[1])
-}
-
-/// What the master, or a worker through it, answers: its replies come without a prompt and end with the connection.
-fn of_master<C: Command>(series: &str, name: &str, command: &C) -> C::Reply {
-    let transcript = Transcript::of(series, name);
-    assert!(transcript.sent.ends_with(&command.text()), "{}", transcript.sent);
-    command.parse(&transcript.received).unwrap()
 }
 
 fn refusal<C: Command>(series: &str, name: &str, command: &C) -> (RefusalKind, String)
@@ -128,11 +118,11 @@ where
     }
 }
 
-fn info(series: &str) -> Info {
+pub(crate) fn info(series: &str) -> Info {
     ShowInfo.parse(&Transcript::of(series, "show-info").frames(&Line::new())[0]).unwrap()
 }
 
-fn server(name: &str) -> ServerRef {
+pub(crate) fn server(name: &str) -> ServerRef {
     name.parse().unwrap()
 }
 
@@ -146,7 +136,7 @@ fn weight(weight: u16) -> Change {
 
 #[test]
 fn every_file_is_read_by_a_test() {
-    let code = include_str!("transcripts.rs");
+    let code = concat!(include_str!("transcripts.rs"), include_str!("quirks.rs"));
     for series in SERIES {
         for entry in std::fs::read_dir(format!("tests/transcripts/{series}")).unwrap() {
             let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
@@ -318,66 +308,6 @@ fn each_reply_of_a_batch_belongs_to_its_command() {
         assert!(frames[3].starts_with(b"Empty weight"));
         assert_eq!(states.parse(&frames[4]).unwrap()[0].server, server("other/x"));
         assert_eq!(ShowCliLevel.parse(&frames[6]).unwrap(), Level::Admin);
-    }
-}
-
-#[test]
-fn quirks_are_where_they_are_said_to_be() {
-    for series in SERIES {
-        let version: Series = series.parse().unwrap();
-        let has = |quirk| {
-            let received = |name| Transcript::of(series, name).received;
-            let holds = |name, words: &str| String::from_utf8_lossy(&received(name)).contains(words);
-            match quirk {
-                Quirk::PromptAfterEachReply => received("show-info").starts_with(b"\n> "),
-                Quirk::MessagesLackNewline => received("set-server-weight-no-number").ends_with(b"garbage\n> "),
-                Quirk::NoShowVersion => read(series, "show-version", &ShowVersion).is_err(),
-                Quirk::ShortStateRows => !holds("show-servers-state", "srv_use_ssl"),
-                Quirk::NoServedCounter => {
-                    let rows = read(series, "show-stat", &ShowStat::default()).unwrap();
-                    rows.iter().all(|row| row.served.is_none()) && !holds("show-servers-conn", " served ")
-                }
-                Quirk::NoMapTransactions => {
-                    let map = Transcript::of(series, "prepare-map").map();
-                    read(series, "prepare-map", &PrepareMap { map }).is_err()
-                }
-                Quirk::RelativePids => holds("master-show-proc", "<relative PID>"),
-                Quirk::LeavingWorkerHasNoCounters => of_master(series, "old-worker-show-stat", &ALL_ROWS).is_empty(),
-                Quirk::ProcessesAmongServers => holds("old-worker-show-servers-conn", "\nMASTER/cur-1 "),
-                // Not a matter of replies: the tests of sockets try it on the HAProxy at hand.
-                Quirk::StatsSocketWithoutTls => quirk.is_in(version),
-            }
-        };
-        for quirk in Quirk::ALL {
-            assert_eq!(has(quirk), quirk.is_in(version), "{quirk:?} on {series}");
-            assert_eq!(info(series).has(quirk), quirk.is_in(version));
-        }
-    }
-}
-
-#[test]
-fn a_master_lists_the_workers_that_a_reload_left() {
-    for series in SERIES {
-        let workers = |name| {
-            let workers = of_master(series, name, &ShowProc);
-            assert!(workers.iter().all(|worker| worker.version.starts_with(series)), "{workers:?}");
-            workers.iter().map(|worker| worker.old).collect::<Vec<_>>()
-        };
-        assert_eq!(workers("master-show-proc"), [false]);
-        assert_eq!(workers("master-show-proc-reloaded"), [false, true]);
-    }
-}
-
-#[test]
-fn a_worker_that_is_leaving_says_what_it_serves() {
-    for series in SERIES {
-        let web01 = server("app/web01");
-        let rows = of_master(series, "old-worker-show-stat", &ALL_ROWS);
-        assert!(rows.iter().all(|row| row.svname != "web01" || row.scur == 1), "{series}");
-        let connections = of_master(series, "old-worker-show-servers-conn", &ShowServersConn::default());
-        assert_eq!(connections.iter().find(|row| row.server == web01).map(|row| row.used), Some(1), "{series}");
-        let sessions = of_master(series, "old-worker-show-sess", &ShowSessions);
-        assert_eq!(sessions.iter().filter(|session| session.server == "web01").count(), 1, "{series}");
     }
 }
 
