@@ -46,7 +46,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures bench-flip bench-parser drains transcripts fuzz fmt deps help
+.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains transcripts fuzz fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -93,11 +93,16 @@ transcripts: deps ## Record again what each version of HAProxy answers: tests/tr
 	    TEETER_TEST_HAPROXY=$$haproxy $(CARGO) run $(LOCKED) --quiet -p teeter-lab -- transcripts
 	done
 
-# socat is what people flip with by hand: only this needs it.
+# socat is what people ask and flip with by hand: only these two need it.
 bench-flip: NEEDED += socat:socat
 bench-flip: deps ## Compare ways of flipping under load, teeter's and others: target/bench-flip.svg
 	@$(CARGO) build $(LOCKED) --quiet --release --workspace
 	target/release/lab bench-flip --bin-dir target/release
+
+bench-polling: NEEDED += socat:socat
+bench-polling: deps ## What waiting for one server costs HAProxy, with ten servers and with ten thousand
+	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	target/release/lab polling --bin-dir target/release
 
 # As long as each target is fed. No sanitizer: the code is safe, and thus any toolchain will do.
 FUZZ_SECONDS ?= 60

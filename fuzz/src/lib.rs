@@ -6,9 +6,10 @@ use teeter::config::Config;
 use teeter::control::api::{AdvanceRequest, HoldRequest, Problem, ReleaseRequest, RunRequest};
 use teeter::farm::{Selector, Span};
 use teeter::haproxy::commands::{
-    AddMap, AgentSwitch, CommitMap, DelMap, GetMap, HealthSwitch, PrepareMap, SetMap, SetServerHealth, SetServerState,
-    SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState, ShowSession,
-    ShowSessions, ShowStat, ShowVersion, ShutdownSessions, StatKind, Switch,
+    AddMap, AgentSwitch, CommitMap, CountAssigned, DelMap, GetMap, HealthSwitch, PrepareMap, SetMap, SetServerHealth,
+    SetServerState, SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowProc, ShowServersConn,
+    ShowServersState, ShowSession, ShowSessions, ShowStat, ShowVersion, ShutdownSession, ShutdownSessions, StatKind,
+    Switch,
 };
 use teeter::haproxy::{
     AdminState, BackendName, Codec, Command, FrameError, Line, MapKey, MapName, MapValue, Series, ServerName, ServerRef,
@@ -41,6 +42,12 @@ pub fn replies(reply: &[u8]) {
         // What was read can be asked for again, and is then one word.
         assert!(!ShowSession { id: session.id }.text().contains([';', '\n', '<']));
     }
+    let _ = CountAssigned.parse(reply);
+    // What the master says of its processes, and what a worker answers to through it.
+    for worker in ShowProc.parse(reply).unwrap_or_default() {
+        assert!(!worker.version.contains(char::is_whitespace), "{worker:?}");
+    }
+    let _ = ShutdownSession { id: "0x1".parse().expect("an identity") }.parse(reply);
     let _ = ShowSession { id: "0x1".parse().expect("an identity") }.parse(reply);
     let _ = ShowMaps.parse(reply);
     let _ = ShowMap { map: map.clone() }.parse(reply);

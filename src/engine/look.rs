@@ -214,7 +214,7 @@ fn merge(
     (servers, backends)
 }
 
-/// HAProxy 2.2 lists its own processes as servers of a backend called MASTER.
+/// A process and no server: [`Quirk::ProcessesAmongServers`](crate::haproxy::Quirk::ProcessesAmongServers).
 fn is_process(server: &ServerRef) -> bool {
     let name = server.server.as_str();
     server.backend.as_str() == "MASTER" && (name.starts_with("cur-") || name.starts_with("old-"))

@@ -175,7 +175,7 @@ async fn look_at(
         }
     }
     let (mut in_flight, mut between) = (BTreeMap::new(), BTreeMap::<BackendName, u64>::new());
-    // A worker of 2.2 that is leaving prints no row at all, while it still lists its sessions.
+    // `Quirk::LeavingWorkerHasNoCounters`: no row at all, while it still lists its sessions.
     if rows.is_empty() {
         for session in master.ask_worker(worker.pid, &ShowSessions).await? {
             if let (Ok(backend), Ok(server)) = (session.backend.parse(), session.server.parse()) {

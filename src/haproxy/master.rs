@@ -3,6 +3,7 @@
 //! One command travels on one connection (management guide, section 9.4). The master's CLI is interactive from the
 //! start and does not end after a reply, so this side closes its half, and the reply is read to its end.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -76,8 +77,8 @@ impl Master {
         };
         let late = || Error::Deadline { address: self.address(), within: self.deadline };
         let reply = tokio::time::timeout(self.deadline, exchange).await.map_err(|_| late())??;
-        let gone = reply.starts_with(NO_SUCH_WORKER);
-        let read = if gone { Err(CommandError::refused(line.trim_end(), &reply)) } else { command.parse(&reply) };
+        let read =
+            if is_gone(&reply) { Err(CommandError::refused(line.trim_end(), &reply)) } else { command.parse(&reply) };
         read.map_err(|source| Error::Command { address: self.address(), source })
     }
 
@@ -89,9 +90,15 @@ impl Master {
         let said = async {
             stream.write_all(line.as_bytes()).await?;
             stream.shutdown().await?;
-            (&mut stream).take(LONGEST_REPLY).read_to_end(&mut reply).await
+            // From 3.0 on the master sometimes says that no such worker is there and then leaves the connection open.
+            while !is_gone(&reply) && (reply.len() as u64) < LONGEST_REPLY {
+                if stream.read_buf(&mut reply).await? == 0 {
+                    break;
+                }
+            }
+            Ok(())
         };
-        said.await.map_err(|error| broken(error.into()))?;
+        said.await.map_err(|error: io::Error| broken(error.into()))?;
         if reply.len() as u64 >= LONGEST_REPLY {
             return Err(broken(FrameError::TooLong));
         }
@@ -107,11 +114,41 @@ impl Master {
     }
 }
 
+/// Whether a reply is the whole of what the master says of a process that is not there (any more).
+fn is_gone(reply: &[u8]) -> bool {
+    reply.starts_with(NO_SUCH_WORKER) && reply.ends_with(b"\n")
+}
+
 /// People use the master's connections too.
 const CONNECTIONS: usize = 2;
 
 /// The most bytes that one command may be answered with.
 const LONGEST_REPLY: u64 = 64 << 20;
 
-/// What the master says of a process that is not there (any more).
 const NO_SUCH_WORKER: &[u8] = b"Can't find the target";
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::*;
+    use crate::haproxy::commands::ShowInfo;
+
+    #[tokio::test]
+    async fn a_worker_that_has_gone_is_known_without_the_end_of_the_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let master = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_to_end(&mut Vec::new()).await.unwrap();
+            for part in ["Can't find the target PID ma", "tching the prefix '@!7'\n"] {
+                stream.write_all(part.as_bytes()).await.unwrap();
+            }
+            stream
+        });
+        let asked = Master::new(path, Duration::from_secs(60)).ask_worker(7, &ShowInfo).await;
+        assert!(asked.is_err_and(|error| error.refusal().is_some()));
+        drop(master.await.unwrap());
+    }
+}

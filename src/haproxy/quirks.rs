@@ -60,6 +60,13 @@ pub enum Quirk {
     NoMapTransactions,
     /// Up to 2.4, the master's `show proc` has a column of relative numbers between type and reloads.
     RelativePids,
+    /// Up to 2.4, a worker that a reload has replaced prints the header of `show stat` and no row, while it still lists
+    /// its sessions and its connections: `engine/old_workers.rs` counts sessions then. (Changed by 07954fb06, 2.5-dev2.)
+    LeavingWorkerHasNoCounters,
+    /// Up to 2.4, every worker of a master has the processes among its servers, in `show servers state` and `show servers
+    /// conn`: `cur-1` and `old-PID` of a backend MASTER, which `show stat` does not know. `engine/look.rs` leaves them
+    /// out. (Mended by a39e6266d, 2.5-dev5.)
+    ProcessesAmongServers,
     /// From 2.6 on, `ssl` on a `stats socket` line is taken and then forgotten: the socket speaks plain text, to
     /// everybody, whatever `verify` says. TLS needs a `listen` section in front of the socket, as docs/haproxy.md has
     /// it; `tests/it/sockets.rs` tries both. (Since 2071a99df, 2.6-dev11, which puts TLS on a listener after its line
@@ -69,7 +76,7 @@ pub enum Quirk {
 
 impl Quirk {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::PromptAfterEachReply,
         Self::MessagesLackNewline,
         Self::NoShowVersion,
@@ -77,6 +84,8 @@ impl Quirk {
         Self::NoServedCounter,
         Self::NoMapTransactions,
         Self::RelativePids,
+        Self::LeavingWorkerHasNoCounters,
+        Self::ProcessesAmongServers,
         Self::StatsSocketWithoutTls,
     ];
 
@@ -96,7 +105,7 @@ impl Quirk {
             Self::ShortStateRows => up_to(2, 2),
             Self::NoServedCounter => up_to(3, 2),
             Self::NoMapTransactions => up_to(2, 3),
-            Self::RelativePids => up_to(2, 4),
+            Self::RelativePids | Self::LeavingWorkerHasNoCounters | Self::ProcessesAmongServers => up_to(2, 4),
             // Still so in 3.5-dev5, the newest that was looked at.
             Self::StatsSocketWithoutTls => ((2, 6), (u16::MAX, u16::MAX)),
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::transcripts::every_transcript;
+use crate::transcripts::{every_reply_of_a_master, every_transcript};
 
 #[allow(unreachable_pub, reason = "a crate of its own for the fuzzer, a module here")]
 #[path = "../../fuzz/src/lib.rs"]
@@ -51,5 +51,8 @@ fn seeds() {
             [&[count, 15, 6], received.as_slice()].concat(),
         )
         .unwrap();
+    }
+    for (series, name, received) in every_reply_of_a_master() {
+        std::fs::write(format!("fuzz/corpus/replies/{series}-{name}"), received).unwrap();
     }
 }

@@ -1,8 +1,9 @@
-//! A relay between teeterd and HAProxy's socket that cuts one line short, at the worst moment.
+//! A relay between teeterd and HAProxy's socket that remembers what was asked, and cuts one line short where it is told
+//! to, at the worst moment.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -15,6 +16,8 @@ pub(crate) struct Relay {
     pub(crate) path: PathBuf,
     /// How many changing commands of the next such line are let through, and one more than that; 0: all.
     armed: Arc<AtomicUsize>,
+    /// Every line so far.
+    lines: Arc<Mutex<Vec<String>>>,
     cuts: mpsc::Receiver<Cut>,
 }
 
@@ -34,13 +37,26 @@ impl Relay {
         let armed = Arc::new(AtomicUsize::new(0));
         let (cut, cuts) = mpsc::channel(1);
         let (haproxy, counter) = (haproxy.to_owned(), Arc::clone(&armed));
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let told = Arc::clone(&lines);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (haproxy, counter, cut) = (haproxy.clone(), Arc::clone(&counter), cut.clone());
-                tokio::spawn(async move { pass(client, &haproxy, flip, &counter, &cut).await });
+                let told = Arc::clone(&told);
+                tokio::spawn(async move { pass(client, &haproxy, flip, &counter, &told, &cut).await });
             }
         });
-        Self { path, armed, cuts }
+        Self { path, armed, lines, cuts }
+    }
+
+    /// How many lines have passed since they were taken.
+    pub(crate) fn lines(&self) -> usize {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Takes every line that has passed since this was asked last.
+    pub(crate) fn take_lines(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Cuts the next line of a flip after `commands` of its changing commands.
@@ -59,12 +75,14 @@ async fn pass(
     haproxy: &Path,
     flip: &str,
     armed: &AtomicUsize,
+    lines: &Mutex<Vec<String>>,
     cut: &mpsc::Sender<Cut>,
 ) -> Option<()> {
     let (read, mut write) = client.into_split();
     let mut line = String::new();
     let mut read = BufReader::new(read);
     read.read_line(&mut line).await.ok()?;
+    lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.trim_end().to_owned());
     let mut server = UnixStream::connect(haproxy).await.ok()?;
     let commands: Vec<&str> = line.trim_end().split(';').collect();
     let changes = |command: &&&str| command.starts_with("set ") || command.starts_with("add map");

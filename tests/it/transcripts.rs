@@ -6,19 +6,19 @@ use bytes::{Bytes, BytesMut};
 use teeter::haproxy::commands::{
     AddMap, Change, CommitMap, DelMap, GetMap, Info, Level, PrepareMap, SetMap, SetServerHealth, SetServerState,
     SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState, ShowSession,
-    ShowSessions, ShowStat, ShowVersion, ShutdownSessions, StatKind,
+    ShowSessions, ShowStat, ShutdownSessions, StatKind,
 };
 use teeter::haproxy::{
-    AdminState, Codec, Command, CommandError, Line, MapKey, MapName, OpState, Quirk, RefusalKind, Series, ServerRef,
+    AdminState, Codec, Command, CommandError, Line, MapKey, MapName, OpState, Quirk, RefusalKind, ServerRef,
 };
 use tokio_util::codec::{Decoder, Encoder};
 
-const SERIES: [&str; 4] = ["2.2", "2.6", "3.0", "3.2"];
+pub(crate) const SERIES: [&str; 4] = ["2.2", "2.6", "3.0", "3.2"];
 
 /// One file.
-struct Transcript {
-    sent: String,
-    received: Vec<u8>,
+pub(crate) struct Transcript {
+    pub(crate) sent: String,
+    pub(crate) received: Vec<u8>,
 }
 
 /// A command of the transcripts that teeter has no type for.
@@ -37,7 +37,7 @@ impl Command for Raw<'_> {
 }
 
 impl Transcript {
-    fn of(series: &str, name: &str) -> Self {
+    pub(crate) fn of(series: &str, name: &str) -> Self {
         let path = format!("tests/transcripts/{series}/{name}.txt");
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         let end = bytes.iter().position(|byte| *byte == b'\n').expect("a line was sent");
@@ -59,7 +59,7 @@ impl Transcript {
     }
 
     /// The path of the map, which was in a directory of its own.
-    fn map(&self) -> MapName {
+    pub(crate) fn map(&self) -> MapName {
         self.sent.split(' ').find(|word| word.ends_with("/live.map")).unwrap().parse().unwrap()
     }
 }
@@ -83,8 +83,23 @@ pub(crate) fn every_transcript() -> Vec<(&'static str, String, Vec<u8>, Vec<Byte
     all
 }
 
+/// Every transcript of a master's socket: series, name, and what was received, which is one reply.
+pub(crate) fn every_reply_of_a_master() -> Vec<(&'static str, String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for series in SERIES {
+        for entry in std::fs::read_dir(format!("tests/transcripts/{series}")).unwrap() {
+            let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+            if name.starts_with("master-") || name.starts_with("old-worker-") {
+                let received = Transcript::of(series, &name).received;
+                all.push((series, name, received));
+            }
+        }
+    }
+    all
+}
+
 /// What a command is answered with in one transcript.
-fn read<C: Command>(series: &str, name: &str, command: &C) -> Result<C::Reply, CommandError> {
+pub(crate) fn read<C: Command>(series: &str, name: &str, command: &C) -> Result<C::Reply, CommandError> {
     let mut line = Line::new();
     let _ = line.push(command);
     let frames = Transcript::of(series, name).frames(&line);
@@ -103,11 +118,11 @@ where
     }
 }
 
-fn info(series: &str) -> Info {
+pub(crate) fn info(series: &str) -> Info {
     ShowInfo.parse(&Transcript::of(series, "show-info").frames(&Line::new())[0]).unwrap()
 }
 
-fn server(name: &str) -> ServerRef {
+pub(crate) fn server(name: &str) -> ServerRef {
     name.parse().unwrap()
 }
 
@@ -121,7 +136,7 @@ fn weight(weight: u16) -> Change {
 
 #[test]
 fn every_file_is_read_by_a_test() {
-    let code = include_str!("transcripts.rs");
+    let code = concat!(include_str!("transcripts.rs"), include_str!("quirks.rs"));
     for series in SERIES {
         for entry in std::fs::read_dir(format!("tests/transcripts/{series}")).unwrap() {
             let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
@@ -293,53 +308,6 @@ fn each_reply_of_a_batch_belongs_to_its_command() {
         assert!(frames[3].starts_with(b"Empty weight"));
         assert_eq!(states.parse(&frames[4]).unwrap()[0].server, server("other/x"));
         assert_eq!(ShowCliLevel.parse(&frames[6]).unwrap(), Level::Admin);
-    }
-}
-
-#[test]
-fn quirks_are_where_they_are_said_to_be() {
-    for series in SERIES {
-        let version: Series = series.parse().unwrap();
-        let has = |quirk| {
-            let received = |name| Transcript::of(series, name).received;
-            let holds = |name, words: &str| String::from_utf8_lossy(&received(name)).contains(words);
-            match quirk {
-                Quirk::PromptAfterEachReply => received("show-info").starts_with(b"\n> "),
-                Quirk::MessagesLackNewline => received("set-server-weight-no-number").ends_with(b"garbage\n> "),
-                Quirk::NoShowVersion => read(series, "show-version", &ShowVersion).is_err(),
-                Quirk::ShortStateRows => !holds("show-servers-state", "srv_use_ssl"),
-                Quirk::NoServedCounter => {
-                    let rows = read(series, "show-stat", &ShowStat::default()).unwrap();
-                    rows.iter().all(|row| row.served.is_none()) && !holds("show-servers-conn", " served ")
-                }
-                Quirk::NoMapTransactions => {
-                    let map = Transcript::of(series, "prepare-map").map();
-                    read(series, "prepare-map", &PrepareMap { map }).is_err()
-                }
-                Quirk::RelativePids => holds("master-show-proc", "<relative PID>"),
-                // Not a matter of replies: the tests of sockets try it on the HAProxy at hand.
-                Quirk::StatsSocketWithoutTls => quirk.is_in(version),
-            }
-        };
-        for quirk in Quirk::ALL {
-            assert_eq!(has(quirk), quirk.is_in(version), "{quirk:?} on {series}");
-            assert_eq!(info(series).has(quirk), quirk.is_in(version));
-        }
-    }
-}
-
-#[test]
-fn a_master_lists_the_workers_that_a_reload_left() {
-    for series in SERIES {
-        let workers = |name, heading| {
-            let text = String::from_utf8(Transcript::of(series, name).received).unwrap();
-            let after = text.lines().skip_while(|line| *line != heading).skip(1);
-            after.take_while(|line| line.starts_with(|first: char| first.is_ascii_digit())).count()
-        };
-        assert_eq!(workers("master-show-proc", "# workers"), 1);
-        assert_eq!(workers("master-show-proc", "# old workers"), 0);
-        assert_eq!(workers("master-show-proc-reloaded", "# workers"), 1);
-        assert_eq!(workers("master-show-proc-reloaded", "# old workers"), 1);
     }
 }
 

@@ -68,7 +68,9 @@ fn worker(line: &str, old: bool) -> Option<Worker> {
 fn uptime(text: &str) -> IResult<&str, Duration> {
     let unit = |name: &'static str| terminated(number, tag(name));
     let (rest, (days, hours, minutes, seconds)) = (unit("d"), unit("h"), unit("m"), unit("s")).parse(text)?;
-    Ok((rest, Duration::from_secs(((days * 24 + hours) * 60 + minutes) * 60 + seconds)))
+    let units = [(days, 24 * 60 * 60), (hours, 60 * 60), (minutes, 60), (seconds, 1)];
+    let total = units.into_iter().fold(0, |total: u64, (count, of)| total.saturating_add(count.saturating_mul(of)));
+    Ok((rest, Duration::from_secs(total)))
 }
 
 #[cfg(test)]
@@ -91,6 +93,8 @@ mod tests {
             assert_eq!(workers.iter().map(|worker| worker.old).collect::<Vec<_>>(), [false, true]);
             assert_eq!(workers[1].uptime.as_secs(), secs);
         }
+        let ages = b"#<PID>\n# workers\n7 worker 0 18446744073709551615d00h00m01s 2.6\n";
+        assert_eq!(ShowProc.parse(ages).unwrap()[0].uptime, Duration::from_secs(u64::MAX));
         assert!(ShowProc.parse(b"Unknown command: 'show proc'\n").is_err());
         assert!(ShowProc.parse(b"#<PID>\n# workers\nnonsense\n").is_err());
     }

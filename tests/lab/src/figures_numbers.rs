@@ -19,6 +19,10 @@ impl Sample {
         self.0.get(rank.clamp(1, self.0.len().max(1)) - 1).copied().unwrap_or(f64::NAN)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     fn shown(&self) -> [f64; 4] {
         [self.percentile(0.0), self.percentile(0.5), self.percentile(0.99), self.percentile(1.0)]
     }

@@ -130,14 +130,19 @@ impl Site {
     /// What teeterd occupies now.
     pub(crate) fn memory(&self) -> io::Result<Memory> {
         let pid = self.teeterd.id().ok_or_else(|| failure("teeterd has ended".to_owned()))?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.and_then(|value| value.trim().trim_end_matches(" kB").parse().ok())
-                .ok_or_else(|| failure(format!("no {name} of teeterd")))
-        };
-        Ok(Memory { now: field("VmRSS")?, most: field("VmHWM")? })
+        memory_of(pid)
     }
+}
+
+/// What a process of teeterd's occupies.
+pub(crate) fn memory_of(pid: u32) -> io::Result<Memory> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|value| value.trim().trim_end_matches(" kB").parse().ok())
+            .ok_or_else(|| failure(format!("no {name} of teeterd")))
+    };
+    Ok(Memory { now: field("VmRSS")?, most: field("VmHWM")? })
 }
 
 /// `… (commands took 0.84 ms from the first to the last reply)`

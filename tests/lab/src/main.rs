@@ -16,6 +16,7 @@ mod figures;
 mod figures_numbers;
 mod figures_site;
 mod many_drains;
+mod polling;
 mod stage;
 mod transcripts;
 
@@ -38,6 +39,8 @@ enum Task {
     Figures(figures::FiguresArgs),
     /// Drain servers under all kinds of traffic, and ask each server whether it was empty.
     Drains(many_drains::DrainsArgs),
+    /// Measure what waiting for one server costs HAProxy, with ten servers and with ten thousand.
+    Polling(polling::PollingArgs),
     /// Record what a HAProxy answers, for the tests of the parsers.
     Transcripts(transcripts::TranscriptsArgs),
     /// Flip a farm under load in the ways that people have, and in teeter's, and compare them.
@@ -92,6 +95,7 @@ async fn main() -> ExitCode {
         Task::Demo(args) => demo::run(args).await,
         Task::Figures(args) => figures::run(args).await,
         Task::Drains(args) => many_drains::run(args).await,
+        Task::Polling(args) => polling::run(args).await,
         Task::Transcripts(args) => transcripts::run(args).await,
         Task::BenchFlip(args) => bench::run(args).await,
         Task::FlipSize(args) => bench::size::run(args).await,

@@ -63,7 +63,7 @@ async fn of_one_process(into: &Path) -> io::Result<()> {
     write(into, "permission-denied", line, &denied)
 }
 
-/// `show proc` of a master, before a reload and while an old worker still has something to do.
+/// `show proc` of a master, before a reload and while an old worker still has something to do; and what that one says.
 async fn of_a_master(into: &Path) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
     std::fs::write(dir.path().join("live.map"), MAP)?;
@@ -72,8 +72,13 @@ async fn of_a_master(into: &Path) -> io::Result<()> {
     haproxy.wait_for_check("app/web01").await?;
     write(into, "master-show-proc", PROCESSES, &processes(&haproxy).await?)?;
     let held = Held::open(([127, 0, 0, 1], port).into(), "/ws", &[]).await?;
+    let old = haproxy.pid().await?;
     haproxy.reload().await?;
     write(into, "master-show-proc-reloaded", PROCESSES, &processes(&haproxy).await?)?;
+    for (name, command) in OF_A_WORKER {
+        let line = format!("@!{old} {command}");
+        write(into, name, &line, &haproxy::ask_bytes(&haproxy.master_socket(), &line).await?)?;
+    }
     drop(held);
     Ok(())
 }
@@ -129,6 +134,13 @@ fn config(dir: &Path, app: &App, port: u16) -> String {
 }
 
 const PROCESSES: &str = "show proc";
+
+/// What teeter asks a worker that is leaving.
+const OF_A_WORKER: [(&str, &str); 3] = [
+    ("old-worker-show-stat", "show stat -1 6 -1"),
+    ("old-worker-show-servers-conn", "show servers conn"),
+    ("old-worker-show-sess", "show sess"),
+];
 
 const MAP: &str = "web app\nshop other\n";
 

@@ -27,8 +27,8 @@ mod measure;
 mod peers;
 mod picture;
 pub(crate) mod size;
-mod table;
-mod teeter;
+pub(crate) mod table;
+pub(crate) mod teeter;
 mod ways;
 
 /// What one flip with its settling takes at the very most, on average, and what the start of a scene does. A peer's
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: BenchArgs) -> io::Result<()> {
 }
 
 /// Whichever way this ends, the future is dropped, and all that it started with it.
-async fn or_stopped<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+pub(crate) async fn or_stopped<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         done = timeout(limit, work) => done.unwrap_or_else(|_| Err(failure(format!("not done in {limit:?}")))),

@@ -61,6 +61,18 @@ impl Teeter {
         self.run(&["flip", "web", group]).await.map(drop)
     }
 
+    /// A command that goes on for a while.
+    pub(crate) fn spawn(&self, args: &[&str]) -> io::Result<Child> {
+        let mut command = Command::new(&self.command);
+        command.arg("--socket").arg(self.control()).args(args).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    }
+
+    /// The daemon's process.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.daemon.id()
+    }
+
     /// A command, and what it prints.
     pub(crate) async fn run(&self, args: &[&str]) -> io::Result<String> {
         let mut command = Command::new(&self.command);
