@@ -146,7 +146,7 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
     } else {
         print::out(&aftermath(context, &now).await?)?;
     }
-    Ok(if now.state == "aborted" { Exit::Done } else { Exit::Failed })
+    Ok(if now.state == "done" { Exit::Failed } else { Exit::Done })
 }
 
 async fn wait_and_tell(
@@ -202,7 +202,8 @@ async fn aftermath(context: &Context, run: &RunView) -> Result<String, CliError>
         set.insert(server.server.as_str());
     }
     let back: Vec<&str> = back.difference(&not).copied().collect();
-    let mut text = format!("run {} is aborted", run.id);
+    let ended = if run.state == "rolled back" { "rolled back" } else { "aborted" };
+    let mut text = format!("run {} is {ended}", run.id);
     if !back.is_empty() {
         text.push_str(&format!("\nin service: {}", back.join(" ")));
     }

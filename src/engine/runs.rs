@@ -38,7 +38,7 @@ impl Engine {
     pub async fn abort(&self, id: RunId, caller: &Caller) -> Result<(), EngineError> {
         let mut ledger = self.ledger.lock().await;
         let run = find(&ledger, id)?;
-        if matches!(run.state, RunState::Done | RunState::RolledBack) {
+        if run.state == RunState::Done {
             return Err(machine::Illegal::Ended(id).into());
         }
         let reports = self.reports();

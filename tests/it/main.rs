@@ -6,6 +6,7 @@ mod authority;
 mod bake;
 mod blue_green;
 mod caller;
+mod canary;
 mod crash;
 mod cut;
 mod deploy;

@@ -21,6 +21,8 @@ pub enum Sample {
     Pin,
     /// A map entry sends everybody to `shop_blue` or `shop_green`.
     BlueGreen,
+    /// As [`Sample::Route`], and a share of the visitors may be sent to one half.
+    Canary,
 }
 
 /// One `server` line of a sample.
@@ -54,7 +56,8 @@ const OF_THE_HOST: [&str; 7] = [
 
 impl Sample {
     /// Every sample.
-    pub const ALL: [Self; 5] = [Self::Servers, Self::Route, Self::RouteSticky, Self::Pin, Self::BlueGreen];
+    pub const ALL: [Self; 6] =
+        [Self::Servers, Self::Route, Self::RouteSticky, Self::Pin, Self::BlueGreen, Self::Canary];
 
     /// `haproxy/servers.cfg`: four servers, each in two backends.
     pub fn servers() -> &'static str {
@@ -89,6 +92,7 @@ impl Sample {
             Self::RouteSticky => Self::route_sticky(),
             Self::Pin => Self::pin(),
             Self::BlueGreen => Self::blue_green(),
+            Self::Canary => include_str!("../../../haproxy/canary.cfg"),
         }
     }
 
@@ -100,6 +104,7 @@ impl Sample {
             Self::RouteSticky => include_str!("../../../haproxy/route-sticky.toml"),
             Self::Pin => include_str!("../../../haproxy/pin.toml"),
             Self::BlueGreen => include_str!("../../../haproxy/blue-green.toml"),
+            Self::Canary => include_str!("../../../haproxy/canary.toml"),
         }
     }
 
@@ -107,7 +112,9 @@ impl Sample {
     pub fn map(self) -> Option<&'static str> {
         match self {
             Self::Servers => None,
-            Self::Route | Self::RouteSticky | Self::BlueGreen => Some(include_str!("../../../haproxy/live.map")),
+            Self::Route | Self::RouteSticky | Self::BlueGreen | Self::Canary => {
+                Some(include_str!("../../../haproxy/live.map"))
+            }
             Self::Pin => Some(include_str!("../../../haproxy/pin.map")),
         }
     }
