@@ -90,6 +90,31 @@ pub(super) async fn idle(context: &Context, farm: &FarmName) -> Result<Exit, Cli
     told(context, told_of)
 }
 
+/// `teeter pause` and `teeter resume`.
+pub(super) async fn pause(context: &Context, run: u64, what: &str) -> Result<Exit, CliError> {
+    let nothing = serde_json::Map::new();
+    let run: RunView = context.client.post(&format!("/v1/runs/{run}/{what}"), &nothing).await?;
+    if context.json {
+        print::json(&run)?;
+    } else {
+        let step = run.steps.get(run.cursor).map(|step| format!(" at `{}`", step.text)).unwrap_or_default();
+        let how = if run.paused { "is paused" } else { "goes on" };
+        print::out(&format!("run {} {how}{step}", run.id))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// `teeter retry`.
+pub(super) async fn retry(context: &Context, run: u64) -> Result<Exit, CliError> {
+    let retried = async {
+        let mut interrupt = Interrupt::listen()?;
+        let nothing = serde_json::Map::new();
+        let run: RunView = context.client.post(&format!("/v1/runs/{run}/retry"), &nothing).await?;
+        wait_and_tell(context, run, &mut interrupt, false).await
+    };
+    told(context, retried.await)
+}
+
 /// `teeter rollback`.
 pub(super) async fn rollback(context: &Context, run: u64, reason: Option<String>) -> Result<Exit, CliError> {
     let mut interrupt = Interrupt::listen()?;

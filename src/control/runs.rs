@@ -29,6 +29,9 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
         .route("/v1/runs/{id}/advance", post(advance))
         .route("/v1/runs/{id}/abort", post(abort))
         .route("/v1/runs/{id}/rollback", post(rollback))
+        .route("/v1/runs/{id}/pause", post(pause))
+        .route("/v1/runs/{id}/resume", post(resume))
+        .route("/v1/runs/{id}/retry", post(retry))
         .route("/v1/runs/{id}/attend", get(attend))
         .route("/v1/farms/{farm}/idle", get(idle))
 }
@@ -95,6 +98,39 @@ pub(super) async fn abort(
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
     engine.abort(id, &caller).await?;
+    answer(ticks(&engine), engine.run_view(id).await?)
+}
+
+#[utoipa::path(post, path = "/v1/runs/{id}/pause", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+pub(super) async fn pause(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+) -> Answer<RunView> {
+    let id = RunId(number(&id)?);
+    engine.pause(id, true, &caller).await?;
+    answer(ticks(&engine), engine.run_view(id).await?)
+}
+
+#[utoipa::path(post, path = "/v1/runs/{id}/resume", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+pub(super) async fn resume(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+) -> Answer<RunView> {
+    let id = RunId(number(&id)?);
+    engine.pause(id, false, &caller).await?;
+    answer(ticks(&engine), engine.run_view(id).await?)
+}
+
+#[utoipa::path(post, path = "/v1/runs/{id}/retry", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+pub(super) async fn retry(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+) -> Answer<RunView> {
+    let id = RunId(number(&id)?);
+    engine.retry(id, &caller).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 

@@ -141,6 +141,7 @@ impl Engine {
             bake: None,
             caller: CallerState::Never,
             leaving: false,
+            paused: false,
             rollback: None,
         };
         if dry_run {

@@ -48,6 +48,31 @@ impl Engine {
         Ok(())
     }
 
+    /// Has a run begin no further step, or go on again.
+    ///
+    /// # Errors
+    /// There is no such run, or it has ended.
+    pub async fn pause(&self, id: RunId, paused: bool, caller: &Caller) -> Result<(), EngineError> {
+        let mut ledger = self.ledger.lock().await;
+        let run = find(&ledger, id)?;
+        let outcome = machine::handle_pause(&run, paused)?;
+        let what = if paused { "pause" } else { "resume" };
+        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((caller, what.to_owned()))).await?;
+        Ok(())
+    }
+
+    /// Tries a failed step again.
+    ///
+    /// # Errors
+    /// There is no such run, or it has not failed.
+    pub async fn retry(&self, id: RunId, caller: &Caller) -> Result<(), EngineError> {
+        let mut ledger = self.ledger.lock().await;
+        let run = find(&ledger, id)?;
+        let outcome = machine::handle_retry(&run, self.clock.now())?;
+        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((caller, "retry".to_owned()))).await?;
+        Ok(())
+    }
+
     /// Turns a run's flip back.
     ///
     /// # Errors

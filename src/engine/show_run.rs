@@ -49,6 +49,7 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
         skipped: text(run.plan.skipped.clone()),
         left_out: text(run.left_out.iter().map(|(member, left)| (member.clone(), left.why.clone())).collect()),
         rollback: run.rollback.clone(),
+        paused: run.paused,
         caller: match run.caller {
             CallerState::Never => None,
             CallerState::Here => Some("here".to_owned()),
@@ -100,6 +101,7 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
                 "do {what} on group {group}, then `teeter advance {id}`; or `teeter advance {id} --failed WHY`; or `teeter abort {id}`"
             ))
         }
+        (RunState::Running, _) if run.paused => Some(format!("`teeter resume {id}` to go on")),
         (RunState::Running | RunState::Aborting, _) => None,
         (RunState::Failed { .. }, Some(Step::Work { group, .. })) => Some(format!(
             "mend group {group} by hand and `teeter advance {id}` to go on with its proof; or `teeter abort {id}` {end}"

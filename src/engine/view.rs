@@ -229,6 +229,9 @@ pub struct RunView {
     /// Whether the process that does its work is there: `here` or `gone`; nothing where it is advanced step by step.
     #[serde(default)]
     pub caller: Option<String>,
+    /// Whether somebody has paused it: it begins no further step.
+    #[serde(default)]
+    pub paused: bool,
     /// Why its flip is, or was, turned back.
     #[serde(default)]
     pub rollback: Option<String>,

@@ -49,6 +49,9 @@ pub struct Run {
     /// Whether it waits, in the course of an abort, until its caller has stopped working.
     #[serde(default)]
     pub leaving: bool,
+    /// Whether it is to begin no further step.
+    #[serde(default)]
+    pub paused: bool,
     /// Why its flip is turned back, where it is.
     #[serde(default)]
     pub rollback: Option<String>,

@@ -202,6 +202,7 @@ impl World {
             bake: None,
             caller: CallerState::Never,
             leaving: false,
+            paused: false,
             rollback: None,
         };
         Self {

@@ -51,6 +51,8 @@ pub enum Wait {
         #[serde(default)]
         gone: Option<Timestamp>,
     },
+    /// Somebody has paused the run.
+    Paused,
     /// The caller to stop working.
     Caller {
         /// Until when at most.
@@ -141,6 +143,7 @@ impl fmt::Display for Wait {
             Self::Work { group, gone: Some(_) } => {
                 write!(f, "waiting for the work on group {group}, which nobody does: the caller has gone")
             }
+            Self::Paused => f.write_str("paused, until somebody resumes it"),
             Self::Caller { .. } => f.write_str("waiting until the caller has stopped working"),
             Self::Probes { members, .. } => write!(f, "not well yet: {}", pairs(members)),
             Self::WarmUp { members, .. } => write!(f, "warming up: {}", pairs(members)),

@@ -21,6 +21,7 @@ mod input;
 mod kinds;
 mod layout;
 mod old_workers;
+mod pause;
 mod proofs;
 mod quirks;
 mod relay;

@@ -87,6 +87,31 @@ pub(super) enum Command {
         #[arg(value_name = "FARM")]
         farm: FarmName,
     },
+    /// Have a run begin no further step.
+    #[command(
+        after_help = "Example:\n  teeter pause 3\n\nWhat it has begun goes on: servers that are being emptied are emptied."
+    )]
+    Pause {
+        /// The run's number.
+        #[arg(value_name = "RUN")]
+        run: u64,
+    },
+    /// Have a paused run go on.
+    #[command(after_help = "Example:\n  teeter resume 3")]
+    Resume {
+        /// The run's number.
+        #[arg(value_name = "RUN")]
+        run: u64,
+    },
+    /// Try the step again at which a run has failed, and wait for the next work.
+    #[command(
+        after_help = "Example:\n  teeter retry 3\n\nWork that has failed is wanted once more; `teeter advance 3` calls it done."
+    )]
+    Retry {
+        /// The run's number.
+        #[arg(value_name = "RUN")]
+        run: u64,
+    },
     /// Turn a run's traffic back to the side that still runs the version before.
     #[command(after_help = "Example:\n  teeter rollback 3 --reason 'the shop is empty'")]
     Rollback {

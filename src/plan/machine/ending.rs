@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::baking::has_share;
 use super::running::CONFIRMATION_TAKES;
-use super::{Action, Confirmation, Facts, Illegal, Outcome};
+use super::{Action, Confirmation, Facts, Illegal, Outcome, at_work};
 use crate::farm::{AfterProof, GroupName, Hold, MemberName, Owner, Side, Span, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::run::{CallerState, Run, RunState, StepState};
@@ -50,10 +50,6 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         return Outcome::Go(Box::new(aborted), vec![Action::Note("abort: the caller is to stop working".to_owned())]);
     }
     bring_back(aborted, &held, facts)
-}
-
-fn at_work(run: &Run) -> bool {
-    matches!(run.current(), Some(Step::Work { .. }))
 }
 
 /// Has all that is held show that it is well, and comes back with what does.

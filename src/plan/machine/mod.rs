@@ -161,11 +161,31 @@ pub fn handle_tick(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     match run.state {
         RunState::Failed { .. } | RunState::Aborted | RunState::RolledBack | RunState::Done => Outcome::Rest,
         RunState::Aborting => ending::aborting(run, facts, now),
+        RunState::Running if run.paused && run.step.acted.is_none() && !at_work(run) => Outcome::Wait(Wait::Paused),
         RunState::Running => match run.current() {
             Some(step) => running::running(run, step, facts, now),
             None => Outcome::Rest,
         },
     }
+}
+
+/// Has a run begin no further step, or go on; what it has begun goes on in any case.
+///
+/// # Errors
+/// The run has ended.
+pub fn handle_pause(run: &Run, paused: bool) -> Result<Outcome, Illegal> {
+    if !run.is_active() {
+        return Err(Illegal::Ended(run.id));
+    }
+    if run.paused == paused {
+        return Ok(Outcome::Rest);
+    }
+    let note = if paused { "paused: it begins no further step" } else { "resumed" };
+    Ok(Outcome::Go(Box::new(Run { paused, ..run.clone() }), vec![Action::Note(note.to_owned())]))
+}
+
+fn at_work(run: &Run) -> bool {
+    matches!(run.current(), Some(Step::Work { .. }))
 }
 
 /// Takes the caller's report on its work, or, where the run has failed, the order to try the step again.
@@ -202,20 +222,37 @@ pub fn handle_report(run: &Run, step: Option<usize>, report: Report, now: Timest
         (RunState::Running, Some(step @ Step::Bake { .. }), Report::Done) => {
             Ok(next_step(run, now, vec![Action::Note(format!("{step} is cut short"))]))
         }
-        (RunState::Failed { .. }, Some(step), Report::Done) => {
-            let again = match step {
-                Step::Drain { group } => vec![Action::DrainAgain(group.clone())],
-                _ => Vec::new(),
-            };
-            let mut run = run.clone();
-            run.state = RunState::Running;
-            run.step = StepState { since: now, acted: None, undo: Vec::new() };
-            let note = Action::Note(format!("trying `{step}` again"));
-            Ok(Outcome::Go(Box::new(run), again.into_iter().chain([note]).collect()))
-        }
+        (RunState::Failed { .. }, Some(step), Report::Done) => Ok(again(run, step, now)),
         (RunState::Failed { .. }, _, Report::Failed(_)) => Err(not_at_work("it has failed already")),
         _ => Err(not_at_work("it goes on by itself")),
     }
+}
+
+/// Tries a failed step again: also work that has failed, which the caller is then to do once more.
+///
+/// # Errors
+/// The run has not failed.
+pub fn handle_retry(run: &Run, now: Timestamp) -> Result<Outcome, Illegal> {
+    match (&run.state, run.current()) {
+        (RunState::Failed { .. }, Some(step)) => Ok(again(run, step, now)),
+        _ if !run.is_active() => Err(Illegal::Ended(run.id)),
+        (_, step) => {
+            let step = step.map(ToString::to_string).unwrap_or_default();
+            Err(Illegal::NotAtWork { run: run.id, step, waiting: "it has not failed" })
+        }
+    }
+}
+
+fn again(run: &Run, step: &Step, now: Timestamp) -> Outcome {
+    let again = match step {
+        Step::Drain { group } => vec![Action::DrainAgain(group.clone())],
+        _ => Vec::new(),
+    };
+    let mut run = run.clone();
+    run.state = RunState::Running;
+    run.step = StepState { since: now, acted: None, undo: Vec::new() };
+    let note = Action::Note(format!("trying `{step}` again"));
+    Outcome::Go(Box::new(run), again.into_iter().chain([note]).collect())
 }
 
 /// Stops a run because somebody else has taken over servers of one of its holds. It begins again with the emptying of
