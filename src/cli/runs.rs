@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 
-use super::args::{Advance, Flip, RunOptions};
+use super::args::{Advance, Begin, Flip};
 use super::deploy::planned;
 use super::error::CliError;
 use super::follow::{Follow, Standing};
@@ -14,14 +14,14 @@ use crate::control::api::{AdvanceRequest, Exit, IdleView, RollbackRequest, RunVi
 use crate::farm::FarmName;
 
 /// `teeter begin`.
-pub(super) async fn begin(context: &Context, options: RunOptions) -> Result<Exit, CliError> {
-    if options.dry_run {
-        let run: RunView = context.client.post("/v1/runs", &options.request()).await?;
+pub(super) async fn begin(context: &Context, args: Begin) -> Result<Exit, CliError> {
+    if args.options.dry_run {
+        let run: RunView = context.client.post("/v1/runs", &args.request()).await?;
         return planned(context, &run);
     }
     let begun = async {
         let mut interrupt = Interrupt::listen()?;
-        let run: RunView = context.client.post("/v1/runs", &options.request()).await?;
+        let run: RunView = context.client.post("/v1/runs", &args.request()).await?;
         wait_and_tell(context, run, &mut interrupt, false).await
     };
     told(context, begun.await)

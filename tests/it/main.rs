@@ -13,6 +13,7 @@ mod deploy;
 mod drain;
 mod drift;
 mod drift_policy;
+mod every_step;
 mod fakes;
 mod fuzz;
 mod idle;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use self::runs::{Advance, Deploy, Flip, RunOptions};
+pub(super) use self::runs::{Advance, Begin, Deploy, Flip};
 use super::help;
 use crate::control::api::HoldRequest;
 use crate::farm::{FarmName, Selector, Span};
@@ -73,7 +73,7 @@ pub(super) enum Command {
     Deploy(Deploy),
     /// Begin a deploy and wait until the first group is empty: for pipelines that do the work themselves.
     #[command(after_help = help::BEGIN)]
-    Begin(RunOptions),
+    Begin(Begin),
     /// Report that the work on a group is done (or try a failed step again), and wait for the next.
     #[command(after_help = help::ADVANCE)]
     Advance(Advance),
@@ -288,6 +288,7 @@ mod tests {
             ("deploy web --strategy big-bang -- hook", ErrorKind::InvalidValue),
             ("begin web --per-server", ErrorKind::UnknownArgument),
             ("begin web -- hook", ErrorKind::UnknownArgument),
+            ("begin web --phase lunch", ErrorKind::InvalidValue),
             ("advance", ErrorKind::MissingRequiredArgument),
             ("advance web", ErrorKind::ValueValidation),
             ("events --limit 0", ErrorKind::ValueValidation),

@@ -32,6 +32,22 @@ pub(in crate::cli) struct Deploy {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct Begin {
+    #[command(flatten)]
+    pub(in crate::cli) options: RunOptions,
+    /// Stop for work of yours around the deploy, too: TEETER_PHASE says which it is. May be given several times.
+    #[arg(long = "phase", value_name = "PHASE", value_parser = PossibleValuesParser::new(["before-out", "after-out", "after-in"]))]
+    phases: Vec<String>,
+}
+
+impl Begin {
+    /// As the API wants it.
+    pub(in crate::cli) fn request(&self) -> RunRequest {
+        RunRequest { phases: self.phases.clone(), ..self.options.request() }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(in crate::cli) struct RunOptions {
     /// The farm, as named in teeterd's configuration.
     #[arg(value_name = "FARM")]
