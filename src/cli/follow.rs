@@ -57,7 +57,12 @@ impl<'a> Follow<'a> {
     pub(super) fn show(&mut self, run: &RunView) {
         let now = clock::now();
         for step in run.steps.get(self.shown..done(run)).unwrap_or_default() {
-            self.progress.line(&format!("{}  {}", clock::elapsed(self.started, now), step.text));
+            let how = match step.state.as_str() {
+                "skipped" => continue,
+                "failed" => " failed",
+                _ => "",
+            };
+            self.progress.line(&format!("{}  {}{how}", clock::elapsed(self.started, now), step.text));
         }
         self.shown = self.shown.max(done(run));
         if let (Some(waiting), Standing::Going) = (&run.waiting, Standing::of(run)) {
@@ -135,7 +140,7 @@ impl<'a> Follow<'a> {
 }
 
 fn done(run: &RunView) -> usize {
-    run.steps.iter().take_while(|step| step.state == "done").count()
+    run.cursor.min(run.steps.len())
 }
 
 /// How often a report is made when teeterd answers all else; with the pauses, as long as it is waited for.

@@ -174,12 +174,21 @@ pub(super) fn steps(run: &RunView) -> String {
             "done" => "+",
             "now" => ">",
             "failed" => "!",
+            "skipped" => "-",
             _ => " ",
         };
-        format!("  {mark} {}", step.text)
+        let servers = match step.servers.as_slice() {
+            [] => String::new(),
+            few if few.len() <= SHOWN => format!(": {}", few.join(" ")),
+            many => format!(": {} and {} more", many[..SHOWN].join(" "), many.len() - SHOWN),
+        };
+        format!("  {mark} {}{servers}", step.text)
     });
     lines.collect::<Vec<_>>().join("\n")
 }
+
+/// As many servers of a step are named.
+const SHOWN: usize = 8;
 
 fn columns<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>, numbers: &[usize]) -> String {
     let mut table = Table::new();

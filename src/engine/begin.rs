@@ -137,6 +137,7 @@ impl Engine {
             versions,
             flips: Vec::new(),
             left_out: BTreeMap::new(),
+            passed: BTreeMap::new(),
             counted,
             bake: None,
             caller: CallerState::Never,

@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::view::{FlipView, RunView, StepView, WorkView};
 use crate::farm::{GroupName, Hold, MemberName};
 use crate::plan::machine::{Confirmation, Facts, handle_rollback};
-use crate::plan::{CallerState, FailureKind, Flipped, Phase, Run, RunState, Step};
+use crate::plan::{CallerState, FailureKind, Flipped, Passed, Phase, Run, RunState, Step};
 use crate::store::State;
 
 /// A run as it stands.
@@ -64,12 +64,21 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
 
 fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
     let state = match (&run.state, index.cmp(&run.cursor)) {
-        (_, std::cmp::Ordering::Less) => "done",
+        (_, std::cmp::Ordering::Less) => match run.passed.get(&index) {
+            None => "done",
+            Some(Passed::Failed) => "failed",
+            Some(Passed::Skipped) => "skipped",
+        },
         (RunState::Running, std::cmp::Ordering::Equal) => "now",
         (RunState::Failed { .. }, std::cmp::Ordering::Equal) => "failed",
         _ => "to do",
     };
-    StepView { text: step.to_string(), state: state.to_owned() }
+    let servers = match step {
+        Step::Work { group, .. } => run.plan.groups.get(group).map(Vec::as_slice).unwrap_or_default(),
+        _ => &[],
+    };
+    let servers = servers.iter().map(|member| member.name.to_string()).collect();
+    StepView { text: step.to_string(), state: state.to_owned(), servers }
 }
 
 fn flip_view(flip: &Flipped) -> FlipView {

@@ -266,8 +266,11 @@ pub struct FlipView {
 pub struct StepView {
     /// What it does, in words: `drain a`.
     pub text: String,
-    /// How it stands: done, now, failed or to do.
+    /// How it stands: done, now, failed, skipped or to do.
     pub state: String,
+    /// The servers that the caller works on in it.
+    #[serde(default)]
+    pub servers: Vec<String>,
 }
 
 /// The work that a run waits for.

@@ -36,7 +36,7 @@ pub mod warm;
 
 pub use bake::Figures;
 pub use drain::{DrainVerdict, DrainWatch, Emptying};
-pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Run, RunState, StepState, Undo};
+pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};
 pub use steps::{Phase, Plan, PlannedMember, Step, Strategy};
 pub use veto::Veto;
 pub use wait::Wait;

@@ -37,6 +37,9 @@ pub struct Run {
     /// Members of its plan that it goes on without.
     #[serde(default)]
     pub left_out: BTreeMap<MemberName, LeftOut>,
+    /// Steps that it has gone past without having done them.
+    #[serde(default)]
+    pub passed: BTreeMap<usize, Passed>,
     /// What HAProxy had counted when it was begun, where a flip is to be watched.
     #[serde(default)]
     pub counted: BTreeMap<Entry, Counts>,
@@ -80,6 +83,16 @@ pub struct Bake {
     pub before: Counts,
     /// What had been counted of each line of the other side when the watch began.
     pub from: BTreeMap<Entry, Counts>,
+}
+
+/// How a run has gone past a step that it has not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Passed {
+    /// It failed there, and was allowed to go on.
+    Failed,
+    /// The step was about servers that it goes on without.
+    Skipped,
 }
 
 /// Why a run goes on without a member.

@@ -239,7 +239,7 @@ impl fmt::Display for Step {
             Self::Drain { group } => format!("drain {group}"),
             Self::Work { group, phase: Phase::Deploy } => format!("work {group}"),
             Self::Work { group, phase } => format!("{phase} {group}"),
-            Self::Settle { group, .. } => format!("settle {group}"),
+            Self::Settle { group, takes } => format!("settle {group} {takes}"),
             Self::Verify { group } => format!("verify {group}"),
             Self::Flip { turn: Some(Side::All), .. } => "flip to all".to_owned(),
             Self::Flip { release, hold, turn } => match (&release[..], &hold[..], turn) {
@@ -249,6 +249,7 @@ impl fmt::Display for Step {
                 (release, hold, _) => format!("flip {} to {}", list(hold), list(release)),
             },
             Self::Share { group, share, .. } => format!("share {share} {group}"),
+            Self::Bake { new, takes: Some(takes), .. } => format!("bake {} {takes}", list(new)),
             Self::Bake { new, .. } => format!("bake {}", list(new)),
             Self::In { group, .. } => format!("in {group}"),
             Self::AskAll { .. } => "ask all".to_owned(),

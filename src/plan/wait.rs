@@ -58,6 +58,13 @@ pub enum Wait {
         /// Until when at most.
         until: Timestamp,
     },
+    /// Servers have been asked and have not answered yet.
+    Asking {
+        /// Which.
+        members: Vec<MemberName>,
+        /// When the deadline passes.
+        until: Timestamp,
+    },
     /// Servers do not answer the probe as they should.
     Probes {
         /// What each last answered.
@@ -145,6 +152,7 @@ impl fmt::Display for Wait {
             }
             Self::Paused => f.write_str("paused, until somebody resumes it"),
             Self::Caller { .. } => f.write_str("waiting until the caller has stopped working"),
+            Self::Asking { members, .. } => write!(f, "asking {}", list(members)),
             Self::Probes { members, .. } => write!(f, "not well yet: {}", pairs(members)),
             Self::WarmUp { members, .. } => write!(f, "warming up: {}", pairs(members)),
             Self::Checks { entries, .. } => write!(f, "HAProxy's checks have not passed yet: {}", pairs(entries)),
@@ -167,6 +175,7 @@ impl Wait {
             Self::InFlight { until, .. }
             | Self::Idle { until, .. }
             | Self::StickyClients { until }
+            | Self::Asking { until, .. }
             | Self::Probes { until, .. }
             | Self::WarmUp { until, .. }
             | Self::Checks { until, .. }

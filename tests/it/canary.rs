@@ -22,7 +22,8 @@ async fn at(site: &Site, step: &str) {
     until(|| async {
         let run = &site.json(&["runs"]).await["runs"][0];
         let cursor = run["cursor"].as_u64().and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
-        run["steps"][cursor]["text"] == step && run["waiting"].as_str().is_some_and(|text| text.starts_with("watching"))
+        run["steps"][cursor]["text"].as_str().is_some_and(|text| text.starts_with(step))
+            && run["waiting"].as_str().is_some_and(|text| text.starts_with("watching"))
     })
     .await;
 }

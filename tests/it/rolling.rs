@@ -82,6 +82,11 @@ async fn with_max_failed_a_bad_server_is_left_behind() {
     assert!(ended.err.contains("teeter ready web02"), "{ended:?}");
     assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
     assert_eq!(site.farm.versions(), ["v2", "v1", "v2", "v2"]);
+    let states = site.json(&["show", "1"]).await["steps"].clone();
+    let state = |text: &str| {
+        states.as_array().into_iter().flatten().find(|step| step["text"] == text).map(|step| step["state"].clone())
+    };
+    assert_eq!((state("work batch-2"), state("verify batch-2")), (Some("failed".into()), Some("skipped".into())));
     let ready = site.teeter(&["ready", "web02"]).await;
     assert_eq!(ready.code, 0, "{ready:?}");
     // One more than allowed, and the run stands still: the third is not touched.

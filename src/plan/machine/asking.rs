@@ -21,7 +21,7 @@ pub(super) fn ask(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestam
     }
     let until = ANSWER_TAKES.after(run.step.since);
     if now < until {
-        return Outcome::Wait(Wait::Probes { members: bad, until });
+        return waiting(run, bad, facts, until);
     }
     let all = bad.len() == members.len();
     let left: Vec<String> = bad.iter().map(|(member, why)| format!("{member} ({why})")).collect();
@@ -71,11 +71,23 @@ pub(super) fn ask_all(run: &Run, groups: &[GroupName], facts: &Facts<'_>, now: T
     }
     let until = run.plan.verify.deadline.after(run.step.since);
     if unanswered && now < until {
-        return Outcome::Wait(Wait::Probes { members: bad, until });
+        return waiting(&run, bad, facts, until);
     }
     let list: Vec<String> = bad.iter().map(|(member, why)| format!("{member} {why}")).collect();
     let what = if differ { "members run different versions" } else { "in service, but not as deployed" };
     fail(&run, FailureKind::Proof, format!("{what}: {}", list.join(", ")), Vec::new())
+}
+
+/// Nobody is called unwell who has only not answered yet.
+fn waiting(run: &Run, bad: BTreeMap<MemberName, String>, facts: &Facts<'_>, until: Timestamp) -> Outcome {
+    let silent = |member: &MemberName| {
+        let up = !facts.not_up.keys().any(|entry| entry.member() == member);
+        up && run.plan.verify.http.is_some() && !facts.answers.contains_key(member)
+    };
+    Outcome::Wait(match bad.keys().all(silent) {
+        true => Wait::Asking { members: bad.into_keys().collect(), until },
+        false => Wait::Probes { members: bad, until },
+    })
 }
 
 /// What is wrong with a member, or not known yet.

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::bake::Figures;
 use super::prove::ProbeResult;
-use super::run::{FailureKind, LeftOut, Run, RunState, StepState};
+use super::run::{FailureKind, LeftOut, Passed, Run, RunState, StepState};
 use super::steps::{Phase, Step};
 use super::wait::Wait;
 use crate::farm::{AfterProof, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Percent, Side};
@@ -307,6 +307,7 @@ fn fail_group(run: &Run, group: &GroupName, kind: FailureKind, why: String, now:
     let mut run = run.clone();
     let members: Vec<MemberName> = run.members(group).map(|member| member.name.clone()).collect();
     run.left_out.extend(members.into_iter().map(|member| (member, LeftOut { why: why.clone(), out: true })));
+    run.passed.insert(run.cursor, Passed::Failed);
     let note = format!("{why}; it stays out, and the run goes on: {fallen} of at most {} out", run.plan.max_failed);
     skip_group(&run, group, now, vec![Action::Park(group.clone()), Action::Note(note)])
 }
@@ -316,6 +317,8 @@ fn skip_group(run: &Run, group: &GroupName, now: Timestamp, actions: Vec<Action>
     let mut run = run.clone();
     let others = |step: &Step| step.group() != Some(group);
     let steps = run.plan.steps.iter().skip(run.cursor + 1);
-    run.cursor += steps.take_while(|step| !others(step)).count();
+    let about = steps.take_while(|step| !others(step)).count();
+    run.passed.extend((1..=about).map(|more| (run.cursor + more, Passed::Skipped)));
+    run.cursor += about;
     next_step(&run, now, actions)
 }

@@ -40,8 +40,10 @@ fn rolling_world(settings: &str, seen: &Seen) -> World {
 fn rolling_asks_empties_works_proves_and_brings_back_batch_by_batch() {
     let plan = roll(SIX, &seen(3, &[]), &[], false).unwrap();
     let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
-    let batch =
-        |name: &str| ["ask", "out", "drain", "work", "settle", "verify", "in"].map(|step| format!("{step} {name}"));
+    let batch = |name: &str| {
+        [("ask", ""), ("out", ""), ("drain", ""), ("work", ""), ("settle", " 5s"), ("verify", ""), ("in", "")]
+            .map(|(step, after)| format!("{step} {name}{after}"))
+    };
     let expected: Vec<String> =
         batch("batch-1").into_iter().chain(batch("batch-2")).chain(["ask all".to_owned()]).collect();
     assert_eq!(steps, expected);
@@ -176,7 +178,7 @@ fn at_now(world: &World) -> Timestamp {
 #[test]
 fn a_canary_is_a_see_saw_that_flips_share_by_share() {
     let steps: Vec<String> = canary_world(HALVES).run.plan.steps.iter().map(ToString::to_string).collect();
-    let expected = "out a, drain a, work a, verify a, share 5% a, bake a, share 25% a, bake a, flip b to a, drain b, \
+    let expected = "out a, drain a, work a, verify a, share 5% a, bake a 5m, share 25% a, bake a 5m, flip b to a, drain b, \
         work b, verify b, in b";
     assert_eq!(steps.join(", "), expected);
     let other = canary_world(&HALVES.replace("members", "canary = { group = \"b\" }\nmembers"));

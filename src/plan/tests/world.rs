@@ -44,6 +44,7 @@ impl World {
             versions: BTreeMap::new(),
             flips: Vec::new(),
             left_out: BTreeMap::new(),
+            passed: BTreeMap::new(),
             counted: BTreeMap::new(),
             bake: None,
             caller: CallerState::Never,
