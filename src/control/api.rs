@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use crate::engine::{LONGEST_LINE, OUTPUT_OF_A_RUN, ROW};
+
 pub use crate::engine::view::{
     CallerView, EventView, FindingView, FlipView, HoldView, IdleView, InstanceView, OldProcessView, RouteEntryView,
     RouteView, RunView, ServerView, SessionView, StatusView, StepView, WorkView,
@@ -129,6 +131,31 @@ pub struct AdvanceRequest {
     /// Set when the work failed: how.
     #[serde(default)]
     pub failed: Option<String>,
+}
+
+/// `POST /v1/runs/{id}/output`: what the run's hooks have said, to be kept with it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputRequest {
+    /// The lines, the first first; at most 1000.
+    pub lines: Vec<OutputLine>,
+}
+
+/// A line that a hook has said.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputLine {
+    /// The group or the server that the hook worked on.
+    pub from: String,
+    /// What it said.
+    pub text: String,
+}
+
+/// What became of a hook's output.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct OutputView {
+    /// Whether there is room for more of it.
+    pub more: bool,
 }
 
 /// An error, as RFC 9457 has it.

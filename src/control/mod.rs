@@ -4,6 +4,9 @@
 pub mod api;
 /// The client that the command line uses.
 pub mod client;
+/// Text that is fit for a terminal.
+pub mod harmless;
+mod output;
 mod peer;
 mod problem;
 mod read;

@@ -1,6 +1,7 @@
 //! Reading requests: from text of any kind to typed values, or a failure that says what was wrong with it.
 
 use super::problem::Failure;
+use crate::engine::HOOK_OUTPUT;
 use crate::farm::{OnDeadline, RunId, Selector, Span};
 use crate::store::EventQuery;
 
@@ -25,7 +26,13 @@ impl Query {
     pub(super) fn events(&self) -> Result<EventQuery, Failure> {
         let number = |name| self.one(name).map(number).transpose();
         let limit = number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(200);
-        Ok(EventQuery { run: number("run")?.map(RunId), after: number("after")?, limit: limit.min(LONGEST_LIST) })
+        let without = match self.one("output") {
+            None | Some("true") => None,
+            Some("false") => Some(HOOK_OUTPUT),
+            Some(_) => return Err(Failure::usage("output is neither true nor false")),
+        };
+        let (run, after) = (number("run")?.map(RunId), number("after")?);
+        Ok(EventQuery { run, after, without, limit: limit.min(MOST_EVENTS) })
     }
 }
 
@@ -62,5 +69,7 @@ pub(super) fn reason(text: String) -> Result<String, Failure> {
 
 /// The most entries that a list in a request or an answer may have.
 pub(super) const LONGEST_LIST: usize = 1000;
+/// The most events in an answer: more than the lines that are kept of a run's hooks.
+pub(super) const MOST_EVENTS: usize = 5000;
 /// The most characters of a text that somebody gives.
 pub(super) const LONGEST_TEXT: usize = 500;

@@ -19,8 +19,8 @@ use utoipa::OpenApi;
 use super::api::{EventView, FindingView, HoldRequest, HoldView, Problem, ReleaseRequest, SessionView, StatusView};
 use super::peer::Peer;
 use super::problem::Failure;
-use super::read::{LONGEST_LIST, Query, number, policy, reason, selectors, span};
-use super::runs;
+use super::read::{MOST_EVENTS, Query, number, policy, reason, selectors, span};
+use super::{output, runs};
 use crate::engine::{Engine, HoldOrder, ReleaseOrder};
 use crate::farm::HoldId;
 use crate::haproxy::AdminState;
@@ -51,6 +51,7 @@ fn router(engine: Arc<Engine>) -> Router {
         .route("/v1/release", post(release))
         .route("/v1/sessions", get(sessions))
         .merge(runs::routes())
+        .merge(output::routes())
         .route("/v1/doctor", get(doctor))
         .route("/v1/events", get(events))
         .route("/v1/events/stream", get(stream))
@@ -85,6 +86,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
         runs::resume,
         runs::retry,
         runs::attend,
+        output::output,
         runs::idle,
         doctor,
         events,
@@ -193,7 +195,7 @@ async fn doctor(State(engine): Shared) -> Answer<Findings> {
     answer(ticks(&engine), Findings { findings: engine.doctor().await })
 }
 
-#[utoipa::path(get, path = "/v1/events", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query), ("limit" = Option<usize>, Query)), responses((status = 200, body = Events)))]
+#[utoipa::path(get, path = "/v1/events", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query), ("limit" = Option<usize>, Query), ("output" = Option<bool>, Query)), responses((status = 200, body = Events)))]
 async fn events(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Events> {
     let query = Query::new(query);
     let tick = wait(&engine, &query).await?;
@@ -201,17 +203,17 @@ async fn events(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Even
     answer(tick, Events { events: events.into_iter().map(EventView::from).collect() })
 }
 
-#[utoipa::path(get, path = "/v1/events/stream", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query)), responses((status = 200, content_type = "text/event-stream")))]
+#[utoipa::path(get, path = "/v1/events/stream", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query), ("output" = Option<bool>, Query)), responses((status = 200, content_type = "text/event-stream")))]
 async fn stream(
     State(engine): Shared,
     RawQuery(query): RawQuery,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
     let mut query = Query::new(query).events()?;
     if query.after.is_none() {
-        let last = engine.events(EventQuery { run: None, after: None, limit: 1 }).await?;
+        let last = engine.events(EventQuery { limit: 1, ..EventQuery::default() }).await?;
         query.after = Some(last.last().map_or(0, |event| event.id));
     }
-    query.limit = LONGEST_LIST;
+    query.limit = MOST_EVENTS;
     let news =
         futures_util::stream::unfold((engine.ticks(), engine, query), |(mut ticks, engine, mut query)| async move {
             loop {

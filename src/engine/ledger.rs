@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::EngineError;
 use crate::farm::{HoldId, RunId};
-use crate::store::{Caller, Change, NewEvent, State, Store, Transaction};
+use crate::store::{Caller, Change, NewEvent, State, Store, Tally, Transaction};
 use jiff::Timestamp;
 
 /// The state, and the store that it is in.
@@ -38,6 +38,20 @@ impl Ledger {
             written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??;
         self.state.apply(&transaction.changes, revision);
         Ok(revision)
+    }
+
+    /// Records what changes nothing, and what the daemon's own log is not for: the words of others.
+    pub(super) async fn record(&self, events: Vec<NewEvent>) -> Result<(), EngineError> {
+        let store = Arc::clone(&self.store);
+        let written = tokio::task::spawn_blocking(move || store.record(&events));
+        written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?.map_err(Into::into)
+    }
+
+    /// Counts the events of a kind that a run has.
+    pub(super) async fn tally(&self, run: RunId, kind: &'static str) -> Result<Tally, EngineError> {
+        let store = Arc::clone(&self.store);
+        let counted = tokio::task::spawn_blocking(move || store.tally(run, kind));
+        counted.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?.map_err(Into::into)
     }
 }
 

@@ -29,6 +29,7 @@ mod map_file;
 mod map_files;
 mod memory;
 mod old_workers;
+mod output;
 mod pace;
 mod prober;
 mod probing;
@@ -66,6 +67,7 @@ pub use self::attend::Attendance;
 pub use self::begin::{DrainChange, RollingChange, RunOrder};
 pub use self::error::EngineError;
 pub use self::holds::HoldOrder;
+pub use self::output::{HOOK_OUTPUT, LONGEST_LINE, OUTPUT_OF_A_RUN, ROW, Said};
 pub use self::prober::{Answer, Prober};
 pub use self::release::ReleaseOrder;
 

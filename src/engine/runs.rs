@@ -88,7 +88,7 @@ impl Engine {
     }
 }
 
-fn find(ledger: &Ledger, id: RunId) -> Result<Run, EngineError> {
+pub(super) fn find(ledger: &Ledger, id: RunId) -> Result<Run, EngineError> {
     let found = ledger.state.runs.get(&id).cloned();
     found.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists them")))
 }

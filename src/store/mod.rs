@@ -124,8 +124,19 @@ pub struct EventQuery {
     pub run: Option<RunId>,
     /// Only those after this number.
     pub after: Option<u64>,
+    /// All but those of this kind.
+    pub without: Option<&'static str>,
     /// At most so many: the latest, in order of time.
     pub limit: usize,
+}
+
+/// How much of a kind is recorded of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events.
+    pub events: usize,
+    /// Bytes of their texts together.
+    pub bytes: usize,
 }
 
 /// A store that could not do what it was asked.
@@ -189,6 +200,18 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Conflict`] where the precondition does not hold, others where it cannot be written; then nothing
     /// of it has been.
     fn commit(&self, transaction: &Transaction) -> Result<u64, StoreError>;
+
+    /// Records what changes nothing: the revision stays.
+    ///
+    /// # Errors
+    /// The store cannot be written; then nothing has been recorded.
+    fn record(&self, events: &[NewEvent]) -> Result<(), StoreError>;
+
+    /// Counts the events of a kind that a run has.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn tally(&self, run: RunId, kind: &str) -> Result<Tally, StoreError>;
 
     /// Reads recorded events.
     ///

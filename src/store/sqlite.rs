@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::{Change, Event, EventQuery, State, Store, StoreError, Transaction};
+use super::{Change, Event, EventQuery, NewEvent, State, Store, StoreError, Tally, Transaction};
 use crate::farm::{HoldId, RunId};
 
 /// A SQLite file.
@@ -120,6 +120,20 @@ impl SqliteStore {
         };
         done.map(drop).map_err(|source| self.error(source))
     }
+
+    fn append(&self, transaction: &rusqlite::Transaction<'_>, events: &[NewEvent]) -> Result<(), StoreError> {
+        for event in events {
+            let caller = event.caller.as_ref().map(|caller| self.write("caller", caller)).transpose()?;
+            let (run, hold) = (event.run.map(|id| id.0), event.hold.map(|id| id.0));
+            transaction
+                .execute(
+                    "INSERT INTO events (at, kind, text, run, hold, caller) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![event.at.to_string(), event.kind, event.text, run, hold, caller],
+                )
+                .map_err(|source| self.error(source))?;
+        }
+        Ok(())
+    }
 }
 
 impl Store for SqliteStore {
@@ -177,25 +191,26 @@ impl Store for SqliteStore {
                     .map_err(failed)?;
             }
         }
-        for event in &wanted.events {
-            let caller = event.caller.as_ref().map(|caller| self.write("caller", caller)).transpose()?;
-            transaction
-                .execute(
-                    "INSERT INTO events (at, kind, text, run, hold, caller) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    params![
-                        event.at.to_string(),
-                        event.kind,
-                        event.text,
-                        event.run.map(|id| id.0),
-                        event.hold.map(|id| id.0),
-                        caller
-                    ],
-                )
-                .map_err(failed)?;
-        }
+        self.append(&transaction, &wanted.events)?;
         transaction.commit().map_err(failed)?;
         self.revision.send_replace(revision);
         Ok(revision)
+    }
+
+    fn record(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction().map_err(|source| self.error(source))?;
+        self.append(&transaction, events)?;
+        transaction.commit().map_err(|source| self.error(source))
+    }
+
+    fn tally(&self, run: RunId, kind: &str) -> Result<Tally, StoreError> {
+        let count =
+            "SELECT count(*), ifnull(sum(length(CAST(text AS BLOB))), 0) FROM events WHERE run = ?1 AND kind = ?2";
+        let tally = self
+            .connection()
+            .query_row(count, params![run.0, kind], |row| Ok(Tally { events: row.get(0)?, bytes: row.get(1)? }));
+        tally.map_err(|source| self.error(source))
     }
 
     fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError> {
@@ -204,12 +219,12 @@ impl Store for SqliteStore {
         let mut statement = connection
             .prepare(
                 "SELECT id, at, kind, text, run, hold, caller FROM events
-                 WHERE (?1 IS NULL OR run = ?1) AND id > ?2 ORDER BY id DESC LIMIT ?3",
+                 WHERE (?1 IS NULL OR run = ?1) AND id > ?2 AND (?4 IS NULL OR kind <> ?4) ORDER BY id DESC LIMIT ?3",
             )
             .map_err(failed)?;
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let rows = statement
-            .query_map(params![query.run.map(|id| id.0), query.after.unwrap_or(0), limit], |row| {
+            .query_map(params![query.run.map(|id| id.0), query.after.unwrap_or(0), limit, query.without], |row| {
                 Ok((
                     (
                         row.get::<_, u64>(0)?,
@@ -278,7 +293,6 @@ mod tests {
     use super::*;
     use crate::farm::Baseline;
     use crate::haproxy::AdminState;
-    use crate::store::NewEvent;
 
     fn baseline(expect: u64) -> Transaction {
         let entry = "edge:app/web01".to_owned().try_into().unwrap();
@@ -313,8 +327,23 @@ mod tests {
         drop(store);
         let store = SqliteStore::open(&path).unwrap();
         assert_eq!(store.load().unwrap(), state);
-        let events = store.events(EventQuery { run: Some(RunId(3)), after: None, limit: 10 }).unwrap();
+        let events = store.events(EventQuery { run: Some(RunId(3)), limit: 10, ..EventQuery::default() }).unwrap();
         assert_eq!(events.len(), 1);
+    }
+
+    #[test]
+    fn what_is_only_recorded_is_counted_and_changes_no_revision() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&dir.path().join("t.db")).unwrap();
+        store.commit(&baseline(1)).unwrap();
+        let revision = store.load().unwrap().revision;
+        let said = NewEvent { kind: "said", text: "für".into(), ..baseline(1).events.remove(0) };
+        store.record(&[said.clone(), said]).unwrap();
+        assert_eq!(store.load().unwrap().revision, revision);
+        assert_eq!(store.tally(RunId(3), "said").unwrap(), Tally { events: 2, bytes: 8 });
+        assert_eq!(store.tally(RunId(4), "said").unwrap(), Tally::default());
+        let others = EventQuery { run: Some(RunId(3)), without: Some("said"), limit: 10, ..EventQuery::default() };
+        assert_eq!(store.events(others).unwrap().len(), 1);
     }
 
     #[test]

@@ -1,0 +1,42 @@
+//! The part of the server that takes what hooks have said.
+
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Path, State};
+use axum::routing::post;
+use axum::{Json, Router};
+
+use super::api::{OutputRequest, OutputView, Problem};
+use super::harmless::harmless;
+use super::peer::Peer;
+use super::problem::Failure;
+use super::read::{LONGEST_LIST, number};
+use super::server::{Answer, Body, Shared, answer, ticks};
+use crate::engine::{Engine, Said};
+use crate::farm::RunId;
+
+pub(super) fn routes() -> Router<Arc<Engine>> {
+    Router::new().route("/v1/runs/{id}/output", post(output))
+}
+
+#[utoipa::path(post, path = "/v1/runs/{id}/output", params(("id" = u64, Path)), request_body = OutputRequest, responses((status = 200, body = OutputView), (status = 404, body = Problem)))]
+pub(super) async fn output(
+    State(engine): Shared,
+    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+    body: Body<OutputRequest>,
+) -> Answer<OutputView> {
+    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    if request.lines.len() > LONGEST_LIST {
+        return Err(Failure::usage(format!("more than {LONGEST_LIST} lines")));
+    }
+    let said = request.lines.into_iter().map(|line| Said {
+        from: harmless(line.from.as_bytes()).chars().take(LONGEST_NAME).collect(),
+        text: harmless(line.text.as_bytes()),
+    });
+    let more = engine.keep_output(RunId(number(&id)?), said.collect(), &caller).await?;
+    answer(ticks(&engine), OutputView { more })
+}
+
+/// The most characters of whom a line is from.
+const LONGEST_NAME: usize = 100;
