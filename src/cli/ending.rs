@@ -60,6 +60,12 @@ pub(super) fn summary(run: &RunView) -> Result<(), CliError> {
     let took =
         run.finished.map(|at| format!(" in {}", clock::length(at.duration_since(run.started)))).unwrap_or_default();
     print::out(&format!("run {}: {} of {}{version} is done{took}", run.id, run.strategy, run.farm))?;
+    notes(run);
+    Ok(())
+}
+
+/// Says on standard error what is to be known of a run that is done.
+pub(super) fn notes(run: &RunView) {
     for (member, why) in &run.left_out {
         print::err(&format!("not deployed to: {member}: {why}"));
     }
@@ -69,5 +75,4 @@ pub(super) fn summary(run: &RunView) -> Result<(), CliError> {
         _ if !run.out.is_empty() => kept_out(run),
         _ => {}
     }
-    Ok(())
 }

@@ -21,7 +21,7 @@ pub(super) async fn events(context: &Context, args: Args) -> Result<Exit, CliErr
     if args.follow {
         return follow(context, &args).await;
     }
-    let view = read(context, args.run, None, args.limit).await?;
+    let view = read(context, args.run, None, args.limit, args.run.is_some()).await?;
     if context.json {
         print::json(&view)?;
     } else if view.events.is_empty() {
@@ -32,12 +32,12 @@ pub(super) async fn events(context: &Context, args: Args) -> Result<Exit, CliErr
     Ok(Exit::Done)
 }
 
-/// All that happened in a run.
+/// All that happened in a run, but for what its hooks said.
 ///
 /// # Errors
 /// See [`ClientError`].
 pub(super) async fn of_run(context: &Context, run: u64) -> Result<Vec<EventView>, ClientError> {
-    Ok(read(context, Some(run), None, PAGE).await?.events)
+    Ok(read(context, Some(run), None, PAGE, false).await?.events)
 }
 
 /// One event for people.
@@ -47,21 +47,30 @@ pub(super) fn line(event: &EventView) -> String {
     format!("{}  {}{caller}", clock::local(event.at), event.text)
 }
 
-async fn read(context: &Context, run: Option<u64>, after: Option<u64>, limit: u64) -> Result<Events, ClientError> {
+async fn read(
+    context: &Context,
+    run: Option<u64>,
+    after: Option<u64>,
+    limit: u64,
+    output: bool,
+) -> Result<Events, ClientError> {
     let pairs = [("run", run), ("after", after), ("limit", Some(limit))];
     let pairs = pairs.into_iter().filter_map(|(key, value)| value.map(|value| (key, value.to_string())));
+    let pairs = pairs.chain((!output).then(|| ("output", "false".to_owned())));
     Ok(context.client.get(&with_query("/v1/events", pairs)).await?.0)
 }
 
 async fn follow(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let progress = Progress::new();
-    let path = with_query("/v1/events/stream", args.run.map(|run| ("run", run.to_string())));
+    // What hooks say is for whoever looks at that run.
+    let query = args.run.map_or(("output", "false".to_owned()), |run| ("run", run.to_string()));
+    let path = with_query("/v1/events/stream", [query]);
     let mut stream: Stream<EventView> = context.client.stream(&path).await?;
     let mut last = None;
     loop {
         // The stream is open before the past is read, so nothing falls between the two.
         let limit = if last.is_none() { args.limit } else { PAGE };
-        match read(context, args.run, last, limit).await {
+        match read(context, args.run, last, limit, args.run.is_some()).await {
             Ok(view) => view.events.iter().try_for_each(|event| show(context, event, &mut last))?,
             Err(error) if error.is_away() && last.is_some() => {}
             Err(error) => return Err(error.into()),

@@ -2,24 +2,25 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 
 use super::error::CliError;
-use super::interrupt::Interrupt;
-use super::print;
+use super::output::Output;
+use crate::farm::Span;
 
 /// A program that is there and may be executed, with its arguments.
 #[derive(Debug)]
 pub(super) struct Hook {
     program: PathBuf,
     arguments: Vec<OsString>,
-    stdout_to_stderr: bool,
+    limit: Option<Span>,
 }
 
 /// How a hook ended.
@@ -35,12 +36,21 @@ pub(super) enum Outcome {
     Left,
 }
 
+/// Why hooks that are under way are to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The caller was asked to stop.
+    Interrupted,
+    /// Nobody wants their work any more.
+    Left,
+}
+
 impl Hook {
-    /// Finds the program, through PATH where its name has no slash.
+    /// Finds the program, through PATH where its name has no slash. It may take as long as `limit`.
     ///
     /// # Errors
     /// It is not there, or may not be executed.
-    pub(super) fn find(words: &[OsString], stdout_to_stderr: bool) -> Result<Self, CliError> {
+    pub(super) fn find(words: &[OsString], limit: Option<Span>) -> Result<Self, CliError> {
         let usage = |text: String| CliError::Usage { text };
         let (name, arguments) = words.split_first().ok_or_else(|| usage("no hook is given after --".to_owned()))?;
         let shown = name.to_string_lossy();
@@ -58,51 +68,72 @@ impl Hook {
             let found = candidates.into_iter().find(|path| executable(path));
             found.ok_or_else(|| usage(format!("there is no hook {shown} in PATH: nothing was begun")))?
         };
-        Ok(Self { program: found, arguments: arguments.to_vec(), stdout_to_stderr })
+        Ok(Self { program: found, arguments: arguments.to_vec(), limit })
     }
 
-    /// Runs it to its end, or until `left` says that nobody wants its work any more.
+    /// Runs it to its end, or until it has to stop. What it says is from `from`.
     pub(super) async fn run(
         &self,
         variables: &[(&'static str, String)],
-        interrupt: &mut Interrupt,
-        left: impl Future<Output = ()>,
+        from: &str,
+        output: &Output,
+        mut stop: watch::Receiver<Option<Stop>>,
     ) -> Outcome {
         let mut child = match self.start(variables) {
             Ok(child) => child,
             Err(error) => return Outcome::Failed(format!("hook could not be started: {error}")),
         };
-        tokio::select! {
+        let reading = output.of(&mut child, from);
+        let outcome = tokio::select! {
             // What ends because it was told to is no failure of its own.
             biased;
-            () = interrupt.received() => {
-                print::err("ending the hook");
+            why = told(&mut stop) => {
                 end(&mut child).await;
-                Outcome::Interrupted
-            }
-            () = left => {
-                print::err("the run has left this step (aborted, or reported on by somebody else): ending the hook");
-                end(&mut child).await;
-                Outcome::Left
+                match why {
+                    Stop::Interrupted => Outcome::Interrupted,
+                    Stop::Left => Outcome::Left,
+                }
             }
             status = child.wait() => judge(status),
-        }
+            limit = passed(self.limit) => {
+                end(&mut child).await;
+                Outcome::Failed(format!("hook took longer than {limit} and was ended"))
+            }
+        };
+        reading.rest().await;
+        outcome
     }
 
     fn start(&self, variables: &[(&'static str, String)]) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
         // A group of its own, so that what the hook has started ends with it.
         command.process_group(0);
-        command.args(&self.arguments).envs(variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
-        if self.stdout_to_stderr {
-            command.stdout(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
-        }
-        command.spawn()
+        command.args(&self.arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 }
 
 fn executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+async fn told(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
+    let why = stop.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+    match why {
+        Some(why) => why,
+        // Nobody can tell any more.
+        None => std::future::pending().await,
+    }
+}
+
+async fn passed(limit: Option<Span>) -> Span {
+    match limit {
+        Some(limit) => {
+            tokio::time::sleep(limit.duration()).await;
+            limit
+        }
+        None => std::future::pending().await,
+    }
 }
 
 fn judge(status: io::Result<ExitStatus>) -> Outcome {
@@ -118,26 +149,26 @@ fn judge(status: io::Result<ExitStatus>) -> Outcome {
     }
 }
 
-/// Asks the hook and what it has started to end, and ends them when they do not.
+/// Asks the hook and what it has started to end, and ends what has not done so in time.
 async fn end(child: &mut Child) {
-    let Some(pid) = child.id() else { return };
-    if signal("TERM", pid).await && tokio::time::timeout(LAST_WORDS, child.wait()).await.is_ok() {
-        return;
+    let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    let Some(group) = group else { return };
+    // An error says that nobody is left in the group.
+    let _ = kill_process_group(group, Signal::TERM);
+    let all_gone = async {
+        let _ = child.wait().await;
+        while test_kill_process_group(group).is_ok() {
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    if tokio::time::timeout(LAST_WORDS, all_gone).await.is_err() {
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = child.wait().await;
     }
-    if !signal("KILL", pid).await {
-        // It may have ended by itself.
-        let _ = child.kill().await;
-    }
-    let _ = child.wait().await;
-}
-
-/// The standard library only knows SIGKILL, for one process; the shell's own `kill` is on every system that runs
-/// hooks.
-async fn signal(name: &str, group: u32) -> bool {
-    let script = format!("kill -s {name} -- \"-$0\"");
-    let sent = Command::new("sh").args(["-c", &script]).arg(group.to_string()).stdin(Stdio::null()).status();
-    sent.await.is_ok_and(|status| status.success())
 }
 
 /// How long a hook may take to tidy up after SIGTERM.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// Between two looks at whether what a hook has started is gone.
+const AGAIN: Duration = Duration::from_millis(50);

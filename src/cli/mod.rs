@@ -13,8 +13,13 @@ mod follow;
 mod help;
 mod hold;
 mod hook;
+mod hooks;
 mod interrupt;
+mod keep;
+mod lines;
 mod look;
+mod manifest;
+mod output;
 mod print;
 mod progress;
 mod ready;
@@ -25,6 +30,7 @@ mod tables;
 mod tests;
 mod wait;
 mod watch;
+mod work;
 
 use std::process::ExitCode;
 

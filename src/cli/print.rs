@@ -38,6 +38,16 @@ pub(super) fn err(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", clean(text));
 }
 
+/// Prints lines that are clean and ended already. That nobody reads them is no reason to stop.
+pub(super) fn lines(text: &str, to_stderr: bool) {
+    let _ = if to_stderr {
+        io::stderr().lock().write_all(text.as_bytes())
+    } else {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    };
+}
+
 /// Without control characters: what HAProxy repeats of a server's answer must not steer the terminal.
 pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()

@@ -190,7 +190,12 @@ pub(super) fn steps(run: &RunView) -> String {
 /// As many servers of a step are named.
 const SHOWN: usize = 8;
 
-fn columns<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>, numbers: &[usize]) -> String {
+/// Columns under a header; those of `numbers` are aligned to the right.
+pub(super) fn columns<const N: usize>(
+    header: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    numbers: &[usize],
+) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).force_no_tty().set_header(header);
     for row in rows {

@@ -1,5 +1,6 @@
 //! The grammar of the command line. What passes it is complete and well formed; what does not ends with exit code 2.
 
+mod deploy;
 mod runs;
 
 use std::path::PathBuf;
@@ -7,7 +8,8 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use self::runs::{Advance, Begin, Deploy, Flip};
+pub(super) use self::deploy::{Deploy, HookOptions, some_time};
+pub(super) use self::runs::{Advance, Begin, Flip, RunOptions};
 use super::help;
 use crate::control::api::HoldRequest;
 use crate::farm::{FarmName, Selector, Span};
@@ -296,6 +298,17 @@ mod tests {
             ("deploy web --strategy rolling --batch 150% -- hook", ErrorKind::ValueValidation),
             ("deploy web --strategy rolling --settle 60 -- hook", ErrorKind::ValueValidation),
             ("deploy web --after-in -- hook", ErrorKind::InvalidValue),
+            ("deploy web --parallel 2 -- hook", ErrorKind::MissingRequiredArgument),
+            ("deploy web --per-server --parallel 0 -- hook", ErrorKind::ValueValidation),
+            ("deploy web --hook-timeout 0s -- hook", ErrorKind::ValueValidation),
+            ("deploy web --hook-timeout 10 -- hook", ErrorKind::ValueValidation),
+            ("deploy --manifest m.json", ErrorKind::MissingRequiredArgument),
+            ("deploy web --environment QA -- hook", ErrorKind::ArgumentConflict),
+            ("deploy web --manifest m.json --environment QA", ErrorKind::ArgumentConflict),
+            ("deploy --manifest m.json --environment QA -- hook", ErrorKind::ArgumentConflict),
+            ("deploy --manifest m.json --environment QA --to v2", ErrorKind::ArgumentConflict),
+            ("deploy --manifest m.json --environment QA --per-server", ErrorKind::ArgumentConflict),
+            ("deploy --manifest m.json --environment QA --deadline 5m", ErrorKind::ArgumentConflict),
             ("idle", ErrorKind::MissingRequiredArgument),
             ("rollback web", ErrorKind::ValueValidation),
             ("flip web", ErrorKind::MissingRequiredArgument),
@@ -325,7 +338,7 @@ mod tests {
             panic!("not a deploy")
         };
         assert_eq!(deploy.hook, ["hook", "--json", "-x"]);
-        assert!(deploy.per_server);
+        assert!(deploy.hooks.per_server);
         assert!(parse("deploy web --dry-run").is_ok());
     }
 

@@ -1,7 +1,5 @@
 //! What the commands about runs take.
 
-use std::ffi::OsString;
-
 use clap::Args;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 
@@ -10,29 +8,10 @@ use crate::control::api::RunRequest;
 use crate::farm::{BatchSize, FarmName, Side, Span, Steps};
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Deploy {
-    #[command(flatten)]
-    pub(in crate::cli) options: RunOptions,
-    /// A command for the shell, run for each group before it goes out.
-    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
-    pub(in crate::cli) before_out: Option<String>,
-    /// A command for the shell, run for each group when it is empty, before the hook.
-    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
-    pub(in crate::cli) after_out: Option<String>,
-    /// A command for the shell, run for each group when it serves again.
-    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
-    pub(in crate::cli) after_in: Option<String>,
-    /// Call the hook once for each server instead of once for each group.
-    #[arg(long)]
-    pub(in crate::cli) per_server: bool,
-    /// The command that does the work, with its arguments. TEETER_SERVERS, TEETER_ADDRESSES, TEETER_VERSION,
-    /// TEETER_GROUP, TEETER_FARM, TEETER_RUN and TEETER_STEP are in its environment.
-    #[arg(last = true, value_name = "HOOK", required_unless_present = "dry_run")]
-    pub(in crate::cli) hook: Vec<OsString>,
-}
-
-#[derive(Debug, Args)]
 pub(in crate::cli) struct Begin {
+    /// The farm, as named in teeterd's configuration.
+    #[arg(value_name = "FARM")]
+    farm: FarmName,
     #[command(flatten)]
     pub(in crate::cli) options: RunOptions,
     /// Stop for work of yours around the deploy, too: TEETER_PHASE says which it is. May be given several times.
@@ -43,15 +22,12 @@ pub(in crate::cli) struct Begin {
 impl Begin {
     /// As the API wants it.
     pub(in crate::cli) fn request(&self) -> RunRequest {
-        RunRequest { phases: self.phases.clone(), ..self.options.request() }
+        RunRequest { farm: self.farm.to_string(), phases: self.phases.clone(), ..self.options.request() }
     }
 }
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RunOptions {
-    /// The farm, as named in teeterd's configuration.
-    #[arg(value_name = "FARM")]
-    farm: FarmName,
     /// How: one half after the other, batch by batch, on the side that gets no traffic, or with a share
     /// of the traffic first.
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(["see-saw", "rolling", "blue-green", "canary"]))]
@@ -126,10 +102,10 @@ pub(in crate::cli) struct Advance {
 }
 
 impl RunOptions {
-    /// As the API wants it.
-    pub(in crate::cli) fn request(&self) -> RunRequest {
+    /// As the API wants it, but for the farm.
+    pub(super) fn request(&self) -> RunRequest {
         RunRequest {
-            farm: self.farm.to_string(),
+            farm: String::new(),
             strategy: self.strategy.clone(),
             to: None,
             order: self.order.clone(),
@@ -148,15 +124,6 @@ impl RunOptions {
             allow_outage: self.allow_outage,
             phases: Vec::new(),
         }
-    }
-}
-
-impl Deploy {
-    /// As the API wants it.
-    pub(in crate::cli) fn request(&self) -> RunRequest {
-        let commands = [("before-out", &self.before_out), ("after-out", &self.after_out), ("after-in", &self.after_in)];
-        let phases = commands.iter().filter(|(_, command)| command.is_some()).map(|(phase, _)| (*phase).to_owned());
-        RunRequest { phases: phases.collect(), ..self.options.request() }
     }
 }
 

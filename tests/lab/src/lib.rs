@@ -36,7 +36,7 @@ pub use app::{App, AppSpec, Replacement};
 pub use browser::Browser;
 pub use client::{Answer, Held, get, request};
 pub use dice::Dice;
-pub use farm::{FarmSpec, TestFarm};
+pub use farm::{FarmSpec, TestFarm, write_script};
 pub use haproxy::Haproxy;
 pub use load::{Load, LoadSpec};
 pub use ports::free_port;

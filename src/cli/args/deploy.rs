@@ -1,0 +1,102 @@
+//! What `teeter deploy` takes.
+
+use std::ffi::OsString;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+
+use super::RunOptions;
+use crate::control::api::RunRequest;
+use crate::farm::{FarmName, Span};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Deploy {
+    /// The farm, as named in teeterd's configuration.
+    #[arg(value_name = "FARM", required_unless_present = "manifest")]
+    farm: Option<FarmName>,
+    /// Deploy all that a file says, farm after farm, instead of to one farm.
+    #[arg(long, value_name = "PATH", requires = "environment", conflicts_with_all = SAID_BY_THE_MANIFEST)]
+    pub(in crate::cli) manifest: Option<PathBuf>,
+    /// With --manifest: where to deploy, by a name in the file.
+    #[arg(long, value_name = "NAME", requires = "manifest", conflicts_with = "farm")]
+    pub(in crate::cli) environment: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) options: RunOptions,
+    #[command(flatten)]
+    pub(in crate::cli) hooks: HookOptions,
+    /// The command that does the work, with its arguments. TEETER_SERVERS, TEETER_ADDRESSES, TEETER_VERSION,
+    /// TEETER_GROUP, TEETER_FARM, TEETER_RUN, TEETER_STEP and TEETER_PHASE are in its environment.
+    #[arg(last = true, value_name = "HOOK", required_unless_present_any = ["dry_run", "manifest"])]
+    pub(in crate::cli) hook: Vec<OsString>,
+}
+
+/// Hooks beside the one that does the work, and how that one is called.
+#[derive(Debug, Clone, Default, Args)]
+pub(in crate::cli) struct HookOptions {
+    /// A command for the shell, run for each group before it goes out.
+    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
+    pub(in crate::cli) before_out: Option<String>,
+    /// A command for the shell, run for each group when it is empty, before the hook.
+    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
+    pub(in crate::cli) after_out: Option<String>,
+    /// A command for the shell, run for each group when it serves again.
+    #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
+    pub(in crate::cli) after_in: Option<String>,
+    /// Call the hook once for each server instead of once for each group.
+    #[arg(long)]
+    pub(in crate::cli) per_server: bool,
+    /// With --per-server: call it for so many servers of a group at once.
+    #[arg(long, value_name = "N", requires = "per_server")]
+    pub(in crate::cli) parallel: Option<NonZeroU16>,
+    /// How long each call of a hook may take; then it is ended, and the step fails.
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    pub(in crate::cli) hook_timeout: Option<Span>,
+}
+
+impl Deploy {
+    /// As the API wants it.
+    pub(in crate::cli) fn request(&self) -> RunRequest {
+        let phases = self.hooks.phases().map(|(phase, _)| phase.to_owned()).collect();
+        // The grammar sees to it that there is a farm where there is no manifest.
+        let farm = self.farm.as_ref().map(ToString::to_string).unwrap_or_default();
+        RunRequest { farm, phases, ..self.options.request() }
+    }
+}
+
+impl HookOptions {
+    /// The commands around the hook, by phase.
+    pub(in crate::cli) fn phases(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let commands = [("before-out", &self.before_out), ("after-out", &self.after_out), ("after-in", &self.after_in)];
+        commands.into_iter().filter_map(|(phase, command)| command.as_ref().map(|command| (phase, command)))
+    }
+}
+
+/// A length of time that is not none at all.
+pub(in crate::cli) fn some_time(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error: crate::farm::SpanError| error.to_string())?;
+    if span.is_zero() { Err("nothing can be done in no time".to_owned()) } else { Ok(span) }
+}
+
+/// What is not given beside `--manifest`.
+const SAID_BY_THE_MANIFEST: [&str; 18] = [
+    "farm",
+    "hook",
+    "strategy",
+    "to",
+    "order",
+    "batch",
+    "settle",
+    "max_failed",
+    "allow_outage",
+    "grace",
+    "deadline",
+    "on_deadline",
+    "before_out",
+    "after_out",
+    "after_in",
+    "per_server",
+    "parallel",
+    "hook_timeout",
+];

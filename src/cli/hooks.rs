@@ -1,0 +1,54 @@
+//! What a caller does in a run: a hook for each phase, found before anything is begun.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use super::args::HookOptions;
+use super::error::CliError;
+use super::hook::Hook;
+
+/// The hooks of a run, by phase.
+#[derive(Debug)]
+pub(super) struct Hooks {
+    deploy: Hook,
+    others: BTreeMap<&'static str, Hook>,
+    /// How many calls for single servers at once; `None`: one call for the group.
+    servers_at_once: Option<usize>,
+    /// What hooks are told beside the work.
+    also: Vec<(&'static str, String)>,
+}
+
+impl Hooks {
+    /// Finds the hook and the commands around it.
+    ///
+    /// # Errors
+    /// A program is not there, or may not be executed.
+    pub(super) fn find(hook: &[OsString], options: &HookOptions) -> Result<Self, CliError> {
+        let deploy = Hook::find(hook, options.hook_timeout)?;
+        let mut others = BTreeMap::new();
+        for (phase, command) in options.phases() {
+            let words = ["sh", "-c", command].map(OsString::from);
+            others.insert(phase, Hook::find(&words, options.hook_timeout)?);
+        }
+        let servers_at_once = options.per_server.then_some(options.parallel.map_or(1, |servers| servers.get().into()));
+        Ok(Self { deploy, others, servers_at_once, also: Vec::new() })
+    }
+
+    /// Tells them more.
+    pub(super) fn with(self, also: Vec<(&'static str, String)>) -> Self {
+        Self { also, ..self }
+    }
+
+    /// What they are told beside the work.
+    pub(super) fn also(&self) -> &[(&'static str, String)] {
+        &self.also
+    }
+
+    /// The hook of a phase, and for how many servers by themselves it is called at once.
+    pub(super) fn of(&self, phase: &str) -> Option<(&Hook, Option<usize>)> {
+        match phase {
+            "deploy" => Some((&self.deploy, self.servers_at_once)),
+            other => self.others.get(other).map(|hook| (hook, None)),
+        }
+    }
+}

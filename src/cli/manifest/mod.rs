@@ -1,0 +1,189 @@
+//! `teeter deploy --manifest`: builds in their order, farm after farm, until one of them fails.
+
+mod file;
+mod report;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use futures_util::FutureExt as _;
+
+use self::file::{Build, Environment, Manifest};
+use self::report::{Entry, Report};
+use super::args::HookOptions;
+use super::deploy::{CarriedOut, carry_out};
+use super::error::CliError;
+use super::hooks::Hooks;
+use super::interrupt::Interrupt;
+use super::{Context, ending, look, print, shell, tables};
+use crate::control::api::{Exit, RunRequest, RunView};
+use crate::control::client::ClientError;
+use crate::farm::Span;
+
+/// One build on one farm.
+struct Deploy {
+    request: RunRequest,
+    hooks: Hooks,
+}
+
+/// Deploys what a file says for an environment.
+pub(super) async fn deploy(context: &Context, path: &Path, environment: &str, dry_run: bool) -> Result<Exit, CliError> {
+    let manifest = Manifest::read(path)?;
+    let mut report = Report { environment: environment.to_owned(), deploys: Vec::new() };
+    let mut deploys = Vec::new();
+    for build in &manifest.builds {
+        let Some(here) = build.environments.0.get(environment) else {
+            print::err(&format!("{} is not for {environment}: left alone", build.name));
+            continue;
+        };
+        for farm in &here.farms {
+            deploys.push(build.on(here, environment, farm.to_string())?);
+            report.deploys.push(Entry {
+                build: build.name.clone(),
+                farm: farm.to_string(),
+                result: "not begun".to_owned(),
+                exit: None,
+                why: None,
+                run: None,
+                took: None,
+            });
+        }
+    }
+    if deploys.is_empty() {
+        let known = shell::words(&manifest.environments().into_iter().collect::<Vec<_>>());
+        let shown = path.display();
+        return Err(CliError::NotFound {
+            text: format!("there is no environment {environment:?} in {shown}; there are: {known}"),
+        });
+    }
+    let plans = match ask(context, &deploys, &mut report).await? {
+        Ok(plans) => plans,
+        Err(exit) => {
+            print::err("nothing was begun");
+            report.print(context.json)?;
+            return Ok(exit);
+        }
+    };
+    if dry_run {
+        return planned(context, plans, report);
+    }
+    let mut interrupt = Interrupt::listen()?;
+    let exit = all(context, &deploys, &mut report, &mut interrupt).await;
+    report.print(context.json)?;
+    Ok(exit)
+}
+
+/// Asks teeterd for the plan of each, so that what it refuses is known before anything moves.
+async fn ask(
+    context: &Context,
+    deploys: &[Deploy],
+    report: &mut Report,
+) -> Result<Result<Vec<RunView>, Exit>, CliError> {
+    let (mut plans, mut refused) = (Vec::new(), None);
+    for (deploy, entry) in deploys.iter().zip(&mut report.deploys) {
+        let request = RunRequest { dry_run: true, ..deploy.request.clone() };
+        match context.client.post("/v1/runs", &request).await {
+            Ok(plan) => plans.push(plan),
+            Err(ClientError::Problem(problem)) => {
+                let exit = ClientError::Problem(problem.clone()).exit();
+                print::err(&format!("{} on {}: {}", entry.build, entry.farm, problem.detail));
+                entry.went("refused", exit, Some(problem.detail), None);
+                refused = refused.or(Some(exit));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(refused.map_or(Ok(plans), Err))
+}
+
+/// Prints plans that are not carried out.
+fn planned(context: &Context, plans: Vec<RunView>, mut report: Report) -> Result<Exit, CliError> {
+    for (plan, entry) in plans.into_iter().zip(&mut report.deploys) {
+        if !context.json {
+            let steps = tables::steps(&plan);
+            print::out(&format!("{}: {}\n\n{steps}\n", entry.build, look::header(&plan)))?;
+        }
+        entry.went("planned", Exit::Done, None, Some(plan));
+    }
+    if context.json {
+        report.print(true)?;
+    } else {
+        print::out("nothing was begun")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Deploys one after the other, until one is not done.
+async fn all(context: &Context, deploys: &[Deploy], report: &mut Report, interrupt: &mut Interrupt) -> Exit {
+    let count = deploys.len();
+    for (index, (deploy, entry)) in deploys.iter().zip(&mut report.deploys).enumerate() {
+        if interrupt.received().now_or_never().is_some() {
+            print::err("interrupted: nothing more is begun");
+            return Exit::Failed;
+        }
+        print::err(&format!("{} on {} ({} of {count})", entry.build, entry.farm, index + 1));
+        let exit = match carry_out(context, &deploy.request, &deploy.hooks, interrupt).await {
+            Ok(CarriedOut::Ended(run)) => {
+                let exit = ending::exit(&run);
+                ending::explain(context, &run).await;
+                if exit == Exit::Done {
+                    ending::notes(&run);
+                }
+                entry.went(&run.state.clone(), exit, run.why.clone(), Some(run));
+                exit
+            }
+            Ok(CarriedOut::Left(run)) => {
+                entry.went("interrupted", Exit::Failed, None, Some(run));
+                Exit::Failed
+            }
+            Err(error) => {
+                let result =
+                    if matches!(error, CliError::Client(ClientError::Problem(_))) { "refused" } else { "lost" };
+                print::err(&error.text());
+                entry.went(result, error.exit(), Some(error.to_string()), None);
+                error.exit()
+            }
+        };
+        if exit != Exit::Done {
+            return exit;
+        }
+    }
+    Exit::Done
+}
+
+impl Build {
+    /// This build on one farm of an environment.
+    ///
+    /// # Errors
+    /// One of its hooks is not there.
+    fn on(&self, here: &Environment, environment: &str, farm: String) -> Result<Deploy, CliError> {
+        let options = HookOptions {
+            before_out: self.before_out.clone(),
+            after_out: self.after_out.clone(),
+            after_in: self.after_in.clone(),
+            per_server: self.per_server,
+            parallel: self.parallel,
+            hook_timeout: self.hook_timeout,
+        };
+        let hook: Vec<OsString> = self.hook.iter().map(OsString::from).collect();
+        let hooks = Hooks::find(&hook, &options)?
+            .with(vec![("TEETER_BUILD", self.name.clone()), ("TEETER_ENVIRONMENT", environment.to_owned())]);
+        let text = |span: Option<Span>| span.map(|span| span.to_string());
+        let request = RunRequest {
+            farm,
+            strategy: here.strategy.clone().or_else(|| self.strategy.clone()),
+            order: self.order.clone(),
+            version: here.version.clone().or_else(|| self.version.clone()),
+            grace: text(self.grace),
+            deadline: text(self.deadline),
+            on_deadline: self.on_deadline.clone(),
+            batch: here.batch.or(self.batch).map(|batch| batch.to_string()),
+            settle: text(self.settle),
+            max_failed: self.max_failed,
+            allow_outage: self.allow_outage,
+            phases: options.phases().map(|(phase, _)| phase.to_owned()).collect(),
+            ..RunRequest::default()
+        };
+        Ok(Deploy { request, hooks })
+    }
+}
