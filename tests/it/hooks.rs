@@ -28,8 +28,7 @@ async fn what_a_hook_says_is_prefixed_and_kept() {
     let script = r#"printf 'for %s\n\033[31mred\033[0m \377\007\n' "$TEETER_SERVERS"; echo aloud >&2; printf 'no end'"#;
     let ended = site.teeter(&with(&BATCHES, &["--", "sh", "-c", script])).await;
     assert_eq!(ended.code, 0, "{ended:?}");
-    for line in
-        ["batch-1 | for web01 web02", "batch-2 | for web03 web04", "batch-1 | red \u{fffd}", "batch-2 | no end"]
+    for line in ["batch-1 | for web01 web02", "batch-2 | for web03 web04", "batch-1 | red \u{fffd}", "batch-2 | no end"]
     {
         assert!(ended.out.lines().any(|found| found == line), "{line:?}: {ended:?}");
     }

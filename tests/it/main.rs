@@ -27,6 +27,7 @@ mod old_workers;
 mod pause;
 mod proofs;
 mod quirks;
+mod recipes;
 mod relay;
 mod rollback;
 mod rolling;
