@@ -80,12 +80,16 @@ pub(in crate::cli) fn some_time(text: &str) -> Result<Span, String> {
 }
 
 /// What is not given beside `--manifest`.
-const SAID_BY_THE_MANIFEST: [&str; 18] = [
+const SAID_BY_THE_MANIFEST: [&str; 22] = [
     "farm",
     "hook",
     "strategy",
     "to",
     "order",
+    "on_stall",
+    "stall_after",
+    "steps",
+    "pause",
     "batch",
     "settle",
     "max_failed",

@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de::Error as _};
 
 use crate::cli::error::CliError;
-use crate::farm::{BatchSize, FarmName, Span};
+use crate::farm::{BatchSize, FarmName, Span, Steps};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -29,6 +29,11 @@ pub(super) struct Build {
     pub(super) strategy: Option<String>,
     #[serde(default, deserialize_with = "order")]
     pub(super) order: Option<String>,
+    pub(super) steps: Option<Steps>,
+    pub(super) pause: Option<Span>,
+    #[serde(default, deserialize_with = "on_stall")]
+    pub(super) on_stall: Option<String>,
+    pub(super) stall_after: Option<Span>,
     pub(super) batch: Option<BatchSize>,
     pub(super) settle: Option<Span>,
     pub(super) max_failed: Option<usize>,
@@ -151,11 +156,15 @@ fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Span>, D::Erro
 }
 
 fn strategy<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    one_of(from, &["see-saw", "rolling", "blue-green"])
+    one_of(from, &["see-saw", "rolling", "blue-green", "canary"])
 }
 
 fn order<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     one_of(from, &["overlap", "gap"])
+}
+
+fn on_stall<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    one_of(from, &["hold", "restore"])
 }
 
 fn on_deadline<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
