@@ -3,7 +3,10 @@
 
 use bytes::{Bytes, BytesMut};
 use teeter::config::Config;
-use teeter::control::api::{AdvanceRequest, HoldRequest, Problem, ReleaseRequest, RunRequest};
+use teeter::control::api::{
+    AdvanceRequest, HoldRequest, OutputLine, OutputRequest, Problem, ReleaseRequest, RunRequest,
+};
+use teeter::control::harmless::harmless;
 use teeter::farm::{Selector, Span};
 use teeter::haproxy::commands::{
     AddMap, AgentSwitch, CommitMap, CountAssigned, DelMap, GetMap, HealthSwitch, PrepareMap, SetMap, SetServerHealth,
@@ -231,6 +234,10 @@ pub fn requests(data: &[u8]) {
     let _ = again::<ReleaseRequest>(data);
     let _ = again::<RunRequest>(data);
     let _ = again::<AdvanceRequest>(data);
+    if let Some(output) = again::<OutputRequest>(data) {
+        let plain = |line: &OutputLine| !harmless(line.text.as_bytes()).chars().any(char::is_control);
+        assert!(output.lines.iter().all(plain));
+    }
     let _ = again::<Problem>(data);
 }
 

@@ -46,6 +46,9 @@ async fn an_error_is_a_problem_document() {
         ("POST /v1/holds", r#"{"selectors":["web01"],"mode":"drain","reason":"r","colour":"red"}"#, 400, 2),
         ("POST /v1/holds", r#"{"selectors":[],"mode":"drain","reason":"r"}"#, 400, 2),
         ("POST /v1/runs", r#"{"farm":"web","strategy":"bang"}"#, 400, 2),
+        ("POST /v1/runs/9/output", r#"{"lines":[]}"#, 404, 3),
+        ("POST /v1/runs/9/output", r#"{"lines":[{"from":"a","text":"x","colour":"red"}]}"#, 400, 2),
+        ("GET /v1/events?output=perhaps", "", 400, 2),
     ] {
         let (got, text) = http(&site, request, body).await;
         let problem: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{request}: {text}"));
@@ -117,4 +120,29 @@ async fn the_sample_configurations_are_accepted() {
         .output()
         .unwrap();
     assert!(check.status.success(), "{check:?}");
+}
+
+#[tokio::test]
+async fn what_hooks_are_said_to_say_is_made_harmless_and_bounded() {
+    let site = Site::start().await;
+    let begun = site.teeter(&["begin", "web"]).await;
+    assert_eq!(begun.code, 0, "{begun:?}");
+    let lines = serde_json::json!({"lines": [{"from": "a\u{1b}[2J", "text": "\u{1b}]0;title\u{7}one\ntwo\u{9b}3m"}]});
+    let (status, body) = http(&site, "POST /v1/runs/1/output", &lines.to_string()).await;
+    assert_eq!((status, body.as_str()), (200, r#"{"more":true}"#));
+    let kept = site.json(&["events", "1"]).await.to_string();
+    assert!(kept.contains("a | one?two") && !kept.contains("title") && !kept.contains("\\u00"), "{kept}");
+    let line = serde_json::json!({"from": "a", "text": "x".repeat(50_000)});
+    let long = serde_json::json!({"lines": [line]}).to_string();
+    let mut answers = Vec::new();
+    for _ in 0..80 {
+        answers.push(http(&site, "POST /v1/runs/1/output", &long).await.1);
+    }
+    // 4 KiB of each line: there is room for 62 of them, and then for none.
+    assert_eq!(answers.iter().filter(|answer| *answer == r#"{"more":true}"#).count(), 62, "{answers:?}");
+    let kept = site.json(&["events", "1", "--limit", "5000"]).await;
+    let of_kind = |kind: &str| kept["events"].as_array().unwrap().iter().filter(|e| e["kind"] == kind).count();
+    assert_eq!((of_kind("hook.output"), of_kind("hook.cut")), (63, 1));
+    let many = serde_json::json!({"lines": vec![serde_json::json!({"from": "", "text": ""}); 1001]}).to_string();
+    assert_eq!(http(&site, "POST /v1/runs/1/output", &many).await.0, 400);
 }

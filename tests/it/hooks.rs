@@ -101,6 +101,9 @@ async fn without_teeterd_a_hook_goes_on_and_its_run_too() {
     let ended = finish(deploy).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.out.contains("a | meanwhile"), "{ended:?}");
+    // What it said meanwhile was sent with what the second half's hook said, at the latest.
+    let kept = events(&site, "1", "hook.output").await;
+    assert!(kept.iter().any(|line| line == "a | meanwhile"), "{kept:?}");
 }
 
 #[tokio::test]
