@@ -171,7 +171,11 @@ fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> 
         OutBy::Tracked(Some(server)) => held(&Entry { instance: entry.instance.clone(), server: server.clone() }),
         by => by.is_set() && !holds.is_empty(),
     };
-    let mut texts: Vec<String> = holds.iter().map(|hold| format!("{} ({})", hold.owner, hold.reason)).collect();
+    let text = |hold: &&Hold| match hold.stage {
+        Stage::Shared { .. } => format!("{} (in service, by another weight)", hold.owner),
+        _ => format!("{} ({})", hold.owner, hold.reason),
+    };
+    let mut texts: Vec<String> = holds.iter().map(text).collect();
     let set = |was: &Baseline| match was.overruled {
         Some(overruled) => Some(format!("left in {}, set outside teeter", overruled.state)),
         None => (was.state > AdminState::Ready).then(|| format!("{}, set outside teeter", was.state)),

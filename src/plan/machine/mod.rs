@@ -269,7 +269,9 @@ pub fn handle_taken(run: &Run, hold: HoldId, why: String, now: Timestamp) -> Out
 fn taken(run: &Run, group: &GroupName, why: String, now: Timestamp) -> Outcome {
     let drain = |step: &Step| matches!(step, Step::Drain { group: of } if of == group);
     let mut stopped = run.clone();
-    stopped.cursor = run.plan.steps.iter().position(drain).unwrap_or(run.cursor);
+    // Who has not been emptied yet, and only shares the traffic, is no reason to go forward.
+    let done = run.plan.steps.get(..=run.cursor).unwrap_or(&run.plan.steps);
+    stopped.cursor = done.iter().rposition(drain).unwrap_or(run.cursor);
     stopped.step = StepState { since: now, acted: None, undo: Vec::new() };
     fail(&stopped, FailureKind::Taken, why, Vec::new())
 }

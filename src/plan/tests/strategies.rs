@@ -211,6 +211,19 @@ fn a_share_goes_back_to_nothing_when_it_is_aborted_or_bad() {
 }
 
 #[test]
+fn who_takes_over_a_server_that_shares_the_traffic_sends_nobody_forward() {
+    let mut world = tried(HALVES, "5%");
+    let (at, with) = (world.run.cursor, world.run.holds[&"b".parse::<GroupName>().unwrap()]);
+    world.holds.remove(&with);
+    world.take(handle_taken(&world.run, with, "taken".into(), at_now(&world)));
+    assert_eq!(world.run.cursor, at);
+    assert!(matches!(world.run.state, RunState::Failed { kind: FailureKind::Taken, .. }));
+    world.rollback().unwrap();
+    world.settle();
+    assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w0", "w1"]));
+}
+
+#[test]
 fn a_pause_can_be_cut_short() {
     let mut world = tried(HALVES, "5%");
     world.report(Report::Done).unwrap();
