@@ -5,13 +5,15 @@ use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Context, look, print, shell, tables};
+use super::{Context, clock, look, print, shell, tables};
 use crate::control::api::{Exit, HoldView};
 
 /// How the wait for a hold ended.
 enum Ended {
     Out,
     Stuck,
+    /// Its time has run out before the servers were empty.
+    Over,
     Vanished,
     Interrupted,
 }
@@ -48,6 +50,13 @@ pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Ex
                  next: teeter wait {selectors} --until drained   wait on\n      \
                        teeter why {selectors}                    who is still there\n      \
                        teeter ready {selectors}                  bring it back"
+            ));
+            Exit::TimedOut
+        }
+        Some(Ended::Over) => {
+            print::err(&format!(
+                "hold {id}: its time is over and {servers} was not empty; it comes back if it is well\n\
+                 next: teeter wait {selectors} --until up   until it takes traffic"
             ));
             Exit::TimedOut
         }
@@ -90,6 +99,7 @@ async fn settle(
         match hold.stage.as_str() {
             "out" => return Ok(Ended::Out),
             "stuck" => return Ok(Ended::Stuck),
+            "proving" if hold.expires.is_some_and(|at| at <= clock::now()) => return Ok(Ended::Over),
             _ => {}
         }
         progress.waiting(hold.waiting.as_deref().unwrap_or(&hold.stage));

@@ -39,6 +39,10 @@ pub(super) fn status(view: &StatusView) -> String {
             ));
         }
     }
+    for note in &view.notes {
+        text.push('\n');
+        text.push_str(note);
+    }
     for route in &view.routes {
         text.push('\n');
         text.push_str(&traffic(route));

@@ -51,7 +51,11 @@ impl Engine {
             let asked = chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|entry| farm.has(&entry.server)));
             asked.then(|| route_view(farm, ledger.state.routes.get(&farm.name), &reports)).flatten()
         });
-        Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect() })
+        let asked = |hold: &&Hold| chosen.as_ref().is_none_or(|chosen| !chosen.is_disjoint(&hold.entries));
+        let holds = ledger.state.holds.values().filter(asked);
+        let noted =
+            holds.filter_map(|hold| Some(format!("hold {}: {}", hold.id, note(hold, &ledger.state, &reports)?)));
+        Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes: noted.collect() })
     }
 
     /// Every hold.
@@ -210,14 +214,14 @@ fn hold_view(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report
         waiting: wait.as_ref().map(ToString::to_string),
         wait,
         in_flight: remembered.map(|memory| text(memory.watch.in_flight())).unwrap_or_default(),
-        note: hold
-            .note
-            .iter()
-            .cloned()
-            .chain(not_there(hold, reports))
-            .chain(overruled(hold, state))
-            .reduce(|one, more| format!("{one}; {more}")),
+        note: note(hold, state, reports),
     }
+}
+
+/// What went wrong with a hold, for people.
+fn note(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+    let notes = hold.note.iter().cloned().chain(not_there(hold, reports)).chain(overruled(hold, state));
+    notes.reduce(|one, more| format!("{one}; {more}"))
 }
 
 /// The lines of a hold that somebody else has set otherwise, and that are left so, for people.

@@ -47,7 +47,8 @@ impl Engine {
                 }
                 Move::To(stage, note, text) => {
                     let mut changes = self.versions_learned(&hold, &ledger.state);
-                    let hold = Hold { stage, note, revision: ledger.next_revision(), ..hold };
+                    let expires = expires_after(&hold, &stage, now);
+                    let hold = Hold { stage, note, expires, revision: ledger.next_revision(), ..hold };
                     let happened = happened(&hold, now, "hold.stage", text);
                     changes.push(Change::PutHold(Box::new(hold)));
                     (changes, vec![happened])
@@ -71,6 +72,11 @@ impl Engine {
         reports: &BTreeMap<InstanceName, Report>,
         now: Timestamp,
     ) -> Move {
+        if is_over(hold, now) && answers(hold, reports) {
+            let takes = self.proof_takes(hold, state);
+            let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());
+            return Move::To(stage, None, "expired; comes back if it is well".to_owned());
+        }
         match &hold.stage {
             Stage::Draining { mode, since, killed, hardened } => {
                 let at = Emptying { mode: *mode, since: *since, killed: *killed, hardened: *hardened };
@@ -142,15 +148,10 @@ impl Engine {
                         Move::Split(bad)
                     }
                     ProofVerdict::Failed(bad) => {
-                        let why = why(&bad);
+                        let why = why_out(hold, &bad, now);
                         Move::To(stays_out(hold, *phase, now), Some(why.clone()), format!("not well, stays out: {why}"))
                     }
                 }
-            }
-            Stage::Out { .. } | Stage::Stuck { .. } if hold.expires.is_some_and(|at| at <= now) => {
-                let takes = self.proof_takes(hold, state);
-                let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());
-                Move::To(stage, None, "expired; comes back if it is well".to_owned())
             }
             Stage::Out { .. } | Stage::Stuck { .. } | Stage::Shared { .. } | Stage::Proven { .. } => Move::Wait(None),
         }
@@ -280,9 +281,10 @@ fn split(
         _ => ProofPhase::Probes { mode: hold.wants() },
     };
     // Whoever waits for the hold learns from it what failed, so the number stays with the failure.
-    let stays =
-        Hold { stage: stays_out(&hold, phase, now), entries: stay, note: Some(why(bad)), revision, ..hold.clone() };
-    let mut events = vec![happened(&stays, now, "hold.stage", format!("not well, stays out: {}", why(bad)))];
+    let (stage, why) = (stays_out(&hold, phase, now), why_out(&hold, bad, now));
+    let expires = expires_after(&hold, &stage, now);
+    let stays = Hold { stage, entries: stay, note: Some(why.clone()), expires, revision, ..hold.clone() };
+    let mut events = vec![happened(&stays, now, "hold.stage", format!("not well, stays out: {why}"))];
     let goes = Hold { id: HoldId(ledger.state.next_hold), entries: go, revision, ..hold };
     let mut changes = vec![Change::PutHold(Box::new(stays))];
     match phase {
@@ -309,6 +311,36 @@ fn stays_out(hold: &Hold, phase: ProofPhase, now: Timestamp) -> Stage {
         ProofPhase::Checks { afresh: false } => hold.ladder.last,
     };
     Stage::Out { mode, at: now, left: 0 }
+}
+
+/// Whether a hold's time has run out and its members are not on their way back yet.
+fn is_over(hold: &Hold, now: Timestamp) -> bool {
+    let goes_out = matches!(hold.stage, Stage::Draining { .. } | Stage::Stuck { .. } | Stage::Out { .. });
+    goes_out && hold.expires.is_some_and(|at| at <= now)
+}
+
+/// Whether every HAProxy of a hold answers. Without its checks nobody is proven, and there is one try only.
+fn answers(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> bool {
+    hold.entries.iter().filter_map(|entry| reports.get(&entry.instance)).all(|report| report.reachable)
+}
+
+/// When a hold ends by itself once it is in another stage: not any more, where its time has run out and its members
+/// were not well then. They may be worked on still, and come back when somebody says so.
+fn expires_after(hold: &Hold, stage: &Stage, now: Timestamp) -> Option<Timestamp> {
+    let failed = matches!((&hold.stage, stage), (Stage::Proving { .. }, Stage::Out { .. }));
+    hold.expires.filter(|at| !failed || *at > now)
+}
+
+/// Why members that are not well stay out, with what to do where nobody waits for them.
+fn why_out(hold: &Hold, bad: &BTreeMap<MemberName, String>, now: Timestamp) -> String {
+    let why = why(bad);
+    match hold.expires {
+        Some(at) if at <= now => {
+            let members = bad.keys().map(MemberName::as_str).collect::<Vec<_>>().join(" ");
+            format!("its time is over, and it is not well: {why}; `teeter ready {members}` tries again")
+        }
+        _ => why,
+    }
 }
 
 /// Whether this hold's members get the traffic of its farm next, and nobody else.

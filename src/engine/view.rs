@@ -16,6 +16,9 @@ pub struct StatusView {
     /// Where the traffic of farms goes that have a route, of those farms whose servers were asked for.
     #[serde(default)]
     pub routes: Vec<RouteView>,
+    /// What went wrong with holds on the servers that were asked for, for people: `hold 3: web01 …`.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Where a farm's traffic goes.
