@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Context, clock, look, print, shell, tables};
+use super::{Context, clock, look, named, print, shell, tables};
 use crate::control::api::{Exit, HoldView};
 
 /// How the wait for a hold ended.
@@ -21,6 +21,8 @@ enum Ended {
 /// `teeter drain` and `teeter maint`.
 pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Exit, CliError> {
     let mut interrupt = Interrupt::listen()?;
+    let named = args.servers.all();
+    named::preview(context, &named).await?;
     let mut hold: HoldView = context.client.post("/v1/holds", &args.request(mode)).await?;
     let mut progress = Progress::new();
     let ended = if args.no_wait {
@@ -33,7 +35,7 @@ pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Ex
     if context.json {
         print::json(&hold)?;
     }
-    let selectors = shell::words(&args.selectors);
+    let selectors = shell::words(&named);
     let (id, servers) = (hold.id, tables::servers(&hold));
     let exit = match ended {
         None | Some(Ended::Out) => {
@@ -44,7 +46,7 @@ pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Ex
         }
         Some(Ended::Stuck) => {
             print::err(&format!("hold {id}: the deadline has passed and requests are left on {servers}"));
-            remaining(context, &args.selectors).await;
+            remaining(context, &named).await;
             print::err(&format!(
                 "{servers} gets no new requests and stays held\n\
                  next: teeter wait {selectors} --until drained   wait on\n      \

@@ -19,6 +19,7 @@ mod keep;
 mod lines;
 mod look;
 mod manifest;
+mod named;
 mod output;
 mod print;
 mod progress;
@@ -71,13 +72,13 @@ pub fn main() -> ExitCode {
 
 async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
     match command {
-        Command::Status { selectors } => look::status(context, &selectors).await,
+        Command::Status(servers) => look::status(context, &servers.all()).await,
         Command::Drain(take) => hold::take(context, "drain", take).await,
         Command::Maint(take) => hold::take(context, "maint", take).await,
         Command::Ready(args) => ready::ready(context, args).await,
         Command::Wait(args) => wait::wait(context, args).await,
         Command::Holds => look::holds(context).await,
-        Command::Why { selectors } => look::why(context, &selectors).await,
+        Command::Why(servers) => look::why(context, &servers.all()).await,
         Command::Deploy(args) => deploy::deploy(context, args).await,
         Command::Begin(args) => runs::begin(context, args).await,
         Command::Advance(args) => runs::advance(context, args).await,

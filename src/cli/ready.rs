@@ -8,19 +8,19 @@ use super::interrupt::Interrupt;
 use super::look::{self, Holds};
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Context, print, shell, tables};
+use super::{Context, named, print, shell, tables};
 use crate::control::api::{Exit, HoldView, ReleaseRequest, StatusView};
 
 /// `teeter ready`.
 pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliError> {
-    let request = ReleaseRequest {
-        selectors: args.selectors.iter().map(ToString::to_string).collect(),
-        verify: !args.no_verify,
-        owner: args.owner.clone(),
-    };
+    let request =
+        ReleaseRequest { selectors: args.servers.texts(), verify: !args.no_verify, owner: args.owner.clone() };
     let mut interrupt = Interrupt::listen()?;
+    let named = args.servers.all();
+    // What is held and has another address by now, or none, comes back all the same.
+    named::preview(context, &named).await.unwrap_or_default();
     let begun: Holds = context.client.post("/v1/release", &request).await?;
-    let selectors = shell::words(&args.selectors);
+    let selectors = shell::words(&named);
     if args.no_wait {
         match (context.json, begun.holds.is_empty()) {
             (true, _) => print::json(&begun)?,
@@ -74,7 +74,7 @@ async fn finish(context: &Context, fallen: Vec<HoldView>, args: &Ready) -> Resul
         print::err(&format!("hold {}: {} stays out: {why}", hold.id, tables::servers(hold)));
     }
     let exit = if fallen.is_empty() { Exit::Done } else { Exit::Failed };
-    let selectors = shell::words(&args.selectors);
+    let selectors = shell::words(&args.servers.all());
     if exit == Exit::Failed {
         print::err(&format!(
             "next: teeter ready {selectors}               when it is well\n      \
@@ -86,14 +86,14 @@ async fn finish(context: &Context, fallen: Vec<HoldView>, args: &Ready) -> Resul
         return Ok(exit);
     }
     if exit == Exit::Done {
-        let (view, _): (StatusView, _) = match context.client.get(&look::selecting("/v1/status", &args.selectors)).await
-        {
-            Err(error) if error.is_not_found() => {
-                print::out(&format!("{selectors} is released, and HAProxy does not have it any more"))?;
-                return Ok(exit);
-            }
-            view => view?,
-        };
+        let (view, _): (StatusView, _) =
+            match context.client.get(&look::selecting("/v1/status", &args.servers.all())).await {
+                Err(error) if error.is_not_found() => {
+                    print::out(&format!("{selectors} is released, and HAProxy does not have it any more"))?;
+                    return Ok(exit);
+                }
+                view => view?,
+            };
         let several = view.instances.len() > 1;
         let lines = view.servers.iter().map(|server| {
             let name = tables::line_name(server, several);

@@ -6,13 +6,15 @@ use super::args::{Until, Wait};
 use super::error::CliError;
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Context, look, print, tables};
+use super::{Context, look, named, print, tables};
 use crate::control::api::{Exit, ServerView, StatusView};
 
 /// `teeter wait`.
 pub(super) async fn wait(context: &Context, args: Wait) -> Result<Exit, CliError> {
+    let named = args.servers.all();
+    named::preview(context, &named).await?;
     let mut progress = Progress::new();
-    let mut watch = Watch::new(&context.client, look::selecting("/v1/status", &args.selectors));
+    let mut watch = Watch::new(&context.client, look::selecting("/v1/status", &named));
     let mut latest: Option<StatusView> = None;
     let reached = async {
         let mut answers = 0;

@@ -90,7 +90,7 @@ impl Engine {
     }
 
     /// Finds every line that the selectors name: those of HAProxy, and those that are held and that it does not have
-    /// any more.
+    /// any more, or not there.
     fn resolve_held(
         &self,
         selectors: &[Selector],
@@ -104,7 +104,9 @@ impl Engine {
                 typed || selector.matches(&entry.server)
             };
             let lines = state.holds.values().flat_map(|hold| hold.entries.iter().map(move |entry| (hold, entry)));
-            let away = lines.filter(|(_, entry)| !matches!(find(entry, reports), Found::Here(_)));
+            // A server may have another address by now than the one by which it was taken out.
+            let moved = |hold: &Hold| selector.host().is_some() && hold.selectors == [selector.as_str()];
+            let away = lines.filter(|(hold, entry)| moved(hold) || !matches!(find(entry, reports), Found::Here(_)));
             let away: BTreeSet<Entry> =
                 away.filter(|(hold, entry)| named(hold, entry)).map(|(_, entry)| entry.clone()).collect();
             match self.resolve(std::slice::from_ref(selector), reports) {

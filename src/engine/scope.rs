@@ -89,8 +89,8 @@ pub(super) fn backends_of(
             (Some(backends), _) => named.extend(backends),
             (None, Care::Sure) => return None,
             (None, Care::Known) => {
-                let found = seen.servers.keys().filter(|server| selector.matches(server));
-                named.extend(found.map(|server| server.backend.clone()));
+                let found = seen.servers.iter().filter(|(name, server)| selector.picks(name, server));
+                named.extend(found.map(|(server, _)| server.backend.clone()));
             }
         }
     }

@@ -59,13 +59,14 @@ impl Farm {
         if !settings.groups.is_empty() && settings.halves.is_some() {
             return Err(self.error("halves", "has both groups and halves: give one of them".into()));
         }
-        if let Some(text) =
-            settings.members.iter().map(Selector::as_str).find(|text| !text.contains('/') || text.starts_with("farm:"))
-        {
-            return Err(self.error("members", format!("{text:?} is not BACKEND/SERVER")));
+        let is_line = |selector: &&Selector| selector.is_pattern() && selector.as_str().contains('/');
+        if let Some(other) = settings.members.iter().find(|member| !is_line(member)) {
+            return Err(self.error("members", format!("{:?} is not BACKEND/SERVER", other.as_str())));
         }
-        if let Some(text) = settings.groups.values().flatten().map(Selector::as_str).find(|text| text.contains('/')) {
-            return Err(self.error("groups", format!("{text:?} must be a server's name, without its backend")));
+        let is_name = |selector: &&Selector| selector.is_pattern() && !selector.as_str().contains('/');
+        if let Some(other) = settings.groups.values().flatten().find(|name| !is_name(name)) {
+            let problem = format!("{:?} must be a server's name, without its backend", other.as_str());
+            return Err(self.error("groups", problem));
         }
         if let Err((key, problem)) = settings.verify.check() {
             return Err(self.error(&format!("verify.{key}"), problem));
@@ -234,6 +235,8 @@ mod tests {
         for (toml, key) in [
             ("members = []", "members"),
             ("members = [\"web01\"]", "members"),
+            ("members = [\"host:10.0.0.7\"]", "members"),
+            ("members = [\"a/b\"]\ngroups = { a = [\"host:10.0.0.7\"] }", "groups"),
             ("members = [\"a/b\"]\nhalves = \"auto\"\ngroups = { a = [\"b\"] }", "halves"),
             ("members = [\"a/b\"]\n[drain]\ngrace = \"10m\"", "drain"),
             ("members = [\"a/b\"]\n[verify]\nhttp = { path = \"status\" }", "verify.http.path"),

@@ -1,4 +1,4 @@
-//! Selectors: how people name servers. `app/web01`, `farm:web`, `farm:web/a`, `web01`, with shell globs.
+//! Selectors: how people name servers. `app/web01`, `web01`, with shell globs, `farm:web`, `farm:web/a`, `host:10.0.0.7`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,9 +8,10 @@ use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::host::Host;
 use super::layout::{Farm, FarmError};
 use super::names::{Entry, FarmName, GroupName, InstanceName};
-use super::seen::Seen;
+use super::seen::{Seen, SeenServer};
 use crate::haproxy::{BackendName, ServerRef};
 
 /// One selector, as typed.
@@ -24,6 +25,7 @@ pub struct Selector {
 #[derive(Debug, Clone)]
 enum Meaning {
     Farm(FarmName, Option<GroupName>),
+    Host(Host),
     Line(GlobMatcher, GlobMatcher),
     Member(GlobMatcher),
 }
@@ -66,11 +68,14 @@ impl FromStr for Selector {
             let group = group.map(str::parse).transpose().map_err(|error| malformed(format!("{error}")))?;
             return Ok(Self { text: text.to_owned(), meaning: Meaning::Farm(farm, group) });
         }
+        if let Some(host) = text.strip_prefix("host:") {
+            return host.parse::<Host>().map(Self::from).map_err(|error| malformed(format!("{error}")));
+        }
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_:.-*?[]!^{},".contains(c);
         let glob = |part: &str| {
             if part.is_empty() || !part.chars().all(allowed) {
                 return Err(malformed(
-                    "use BACKEND/SERVER, SERVER, farm:FARM or farm:FARM/GROUP, with shell globs".into(),
+                    "use BACKEND/SERVER or SERVER, with shell globs, farm:FARM, farm:FARM/GROUP or host:ADDRESS".into(),
                 ));
             }
             Glob::new(part).map(|glob| glob.compile_matcher()).map_err(|error| malformed(error.kind().to_string()))
@@ -84,19 +89,37 @@ impl FromStr for Selector {
 }
 
 impl Selector {
-    /// What was typed.
+    /// What was typed; a host as its address is usually written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether it picks this server line by name. Farms are resolved by [`Selector::resolve`].
+    /// Whether it says by itself whose name it is about, and in which backends: a pattern, neither a farm nor a host.
+    pub fn is_pattern(&self) -> bool {
+        matches!(self.meaning, Meaning::Line(..) | Meaning::Member(_))
+    }
+
+    /// The host, where it is one.
+    pub fn host(&self) -> Option<Host> {
+        match self.meaning {
+            Meaning::Host(host) => Some(host),
+            _ => None,
+        }
+    }
+
+    /// Whether it picks this line as HAProxy has it. Farms are resolved by [`Selector::resolve`].
+    pub fn picks(&self, name: &ServerRef, server: &SeenServer) -> bool {
+        self.host().map_or_else(|| self.matches(name), |host| host.has(server))
+    }
+
+    /// Whether it picks this server line by name. A farm and a host pick none so.
     pub fn matches(&self, server: &ServerRef) -> bool {
         match &self.meaning {
             Meaning::Line(backend, name) => {
                 backend.is_match(server.backend.as_str()) && name.is_match(server.server.as_str())
             }
             Meaning::Member(name) => name.is_match(server.server.as_str()),
-            Meaning::Farm(..) => false,
+            Meaning::Farm(..) | Meaning::Host(_) => false,
         }
     }
 
@@ -108,11 +131,11 @@ impl Selector {
     ) -> Option<BTreeSet<BackendName>> {
         let of = |selector: &'_ Self| match &selector.meaning {
             Meaning::Line(backend, _) => Some(backend.clone()),
-            Meaning::Member(_) | Meaning::Farm(..) => None,
+            Meaning::Member(_) | Meaning::Farm(..) | Meaning::Host(_) => None,
         };
         let globs: Vec<GlobMatcher> = match &self.meaning {
             Meaning::Line(..) => of(self).into_iter().collect(),
-            Meaning::Member(_) => return None,
+            Meaning::Member(_) | Meaning::Host(_) => return None,
             Meaning::Farm(farm, _) => {
                 farms.get(farm).into_iter().flat_map(|farm| &farm.settings.members).filter_map(of).collect()
             }
@@ -143,15 +166,27 @@ impl Selector {
                 nothing(format!(": the groups of {} are {}", farm.name, groups.join(", ")))
             });
         }
-        let lines =
-            |seen: &Seen| seen.servers.keys().filter(|server| self.matches(server)).cloned().collect::<Vec<_>>();
+        let lines = |seen: &Seen| {
+            let picked = seen.servers.iter().filter(|(name, server)| self.picks(name, server));
+            picked.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
         let found: BTreeSet<Entry> = seen
             .iter()
             .flat_map(|(instance, seen)| {
                 lines(seen).into_iter().map(|server| Entry { instance: instance.clone(), server })
             })
             .collect();
-        if found.is_empty() { Err(nothing("; `teeter status` lists every server".into())) } else { Ok(found) }
+        match (found.is_empty(), &self.meaning) {
+            (false, _) => Ok(found),
+            (true, Meaning::Host(_)) => Err(nothing("; no server of HAProxy has that address".into())),
+            (true, _) => Err(nothing("; `teeter status` lists every server".into())),
+        }
+    }
+}
+
+impl From<Host> for Selector {
+    fn from(host: Host) -> Self {
+        Self { text: format!("host:{host}"), meaning: Meaning::Host(host) }
     }
 }
 
@@ -202,8 +237,21 @@ mod tests {
     #[test]
     fn what_could_be_a_command_is_malformed() {
         let long = "w".repeat(10_000);
-        for text in ["", "web01;shutdown sessions", "a b", "a\nb", "/", "a/", "a/b/c", "farm:", "farm:a b", "[", &long]
-        {
+        for text in [
+            "",
+            "web01;shutdown sessions",
+            "a b",
+            "a\nb",
+            "/",
+            "a/",
+            "a/b/c",
+            "farm:",
+            "farm:a b",
+            "[",
+            &long,
+            "host:",
+            "host:web01",
+        ] {
             assert!(matches!(text.parse::<Selector>(), Err(SelectError::Malformed { .. })), "{text:?}");
         }
     }

@@ -43,4 +43,5 @@ mod stand;
 mod states;
 mod sticky;
 mod transcripts;
+mod upkeep_hosts;
 mod wire;

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod runs;
+mod servers;
 
 use std::path::PathBuf;
 
@@ -10,9 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::deploy::{Deploy, HookOptions, some_time};
 pub(super) use self::runs::{Advance, Begin, Flip, RunOptions};
+pub(super) use self::servers::{AnyServers, Servers};
 use super::help;
 use crate::control::api::HoldRequest;
-use crate::farm::{FarmName, Selector, Span};
+use crate::farm::{FarmName, Span};
 
 /// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back proven well.
 #[derive(Debug, Parser)]
@@ -38,12 +40,10 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// What HAProxy says now, and who holds what.
-    #[command(after_help = "Examples:\n  teeter status\n  teeter status farm:web 'api/web0[1-4]'")]
-    Status {
-        /// Which servers: BACKEND/SERVER, SERVER, farm:FARM or farm:FARM/GROUP, with shell globs. All where none is given.
-        #[arg(value_name = "SEL")]
-        selectors: Vec<Selector>,
-    },
+    #[command(
+        after_help = "Examples:\n  teeter status\n  teeter status farm:web 'api/web0[1-4]'\n  teeter status --host 10.0.0.7"
+    )]
+    Status(AnyServers),
     /// Take servers out; clients that stick to them may finish.
     #[command(after_help = help::DRAIN)]
     Drain(Take),
@@ -52,12 +52,12 @@ pub(super) enum Command {
     Maint(Take),
     /// Bring servers back: end your hold on them, once their checks and probes pass.
     #[command(
-        after_help = "Examples:\n  teeter ready app/web01\n  teeter ready web01 --no-verify\n  teeter ready web01 --owner alice"
+        after_help = "Examples:\n  teeter ready app/web01\n  teeter ready web01 --no-verify\n  teeter ready web01 --owner alice\n  teeter ready --host 10.0.0.7"
     )]
     Ready(Ready),
     /// Wait until servers are empty, or take traffic again.
     #[command(
-        after_help = "Examples:\n  teeter wait app/web01 --until drained --timeout 5m\n  teeter wait farm:web --until up"
+        after_help = "Examples:\n  teeter wait app/web01 --until drained --timeout 5m\n  teeter wait farm:web --until up\n  teeter wait --host 10.0.0.7 --until drained"
     )]
     Wait(Wait),
     /// Every hold: owner, reason, age, expiry.
@@ -65,11 +65,7 @@ pub(super) enum Command {
     Holds,
     /// The sessions that are still on servers: age, client, bytes.
     #[command(after_help = "Example:\n  teeter why app/web01")]
-    Why {
-        /// Which servers.
-        #[arg(value_name = "SEL", required = true)]
-        selectors: Vec<Selector>,
-    },
+    Why(Servers),
     /// Deploy to a farm, group by group: each is emptied, your hook works on it, it is proven and brought back.
     #[command(after_help = help::DEPLOY)]
     Deploy(Deploy),
@@ -152,9 +148,8 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Take {
-    /// Which servers: BACKEND/SERVER, SERVER, farm:FARM or farm:FARM/GROUP, with shell globs.
-    #[arg(value_name = "SEL", required = true)]
-    pub(super) selectors: Vec<Selector>,
+    #[command(flatten)]
+    pub(super) servers: Servers,
     /// Why, for whoever looks at `teeter holds`.
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
@@ -189,9 +184,8 @@ pub(super) struct DrainOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct Ready {
-    /// Which servers.
-    #[arg(value_name = "SEL", required = true)]
-    pub(super) selectors: Vec<Selector>,
+    #[command(flatten)]
+    pub(super) servers: Servers,
     /// Do not wait for checks and probes.
     #[arg(long)]
     pub(super) no_verify: bool,
@@ -205,9 +199,8 @@ pub(super) struct Ready {
 
 #[derive(Debug, Args)]
 pub(super) struct Wait {
-    /// Which servers.
-    #[arg(value_name = "SEL", required = true)]
-    pub(super) selectors: Vec<Selector>,
+    #[command(flatten)]
+    pub(super) servers: Servers,
     /// What to wait for: nothing in flight and out of rotation, or taking traffic.
     #[arg(long, value_enum)]
     pub(super) until: Until,
@@ -239,7 +232,7 @@ impl Take {
     /// As the API wants it.
     pub(super) fn request(&self, mode: &str) -> HoldRequest {
         HoldRequest {
-            selectors: self.selectors.iter().map(ToString::to_string).collect(),
+            selectors: self.servers.texts(),
             mode: mode.to_owned(),
             reason: self.reason.clone(),
             expires_in: text(self.expires_in),
@@ -278,6 +271,9 @@ mod tests {
         for (line, kind) in [
             ("drain app/web01", ErrorKind::MissingRequiredArgument),
             ("drain --reason x", ErrorKind::MissingRequiredArgument),
+            ("drain --host web01 --reason x", ErrorKind::ValueValidation),
+            ("drain --host host:10.0.0.7 --reason x", ErrorKind::ValueValidation),
+            ("drain host:web01 --reason x", ErrorKind::ValueValidation),
             ("drain app/web01 --reason x --deadline 30", ErrorKind::ValueValidation),
             ("drain app/web01 --reason x --on-deadline panic", ErrorKind::InvalidValue),
             ("maint app/web01;x --reason x", ErrorKind::ValueValidation),
@@ -330,6 +326,22 @@ mod tests {
         assert_eq!(request.selectors, ["a/b", "farm:web"]);
         assert_eq!((request.mode.as_str(), request.on_deadline.as_deref()), ("drain", Some("kill")));
         assert_eq!((request.expires_in.as_deref(), request.grace.as_deref()), (Some("2h"), Some("30s")));
+    }
+
+    #[test]
+    fn a_host_is_a_selector_and_stands_alone_or_beside_others() {
+        for (line, selectors) in [
+            ("drain --host 10.0.0.7 --reason x", vec!["host:10.0.0.7"]),
+            ("drain host:[2001:DB8::7]:80 --reason x", vec!["host:[2001:db8::7]:80"]),
+            ("drain web01 --host ::ffff:10.0.0.7 --host ::1 --reason x", vec!["web01", "host:10.0.0.7", "host:::1"]),
+        ] {
+            let Ok(Command::Drain(take)) = parse(line) else { panic!("{line}") };
+            assert_eq!(take.request("drain").selectors, selectors, "{line}");
+        }
+        for line in ["status --host ::1", "why --host ::1", "ready --host ::1", "wait --host ::1 --until up", "status"]
+        {
+            assert!(parse(line).is_ok(), "{line}");
+        }
     }
 
     #[test]

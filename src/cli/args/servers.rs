@@ -1,0 +1,51 @@
+//! How a command names servers: by selectors, or by the address of a machine.
+
+use clap::Args;
+
+use crate::farm::{Host, Selector};
+
+/// Servers, at least one.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Servers {
+    /// Which servers: BACKEND/SERVER or SERVER, with shell globs, farm:FARM, farm:FARM/GROUP or host:ADDRESS.
+    #[arg(value_name = "SEL", required_unless_present = "hosts")]
+    selectors: Vec<Selector>,
+    /// Every server with this address, or with a port that one; the same as host:ADDRESS.
+    #[arg(long = "host", value_name = "ADDRESS")]
+    hosts: Vec<Host>,
+}
+
+/// Servers; all where none is named.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct AnyServers {
+    /// Which servers: BACKEND/SERVER or SERVER, with shell globs, farm:FARM, farm:FARM/GROUP or host:ADDRESS. All where
+    /// none is given.
+    #[arg(value_name = "SEL")]
+    selectors: Vec<Selector>,
+    /// Every server with this address, or with a port that one; the same as host:ADDRESS.
+    #[arg(long = "host", value_name = "ADDRESS")]
+    hosts: Vec<Host>,
+}
+
+impl Servers {
+    /// All of them, as selectors.
+    pub(in crate::cli) fn all(&self) -> Vec<Selector> {
+        all(&self.selectors, &self.hosts)
+    }
+
+    /// The same, as the API wants them.
+    pub(in crate::cli) fn texts(&self) -> Vec<String> {
+        self.all().iter().map(ToString::to_string).collect()
+    }
+}
+
+impl AnyServers {
+    /// All of them, as selectors.
+    pub(in crate::cli) fn all(&self) -> Vec<Selector> {
+        all(&self.selectors, &self.hosts)
+    }
+}
+
+fn all(selectors: &[Selector], hosts: &[Host]) -> Vec<Selector> {
+    selectors.iter().cloned().chain(hosts.iter().copied().map(Selector::from)).collect()
+}
