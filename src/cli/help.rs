@@ -15,7 +15,7 @@ Times need a unit: 200ms, 30s, 5m, 2h. `teeter COMMAND --help` has examples.";
 pub(super) const DRAIN: &str = "\
 Examples:
   teeter drain app/web01 --reason 'new kernel' --for 2h
-  teeter drain --host 10.0.0.7 --reason 'new kernel' --for 2h
+  teeter drain --host 10.0.0.7 --reason 'new kernel' --for 2h --all-but-min
   teeter drain farm:web/a --reason deploy --grace 30s --deadline 5m --on-deadline kill";
 
 /// Of `teeter maint`.

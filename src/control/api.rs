@@ -38,6 +38,9 @@ pub struct HoldRequest {
     /// Take the last servers of a backend too.
     #[serde(default)]
     pub allow_outage: bool,
+    /// Refuse rather than leave a farm fewer members in service than its `min_available`, whatever is out already.
+    #[serde(default)]
+    pub all_but_min: bool,
 }
 
 /// `POST /v1/release`: bring servers back.

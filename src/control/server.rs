@@ -21,7 +21,7 @@ use super::peer::Peer;
 use super::problem::Failure;
 use super::read::{MOST_EVENTS, Query, number, policy, reason, selectors, span};
 use super::{output, runs};
-use crate::engine::{Engine, HoldOrder, ReleaseOrder};
+use crate::engine::{Engine, Guarding, HoldOrder, ReleaseOrder};
 use crate::farm::HoldId;
 use crate::haproxy::AdminState;
 use crate::store::EventQuery;
@@ -159,7 +159,12 @@ async fn create_hold(
         deadline: span(request.deadline.as_deref())?,
         on_deadline: policy(request.on_deadline.as_deref())?,
         idle: request.idle,
-        allow_outage: request.allow_outage,
+        guard: match (request.allow_outage, request.all_but_min) {
+            (true, true) => return Err(Failure::usage("allow_outage and all_but_min exclude each other")),
+            (true, false) => Guarding::Nothing,
+            (false, true) => Guarding::AllButMin,
+            (false, false) => Guarding::NotWorse,
+        },
     };
     // A caller that goes away must not stop what it began half way.
     let held = Arc::clone(&engine);

@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use super::error::EngineError;
 use super::facts::{confirmation, seen_server, with_trackers};
+use super::guarding::Guarding;
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
 use super::scope::Care;
 use super::{Engine, seen_of};
-use crate::farm::{
-    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, SeenServer, Selector, Side, Span, Stays, live_side,
-};
+use crate::farm::{Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, SeenServer, Selector, Span, Stays};
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
-use crate::plan::guard;
 use crate::plan::machine::Confirmation;
 use crate::store::{Caller, Change};
 
@@ -38,8 +36,8 @@ pub struct HoldOrder {
     pub on_deadline: Option<crate::farm::OnDeadline>,
     /// Wait until HAProxy keeps no idle connections to them, whatever the farm's settings say.
     pub idle: bool,
-    /// Take the last servers too.
-    pub allow_outage: bool,
+    /// What must be left in service.
+    pub guard: Guarding,
 }
 
 impl Engine {
@@ -54,9 +52,7 @@ impl Engine {
         require_answer(&entries, &reports)?;
         require_admin(&entries, &reports)?;
         let mut ledger = self.ledger.lock().await;
-        if !order.allow_outage {
-            self.guard_outage(&entries, &ledger, &reports)?;
-        }
+        self.guard_outage(&entries, order.guard, &ledger, &reports)?;
         let now = self.clock.now();
         let owner = Owner::Operator(caller.user.clone());
         let before = ledger.state.holds.values().find(|hold| hold.owner == owner && hold.entries == entries).cloned();
@@ -147,26 +143,6 @@ impl Engine {
             entries.extend(found);
         }
         Ok(entries)
-    }
-
-    fn guard_outage(
-        &self,
-        entries: &BTreeSet<Entry>,
-        ledger: &Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
-    ) -> Result<(), EngineError> {
-        let seen = seen_of(reports);
-        let (mut vetoes, mut away) = (Vec::new(), BTreeSet::new());
-        for farm in self.farms().values() {
-            // A farm that does not fit HAProxy cannot be guarded; `teeterd --check` and deploys say so.
-            let Ok(layout) = farm.layout(&seen) else { continue };
-            let stored = ledger.state.routes.get(&farm.name).map(|route| route.live.clone());
-            let live = stored.or_else(|| live_side(farm, &layout, &seen).ok().flatten());
-            away.extend(live.iter().flat_map(|live| guard::routed_away(farm, live)));
-            vetoes.extend(guard::min_available(farm, &layout, &live.unwrap_or(Side::All), entries, &seen));
-        }
-        vetoes.extend(guard::last_servers(entries, &away, &seen));
-        if vetoes.is_empty() { Ok(()) } else { Err(EngineError::Vetoed(vetoes)) }
     }
 
     /// The ladder that an operator asked for; a deadline that was not named is the farm's.

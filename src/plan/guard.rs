@@ -50,15 +50,41 @@ pub fn min_available(
     taken: &BTreeSet<Entry>,
     seen: &BTreeMap<InstanceName, &Seen>,
 ) -> Option<Veto> {
-    let away = match live {
+    let away = away_from(layout, live);
+    let taken: BTreeSet<Entry> = taken.union(&away).cloned().collect();
+    let worse = in_service(layout, &taken, seen) < in_service(layout, &away, seen);
+    others_carry(&farm.name, farm.settings.min_available, layout, &taken, seen).filter(|_| worse)
+}
+
+/// Whether a farm of which some members are `taken` keeps as many in service as it must have, whatever is out or down
+/// already and whether or not that is made worse.
+#[must_use]
+pub fn all_but_min(
+    farm: &Farm,
+    layout: &Layout,
+    live: &Side,
+    taken: &BTreeSet<Entry>,
+    seen: &BTreeMap<InstanceName, &Seen>,
+) -> Option<Veto> {
+    let away = away_from(layout, live);
+    let left = in_service(layout, &taken.union(&away).cloned().collect(), seen);
+    let setting = farm.settings.min_available;
+    let needed = setting.of(layout.members.len()).max(1);
+    let touched = layout.members.values().flatten().any(|entry| taken.contains(entry));
+    (touched && left < needed).then(|| {
+        let may_go = in_service(layout, &away, seen).saturating_sub(needed);
+        Veto::AllButMin { farm: farm.name.clone(), left, needed, setting: setting.to_string(), may_go }
+    })
+}
+
+/// The lines of the groups that a route leads away from while it goes to `live`.
+fn away_from(layout: &Layout, live: &Side) -> BTreeSet<Entry> {
+    match live {
         Side::All => BTreeSet::new(),
         Side::Group(live) => {
             layout.groups.keys().filter(|group| *group != live).filter_map(|g| layout.group(g)).flatten().collect()
         }
-    };
-    let taken: BTreeSet<Entry> = taken.union(&away).cloned().collect();
-    let worse = in_service(layout, &taken, seen) < in_service(layout, &away, seen);
-    others_carry(&farm.name, farm.settings.min_available, layout, &taken, seen).filter(|_| worse)
+    }
 }
 
 /// Whether the members that stay are enough by themselves to carry the traffic while `taken` are worked on: at least

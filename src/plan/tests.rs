@@ -132,6 +132,29 @@ fn the_last_usable_server_of_any_backend_is_guarded() {
 }
 
 #[test]
+fn a_minimum_is_kept_whatever_is_out_already() {
+    let farm = |min: &str| farm(&format!("{HALVES}min_available = {min}"));
+    let refused = |min: &str, down: &[(usize, u32)], taken: &[&str]| {
+        let (seen, farm) = (seen(4, down), farm(min));
+        let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
+        let taken = taken.iter().map(|name| entry(name)).collect();
+        match guard::all_but_min(&farm, &farm.layout(&all).unwrap(), &Side::All, &taken, &all) {
+            Some(Veto::AllButMin { left, needed, may_go, .. }) => Some((left, needed, may_go)),
+            Some(other) => panic!("{other}"),
+            None => None,
+        }
+    };
+    assert_eq!(refused("2", &[], &["app/w0", "app/w1"]), None);
+    assert_eq!(refused("2", &[], &["app/w0", "app/w1", "app/w2"]), Some((1, 2, 2)));
+    assert_eq!(refused("\"50%\"", &[(3, 1)], &["app/w0", "app/w1"]), Some((1, 2, 1)));
+    // Somebody who is out already makes it no worse, and too few are in service all the same.
+    assert_eq!(refused("2", &[(1, 1), (2, 8), (3, 1)], &["app/w3"]), Some((1, 2, 0)));
+    assert_eq!(refused("2", &[(1, 1), (2, 8), (3, 1)], &["other/x"]), None);
+    // Never nobody.
+    assert_eq!(refused("0", &[], &["app/w0", "app/w1", "app/w2", "app/w3"]), Some((0, 1, 3)));
+}
+
+#[test]
 fn a_backup_carries_only_when_nobody_else_is_left() {
     let mut seen = seen(4, &[]);
     let backups = |seen: &mut Seen, which: &[&str]| {

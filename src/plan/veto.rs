@@ -29,6 +29,24 @@ pub enum Veto {
         /// What the configuration says.
         setting: String,
     },
+    /// The same, where the minimum is to be kept whatever is out already.
+    AllButMin {
+        /// Which farm.
+        farm: FarmName,
+        /// Members that would be left in service.
+        left: usize,
+        /// Members that must be.
+        needed: usize,
+        /// What the configuration says.
+        setting: String,
+        /// Members in service that could go now.
+        may_go: usize,
+    },
+    /// A minimum is to be kept, and the farm does not fit HAProxy, so that nobody can say how many are in service.
+    Uncounted {
+        /// What does not fit.
+        problem: String,
+    },
     /// Somebody holds members already.
     Held {
         /// Who.
@@ -126,6 +144,15 @@ impl fmt::Display for Veto {
                 f,
                 "farm {farm} would have {left} members in service, and min_available = {setting} asks for {needed}"
             ),
+            Self::AllButMin { farm, left, needed, setting, may_go } => {
+                write!(f, "farm {farm} would have {left} members in service, and min_available = {setting} asks for {needed}: ")?;
+                match may_go {
+                    0 => f.write_str("none of those in service can go now"),
+                    1 => f.write_str("one of those in service could go now"),
+                    more => write!(f, "{more} of those in service could go now"),
+                }
+            }
+            Self::Uncounted { problem } => write!(f, "{problem}, so its members in service cannot be counted"),
             Self::Held { owner, members, reason } => {
                 let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
                 write!(f, "{members} held by {owner}: {reason}")

@@ -43,5 +43,6 @@ mod stand;
 mod states;
 mod sticky;
 mod transcripts;
+mod upkeep;
 mod upkeep_hosts;
 mod wire;

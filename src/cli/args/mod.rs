@@ -165,6 +165,9 @@ pub(super) struct Take {
     /// Take the last servers of a backend too.
     #[arg(long)]
     allow_outage: bool,
+    /// Refuse rather than leave a farm fewer in service than its min_available, whatever is out or down already.
+    #[arg(long, conflicts_with = "allow_outage")]
+    all_but_min: bool,
     #[command(flatten)]
     pub(super) drain: DrainOptions,
 }
@@ -241,6 +244,7 @@ impl Take {
             on_deadline: self.drain.on_deadline.clone(),
             idle: self.idle,
             allow_outage: self.allow_outage,
+            all_but_min: self.all_but_min,
         }
     }
 }
@@ -274,6 +278,7 @@ mod tests {
             ("drain --host web01 --reason x", ErrorKind::ValueValidation),
             ("drain --host host:10.0.0.7 --reason x", ErrorKind::ValueValidation),
             ("drain host:web01 --reason x", ErrorKind::ValueValidation),
+            ("drain web01 --reason x --all-but-min --allow-outage", ErrorKind::ArgumentConflict),
             ("drain app/web01 --reason x --deadline 30", ErrorKind::ValueValidation),
             ("drain app/web01 --reason x --on-deadline panic", ErrorKind::InvalidValue),
             ("maint app/web01;x --reason x", ErrorKind::ValueValidation),

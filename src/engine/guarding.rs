@@ -1,0 +1,88 @@
+//! What must be left in service when somebody takes servers out by hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Engine;
+use super::error::EngineError;
+use super::holds::require_answer;
+use super::instance::Report;
+use super::ledger::Ledger;
+use crate::farm::{Entry, InstanceName, Seen, Side, live_side};
+use crate::haproxy::{AdminBits, AdminState};
+use crate::plan::{Veto, guard};
+use crate::store::State;
+
+/// What must be left in service when servers are taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guarding {
+    /// Nothing.
+    Nothing,
+    /// A server of each backend, and of each farm as many members as it must have, unless it has not so many now and
+    /// loses none.
+    NotWorse,
+    /// The same, and of each farm that is touched as many as it must have in any case.
+    AllButMin,
+}
+
+impl Engine {
+    /// Refuses to take `entries` out where too little would be left.
+    pub(super) fn guard_outage(
+        &self,
+        entries: &BTreeSet<Entry>,
+        guarding: Guarding,
+        ledger: &Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<(), EngineError> {
+        if guarding == Guarding::Nothing {
+            return Ok(());
+        }
+        let seen = soon(reports, &ledger.state);
+        let seen: BTreeMap<InstanceName, &Seen> = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
+        let (mut vetoes, mut away) = (Vec::new(), BTreeSet::new());
+        for farm in self.farms().values() {
+            let strict = guarding == Guarding::AllButMin && entries.iter().any(|entry| farm.has(&entry.server));
+            let layout = match farm.layout(&seen) {
+                Ok(layout) => layout,
+                Err(error) if strict => {
+                    vetoes.push(Veto::Uncounted { problem: error.to_string() });
+                    continue;
+                }
+                // A farm that does not fit HAProxy cannot be guarded; `teeterd --check` and deploys say so.
+                Err(_) => continue,
+            };
+            let stored = ledger.state.routes.get(&farm.name).map(|route| route.live.clone());
+            let live = stored.or_else(|| live_side(farm, &layout, &seen).ok().flatten());
+            away.extend(live.iter().flat_map(|live| guard::routed_away(farm, live)));
+            let live = live.unwrap_or(Side::All);
+            if strict {
+                // What was last seen says nothing of how many are in service now.
+                require_answer(&layout.entries(), reports)?;
+                vetoes.extend(guard::all_but_min(farm, &layout, &live, entries, &seen));
+            } else {
+                vetoes.extend(guard::min_available(farm, &layout, &live, entries, &seen));
+            }
+        }
+        vetoes.extend(guard::last_servers(entries, &away, &seen));
+        if vetoes.is_empty() { Ok(()) } else { Err(EngineError::Vetoed(vetoes)) }
+    }
+}
+
+/// What will be seen once HAProxy has been told what the store says: of two commands at a time, the second must not
+/// count on what the first takes out.
+fn soon(reports: &BTreeMap<InstanceName, Report>, state: &State) -> BTreeMap<InstanceName, Seen> {
+    let known = reports.iter().filter_map(|(name, report)| Some((name.clone(), report.seen.as_deref()?.clone())));
+    let mut seen: BTreeMap<InstanceName, Seen> = known.collect();
+    for hold in state.holds.values().filter(|hold| hold.wants() > AdminState::Ready) {
+        // What somebody else has set to ready, and is left so, does take traffic.
+        let kept = |entry: &&Entry| state.baselines.get(entry).is_none_or(|was| was.overruled.is_none());
+        for entry in hold.entries.iter().filter(kept) {
+            let Some(server) = seen.get_mut(&entry.instance).map(|seen| &mut seen.servers) else { continue };
+            if server.get(&entry.server).is_some_and(|server| server.is_usable())
+                && let Some(server) = server.get_mut(&entry.server)
+            {
+                server.admin = AdminBits(server.admin.0 | AdminBits::FORCED_DRAIN);
+            }
+        }
+    }
+    seen
+}
