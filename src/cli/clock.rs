@@ -42,7 +42,12 @@ pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> String {
 
 /// The local date and time.
 pub(super) fn local(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    within(at, &TimeZone::system(), "%Y-%m-%d %H:%M:%S")
+}
+
+/// A time in a zone, in the words of strftime.
+pub(super) fn within(at: Timestamp, zone: &TimeZone, words: &str) -> String {
+    at.to_zoned(zone.clone()).strftime(words).to_string()
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::error::CliError;
-use super::{Context, clock, events, print, tables};
+use super::{Context, calendar, clock, events, print, tables};
 use crate::control::api::{Exit, FindingView, HoldView, RunView, SessionView, StatusView};
 use crate::control::client::{ClientError, with_query};
 
@@ -76,13 +77,19 @@ pub(super) async fn doctor(context: &Context) -> Result<Exit, CliError> {
 }
 
 /// `teeter holds`.
-pub(super) async fn holds(context: &Context) -> Result<Exit, CliError> {
-    let (view, _): (Holds, _) = context.client.get("/v1/holds").await?;
+pub(super) async fn holds(context: &Context, by_day: bool) -> Result<Exit, CliError> {
+    let (mut view, _): (Holds, _) = context.client.get("/v1/holds").await?;
     if context.json {
         print::json(&view)?;
-    } else {
-        print::out(&tables::holds(&view.holds, clock::now()))?;
+        return Ok(Exit::Done);
     }
+    calendar::by_end(&mut view.holds);
+    let (now, zone) = (clock::now(), TimeZone::system());
+    print::out(&match (view.holds.as_slice(), by_day) {
+        ([], _) => "no holds: teeter keeps no server out".to_owned(),
+        (holds, false) => tables::holds(holds, now, &zone),
+        (holds, true) => calendar::calendar(holds, now, &zone),
+    })?;
     Ok(Exit::Done)
 }
 

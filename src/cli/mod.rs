@@ -4,6 +4,7 @@
 
 mod args;
 mod attend;
+mod calendar;
 mod clock;
 mod deploy;
 mod ending;
@@ -77,7 +78,7 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Maint(take) => hold::take(context, "maint", take).await,
         Command::Ready(args) => ready::ready(context, args).await,
         Command::Wait(args) => wait::wait(context, args).await,
-        Command::Holds => look::holds(context).await,
+        Command::Holds { calendar } => look::holds(context, calendar).await,
         Command::Why(servers) => look::why(context, &servers.all()).await,
         Command::Deploy(args) => deploy::deploy(context, args).await,
         Command::Begin(args) => runs::begin(context, args).await,

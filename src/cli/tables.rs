@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use super::clock;
+use super::{calendar, clock};
 use crate::control::api::{
     FindingView, HoldView, InstanceView, RouteView, RunView, ServerView, SessionView, StatusView,
 };
@@ -89,11 +90,8 @@ fn trouble(instance: &InstanceView) -> Option<String> {
 }
 
 /// `teeter holds`.
-pub(super) fn holds(holds: &[HoldView], now: Timestamp) -> String {
-    if holds.is_empty() {
-        return "no holds: teeter keeps no server out".to_owned();
-    }
-    let header = ["HOLD", "OWNER", "SERVERS", "MODE", "STAGE", "AGE", "ENDS IN", "REASON"];
+pub(super) fn holds(holds: &[HoldView], now: Timestamp, zone: &TimeZone) -> String {
+    let header = ["HOLD", "OWNER", "SERVERS", "MODE", "STATE", "AGE", "UNTIL", "REASON"];
     let rows = holds.iter().map(|hold| {
         [
             hold.id.to_string(),
@@ -102,7 +100,7 @@ pub(super) fn holds(holds: &[HoldView], now: Timestamp) -> String {
             hold.mode.clone(),
             hold.stage.clone(),
             clock::age(hold.since, now),
-            hold.expires.map_or_else(|| "-".to_owned(), |at| clock::length(at.duration_since(now))),
+            calendar::until(hold, now, zone),
             hold.reason.clone(),
         ]
     });
@@ -263,10 +261,11 @@ app/web-with-a-long-name  UP      ready         12      0     100  L7OK/200 in 1
         let hold = json!({"id": 4, "owner": "alice", "reason": "new kernel", "entries": ["edge:app/web01"], "members": ["web01"],
             "mode": "drain", "stage": "stuck", "left": 0, "since": "2026-01-01T00:00:00Z", "expires": "2026-01-01T02:00:00Z",
             "waiting": null, "wait": null, "in_flight": {"web01": 2}, "note": "2 requests were left"});
-        let text = holds(&[serde_json::from_value(hold).unwrap()], "2026-01-01T00:03:20Z".parse().unwrap());
+        let text =
+            holds(&[serde_json::from_value(hold).unwrap()], "2026-01-01T00:03:20Z".parse().unwrap(), &TimeZone::UTC);
         let expected = "\
-HOLD  OWNER  SERVERS  MODE   STAGE  AGE     ENDS IN  REASON
-   4  alice  web01    drain  stuck  3m 20s  1h 56m   new kernel
+HOLD  OWNER  SERVERS  MODE   STATE  AGE     UNTIL                            REASON
+   4  alice  web01    drain  stuck  3m 20s  2026-01-01 02:00:00 (in 1h 56m)  new kernel
 hold 4: 2 requests were left";
         assert_eq!(text, expected);
     }

@@ -60,9 +60,13 @@ pub(super) enum Command {
         after_help = "Examples:\n  teeter wait app/web01 --until drained --timeout 5m\n  teeter wait farm:web --until up\n  teeter wait --host 10.0.0.7 --until drained"
     )]
     Wait(Wait),
-    /// Every hold: owner, reason, age, expiry.
-    #[command(after_help = "Examples:\n  teeter holds\n  teeter holds --json")]
-    Holds,
+    /// Every hold: owner, reason, age, and until when; what ends first comes first.
+    #[command(after_help = "Examples:\n  teeter holds\n  teeter holds --calendar\n  teeter holds --json")]
+    Holds {
+        /// Day by day who goes out and who comes back.
+        #[arg(long)]
+        calendar: bool,
+    },
     /// The sessions that are still on servers: age, client, bytes.
     #[command(after_help = "Example:\n  teeter why app/web01")]
     Why(Servers),
