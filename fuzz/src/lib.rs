@@ -228,7 +228,10 @@ pub fn requests(data: &[u8]) {
             }
         }
         for text in request.selectors {
-            let _ = text.parse::<Selector>().map(|selector| selector.matches(&"app/web01".parse().expect("a name")));
+            if let Ok(selector) = text.parse::<Selector>() {
+                let _ = selector.matches(&"app/web01".parse().expect("a name"));
+                assert_eq!(selector.to_string().parse().ok(), Some(selector));
+            }
         }
     }
     let _ = again::<ReleaseRequest>(data);

@@ -72,7 +72,10 @@ impl Engine {
         reports: &BTreeMap<InstanceName, Report>,
         now: Timestamp,
     ) -> Move {
-        if is_over(hold, now) && answers(hold, reports) {
+        if is_over(hold, now) {
+            if let Some(wait) = no_answer(hold, reports) {
+                return Move::Wait(Some(wait));
+            }
             let takes = self.proof_takes(hold, state);
             let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());
             return Move::To(stage, None, "expired; comes back if it is well".to_owned());
@@ -319,9 +322,12 @@ fn is_over(hold: &Hold, now: Timestamp) -> bool {
     goes_out && hold.expires.is_some_and(|at| at <= now)
 }
 
-/// Whether every HAProxy of a hold answers. Without its checks nobody is proven, and there is one try only.
-fn answers(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> bool {
-    hold.entries.iter().filter_map(|entry| reports.get(&entry.instance)).all(|report| report.reachable)
+/// Each HAProxy of a hold that does not answer. Without its checks nobody is proven, and there is one try only.
+fn no_answer(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Option<Wait> {
+    let names: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
+    let away = names.into_iter().filter_map(|name| Some((name, reports.get(name).filter(|it| !it.reachable)?)));
+    let (instances, troubles): (Vec<_>, Vec<_>) = away.map(|(name, it)| (name.clone(), it.trouble.clone())).unzip();
+    (!instances.is_empty()).then(|| Wait::Answer { instances, trouble: troubles.into_iter().flatten().next() })
 }
 
 /// When a hold ends by itself once it is in another stage: not any more, where its time has run out and its members

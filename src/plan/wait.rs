@@ -121,6 +121,13 @@ pub enum Wait {
         /// When the watch is over.
         until: Timestamp,
     },
+    /// The time of a hold is over, and without HAProxy's checks nobody can be proven.
+    Answer {
+        /// The instances that do not answer.
+        instances: Vec<InstanceName>,
+        /// What the last attempt met.
+        trouble: Option<String>,
+    },
     /// A hold has to settle before the run goes on.
     Hold,
 }
@@ -130,6 +137,10 @@ impl fmt::Display for Wait {
         match self {
             Self::Confirmation { instances, trouble } => {
                 write!(f, "waiting for HAProxy {} to confirm", list(instances))?;
+                trouble.iter().try_for_each(|trouble| write!(f, ": {trouble}"))
+            }
+            Self::Answer { instances, trouble } => {
+                write!(f, "its time is over, waiting for HAProxy {} to answer", list(instances))?;
                 trouble.iter().try_for_each(|trouble| write!(f, ": {trouble}"))
             }
             Self::InFlight { requests, .. } => {

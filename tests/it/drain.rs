@@ -85,7 +85,7 @@ async fn a_guard_keeps_the_last_servers_in() {
 #[tokio::test]
 async fn a_hold_expires_and_the_server_comes_back_proven() {
     let site = Site::start().await;
-    assert_eq!(site.teeter(&["maint", "web01", "--reason", "r", "--for", "1s"]).await.code, 0);
+    assert_eq!(site.teeter(&["maint", "web01", "--reason", "r", "--for", "1s", "--no-wait"]).await.code, 0);
     site.wait_for_bits([0; 4]).await;
     let events = site.teeter(&["events"]).await;
     assert!(events.out.contains("expired"), "{events:?}");

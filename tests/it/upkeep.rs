@@ -24,7 +24,7 @@ async fn recorded(site: &Site, words: &str) -> usize {
 #[tokio::test]
 async fn a_hold_whose_time_runs_out_while_teeterd_is_away_is_proven_when_it_is_back() {
     let mut site = Site::start().await;
-    assert_eq!(site.teeter(&["maint", "web01", "--reason", "kernel", "--for", "2s"]).await.code, 0);
+    assert_eq!(site.teeter(&["maint", "web01", "--reason", "kernel", "--for", "4s"]).await.code, 0);
     let hold = site.json(&["holds"]).await["holds"][0].clone();
     site.daemon.kill().await;
     over(hold["expires"].as_str().unwrap().parse().unwrap(), SignedDuration::ZERO).await;
@@ -44,7 +44,7 @@ async fn a_reload_and_a_restart_on_the_way_back_change_nothing() {
     site.wait_for_bits([MAINT, 0, 0, 0]).await;
     site.farm.app("web01").set_well(false);
     // The same hold, with another end.
-    assert_eq!(site.teeter(&["maint", "web01", "--reason", "kernel", "--for", "1s"]).await.code, 0);
+    assert_eq!(site.teeter(&["maint", "web01", "--reason", "kernel", "--for", "1s", "--no-wait"]).await.code, 0);
     until(|| async { site.json(&["holds"]).await["holds"][0]["stage"] == "proving" }).await;
     site.daemon.kill().await;
     site.farm.haproxy().reload().await.unwrap();
@@ -59,9 +59,10 @@ async fn a_reload_and_a_restart_on_the_way_back_change_nothing() {
 
 #[tokio::test]
 async fn a_server_that_is_not_well_when_its_time_is_over_stays_out_and_says_what_to_type() {
-    let mut site = Site::with("verify.deadline = \"1s\"", FarmSpec::default()).await;
-    assert_eq!(site.teeter(&["maint", "web01", "web02", "--reason", "kernel", "--for", "1s"]).await.code, 0);
+    let mut site = Site::with("verify.deadline = \"2s\"", FarmSpec::default()).await;
     site.farm.app("web01").set_well(false);
+    let taken = site.teeter(&["maint", "web01", "web02", "--reason", "kernel", "--for", "1s", "--no-wait"]).await;
+    assert_eq!(taken.code, 0, "{taken:?}");
     // The one that is well does not wait for the other.
     site.wait_for_bits([MAINT, 0, 0, 0]).await;
     until(|| async { site.json(&["holds"]).await["holds"][0]["note"].is_string() }).await;
@@ -78,7 +79,7 @@ async fn a_server_that_is_not_well_when_its_time_is_over_stays_out_and_says_what
     site.daemon.restart().await;
     assert_eq!(site.teeter(&["drain", "web03", "--reason", "r", "--for", "1s", "--no-wait"]).await.code, 0);
     until(|| async { recorded(&site, "web03: well; released").await == 1 }).await;
-    assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
+    site.wait_for_bits([MAINT, 0, 0, 0]).await;
     assert_eq!(recorded(&site, "expired").await, 2);
     let ready = site.teeter(&["ready", "web01"]).await;
     assert_eq!(ready.code, 0, "{ready:?}");
@@ -87,13 +88,15 @@ async fn a_server_that_is_not_well_when_its_time_is_over_stays_out_and_says_what
 
 #[tokio::test]
 async fn a_haproxy_that_is_away_when_the_time_is_over_is_waited_for() {
-    let site = Site::with("verify.deadline = \"1s\"", FarmSpec::default()).await;
-    assert_eq!(site.teeter(&["maint", "web01", "--reason", "kernel", "--for", "1s"]).await.code, 0);
+    let site = Site::with("verify.deadline = \"2s\"", FarmSpec::default()).await;
+    assert_eq!(site.teeter(&["maint", "web01", "--reason", "kernel", "--for", "4s"]).await.code, 0);
     site.farm.haproxy().kill();
-    over_for(&site, SignedDuration::from_secs(2)).await;
+    over_for(&site, SignedDuration::from_secs(3)).await;
+    let holds = site.teeter(&["holds"]).await.out;
+    assert!(holds.contains("(over)") && holds.contains("waiting for HAProxy edge to answer"), "{holds}");
     site.farm.haproxy().start_again().await.unwrap();
     until(|| async { recorded(&site, "web01: well; released").await == 1 }).await;
-    assert_eq!(site.bits().await, [0; 4]);
+    site.wait_for_bits([0; 4]).await;
 }
 
 #[tokio::test]
