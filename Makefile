@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # haproxy is in sbin, which is not on everybody's path.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 export CARGO_TERM_COLOR ?= never
+# Tests wait for HAProxy and servers more than they work.
+export RUST_TEST_THREADS ?= $(shell echo $$(( $$(nproc) + 1 )))
 
 LOGS := target/test-logs
 CARGO := cargo
