@@ -7,7 +7,7 @@ use super::Engine;
 use super::error::EngineError;
 use super::ledger::{Ledger, event};
 use crate::farm::RunId;
-use crate::plan::{CallerState, Run};
+use crate::plan::{CallerState, Run, RunState};
 use crate::store::Change;
 
 /// Somebody attends to a run until this is dropped.
@@ -43,6 +43,8 @@ impl Engine {
                 }
                 _ => continue,
             };
+            // A run that has failed has told its caller so, and needs nobody.
+            let text = text.filter(|_| matches!(run.state, RunState::Running | RunState::Aborting));
             events.extend(text.map(|text| event(now, "run.caller", text.to_owned(), Some(run.id), None)));
             changes.push(Change::PutRun(Box::new(Run { caller, ..run.clone() })));
         }

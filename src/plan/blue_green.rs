@@ -98,20 +98,7 @@ pub fn plan<'a>(
     if farm.settings.verify.http.is_some() {
         steps.push(Step::AskAll { groups: vec![new] });
     }
-    Ok(Plan {
-        strategy: Strategy::BlueGreen,
-        farm: farm.name.clone(),
-        version,
-        groups,
-        skipped,
-        steps,
-        drain: farm.settings.drain,
-        verify: farm.settings.verify.clone(),
-        flip: farm.settings.flip.clone(),
-        live: live.unwrap_or(Side::All),
-        needed: 0,
-        on_stall: farm.settings.on_stall,
-        bake: farm.settings.bake.clone(),
-        max_failed: 0,
-    })
+    let live = live.unwrap_or(Side::All);
+    let plan = Plan::of(farm, Strategy::BlueGreen, (groups, skipped), steps, live);
+    Ok(Plan { version, bake: farm.settings.bake.clone(), ..plan })
 }

@@ -68,20 +68,5 @@ pub fn plan<'a>(
         steps.push(Step::Flip { release: back, hold: out.clone(), turn });
     }
     steps.extend(out.into_iter().map(|group| Step::Drain { group }));
-    Ok(Plan {
-        strategy: Strategy::Flip,
-        farm: farm.name.clone(),
-        version: None,
-        groups,
-        skipped,
-        steps,
-        drain: farm.settings.drain,
-        verify: farm.settings.verify.clone(),
-        flip: farm.settings.flip.clone(),
-        live: live.unwrap_or(Side::All),
-        needed: 0,
-        on_stall: farm.settings.on_stall,
-        bake: None,
-        max_failed: 0,
-    })
+    Ok(Plan::of(farm, Strategy::Flip, (groups, skipped), steps, live.unwrap_or(Side::All)))
 }

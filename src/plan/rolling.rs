@@ -60,20 +60,10 @@ pub fn plan<'a>(
         steps.push(Step::AskAll { groups: groups.keys().cloned().collect() });
     }
     Ok(Plan {
-        strategy: Strategy::Rolling,
-        farm: farm.name.clone(),
         version,
-        groups,
-        skipped,
-        steps,
-        drain: settings.drain,
-        verify: settings.verify.clone(),
-        flip: settings.flip.clone(),
-        live: Side::All,
         needed: if outage { 0 } else { settings.min_available.of(layout.members.len()).max(1) },
-        on_stall: farm.settings.on_stall,
-        bake: None,
         max_failed: settings.rolling.max_failed,
+        ..Plan::of(farm, Strategy::Rolling, (groups, skipped), steps, Side::All)
     })
 }
 

@@ -82,19 +82,9 @@ pub(super) fn plan_in_order<'a>(
         steps.push(Step::AskAll { groups: everybody });
     }
     Ok(Plan {
-        strategy: Strategy::SeeSaw,
-        farm: farm.name.clone(),
         version,
-        groups,
-        skipped,
-        steps,
-        drain: farm.settings.drain,
-        verify: farm.settings.verify.clone(),
-        flip: farm.settings.flip.clone(),
-        live: Side::All,
         needed: farm.settings.min_available.of(layout.members.len()).max(1),
-        on_stall: farm.settings.on_stall,
         bake: farm.settings.bake.clone(),
-        max_failed: 0,
+        ..Plan::of(farm, Strategy::SeeSaw, (groups, skipped), steps, Side::All)
     })
 }

@@ -5,9 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::planned::Planned;
 use crate::farm::{
-    BakeSettings, DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, OnStall, Percent, Side, Span,
-    VerifySettings,
+    BakeSettings, DrainSettings, Entry, Farm, FarmName, FlipSettings, GroupName, MemberName, OnStall, Percent, Side,
+    Span, VerifySettings,
 };
 
 /// How a farm is deployed to.
@@ -113,6 +114,35 @@ pub struct Plan {
 
 fn all() -> Side {
     Side::All
+}
+
+impl Plan {
+    /// What every plan takes over from its farm. No version, no watch, and no minimum.
+    pub(super) fn of(
+        farm: &Farm,
+        strategy: Strategy,
+        (groups, skipped): Planned,
+        steps: Vec<Step>,
+        live: Side,
+    ) -> Self {
+        let settings = &farm.settings;
+        Self {
+            strategy,
+            farm: farm.name.clone(),
+            version: None,
+            groups,
+            skipped,
+            steps,
+            drain: settings.drain,
+            verify: settings.verify.clone(),
+            flip: settings.flip.clone(),
+            live,
+            needed: 0,
+            on_stall: settings.on_stall,
+            bake: None,
+            max_failed: 0,
+        }
+    }
 }
 
 /// A member as a hook is told of it.

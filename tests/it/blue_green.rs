@@ -46,7 +46,7 @@ async fn the_idle_colour_gets_the_version_and_then_the_traffic() {
     assert_eq!(planned["steps"].as_array().map(Vec::len), run["steps"].as_array().map(Vec::len));
     assert_eq!(site.json(&["idle", "shop"]).await["idle"], "blue");
     // A restart of HAProxy changes nothing about that.
-    site.farm.haproxy().reload().await.expect("it reloads");
+    site.farm.haproxy().restart().await.expect("it starts again");
     until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
     assert_eq!((site.route("shop").await.as_str(), out(&site).await.len()), ("shop_green", 2));
     // The way back takes no work, and the next deploy begins from there.

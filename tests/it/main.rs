@@ -16,6 +16,7 @@ mod drift_policy;
 mod every_step;
 mod fakes;
 mod fuzz;
+mod gates;
 mod hooks;
 mod idle;
 mod in_flight;

@@ -184,13 +184,18 @@ pub fn handle_rollback(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) 
     if back.is_some() && whole && !run.plan.strategy.leaves_standby() {
         tail.push(Step::Flip { release: Vec::new(), hold: Vec::new(), turn: Some(Side::All) });
     }
+    Ok(with_tail(run, tail, why, now))
+}
+
+/// The run with other steps in place of what is left of its plan.
+fn with_tail(run: &Run, tail: Vec<Step>, why: &str, now: Timestamp) -> Outcome {
     let mut run = run.clone();
     run.plan.steps.truncate(run.cursor);
     run.plan.steps.extend(tail);
     run.state = RunState::Running;
     run.rollback = Some(why.to_owned());
     run.step = StepState { since: now, acted: None, undo: Vec::new() };
-    Ok(Outcome::Go(Box::new(run), vec![Action::Note(format!("rolling back: {why}"))]))
+    Outcome::Go(Box::new(run), vec![Action::Note(format!("rolling back: {why}"))])
 }
 
 /// Whether a group has, or is just being given, a share of the traffic.
@@ -216,13 +221,7 @@ fn no_share(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) -> Outcome 
     if routed && run.plan.flip.route.iter().all(|route| route.all.is_some()) {
         tail.push(Step::Flip { release: Vec::new(), hold: Vec::new(), turn: Some(Side::All) });
     }
-    let mut run = run.clone();
-    run.plan.steps.truncate(run.cursor);
-    run.plan.steps.extend(tail);
-    run.state = RunState::Running;
-    run.rollback = Some(why.to_owned());
-    run.step = StepState { since: now, acted: None, undo: Vec::new() };
-    Outcome::Go(Box::new(run), vec![Action::Note(format!("rolling back: {why}"))])
+    with_tail(run, tail, why, now)
 }
 
 /// The versions that members of the farm serve which the run does not hold: only these may come back at an abort, or
