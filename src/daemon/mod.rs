@@ -22,7 +22,7 @@ use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
 use crate::haproxy::{Address, Client, Endpoint};
 use crate::probe::NetworkProber;
-use crate::store::SqliteStore;
+use crate::store;
 
 /// The daemon beside HAProxy: takes servers out, waits until nothing is in flight on them, brings them back.
 #[derive(Debug, Parser)]
@@ -95,7 +95,10 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
         std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }
     let clock = Clock::new();
-    let store = Arc::new(SqliteStore::open(&config.store.path)?);
+    let store = store::open(&config.store.path)?;
+    if let Some(trouble) = store.trouble() {
+        tracing::error!("{trouble}");
+    }
     let engine = Engine::start(
         config.farms.clone(),
         config.holds.on_drift,

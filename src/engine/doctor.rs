@@ -15,6 +15,8 @@ impl Engine {
     pub async fn doctor(&self) -> Vec<FindingView> {
         let clients = self.instances.iter().map(|(name, instance)| (name.clone(), &*instance.client)).collect();
         let mut findings = examine(&self.farms(), clients).await;
+        findings
+            .extend(self.store.trouble().map(|trouble| finding("error", "the store".to_owned(), trouble.to_owned())));
         for (name, instance) in &self.instances {
             let about = format!("HAProxy {name}");
             findings.push(match &instance.master {

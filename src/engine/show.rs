@@ -55,7 +55,8 @@ impl Engine {
         let holds = ledger.state.holds.values().filter(asked);
         let noted =
             holds.filter_map(|hold| Some(format!("hold {}: {}", hold.id, note(hold, &ledger.state, &reports)?)));
-        Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes: noted.collect() })
+        let notes = self.store.trouble().map(str::to_owned).into_iter().chain(noted).collect();
+        Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
     }
 
     /// Every hold.

@@ -3,6 +3,7 @@
 //! The trait speaks in transactions with a precondition on the revision, in a watch of changes and in a lease for
 //! whoever drives runs, so that a store shared by several daemons can stand behind the same engine.
 
+mod aside;
 mod sqlite;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId};
 use crate::plan::Run;
 
+pub use aside::open;
 pub use sqlite::SqliteStore;
 
 /// Everything that decisions are made from.
@@ -166,6 +168,30 @@ pub enum StoreError {
         /// The revision that it has.
         found: u64,
     },
+    /// Its file is no database any more, or a damaged one.
+    #[error("the store {path} is damaged ({what})")]
+    Corrupt {
+        /// Its path.
+        path: String,
+        /// What the database says.
+        what: String,
+    },
+    /// It was damaged and has been set aside.
+    #[error("{reason}")]
+    Aside {
+        /// What happened, and what to do.
+        reason: String,
+    },
+    /// It is damaged and cannot be set aside.
+    #[error("{problem}, and {path} cannot be set aside: {source}")]
+    NotAside {
+        /// What is wrong with it.
+        problem: String,
+        /// Its path.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A row in it cannot be read.
     #[error("the store {path} has a {what} that cannot be read: {source}")]
     Damaged {
@@ -224,6 +250,11 @@ pub trait Store: Send + Sync {
 
     /// Whether this daemon may drive runs now. A store of one's own always says yes.
     fn holds_lease(&self) -> bool;
+
+    /// Why it takes no change, where it takes none.
+    fn trouble(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl State {

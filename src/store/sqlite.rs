@@ -23,11 +23,14 @@ impl SqliteStore {
     /// Opens the store, makes it if it is not there, and brings its schema up to date.
     ///
     /// # Errors
-    /// Another process has it open, it is newer than this program, or it cannot be opened.
+    /// Another process has it open, it is newer than this program, it is damaged, or it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
         let error = |source: rusqlite::Error| match source.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { path: shown.clone() },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Corrupt { path: shown.clone(), what: source.to_string() }
+            }
             _ => StoreError::Database { path: shown.clone(), source },
         };
         let mut connection = Connection::open(path).map_err(error)?;
@@ -36,6 +39,11 @@ impl SqliteStore {
         connection
             .execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
             .map_err(error)?;
+        // Better known now than met in the middle of a deploy.
+        let what: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(error)?;
+        if what != "ok" {
+            return Err(StoreError::Corrupt { path: shown, what });
+        }
         let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
         let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(error)?;
         if found > known {

@@ -43,6 +43,7 @@ mod sockets;
 mod stand;
 mod states;
 mod sticky;
+mod store;
 mod transcripts;
 mod upkeep;
 mod upkeep_hosts;
