@@ -110,7 +110,9 @@ async fn an_old_value_is_put_right() {
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     assert_eq!(site.map_file(), before);
     site.farm.haproxy().reload().await.expect("HAProxy reloads");
-    until(|| async { site.route("web").await == "web_b" }).await;
+    // Read back, too: until then a change by hand cannot be told from its own.
+    until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
+    assert_eq!(site.route("web").await, "web_b");
     // Somebody turns it by hand: set right, and told.
     let by_hand = format!("set map {} web web_a", site.farm.map().display());
     site.farm.haproxy().cmd(&by_hand).await.expect("HAProxy answers");
