@@ -129,6 +129,44 @@ async fn who_falls_ill_before_its_turn_is_left_alone_and_counts_against_the_mini
 }
 
 #[tokio::test]
+async fn at_the_end_whoever_does_not_run_the_version_is_named() {
+    let site = Site::with("verify.deadline = \"3s\"", FarmSpec::default()).await;
+    let hook = site.hook();
+    // Somebody puts the old version back on a server that has been through.
+    let back = format!("[ $TEETER_GROUP != batch-4 ] || TEETER_SERVERS=web02 TEETER_VERSION=v1 {hook}");
+    let ended = site.teeter(&roll(&["--after-in", &back, "--", &hook])).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.err.contains("has failed at `ask all`: in service, but not as deployed: web02 runs v1 and not v2"));
+    assert_eq!(site.bits().await, [0; 4], "nobody is taken out for it");
+    site.farm.app("web02").replace("v2").await.expect("it is replaced");
+    let retried = site.teeter(&["retry", "1"]).await;
+    assert_eq!(retried.code, 0, "{retried:?}");
+    assert_eq!(site.json(&["show", "1"]).await["state"], "done");
+}
+
+#[tokio::test]
+async fn a_farm_of_one_server_needs_leave_to_be_without_it() {
+    let site = Site::start().await;
+    let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+    let one = "[farm.one]\nmembers = [\"app/web01\", \"api/web01\"]\n";
+    let others = ["web02", "web03", "web04"].map(|name| format!("set server app/{name} state maint"));
+    for command in &others {
+        site.farm.haproxy().cmd(command).await.expect("HAProxy answers");
+    }
+    std::fs::write(site.daemon.config(), format!("{config}\n{one}")).expect("it is written");
+    site.daemon.signal("-HUP").await;
+    until(|| async { site.daemon.log().contains("configuration read again") }).await;
+    let deploy = ["deploy", "one", "--strategy", "rolling", "--settle", "0s", "--to", "v2"];
+    let hook = site.hook();
+    let refused = site.teeter(&[&deploy[..], &["--", &hook]].concat()).await;
+    assert_eq!(refused.code, 6, "{refused:?}");
+    assert!(refused.err.contains("would be left without a server in service"), "{refused:?}");
+    let ended = site.teeter(&[&deploy[..], &["--allow-outage", "--", &hook]].concat()).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(site.farm.app("web01").version(), "v2");
+}
+
+#[tokio::test]
 async fn bad_orders_are_refused_before_anything_moves() {
     let site = Site::start().await;
     for (more, code, words) in [
