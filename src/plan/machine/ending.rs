@@ -10,7 +10,7 @@ use super::{Action, Confirmation, Facts, Illegal, Outcome, at_work};
 use crate::farm::{AfterProof, GroupName, Hold, MemberName, Owner, Side, Span, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::run::{CallerState, Run, RunState, StepState};
-use crate::plan::steps::{Phase, Step};
+use crate::plan::steps::{Phase, Step, Strategy};
 use crate::plan::wait::Wait;
 
 /// Ends a run: what it holds comes back if it is well. Accepted in every state; aborting what has ended changes
@@ -158,6 +158,12 @@ pub fn handle_rollback(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) 
     });
     if tries(run) {
         return Ok(no_share(run, why, facts, now));
+    }
+    if run.plan.strategy == Strategy::Rolling {
+        return no_way(format!(
+            "a rolling deploy turns no traffic, so there is no side to turn it back to: deploy the version before, after \
+             `teeter abort {id}`"
+        ));
     }
     let Some((new, old, turn)) = flips.take(1).next() else {
         return no_way(format!("no traffic has been turned yet: `teeter abort {id}` brings back what is well"));
