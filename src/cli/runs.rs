@@ -39,17 +39,9 @@ pub(super) async fn flip(context: &Context, args: Flip) -> Result<Exit, CliError
     if run.steps.is_empty() {
         follow.progress.line(&format!("nothing to do: the traffic of {} goes there already", run.farm));
     }
-    let id = run.id;
-    let run = tokio::select! {
-        biased;
-        () = interrupt.received() => {
-            follow.progress.clear();
-            print::err(&format!("interrupted: run {id} goes on without this command\nnext: teeter show {id}"));
-            return Ok(Exit::Failed);
-        }
-        run = follow.until_wanted(run) => run?,
+    let Some(run) = followed(&mut follow, run, &mut interrupt, "goes on without this command").await? else {
+        return Ok(Exit::Failed);
     };
-    follow.progress.clear();
     if context.json {
         print::json(&run)?;
     } else if run.state == "done" {
@@ -120,17 +112,10 @@ pub(super) async fn rollback(context: &Context, run: u64, reason: Option<String>
     let mut interrupt = Interrupt::listen()?;
     let run: RunView = context.client.post(&format!("/v1/runs/{run}/rollback"), &RollbackRequest { reason }).await?;
     let mut follow = Follow::new(context, &run);
-    let id = run.id;
-    let run = tokio::select! {
-        biased;
-        () = interrupt.received() => {
-            follow.progress.clear();
-            print::err(&format!("interrupted: run {id} goes on turning back without this command\nnext: teeter show {id}"));
-            return Ok(Exit::Failed);
-        }
-        run = follow.until_wanted(run) => run?,
+    let Some(run) = followed(&mut follow, run, &mut interrupt, "goes on turning back without this command").await?
+    else {
+        return Ok(Exit::Failed);
     };
-    follow.progress.clear();
     if context.json {
         print::json(&run)?;
     }
@@ -174,6 +159,28 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
     Ok(if now.state == "done" { Exit::Failed } else { Exit::Done })
 }
 
+/// The run once it wants something of the caller; `None` where the caller has been interrupted, and told what becomes
+/// of the run.
+async fn followed(
+    follow: &mut Follow<'_>,
+    run: RunView,
+    interrupt: &mut Interrupt,
+    becomes: &str,
+) -> Result<Option<RunView>, CliError> {
+    let id = run.id;
+    let run = tokio::select! {
+        biased;
+        () = interrupt.received() => {
+            follow.progress.clear();
+            print::err(&format!("interrupted: run {id} {becomes}\nnext: teeter show {id}"));
+            return Ok(None);
+        }
+        run = follow.until_wanted(run) => run?,
+    };
+    follow.progress.clear();
+    Ok(Some(run))
+}
+
 async fn wait_and_tell(
     context: &Context,
     run: RunView,
@@ -181,17 +188,9 @@ async fn wait_and_tell(
     reports_failure: bool,
 ) -> Result<Exit, CliError> {
     let mut follow = Follow::new(context, &run);
-    let id = run.id;
-    let run = tokio::select! {
-        biased;
-        () = interrupt.received() => {
-            follow.progress.clear();
-            print::err(&format!("interrupted: run {id} goes on until it waits for work\nnext: teeter show {id}"));
-            return Ok(Exit::Failed);
-        }
-        run = follow.until_wanted(run) => run?,
+    let Some(run) = followed(&mut follow, run, interrupt, "goes on until it waits for work").await? else {
+        return Ok(Exit::Failed);
     };
-    follow.progress.clear();
     let work = if let Standing::Work(work) = Standing::of(&run) { Some(work) } else { None };
     // The failure that was reported is the answer that was asked for.
     let recorded = reports_failure && run.failure.as_deref() == Some("work");

@@ -101,12 +101,7 @@ impl Engine {
     /// There is no such farm, it does not fit HAProxy, or a guard refused. Nothing has changed then.
     pub async fn begin(self: &Arc<Self>, order: RunOrder, dry_run: bool, caller: &Caller) -> Result<Run, EngineError> {
         let farm = self.farm_for(&order)?;
-        let reports = self.look_again().await;
-        if let Some(trouble) =
-            reports.values().find(|report| !report.reachable).and_then(|report| report.trouble.clone())
-        {
-            return Err(EngineError::Unreachable(trouble));
-        }
+        let reports = self.look_at_every().await?;
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
         require_admin(&layout.entries(), &reports)?;
@@ -117,7 +112,7 @@ impl Engine {
             return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id }]));
         }
         // What teeter has turned is where the store says, even while a HAProxy that was reloaded is being told.
-        let live = ledger.state.routes.get(&order.farm).map(|route| route.live.clone()).or(live);
+        let live = ledger.state.live(&order.farm).or(live);
         let standby = standby(&order.farm, &ledger.state);
         let plan = plan(&farm, &layout, &order, live, &seen, ledger.state.holds.values(), &standby);
         let plan = plan.map_err(EngineError::Vetoed)?;

@@ -54,7 +54,7 @@ impl Engine {
         Facts {
             holds: &ledger.state.holds,
             confirmation: run.step.acted.map_or(Confirmation::Agreed, pending),
-            live: ledger.state.routes.get(&run.plan.farm).map(|route| route.live.clone()),
+            live: ledger.state.live(&run.plan.farm),
             not_up: lines_not_up(&run.plan, ledger, reports),
             answers: self.answers(run),
             figures: figures(run, reports),
@@ -116,6 +116,7 @@ impl Engine {
     ) -> (Run, Vec<Change>, Vec<NewEvent>) {
         let (mut changes, mut events) = (Vec::new(), Vec::new());
         let mut next_hold = ledger.state.next_hold;
+        let put = |hold| Change::PutHold(Box::new(Hold { revision: ledger.next_revision(), ..hold }));
         let mut route_now = ledger.state.routes.get(&run.plan.farm).cloned();
         for action in actions {
             let held = |group: &GroupName| run.holds.get(group).and_then(|id| ledger.state.holds.get(id)).cloned();
@@ -151,13 +152,7 @@ impl Engine {
                             false => hold.ladder.begin(now),
                         };
                         changes.extend(baselines(&entries, ledger, reports));
-                        changes.push(Change::PutHold(Box::new(Hold {
-                            stage,
-                            entries,
-                            note: None,
-                            revision: ledger.next_revision(),
-                            ..hold
-                        })));
+                        changes.push(put(Hold { stage, entries, note: None, ..hold }));
                     } else {
                         // It was brought back at the deadline: out again.
                         run.cursor = run.cursor.saturating_sub(1);
@@ -178,23 +173,14 @@ impl Engine {
                     if let Some(hold) = held(&group) {
                         let ladder = ladder(&run, &group, route_now.as_ref());
                         let stage = Stage::Draining { mode: hold.wants(), since: now, killed: None, hardened: true };
-                        changes.push(Change::PutHold(Box::new(Hold {
-                            stage,
-                            ladder,
-                            revision: ledger.next_revision(),
-                            ..hold
-                        })));
+                        changes.push(put(Hold { stage, ladder, ..hold }));
                     }
                 }
                 Action::Park(group) => {
                     if let Some(hold) = held(&group) {
                         let mode = if hold.wants() == AdminState::Maint { AdminState::Maint } else { hold.ladder.last };
                         let stage = Stage::Out { mode, at: now, left: 0 };
-                        changes.push(Change::PutHold(Box::new(Hold {
-                            stage,
-                            revision: ledger.next_revision(),
-                            ..hold
-                        })));
+                        changes.push(put(Hold { stage, ..hold }));
                     }
                 }
                 Action::Release(group) => {
@@ -206,20 +192,13 @@ impl Engine {
                 Action::Prove { group, then, versions } => {
                     if let Some(hold) = held(&group) {
                         let stage = hold.proof(now, run.plan.verify.deadline, then, versions);
-                        changes.push(Change::PutHold(Box::new(Hold {
-                            stage,
-                            note: None,
-                            revision: ledger.next_revision(),
-                            ..hold
-                        })));
+                        changes.push(put(Hold { stage, note: None, ..hold }));
                     }
                 }
                 Action::Undo => {
                     for undo in std::mem::take(&mut run.step.undo) {
                         changes.push(match undo {
-                            Undo::Put(hold) => {
-                                Change::PutHold(Box::new(Hold { revision: ledger.next_revision(), ..*hold }))
-                            }
+                            Undo::Put(hold) => put(*hold),
                             Undo::Drop(id) => Change::DropHold(id),
                             Undo::Turn(route) => Change::PutRoute(route),
                         });

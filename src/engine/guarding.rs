@@ -50,7 +50,7 @@ impl Engine {
                 // A farm that does not fit HAProxy cannot be guarded; `teeterd --check` and deploys say so.
                 Err(_) => continue,
             };
-            let stored = ledger.state.routes.get(&farm.name).map(|route| route.live.clone());
+            let stored = ledger.state.live(&farm.name);
             let live = stored.or_else(|| live_side(farm, &layout, &seen).ok().flatten());
             away.extend(live.iter().flat_map(|live| guard::routed_away(farm, live)));
             let live = live.unwrap_or(Side::All);

@@ -15,16 +15,12 @@ impl Engine {
     /// There is no such farm, HAProxy does not answer, or no group is without traffic.
     pub async fn idle(&self, name: &FarmName) -> Result<IdleView, EngineError> {
         let farm = self.farm(name)?;
-        let reports = self.look_again().await;
-        let away = reports.values().find(|report| !report.reachable);
-        if let Some(trouble) = away.and_then(|report| report.trouble.clone()) {
-            return Err(EngineError::Unreachable(trouble));
-        }
+        let reports = self.look_at_every().await?;
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
         let live = preflight_route(&farm, &layout, &seen).await?;
         let ledger = self.ledger.lock().await;
-        let live = ledger.state.routes.get(name).map(|route| route.live.clone()).or(live);
+        let live = ledger.state.live(name).or(live);
         let Sides { live, idle } = sides(&farm, &layout, live.as_ref(), &standby(name, &ledger.state))
             .map_err(|veto| EngineError::Vetoed(vec![veto]))?;
         let address = |entry: &Entry| {

@@ -40,9 +40,9 @@ impl MustShow {
     /// What members of a run must show that are in traffic: what it has deployed, or nothing in particular.
     pub(super) fn in_traffic(run: &Run, deployed: bool) -> Self {
         let verify = &run.plan.verify;
-        let versions = run.plan.version.iter().filter(|_| deployed && verify.names_version());
+        let versions = if deployed { run.must_show() } else { BTreeSet::new() };
         let built = verify.tells_build().then_some(Built { run_began: run.started, is_new: deployed });
-        Self { versions: versions.cloned().collect(), built }
+        Self { versions, built }
     }
 
     /// Judges one answer.

@@ -188,6 +188,13 @@ impl Engine {
         self.look(self.instances.values().map(|instance| instance.look_again(None))).await
     }
 
+    /// The same where nothing may be unknown.
+    async fn look_at_every(&self) -> Result<BTreeMap<InstanceName, Report>, EngineError> {
+        let reports = self.look_again().await;
+        let away = reports.values().find(|report| !report.reachable).and_then(|report| report.trouble.clone());
+        away.map_or(Ok(reports), |trouble| Err(EngineError::Unreachable(trouble)))
+    }
+
     /// Looks at what these selectors may name, with what stands with it.
     async fn look_for(&self, selectors: &[Selector], care: Care) -> BTreeMap<InstanceName, Report> {
         let farms = self.farms();

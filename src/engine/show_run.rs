@@ -6,7 +6,7 @@ use super::carry::wait_of;
 use super::memory::Memory;
 use super::view::{FlipView, RunView, StepView, WorkView};
 use crate::farm::{GroupName, Hold, MemberName};
-use crate::plan::machine::{Confirmation, Facts, handle_rollback};
+use crate::plan::machine::way_back;
 use crate::plan::{CallerState, FailureKind, Flipped, Passed, Phase, Run, RunState, Step};
 use crate::store::State;
 
@@ -116,7 +116,7 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
             "mend group {group} by hand and `teeter advance {id}` to go on with its proof; or `teeter abort {id}` {end}"
         )),
         (RunState::Failed { .. }, Some(step)) => {
-            let back = if can_go_back(run) {
+            let back = if way_back(run).is_ok() {
                 format!("`teeter rollback {id}` to turn the traffic back; ")
             } else {
                 String::new()
@@ -142,20 +142,6 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
         )),
         _ => None,
     }
-}
-
-/// Whether the run's flip can still be turned back.
-fn can_go_back(run: &Run) -> bool {
-    let facts = Facts {
-        holds: &BTreeMap::new(),
-        confirmation: Confirmation::Agreed,
-        live: None,
-        not_up: BTreeMap::new(),
-        answers: BTreeMap::new(),
-        figures: None,
-        stays: None,
-    };
-    handle_rollback(run, "", &facts, run.step.since).is_ok()
 }
 
 fn word(state: &RunState) -> &'static str {

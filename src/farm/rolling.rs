@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::settings::CountText;
 use super::span::Span;
 
 /// `[farm.NAME.rolling]`.
@@ -29,19 +30,12 @@ impl Default for RollingSettings {
 
 /// How many members go out together: a number, or a share of the farm, rounded down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "BatchText")]
+#[serde(try_from = "CountText")]
 pub enum BatchSize {
     /// Percent of the farm.
     Percent(u8),
     /// Members.
     Count(usize),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum BatchText {
-    Count(usize),
-    Text(String),
 }
 
 impl BatchSize {
@@ -67,14 +61,11 @@ impl FromStr for BatchSize {
     }
 }
 
-impl TryFrom<BatchText> for BatchSize {
+impl TryFrom<CountText> for BatchSize {
     type Error = String;
 
-    fn try_from(text: BatchText) -> Result<Self, String> {
-        match text {
-            BatchText::Count(count) => count.to_string().parse(),
-            BatchText::Text(text) => text.parse(),
-        }
+    fn try_from(text: CountText) -> Result<Self, String> {
+        text.text().parse()
     }
 }
 

@@ -132,7 +132,7 @@ impl Default for DrainSettings {
 
 /// How many members must be in service: a share of the farm, rounded up, or a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "MinText")]
+#[serde(try_from = "CountText")]
 pub enum MinAvailable {
     /// Percent of the farm.
     Percent(u8),
@@ -140,11 +140,21 @@ pub enum MinAvailable {
     Count(usize),
 }
 
+/// A number of members, or a text that says one or a share.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum MinText {
+pub(super) enum CountText {
     Count(usize),
     Text(String),
+}
+
+impl CountText {
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Count(count) => count.to_string(),
+            Self::Text(text) => text,
+        }
+    }
 }
 
 impl Default for MinAvailable {
@@ -175,14 +185,11 @@ impl FromStr for MinAvailable {
     }
 }
 
-impl TryFrom<MinText> for MinAvailable {
+impl TryFrom<CountText> for MinAvailable {
     type Error = String;
 
-    fn try_from(text: MinText) -> Result<Self, String> {
-        match text {
-            MinText::Count(count) => Ok(Self::Count(count)),
-            MinText::Text(text) => text.parse(),
-        }
+    fn try_from(text: CountText) -> Result<Self, String> {
+        text.text().parse()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::guard;
-use super::phases::{with_bake, with_phases};
+use super::phases::complete;
 use super::planned::{groups, refuse_empty};
 use super::steps::{Phase, Plan, Step, Strategy};
 use super::veto::Veto;
@@ -94,10 +94,7 @@ pub fn plan<'a>(
         Step::Flip { release: vec![new.clone()], hold: vec![old.clone()], turn },
         Step::Drain { group: old },
     ];
-    let mut steps = with_phases(with_bake(steps, &farm.settings.bake), phases);
-    if farm.settings.verify.http.is_some() {
-        steps.push(Step::AskAll { groups: vec![new] });
-    }
+    let steps = complete(steps, farm, phases, vec![new]);
     let live = live.unwrap_or(Side::All);
     let plan = Plan::of(farm, Strategy::BlueGreen, (groups, skipped), steps, live);
     Ok(Plan { version, bake: farm.settings.bake.clone(), ..plan })

@@ -3,10 +3,20 @@
 use std::collections::BTreeSet;
 
 use super::steps::{Phase, Step};
-use crate::farm::{BakeSettings, GroupName};
+use crate::farm::{BakeSettings, Farm, GroupName};
+
+/// A plan's steps with all that may stand between and after them: a watch after a flip, hooks, and a question to all
+/// of these groups at the end.
+pub(super) fn complete(steps: Vec<Step>, farm: &Farm, phases: &BTreeSet<Phase>, groups: Vec<GroupName>) -> Vec<Step> {
+    let mut steps = with_phases(with_bake(steps, &farm.settings.bake), phases);
+    if farm.settings.verify.http.is_some() {
+        steps.push(Step::AskAll { groups });
+    }
+    steps
+}
 
 /// A plan's steps with the caller's work of these phases among them, for each group that is worked on.
-pub(super) fn with_phases(steps: Vec<Step>, phases: &BTreeSet<Phase>) -> Vec<Step> {
+fn with_phases(steps: Vec<Step>, phases: &BTreeSet<Phase>) -> Vec<Step> {
     let deploys = |step: &Step| match step {
         Step::Work { group, phase: Phase::Deploy } => Some(group.clone()),
         _ => None,
@@ -32,7 +42,7 @@ pub(super) fn with_phases(steps: Vec<Step>, phases: &BTreeSet<Phase>) -> Vec<Ste
 }
 
 /// A plan's steps with a watch after every flip, where the farm wants one.
-pub(super) fn with_bake(steps: Vec<Step>, bake: &Option<BakeSettings>) -> Vec<Step> {
+fn with_bake(steps: Vec<Step>, bake: &Option<BakeSettings>) -> Vec<Step> {
     let watch = |step: &Step| match step {
         Step::Flip { release, hold, .. } if bake.is_some() => {
             Some(Step::Bake { new: release.clone(), old: hold.clone(), takes: None })

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::guard;
-use super::phases::with_phases;
+use super::phases::complete;
 use super::planned::in_service;
 use super::steps::{Phase, Plan, PlannedMember, Step, Strategy};
 use super::veto::Veto;
@@ -55,10 +55,7 @@ pub fn plan<'a>(
         return Err(vetoes);
     }
     let steps = groups.keys().flat_map(|group| batch_steps(farm, group)).collect();
-    let mut steps = with_phases(steps, phases);
-    if settings.verify.http.is_some() {
-        steps.push(Step::AskAll { groups: groups.keys().cloned().collect() });
-    }
+    let steps = complete(steps, farm, phases, groups.keys().cloned().collect());
     Ok(Plan {
         version,
         needed: if outage { 0 } else { settings.min_available.of(layout.members.len()).max(1) },

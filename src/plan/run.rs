@@ -1,6 +1,6 @@
 //! A run: one deploy, as it is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -207,6 +207,13 @@ impl Run {
             _ => None,
         });
         worked.filter(|group| self.members(group).next().is_some())
+    }
+
+    /// The versions that members which it has deployed to may show; any, where empty. Who comes back when a flip is
+    /// turned back has never been worked on.
+    pub fn must_show(&self) -> BTreeSet<String> {
+        let shown = self.plan.verify.names_version() && self.rollback.is_none();
+        self.plan.version.iter().filter(|_| shown).cloned().collect()
     }
 
     /// Whether it may still change traffic.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::guard;
-use super::phases::{with_bake, with_phases};
+use super::phases::complete;
 use super::planned::{groups, refuse_empty};
 use super::steps::{Phase, Plan, Step, Strategy};
 use super::veto::Veto;
@@ -77,10 +77,7 @@ pub(super) fn plan_in_order<'a>(
         Step::Verify { group: b.clone() },
         Step::In { group: b, turn: turn(Side::All) },
     ];
-    let mut steps = with_phases(with_bake(steps, &farm.settings.bake), phases);
-    if farm.settings.verify.http.is_some() {
-        steps.push(Step::AskAll { groups: everybody });
-    }
+    let steps = complete(steps, farm, phases, everybody);
     Ok(Plan {
         version,
         needed: farm.settings.min_available.of(layout.members.len()).max(1),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId};
+use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId, Side};
 use crate::plan::Run;
 
 pub use aside::open;
@@ -258,6 +258,11 @@ pub trait Store: Send + Sync {
 }
 
 impl State {
+    /// The side that gets a farm's traffic, where teeter has turned it.
+    pub fn live(&self, farm: &FarmName) -> Option<Side> {
+        self.routes.get(farm).map(|route| route.live.clone())
+    }
+
     /// Applies changes that have been made durable as `revision`.
     pub fn apply(&mut self, changes: &[Change], revision: u64) {
         self.revision = revision;

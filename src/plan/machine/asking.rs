@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::running::versions_wanted;
 use super::{Action, Facts, Outcome, fail, next_step, skip_group};
 use crate::farm::{GroupName, MemberName, Span};
 use crate::plan::prove::ProbeResult;
@@ -39,7 +38,7 @@ pub(super) fn ask_all(run: &Run, groups: &[GroupName], facts: &Facts<'_>, now: T
         let why = format!("no member was deployed to: {}", left.join(", "));
         return fail(run, FailureKind::Proof, why, Vec::new());
     }
-    let wanted = versions_wanted(run);
+    let wanted = run.must_show();
     let (mut bad, mut told, mut unanswered) = (BTreeMap::new(), BTreeMap::new(), false);
     for member in members {
         match (facts.answers.get(member), unwell(run, member, facts)) {

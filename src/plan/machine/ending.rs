@@ -1,16 +1,14 @@
-//! How a run ends before its last step: it is aborted, or its flip is turned back.
+//! How a run ends before its last step: it is aborted.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::baking::has_share;
 use super::running::CONFIRMATION_TAKES;
-use super::{Action, Confirmation, Facts, Illegal, Outcome, at_work};
+use super::way_back::{handle_rollback, tries};
+use super::{Action, Confirmation, Facts, Outcome, at_work};
 use crate::farm::{AfterProof, GroupName, Hold, MemberName, Owner, Side, Span, Stage};
-use crate::haproxy::AdminState;
 use crate::plan::run::{CallerState, Run, RunState, StepState};
-use crate::plan::steps::{Phase, Step, Strategy};
 use crate::plan::wait::Wait;
 
 /// Ends a run: what it holds comes back if it is well. Accepted in every state; aborting what has ended changes
@@ -129,105 +127,6 @@ pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome 
         format!("aborted; still out: {}", left.join(", "))
     };
     Outcome::Go(Box::new(run), vec![Action::Note(note)])
-}
-
-/// Turns a run's flip back, to the side that still runs what ran before: what is left of the plan is that instead.
-///
-/// # Errors
-/// Nothing has been turned, or the side that it was turned away from has been worked on.
-pub fn handle_rollback(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) -> Result<Outcome, Illegal> {
-    let no_way = |why: String| Err(Illegal::NoWayBack { run: run.id, why });
-    let (id, farm) = (run.id, &run.plan.farm);
-    match run.state {
-        RunState::Done if run.plan.strategy.leaves_standby() => {
-            return no_way(format!(
-                "it is done: `teeter flip {farm} GROUP` turns the traffic to the side that stands by"
-            ));
-        }
-        RunState::Done | RunState::Aborted | RunState::RolledBack => return Err(Illegal::Ended(id)),
-        RunState::Aborting => return no_way("it is being aborted".to_owned()),
-        RunState::Running | RunState::Failed { .. } => {}
-    }
-    if run.rollback.is_some() {
-        return no_way("it is being rolled back already".to_owned());
-    }
-    let done = run.plan.steps.iter().take(run.cursor).rev();
-    let flips = done.filter_map(|step| match step {
-        Step::Flip { release, hold, turn } if !release.is_empty() && !hold.is_empty() => Some((release, hold, turn)),
-        _ => None,
-    });
-    if tries(run) {
-        return Ok(no_share(run, why, facts, now));
-    }
-    if run.plan.strategy == Strategy::Rolling {
-        return no_way(format!(
-            "a rolling deploy turns no traffic, so there is no side to turn it back to: deploy the version before, after \
-             `teeter abort {id}`"
-        ));
-    }
-    let Some((new, old, turn)) = flips.take(1).next() else {
-        return no_way(format!("no traffic has been turned yet: `teeter abort {id}` brings back what is well"));
-    };
-    let works = |step: &&Step| matches!(step, Step::Work { group, phase: Phase::Deploy } if old.contains(group));
-    let begun = run.plan.steps.iter().take(run.cursor + 1).find(works);
-    if let Some(Step::Work { group, .. }) = begun {
-        return no_way(format!(
-            "the work on {group} has begun, so nobody runs the version before any more: deploy that version, after \
-             `teeter abort {id}`"
-        ));
-    }
-    // Whoever has only been drained has been checked all along; whoever was in maintenance shows first that it is well.
-    let checked = |group: &GroupName| {
-        let hold = run.holds.get(group).and_then(|id| facts.holds.get(id));
-        hold.is_some_and(|hold| hold.wants() < AdminState::Maint)
-    };
-    let mut tail: Vec<Step> =
-        old.iter().filter(|group| !checked(group)).map(|group| Step::Verify { group: group.clone() }).collect();
-    let back = turn.as_ref().and_then(|_| old.first()).map(|group| Side::Group(group.clone()));
-    tail.push(Step::Flip { release: old.clone(), hold: new.clone(), turn: back.clone() });
-    tail.extend(new.iter().map(|group| Step::Drain { group: group.clone() }));
-    let whole = run.plan.flip.route.iter().all(|route| route.all.is_some());
-    if back.is_some() && whole && !run.plan.strategy.leaves_standby() {
-        tail.push(Step::Flip { release: Vec::new(), hold: Vec::new(), turn: Some(Side::All) });
-    }
-    Ok(with_tail(run, tail, why, now))
-}
-
-/// The run with other steps in place of what is left of its plan.
-fn with_tail(run: &Run, tail: Vec<Step>, why: &str, now: Timestamp) -> Outcome {
-    let mut run = run.clone();
-    run.plan.steps.truncate(run.cursor);
-    run.plan.steps.extend(tail);
-    run.state = RunState::Running;
-    run.rollback = Some(why.to_owned());
-    run.step = StepState { since: now, acted: None, undo: Vec::new() };
-    Outcome::Go(Box::new(run), vec![Action::Note(format!("rolling back: {why}"))])
-}
-
-/// Whether a group has, or is just being given, a share of the traffic.
-fn tries(run: &Run) -> bool {
-    has_share(run) || (matches!(run.current(), Some(Step::Share { .. })) && run.step.acted.is_some())
-}
-
-/// Takes the share back: the group that has it goes out, the other has all of the traffic again.
-fn no_share(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) -> Outcome {
-    let mut shares = run.plan.steps.iter().filter_map(|step| match step {
-        Step::Share { group, with, .. } => Some((group.clone(), with.clone())),
-        _ => None,
-    });
-    let Some((group, with)) = shares.next() else { return Outcome::Rest };
-    let routed = !run.plan.flip.route.is_empty();
-    // Where weights make the share, the other group's are held, too.
-    let held = run.holds.get(&with).is_some_and(|id| facts.holds.contains_key(id));
-    let release = if held { vec![with.clone()] } else { Vec::new() };
-    let mut tail = vec![
-        Step::Flip { release, hold: vec![group.clone()], turn: routed.then_some(Side::Group(with)) },
-        Step::Drain { group },
-    ];
-    if routed && run.plan.flip.route.iter().all(|route| route.all.is_some()) {
-        tail.push(Step::Flip { release: Vec::new(), hold: Vec::new(), turn: Some(Side::All) });
-    }
-    with_tail(run, tail, why, now)
 }
 
 /// The versions that members of the farm serve which the run does not hold: only these may come back at an abort, or

@@ -20,8 +20,10 @@ mod asking;
 mod baking;
 mod ending;
 mod running;
+mod way_back;
 
-pub use ending::{handle_abort, handle_rollback};
+pub use ending::handle_abort;
+pub use way_back::{WayBack, handle_rollback, way_back};
 
 /// What the machine is told about the world.
 #[derive(Debug)]

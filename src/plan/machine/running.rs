@@ -130,10 +130,9 @@ fn work(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outc
 
 fn verify(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> Outcome {
     match (run.step.acted, hold) {
-        (None, _) => act(
-            run,
-            vec![Action::Prove { group: group.clone(), then: AfterProof::Wait, versions: versions_wanted(run) }],
-        ),
+        (None, _) => {
+            act(run, vec![Action::Prove { group: group.clone(), then: AfterProof::Wait, versions: run.must_show() }])
+        }
         (Some(_), Some(Hold { stage: Stage::Proven { .. }, note, .. })) => {
             let but = note.iter().map(|note| format!(", but for {note}")).collect::<String>();
             next_step(run, now, vec![Action::Note(format!("{group} is well{but}"))])
@@ -163,12 +162,6 @@ fn up(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcom
         let down: Vec<String> = down.iter().map(|(entry, status)| format!("{entry} is {status}")).collect();
         fail(run, FailureKind::Proof, format!("not every member came up: {}", down.join(", ")), Vec::new())
     }
-}
-
-/// The versions that members may show. Who comes back when a flip is turned back has never been worked on.
-pub(super) fn versions_wanted(run: &Run) -> BTreeSet<String> {
-    let shown = run.plan.verify.names_version();
-    run.plan.version.iter().filter(|_| shown && run.rollback.is_none()).cloned().collect()
 }
 
 /// Goes on when HAProxy has confirmed the step's change; fails, and puts back what was, when it refuses or is silent
