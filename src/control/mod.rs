@@ -15,4 +15,5 @@ mod server;
 /// Making the socket itself.
 pub mod socket;
 
-pub use server::{openapi_document, serve};
+pub use peer::Peer;
+pub use server::{openapi_document, router, serve};

@@ -8,7 +8,7 @@ use crate::store::Caller;
 
 /// The process that opened a connection.
 #[derive(Debug, Clone)]
-pub(super) struct Peer(pub(super) Caller);
+pub struct Peer(pub Caller);
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {

@@ -16,7 +16,7 @@ use super::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest,
 use super::peer::Peer;
 use super::problem::Failure;
 use super::read::{LONGEST_TEXT, Query, number, policy, span};
-use super::server::{Answer, Body, Shared, answer, finish, ticks, wait};
+use super::server::{Answer, Body, Shared, answer, ticks, wait};
 use crate::engine::{DrainChange, Engine, RollingChange, RunOrder};
 use crate::farm::{FlipOrder, OnStall, RunId, StallAction};
 use crate::plan::machine::Report;
@@ -64,8 +64,7 @@ pub(super) async fn begin(
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     let dry_run = request.dry_run;
     let order = order(request)?;
-    let begun = Arc::clone(&engine);
-    let run = finish(tokio::spawn(async move { begun.begin(order, dry_run, &caller).await })).await?;
+    let run = engine.begin(order, dry_run, &caller).await?;
     if dry_run {
         return answer(ticks(&engine), engine.plan_view(&run));
     }

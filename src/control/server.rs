@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::{HeaderName, StatusCode};
+use axum::middleware::{self, Next};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -43,7 +44,8 @@ pub async fn serve(
     axum::serve(listener, service).with_graceful_shutdown(stop).await
 }
 
-fn router(engine: Arc<Engine>) -> Router {
+/// Every path and what answers it. Requests come with [`Peer`] as their `ConnectInfo`.
+pub fn router(engine: Arc<Engine>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/holds", get(holds).post(create_hold))
@@ -58,6 +60,7 @@ fn router(engine: Arc<Engine>) -> Router {
         .route("/v1/openapi.json", get(openapi))
         .fallback(|| async { Failure::not_found("there is no such path; /v1/openapi.json describes those there are") })
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(middleware::from_fn_with_state(Arc::clone(&engine), carry_through))
         .with_state(engine)
 }
 
@@ -166,9 +169,7 @@ async fn create_hold(
             (false, false) => Guarding::NotWorse,
         },
     };
-    // A caller that goes away must not stop what it began half way.
-    let held = Arc::clone(&engine);
-    let id = finish(tokio::spawn(async move { held.hold(order, &caller).await })).await?;
+    let id = engine.hold(order, &caller).await?;
     let (_, tick, view) = answer(ticks(&engine), engine.hold_view(id).await?)?;
     Ok((StatusCode::CREATED, tick, view))
 }
@@ -182,8 +183,7 @@ async fn release(
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     let order =
         ReleaseOrder { selectors: selectors(&request.selectors)?, verify: request.verify, owner: request.owner };
-    let held = Arc::clone(&engine);
-    let ids = finish(tokio::spawn(async move { held.release(order, &caller).await })).await?;
+    let ids = engine.release(order, &caller).await?;
     let mut holds = engine.hold_views().await;
     holds.retain(|hold| ids.contains(&HoldId(hold.id)));
     answer(ticks(&engine), Holds { holds })
@@ -264,13 +264,13 @@ pub(super) fn answer<T>(tick: u64, value: T) -> Answer<T> {
     Ok((StatusCode::OK, [(HeaderName::from_static("teeter-tick"), tick.to_string())], Json(value)))
 }
 
-pub(super) async fn finish<T>(
-    task: tokio::task::JoinHandle<Result<T, crate::engine::EngineError>>,
-) -> Result<T, Failure> {
-    match task.await {
-        Ok(result) => Ok(result?),
-        Err(error) => Err(crate::engine::EngineError::Unreachable(format!("teeterd is stopping: {error}")).into()),
+/// A caller that goes away must not stop what it began half way.
+async fn carry_through(State(engine): Shared, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
     }
+    let done = engine.carry_through(next.run(request)).await;
+    done.unwrap_or_else(|error| Failure::from(error).into_response())
 }
 
 const LONGEST_BODY: usize = 64 << 10;

@@ -17,10 +17,10 @@ use tokio::sync::Notify;
 use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
 use crate::control::api::Exit;
 use crate::control::{self, socket};
-use crate::engine::clock::Clock;
+use crate::engine::platform::Platform;
 use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
-use crate::haproxy::{Address, Client, Endpoint};
+use crate::haproxy::{Address, Client, Endpoint, Master};
 use crate::probe::NetworkProber;
 use crate::store;
 
@@ -72,12 +72,10 @@ fn check(config: &Config) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Failed, &error),
     };
-    let clients: BTreeMap<InstanceName, Client> = haproxies(config)
-        .into_iter()
-        .map(|(name, endpoint, _)| (name, Client::new(endpoint, engine::ANSWER_TAKES)))
-        .collect();
+    let clients: BTreeMap<InstanceName, Client> =
+        haproxies(config).into_iter().map(|(name, client, _)| (name, client)).collect();
     let clients = clients.iter().map(|(name, client)| (name.clone(), client)).collect();
-    let findings = runtime.block_on(engine::doctor::examine(&config.farms, clients));
+    let findings = runtime.block_on(engine::doctor::examine(&config.farms, clients, &Platform::default()));
     for finding in findings.iter().filter(|finding| finding.state != "ok") {
         logging::say(&format!("{}: {}: {}", finding.state, finding.about, finding.text));
     }
@@ -94,7 +92,7 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
     if let Some(folder) = config.store.path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }
-    let clock = Clock::new();
+    let platform = Platform::default();
     let store = store::open(&config.store.path)?;
     if let Some(trouble) = store.trouble() {
         tracing::error!("{trouble}");
@@ -104,8 +102,8 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
         config.holds.on_drift,
         haproxies(&config),
         store,
-        Arc::new(NetworkProber::new(clock)),
-        clock,
+        Arc::new(NetworkProber::new(platform.clock)),
+        platform,
     )
     .await?;
     let listener = listen(&args, &config)?;
@@ -144,10 +142,12 @@ fn load(args: &Args) -> Result<Config, Box<dyn Error>> {
 }
 
 /// The configured HAProxies; without any, the one at a usual path.
-fn haproxies(config: &Config) -> Vec<(InstanceName, Endpoint, Option<PathBuf>)> {
+fn haproxies(config: &Config) -> Vec<(InstanceName, Client, Option<Master>)> {
+    let to = |endpoint: Endpoint| Client::new(endpoint, engine::ANSWER_TAKES);
+    let over = |path: PathBuf| Master::new(path, engine::ANSWER_TAKES);
     if !config.haproxy.is_empty() {
         let endpoint = |it: &InstanceSettings| Endpoint { address: it.socket.clone(), tls: it.tls.clone() };
-        let of = |it: &InstanceSettings| (it.name.clone(), endpoint(it), it.master.clone());
+        let of = |it: &InstanceSettings| (it.name.clone(), to(endpoint(it)), it.master.clone().map(over));
         return config.haproxy.iter().map(of).collect();
     }
     let mut paths = usual_sockets();
@@ -160,7 +160,7 @@ fn haproxies(config: &Config) -> Vec<(InstanceName, Endpoint, Option<PathBuf>)> 
     let named = paths
         .into_iter()
         .enumerate()
-        .filter_map(|(index, path)| Some((name(index).parse().ok()?, Address::Unix(path).into(), None)));
+        .filter_map(|(index, path)| Some((name(index).parse().ok()?, to(Address::Unix(path).into()), None)));
     named.collect()
 }
 

@@ -33,7 +33,7 @@ impl Engine {
                 probing.tasks.entry(member.name.clone()).or_insert_with(|| {
                     let target = (member.address.clone(), probe.clone());
                     let asked = ask(Arc::clone(self), member.name.clone(), target, must_show.clone(), results);
-                    tokio::spawn(asked).abort_handle()
+                    self.platform.spawn(asked).abort_handle()
                 });
             }
             asking.insert(run.id, probing);

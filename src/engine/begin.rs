@@ -11,6 +11,7 @@ use super::facts::seen_server;
 use super::holds::require_admin;
 use super::instance::Report;
 use super::ledger::{asked, event};
+use super::platform::Platform;
 use super::{Engine, map_file, seen_of};
 use crate::farm::{
     BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe, InstanceName,
@@ -105,7 +106,7 @@ impl Engine {
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
         require_admin(&layout.entries(), &reports)?;
-        let live = preflight_route(&farm, &layout, &seen).await?;
+        let live = preflight_route(&farm, &layout, &seen, &self.platform).await?;
         let versions = self.versions_now(&farm.settings.verify, &layout, &reports).await?;
         let mut ledger = self.ledger.lock().await;
         if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
@@ -258,6 +259,7 @@ pub(super) async fn preflight_route(
     farm: &Farm,
     layout: &Layout,
     seen: &BTreeMap<InstanceName, &Seen>,
+    platform: &Platform,
 ) -> Result<Option<Side>, EngineError> {
     let refused = |problems: Vec<String>| {
         let veto = |problem| Veto::Route { problem };
@@ -269,7 +271,7 @@ pub(super) async fn preflight_route(
     };
     let flip = &farm.settings.flip;
     let maps: BTreeSet<_> = flip.route.iter().map(|route| &route.map).collect();
-    let problems = map_file::check_all(maps.into_iter().filter(|_| flip.write_map)).await;
+    let problems = map_file::check_all(maps.into_iter().filter(|_| flip.write_map), platform).await;
     if problems.is_empty() { Ok(live) } else { refused(problems) }
 }
 

@@ -18,6 +18,11 @@ impl Clock {
         Self { begun: Instant::now(), wall: Timestamp::now() }
     }
 
+    /// A clock that says `wall` now.
+    pub fn starting_at(wall: Timestamp) -> Self {
+        Self { wall, ..Self::new() }
+    }
+
     /// The time now.
     pub fn now(&self) -> Timestamp {
         self.wall.saturating_add(self.begun.elapsed()).unwrap_or(Timestamp::MAX)

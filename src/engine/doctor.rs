@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::asked_of;
 use super::look::{Look, look_at_all};
+use super::platform::Platform;
 use super::view::FindingView;
 use super::{Engine, map_file};
 use crate::farm::{Farm, FarmName, InstanceName, Seen, live_side};
@@ -14,7 +15,7 @@ impl Engine {
     /// Asks every HAProxy anew and compares with the configuration.
     pub async fn doctor(&self) -> Vec<FindingView> {
         let clients = self.instances.iter().map(|(name, instance)| (name.clone(), &*instance.client)).collect();
-        let mut findings = examine(&self.farms(), clients).await;
+        let mut findings = examine(&self.farms(), clients, &self.platform).await;
         findings
             .extend(self.store.trouble().map(|trouble| finding("error", "the store".to_owned(), trouble.to_owned())));
         for (name, instance) in &self.instances {
@@ -40,7 +41,11 @@ impl Engine {
 }
 
 /// Compares a configuration with what HAProxys say. A HAProxy that does not answer is a finding like any other.
-pub async fn examine(farms: &BTreeMap<FarmName, Farm>, clients: BTreeMap<InstanceName, &Client>) -> Vec<FindingView> {
+pub async fn examine(
+    farms: &BTreeMap<FarmName, Farm>,
+    clients: BTreeMap<InstanceName, &Client>,
+    platform: &Platform,
+) -> Vec<FindingView> {
     let keys = asked_of(farms.values());
     let looks = clients.iter().map(|(name, client)| {
         let keys = &keys;
@@ -64,7 +69,7 @@ pub async fn examine(farms: &BTreeMap<FarmName, Farm>, clients: BTreeMap<Instanc
         }
         // Where no HAProxy answers its files are elsewhere, too.
         if !seen.is_empty() {
-            findings.extend(of_files(farm).await);
+            findings.extend(of_files(farm, platform).await);
         }
     }
     findings
@@ -110,10 +115,10 @@ fn of_farm(farm: &Farm, seen: &BTreeMap<InstanceName, &Seen>) -> Vec<FindingView
 }
 
 /// Map files that are to be kept in step, and cannot be.
-async fn of_files(farm: &Farm) -> Vec<FindingView> {
+async fn of_files(farm: &Farm, platform: &Platform) -> Vec<FindingView> {
     let flip = &farm.settings.flip;
     let maps: BTreeSet<_> = flip.route.iter().filter(|_| flip.write_map).map(|route| &route.map).collect();
-    let problems = map_file::check_all(maps).await.into_iter();
+    let problems = map_file::check_all(maps, platform).await.into_iter();
     problems.map(|problem| finding("error", format!("farm {}", farm.name), format!("flip.route: {problem}"))).collect()
 }
 

@@ -18,7 +18,7 @@ impl Engine {
         let reports = self.look_at_every().await?;
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
-        let live = preflight_route(&farm, &layout, &seen).await?;
+        let live = preflight_route(&farm, &layout, &seen, &self.platform).await?;
         let ledger = self.ledger.lock().await;
         let live = ledger.state.live(name).or(live);
         let Sides { live, idle } = sides(&farm, &layout, live.as_ref(), &standby(name, &ledger.state))

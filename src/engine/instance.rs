@@ -19,6 +19,7 @@ use super::look::{Keys, look_at, look_at_all};
 use super::map_files::{MapFiles, Trouble};
 use super::old_workers::{self, OldWorker, OldWorkers};
 use super::pace::{Waiting, pace};
+use super::platform::Platform;
 use super::scope::Scope;
 use crate::farm::{Batch, Begun, InstanceName, Seen, Wanted, WantedMaps, diff, diff_maps};
 use crate::haproxy::commands::{Change, Level, ShutdownSessions};
@@ -103,13 +104,13 @@ impl Instance {
         name: InstanceName,
         client: Client,
         master: Option<Master>,
-        clock: Clock,
+        platform: Platform,
         nudge: Arc<Notify>,
     ) -> Self {
         let (client, master) = (Arc::new(client), master.map(Arc::new));
         let reloaded = Arc::new(Notify::new());
         if let Some(master) = &master {
-            tokio::spawn(old_workers::watch(Arc::clone(master), Arc::downgrade(&reloaded)));
+            platform.spawn(old_workers::watch(Arc::clone(master), Arc::downgrade(&reloaded)));
         }
         let (orders, order_rx) = watch::channel(Order::default());
         let first = Report {
@@ -123,7 +124,7 @@ impl Instance {
             refused: None,
             took: None,
             sample: 0,
-            at: clock.now(),
+            at: platform.clock.now(),
             begun: Arc::default(),
             drifts: Arc::default(),
         };
@@ -132,7 +133,7 @@ impl Instance {
         let observer = Observer {
             name,
             client: Arc::clone(&client),
-            clock,
+            clock: platform.clock,
             orders: order_rx,
             reports: report_tx,
             refresh: refresh_rx,
@@ -145,13 +146,13 @@ impl Instance {
             unchanged: (0, 0),
             killed: None,
             drifts: Drifts::default(),
-            files: MapFiles::new(clock),
+            files: MapFiles::new(platform.clone()),
             old: OldWorkers::new(master.clone()),
             reloaded,
             hurry: None,
             turned: Arc::default(),
         };
-        tokio::spawn(observer.run());
+        platform.spawn(observer.run());
         Self { client, master, orders, reports, refresh }
     }
 
@@ -210,6 +211,8 @@ impl Observer {
             self.nudge.notify_one();
             asked.drain(..).for_each(|asked| asked.send(()).unwrap_or_default());
             tokio::select! {
+                // A change of what is wanted goes before looks, and looks before the passing of time.
+                biased;
                 changed = self.orders.changed() => if changed.is_err() { return },
                 Some((backends, somebody)) = self.refresh.recv() => {
                     self.scope.add(backends);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::error::EngineError;
+use super::platform::Platform;
 use crate::farm::{HoldId, RunId};
 use crate::store::{Caller, Change, NewEvent, State, Store, Tally, Transaction};
 use jiff::Timestamp;
@@ -11,11 +12,12 @@ use jiff::Timestamp;
 pub(super) struct Ledger {
     pub(super) state: State,
     store: Arc<dyn Store>,
+    platform: Platform,
 }
 
 impl Ledger {
-    pub(super) fn open(store: Arc<dyn Store>) -> Result<Self, EngineError> {
-        Ok(Self { state: store.load()?, store })
+    pub(super) fn open(store: Arc<dyn Store>, platform: Platform) -> Result<Self, EngineError> {
+        Ok(Self { state: store.load()?, store, platform })
     }
 
     /// The revision that the next commit will have.
@@ -32,25 +34,41 @@ impl Ledger {
         }
         let (store, transaction) =
             (Arc::clone(&self.store), Transaction { expect: self.state.revision, changes, events });
-        let written =
-            tokio::task::spawn_blocking(move || store.commit(&transaction).map(|revision| (revision, transaction)));
-        let (revision, transaction) =
-            written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??;
-        self.state.apply(&transaction.changes, revision);
-        Ok(revision)
+        let written = self.platform.on_disk(move || store.commit(&transaction).map(|revision| (revision, transaction)));
+        let written = written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")));
+        match written.and_then(|written| Ok(written?)) {
+            Ok((revision, transaction)) => {
+                self.state.apply(&transaction.changes, revision);
+                Ok(revision)
+            }
+            Err(error) => {
+                // A disk that fails may have kept what it refused: the store knows, and nobody else.
+                self.load_again().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn load_again(&mut self) {
+        let store = Arc::clone(&self.store);
+        match self.platform.on_disk(move || store.load()).await {
+            Ok(Ok(state)) => self.state = state,
+            Ok(Err(error)) => tracing::error!("the store cannot be read again: {error}"),
+            Err(error) => tracing::error!("the store cannot be read again: {error}"),
+        }
     }
 
     /// Records what changes nothing, and what the daemon's own log is not for: the words of others.
     pub(super) async fn record(&self, events: Vec<NewEvent>) -> Result<(), EngineError> {
         let store = Arc::clone(&self.store);
-        let written = tokio::task::spawn_blocking(move || store.record(&events));
+        let written = self.platform.on_disk(move || store.record(&events));
         written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?.map_err(Into::into)
     }
 
     /// Counts the events of a kind that a run has.
     pub(super) async fn tally(&self, run: RunId, kind: &'static str) -> Result<Tally, EngineError> {
         let store = Arc::clone(&self.store);
-        let counted = tokio::task::spawn_blocking(move || store.tally(run, kind));
+        let counted = self.platform.on_disk(move || store.tally(run, kind));
         counted.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?.map_err(Into::into)
     }
 }

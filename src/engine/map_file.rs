@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::platform::Platform;
 use crate::farm::{WantedMap, file_of};
 use crate::haproxy::MapName;
 
@@ -17,10 +18,10 @@ use crate::haproxy::MapName;
 pub(super) type Stamp = (u64, u64, i64, i64);
 
 /// Whether these files could be kept in step; changes nothing in them. Gives why not, and what to do.
-pub(super) async fn check_all(maps: impl IntoIterator<Item = &MapName>) -> Vec<String> {
+pub(super) async fn check_all(maps: impl IntoIterator<Item = &MapName>, platform: &Platform) -> Vec<String> {
     let maps: Vec<MapName> = maps.into_iter().cloned().collect();
     let names = maps.iter().map(MapName::as_str).collect::<Vec<_>>().join(", ");
-    let checked = tokio::task::spawn_blocking(move || maps.iter().filter_map(|map| check(map).err()).collect());
+    let checked = platform.on_disk(move || maps.iter().filter_map(|map| check(map).err()).collect());
     match tokio::time::timeout(DISK_TAKES, checked).await {
         Ok(Ok(problems)) => problems,
         _ => vec![format!(

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::clock::Clock;
 use super::map_file::{self, Stamp};
+use super::platform::Platform;
 use crate::farm::{WantedMap, WantedMaps, file_of};
 use crate::haproxy::MapName;
 
@@ -25,7 +25,7 @@ pub(super) struct MapFiles {
     known: BTreeMap<MapName, (Stamp, WantedMap)>,
     writing: BTreeMap<MapName, Writing>,
     write: Write,
-    clock: Clock,
+    platform: Platform,
 }
 
 /// A file that is being written.
@@ -46,8 +46,8 @@ pub(super) enum Trouble {
 }
 
 impl MapFiles {
-    pub(super) fn new(clock: Clock) -> Self {
-        Self { known: BTreeMap::new(), writing: BTreeMap::new(), write: map_file::agree, clock }
+    pub(super) fn new(platform: Platform) -> Self {
+        Self { known: BTreeMap::new(), writing: BTreeMap::new(), write: map_file::agree, platform }
     }
 
     /// Makes every file agree that is to be kept in step. Gives those that somebody else had changed meanwhile.
@@ -66,8 +66,8 @@ impl MapFiles {
             let known = self.known.get(map).filter(|(_, known)| known == wanted).map(|(stamp, _)| *stamp);
             self.writing.entry(map.clone()).or_insert_with(|| {
                 let (write, path, entries) = (self.write, path.clone(), wanted.clone());
-                let task = tokio::task::spawn_blocking(move || write(&path, known, &entries));
-                Writing { since: self.clock.mark(), wanted: wanted.clone(), task }
+                let task = self.platform.on_disk(move || write(&path, known, &entries));
+                Writing { since: self.platform.clock.mark(), wanted: wanted.clone(), task }
             });
             let (stamp, rewritten) = self
                 .finish(map, &path)
@@ -134,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_disk_is_not_waited_for_and_has_the_last_wish_in_the_end() {
-        let mut files = MapFiles { write: gated, ..MapFiles::new(Clock::default()) };
+        let mut files = MapFiles { write: gated, ..MapFiles::new(Platform::default()) };
         let slow = |trouble: Result<_, Trouble>| match trouble {
             Err(Trouble::Slow(words)) => words,
             other => panic!("not slow: {other:?}"),

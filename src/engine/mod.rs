@@ -32,6 +32,8 @@ mod memory;
 mod old_workers;
 mod output;
 mod pace;
+/// The machine that it runs on.
+pub mod platform;
 mod prober;
 mod probing;
 mod release;
@@ -48,7 +50,6 @@ mod warming;
 pub mod view;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -59,9 +60,10 @@ use self::clock::Clock;
 use self::instance::{Instance, Report};
 use self::ledger::Ledger;
 use self::memory::Memory;
+use self::platform::Platform;
 use self::scope::{Care, backends_of};
 use crate::farm::{Farm, FarmName, InstanceName, OnDrift, Seen, Selector};
-use crate::haproxy::{Client, Endpoint, Master, ServerRef};
+use crate::haproxy::{Client, Master, ServerRef};
 use crate::store::{Event, EventQuery, Store};
 
 pub use self::attend::Attendance;
@@ -84,6 +86,7 @@ pub struct Engine {
     memory: Mutex<Memory>,
     prober: Arc<dyn Prober>,
     clock: Clock,
+    platform: Platform,
     /// When it was started.
     begun: Instant,
     /// Something was seen, answered or changed: look at holds and runs again.
@@ -101,26 +104,26 @@ impl Engine {
     pub async fn start(
         farms: BTreeMap<FarmName, Farm>,
         on_drift: OnDrift,
-        haproxies: Vec<(InstanceName, Endpoint, Option<PathBuf>)>,
+        haproxies: Vec<(InstanceName, Client, Option<Master>)>,
         store: Arc<dyn Store>,
         prober: Arc<dyn Prober>,
-        clock: Clock,
+        platform: Platform,
     ) -> Result<Arc<Self>, EngineError> {
         let nudge = Arc::new(Notify::new());
-        let instance = |(name, endpoint, master): (InstanceName, Endpoint, Option<PathBuf>)| {
-            let client = Client::new(endpoint, ANSWER_TAKES);
-            let master = master.map(|path| Master::new(path, ANSWER_TAKES));
-            (name.clone(), Instance::start(name, client, master, clock, Arc::clone(&nudge)))
+        let clock = platform.clock;
+        let instance = |(name, client, master): (InstanceName, Client, Option<Master>)| {
+            (name.clone(), Instance::start(name, client, master, platform.clone(), Arc::clone(&nudge)))
         };
         let engine = Arc::new(Self {
             farms: RwLock::new(Arc::new(farms)),
             on_drift: RwLock::new(on_drift),
             instances: haproxies.into_iter().map(instance).collect(),
-            ledger: AsyncMutex::new(Ledger::open(Arc::clone(&store))?),
+            ledger: AsyncMutex::new(Ledger::open(Arc::clone(&store), platform.clone())?),
             store,
             memory: Mutex::default(),
             prober,
             clock,
+            platform,
             begun: clock.mark(),
             nudge,
             tick: watch::Sender::new(1),
@@ -130,7 +133,7 @@ impl Engine {
             engine.prove_again(&mut ledger).await?;
             engine.publish(&ledger);
         }
-        tokio::spawn(drive::drive(Arc::downgrade(&engine), Arc::clone(&engine.nudge)));
+        engine.platform.spawn(drive::drive(Arc::downgrade(&engine), Arc::clone(&engine.nudge)));
         Ok(engine)
     }
 
@@ -154,8 +157,20 @@ impl Engine {
     /// The store cannot be read.
     pub async fn events(&self, query: EventQuery) -> Result<Vec<Event>, EngineError> {
         let store = Arc::clone(&self.store);
-        let read = tokio::task::spawn_blocking(move || store.events(query));
+        let read = self.platform.on_disk(move || store.events(query));
         Ok(read.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??)
+    }
+
+    /// Carries a change out to its end, whether or not somebody still waits for it.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub async fn carry_through<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let stopping = |error| EngineError::Unreachable(format!("teeterd is stopping: {error}"));
+        self.platform.spawn(change).await.map_err(stopping)
     }
 
     fn farms(&self) -> Arc<BTreeMap<FarmName, Farm>> {

@@ -71,7 +71,7 @@ impl Engine {
                         let results = Arc::clone(&probing.results);
                         let asking =
                             ask(Arc::clone(self), member.clone(), (address, *probe), must_show.clone(), results);
-                        tokio::spawn(asking).abort_handle()
+                        self.platform.spawn(asking).abort_handle()
                     });
                     probing.results.lock().unwrap_or_else(PoisonError::into_inner).get(member).cloned()
                 }

@@ -54,7 +54,8 @@ impl Engine {
                 Ok(address) => {
                     tasks.entry(member.clone()).or_insert_with(|| {
                         let asked = (Arc::clone(self), member.clone(), address);
-                        tokio::spawn(ask(asked, settings.clone(), Arc::clone(results))).abort_handle()
+                        let asking = ask(asked, settings.clone(), Arc::clone(results));
+                        self.platform.spawn(asking).abort_handle()
                     });
                 }
                 Err(why) => drop(members.insert(member.clone(), Warmth::unasked(why))),

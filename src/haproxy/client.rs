@@ -4,23 +4,20 @@
 //! never outlives a reload (an open one would keep an old worker alive and go on talking to it), and nothing is
 //! ever closed in the middle of a line (which would leave it half done).
 
-use std::ffi::OsString;
-use std::io;
-use std::os::unix::ffi::OsStringExt as _;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::codec::Framed;
 
 use super::address::Address;
 use super::codec::Codec;
+use super::connect::{Connect, Socket};
 use super::error::{CommandError, Error, FrameError};
 use super::line::{Answers, Command, Line};
-use super::tls::{Tls, TlsSettings};
+use super::tls::TlsSettings;
 
 /// A stats socket, and how to prove oneself to it where it asks for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +38,7 @@ impl From<Address> for Endpoint {
 #[derive(Debug)]
 pub struct Client {
     address: Address,
-    tls: Option<Tls>,
+    connect: Box<dyn Connect>,
     connections: Semaphore,
     deadline: Duration,
 }
@@ -49,8 +46,13 @@ pub struct Client {
 impl Client {
     /// A client that gives every line `deadline`, connecting included.
     pub fn new(endpoint: impl Into<Endpoint>, deadline: Duration) -> Self {
-        let Endpoint { address, tls } = endpoint.into();
-        Self { address, tls: tls.map(Tls::new), connections: Semaphore::new(CONNECTIONS), deadline }
+        let endpoint = endpoint.into();
+        Self::over(endpoint.address.clone(), Box::new(Socket::new(endpoint)), deadline)
+    }
+
+    /// The same over any kind of connection; `address` is what errors name.
+    pub fn over(address: Address, connect: Box<dyn Connect>, deadline: Duration) -> Self {
+        Self { address, connect, connections: Semaphore::new(CONNECTIONS), deadline }
     }
 
     /// The address that it connects to.
@@ -99,19 +101,8 @@ impl Client {
     }
 
     async fn exchange(&self, line: &Line) -> Result<(Vec<Bytes>, Result<(), FrameError>), Error> {
-        let connect = |source: io::Error| Error::Connect { address: self.address.clone(), source };
-        Ok(match &self.address {
-            Address::Unix(path) => converse(UnixStream::connect(path).await.map_err(connect)?, line).await,
-            Address::Abstract(name) => {
-                let path = OsString::from_vec(name.path());
-                converse(UnixStream::connect(path).await.map_err(connect)?, line).await
-            }
-            Address::Tcp(host) => converse(TcpStream::connect(host).await.map_err(connect)?, line).await,
-            Address::Tls(host) => {
-                let tls = self.tls.as_ref().ok_or_else(|| connect(io::Error::other("no authority is configured")))?;
-                converse(tls.connect(host).await.map_err(connect)?, line).await
-            }
-        })
+        let connect = |source| Error::Connect { address: self.address.clone(), source };
+        Ok(converse(self.connect.connect().await.map_err(connect)?, line).await)
     }
 }
 

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
 use super::address::Address;
 use super::commands::{ShowProc, Worker};
+use super::connect::{Connect, Socket};
 use super::error::{CommandError, Error, FrameError};
 use super::line::Command;
 
@@ -20,6 +20,7 @@ use super::line::Command;
 #[derive(Debug)]
 pub struct Master {
     path: PathBuf,
+    connect: Box<dyn Connect>,
     connections: Semaphore,
     deadline: Duration,
 }
@@ -27,7 +28,13 @@ pub struct Master {
 impl Master {
     /// A client that gives every command `deadline`, connecting included.
     pub fn new(path: PathBuf, deadline: Duration) -> Self {
-        Self { path, connections: Semaphore::new(CONNECTIONS), deadline }
+        let socket = Socket::new(Address::Unix(path.clone()).into());
+        Self::over(path, Box::new(socket), deadline)
+    }
+
+    /// The same over any kind of connection; `path` is what errors name.
+    pub fn over(path: PathBuf, connect: Box<dyn Connect>, deadline: Duration) -> Self {
+        Self { path, connect, connections: Semaphore::new(CONNECTIONS), deadline }
     }
 
     /// The socket.
@@ -58,9 +65,8 @@ impl Master {
     /// # Errors
     /// The master does not accept connections.
     pub async fn reloaded(&self) -> Result<(), Error> {
-        let mut stream = UnixStream::connect(&self.path)
-            .await
-            .map_err(|source| Error::Connect { address: self.address(), source })?;
+        let connect = |source| Error::Connect { address: self.address(), source };
+        let mut stream = self.connect.connect().await.map_err(connect)?;
         // Whatever ends it, an end or an error, it has ended.
         stream.read(&mut [0; 64]).await.map(drop).unwrap_or_default();
         Ok(())
@@ -85,7 +91,7 @@ impl Master {
     async fn exchange(&self, line: &str) -> Result<Vec<u8>, Error> {
         let connect = |source| Error::Connect { address: self.address(), source };
         let broken = |source: FrameError| Error::Frame { address: self.address(), source };
-        let mut stream = UnixStream::connect(&self.path).await.map_err(connect)?;
+        let mut stream = self.connect.connect().await.map_err(connect)?;
         let mut reply = Vec::new();
         let said = async {
             stream.write_all(line.as_bytes()).await?;

@@ -8,6 +8,7 @@ mod client;
 mod codec;
 /// Every command that teeter sends, with its reply.
 pub mod commands;
+mod connect;
 mod error;
 mod line;
 mod master;
@@ -20,6 +21,7 @@ pub use address::{AbstractName, Address, AddressError};
 pub use bits::{AdminBits, AdminState, CheckBits, OpState};
 pub use client::{Client, Endpoint};
 pub use codec::Codec;
+pub use connect::{Connect, Connecting, Stream};
 pub use error::{CommandError, Error, FrameError, Refusal, RefusalKind};
 pub use line::{Answers, Command, Line, Slot};
 pub use master::Master;

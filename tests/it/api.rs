@@ -146,3 +146,21 @@ async fn what_hooks_are_said_to_say_is_made_harmless_and_bounded() {
     let many = serde_json::json!({"lines": vec![serde_json::json!({"from": "", "text": ""}); 1001]}).to_string();
     assert_eq!(http(&site, "POST /v1/runs/1/output", &many).await.0, 400);
 }
+
+#[tokio::test]
+async fn a_caller_that_hangs_up_leaves_its_change_whole() {
+    let site = Site::start().await;
+    assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
+    for turn in 0..200 {
+        let mut stream = UnixStream::connect(site.daemon.socket()).await.unwrap();
+        let what = if turn % 2 == 0 { "pause" } else { "resume" };
+        let text = format!("POST /v1/runs/1/{what} HTTP/1.1\r\nhost: teeter\r\ncontent-length: 0\r\n\r\n");
+        stream.write_all(text.as_bytes()).await.unwrap();
+        // Some are still being read, some are being stored, some are done.
+        tokio::time::sleep(std::time::Duration::from_micros(turn * 5)).await;
+    }
+    // What was stored and what teeterd thinks are the same: it can go on.
+    let aborted = site.teeter(&["abort", "1"]).await;
+    assert_eq!(aborted.code, 0, "{aborted:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+}
