@@ -1,0 +1,82 @@
+//! Which server of a backend gets a request.
+
+use super::dice::Dice;
+use super::server::Op;
+use super::setup::Balance;
+use super::worker::Backend;
+
+/// Where a request is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    Server(usize),
+    /// To this one and to no other, when it has room.
+    QueueOf(usize),
+    /// To whichever has room first.
+    Queue,
+    /// There is none.
+    Nowhere,
+}
+
+impl Backend {
+    /// The servers that may get a request of somebody who sticks to none: backups only where no other is usable, and
+    /// then the first.
+    pub(super) fn usable(&self) -> impl Iterator<Item = usize> {
+        let usable = |backup: bool| {
+            let servers = self.servers.iter().enumerate();
+            servers.filter(move |(_, server)| server.is_usable() && server.setup.backup == backup).map(|(at, _)| at)
+        };
+        let backups = if usable(false).next().is_none() { 1 } else { 0 };
+        usable(false).chain(usable(true).take(backups))
+    }
+
+    /// A server that a client sticks to serves also in drain.
+    pub(super) fn persists(&self, server: usize) -> bool {
+        self.servers.get(server).is_some_and(|server| server.op != Op::Stopped)
+    }
+
+    pub(super) fn choose(&mut self, stuck: Option<usize>, client: Option<u64>, dice: &mut Dice) -> Choice {
+        if let Some(server) = stuck.filter(|server| self.persists(*server)) {
+            let it = &self.servers[server];
+            return if it.is_full() || !it.queue.is_empty() { Choice::QueueOf(server) } else { Choice::Server(server) };
+        }
+        let usable: Vec<usize> = self.usable().collect();
+        if usable.is_empty() {
+            return Choice::Nowhere;
+        }
+        if self.setup.balance == Balance::Source {
+            let at = usable[usize::try_from(client.unwrap_or_else(|| dice.throw())).unwrap_or(0) % usable.len()];
+            return if self.servers[at].is_full() { Choice::QueueOf(at) } else { Choice::Server(at) };
+        }
+        let room: Vec<usize> = usable.into_iter().filter(|server| !self.servers[*server].is_full()).collect();
+        let chosen = match self.setup.balance {
+            Balance::RoundRobin => self.take_turns(&room),
+            Balance::LeastConn => room.iter().copied().min_by_key(|at| {
+                let server = &self.servers[*at];
+                (server.counters.scur * 1000 / u64::from(server.weight.max(1)), server.counters.lbtot)
+            }),
+            Balance::Random | Balance::Source => {
+                let total: u64 = room.iter().map(|at| u64::from(self.servers[*at].weight)).sum();
+                let mut left = if total == 0 { 0 } else { dice.of(0..total) };
+                room.iter().copied().find(|at| {
+                    let weight = u64::from(self.servers[*at].weight);
+                    let here = left < weight;
+                    left = left.saturating_sub(weight);
+                    here
+                })
+            }
+        };
+        chosen.map_or(Choice::Queue, Choice::Server)
+    }
+
+    /// Round robin by weight: who has waited for the most is next.
+    fn take_turns(&mut self, room: &[usize]) -> Option<usize> {
+        let total: i64 = room.iter().map(|at| i64::from(self.servers[*at].weight)).sum();
+        for at in room {
+            let server = &mut self.servers[*at];
+            server.turn += i64::from(server.weight);
+        }
+        let next = room.iter().copied().max_by_key(|at| (self.servers[*at].turn, std::cmp::Reverse(*at)))?;
+        self.servers[next].turn -= total;
+        Some(next)
+    }
+}

@@ -1,0 +1,98 @@
+//! Maps: a list of entries for each version that is being prepared, of which one counts.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+#[derive(Debug)]
+pub(super) struct Map {
+    /// The version that lookups see.
+    current: u32,
+    /// The last version that was given out.
+    next: u32,
+    versions: BTreeMap<u32, Vec<Entry>>,
+    entries: u64,
+}
+
+/// Its identity, key and value.
+pub(super) type Entry = (u64, String, String);
+
+impl Map {
+    /// Reads its file: a key and a value on a line, `#` before what is for people.
+    pub(super) fn read(file: &Path) -> io::Result<Self> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
+        let mut map = Self { current: 0, next: 0, versions: BTreeMap::from([(0, Vec::new())]), entries: 0 };
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (key, value) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+            map.push(0, key, value.trim_start());
+        }
+        Ok(map)
+    }
+
+    /// What lookups see, in order.
+    pub(super) fn entries(&self) -> &[Entry] {
+        self.versions.get(&self.current).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a lookup gives: of entries with the same key the first.
+    pub(super) fn look_up(&self, key: &str) -> Option<&str> {
+        self.entries().iter().find(|(_, one, _)| one == key).map(|(_, _, value)| value.as_str())
+    }
+
+    pub(super) fn numbers(&self) -> (u32, u32, usize) {
+        (self.current, self.next, self.versions.values().map(Vec::len).sum())
+    }
+
+    fn push(&mut self, version: u32, key: &str, value: &str) {
+        self.entries += 1;
+        self.versions.entry(version).or_default().push((self.entries, key.to_owned(), value.to_owned()));
+    }
+
+    pub(super) fn set(&mut self, key: &str, value: &str) -> Result<(), &'static str> {
+        let mut found = false;
+        // Those of versions that are not committed yet, too.
+        for (_, _, old) in self.versions.values_mut().flatten().filter(|(_, one, _)| one == key) {
+            value.clone_into(old);
+            found = true;
+        }
+        if found { Ok(()) } else { Err("entry not found.\n") }
+    }
+
+    pub(super) fn add(&mut self, version: Option<u32>, key: &str, value: &str) -> Result<(), &'static str> {
+        let version = version.unwrap_or(self.current);
+        if !(self.current..=self.next).contains(&version) {
+            return Err(OUT_OF_RANGE);
+        }
+        self.push(version, key, value);
+        Ok(())
+    }
+
+    pub(super) fn delete(&mut self, key: &str) -> Result<(), &'static str> {
+        let entries = self.versions.entry(self.current).or_default();
+        let before = entries.len();
+        entries.retain(|(_, one, _)| one != key);
+        if entries.len() < before { Ok(()) } else { Err("Key not found.\n") }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.versions.insert(self.current, Vec::new());
+    }
+
+    pub(super) fn prepare(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+
+    /// A version to which nothing was added empties the map.
+    pub(super) fn commit(&mut self, version: u32) -> Result<(), &'static str> {
+        if version <= self.current || version > self.next {
+            return Err(OUT_OF_RANGE);
+        }
+        self.current = version;
+        self.versions.retain(|number, _| *number >= version);
+        Ok(())
+    }
+}
+
+const OUT_OF_RANGE: &str = "Version number out of range.\n";

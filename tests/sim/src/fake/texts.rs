@@ -1,0 +1,135 @@
+//! What each series prints and no simulation needs to work out, taken from what the real ones were heard to say: the
+//! columns of tables, the lines of `show info`, the answer to a command that it does not know.
+
+use std::sync::OnceLock;
+
+use super::setup::Series;
+
+#[derive(Debug)]
+pub(super) struct Texts {
+    pub(super) version: String,
+    /// The header of `show stat`, with its newline.
+    pub(super) stat: String,
+    /// What follows the column `uweight` in rows of servers and of backends, up to the newline.
+    pub(super) server_tail: String,
+    pub(super) backend_tail: String,
+    /// The header of `show servers state`.
+    pub(super) state: String,
+    /// The header of `show servers conn`.
+    pub(super) conn: String,
+    /// The lines of `show info`: a text, and the name of the field that stands behind it.
+    pub(super) info: Vec<(String, Option<Field>)>,
+    pub(super) unknown: String,
+}
+
+/// A line of `show info` that the simulation has something to say to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Field {
+    Pid,
+    Uptime,
+    UptimeSec,
+    CurrConns,
+    CumConns,
+    CumReq,
+    Stopping,
+    StartTime,
+    CurrStreams,
+    CumStreams,
+}
+
+const FIELDS: [(&str, Field); 10] = [
+    ("Pid: ", Field::Pid),
+    ("Uptime: ", Field::Uptime),
+    ("Uptime_sec: ", Field::UptimeSec),
+    ("CurrConns: ", Field::CurrConns),
+    ("CumConns: ", Field::CumConns),
+    ("CumReq: ", Field::CumReq),
+    ("Stopping: ", Field::Stopping),
+    ("Start_time_sec: ", Field::StartTime),
+    ("CurrStreams: ", Field::CurrStreams),
+    ("CumStreams: ", Field::CumStreams),
+];
+
+macro_rules! heard {
+    ($series:literal) => {
+        Heard {
+            info: include_str!(concat!("../../../transcripts/", $series, "/show-info.txt")),
+            stat: include_str!(concat!("../../../transcripts/", $series, "/show-stat.txt")),
+            state: include_str!(concat!("../../../transcripts/", $series, "/show-servers-state.txt")),
+            conn: include_str!(concat!("../../../transcripts/", $series, "/show-servers-conn.txt")),
+            unknown: include_str!(concat!("../../../transcripts/", $series, "/unknown-command.txt")),
+        }
+    };
+}
+
+struct Heard {
+    info: &'static str,
+    stat: &'static str,
+    state: &'static str,
+    conn: &'static str,
+    unknown: &'static str,
+}
+
+impl Texts {
+    pub(super) fn of(series: Series) -> &'static Self {
+        static ALL: [OnceLock<Texts>; 4] = [const { OnceLock::new() }; 4];
+        ALL[series as usize].get_or_init(|| {
+            Self::read(&match series {
+                Series::V2_2 => heard!("2.2"),
+                Series::V2_6 => heard!("2.6"),
+                Series::V3_0 => heard!("3.0"),
+                Series::V3_2 => heard!("3.2"),
+            })
+        })
+    }
+
+    fn read(heard: &Heard) -> Self {
+        let stat = header(heard.stat, "# pxname");
+        let uweight = stat.split(',').position(|column| column == "uweight");
+        let tail = |row: &str| {
+            let row = heard.stat.lines().find(|line| line.starts_with(row)).unwrap_or_default();
+            uweight.map_or(String::new(), |at| row.split(',').skip(at + 1).collect::<Vec<_>>().join(","))
+        };
+        let begins = heard.unknown.find("Unknown command").unwrap_or_default();
+        let words = &heard.unknown[begins..];
+        let words = words.split("\n\n").next().unwrap_or_default();
+        let info = info(heard.info);
+        Self {
+            version: heard.info.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap_or_default().to_owned(),
+            server_tail: tail("app,web02,"),
+            backend_tail: tail("other,BACKEND,"),
+            stat,
+            state: header(heard.state, "# be_id"),
+            conn: header(heard.conn, "# bkname"),
+            info,
+            unknown: format!("{}\n", words.trim_end_matches("\n> ").trim_end()),
+        }
+    }
+}
+
+fn header(text: &str, begins: &str) -> String {
+    let at = text.find(begins).unwrap_or_default();
+    format!("{}\n", text[at..].lines().next().unwrap_or_default())
+}
+
+fn info(text: &str) -> Vec<(String, Option<Field>)> {
+    let begins = text.find("Name: HAProxy").unwrap_or_default();
+    let mut pieces = vec![(String::new(), None)];
+    for line in text[begins..].lines().take_while(|line| !line.is_empty()) {
+        let field = FIELDS.iter().find(|(name, _)| line.starts_with(name));
+        if let Some((piece, slot)) = pieces.last_mut() {
+            match field {
+                Some((name, field)) => {
+                    piece.push_str(name);
+                    *slot = Some(*field);
+                }
+                None => piece.push_str(line),
+            }
+        }
+        match field {
+            Some(_) => pieces.push(("\n".to_owned(), None)),
+            None => pieces.last_mut().map(|(piece, _)| piece.push('\n')).unwrap_or_default(),
+        }
+    }
+    pieces
+}

@@ -1,0 +1,121 @@
+//! What really is, for whoever judges a simulation: not over the wire, and at no cost in simulated time.
+
+use std::collections::BTreeMap;
+
+use super::Fake;
+use super::server::Op;
+use super::traffic::State;
+use super::worker::{At, Worker};
+
+/// Everything, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Truth {
+    /// Every process, the oldest first.
+    pub workers: Vec<WorkerTruth>,
+}
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerTruth {
+    /// Its number.
+    pub pid: u32,
+    /// Whether it takes what is new.
+    pub current: bool,
+    /// Its servers by backend and name.
+    pub servers: BTreeMap<(String, String), ServerTruth>,
+    /// What lookups see of each map: keys and values, in order.
+    pub maps: BTreeMap<String, Vec<(String, String)>>,
+    /// How many requests it has.
+    pub requests: usize,
+}
+
+/// One server line in one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerTruth {
+    /// `srv_admin_state`.
+    pub admin: u32,
+    /// `srv_op_state`.
+    pub op: Op,
+    /// As set by a user.
+    pub weight: u16,
+    /// Of its health check.
+    pub health: u32,
+    /// Whether a request of somebody who sticks to nothing may go here.
+    pub usable: bool,
+    /// Requests that have it or are about to, wherever they are counted.
+    pub requests: usize,
+    /// Requests that wait for it and for no other.
+    pub qcur: usize,
+    /// What its counter says.
+    pub scur: u64,
+    /// Requests that it was ever given.
+    pub stot: u64,
+}
+
+/// A server line in a process.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The process.
+    pub pid: u32,
+    /// The backend.
+    pub backend: String,
+    /// The server.
+    pub server: String,
+}
+
+impl Truth {
+    /// The process that takes what is new; `None` while HAProxy is down.
+    pub fn current(&self) -> Option<&WorkerTruth> {
+        self.workers.iter().find(|worker| worker.current)
+    }
+}
+
+impl WorkerTruth {
+    /// The server of this name.
+    pub fn server(&self, backend: &str, server: &str) -> Option<&ServerTruth> {
+        self.servers.get(&(backend.to_owned(), server.to_owned()))
+    }
+}
+
+impl Fake {
+    /// What really is.
+    pub fn truth(&self) -> Truth {
+        self.with(|world, _| {
+            let current = world.current;
+            let workers = world.workers.values().map(|worker| worker.truth(current == Some(worker.pid)));
+            (Truth { workers: workers.collect() }, None)
+        })
+    }
+}
+
+impl Worker {
+    fn truth(&self, current: bool) -> WorkerTruth {
+        let mut servers = BTreeMap::new();
+        for (at, server) in self.all() {
+            let given = |state: &State| !matches!(state, State::QueuedFor(_) | State::Queued);
+            let on = self.streams.values().filter(|one| one.backend == at.0 && one.server() == Some(at.1));
+            let truth = ServerTruth {
+                admin: server.admin,
+                op: server.op,
+                weight: server.weight,
+                health: server.health,
+                usable: server.is_usable(),
+                requests: on.filter(|stream| given(&stream.state)).count(),
+                qcur: server.queue.len(),
+                scur: server.counters.scur,
+                stot: server.counters.stot,
+            };
+            let place = self.place(at);
+            servers.insert((place.backend, place.server), truth);
+        }
+        let plain =
+            |map: &super::maps::Map| map.entries().iter().map(|(_, key, value)| (key.clone(), value.clone())).collect();
+        let maps = self.maps.iter().map(|(name, map)| (name.clone(), plain(map))).collect();
+        WorkerTruth { pid: self.pid, current, servers, maps, requests: self.streams.len() }
+    }
+
+    pub(super) fn place(&self, at: At) -> Place {
+        let backend = &self.backends[at.0];
+        Place { pid: self.pid, backend: backend.setup.name.clone(), server: backend.servers[at.1].setup.name.clone() }
+    }
+}

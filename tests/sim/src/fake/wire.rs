@@ -1,0 +1,223 @@
+//! A connection to the stats socket: lines come, commands are carried out one after the other, answers go.
+//!
+//! Between two commands of a line everybody else may have their turn, as with the real one, and somebody who has closed
+//! by then leaves the rest of the line undone.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Fake;
+use super::commands::{Outcome, Teller};
+use super::setup::{Level, Series};
+use super::world::Change;
+
+/// Serves one connection to its end.
+pub(super) async fn serve(fake: Fake, stream: DuplexStream, level: Level) {
+    let Some((pid, mut life, _seat)) = accept(&fake).await else { return };
+    let (series, idle) = fake.with(|world, _| ((world.setup.series, world.setup.cli_timeout), None));
+    let teller = Teller { pid, level, prompt: false };
+    let mut session =
+        Session { fake: fake.clone(), stream, teller, series, idle, read: Vec::new(), out: String::new() };
+    tokio::select! {
+        biased;
+        // The process was killed.
+        _ = life.changed() => return,
+        () = session.talk() => {}
+    }
+    drop(session);
+    leave(&fake, pid);
+}
+
+/// Waits for a place at a process. `None`: there is none any more.
+async fn accept(fake: &Fake) -> Option<(u32, watch::Receiver<()>, tokio::sync::OwnedSemaphorePermit)> {
+    loop {
+        wait_while_hung(fake).await;
+        let (pid, seats, mut life) = fake.with(|world, now| (world.answers(now), None))?;
+        let seat = match seats.clone().try_acquire_owned() {
+            Ok(seat) => seat,
+            Err(_) => tokio::select! {
+                seat = seats.acquire_owned() => seat.ok()?,
+                _ = life.changed() => continue,
+            },
+        };
+        let accepted = fake.with(|world, _| {
+            // A process that waited too long has been replaced: the next one has the socket now.
+            let worker = world.workers.get_mut(&pid);
+            (worker.map(|worker| worker.cli += 1).is_some(), None)
+        });
+        if accepted {
+            return Some((pid, life, seat));
+        }
+    }
+}
+
+/// Ends a connection: an old process may have waited for nothing else.
+pub(super) fn leave(fake: &Fake, pid: u32) {
+    fake.with(|world, _| {
+        let Some(worker) = world.workers.get_mut(&pid) else { return ((), None) };
+        worker.cli = worker.cli.saturating_sub(1);
+        ((), world.bury(pid).then_some(Change::Ended(pid)))
+    });
+}
+
+pub(super) async fn wait_while_hung(fake: &Fake) {
+    while let Some(until) = fake.with(|world, now| (world.hung(now), None)) {
+        tokio::time::sleep_until(until).await;
+    }
+}
+
+struct Session {
+    fake: Fake,
+    stream: DuplexStream,
+    teller: Teller,
+    series: Series,
+    idle: Duration,
+    read: Vec<u8>,
+    out: String,
+}
+
+impl Session {
+    async fn talk(&mut self) {
+        while let Some(line) = self.line().await {
+            if self.carry_out(&line).await.is_none() {
+                return;
+            }
+            let more = self.series <= Series::V2_6 && self.read.contains(&b'\n');
+            if !self.teller.prompt && !more {
+                return;
+            }
+        }
+    }
+
+    /// The next line, without its end. `None`: there is none, or it took too long or is too long.
+    async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+                if end > LONGEST {
+                    return None;
+                }
+                let line = String::from_utf8_lossy(&self.read[..end]).trim_end_matches('\r').to_owned();
+                self.read.drain(..=end);
+                return Some(line);
+            }
+            if self.read.len() > LONGEST {
+                return None;
+            }
+            let read = tokio::time::timeout(self.idle, self.stream.read_buf(&mut self.read)).await;
+            if !matches!(read, Ok(Ok(1..))) {
+                // Up to 3.0, what is whole of a line without its end is carried out.
+                if matches!(read, Ok(Ok(0))) && self.series <= Series::V3_0 {
+                    let text = String::from_utf8_lossy(&self.read).into_owned();
+                    let (whole, _) = text.rsplit_once(';')?;
+                    self.read.clear();
+                    return Some(whole.to_owned());
+                }
+                return None;
+            }
+        }
+    }
+
+    /// `None`: the connection ends.
+    async fn carry_out(&mut self, line: &str) -> Option<()> {
+        let commands = split(line);
+        let mut closed = false;
+        for (number, command) in commands.iter().enumerate() {
+            let last = number + 1 == commands.len();
+            let done = loop {
+                let (fake, teller, out) = (&self.fake, &mut self.teller, &mut self.out);
+                match fake.with(|world, now| world.carry_out(teller, command, out, now)) {
+                    Ok(done) => break done,
+                    Err(until) => tokio::time::sleep_until(until).await,
+                }
+            };
+            if done.gone || done.quit {
+                let _ = self.flush().await;
+                return None;
+            }
+            self.out.push('\n');
+            if self.teller.prompt && (self.series < Series::V3_2 || last) {
+                self.out.push_str("> ");
+            }
+            if !last {
+                closed = self.pause(done, closed).await;
+                // Up to 2.5 a line is carried out to its end whatever became of who sent it.
+                if closed && self.series > Series::V2_2 {
+                    return None;
+                }
+            }
+        }
+        self.flush().await.ok()
+    }
+
+    /// Lets others have their turn. Gives whether the other side has closed.
+    async fn pause(&mut self, done: Outcome, closed: bool) -> bool {
+        let mut closed = closed;
+        for _ in 0..done.turns {
+            tokio::task::yield_now().await;
+        }
+        if done.naps {
+            closed |= self.flush().await.is_err();
+            tokio::time::sleep(NAP).await;
+        }
+        closed
+    }
+
+    async fn flush(&mut self) -> std::io::Result<()> {
+        wait_while_hung(&self.fake).await;
+        let written = send(&self.fake, &mut self.stream, self.out.as_bytes()).await;
+        self.out.clear();
+        written
+    }
+}
+
+/// Writes an answer, a piece at a time where that is wanted.
+pub(super) async fn send(fake: &Fake, stream: &mut DuplexStream, bytes: &[u8]) -> std::io::Result<()> {
+    let Some(pause) = fake.with(|world, _| (world.slow, None)) else { return stream.write_all(bytes).await };
+    for piece in bytes.chunks(TRICKLE) {
+        stream.write_all(piece).await?;
+        tokio::time::sleep(pause).await;
+    }
+    Ok(())
+}
+
+/// Commands are parted by `;`, unless it is escaped.
+pub(super) fn split(line: &str) -> Vec<&str> {
+    let (mut commands, mut begin, mut escaped) = (Vec::new(), 0, false);
+    for (at, byte) in line.bytes().enumerate() {
+        match byte {
+            b'\\' => escaped = !escaped,
+            b';' if !escaped => {
+                commands.push(line[begin..at].trim());
+                begin = at + 1;
+            }
+            _ => escaped = false,
+        }
+    }
+    commands.push(line[begin..].trim());
+    commands
+}
+
+impl super::World {
+    /// Which process answers a new connection, its places, and its life.
+    fn answers(&mut self, now: Instant) -> Option<(u32, std::sync::Arc<tokio::sync::Semaphore>, watch::Receiver<()>)> {
+        let late = self.late.filter(|(pid, until)| *until > now && self.workers.contains_key(pid));
+        let pid = match late {
+            // While the socket is handed over, the process before answers now and then.
+            Some((pid, _)) if self.dice.once_in(4) => pid,
+            _ => self.current?,
+        };
+        let worker = self.workers.get(&pid)?;
+        Some((pid, worker.seats.clone(), worker.life.subscribe()))
+    }
+}
+
+/// A line may have 15,360 bytes.
+const LONGEST: usize = 15_360;
+
+/// The runtime's clock knows no shorter time.
+const NAP: Duration = Duration::from_millis(1);
+
+const TRICKLE: usize = 512;

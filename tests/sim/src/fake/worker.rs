@@ -1,0 +1,236 @@
+//! One process: its servers and how a change of one reaches those that follow it.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use super::maps::Map;
+use super::server::{Counters, Op, Server, admin};
+use super::setup::{BackendSetup, Route, Setup};
+use super::traffic::Stream;
+
+/// The place of a server: that of its backend, and its own there.
+pub(super) type At = (usize, usize);
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) pid: u32,
+    pub(super) setup: Arc<Setup>,
+    pub(super) started: Instant,
+    /// A reload has replaced it.
+    pub(super) stopping: bool,
+    /// How many reloads ago it was started.
+    pub(super) reloads: u32,
+    pub(super) backends: Vec<Backend>,
+    pub(super) maps: BTreeMap<String, Map>,
+    pub(super) streams: BTreeMap<u64, Stream>,
+    /// Connections to the stats socket that it has accepted.
+    pub(super) cli: usize,
+    pub(super) seats: Arc<Semaphore>,
+    /// Dropped when it ends, which ends its connections.
+    pub(super) life: watch::Sender<()>,
+    pub(super) requests: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Backend {
+    pub(super) setup: BackendSetup,
+    pub(super) servers: Vec<Server>,
+    /// `scur` counts from the choice of the backend on.
+    pub(super) counters: Counters,
+    /// Requests that wait for any server.
+    pub(super) queue: VecDeque<u64>,
+    /// Which server a client sticks to.
+    pub(super) table: BTreeMap<u64, usize>,
+    pub(super) changed: Instant,
+}
+
+impl Worker {
+    /// A process that has just started: it reads the files of its maps.
+    pub(super) fn start(setup: &Arc<Setup>, pid: u32, now: Instant) -> io::Result<Self> {
+        let mut maps = BTreeMap::new();
+        for frontend in &setup.frontends {
+            let (Route::Map { file, .. } | Route::Canary { file, .. } | Route::Pin { file, .. }) = &frontend.route
+            else {
+                continue;
+            };
+            let name = file.display().to_string();
+            if let Entry::Vacant(place) = maps.entry(name) {
+                place.insert(Map::read(file)?);
+            }
+        }
+        let backends = setup.backends.iter().map(|backend| Backend {
+            setup: backend.clone(),
+            servers: backend.servers.iter().map(|server| Server::new(server, now)).collect(),
+            counters: Counters::default(),
+            queue: VecDeque::new(),
+            table: BTreeMap::new(),
+            changed: now,
+        });
+        let mut worker = Self {
+            pid,
+            setup: Arc::clone(setup),
+            started: now,
+            stopping: false,
+            reloads: 0,
+            backends: backends.collect(),
+            maps,
+            streams: BTreeMap::new(),
+            cli: 0,
+            seats: Arc::new(Semaphore::new(setup.cli_connections)),
+            life: watch::channel(()).0,
+            requests: 0,
+        };
+        worker.connect_trackers()?;
+        worker.spread_checks(now);
+        Ok(worker)
+    }
+
+    fn connect_trackers(&mut self) -> io::Result<()> {
+        let all: Vec<At> = self.places().collect();
+        for at in all {
+            let Some(tracked) = self.server(at).setup.track.clone() else { continue };
+            let missing = || io::Error::other(format!("no server {tracked} to track"));
+            let place = self.find(&tracked).map_err(|_| missing())?;
+            self.server_mut(at).track = Some(place);
+            self.server_mut(place).trackers.push(at);
+            let inherited = inherited(self.server(place).admin);
+            if inherited != 0 {
+                self.server_mut(at).admin |= inherited;
+                self.server_mut(at).op = Op::Stopped;
+                self.server_mut(at).paused = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first checks are spread over the shortest interval.
+    fn spread_checks(&mut self, now: Instant) {
+        let intervals = self.backends.iter().flat_map(|backend| &backend.servers);
+        let intervals: Vec<_> = intervals.filter_map(|server| server.check.as_ref().map(|check| check.inter)).collect();
+        let (Some(shortest), Ok(count)) = (intervals.iter().min().copied(), u32::try_from(intervals.len())) else {
+            return;
+        };
+        let checks = self.backends.iter_mut().flat_map(|backend| &mut backend.servers);
+        for (number, check) in (0..).zip(checks.filter_map(|server| server.check.as_mut())) {
+            check.due = now + shortest * number / count;
+        }
+    }
+
+    /// The place of every server.
+    pub(super) fn places(&self) -> impl Iterator<Item = At> + use<> {
+        let sizes: Vec<_> = self.backends.iter().map(|backend| backend.servers.len()).collect();
+        sizes.into_iter().enumerate().flat_map(|(backend, size)| (0..size).map(move |server| (backend, server)))
+    }
+
+    /// Every server with its place.
+    pub(super) fn all(&self) -> impl Iterator<Item = (At, &Server)> {
+        let backends = self.backends.iter().enumerate();
+        backends.flat_map(|(number, backend)| {
+            backend.servers.iter().enumerate().map(move |(place, server)| ((number, place), server))
+        })
+    }
+
+    pub(super) fn server(&self, (backend, server): At) -> &Server {
+        &self.backends[backend].servers[server]
+    }
+
+    pub(super) fn server_mut(&mut self, (backend, server): At) -> &mut Server {
+        &mut self.backends[backend].servers[server]
+    }
+
+    pub(super) fn backend(&self, name: &str) -> Option<usize> {
+        self.backends.iter().position(|backend| backend.setup.name == name)
+    }
+
+    /// The place of `BACKEND/SERVER`, or what the CLI says of it.
+    pub(super) fn find(&self, name: &str) -> Result<At, &'static str> {
+        let (backend, server) = name.split_once('/').ok_or("Require 'backend/server'.\n")?;
+        let backend = self.backend(backend).ok_or("No such backend.\n")?;
+        let servers = &self.backends[backend].servers;
+        let server = servers.iter().position(|one| one.setup.name == server).ok_or("No such server.\n")?;
+        Ok((backend, server))
+    }
+
+    /// Sets and clears bits of the administrative state, here and as those that follow inherit it.
+    pub(super) fn administer(&mut self, at: At, set: u32, clear: u32, now: Instant) {
+        let server = self.server_mut(at);
+        let (before, was_maint) = (server.admin, server.in_maint());
+        server.admin = (before | set) & !clear;
+        let (after, is_maint) = (server.admin, server.in_maint());
+        if before == after {
+            return;
+        }
+        server.changed = now;
+        match (was_maint, is_maint) {
+            (false, true) => {
+                server.paused = true;
+                server.health = 0;
+                server.op = Op::Stopped;
+            }
+            (true, false) => self.leave_maint(at),
+            _ => {}
+        }
+        let (set, clear) = (inherited(after), inherited(before) & !inherited(after));
+        for tracker in self.server(at).trackers.clone() {
+            self.administer(tracker, set, clear, now);
+        }
+        let went_down = !was_maint && is_maint;
+        self.after_change(at, went_down, now);
+    }
+
+    /// Up at once, before any check, unless something else speaks against it.
+    fn leave_maint(&mut self, at: At) {
+        let tracked = self.server(at).track.map(|tracked| self.server(tracked).op);
+        let server = self.server_mut(at);
+        server.paused = false;
+        server.health = server.rise;
+        let agent_says_no = server.has_agent() && server.agent.as_ref().is_some_and(|agent| agent.health == 0);
+        if tracked != Some(Op::Stopped) && !agent_says_no {
+            server.op = tracked.unwrap_or(Op::Running);
+        }
+    }
+
+    /// Says that a server works, or that it does not: without effect in maintenance.
+    pub(super) fn operate(&mut self, at: At, op: Op, now: Instant) {
+        let server = self.server_mut(at);
+        if server.in_maint() || server.op == op {
+            return;
+        }
+        server.op = op;
+        server.changed = now;
+        if op == Op::Stopped {
+            server.counters.downs += 1;
+        }
+        for tracker in self.server(at).trackers.clone() {
+            self.operate(tracker, op, now);
+        }
+        self.after_change(at, op == Op::Stopped, now);
+    }
+
+    fn after_change(&mut self, at: At, went_down: bool, now: Instant) {
+        if went_down {
+            self.redistribute(at, now);
+            if self.server(at).setup.shutdown_on_down {
+                self.kill_streams(at, now);
+            }
+        } else if self.server(at).in_drain() {
+            self.redistribute(at, now);
+        } else if self.server(at).is_usable() {
+            self.work_off(at, now);
+        }
+        let backend = &mut self.backends[at.0];
+        backend.changed = now;
+    }
+}
+
+/// What those that follow a server of this state have of it.
+fn inherited(bits: u32) -> u32 {
+    let maint = if bits & admin::MAINT == 0 { 0 } else { admin::INHERITED_MAINT };
+    let drain = if bits & admin::DRAIN == 0 { 0 } else { admin::INHERITED_DRAIN };
+    maint | drain
+}
