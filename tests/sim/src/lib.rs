@@ -5,3 +5,7 @@
 //! teeter relies on, and each case of it is run on the fake and on every real HAProxy of the matrix.
 
 pub mod fake;
+pub mod suite;
+
+#[cfg(test)]
+mod suite_on_fake;

@@ -107,7 +107,7 @@ impl Worker {
                 }
             }
             let agent_says_no = server.has_agent() && server.agent.as_ref().is_some_and(|agent| agent.health == 0);
-            if server.health >= server.rise && server.op == Op::Stopped && !agent_says_no {
+            if server.health >= server.rise && server.op != Op::Running && !agent_says_no {
                 self.operate(at, Op::Running, now);
             }
         } else {
@@ -169,7 +169,7 @@ impl Worker {
         let healthy = !server.is_checked() || server.health >= server.rise;
         if !up {
             self.operate(at, Op::Stopped, now);
-        } else if healthy {
+        } else if healthy && self.server(at).op == Op::Stopped {
             self.operate(at, Op::Running, now);
         }
     }

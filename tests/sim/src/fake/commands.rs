@@ -70,7 +70,7 @@ impl World {
             ["operator"] => teller.level = teller.level.min(Level::Operator),
             ["user"] => teller.level = Level::User,
             ["set", "timeout", "cli", ..] | ["set", "severity-output", ..] => {}
-            [] if self.setup.series >= Series::V3_2 => {}
+            [] if self.setup.series >= Series::V3_0 => {}
             _ => {
                 let said = self.change(teller, words, out, now);
                 outcome.changed = matches!(said, Some(Ok(())));
@@ -137,8 +137,8 @@ impl World {
         match words {
             ["set", "server", ..] | ["enable" | "disable", "agent" | "health" | "server", ..] if !admin => denied,
             ["shutdown", "sessions" | "session", ..] | ["set", "weight", ..] if !admin => denied,
-            ["set", "server", rest @ ..] => Some(worker.set_server(rest, out, now)),
-            ["set", "weight", server, weight] => Some(worker.set_server(&[server, "weight", weight], out, now)),
+            ["set", "server", rest @ ..] => Some(worker.set_server(rest, now)),
+            ["set", "weight", server, weight] => Some(worker.set_server(&[server, "weight", weight], now)),
             [verb @ ("enable" | "disable"), what @ ("agent" | "health" | "server"), rest @ ..] => {
                 Some(worker.switch(*verb == "enable", what, rest.first().unwrap_or(&""), now))
             }

@@ -44,8 +44,9 @@ impl Worker {
     }
 
     pub(super) fn get_map(&self, name: &str, key: &str, out: &mut String) -> Said {
+        let map = self.map(name)?;
         out.push_str("type=str, case=sensitive, found=");
-        match self.map(name)?.look_up(key) {
+        match map.look_up(key) {
             Some(value) => {
                 let _ = writeln!(out, "yes, idx=tree, key=\"{key}\", value=\"{value}\", type=\"str\"");
             }

@@ -41,6 +41,7 @@ use tokio::time::Instant;
 pub use requests::{Refused, Request};
 pub use server::Op;
 pub use setup::{BackendSetup, Balance, CheckSetup, FrontendSetup, Level, Route, Series, ServerSetup, Setup};
+pub use texts::columns;
 pub use truth::{Place, ServerTruth, Truth, WorkerTruth};
 pub use world::Change;
 

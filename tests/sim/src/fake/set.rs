@@ -16,7 +16,7 @@ impl Worker {
         if self.stopping { Err("Proxy is disabled.\n") } else { Ok(()) }
     }
 
-    pub(super) fn set_server(&mut self, words: &[&str], out: &mut String, now: Instant) -> Said {
+    pub(super) fn set_server(&mut self, words: &[&str], now: Instant) -> Said {
         let word = |at: usize| words.get(at).copied().unwrap_or_default();
         let at = self.find(word(0))?;
         self.in_service()?;
@@ -26,7 +26,12 @@ impl Worker {
             ("health", health) => self.set_health(at, health, now),
             ("agent", agent) => self.set_agent(at, agent, now),
             _ => {
-                let _ = out;
+                if self.setup.series == Series::V2_2 {
+                    return Err(
+                        "'set server <srv>' only supports 'agent', 'health', 'state', 'weight', 'addr', 'fqdn' and \
+                         'check-port'.\n",
+                    );
+                }
                 Err(
                     "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | \
                      check-port | fqdn | health | ssl | state | weight\n",
@@ -109,6 +114,7 @@ impl Worker {
     pub(super) fn switch(&mut self, on: bool, what: &str, name: &str, now: Instant) -> Said {
         let at = self.find(name)?;
         self.in_service()?;
+        let says_so = self.setup.series > Series::V2_2;
         let server = self.server_mut(at);
         match (what, on) {
             ("server", true) => return self.set_state(at, "ready", now),
@@ -120,7 +126,9 @@ impl Worker {
             },
             _ => match &mut server.check {
                 Some(check) => check.enabled = on,
-                None if on => return Err("Health check was not configured on this server, cannot enable.\n"),
+                None if on && says_so => {
+                    return Err("Health check was not configured on this server, cannot enable.\n");
+                }
                 None => {}
             },
         }

@@ -107,7 +107,7 @@ impl Worker {
         );
         out.push_str(setup.track.as_deref().unwrap_or_default());
         out.push_str(",2,0,,0,");
-        let last = it.check.as_ref().filter(|check| check.enabled).map(|check| check.last);
+        let last = it.check.as_ref().filter(|check| check.enabled && !it.paused).map(|check| check.last);
         out.push_str(match last {
             None => ",,",
             Some(Checked::Never) => "INI,,",
@@ -140,7 +140,7 @@ impl Worker {
             Some(Heard::Up) => out.push_str("L7OK,0,0"),
             Some(Heard::Down) => out.push_str("L7STS,0,0"),
         }
-        out.push_str(match it.check.as_ref().filter(|check| check.enabled).map(|check| check.last) {
+        out.push_str(match it.check.as_ref().filter(|check| check.enabled && !it.paused).map(|check| check.last) {
             None => ",",
             Some(Checked::Never) => ",Initializing",
             Some(Checked::Passed) => ",Layer7 check passed",
@@ -153,7 +153,7 @@ impl Worker {
             Some(Heard::Neutral | Heard::Up) => ",Layer7 check passed,",
             Some(Heard::Down) => ",Layer7 wrong status,",
         });
-        if it.is_checked() {
+        if it.is_checked() && !it.paused {
             let _ = write!(out, "{},{},{},", it.rise, it.fall, it.health);
         } else {
             out.push_str(",,,");
@@ -170,7 +170,7 @@ impl Worker {
         let (it, of) = (self.server(at), self.reference(at));
         if it.in_maint() {
             out.push_str("MAINT");
-            if it.admin & admin::FORCED_MAINT == 0 {
+            if it.admin & admin::INHERITED_MAINT != 0 {
                 let _ = write!(out, " (via {})", it.setup.track.as_deref().unwrap_or_default());
             }
             return;
@@ -183,7 +183,8 @@ impl Worker {
                     return;
                 }
                 out.push_str("DOWN");
-                (!of.is_checked() || of.health > 0).then_some((of.health, of.rise))
+                let counts = if of.is_checked() { of.health > 0 } else { of.has_agent() };
+                counts.then_some((of.health, of.rise))
             }
             op => {
                 if it.in_drain() {
@@ -260,6 +261,10 @@ impl Worker {
             }
             out.push('\n');
         }
+        if let Some(id) = self.process(only) {
+            let up = now.duration_since(self.started).as_secs();
+            let _ = writeln!(out, "{id} MASTER 1 cur-1 - 2 0 0 0 {up} 1 0 0 0 0 0 0 - 0 -");
+        }
         Ok(())
     }
 
@@ -279,7 +284,16 @@ impl Worker {
             let (now, most) = (it.counters.scur, it.counters.smax);
             let _ = writeln!(out, "{now} {most} {most} 0 0 -1 0 0 0");
         }
+        if let Some(id) = self.process(only) {
+            let _ = writeln!(out, "MASTER/cur-1 {id}/1 - 0 - 0 0 0 0 0 0 0 0");
+        }
         Ok(())
+    }
+
+    /// Up to 2.4 a worker has the processes of its master among its servers.
+    fn process(&self, only: Option<usize>) -> Option<usize> {
+        let has = self.setup.series == Series::V2_2 && self.setup.master && only.is_none();
+        has.then(|| self.backend_id(self.backends.len()))
     }
 
     fn only(&self, name: Option<&&str>) -> Result<Option<usize>, &'static str> {

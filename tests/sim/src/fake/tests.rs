@@ -24,7 +24,7 @@ async fn ask(fake: &Fake, line: &str) -> String {
 #[tokio::test(start_paused = true)]
 async fn every_row_has_as_many_fields_as_the_header_has_names() {
     for series in Series::ALL {
-        let fake = Fake::new(setup(series), 1);
+        let fake = Fake::new(Setup { master: false, ..setup(series) }, 1);
         for (command, separator) in
             [("show stat -1 6 -1", ','), ("show servers state", ' '), ("show servers conn", ' ')]
         {

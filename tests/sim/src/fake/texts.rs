@@ -107,6 +107,12 @@ impl Texts {
     }
 }
 
+/// Commands that print tables, and the header that a series was heard to print, beginning with `# `.
+pub fn columns(series: Series) -> [(&'static str, &'static str); 3] {
+    let texts = Texts::of(series);
+    [("show stat", &texts.stat), ("show servers state", &texts.state), ("show servers conn", &texts.conn)]
+}
+
 fn header(text: &str, begins: &str) -> String {
     let at = text.find(begins).unwrap_or_default();
     format!("{}\n", text[at..].lines().next().unwrap_or_default())

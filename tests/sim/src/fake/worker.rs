@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::maps::Map;
 use super::server::{Counters, Op, Server, admin};
-use super::setup::{BackendSetup, Route, Setup};
+use super::setup::{BackendSetup, Route, Series, Setup};
 use super::traffic::Stream;
 
 /// The place of a server: that of its backend, and its own there.
@@ -102,7 +102,7 @@ impl Worker {
             if inherited != 0 {
                 self.server_mut(at).admin |= inherited;
                 self.server_mut(at).op = Op::Stopped;
-                self.server_mut(at).paused = true;
+                self.server_mut(at).health = 0;
             }
         }
         Ok(())
@@ -168,8 +168,11 @@ impl Worker {
         server.changed = now;
         match (was_maint, is_maint) {
             (false, true) => {
-                server.paused = true;
+                server.paused |= server.check.is_some();
                 server.health = 0;
+                if server.op != Op::Stopped {
+                    server.counters.downs += 1;
+                }
                 server.op = Op::Stopped;
             }
             (true, false) => self.leave_maint(at),
@@ -187,8 +190,10 @@ impl Worker {
     fn leave_maint(&mut self, at: At) {
         let tracked = self.server(at).track.map(|tracked| self.server(tracked).op);
         let server = self.server_mut(at);
-        server.paused = false;
-        server.health = server.rise;
+        if server.is_checked() {
+            server.paused = false;
+            server.health = server.rise;
+        }
         let agent_says_no = server.has_agent() && server.agent.as_ref().is_some_and(|agent| agent.health == 0);
         if tracked != Some(Op::Stopped) && !agent_says_no {
             server.op = tracked.unwrap_or(Op::Running);
@@ -225,6 +230,12 @@ impl Worker {
         }
         let backend = &mut self.backends[at.0];
         backend.changed = now;
+        // Up to 2.6, what waits for any server of a backend that has none waits on.
+        if backend.usable().next().is_none() && self.setup.series >= Series::V3_0 {
+            for id in std::mem::take(&mut backend.queue) {
+                self.finish(id, Some(503), now);
+            }
+        }
     }
 }
 

@@ -1,0 +1,89 @@
+//! Checks that count, agents that speak, and weights.
+
+use super::{Found, Subject, becomes, has, holds, row, says, settled, stays, tell};
+
+pub(super) async fn failures_and_successes_are_counted<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    subject.set_well("web01", false);
+    becomes(subject, "app/web01", &[("status", "DOWN"), ("check_status", "L7STS"), ("chkdown", "1")]).await?;
+    has(subject, "app/web01", &[("srv_check_status", "17"), ("srv_check_result", "2"), ("chkfail", "2")]).await?;
+    has(subject, "app/BACKEND", &[("act", "1"), ("weight", "50")]).await?;
+    subject.set_well("web01", true);
+    // On its way up it is down still.
+    becomes(subject, "app/web01", &[("status", "DOWN 1/3"), ("srv_op_state", "0"), ("srv_check_health", "1")]).await?;
+    becomes(subject, "app/web01", &[("status", "UP"), ("srv_op_state", "2"), ("srv_check_health", "4")]).await
+}
+
+pub(super) async fn a_disabled_check_freezes<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    tell(subject, "disable health app/web01").await?;
+    subject.set_well("web01", false);
+    stays(subject, "app/web01", &[("srv_op_state", "2"), ("srv_check_state", "2"), ("status", "no check")]).await?;
+    tell(subject, "enable health app/web01").await?;
+    becomes(subject, "app/web01", &[("srv_op_state", "0"), ("status", "DOWN")]).await
+}
+
+pub(super) async fn an_agent_changes_the_state<S: Subject>(subject: &mut S) -> Found {
+    for (words, admin) in [("drain", "8"), ("maint", "1"), ("ready", "0")] {
+        subject.set_agent(words);
+        becomes(subject, "said/talk", &[("srv_admin_state", admin)]).await?;
+    }
+    has(subject, "said/talk", &[("srv_op_state", "2"), ("srv_agent_state", "22")]).await
+}
+
+pub(super) async fn an_agent_undoes_a_drain<S: Subject>(subject: &mut S) -> Found {
+    subject.set_agent("ready");
+    for state in ["drain", "maint"] {
+        tell(subject, &format!("set server said/talk state {state}")).await?;
+        becomes(subject, "said/talk", &[("srv_admin_state", "0"), ("srv_op_state", "2")]).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn an_agent_speaks_of_health_and_weight<S: Subject>(subject: &mut S) -> Found {
+    subject.set_agent("down");
+    becomes(subject, "said/talk", &[("srv_op_state", "0"), ("agent_health", "0"), ("status", "DOWN (agent)")]).await?;
+    // It blocks the way out of maintenance, too.
+    tell(subject, "set server said/talk state maint").await?;
+    tell(subject, "set server said/talk state ready").await?;
+    has(subject, "said/talk", &[("srv_admin_state", "0"), ("srv_op_state", "0")]).await?;
+    subject.set_agent("up 50%");
+    becomes(subject, "said/talk", &[("srv_op_state", "2"), ("agent_health", "1"), ("srv_uweight", "50")]).await?;
+    has(subject, "said/talk", &[("srv_iweight", "100"), ("srv_admin_state", "0")]).await
+}
+
+pub(super) async fn a_disabled_agent_is_not_heard<S: Subject>(subject: &mut S) -> Found {
+    tell(subject, "disable agent said/talk").await?;
+    subject.set_agent("drain");
+    stays(subject, "said/talk", &[("srv_admin_state", "0"), ("srv_agent_state", "18"), ("agent_health", "")]).await?;
+    says(subject, "set server said/talk agent down", "agent checks are not enabled on this server.\n\n").await?;
+    tell(subject, "enable agent said/talk").await?;
+    becomes(subject, "said/talk", &[("srv_admin_state", "8"), ("srv_agent_state", "22")]).await?;
+    has(subject, "said/talk", &[("status", "DRAIN (agent)")]).await
+}
+
+pub(super) async fn an_agent_is_told_down<S: Subject>(subject: &mut S) -> Found {
+    tell(subject, "set server said/talk agent down").await?;
+    becomes(subject, "said/talk", &[("srv_op_state", "0"), ("agent_health", "0")]).await?;
+    subject.set_agent("up");
+    becomes(subject, "said/talk", &[("srv_op_state", "2"), ("agent_health", "1")]).await
+}
+
+pub(super) async fn weights_are_set<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    for (weight, uweight) in [("7", "7"), ("0", "0"), ("256", "256"), ("50%", "25"), ("1%", "0"), ("100%", "50")] {
+        tell(subject, &format!("set server app/web01 weight {weight}")).await?;
+        has(subject, "app/web01", &[("srv_uweight", uweight), ("srv_iweight", "50"), ("status", "UP")]).await?;
+        let row = row(subject, "app/web01").await;
+        let shown = row.get("uweight").is_none_or(|shown| shown == uweight);
+        holds(&format!("uweight after {weight}: {:?}", row.get("uweight")), shown)?;
+    }
+    tell(subject, "set server app/web01 weight 0").await?;
+    has(subject, "app/BACKEND", &[("act", "1"), ("weight", "50")]).await?;
+    says(subject, "get weight app/web01", "0 (initial 50)\n\n").await?;
+    // Maintenance leaves it alone.
+    tell(subject, "set server app/web01 state maint").await?;
+    tell(subject, "set server app/web01 weight 9").await?;
+    tell(subject, "set server app/web01 state ready").await?;
+    has(subject, "app/web01", &[("srv_uweight", "9"), ("srv_op_state", "2")]).await
+}

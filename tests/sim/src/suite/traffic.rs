@@ -1,0 +1,168 @@
+//! Requests: which server gets them, who counts them, how they wait.
+
+use super::{Found, Subject, becomes, begun, has, holds, row, rows, same, settled, tell, visit};
+use crate::fake::Series;
+
+pub(super) async fn turns_are_taken<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    let mut served = (0, 0);
+    for _ in 0..8 {
+        match visit(subject, None).await?.as_str() {
+            "web01" => served.0 += 1,
+            _ => served.1 += 1,
+        }
+    }
+    holds(&format!("{served:?}"), served == (4, 4))?;
+    tell(subject, "set server app/web01 weight 150").await?;
+    let mut served = 0;
+    for _ in 0..16 {
+        served += usize::from(visit(subject, None).await? == "web01");
+    }
+    holds(&format!("{served} of 16, with three times the weight"), (11..=13).contains(&served))
+}
+
+pub(super) async fn requests_are_counted<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    tell(subject, "set server app/web02 state drain").await?;
+    let (one, server) = begun(subject, None).await?;
+    same("server", &server, "web01")?;
+    let (two, _) = begun(subject, None).await?;
+    becomes(subject, "app/web01", &[("scur", "2"), ("smax", "2"), ("stot", "2"), ("lbtot", "2"), ("qcur", "0")])
+        .await?;
+    has(subject, "app/BACKEND", &[("scur", "2"), ("stot", "2"), ("lbtot", "2")]).await?;
+    let table = subject.ask("show servers conn app").await;
+    let used = rows(&table, ' ').into_iter().find(|row| row.get("bkname/svname").is_some_and(|it| it == "app/web01"));
+    let used = used.and_then(|row| row.get("used_cur").cloned()).unwrap_or_default();
+    same("used_cur", &used, "2")?;
+    subject.end(one).await;
+    becomes(subject, "app/web01", &[("scur", "1"), ("smax", "2"), ("stot", "2")]).await?;
+    subject.end(two).await;
+    becomes(subject, "app/web01", &[("scur", "0"), ("used_conn_cur", "0")]).await?;
+    becomes(subject, "app/BACKEND", &[("scur", "0"), ("smax", "2")]).await
+}
+
+pub(super) async fn drain_keeps_its_clients<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    let home = visit(subject, Some(1)).await?;
+    tell(subject, &format!("set server app/{home} state drain")).await?;
+    for _ in 0..3 {
+        same("a client with a cookie", &visit(subject, Some(1)).await?, &home)?;
+        holds("a new client went to a drained server", visit(subject, None).await? != home)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn maintenance_sends_its_clients_away<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    let home = visit(subject, Some(1)).await?;
+    tell(subject, &format!("set server app/{home} state maint")).await?;
+    let other = visit(subject, Some(1)).await?;
+    holds("a client was sent to maintenance", other != home)?;
+    tell(subject, &format!("set server app/{home} state ready")).await?;
+    for _ in 0..3 {
+        same("a client with a new cookie", &visit(subject, Some(1)).await?, &other)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn no_weight_keeps_its_clients<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    let home = visit(subject, Some(1)).await?;
+    tell(subject, &format!("set server app/{home} weight 0")).await?;
+    for _ in 0..3 {
+        same("a client with a cookie", &visit(subject, Some(1)).await?, &home)?;
+        holds("a new client went to a server without weight", visit(subject, None).await? != home)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_backend_without_servers_answers_503<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    tell(subject, "set server app/web01 state drain").await?;
+    tell(subject, "set server app/web02 state drain").await?;
+    let refused = subject.begin(None).await.err();
+    holds(&format!("{refused:?}"), refused == Some(503))?;
+    has(subject, "app/BACKEND", &[("status", "DOWN"), ("act", "0"), ("hrsp_5xx", "1"), ("scur", "0")]).await?;
+    tell(subject, "set server app/web02 state ready").await?;
+    same("server", &visit(subject, None).await?, "web02")
+}
+
+pub(super) async fn a_full_server_lets_requests_wait<S: Subject>(subject: &mut S) -> Found {
+    tell(subject, &format!("set map {} web lone", subject.map())).await?;
+    let (first, _) = begun(subject, None).await?;
+    let second = subject.queue().await;
+    becomes(subject, "lone/BACKEND", &[("scur", "2"), ("qcur", "1")]).await?;
+    has(subject, "lone/solo", &[("scur", "1"), ("qcur", "0")]).await?;
+    subject.end(first).await;
+    let second = subject.served(second).await.map_err(|status| format!("answered with {status}"))?;
+    becomes(subject, "lone/BACKEND", &[("scur", "1"), ("qcur", "0"), ("qmax", "1")]).await?;
+    has(subject, "lone/solo", &[("scur", "1"), ("smax", "1"), ("stot", "2")]).await?;
+    subject.end(second).await;
+    becomes(subject, "lone/BACKEND", &[("scur", "0")]).await
+}
+
+/// Up to 2.6 what waits for any server waits on when the last one drains; later it is answered with 503.
+pub(super) async fn a_queue_outlives_the_last_server_or_not<S: Subject>(subject: &mut S) -> Found {
+    tell(subject, &format!("set map {} web lone", subject.map())).await?;
+    let (first, _) = begun(subject, None).await?;
+    let second = subject.queue().await;
+    becomes(subject, "lone/BACKEND", &[("qcur", "1")]).await?;
+    tell(subject, "set server lone/solo state drain").await?;
+    if subject.series() >= Series::V3_0 {
+        holds("who waits gets no 503", subject.served(second).await.err() == Some(503))?;
+        becomes(subject, "lone/BACKEND", &[("qcur", "0"), ("scur", "1"), ("hrsp_5xx", "1")]).await?;
+        subject.end(first).await;
+        return becomes(subject, "lone/BACKEND", &[("scur", "0")]).await;
+    }
+    has(subject, "lone/BACKEND", &[("qcur", "1"), ("scur", "2")]).await?;
+    tell(subject, "set server lone/solo state ready").await?;
+    subject.end(first).await;
+    let second = subject.served(second).await.map_err(|status| format!("answered with {status}"))?;
+    subject.end(second).await;
+    becomes(subject, "lone/BACKEND", &[("scur", "0"), ("qcur", "0")]).await
+}
+
+pub(super) async fn sessions_of_a_server_are_ended<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    tell(subject, "set server app/web02 state drain").await?;
+    let (held, _) = begun(subject, None).await?;
+    becomes(subject, "app/web01", &[("scur", "1")]).await?;
+    tell(subject, "shutdown sessions server app/web02").await?;
+    has(subject, "app/web01", &[("scur", "1")]).await?;
+    tell(subject, "shutdown sessions server app/web01").await?;
+    becomes(subject, "app/web01", &[("scur", "0")]).await?;
+    becomes(subject, "app/BACKEND", &[("scur", "0")]).await?;
+    subject.end(held).await;
+    Ok(())
+}
+
+pub(super) async fn sessions_are_listed_and_ended<S: Subject>(subject: &mut S) -> Found {
+    settled(subject).await?;
+    let (held, server) = begun(subject, None).await?;
+    let wished = format!(" fe=www be=app srv={server} ts=");
+    let mut listed = None;
+    for _ in 0..100 {
+        let sessions = subject.ask("show sess").await;
+        listed = sessions.lines().find(|line| line.contains(&wished)).map(str::to_owned);
+        let side = if subject.series() == Series::V2_2 { " s1=[8," } else { " scb=[8," };
+        if listed.as_ref().is_some_and(|line| line.contains(side)) {
+            break;
+        }
+        tokio::time::sleep(super::SOON).await;
+    }
+    let listed = listed.ok_or("the request is not listed")?;
+    for part in ["0x", " proto=tcpv4 ", " src=127.0.0.1:", " age=", " rq[f=", " rp[f="] {
+        holds(&format!("{part:?} is not in {listed:?}"), listed.contains(part))?;
+    }
+    let (id, _) = listed.split_once(':').ok_or("no identity")?;
+    let details = subject.ask(&format!("show sess {id}")).await;
+    for part in [&format!("{id}: ["), "  req=0x", "  res=0x", " total="] {
+        holds(&format!("{part:?} is not in {details:?}"), details.contains(part))?;
+    }
+    tell(subject, &format!("shutdown session {id}")).await?;
+    becomes(subject, &format!("app/{server}"), &[("scur", "0")]).await?;
+    let row = row(subject, "app/BACKEND").await;
+    super::compare("app/BACKEND", &row, &[("scur", "0")])?;
+    subject.end(held).await;
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! How answers come: what parts them, what they look like, and who gets which.
+
+use std::time::Duration;
+
+use super::{Found, Subject, compare, holds, row, rows, same, says, tell};
+use crate::fake::{Series, columns};
+
+pub(super) async fn an_answer_ends_with_an_empty_line<S: Subject>(subject: &mut S) -> Found {
+    says(subject, "show cli level", "admin\n\n").await
+}
+
+pub(super) async fn silence_is_an_empty_line<S: Subject>(subject: &mut S) -> Found {
+    for command in [
+        "set server app/web02 state ready",
+        "set server app/web02 weight 50",
+        "set server app/web02 health up",
+        "enable health app/web02",
+        "disable agent app/web02",
+        "shutdown sessions server app/web02",
+        "set timeout cli 20",
+    ] {
+        tell(subject, command).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn answers_come_in_the_order_of_commands<S: Subject>(subject: &mut S) -> Found {
+    let line = "show cli level;set server app/nobody state ready;set server app/web02 state ready;show cli level";
+    says(subject, line, "admin\n\nNo such server.\n\n\nadmin\n\n").await
+}
+
+pub(super) async fn a_prompt_parts_answers<S: Subject>(subject: &mut S) -> Found {
+    let line = "prompt;show cli level;set server app/nobody state ready;set server app/web02 state ready";
+    let wished = if subject.series() >= Series::V3_2 {
+        "\nadmin\n\nNo such server.\n\n\n> "
+    } else {
+        "\n> admin\n\n> No such server.\n\n> \n> "
+    };
+    says(subject, line, wished).await?;
+    says(subject, "prompt", "\n> ").await
+}
+
+pub(super) async fn a_message_may_lack_its_newline<S: Subject>(subject: &mut S) -> Found {
+    let wished = match subject.series() {
+        Series::V2_2 | Series::V2_6 => "\n> Empty weight string empty or preceded by garbage\n> admin\n\n> ",
+        Series::V3_0 => "\n> Empty weight string empty or preceded by garbage\n\n> admin\n\n> ",
+        Series::V3_2 => "\nEmpty weight string empty or preceded by garbage\n\nadmin\n\n> ",
+    };
+    says(subject, "prompt;set server app/web02 weight abc;show cli level", wished).await
+}
+
+pub(super) async fn an_open_prompt_takes_another_line<S: Subject>(subject: &mut S) -> Found {
+    says(
+        subject,
+        "prompt\nshow cli level\nshow cli level;show cli level",
+        match subject.series() {
+            Series::V3_2 => "\n> admin\n\n> admin\n\nadmin\n\n> ",
+            _ => "\n> admin\n\n> admin\n\n> admin\n\n> ",
+        },
+    )
+    .await
+}
+
+pub(super) async fn a_level_is_a_limit<S: Subject>(subject: &mut S) -> Found {
+    for denied in [
+        "set server app/web01 state drain",
+        "set server app/nobody state drain",
+        "set server app/web01 weight 1",
+        "disable agent said/talk",
+        "enable health app/web01",
+        "shutdown sessions server app/web01",
+        "shutdown session 0x1",
+    ] {
+        same(denied, &subject.ask_operator(denied).await, "Permission denied\n\n")?;
+    }
+    let map = subject.map();
+    for (allowed, answer) in [
+        ("show cli level", "operator\n\n".to_owned()),
+        ("show sess 0x1", "Session not found.\n\n".to_owned()),
+        // Up to 3.3, maps are everybody's.
+        (&format!("set map {map} web app"), "\n".to_owned()),
+    ] {
+        same(allowed, &subject.ask_operator(allowed).await, &answer)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn the_columns_are_those_of_the_transcripts<S: Subject>(subject: &mut S) -> Found {
+    for (command, header) in columns(subject.series()) {
+        let answer = subject.ask(command).await;
+        let found = answer.lines().find(|line| line.starts_with("# ")).unwrap_or_default();
+        same(command, found, header.trim_end())?;
+    }
+    Ok(())
+}
+
+pub(super) async fn rows_are_as_wide_as_headers<S: Subject>(subject: &mut S) -> Found {
+    for (command, separator, more) in
+        [("show stat -1 6 -1", ',', 0), ("show servers state", ' ', 0), ("show servers conn", ' ', 1)]
+    {
+        let answer = subject.ask(command).await;
+        let mut lines = answer.lines().skip_while(|line| !line.starts_with("# "));
+        let width = lines.next().unwrap_or_default()[2..].split(separator).count() + more;
+        let mut count = 0;
+        for line in lines.filter(|line| !line.is_empty()) {
+            count += 1;
+            holds(&format!("{command}: {line:?} has not {width} fields"), line.split(separator).count() == width)?;
+        }
+        let wished = if separator == ',' { 11 } else { 7 };
+        holds(&format!("{command}: {count} rows and not {wished}"), count == wished)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn tables_are_filtered<S: Subject>(subject: &mut S) -> Found {
+    let names = |answer: &str, name: &str, separator| {
+        let rows = rows(answer, separator);
+        rows.iter().filter_map(|row| row.get(name).cloned()).collect::<Vec<_>>().join(" ")
+    };
+    for (command, column, separator, wished) in [
+        ("show stat app 4 -1", "svname", ',', "web01 web02 web03"),
+        ("show stat app 6 -1", "svname", ',', "web01 web02 web03 BACKEND"),
+        ("show stat -1 2 -1", "pxname", ',', "app api lone said"),
+        ("show servers state api", "srv_name", ' ', "web01 web02"),
+        ("show servers conn lone", "bkname/svname", ' ', "lone/solo"),
+    ] {
+        same(command, &names(&subject.ask(command).await, column, separator), wished)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn refusals_have_their_words<S: Subject>(subject: &mut S) -> Found {
+    let map = subject.map();
+    for (command, words) in [
+        ("set server app/nobody state drain", "No such server."),
+        ("set server nowhere/web01 state drain", "No such backend."),
+        ("set server app state drain", "Require 'backend/server'."),
+        ("set server app/web01 state asleep", "'set server <srv> state' expects 'ready', 'drain' and 'maint'."),
+        ("set server app/web01 health fine", "'set server <srv> health' expects 'up', 'stopping', or 'down'."),
+        ("set server app/web01 weight 300", "Absolute weight can only be between 0 and 256 inclusive."),
+        ("set server app/web01 agent down", "agent checks are not enabled on this server."),
+        ("set server said/talk agent sideways", "'set server <srv> agent' expects 'up' or 'down'."),
+        ("set server api/web01 health down", "cannot change health on a tracking server."),
+        ("enable agent app/web01", "Agent was not configured on this server, cannot enable."),
+        ("enable agent app/nobody", "No such server."),
+        ("shutdown sessions server app/nobody", "No such server."),
+        ("shutdown session 0x1", "No such session (use 'show sess')."),
+        ("show sess 0x1", "Session not found."),
+        ("show stat nope 6 -1", "No such proxy."),
+        ("show servers state nope", "Can't find backend."),
+        ("show servers conn nope", "Can't find backend."),
+        ("show map /no/such.map", "Unknown map identifier. Please use #<id> or <file>."),
+        ("get map /no/such.map web", "Unknown map identifier. Please use #<id> or <file>."),
+        ("set map /no/such.map web app", "Unknown map identifier. Please use #<id> or <file>."),
+        (&format!("set map {map} nobody app"), "entry not found."),
+        (&format!("del map {map} nobody"), "Key not found."),
+        (&format!("get map {map} nobody"), "type=str, case=sensitive, found=no"),
+    ] {
+        says(subject, command, &format!("{words}\n\n")).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_command_may_be_unknown<S: Subject>(subject: &mut S) -> Found {
+    let mut unknown = vec!["frobnicate", "show proc"];
+    if subject.series() == Series::V2_2 {
+        unknown.extend(["show version", "prepare map x", "commit map @1 x"]);
+    }
+    for command in unknown {
+        let answer = subject.ask(command).await;
+        holds(&format!("{command}: {answer:?}"), answer.starts_with("Unknown command"))?;
+        holds(&format!("{command}: {answer:?} does not end"), answer.ends_with("\n\n"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn info_says_who_answers<S: Subject>(subject: &mut S) -> Found {
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.map(str::to_owned)
+    };
+    let (one, two) = (subject.ask("show info").await, subject.ask("show info").await);
+    holds(&one, one.starts_with("Name: HAProxy\n") && one.ends_with("\n\n"))?;
+    holds("the pid is no number", value(&one, "Pid").is_some_and(|pid| pid.parse::<u32>().is_ok()))?;
+    same("Pid", &value(&one, "Pid").unwrap_or_default(), &value(&two, "Pid").unwrap_or_default())?;
+    same("Stopping", &value(&one, "Stopping").unwrap_or_default(), "0")?;
+    let version = value(&one, "Version").unwrap_or_default();
+    holds(&version, version.starts_with(subject.series().name()))?;
+    holds(&one, value(&one, "Uptime_sec").is_some_and(|up| up.parse::<u64>().is_ok()))?;
+    holds(&one, value(&one, "CurrStreams").is_some() == (subject.series() >= Series::V3_0))?;
+    if subject.series() > Series::V2_2 {
+        says(subject, "show version", &format!("{version}\n\n")).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_stopped_process_says_nothing<S: Subject>(subject: &mut S) -> Found {
+    subject.pause(true);
+    let asked = tokio::time::timeout(Duration::from_millis(300), subject.ask("show cli level")).await;
+    subject.pause(false);
+    holds("a stopped process answered", asked.is_err())?;
+    says(subject, "show cli level", "admin\n\n").await?;
+    let row = row(subject, "app/web01").await;
+    compare("app/web01", &row, &[("srv_admin_state", "0")])
+}

@@ -1,0 +1,181 @@
+//! The suite on the fake, as each series.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use crate::fake::{BackendSetup, Fake, Level, Request, Route, Series, ServerSetup, Setup};
+use crate::suite::{Subject, cases};
+
+struct Simulated {
+    fake: Fake,
+    series: Series,
+    map: tempfile::NamedTempFile,
+}
+
+impl Simulated {
+    fn start(series: Series, master: bool, seed: u64) -> Self {
+        let mut map = tempfile::NamedTempFile::new().unwrap();
+        map.write_all(b"web app\nshop other\n").unwrap();
+        let server = |name: &str| {
+            let mut server = ServerSetup::new(name, "127.0.0.1:9001").check(Duration::from_millis(50), 2, 3);
+            server.weight = 50;
+            server
+        };
+        let mut app = BackendSetup::new("app");
+        app.cookie = Some("SRV".to_owned());
+        for (name, cookie) in [("web01", "one"), ("web02", "two"), ("web03", "three")] {
+            let disabled = name == "web03";
+            app.servers.push(ServerSetup { cookie: Some(cookie.to_owned()), disabled, ..server(name) });
+        }
+        let mut api = BackendSetup::new("api");
+        for name in ["web01", "web02"] {
+            let track = Some(format!("app/{name}"));
+            api.servers.push(ServerSetup { weight: 10, track, ..ServerSetup::new(name, "127.0.0.1:9001") });
+        }
+        let mut lone = BackendSetup::new("lone");
+        lone.redispatch = false;
+        lone.servers.push(ServerSetup { maxconn: 1, ..ServerSetup::new("solo", "127.0.0.1:9001") });
+        let talk = ServerSetup { agent: Some(Duration::from_millis(50)), ..ServerSetup::new("talk", "127.0.0.1:9001") };
+        let file = map.path().to_owned();
+        let route = Route::Map { file, key: "web".to_owned(), default: Some("app".to_owned()) };
+        let setup = Setup { master, ..Setup::new(series) }
+            .frontend("www", route)
+            .backend(app)
+            .backend(api)
+            .backend(lone)
+            .backend(BackendSetup::new("said").server(talk));
+        let fake = Fake::new(setup, seed);
+        fake.set_agent("said/talk", Some("up"));
+        Self { fake, series, map }
+    }
+
+    async fn say(mut stream: DuplexStream, line: &str) -> String {
+        stream.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        while let Ok(Ok(1..)) = tokio::time::timeout(Duration::from_secs(1), stream.read_buf(&mut answer)).await {}
+        String::from_utf8(answer).unwrap()
+    }
+}
+
+impl Subject for Simulated {
+    type Held = Request;
+    type Pending = Request;
+    type Connection = DuplexStream;
+
+    fn series(&self) -> Series {
+        self.series
+    }
+
+    fn map(&self) -> String {
+        self.map.path().display().to_string()
+    }
+
+    async fn ask(&self, line: &str) -> String {
+        Self::say(self.fake.connect().unwrap(), line).await
+    }
+
+    async fn ask_operator(&self, line: &str) -> String {
+        Self::say(self.fake.connect_at(Level::Operator).unwrap(), line).await
+    }
+
+    async fn ask_master(&self, line: &str) -> String {
+        loop {
+            if let Ok(stream) = self.fake.connect_master() {
+                return Self::say(stream, line).await;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn connect(&self) -> DuplexStream {
+        let mut stream = self.fake.connect().unwrap();
+        stream.write_all(b"prompt\n").await.unwrap();
+        let mut prompt = [0; 3];
+        stream.read_exact(&mut prompt).await.unwrap();
+        stream
+    }
+
+    async fn begin(&mut self, client: Option<u64>) -> Result<Request, u16> {
+        self.fake.begin("www", client).map_err(|_| 503)
+    }
+
+    async fn queue(&mut self) -> Request {
+        self.fake.begin("www", None).unwrap()
+    }
+
+    async fn served(&mut self, pending: Request) -> Result<Request, u16> {
+        while let Some(request) = self.fake.locate(&pending) {
+            if !request.waits {
+                return Ok(request);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Err(503)
+    }
+
+    fn server(&self, held: &Request) -> String {
+        held.server.clone().unwrap()
+    }
+
+    async fn end(&mut self, held: Request) {
+        self.fake.end(held);
+    }
+
+    async fn reload(&mut self) {
+        let before = self.fake.truth().current().unwrap().pid;
+        self.fake.reload();
+        while self.fake.truth().current().unwrap().pid == before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    fn set_well(&self, server: &str, well: bool) {
+        self.fake.set_health(&format!("app/{server}"), well);
+    }
+
+    fn set_agent(&self, words: &str) {
+        self.fake.set_agent("said/talk", Some(words));
+    }
+
+    fn pause(&self, paused: bool) {
+        self.fake.hang(if paused { Duration::from_secs(3600) } else { Duration::ZERO });
+    }
+}
+
+fn pass(series: Series) {
+    let mut failed = Vec::new();
+    let all = cases::<Simulated>();
+    for (seed, case) in (1..).zip(&all) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let found = runtime.block_on(async {
+            let mut subject = Simulated::start(series, case.master, seed);
+            (case.run)(&mut subject).await
+        });
+        failed.extend(found.err().map(|error| format!("{}: {error}", case.name)));
+    }
+    assert!(failed.is_empty(), "{} of {} cases:\n{}", failed.len(), all.len(), failed.join("\n"));
+}
+
+#[test]
+fn the_fake_is_a_2_2() {
+    pass(Series::V2_2);
+}
+
+#[test]
+fn the_fake_is_a_2_6() {
+    pass(Series::V2_6);
+}
+
+#[test]
+fn the_fake_is_a_3_0() {
+    pass(Series::V3_0);
+}
+
+#[test]
+fn the_fake_is_a_3_2() {
+    pass(Series::V3_2);
+}

@@ -1,0 +1,220 @@
+//! The suite on the real HAProxy that `TEETER_TEST_HAPROXY` names, or the one that is installed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use teeter_lab::{App, Haproxy, Held, free_port, skip};
+use teeter_sim::fake::Series;
+use teeter_sim::suite::{Case, Subject, cases};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixStream};
+use tokio::task::JoinHandle;
+
+struct Real {
+    // In this order they end: HAProxy first, the directory last.
+    haproxy: Haproxy,
+    site: Arc<Site>,
+    series: Series,
+    addr: SocketAddr,
+    /// The cookie of each client.
+    jar: BTreeMap<u64, String>,
+    dir: TempDir,
+}
+
+/// What is behind HAProxy; cases share it.
+struct Site {
+    apps: Vec<App>,
+    agent: SocketAddr,
+    words: Mutex<String>,
+}
+
+impl Site {
+    async fn start() -> io::Result<Arc<Self>> {
+        let apps = vec![App::start("web01", "v1").await?, App::start("web02", "v1").await?];
+        let listener = TcpListener::bind(("127.0.0.1", free_port()?)).await?;
+        let site = Arc::new(Self { apps, agent: listener.local_addr()?, words: Mutex::new(String::new()) });
+        let agent = Arc::downgrade(&site);
+        tokio::spawn(async move {
+            while let (Ok((mut stream, _)), Some(site)) = (listener.accept().await, agent.upgrade()) {
+                let words = format!("{}\n", site.words.lock().unwrap());
+                // HAProxy may have gone: then it did not want to know.
+                stream.write_all(words.as_bytes()).await.ok();
+            }
+        });
+        Ok(site)
+    }
+}
+
+impl Real {
+    async fn start(site: &Arc<Site>, series: Series, master: bool) -> io::Result<Self> {
+        for app in &site.apps {
+            app.set_well(true);
+        }
+        *site.words.lock().unwrap() = "up".to_owned();
+        let dir = tempfile::Builder::new().prefix("sim-").tempdir()?;
+        std::fs::write(dir.path().join("live.map"), "web app\nshop other\n")?;
+        let port = free_port()?;
+        let config = config(dir.path(), site, port);
+        let haproxy = if master {
+            Haproxy::start_master(dir.path(), &config).await?
+        } else {
+            Haproxy::start(dir.path(), &config).await?
+        };
+        let addr = SocketAddr::from(([127, 0, 0, 1], port));
+        Ok(Self { haproxy, site: Arc::clone(site), series, addr, jar: BTreeMap::new(), dir })
+    }
+}
+
+fn config(dir: &Path, site: &Site, port: u16) -> String {
+    let (one, two) = (site.apps[0].addr(), site.apps[1].addr());
+    let agent = site.agent.port();
+    format!(
+        "global\n  node lab\n  nbthread 2\n  stats socket {dir}/admin.sock level admin expose-fd listeners\n  \
+         stats socket {dir}/low.sock level operator\n\
+         defaults\n  mode http\n  timeout connect 1s\n  timeout client 10s\n  timeout server 10s\n  timeout queue 10s\n  \
+         timeout tunnel 1h\n  timeout check 1s\n  option redispatch\n\
+         frontend www\n  bind 127.0.0.1:{port}\n  use_backend %[str(web),map_str({dir}/live.map)]\n  default_backend app\n\
+         backend app\n  option httpchk GET /_status\n  cookie SRV insert indirect nocache\n  \
+         default-server check inter 50ms rise 3 fall 2 weight 50\n  server web01 {one} cookie one\n  \
+         server web02 {two} cookie two\n  server web03 {one} cookie three disabled\n\
+         backend api\n  default-server weight 10\n  server web01 {one} track app/web01\n  server web02 {two} track app/web02\n\
+         backend lone\n  no option redispatch\n  server solo {one} maxconn 1\n\
+         backend said\n  server talk {one} weight 100 agent-check agent-port {agent} agent-inter 50ms\n",
+        dir = dir.display(),
+    )
+}
+
+async fn say(socket: &Path, line: &str) -> String {
+    // A paused process does not answer: who asks it gives up first.
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    stream.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    while let Ok(Ok(1..)) = tokio::time::timeout(ANSWER, stream.read_buf(&mut answer)).await {
+        // From 3.0 on a master may leave the connection open behind this.
+        if answer.starts_with(b"Can't find the target") && answer.ends_with(b"\n") {
+            break;
+        }
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+impl Subject for Real {
+    type Held = Held;
+    type Pending = JoinHandle<io::Result<Held>>;
+    type Connection = UnixStream;
+
+    fn series(&self) -> Series {
+        self.series
+    }
+
+    fn map(&self) -> String {
+        self.dir.path().join("live.map").display().to_string()
+    }
+
+    async fn ask(&self, line: &str) -> String {
+        say(&self.haproxy.socket(), line).await
+    }
+
+    async fn ask_operator(&self, line: &str) -> String {
+        say(&self.dir.path().join("low.sock"), line).await
+    }
+
+    async fn ask_master(&self, line: &str) -> String {
+        let socket = self.haproxy.master_socket();
+        loop {
+            // A master that starts itself anew refuses connections, or ends them, for a moment.
+            if UnixStream::connect(&socket).await.is_ok() {
+                let answer = say(&socket, line).await;
+                if !answer.is_empty() {
+                    return answer;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn connect(&self) -> UnixStream {
+        let mut stream = UnixStream::connect(self.haproxy.socket()).await.unwrap();
+        stream.write_all(b"prompt\n").await.unwrap();
+        let mut prompt = [0; 3];
+        stream.read_exact(&mut prompt).await.unwrap();
+        stream
+    }
+
+    async fn begin(&mut self, client: Option<u64>) -> Result<Held, u16> {
+        let cookie = client.and_then(|client| self.jar.get(&client).cloned());
+        let fields: Vec<_> = cookie.iter().map(|cookie| ("Cookie", cookie.as_str())).collect();
+        let held = Held::open(self.addr, "/ws", &fields).await.map_err(|_| 503_u16)?;
+        let told = held.answer().field("set-cookie").split(';').next().unwrap_or_default();
+        if let Some(client) = client.filter(|_| !told.is_empty()) {
+            self.jar.insert(client, told.to_owned());
+        }
+        Ok(held)
+    }
+
+    async fn queue(&mut self) -> Self::Pending {
+        let addr = self.addr;
+        tokio::spawn(async move { Held::open(addr, "/ws", &[]).await })
+    }
+
+    async fn served(&mut self, pending: Self::Pending) -> Result<Held, u16> {
+        pending.await.unwrap().map_err(|_| 503)
+    }
+
+    fn server(&self, held: &Held) -> String {
+        held.answer().field("x-server").to_owned()
+    }
+
+    async fn end(&mut self, held: Held) {
+        drop(held);
+    }
+
+    async fn reload(&mut self) {
+        self.haproxy.reload().await.unwrap();
+    }
+
+    fn set_well(&self, server: &str, well: bool) {
+        let app = self.site.apps.iter().find(|app| app.name() == server).unwrap();
+        app.set_well(well);
+    }
+
+    fn set_agent(&self, words: &str) {
+        words.clone_into(&mut self.site.words.lock().unwrap());
+    }
+
+    fn pause(&self, paused: bool) {
+        if paused { self.haproxy.pause().unwrap() } else { self.haproxy.resume().unwrap() }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn haproxy_passes_the_suite() {
+    if !Haproxy::available() {
+        return skip("there is no HAProxy");
+    }
+    let version = Haproxy::version().unwrap();
+    let Some(series) = Series::ALL.into_iter().find(|series| version.starts_with(&format!("{}.", series.name())))
+    else {
+        return skip("the suite knows 2.2, 2.6, 3.0 and 3.2");
+    };
+    let site = Site::start().await.unwrap();
+    let all: Vec<Case<Real>> = cases();
+    let (mut failed, only) = (Vec::new(), std::env::var("TEETER_SIM_CASE").unwrap_or_default());
+    for case in all.iter().filter(|case| case.name.contains(&only)) {
+        let begun = Instant::now();
+        let mut subject = Real::start(&site, series, case.master).await.unwrap();
+        let found = (case.run)(&mut subject).await;
+        println!("{:?} {} {found:?}", begun.elapsed(), case.name);
+        failed.extend(found.err().map(|error| format!("{}: {error}", case.name)));
+    }
+    assert!(failed.is_empty(), "{} of {} cases on {version}:\n{}", failed.len(), all.len(), failed.join("\n"));
+}
+
+/// Longer than any answer takes.
+const ANSWER: Duration = Duration::from_secs(5);
