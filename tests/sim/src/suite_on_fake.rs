@@ -37,6 +37,15 @@ impl Simulated {
         let mut lone = BackendSetup::new("lone");
         lone.redispatch = false;
         lone.servers.push(ServerSetup { maxconn: 1, ..ServerSetup::new("solo", "127.0.0.1:9001") });
+        let pair = |name: &str, redispatch: bool| {
+            let mut backend = BackendSetup::new(name);
+            (backend.cookie, backend.redispatch) = (Some("SRV".to_owned()), redispatch);
+            for (name, cookie) in [("p1", "one"), ("p2", "two")] {
+                let cookie = Some(cookie.to_owned());
+                backend.servers.push(ServerSetup { cookie, maxconn: 1, ..ServerSetup::new(name, "127.0.0.1:9001") });
+            }
+            backend
+        };
         let talk = ServerSetup { agent: Some(Duration::from_millis(50)), ..ServerSetup::new("talk", "127.0.0.1:9001") };
         let file = map.path().to_owned();
         let route = Route::Map { file, key: "web".to_owned(), default: Some("app".to_owned()) };
@@ -45,6 +54,8 @@ impl Simulated {
             .backend(app)
             .backend(api)
             .backend(lone)
+            .backend(pair("pair", true))
+            .backend(pair("stay", false))
             .backend(BackendSetup::new("said").server(talk));
         let fake = Fake::new(setup, seed);
         fake.set_agent("said/talk", Some("up"));
@@ -52,7 +63,7 @@ impl Simulated {
     }
 
     async fn say(mut stream: DuplexStream, line: &str) -> String {
-        stream.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        stream.write_all(line.as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut answer = Vec::new();
         while let Ok(Ok(1..)) = tokio::time::timeout(Duration::from_secs(1), stream.read_buf(&mut answer)).await {}
@@ -74,17 +85,21 @@ impl Subject for Simulated {
     }
 
     async fn ask(&self, line: &str) -> String {
+        Self::say(self.fake.connect().unwrap(), &format!("{line}\n")).await
+    }
+
+    async fn ask_cut(&self, line: &str) -> String {
         Self::say(self.fake.connect().unwrap(), line).await
     }
 
     async fn ask_operator(&self, line: &str) -> String {
-        Self::say(self.fake.connect_at(Level::Operator).unwrap(), line).await
+        Self::say(self.fake.connect_at(Level::Operator).unwrap(), &format!("{line}\n")).await
     }
 
     async fn ask_master(&self, line: &str) -> String {
         loop {
             if let Ok(stream) = self.fake.connect_master() {
-                return Self::say(stream, line).await;
+                return Self::say(stream, &format!("{line}\n")).await;
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -102,8 +117,8 @@ impl Subject for Simulated {
         self.fake.begin("www", client).map_err(|_| 503)
     }
 
-    async fn queue(&mut self) -> Request {
-        self.fake.begin("www", None).unwrap()
+    async fn queue(&mut self, client: Option<u64>) -> Request {
+        self.fake.begin("www", client).unwrap()
     }
 
     async fn served(&mut self, pending: Request) -> Result<Request, u16> {
@@ -117,7 +132,7 @@ impl Subject for Simulated {
     }
 
     fn server(&self, held: &Request) -> String {
-        held.server.clone().unwrap()
+        held.server.clone().unwrap().replace('p', "web0")
     }
 
     async fn end(&mut self, held: Request) {
@@ -135,6 +150,12 @@ impl Subject for Simulated {
 
     fn set_well(&self, server: &str, well: bool) {
         self.fake.set_health(&format!("app/{server}"), well);
+    }
+
+    async fn set_refusing(&self, server: &str, refuses: bool) {
+        for entry in [format!("app/{server}"), server.replace("web0", "pair/p"), server.replace("web0", "stay/p")] {
+            self.fake.set_refusing(&entry, refuses);
+        }
     }
 
     fn set_agent(&self, words: &str) {

@@ -59,7 +59,6 @@ impl Worker {
         let state = match choice {
             Choice::Server(server) if refuses(server) => {
                 let counters = &mut self.server_mut((backend, server)).counters;
-                counters.econ += 1;
                 counters.wretr += 1;
                 counters.lbtot += 1;
                 State::TurnAround { server, again: now + TURN_AROUND, tries: 1 }
@@ -164,7 +163,7 @@ impl Worker {
             return;
         }
         let gone = self.server(at).op == Op::Stopped;
-        match (self.setup.series >= Series::V3_2, redispatch) {
+        match (self.setup.series >= Series::V3_0, redispatch) {
             // To the same server, over its limit, even in maintenance.
             (true, true) => {
                 self.server_mut(at).queue.clear();
@@ -222,9 +221,7 @@ impl Worker {
             self.finish(id, Some(503), now);
             return None;
         } else {
-            let counters = &mut self.server_mut(at).counters;
-            counters.econ += 1;
-            counters.wretr += 1;
+            self.server_mut(at).counters.wretr += 1;
             State::TurnAround { server, again: now + TURN_AROUND, tries: tries + 1 }
         };
         if let Some(stream) = self.streams.get_mut(&id) {

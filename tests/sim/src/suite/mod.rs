@@ -10,6 +10,8 @@
 //! | `app`, cookie SRV | `web01`, `web02` of weight 50, `web03` disabled; checked every 50 ms, rise 3, fall 2 |
 //! | `api` | `web01`, `web02`, which track those of `app` |
 //! | `lone` | `solo`, which takes one request at a time and is not checked; nobody is redispatched |
+//! | `pair`, cookie SRV | `p1`, `p2`, which take one request at a time and are not checked |
+//! | `stay`, cookie SRV | the same; nobody is redispatched |
 //! | `said` | `talk`, which has an agent and no check |
 
 mod checks;
@@ -41,7 +43,9 @@ pub trait Subject {
     fn map(&self) -> String;
     /// Sends a line to the stats socket, with its newline, and reads the answer to its end.
     fn ask(&self, line: &str) -> impl Future<Output = String>;
-    /// The same at level operator.
+    /// The same without the newline.
+    fn ask_cut(&self, line: &str) -> impl Future<Output = String>;
+    /// The same as [`Subject::ask`] at level operator.
     fn ask_operator(&self, line: &str) -> impl Future<Output = String>;
     /// The same to the master's socket. The answer ends when nothing more comes.
     fn ask_master(&self, line: &str) -> impl Future<Output = String>;
@@ -51,10 +55,10 @@ pub trait Subject {
     /// status of the answer.
     fn begin(&mut self, client: Option<u64>) -> impl Future<Output = Result<Self::Held, u16>>;
     /// Begins a request that may have to wait.
-    fn queue(&mut self) -> impl Future<Output = Self::Pending>;
+    fn queue(&mut self, client: Option<u64>) -> impl Future<Output = Self::Pending>;
     /// Waits until a server has it.
     fn served(&mut self, pending: Self::Pending) -> impl Future<Output = Result<Self::Held, u16>>;
-    /// The application server that has it: `web01` behind `solo` and `talk`, too.
+    /// The application server that has it: `web01` also behind `p1`.
     fn server(&self, held: &Self::Held) -> String;
     /// Ends it.
     fn end(&mut self, held: Self::Held) -> impl Future<Output = ()>;
@@ -62,6 +66,8 @@ pub trait Subject {
     fn reload(&mut self) -> impl Future<Output = ()>;
     /// Whether the checks of an application server find it well.
     fn set_well(&self, server: &str, well: bool);
+    /// Whether an application server refuses connections, and has ended those that it had.
+    fn set_refusing(&self, server: &str, refuses: bool) -> impl Future<Output = ()>;
     /// What the agent of `said/talk` says.
     fn set_agent(&self, words: &str);
     /// Stops every process in its tracks, or lets them go on.
@@ -112,6 +118,7 @@ cases! {
         refusals_have_their_words,
         a_command_may_be_unknown,
         info_says_who_answers,
+        a_line_that_is_cut_off_is_carried_out_or_not,
         a_stopped_process_says_nothing;
     states(false):
         a_farm_begins_as_configured,
@@ -146,6 +153,11 @@ cases! {
         a_backend_without_servers_answers_503,
         a_full_server_lets_requests_wait,
         a_queue_outlives_the_last_server_or_not,
+        a_queue_when_its_server_drains,
+        a_queue_when_its_server_is_maintained,
+        a_queue_without_redispatch_when_its_server_drains,
+        a_queue_without_redispatch_when_its_server_is_maintained,
+        a_refused_connection_is_tried_again_where_it_was,
         sessions_of_a_server_are_ended,
         sessions_are_listed_and_ended;
     maps(false):

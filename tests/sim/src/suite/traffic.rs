@@ -90,7 +90,7 @@ pub(super) async fn a_backend_without_servers_answers_503<S: Subject>(subject: &
 pub(super) async fn a_full_server_lets_requests_wait<S: Subject>(subject: &mut S) -> Found {
     tell(subject, &format!("set map {} web lone", subject.map())).await?;
     let (first, _) = begun(subject, None).await?;
-    let second = subject.queue().await;
+    let second = subject.queue(None).await;
     becomes(subject, "lone/BACKEND", &[("scur", "2"), ("qcur", "1")]).await?;
     has(subject, "lone/solo", &[("scur", "1"), ("qcur", "0")]).await?;
     subject.end(first).await;
@@ -105,7 +105,7 @@ pub(super) async fn a_full_server_lets_requests_wait<S: Subject>(subject: &mut S
 pub(super) async fn a_queue_outlives_the_last_server_or_not<S: Subject>(subject: &mut S) -> Found {
     tell(subject, &format!("set map {} web lone", subject.map())).await?;
     let (first, _) = begun(subject, None).await?;
-    let second = subject.queue().await;
+    let second = subject.queue(None).await;
     becomes(subject, "lone/BACKEND", &[("qcur", "1")]).await?;
     tell(subject, "set server lone/solo state drain").await?;
     if subject.series() >= Series::V3_0 {
@@ -120,6 +120,83 @@ pub(super) async fn a_queue_outlives_the_last_server_or_not<S: Subject>(subject:
     let second = subject.served(second).await.map_err(|status| format!("answered with {status}"))?;
     subject.end(second).await;
     becomes(subject, "lone/BACKEND", &[("scur", "0"), ("qcur", "0")]).await
+}
+
+/// What becomes of a request that waits for the server of its cookie when that is taken out.
+enum Fate {
+    /// It waits on, and is served there.
+    Waits,
+    /// Another server has it.
+    Moves,
+    /// It is served there at once, beyond the limit.
+    Overflows,
+}
+
+/// The change came with 3.1 (1385e33eb) and was brought into 3.0 after its first release.
+async fn taken_out<S: Subject>(subject: &mut S, backend: &str, state: &str, fate: Fate) -> Found {
+    tell(subject, &format!("set map {} web {backend}", subject.map())).await?;
+    let (first, home) = begun(subject, Some(1)).await?;
+    let entry = |server: &str| format!("{backend}/{}", server.replace("web0", "p"));
+    let (here, there) = (entry(&home), entry(if home == "web01" { "web02" } else { "web01" }));
+    let second = subject.queue(Some(1)).await;
+    becomes(subject, &here, &[("scur", "1"), ("qcur", "1")]).await?;
+    has(subject, &format!("{backend}/BACKEND"), &[("scur", "2"), ("qcur", "0")]).await?;
+    tell(subject, &format!("set server {here} state {state}")).await?;
+    let (mine, waiting, other) = match fate {
+        Fate::Waits => ("1", "1", "0"),
+        Fate::Moves => ("1", "0", "1"),
+        Fate::Overflows => ("2", "0", "0"),
+    };
+    becomes(subject, &here, &[("scur", mine), ("qcur", waiting)]).await?;
+    becomes(subject, &there, &[("scur", other), ("qcur", "0")]).await?;
+    subject.end(first).await;
+    let second = subject.served(second).await.map_err(|status| format!("answered with {status}"))?;
+    holds("it was served by another", (subject.server(&second) == home) != matches!(fate, Fate::Moves))?;
+    subject.end(second).await;
+    becomes(subject, &here, &[("scur", "0"), ("qcur", "0")]).await?;
+    becomes(subject, &format!("{backend}/BACKEND"), &[("scur", "0"), ("qcur", "0")]).await
+}
+
+pub(super) async fn a_queue_when_its_server_drains<S: Subject>(subject: &mut S) -> Found {
+    let fate = if subject.series() >= Series::V3_0 { Fate::Overflows } else { Fate::Moves };
+    taken_out(subject, "pair", "drain", fate).await
+}
+
+pub(super) async fn a_queue_when_its_server_is_maintained<S: Subject>(subject: &mut S) -> Found {
+    let fate = if subject.series() >= Series::V3_0 { Fate::Overflows } else { Fate::Moves };
+    taken_out(subject, "pair", "maint", fate).await
+}
+
+pub(super) async fn a_queue_without_redispatch_when_its_server_drains<S: Subject>(subject: &mut S) -> Found {
+    taken_out(subject, "stay", "drain", Fate::Waits).await
+}
+
+pub(super) async fn a_queue_without_redispatch_when_its_server_is_maintained<S: Subject>(subject: &mut S) -> Found {
+    let fate = if subject.series() >= Series::V3_0 { Fate::Moves } else { Fate::Waits };
+    taken_out(subject, "stay", "maint", fate).await
+}
+
+/// Between two tries no counter of the server has the request, and then it comes, whatever the server is told meanwhile.
+pub(super) async fn a_refused_connection_is_tried_again_where_it_was<S: Subject>(subject: &mut S) -> Found {
+    tell(subject, &format!("set map {} web stay", subject.map())).await?;
+    tell(subject, "set server stay/p2 state maint").await?;
+    subject.set_refusing("web01", true).await;
+    let pending = subject.queue(None).await;
+    let between = [("scur", "0"), ("qcur", "0"), ("wretr", "1"), ("econ", "0")];
+    let waits = becomes(subject, "stay/p1", &between).await;
+    let counted = has(subject, "stay/BACKEND", &[("scur", "1"), ("qcur", "0"), ("wretr", "1")]).await;
+    let sessions = subject.ask("show sess").await;
+    let told = tell(subject, "set server stay/p1 state maint").await;
+    subject.set_refusing("web01", false).await;
+    waits.and(counted).and(told)?;
+    let side = if subject.series() == Series::V2_2 { " s1=[3," } else { " scb=[3," };
+    let line = sessions.lines().find(|line| line.contains(" be=stay srv=p1 "));
+    holds(&sessions, line.is_some_and(|line| line.contains(side)))?;
+    let held = subject.served(pending).await.map_err(|status| format!("answered with {status}"))?;
+    same("server", &subject.server(&held), "web01")?;
+    has(subject, "stay/p1", &[("scur", "1"), ("srv_admin_state", "1"), ("wretr", "1"), ("econ", "0")]).await?;
+    subject.end(held).await;
+    becomes(subject, "stay/p1", &[("scur", "0")]).await
 }
 
 pub(super) async fn sessions_of_a_server_are_ended<S: Subject>(subject: &mut S) -> Found {

@@ -106,7 +106,7 @@ pub(super) async fn rows_are_as_wide_as_headers<S: Subject>(subject: &mut S) -> 
             count += 1;
             holds(&format!("{command}: {line:?} has not {width} fields"), line.split(separator).count() == width)?;
         }
-        let wished = if separator == ',' { 11 } else { 7 };
+        let wished = if separator == ',' { 17 } else { 11 };
         holds(&format!("{command}: {count} rows and not {wished}"), count == wished)?;
     }
     Ok(())
@@ -120,7 +120,7 @@ pub(super) async fn tables_are_filtered<S: Subject>(subject: &mut S) -> Found {
     for (command, column, separator, wished) in [
         ("show stat app 4 -1", "svname", ',', "web01 web02 web03"),
         ("show stat app 6 -1", "svname", ',', "web01 web02 web03 BACKEND"),
-        ("show stat -1 2 -1", "pxname", ',', "app api lone said"),
+        ("show stat -1 2 -1", "pxname", ',', "app api lone pair stay said"),
         ("show servers state api", "srv_name", ' ', "web01 web02"),
         ("show servers conn lone", "bkname/svname", ' ', "lone/solo"),
     ] {
@@ -190,6 +190,18 @@ pub(super) async fn info_says_who_answers<S: Subject>(subject: &mut S) -> Found 
     holds(&one, value(&one, "CurrStreams").is_some() == (subject.series() >= Series::V3_0))?;
     if subject.series() > Series::V2_2 {
         says(subject, "show version", &format!("{version}\n\n")).await?;
+    }
+    Ok(())
+}
+
+/// Up to 3.0 what is whole of it is carried out, before the other side is seen to have closed.
+pub(super) async fn a_line_that_is_cut_off_is_carried_out_or_not<S: Subject>(subject: &mut S) -> Found {
+    subject.ask_cut("set server lone/solo state drain;set server app/web01 state dra").await;
+    let drained = if subject.series() >= Series::V3_2 { "0" } else { "8" };
+    super::becomes(subject, "lone/solo", &[("srv_admin_state", drained)]).await?;
+    subject.ask_cut("set server pair/p1 state drain").await;
+    for server in ["app/web01", "pair/p1"] {
+        super::has(subject, server, &[("srv_admin_state", "0")]).await?;
     }
     Ok(())
 }
