@@ -29,6 +29,11 @@ pub enum Disk {
 }
 
 impl Platform {
+    /// Another machine than the real one.
+    pub fn new(clock: Clock, disk: Disk) -> Self {
+        Self { clock, disk, tasks: Arc::default() }
+    }
+
     /// Runs `task` until it ends or everything is stopped.
     pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         let task = tokio::spawn(task);

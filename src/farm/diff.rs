@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::maps::{WantedMaps, diff_maps};
+use super::maps::{WantedMap, WantedMaps, diff_maps};
 use super::seen::{Seen, SeenServer};
 use super::wanted::{Wanted, WantedServer};
 use crate::haproxy::commands::{
@@ -50,7 +50,7 @@ impl Step {
 /// A batch in the order in which it is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Servers that take more traffic.
+    /// What comes before traffic is turned: servers that take more of it, and servers that must not be where it goes.
     pub incoming: Vec<Step>,
     /// Everything else: maps first, servers that take less traffic last.
     pub rest: Vec<Step>,
@@ -62,7 +62,8 @@ impl Batch {
         self.incoming.into_iter().chain(self.rest).collect()
     }
 
-    /// What to send now. Traffic is turned to servers only when they have been read back to take it.
+    /// What to send now. Traffic is turned only when the servers that it goes to have been read back to take it, and those
+    /// beside them to take none.
     pub fn stage(self) -> Vec<Step> {
         let turns = self.rest.iter().any(|step| matches!(step.about, About::Map(_)));
         if turns && !self.incoming.is_empty() { self.incoming } else { self.steps() }
@@ -84,17 +85,31 @@ impl Batch {
 /// and whoever takes less comes last, so that at no moment fewer servers are in than before and after; unless a hold
 /// wants its servers out first.
 pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &Begun) -> Batch {
+    let turns = diff_maps(maps, &seen.maps);
+    // A backend that is about to get traffic must not have a server in it that is to be out: a new process of HAProxy
+    // knows of no hold.
+    let gets_traffic = |server: &ServerRef| {
+        let turned = turns.iter().filter_map(|step| match &step.about {
+            About::Map(map) => maps.get(map),
+            About::Server(_) => None,
+        });
+        turned.flat_map(WantedMap::entries).any(|(_, to)| to.is_some_and(|to| to.as_str() == server.backend.as_str()))
+    };
     let mut steps: Vec<(Direction, Step)> = wanted
         .iter()
         .filter_map(|(server, wanted)| {
             let now = seen.servers.get(server)?;
             let step = step(server, wanted, now, begun.get(server).copied());
-            (!step.changes.is_empty()).then(|| (direction(wanted, now), step))
+            let direction = match direction(wanted, now) {
+                Direction::Out if gets_traffic(server) => Direction::OutBefore,
+                direction => direction,
+            };
+            (!step.changes.is_empty()).then_some((direction, step))
         })
         .collect();
-    steps.extend(diff_maps(maps, &seen.maps).into_iter().map(|step| (Direction::Route, step)));
+    steps.extend(turns.iter().cloned().map(|step| (Direction::Route, step)));
     steps.sort_by_key(|(direction, _)| *direction);
-    let (incoming, rest) = steps.into_iter().partition(|(direction, _)| *direction <= Direction::In);
+    let (incoming, rest) = steps.into_iter().partition(|(direction, _)| *direction < Direction::Route);
     let steps = |part: Vec<(Direction, Step)>| part.into_iter().map(|(_, step)| step).collect();
     Batch { incoming: steps(incoming), rest: steps(rest) }
 }
@@ -105,6 +120,8 @@ enum Direction {
     /// Who takes traffic already, before somebody comes in beside it.
     Weight,
     In,
+    /// Who goes out of a backend that is about to get traffic.
+    OutBefore,
     Route,
     Neither,
     Out,
@@ -232,6 +249,18 @@ mod tests {
         assert_eq!(texts(first.stage()), ["set server app/b state ready"]);
         let second = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 0, 4)]), &Begun::new());
         assert_eq!(texts(second.stage()), ["add map /m web b", "set server app/a state drain"]);
+    }
+
+    #[test]
+    fn traffic_is_turned_to_no_server_that_is_to_be_out() {
+        let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
+        let key = ("web".parse().unwrap(), "all".parse().unwrap());
+        let map = crate::farm::WantedMap { live: [key].into(), ..Default::default() };
+        let maps = WantedMaps::from([("/m".parse().unwrap(), map)]);
+        // A process that was just started: nobody is held there.
+        let batch = diff(&wanted, &maps, &seen(&[("all/b", 0, 4), ("b/b", 0, 4)]), &Begun::new());
+        let first: Vec<_> = batch.stage().iter().flat_map(|step| &step.changes).map(Command::text).collect();
+        assert_eq!(first, ["set server all/b state maint"]);
     }
 
     #[test]

@@ -1,0 +1,84 @@
+//! A store whose disk fails when it is told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use teeter::farm::RunId;
+use teeter::store::{Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction};
+use tokio::sync::watch;
+
+/// The real store on a disk that fails.
+#[derive(Debug, Clone)]
+pub struct FailingStore {
+    store: Arc<SqliteStore>,
+    full: Arc<AtomicBool>,
+    lies: Arc<AtomicBool>,
+}
+
+impl FailingStore {
+    /// An empty store in memory, on a disk that works.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn new() -> Result<Self, StoreError> {
+        let store = Arc::new(SqliteStore::open(std::path::Path::new(":memory:"))?);
+        Ok(Self { store, full: Arc::default(), lies: Arc::default() })
+    }
+
+    /// Whether nothing can be written from now on.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    /// Keeps the next transaction and says that it has not.
+    pub fn lie_once(&self) {
+        self.lies.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells no lie any more.
+    pub fn mend(&self) {
+        self.set_full(false);
+        self.lies.store(false, Ordering::Relaxed);
+    }
+
+    fn room(&self) -> Result<(), StoreError> {
+        if self.full.load(Ordering::Relaxed) { Err(failed("database or disk is full")) } else { Ok(()) }
+    }
+}
+
+impl Store for FailingStore {
+    fn load(&self) -> Result<State, StoreError> {
+        self.store.load()
+    }
+
+    fn commit(&self, transaction: &Transaction) -> Result<u64, StoreError> {
+        self.room()?;
+        let revision = self.store.commit(transaction)?;
+        if self.lies.swap(false, Ordering::Relaxed) { Err(failed("disk I/O error")) } else { Ok(revision) }
+    }
+
+    fn record(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        self.room()?;
+        self.store.record(events)
+    }
+
+    fn tally(&self, run: RunId, kind: &str) -> Result<Tally, StoreError> {
+        self.store.tally(run, kind)
+    }
+
+    fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError> {
+        self.store.events(query)
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.store.watch()
+    }
+
+    fn holds_lease(&self) -> bool {
+        self.store.holds_lease()
+    }
+}
+
+fn failed(words: &str) -> StoreError {
+    StoreError::Aside { reason: format!("the store: {words}") }
+}

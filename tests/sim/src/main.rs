@@ -1,0 +1,159 @@
+//! Plays scenarios until one of them shows a fault: `sim --seeds 2000`, or one of them in words: `sim --seed 17`.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use clap::Parser;
+use teeter_sim::{Outcome, Scenario, play, shrink};
+
+/// Plays scenarios of deploys, faults and callers in simulated time, and checks after every event what must always hold.
+#[derive(Debug, Parser)]
+struct Args {
+    /// How many seeds to play.
+    #[arg(long, default_value_t = 2_000)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Play only this one, and tell what happens in it.
+    #[arg(long, conflicts_with_all = ["seeds", "from"])]
+    seed: Option<u64>,
+    /// Leave out what a failing seed does not need. Takes a while.
+    #[arg(long)]
+    shrink: bool,
+    /// How many to play at once; as many as there are cores, where unset.
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Go on after this many that fail.
+    #[arg(long, default_value_t = 1)]
+    failures: usize,
+}
+
+/// What all seeds together were.
+#[derive(Debug, Default)]
+struct Total {
+    seeds: u64,
+    events: u64,
+    requests: u64,
+    refused: u64,
+    lasted: Duration,
+    acts: BTreeMap<&'static str, u64>,
+    endings: BTreeMap<String, u64>,
+    failed: Vec<(u64, Outcome)>,
+}
+
+#[allow(clippy::print_stdout, reason = "a command line tool")]
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Some(seed) = args.seed {
+        return one(seed, args.shrink);
+    }
+    let (next, end) = (AtomicU64::new(args.from), args.from + args.seeds);
+    let total = Mutex::new(Total::default());
+    let jobs = args.jobs.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        return;
+                    }
+                    let scenario = Scenario::of(seed);
+                    let outcome = play(&scenario, false);
+                    let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    total.add(&scenario, outcome);
+                    if total.failed.len() >= args.failures {
+                        next.store(end, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let mut total = total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    total.failed.sort_by_key(|(seed, _)| *seed);
+    for (seed, outcome) in &total.failed {
+        println!("FAIL seed {seed}, and again with: sim --seed {seed}");
+        for found in &outcome.found {
+            println!("  {:>10.3} s  {}: {}", found.at.as_secs_f64(), found.which, found.text);
+        }
+    }
+    total.print();
+    match total.failed.first() {
+        None => ExitCode::SUCCESS,
+        Some((seed, outcome)) => {
+            if args.shrink {
+                println!("{}", smallest(&Scenario::of(*seed), outcome));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Plays one seed and tells what happens in it.
+#[allow(clippy::print_stdout, reason = "a command line tool")]
+fn one(seed: u64, shrinks: bool) -> ExitCode {
+    let mut scenario = Scenario::of(seed);
+    if shrinks {
+        scenario = smallest(&scenario, &play(&scenario, false));
+    }
+    let outcome = play(&scenario, true);
+    for line in &outcome.log {
+        println!("{line}");
+    }
+    println!("\n{scenario}");
+    for found in &outcome.found {
+        println!("FAIL {:.3} s  {}: {}", found.at.as_secs_f64(), found.which, found.text);
+    }
+    if outcome.found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The smallest scenario that fails in the same way.
+fn smallest(scenario: &Scenario, outcome: &Outcome) -> Scenario {
+    let Some(first) = outcome.found.first() else { return scenario.clone() };
+    shrink(scenario, |tried| play(tried, false).found.iter().any(|found| found.which == first.which))
+}
+
+impl Total {
+    fn add(&mut self, scenario: &Scenario, outcome: Outcome) {
+        self.seeds += 1;
+        self.events += outcome.counts.events;
+        self.requests += outcome.counts.requests;
+        self.refused += outcome.counts.refused;
+        self.lasted += outcome.lasted;
+        for act in &scenario.acts {
+            *self.acts.entry(act.what.kind()).or_default() += 1;
+        }
+        for ending in &outcome.endings {
+            *self.endings.entry(ending.clone()).or_default() += 1;
+        }
+        if !outcome.found.is_empty() {
+            self.failed.push((scenario.seed, outcome));
+        }
+    }
+
+    #[allow(clippy::print_stdout, reason = "a command line tool")]
+    fn print(&self) {
+        println!(
+            "{} seeds, {:.1} simulated hours, {} events checked, {} requests ({} without a server where that may be)",
+            self.seeds,
+            self.lasted.as_secs_f64() / 3600.0,
+            self.events,
+            self.requests,
+            self.refused
+        );
+        println!("what struck them:");
+        for (kind, count) in &self.acts {
+            println!("  {count:>8}  {kind}");
+        }
+        println!("how their runs ended:");
+        for (ending, count) in &self.endings {
+            println!("  {count:>8}  {ending}");
+        }
+        println!("{} seeds failed", self.failed.len());
+    }
+}

@@ -1,0 +1,206 @@
+//! The morning after: everything works again, somebody brings the farm home with one command at a time, and then all
+//! must be as it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use teeter_lab::Dice;
+
+use crate::deployer::{Hook, report, wanted};
+use crate::watch::split;
+use crate::world::World;
+
+/// Mends what was broken and ends what was begun.
+pub async fn bring_home(world: &Arc<World>, dice: &mut Dice) {
+    world.watch.note(|| "the morning after".to_owned());
+    world.store.mend();
+    world.mend_hooks();
+    if world.fake.truth().current().is_none() {
+        world.fake.start().unwrap_or_default();
+    }
+    world.apps.heal();
+    world.daemon.start().await;
+    let gives_up = dice.of(0..2) == 0;
+    let mut tries = 0;
+    for _ in 0..ROUNDS {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let Some((200, runs)) = world.call("GET", "/v1/runs", None).await else {
+            world.daemon.start().await;
+            continue;
+        };
+        let active = runs["runs"].as_array().into_iter().flatten().find(|run| run["finished"].is_null()).cloned();
+        let Some(run) = active else { break };
+        go_on(world, &run, gives_up, &mut tries, dice).await;
+    }
+    if world.daemon.stored().runs.values().any(teeter::plan::Run::is_active) {
+        world.watch.find("one command goes on", "a run is still active after a hundred rounds of commands".to_owned());
+    }
+    // A side that stands by comes back with a flip to all; what an abort has left out is brought back by its name.
+    let side = if world.shape.strategy == "blue-green" && world.shape.route { "a" } else { "all" };
+    world.call("POST", "/v1/runs", Some(&json!({ "farm": "web", "strategy": "flip", "to": side }))).await;
+    until(world, |world| world.daemon.stored().runs.values().all(|run| !run.is_active())).await;
+    world.watch.may_mix();
+    for owner in owners(world) {
+        let release = json!({ "selectors": ["farm:web"], "verify": false, "owner": owner });
+        world.call("POST", "/v1/release", Some(&release)).await;
+    }
+}
+
+/// One command on a run that has not ended.
+async fn go_on(world: &Arc<World>, run: &Value, gives_up: bool, tries: &mut u32, dice: &mut Dice) {
+    let id = run["id"].as_u64().unwrap_or_default();
+    let order = |what: &str| format!("/v1/runs/{id}/{what}");
+    if run["state"] == "aborting" {
+        return;
+    }
+    if gives_up || *tries > 12 {
+        world.call("POST", &order("abort"), None).await;
+        return;
+    }
+    *tries += u32::from(run["state"] == "failed");
+    if run["paused"] == true {
+        world.call("POST", &order("resume"), None).await;
+    } else if let Some(work) = wanted(run) {
+        let version = run["version"].as_str().unwrap_or("v2").to_owned();
+        let hook = Hook::start(world, &work, &version, dice);
+        let failed = hook.ended().await;
+        report(world, id, &work, failed).await;
+    } else if run["state"] == "failed" {
+        let what = if dice.of(0..2) == 0 { "retry" } else { "advance" };
+        world.call("POST", &order(what), Some(&json!({})).filter(|_| what == "advance")).await;
+    }
+}
+
+/// Whose holds there are.
+fn owners(world: &World) -> BTreeSet<String> {
+    world.daemon.stored().holds.values().map(|hold| hold.owner.to_string()).collect()
+}
+
+/// Waits until something is so, as long as anything may take. Whether it is.
+async fn until(world: &World, is_so: impl Fn(&World) -> bool) -> bool {
+    for _ in 0..240 {
+        if is_so(world) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    false
+}
+
+/// Finds what is not as it was.
+pub async fn judge(world: &World) {
+    let nothing_held = |world: &World| world.daemon.stored().holds.is_empty();
+    if !until(world, nothing_held).await {
+        let holds: Vec<String> = world.daemon.stored().holds.values().map(|hold| format!("{hold:?}")).collect();
+        world.watch.find("every hold has an end", holds.join("\n"));
+        return;
+    }
+    if !until(world, |world| world.daemon.stored().baselines.is_empty()).await {
+        let left: Vec<String> = world.daemon.stored().baselines.keys().map(ToString::to_string).collect();
+        world.watch.find("everything is given back", format!("teeter still keeps {}", left.join(", ")));
+    }
+    gives_back(world);
+    tells_the_truth(world).await;
+    keeps_a_record(world);
+}
+
+/// What teeter took it gave back.
+fn gives_back(world: &World) {
+    let truth = world.fake.truth();
+    let Some(now) = truth.current() else {
+        world.watch.find("HAProxy serves", "there is no process".to_owned());
+        return;
+    };
+    for number in 0..world.shape.members() {
+        let member = world.shape.member(number);
+        if world.watch.is_by_hand(&member) {
+            continue;
+        }
+        for line in world.shape.lines(number) {
+            let Some(server) = split(&line).and_then(|line| now.servers.get(&line).copied()) else { continue };
+            if server.admin & OUT != 0 || server.weight != 100 {
+                let text = format!("{line} has admin state {} and weight {}", server.admin, server.weight);
+                world.watch.find("what was taken is given back", text);
+            }
+        }
+    }
+}
+
+/// What teeterd says is what is.
+async fn tells_the_truth(world: &World) {
+    let truth = world.fake.truth();
+    let Some(now) = truth.current() else { return };
+    // What it shows may be a second old.
+    let mut said = BTreeMap::new();
+    for _ in 0..6 {
+        let Some((200, status)) = world.call("GET", "/v1/status", None).await else {
+            world.watch.find("teeterd answers", "GET /v1/status was not answered with 200".to_owned());
+            return;
+        };
+        said = status["servers"].as_array().into_iter().flatten().filter_map(line_of).collect();
+        if now.servers.iter().all(|(line, server)| said.get(line) == Some(&admin_word(server.admin))) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    for (line, server) in &now.servers {
+        let (says, is) = (said.get(line).copied(), admin_word(server.admin));
+        if says != Some(is) {
+            world.watch.find("status tells the truth", format!("{line:?} is {is}, and the status says {says:?}"));
+        }
+    }
+}
+
+fn line_of(server: &Value) -> Option<((String, String), &'static str)> {
+    let word = ["ready", "drain", "maint"].into_iter().find(|word| server["admin"] == *word)?;
+    Some(((server["backend"].as_str()?.to_owned(), server["server"].as_str()?.to_owned()), word))
+}
+
+/// What it was told itself; what it follows is another's.
+fn admin_word(admin: u32) -> &'static str {
+    match admin {
+        _ if admin & 0x01 != 0 => "maint",
+        _ if admin & 0x08 != 0 => "drain",
+        _ => "ready",
+    }
+}
+
+/// The kind of an event, its run, its hold.
+type Recorded = (String, Option<u64>, Option<u64>);
+
+/// Every change that was accepted is in the log, and none twice.
+fn keeps_a_record(world: &World) {
+    let mut recorded: BTreeMap<i32, Vec<Recorded>> = BTreeMap::new();
+    let mut last = 0;
+    for event in world.daemon.events() {
+        if event.id <= last {
+            world.watch.find("the log only grows", format!("event {} comes after {last}", event.id));
+        }
+        last = event.id;
+        if let Some(pid) = event.caller.and_then(|caller| caller.pid) {
+            let what = (event.kind, event.run.map(|id| id.0), event.hold.map(|id| id.0));
+            recorded.entry(pid).or_default().push(what);
+        }
+    }
+    let answers = world.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for (pid, path, status) in answers {
+        let events = recorded.remove(&pid).unwrap_or_default();
+        let once: BTreeSet<_> = events.iter().collect();
+        if once.len() != events.len() {
+            world.watch.find("no change is recorded twice", format!("{pid}: {path}: {events:?}"));
+        }
+        let creates = path == "/v1/holds" || path == "/v1/runs";
+        if status == Some(201) && creates && events.is_empty() {
+            world.watch.find("every change is recorded", format!("{pid}: {path} was answered with 201"));
+        }
+    }
+    if let Some((pid, events)) = recorded.into_iter().next() {
+        world.watch.find("nothing is recorded that nobody asked for", format!("{pid}: {events:?}"));
+    }
+}
+
+const ROUNDS: u32 = 100;
+
+const OUT: u32 = 0x01 | 0x02 | 0x08 | 0x10;

@@ -1,0 +1,210 @@
+//! The farm that a scenario plays on: HAProxy's configuration, teeter's, and the deploy.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use teeter_lab::Dice;
+
+use crate::fake::{BackendSetup, Route, Series, ServerSetup, Setup};
+
+/// A farm and how it is deployed to.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Which HAProxy.
+    pub series: Series,
+    /// Whether HAProxy has a master with a socket.
+    pub master: bool,
+    /// Whether a map turns the traffic; otherwise the servers' states do.
+    pub route: bool,
+    /// How it is deployed to.
+    pub strategy: &'static str,
+    /// Members of a group.
+    pub half: usize,
+    /// Whether there is a second backend with the same servers; never with a route, which has three.
+    pub twice: bool,
+    /// `drain.grace`, in milliseconds.
+    pub grace: u64,
+    /// `drain.on_deadline`.
+    pub on_deadline: &'static str,
+    /// `on_drift`.
+    pub on_drift: &'static str,
+    /// `flip.order`.
+    pub order: &'static str,
+    /// Whether the flip is watched.
+    pub bake: bool,
+    /// Whether servers are warmed up.
+    pub warm_up: bool,
+    /// The longest request, in milliseconds.
+    pub longest: u64,
+}
+
+impl Shape {
+    /// A shape by chance.
+    pub fn thrown(dice: &mut Dice) -> Self {
+        let strategies = ["see-saw", "see-saw", "see-saw", "rolling", "blue-green", "canary"];
+        let route = dice.of(0..5) < 3;
+        Self {
+            series: Series::ALL[dice.of(0..4) as usize],
+            master: dice.of(0..2) == 0,
+            route,
+            strategy: strategies[dice.of(0..6) as usize],
+            half: 1 + dice.of(0..3) as usize,
+            twice: !route && dice.of(0..3) == 0,
+            grace: [0, 0, 300, 1_000][dice.of(0..4) as usize],
+            on_deadline: ["fail", "fail", "kill", "restore"][dice.of(0..4) as usize],
+            on_drift: ["reassert", "reassert", "yield", "alarm"][dice.of(0..4) as usize],
+            order: ["overlap", "gap"][dice.of(0..2) as usize],
+            bake: dice.of(0..4) == 0,
+            warm_up: dice.of(0..6) == 0,
+            longest: [50, 300, 1_500][dice.of(0..3) as usize],
+        }
+    }
+
+    /// How many members the farm has.
+    pub fn members(&self) -> usize {
+        self.half * 2
+    }
+
+    /// The name of the member of a number.
+    pub fn member(&self, number: usize) -> String {
+        format!("web{:02}", number % self.members() + 1)
+    }
+
+    /// The address of a member.
+    pub fn address(&self, number: usize) -> String {
+        format!("10.0.0.{}:8080", number % self.members() + 1)
+    }
+
+    /// Every line of a member, as BACKEND/SERVER; the first is the one with checks.
+    pub fn lines(&self, number: usize) -> Vec<String> {
+        let name = self.member(number);
+        let backends: &[&str] = match (self.route, self.has_all(), number < self.half) {
+            (true, true, true) => &["web_a", "web_all"],
+            (true, true, false) => &["web_b", "web_all"],
+            (true, false, true) => &["web_a"],
+            (true, false, false) => &["web_b"],
+            (false, ..) if self.twice => &["app", "api"],
+            (false, ..) => &["app"],
+        };
+        backends.iter().map(|backend| format!("{backend}/{name}")).collect()
+    }
+
+    /// Where clients come in.
+    pub fn frontends(&self) -> &'static [&'static str] {
+        if self.twice { &["www", "rest"] } else { &["www"] }
+    }
+
+    /// Whether the route has a side for the whole farm. Blue and green have not.
+    fn has_all(&self) -> bool {
+        self.strategy != "blue-green"
+    }
+
+    /// How long a fault may go on before it is teeter's: a drain's deadline and some time for proofs.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs(4)
+    }
+
+    /// What the map's file has in the beginning.
+    pub fn map(&self) -> String {
+        format!("web {}\n", if self.has_all() { "web_all" } else { "web_a" })
+    }
+
+    /// haproxy.cfg.
+    pub fn setup(&self, map: &Path) -> Setup {
+        let mut setup = Setup::new(self.series);
+        setup.master = self.master;
+        let check = |server: ServerSetup| server.check(Duration::from_millis(200), 2, 2);
+        let plain = |number: usize| ServerSetup::new(&self.member(number), &self.address(number));
+        let (half, all) = (self.half, self.members());
+        if !self.route {
+            let app = (0..all).fold(BackendSetup::new("app"), |backend, number| backend.server(check(plain(number))));
+            setup = setup.frontend("www", Route::To("app".to_owned())).backend(app);
+            if self.twice {
+                let api = (0..all).fold(BackendSetup::new("api"), |backend, number| {
+                    backend.server(plain(number).track(&format!("app/{}", self.member(number))))
+                });
+                setup = setup.frontend("rest", Route::To("api".to_owned())).backend(api);
+            }
+            return setup;
+        }
+        let default = Some(if self.has_all() { "web_all" } else { "web_a" }.to_owned());
+        let (file, key) = (map.to_owned(), "web".to_owned());
+        let route = match self.strategy {
+            "canary" => Route::Canary { file, key, default },
+            _ => Route::Map { file, key, default },
+        };
+        setup = setup.frontend("www", route);
+        for (name, members) in [("web_a", 0..half), ("web_b", half..all)] {
+            let backend = members.fold(BackendSetup::new(name), |backend, number| backend.server(check(plain(number))));
+            setup = setup.backend(backend);
+        }
+        if self.has_all() {
+            let backend = (0..all).fold(BackendSetup::new("web_all"), |backend, number| {
+                backend.server(plain(number).track(&self.lines(number)[0]))
+            });
+            setup = setup.backend(backend);
+        }
+        setup
+    }
+
+    /// teeter.toml.
+    pub fn config(&self, map: &Path) -> String {
+        let names = |members: std::ops::Range<usize>| {
+            members.map(|number| format!("{:?}", self.member(number))).collect::<Vec<_>>().join(", ")
+        };
+        let (a, b) = (names(0..self.half), names(self.half..self.members()));
+        let members = match (self.route, self.has_all(), self.twice) {
+            (true, true, _) => r#""web_all/*", "web_a/*", "web_b/*""#,
+            (true, false, _) => r#""web_a/*", "web_b/*""#,
+            (false, _, true) => r#""app/*", "api/*""#,
+            (false, _, false) => r#""app/*""#,
+        };
+        let all = if self.has_all() { "all = \"web_all\", " } else { "" };
+        let turns = match self.route {
+            true => format!(
+                "sticky = \"break\"\nroute = {{ map = {map:?}, key = \"web\", {all}a = \"web_a\", b = \"web_b\" }}"
+            ),
+            false => format!("order = {:?}", self.order),
+        };
+        let bake = if self.bake { "[farm.web.bake]\nfor = \"1s\"\nmax_5xx = \"20%\"\nmin_requests = 5\n" } else { "" };
+        let warm_up = if self.warm_up { "warm_up = { paths = [\"/\"], requests = 3, below = \"200ms\" }" } else { "" };
+        let Self { grace, on_deadline, on_drift, .. } = self;
+        format!(
+            r#"
+[farm.web]
+members = [{members}]
+groups = {{ a = [{a}], b = [{b}] }}
+min_available = "50%"
+on_drift = "{on_drift}"
+[farm.web.flip]
+{turns}
+[farm.web.drain]
+grace = "{grace}ms"
+deadline = "4s"
+on_deadline = "{on_deadline}"
+[farm.web.verify]
+http = {{ path = "/_status", version = {{ header = "x-version" }}, timeout = "1s" }}
+deadline = "4s"
+{warm_up}
+[farm.web.canary]
+group = "a"
+steps = "50%,100%"
+pause = "1s"
+[farm.web.rolling]
+batch = 1
+settle = "0s"
+{bake}"#
+        )
+    }
+
+    /// The deploy of a version.
+    pub fn deploy(&self, version: &str) -> Value {
+        json!({ "farm": "web", "strategy": self.strategy, "version": version })
+    }
+
+    /// Whether new requests go to one version only, always.
+    pub fn is_exact(&self) -> bool {
+        self.route && matches!(self.strategy, "see-saw" | "blue-green")
+    }
+}

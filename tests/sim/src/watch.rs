@@ -1,0 +1,250 @@
+//! What must hold after every event, and what is remembered to judge it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::apps::Apps;
+use crate::fake::{Change, Fake, WorkerTruth};
+use crate::scenario::{Scenario, What};
+use crate::shape::Shape;
+
+/// Looks at everything after every event; clones are the same one.
+#[derive(Clone)]
+pub struct Watch(Arc<Mutex<Watching>>);
+
+struct Watching {
+    shape: Shape,
+    apps: Apps,
+    begun: Instant,
+    /// Nothing that strikes this scenario can take a request its server.
+    all_served: bool,
+    /// Members that a new process of HAProxy does not know to be held, until it is told.
+    forgotten: BTreeSet<String>,
+    /// Members that somebody has changed by hand: what is wrong with them then is nobody's fault.
+    by_hand: BTreeSet<String>,
+    /// Versions may be mixed from now on: somebody has asked for it.
+    mixed: bool,
+    found: Vec<Finding>,
+    counts: Counts,
+    /// Stands for everything that happened.
+    trace: u64,
+    log: Option<Vec<String>>,
+}
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which of the invariants.
+    pub which: &'static str,
+    /// Since the beginning.
+    pub at: Duration,
+    /// What was seen.
+    pub text: String,
+}
+
+/// How much was looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events after which everything was looked at.
+    pub events: u64,
+    /// Requests of visitors.
+    pub requests: u64,
+    /// Among them those that got no server.
+    pub refused: u64,
+}
+
+impl Watch {
+    /// Begins to look. With `log`, what happens is kept in words.
+    pub fn new(scenario: &Scenario, apps: Apps, fake: &Fake, log: bool) -> Self {
+        let disturbs =
+            |what: &What| matches!(what, What::KillHaproxy(_) | What::Hang(_) | What::Sick(..) | What::ByHand(..));
+        let shape = scenario.shape;
+        let gap = !shape.route && shape.order == "gap";
+        let watching = Watching {
+            shape,
+            apps,
+            begun: Instant::now(),
+            all_served: !gap && !scenario.acts.iter().any(|act| disturbs(&act.what)),
+            forgotten: BTreeSet::new(),
+            by_hand: BTreeSet::new(),
+            mixed: false,
+            found: Vec::new(),
+            counts: Counts::default(),
+            trace: 0,
+            log: log.then(Vec::new),
+        };
+        let watch = Self(Arc::new(Mutex::new(watching)));
+        let looking = watch.clone();
+        fake.on_change(move |fake, change| looking.look(fake, change));
+        watch
+    }
+
+    /// Notes that something happened.
+    pub fn note(&self, text: impl FnOnce() -> String) {
+        self.lock().note(text);
+    }
+
+    /// Somebody has changed a member by hand.
+    pub fn changed_by_hand(&self, member: String) {
+        self.lock().by_hand.insert(member);
+    }
+
+    /// Whether somebody has.
+    pub fn is_by_hand(&self, member: &str) -> bool {
+        self.lock().by_hand.contains(member)
+    }
+
+    /// Somebody has asked for something that mixes versions.
+    pub fn may_mix(&self) {
+        self.lock().mixed = true;
+    }
+
+    /// A visitor's request got a server, or not.
+    pub fn visited(&self, served: bool) {
+        let mut it = self.lock();
+        it.counts.requests += 1;
+        if !served {
+            it.counts.refused += 1;
+            if it.all_served {
+                it.find("every request has a server", "a request got none".to_owned());
+            }
+        }
+    }
+
+    /// Something is not as it must be.
+    pub fn find(&self, which: &'static str, text: String) {
+        self.lock().find(which, text);
+    }
+
+    /// What was found so far, how much was looked at, and what stands for all that happened.
+    pub fn result(&self) -> (Vec<Finding>, Counts, u64, Vec<String>) {
+        let it = self.lock();
+        (it.found.clone(), it.counts, it.trace, it.log.clone().unwrap_or_default())
+    }
+
+    fn look(&self, fake: &Fake, change: &Change) {
+        // Looking may let something happen that was due, and that is looked at first.
+        let truth = fake.truth();
+        let eligible: Vec<_> = self.lock().shape.frontends().iter().map(|front| fake.eligible(front)).collect();
+        let mut it = self.lock();
+        it.counts.events += 1;
+        it.note(|| format!("{change:?}"));
+        if matches!(change, Change::Reloaded | Change::Started | Change::Killed) {
+            it.forgotten = (0..it.shape.members()).map(|number| it.shape.member(number)).collect();
+        }
+        let Some(now) = truth.current() else { return };
+        let members = it.members(now, &truth.workers);
+        it.forgotten.retain(|member| members.get(member).is_none_or(|of| !of.out || of.requests > 0));
+        it.enough_in_service(&members);
+        it.nobody_on_servers_at_work(&members);
+        for places in eligible {
+            it.one_version(places.iter().map(|place| place.server.as_str()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Watching> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a member is, over all its lines and processes.
+struct Member {
+    /// Somebody keeps every line of it out.
+    out: bool,
+    /// Somebody keeps a line of it out.
+    partly_out: bool,
+    requests: usize,
+}
+
+impl Watching {
+    fn members(&self, now: &WorkerTruth, all: &[WorkerTruth]) -> BTreeMap<String, Member> {
+        let member = |number: usize| {
+            let lines: Vec<(String, String)> = self.shape.lines(number).iter().filter_map(|line| split(line)).collect();
+            let out = |line: &&(String, String)| now.servers.get(*line).is_some_and(|it| it.admin & OUT != 0);
+            // What an old process has cannot be known where no master tells.
+            let seen = all.iter().filter(|worker| worker.current || self.shape.master);
+            let requests =
+                seen.flat_map(|worker| lines.iter().filter_map(|line| Some(worker.servers.get(line)?.requests))).sum();
+            let outs = lines.iter().filter(out).count();
+            Member { out: outs == lines.len(), partly_out: outs > 0, requests }
+        };
+        (0..self.shape.members()).map(|number| (self.shape.member(number), member(number))).collect()
+    }
+
+    /// Never fewer members in service than `min_available`, which is half of them.
+    fn enough_in_service(&mut self, members: &BTreeMap<String, Member>) {
+        let turned_one_by_one = !self.shape.route && self.shape.order == "gap";
+        let is_in = |(name, member): &(&String, &Member)| !member.partly_out || self.by_hand.contains(*name);
+        let left = members.iter().filter(is_in).count();
+        if left < self.shape.half && !turned_one_by_one {
+            let out = members.iter().filter(|one| !is_in(one)).map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+            let text = format!("only {left} of {} are in service: {} are out", members.len(), out.join(", "));
+            self.find("min_available in service", text);
+        }
+    }
+
+    fn nobody_on_servers_at_work(&mut self, members: &BTreeMap<String, Member>) {
+        for name in self.apps.worked_on() {
+            let Some(member) = members.get(&name).filter(|member| member.requests > 0) else { continue };
+            if !self.forgotten.contains(&name) && !self.by_hand.contains(&name) {
+                let text = format!("a hook works on {name}, which has {} requests", member.requests);
+                self.find("no hook on a server with requests", text);
+            }
+        }
+    }
+
+    fn one_version<'a>(&mut self, servers: impl Iterator<Item = &'a str>) {
+        if !self.shape.is_exact() || self.mixed {
+            return;
+        }
+        let versions: BTreeMap<String, &str> = servers.map(|server| (self.apps.version(server), server)).collect();
+        if versions.len() > 1 {
+            self.find("one version for new requests", format!("the next request may get any of {versions:?}"));
+        }
+    }
+
+    fn find(&mut self, which: &'static str, text: String) {
+        self.note(|| format!("FOUND {which}: {text}"));
+        // One of a kind says it.
+        if !self.found.iter().any(|found| found.which == which) {
+            self.found.push(Finding { which, at: self.begun.elapsed(), text });
+        }
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        let at = self.begun.elapsed();
+        // Where the map's file is differs each time.
+        let text = match text() {
+            text if text.contains("/teeter-sim-") => shortened(&text),
+            text => text,
+        };
+        for byte in at.as_nanos().to_le_bytes().iter().chain(text.as_bytes()) {
+            // FNV-1a.
+            self.trace = (self.trace ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        if let Some(log) = &mut self.log {
+            log.push(format!("{:>10.3} ms  {text}", at.as_secs_f64() * 1000.0));
+        }
+    }
+}
+
+/// A line as the fake names it.
+pub fn split(line: &str) -> Option<(String, String)> {
+    let (backend, server) = line.split_once('/')?;
+    Some((backend.to_owned(), server.to_owned()))
+}
+
+/// Forced or inherited maintenance or drain.
+const OUT: u32 = 0x01 | 0x02 | 0x08 | 0x10;
+
+/// A text without the folder of the map's file.
+fn shortened(text: &str) -> String {
+    let word = |word: &str| match word.find("/live.map") {
+        Some(at) => word[at..].to_owned(),
+        None => word.to_owned(),
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}

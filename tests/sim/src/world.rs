@@ -1,0 +1,364 @@
+//! One scenario from its beginning to its rest.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use teeter::plan::RunState;
+use teeter_lab::Dice;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::apps::Apps;
+use crate::daemon::Daemon;
+use crate::deployer::{self, Hook};
+use crate::disk::FailingStore;
+use crate::fake::{Fake, Request};
+use crate::rest;
+use crate::scenario::{Act, ByHand, Call, Scenario, Verb, What};
+use crate::shape::Shape;
+use crate::watch::{Counts, Finding, Watch};
+
+/// Everything there is.
+pub struct World {
+    /// The farm.
+    pub shape: Shape,
+    /// HAProxy.
+    pub fake: Fake,
+    /// The servers behind it.
+    pub apps: Apps,
+    /// teeterd.
+    pub daemon: Daemon,
+    /// The disk of its store.
+    pub store: FailingStore,
+    /// Who judges.
+    pub watch: Watch,
+    pids: AtomicI32,
+    fail_hook: AtomicBool,
+    bad_version: AtomicBool,
+    hooks: Mutex<Vec<AbortHandle>>,
+    /// What teeterd has answered to each caller: process id, request, and status.
+    pub answers: Mutex<Vec<(i32, String, Option<u16>)>>,
+}
+
+/// What became of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What must not have been.
+    pub found: Vec<Finding>,
+    /// How much was looked at.
+    pub counts: Counts,
+    /// The strategy of each run, and how it ended.
+    pub endings: Vec<String>,
+    /// How long it lasted, in its own time.
+    pub lasted: Duration,
+    /// The same for the same scenario, always.
+    pub trace: u64,
+    /// What happened, where that was asked for.
+    pub log: Vec<String>,
+}
+
+/// Plays a scenario.
+pub fn play(scenario: &Scenario, log: bool) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
+    PANIC.take();
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANIC.set(Some(panic.to_string()));
+            usual(panic);
+        }));
+    });
+    let mut outcome = runtime.block_on(World::play(scenario, log));
+    // A task that panics takes nobody with it but itself.
+    if let Some(text) = PANIC.take() {
+        outcome.found.push(Finding { which: "nothing panics", at: outcome.lasted, text });
+    }
+    outcome
+}
+
+thread_local! {
+    static PANIC: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+impl World {
+    async fn play(scenario: &Scenario, log: bool) -> Outcome {
+        let begun = tokio::time::Instant::now();
+        let dice = Dice::new(scenario.seed);
+        let (shape, map) = (scenario.shape, MapFile::new(&scenario.shape));
+        let fake = Fake::new(shape.setup(&map.0), dice.other(11).throw());
+        let apps = Apps::new(shape, fake.clone(), dice.other(12));
+        let store = FailingStore::new().unwrap_or_else(|error| panic!("{error}"));
+        let config = shape.config(&map.0);
+        let daemon = Daemon::new(fake.clone(), apps.clone(), store.clone(), &config, shape.master, dice.other(13));
+        let watch = Watch::new(scenario, apps.clone(), &fake, log);
+        let world = Arc::new(Self {
+            shape,
+            fake,
+            apps,
+            daemon,
+            store,
+            watch,
+            pids: AtomicI32::new(1_000),
+            fail_hook: AtomicBool::new(false),
+            bad_version: AtomicBool::new(false),
+            hooks: Mutex::default(),
+            answers: Mutex::default(),
+        });
+        world.daemon.start().await;
+        let mut tasks = JoinSet::new();
+        for client in 0..CLIENTS {
+            tasks.spawn(visit(Arc::clone(&world), client, dice.other(100 + client)));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.strike(scenario, &dice).await;
+        rest::bring_home(&world, &mut dice.other(15)).await;
+        rest::judge(&world).await;
+        tasks.shutdown().await;
+        world.daemon.kill().await;
+        let (found, counts, trace, mut log) = world.watch.result();
+        if !log.is_empty() {
+            log.push("what teeterd has recorded:".to_owned());
+            log.extend(world.daemon.events().iter().map(|event| format!("{} {} {}", event.at, event.kind, event.text)));
+        }
+        let state = |run: &teeter::plan::Run| format!("{} {}", run.plan.strategy, ending(&run.state));
+        let endings = world.daemon.stored().runs.values().map(state).collect();
+        Outcome { found, counts, endings, lasted: begun.elapsed(), trace, log }
+    }
+
+    /// A deploy, and everything that happens beside it.
+    async fn strike(self: &Arc<Self>, scenario: &Scenario, dice: &Dice) {
+        let begun = tokio::time::Instant::now();
+        let mut deploying = tokio::spawn(deployer::deploy(Arc::clone(self), "v2".to_owned(), dice.other(14)));
+        let (killer, mut acts) = (deploying.abort_handle(), JoinSet::new());
+        for (number, act) in scenario.acts.iter().enumerate() {
+            tokio::time::sleep_until(begun + act.at).await;
+            self.watch.note(|| format!("{:?}", act.what));
+            let (world, act, dice) = (Arc::clone(self), act.clone(), dice.other(1_000 + number as u64));
+            acts.spawn(world.act(act, killer.clone(), dice));
+        }
+        while acts.join_next().await.is_some() {}
+        // Who waits for a run that waits for others waits no longer than this.
+        tokio::time::timeout(Duration::from_secs(60), &mut deploying).await.map(drop).unwrap_or_default();
+        deploying.abort();
+        self.kill_hooks();
+    }
+
+    async fn act(self: Arc<Self>, act: Act, deployer: AbortHandle, dice: Dice) {
+        match act.what {
+            What::KillTeeterd { back, jump } => {
+                self.daemon.kill().await;
+                self.daemon.jump(jump);
+                tokio::time::sleep(back).await;
+                self.daemon.start().await;
+            }
+            What::Reload => drop(self.fake.reload()),
+            What::KillHaproxy(back) => {
+                self.fake.kill();
+                tokio::time::sleep(back).await;
+                self.fake.start().unwrap_or_default();
+            }
+            What::Hang(duration) => {
+                self.fake.hang(duration);
+                tokio::time::sleep(duration).await;
+            }
+            What::Slow(duration) => {
+                self.fake.slow(Some(Duration::from_millis(3)));
+                tokio::time::sleep(duration).await;
+                self.fake.slow(None);
+            }
+            What::DiskFull(duration) => {
+                self.store.set_full(true);
+                tokio::time::sleep(duration).await;
+                self.store.set_full(false);
+            }
+            What::DiskLies => self.store.lie_once(),
+            What::KillDeployer { hook_lives } => {
+                deployer.abort();
+                if !hook_lives {
+                    self.kill_hooks();
+                }
+            }
+            What::FailHook => self.fail_hook.store(true, Ordering::Relaxed),
+            What::Call(call) => self.ask(call, dice).await,
+            What::ByHand(number, what) => {
+                self.watch.changed_by_hand(self.shape.member(number));
+                self.by_hand(number, what).await;
+            }
+            What::Sabotage(number) => self.by_hand(number, ByHand::Ready).await,
+            What::BadVersion => self.bad_version.store(true, Ordering::Relaxed),
+            What::Crowd(count, duration) => {
+                let crowd: Vec<_> = (0..count).map(|_| self.fake.connect()).collect();
+                tokio::time::sleep(duration).await;
+                drop(crowd);
+            }
+            What::Sick(number, duration) => {
+                let member = self.shape.member(number);
+                self.apps.ail(&member, true);
+                tokio::time::sleep(duration).await;
+                self.apps.ail(&member, false);
+            }
+        }
+    }
+
+    async fn ask(self: &Arc<Self>, call: Call, dice: Dice) {
+        let hold = |number: usize, mode: &str, lasts: Option<Duration>| {
+            let expires = lasts.map(|lasts| format!("{}ms", lasts.as_millis()));
+            let selectors = [self.shape.lines(number)[0].clone()];
+            json!({ "selectors": selectors, "mode": mode, "reason": "sim", "expires_in": expires, "deadline": "3s" })
+        };
+        let run = self.daemon.stored().runs.keys().last().map_or(1, |id| id.0);
+        let of_run = |what: &str| format!("/v1/runs/{run}/{what}");
+        let (path, body) = match call.verb {
+            Verb::Drain(number, lasts) => ("/v1/holds".to_owned(), hold(number, "drain", lasts)),
+            Verb::Maint(number, lasts) => ("/v1/holds".to_owned(), hold(number, "maint", lasts)),
+            Verb::Ready(number) => {
+                let selectors = [self.shape.lines(number)[0].clone()];
+                ("/v1/release".to_owned(), json!({ "selectors": selectors, "verify": true }))
+            }
+            Verb::Abort => (of_run("abort"), Value::Null),
+            Verb::Pause => (of_run("pause"), Value::Null),
+            Verb::Resume => (of_run("resume"), Value::Null),
+            Verb::Retry => (of_run("retry"), Value::Null),
+            Verb::Rollback => (of_run("rollback"), json!({})),
+            Verb::Flip(to) => ("/v1/runs".to_owned(), json!({ "farm": "web", "strategy": "flip", "to": to })),
+            Verb::Deploy => {
+                let deploying = deployer::deploy(Arc::clone(self), "v3".to_owned(), dice);
+                tokio::time::timeout(call.patience.unwrap_or(LONG), deploying).await.map(drop).unwrap_or_default();
+                return;
+            }
+        };
+        let body = Some(&body).filter(|body| !body.is_null());
+        let asking = self.call("POST", &path, body);
+        tokio::time::timeout(call.patience.unwrap_or(LONG), asking).await.map(drop).unwrap_or_default();
+    }
+
+    async fn by_hand(&self, number: usize, what: ByHand) {
+        let line = self.shape.lines(number)[0].clone();
+        let told = match what {
+            ByHand::Maint => format!("set server {line} state maint\n"),
+            ByHand::Drain => format!("set server {line} state drain\n"),
+            ByHand::Ready => format!("set server {line} state ready\n"),
+            ByHand::Weight => format!("set server {line} weight 50%\n"),
+        };
+        let Ok(mut stream) = self.fake.connect() else { return };
+        let telling = async {
+            stream.write_all(told.as_bytes()).await?;
+            stream.read_to_end(&mut Vec::new()).await
+        };
+        tokio::time::timeout(LONG, telling).await.map(drop).unwrap_or_default();
+    }
+
+    /// One request to teeterd by a process of its own: the status and the document. `None`: there was no answer.
+    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
+        let pid = self.next_pid();
+        let log = |status: Option<u16>| {
+            self.watch.note(|| format!("{pid}: {method} {path} {}: {status:?}", body.unwrap_or(&Value::Null)));
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(answer) = answers.iter_mut().find(|answer| answer.0 == pid) {
+                answer.2 = status;
+            } else if method == "POST" {
+                answers.push((pid, path.to_owned(), status));
+            }
+        };
+        log(None);
+        let answer = self.daemon.call(method, path, body, pid).await.ok();
+        log(answer.as_ref().map(|(status, _)| *status));
+        answer
+    }
+
+    /// A process id that nobody had before.
+    pub fn next_pid(&self) -> i32 {
+        self.pids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether the hook that asks is to fail.
+    pub fn hook_fails(&self) -> bool {
+        self.fail_hook.swap(false, Ordering::Relaxed)
+    }
+
+    /// Lets no hook fail any more.
+    pub fn mend_hooks(&self) {
+        self.fail_hook.store(false, Ordering::Relaxed);
+    }
+
+    fn answer(&self, request: &Request, dice: &mut Dice) -> u16 {
+        let version = request.server.as_ref().map(|server| self.apps.version(server));
+        let bad = self.bad_version.load(Ordering::Relaxed) && version.is_some_and(|version| version != "v1");
+        if bad && dice.of(0..2) == 0 { 500 } else { 200 }
+    }
+
+    /// Remembers a hook that is at work.
+    pub fn has_begun(&self, hook: &Hook) {
+        self.hooks().push(hook.process());
+    }
+
+    /// Kills every hook.
+    pub fn kill_hooks(&self) {
+        self.hooks().drain(..).for_each(|hook| hook.abort());
+    }
+
+    fn hooks(&self) -> std::sync::MutexGuard<'_, Vec<AbortHandle>> {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ending(state: &RunState) -> &'static str {
+    match state {
+        RunState::Done => "done",
+        RunState::Aborted => "aborted",
+        RunState::RolledBack => "rolled back",
+        RunState::Running | RunState::Failed { .. } | RunState::Aborting => "not ended",
+    }
+}
+
+/// A visitor, one request after the other.
+async fn visit(world: Arc<World>, number: u64, mut dice: Dice) {
+    let fronts = world.shape.frontends();
+    loop {
+        tokio::time::sleep(Duration::from_millis(dice.of(20..500))).await;
+        let front = fronts[dice.of(0..fronts.len() as u64) as usize];
+        match world.fake.begin(front, Some(number)) {
+            Ok(request) => {
+                world.watch.visited(true);
+                tokio::time::sleep(Duration::from_millis(dice.of(1..world.shape.longest))).await;
+                let status = world.answer(&request, &mut dice);
+                world.fake.end_with(request, Some(status));
+            }
+            Err(_) => world.watch.visited(false),
+        }
+    }
+}
+
+/// The file of a map, which is removed in the end.
+struct MapFile(PathBuf);
+
+impl MapFile {
+    fn new(shape: &Shape) -> Self {
+        static NUMBER: AtomicI32 = AtomicI32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("teeter-sim-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let path = folder.join("live.map");
+        std::fs::write(&path, shape.map()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self(path)
+    }
+}
+
+impl Drop for MapFile {
+    fn drop(&mut self) {
+        if let Some(folder) = self.0.parent() {
+            std::fs::remove_dir_all(folder).unwrap_or_default();
+        }
+    }
+}
+
+const CLIENTS: u64 = 4;
+
+/// As long as anybody waits.
+const LONG: Duration = Duration::from_secs(120);
