@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::control::Roles;
 use crate::farm::{InstanceName, OnDrift};
 use crate::haproxy::{Address, TlsSettings};
 
@@ -21,11 +22,20 @@ pub struct ControlSettings {
     pub mode: u32,
     /// Its group; the daemon's own where unset.
     pub group: Option<String>,
+    /// Who may do what. Without it whoever may open the socket may do everything.
+    pub roles: Option<Roles>,
 }
 
 impl Default for ControlSettings {
     fn default() -> Self {
-        Self { socket: "/run/teeter/control.sock".into(), mode: 0o660, group: None }
+        Self { socket: "/run/teeter/control.sock".into(), mode: 0o660, group: None, roles: None }
+    }
+}
+
+impl ControlSettings {
+    /// Whether both are about one and the same socket, whoever may do what there.
+    pub fn same_socket(&self, other: &Self) -> bool {
+        (&self.socket, self.mode, &self.group) == (&other.socket, other.mode, &other.group)
     }
 }
 

@@ -85,10 +85,11 @@ impl ClientError {
         matches!(self, Self::Problem(problem) if problem.status == StatusCode::NOT_FOUND.as_u16())
     }
 
-    /// Whether teeterd is away, perhaps only for the moment of a restart.
+    /// Whether teeterd is away or has too much to do, perhaps only for a moment.
     pub fn is_away(&self) -> bool {
-        let starting = StatusCode::SERVICE_UNAVAILABLE.as_u16();
-        matches!(self, Self::Unreachable { .. }) || matches!(self, Self::Problem(problem) if problem.status == starting)
+        let for_now = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].map(|status| status.as_u16());
+        let is_for_now = |problem: &Problem| for_now.contains(&problem.status);
+        matches!(self, Self::Unreachable { .. }) || matches!(self, Self::Problem(problem) if is_for_now(problem))
     }
 }
 
@@ -176,7 +177,7 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
-        let stream = UnixStream::connect(&self.path).await.map_err(|error| self.unopened(error))?;
+        let stream = self.connect().await.map_err(|error| self.unopened(error))?;
         let broken = |error: hyper::Error| self.unreachable(io::Error::other(error));
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -189,6 +190,16 @@ impl Client {
             .body(Full::new(body))
             .map_err(|error| malformed(path, &error))?;
         sender.send_request(request).await.map_err(broken)
+    }
+
+    async fn connect(&self) -> io::Result<UnixStream> {
+        loop {
+            match UnixStream::connect(&self.path).await {
+                // So many wait to be accepted that nobody else may wait: for an instant, unless teeterd hangs.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(CONNECT_AGAIN).await,
+                other => return other,
+            }
+        }
     }
 
     async fn body(&self, response: Response<Incoming>) -> Result<Bytes, ClientError> {
@@ -301,6 +312,8 @@ pub const LONG_POLL: Duration = Duration::from_secs(10);
 
 /// How long any answer may take beyond its wait: the daemon asks HAProxy, whose own limit is 10 s, perhaps twice.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+const CONNECT_AGAIN: Duration = Duration::from_millis(10);
 
 /// The largest answer that is read.
 const LARGEST: usize = 64 << 20;

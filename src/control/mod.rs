@@ -2,18 +2,26 @@
 
 /// What goes over it.
 pub mod api;
+mod bounds;
 /// The client that the command line uses.
 pub mod client;
 /// Text that is fit for a terminal.
 pub mod harmless;
+mod gate;
+mod listen;
 mod output;
 mod peer;
+mod permit;
 mod problem;
 mod read;
+mod role;
 mod runs;
 mod server;
 /// Making the socket itself.
 pub mod socket;
 
+pub use listen::serve;
 pub use peer::Peer;
-pub use server::{openapi_document, router, serve};
+pub use permit::Access;
+pub use role::{Grantee, Role, Roles};
+pub use server::{openapi_document, router};

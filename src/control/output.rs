@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::routing::post;
 use axum::{Json, Router};
 
 use super::api::{OutputRequest, OutputView, Problem};
 use super::harmless::harmless;
-use super::peer::Peer;
+use super::permit::Asker;
 use super::problem::Failure;
 use super::read::{LONGEST_LIST, number};
 use super::server::{Answer, Body, Shared, answer, ticks};
@@ -22,7 +22,7 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 #[utoipa::path(post, path = "/v1/runs/{id}/output", params(("id" = u64, Path)), request_body = OutputRequest, responses((status = 200, body = OutputView), (status = 404, body = Problem)))]
 pub(super) async fn output(
     State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
     body: Body<OutputRequest>,
 ) -> Answer<OutputView> {
@@ -34,7 +34,7 @@ pub(super) async fn output(
         from: harmless(line.from.as_bytes()).chars().take(LONGEST_NAME).collect(),
         text: harmless(line.text.as_bytes()),
     });
-    let more = engine.keep_output(RunId(number(&id)?), said.collect(), &caller).await?;
+    let more = engine.keep_output(RunId(number(&id)?), said.collect(), &asker.caller).await?;
     answer(ticks(&engine), OutputView { more })
 }
 

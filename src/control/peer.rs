@@ -1,23 +1,77 @@
 //! Who is at the other end of the control socket, as the kernel says.
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
-use tokio::net::UnixListener;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use tokio::net::UnixStream;
+use tokio::net::unix::UCred;
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+
+use super::harmless::harmless;
 use crate::store::Caller;
 
-/// The process that opened a connection.
-#[derive(Debug, Clone)]
-pub struct Peer(pub Caller);
+/// A process that has opened a connection, by what only a number is needed for.
+#[derive(Debug)]
+pub(super) struct Credentials {
+    pub(super) uid: u32,
+    gid: u32,
+    pid: Option<i32>,
+    command: String,
+    exe: Option<String>,
+}
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+/// The process that opened a connection, and its user.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    pub(super) caller: Caller,
+    groups: Arc<OnceCell<Vec<(u32, String)>>>,
+}
+
+impl Credentials {
+    /// Of a connection just accepted. What is read from /proc is of the process that has that number now: it is read
+    /// at once, but the number of one that has ended meanwhile may be another's.
+    pub(super) fn of(stream: &UnixStream) -> Self {
+        let cred = stream.peer_cred();
         // Without credentials nobody is nobody: the uid that no user has.
-        let (uid, gid, pid) =
-            stream.io().peer_cred().map_or((u32::MAX, u32::MAX, None), |cred| (cred.uid(), cred.gid(), cred.pid()));
-        let command = pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok());
-        let command = command.map(|text| text.trim().to_owned()).unwrap_or_default();
-        Self(Caller { uid, gid, pid, user: user_name(uid), command })
+        let (uid, gid) = cred.as_ref().map_or((u32::MAX, u32::MAX), |cred| (cred.uid(), cred.gid()));
+        let pid = cred.as_ref().ok().and_then(UCred::pid);
+        let proc = |name: &str| pid.map(|pid| PathBuf::from(format!("/proc/{pid}/{name}")));
+        let command = proc("comm").and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+        // Only readable where it is a process of teeterd's own user, or teeterd runs as root.
+        let exe = proc("exe").and_then(|path| std::fs::read_link(path).ok());
+        Self {
+            uid,
+            gid,
+            pid,
+            command: harmless(command.trim_ascii()),
+            exe: exe.map(|path| harmless(path.as_os_str().as_encoded_bytes())),
+        }
+    }
+
+    /// With the name of the user. May ask a server of users.
+    pub(super) async fn peer(self) -> Peer {
+        let Self { uid, gid, pid, command, exe } = self;
+        let user = spawn_blocking(move || user_name(uid)).await.unwrap_or_else(|_| uid.to_string());
+        Caller { uid, gid, pid, user, command, exe }.into()
+    }
+}
+
+impl From<Caller> for Peer {
+    fn from(caller: Caller) -> Self {
+        Self { caller, groups: Arc::default() }
+    }
+}
+
+impl Peer {
+    /// The group that its process had, and those that its user is a member of. May ask a server of users.
+    pub(super) async fn groups(&self) -> &[(u32, String)] {
+        let (uid, gid) = (self.caller.uid, self.caller.gid);
+        let found = self
+            .groups
+            .get_or_init(|| async move { spawn_blocking(move || groups(uid, gid)).await.unwrap_or_default() });
+        found.await
     }
 }
 
@@ -25,4 +79,16 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 fn user_name(uid: u32) -> String {
     let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
     name.unwrap_or_else(|| uid.to_string())
+}
+
+fn groups(uid: u32, gid: u32) -> Vec<(u32, String)> {
+    let named = |group: &uzers::Group| (group.gid(), group.name().to_string_lossy().into_owned());
+    let own = uzers::get_group_by_gid(gid).as_ref().map_or_else(|| (gid, gid.to_string()), named);
+    // By what the system says now and not by what the process was once given: who leaves a group loses it at once.
+    let of_user = uzers::get_user_by_uid(uid).and_then(|user| {
+        let name: OsString = user.name().to_owned();
+        uzers::get_user_groups(&name, user.primary_group_id())
+    });
+    let of_user = of_user.unwrap_or_default();
+    std::iter::once(own).chain(of_user.iter().map(named)).collect()
 }

@@ -5,6 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::api::{Exit, Problem};
+use super::bounds::{BODY_TAKES, Full, Kind, LONGEST_BODY, LONGEST_HEAD, MOST_CONNECTIONS};
 use crate::engine::EngineError;
 use crate::plan::Veto;
 
@@ -25,6 +26,68 @@ impl Failure {
 
     pub(super) fn not_found(detail: impl std::fmt::Display) -> Self {
         Self::new(Exit::NotFound, "not-found", "There is no such thing", StatusCode::NOT_FOUND, detail.to_string())
+    }
+
+    pub(super) fn role(detail: String) -> Self {
+        Self::new(Exit::NotPermitted, "role", "Your role does not allow it", StatusCode::FORBIDDEN, detail)
+    }
+
+    /// A bound on what one user, or all together, may take up.
+    pub(super) fn full(full: Full) -> Self {
+        let (status, detail) = match full {
+            Full::All => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "all users together have {MOST_CONNECTIONS} connections to teeterd, as many as there may be. Try \
+                     again; root gets in all the same, and `ss -xp` shows whose they are"
+                ),
+            ),
+            Full::OfUser(kind) => {
+                let most = kind.most();
+                let what = match kind {
+                    Kind::Connection => "connections",
+                    Kind::Request => "requests under way",
+                    Kind::Stream => "streams open",
+                };
+                (
+                    StatusCode::TOO_MANY_REQUESTS,
+                    format!(
+                        "you have {most} {what} at teeterd, as many as one user may have. Try again when one has ended"
+                    ),
+                )
+            }
+        };
+        Self::new(Exit::Busy, "too-many", "There are too many at once", status, detail)
+    }
+
+    pub(super) fn long_head() -> Self {
+        let detail = format!("the line and headers of a request have {LONGEST_HEAD} bytes at most: name fewer servers");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::new(Exit::Usage, "too-large", "The request is too large", status, detail)
+    }
+
+    pub(super) fn long_body() -> Self {
+        let detail = format!("the body of a request has {LONGEST_BODY} bytes at most: send less at once");
+        Self::new(Exit::Usage, "too-large", "The request is too large", StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    pub(super) fn slow_body() -> Self {
+        let detail = format!("the body of the request did not come within {BODY_TAKES:?}; nothing was done");
+        Self::new(Exit::TimedOut, "too-slow", "The request took too long", StatusCode::REQUEST_TIMEOUT, detail)
+    }
+
+    /// All of an answer, for a connection that is not read.
+    pub(super) fn whole(&self) -> Vec<u8> {
+        let body = serde_json::to_string(&self.0).unwrap_or_default();
+        let (status, length) = (self.status(), body.len());
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        )
+        .into_bytes()
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn new(exit: Exit, kind: &str, title: &str, status: StatusCode, detail: String) -> Self {
@@ -67,8 +130,8 @@ impl From<EngineError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        (status, kind, Json(self.0)).into_response()
+        (self.status(), [(header::CONTENT_TYPE, PROBLEM)], Json(self.0)).into_response()
     }
 }
+
+const PROBLEM: &str = "application/problem+json";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::routing::{get, post};
@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 
 use super::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest, RunView};
-use super::peer::Peer;
+use super::permit::{Asker, OUTAGE};
 use super::problem::Failure;
 use super::read::{LONGEST_TEXT, Query, number, policy, span};
 use super::server::{Answer, Body, Shared, answer, ticks, wait};
@@ -58,13 +58,15 @@ pub(super) async fn run(State(engine): Shared, Path(id): Path<String>, RawQuery(
 #[utoipa::path(post, path = "/v1/runs", request_body = RunRequest, responses((status = 201, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn begin(
     State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Extension(asker): Extension<Asker>,
     body: Body<RunRequest>,
 ) -> Answer<RunView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    if request.allow_outage {
+        asker.may(OUTAGE)?;
+    }
     let dry_run = request.dry_run;
-    let order = order(request)?;
-    let run = engine.begin(order, dry_run, &caller).await?;
+    let run = engine.begin(order(request)?, dry_run, &asker.caller).await?;
     if dry_run {
         return answer(ticks(&engine), engine.plan_view(&run));
     }
@@ -75,7 +77,7 @@ pub(super) async fn begin(
 #[utoipa::path(post, path = "/v1/runs/{id}/advance", params(("id" = u64, Path)), request_body = AdvanceRequest, responses((status = 200, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn advance(
     State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
     body: Body<AdvanceRequest>,
 ) -> Answer<RunView> {
@@ -85,65 +87,65 @@ pub(super) async fn advance(
         Some(why) => Report::Failed(plain(&why)),
         None => Report::Done,
     };
-    engine.advance(id, request.step, report, &caller).await?;
+    engine.advance(id, request.step, report, &asker.caller).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
 #[utoipa::path(post, path = "/v1/runs/{id}/abort", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
 pub(super) async fn abort(
     State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.abort(id, &caller).await?;
+    engine.abort(id, &asker.caller).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
 #[utoipa::path(post, path = "/v1/runs/{id}/pause", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn pause(
     State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.pause(id, true, &caller).await?;
+    engine.pause(id, true, &asker.caller).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
 #[utoipa::path(post, path = "/v1/runs/{id}/resume", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn resume(
     State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.pause(id, false, &caller).await?;
+    engine.pause(id, false, &asker.caller).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
 #[utoipa::path(post, path = "/v1/runs/{id}/retry", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn retry(
     State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.retry(id, &caller).await?;
+    engine.retry(id, &asker.caller).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
 #[utoipa::path(post, path = "/v1/runs/{id}/rollback", params(("id" = u64, Path)), request_body = RollbackRequest, responses((status = 200, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn rollback(
     State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
     body: Body<RollbackRequest>,
 ) -> Answer<RunView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     let id = RunId(number(&id)?);
-    let why = request.reason.unwrap_or_else(|| format!("asked for by {}", caller.user));
-    engine.rollback(id, &plain(&why), &caller).await?;
+    let why = request.reason.unwrap_or_else(|| format!("asked for by {}", asker.caller.user));
+    engine.rollback(id, &plain(&why), &asker.caller).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 

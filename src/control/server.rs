@@ -1,26 +1,28 @@
 //! The server: routes, and from a request's text to an order of typed values.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, Request, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderName, StatusCode};
-use axum::middleware::{self, Next};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::Stream;
 use serde::Serialize;
-use tokio::net::UnixListener;
+use tokio::sync::watch;
 use utoipa::OpenApi;
 
 use super::api::{EventView, FindingView, HoldRequest, HoldView, Problem, ReleaseRequest, SessionView, StatusView};
-use super::peer::Peer;
+use super::bounds::Bounds;
+use super::gate::{Gate, gate};
+use super::permit::{Access, Asker, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
-use super::read::{MOST_EVENTS, Query, number, policy, reason, selectors, span};
+use super::read::{Query, number, policy, reason, selectors, span};
 use super::{output, runs};
 use crate::engine::{Engine, Guarding, HoldOrder, ReleaseOrder};
 use crate::farm::HoldId;
@@ -31,21 +33,15 @@ pub(super) type Shared = State<Arc<Engine>>;
 pub(super) type Answer<T> = Result<(StatusCode, [(HeaderName, String); 1], Json<T>), Failure>;
 pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
 
-/// Serves the control socket until `stop` is ready.
-///
-/// # Errors
-/// The listener failed.
-pub async fn serve(
-    engine: Arc<Engine>,
-    listener: UnixListener,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let service = router(engine).into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
+/// Every path and what answers it, to whoever asks. Requests come with [`Peer`](super::Peer) as their `ConnectInfo`.
+pub fn router(engine: Arc<Engine>) -> Router {
+    let everything = watch::Sender::new(Access { roles: None, config: PathBuf::new() });
+    gated(Gate { engine, access: everything.subscribe(), bounds: Bounds::new() })
 }
 
-/// Every path and what answers it. Requests come with [`Peer`] as their `ConnectInfo`.
-pub fn router(engine: Arc<Engine>) -> Router {
+/// The same behind a gate.
+pub(super) fn gated(at: Gate) -> Router {
+    let engine = Arc::clone(&at.engine);
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/holds", get(holds).post(create_hold))
@@ -59,8 +55,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .route("/v1/events/stream", get(stream))
         .route("/v1/openapi.json", get(openapi))
         .fallback(|| async { Failure::not_found("there is no such path; /v1/openapi.json describes those there are") })
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
-        .layer(middleware::from_fn_with_state(Arc::clone(&engine), carry_through))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(at), gate))
         .with_state(engine)
 }
 
@@ -145,10 +140,13 @@ async fn hold(State(engine): Shared, Path(id): Path<String>, RawQuery(query): Ra
 #[utoipa::path(post, path = "/v1/holds", request_body = HoldRequest, responses((status = 201, body = HoldView), (status = 409, body = Problem)))]
 async fn create_hold(
     State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Extension(asker): Extension<Asker>,
     body: Body<HoldRequest>,
 ) -> Answer<HoldView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    if request.allow_outage {
+        asker.may(OUTAGE)?;
+    }
     let order = HoldOrder {
         selectors: selectors(&request.selectors)?,
         reason: reason(request.reason)?,
@@ -169,7 +167,7 @@ async fn create_hold(
             (false, false) => Guarding::NotWorse,
         },
     };
-    let id = engine.hold(order, &caller).await?;
+    let id = engine.hold(order, &asker.caller).await?;
     let (_, tick, view) = answer(ticks(&engine), engine.hold_view(id).await?)?;
     Ok((StatusCode::CREATED, tick, view))
 }
@@ -177,13 +175,16 @@ async fn create_hold(
 #[utoipa::path(post, path = "/v1/release", request_body = ReleaseRequest, responses((status = 200, body = Holds), (status = 409, body = Problem)))]
 async fn release(
     State(engine): Shared,
-    ConnectInfo(Peer(caller)): ConnectInfo<Peer>,
+    Extension(asker): Extension<Asker>,
     body: Body<ReleaseRequest>,
 ) -> Answer<Holds> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    if request.owner.as_ref().is_some_and(|owner| *owner != asker.caller.user) {
+        asker.may(OTHERS_HOLD)?;
+    }
     let order =
         ReleaseOrder { selectors: selectors(&request.selectors)?, verify: request.verify, owner: request.owner };
-    let ids = engine.release(order, &caller).await?;
+    let ids = engine.release(order, &asker.caller).await?;
     let mut holds = engine.hold_views().await;
     holds.retain(|hold| ids.contains(&HoldId(hold.id)));
     answer(ticks(&engine), Holds { holds })
@@ -218,7 +219,7 @@ async fn stream(
         let last = engine.events(EventQuery { limit: 1, ..EventQuery::default() }).await?;
         query.after = Some(last.last().map_or(0, |event| event.id));
     }
-    query.limit = MOST_EVENTS;
+    query.limit = STREAMED;
     let news =
         futures_util::stream::unfold((engine.ticks(), engine, query), |(mut ticks, engine, mut query)| async move {
             loop {
@@ -264,14 +265,8 @@ pub(super) fn answer<T>(tick: u64, value: T) -> Answer<T> {
     Ok((StatusCode::OK, [(HeaderName::from_static("teeter-tick"), tick.to_string())], Json(value)))
 }
 
-/// A caller that goes away must not stop what it began half way.
-async fn carry_through(State(engine): Shared, request: Request, next: Next) -> Response {
-    if request.method().is_safe() {
-        return next.run(request).await;
-    }
-    let done = engine.carry_through(next.run(request)).await;
-    done.unwrap_or_else(|error| Failure::from(error).into_response())
-}
-
-const LONGEST_BODY: usize = 64 << 10;
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A stream reads so many events at once, and the next when these have been sent: what a slow reader has not taken
+/// waits in the store.
+const STREAMED: usize = 100;

@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use clap::Parser;
 use tokio::net::UnixListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
 use crate::control::api::Exit;
-use crate::control::{self, socket};
+use crate::control::{self, Access, Roles, socket};
 use crate::engine::platform::Platform;
 use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
@@ -75,6 +75,9 @@ fn check(config: &Config) -> ExitCode {
     let clients: BTreeMap<InstanceName, Client> =
         haproxies(config).into_iter().map(|(name, client, _)| (name, client)).collect();
     let clients = clients.iter().map(|(name, client)| (name.clone(), client)).collect();
+    for unknown in unknown_grants(config) {
+        logging::say(&format!("warning: {unknown}"));
+    }
     let findings = runtime.block_on(engine::doctor::examine(&config.farms, clients, &Platform::default()));
     for finding in findings.iter().filter(|finding| finding.state != "ok") {
         logging::say(&format!("{}: {}: {}", finding.state, finding.about, finding.text));
@@ -94,6 +97,9 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
     }
     let platform = Platform::default();
     let store = store::open(&config.store.path)?;
+    for unknown in unknown_grants(&config) {
+        tracing::warn!("{unknown}");
+    }
     if let Some(trouble) = store.trouble() {
         tracing::error!("{trouble}");
     }
@@ -109,7 +115,9 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
     let listener = listen(&args, &config)?;
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
-    let server = tokio::spawn(control::serve(Arc::clone(&engine), listener, async move { stopped.notified().await }));
+    let access = watch::Sender::new(access(&args, &config));
+    let stopping = async move { stopped.notified().await };
+    let server = tokio::spawn(control::serve(Arc::clone(&engine), access.subscribe(), listener, stopping));
     service::ready();
     service::keep_watchdog(Arc::clone(&engine));
     tracing::info!("ready");
@@ -117,7 +125,10 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
         .handle(async || {
             service::reloading();
             match load(&args) {
-                Ok(new) => take_over(&engine, &config, new).await,
+                Ok(new) => {
+                    access.send_replace(self::access(&args, &new));
+                    take_over(&engine, &config, new).await;
+                }
                 Err(error) => tracing::error!("the configuration is refused and the old one stays: {}", chain(&*error)),
             }
             service::ready();
@@ -177,10 +188,30 @@ fn listen(args: &Args, config: &Config) -> Result<UnixListener, Box<dyn Error>> 
         .map_err(|error| format!("cannot make the control socket {}: {error}", control.socket.display()).into())
 }
 
+/// Who may do what from now on.
+fn access(args: &Args, config: &Config) -> Access {
+    let config_path = args.config.clone().unwrap_or_else(|| DEFAULT_PATH.into());
+    Access { roles: config.control.roles.clone(), config: config_path }
+}
+
+/// Grants to users and groups that this machine does not know.
+fn unknown_grants(config: &Config) -> Vec<String> {
+    let unknown = config.control.roles.iter().flat_map(Roles::unknown);
+    unknown.map(|(role, to)| format!("[control.roles] {role}: nobody here is {to}")).collect()
+}
+
 async fn take_over(engine: &Engine, old: &Config, new: Config) {
-    if new.haproxy != old.haproxy || new.control != old.control || new.store != old.store || new.log != old.log {
+    for unknown in unknown_grants(&new) {
+        tracing::warn!("{unknown}");
+    }
+    if new.haproxy != old.haproxy
+        || !new.control.same_socket(&old.control)
+        || new.store != old.store
+        || new.log != old.log
+    {
         tracing::warn!(
-            "[[haproxy]], [control], [store] and [log] are read at the start only; farms and [holds] are taken over now"
+            "[[haproxy]], [store], [log] and the socket of [control] are read at the start only; farms, [holds] and \
+             [control.roles] are taken over now"
         );
     }
     let farms = new.farms.len();

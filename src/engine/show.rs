@@ -269,6 +269,7 @@ impl From<Event> for EventView {
             pid: caller.pid,
             user: caller.user,
             command: caller.command,
+            exe: caller.exe,
         });
         Self {
             id: event.id,

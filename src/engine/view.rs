@@ -325,6 +325,9 @@ pub struct CallerView {
     pub user: String,
     /// The name of the process.
     pub command: String,
+    /// The program that it ran, where teeterd may see that: as root, or where both are the same user's.
+    #[serde(default)]
+    pub exe: Option<String>,
 }
 
 /// A session that is still on a server.

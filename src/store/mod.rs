@@ -117,6 +117,9 @@ pub struct Caller {
     pub user: String,
     /// The name of the process.
     pub command: String,
+    /// The program that it ran, where teeterd may see that.
+    #[serde(default)]
+    pub exe: Option<String>,
 }
 
 /// Which events are asked for.

@@ -19,6 +19,8 @@ pub(crate) struct Site {
 pub(crate) struct Daemon {
     config: PathBuf,
     socket: PathBuf,
+    /// What it is started by, where that is another program.
+    by: Vec<String>,
     child: Option<Child>,
 }
 
@@ -39,8 +41,7 @@ impl Site {
     pub(crate) async fn with(settings: &str, spec: FarmSpec) -> Self {
         let spec = FarmSpec { version: "v1".to_owned(), ..spec };
         let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
-        let config = format!("{}\n{}", instance(farm.socket().as_path()), farm_table(settings));
-        let daemon = Daemon::start(farm.dir(), &config).await;
+        let daemon = Daemon::start(farm.dir(), &farm_config(&farm, settings)).await;
         Self { daemon, farm }
     }
 
@@ -105,11 +106,17 @@ impl Site {
 impl Daemon {
     /// Starts a daemon with this configuration beside a control socket and a store in `dir`.
     pub(crate) async fn start(dir: &Path, config: &str) -> Self {
+        Self::start_by(&[], dir, config).await
+    }
+
+    /// The same, started by a program that takes the daemon's command line behind its own.
+    pub(crate) async fn start_by(by: &[&str], dir: &Path, config: &str) -> Self {
+        let by = by.iter().map(ToString::to_string).collect();
         let socket = dir.join("control.sock");
         let path = dir.join("teeter.toml");
         let own = format!("[control]\nsocket = {socket:?}\n[store]\npath = {:?}\n", dir.join("teeter.db"));
         std::fs::write(&path, format!("{own}{config}")).expect("a configuration is written");
-        let mut daemon = Self { config: path, socket, child: None };
+        let mut daemon = Self { config: path, socket, by, child: None };
         daemon.restart().await;
         daemon
     }
@@ -123,8 +130,10 @@ impl Daemon {
     /// The command that starts it, with its log beside its configuration.
     pub(crate) fn command(&self) -> Command {
         let log = std::fs::File::options().create(true).append(true).open(self.config.with_extension("log"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_teeterd"));
-        command.arg("--config").arg(&self.config).kill_on_drop(true).stdin(Stdio::null());
+        let daemon = env!("CARGO_BIN_EXE_teeterd").to_owned();
+        let words: Vec<&String> = self.by.iter().chain([&daemon]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("--config").arg(&self.config).kill_on_drop(true).stdin(Stdio::null());
         command.stderr(log.expect("a log is opened"));
         command
     }
@@ -205,6 +214,11 @@ pub(crate) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() 
 /// The table of one HAProxy.
 pub(crate) fn instance(socket: &Path) -> String {
     format!("[[haproxy]]\nname = \"edge\"\nsocket = {socket:?}\n")
+}
+
+/// The tables of a farm and its HAProxy, with more lines in that of the farm.
+pub(crate) fn farm_config(farm: &TestFarm, settings: &str) -> String {
+    format!("{}\n{}", instance(farm.socket().as_path()), farm_table(settings))
 }
 
 fn farm_table(settings: &str) -> String {

@@ -1,0 +1,168 @@
+//! How much of teeterd one caller may take up, and all together: connections, requests and streams at once.
+//!
+//! Each user has a share of their own, so that one who takes all of it only shuts themselves out. Root and teeterd's
+//! own user have theirs apart from what all others share, so that they get in when these have taken everything.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Connection,
+    Request,
+    Stream,
+}
+
+/// Why there is no place left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// This user has as many as one may have.
+    OfUser(Kind),
+    /// All together have as many connections as there may be.
+    All,
+}
+
+/// What is there now.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    /// teeterd's own user.
+    own: u32,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Connections of all who have no share apart.
+    shared: usize,
+    of_users: HashMap<u32, [usize; 3]>,
+}
+
+/// A place that is taken until this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    bounds: Arc<Bounds>,
+    uid: u32,
+    kind: Kind,
+}
+
+impl Bounds {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { own: rustix::process::geteuid().as_raw(), counts: Mutex::default() })
+    }
+
+    /// Takes a place, if there is one.
+    pub(super) fn take(self: &Arc<Self>, uid: u32, kind: Kind) -> Result<Place, Full> {
+        let mut counts = self.counts();
+        let shares = kind == Kind::Connection && self.shares(uid);
+        if counts.of_users.get(&uid).is_some_and(|of_user| of_user[kind as usize] >= kind.most()) {
+            return Err(Full::OfUser(kind));
+        }
+        if shares && counts.shared >= MOST_CONNECTIONS {
+            return Err(Full::All);
+        }
+        counts.shared += usize::from(shares);
+        counts.of_users.entry(uid).or_default()[kind as usize] += 1;
+        Ok(Place { bounds: Arc::clone(self), uid, kind })
+    }
+
+    fn shares(&self, uid: u32) -> bool {
+        uid != 0 && uid != self.own
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
+        // Nothing that is done under the lock can panic half way.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kind {
+    /// How many one user may have at once.
+    pub(super) fn most(self) -> usize {
+        match self {
+            Self::Connection => CONNECTIONS_OF_A_USER,
+            Self::Request => REQUESTS_OF_A_USER,
+            Self::Stream => STREAMS_OF_A_USER,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.bounds.counts();
+        if self.kind == Kind::Connection && self.bounds.shares(self.uid) {
+            counts.shared -= 1;
+        }
+        if let Some(of_user) = counts.of_users.get_mut(&self.uid) {
+            of_user[self.kind as usize] -= 1;
+            if *of_user == [0; 3] {
+                counts.of_users.remove(&self.uid);
+            }
+        }
+    }
+}
+
+/// Connections of all users together, but for root's and those of teeterd's own user. With these, and with the others
+/// that teeterd opens, they stay below the 1024 files that a service may have open where nobody has allowed more.
+pub(super) const MOST_CONNECTIONS: usize = 512;
+/// Connections of one user. A deploy has three at most: thirty pipelines may run as one user.
+const CONNECTIONS_OF_A_USER: usize = 160;
+/// Requests of one user that are worked on or waited for, until the last byte of the answer.
+const REQUESTS_OF_A_USER: usize = 64;
+/// Streams of one user: of events, and those that say that somebody attends to a run.
+const STREAMS_OF_A_USER: usize = 64;
+/// Connections beyond all that which are told so and kept until their request is there; the others are told so and closed.
+pub(super) const TOLD_SO: usize = 32;
+
+/// The longest line and headers of a request. A thousand selectors fit.
+pub(super) const LONGEST_HEAD: usize = 64 << 10;
+/// The longest body of a request.
+pub(super) const LONGEST_BODY: usize = 64 << 10;
+/// How long a request's line and headers may take, from the end of the one before.
+pub(super) const HEAD_TAKES: Duration = Duration::from_secs(10);
+/// How long its body may take.
+pub(super) const BODY_TAKES: Duration = Duration::from_secs(10);
+/// How long somebody may take nothing of an answer that is ready for them.
+pub(super) const READER_TAKES: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_takes_everything_shuts_only_themselves_out() {
+        let bounds = Arc::new(Bounds { own: 7, counts: Mutex::default() });
+        let connect = |uid| bounds.take(uid, Kind::Connection);
+        let mut places: Vec<Place> = (0..CONNECTIONS_OF_A_USER).map(|_| connect(1000).unwrap()).collect();
+        assert_eq!(connect(1000).unwrap_err(), Full::OfUser(Kind::Connection));
+        for uid in 1001.. {
+            match connect(uid) {
+                Ok(place) => places.push(place),
+                Err(full) => {
+                    assert_eq!(full, Full::All);
+                    break;
+                }
+            }
+        }
+        assert_eq!(places.len(), MOST_CONNECTIONS);
+        // Root and teeterd's own user get in all the same, each as often as anybody.
+        for uid in [0, 7] {
+            let own: Vec<_> = std::iter::from_fn(|| connect(uid).ok()).collect();
+            assert_eq!(own.len(), CONNECTIONS_OF_A_USER);
+        }
+        places.clear();
+        connect(1001).unwrap();
+        assert!(bounds.counts().of_users.is_empty());
+        assert_eq!(bounds.counts().shared, 0);
+    }
+
+    #[test]
+    fn requests_and_streams_are_counted_apart() {
+        let bounds = Bounds::new();
+        let streams: Vec<_> = std::iter::from_fn(|| bounds.take(1000, Kind::Stream).ok()).collect();
+        assert_eq!(streams.len(), STREAMS_OF_A_USER);
+        assert!(bounds.take(1000, Kind::Request).is_ok());
+        assert!(bounds.take(1001, Kind::Stream).is_ok());
+    }
+}

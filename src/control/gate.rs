@@ -1,0 +1,105 @@
+//! What every request passes before it is looked at: bounds, and whether its sender may send it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::watch;
+
+use super::bounds::{BODY_TAKES, Bounds, Kind, LONGEST_BODY, LONGEST_HEAD, Place};
+use super::peer::Peer;
+use super::permit::{Access, Asker};
+use super::problem::Failure;
+use crate::engine::Engine;
+
+/// What is asked at the gate.
+pub(super) struct Gate {
+    pub(super) engine: Arc<Engine>,
+    pub(super) access: watch::Receiver<Access>,
+    pub(super) bounds: Arc<Bounds>,
+}
+
+/// Lets a request pass, and holds its sender's place until the last byte of the answer is sent.
+pub(super) async fn gate(
+    State(gate): State<Arc<Gate>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let kind = if path.as_deref().is_some_and(|path| STREAMS.contains(&path)) { Kind::Stream } else { Kind::Request };
+    let place = gate.bounds.take(peer.caller.uid, kind).map_err(Failure::full)?;
+    if head(&request) > LONGEST_HEAD {
+        return Err(Failure::long_head());
+    }
+    let asker = Asker::of(&peer, &gate.access).await;
+    asker.may_send(request.method(), path.as_deref().ok_or_else(|| request.uri().path()))?;
+    let (mut parts, body) = request.into_parts();
+    let body = read(body).await?;
+    parts.extensions.insert(asker);
+    let changes = !parts.method.is_safe();
+    let answer = next.run(Request::from_parts(parts, Body::from(body)));
+    let answered = async move { (answer.await, place) };
+    let (answer, place) = if changes {
+        // A caller that goes away must not stop what it began half way, nor have another place for it.
+        gate.engine.carry_through(answered).await?
+    } else {
+        answered.await
+    };
+    Ok(until_sent(answer, place))
+}
+
+/// The paths whose answers do not end by themselves.
+const STREAMS: [&str; 2] = ["/v1/events/stream", "/v1/runs/{id}/attend"];
+
+fn head(request: &Request) -> usize {
+    let line = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + headers.sum::<usize>()
+}
+
+async fn read(body: Body) -> Result<Bytes, Failure> {
+    let read = Limited::new(body, LONGEST_BODY).collect();
+    match tokio::time::timeout(BODY_TAKES, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::long_body()),
+        Ok(Err(error)) => Err(Failure::usage(format!("the body cannot be read: {error}"))),
+        Err(_) => Err(Failure::slow_body()),
+    }
+}
+
+fn until_sent(answer: Response, place: Place) -> Response {
+    answer.map(|body| Body::new(Held { body, _place: place }))
+}
+
+/// A body whose sender's place is taken until it is sent.
+struct Held {
+    body: Body,
+    _place: Place,
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
