@@ -6,6 +6,7 @@ mod signals;
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -93,7 +94,9 @@ fn check(config: &Config) -> ExitCode {
 async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
     let signals = signals::Signals::new()?;
     if let Some(folder) = config.store.path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        // What teeter knows is nobody else's business.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }
     let platform = Platform::default();
     let store = store::open(&config.store.path)?;

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::fs::OFlags;
 
 use super::platform::Platform;
 use crate::farm::{WantedMap, file_of};
@@ -32,7 +34,7 @@ pub(super) async fn check_all(maps: impl IntoIterator<Item = &MapName>, platform
 
 fn check(map: &MapName) -> Result<(), String> {
     let Some(path) = file_of(map).map(Path::new) else { return Ok(()) };
-    let tried = metadata(path).and_then(|of| {
+    let tried = open(path).and_then(|(_, of)| {
         let beside = beside(path)?;
         create(&beside, &of)?;
         fs::remove_file(&beside)
@@ -50,11 +52,12 @@ pub(super) fn cannot(path: &str, error: &io::Error) -> String {
 
 /// Makes a file agree. Whether it had to be written, and what it is known by then.
 pub(super) fn agree(path: &Path, known: Option<Stamp>, wanted: &WantedMap) -> io::Result<(Stamp, bool)> {
-    let of = metadata(path)?;
+    let (mut file, of) = open(path)?;
     if known == Some(stamp(&of)) {
         return Ok((stamp(&of), false));
     }
-    let before = fs::read(path)?;
+    let mut before = Vec::new();
+    file.read_to_end(&mut before)?;
     let after = rewritten(&before, wanted);
     if before == after {
         return Ok((stamp(&of), false));
@@ -71,7 +74,7 @@ pub(super) fn agree(path: &Path, known: Option<Stamp>, wanted: &WantedMap) -> io
     }
     written?;
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
-    Ok((stamp(&metadata(path)?), true))
+    Ok((stamp(&open(path)?.1), true))
 }
 
 /// The lines of a file with teeter's entries as they should be. HAProxy takes the first of two entries with one key.
@@ -110,14 +113,20 @@ fn rewritten(before: &[u8], wanted: &WantedMap) -> Vec<u8> {
 }
 
 /// A map is a file of its own: behind a symbolic link the directory that teeter writes to would be somebody else's.
-fn metadata(path: &Path) -> io::Result<Metadata> {
-    let of = fs::symlink_metadata(path)?;
+/// What is looked at is what is read, whatever stands at the path meanwhile.
+fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let instead = || io::Error::other("it is a symbolic link or no file: name the file itself in haproxy.cfg and here");
+    // Non-blocking: a pipe would otherwise be waited for.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = match File::options().read(true).custom_flags(flags).open(path) {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Err(instead()),
+        other => other?,
+    };
+    let of = file.metadata()?;
     match of.is_file() {
-        true if of.len() <= LARGEST => Ok(of),
+        true if of.len() <= LARGEST => Ok((file, of)),
         true => Err(io::Error::other("it is larger than 64 MiB")),
-        false => {
-            Err(io::Error::other("it is a symbolic link or no file: name the file itself in haproxy.cfg and here"))
-        }
+        false => Err(instead()),
     }
 }
 
@@ -209,5 +218,37 @@ mod tests {
         let error = check(&link.to_str().unwrap().parse().unwrap()).unwrap_err();
         assert!(error.contains("symbolic link") && error.contains("write_map = false"), "{error}");
         assert!(check(&file.to_str().unwrap().parse().unwrap()).is_ok());
+        let error = agree(&link, None, &wanted("web_a", None)).unwrap_err();
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "web web_all\n");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_link_where_the_new_file_is_written_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, path) = (dir.path().join("victim"), dir.path().join("live.map"));
+        fs::write(&victim, "somebody else's").unwrap();
+        fs::write(&path, "web web_all\n").unwrap();
+        std::os::unix::fs::symlink(&victim, beside(&path).unwrap()).unwrap();
+        assert!(agree(&path, None, &wanted("web_a", None)).unwrap().1);
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "somebody else's");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "web web_a\n");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_file_keeps_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("live.map");
+        fs::write(&path, "web web_all\n").unwrap();
+        let of = fs::metadata(&path).unwrap();
+        // Only root can give a file away; anybody else keeps their own.
+        let root = rustix::process::geteuid().is_root();
+        let (uid, gid) = if root { (54_001, 54_002) } else { (of.uid(), of.gid()) };
+        std::os::unix::fs::chown(&path, Some(uid), Some(gid)).unwrap();
+        assert!(agree(&path, None, &wanted("web_a", None)).unwrap().1);
+        let now = fs::metadata(&path).unwrap();
+        assert_eq!((now.uid(), now.gid()), (uid, gid));
     }
 }

@@ -4,6 +4,7 @@
 //! whoever drives runs, so that a store shared by several daemons can stand behind the same engine.
 
 mod aside;
+mod private;
 mod sqlite;
 
 use std::collections::BTreeMap;
@@ -190,6 +191,14 @@ pub enum StoreError {
     NotAside {
         /// What is wrong with it.
         problem: String,
+        /// Its path.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Its file cannot be made or opened.
+    #[error("the store {path}: {source}")]
+    File {
         /// Its path.
         path: String,
         /// Why not.

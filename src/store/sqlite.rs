@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::{Change, Event, EventQuery, NewEvent, State, Store, StoreError, Tally, Transaction};
+use super::{Change, Event, EventQuery, NewEvent, State, Store, StoreError, Tally, Transaction, private};
 use crate::farm::{HoldId, RunId};
 
 /// A SQLite file.
@@ -33,6 +33,7 @@ impl SqliteStore {
             }
             _ => StoreError::Database { path: shown.clone(), source },
         };
+        private::make(path).map_err(|source| StoreError::File { path: shown.clone(), source })?;
         let mut connection = Connection::open(path).map_err(error)?;
         connection.busy_timeout(BUSY).map_err(error)?;
         // An exclusive lock from the first write on: two daemons on one store would undo each other.

@@ -1,0 +1,104 @@
+//! The store's files: the daemon's alone, and themselves rather than links to others.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+/// Makes the file of a database where there is none, for its owner only, and closes one to all others that is there
+/// already. What SQLite keeps beside it gets its mode.
+///
+/// # Errors
+/// One of them is a symbolic link or no file, or the system refuses.
+pub(super) fn make(path: &Path) -> io::Result<()> {
+    close(path, OpenOptions::new().create(true).mode(0o600))?;
+    for end in ["-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        match close(&PathBuf::from(name), &mut OpenOptions::new()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+fn close(path: &Path, options: &mut OpenOptions) -> io::Result<()> {
+    // Non-blocking: a pipe would otherwise be waited for.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let instead =
+        || io::Error::other(format!("{} is a symbolic link or no file: name the file itself", path.display()));
+    let file: File = match options.read(true).write(true).custom_flags(flags).open(path) {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Err(instead()),
+        other => other?,
+    };
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(instead());
+    }
+    let mode = found.permissions().mode();
+    if mode & OTHERS != 0 {
+        file.set_permissions(std::fs::Permissions::from_mode(mode & !OTHERS))?;
+    }
+    Ok(())
+}
+
+/// What everybody may do. What a group may do is left to whoever has given it that.
+const OTHERS: u32 = 0o007;
+
+#[cfg(test)]
+mod tests {
+    use super::super::{SqliteStore, Store, StoreError};
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_store_is_not_for_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        let beside = ["-wal", "-shm"].map(|end| dir.path().join(format!("t.db{end}")));
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(mode(&path), 0o600);
+        for beside in beside.iter().filter(|beside| beside.exists()) {
+            assert_eq!(mode(beside), 0o600, "{}", beside.display());
+        }
+        drop(store);
+        // One that an earlier teeter has made, and a group that somebody lets in.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        SqliteStore::open(&path).unwrap().load().unwrap();
+        assert_eq!(mode(&path), 0o640);
+    }
+
+    #[test]
+    fn a_store_behind_a_link_is_refused_and_what_it_points_to_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, path) = (dir.path().join("victim"), dir.path().join("t.db"));
+        fs::write(&victim, "somebody else's").unwrap();
+        fs::set_permissions(&victim, fs::Permissions::from_mode(0o644)).unwrap();
+        let untouched = || {
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "somebody else's");
+            assert_eq!(mode(&victim), 0o644);
+        };
+        for link in ["t.db", "t.db-wal", "t.db-shm"] {
+            symlink(&victim, dir.path().join(link)).unwrap();
+            let error = SqliteStore::open(&path).unwrap_err();
+            assert!(matches!(error, StoreError::File { .. }), "{error:?}");
+            let words = error.to_string();
+            assert!(words.contains(link) && words.contains("name the file itself"), "{words}");
+            untouched();
+            fs::remove_file(dir.path().join(link)).unwrap();
+        }
+        fs::remove_file(&path).unwrap();
+        // A link to nothing makes nothing there.
+        symlink(dir.path().join("nothing"), &path).unwrap();
+        SqliteStore::open(&path).unwrap_err();
+        assert!(!dir.path().join("nothing").exists());
+    }
+}
