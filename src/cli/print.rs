@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use super::error::CliError;
+use crate::control::harmless::steers;
 
 /// Prints an answer.
 ///
@@ -48,7 +49,7 @@ pub(super) fn lines(text: &str, to_stderr: bool) {
     };
 }
 
-/// Without control characters: what HAProxy repeats of a server's answer must not steer the terminal.
+/// Without what steers a terminal: HAProxy repeats what servers have answered, and people give reasons.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
+    text.chars().map(|c| if steers(c) && c != '\n' { '?' } else { c }).collect()
 }

@@ -18,7 +18,8 @@ pub fn harmless(bytes: &[u8]) -> String {
     line
 }
 
-fn steers(c: char) -> bool {
+/// Whether it does something else than to be seen.
+pub fn steers(c: char) -> bool {
     let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
 }

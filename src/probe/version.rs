@@ -22,6 +22,13 @@ pub(super) fn told(source: &VersionSource, headers: &HeaderMap, body: &[u8]) -> 
     if text.is_empty() {
         return Err("with nothing where its version should be".to_owned());
     }
+    // It is stored and shown wherever its server is: it cannot be of any size, nor of several lines.
+    if text.len() > LONGEST || text.chars().any(char::is_control) {
+        return Err(format!(
+            "with {} where its version should be, which has {LONGEST} characters at most",
+            excerpt(text.as_bytes())
+        ));
+    }
     if matches!(source, VersionSource::Built(_)) && BuiltAt::read(text).is_none() {
         return Err(format!(
             "with {} as the time of its build, and not with RFC 3339, a date of HTTP or seconds since 1970",
@@ -56,6 +63,9 @@ fn excerpt(bytes: &[u8]) -> String {
         None => format!("{text:?}"),
     }
 }
+
+/// As long as a version that a deploy may be told.
+const LONGEST: usize = 200;
 
 /// In characters: enough to see what came instead.
 const EXCERPT: usize = 80;
@@ -97,6 +107,12 @@ mod tests {
             (r#"{"json": "/v"}"#, r#"{"w": 1}"#, r#"nothing at "/v": "{\"w\": 1}""#),
             (r#"{"json": "/v"}"#, r#"{"v": [1]}"#, "neither text nor number"),
             (r#"{"json": "/v"}"#, r#"{"v": " "}"#, "nothing where its version should be"),
+            (
+                r#"{"json": "/v"}"#,
+                &*format!(r#"{{"v": "{}"}}"#, "9".repeat(3_000_000)),
+                "99\"… where its version should be",
+            ),
+            (r#"{"json": "/v"}"#, r#"{"v": "v2\n\u001b[2J"}"#, r#""v2\n\u{1b}[2J" where its version should be"#),
             (r#"{"regex": "build ([0-9]+)"}"#, "no such", r#"in which "build ([0-9]+)" finds nothing: "no such""#),
             (r#"{"built": {"json": "/built"}}"#, r#"{"built": "today"}"#, r#"with "today" as the time of its build"#),
             (r#"{"built": {"header": "x-version"}}"#, "", r#"with "v2" as the time of its build"#),
