@@ -1,5 +1,6 @@
 //! `teeter events`: what happened, and what happens.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::args::Events as Args;
@@ -7,7 +8,7 @@ use super::error::CliError;
 use super::progress::Progress;
 use super::watch::{PATIENCE, PAUSE};
 use super::{Context, clock, print};
-use crate::control::api::{EventView, Exit};
+use crate::control::api::{CallerView, EventView, Exit};
 use crate::control::client::{ClientError, Stream, with_query};
 
 /// What `/v1/events` answers.
@@ -21,13 +22,17 @@ pub(super) async fn events(context: &Context, args: Args) -> Result<Exit, CliErr
     if args.follow {
         return follow(context, &args).await;
     }
-    let view = read(context, args.run, None, args.limit, args.run.is_some()).await?;
+    let limit = limit(&args);
+    let view = read(context, args.run, since(&args), None, limit, args.run.is_some()).await?;
     if context.json {
         print::json(&view)?;
     } else if view.events.is_empty() {
-        print::err("nothing has happened yet");
+        print::err(if args.since.is_some() { "nothing has happened since" } else { "nothing has happened yet" });
     } else {
         print::out(&view.events.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+    }
+    if args.since.is_some() && args.limit.is_none() && view.events.len() as u64 >= limit {
+        print::err(&format!("these are the latest {limit}, and there may be earlier ones"));
     }
     Ok(Exit::Done)
 }
@@ -37,25 +42,35 @@ pub(super) async fn events(context: &Context, args: Args) -> Result<Exit, CliErr
 /// # Errors
 /// See [`ClientError`].
 pub(super) async fn of_run(context: &Context, run: u64) -> Result<Vec<EventView>, ClientError> {
-    Ok(read(context, Some(run), None, PAGE, false).await?.events)
+    Ok(read(context, Some(run), None, None, PAGE, false).await?.events)
 }
 
 /// One event for people.
 pub(super) fn line(event: &EventView) -> String {
-    let caller =
-        event.caller.as_ref().map(|caller| format!("  ({}, {})", caller.user, caller.command)).unwrap_or_default();
+    let by = |caller: &CallerView| format!("  ({}, {})", caller.user, caller.exe.as_ref().unwrap_or(&caller.command));
+    let caller = event.caller.as_ref().map(by).unwrap_or_default();
     format!("{}  {}{caller}", clock::local(event.at), event.text)
+}
+
+fn since(args: &Args) -> Option<Timestamp> {
+    args.since.map(|since| since.before(clock::now()))
+}
+
+fn limit(args: &Args) -> u64 {
+    args.limit.unwrap_or(if args.since.is_some() { MOST } else { 50 })
 }
 
 async fn read(
     context: &Context,
     run: Option<u64>,
+    since: Option<Timestamp>,
     after: Option<u64>,
     limit: u64,
     output: bool,
 ) -> Result<Events, ClientError> {
     let pairs = [("run", run), ("after", after), ("limit", Some(limit))];
     let pairs = pairs.into_iter().filter_map(|(key, value)| value.map(|value| (key, value.to_string())));
+    let pairs = pairs.chain(since.map(|since| ("since", since.to_string())));
     let pairs = pairs.chain((!output).then(|| ("output", "false".to_owned())));
     Ok(context.client.get(&with_query("/v1/events", pairs)).await?.0)
 }
@@ -69,8 +84,8 @@ async fn follow(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let mut last = None;
     loop {
         // The stream is open before the past is read, so nothing falls between the two.
-        let limit = if last.is_none() { args.limit } else { PAGE };
-        match read(context, args.run, last, limit, args.run.is_some()).await {
+        let (since, limit) = if last.is_none() { (since(args), limit(args)) } else { (None, PAGE) };
+        match read(context, args.run, since, last, limit, args.run.is_some()).await {
             Ok(view) => view.events.iter().try_for_each(|event| show(context, event, &mut last))?,
             Err(error) if error.is_away() && last.is_some() => {}
             Err(error) => return Err(error.into()),
@@ -118,3 +133,6 @@ async fn reopen(context: &Context, path: &str) -> Result<Stream<EventView>, Clie
 
 /// How many events are asked for at once where all are wanted.
 const PAGE: u64 = 1000;
+
+/// More than that teeterd does not give at once.
+const MOST: u64 = 5000;

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 pub use crate::engine::{LONGEST_LINE, OUTPUT_OF_A_RUN, ROW};
 
 pub use crate::engine::view::{
-    CallerView, EventView, FindingView, FlipView, HoldView, IdleView, InstanceView, OldProcessView, RouteEntryView,
-    RouteView, RunView, ServerView, SessionView, StatusView, StepView, WorkView,
+    CallerView, ChangedView, EventView, FindingView, FlipView, HoldView, IdleView, InstanceView, OldProcessView,
+    RouteEntryView, RouteView, RunView, ServerView, SessionView, StatusView, StepView, WorkView,
 };
 
 /// `POST /v1/holds`: take servers out.

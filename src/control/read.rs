@@ -1,5 +1,7 @@
 //! Reading requests: from text of any kind to typed values, or a failure that says what was wrong with it.
 
+use jiff::Timestamp;
+
 use super::problem::Failure;
 use crate::engine::HOOK_OUTPUT;
 use crate::farm::{OnDeadline, RunId, Selector, Span};
@@ -31,8 +33,14 @@ impl Query {
             Some("false") => Some(HOOK_OUTPUT),
             Some(_) => return Err(Failure::usage("output is neither true nor false")),
         };
+        let instant = |text: &str| {
+            let instead =
+                || Failure::usage(format!("since is no time as in RFC 3339: {:?}", text.get(..40).unwrap_or(text)));
+            text.parse::<Timestamp>().map_err(|_| instead())
+        };
+        let since = self.one("since").map(instant).transpose()?;
         let (run, after) = (number("run")?.map(RunId), number("after")?);
-        Ok(EventQuery { run, after, without, limit: limit.min(MOST_EVENTS) })
+        Ok(EventQuery { run, after, since, without, limit: limit.min(MOST_EVENTS) })
     }
 }
 

@@ -201,7 +201,7 @@ async fn doctor(State(engine): Shared) -> Answer<Findings> {
     answer(ticks(&engine), Findings { findings: engine.doctor().await })
 }
 
-#[utoipa::path(get, path = "/v1/events", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query), ("limit" = Option<usize>, Query), ("output" = Option<bool>, Query)), responses((status = 200, body = Events)))]
+#[utoipa::path(get, path = "/v1/events", params(("run" = Option<u64>, Query), ("since" = Option<String>, Query), ("after" = Option<u64>, Query), ("limit" = Option<usize>, Query), ("output" = Option<bool>, Query)), responses((status = 200, body = Events)))]
 async fn events(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Events> {
     let query = Query::new(query);
     let tick = wait(&engine, &query).await?;

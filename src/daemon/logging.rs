@@ -19,7 +19,8 @@ pub(super) fn start(settings: LogSettings) {
         LogTo::Auto => std::env::var_os("JOURNAL_STREAM").is_some(),
     };
     if to_journal && let Ok(journal) = tracing_journald::layer() {
-        registry.with(journal).init();
+        // So that a field is called TEETER_RUN there.
+        registry.with(journal.with_field_prefix(Some("TEETER".to_owned()))).init();
     } else {
         registry
             .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false))

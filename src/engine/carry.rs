@@ -93,6 +93,10 @@ impl Engine {
         if let Some((caller, what)) = by {
             events.insert(0, asked(event(now, "run.asked", what, Some(run.id), None), caller));
         }
+        if events.is_empty() && !changes.is_empty() {
+            let step = run.current().map(ToString::to_string).unwrap_or_default();
+            events.push(event(now, "run.step", step, Some(run.id), None));
+        }
         let goes_on = matches!(run.state, RunState::Running | RunState::Aborting);
         let acts = !changes.is_empty() || watches;
         if run.cursor == before.cursor && goes_on && acts {

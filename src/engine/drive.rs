@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::Engine;
 use super::error::EngineError;
 use super::instance::Report;
 use super::ledger::{Ledger, event};
+use super::{Engine, audit};
 use crate::farm::{Hold, InstanceName, Route, Side, Stage, Sticky};
 use crate::plan::Run;
-use crate::store::{Change, StoreError};
+use crate::store::{Change, NewEvent, StoreError};
 
 /// Drives holds and runs until the engine is dropped.
 pub(super) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
@@ -55,19 +55,31 @@ impl Engine {
         Ok(())
     }
 
-    /// Commits what was worked out from the ledger while it was locked. A conflict cannot be: nobody else writes.
+    /// Commits what was worked out from the ledger while it was locked, records what is other than before, and tells
+    /// the log. A conflict cannot be: nobody else writes.
     pub(super) async fn write(
         &self,
         ledger: &mut Ledger,
         changes: Vec<Change>,
-        events: Vec<crate::store::NewEvent>,
+        events: Vec<NewEvent>,
     ) -> Result<u64, EngineError> {
+        let changed = audit::changed(&ledger.state, &changes);
+        let events = audit::with_changed(events, changed, self.clock.now());
+        let farms = self.farms();
+        let told: Vec<(NewEvent, Option<String>)> = events
+            .iter()
+            .map(|event| (event.clone(), audit::farms_of(event, &ledger.state, &changes, &farms)))
+            .collect();
         match ledger.commit(changes, events).await {
+            Ok(revision) => {
+                told.iter().for_each(|(event, farm)| audit::log(event, farm.as_deref()));
+                Ok(revision)
+            }
             Err(EngineError::Store(error @ StoreError::Conflict { .. })) => {
                 tracing::error!("another process writes to the store: {error}");
                 Err(error.into())
             }
-            other => other,
+            Err(error) => Err(error),
         }
     }
 

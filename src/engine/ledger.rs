@@ -27,11 +27,6 @@ impl Ledger {
 
     /// Makes changes durable, then visible.
     pub(super) async fn commit(&mut self, changes: Vec<Change>, events: Vec<NewEvent>) -> Result<u64, EngineError> {
-        for event in &events {
-            let (run, hold) = (event.run.map(|id| id.0), event.hold.map(|id| id.0));
-            let user = event.caller.as_ref().map(|caller| caller.user.as_str());
-            tracing::info!(kind = event.kind, run, hold, user, "{}", event.text);
-        }
         let (store, transaction) =
             (Arc::clone(&self.store), Transaction { expect: self.state.revision, changes, events });
         let written = self.platform.on_disk(move || store.commit(&transaction).map(|revision| (revision, transaction)));
@@ -81,7 +76,7 @@ pub(super) fn event(
     run: Option<RunId>,
     hold: Option<HoldId>,
 ) -> NewEvent {
-    NewEvent { at, kind, text, run, hold, caller: None }
+    NewEvent { at, kind, text, run, hold, caller: None, changed: Vec::new() }
 }
 
 /// An event that somebody asked for.

@@ -6,6 +6,7 @@
 mod apply;
 mod asking;
 mod attend;
+mod audit;
 mod baking;
 mod begin;
 mod carry;
@@ -142,8 +143,14 @@ impl Engine {
     pub async fn set_farms(&self, farms: BTreeMap<FarmName, Farm>, on_drift: OnDrift) {
         *self.farms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(farms);
         *self.on_drift.write().unwrap_or_else(PoisonError::into_inner) = on_drift;
+        let ledger = self.ledger.lock().await;
+        let happened =
+            ledger::event(self.clock.now(), "config.read", "the configuration was read again".to_owned(), None, None);
+        if let Err(error) = ledger.record(vec![happened]).await {
+            tracing::warn!("that the configuration was read again is not recorded: {error}");
+        }
         // Other entries of maps are to be looked up from now on.
-        self.publish(&*self.ledger.lock().await);
+        self.publish(&ledger);
     }
 
     /// Counts the changes that views may show.

@@ -10,15 +10,15 @@ use super::memory::Memory;
 use super::scope::Care;
 use super::show_run::{run_view, text};
 use super::view::{
-    CallerView, EventView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView, RunView, ServerView,
-    StatusView,
+    CallerView, ChangedView, EventView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView, RunView,
+    ServerView, StatusView,
 };
 use crate::farm::{
     Baseline, Entry, Farm, Hold, HoldId, InstanceName, MemberName, OutBy, Route, RunId, SeenServer, Selector, Stage,
 };
 use crate::haproxy::AdminState;
 use crate::plan::Run;
-use crate::store::{Event, State};
+use crate::store::{Changed, Event, State};
 
 impl Engine {
     /// What HAProxy says now, and who holds what; of everything where nothing is selected.
@@ -261,6 +261,10 @@ fn names(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Vec<String> {
     members.into_iter().flat_map(of).collect()
 }
 
+fn changed(Changed { what, before, after }: Changed) -> ChangedView {
+    ChangedView { what, before, after }
+}
+
 impl From<Event> for EventView {
     fn from(event: Event) -> Self {
         let caller = event.caller.map(|caller| CallerView {
@@ -279,6 +283,7 @@ impl From<Event> for EventView {
             run: event.run.map(|id| id.0),
             hold: event.hold.map(|id| id.0),
             caller,
+            changed: event.changed.into_iter().map(changed).collect(),
         }
     }
 }

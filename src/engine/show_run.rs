@@ -144,7 +144,7 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
     }
 }
 
-fn word(state: &RunState) -> &'static str {
+pub(super) fn word(state: &RunState) -> &'static str {
     match state {
         RunState::Running => "running",
         RunState::Failed { .. } => "failed",

@@ -310,6 +310,20 @@ pub struct EventView {
     pub hold: Option<u64>,
     /// Who asked for it, if somebody did.
     pub caller: Option<CallerView>,
+    /// What was other than before after it and after those that were stored together with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<ChangedView>,
+}
+
+/// What became of one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangedView {
+    /// What: a hold, a run, a farm's route, or what a server is without holds.
+    pub what: String,
+    /// What it was; `null` where it was not there.
+    pub before: Option<String>,
+    /// What it is; `null` where it is not there any more.
+    pub after: Option<String>,
 }
 
 /// Who asked for a change, as the kernel says.

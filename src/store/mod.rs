@@ -84,6 +84,19 @@ pub struct NewEvent {
     pub hold: Option<HoldId>,
     /// Who asked for it.
     pub caller: Option<Caller>,
+    /// What its transaction changes, where it is the first event of that.
+    pub changed: Vec<Changed>,
+}
+
+/// What a transaction makes of one thing, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Of what.
+    pub what: String,
+    /// What it was; `None` where it was not there.
+    pub before: Option<String>,
+    /// What it is; `None` where it is not there any more.
+    pub after: Option<String>,
 }
 
 /// Something that happened, as recorded.
@@ -103,6 +116,8 @@ pub struct Event {
     pub hold: Option<HoldId>,
     /// Who asked for it.
     pub caller: Option<Caller>,
+    /// What its transaction changed, where it is the first event of that.
+    pub changed: Vec<Changed>,
 }
 
 /// Who asked for a change, as the kernel says.
@@ -130,6 +145,8 @@ pub struct EventQuery {
     pub run: Option<RunId>,
     /// Only those after this number.
     pub after: Option<u64>,
+    /// Only those since then, to the second.
+    pub since: Option<Timestamp>,
     /// All but those of this kind.
     pub without: Option<&'static str>,
     /// At most so many: the latest, in order of time.

@@ -134,10 +134,12 @@ impl SqliteStore {
         for event in events {
             let caller = event.caller.as_ref().map(|caller| self.write("caller", caller)).transpose()?;
             let (run, hold) = (event.run.map(|id| id.0), event.hold.map(|id| id.0));
+            let changed = Some(&event.changed).filter(|changed| !changed.is_empty());
+            let changed = changed.map(|changed| self.write("change", changed)).transpose()?;
             transaction
                 .execute(
-                    "INSERT INTO events (at, kind, text, run, hold, caller) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    params![event.at.to_string(), event.kind, event.text, run, hold, caller],
+                    "INSERT INTO events (at, kind, text, run, hold, caller, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![event.at.to_string(), event.kind, event.text, run, hold, caller, changed],
                 )
                 .map_err(|source| self.error(source))?;
         }
@@ -227,13 +229,23 @@ impl Store for SqliteStore {
         let failed = |source| self.error(source);
         let mut statement = connection
             .prepare(
-                "SELECT id, at, kind, text, run, hold, caller FROM events
-                 WHERE (?1 IS NULL OR run = ?1) AND id > ?2 AND (?4 IS NULL OR kind <> ?4) ORDER BY id DESC LIMIT ?3",
+                "SELECT id, at, kind, text, run, hold, caller, changed FROM events
+                 WHERE (?1 IS NULL OR run = ?1) AND id > ?2 AND (?4 IS NULL OR kind <> ?4) AND (?5 IS NULL OR at >= ?5)
+                 ORDER BY id DESC LIMIT ?3",
             )
             .map_err(failed)?;
+        // Fractions of a second have as many digits as they need, so only whole seconds compare as texts.
+        let since = query.since.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string());
+        let mut after = query.after.unwrap_or(0);
+        if let Some(since) = &since {
+            let first = "SELECT min(id) FROM events WHERE at >= ?1";
+            let first: Option<u64> = connection.query_row(first, [since], |row| row.get(0)).map_err(failed)?;
+            let Some(first) = first else { return Ok(Vec::new()) };
+            after = after.max(first - 1);
+        }
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let rows = statement
-            .query_map(params![query.run.map(|id| id.0), query.after.unwrap_or(0), limit, query.without], |row| {
+            .query_map(params![query.run.map(|id| id.0), after, limit, query.without, since], |row| {
                 Ok((
                     (
                         row.get::<_, u64>(0)?,
@@ -241,16 +253,18 @@ impl Store for SqliteStore {
                         row.get::<_, String>(2)?,
                         row.get::<_, String>(3)?,
                     ),
-                    (row.get::<_, Option<u64>>(4)?, row.get::<_, Option<u64>>(5)?, row.get::<_, Option<String>>(6)?),
+                    (row.get::<_, Option<u64>>(4)?, row.get::<_, Option<u64>>(5)?),
+                    (row.get::<_, Option<String>>(6)?, row.get::<_, Option<String>>(7)?),
                 ))
             })
             .map_err(failed)?;
         let mut events = Vec::new();
         for row in rows {
-            let ((id, at, kind, text), (run, hold, caller)) = row.map_err(failed)?;
+            let ((id, at, kind, text), (run, hold), (caller, changed)) = row.map_err(failed)?;
+            let changed = changed.map(|json| self.read("change", &json)).transpose()?.unwrap_or_default();
             let caller = caller.map(|json| self.read("caller", &json)).transpose()?;
             let at = at.parse().unwrap_or_default();
-            events.push(Event { id, at, kind, text, run: run.map(RunId), hold: hold.map(HoldId), caller });
+            events.push(Event { id, at, kind, text, run: run.map(RunId), hold: hold.map(HoldId), caller, changed });
         }
         events.reverse();
         Ok(events)
@@ -295,6 +309,18 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE routes (farm TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 ",
+    // The events are the record of who changed what: added to, and nothing else.
+    "
+    ALTER TABLE events ADD COLUMN changed TEXT;
+    CREATE INDEX events_by_time ON events (at);
+    CREATE TRIGGER events_stay BEFORE DELETE ON events
+        BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+    CREATE TRIGGER events_are_final BEFORE UPDATE ON events
+        BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+    CREATE TRIGGER events_are_new BEFORE INSERT ON events
+        WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'events are never replaced'); END;
+",
 ];
 
 #[cfg(test)]
@@ -320,6 +346,7 @@ mod tests {
             run: Some(RunId(3)),
             hold: None,
             caller: None,
+            changed: Vec::new(),
         };
         Transaction { expect, changes: vec![Change::PutBaseline(entry, was)], events: vec![event] }
     }
@@ -362,6 +389,40 @@ mod tests {
         store.commit(&baseline(1)).unwrap();
         assert!(matches!(store.commit(&baseline(1)), Err(StoreError::Conflict { expected: 1, found: 2 })));
         assert_eq!(store.events(EventQuery { limit: 10, ..EventQuery::default() }).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_is_recorded_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&dir.path().join("t.db")).unwrap();
+        store.commit(&baseline(1)).unwrap();
+        for attempt in [
+            "DELETE FROM events",
+            "UPDATE events SET text = 'y'",
+            "REPLACE INTO events (id, at, kind, text) VALUES (1, '', 'k', 'y')",
+            "INSERT INTO events (id, at, kind, text) VALUES (1, '', 'k', 'y') ON CONFLICT (id) DO UPDATE SET text = 'y'",
+        ] {
+            let refused = store.connection().execute(attempt, []).unwrap_err().to_string();
+            assert!(refused.contains("events are never"), "{attempt}: {refused}");
+        }
+        assert_eq!(store.events(EventQuery { limit: 10, ..EventQuery::default() }).unwrap()[0].text, "x");
+    }
+
+    #[test]
+    fn events_are_found_by_their_time_whatever_the_clock_did() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&dir.path().join("t.db")).unwrap();
+        let times = ["2026-01-01T10:00:00Z", "2026-01-01T10:00:05.25Z", "2026-01-01T09:00:00Z", "2026-01-01T10:00:07Z"];
+        let event = |at: &str| NewEvent { at: at.parse().unwrap(), ..baseline(1).events.remove(0) };
+        store.record(&times.map(event)).unwrap();
+        let ids = |since: &str| {
+            let query = EventQuery { since: Some(since.parse().unwrap()), limit: 10, ..EventQuery::default() };
+            store.events(query).unwrap().iter().map(|event| event.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids("2026-01-01T10:00:00.9Z"), [1, 2, 4]);
+        assert_eq!(ids("2026-01-01T10:00:05Z"), [2, 4]);
+        assert_eq!(ids("2026-01-01T09:00:00Z"), [1, 2, 3, 4]);
+        assert_eq!(ids("2026-01-01T10:00:08Z"), [0; 0]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod agents;
 mod api;
+mod audit;
 mod authority;
 mod bake;
 mod blue_green;

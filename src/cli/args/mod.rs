@@ -3,6 +3,7 @@
 mod deploy;
 mod runs;
 mod servers;
+mod since;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use self::deploy::{Deploy, HookOptions, some_time};
 pub(super) use self::runs::{Advance, Begin, Flip, RunOptions};
 pub(super) use self::servers::{AnyServers, Servers};
+pub(super) use self::since::Since;
 use super::help;
 use crate::control::api::HoldRequest;
 use crate::farm::{FarmName, Span};
@@ -230,9 +232,13 @@ pub(super) struct Events {
     /// Only those of this run.
     #[arg(value_name = "RUN")]
     pub(super) run: Option<u64>,
-    /// At most so many, the latest.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) limit: u64,
+    /// Only those since then: a time ago such as 2h, or a point in time such as 2026-11-21, '2026-11-21 14:00' (both
+    /// here) or 2026-11-21T13:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<Since>,
+    /// At most so many, the latest: 50, or with --since 5000, where this is not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) limit: Option<u64>,
 }
 
 impl Take {
