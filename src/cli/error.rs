@@ -3,12 +3,14 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
 use super::print;
 use crate::control::api::Exit;
 use crate::control::client::ClientError;
+use crate::store::StoreError;
 
 /// A command that cannot go on.
 #[derive(Debug, Error)]
@@ -36,6 +38,24 @@ pub(super) enum CliError {
         /// What.
         text: String,
     },
+    /// A file of the caller's cannot be used.
+    #[error("cannot {attempt} {}", path.display())]
+    File {
+        /// What was attempted.
+        attempt: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What was met.
+        source: io::Error,
+    },
+    /// A file cannot be looked into as a store.
+    #[error("cannot verify {}", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: StoreError,
+    },
     /// The answer cannot be written.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
@@ -53,7 +73,15 @@ impl CliError {
             Self::Usage { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-            Self::Output(_) | Self::Signals(_) => Exit::Failed,
+            Self::File { source, .. } | Self::Store { source: StoreError::File { source, .. }, .. } => {
+                match source.kind() {
+                    io::ErrorKind::NotFound => Exit::NotFound,
+                    io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+                    _ => Exit::Failed,
+                }
+            }
+            Self::Store { source: StoreError::InUse { .. }, .. } => Exit::Busy,
+            Self::Output(_) | Self::Signals(_) | Self::Store { .. } => Exit::Failed,
         }
     }
 
@@ -91,6 +119,9 @@ impl CliError {
                 } else {
                     write!(text, "\n`sudo usermod -aG {group} $USER` and a new login let you in.")
                 };
+            }
+            Self::Store { source: StoreError::InUse { .. }, .. } => {
+                text.push_str("\nWithout a FILE, `teeter store verify` asks the teeterd that has it open.");
             }
             Self::Lost { run, .. } => {
                 let _ = write!(text, "\nstart it: systemctl start teeterd\n{}", going_on(*run));

@@ -75,3 +75,11 @@ Example:
 
 Sets TEETER_FARM, TEETER_GROUP, TEETER_SERVERS and TEETER_ADDRESSES. `teeter deploy web --strategy blue-green` works on
 that group by itself.";
+
+/// Of `teeter store`.
+pub(super) const STORE: &str = "\
+Examples:
+  teeter store backup /var/backups/teeter-2026-11-21.db
+  teeter store verify /var/backups/teeter-2026-11-21.db
+
+Where teeterd is stopped, a backup takes the place of its store, without the -wal and -shm that may be beside it.";

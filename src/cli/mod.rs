@@ -27,6 +27,7 @@ mod progress;
 mod ready;
 mod runs;
 mod shell;
+mod store;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -94,5 +95,6 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Show { run } => look::show(context, run).await,
         Command::Doctor => look::doctor(context).await,
         Command::Events(args) => events::events(context, args).await,
+        Command::Store(task) => store::store(context, task).await,
     }
 }

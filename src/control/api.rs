@@ -7,7 +7,7 @@ pub use crate::engine::{LONGEST_LINE, OUTPUT_OF_A_RUN, ROW};
 
 pub use crate::engine::view::{
     CallerView, ChangedView, EventView, FindingView, FlipView, HoldView, IdleView, InstanceView, OldProcessView,
-    RouteEntryView, RouteView, RunView, ServerView, SessionView, StatusView, StepView, WorkView,
+    RouteEntryView, RouteView, RunView, ServerView, SessionView, StatusView, StepView, StoreView, WorkView,
 };
 
 /// `POST /v1/holds`: take servers out.

@@ -150,6 +150,20 @@ impl Client {
         Ok(Stream { client: self.clone(), request, body: response.into_body(), buffer: Vec::new(), item: PhantomData })
     }
 
+    /// Reads something that is no document, piece by piece.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn download(&self, path: &str) -> Result<Download, ClientError> {
+        let response = self.within(DEADLINE, self.send(Method::GET, path, Bytes::new())).await?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = self.within(DEADLINE, self.body(response)).await?;
+            return Err(refused(&format!("GET {path}"), status, &body));
+        }
+        Ok(Download { client: self.clone(), body: response.into_body() })
+    }
+
     async fn read<T: DeserializeOwned>(&self, path: &str, wait: Duration) -> Result<(T, Tick), ClientError> {
         let request = format!("GET {path}");
         let (headers, body) = self.exchange(Method::GET, path, Bytes::new(), wait).await?;
@@ -227,6 +241,27 @@ impl Client {
 
     fn unreachable(&self, source: io::Error) -> ClientError {
         ClientError::Unreachable { path: self.path.clone(), source }
+    }
+}
+
+/// Something that comes piece by piece.
+#[derive(Debug)]
+pub struct Download {
+    client: Client,
+    body: Incoming,
+}
+
+impl Download {
+    /// The next piece; none after the last.
+    ///
+    /// # Errors
+    /// The connection ended before the answer did, or nothing came in time.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        let Self { client, body } = self;
+        let frame =
+            async { body.frame().await.transpose().map_err(|error| client.unreachable(io::Error::other(error))) };
+        let frame = client.within(DEADLINE, frame).await?;
+        Ok(frame.map(|frame| frame.into_data().unwrap_or_default()))
     }
 }
 

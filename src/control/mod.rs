@@ -19,6 +19,7 @@ mod runs;
 mod server;
 /// Making the socket itself.
 pub mod socket;
+mod store;
 
 pub use listen::serve;
 pub use peer::Peer;

@@ -23,7 +23,7 @@ use super::gate::{Gate, gate};
 use super::permit::{Access, Asker, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
 use super::read::{Query, number, policy, reason, selectors, span};
-use super::{output, runs};
+use super::{output, runs, store};
 use crate::engine::{Engine, Guarding, HoldOrder, ReleaseOrder};
 use crate::farm::HoldId;
 use crate::haproxy::AdminState;
@@ -50,6 +50,7 @@ pub(super) fn gated(at: Gate) -> Router {
         .route("/v1/sessions", get(sessions))
         .merge(runs::routes())
         .merge(output::routes())
+        .merge(store::routes())
         .route("/v1/doctor", get(doctor))
         .route("/v1/events", get(events))
         .route("/v1/events/stream", get(stream))
@@ -86,6 +87,8 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
         runs::attend,
         output::output,
         runs::idle,
+        store::store,
+        store::backup,
         doctor,
         events,
         stream

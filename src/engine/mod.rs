@@ -45,6 +45,7 @@ mod share;
 mod show;
 mod show_run;
 mod steps;
+mod stored;
 mod turn;
 mod warming;
 /// The one snapshot type.

@@ -368,6 +368,29 @@ pub struct SessionView {
     pub bytes_out: Option<u64>,
 }
 
+/// What the store holds, and whether it is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StoreView {
+    /// The file; none where it is the store that teeterd has open.
+    pub path: Option<String>,
+    /// The schema that the file has.
+    pub schema: u32,
+    /// Rises with every transaction.
+    pub revision: u64,
+    /// How many holds.
+    pub holds: usize,
+    /// Of how many server lines it is remembered what they were before they were held.
+    pub baselines: usize,
+    /// Of how many farms the traffic is turned.
+    pub routes: usize,
+    /// How many runs.
+    pub runs: usize,
+    /// How many events.
+    pub events: usize,
+    /// What is wrong, for people; empty where it is whole.
+    pub problems: Vec<String>,
+}
+
 fn deploy() -> String {
     "deploy".to_owned()
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction};
+use super::{Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction, Verified};
 use crate::farm::RunId;
 
 /// Opens the store of a daemon. One that is damaged is set aside, and what is given then changes nothing.
@@ -83,6 +83,14 @@ impl Store for Aside {
 
     fn events(&self, _: EventQuery) -> Result<Vec<Event>, StoreError> {
         Ok(Vec::new())
+    }
+
+    fn verify(&self) -> Result<Verified, StoreError> {
+        self.refused()
+    }
+
+    fn backup(&self) -> Result<Vec<u8>, StoreError> {
+        self.refused()
     }
 
     fn watch(&self) -> watch::Receiver<u64> {

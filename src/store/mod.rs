@@ -6,6 +6,7 @@
 mod aside;
 mod private;
 mod sqlite;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use crate::plan::Run;
 
 pub use aside::open;
 pub use sqlite::SqliteStore;
+pub use verify::{Verified, verify_file};
 
 /// Everything that decisions are made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -213,7 +215,7 @@ pub enum StoreError {
         /// Why not.
         source: std::io::Error,
     },
-    /// Its file cannot be made or opened.
+    /// Its file cannot be made, opened or read.
     #[error("the store {path}: {source}")]
     File {
         /// Its path.
@@ -273,6 +275,18 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store cannot be read.
     fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError>;
+
+    /// Looks whether it is whole: its file, each record, and what records say of one another.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn verify(&self) -> Result<Verified, StoreError>;
+
+    /// A copy of it as it is at one moment, as a file that the next teeterd may begin with.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn backup(&self) -> Result<Vec<u8>, StoreError>;
 
     /// The revision, as it changes.
     fn watch(&self) -> watch::Receiver<u64>;

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::verify::{self, Verified};
 use super::{Change, Event, EventQuery, NewEvent, State, Store, StoreError, Tally, Transaction, private};
 use crate::farm::{HoldId, RunId};
 
@@ -25,41 +26,22 @@ impl SqliteStore {
     /// # Errors
     /// Another process has it open, it is newer than this program, it is damaged, or it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let shown = path.display().to_string();
-        let error = |source: rusqlite::Error| match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { path: shown.clone() },
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                StoreError::Corrupt { path: shown.clone(), what: source.to_string() }
-            }
-            _ => StoreError::Database { path: shown.clone(), source },
-        };
-        private::make(path).map_err(|source| StoreError::File { path: shown.clone(), source })?;
-        let mut connection = Connection::open(path).map_err(error)?;
-        connection.busy_timeout(BUSY).map_err(error)?;
+        private::make(path).map_err(|source| StoreError::File { path: path.display().to_string(), source })?;
+        let error = failure(path);
+        let mut connection = Connection::open(path).map_err(&error)?;
+        connection.busy_timeout(BUSY).map_err(&error)?;
         // An exclusive lock from the first write on: two daemons on one store would undo each other.
         connection
             .execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-            .map_err(error)?;
+            .map_err(&error)?;
         // Better known now than met in the middle of a deploy.
-        let what: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(error)?;
+        let what: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(&error)?;
+        let shown = path.display().to_string();
         if what != "ok" {
             return Err(StoreError::Corrupt { path: shown, what });
         }
-        let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
-        let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(error)?;
-        if found > known {
-            return Err(StoreError::TooNew { path: shown, found, known });
-        }
-        let transaction =
-            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive).map_err(error)?;
-        for migration in &MIGRATIONS[found as usize..] {
-            transaction.execute_batch(migration).map_err(error)?;
-        }
-        transaction.pragma_update(None, "user_version", known).map_err(error)?;
-        // A write, so that the lock is taken now and not with the first hold.
-        transaction.execute("UPDATE counters SET value = value WHERE name = 'revision'", []).map_err(error)?;
-        transaction.commit().map_err(error)?;
-        let revision = counter(&connection, "revision").map_err(error)?;
+        migrate(&mut connection, path)?;
+        let revision = counter(&connection, "revision").map_err(&error)?;
         Ok(Self { path: shown, connection: Mutex::new(connection), revision: watch::Sender::new(revision) })
     }
 
@@ -180,8 +162,7 @@ impl Store for SqliteStore {
     fn commit(&self, wanted: &Transaction) -> Result<u64, StoreError> {
         let mut connection = self.connection();
         let failed = |source| self.error(source);
-        let transaction =
-            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let found = counter(&transaction, "revision").map_err(failed)?;
         if found != wanted.expect {
             return Err(StoreError::Conflict { expected: wanted.expect, found });
@@ -270,6 +251,14 @@ impl Store for SqliteStore {
         Ok(events)
     }
 
+    fn verify(&self) -> Result<Verified, StoreError> {
+        verify::verify(&self.connection()).map_err(|source| self.error(source))
+    }
+
+    fn backup(&self) -> Result<Vec<u8>, StoreError> {
+        verify::image(&mut self.connection()).map_err(|source| self.error(source))
+    }
+
     fn watch(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }
@@ -279,7 +268,37 @@ impl Store for SqliteStore {
     }
 }
 
-fn counter(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
+/// What an error of the database means for the store in this file.
+pub(super) fn failure(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
+    let path = path.display().to_string();
+    move |source| match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { path: path.clone() },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Corrupt { path: path.clone(), what: source.to_string() }
+        }
+        _ => StoreError::Database { path: path.clone(), source },
+    }
+}
+
+/// Brings the schema up to date.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let error = failure(path);
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&error)?;
+    if found > known {
+        return Err(StoreError::TooNew { path: path.display().to_string(), found, known });
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(&error)?;
+    for migration in &MIGRATIONS[found as usize..] {
+        transaction.execute_batch(migration).map_err(&error)?;
+    }
+    transaction.pragma_update(None, "user_version", known).map_err(&error)?;
+    // A write, so that the lock is taken now and not with the first hold.
+    transaction.execute("UPDATE counters SET value = value WHERE name = 'revision'", []).map_err(&error)?;
+    transaction.commit().map_err(&error)
+}
+
+pub(super) fn counter(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
     let value =
         connection.query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0)).optional()?;
     Ok(value.unwrap_or(1))

@@ -26,6 +26,7 @@ mod input;
 mod kinds;
 mod layout;
 mod manifest;
+mod old_stores;
 mod old_workers;
 mod pause;
 mod proofs;

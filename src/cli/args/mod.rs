@@ -150,6 +150,27 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  teeter events --limit 20\n  teeter events --follow 3\n\
         With --follow --json there is one document a line.")]
     Events(Events),
+    /// The store of teeterd: copy it while teeterd runs, or look whether it is whole.
+    #[command(subcommand, after_help = help::STORE)]
+    Store(StoreTask),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreTask {
+    /// Write a copy of the store to a file that is not there yet.
+    #[command(after_help = "Example:\n  teeter store backup /var/backups/teeter-2026-11-21.db")]
+    Backup {
+        /// Where to; with your rights, and for you alone to read.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Look whether a store is whole: its file, every record, and what records say of one another. Changes nothing.
+    #[command(after_help = "Examples:\n  teeter store verify\n  teeter store verify /var/backups/teeter-2026-11-21.db")]
+    Verify {
+        /// A file that no teeterd has open; the store of the running teeterd where none is given.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,84 @@
+//! `teeter store`: a copy of teeterd's store in a file of the caller's, and whether a store is whole.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::args::StoreTask;
+use super::error::CliError;
+use super::{Context, print};
+use crate::control::api::{Exit, StoreView};
+use crate::store::verify_file;
+
+/// `teeter store`.
+pub(super) async fn store(context: &Context, task: StoreTask) -> Result<Exit, CliError> {
+    match task {
+        StoreTask::Backup { file } => {
+            let part = part_of(&file);
+            let written = backup(context, &file, &part).await;
+            if written.is_err() {
+                // Half a copy is of no use; where there is none, there is nothing to remove.
+                let _ = std::fs::remove_file(&part);
+            }
+            tell(context, &written?)
+        }
+        StoreTask::Verify { file: Some(file) } => tell(context, &look_into(&file)?),
+        StoreTask::Verify { file: None } => tell(context, &context.client.get("/v1/store").await?.0),
+    }
+}
+
+/// Writes the copy beside its place, looks into it, and only then gives it its name. It is the caller who writes, with
+/// his rights: teeterd may write to its own directories only.
+async fn backup(context: &Context, file: &Path, part: &Path) -> Result<StoreView, CliError> {
+    let failed = |source| CliError::File { attempt: "write the backup", path: file.to_owned(), source };
+    if file.symlink_metadata().is_ok() {
+        return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is there already, and stays as it is")));
+    }
+    // Reasons, addresses and what hooks print are for nobody else.
+    let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part).map_err(failed)?;
+    let mut body = context.client.download("/v1/store/backup").await?;
+    while let Some(piece) = body.next().await? {
+        to.write_all(&piece).map_err(failed)?;
+    }
+    to.sync_all().map_err(failed)?;
+    let found = look_into(part)?;
+    std::fs::rename(part, file).map_err(failed)?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok(StoreView { path: Some(file.display().to_string()), ..found })
+}
+
+fn look_into(file: &Path) -> Result<StoreView, CliError> {
+    let found = verify_file(file).map_err(|error| CliError::Store { path: file.to_owned(), source: error })?;
+    Ok(StoreView { path: Some(file.display().to_string()), ..found.into() })
+}
+
+fn tell(context: &Context, found: &StoreView) -> Result<Exit, CliError> {
+    if context.json {
+        print::json(found)?;
+    } else {
+        print::out(&text(found))?;
+    }
+    Ok(if found.problems.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+fn text(found: &StoreView) -> String {
+    let name = found.path.as_deref().unwrap_or("the store of teeterd");
+    let StoreView { schema, revision, holds, baselines, routes, runs, events, .. } = found;
+    let mut text = format!(
+        "{name}: schema {schema}, revision {revision}; holds: {holds}, lines held: {baselines}, routes turned: {routes}, \
+         runs: {runs}, events: {events}"
+    );
+    for problem in &found.problems {
+        text.push_str(&format!("\nproblem: {problem}"));
+    }
+    text.push_str(if found.problems.is_empty() { "\nwell" } else { "\nnot well" });
+    text
+}
+
+fn part_of(file: &Path) -> PathBuf {
+    let mut part = file.as_os_str().to_owned();
+    part.push(format!(".part-{}", std::process::id()));
+    part.into()
+}

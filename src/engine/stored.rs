@@ -1,0 +1,42 @@
+//! The store as a whole: whether it is sound, and a copy of it.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::error::EngineError;
+use super::view::StoreView;
+use crate::store::{Store, StoreError, Verified};
+
+impl Engine {
+    /// Looks whether the store is whole. Changes nothing.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn verify_store(&self) -> Result<StoreView, EngineError> {
+        Ok(self.of_store(|store| store.verify()).await?.into())
+    }
+
+    /// A copy of the store as it is at one moment.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn backup(&self) -> Result<Vec<u8>, EngineError> {
+        self.of_store(|store| store.backup()).await
+    }
+
+    async fn of_store<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let store = Arc::clone(&self.store);
+        let read = self.platform.on_disk(move || read(&*store));
+        Ok(read.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??)
+    }
+}
+
+impl From<Verified> for StoreView {
+    fn from(found: Verified) -> Self {
+        let Verified { schema, revision, holds, baselines, routes, runs, events, problems } = found;
+        Self { path: None, schema, revision, holds, baselines, routes, runs, events, problems }
+    }
+}
