@@ -41,6 +41,7 @@ mod release;
 mod route;
 mod runs;
 mod scope;
+mod set_back;
 mod share;
 mod show;
 mod show_run;
@@ -132,6 +133,7 @@ impl Engine {
         });
         {
             let mut ledger = engine.ledger.lock().await;
+            engine.set_back(&mut ledger).await?;
             engine.prove_again(&mut ledger).await?;
             engine.publish(&ledger);
         }

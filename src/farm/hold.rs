@@ -223,6 +223,26 @@ pub enum Stage {
     },
 }
 
+impl Stage {
+    /// The same with every point in time moved.
+    pub fn moved(&self, to: &impl Fn(Timestamp) -> Timestamp) -> Self {
+        let mut moved = self.clone();
+        match &mut moved {
+            Self::Draining { since, killed, .. } => {
+                *since = to(*since);
+                *killed = killed.map(to);
+            }
+            Self::Proving { since, until, .. } => {
+                *since = to(*since);
+                *until = to(*until);
+            }
+            Self::Stuck { at, .. } | Self::Out { at, .. } | Self::Proven { at } => *at = to(*at),
+            Self::Shared { .. } => {}
+        }
+        moved
+    }
+}
+
 /// The parts of a proof, in their order. Probes come first, because in maintenance not even a client that sticks to the server
 /// reaches it, while HAProxy's own checks run only outside maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
