@@ -48,7 +48,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains transcripts fuzz fmt deps help
+.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains chaos transcripts fuzz fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -88,6 +88,13 @@ bench-parser: ## How fast HAProxy's tables are read, beside what else could read
 drains: deps ## 2,000 drains under all kinds of traffic, and whether each server was empty
 	@$(CARGO) build $(LOCKED) --quiet --release --workspace
 	target/release/lab drains --bin-dir target/release --count 2000
+
+# The clock is lied to by libfaketime; only this needs it.
+chaos: NEEDED += faketime:faketime
+chaos: deps ## Break what can break at each step of each strategy: docs/faults.md says what is asserted
+	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	export TMPDIR=$$(tests/quick-tmp)
+	target/release/lab chaos --bin-dir target/release
 
 transcripts: deps ## Record again what each version of HAProxy answers: tests/transcripts
 	@for series in 2.2 2.6 3.0 3.2; do

@@ -9,6 +9,7 @@ mod blue_green;
 mod bounds;
 mod caller;
 mod canary;
+mod chaos;
 mod clock;
 mod crash;
 mod cut;

@@ -17,8 +17,8 @@ use crate::sample::{Sample, render_toml, render_with_map};
 /// The names of the servers in all samples but [`Sample::BlueGreen`]; see [`Sample::names`].
 pub const NAMES: [&str; 4] = ["web01", "web02", "web03", "web04"];
 
-/// The map file of a farm in its directory.
-const MAP: &str = "live.map";
+/// The map file of a farm in its directory, in one of its own.
+const MAP: &str = "maps/live.map";
 
 /// What farm is wanted.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +71,7 @@ impl TestFarm {
         extra.extend(spec.extra.iter().map(|(a, b)| (a.as_str(), b.as_str())));
         let socket = dir.path().join("admin.sock");
         let map = dir.path().join(MAP);
+        std::fs::create_dir_all(map.parent().unwrap_or(dir.path()))?;
         let config = render_with_map(spec.sample, &socket, &map, &spec.version, port, &addrs, &extra)?;
         let haproxy = if spec.master {
             Haproxy::start_master(dir.path(), &config).await?

@@ -7,13 +7,14 @@
 //! In the order of dependence: `ports`, `dice`, `http`, `tables` and `processes` know nothing of the rest; `app` (with
 //! `running`, `service`, `service2`, `admin`, `asked`) is one end of a connection, `client`, `browser`, `load`, `asker`
 //! and `report` the other; `haproxy` is what stands between them; `sample` and `farm` put all together, and `drains`
-//! puts many kinds of traffic and teeter to it; `skip` is for a test that cannot run.
+//! puts many kinds of traffic and teeter to it, `chaos` breaks what it can while teeter deploys; `skip` is for a test that cannot run.
 
 mod admin;
 pub mod app;
 mod asked;
 mod asker;
 pub mod browser;
+pub mod chaos;
 pub mod client;
 mod dice;
 pub mod drains;

@@ -16,6 +16,7 @@ mod figures;
 mod figures_numbers;
 mod figures_site;
 mod many_drains;
+mod many_faults;
 mod polling;
 mod stage;
 mod transcripts;
@@ -39,6 +40,8 @@ enum Task {
     Figures(figures::FiguresArgs),
     /// Drain servers under all kinds of traffic, and ask each server whether it was empty.
     Drains(many_drains::DrainsArgs),
+    /// Break what can break, at each step of each strategy, and see that the farm serves and comes home.
+    Chaos(many_faults::ChaosArgs),
     /// Measure what waiting for one server costs HAProxy, with ten servers and with ten thousand.
     Polling(polling::PollingArgs),
     /// Record what a HAProxy answers, for the tests of the parsers.
@@ -95,6 +98,7 @@ async fn main() -> ExitCode {
         Task::Demo(args) => demo::run(args).await,
         Task::Figures(args) => figures::run(args).await,
         Task::Drains(args) => many_drains::run(args).await,
+        Task::Chaos(args) => many_faults::run(args).await,
         Task::Polling(args) => polling::run(args).await,
         Task::Transcripts(args) => transcripts::run(args).await,
         Task::BenchFlip(args) => bench::run(args).await,

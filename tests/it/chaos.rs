@@ -1,0 +1,47 @@
+//! A selection of what `make chaos` tries: faults at some steps of some strategies, under load.
+
+use std::time::Duration;
+
+use teeter_lab::chaos::{self, ChaosReport, ChaosSpec, Fault, Way};
+use teeter_lab::drains::Programs;
+
+async fn chaos(ways: &[&str], faults: &[Fault], steps: &[usize], power: usize) -> ChaosReport {
+    let spec = ChaosSpec {
+        ways: Way::ALL.into_iter().filter(|way| ways.contains(&way.name)).collect(),
+        faults: faults.to_vec(),
+        steps: Some(steps.to_vec()),
+        power,
+        pause: Duration::from_secs(2),
+        lanes: 2,
+        limit: Duration::from_secs(240),
+    };
+    let programs =
+        Programs { teeter: env!("CARGO_BIN_EXE_teeter").into(), teeterd: env!("CARGO_BIN_EXE_teeterd").into() };
+    let lines = std::sync::Mutex::new(String::new());
+    let tell = |line: &str| lines.lock().expect("nobody has failed").push_str(&format!("{line}\n"));
+    let report = chaos::run(&spec, &programs, tell).await.expect("it is done");
+    let lines = lines.into_inner().expect("nobody has failed");
+    assert!(report.violations.is_empty(), "{lines}{report}");
+    for (fault, why) in report.skipped() {
+        teeter_lab::skip(&format!("{fault}: {why}"));
+    }
+    report
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_killed_the_record_is_true_and_one_command_brings_the_farm_home() {
+    let faults = [Fault::KillTeeterd, Fault::KillClient, Fault::KillHook, Fault::KillHaproxy, Fault::Reload];
+    let report = chaos(&["see-saw", "blue-green"], &faults, &[2, 4], 0).await;
+    assert!(report.cases() >= 16, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_full_takes_no_change_and_the_run_goes_on_when_there_is_room() {
+    chaos(&["see-saw-route"], &[Fault::StoreFull, Fault::MapFull], &[2, 4], 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_loss_of_power_leaves_is_whole_and_a_teeterd_goes_on_from_it() {
+    let report = chaos(&["see-saw"], &[], &[], 5).await;
+    assert!(report.cases() >= 5, "{report}");
+}

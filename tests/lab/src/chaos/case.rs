@@ -1,0 +1,322 @@
+//! One case: a deploy under load, a fault at one of its steps, and the way home that teeter itself names.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::process::Child;
+use tokio::time::{sleep, timeout};
+
+use super::fault::Fault;
+use super::site::{Ended, Site, finish};
+use super::truth::{becomes_true, events, forgotten, list, outage, text};
+use super::way::Way;
+use crate::drains::Programs;
+use crate::load::{Load, LoadSpec};
+use crate::processes::children_of;
+use crate::report::{LoadReport, Record};
+
+/// What came of a case.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The step that the fault struck at.
+    pub(crate) step: String,
+    /// How the run ended, and by which command.
+    pub(crate) home: String,
+    /// What was not as it has to be.
+    pub(crate) violations: Vec<String>,
+    /// Requests that failed while HAProxy was away, or before it had been told again.
+    pub(crate) excused: usize,
+}
+
+/// Lets the fault strike at the step of this number. Nothing, where the way has no such step.
+pub(crate) async fn run(
+    way: &Way,
+    fault: Fault,
+    step: usize,
+    pause: Duration,
+    programs: &Programs,
+) -> io::Result<Option<Outcome>> {
+    let mut site = Site::start(way, Some(fault), programs).await?;
+    let spec = LoadSpec {
+        connections: 6,
+        fresh: 2,
+        pause: Duration::from_millis(8),
+        max: Duration::from_secs(240),
+        ..LoadSpec::new(site.farm.addr())
+    };
+    let load = Load::start(spec)?;
+    let hook = site.hook()?.display().to_string();
+    let mut args = way.command.to_vec();
+    if !way.flips {
+        args.extend(["--to", "v2", "--", &hook]);
+    }
+    let mut client = site.daemon.spawn(&args)?;
+    let Some(at) = reach(&site, &mut client, fault, step).await? else {
+        return Ok(None);
+    };
+    let mut case = Case { way, violations: Vec::new(), commands: Vec::new(), mended: false };
+    let before = events(&site).await?;
+    let seen = AtomicBool::new(false);
+    let struck = Instant::now();
+    let pid = client.id().unwrap_or_default();
+    case.violations.extend(fault.strike(&mut site, pid, pause).await?);
+    let reload = (fault == Fault::Reload).then(|| (struck, Instant::now() + NOTICED));
+    let ended = watched(&site, way, &seen, &mut case, finish(client)).await?;
+    if fault != Fault::KillClient && ended.code == -1 {
+        case.violations.push(format!("teeter was killed: {ended:?}"));
+    }
+    let told = becomes_told(&site, way, &mut case).await;
+    let rest = Instant::now();
+    case.home(&site, step.is_multiple_of(2), &seen).await?;
+    case.violations.extend(becomes_true(way, &site.daemon, &site.farm).await);
+    case.violations.extend(forgotten(&before, &events(&site).await?));
+    if !told {
+        case.violations.push("the record was never true after the fault".to_owned());
+    }
+    let run = site.get("/v1/runs/1").await?;
+    case.end_state(&site, &run).await?;
+    let report = load.stop().await?;
+    let excuse = (fault.downs_haproxy() || (fault.forgets() && !way.routed()))
+        .then(|| (struck, rest.min(struck + pause + EXCUSED)));
+    let excused = case.judge(&site, &report, (excuse, reload), &run);
+    if !case.violations.is_empty() {
+        case.violations.push(format!("{}\nteeterd said last:\n{}", text(&run["next"]), site.daemon.log()));
+    }
+    let home =
+        format!("{}{}", text(&run["state"]), case.commands.iter().map(|one| format!(", {one}")).collect::<String>());
+    Ok(Some(Outcome { step: at, home, violations: case.violations, excused }))
+}
+
+/// Waits until the run is at this step, or past it; and for the hook, where that is to be struck.
+async fn reach(site: &Site, client: &mut Child, fault: Fault, step: usize) -> io::Result<Option<String>> {
+    let end = Instant::now() + LONG;
+    loop {
+        let run = site.get("/v1/runs/1").await.unwrap_or_default();
+        let cursor = run["cursor"].as_u64().and_then(|cursor| usize::try_from(cursor).ok());
+        if let Some(cursor) = cursor.filter(|cursor| *cursor >= step) {
+            if run["state"] != "running" {
+                return Ok(None);
+            }
+            let hook = fault != Fault::KillHook || !children_of(client.id().unwrap_or_default()).is_empty();
+            if hook && (fault != Fault::KillHook || cursor == step) {
+                return Ok(Some(text(&run["steps"][cursor]["text"]).to_owned()));
+            }
+            if fault == Fault::KillHook && cursor > step {
+                return Ok(None);
+            }
+        }
+        if client.try_wait()?.is_some() {
+            let run = site.get("/v1/runs/1").await?;
+            let state = text(&run["state"]).to_owned();
+            return if state == "done" { Ok(None) } else { Err(io::Error::other(format!("before any fault: {run}"))) };
+        }
+        if Instant::now() > end {
+            return Err(io::Error::other(format!("step {step} is never reached: {run}")));
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Looks all the while that somebody is left who serves.
+async fn watched<T>(
+    site: &Site,
+    way: &Way,
+    seen: &AtomicBool,
+    case: &mut Case<'_>,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let mut work = Box::pin(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = sleep(LOOK) => {
+                if let Some(empty) = outage(way, &site.farm).await
+                    && !seen.swap(true, Ordering::Relaxed)
+                {
+                    case.violations.push(empty);
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the record is true for the first time after a fault.
+async fn becomes_told(site: &Site, way: &Way, case: &mut Case<'_>) -> bool {
+    let untrue = becomes_true(way, &site.daemon, &site.farm).await;
+    let well = untrue.is_empty();
+    case.violations.extend(untrue);
+    well
+}
+
+/// From when until when something counts otherwise.
+type Window = Option<(Instant, Instant)>;
+
+struct Case<'a> {
+    way: &'a Way,
+    violations: Vec<String>,
+    commands: Vec<String>,
+    /// Servers had to be mended by hand.
+    mended: bool,
+}
+
+impl Case<'_> {
+    /// Does what teeter says is to be done next, until nothing is: aborts, or goes on to the end.
+    async fn home(&mut self, site: &Site, abort: bool, seen: &AtomicBool) -> io::Result<()> {
+        let end = Instant::now() + LONG;
+        loop {
+            let run = site.get("/v1/runs/1").await?;
+            let state = text(&run["state"]);
+            let ended = matches!(state, "done" | "aborted" | "rolled back");
+            let next = text(&run["next"]);
+            if ended && (run["out"].as_array().is_none_or(Vec::is_empty) || self.way.standby) {
+                return Ok(());
+            }
+            let commands: Vec<&str> = next.split('`').skip(1).step_by(2).collect();
+            if commands.is_empty() {
+                // It goes on by itself.
+                if Instant::now() > end {
+                    self.violations.push(format!("it never comes to rest: {run}"));
+                    return Ok(());
+                }
+                sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+            if self.commands.len() >= MOST {
+                self.violations.push(format!("{:?} do not bring it home: {run}", self.commands));
+                return Ok(());
+            }
+            let wanted = if abort { "teeter abort" } else { "teeter advance" };
+            let command = commands.iter().find(|command| command.starts_with(wanted)).or(commands.first()).copied();
+            let command = command.unwrap_or_default().to_owned();
+            if command.starts_with("teeter advance") || command.starts_with("teeter ready") {
+                self.mend(site, &run).await?;
+            }
+            let args: Vec<&str> = command.split_whitespace().skip(1).collect();
+            let args: Vec<&str> = args.into_iter().take_while(|word| !word.chars().all(char::is_uppercase)).collect();
+            let way = self.way;
+            let ended = timeout(LONG, watched(site, way, seen, self, site.teeter(&args)));
+            let ended: Ended = ended.await??;
+            self.commands.push(command.clone());
+            if ended.code != 0 {
+                self.violations
+                    .push(format!("`{command}`, as was told, ends with {}: {}{}", ended.code, ended.out, ended.err));
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does by hand what the hook has not done: the work on the group that is out, or back to the version in service.
+    async fn mend(&mut self, site: &Site, run: &Value) -> io::Result<()> {
+        let cursor = run["cursor"].as_u64().and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
+        let here = &run["steps"][cursor];
+        let mut wanted = "v2";
+        let mut servers: Vec<&str> = list(&here["servers"]).filter_map(Value::as_str).collect();
+        if matches!(text(&run["state"]), "aborted" | "rolled back") {
+            servers = list(&run["out"]).filter_map(Value::as_str).collect();
+            let others = site.farm.apps().iter().find(|app| !servers.contains(&app.name()));
+            wanted = if others.is_some_and(|app| app.version() == "v2") { "v2" } else { "v1" };
+            self.mended = true;
+        }
+        for server in servers {
+            let app = site.farm.app(server);
+            if app.version() != wanted {
+                app.replace(wanted).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The farm is home: whoever may serve does.
+    async fn end_state(&mut self, site: &Site, run: &Value) -> io::Result<()> {
+        let state = text(&run["state"]);
+        if !matches!(state, "done" | "aborted" | "rolled back") {
+            self.violations.push(format!("it ends as {state}"));
+        }
+        let holds = site.get("/v1/holds").await?;
+        let left: Vec<&Value> = list(&holds["holds"]).collect();
+        if !self.way.standby && !left.is_empty() {
+            self.violations.push(format!("held at the end: {holds}"));
+        }
+        let aborts = self.commands.iter().filter(|one| one.starts_with("teeter abort")).count();
+        if aborts > 0 && self.commands.len() > 1 && !self.mended {
+            self.violations.push(format!("one abort is not enough: {:?}", self.commands));
+        }
+        if state == "done" && !self.way.flips {
+            let old: Vec<&str> =
+                site.farm.apps().iter().filter(|app| app.version() != "v2").map(|app| app.name()).collect();
+            // Of blue and green, the live one keeps what it has.
+            let may = if self.way.farm == "shop" { 2 } else { 0 };
+            if old.len() > may {
+                self.violations.push(format!("done, and {old:?} run the old version"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Requests: which failed, which were cut off by the work, which met the old version after the new. Gives how many
+    /// failed while HAProxy could not serve or did not know yet.
+    fn judge(&mut self, site: &Site, report: &LoadReport, (excuse, reload): (Window, Window), run: &Value) -> usize {
+        let at = |nanos: u64| report.started + Duration::from_nanos(nanos);
+        let excused =
+            |asked: u64, answered: u64| excuse.is_some_and(|(from, to)| at(answered) >= from && at(asked) <= to);
+        let failed = report.failed();
+        let (forgiven, bad): (Vec<&Record>, Vec<&Record>) =
+            failed.into_iter().partition(|one| excused(one.asked, one.answered));
+        if !bad.is_empty() {
+            let (first, last) = (bad[0], bad[bad.len() - 1]);
+            self.violations.push(format!(
+                "{} requests failed, from {:?} to {:?} of the load, the first by {:?} with {}; {:?}",
+                bad.len(),
+                Duration::from_nanos(first.asked),
+                Duration::from_nanos(last.answered),
+                report.server(first),
+                first.status,
+                report.complaints
+            ));
+        }
+        let broken: usize = site
+            .farm
+            .apps()
+            .iter()
+            .flat_map(crate::app::App::log_of_replacements)
+            .filter(|one| !excuse.is_some_and(|(from, to)| one.at >= from && one.at <= to))
+            .map(|one| one.in_flight)
+            .sum();
+        if broken > 0 {
+            self.violations.push(format!("{broken} requests were in flight where a hook worked"));
+        }
+        if self.way.exact && run["state"] == "done" {
+            let seen = report.inversions("v1", "v2");
+            // A process that has read the map file before the flip, and takes over after it, has to be told.
+            let first = report.first_of("v2").map(at);
+            let across = first.zip(reload).is_some_and(|(first, (from, to))| first >= from && first <= to);
+            if seen.causal > 0 && across {
+                return forgiven.len() + seen.causal;
+            }
+            if seen.causal > 0 {
+                self.violations.push(format!("{} requests met v1 after v2, for {:?}", seen.causal, seen.window));
+            }
+        }
+        if report.requests() < 50 {
+            self.violations.push(format!("only {} requests were made", report.requests()));
+        }
+        forgiven.len()
+    }
+}
+
+/// How often it is looked whether somebody serves.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// For a run to come to rest.
+const LONG: Duration = Duration::from_secs(75);
+
+/// For HAProxy to be back and to have been told what it had forgotten, beyond the time that it was away.
+const EXCUSED: Duration = Duration::from_secs(4);
+
+/// For teeterd to notice the new process of a reload.
+const NOTICED: Duration = Duration::from_millis(300);
+
+/// More commands than any run can need: one for each of its works, and one to begin with.
+const MOST: usize = 8;

@@ -1,0 +1,47 @@
+//! Holds that have an end, and a wall clock that jumps: nobody comes back early, nobody is kept.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::case::Outcome;
+use super::fault::Fault;
+use super::site::Site;
+use super::truth::{becomes_true, list};
+use super::way::Way;
+use crate::drains::Programs;
+
+/// A hold for a few seconds, and the clock's jump in the middle of it.
+pub(crate) async fn run(fault: Fault, programs: &Programs) -> io::Result<Outcome> {
+    let way = &Way::ALL[0];
+    let mut site = Site::start(way, Some(fault), programs).await?;
+    let line = site.farm.sample().lines()[0].entry.clone();
+    let began = Instant::now();
+    let held = site.teeter(&["drain", &line, "--reason", "clock", "--for", "5s", "--no-wait"]).await?;
+    let mut violations = Vec::new();
+    if held.code != 0 {
+        violations.push(format!("{held:?}"));
+    }
+    sleep(Duration::from_secs(1)).await;
+    violations.extend(fault.strike(&mut site, 0, Duration::ZERO).await?);
+    let end = began + HELD + LATEST;
+    while list(&site.get("/v1/holds").await?["holds"]).next().is_some() && Instant::now() < end {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let lasted = began.elapsed();
+    // A teeterd that is started goes by the clock that it finds: three hours later every such hold is over.
+    let early = lasted < HELD && fault != Fault::ClockForwardRestart;
+    if early || lasted > HELD + LATEST {
+        violations.push(format!("a hold for 5 s lasted {lasted:.1?}"));
+    }
+    violations.extend(becomes_true(way, &site.daemon, &site.farm).await);
+    let home = format!("held for 5 s, {:.1} s", lasted.as_secs_f64());
+    Ok(Outcome { step: "hold".to_owned(), home, violations, excused: 0 })
+}
+
+/// What was asked for.
+const HELD: Duration = Duration::from_secs(5);
+
+/// For the proof at its end, and for a busy machine.
+const LATEST: Duration = Duration::from_secs(10);

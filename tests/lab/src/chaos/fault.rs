@@ -1,0 +1,196 @@
+//! What breaks, and how.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::site::Site;
+use crate::processes::{children_of, signal};
+
+/// What breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// `kill -9` of teeterd, which is started again.
+    KillTeeterd,
+    /// `kill -9` of the hook.
+    KillHook,
+    /// `kill -9` of `teeter deploy`, while its hook goes on by itself.
+    KillClient,
+    /// `kill -9` of a HAProxy of one process, which is started again.
+    KillHaproxy,
+    /// `kill -9` of a worker; its master ends with it, and is started again.
+    KillWorker,
+    /// `kill -9` of a master, and of its worker as systemd does it; both are started again.
+    KillMaster,
+    /// HAProxy reads its configuration again.
+    Reload,
+    /// HAProxy is stopped in an orderly way and started.
+    Restart,
+    /// HAProxy does nothing for a while.
+    StopHaproxy,
+    /// teeterd does nothing for a while.
+    StopTeeterd,
+    /// The disk of the store is full for a while.
+    StoreFull,
+    /// The disk of the store fails and is read-only; it is mended and teeterd is started again.
+    StoreReadOnly,
+    /// The disk of the map file is full for a while.
+    MapFull,
+    /// The disk of the map file is read-only for a while.
+    MapReadOnly,
+    /// The wall clock goes three hours forwards.
+    ClockForward,
+    /// The wall clock goes three hours back.
+    ClockBack,
+    /// The same, and teeterd is killed and started again.
+    ClockForwardRestart,
+    /// The same, and teeterd is killed and started again.
+    ClockBackRestart,
+}
+
+impl Fault {
+    /// Every fault that strikes once, at a step.
+    pub const ALL: [Self; 18] = [
+        Self::KillTeeterd,
+        Self::KillHook,
+        Self::KillClient,
+        Self::KillHaproxy,
+        Self::KillWorker,
+        Self::KillMaster,
+        Self::Reload,
+        Self::Restart,
+        Self::StopHaproxy,
+        Self::StopTeeterd,
+        Self::StoreFull,
+        Self::StoreReadOnly,
+        Self::MapFull,
+        Self::MapReadOnly,
+        Self::ClockForward,
+        Self::ClockBack,
+        Self::ClockForwardRestart,
+        Self::ClockBackRestart,
+    ];
+
+    /// What it is called in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KillTeeterd => "kill-teeterd",
+            Self::KillHook => "kill-hook",
+            Self::KillClient => "kill-client",
+            Self::KillHaproxy => "kill-haproxy",
+            Self::KillWorker => "kill-worker",
+            Self::KillMaster => "kill-master",
+            Self::Reload => "reload",
+            Self::Restart => "restart",
+            Self::StopHaproxy => "stop-haproxy",
+            Self::StopTeeterd => "stop-teeterd",
+            Self::StoreFull => "store-full",
+            Self::StoreReadOnly => "store-read-only",
+            Self::MapFull => "map-full",
+            Self::MapReadOnly => "map-read-only",
+            Self::ClockForward => "clock-forward",
+            Self::ClockBack => "clock-back",
+            Self::ClockForwardRestart => "clock-forward-restart",
+            Self::ClockBackRestart => "clock-back-restart",
+        }
+    }
+
+    /// HAProxy runs as a master with workers.
+    pub(crate) fn master(self) -> bool {
+        matches!(self, Self::KillWorker | Self::KillMaster)
+    }
+
+    /// HAProxy itself is away for a while: requests fail that nobody could have served.
+    pub(crate) fn downs_haproxy(self) -> bool {
+        matches!(self, Self::KillHaproxy | Self::KillWorker | Self::KillMaster | Self::Restart | Self::StopHaproxy)
+    }
+
+    /// HAProxy forgets what it was told: until it has been told again, servers that are held get traffic.
+    pub(crate) fn forgets(self) -> bool {
+        matches!(self, Self::KillHaproxy | Self::KillWorker | Self::KillMaster | Self::Restart | Self::Reload)
+    }
+
+    /// The wall clock of teeterd is in a file.
+    pub(crate) fn clock(self) -> bool {
+        matches!(self, Self::ClockForward | Self::ClockBack | Self::ClockForwardRestart | Self::ClockBackRestart)
+    }
+
+    /// It waits more than it works.
+    pub(crate) fn waits(self) -> bool {
+        matches!(self, Self::StopHaproxy | Self::StopTeeterd)
+    }
+
+    /// Strikes, and mends what somebody would mend: systemd, or whoever looks after the disk. Gives what was wrong with
+    /// how teeter took it.
+    pub(crate) async fn strike(self, site: &mut Site, client: u32, pause: Duration) -> io::Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        match self {
+            Self::KillTeeterd => {
+                site.daemon.kill().await?;
+                site.daemon.start().await?;
+            }
+            Self::KillHook => signal("-KILL", &children_of(client))?,
+            Self::KillClient => signal("-KILL", &[client])?,
+            Self::KillHaproxy | Self::KillMaster => {
+                let haproxy = site.farm.haproxy();
+                haproxy.kill();
+                sleep(RESTART).await;
+                haproxy.start_again().await?;
+            }
+            Self::KillWorker => {
+                let haproxy = site.farm.haproxy();
+                signal("-KILL", &[haproxy.pid().await?])?;
+                // The master ends by itself; what it leaves is killed, as systemd does.
+                let end = Instant::now() + MASTER;
+                while !haproxy.pids().is_empty() && Instant::now() < end {
+                    sleep(Duration::from_millis(5)).await;
+                }
+                if !haproxy.pids().is_empty() {
+                    wrong.push("the master outlives its worker".to_owned());
+                }
+                haproxy.kill();
+                sleep(RESTART).await;
+                haproxy.start_again().await?;
+            }
+            Self::Reload => site.farm.haproxy().reload().await?,
+            Self::Restart => {
+                let haproxy = site.farm.haproxy();
+                signal("-TERM", &haproxy.pids())?;
+                let end = Instant::now() + MASTER;
+                while !haproxy.pids().is_empty() && Instant::now() < end {
+                    sleep(Duration::from_millis(5)).await;
+                }
+                haproxy.start_again().await?;
+            }
+            Self::StopHaproxy => {
+                site.farm.haproxy().pause()?;
+                sleep(pause).await;
+                site.farm.haproxy().resume()?;
+            }
+            Self::StopTeeterd => {
+                signal("-STOP", &[site.daemon.pid()?])?;
+                sleep(pause).await;
+                signal("-CONT", &[site.daemon.pid()?])?;
+            }
+            Self::StoreFull | Self::StoreReadOnly => wrong = super::disk::store(self, site).await?,
+            Self::MapFull | Self::MapReadOnly => wrong = super::disk::map(self, site).await?,
+            Self::ClockForward | Self::ClockForwardRestart => site.daemon.set_clock(JUMP)?,
+            Self::ClockBack | Self::ClockBackRestart => site.daemon.set_clock(-JUMP)?,
+        }
+        if matches!(self, Self::ClockForwardRestart | Self::ClockBackRestart) {
+            site.daemon.kill().await?;
+            site.daemon.start().await?;
+        }
+        Ok(wrong)
+    }
+}
+
+/// `RestartSec` of systemd, by default.
+const RESTART: Duration = Duration::from_millis(100);
+
+/// For a master to end once its worker has.
+const MASTER: Duration = Duration::from_secs(3);
+
+/// How far the clock jumps, in seconds.
+const JUMP: i64 = 3 * 3600;

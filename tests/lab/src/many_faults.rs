@@ -1,0 +1,61 @@
+//! `lab chaos`: faults at each step of each strategy, and whether the record is true and the farm comes home.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use teeter_lab::chaos::{self, ChaosSpec, Fault, Way};
+use teeter_lab::drains::Programs;
+
+use crate::figures_site::failure;
+
+#[derive(Args)]
+pub(crate) struct ChaosArgs {
+    /// Where `teeter` and `teeterd` are.
+    #[arg(long, default_value = "target/release")]
+    bin_dir: PathBuf,
+    /// Only this fault, by its name in the report.
+    #[arg(long)]
+    only: Vec<String>,
+    /// Only on this way, by its name in the report.
+    #[arg(long)]
+    way: Vec<String>,
+    /// Only at the step of this number.
+    #[arg(long)]
+    step: Vec<usize>,
+    /// Stores of each way that a teeterd goes on from after a loss of power.
+    #[arg(long, default_value_t = 20)]
+    power: usize,
+    /// How long what is stopped does nothing, in seconds.
+    #[arg(long, default_value_t = 20)]
+    pause: u64,
+    /// Cases at a time.
+    #[arg(long, default_value_t = 4)]
+    lanes: usize,
+    /// The longest that all of it may take, in minutes.
+    #[arg(long, default_value_t = 30)]
+    limit: u64,
+}
+
+/// Breaks, prints a line for each case and the report, and fails where anything was not as it has to be.
+pub(crate) async fn run(args: ChaosArgs) -> io::Result<()> {
+    let wanted = |name: &str, only: &[String]| only.is_empty() || only.iter().any(|one| one == name);
+    let spec = ChaosSpec {
+        ways: Way::ALL.into_iter().filter(|way| wanted(way.name, &args.way)).collect(),
+        faults: Fault::ALL.into_iter().filter(|fault| wanted(fault.name(), &args.only)).collect(),
+        steps: Some(args.step).filter(|steps| !steps.is_empty()),
+        power: if wanted("power-loss", &args.only) { args.power } else { 0 },
+        pause: Duration::from_secs(args.pause),
+        lanes: args.lanes,
+        limit: Duration::from_secs(args.limit * 60),
+    };
+    let [teeter, teeterd] = ["teeter", "teeterd"].map(|name| args.bin_dir.join(name));
+    let tell = |line: &str| drop(writeln!(io::stdout(), "{line}"));
+    let report = chaos::run(&spec, &Programs { teeter, teeterd }, tell).await?;
+    write!(io::stdout(), "{report}")?;
+    match report.violations.len() {
+        0 => Ok(()),
+        violations => Err(failure(format!("{violations} cases did not end as they have to"))),
+    }
+}
