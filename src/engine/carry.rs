@@ -33,14 +33,37 @@ impl Engine {
             return Ok(false);
         }
         let mut changed = false;
-        self.ask_for_runs(ledger.state.runs.values());
-        let active: Vec<Run> = ledger.state.runs.values().filter(|run| run.is_active()).cloned().collect();
+        let active = ledger.state.runs.values().filter(|run| run.is_active());
+        let active: Vec<Run> = active.filter_map(|run| self.taken_up(run, reports)).collect();
+        self.ask_for_runs(active.iter());
         for run in active {
             let facts = self.facts(&run, ledger, reports);
             let outcome = machine::handle_tick(&run, &facts, self.clock.now());
             changed |= self.carry_out(ledger, &run, outcome, reports, None).await?;
         }
         Ok(changed)
+    }
+
+    /// The run as this teeterd has it to drive: not before it has seen what the run is about, and with what a step waits
+    /// for counted from then on. While no teeterd was there nobody could confirm or answer. What is not teeter's to do
+    /// goes on without it: the caller's work, and the watch after a flip.
+    fn taken_up(&self, run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Option<Run> {
+        let instances: BTreeSet<&InstanceName> = entries(&run.plan).map(|entry| &entry.instance).collect();
+        let unseen = |name: &InstanceName| reports.get(name).filter(|report| report.seen.is_none());
+        let (instances, troubles): (Vec<_>, Vec<_>) =
+            instances.into_iter().filter_map(|name| Some((name.clone(), unseen(name)?.trouble.clone()))).unzip();
+        let mut memory = self.memory();
+        if run.state == RunState::Running && !instances.is_empty() {
+            let trouble = troubles.into_iter().flatten().next();
+            memory.run_waits.insert(run.id, Wait::Confirmation { instances, trouble });
+            return None;
+        }
+        let from = *memory.taken_up.entry(run.id).or_insert_with(|| self.clock.now());
+        let mut run = run.clone();
+        if !matches!(run.current(), Some(Step::Work { .. } | Step::Bake { .. })) {
+            run.step.since = run.step.since.max(from);
+        }
+        Some(run)
     }
 
     /// What the machine is told about a run.

@@ -16,6 +16,8 @@ use crate::plan::{DrainWatch, Wait};
 pub(super) struct Memory {
     pub(super) holds: BTreeMap<HoldId, HoldMemory>,
     pub(super) run_waits: BTreeMap<RunId, Wait>,
+    /// From when on each run is driven by this teeterd.
+    pub(super) taken_up: BTreeMap<RunId, Timestamp>,
     /// How many attend to each run.
     pub(super) attending: BTreeMap<RunId, usize>,
     /// What runs have asked their members.
@@ -86,5 +88,6 @@ impl Memory {
     pub(super) fn retain(&mut self, hold: impl Fn(&HoldId) -> bool, run: impl Fn(&RunId) -> bool) {
         self.holds.retain(|id, _| hold(id));
         self.run_waits.retain(|id, _| run(id));
+        self.taken_up.retain(|id, _| run(id));
     }
 }

@@ -2,7 +2,7 @@
 
 use teeter_lab::FarmSpec;
 
-use crate::site::{DRAIN, MAINT, Site, until};
+use crate::site::{DRAIN, MAINT, Site, finish, until};
 
 #[tokio::test]
 async fn a_killed_daemon_goes_on_where_it_was() {
@@ -112,4 +112,29 @@ async fn a_reload_in_mid_drain_is_told_with_what_it_hides() {
     for slow in slow {
         assert_eq!(slow.await.unwrap().expect("it is answered").status, 200);
     }
+}
+
+#[tokio::test]
+async fn a_daemon_that_was_started_takes_no_step_before_it_has_seen_haproxy() {
+    let mut site = Site::start().await;
+    assert_eq!(site.teeter(&["begin", "web", "--phase", "before-out"]).await.code, 0);
+    assert_eq!(site.teeter(&["pause", "1"]).await.code, 0);
+    let advance = site.daemon.spawn(&["advance", "1"]);
+    until(|| async { site.json(&["show", "1"]).await["cursor"] == 1 }).await;
+    drop(advance);
+    site.daemon.kill().await;
+    site.farm.haproxy().pause().expect("it is stopped");
+    site.daemon.restart().await;
+    let resume = site.daemon.spawn(&["resume", "1"]);
+    until(|| async { site.json(&["show", "1"]).await["paused"] == false }).await;
+    until(|| async { site.json(&["show", "1"]).await["waiting"].as_str().is_some_and(|on| on.contains("edge")) }).await;
+    // What servers were before is not known yet, so nobody takes them out.
+    assert_eq!(site.json(&["holds"]).await["holds"], serde_json::json!([]));
+    site.farm.haproxy().resume().expect("it goes on");
+    assert_eq!(finish(resume).await.code, 0);
+    site.wait_for_bits([MAINT, MAINT, 0, 0]).await;
+    let whole = site.teeter(&["store", "verify"]).await;
+    assert_eq!(whole.code, 0, "{whole:?}");
+    assert_eq!(site.teeter(&["abort", "1"]).await.code, 0);
+    assert_eq!(site.bits().await, [0; 4]);
 }
