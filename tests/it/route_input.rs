@@ -112,7 +112,8 @@ async fn groups_that_there_are_not_are_refused() {
 async fn a_map_in_a_read_only_directory_is_told() {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let site = Site::on(Sample::Route, &[]).await;
-    let dir = site.farm.dir();
+    let map = site.farm.map();
+    let dir = map.parent().expect("it is in a directory");
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o555)).expect("it is set");
     // Root may write anywhere, so root does without that right.
     let teeterd = env!("CARGO_BIN_EXE_teeterd");
