@@ -1,4 +1,4 @@
-# make build   make test   make matrix   make demo   make figures   make bench-flip   make help
+# make build   make deb   make test   make matrix   make demo   make figures   make bench-flip   make help
 #
 # The output of each check goes to target/test-logs; a line says how it went, and a failure is shown whole.
 
@@ -48,11 +48,20 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains chaos transcripts fuzz fmt deps help
+.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains chaos transcripts fuzz deb fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
 	$(CARGO) build $(LOCKED) --release
+
+# With PROFILE=dev a package for tests, which takes no time where `make test` has been.
+PROFILE ?= release
+deb: ## Build a Debian package, with manual pages and completions: target/debian
+	@command -v cargo-deb >/dev/null || $(CARGO) install --locked --quiet cargo-deb --version '^3.8'
+	$(CARGO) build $(LOCKED) --quiet --profile $(PROFILE) -p teeter -p teeter-manual
+	$(CARGO) run $(LOCKED) --quiet --profile $(PROFILE) -p teeter-manual -- target/manual
+	rm -rf target/debian
+	$(CARGO) deb --quiet --no-build --no-dbgsym --profile $(PROFILE) $(if $(filter dev,$(PROFILE)),--fast) --output target/debian/
 
 test: deps ## Check everything: format, lints, tests on a real HAProxy, documentation, units
 	@rm -f $(LOGS)/*.log

@@ -37,7 +37,7 @@ mod work;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 
 use self::args::{Cli, Command};
 use self::error::CliError;
@@ -70,6 +70,11 @@ pub fn main() -> ExitCode {
     let context = Context { client: Client::new(cli.socket), json: cli.json };
     let exit = runtime.block_on(run(&context, cli.command)).unwrap_or_else(|error| error.report(context.json));
     ExitCode::from(exit as u8)
+}
+
+/// The grammar of the command line, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {

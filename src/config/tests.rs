@@ -148,6 +148,19 @@ fn the_sample_is_well() {
 }
 
 #[test]
+fn what_the_package_installs_says_nothing_until_it_is_edited() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/teeter.toml")).unwrap();
+    assert_eq!(load(&text, &[]).unwrap(), Config::default());
+    // What is commented out has no space behind its sign, and is well once the sign is gone.
+    let edited = text.lines().map(|line| match line.strip_prefix('#') {
+        Some(code) if !code.starts_with(' ') => code,
+        _ => line,
+    });
+    let config = load(&edited.collect::<Vec<_>>().join("\n"), &[]).unwrap();
+    assert_eq!((config.haproxy.len(), config.farms[&"web".parse().unwrap()].settings.groups.len()), (1, 2));
+}
+
+#[test]
 fn tls_is_for_sockets_that_speak_it_and_complete() {
     let instance = |socket: &str, tls: &str| format!("[[haproxy]]\nname = \"a\"\nsocket = \"{socket}\"\n{tls}\n");
     for (socket, tls, place, says) in [

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use tokio::net::UnixListener;
 use tokio::sync::{Notify, watch};
 
@@ -64,6 +64,11 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(Exit::Failed, &*error),
     }
+}
+
+/// The grammar of the command line, for the manual page and completions.
+pub fn command() -> clap::Command {
+    Args::command()
 }
 
 /// Compares the configuration with what HAProxy has. A HAProxy that does not answer is told of and is no error: a
