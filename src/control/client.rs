@@ -190,20 +190,32 @@ impl Client {
         if status.is_success() { Ok((headers, body)) } else { Err(refused(&request, status, &body)) }
     }
 
+    /// Sends a request, and again where a teeterd that stops took the connection and closed it: the next one waits for
+    /// the next teeterd. A change that may have been read is not sent a second time.
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
-        let stream = self.connect().await.map_err(|error| self.unopened(error))?;
-        let broken = |error: hyper::Error| self.unreachable(io::Error::other(error));
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "teeter")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|error| malformed(path, &error))?;
-        sender.send_request(request).await.map_err(broken)
+        let mut left = TRIES;
+        loop {
+            let stream = self.connect().await.map_err(|error| self.unopened(error))?;
+            let broken = |error: hyper::Error| self.unreachable(io::Error::other(error));
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+            tokio::spawn(connection);
+            let request = Request::builder()
+                .method(method.clone())
+                .uri(path)
+                .header(header::HOST, "teeter")
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Full::new(body.clone()))
+                .map_err(|error| malformed(path, &error))?;
+            let mut failed = match sender.try_send_request(request).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            left -= 1;
+            if left == 0 || !(method.is_safe() || failed.take_message().is_some()) {
+                return Err(broken(failed.into_error()));
+            }
+        }
     }
 
     async fn connect(&self) -> io::Result<UnixStream> {
@@ -350,6 +362,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 const CONNECT_AGAIN: Duration = Duration::from_millis(10);
 
+/// How often a connection may be closed without an answer: once by each teeterd that stops.
+const TRIES: u32 = 3;
+
 /// The largest answer that is read.
 const LARGEST: usize = 64 << 20;
 
@@ -372,5 +387,36 @@ mod tests {
         let error = Client::new("/nonexistent/teeter.sock").get::<u8>("/v1/holds").await.unwrap_err();
         assert!(error.is_away());
         assert_eq!(error.exit(), Exit::Unreachable);
+    }
+
+    #[tokio::test]
+    async fn what_is_closed_unanswered_is_asked_again_unless_it_may_have_been_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let client = Client::new(path);
+        // As a teeterd that stops: the first connection is closed before anything is read, the second after.
+        let stopping = async {
+            drop(listener.accept().await.unwrap());
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 1000]).await.unwrap();
+        };
+        let answering = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 1000]).await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nteeter-tick: 1\r\ncontent-length: 1\r\n\r\n7";
+            tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(client.get::<u8>("/v1/holds"), async {
+            stopping.await;
+            answering.await;
+        });
+        assert_eq!(answer.unwrap().0, 7);
+        let read_and_closed = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncReadExt::read(&mut stream, &mut [0; 1000]).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(client.post::<u8>("/v1/holds", &1), read_and_closed);
+        assert!(answer.unwrap_err().is_away());
     }
 }
