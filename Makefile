@@ -48,7 +48,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains chaos transcripts fuzz deb fmt deps help
+.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains chaos transcripts fuzz deb systemd-test fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -82,6 +82,9 @@ test: deps ## Check everything: format, lints, tests on a real HAProxy, document
 
 matrix: deps ## The integration tests on HAProxy 2.2, 2.6, 3.0 and 3.2, fetched as packages
 	@tests/matrix/run
+
+systemd-test: ## The package on a Debian that boots under systemd, in a container; as root
+	@tests/systemd/run
 
 demo: deps ## A see-saw deploy of four servers behind a real HAProxy, under load
 	@$(CARGO) build $(LOCKED) --quiet --release --workspace
@@ -167,4 +170,4 @@ deps: ## Install what is missing for test and demo
 	fi
 
 help: ## Say this
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16

@@ -1,0 +1,20 @@
+drop_in=/run/systemd/system/teeterd.service.d
+mkdir -p $drop_in
+printf '[Service]\nWatchdogSec=2\n' >$drop_in/watchdog.conf
+systemctl daemon-reload
+systemctl restart teeterd.service
+pid=$(pid_of teeterd.service) told=$(systemctl show --property WatchdogTimestampMonotonic --value teeterd.service)
+told_again() { [ "$(systemctl show --property WatchdogTimestampMonotonic --value teeterd.service)" -gt $((told + 5000000)) ]; }
+until_it_holds told_again
+[ "$(pid_of teeterd.service)" = "$pid" ] || wrong "it did not live that long"
+ok "teeterd tells the watchdog, for longer than that waits"
+
+kill -STOP "$pid"
+until_it_holds is_new teeterd.service "$pid"
+until_it_holds logged 'Watchdog timeout'
+only_alice_holds
+is_out app/web01
+ok "teeterd stopped in its tracks: the watchdog ends it, and another takes over"
+rm -r $drop_in
+systemctl daemon-reload
+systemctl restart teeterd.service

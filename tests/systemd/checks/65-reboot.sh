@@ -1,0 +1,3 @@
+# `inside` boots the machine when this file is there.
+is_out app/web01
+touch /checks/reboot
