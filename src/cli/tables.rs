@@ -199,7 +199,7 @@ pub(super) fn columns<const N: usize>(
     numbers: &[usize],
 ) -> String {
     let mut table = Table::new();
-    table.load_style(NOTHING).force_no_tty().set_header(header);
+    table.load_style(NOTHING).set_header(header);
     for row in rows {
         // A line break in what HAProxy repeats would break the row.
         table.add_row(row.map(|cell| cell.replace(['\n', '\r', '\t'], " ")));

@@ -1,6 +1,5 @@
 //! The sections that are not a farm's.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use serde::de::Error as _;
@@ -115,18 +114,6 @@ pub enum LogLevel {
     Debug,
     /// And every line to and from HAProxy.
     Trace,
-}
-
-impl fmt::Display for LogLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        })
-    }
 }
 
 fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {

@@ -2,16 +2,22 @@
 
 use std::io::Write;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{LogSettings, LogTo};
+use crate::config::{LogLevel, LogSettings, LogTo};
 
 /// Begins to log.
 pub(super) fn start(settings: LogSettings) {
-    let filter = EnvFilter::new(settings.level.to_string());
-    let registry = tracing_subscriber::registry().with(filter);
+    let level = match settings.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let registry = tracing_subscriber::registry().with(level);
     let to_journal = match settings.to {
         LogTo::Journald => true,
         LogTo::Plain => false,
