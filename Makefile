@@ -48,7 +48,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains chaos transcripts fuzz deb systemd-test fmt deps help
+.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains chaos transcripts fuzz deb systemd-test audit fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -85,6 +85,9 @@ matrix: deps ## The integration tests on HAProxy 2.2, 2.6, 3.0 and 3.2, fetched 
 
 systemd-test: ## The package on a Debian that boots under systemd, in a container; as root
 	@tests/systemd/run
+
+audit: ## What is known against the crates in Cargo.lock: withdrawn versions, RustSec's advisories
+	@tests/supply/audit
 
 demo: deps ## A see-saw deploy of four servers behind a real HAProxy, under load
 	@$(CARGO) build $(LOCKED) --quiet --release --workspace

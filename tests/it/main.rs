@@ -50,6 +50,7 @@ mod stand;
 mod states;
 mod sticky;
 mod store;
+mod supply;
 mod transcripts;
 mod upkeep;
 mod upkeep_hosts;

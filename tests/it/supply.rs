@@ -1,0 +1,152 @@
+//! What teeter is made of: the crates in it, with which features and under which licences, and what runs while they are
+//! built. Whatever comes in with a change of Cargo.toml or Cargo.lock is seen in a review of these lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Of both programs, on Linux. `TEETER_SUPPLY=write cargo test --test it supply` writes it anew.
+const PRODUCT: &str = "tests/supply/product.txt";
+
+/// Each of these lets teeter be given away as it is. A crate needs one of those that it leaves a choice of.
+const LICENCES: [&str; 8] = [
+    "MIT",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "ISC",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "Unlicense",
+    "Unicode-3.0",
+];
+
+/// Crates that are there in two versions, also of what only tests use, and why.
+const TWICE: [(&str, &str); 2] = [
+    ("getrandom", "ring has 0.2, which is what seeds TLS; tests have 0.4, by tempfile and proptest"),
+    ("syn", "the macros of tokio and utoipa still have 2; it is not in either program"),
+];
+
+/// Crates only for tests that run something of their own while they are built. Those of the product are in its list.
+const RUN_FOR_TESTS: [&str; 5] = ["alloca", "getrandom", "num-traits", "zerocopy", "zerocopy-derive"];
+
+const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+fn cargo(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(args).args(["--locked", "--offline"]).output().unwrap();
+    assert!(output.status.success(), "cargo {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// One crate of a tree: its name, version, licence and features.
+fn tree(of: &[&str]) -> BTreeSet<[String; 4]> {
+    let target = ["--target", "x86_64-unknown-linux-gnu", "--prefix", "none", "--no-dedupe"];
+    let text = cargo(&[&["tree", "--format", "{p}|{l}|{f}"], of, &target].concat());
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines
+        .map(|line| {
+            let mut parts = line.split('|');
+            let mut part = || parts.next().unwrap_or_default().to_owned();
+            let (package, licence, features) = (part(), part(), part());
+            let mut words = package.split(' ');
+            let mut word = || words.next().unwrap_or_default().to_owned();
+            [word(), word(), licence, features]
+        })
+        .collect()
+}
+
+/// `builds` and `expands`: what runs something while others are built, by name and version.
+fn running() -> BTreeMap<[String; 2], &'static str> {
+    let metadata: Value = serde_json::from_str(&cargo(&["metadata", "--format-version", "1"])).unwrap();
+    let mut running = BTreeMap::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        let of = |key: &str| package[key].as_str().unwrap().to_owned();
+        let targets = package["targets"].as_array().unwrap();
+        let has = |kind: &str| targets.iter().any(|target| target["kind"].as_array().unwrap().contains(&kind.into()));
+        for (kind, word) in [("custom-build", "builds"), ("proc-macro", "expands")] {
+            if has(kind) {
+                running.insert([of("name"), format!("v{}", of("version"))], word);
+            }
+        }
+    }
+    running
+}
+
+#[test]
+fn the_product_is_made_of_what_its_list_says() {
+    let running = running();
+    let mut crates: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
+    for [name, version, licence, features] in tree(&["-p", "teeter", "-e", "normal,build"]) {
+        let runs = running.get(&[name.clone(), version]).map(|word| format!(" {word}")).unwrap_or_default();
+        let has = crates.entry(format!("{name}{runs}")).or_insert((licence, BTreeSet::new()));
+        has.1.extend(features.split(',').map(str::to_owned));
+    }
+    let line = |(name, (licence, features)): (&String, &(String, BTreeSet<String>))| {
+        let features: Vec<_> = features.iter().filter(|feature| !feature.is_empty()).map(String::as_str).collect();
+        format!("{name} ({licence}): {}", features.join(" ")).trim_end().to_owned()
+    };
+    let is: Vec<String> = crates.iter().map(line).collect();
+    if std::env::var_os("TEETER_SUPPLY").is_some_and(|what| what == "write") {
+        std::fs::write(PRODUCT, is.join("\n") + "\n").unwrap();
+    }
+    let text = std::fs::read_to_string(PRODUCT).unwrap();
+    let was: Vec<&str> = text.lines().collect();
+    let more: Vec<_> = is.iter().filter(|line| !was.contains(&line.as_str())).collect();
+    let less: Vec<_> = was.iter().filter(|line| !is.iter().any(|it| it == *line)).collect();
+    assert!(more.is_empty() && less.is_empty(), "not as in {PRODUCT}; now: {more:#?}\nno longer: {less:#?}");
+}
+
+#[test]
+fn every_licence_lets_teeter_be_given_away() {
+    for [name, version, licence, _] in tree(&["--workspace", "-e", "normal,build,dev"]) {
+        let parts = licence.replace('/', " OR ").replace("  OR  ", " OR ");
+        let fits = |choice: &str| LICENCES.contains(&choice.trim_matches(['(', ')', ' ']));
+        let well = parts.split(" AND ").all(|part| part.split(" OR ").any(fits));
+        assert!(well, "{name} {version} is under {licence:?}");
+    }
+}
+
+#[test]
+fn crates_come_from_the_registry_and_say_which_version() {
+    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
+        let lock: toml::Table = std::fs::read_to_string(lock).unwrap().parse().unwrap();
+        for package in lock["package"].as_array().unwrap() {
+            let source = package.get("source").map(|source| source.as_str().unwrap());
+            assert!(source.is_none_or(|source| source == REGISTRY), "{package:?}");
+            assert_eq!(source.is_some(), package.get("checksum").is_some(), "{package:?}");
+        }
+    }
+    for manifest in
+        ["Cargo.toml", "tests/lab/Cargo.toml", "tests/sim/Cargo.toml", "docs/manual/Cargo.toml", "fuzz/Cargo.toml"]
+    {
+        let manifest: toml::Table = std::fs::read_to_string(manifest).unwrap().parse().unwrap();
+        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            for (name, wanted) in manifest.get(section).and_then(toml::Value::as_table).into_iter().flatten() {
+                let version = wanted.as_str().or_else(|| wanted.get("version")?.as_str());
+                let well = version.map_or(wanted.get("path").is_some(), |version| !version.contains('*'));
+                assert!(well, "{name} = {wanted:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_crate_is_there_twice_without_a_reason() {
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for [name, version, ..] in tree(&["--workspace", "-e", "normal,build,dev"]) {
+        versions.entry(name).or_default().insert(version);
+    }
+    versions.retain(|_, versions| versions.len() > 1);
+    assert_eq!(versions.keys().collect::<Vec<_>>(), TWICE.map(|(name, _)| name), "{versions:?}");
+}
+
+#[test]
+fn what_runs_while_tests_are_built_is_known() {
+    let running = running();
+    let runs = |[name, version, ..]: &[String; 4]| running.contains_key(&[name.clone(), version.clone()]);
+    let names =
+        |of: &[&str]| -> BTreeSet<String> { tree(of).into_iter().filter(runs).map(|[name, ..]| name).collect() };
+    let product = names(&["-p", "teeter", "-e", "normal,build"]);
+    let all = names(&["--workspace", "-e", "normal,build,dev"]);
+    assert_eq!(all.difference(&product).collect::<Vec<_>>(), RUN_FOR_TESTS);
+}
