@@ -25,6 +25,9 @@ pub(super) const ROUTES: &[(Method, &str, Role)] = &[
     (Method::GET, "/v1/events", Viewer),
     (Method::GET, "/v1/events/stream", Viewer),
     (Method::GET, "/v1/openapi.json", Viewer),
+    (Method::GET, "/v1/store", Viewer),
+    // Everything that is recorded, of everybody.
+    (Method::GET, "/v1/store/backup", Admin),
     (Method::POST, "/v1/holds", Operator),
     (Method::POST, "/v1/release", Operator),
     (Method::POST, "/v1/runs", Deployer),

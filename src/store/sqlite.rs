@@ -28,7 +28,7 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         private::make(path).map_err(|source| StoreError::File { path: path.display().to_string(), source })?;
         let error = failure(path);
-        let mut connection = Connection::open(path).map_err(&error)?;
+        let connection = Connection::open(path).map_err(&error)?;
         connection.busy_timeout(BUSY).map_err(&error)?;
         // An exclusive lock from the first write on: two daemons on one store would undo each other.
         connection
@@ -36,13 +36,26 @@ impl SqliteStore {
             .map_err(&error)?;
         // Better known now than met in the middle of a deploy.
         let what: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(&error)?;
-        let shown = path.display().to_string();
         if what != "ok" {
-            return Err(StoreError::Corrupt { path: shown, what });
+            return Err(StoreError::Corrupt { path: path.display().to_string(), what });
         }
+        Self::of(connection, path)
+    }
+
+    /// An empty store that ends with this: for simulations.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let nowhere = Path::new(":memory:");
+        Self::of(Connection::open_in_memory().map_err(failure(nowhere))?, nowhere)
+    }
+
+    fn of(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
         migrate(&mut connection, path)?;
-        let revision = counter(&connection, "revision").map_err(&error)?;
-        Ok(Self { path: shown, connection: Mutex::new(connection), revision: watch::Sender::new(revision) })
+        let revision = counter(&connection, "revision").map_err(failure(path))?;
+        let path = path.display().to_string();
+        Ok(Self { path, connection: Mutex::new(connection), revision: watch::Sender::new(revision) })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

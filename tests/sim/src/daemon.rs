@@ -141,7 +141,7 @@ impl Daemon {
         let life = self.life().ok_or(Down)?;
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
-        let request = request.extension(ConnectInfo(Peer(caller(pid)))).body(body).map_err(|_| Down)?;
+        let request = request.extension(ConnectInfo(Peer::from(caller(pid)))).body(body).map_err(|_| Down)?;
         // As hyper does it: who hangs up takes the answering with it.
         let answering = life.platform.spawn(async move {
             let response = life.router.oneshot(request).await.unwrap_or_else(|never| match never {});
@@ -157,7 +157,7 @@ impl Daemon {
     pub fn attend(&self, run: u64, pid: i32) -> Option<Attending> {
         let life = self.life()?;
         let request = Request::builder().uri(format!("/v1/runs/{run}/attend"));
-        let request = request.extension(ConnectInfo(Peer(caller(pid)))).body(Body::empty()).ok()?;
+        let request = request.extension(ConnectInfo(Peer::from(caller(pid)))).body(Body::empty()).ok()?;
         let attending = life.platform.spawn(async move {
             let response = life.router.oneshot(request).await.unwrap_or_else(|never| match never {});
             // It never says anything, and ends with whoever listens.
@@ -208,7 +208,8 @@ impl Connect for Way {
 }
 
 fn caller(pid: i32) -> Caller {
-    Caller { uid: 1000, gid: 1000, pid: Some(pid), user: format!("user{}", pid % 3), command: "sim".to_owned() }
+    let user = format!("user{}", pid % 3);
+    Caller { uid: 1000, gid: 1000, pid: Some(pid), user, command: "sim".to_owned(), exe: None }
 }
 
 fn lock<T>(it: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

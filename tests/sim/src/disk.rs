@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use teeter::farm::RunId;
-use teeter::store::{Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction};
+use teeter::store::{Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction, Verified};
 use tokio::sync::watch;
 
 /// The real store on a disk that fails.
@@ -21,7 +21,7 @@ impl FailingStore {
     /// # Errors
     /// As [`SqliteStore::open`].
     pub fn new() -> Result<Self, StoreError> {
-        let store = Arc::new(SqliteStore::open(std::path::Path::new(":memory:"))?);
+        let store = Arc::new(SqliteStore::in_memory()?);
         Ok(Self { store, full: Arc::default(), lies: Arc::default() })
     }
 
@@ -68,6 +68,14 @@ impl Store for FailingStore {
 
     fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError> {
         self.store.events(query)
+    }
+
+    fn verify(&self) -> Result<Verified, StoreError> {
+        self.store.verify()
+    }
+
+    fn backup(&self) -> Result<Vec<u8>, StoreError> {
+        self.store.backup()
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
