@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::carry::entries;
 use super::facts::seen_server;
 use super::instance::Report;
 use crate::farm::{Counts, Entry, GroupName, InstanceName};
@@ -47,9 +48,13 @@ pub(super) fn figures(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Op
 
 /// The backends that have to be looked at because a run watches servers in them.
 pub(super) fn watched<'a>(runs: impl Iterator<Item = &'a Run>, instance: &InstanceName) -> Vec<BackendName> {
-    let lines = runs.filter(|run| run.state == RunState::Running).filter_map(|run| match run.current() {
-        Some(Step::Bake { new, .. }) => Some(lines(run, new)),
-        _ => None,
+    let lines = runs.filter(|run| run.state == RunState::Running).map(|run| match run.current() {
+        Some(Step::Bake { new, .. }) => lines(run, new).collect(),
+        // Who is to be up, or to stay, may be in a backend that nothing is held in any more.
+        Some(Step::In { .. } | Step::Out { .. } | Step::Flip { .. } | Step::AskAll { .. }) => {
+            entries(&run.plan).collect()
+        }
+        _ => Vec::new(),
     });
     let lines = lines.flatten().filter(|entry| entry.instance == *instance);
     lines.map(|entry| entry.server.backend.clone()).collect()

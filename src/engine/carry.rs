@@ -1,11 +1,12 @@
 //! Carrying out what the machine of `plan` says about runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Engine;
 use super::baking::{begin_bake, figures};
 use super::error::EngineError;
 use super::facts::{confirmation, not_up, with_trackers};
@@ -14,10 +15,9 @@ use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
 use super::route::{ladder, stands_by, stored_route, turned};
 use super::share::Sharing;
-use super::{Engine, seen_of};
-use crate::farm::{Entry, FlipOrder, GroupName, Hold, HoldId, InstanceName, Layout, Owner, Route, Stage};
+use super::stays::{stays, took_out};
+use crate::farm::{Entry, FlipOrder, GroupName, Hold, HoldId, InstanceName, Owner, Route, Stage};
 use crate::haproxy::AdminState;
-use crate::plan::guard::in_service;
 use crate::plan::machine::{self, Action, Confirmation, Facts, Outcome};
 use crate::plan::{Flipped, Plan, Run, RunState, Step, Undo, Wait};
 use crate::store::{Caller, Change, NewEvent};
@@ -81,7 +81,7 @@ impl Engine {
             not_up: lines_not_up(&run.plan, ledger, reports),
             answers: self.answers(run),
             figures: figures(run, reports),
-            stays: stays(run, reports),
+            stays: stays(run, &ledger.state, reports),
         }
     }
 
@@ -145,7 +145,8 @@ impl Engine {
         let mut next_hold = ledger.state.next_hold;
         let put = |hold| Change::PutHold(Box::new(Hold { revision: ledger.next_revision(), ..hold }));
         let mut route_now = ledger.state.routes.get(&run.plan.farm).cloned();
-        for action in actions {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
             let held = |group: &GroupName| run.holds.get(group).and_then(|id| ledger.state.holds.get(id)).cloned();
             match action {
                 Action::Note(text) => events.push(event(now, "run.note", text, Some(run.id), None)),
@@ -181,8 +182,11 @@ impl Engine {
                         changes.extend(baselines(&entries, ledger, reports));
                         changes.push(put(Hold { stage, entries, note: None, ..hold }));
                     } else {
-                        // It was brought back at the deadline: out again.
-                        run.cursor = run.cursor.saturating_sub(1);
+                        // It was brought back at the deadline: out again, and by its own step where that asks who stays.
+                        match took_out(&run, &group) {
+                            Some((at, true)) => run.cursor = at,
+                            _ => actions.push_front(Action::Hold(group)),
+                        }
                     }
                 }
                 Action::Share { group, with, share } => {
@@ -264,18 +268,6 @@ pub(super) fn hold_of(
         revision: ledger.next_revision(),
         note: None,
     }
-}
-
-/// The members that would stay in service if the group that the step takes out went now; `None` where none goes, or
-/// where that takes nobody away who serves.
-fn stays(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Option<usize> {
-    let Some(Step::Out { group, .. }) = run.current() else { return None };
-    let seen = seen_of(reports);
-    let members = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
-    let layout = Layout { members: members.collect(), groups: BTreeMap::new() };
-    let taken = run.members(group).flat_map(|member| &member.entries).cloned().collect();
-    let left = in_service(&layout, &taken, &seen);
-    (left < in_service(&layout, &BTreeSet::new(), &seen)).then_some(left)
 }
 
 pub(super) fn entries(plan: &Plan) -> impl Iterator<Item = &Entry> {

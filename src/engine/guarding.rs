@@ -52,8 +52,16 @@ impl Engine {
             };
             let stored = ledger.state.live(&farm.name);
             let live = stored.or_else(|| live_side(farm, &layout, &seen).ok().flatten());
-            away.extend(live.iter().flat_map(|live| guard::routed_away(farm, live)));
-            let live = live.unwrap_or(Side::All);
+            let mut idle = live.iter().flat_map(|live| guard::routed_away(farm, live)).collect::<BTreeSet<_>>();
+            let mut live = live.unwrap_or(Side::All);
+            // Who is tried on a share of the visitors carries traffic, too.
+            let canary = ledger.state.routes.get(&farm.name).and_then(|route| route.canary.as_ref());
+            if let Some(tried) = canary.filter(|canary| canary.share.is_some()) {
+                let side = Side::Group(tried.group.clone());
+                idle.retain(|backend| farm.settings.flip.route.iter().all(|key| key.backend(&side) != Some(backend)));
+                live = Side::All;
+            }
+            away.extend(idle);
             if strict {
                 // What was last seen says nothing of how many are in service now.
                 require_answer(&layout.entries(), reports)?;
@@ -72,6 +80,14 @@ impl Engine {
 fn soon(reports: &BTreeMap<InstanceName, Report>, state: &State) -> BTreeMap<InstanceName, Seen> {
     let known = reports.iter().filter_map(|(name, report)| Some((name.clone(), report.seen.as_deref()?.clone())));
     let mut seen: BTreeMap<InstanceName, Seen> = known.collect();
+    // Who is on the way back, as after a flip.
+    let held = |entry: &Entry| state.holds.values().any(|hold| hold.entries.contains(entry));
+    for (entry, _) in state.baselines.iter().filter(|(entry, was)| was.state == AdminState::Ready && !held(entry)) {
+        let server = seen.get_mut(&entry.instance).and_then(|seen| seen.servers.get_mut(&entry.server));
+        if let Some(server) = server {
+            server.admin = AdminBits::default();
+        }
+    }
     for hold in state.holds.values().filter(|hold| hold.wants() > AdminState::Ready) {
         // What somebody else has set to ready, and is left so, does take traffic.
         let kept = |entry: &&Entry| state.baselines.get(entry).is_none_or(|was| was.overruled.is_none());

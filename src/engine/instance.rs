@@ -236,7 +236,9 @@ impl Observer {
         let mut drifts = self.drifts.find(&order.wanted, &seen);
         drifts.extend(self.drifts.find_in_maps(&order.maps, &seen.maps));
         let mut begun = (*self.report.begun).clone();
-        begun.retain(|server, proof| order.wanted.get(server).is_some_and(|wanted| wanted.afresh == Some(*proof)));
+        begun.retain(|server, proof| {
+            order.wanted.get(server).is_some_and(|wanted| wanted.afresh.is_some_and(|due| due <= *proof))
+        });
         self.report.begun = Arc::new(begun);
         // The files first: a reload in the next moment must find what is about to be told.
         let files = self.files.agree(&order.maps).await;

@@ -45,6 +45,7 @@ mod set_back;
 mod share;
 mod show;
 mod show_run;
+mod stays;
 mod steps;
 mod stored;
 mod turn;

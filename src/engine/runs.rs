@@ -55,7 +55,7 @@ impl Engine {
     pub async fn pause(&self, id: RunId, paused: bool, caller: &Caller) -> Result<(), EngineError> {
         let mut ledger = self.ledger.lock().await;
         let run = find(&ledger, id)?;
-        let outcome = machine::handle_pause(&run, paused)?;
+        let outcome = machine::handle_pause(&run, paused, self.clock.now())?;
         let what = if paused { "pause" } else { "resume" };
         self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((caller, what.to_owned()))).await?;
         Ok(())

@@ -45,9 +45,12 @@ impl Sharing<'_> {
     /// The map says how many clients in a hundred go to the group, whose servers are in.
     fn by_clients(&self, ledger: &Ledger, reports: &BTreeMap<InstanceName, Report>) -> Given {
         let before = stored_route(self.run, ledger, reports);
-        let canary = Some(Canary { group: self.group.clone(), share: Some(self.share) });
+        let tried = |share| Some(Canary { group: self.group.clone(), share });
+        let canary = tried(Some(self.share));
         let mut changes = vec![Change::PutRoute(Box::new(Route { canary, ..before.clone() }))];
-        let mut undo = vec![Undo::Turn(Box::new(before))];
+        // What the map was told of the share is taken back, too, and not forgotten.
+        let canary = before.canary.clone().or_else(|| tried(None));
+        let mut undo = vec![Undo::Turn(Box::new(Route { canary, ..before }))];
         if let Some(hold) = self.hold(self.group, ledger) {
             changes.push(Change::DropHold(hold.id));
             undo.push(Undo::Put(Box::new(hold)));

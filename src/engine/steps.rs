@@ -309,6 +309,10 @@ fn split(
 /// Where a hold goes back to when its members are not well: never to where clients could reach them.
 fn stays_out(hold: &Hold, phase: ProofPhase, now: Timestamp) -> Stage {
     let mode = match phase {
+        // It was only on its way out, behind a route: what it is told must not depend on where the route leads.
+        ProofPhase::Probes { mode: AdminState::Ready } | ProofPhase::WarmUp { mode: AdminState::Ready } => {
+            hold.ladder.last
+        }
         ProofPhase::Probes { mode } | ProofPhase::WarmUp { mode } => mode,
         ProofPhase::Checks { afresh: true } => AdminState::Maint,
         ProofPhase::Checks { afresh: false } => hold.ladder.last,

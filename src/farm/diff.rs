@@ -163,7 +163,7 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
         changes.push(state(wanted.state));
         undo.insert(0, state(now.admin.forced()));
     }
-    let proof_due = wanted.afresh.is_some() && wanted.afresh != begun;
+    let proof_due = wanted.afresh.is_some() && wanted.afresh > begun;
     if proof_due && now.check.is_enabled() && now.tracked.is_none() {
         changes.push(Change::Health(SetServerHealth { server: server.clone() }));
     }
@@ -258,7 +258,7 @@ mod tests {
         let map = crate::farm::WantedMap { live: [key].into(), ..Default::default() };
         let maps = WantedMaps::from([("/m".parse().unwrap(), map)]);
         // A process that was just started: nobody is held there.
-        let batch = diff(&wanted, &maps, &seen(&[("all/b", 0, 4), ("b/b", 0, 4)]), &Begun::new());
+        let batch = diff(&wanted, &maps, &seen(&[("all/b", 0, 0), ("b/b", 0, 0)]), &Begun::new());
         let first: Vec<_> = batch.stage().iter().flat_map(|step| &step.changes).map(Command::text).collect();
         assert_eq!(first, ["set server all/b state maint"]);
     }

@@ -58,7 +58,8 @@ pub fn wanted<'a>(
                 server.weight = weights.get(entry).copied().or(server.weight);
             }
             if let Stage::Proving { since, phase: ProofPhase::Checks { afresh: true }, .. } = hold.stage {
-                server.afresh = Some(since);
+                // Of two that want it shown, the later one's proof is good enough for both.
+                server.afresh = server.afresh.max(Some(since));
             }
         }
     }

@@ -97,5 +97,5 @@ pub fn plan<'a>(
     let steps = complete(steps, farm, phases, vec![new]);
     let live = live.unwrap_or(Side::All);
     let plan = Plan::of(farm, Strategy::BlueGreen, (groups, skipped), steps, live);
-    Ok(Plan { version, bake: farm.settings.bake.clone(), ..plan })
+    Ok(Plan { version, needed, bake: farm.settings.bake.clone(), ..plan })
 }

@@ -87,8 +87,11 @@ fn end_flip(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     Outcome::Go(Box::new(ended), park.chain([note]).collect())
 }
 
-/// Where a run that ends early leaves the traffic: with everybody who is not held.
+/// Where a run that ends early leaves the traffic: with everybody who is not held, unless those run different versions.
 fn turn_back(run: &Run, facts: &Facts<'_>) -> Option<Action> {
+    if versions_in_service(run, facts).len() > 1 {
+        return None;
+    }
     let route = &run.plan.flip.route;
     let elsewhere = facts.live.as_ref().is_some_and(|live| *live != Side::All);
     (elsewhere && !route.is_empty() && route.iter().all(|route| route.all.is_some())).then_some(Action::Turn(Side::All))

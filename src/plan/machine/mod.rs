@@ -40,7 +40,7 @@ pub struct Facts<'a> {
     pub answers: BTreeMap<MemberName, ProbeResult>,
     /// What HAProxy has counted of those that the step watches, where it watches any.
     pub figures: Option<Figures>,
-    /// The members that would stay in service if the step's group went out now; `None` where none goes.
+    /// The members that would be in service if the step's groups went out now, and came in; `None` where none goes.
     pub stays: Option<usize>,
 }
 
@@ -175,7 +175,7 @@ pub fn handle_tick(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
 ///
 /// # Errors
 /// The run has ended.
-pub fn handle_pause(run: &Run, paused: bool) -> Result<Outcome, Illegal> {
+pub fn handle_pause(run: &Run, paused: bool, now: Timestamp) -> Result<Outcome, Illegal> {
     if !run.is_active() {
         return Err(Illegal::Ended(run.id));
     }
@@ -183,7 +183,12 @@ pub fn handle_pause(run: &Run, paused: bool) -> Result<Outcome, Illegal> {
         return Ok(Outcome::Rest);
     }
     let note = if paused { "paused: it begins no further step" } else { "resumed" };
-    Ok(Outcome::Go(Box::new(Run { paused, ..run.clone() }), vec![Action::Note(note.to_owned())]))
+    let mut run = Run { paused, ..run.clone() };
+    // A step that has not begun has all its time from now on.
+    if !paused && run.step.acted.is_none() {
+        run.step.since = now;
+    }
+    Ok(Outcome::Go(Box::new(run), vec![Action::Note(note.to_owned())]))
 }
 
 fn at_work(run: &Run) -> bool {
@@ -250,9 +255,12 @@ fn again(run: &Run, step: &Step, now: Timestamp) -> Outcome {
         Step::Drain { group } => vec![Action::DrainAgain(group.clone())],
         _ => Vec::new(),
     };
+    // Whoever has been brought in, and is waited for, is not brought in once more.
+    let waited = matches!((step, &run.state), (Step::In { .. }, RunState::Failed { kind: FailureKind::Proof, .. }));
+    let acted = run.step.acted.filter(|_| waited);
     let mut run = run.clone();
     run.state = RunState::Running;
-    run.step = StepState { since: now, acted: None, undo: Vec::new() };
+    run.step = StepState { since: now, acted, undo: Vec::new() };
     let note = Action::Note(format!("trying `{step}` again"));
     Outcome::Go(Box::new(run), again.into_iter().chain([note]).collect())
 }

@@ -32,7 +32,7 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
             None => out(run, group, turn.as_ref(), facts, now),
             Some(_) => confirmed(run, facts, now, said),
         },
-        Step::Drain { group } if run.step.acted.is_none() && kept_ready(run, group) => {
+        Step::Drain { group } if run.step.acted.is_none() && hold(group).is_some() && kept_ready(run, group) => {
             act(run, vec![Action::Harden(group.clone())])
         }
         Step::Drain { group } => drain(run, group, hold(group), now),
@@ -44,6 +44,9 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
         Step::Verify { group } => verify(run, group, hold(group), now),
         Step::Flip { release, hold, turn } => match run.step.acted {
             None => {
+                if let Some(outcome) = too_few(run, ("taken out", &hold[..]), run.plan.needed, facts, now) {
+                    return outcome;
+                }
                 let turn = turn.iter().cloned().map(Action::Turn);
                 let release = release.iter().cloned().map(Action::Release);
                 act(run, release.chain(turn).chain(hold.iter().cloned().map(Action::Hold)).collect())
@@ -59,6 +62,9 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
         },
         Step::Share { group, with, share } => match run.step.acted {
             None => {
+                if let Some(outcome) = too_few(run, ("tried", std::slice::from_ref(group)), 1, facts, now) {
+                    return outcome;
+                }
                 let (group, with, share) = (group.clone(), with.clone(), *share);
                 act(run, vec![Action::Share { group, with, share }])
             }
@@ -71,16 +77,28 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
 
 /// Takes a group out, as soon as enough others are in service.
 fn out(run: &Run, group: &GroupName, turn: Option<&Side>, facts: &Facts<'_>, now: Timestamp) -> Outcome {
-    let needed = run.plan.needed;
-    if let Some(left) = facts.stays.filter(|left| *left < needed) {
-        let until = run.plan.verify.deadline.after(run.step.since);
-        let wait = Wait::Others { left, needed, until };
-        if now < until {
-            return Outcome::Wait(wait);
-        }
-        return fail(run, FailureKind::Guard, format!("{group} was not taken out: {wait}"), Vec::new());
+    if let Some(outcome) = too_few(run, ("taken out", std::slice::from_ref(group)), run.plan.needed, facts, now) {
+        return outcome;
     }
     act(run, turn.cloned().map(Action::Turn).into_iter().chain([Action::Hold(group.clone())]).collect())
+}
+
+/// Waits, and in the end stands still, where too few would be left in service. A way back is not held up by that.
+fn too_few(
+    run: &Run,
+    (what, groups): (&str, &[GroupName]),
+    needed: usize,
+    facts: &Facts<'_>,
+    now: Timestamp,
+) -> Option<Outcome> {
+    let left = facts.stays.filter(|left| *left < needed && run.rollback.is_none())?;
+    let until = run.plan.verify.deadline.after(run.step.since);
+    let wait = Wait::Others { left, needed, until };
+    if now < until {
+        return Some(Outcome::Wait(wait));
+    }
+    let names: Vec<&str> = groups.iter().map(GroupName::as_str).collect();
+    Some(fail(run, FailureKind::Guard, format!("{} was not {what}: {wait}", names.join(", ")), Vec::new()))
 }
 
 fn drain(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> Outcome {

@@ -1,0 +1,72 @@
+//! Who is left in service when a run's step takes a group out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::not_up;
+use super::instance::Report;
+use super::seen_of;
+use crate::farm::{Entry, GroupName, Hold, InstanceName, Layout, Owner};
+use crate::haproxy::AdminState;
+use crate::plan::guard::in_service;
+use crate::plan::{Run, Step};
+use crate::store::State;
+
+/// The members that would be in service if the step were done now; `None` where it takes nobody out and gives nobody
+/// traffic, or takes nobody away who serves.
+pub(super) fn stays(run: &Run, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<usize> {
+    match run.current()? {
+        Step::Out { group, .. } => left_without(run, group, state, reports),
+        Step::Flip { hold, .. } => Some(serving(run, |group| !hold.contains(group), state, reports)),
+        // Who is tried is counted alone: a share of the visitors has nobody else.
+        Step::Share { group, .. } => Some(serving(run, |of| of == group, state, reports)),
+        _ => None,
+    }
+}
+
+/// The step that has taken a group out, before the one that the run is at, and whether it did nothing else.
+pub(super) fn took_out(run: &Run, group: &GroupName) -> Option<(usize, bool)> {
+    let takes = |step: &Step| match step {
+        Step::Out { group: of, .. } => of == group,
+        Step::Flip { hold, .. } => hold.contains(group),
+        _ => false,
+    };
+    let at = run.plan.steps.iter().take(run.cursor).rposition(takes)?;
+    Some((at, matches!(run.plan.steps.get(at), Some(Step::Out { .. }))))
+}
+
+fn left_without(
+    run: &Run,
+    group: &GroupName,
+    state: &State,
+    reports: &BTreeMap<InstanceName, Report>,
+) -> Option<usize> {
+    let seen = seen_of(reports);
+    let members = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
+    let layout = Layout { members: members.collect(), groups: BTreeMap::new() };
+    // Whom somebody has taken out a moment ago may still be seen to serve.
+    let out = state.holds.values().filter(|hold| hold.wants() > AdminState::Ready);
+    let out: BTreeSet<Entry> = out.flat_map(|hold| &hold.entries).cloned().collect();
+    let ours = run.members(group).flat_map(|member| &member.entries).cloned().collect();
+    let left = in_service(&layout, &(&out | &ours), &seen);
+    (left < in_service(&layout, &out, &seen)).then_some(left)
+}
+
+/// How many members of these groups are in service once the step is done: those that this run brings in or that are in,
+/// and that nobody else keeps out.
+fn serving(
+    run: &Run,
+    counts: impl Fn(&GroupName) -> bool,
+    state: &State,
+    reports: &BTreeMap<InstanceName, Report>,
+) -> usize {
+    let ours = |hold: &Hold| hold.owner == Owner::Run(run.id);
+    let serves = |entry: &Entry| {
+        let on = |hold: &&Hold| hold.entries.contains(entry);
+        let others = state.holds.values().filter(on).any(|hold| !ours(hold));
+        let by_hand = state.baselines.get(entry).is_some_and(|was| was.state != AdminState::Ready);
+        let comes_in = state.holds.values().filter(on).any(ours);
+        !others && !by_hand && (comes_in || not_up(entry, reports).is_none())
+    };
+    let groups = run.plan.groups.keys().filter(|group| counts(group));
+    groups.flat_map(|group| run.members(group)).filter(|member| member.entries.iter().all(serves)).count()
+}
