@@ -34,6 +34,8 @@ pub mod watch;
 pub mod world;
 
 #[cfg(test)]
+mod regressions;
+#[cfg(test)]
 mod suite_on_fake;
 
 pub use scenario::Scenario;

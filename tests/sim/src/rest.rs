@@ -6,9 +6,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use teeter::plan::RunState;
 use teeter_lab::Dice;
 
 use crate::deployer::{Hook, report, wanted};
+use crate::scenario::ByHand;
 use crate::watch::split;
 use crate::world::World;
 
@@ -22,6 +24,7 @@ pub async fn bring_home(world: &Arc<World>, dice: &mut Dice) {
     }
     world.apps.heal();
     world.daemon.start().await;
+    make_ready(world, |_| true).await;
     let gives_up = dice.of(0..2) == 0;
     let mut tries = 0;
     for _ in 0..ROUNDS {
@@ -35,16 +38,42 @@ pub async fn bring_home(world: &Arc<World>, dice: &mut Dice) {
         go_on(world, &run, gives_up, &mut tries, dice).await;
     }
     if world.daemon.stored().runs.values().any(teeter::plan::Run::is_active) {
-        world.watch.find("one command goes on", "a run is still active after a hundred rounds of commands".to_owned());
+        world
+            .watch
+            .find("one command goes on", "a run is still active after two hundred rounds of commands".to_owned());
     }
     // A side that stands by comes back with a flip to all; what an abort has left out is brought back by its name.
+    // Whoever turns the traffic to all of a farm that runs two versions has both.
+    let versions: BTreeSet<String> =
+        (0..world.shape.members()).map(|number| world.apps.version(&world.shape.member(number))).collect();
+    if versions.len() > 1 {
+        world.watch.may_mix();
+    }
     let side = if world.shape.strategy == "blue-green" && world.shape.route { "a" } else { "all" };
     world.call("POST", "/v1/runs", Some(&json!({ "farm": "web", "strategy": "flip", "to": side }))).await;
-    until(world, |world| world.daemon.stored().runs.values().all(|run| !run.is_active())).await;
+    // It stands still where somebody keeps a server of that side otherwise: then it is ended, and they are let go.
+    let stands = |world: &World| world.daemon.stored().runs.values().all(|run| run.state != RunState::Running);
+    until(world, stands).await;
+    if let Some(run) = world.daemon.stored().runs.values().find(|run| run.is_active()) {
+        world.call("POST", &format!("/v1/runs/{}/abort", run.id.0), None).await;
+    }
     world.watch.may_mix();
     for owner in owners(world) {
         let release = json!({ "selectors": ["farm:web"], "verify": false, "owner": owner });
         world.call("POST", "/v1/release", Some(&release)).await;
+    }
+}
+
+/// Whoever has held servers by hand, or set them by hand, takes that back.
+async fn make_ready(world: &World, wanted: impl Fn(usize) -> bool) {
+    for owner in owners(world).into_iter().filter(|owner| !owner.starts_with("run ")) {
+        let release = json!({ "selectors": ["farm:web"], "verify": true, "owner": owner });
+        world.call("POST", "/v1/release", Some(&release)).await;
+    }
+    for number in 0..world.shape.members() {
+        if world.watch.is_by_hand(&world.shape.member(number)) && wanted(number) {
+            world.by_hand(number, ByHand::Ready).await;
+        }
     }
 }
 
@@ -59,7 +88,10 @@ async fn go_on(world: &Arc<World>, run: &Value, gives_up: bool, tries: &mut u32,
         world.call("POST", &order("abort"), None).await;
         return;
     }
-    *tries += u32::from(run["state"] == "failed");
+    if run["state"] == "failed" {
+        *tries += 1;
+        make_ready(world, |number| !world.is_held(number)).await;
+    }
     if run["paused"] == true {
         world.call("POST", &order("resume"), None).await;
     } else if let Some(work) = wanted(run) {
@@ -201,6 +233,6 @@ fn keeps_a_record(world: &World) {
     }
 }
 
-const ROUNDS: u32 = 100;
+const ROUNDS: u32 = 200;
 
 const OUT: u32 = 0x01 | 0x02 | 0x08 | 0x10;

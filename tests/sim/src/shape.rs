@@ -44,11 +44,17 @@ impl Shape {
     pub fn thrown(dice: &mut Dice) -> Self {
         let strategies = ["see-saw", "see-saw", "see-saw", "rolling", "blue-green", "canary"];
         let route = dice.of(0..5) < 3;
+        let (series, master) = (Series::ALL[dice.of(0..4) as usize], dice.of(0..2) == 0);
+        let strategy = match strategies[dice.of(0..6) as usize] {
+            // Blue and green need a route.
+            "blue-green" if !route => "see-saw",
+            strategy => strategy,
+        };
         Self {
-            series: Series::ALL[dice.of(0..4) as usize],
-            master: dice.of(0..2) == 0,
+            series,
+            master,
             route,
-            strategy: strategies[dice.of(0..6) as usize],
+            strategy,
             half: 1 + dice.of(0..3) as usize,
             twice: !route && dice.of(0..3) == 0,
             grace: [0, 0, 300, 1_000][dice.of(0..4) as usize],

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::apps::Apps;
-use crate::fake::{Change, Fake, WorkerTruth};
-use crate::scenario::{Scenario, What};
+use crate::fake::{Change, Fake, Place, WorkerTruth};
+use crate::scenario::{Scenario, Verb, What};
 use crate::shape::Shape;
 
 /// Looks at everything after every event; clones are the same one.
@@ -19,12 +19,18 @@ struct Watching {
     shape: Shape,
     apps: Apps,
     begun: Instant,
+    /// A way back is not held up by an operator who has taken some of those it leads to.
+    fewer_may_do: bool,
     /// Nothing that strikes this scenario can take a request its server.
     all_served: bool,
     /// Members that a new process of HAProxy does not know to be held, until it is told.
     forgotten: BTreeSet<String>,
     /// Members that somebody has changed by hand: what is wrong with them then is nobody's fault.
     by_hand: BTreeSet<String>,
+    /// HAProxy's process that takes what is new.
+    pid: Option<u32>,
+    /// Whether a map has been told anything since HAProxy's process was started.
+    turned: bool,
     /// Versions may be mixed from now on: somebody has asked for it.
     mixed: bool,
     found: Vec<Finding>,
@@ -61,15 +67,24 @@ impl Watch {
     pub fn new(scenario: &Scenario, apps: Apps, fake: &Fake, log: bool) -> Self {
         let disturbs =
             |what: &What| matches!(what, What::KillHaproxy(_) | What::Hang(_) | What::Sick(..) | What::ByHand(..));
+        let asks = |verbs: fn(&Verb) -> bool| {
+            scenario.acts.iter().any(|act| matches!(&act.what, What::Call(call) if verbs(&call.verb)))
+        };
+        let goes_back = asks(|verb| matches!(verb, Verb::Rollback | Verb::Abort))
+            || scenario.acts.iter().any(|act| act.what == What::BadVersion);
+        let fewer_may_do = goes_back && asks(|verb| matches!(verb, Verb::Drain(..) | Verb::Maint(..)));
         let shape = scenario.shape;
         let gap = !shape.route && shape.order == "gap";
         let watching = Watching {
             shape,
             apps,
             begun: Instant::now(),
+            fewer_may_do,
             all_served: !gap && !scenario.acts.iter().any(|act| disturbs(&act.what)),
             forgotten: BTreeSet::new(),
             by_hand: BTreeSet::new(),
+            pid: fake.truth().current().map(|worker| worker.pid),
+            turned: false,
             mixed: false,
             found: Vec::new(),
             counts: Counts::default(),
@@ -132,16 +147,25 @@ impl Watch {
         let mut it = self.lock();
         it.counts.events += 1;
         it.note(|| format!("{change:?}"));
-        if matches!(change, Change::Reloaded | Change::Started | Change::Killed) {
+        // A check of the new process may be heard of before the process itself.
+        let pid = truth.current().map(|worker| worker.pid);
+        if std::mem::replace(&mut it.pid, pid) != pid {
+            it.turned = false;
             it.forgotten = (0..it.shape.members()).map(|number| it.shape.member(number)).collect();
         }
+        it.turned |= matches!(change, Change::Told(_, command) if command.contains(" map "));
         let Some(now) = truth.current() else { return };
         let members = it.members(now, &truth.workers);
         it.forgotten.retain(|member| members.get(member).is_none_or(|of| !of.out || of.requests > 0));
         it.enough_in_service(&members);
         it.nobody_on_servers_at_work(&members);
         for places in eligible {
-            it.one_version(places.iter().map(|place| place.server.as_str()));
+            // While all of the farm gets the traffic, a new process of HAProxy gives it to those who are kept out, too, until
+            // it is told of them: docs/flips.md says so.
+            let known =
+                |place: &&Place| it.turned || place.backend != "web_all" || !it.forgotten.contains(&place.server);
+            let servers: Vec<String> = places.iter().filter(known).map(|place| place.server.clone()).collect();
+            it.one_version(servers.iter().map(String::as_str));
         }
     }
 
@@ -179,7 +203,7 @@ impl Watching {
         let turned_one_by_one = !self.shape.route && self.shape.order == "gap";
         let is_in = |(name, member): &(&String, &Member)| !member.partly_out || self.by_hand.contains(*name);
         let left = members.iter().filter(is_in).count();
-        if left < self.shape.half && !turned_one_by_one {
+        if left < self.shape.half && !turned_one_by_one && !self.fewer_may_do {
             let out = members.iter().filter(|one| !is_in(one)).map(|(name, _)| name.as_str()).collect::<Vec<_>>();
             let text = format!("only {left} of {} are in service: {} are out", members.len(), out.join(", "));
             self.find("min_available in service", text);

@@ -238,8 +238,22 @@ impl World {
         tokio::time::timeout(call.patience.unwrap_or(LONG), asking).await.map(drop).unwrap_or_default();
     }
 
-    async fn by_hand(&self, number: usize, what: ByHand) {
+    /// Whether teeter holds a server.
+    pub fn is_held(&self, number: usize) -> bool {
+        let lines = self.shape.lines(number);
+        let on = |hold: &teeter::farm::Hold| {
+            hold.entries.iter().any(|entry| lines.iter().any(|line| entry.to_string().ends_with(line)))
+        };
+        self.daemon.stored().holds.values().any(on)
+    }
+
+    /// Somebody tells HAProxy something about a server.
+    pub async fn by_hand(&self, number: usize, what: ByHand) {
         let line = self.shape.lines(number)[0].clone();
+        if what == ByHand::Ready {
+            // Perhaps it is out for its version.
+            self.watch.may_mix();
+        }
         let told = match what {
             ByHand::Maint => format!("set server {line} state maint\n"),
             ByHand::Drain => format!("set server {line} state drain\n"),
@@ -267,6 +281,11 @@ impl World {
             }
         };
         log(None);
+        // What an abort has left out comes back at somebody's word, whatever it runs.
+        let ended = |id| self.daemon.stored().runs.get(&id).is_some_and(|run| !run.is_active());
+        if path == "/v1/release" && self.daemon.stored().holds.values().any(|it| it.owner.run().is_some_and(ended)) {
+            self.watch.may_mix();
+        }
         let answer = self.daemon.call(method, path, body, pid).await.ok();
         log(answer.as_ref().map(|(status, _)| *status));
         answer

@@ -1,0 +1,159 @@
+//! Scenarios that have shown a fault once, each with the name of what was wrong, and some that must show one: a judge
+//! who never finds anything would be none.
+
+use std::time::Duration;
+
+use crate::fake::Series;
+use crate::scenario::{Act, ByHand, Call, Verb, What};
+use crate::shape::Shape;
+use crate::{Outcome, Scenario, play, shrink};
+
+/// The plainest farm: two servers, turned by a route.
+const PLAIN: Shape = Shape {
+    series: Series::V2_6,
+    master: false,
+    route: true,
+    strategy: "see-saw",
+    half: 1,
+    twice: false,
+    grace: 0,
+    on_deadline: "fail",
+    on_drift: "reassert",
+    order: "overlap",
+    bake: false,
+    warm_up: false,
+    longest: 50,
+};
+
+/// The same, turned by the states of its servers.
+const SERVERS: Shape = Shape { route: false, half: 2, ..PLAIN };
+
+fn scenario(seed: u64, shape: Shape, acts: &[(u64, What)]) -> Scenario {
+    let acts = acts.iter().map(|(at, what)| Act { at: Duration::from_millis(*at), what: what.clone() });
+    Scenario { seed, shape, acts: acts.collect() }
+}
+
+fn call(verb: Verb) -> What {
+    What::Call(Call { verb, patience: None })
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Around the time that matters, so that it still matters when something takes a little longer or shorter.
+fn around(seed: u64, shape: Shape, acts: &[(u64, What)]) {
+    for shift in (0..=600).step_by(120) {
+        for seed in seed..seed + 2 {
+            let shifted: Vec<_> = acts.iter().map(|(at, what)| (at + shift, what.clone())).collect();
+            let scenario = scenario(seed, shape, &shifted);
+            let outcome = play(&scenario, false);
+            assert!(outcome.found.is_empty(), "{scenario}{:#?}", outcome.found);
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..6 {
+        let played = |_| play(&Scenario::of(seed), false);
+        let [one, other]: [Outcome; 2] = [0, 1].map(played);
+        assert_eq!(one, other);
+    }
+}
+
+#[test]
+fn an_undisturbed_deploy_of_every_kind_comes_to_its_end() {
+    for strategy in ["see-saw", "rolling", "blue-green", "canary"] {
+        // Blue and green need a route.
+        for shape in [PLAIN, SERVERS].into_iter().filter(|shape| shape.route || strategy != "blue-green") {
+            let outcome = play(&scenario(1, Shape { strategy, ..shape }, &[]), false);
+            assert!(outcome.found.is_empty(), "{:#?}", outcome.found);
+            assert!(outcome.endings.contains(&format!("{strategy} done")), "{:?}", outcome.endings);
+        }
+    }
+}
+
+#[test]
+fn sabotage_is_found_and_shrinks_to_itself() {
+    // web01 is worked on then, and somebody makes it ready, whom the judge does not know of.
+    let sabotage = [350, 500, 650].map(|at| (at, What::Sabotage(0)));
+    let acts = [&sabotage[..], &[(3_000, What::DiskLies), (5_000, What::Reload)]].concat();
+    let shape = Shape { longest: 300, on_drift: "alarm", ..SERVERS };
+    let found = |scenario: &Scenario| play(scenario, false).found;
+    let sabotaged = (0..40).map(|seed| scenario(seed, shape, &acts)).find(|it| !found(it).is_empty());
+    let sabotaged = sabotaged.expect("a hook works on a server that gets requests, and nobody notices");
+    let which = found(&sabotaged)[0].which;
+    let smallest = shrink(&sabotaged, |tried| found(tried).iter().any(|one| one.which == which));
+    assert!(smallest.acts.iter().all(|act| matches!(act.what, What::Sabotage(_))), "{smallest}");
+    assert!(!smallest.acts.is_empty());
+}
+
+/// After an abort behind a route, the side that was on its way out stayed ready in HAProxy, and got traffic of the old
+/// version with the route to all.
+#[test]
+fn who_stays_out_after_an_abort_is_told_so() {
+    around(880, PLAIN, &[(1_900, call(Verb::Abort))]);
+}
+
+/// The turn to all went ahead of the news who is out, in a HAProxy that had just been started.
+#[test]
+fn nobody_is_turned_to_who_is_not_out_yet() {
+    around(170, PLAIN, &[(2_200, What::KillHaproxy(millis(1_500))), (2_900, call(Verb::Abort))]);
+}
+
+/// A flip counted on servers that an operator had taken out meanwhile.
+#[test]
+fn a_flip_leaves_enough_when_an_operator_has_taken_some() {
+    around(735, SERVERS, &[(1_200, call(Verb::Drain(0, None)))]);
+    around(735, SERVERS, &[(1_200, call(Verb::Drain(1, Some(millis(1_700)))))]);
+}
+
+/// An operator could take the last server of those who were tried on a share of the visitors.
+#[test]
+fn who_is_tried_counts_as_serving() {
+    let shape = Shape { strategy: "canary", ..PLAIN };
+    around(1_412, shape, &[(1_500, call(Verb::Maint(0, Some(millis(1_047)))))]);
+    around(6_054, shape, &[(200, call(Verb::Drain(0, Some(millis(2_910)))))]);
+}
+
+/// A guard that was asked right after a flip did not count who was coming in.
+#[test]
+fn an_operator_right_after_a_flip_is_refused_the_last_servers() {
+    around(11_349, PLAIN, &[(1_200, call(Verb::Drain(0, Some(millis(2_735)))))]);
+}
+
+/// Two proofs of one server, an operator's and a run's: the second told HAProxy that it is down, when the first had
+/// shown that it is well, and it came in as such.
+#[test]
+fn one_proof_is_good_enough_for_two() {
+    let acts = [(1_500, call(Verb::Rollback)), (1_700, call(Verb::Maint(1, Some(millis(1_700)))))];
+    around(4_485, Shape { half: 1, ..SERVERS }, &acts);
+}
+
+/// A step that a pause had held up had used up its time when it began; and what the map was told of a share stayed.
+#[test]
+fn a_pause_takes_no_time_from_the_step_after_it() {
+    around(9_782, Shape { strategy: "canary", half: 2, ..PLAIN }, &[(1_800, call(Verb::Pause))]);
+}
+
+/// A group that its policy had brought back during the watch was waited for without end.
+#[test]
+fn who_was_brought_back_during_the_watch_is_not_waited_for() {
+    let shape = Shape { on_deadline: "restore", bake: true, longest: 1_500, ..SERVERS };
+    around(7_321, shape, &[(1_200, What::KillTeeterd { back: millis(2_000), jump: 3_600 })]);
+    around(7_321, Shape { route: true, ..shape }, &[(2_000, What::Hang(millis(6_700)))]);
+}
+
+/// A run that waited for servers of a backend in which nothing was held any more did not look at it.
+#[test]
+fn who_is_waited_for_is_looked_at() {
+    around(678, Shape { half: 1, ..PLAIN }, &[(3_000, What::Sick(0, millis(1_500)))]);
+}
+
+/// An abort gave the traffic to all, though somebody else had taken over the servers of the old version.
+#[test]
+fn an_abort_does_not_mix_versions_that_others_keep() {
+    let shape = Shape { on_drift: "yield", ..PLAIN };
+    around(8_291, shape, &[(1_800, What::ByHand(1, ByHand::Maint)), (3_000, call(Verb::Abort))]);
+}
