@@ -48,7 +48,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains chaos transcripts fuzz deb systemd-test audit fmt deps help
+.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains chaos sim transcripts fuzz deb systemd-test audit fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -110,6 +110,13 @@ chaos: deps ## Break what can break at each step of each strategy: docs/faults.m
 	@$(CARGO) build $(LOCKED) --quiet --release --workspace
 	export TMPDIR=$$(tests/quick-tmp)
 	target/release/lab chaos --bin-dir target/release
+
+# A seed is a farm, a deploy, and what strikes it; the same seed is the same run.
+SEEDS ?= 2000
+sim: ## Play SEEDS deploys, with faults and callers, in simulated time: docs/simulation.md
+	@export TMPDIR=$$(tests/quick-tmp)
+	$(CARGO) build $(LOCKED) --quiet --profile sim -p teeter-sim
+	target/sim/sim --seeds $(SEEDS) --shrink
 
 transcripts: deps ## Record again what each version of HAProxy answers: tests/transcripts
 	@for series in 2.2 2.6 3.0 3.2; do

@@ -146,13 +146,21 @@ async fn the_journal_can_be_searched_by_farm_and_by_whoever_asked() {
         return;
     }
     let config = format!("{}\n[log]\nto = \"journald\"\n", farm_config(&farm, ""));
-    let daemon = Daemon::start_by(&by, farm.dir(), &config).await;
-    let hear = async |action: &str| {
+    // As a journal does, it listens all the time: whoever logs waits while nobody does.
+    let (entries, mut entry) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
         let mut datagram = vec![0; 65536];
+        while let Ok(length) = journal.recv(&mut datagram).await {
+            if entries.send(fields(&datagram[..length])).is_err() {
+                return;
+            }
+        }
+    });
+    let daemon = Daemon::start_by(&by, farm.dir(), &config).await;
+    let mut hear = async |action: &str| {
         loop {
-            let heard = tokio::time::timeout(std::time::Duration::from_secs(50), journal.recv(&mut datagram)).await;
-            let length = heard.expect("it is told").expect("it is heard");
-            let fields = fields(&datagram[..length]);
+            let heard = tokio::time::timeout(std::time::Duration::from_secs(50), entry.recv()).await;
+            let fields = heard.expect("it is told").expect("it is heard");
             if fields.get("TEETER_ACTION").is_some_and(|told| told == action) {
                 return fields;
             }
