@@ -227,7 +227,16 @@ impl Haproxy {
 
     /// Stops every process in its tracks: connections are accepted by the kernel, and nobody answers.
     pub fn pause(&self) -> io::Result<()> {
-        signal("-STOP", &self.pids())
+        let pids = self.pids();
+        signal("-STOP", &pids)?;
+        // It has been sent by now, and may not have reached every thread.
+        for _ in 0..2_000 {
+            if pids.iter().all(|pid| is_stopped(*pid)) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "HAProxy does not stop"))
     }
 
     /// Lets the processes go on after [`Haproxy::pause`].
@@ -354,4 +363,14 @@ fn pick(rows: Vec<Row>, server: &str, backend: &str, name: &str) -> io::Result<R
             _ => false,
         })
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, server.to_owned()))
+}
+
+/// Whether every thread of a process has been stopped, or it has ended.
+fn is_stopped(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state comes after the name, which stands in brackets and may have any characters.
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 'Z', 'X']))
+    })
 }
