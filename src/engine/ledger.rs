@@ -34,7 +34,6 @@ impl Ledger {
         match written.and_then(|written| Ok(written?)) {
             Ok((revision, transaction)) => {
                 self.state.apply(&transaction.changes, revision);
-                transaction.events.iter().for_each(log);
                 Ok(revision)
             }
             Err(error) => {
@@ -67,13 +66,6 @@ impl Ledger {
         let counted = self.platform.on_disk(move || store.tally(run, kind));
         counted.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?.map_err(Into::into)
     }
-}
-
-/// Tells the daemon's own log of what has been recorded.
-fn log(event: &NewEvent) {
-    let (run, hold) = (event.run.map(|id| id.0), event.hold.map(|id| id.0));
-    let user = event.caller.as_ref().map(|caller| caller.user.as_str());
-    tracing::info!(kind = event.kind, run, hold, user, "{}", event.text);
 }
 
 /// An event without a caller.

@@ -4,17 +4,16 @@
 //! is replaced whole or not at all, keeps its owner and mode, and is on the disk before HAProxy is told anything.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::OFlags;
-
 use super::platform::Platform;
 use crate::farm::{WantedMap, file_of};
 use crate::haproxy::MapName;
+use crate::store::open_itself;
 
 /// Tells whether a file is the one that was looked at: inode, size, time of change.
 pub(super) type Stamp = (u64, u64, i64, i64);
@@ -113,21 +112,15 @@ fn rewritten(before: &[u8], wanted: &WantedMap) -> Vec<u8> {
 }
 
 /// A map is a file of its own: behind a symbolic link the directory that teeter writes to would be somebody else's.
-/// What is looked at is what is read, whatever stands at the path meanwhile.
 fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    let instead = || io::Error::other("it is a symbolic link or no file: name the file itself in haproxy.cfg and here");
-    // Non-blocking: a pipe would otherwise be waited for.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = match File::options().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Err(instead()),
-        other => other?,
-    };
-    let of = file.metadata()?;
-    match of.is_file() {
-        true if of.len() <= LARGEST => Ok((file, of)),
-        true => Err(io::Error::other("it is larger than 64 MiB")),
-        false => Err(instead()),
+    let itself = open_itself(path, &mut OpenOptions::new())?;
+    let (file, of) = itself.ok_or_else(|| {
+        io::Error::other("it is a symbolic link or no file: name the file itself in haproxy.cfg and here")
+    })?;
+    if of.len() > LARGEST {
+        return Err(io::Error::other("it is larger than 64 MiB"));
     }
+    Ok((file, of))
 }
 
 fn stamp(of: &Metadata) -> Stamp {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction, Verified};
+use super::{
+    BESIDE, Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction, Verified, beside,
+};
 use crate::farm::RunId;
 
 /// Opens the store of a daemon. One that is damaged is set aside, and what is given then changes nothing.
@@ -36,16 +38,11 @@ pub fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
 
 /// Gives a file, and what SQLite keeps beside it, a name that nothing has yet.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let named = |path: &Path, end: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        PathBuf::from(name)
-    };
-    let names = (1..).map(|number: u32| named(path, &format!(".damaged-{number}")));
+    let names = (1..).map(|number: u32| beside(path, &format!(".damaged-{number}")));
     let aside = names.into_iter().find(|name| !name.exists()).ok_or(io::ErrorKind::AlreadyExists)?;
     fs::rename(path, &aside)?;
-    for beside in ["-wal", "-shm"] {
-        match fs::rename(named(path, beside), named(&aside, beside)) {
+    for end in BESIDE {
+        match fs::rename(beside(path, end), beside(&aside, end)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }

@@ -9,6 +9,7 @@ mod sqlite;
 mod verify;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId, Side};
 use crate::plan::Run;
 
 pub use aside::open;
+pub(crate) use private::open_itself;
 pub use sqlite::SqliteStore;
 pub use verify::{Verified, verify_file};
 
@@ -299,6 +301,16 @@ pub trait Store: Send + Sync {
         None
     }
 }
+
+/// The name of a file that SQLite keeps beside a database, or of one that has taken its place: the same, and this end.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// What SQLite may keep beside a database.
+const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
 impl State {
     /// The side that gets a farm's traffic, where teeter has turned it.

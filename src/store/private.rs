@@ -1,11 +1,13 @@
 //! The store's files: the daemon's alone, and themselves rather than links to others.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::OFlags;
+
+use super::{BESIDE, beside};
 
 /// Makes the file of a database where there is none, for its owner only, and closes one to all others that is there
 /// already. What SQLite keeps beside it gets its mode.
@@ -14,10 +16,8 @@ use rustix::fs::OFlags;
 /// One of them is a symbolic link or no file, or the system refuses.
 pub(super) fn make(path: &Path) -> io::Result<()> {
     close(path, OpenOptions::new().create(true).mode(0o600))?;
-    for end in ["-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        match close(&PathBuf::from(name), &mut OpenOptions::new()) {
+    for end in BESIDE {
+        match close(&beside(path, end), &mut OpenOptions::new()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => other?,
         }
@@ -26,23 +26,33 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
 }
 
 fn close(path: &Path, options: &mut OpenOptions) -> io::Result<()> {
-    // Non-blocking: a pipe would otherwise be waited for.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let instead =
-        || io::Error::other(format!("{} is a symbolic link or no file: name the file itself", path.display()));
-    let file: File = match options.read(true).write(true).custom_flags(flags).open(path) {
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Err(instead()),
-        other => other?,
+    let Some((file, found)) = open_itself(path, options.write(true))? else {
+        return Err(io::Error::other(format!(
+            "{} is a symbolic link or no file: name the file itself",
+            path.display()
+        )));
     };
-    let found = file.metadata()?;
-    if !found.is_file() {
-        return Err(instead());
-    }
     let mode = found.permissions().mode();
     if mode & OTHERS != 0 {
         file.set_permissions(std::fs::Permissions::from_mode(mode & !OTHERS))?;
     }
     Ok(())
+}
+
+/// Opens a file to be read, and as the options say. `None`: what stands there is a symbolic link, or no file. What is
+/// looked at is what is opened, whatever stands at the path meanwhile.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<Option<(File, Metadata)>> {
+    // Non-blocking: a pipe would otherwise be waited for.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = match options.read(true).custom_flags(flags).open(path) {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Ok(None),
+        other => other?,
+    };
+    let found = file.metadata()?;
+    Ok(found.is_file().then_some((file, found)))
 }
 
 /// What everybody may do. What a group may do is left to whoever has given it that.

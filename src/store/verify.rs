@@ -10,7 +10,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use serde::de::DeserializeOwned;
 
 use super::sqlite::{counter, failure, migrate};
-use super::{Caller, StoreError};
+use super::{Caller, StoreError, beside};
 use crate::farm::{Baseline, Entry, Hold, HoldId, Owner, Route, RunId};
 use crate::plan::Run;
 
@@ -106,10 +106,8 @@ pub(super) fn image(connection: &mut Connection) -> rusqlite::Result<Vec<u8>> {
 }
 
 fn image_of(path: &Path) -> rusqlite::Result<Vec<u8>> {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
     // Without a log there is nothing to be read but the file, and nothing has to be made beside it.
-    let log = Path::new(&wal).metadata().is_ok_and(|log| log.len() > 0);
+    let log = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
     let mut connection = if log {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
     } else {

@@ -38,13 +38,10 @@ struct Inner {
     master: bool,
     dice: Mutex<Dice>,
     begun: Instant,
-    /// By how much the system's clock has been set otherwise.
-    jumped: Mutex<Duration2>,
+    /// By how many seconds the system's clock has been set otherwise.
+    jumped: Mutex<i64>,
     life: Mutex<Option<Life>>,
 }
-
-/// Seconds, forwards or backwards.
-type Duration2 = i64;
 
 #[derive(Clone)]
 struct Life {

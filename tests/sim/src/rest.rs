@@ -152,7 +152,7 @@ fn gives_back(world: &World) {
         }
         for line in world.shape.lines(number) {
             let Some(server) = split(&line).and_then(|line| now.servers.get(&line).copied()) else { continue };
-            if server.admin & OUT != 0 || server.weight != 100 {
+            if server.is_out() || server.weight != 100 {
                 let text = format!("{line} has admin state {} and weight {}", server.admin, server.weight);
                 world.watch.find("what was taken is given back", text);
             }
@@ -172,13 +172,13 @@ async fn tells_the_truth(world: &World) {
             return;
         };
         said = status["servers"].as_array().into_iter().flatten().filter_map(line_of).collect();
-        if now.servers.iter().all(|(line, server)| said.get(line) == Some(&admin_word(server.admin))) {
+        if now.servers.iter().all(|(line, server)| said.get(line) == Some(&server.told())) {
             return;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     for (line, server) in &now.servers {
-        let (says, is) = (said.get(line).copied(), admin_word(server.admin));
+        let (says, is) = (said.get(line).copied(), server.told());
         if says != Some(is) {
             world.watch.find("status tells the truth", format!("{line:?} is {is}, and the status says {says:?}"));
         }
@@ -188,15 +188,6 @@ async fn tells_the_truth(world: &World) {
 fn line_of(server: &Value) -> Option<((String, String), &'static str)> {
     let word = ["ready", "drain", "maint"].into_iter().find(|word| server["admin"] == *word)?;
     Some(((server["backend"].as_str()?.to_owned(), server["server"].as_str()?.to_owned()), word))
-}
-
-/// What it was told itself; what it follows is another's.
-fn admin_word(admin: u32) -> &'static str {
-    match admin {
-        _ if admin & 0x01 != 0 => "maint",
-        _ if admin & 0x08 != 0 => "drain",
-        _ => "ready",
-    }
 }
 
 /// The kind of an event, its run, its hold.
@@ -234,5 +225,3 @@ fn keeps_a_record(world: &World) {
 }
 
 const ROUNDS: u32 = 200;
-
-const OUT: u32 = 0x01 | 0x02 | 0x08 | 0x10;

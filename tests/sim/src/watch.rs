@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::apps::Apps;
-use crate::fake::{Change, Fake, Place, WorkerTruth};
+use crate::fake::{Change, Fake, Place, ServerTruth, WorkerTruth};
 use crate::scenario::{Scenario, Verb, What};
 use crate::shape::Shape;
 
@@ -187,7 +187,7 @@ impl Watching {
     fn members(&self, now: &WorkerTruth, all: &[WorkerTruth]) -> BTreeMap<String, Member> {
         let member = |number: usize| {
             let lines: Vec<(String, String)> = self.shape.lines(number).iter().filter_map(|line| split(line)).collect();
-            let out = |line: &&(String, String)| now.servers.get(*line).is_some_and(|it| it.admin & OUT != 0);
+            let out = |line: &&(String, String)| now.servers.get(*line).is_some_and(ServerTruth::is_out);
             // What an old process has cannot be known where no master tells.
             let seen = all.iter().filter(|worker| worker.current || self.shape.master);
             let requests =
@@ -260,9 +260,6 @@ pub fn split(line: &str) -> Option<(String, String)> {
     let (backend, server) = line.split_once('/')?;
     Some((backend.to_owned(), server.to_owned()))
 }
-
-/// Forced or inherited maintenance or drain.
-const OUT: u32 = 0x01 | 0x02 | 0x08 | 0x10;
 
 /// A text without the folder of the map's file.
 fn shortened(text: &str) -> String {

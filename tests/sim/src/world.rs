@@ -282,9 +282,12 @@ impl World {
         };
         log(None);
         // What an abort has left out comes back at somebody's word, whatever it runs.
-        let ended = |id| self.daemon.stored().runs.get(&id).is_some_and(|run| !run.is_active());
-        if path == "/v1/release" && self.daemon.stored().holds.values().any(|it| it.owner.run().is_some_and(ended)) {
-            self.watch.may_mix();
+        if path == "/v1/release" {
+            let stored = self.daemon.stored();
+            let ended = |id| stored.runs.get(&id).is_some_and(|run| !run.is_active());
+            if stored.holds.values().any(|hold| hold.owner.run().is_some_and(ended)) {
+                self.watch.may_mix();
+            }
         }
         let answer = self.daemon.call(method, path, body, pid).await.ok();
         log(answer.as_ref().map(|(status, _)| *status));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::server::{Checked, Heard, Op, Server, admin};
+use super::server::{Checked, Heard, Op, Server};
 use super::worker::{At, Worker};
 use super::world::{App, Change, World};
 
@@ -136,14 +136,8 @@ impl Worker {
         agent.status = Heard::Neutral;
         for word in words.split([' ', ',', '\t']).filter(|word| !word.is_empty()) {
             match word {
-                "ready" => self.administer(at, 0, admin::FORCED_MAINT | admin::FORCED_DRAIN, now),
-                "drain" => {
-                    self.administer(at, admin::FORCED_DRAIN, 0, now);
-                    self.administer(at, 0, admin::FORCED_MAINT, now);
-                }
-                "maint" => {
-                    self.administer(at, admin::FORCED_MAINT, 0, now);
-                    self.administer(at, 0, admin::FORCED_DRAIN, now);
+                "ready" | "drain" | "maint" => {
+                    self.set_state(at, word, now);
                 }
                 "up" => self.hear(at, true, now),
                 "down" | "fail" | "stopped" => self.hear(at, false, now),

@@ -56,7 +56,7 @@ impl World {
             self.obey(teller, &words, out, now)
         };
         outcome.turns = self.dice.of(0..3);
-        outcome.naps = self.dice.once_in(8);
+        outcome.naps = self.dice.of(0..8) == 0;
         let change = outcome.changed.then(|| Change::Told(teller.pid, command.to_owned()));
         (Ok(outcome), change)
     }

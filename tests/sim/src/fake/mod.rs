@@ -12,7 +12,6 @@
 mod balance;
 mod checks;
 mod commands;
-mod dice;
 mod map_commands;
 mod maps;
 mod master;

@@ -21,7 +21,8 @@ impl Worker {
         let at = self.find(word(0))?;
         self.in_service()?;
         match (word(1), word(2)) {
-            ("state", state) => self.set_state(at, state, now),
+            ("state", state) if self.set_state(at, state, now) => Ok(()),
+            ("state", _) => Err("'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n"),
             ("weight", weight) => self.set_weight(at, weight, now),
             ("health", health) => self.set_health(at, health, now),
             ("agent", agent) => self.set_agent(at, agent, now),
@@ -38,22 +39,6 @@ impl Worker {
                 )
             }
         }
-    }
-
-    fn set_state(&mut self, at: At, state: &str, now: Instant) -> Said {
-        match state {
-            "ready" => self.administer(at, 0, admin::FORCED_MAINT | admin::FORCED_DRAIN, now),
-            "drain" => {
-                self.administer(at, admin::FORCED_DRAIN, 0, now);
-                self.administer(at, 0, admin::FORCED_MAINT, now);
-            }
-            "maint" => {
-                self.administer(at, admin::FORCED_MAINT, 0, now);
-                self.administer(at, 0, admin::FORCED_DRAIN, now);
-            }
-            _ => return Err("'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n"),
-        }
-        Ok(())
     }
 
     fn set_health(&mut self, at: At, health: &str, now: Instant) -> Said {
@@ -117,7 +102,7 @@ impl Worker {
         let says_so = self.setup.series > Series::V2_2;
         let server = self.server_mut(at);
         match (what, on) {
-            ("server", true) => return self.set_state(at, "ready", now),
+            ("server", true) => drop(self.set_state(at, "ready", now)),
             ("server", false) => self.administer(at, admin::FORCED_MAINT, 0, now),
             ("agent", _) => match &mut server.agent {
                 Some(agent) => agent.enabled = on,

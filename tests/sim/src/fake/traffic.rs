@@ -1,9 +1,9 @@
 //! Requests: where they go, how they wait, and how they end.
 
+use teeter_lab::Dice;
 use tokio::time::Instant;
 
 use super::balance::Choice;
-use super::dice::Dice;
 use super::server::Op;
 use super::setup::{BackendSetup, Series};
 use super::worker::{At, Worker};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Fake;
-use super::server::Op;
+use super::server::{Op, admin};
 use super::traffic::State;
 use super::worker::{At, Worker};
 
@@ -61,6 +61,22 @@ pub struct Place {
     pub backend: String,
     /// The server.
     pub server: String,
+}
+
+impl ServerTruth {
+    /// Whether somebody keeps it out, here or where it follows another.
+    pub fn is_out(&self) -> bool {
+        self.admin & (admin::MAINT | admin::DRAIN) != 0
+    }
+
+    /// What it was told itself, as people say it; what it follows is another's.
+    pub fn told(&self) -> &'static str {
+        match self.admin {
+            bits if bits & admin::FORCED_MAINT != 0 => "maint",
+            bits if bits & admin::FORCED_DRAIN != 0 => "drain",
+            _ => "ready",
+        }
+    }
 }
 
 impl Truth {

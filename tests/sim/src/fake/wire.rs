@@ -206,7 +206,7 @@ impl super::World {
         let late = self.late.filter(|(pid, until)| *until > now && self.workers.contains_key(pid));
         let pid = match late {
             // While the socket is handed over, the process before answers now and then.
-            Some((pid, _)) if self.dice.once_in(4) => pid,
+            Some((pid, _)) if self.dice.of(0..4) == 0 => pid,
             _ => self.current?,
         };
         let worker = self.workers.get(&pid)?;

@@ -186,6 +186,22 @@ impl Worker {
         self.after_change(at, went_down, now);
     }
 
+    /// Sets the administrative state, as `set server … state` and agents do. `false`: there is none of that name.
+    pub(super) fn set_state(&mut self, at: At, state: &str, now: Instant) -> bool {
+        let (set, clear) = match state {
+            "ready" => (0, admin::FORCED_MAINT | admin::FORCED_DRAIN),
+            "drain" => (admin::FORCED_DRAIN, admin::FORCED_MAINT),
+            "maint" => (admin::FORCED_MAINT, admin::FORCED_DRAIN),
+            _ => return false,
+        };
+        // One after the other: what follows from the first happens before the second.
+        if set != 0 {
+            self.administer(at, set, 0, now);
+        }
+        self.administer(at, 0, clear, now);
+        true
+    }
+
     /// Up at once, before any check, unless something else speaks against it.
     fn leave_maint(&mut self, at: At) {
         let tracked = self.server(at).track.map(|tracked| self.server(tracked).op);

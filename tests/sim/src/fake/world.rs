@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use teeter_lab::Dice;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::dice::Dice;
 use super::setup::Setup;
 use super::texts::Texts;
 use super::worker::{At, Worker};
