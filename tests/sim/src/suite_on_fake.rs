@@ -200,3 +200,17 @@ fn the_fake_is_a_3_0() {
 fn the_fake_is_a_3_2() {
     pass(Series::V3_2);
 }
+
+/// Who had connected to a process that was stopped, and then killed, is heard by nobody.
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_of_a_killed_process_ends_with_it() {
+    let subject = Simulated::start(Series::V2_6, false, 1);
+    subject.fake.hang(Duration::from_secs(5));
+    let mut stream = subject.fake.connect().unwrap();
+    stream.write_all(b"set server app/web01 state maint\n").await.unwrap();
+    subject.fake.kill();
+    subject.fake.start().unwrap();
+    assert_eq!(stream.read_buf(&mut Vec::new()).await.unwrap(), 0);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(subject.fake.truth().current().unwrap().servers[&("app".to_owned(), "web01".to_owned())].admin, 0);
+}

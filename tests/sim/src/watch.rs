@@ -19,8 +19,10 @@ struct Watching {
     shape: Shape,
     apps: Apps,
     begun: Instant,
-    /// A way back is not held up by an operator who has taken some of those it leads to.
-    fewer_may_do: bool,
+    /// The traffic may be on its way back.
+    goes_back: bool,
+    /// Operators take servers out, and a way back is not held up by that.
+    operators_take: bool,
     /// Nothing that strikes this scenario can take a request its server.
     all_served: bool,
     /// Members that a new process of HAProxy does not know to be held, until it is told.
@@ -67,19 +69,16 @@ impl Watch {
     pub fn new(scenario: &Scenario, apps: Apps, fake: &Fake, log: bool) -> Self {
         let disturbs =
             |what: &What| matches!(what, What::KillHaproxy(_) | What::Hang(_) | What::Sick(..) | What::ByHand(..));
-        let asks = |verbs: fn(&Verb) -> bool| {
-            scenario.acts.iter().any(|act| matches!(&act.what, What::Call(call) if verbs(&call.verb)))
-        };
-        let goes_back = asks(|verb| matches!(verb, Verb::Rollback | Verb::Abort))
-            || scenario.acts.iter().any(|act| act.what == What::BadVersion);
-        let fewer_may_do = goes_back && asks(|verb| matches!(verb, Verb::Drain(..) | Verb::Maint(..)));
+        let takes =
+            |what: &What| matches!(what, What::Call(call) if matches!(call.verb, Verb::Drain(..) | Verb::Maint(..)));
         let shape = scenario.shape;
         let gap = !shape.route && shape.order == "gap";
         let watching = Watching {
             shape,
             apps,
             begun: Instant::now(),
-            fewer_may_do,
+            goes_back: scenario.acts.iter().any(|act| act.what == What::BadVersion),
+            operators_take: scenario.acts.iter().any(|act| takes(&act.what)),
             all_served: !gap && !scenario.acts.iter().any(|act| disturbs(&act.what)),
             forgotten: BTreeSet::new(),
             by_hand: BTreeSet::new(),
@@ -115,6 +114,11 @@ impl Watch {
     /// Somebody has asked for something that mixes versions.
     pub fn may_mix(&self) {
         self.lock().mixed = true;
+    }
+
+    /// Somebody has asked for the way back.
+    pub fn goes_back(&self) {
+        self.lock().goes_back = true;
     }
 
     /// A visitor's request got a server, or not.
@@ -203,7 +207,7 @@ impl Watching {
         let turned_one_by_one = !self.shape.route && self.shape.order == "gap";
         let is_in = |(name, member): &(&String, &Member)| !member.partly_out || self.by_hand.contains(*name);
         let left = members.iter().filter(is_in).count();
-        if left < self.shape.half && !turned_one_by_one && !self.fewer_may_do {
+        if left < self.shape.half && !turned_one_by_one && !(self.goes_back && self.operators_take) {
             let out = members.iter().filter(|one| !is_in(one)).map(|(name, _)| name.as_str()).collect::<Vec<_>>();
             let text = format!("only {left} of {} are in service: {} are out", members.len(), out.join(", "));
             self.find("min_available in service", text);

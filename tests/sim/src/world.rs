@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use teeter::plan::RunState;
+use teeter::plan::{Run, RunState};
 use teeter_lab::Dice;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::{AbortHandle, JoinSet};
@@ -281,10 +281,15 @@ impl World {
             }
         };
         log(None);
+        if path.ends_with("/abort") || path.ends_with("/rollback") {
+            self.watch.goes_back();
+        }
         // What an abort has left out comes back at somebody's word, whatever it runs.
         if path == "/v1/release" {
             let stored = self.daemon.stored();
-            let ended = |id| stored.runs.get(&id).is_some_and(|run| !run.is_active());
+            // It may have ended by the time at which the call is heard.
+            let ends = |run: &Run| !run.is_active() || run.state == RunState::Aborting;
+            let ended = |id| stored.runs.get(&id).is_some_and(ends);
             if stored.holds.values().any(|hold| hold.owner.run().is_some_and(ended)) {
                 self.watch.may_mix();
             }

@@ -102,11 +102,10 @@ impl Fake {
     /// # Errors
     /// HAProxy is down.
     pub fn connect_at(&self, level: Level) -> io::Result<DuplexStream> {
-        if self.with(|world, _| (world.current.is_none(), None)) {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
+        let listening = self.with(|world, _| (world.current.map(|_| world.listening.subscribe()), None));
+        let listening = listening.ok_or(io::ErrorKind::ConnectionRefused)?;
         let (ours, theirs) = tokio::io::duplex(BUFFER);
-        tokio::spawn(wire::serve(self.clone(), theirs, level));
+        tokio::spawn(wire::serve(self.clone(), theirs, level, listening));
         Ok(ours)
     }
 

@@ -15,8 +15,14 @@ use super::setup::{Level, Series};
 use super::world::Change;
 
 /// Serves one connection to its end.
-pub(super) async fn serve(fake: Fake, stream: DuplexStream, level: Level) {
-    let Some((pid, mut life, _seat)) = accept(&fake).await else { return };
+pub(super) async fn serve(fake: Fake, stream: DuplexStream, level: Level, mut listening: watch::Receiver<()>) {
+    let accepted = tokio::select! {
+        biased;
+        // Who has not been accepted ends with the socket; a reload hands it on.
+        _ = listening.changed() => return,
+        accepted = accept(&fake) => accepted,
+    };
+    let Some((pid, mut life, _seat)) = accepted else { return };
     let (series, idle) = fake.with(|world, _| ((world.setup.series, world.setup.cli_timeout), None));
     let teller = Teller { pid, level, prompt: false };
     let mut session =

@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) current: Option<u32>,
     pub(super) master: Option<Master>,
     pub(super) next_pid: u32,
+    /// Lasts as long as the stats socket.
+    pub(super) listening: watch::Sender<()>,
     pub(super) hung_until: Option<Instant>,
     pub(super) slow: Option<Duration>,
     pub(super) apps: BTreeMap<String, App>,
@@ -109,6 +111,7 @@ impl World {
             current: None,
             master: None,
             next_pid,
+            listening: watch::channel(()).0,
             hung_until: None,
             slow: None,
             apps: BTreeMap::new(),
@@ -144,6 +147,7 @@ impl World {
     /// Every process ends at once, and their connections with them.
     pub(super) fn kill(&mut self) {
         self.workers.clear();
+        self.listening = watch::channel(()).0;
         (self.current, self.master, self.late, self.hung_until) = (None, None, None, None);
         self.reloading = false;
         self.events.clear();
