@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::farm::{About, Batch, OnDrift, Seen, SeenMaps, Step, Wanted, WantedMaps, WantedServer};
-use crate::haproxy::{AdminState, MapKey, MapName, MapValue, ServerRef};
+use crate::haproxy::{AdminState, BackendName, MapKey, MapName, MapValue, ServerRef};
 
 /// Something that somebody else has changed, which HAProxy had confirmed to be as teeter wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(super) enum Drift {
     Server { server: ServerRef, was: AdminState, now: AdminState, then: OnDrift },
     /// A held server that was deleted is there again.
     Again { server: ServerRef },
+    /// The last servers of a backend that is to be out, and that the traffic was turned to.
+    Live { backend: BackendName, server: ServerRef },
     /// The file of a map.
     File { map: MapName },
     /// An entry of a map that a route is made of.
@@ -30,6 +32,8 @@ pub(super) struct Drifts {
     told: BTreeMap<ServerRef, AdminState>,
     /// Changes that are not set right: somebody's wish for a stricter state, and those about which the store decides.
     left_alone: BTreeMap<ServerRef, Left>,
+    /// Servers that stay in because the traffic was turned to them, so that it is told once.
+    live: BTreeSet<ServerRef>,
     /// Held servers that this process does not have.
     absent: BTreeSet<ServerRef>,
     /// How often each server was set right, and when last.
@@ -106,6 +110,12 @@ impl Drifts {
         drifts
     }
 
+    /// Gives what is new of servers that stay in because the traffic was turned to their backend.
+    pub(super) fn live(&mut self, backend: &BackendName, servers: BTreeSet<ServerRef>) -> Vec<Drift> {
+        let new = servers.into_iter().filter(|server| self.live.insert(server.clone()));
+        new.map(|server| Drift::Live { backend: backend.clone(), server }).collect()
+    }
+
     /// The same for maps, where what is wanted is what was confirmed.
     pub(super) fn find_in_maps(&mut self, wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Drift> {
         if *self.turned != *wanted {
@@ -174,6 +184,7 @@ impl Drifts {
     /// HAProxy has what is wanted.
     pub(super) fn confirmed(&mut self, wanted: &Wanted, maps: &Arc<WantedMaps>, seen: &Seen) {
         self.turned = Arc::clone(maps);
+        self.live.clear();
         self.told_in_maps.clear();
         for (server, _) in wanted.iter().filter(|(_, wanted)| wanted.held) {
             if let Some(now) = seen.servers.get(server) {

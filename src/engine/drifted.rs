@@ -30,20 +30,31 @@ impl Engine {
     ) -> Result<bool, EngineError> {
         let mut any = false;
         for (name, report) in reports {
-            let known = self.memory().drifts.insert(name.clone(), report.drifts.len()).unwrap_or_default();
-            for drift in report.drifts.iter().skip(known) {
+            let known = self.memory().drifts.get(name).copied().unwrap_or_default();
+            for (number, drift) in report.drifts.iter().enumerate().skip(known) {
                 let noted = match drift {
                     Drift::Server { server, was, now, then } => {
                         let entry = Entry { instance: name.clone(), server: server.clone() };
                         match then {
                             OnDrift::Reassert => self.reasserted(entry, (*was, *now), ledger),
-                            OnDrift::Yield => self.yielded(&entry, (*was, *now), ledger, reports),
+                            OnDrift::Yield => {
+                                let what = format!("somebody else set {entry} from {was} to {now}");
+                                let why = "(on_drift = \"yield\")";
+                                self.yielded(&entry, *now, (&what, why), ledger, reports)
+                            }
                             OnDrift::Alarm => self.alarmed(entry, (*was, *now), ledger, reports),
                         }
                     }
                     Drift::Again { server } => {
                         let entry = Entry { instance: name.clone(), server: server.clone() };
                         self.server_again(entry, reports)
+                    }
+                    Drift::Live { backend, server } => {
+                        let entry = Entry { instance: name.clone(), server: server.clone() };
+                        let what = format!(
+                            "somebody else has turned the traffic to backend {backend}, and {entry} serves there"
+                        );
+                        self.yielded(&entry, AdminState::Ready, (&what, "rather than leave nobody"), ledger, reports)
                     }
                     Drift::File { map } => self
                         .said(format!("somebody else wrote the file of map {map}: teeter's entries are in it again")),
@@ -56,7 +67,12 @@ impl Engine {
                     }
                 };
                 // One after the other: what follows from a change depends on what followed from the one before.
-                self.write(ledger, noted.changes, noted.events).await?;
+                let noted = (noted.changes, noted.events);
+                let name = name.clone();
+                self.write_once(ledger, noted, move |memory| {
+                    memory.drifts.insert(name, number + 1);
+                })
+                .await?;
                 any = true;
             }
         }
@@ -122,13 +138,13 @@ impl Engine {
     fn yielded(
         &self,
         entry: &Entry,
-        (was, now): (AdminState, AdminState),
+        now: AdminState,
+        (what, because): (&str, &str),
         ledger: &Ledger,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Noted {
         let at = self.clock.now();
-        let what = format!("somebody else set {entry} from {was} to {now}");
-        let text = format!("{what}: teeter lets go of it (on_drift = \"yield\")");
+        let text = format!("{what}: teeter lets go of it {because}");
         let mut noted = Noted { changes: Vec::new(), events: vec![self.drift(entry, text, ledger)] };
         let state = &ledger.state;
         if let Some(before) = state.baselines.get(entry) {
@@ -148,7 +164,7 @@ impl Engine {
                 noted.changes.push(Change::PutHold(Box::new(hold)));
             }
             let Some(run) = run.and_then(|id| state.runs.get(&id)) else { continue };
-            let why = format!("{what}, and teeter lets go of what others change (on_drift = \"yield\")");
+            let why = format!("{what}, and teeter lets go of what others change {because}");
             if let Outcome::Go(stopped, actions) = machine::handle_taken(run, hold.id, why, at) {
                 let (stopped, changes, events) = self.translate(*stopped, actions, ledger, reports, at);
                 noted.changes.push(Change::PutRun(Box::new(stopped)));

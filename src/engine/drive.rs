@@ -5,10 +5,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::error::EngineError;
 use super::instance::Report;
 use super::ledger::{Ledger, event};
+use super::memory::Memory;
 use super::{Engine, audit};
 use crate::farm::{Hold, InstanceName, Route, Side, Stage, Sticky};
 use crate::plan::Run;
@@ -16,9 +18,16 @@ use crate::store::{Change, NewEvent, StoreError};
 
 /// Drives holds and runs until the engine is dropped.
 pub(super) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
+    let mut last = None;
     loop {
         {
             let Some(engine) = engine.upgrade() else { return };
+            let stopped = last.replace(engine.clock.mark()).is_some_and(|last: Instant| last.elapsed() > STOPPED);
+            if stopped {
+                tracing::warn!("teeterd did not run for a while: what is waited for is counted from now on");
+                let now = engine.clock.now();
+                engine.memory().resume(now);
+            }
             if let Err(error) = engine.drive_once().await {
                 tracing::error!("cannot go on: {error}");
             }
@@ -83,58 +92,72 @@ impl Engine {
         }
     }
 
+    /// The same, for what is to be recorded once: `then` notes that it has been, also where the disk has kept what it
+    /// refused.
+    pub(super) async fn write_once(
+        &self,
+        ledger: &mut Ledger,
+        (changes, events): (Vec<Change>, Vec<NewEvent>),
+        then: impl FnOnce(&mut Memory) + Send,
+    ) -> Result<(), EngineError> {
+        let before = ledger.state.revision;
+        let written = self.write(ledger, changes, events).await;
+        if ledger.state.revision > before {
+            then(&mut self.memory());
+        }
+        written.map(drop)
+    }
+
     /// Records when another HAProxy process is there than before.
     async fn note_processes(
         &self,
         ledger: &mut Ledger,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Result<(), EngineError> {
-        let (mut changes, mut events) = (Vec::new(), Vec::new());
-        {
-            let mut memory = self.memory();
-            for (name, report) in reports {
-                let Some(pid) = report.seen.as_ref().map(|seen| seen.pid) else { continue };
-                if let Some(before) = memory.pids.insert(name.clone(), pid).filter(|before| *before != pid) {
-                    let text = format!(
-                        "HAProxy {name} is another process: {before} before, {pid} now; what it had been told is told again"
-                    );
-                    let there = |run: &&Run| {
-                        run.is_active() && super::carry::entries(&run.plan).any(|entry| entry.instance == *name)
-                    };
-                    let mut runs: Vec<_> = ledger.state.runs.values().filter(there).map(|run| Some(run.id)).collect();
-                    if runs.is_empty() {
-                        runs.push(None);
-                    }
-                    let happened = |run| event(self.clock.now(), "haproxy.process", text.clone(), run, None);
-                    events.extend(runs.into_iter().map(happened));
-                    // The process before may go on serving what it had, and without the master's socket nobody can look.
-                    if report.sees_old {
-                        continue;
-                    }
-                    for hold in
-                        ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name))
-                    {
-                        let left = memory.of(hold).watch.left();
-                        if !matches!(hold.stage, Stage::Draining { .. }) || left.is_empty() {
-                            continue;
-                        }
-                        let note = format!(
-                            "HAProxy {name} was replaced with {left} in flight; the process before may still serve them, unseen: \
-                             `master = \"…\"` under [[haproxy]] shows such processes"
-                        );
-                        let run = hold.owner.run();
-                        events.push(event(self.clock.now(), "hold.doubt", note.clone(), run, Some(hold.id)));
-                        let hold = Hold { note: Some(note), revision: ledger.next_revision(), ..hold.clone() };
-                        changes.push(Change::PutHold(Box::new(hold)));
-                    }
-                }
+        for (name, report) in reports {
+            let Some(pid) = report.seen.as_ref().map(|seen| seen.pid) else { continue };
+            let before = *self.memory().pids.entry(name.clone()).or_insert(pid);
+            if before == pid {
+                continue;
             }
-        }
-        if !events.is_empty() {
-            self.write(ledger, changes, events).await?;
+            let text = format!(
+                "HAProxy {name} is another process: {before} before, {pid} now; what it had been told is told again"
+            );
+            let there =
+                |run: &&Run| run.is_active() && super::carry::entries(&run.plan).any(|entry| entry.instance == *name);
+            let mut runs: Vec<_> = ledger.state.runs.values().filter(there).map(|run| Some(run.id)).collect();
+            if runs.is_empty() {
+                runs.push(None);
+            }
+            let happened = |run| event(self.clock.now(), "haproxy.process", text.clone(), run, None);
+            let (changes, doubts) = if report.sees_old { Default::default() } else { self.doubts(name, ledger) };
+            let events = runs.into_iter().map(happened).chain(doubts).collect();
+            let name = name.clone();
+            self.write_once(ledger, (changes, events), move |memory| {
+                memory.pids.insert(name, pid);
+            })
+            .await?;
             self.publish(ledger);
         }
         Ok(())
+    }
+
+    /// The process before may go on serving what it had, and without the master's socket nobody can look.
+    fn doubts(&self, name: &InstanceName, ledger: &Ledger) -> (Vec<Change>, Vec<NewEvent>) {
+        let mut memory = self.memory();
+        let holds = ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name));
+        let draining = holds.filter(|hold| matches!(hold.stage, Stage::Draining { .. }));
+        let left = draining.map(|hold| (hold, memory.of(hold).watch.left())).filter(|(_, left)| !left.is_empty());
+        left.map(|(hold, left)| {
+            let note = format!(
+                "HAProxy {name} was replaced with {left} in flight; the process before may still serve them, unseen: \
+                 `master = \"…\"` under [[haproxy]] shows such processes"
+            );
+            let told = event(self.clock.now(), "hold.doubt", note.clone(), hold.owner.run(), Some(hold.id));
+            let hold = Hold { note: Some(note), revision: ledger.next_revision(), ..hold.clone() };
+            (Change::PutHold(Box::new(hold)), told)
+        })
+        .unzip()
     }
 
     /// Keeps routes as the configuration has them, and leaves them to others when all of a farm gets its traffic again
@@ -206,5 +229,8 @@ impl Engine {
 
 /// More steps than any hold and run can take at once.
 const PASSES: usize = 32;
+
+/// Between two passes of a daemon that runs it is never that long.
+const STOPPED: Duration = Duration::from_secs(5);
 
 const PASS_AT_LEAST: Duration = Duration::from_millis(250);

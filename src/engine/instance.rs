@@ -21,7 +21,7 @@ use super::old_workers::{self, OldWorker, OldWorkers};
 use super::pace::{Waiting, pace};
 use super::platform::Platform;
 use super::scope::Scope;
-use crate::farm::{Batch, Begun, InstanceName, Seen, Wanted, WantedMaps, diff, diff_maps};
+use crate::farm::{Batch, Begun, Gate, InstanceName, PutOff, Seen, Wanted, WantedMaps, diff, diff_maps};
 use crate::haproxy::commands::{Change, Level, ShutdownSessions};
 use crate::haproxy::{BackendName, Client, Error, Line, Master, ServerRef};
 
@@ -146,6 +146,7 @@ impl Instance {
             unchanged: (0, 0),
             killed: None,
             drifts: Drifts::default(),
+            set_down: BTreeSet::new(),
             files: MapFiles::new(platform.clone()),
             old: OldWorkers::new(master.clone()),
             reloaded,
@@ -184,6 +185,8 @@ struct Observer {
     unchanged: (u64, u32),
     killed: Option<Instant>,
     drifts: Drifts,
+    /// Servers that were set down to be checked afresh, and that no check has found well since.
+    set_down: BTreeSet<ServerRef>,
     files: MapFiles,
     old: OldWorkers,
     /// The master says that a reload has begun.
@@ -243,9 +246,7 @@ impl Observer {
         // The files first: a reload in the next moment must find what is about to be told.
         let files = self.files.agree(&order.maps).await;
         drifts.extend(files.iter().flatten().map(|map| Drift::File { map: map.clone() }));
-        if !drifts.is_empty() {
-            self.report.drifts = Arc::new(self.report.drifts.iter().cloned().chain(drifts).collect());
-        }
+        self.found(drifts);
         if let Err(trouble) = files {
             // What has been turned once is turned again, whatever becomes of the file; nothing else is begun.
             let turns = self.turned != order.maps && !diff_maps(&order.maps, &seen.maps).is_empty();
@@ -280,6 +281,20 @@ impl Observer {
                 return Ok(None);
             }
             self.drifts.allow(&mut differ, &order.maps, &seen, self.clock.mark());
+            let gate = Gate { wanted: &order.wanted, maps: &order.maps, seen: &seen, set_down: &self.set_down };
+            match gate.keep_served(&mut differ).filter(|_| differ.is_empty()) {
+                Some(PutOff::TakenOver(backend, servers)) => {
+                    let drifts = self.drifts.live(&backend, servers);
+                    self.found(drifts);
+                    self.report.trouble = Some(format!("somebody else has turned the traffic to backend {backend}"));
+                    return Ok(Some(Waiting::Checks));
+                }
+                Some(PutOff::Until(words)) => {
+                    self.report.trouble = Some(words);
+                    return Ok(Some(Waiting::Checks));
+                }
+                None => {}
+            }
             if differ.is_empty() && self.drifts.is_undecided() {
                 return Ok(Some(Waiting::Checks));
             }
@@ -311,6 +326,13 @@ impl Observer {
             }
         }
         Ok(Some(Waiting::Checks))
+    }
+
+    /// Reports what others have changed.
+    fn found(&mut self, drifts: Vec<Drift>) {
+        if !drifts.is_empty() {
+            self.report.drifts = Arc::new(self.report.drifts.iter().cloned().chain(drifts).collect());
+        }
     }
 
     fn refused(&mut self, order: &Order, words: String) -> Waiting {
@@ -360,6 +382,7 @@ impl Observer {
             self.report.agreed = 0;
             self.report.begun = Arc::default();
             self.drifts = Drifts::default();
+            self.set_down.clear();
             self.files.forget();
         }
         let surely = self.scope.is_whole();
@@ -371,6 +394,7 @@ impl Observer {
         // After the new process: what it does not have any more is in an old one by now.
         self.old.look((replaced, surely), &backends, self.clock.mark()).await;
         self.old.add_to(&mut seen, part);
+        self.set_down.retain(|server| seen.servers.get(server).is_some_and(|now| !now.op.is_up()));
         self.report.old = self.old.known();
         self.report.sees_old = self.old.can_see();
         self.report.seen = Some(Arc::new(seen));
@@ -399,6 +423,7 @@ impl Observer {
         let mut begun = (*self.report.begun).clone();
         for step in steps.iter().filter(|step| step.changes.iter().any(|change| matches!(change, Change::Health(_)))) {
             let Some(server) = step.server() else { continue };
+            self.set_down.insert(server.clone());
             if let Some(proof) = order.wanted.get(server).and_then(|wanted| wanted.afresh) {
                 begun.insert(server.clone(), proof);
             }

@@ -33,6 +33,8 @@ pub(super) struct Memory {
 pub(super) struct HoldMemory {
     /// The revision of the hold that this is about.
     revision: u64,
+    /// From when on this teeterd has looked at it without a break: what it waits for is not counted before.
+    pub(super) from: Option<Timestamp>,
     pub(super) watch: DrainWatch,
     /// The last sample of each instance that was counted.
     pub(super) samples: BTreeMap<InstanceName, u64>,
@@ -79,9 +81,16 @@ impl Memory {
     pub(super) fn of(&mut self, hold: &Hold) -> &mut HoldMemory {
         let memory = self.holds.entry(hold.id).or_default();
         if memory.revision != hold.revision {
-            *memory = HoldMemory { revision: hold.revision, watch: memory.watch.again(), ..HoldMemory::default() };
+            let (watch, from) = (memory.watch.again(), memory.from);
+            *memory = HoldMemory { revision: hold.revision, from, watch, ..HoldMemory::default() };
         }
         memory
+    }
+
+    /// Notes that nothing was looked at for a while, until now.
+    pub(super) fn resume(&mut self, now: Timestamp) {
+        self.taken_up.values_mut().for_each(|from| *from = now);
+        self.holds.values_mut().for_each(|hold| hold.from = Some(now));
     }
 
     /// Forgets what is gone.

@@ -80,12 +80,16 @@ impl Engine {
             let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());
             return Move::To(stage, None, "expired; comes back if it is well".to_owned());
         }
+        // Whoever was not there, or stopped, has not seen what became of it: its time is not counted.
+        let from = *self.memory().of(hold).from.get_or_insert(now);
         match &hold.stage {
             Stage::Draining { mode, since, killed, hardened } => {
-                let at = Emptying { mode: *mode, since: *since, killed: *killed, hardened: *hardened };
+                let since = from.max(*since);
+                let at = Emptying { mode: *mode, since, killed: *killed, hardened: *hardened };
                 self.drain(hold, at, state, reports, now)
             }
             Stage::Proving { since, until, phase, then, versions } => {
+                let until = until.saturating_add(from.max(*since).duration_since(*since)).unwrap_or(*until);
                 let facts = match phase {
                     ProofPhase::Probes { .. } => ProofFacts {
                         probes: self.probes(hold, (*since, *then), versions, state, reports),
@@ -104,7 +108,7 @@ impl Engine {
                         ..ProofFacts::default()
                     },
                 };
-                match prove::next(hold, (*until, *phase, *then), &facts, now) {
+                match prove::next(hold, (until, *phase, *then), &facts, now) {
                     ProofVerdict::Wait(wait) => Move::Wait(Some(wait)),
                     ProofVerdict::WarmUp { mode, takes } => {
                         let stage = Stage::Proving {
@@ -122,7 +126,7 @@ impl Engine {
                         let stage = Stage::Proving {
                             since: now,
                             // The time of the warm-up is its own.
-                            until: if warmed { self.proof_takes(hold, state).after(now) } else { *until },
+                            until: if warmed { self.proof_takes(hold, state).after(now) } else { until },
                             phase: ProofPhase::Checks { afresh },
                             then: *then,
                             versions: versions.clone(),

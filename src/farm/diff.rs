@@ -208,6 +208,7 @@ mod tests {
             afresh: None,
             held,
             first_out: false,
+            asked: false,
             on_drift: crate::farm::OnDrift::default(),
         };
         servers

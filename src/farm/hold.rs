@@ -55,9 +55,10 @@ impl Hold {
     }
 
     /// The stage in which its members begin to show that they are well, with the first part of the proof: they stay in
-    /// the state that they are in and have `takes` for all of it.
+    /// the state that they are in, or leave the traffic that they have a share of, and have `takes` for all of it.
     pub fn proof(&self, now: Timestamp, takes: Span, then: AfterProof, versions: BTreeSet<String>) -> Stage {
-        let phase = ProofPhase::Probes { mode: self.wants() };
+        let mode = if matches!(self.stage, Stage::Shared { .. }) { self.ladder.first } else { self.wants() };
+        let phase = ProofPhase::Probes { mode };
         Stage::Proving { since: now, until: takes.after(now), phase, then, versions }
     }
 

@@ -30,6 +30,8 @@ pub struct WantedServer {
     pub held: bool,
     /// Whether it goes out before others come in.
     pub first_out: bool,
+    /// Whether an operator is among those who want it out.
+    pub asked: bool,
     /// What happens when somebody else changes it.
     pub on_drift: OnDrift,
 }
@@ -53,6 +55,7 @@ pub fn wanted<'a>(
             let server = servers.entry(entry.server.clone()).or_insert_with(|| given_back(was));
             server.held = true;
             server.first_out |= hold.first_out;
+            server.asked |= hold.owner.run().is_none();
             server.state = server.state.max(hold.wants());
             if let Stage::Shared { weights } = &hold.stage {
                 server.weight = weights.get(entry).copied().or(server.weight);
@@ -90,6 +93,7 @@ fn given_back(was: Option<&Baseline>) -> WantedServer {
         afresh: None,
         held: false,
         first_out: false,
+        asked: false,
         on_drift: OnDrift::default(),
     }
 }

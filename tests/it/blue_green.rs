@@ -105,3 +105,23 @@ async fn without_a_route_the_colour_that_stands_by_is_the_idle_one() {
     let ended = site.teeter(&["deploy", "web", "--to", "v3", "--", &hook]).await;
     assert_eq!(ended.code, 6, "{ended:?}");
 }
+
+/// teeter had not turned the traffic, and finds it, in a new process of HAProxy, at the side that it keeps out.
+#[tokio::test]
+async fn the_side_that_somebody_has_turned_the_traffic_to_is_let_go_of() {
+    let site = shop().await;
+    assert_eq!(site.teeter(&["begin", "shop", "--strategy", "blue-green", "--to", "v2"]).await.code, 0);
+    until(|| async { site.json(&["show", "1"]).await["work"]["group"] == "green" }).await;
+    let turned = site.map_file().replace("shop_blue", "shop_green");
+    std::fs::write(site.farm.map(), turned).expect("it is written");
+    site.farm.haproxy().restart().await.expect("it starts again");
+    until(|| async { site.json(&["show", "1"]).await["state"] == "failed" }).await;
+    let shown = site.teeter(&["show", "1"]).await;
+    assert!(shown.out.contains("somebody else has turned the traffic to backend shop_green"), "{shown:?}");
+    assert_eq!((site.route("shop").await.as_str(), out(&site).await.len()), ("shop_green", 0));
+    assert_eq!(teeter_lab::get(site.farm.addr(), "/").await.expect("it answers").status, 200);
+    assert_eq!(site.bits().await, [0; 4]);
+    let ended = site.teeter(&["abort", "1"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(site.json(&["holds"]).await["holds"], serde_json::json!([]));
+}

@@ -47,18 +47,16 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         aborted.step = StepState { since: now, acted: None, undo: Vec::new() };
         return Outcome::Go(Box::new(aborted), vec![Action::Note("abort: the caller is to stop working".to_owned())]);
     }
-    bring_back(aborted, &held, facts)
+    bring_back(&aborted, &held, facts)
 }
 
-/// Has all that is held show that it is well, and comes back with what does.
-fn bring_back(mut aborted: Run, held: &[&GroupName], facts: &Facts<'_>) -> Outcome {
-    let versions = versions_in_service(&aborted, facts);
-    aborted.state = RunState::Aborting;
-    aborted.leaving = false;
-    let prove = |group: &&GroupName| Action::Prove {
-        group: (*group).clone(),
-        then: AfterProof::Release,
-        versions: versions.clone(),
+/// Has all that is out show that it is well, and comes back with what does.
+fn bring_back(run: &Run, held: &[&GroupName], facts: &Facts<'_>) -> Outcome {
+    let versions = versions_in_service(run, facts);
+    let aborted = Run { state: RunState::Aborting, leaving: false, ..run.clone() };
+    let bring = |group: &&GroupName| match keeps_serving(run, group, facts) {
+        true => Action::Release((*group).clone()),
+        false => Action::Prove { group: (*group).clone(), then: AfterProof::Release, versions: versions.clone() },
     };
     let note = match versions.iter().next() {
         Some(_) => format!(
@@ -67,7 +65,7 @@ fn bring_back(mut aborted: Run, held: &[&GroupName], facts: &Facts<'_>) -> Outco
         ),
         None => "abort: what is well comes back".to_owned(),
     };
-    Outcome::Go(Box::new(aborted), held.iter().map(prove).chain([Action::Note(note)]).collect())
+    Outcome::Go(Box::new(aborted), held.iter().map(bring).chain([Action::Note(note)]).collect())
 }
 
 /// A flip, or a deploy to the side that stands by, ends where it is: who serves goes on serving, who is out stays out.
@@ -104,7 +102,7 @@ pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome 
             return Outcome::Wait(Wait::Caller { until });
         }
         let held = run.holds.iter().filter(|(_, id)| facts.holds.contains_key(id));
-        return bring_back(run.clone(), &held.map(|(group, _)| group).collect::<Vec<_>>(), facts);
+        return bring_back(run, &held.map(|(group, _)| group).collect::<Vec<_>>(), facts);
     }
     let holds: Vec<&Hold> = facts.holds.values().filter(|hold| hold.owner == Owner::Run(run.id)).collect();
     if holds.iter().any(|hold| matches!(hold.stage, Stage::Proving { .. } | Stage::Proven { .. })) {
@@ -132,11 +130,23 @@ pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome 
     Outcome::Go(Box::new(run), vec![Action::Note(note)])
 }
 
+/// Whether a group has a part of the traffic, by its weights, and runs what ran before: it needs to show nothing, and
+/// somebody has to serve while the others do.
+fn keeps_serving(run: &Run, group: &GroupName, facts: &Facts<'_>) -> bool {
+    let hold = run.holds.get(group).and_then(|id| facts.holds.get(id));
+    let shared = hold.is_some_and(|hold| matches!(hold.stage, Stage::Shared { .. }));
+    shared && !run.worked_on().any(|worked| worked == group)
+}
+
 /// The versions that members of the farm serve which the run does not hold: only these may come back at an abort, or
 /// visitors would meet two versions at once.
 fn versions_in_service(run: &Run, facts: &Facts<'_>) -> BTreeSet<String> {
-    let held: BTreeSet<&MemberName> =
-        facts.holds.values().filter(|hold| hold.owner == Owner::Run(run.id)).flat_map(|hold| hold.members()).collect();
+    let serves = |hold: &Hold| {
+        let group = run.holds.iter().find(|(_, id)| **id == hold.id).map(|(group, _)| group);
+        group.is_some_and(|group| keeps_serving(run, group, facts))
+    };
+    let out = facts.holds.values().filter(|hold| hold.owner == Owner::Run(run.id) && !serves(hold));
+    let held: BTreeSet<&MemberName> = out.flat_map(Hold::members).collect();
     run.versions.iter().filter(|(member, _)| !held.contains(member)).map(|(_, version)| version.clone()).collect()
 }
 

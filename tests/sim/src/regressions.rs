@@ -157,3 +157,28 @@ fn an_abort_does_not_mix_versions_that_others_keep() {
     let shape = Shape { on_drift: "yield", ..PLAIN };
     around(8_291, shape, &[(1_800, What::ByHand(1, ByHand::Maint)), (3_000, call(Verb::Abort))]);
 }
+
+/// A change by somebody else that was seen while the store was full was never decided upon, and the drain of its server
+/// neither went on nor failed for a reason.
+#[test]
+fn what_others_change_while_the_store_is_full_is_not_forgotten() {
+    let shape = Shape { strategy: "canary", on_drift: "alarm", order: "gap", bake: true, longest: 300, ..SERVERS };
+    around(110_712, shape, &[(3_349, What::DiskFull(millis(2_486))), (4_025, What::ByHand(2, ByHand::Ready))]);
+}
+
+/// A second abort, on the way back from a share, had both groups leave the traffic to show that they are well.
+#[test]
+fn an_abort_on_the_way_back_from_a_share_leaves_somebody() {
+    let shape = Shape { strategy: "canary", half: 3, twice: true, longest: 300, ..SERVERS };
+    let acts = [(2_741, call(Verb::Pause)), (3_000, call(Verb::Abort)), (3_400, call(Verb::Abort))];
+    around(100_683, shape, &acts);
+    around(100_683, Shape { twice: false, ..shape }, &acts);
+}
+
+/// While a share was being decided upon, a new process of HAProxy came, and its servers were told to be down until they
+/// are checked.
+#[test]
+fn nobody_is_turned_to_servers_that_are_being_checked_afresh() {
+    let shape = Shape { series: Series::V3_0, master: true, strategy: "canary", grace: 300, order: "gap", ..PLAIN };
+    around(111_886, Shape { half: 2, ..shape }, &[(1_785, What::Reload)]);
+}
