@@ -51,7 +51,7 @@ pub(super) fn watched<'a>(runs: impl Iterator<Item = &'a Run>, instance: &Instan
     let lines = runs.filter(|run| run.state == RunState::Running).map(|run| match run.current() {
         Some(Step::Bake { new, .. }) => lines(run, new).collect(),
         // Who is to be up, or to stay, may be in a backend that nothing is held in any more.
-        Some(Step::In { .. } | Step::Out { .. } | Step::Flip { .. } | Step::AskAll { .. }) => {
+        Some(Step::In { .. } | Step::Out { .. } | Step::Flip { .. } | Step::Ask { .. } | Step::AskAll { .. }) => {
             entries(&run.plan).collect()
         }
         _ => Vec::new(),

@@ -72,3 +72,29 @@ async fn time_without_a_teeterd_is_not_counted_against_a_change_that_is_to_be_co
     site.wait_for_bits([MAINT, MAINT, 0, 0]).await;
     assert_eq!(site.json(&["show", "1"]).await["state"], "running");
 }
+
+#[tokio::test]
+async fn time_without_a_teeterd_is_not_counted_against_those_who_are_asked() {
+    let mut site = Site::start().await;
+    let rolling = ["begin", "web", "--strategy", "rolling", "--batch", "2", "--settle", "0s"];
+    assert_eq!(site.teeter(&rolling).await.code, 0);
+    for next in ["web03", "web04"] {
+        site.farm.app(next).set_well(false);
+    }
+    let advance = site.daemon.spawn(&["advance", "1"]);
+    until(|| async {
+        let run = site.json(&["show", "1"]).await;
+        let cursor = usize::try_from(run["cursor"].as_u64().unwrap_or_default()).unwrap_or_default();
+        run["steps"][cursor]["text"] == "ask batch-2"
+    })
+    .await;
+    drop(advance);
+    site.daemon.kill().await;
+    moves(&site, "runs", "json", -3);
+    for next in ["web03", "web04"] {
+        site.farm.app(next).set_well(true);
+    }
+    site.daemon.restart().await;
+    until(|| async { site.json(&["show", "1"]).await["work"]["group"] == "batch-2" }).await;
+    assert_eq!(site.json(&["show", "1"]).await["left_out"], serde_json::json!({}));
+}

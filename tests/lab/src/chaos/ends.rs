@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::case::Outcome;
@@ -23,7 +24,11 @@ pub(crate) async fn run(fault: Fault, programs: &Programs) -> io::Result<Outcome
     if held.code != 0 {
         violations.push(format!("{held:?}"));
     }
-    sleep(Duration::from_secs(1)).await;
+    // In the middle of it: the server is out, and nothing happens until the end.
+    let is_out = |holds: &Value| list(&holds["holds"]).any(|hold| hold["stage"] == "out");
+    while !is_out(&site.get("/v1/holds").await?) && began.elapsed() < HELD {
+        sleep(Duration::from_millis(20)).await;
+    }
     violations.extend(fault.strike(&mut site, 0, Duration::ZERO).await?);
     let end = began + HELD + LATEST;
     while list(&site.get("/v1/holds").await?["holds"]).next().is_some() && Instant::now() < end {

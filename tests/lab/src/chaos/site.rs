@@ -34,6 +34,8 @@ pub(crate) struct Daemon {
     /// The library that lies about the time, and the file that says how much.
     clock: Option<(PathBuf, PathBuf)>,
     child: Option<Child>,
+    /// Every process that was started.
+    pids: Vec<u32>,
 }
 
 /// What a command left behind.
@@ -93,6 +95,17 @@ impl Site {
     }
 }
 
+impl Drop for Daemon {
+    /// libfaketime leaves these behind for each process that was killed.
+    fn drop(&mut self) {
+        for pid in self.pids.iter().filter(|_| self.clock.is_some()) {
+            for name in ["faketime_shm_", "sem.faketime_sem_"] {
+                std::fs::remove_file(format!("/dev/shm/{name}{pid}")).ok();
+            }
+        }
+    }
+}
+
 impl Daemon {
     /// A daemon with this configuration, a control socket in `dir` and this store. Not started yet.
     pub(crate) fn new(dir: &Path, store: &Path, config: &str, programs: &Programs) -> io::Result<Self> {
@@ -100,7 +113,7 @@ impl Daemon {
         let path = dir.join("teeter.toml");
         let own = format!("[control]\nsocket = {socket:?}\n[store]\npath = {store:?}\n");
         std::fs::write(&path, format!("{own}{config}"))?;
-        Ok(Self { programs: programs.clone(), config: path, socket, clock: None, child: None })
+        Ok(Self { programs: programs.clone(), config: path, socket, clock: None, child: None, pids: Vec::new() })
     }
 
     /// Starts it, and waits until it answers.
@@ -125,7 +138,9 @@ impl Daemon {
             command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", file).env("FAKETIME_NO_CACHE", "1");
             command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
         }
-        self.child = Some(command.spawn()?);
+        let child = command.spawn()?;
+        self.pids.extend(child.id());
+        self.child = Some(child);
         Ok(())
     }
 
