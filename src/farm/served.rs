@@ -38,6 +38,9 @@ impl Gate<'_> {
     /// Takes out of a batch what has to wait, and gives the reason. What an operator has asked for by name is theirs to
     /// know.
     pub fn keep_served(&self, batch: &mut Batch) -> Option<PutOff> {
+        if batch.rest.is_empty() {
+            return None;
+        }
         let turned: BTreeSet<MapName> = batch.rest.iter().filter_map(map_of).cloned().collect();
         let unproven: BTreeMap<MapName, BackendName> = turned
             .iter()
@@ -51,17 +54,20 @@ impl Gate<'_> {
         let mut why = unproven.values().next().map(checking);
         batch.rest.retain(|step| map_of(step).is_none_or(|map| !unproven.contains_key(map)));
         let turned: BTreeSet<&MapName> = turned.iter().filter(|map| !unproven.contains_key(*map)).collect();
-        let checked = self.set_down.iter().map(|server| server.backend.clone());
-        let checked: BTreeSet<BackendName> = checked.filter(|backend| self.waits_for_checks(backend)).collect();
+        let set_down: BTreeSet<&BackendName> = self.set_down.iter().map(|server| &server.backend).collect();
+        let checked: BTreeSet<BackendName> =
+            set_down.into_iter().filter(|backend| self.waits_for_checks(backend)).cloned().collect();
         for backend in &self.live_after(&turned) | &checked {
             let servers = || self.seen.servers.of(&backend);
             let left = servers().any(|(server, now)| self.will_serve(server, now));
             if left || !servers().any(|(_, now)| now.is_usable()) {
                 continue;
             }
+            let followed: BTreeSet<&ServerRef> = servers().filter_map(|(_, now)| now.tracked.as_ref()).collect();
+            let stands_in = |server: &ServerRef| server.backend == backend || followed.contains(server);
             let (mut kept, rest) = (BTreeSet::new(), std::mem::take(&mut batch.rest));
             for step in rest {
-                match step.server().filter(|server| self.empties(server, &backend)) {
+                match step.server().filter(|server| stands_in(server) && self.is_to_go_out(server)) {
                     Some(server) => drop(kept.insert(server.clone())),
                     None => batch.rest.push(step),
                 }
@@ -142,12 +148,10 @@ impl Gate<'_> {
         weight > 0 && is_up && self.is_to_be_ready(server, now)
     }
 
-    /// Whether a server's step takes somebody out of a backend: itself, or one that follows it.
-    fn empties(&self, server: &ServerRef, backend: &BackendName) -> bool {
-        let Some(wanted) = self.wanted.get(server) else { return false };
-        let follows = |(_, now): (&ServerRef, &SeenServer)| now.tracked.as_ref() == Some(server);
-        let stands_in = server.backend == *backend || self.seen.servers.of(backend).any(follows);
-        stands_in && wanted.state > AdminState::Ready && !wanted.asked
+    /// Whether a server that serves is to be out, and no operator has asked for that.
+    fn is_to_go_out(&self, server: &ServerRef) -> bool {
+        self.wanted.get(server).is_some_and(|wanted| wanted.state > AdminState::Ready && !wanted.asked)
+            && self.seen.servers.get(server).is_some_and(SeenServer::is_usable)
     }
 }
 
