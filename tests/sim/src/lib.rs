@@ -40,4 +40,5 @@ mod suite_on_fake;
 
 pub use scenario::Scenario;
 pub use shrink::shrink;
+pub use watch::Finding;
 pub use world::{Outcome, play};

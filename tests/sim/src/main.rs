@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
-use teeter_sim::{Outcome, Scenario, play, shrink};
+use teeter_sim::{Finding, Outcome, Scenario, play, shrink};
 
 /// Plays scenarios of deploys, faults and callers in simulated time, and checks after every event what must always hold.
 #[derive(Debug, Parser)]
@@ -65,6 +65,9 @@ fn main() -> ExitCode {
                     }
                     let scenario = Scenario::of(seed);
                     let outcome = play(&scenario, false);
+                    if !outcome.found.is_empty() {
+                        failed(seed, &outcome);
+                    }
                     let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     total.add(&scenario, outcome);
                     if total.failed.len() >= args.failures {
@@ -76,12 +79,6 @@ fn main() -> ExitCode {
     });
     let mut total = total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     total.failed.sort_by_key(|(seed, _)| *seed);
-    for (seed, outcome) in &total.failed {
-        println!("FAIL seed {seed}, and again with: sim --seed {seed}");
-        for found in &outcome.found {
-            println!("  {:>10.3} s  {}: {}", found.at.as_secs_f64(), found.which, found.text);
-        }
-    }
     total.print();
     match total.failed.first() {
         None => ExitCode::SUCCESS,
@@ -92,6 +89,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells at once what a seed has shown: the others may take the night.
+#[allow(clippy::print_stdout, reason = "a command line tool")]
+fn failed(seed: u64, outcome: &Outcome) {
+    let told = |found: &Finding| format!("\n  {:>10.3} s  {}: {}", found.at.as_secs_f64(), found.which, found.text);
+    let found: String = outcome.found.iter().map(told).collect();
+    println!("FAIL seed {seed}, and again with: sim --seed {seed}{found}");
 }
 
 /// Plays one seed and tells what happens in it.

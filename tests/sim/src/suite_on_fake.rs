@@ -163,7 +163,11 @@ impl Subject for Simulated {
     }
 
     fn pause(&self, paused: bool) {
-        self.fake.hang(if paused { Duration::from_secs(3600) } else { Duration::ZERO });
+        if paused {
+            self.fake.hang(Duration::from_secs(3600));
+        } else {
+            self.fake.resume();
+        }
     }
 }
 

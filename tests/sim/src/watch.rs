@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::apps::Apps;
 use crate::fake::{Change, Fake, Place, ServerTruth, WorkerTruth};
-use crate::scenario::{Scenario, Verb, What};
+use crate::scenario::{Call, Scenario, Verb, What};
 use crate::shape::Shape;
 
 /// Looks at everything after every event; clones are the same one.
@@ -23,6 +23,8 @@ struct Watching {
     goes_back: bool,
     /// Operators take servers out, and a way back is not held up by that.
     operators_take: bool,
+    /// Members that fall ill and that operators take out. While one is down nobody loses it, so that is let through.
+    taken_ill: BTreeSet<String>,
     /// Nothing that strikes this scenario can take a request its server.
     all_served: bool,
     /// Members that a new process of HAProxy does not know to be held, until it is told.
@@ -72,6 +74,14 @@ impl Watch {
         let takes =
             |what: &What| matches!(what, What::Call(call) if matches!(call.verb, Verb::Drain(..) | Verb::Maint(..)));
         let shape = scenario.shape;
+        let ill =
+            |number: usize| scenario.acts.iter().any(|act| matches!(act.what, What::Sick(one, _) if one == number));
+        let taken_ill = scenario.acts.iter().filter_map(|act| match &act.what {
+            What::Call(Call { verb: Verb::Drain(number, _) | Verb::Maint(number, _), .. }) if ill(*number) => {
+                Some(shape.member(*number))
+            }
+            _ => None,
+        });
         let gap = !shape.route && shape.order == "gap";
         let watching = Watching {
             shape,
@@ -79,6 +89,7 @@ impl Watch {
             begun: Instant::now(),
             goes_back: scenario.acts.iter().any(|act| act.what == What::BadVersion),
             operators_take: scenario.acts.iter().any(|act| takes(&act.what)),
+            taken_ill: taken_ill.collect(),
             all_served: !gap && !scenario.acts.iter().any(|act| disturbs(&act.what)),
             forgotten: BTreeSet::new(),
             by_hand: BTreeSet::new(),
@@ -205,7 +216,8 @@ impl Watching {
     /// Never fewer members in service than `min_available`, which is half of them.
     fn enough_in_service(&mut self, members: &BTreeMap<String, Member>) {
         let turned_one_by_one = !self.shape.route && self.shape.order == "gap";
-        let is_in = |(name, member): &(&String, &Member)| !member.partly_out || self.by_hand.contains(*name);
+        let excused = |name: &String| self.by_hand.contains(name) || self.taken_ill.contains(name);
+        let is_in = |(name, member): &(&String, &Member)| !member.partly_out || excused(name);
         let left = members.iter().filter(is_in).count();
         if left < self.shape.half && !turned_one_by_one && !(self.goes_back && self.operators_take) {
             let out = members.iter().filter(|one| !is_in(one)).map(|(name, _)| name.as_str()).collect::<Vec<_>>();

@@ -1,9 +1,10 @@
 //! Which server of a backend gets a request.
 
+use teeter_lab::Dice;
+
 use super::server::Op;
 use super::setup::Balance;
 use super::worker::Backend;
-use teeter_lab::Dice;
 
 /// Where a request is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,19 +33,19 @@ pub(super) struct Outcome {
 pub(super) type Said = Result<(), &'static str>;
 
 impl World {
-    /// Carries out a command and writes what it says. An error is the time until which HAProxy hangs.
+    /// Carries out a command and writes what it says. `None`: HAProxy hangs.
     pub(super) fn carry_out(
         &mut self,
         teller: &mut Teller,
         command: &str,
         out: &mut String,
         now: Instant,
-    ) -> (Result<Outcome, Instant>, Option<Change>) {
-        if let Some(until) = self.hung(now) {
-            return (Err(until), None);
+    ) -> (Option<Outcome>, Option<Change>) {
+        if self.hung(now).is_some() {
+            return (None, None);
         }
         if !self.workers.contains_key(&teller.pid) {
-            return (Ok(Outcome { gone: true, ..Outcome::default() }), None);
+            return (Some(Outcome { gone: true, ..Outcome::default() }), None);
         }
         let mut outcome = if command.contains('\\') {
             let words = unescape(command);
@@ -58,7 +58,7 @@ impl World {
         outcome.turns = self.dice.of(0..3);
         outcome.naps = self.dice.of(0..8) == 0;
         let change = outcome.changed.then(|| Change::Told(teller.pid, command.to_owned()));
-        (Ok(outcome), change)
+        (Some(outcome), change)
     }
 
     fn obey(&mut self, teller: &mut Teller, words: &[&str], out: &mut String, now: Instant) -> Outcome {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Fake;
 use super::commands::Teller;
 use super::setup::{Level, Series};
-use super::wire::{leave, send, wait_while_hung};
+use super::wire::{carry_out, leave, send, wait_while_hung};
 use super::world::World;
 
 /// Serves one connection until who asks closes their half, or a reload.
@@ -76,12 +76,7 @@ async fn answer(fake: &Fake, line: &str) -> Option<String> {
     };
     tokio::task::yield_now().await;
     let mut teller = Teller { pid, level: Level::Admin, prompt: false };
-    let done = loop {
-        match fake.with(|world, now| world.carry_out(&mut teller, command, &mut out, now)) {
-            Ok(done) => break done,
-            Err(until) => tokio::time::sleep_until(until).await,
-        }
-    };
+    let done = carry_out(fake, &mut teller, command, &mut out).await;
     leave(fake, pid);
     out.push('\n');
     (!done.gone).then_some(out)

@@ -150,9 +150,16 @@ impl Fake {
         self.with(|world, now| (world.start(now), Some(Change::Started)))
     }
 
-    /// Stops every process in its tracks for that long: connections are accepted, and nothing moves.
+    /// Stops every process in its tracks for that long, or for as long as it was to take anyway: connections are accepted,
+    /// and nothing moves.
     pub fn hang(&self, duration: Duration) {
-        self.with(|world, now| (world.hung_until = Some(now + duration), None));
+        self.with(|world, now| (world.hung_until = world.hung_until.max(Some(now + duration)), None));
+        self.inner.wake.notify_one();
+    }
+
+    /// Lets processes go on that hang.
+    pub fn resume(&self) {
+        self.with(|world, _| (world.resume(), None));
         self.inner.wake.notify_one();
     }
 

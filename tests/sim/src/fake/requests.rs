@@ -1,12 +1,13 @@
 //! Clients: where a new request goes, and how it ends.
 
+use teeter_lab::Dice;
+
 use super::Fake;
 use super::setup::Route;
 use super::traffic::{NewStream, State};
 use super::truth::Place;
 use super::worker::Worker;
 use super::world::{Change, Event, World};
-use teeter_lab::Dice;
 
 /// A request that HAProxy has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]

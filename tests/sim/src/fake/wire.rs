@@ -70,8 +70,20 @@ pub(super) fn leave(fake: &Fake, pid: u32) {
 }
 
 pub(super) async fn wait_while_hung(fake: &Fake) {
-    while let Some(until) = fake.with(|world, now| (world.hung(now), None)) {
-        tokio::time::sleep_until(until).await;
+    loop {
+        let hung = fake.with(|world, now| (world.hung(now).map(|until| (until, world.resumed.subscribe())), None));
+        let Some((until, mut resumed)) = hung else { return };
+        let _ = tokio::time::timeout_at(until, resumed.changed()).await;
+    }
+}
+
+/// Carries out a command as soon as HAProxy does not hang.
+pub(super) async fn carry_out(fake: &Fake, teller: &mut Teller, command: &str, out: &mut String) -> Outcome {
+    loop {
+        wait_while_hung(fake).await;
+        if let Some(done) = fake.with(|world, now| world.carry_out(teller, command, out, now)) {
+            return done;
+        }
     }
 }
 
@@ -132,13 +144,7 @@ impl Session {
         let mut closed = false;
         for (number, command) in commands.iter().enumerate() {
             let last = number + 1 == commands.len();
-            let done = loop {
-                let (fake, teller, out) = (&self.fake, &mut self.teller, &mut self.out);
-                match fake.with(|world, now| world.carry_out(teller, command, out, now)) {
-                    Ok(done) => break done,
-                    Err(until) => tokio::time::sleep_until(until).await,
-                }
-            };
+            let done = carry_out(&self.fake, &mut self.teller, command, &mut self.out).await;
             if done.gone || done.quit {
                 let _ = self.flush().await;
                 return None;

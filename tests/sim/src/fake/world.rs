@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use teeter_lab::Dice;
 
+use teeter_lab::Dice;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -28,6 +28,8 @@ pub(super) struct World {
     /// Lasts as long as the stats socket.
     pub(super) listening: watch::Sender<()>,
     pub(super) hung_until: Option<Instant>,
+    /// Wakes those who wait for that, when it ends before its time.
+    pub(super) resumed: watch::Sender<()>,
     pub(super) slow: Option<Duration>,
     pub(super) apps: BTreeMap<String, App>,
     /// What clients remember: the value of each cookie.
@@ -113,6 +115,7 @@ impl World {
             next_pid,
             listening: watch::channel(()).0,
             hung_until: None,
+            resumed: watch::channel(()).0,
             slow: None,
             apps: BTreeMap::new(),
             jar: BTreeMap::new(),
@@ -168,6 +171,11 @@ impl World {
     pub(super) fn at(&mut self, when: Instant, event: Event) {
         self.serial += 1;
         self.events.insert((when, self.serial), event);
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.hung_until = None;
+        self.resumed.send_replace(());
     }
 
     pub(super) fn hung(&self, now: Instant) -> Option<Instant> {
