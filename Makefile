@@ -80,8 +80,8 @@ test: deps ## Check everything: format, lints, tests on a real HAProxy, document
 	fi
 	$(totals)
 
-SERIES ?= 2.2 2.6 3.0 3.2
-matrix: deps ## The integration tests on each of SERIES, HAProxy 2.2, 2.6, 3.0 and 3.2, fetched as packages
+SERIES ?=
+matrix: deps ## The integration tests on HAProxy 2.2, 2.6, 3.0 and 3.2, or those of SERIES, fetched as packages
 	@tests/matrix/run $(SERIES)
 
 systemd-test: ## The package on a Debian that boots under systemd, in a container; as root

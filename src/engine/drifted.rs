@@ -10,7 +10,7 @@ use super::holds::baseline;
 use super::instance::Report;
 use super::ledger::{Ledger, event};
 use crate::farm::{Baseline, Entry, Hold, InstanceName, OnDrift, Overruled};
-use crate::haproxy::{AdminState, MapValue};
+use crate::haproxy::{AdminState, MapValue, ServerRef};
 use crate::plan::machine::{self, Outcome};
 use crate::store::{Change, NewEvent};
 
@@ -30,11 +30,12 @@ impl Engine {
     ) -> Result<bool, EngineError> {
         let mut any = false;
         for (name, report) in reports {
+            let entry = |server: &ServerRef| Entry { instance: name.clone(), server: server.clone() };
             let known = self.memory().drifts.get(name).copied().unwrap_or_default();
             for (number, drift) in report.drifts.iter().enumerate().skip(known) {
                 let noted = match drift {
                     Drift::Server { server, was, now, then } => {
-                        let entry = Entry { instance: name.clone(), server: server.clone() };
+                        let entry = entry(server);
                         match then {
                             OnDrift::Reassert => self.reasserted(entry, (*was, *now), ledger),
                             OnDrift::Yield => {
@@ -45,12 +46,9 @@ impl Engine {
                             OnDrift::Alarm => self.alarmed(entry, (*was, *now), ledger, reports),
                         }
                     }
-                    Drift::Again { server } => {
-                        let entry = Entry { instance: name.clone(), server: server.clone() };
-                        self.server_again(entry, reports)
-                    }
+                    Drift::Again { server } => self.server_again(entry(server), reports),
                     Drift::Live { backend, server } => {
-                        let entry = Entry { instance: name.clone(), server: server.clone() };
+                        let entry = entry(server);
                         let what = format!(
                             "somebody else has turned the traffic to backend {backend}, and {entry} serves there"
                         );

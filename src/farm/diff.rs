@@ -176,41 +176,20 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::farm::Load;
-    use crate::haproxy::{AdminBits, CheckBits, Command, OpState};
+    use crate::haproxy::{AdminBits, CheckBits, Command};
 
     fn seen(servers: &[(&str, u32, u32)]) -> Seen {
         let server = |admin: u32, agent: u32| SeenServer {
             admin: AdminBits(admin),
-            op: OpState::Running,
-            weight: 1,
-            check: CheckBits(6),
             agent: CheckBits(agent),
-            agent_down: false,
-            backup: false,
-            address: "127.0.0.1".into(),
-            port: 80,
-            tracked: None,
-            status: "UP".into(),
-            last_check: String::new(),
-            load: Load::default(),
+            ..SeenServer::sample()
         };
         let servers = servers.iter().map(|(name, admin, agent)| (name.parse().unwrap(), server(*admin, *agent)));
         Seen { pid: 1, version: "2.6".into(), servers: servers.collect(), ..Seen::default() }
     }
 
     fn wanted(servers: &[(&str, AdminState, bool, bool)]) -> Wanted {
-        let server = |state, agent, held| WantedServer {
-            state,
-            agent,
-            agent_down: false,
-            weight: None,
-            afresh: None,
-            held,
-            first_out: false,
-            asked: false,
-            on_drift: crate::farm::OnDrift::default(),
-        };
+        let server = |state, agent, held| WantedServer { state, agent, held, ..WantedServer::given_back(None) };
         servers
             .iter()
             .map(|(name, state, agent, held)| (name.parse().unwrap(), server(*state, *agent, *held)))

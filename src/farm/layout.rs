@@ -182,24 +182,7 @@ mod tests {
     fn seen(servers: &[&str]) -> Seen {
         let mut seen = Seen { pid: 1, ..Seen::default() };
         for server in servers {
-            seen.servers.insert(
-                server.parse().unwrap(),
-                crate::farm::SeenServer {
-                    admin: crate::haproxy::AdminBits(0),
-                    op: crate::haproxy::OpState::Running,
-                    weight: 1,
-                    check: crate::haproxy::CheckBits(6),
-                    agent: crate::haproxy::CheckBits(0),
-                    agent_down: false,
-                    backup: false,
-                    address: "127.0.0.1".into(),
-                    port: 80,
-                    tracked: None,
-                    status: "UP".into(),
-                    last_check: String::new(),
-                    load: crate::farm::Load::default(),
-                },
-            );
+            seen.servers.insert(server.parse().unwrap(), crate::farm::SeenServer::sample());
         }
         seen
     }

@@ -82,25 +82,11 @@ impl fmt::Display for OutBy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::farm::Load;
     use crate::haproxy::CheckBits;
 
     fn out_by(admin: u32, change: impl FnOnce(&mut SeenServer)) -> Vec<String> {
-        let mut server = SeenServer {
-            admin: AdminBits(admin),
-            op: OpState::Running,
-            weight: 1,
-            check: CheckBits(6),
-            agent: CheckBits(0),
-            agent_down: false,
-            backup: false,
-            address: "127.0.0.1".into(),
-            port: 80,
-            tracked: Some("app/web01".parse().unwrap()),
-            status: "UP".into(),
-            last_check: String::new(),
-            load: Load::default(),
-        };
+        let tracked = Some("app/web01".parse().unwrap());
+        let mut server = SeenServer { admin: AdminBits(admin), tracked, ..SeenServer::sample() };
         change(&mut server);
         server.out_by().iter().map(ToString::to_string).collect()
     }

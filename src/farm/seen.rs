@@ -66,6 +66,26 @@ impl SeenServer {
         !self.admin.in_maint() && !self.admin.in_drain() && self.op.is_up() && self.weight > 0
     }
 
+    /// One that serves, for tests.
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
+        Self {
+            admin: AdminBits(0),
+            op: OpState::Running,
+            weight: 1,
+            check: CheckBits(6),
+            agent: CheckBits(0),
+            agent_down: false,
+            backup: false,
+            address: "127.0.0.1".into(),
+            port: 80,
+            tracked: None,
+            status: "UP".into(),
+            last_check: String::new(),
+            load: Load::default(),
+        }
+    }
+
     /// Its address and port, as a deploy hook wants them.
     pub fn endpoint(&self) -> String {
         if self.address.contains(':') {

@@ -41,20 +41,27 @@ impl Gate<'_> {
         if batch.rest.is_empty() {
             return None;
         }
-        let turned: BTreeSet<MapName> = batch.rest.iter().filter_map(map_of).cloned().collect();
+        let too_early = self.put_off_turns(batch);
+        let emptied = self.put_off_outs(batch);
+        too_early.or(emptied)
+    }
+
+    /// Turns to backends whose servers are still being checked afresh.
+    fn put_off_turns(&self, batch: &mut Batch) -> Option<PutOff> {
+        let turned: BTreeSet<&MapName> = batch.rest.iter().filter_map(map_of).collect();
         let unproven: BTreeMap<MapName, BackendName> = turned
-            .iter()
+            .into_iter()
             .filter_map(|map| Some((map.clone(), self.targets(map).find(|backend| self.waits_for_checks(backend))?)))
             .collect();
-        let checking = |backend: &BackendName| {
-            PutOff::Until(format!(
-                "backend {backend} does not get the traffic yet: HAProxy is still checking its servers afresh"
-            ))
-        };
-        let mut why = unproven.values().next().map(checking);
         batch.rest.retain(|step| map_of(step).is_none_or(|map| !unproven.contains_key(map)));
-        let turned: BTreeSet<&MapName> = turned.iter().filter(|map| !unproven.contains_key(*map)).collect();
+        unproven.values().next().map(checking)
+    }
+
+    /// What takes the last servers out that serve a backend which gets traffic once the maps of the batch are turned.
+    fn put_off_outs(&self, batch: &mut Batch) -> Option<PutOff> {
+        let turned: BTreeSet<MapName> = batch.rest.iter().filter_map(map_of).cloned().collect();
         let set_down: BTreeSet<&BackendName> = self.set_down.iter().map(|server| &server.backend).collect();
+        let mut why = None;
         let checked: BTreeSet<BackendName> =
             set_down.into_iter().filter(|backend| self.waits_for_checks(backend)).cloned().collect();
         for backend in &self.live_after(&turned) | &checked {
@@ -96,7 +103,7 @@ impl Gate<'_> {
 
     /// Backends that get traffic by a map once these maps have been turned. Entries for clients that may stay elsewhere
     /// are left aside: their time is over when they are.
-    fn live_after(&self, turned: &BTreeSet<&MapName>) -> BTreeSet<BackendName> {
+    fn live_after(&self, turned: &BTreeSet<MapName>) -> BTreeSet<BackendName> {
         let mut live = BTreeSet::new();
         for (map, seen) in &self.seen.maps {
             let wanted = self.maps.get(map);
@@ -155,6 +162,12 @@ impl Gate<'_> {
     }
 }
 
+fn checking(backend: &BackendName) -> PutOff {
+    PutOff::Until(format!(
+        "backend {backend} does not get the traffic yet: HAProxy is still checking its servers afresh"
+    ))
+}
+
 fn map_of(step: &Step) -> Option<&MapName> {
     match &step.about {
         About::Map(map) => Some(map),
@@ -165,8 +178,8 @@ fn map_of(step: &Step) -> Option<&MapName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::farm::{Begun, Load, SeenMap, WantedMap, WantedServer, diff};
-    use crate::haproxy::{AdminBits, CheckBits, Command, OpState};
+    use crate::farm::{Begun, SeenMap, WantedMap, WantedServer, diff};
+    use crate::haproxy::{AdminBits, Command, OpState};
 
     /// Backends `a` and `b`, each with one server of the same name, and the traffic where the map says.
     struct Case {
@@ -188,34 +201,10 @@ mod tests {
 
         fn server(mut self, name: &str, admin: u32, op: OpState, state: AdminState) -> Self {
             let server: ServerRef = name.parse().unwrap();
-            let seen = SeenServer {
-                admin: AdminBits(admin),
-                op,
-                weight: 1,
-                check: CheckBits(6),
-                agent: CheckBits(0),
-                agent_down: false,
-                backup: false,
-                address: "127.0.0.1".into(),
-                port: 80,
-                tracked: None,
-                status: String::new(),
-                last_check: String::new(),
-                load: Load::default(),
-            };
+            let seen = SeenServer { admin: AdminBits(admin), op, ..SeenServer::sample() };
             self.seen.servers.insert(server.clone(), seen);
-            let wanted = WantedServer {
-                state,
-                agent: false,
-                agent_down: false,
-                weight: None,
-                afresh: None,
-                held: state != AdminState::Ready,
-                first_out: false,
-                asked: false,
-                on_drift: crate::farm::OnDrift::default(),
-            };
-            self.wanted.insert(server, wanted);
+            let held = state != AdminState::Ready;
+            self.wanted.insert(server, WantedServer { state, held, ..WantedServer::given_back(None) });
             self
         }
 

@@ -46,13 +46,13 @@ pub fn wanted<'a>(
     let mut all: BTreeMap<InstanceName, Wanted> = BTreeMap::new();
     for (entry, was) in baselines {
         let servers = all.entry(entry.instance.clone()).or_default();
-        servers.insert(entry.server.clone(), given_back(Some(was)));
+        servers.insert(entry.server.clone(), WantedServer::given_back(Some(was)));
     }
     for hold in holds {
         for entry in &hold.entries {
             let was = baselines.get(entry);
             let servers = all.entry(entry.instance.clone()).or_default();
-            let server = servers.entry(entry.server.clone()).or_insert_with(|| given_back(was));
+            let server = servers.entry(entry.server.clone()).or_insert_with(|| WantedServer::given_back(was));
             server.held = true;
             server.first_out |= hold.first_out;
             server.asked |= hold.owner.run().is_none();
@@ -83,17 +83,19 @@ pub fn wanted<'a>(
     all
 }
 
-/// What a server is told that nobody holds.
-fn given_back(was: Option<&Baseline>) -> WantedServer {
-    WantedServer {
-        state: was.map_or(AdminState::Ready, |was| was.state),
-        agent: was.is_some_and(|was| was.agent),
-        agent_down: was.is_some_and(|was| was.agent_down),
-        weight: was.filter(|was| was.weighed).map(|was| was.weight),
-        afresh: None,
-        held: false,
-        first_out: false,
-        asked: false,
-        on_drift: OnDrift::default(),
+impl WantedServer {
+    /// What a server is told that nobody holds.
+    pub(super) fn given_back(was: Option<&Baseline>) -> Self {
+        Self {
+            state: was.map_or(AdminState::Ready, |was| was.state),
+            agent: was.is_some_and(|was| was.agent),
+            agent_down: was.is_some_and(|was| was.agent_down),
+            weight: was.filter(|was| was.weighed).map(|was| was.weight),
+            afresh: None,
+            held: false,
+            first_out: false,
+            asked: false,
+            on_drift: OnDrift::default(),
+        }
     }
 }

@@ -14,10 +14,10 @@ use super::{
     CallerState, FailureKind, Figures, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw,
 };
 use crate::farm::{
-    Counts, Entry, Farm, Hold, HoldId, Ladder, Load, MemberName, OnDeadline, Owner, ProofPhase, RunId, Seen,
-    SeenServer, Side, Span, Stage, Stays,
+    Counts, Entry, Farm, Hold, HoldId, Ladder, MemberName, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer,
+    Side, Span, Stage, Stays,
 };
-use crate::haproxy::{AdminBits, AdminState, CheckBits, OpState};
+use crate::haproxy::{AdminBits, AdminState, OpState};
 use jiff::Timestamp;
 
 use self::world::{ROUTE, World};
@@ -36,18 +36,10 @@ const HALVES: &str = "members = [\"app/*\", \"api/*\"]\nhalves = \"auto\"\n";
 fn seen(servers: usize, bits: &[(usize, u32)]) -> Seen {
     let server = |index: usize| SeenServer {
         admin: AdminBits(bits.iter().find(|(at, _)| *at == index).map_or(0, |(_, bits)| *bits)),
-        op: OpState::Running,
         weight: 100,
-        check: CheckBits(6),
-        agent: CheckBits(0),
-        agent_down: false,
-        backup: false,
         address: "10.0.0.1".into(),
         port: 8000 + u16::try_from(index).unwrap(),
-        tracked: None,
-        status: "UP".into(),
-        last_check: String::new(),
-        load: Load::default(),
+        ..SeenServer::sample()
     };
     let names = (0..servers).flat_map(|index| [(index, format!("app/w{index}")), (index, format!("api/w{index}"))]);
     let servers = names.map(|(index, name)| (name.parse().unwrap(), server(index))).collect();

@@ -3,7 +3,7 @@
 use teeter_lab::{Browser, FarmSpec, Load, LoadSpec, Sample};
 use tokio::process::Child;
 
-use crate::site::{MAINT, Site, finish, until};
+use crate::site::{MAINT, Site, finish, step_of, until};
 
 const LONG: [(&str, &str); 1] = [("pause = \"5m\"", "pause = \"10m\"")];
 
@@ -21,8 +21,7 @@ async fn paused(site: &Site, version: &str, steps: &str) -> Child {
 async fn at(site: &Site, step: &str) {
     until(|| async {
         let run = &site.json(&["runs"]).await["runs"][0];
-        let cursor = run["cursor"].as_u64().and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
-        run["steps"][cursor]["text"].as_str().is_some_and(|text| text.starts_with(step))
+        step_of(run).is_some_and(|text| text.starts_with(step))
             && run["waiting"].as_str().is_some_and(|text| text.starts_with("watching"))
     })
     .await;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::site::{DRAIN, MAINT, Site, until};
+use crate::site::{DRAIN, MAINT, Site, step_of, until};
 
 /// A text with all times in it moved by so many hours.
 fn moved(text: &str, hours: i64) -> String {
@@ -82,12 +82,7 @@ async fn time_without_a_teeterd_is_not_counted_against_those_who_are_asked() {
         site.farm.app(next).set_well(false);
     }
     let advance = site.daemon.spawn(&["advance", "1"]);
-    until(|| async {
-        let run = site.json(&["show", "1"]).await;
-        let cursor = usize::try_from(run["cursor"].as_u64().unwrap_or_default()).unwrap_or_default();
-        run["steps"][cursor]["text"] == "ask batch-2"
-    })
-    .await;
+    until(|| async { step_of(&site.json(&["show", "1"]).await) == Some("ask batch-2") }).await;
     drop(advance);
     site.daemon.kill().await;
     moves(&site, "runs", "json", -3);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use teeter_lab::{FarmSpec, Load, LoadSpec, Sample};
 
-use crate::site::{Ended, Site, finish};
+use crate::site::{Ended, Site, finish, step_of};
 
 /// A strategy, the farm that it is tried on, and what else its command says.
 struct Way {
@@ -75,9 +75,7 @@ async fn what_is_planned_is_what_happens_and_no_request_fails() {
         let mut stops = Vec::new();
         while stop.code == 0 && run(&site).await["state"] == "running" {
             let now = run(&site).await;
-            stops.push(
-                texts(&now)[usize::try_from(now["cursor"].as_u64().unwrap_or_default()).unwrap_or_default()].clone(),
-            );
+            stops.push(at_step(&now).to_owned());
             if now["work"]["phase"] == "deploy" {
                 for server in now["work"]["servers"].as_array().into_iter().flatten() {
                     site.farm.app(server.as_str().unwrap_or_default()).replace("v2").await.expect("it is replaced");
@@ -115,7 +113,7 @@ async fn at_every_stop(ways: &[Way], command: &[&str], judge: impl AsyncFn(&Way,
             if now["state"] == "done" {
                 break;
             }
-            let at = format!("{} on {:?} at {}", way.strategy, way.sample, texts(&now)[cursor(&now)]);
+            let at = format!("{} on {:?} at {}", way.strategy, way.sample, at_step(&now));
             let ended = thrice(&site, command).await;
             judge(way, &site, &at, ended).await;
             stop += 1;
@@ -131,8 +129,8 @@ async fn stand(site: &Site) -> (Value, Vec<Value>) {
     (run(site).await["cursor"].clone(), ids.collect())
 }
 
-fn cursor(run: &Value) -> usize {
-    run["cursor"].as_u64().and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default()
+fn at_step(run: &Value) -> &str {
+    step_of(run).expect("it is at a step")
 }
 
 #[tokio::test]
@@ -181,7 +179,7 @@ async fn a_pause_and_a_resume_change_nothing_but_the_pace() {
         let mut stops = 0;
         while run(&site).await["state"] == "running" {
             let now = run(&site).await;
-            let at = format!("{} on {:?} at {}", way.strategy, way.sample, texts(&now)[cursor(&now)]);
+            let at = format!("{} on {:?} at {}", way.strategy, way.sample, at_step(&now));
             let before = stand(&site).await;
             for command in ["pause", "resume"] {
                 for ended in &thrice(&site, &[command, "1"]).await {

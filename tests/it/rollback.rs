@@ -2,7 +2,7 @@
 
 use teeter_lab::{FarmSpec, Sample};
 
-use crate::site::{Site, finish, until};
+use crate::site::{Site, finish, step_of, until};
 
 /// A see-saw stopped after its flip, before the second half is touched, by a hook that waits for a file.
 async fn flipped(site: &Site) -> tokio::process::Child {
@@ -11,12 +11,7 @@ async fn flipped(site: &Site) -> tokio::process::Child {
     let wait = format!("[ $TEETER_GROUP = a ] || while [ ! -e {} ]; do sleep 0.05; done", go.display());
     let deploy = ["deploy", "web", "--to", "v2", "--before-out", "true", "--after-out", &wait, "--", &hook];
     let child = site.daemon.spawn(&deploy);
-    let at = |step: &'static str| async move {
-        let run = &site.json(&["runs"]).await["runs"][0];
-        let cursor = run["cursor"].as_u64().and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
-        run["steps"][cursor]["text"] == step
-    };
-    until(|| at("after-out b")).await;
+    until(|| async { step_of(&site.json(&["runs"]).await["runs"][0]) == Some("after-out b") }).await;
     child
 }
 

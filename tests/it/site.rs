@@ -201,6 +201,12 @@ pub(crate) async fn finish(child: Child) -> Ended {
     Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
+/// The step that a run is at.
+pub(crate) fn step_of(run: &Value) -> Option<&str> {
+    let cursor = usize::try_from(run["cursor"].as_u64()?).ok()?;
+    run["steps"][cursor]["text"].as_str()
+}
+
 /// Waits for a condition, with a deadline.
 pub(crate) async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
     let met = async {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::running::CONFIRMATION_TAKES;
 use super::way_back::{handle_rollback, tries};
 use super::{Action, Confirmation, Facts, Outcome, at_work};
-use crate::farm::{AfterProof, GroupName, Hold, MemberName, Owner, Side, Span, Stage};
+use crate::farm::{AfterProof, GroupName, Hold, HoldId, MemberName, Owner, Side, Span, Stage};
 use crate::plan::run::{CallerState, Run, RunState, StepState};
 use crate::plan::wait::Wait;
 
@@ -141,11 +141,9 @@ fn keeps_serving(run: &Run, group: &GroupName, facts: &Facts<'_>) -> bool {
 /// The versions that members of the farm serve which the run does not hold: only these may come back at an abort, or
 /// visitors would meet two versions at once.
 fn versions_in_service(run: &Run, facts: &Facts<'_>) -> BTreeSet<String> {
-    let serves = |hold: &Hold| {
-        let group = run.holds.iter().find(|(_, id)| **id == hold.id).map(|(group, _)| group);
-        group.is_some_and(|group| keeps_serving(run, group, facts))
-    };
-    let out = facts.holds.values().filter(|hold| hold.owner == Owner::Run(run.id) && !serves(hold));
+    let serving = run.holds.iter().filter(|(group, _)| keeps_serving(run, group, facts));
+    let serving: BTreeSet<&HoldId> = serving.map(|(_, id)| id).collect();
+    let out = facts.holds.values().filter(|hold| hold.owner == Owner::Run(run.id) && !serving.contains(&hold.id));
     let held: BTreeSet<&MemberName> = out.flat_map(Hold::members).collect();
     run.versions.iter().filter(|(member, _)| !held.contains(member)).map(|(_, version)| version.clone()).collect()
 }
