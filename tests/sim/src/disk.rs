@@ -7,10 +7,13 @@ use teeter::farm::RunId;
 use teeter::store::{Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction, Verified};
 use tokio::sync::watch;
 
+use crate::watch::Watch;
+
 /// The real store on a disk that fails.
 #[derive(Debug, Clone)]
 pub struct FailingStore {
     store: Arc<SqliteStore>,
+    watch: Watch,
     full: Arc<AtomicBool>,
     lies: Arc<AtomicBool>,
 }
@@ -20,9 +23,9 @@ impl FailingStore {
     ///
     /// # Errors
     /// As [`SqliteStore::open`].
-    pub fn new() -> Result<Self, StoreError> {
+    pub fn new(watch: Watch) -> Result<Self, StoreError> {
         let store = Arc::new(SqliteStore::in_memory()?);
-        Ok(Self { store, full: Arc::default(), lies: Arc::default() })
+        Ok(Self { store, watch, full: Arc::default(), lies: Arc::default() })
     }
 
     /// Whether nothing can be written from now on.
@@ -44,6 +47,17 @@ impl FailingStore {
     fn room(&self) -> Result<(), StoreError> {
         if self.full.load(Ordering::Relaxed) { Err(failed("database or disk is full")) } else { Ok(()) }
     }
+
+    /// Whether somebody has what a run has left out come back, whatever it runs.
+    fn mixes(&self, transaction: &Transaction) -> Result<bool, StoreError> {
+        let mut released = transaction.events.iter().filter(|event| event.kind == "hold.released").peekable();
+        if released.peek().is_none() {
+            return Ok(false);
+        }
+        let state = self.store.load()?;
+        let left = |id| state.holds.get(&id)?.owner.run().and_then(|run| state.runs.get(&run));
+        Ok(released.filter_map(|event| event.hold).any(|id| left(id).is_some_and(|run| !run.is_active())))
+    }
 }
 
 impl Store for FailingStore {
@@ -53,7 +67,11 @@ impl Store for FailingStore {
 
     fn commit(&self, transaction: &Transaction) -> Result<u64, StoreError> {
         self.room()?;
+        let mixes = self.mixes(transaction)?;
         let revision = self.store.commit(transaction)?;
+        if mixes {
+            self.watch.may_mix();
+        }
         if self.lies.swap(false, Ordering::Relaxed) { Err(failed("disk I/O error")) } else { Ok(revision) }
     }
 

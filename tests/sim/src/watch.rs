@@ -12,9 +12,10 @@ use crate::scenario::{Call, Scenario, Verb, What};
 use crate::shape::Shape;
 
 /// Looks at everything after every event; clones are the same one.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Watch(Arc<Mutex<Watching>>);
 
+#[derive(Debug)]
 struct Watching {
     shape: Shape,
     apps: Apps,

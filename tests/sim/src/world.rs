@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use teeter::plan::{Run, RunState};
+use teeter::plan::RunState;
 use teeter_lab::Dice;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::{AbortHandle, JoinSet};
@@ -93,10 +93,10 @@ impl World {
         let (shape, map) = (scenario.shape, MapFile::new(&scenario.shape));
         let fake = Fake::new(shape.setup(&map.0), dice.other(11).throw());
         let apps = Apps::new(shape, fake.clone(), dice.other(12));
-        let store = FailingStore::new().unwrap_or_else(|error| panic!("{error}"));
+        let watch = Watch::new(scenario, apps.clone(), &fake, log);
+        let store = FailingStore::new(watch.clone()).unwrap_or_else(|error| panic!("{error}"));
         let config = shape.config(&map.0);
         let daemon = Daemon::new(fake.clone(), apps.clone(), store.clone(), &config, shape.master, dice.other(13));
-        let watch = Watch::new(scenario, apps.clone(), &fake, log);
         let world = Arc::new(Self {
             shape,
             fake,
@@ -285,16 +285,6 @@ impl World {
         log(None);
         if path.ends_with("/abort") || path.ends_with("/rollback") {
             self.watch.goes_back();
-        }
-        // What an abort has left out comes back at somebody's word, whatever it runs.
-        if path == "/v1/release" {
-            let stored = self.daemon.stored();
-            // It may have ended by the time at which the call is heard.
-            let ends = |run: &Run| !run.is_active() || run.state == RunState::Aborting;
-            let ended = |id| stored.runs.get(&id).is_some_and(ends);
-            if stored.holds.values().any(|hold| hold.owner.run().is_some_and(ended)) {
-                self.watch.may_mix();
-            }
         }
         let answer = self.daemon.call(method, path, body, pid).await.ok();
         log(answer.as_ref().map(|(status, _)| *status));
