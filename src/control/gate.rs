@@ -42,16 +42,19 @@ pub(super) async fn gate(
     asker.may_send(request.method(), path.as_deref().ok_or_else(|| request.uri().path()))?;
     let (mut parts, body) = request.into_parts();
     let body = read(body).await?;
+    let waiting = asker.by.waits();
     parts.extensions.insert(asker);
     let changes = !parts.method.is_safe();
     let answer = next.run(Request::from_parts(parts, Body::from(body)));
     let answered = async move { (answer.await, place) };
     let (answer, place) = if changes {
-        // A caller that goes away must not stop what it began half way, nor have another place for it.
+        // A caller that goes away takes back what has not begun. It must not stop half way what has, nor have another
+        // place for it.
         gate.engine.carry_through(answered).await?
     } else {
         answered.await
     };
+    drop(waiting);
     Ok(until_sent(answer, place))
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn output(
         from: harmless(line.from.as_bytes()).chars().take(LONGEST_NAME).collect(),
         text: harmless(line.text.as_bytes()),
     });
-    let more = engine.keep_output(RunId(number(&id)?), said.collect(), &asker.caller).await?;
+    let more = engine.keep_output(RunId(number(&id)?), said.collect(), &asker.by.caller).await?;
     answer(ticks(&engine), OutputView { more })
 }
 

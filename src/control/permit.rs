@@ -10,6 +10,7 @@ use super::peer::Peer;
 use super::problem::Failure;
 use super::role::Role::{self, Admin, Deployer, Operator, Viewer};
 use super::role::Roles;
+use crate::engine::Requester;
 use crate::store::Caller;
 
 /// Every route, and the role that it needs. What is not here needs the highest; a test keeps it complete.
@@ -66,7 +67,7 @@ pub struct Access {
 /// Who sends a request, and what they may do.
 #[derive(Debug, Clone)]
 pub(super) struct Asker {
-    pub(super) caller: Caller,
+    pub(super) by: Requester,
     role: Option<Role>,
     config: Arc<Path>,
 }
@@ -80,7 +81,7 @@ impl Asker {
             Some(_) if caller.uid == 0 || caller.uid == rustix::process::geteuid().as_raw() => Some(Admin),
             Some(roles) => roles.of((caller.uid, &caller.user), peer.groups().await),
         };
-        Self { caller, role, config: config.into() }
+        Self { by: Requester::new(caller), role, config: config.into() }
     }
 
     /// That this request may be sent: by the route that it matches, or to a path that matches none.
@@ -100,7 +101,7 @@ impl Asker {
         if self.role >= Some(needed) {
             return Ok(());
         }
-        let Caller { user, uid, .. } = &self.caller;
+        let Caller { user, uid, .. } = &self.by.caller;
         let has = self.role.map_or_else(|| "no role".to_owned(), |role| format!("the role {role}"));
         tracing::warn!(uid, user, "refused: {what} needs the role {needed}, and {user} has {has}");
         Err(Failure::role(format!(

@@ -114,7 +114,9 @@ impl From<EngineError> for Failure {
                 (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT)
             }
             EngineError::Vetoed(_) => (Exit::Refused, "refused-by-guard", "A guard refused", StatusCode::CONFLICT),
-            EngineError::Busy(_) => (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT),
+            EngineError::Busy(_) | EngineError::TakenBack => {
+                (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT)
+            }
             EngineError::Refused(_) => (Exit::Failed, "refused-by-haproxy", "HAProxy refused", StatusCode::BAD_GATEWAY),
             EngineError::Unreachable(_) => {
                 (Exit::Unreachable, "unreachable", "HAProxy does not answer", StatusCode::BAD_GATEWAY)

@@ -66,7 +66,7 @@ pub(super) async fn begin(
         asker.may(OUTAGE)?;
     }
     let dry_run = request.dry_run;
-    let run = engine.begin(order(request)?, dry_run, &asker.caller).await?;
+    let run = engine.begin(order(request)?, dry_run, &asker.by).await?;
     if dry_run {
         return answer(ticks(&engine), engine.plan_view(&run));
     }
@@ -87,7 +87,7 @@ pub(super) async fn advance(
         Some(why) => Report::Failed(plain(&why)),
         None => Report::Done,
     };
-    engine.advance(id, request.step, report, &asker.caller).await?;
+    engine.advance(id, request.step, report, &asker.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
@@ -98,7 +98,7 @@ pub(super) async fn abort(
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.abort(id, &asker.caller).await?;
+    engine.abort(id, &asker.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
@@ -109,7 +109,7 @@ pub(super) async fn pause(
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.pause(id, true, &asker.caller).await?;
+    engine.pause(id, true, &asker.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn resume(
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.pause(id, false, &asker.caller).await?;
+    engine.pause(id, false, &asker.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
@@ -131,7 +131,7 @@ pub(super) async fn retry(
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.retry(id, &asker.caller).await?;
+    engine.retry(id, &asker.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
@@ -144,8 +144,8 @@ pub(super) async fn rollback(
 ) -> Answer<RunView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     let id = RunId(number(&id)?);
-    let why = request.reason.unwrap_or_else(|| format!("asked for by {}", asker.caller.user));
-    engine.rollback(id, &plain(&why), &asker.caller).await?;
+    let why = request.reason.unwrap_or_else(|| format!("asked for by {}", asker.by.caller.user));
+    engine.rollback(id, &plain(&why), &asker.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 

@@ -170,7 +170,7 @@ async fn create_hold(
             (false, false) => Guarding::NotWorse,
         },
     };
-    let id = engine.hold(order, &asker.caller).await?;
+    let id = engine.hold(order, &asker.by).await?;
     let (_, tick, view) = answer(ticks(&engine), engine.hold_view(id).await?)?;
     Ok((StatusCode::CREATED, tick, view))
 }
@@ -182,12 +182,12 @@ async fn release(
     body: Body<ReleaseRequest>,
 ) -> Answer<Holds> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
-    if request.owner.as_ref().is_some_and(|owner| *owner != asker.caller.user) {
+    if request.owner.as_ref().is_some_and(|owner| *owner != asker.by.caller.user) {
         asker.may(OTHERS_HOLD)?;
     }
     let order =
         ReleaseOrder { selectors: selectors(&request.selectors)?, verify: request.verify, owner: request.owner };
-    let ids = engine.release(order, &asker.caller).await?;
+    let ids = engine.release(order, &asker.by).await?;
     let mut holds = engine.hold_views().await;
     holds.retain(|hold| ids.contains(&HoldId(hold.id)));
     answer(ticks(&engine), Holds { holds })

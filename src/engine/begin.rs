@@ -12,7 +12,7 @@ use super::holds::require_admin;
 use super::instance::Report;
 use super::ledger::{asked, event};
 use super::platform::Platform;
-use super::{Engine, map_file, seen_of};
+use super::{Engine, Requester, map_file, seen_of};
 use crate::farm::{
     BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe, InstanceName,
     Layout, MemberName, OnDeadline, OnStall, Owner, RollingSettings, RunId, Seen, Side, Span, Steps, VersionSource,
@@ -100,7 +100,7 @@ impl Engine {
     ///
     /// # Errors
     /// There is no such farm, it does not fit HAProxy, or a guard refused. Nothing has changed then.
-    pub async fn begin(self: &Arc<Self>, order: RunOrder, dry_run: bool, caller: &Caller) -> Result<Run, EngineError> {
+    pub async fn begin(self: &Arc<Self>, order: RunOrder, dry_run: bool, by: &Requester) -> Result<Run, EngineError> {
         let farm = self.farm_for(&order)?;
         let reports = self.look_at_every().await?;
         let seen = seen_of(&reports);
@@ -108,7 +108,7 @@ impl Engine {
         require_admin(&layout.entries(), &reports)?;
         let live = preflight_route(&farm, &layout, &seen, &self.platform).await?;
         let versions = self.versions_now(&farm.settings.verify, &layout, &reports).await?;
-        let mut ledger = self.ledger.lock().await;
+        let mut ledger = self.begin_change(by).await?;
         if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
             return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id }]));
         }
@@ -126,7 +126,7 @@ impl Engine {
             cursor: 0,
             step: StepState { since: now, acted: None, undo: Vec::new() },
             state: if done { RunState::Done } else { RunState::Running },
-            by: caller.user.clone(),
+            by: by.caller.user.clone(),
             started: now,
             finished: done.then_some(now),
             holds: standby.clone(),
@@ -144,7 +144,7 @@ impl Engine {
         if dry_run {
             return Ok(run);
         }
-        let events = begun(&run, now, caller);
+        let events = begun(&run, now, &by.caller);
         let taken_over = standby.values().filter_map(|id| ledger.state.holds.get(id));
         let taken_over =
             taken_over.map(|hold| Change::PutHold(Box::new(Hold { owner: Owner::Run(run.id), ..hold.clone() })));

@@ -25,6 +25,9 @@ pub enum EngineError {
     /// Somebody else's hold or run is in the way.
     #[error("{0}")]
     Busy(String),
+    /// Whoever asked for it went away before it was begun.
+    #[error("whoever asked for this has gone, and it had not been begun; nothing has been changed")]
+    TakenBack,
     /// HAProxy refused the change; what had been applied was undone.
     #[error("{0}; nothing has been changed")]
     Refused(String),

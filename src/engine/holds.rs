@@ -10,12 +10,12 @@ use super::guarding::Guarding;
 use super::instance::Report;
 use super::ledger::{Ledger, asked, event};
 use super::scope::Care;
-use super::{Engine, seen_of};
+use super::{Engine, Requester, seen_of};
 use crate::farm::{Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, SeenServer, Selector, Span, Stays};
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
 use crate::plan::machine::Confirmation;
-use crate::store::{Caller, Change};
+use crate::store::Change;
 
 /// Servers to be taken out.
 #[derive(Debug, Clone)]
@@ -45,16 +45,16 @@ impl Engine {
     ///
     /// # Errors
     /// Nothing matched, a guard refused, HAProxy refused or does not answer. Nothing has changed then.
-    pub async fn hold(self: &Arc<Self>, order: HoldOrder, caller: &Caller) -> Result<HoldId, EngineError> {
+    pub async fn hold(self: &Arc<Self>, order: HoldOrder, by: &Requester) -> Result<HoldId, EngineError> {
         let reports = self.look_for(&order.selectors, Care::Sure).await;
         let named = self.resolve(&order.selectors, &reports)?;
         let entries = with_trackers(&named, &reports);
         require_answer(&entries, &reports)?;
         require_admin(&entries, &reports)?;
-        let mut ledger = self.ledger.lock().await;
+        let mut ledger = self.begin_change(by).await?;
         self.guard_outage(&entries, order.guard, &ledger, &reports)?;
         let now = self.clock.now();
-        let owner = Owner::Operator(caller.user.clone());
+        let owner = Owner::Operator(by.caller.user.clone());
         let before = ledger.state.holds.values().find(|hold| hold.owner == owner && hold.entries == entries).cloned();
         let ladder = self.ladder(&order, &entries);
         let hold = Hold {
@@ -75,7 +75,7 @@ impl Engine {
         changes.push(Change::PutHold(Box::new(hold.clone())));
         let lines: Vec<String> = hold.entries.iter().map(ToString::to_string).collect();
         let text = format!("{} {}: {}", order.mode, lines.join(", "), order.reason);
-        let happened = asked(event(now, "hold.created", text, None, Some(hold.id)), caller);
+        let happened = asked(event(now, "hold.created", text, None, Some(hold.id)), &by.caller);
         let revision = self.write(&mut ledger, changes, vec![happened]).await?;
         self.publish(&ledger);
         drop(ledger);

@@ -38,6 +38,7 @@ pub mod platform;
 mod prober;
 mod probing;
 mod release;
+mod requester;
 mod route;
 mod runs;
 mod scope;
@@ -78,6 +79,7 @@ pub use self::holds::HoldOrder;
 pub use self::output::{HOOK_OUTPUT, LONGEST_LINE, OUTPUT_OF_A_RUN, ROW, Said};
 pub use self::prober::{Answer, Prober};
 pub use self::release::ReleaseOrder;
+pub use self::requester::{Requester, Waiting};
 
 /// Everything that teeter does, behind one handle.
 pub struct Engine {

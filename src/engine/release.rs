@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Engine;
 use super::error::EngineError;
 use super::facts::{Found, find, with_trackers};
 use super::holds::require_answer;
@@ -11,10 +10,11 @@ use super::instance::Report;
 use super::ledger::{asked, event};
 use super::scope::Care;
 use super::view::SessionView;
+use super::{Engine, Requester};
 use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, Owner, Selector};
 use crate::haproxy::Line;
 use crate::haproxy::commands::{Session, SessionBytes, ShowSession, ShowSessions};
-use crate::store::{Caller, Change, State};
+use crate::store::{Change, State};
 
 /// Servers to be brought back.
 #[derive(Debug, Clone)]
@@ -32,12 +32,12 @@ impl Engine {
     ///
     /// # Errors
     /// Nothing matched, nothing is held, or what is held belongs to somebody else.
-    pub async fn release(self: &Arc<Self>, order: ReleaseOrder, caller: &Caller) -> Result<Vec<HoldId>, EngineError> {
+    pub async fn release(self: &Arc<Self>, order: ReleaseOrder, by: &Requester) -> Result<Vec<HoldId>, EngineError> {
         let reports = self.look_for(&order.selectors, Care::Known).await;
-        let mut ledger = self.ledger.lock().await;
+        let mut ledger = self.begin_change(by).await?;
         let entries = with_trackers(&self.resolve_held(&order.selectors, &ledger.state, &reports)?, &reports);
         let now = self.clock.now();
-        let owner = Owner::Operator(order.owner.clone().unwrap_or_else(|| caller.user.clone()));
+        let owner = Owner::Operator(order.owner.clone().unwrap_or_else(|| by.caller.user.clone()));
         let on_them: Vec<Hold> =
             ledger.state.holds.values().filter(|hold| !hold.entries.is_disjoint(&entries)).cloned().collect();
         let (mine, others): (Vec<Hold>, Vec<Hold>) =
@@ -60,7 +60,7 @@ impl Engine {
             let text = if order.verify { "to come back when well" } else { "released without a proof" };
             let lines: Vec<String> = back.iter().map(ToString::to_string).collect();
             let happened = event(now, "hold.released", format!("{}: {text}", lines.join(", ")), None, Some(hold.id));
-            events.push(asked(happened, caller));
+            events.push(asked(happened, &by.caller));
             if order.verify {
                 let takes = self.proof_takes(&hold, &ledger.state);
                 let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());

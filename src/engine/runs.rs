@@ -1,12 +1,11 @@
 //! What callers say of runs that are under way: work done or failed, abort, rollback.
 
-use super::Engine;
 use super::error::EngineError;
 use super::ledger::Ledger;
+use super::{Engine, Requester};
 use crate::farm::RunId;
 use crate::plan::machine::{self, Report as WorkReport};
 use crate::plan::{Run, RunState};
-use crate::store::Caller;
 
 impl Engine {
     /// Takes the caller's word on its work, or tries a failed step again.
@@ -18,16 +17,16 @@ impl Engine {
         id: RunId,
         step: Option<usize>,
         report: WorkReport,
-        caller: &Caller,
+        by: &Requester,
     ) -> Result<(), EngineError> {
-        let mut ledger = self.ledger.lock().await;
+        let mut ledger = self.begin_change(by).await?;
         let run = find(&ledger, id)?;
         let what = match &report {
             WorkReport::Done => "advance".to_owned(),
             WorkReport::Failed(why) => format!("advance: failed: {why}"),
         };
         let outcome = machine::handle_report(&run, step, report, self.clock.now())?;
-        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((caller, what))).await?;
+        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((&by.caller, what))).await?;
         Ok(())
     }
 
@@ -35,8 +34,8 @@ impl Engine {
     ///
     /// # Errors
     /// There is no such run, or it is done.
-    pub async fn abort(&self, id: RunId, caller: &Caller) -> Result<(), EngineError> {
-        let mut ledger = self.ledger.lock().await;
+    pub async fn abort(&self, id: RunId, by: &Requester) -> Result<(), EngineError> {
+        let mut ledger = self.begin_change(by).await?;
         let run = find(&ledger, id)?;
         if run.state == RunState::Done {
             return Err(machine::Illegal::Ended(id).into());
@@ -44,7 +43,7 @@ impl Engine {
         let reports = self.reports();
         let facts = self.facts(&run, &ledger, &reports);
         let outcome = machine::handle_abort(&run, &facts, self.clock.now());
-        self.carry_out(&mut ledger, &run, outcome, &reports, Some((caller, "abort".to_owned()))).await?;
+        self.carry_out(&mut ledger, &run, outcome, &reports, Some((&by.caller, "abort".to_owned()))).await?;
         Ok(())
     }
 
@@ -52,12 +51,12 @@ impl Engine {
     ///
     /// # Errors
     /// There is no such run, or it has ended.
-    pub async fn pause(&self, id: RunId, paused: bool, caller: &Caller) -> Result<(), EngineError> {
-        let mut ledger = self.ledger.lock().await;
+    pub async fn pause(&self, id: RunId, paused: bool, by: &Requester) -> Result<(), EngineError> {
+        let mut ledger = self.begin_change(by).await?;
         let run = find(&ledger, id)?;
         let outcome = machine::handle_pause(&run, paused, self.clock.now())?;
         let what = if paused { "pause" } else { "resume" };
-        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((caller, what.to_owned()))).await?;
+        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((&by.caller, what.to_owned()))).await?;
         Ok(())
     }
 
@@ -65,11 +64,11 @@ impl Engine {
     ///
     /// # Errors
     /// There is no such run, or it has not failed.
-    pub async fn retry(&self, id: RunId, caller: &Caller) -> Result<(), EngineError> {
-        let mut ledger = self.ledger.lock().await;
+    pub async fn retry(&self, id: RunId, by: &Requester) -> Result<(), EngineError> {
+        let mut ledger = self.begin_change(by).await?;
         let run = find(&ledger, id)?;
         let outcome = machine::handle_retry(&run, self.clock.now())?;
-        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((caller, "retry".to_owned()))).await?;
+        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((&by.caller, "retry".to_owned()))).await?;
         Ok(())
     }
 
@@ -77,13 +76,13 @@ impl Engine {
     ///
     /// # Errors
     /// There is no such run, nothing has been turned, or it is too late.
-    pub async fn rollback(&self, id: RunId, why: &str, caller: &Caller) -> Result<(), EngineError> {
-        let mut ledger = self.ledger.lock().await;
+    pub async fn rollback(&self, id: RunId, why: &str, by: &Requester) -> Result<(), EngineError> {
+        let mut ledger = self.begin_change(by).await?;
         let run = find(&ledger, id)?;
         let reports = self.reports();
         let facts = self.facts(&run, &ledger, &reports);
         let outcome = machine::handle_rollback(&run, why, &facts, self.clock.now())?;
-        self.carry_out(&mut ledger, &run, outcome, &reports, Some((caller, "rollback".to_owned()))).await?;
+        self.carry_out(&mut ledger, &run, outcome, &reports, Some((&by.caller, "rollback".to_owned()))).await?;
         Ok(())
     }
 }

@@ -72,6 +72,9 @@ impl Store for FailingStore {
         if mixes {
             self.watch.may_mix();
         }
+        for caller in transaction.events.iter().filter_map(|event| event.caller.as_ref()) {
+            self.watch.begun_for(caller.pid.unwrap_or_default());
+        }
         if self.lies.swap(false, Ordering::Relaxed) { Err(failed("disk I/O error")) } else { Ok(revision) }
     }
 

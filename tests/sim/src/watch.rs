@@ -36,6 +36,8 @@ struct Watching {
     pid: Option<u32>,
     /// Whether a map has been told anything since HAProxy's process was started.
     turned: bool,
+    /// Since when nobody waits for what a process has asked for.
+    gone: BTreeMap<i32, Instant>,
     /// Versions may be mixed from now on: somebody has asked for it.
     mixed: bool,
     found: Vec<Finding>,
@@ -96,6 +98,7 @@ impl Watch {
             by_hand: BTreeSet::new(),
             pid: fake.truth().current().map(|worker| worker.pid),
             turned: false,
+            gone: BTreeMap::new(),
             mixed: false,
             found: Vec::new(),
             counts: Counts::default(),
@@ -131,6 +134,20 @@ impl Watch {
     /// Somebody has asked for the way back.
     pub fn goes_back(&self) {
         self.lock().goes_back = true;
+    }
+
+    /// A process does not wait any more for what it has asked for.
+    pub fn gone(&self, pid: i32) {
+        self.lock().gone.insert(pid, Instant::now());
+    }
+
+    /// A change that a process has asked for is stored.
+    pub fn begun_for(&self, pid: i32) {
+        let mut it = self.lock();
+        // What began just before is carried through.
+        if it.gone.get(&pid).is_some_and(|since| since.elapsed() > STORING_TAKES) {
+            it.find("who has gone asks for nothing", format!("{pid} has hung up before its change was begun"));
+        }
     }
 
     /// A visitor's request got a server, or not.
@@ -271,6 +288,9 @@ impl Watching {
         }
     }
 }
+
+/// A transaction takes some milliseconds.
+const STORING_TAKES: Duration = Duration::from_secs(1);
 
 /// A line as the fake names it.
 pub fn split(line: &str) -> Option<(String, String)> {

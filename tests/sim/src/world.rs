@@ -286,6 +286,7 @@ impl World {
         if path.ends_with("/abort") || path.ends_with("/rollback") {
             self.watch.goes_back();
         }
+        let _leaving = Leaving(&self.watch, pid);
         let answer = self.daemon.call(method, path, body, pid).await.ok();
         log(answer.as_ref().map(|(status, _)| *status));
         answer
@@ -324,6 +325,15 @@ impl World {
 
     fn hooks(&self) -> std::sync::MutexGuard<'_, Vec<AbortHandle>> {
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells the judge when a caller goes away, answered or not.
+struct Leaving<'a>(&'a Watch, i32);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.gone(self.1);
     }
 }
 
