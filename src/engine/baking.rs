@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::carry::entries;
 use super::facts::seen_server;
-use super::instance::Report;
+use super::report::Report;
 use crate::farm::{Counts, Entry, GroupName, InstanceName};
 use crate::haproxy::BackendName;
 use crate::plan::{Bake, Figures, Plan, Run, RunState, Step};

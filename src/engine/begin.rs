@@ -9,9 +9,9 @@ use super::baking::counted;
 use super::error::EngineError;
 use super::facts::seen_server;
 use super::holds::require_admin;
-use super::instance::Report;
 use super::ledger::{asked, event};
 use super::platform::Platform;
+use super::report::Report;
 use super::{Engine, Requester, map_file, seen_of};
 use crate::farm::{
     BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe, InstanceName,

@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::error::EngineError;
-use super::instance::Report;
 use super::ledger::{Ledger, event};
 use super::memory::Memory;
+use super::report::Report;
 use super::{Engine, audit};
 use crate::farm::{Hold, InstanceName, Route, Side, Stage, Sticky};
 use crate::plan::Run;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::baking::watched;
-use super::instance::{Draining, Order, Report};
+use super::instance::{Draining, Order};
 use super::ledger::Ledger;
+use super::report::Report;
 use crate::farm::{
     Entry, Farm, Hold, InstanceName, Load, OnDeadline, OutBy, Owner, SeenServer, Stage, Sticky, VerifySettings,
     WantedServer, keys, wanted, wanted_maps,

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -17,12 +16,13 @@ use super::drift::{Drift, Drifts};
 use super::emptied::Emptied;
 use super::look::{Keys, look_at, look_at_all};
 use super::map_files::{MapFiles, Trouble};
-use super::old_workers::{self, OldWorker, OldWorkers};
+use super::old_workers::{self, OldWorkers};
 use super::pace::{Waiting, pace};
 use super::platform::Platform;
+use super::report::Report;
 use super::scope::Scope;
-use crate::farm::{Batch, Begun, Gate, InstanceName, PutOff, Seen, Wanted, WantedMaps, diff, diff_maps};
-use crate::haproxy::commands::{Change, Level, ShutdownSessions};
+use crate::farm::{Batch, Gate, InstanceName, PutOff, Seen, Wanted, WantedMaps, diff, diff_maps};
+use crate::haproxy::commands::{Change, ShutdownSessions};
 use crate::haproxy::{BackendName, Client, Error, Line, Master, ServerRef};
 
 /// What an instance is told.
@@ -54,37 +54,6 @@ pub(super) struct Draining {
     pub(super) idle: bool,
 }
 
-/// What an instance reports.
-#[derive(Debug, Clone)]
-pub(super) struct Report {
-    /// What was last seen; `None` before the first answer.
-    pub(super) seen: Option<Arc<Seen>>,
-    /// Processes that reloads have left behind.
-    pub(super) old: Arc<Vec<OldWorker>>,
-    /// Whether they would be seen.
-    pub(super) sees_old: bool,
-    /// The level of the socket.
-    pub(super) level: Option<Level>,
-    /// Whether HAProxy answered the last time.
-    pub(super) reachable: bool,
-    /// What is wrong.
-    pub(super) trouble: Option<String>,
-    /// The latest revision that HAProxy was read back to agree with; 0 after a change of process.
-    pub(super) agreed: u64,
-    /// The revision that HAProxy refused, and its words.
-    pub(super) refused: Option<(u64, String)>,
-    /// How long the last batch took, and for which revision.
-    pub(super) took: Option<(u64, Duration)>,
-    /// Rises with every look.
-    pub(super) sample: u64,
-    /// When that was.
-    pub(super) at: Timestamp,
-    /// Proofs begun in this process.
-    pub(super) begun: Arc<Begun>,
-    /// What others have changed, since the start; numbered by its place.
-    pub(super) drifts: Arc<Vec<Drift>>,
-}
-
 /// One HAProxy, for the rest of the engine.
 #[derive(Debug)]
 pub(super) struct Instance {
@@ -113,21 +82,7 @@ impl Instance {
             platform.spawn(old_workers::watch(Arc::clone(master), Arc::downgrade(&reloaded)));
         }
         let (orders, order_rx) = watch::channel(Order::default());
-        let first = Report {
-            seen: None,
-            old: Arc::default(),
-            sees_old: false,
-            level: None,
-            reachable: false,
-            trouble: Some("not looked at yet".to_owned()),
-            agreed: 0,
-            refused: None,
-            took: None,
-            sample: 0,
-            at: platform.clock.now(),
-            begun: Arc::default(),
-            drifts: Arc::default(),
-        };
+        let first = Report::first(platform.clock.now());
         let (report_tx, reports) = watch::channel(first.clone());
         let (refresh, refresh_rx) = mpsc::channel(32);
         let observer = Observer {

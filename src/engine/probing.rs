@@ -8,9 +8,9 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::facts::{Found, find, gone};
-use super::instance::Report;
 use super::judge::{MustShow, failed};
 use super::memory::{Probing, Results, put};
+use super::report::Report;
 use crate::farm::{AfterProof, Entry, Hold, HttpProbe, InstanceName, MemberName};
 use crate::plan::prove::ProbeResult;
 use crate::store::{Change, State};

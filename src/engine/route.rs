@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::carry::entries;
-use super::instance::Report;
 use super::ledger::Ledger;
+use super::report::Report;
 use crate::farm::{
     Canary, DrainSettings, GroupName, InstanceName, Ladder, Route, RouteKey, Side, Stays, Sticky, cookie_version,
 };

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Engine;
 use super::error::EngineError;
 use super::facts::{Found, find};
-use super::instance::Report;
 use super::memory::Memory;
+use super::report::Report;
 use super::scope::Care;
 use super::show_run::{run_view, text};
 use super::view::{

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::not_up;
-use super::instance::Report;
+use super::report::Report;
 use super::seen_of;
 use crate::farm::{Entry, GroupName, Hold, InstanceName, Layout, Owner};
 use crate::haproxy::AdminState;

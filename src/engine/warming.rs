@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::facts::{Found, find, gone};
-use super::instance::Report;
 use super::memory::{Asking, Results, put};
+use super::report::Report;
 use crate::farm::{AfterProof, Hold, InstanceName, MemberName, ProofPhase, Span, WarmUp};
 use crate::plan::prove::WarmUpFacts;
 use crate::plan::warm::Warmth;

@@ -1,0 +1,63 @@
+//! What the observer of one HAProxy tells the rest of the engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::drift::Drift;
+use super::old_workers::OldWorker;
+use crate::farm::{Begun, Seen};
+use crate::haproxy::commands::Level;
+
+/// What an instance reports.
+#[derive(Debug, Clone)]
+pub(super) struct Report {
+    /// What was last seen; `None` before the first answer.
+    pub(super) seen: Option<Arc<Seen>>,
+    /// Processes that reloads have left behind.
+    pub(super) old: Arc<Vec<OldWorker>>,
+    /// Whether they would be seen.
+    pub(super) sees_old: bool,
+    /// The level of the socket.
+    pub(super) level: Option<Level>,
+    /// Whether HAProxy answered the last time.
+    pub(super) reachable: bool,
+    /// What is wrong.
+    pub(super) trouble: Option<String>,
+    /// The latest revision that HAProxy was read back to agree with; 0 after a change of process.
+    pub(super) agreed: u64,
+    /// The revision that HAProxy refused, and its words.
+    pub(super) refused: Option<(u64, String)>,
+    /// How long the last batch took, and for which revision.
+    pub(super) took: Option<(u64, Duration)>,
+    /// Rises with every look.
+    pub(super) sample: u64,
+    /// When that was.
+    pub(super) at: Timestamp,
+    /// Proofs begun in this process.
+    pub(super) begun: Arc<Begun>,
+    /// What others have changed, since the start; numbered by its place.
+    pub(super) drifts: Arc<Vec<Drift>>,
+}
+
+impl Report {
+    /// Before anything was looked at.
+    pub(super) fn first(at: Timestamp) -> Self {
+        Self {
+            seen: None,
+            old: Arc::default(),
+            sees_old: false,
+            level: None,
+            reachable: false,
+            trouble: Some("not looked at yet".to_owned()),
+            agreed: 0,
+            refused: None,
+            took: None,
+            sample: 0,
+            at,
+            begun: Arc::default(),
+            drifts: Arc::default(),
+        }
+    }
+}
