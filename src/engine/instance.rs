@@ -14,6 +14,7 @@ use super::apply::{Applied, apply};
 use super::clock::Clock;
 use super::drift::{Drift, Drifts};
 use super::emptied::Emptied;
+use super::late::Late;
 use super::look::{Keys, look_at, look_at_all};
 use super::map_files::{MapFiles, Trouble};
 use super::old_workers::{self, OldWorkers};
@@ -68,12 +69,13 @@ pub(super) struct Instance {
 type Refresh = (Option<BTreeSet<BackendName>>, oneshot::Sender<()>);
 
 impl Instance {
-    /// Starts to observe. `nudge` is notified of every report.
+    /// Starts to observe. `resumes`: another teeterd may have sent something before. `nudge` is notified of every report.
     pub(super) fn start(
         name: InstanceName,
         client: Client,
         master: Option<Master>,
         platform: Platform,
+        resumes: bool,
         nudge: Arc<Notify>,
     ) -> Self {
         let (client, master) = (Arc::new(client), master.map(Arc::new));
@@ -101,6 +103,7 @@ impl Instance {
             unchanged: (0, 0),
             killed: None,
             drifts: Drifts::default(),
+            late: if resumes { Late::Unanswered } else { Late::None },
             set_down: BTreeSet::new(),
             files: MapFiles::new(platform.clone()),
             old: OldWorkers::new(master.clone()),
@@ -140,6 +143,7 @@ struct Observer {
     unchanged: (u64, u32),
     killed: Option<Instant>,
     drifts: Drifts,
+    late: Late,
     /// Servers that were set down to be checked afresh, and that no check has found well since.
     set_down: BTreeSet<ServerRef>,
     files: MapFiles,
@@ -232,6 +236,11 @@ impl Observer {
         for _ in 0..STAGES {
             let mut differ = diff(&order.wanted, &order.maps, &seen, &self.report.begun);
             if self.drifts.is_left_alone(&differ) {
+                if self.late.may_follow() {
+                    self.report.trouble =
+                        Some("what it was told before it stopped answering may still be carried out".to_owned());
+                    return Ok(Some(Waiting::Checks));
+                }
                 self.agree(order, &seen);
                 return Ok(None);
             }
@@ -260,7 +269,11 @@ impl Observer {
             }
             let steps = Batch::stage(differ);
             self.drifts.sending(&steps);
-            match apply(&self.client, seen.pid, &steps, &self.clock).await? {
+            let applied = apply(&self.client, seen.pid, &steps, &self.clock).await;
+            if applied.is_err() {
+                self.late = Late::Unanswered;
+            }
+            match applied? {
                 Applied::All(took) => {
                     self.report.took = Some((order.revision, took));
                     self.note_begun(order, &steps);
@@ -353,6 +366,7 @@ impl Observer {
         self.report.old = self.old.known();
         self.report.sees_old = self.old.can_see();
         self.report.seen = Some(Arc::new(seen));
+        self.late.answered(self.clock.mark());
         self.report.reachable = true;
         self.report.trouble = self.old.trouble().cloned();
         if !self.old.is_unsure(self.clock.mark()) {

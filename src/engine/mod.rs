@@ -25,6 +25,7 @@ mod holds;
 mod idle;
 mod instance;
 mod judge;
+mod late;
 mod ledger;
 mod look;
 mod map_file;
@@ -119,14 +120,16 @@ impl Engine {
     ) -> Result<Arc<Self>, EngineError> {
         let nudge = Arc::new(Notify::new());
         let clock = platform.clock;
+        let ledger = Ledger::open(Arc::clone(&store), platform.clone())?;
+        let resumes = ledger.state.is_told();
         let instance = |(name, client, master): (InstanceName, Client, Option<Master>)| {
-            (name.clone(), Instance::start(name, client, master, platform.clone(), Arc::clone(&nudge)))
+            (name.clone(), Instance::start(name, client, master, platform.clone(), resumes, Arc::clone(&nudge)))
         };
         let engine = Arc::new(Self {
             farms: RwLock::new(Arc::new(farms)),
             on_drift: RwLock::new(on_drift),
             instances: haproxies.into_iter().map(instance).collect(),
-            ledger: AsyncMutex::new(Ledger::open(Arc::clone(&store), platform.clone())?),
+            ledger: AsyncMutex::new(ledger),
             store,
             memory: Mutex::default(),
             prober,

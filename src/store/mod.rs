@@ -318,6 +318,11 @@ impl State {
         self.routes.get(farm).map(|route| route.live.clone())
     }
 
+    /// Whether HAProxy is told anything: then not every reply to whoever wrote this need have been read.
+    pub fn is_told(&self) -> bool {
+        !self.baselines.is_empty() || !self.routes.is_empty()
+    }
+
     /// Applies changes that have been made durable as `revision`.
     pub fn apply(&mut self, changes: &[Change], revision: u64) {
         self.revision = revision;

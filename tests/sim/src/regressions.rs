@@ -182,3 +182,29 @@ fn nobody_is_turned_to_servers_that_are_being_checked_afresh() {
     let shape = Shape { series: Series::V3_0, master: true, strategy: "canary", grace: 300, order: "gap", ..PLAIN };
     around(111_886, Shape { half: 2, ..shape }, &[(1_785, What::Reload)]);
 }
+
+/// What a HAProxy had been sent before it was stopped, and carried out after teeterd had been restarted, was taken for
+/// somebody else's change, and given back in the end.
+#[test]
+fn what_comes_late_is_nobody_elses_change() {
+    let shape = Shape { master: true, strategy: "canary", on_drift: "alarm", order: "gap", longest: 300, ..PLAIN };
+    let acts = [(972, What::Hang(millis(13_178))), (5_725, What::KillTeeterd { back: millis(462), jump: 0 })];
+    around(432_593, shape, &acts);
+    let outcome = play(&scenario(432_593, shape, &acts), false);
+    assert!(outcome.found.is_empty(), "{:#?}", outcome.found);
+}
+
+/// A caller had hung up while a stopped HAProxy was waited for, and servers of two versions were brought together fifteen
+/// seconds later, because the run had been aborted by then.
+#[test]
+fn who_has_hung_up_asks_for_nothing() {
+    let shape = Shape { grace: 300, bake: true, longest: 300, ..PLAIN };
+    let hung_up = |verb| What::Call(Call { verb, patience: Some(millis(4)) });
+    let acts = [
+        (249, What::KillTeeterd { back: millis(1_732), jump: 0 }),
+        (538, What::Hang(millis(17_304))),
+        (2_667, hung_up(Verb::Ready(0))),
+        (5_904, hung_up(Verb::Abort)),
+    ];
+    around(415_113, shape, &acts);
+}
