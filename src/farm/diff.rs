@@ -52,6 +52,9 @@ impl Step {
 pub struct Batch {
     /// What comes before traffic is turned: servers that take more of it, and servers that must not be where it goes.
     pub incoming: Vec<Step>,
+    /// What is told again together with a turn, though it is so: who is out of the backend that gets the traffic. Another
+    /// process than the one that was looked at may take the line, and it knows of no hold.
+    pub again: Vec<Step>,
     /// Everything else: maps first, servers that take less traffic last.
     pub rest: Vec<Step>,
 }
@@ -59,19 +62,24 @@ pub struct Batch {
 impl Batch {
     /// Everything, in order.
     pub fn steps(self) -> Vec<Step> {
-        self.incoming.into_iter().chain(self.rest).collect()
+        let again = if self.turns() { self.again } else { Vec::new() };
+        self.incoming.into_iter().chain(again).chain(self.rest).collect()
+    }
+
+    fn turns(&self) -> bool {
+        self.rest.iter().any(|step| matches!(step.about, About::Map(_)))
     }
 
     /// What to send now. Traffic is turned only when the servers that it goes to have been read back to take it, and those
     /// beside them to take none.
     pub fn stage(self) -> Vec<Step> {
-        let turns = self.rest.iter().any(|step| matches!(step.about, About::Map(_)));
-        if turns && !self.incoming.is_empty() { self.incoming } else { self.steps() }
+        if self.turns() && !self.incoming.is_empty() { self.incoming } else { self.steps() }
     }
 
     /// The same without some of it.
     pub fn retain(&mut self, keep: impl Fn(&Step) -> bool) {
         self.incoming.retain(&keep);
+        self.again.retain(&keep);
         self.rest.retain(&keep);
     }
 
@@ -95,6 +103,18 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &Begun) -> B
         });
         turned.flat_map(WantedMap::entries).any(|(_, to)| to.is_some_and(|to| to.as_str() == server.backend.as_str()))
     };
+    let stays_out = |server: &ServerRef, wanted: &WantedServer| {
+        let now = seen.servers.get(server).map(|now| now.admin.forced());
+        wanted.state > AdminState::Ready && now == Some(wanted.state) && gets_traffic(server)
+    };
+    let out = wanted.iter().filter(|(server, wanted)| stays_out(server, wanted));
+    let again = out.map(|(server, wanted)| Step {
+        about: About::Server(server.clone()),
+        changes: vec![Change::State(SetServerState { server: server.clone(), state: wanted.state })],
+        undo: Vec::new(),
+        together: false,
+    });
+    let again = again.collect();
     let mut steps: Vec<(Direction, Step)> = wanted
         .iter()
         .filter_map(|(server, wanted)| {
@@ -111,7 +131,7 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &Begun) -> B
     steps.sort_by_key(|(direction, _)| *direction);
     let (incoming, rest) = steps.into_iter().partition(|(direction, _)| *direction < Direction::Route);
     let steps = |part: Vec<(Direction, Step)>| part.into_iter().map(|(_, step)| step).collect();
-    Batch { incoming: steps(incoming), rest: steps(rest) }
+    Batch { incoming: steps(incoming), again, rest: steps(rest) }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -241,6 +261,22 @@ mod tests {
         let batch = diff(&wanted, &maps, &seen(&[("all/b", 0, 0), ("b/b", 0, 0)]), &Begun::new());
         let first: Vec<_> = batch.stage().iter().flat_map(|step| &step.changes).map(Command::text).collect();
         assert_eq!(first, ["set server all/b state maint"]);
+    }
+
+    #[test]
+    fn who_is_out_where_the_traffic_goes_is_told_again_with_the_turn() {
+        let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
+        let key = ("web".parse().unwrap(), "all".parse().unwrap());
+        let map = crate::farm::WantedMap { live: [key].into(), ..Default::default() };
+        let maps = WantedMaps::from([("/m".parse().unwrap(), map)]);
+        let batch = diff(&wanted, &maps, &seen(&[("all/b", 1, 0), ("b/b", 1, 0)]), &Begun::new());
+        let texts = |batch: Batch| -> Vec<_> {
+            batch.stage().iter().flat_map(|step| &step.changes).map(Command::text).collect()
+        };
+        assert_eq!(texts(batch.clone()), ["set server all/b state maint", "add map /m web all"]);
+        let mut put_off = batch;
+        put_off.retain(|step| step.server().is_some());
+        assert!(put_off.is_empty() && texts(put_off).is_empty());
     }
 
     #[test]

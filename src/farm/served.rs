@@ -60,10 +60,9 @@ impl Gate<'_> {
     /// What takes the last servers out that serve a backend which gets traffic once the maps of the batch are turned.
     fn put_off_outs(&self, batch: &mut Batch) -> Option<PutOff> {
         let turned: BTreeSet<MapName> = batch.rest.iter().filter_map(map_of).cloned().collect();
-        let set_down: BTreeSet<&BackendName> = self.set_down.iter().map(|server| &server.backend).collect();
         let mut why = None;
-        let checked: BTreeSet<BackendName> =
-            set_down.into_iter().filter(|backend| self.waits_for_checks(backend)).cloned().collect();
+        let mut checked = self.awaiting();
+        checked.retain(|backend| self.waits_for_checks(backend));
         for backend in &self.live_after(&turned) | &checked {
             let servers = || self.seen.servers.of(&backend);
             let left = servers().any(|(server, now)| self.will_serve(server, now));
@@ -91,6 +90,15 @@ impl Gate<'_> {
             }
         }
         why
+    }
+
+    /// Backends with servers that are still being checked afresh, or that follow one.
+    fn awaiting(&self) -> BTreeSet<BackendName> {
+        if self.set_down.is_empty() {
+            return BTreeSet::new();
+        }
+        let awaited = self.seen.servers.iter().filter(|(server, now)| self.is_awaited(server, now));
+        awaited.map(|(server, _)| server.backend.clone()).collect()
     }
 
     /// Backends that a map is about to lead to.
@@ -251,6 +259,18 @@ mod tests {
         case.set_down.clear();
         let flip = ["set server a/new state ready", "set server a/old state drain"];
         assert_eq!(case.told(), (flip.map(str::to_owned).to_vec(), None));
+    }
+
+    #[test]
+    fn those_who_follow_a_line_that_is_being_checked_wait_for_it_too() {
+        let case = Case::new("other").server("a/new", 8, Stopped, Ready).server("a/old", 0, Running, Drain);
+        let mut case = case.server("b/new", 8, Stopped, Ready).server("b/old", 0, Running, Drain);
+        for name in ["new", "old"] {
+            let follower = case.seen.servers.get_mut(&format!("b/{name}").parse().unwrap()).unwrap();
+            follower.tracked = Some(format!("a/{name}").parse().unwrap());
+        }
+        case.set_down.insert("a/new".parse().unwrap());
+        assert_eq!(case.told().0, ["set server a/new state ready", "set server b/new state ready"]);
     }
 
     #[test]

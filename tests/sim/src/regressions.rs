@@ -208,3 +208,29 @@ fn who_has_hung_up_asks_for_nothing() {
     ];
     around(415_113, shape, &acts);
 }
+
+/// Servers that follow those which a new process was told to be down were not waited for when their others went out.
+#[test]
+fn those_who_follow_a_line_that_is_being_checked_are_waited_for() {
+    let shape = Shape { series: Series::V3_0, master: true, half: 3, twice: true, grace: 300, longest: 300, ..SERVERS };
+    for at in (1_440..=1_520).step_by(20) {
+        let outcome = play(&scenario(450_385, shape, &[(at, What::Reload)]), false);
+        assert!(outcome.found.is_empty(), "at {at} ms: {:#?}", outcome.found);
+    }
+}
+
+/// A turn to all of a farm that a new process took, which did not know yet who was out for their version.
+#[test]
+fn a_turn_tells_who_is_out_to_whom_it_reaches() {
+    let shape = Shape { series: Series::V2_2, grace: 1_000, on_deadline: "restore", on_drift: "alarm", ..PLAIN };
+    let acts = [
+        (2_053, What::BadVersion),
+        (2_677, What::FailHook),
+        (3_165, call(Verb::Abort)),
+        (3_886, What::KillHaproxy(millis(860))),
+        (4_713, What::DiskFull(millis(525))),
+        (5_919, What::Reload),
+    ];
+    let outcome = play(&scenario(452_609, Shape { longest: 300, ..shape }, &acts), false);
+    assert!(outcome.found.is_empty(), "{:#?}", outcome.found);
+}
