@@ -22,13 +22,12 @@ struct Noted {
 }
 
 impl Engine {
-    /// Records what others have changed, and what follows from it. Whether there was anything.
+    /// Records what others have changed, and what follows from it.
     pub(super) async fn note_drifts(
         &self,
         ledger: &mut Ledger,
         reports: &BTreeMap<InstanceName, Report>,
-    ) -> Result<bool, EngineError> {
-        let mut any = false;
+    ) -> Result<(), EngineError> {
         for (name, report) in reports {
             let entry = |server: &ServerRef| Entry { instance: name.clone(), server: server.clone() };
             let known = self.memory().drifts.get(name).copied().unwrap_or_default();
@@ -71,10 +70,9 @@ impl Engine {
                     memory.drifts.insert(name, number + 1);
                 })
                 .await?;
-                any = true;
             }
         }
-        Ok(any)
+        Ok(())
     }
 
     /// Forgets what somebody had set against a hold, where another process has forgotten it too.
@@ -82,7 +80,7 @@ impl Engine {
         &self,
         ledger: &mut Ledger,
         reports: &BTreeMap<InstanceName, Report>,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<(), EngineError> {
         let pid = |entry: &Entry| reports.get(&entry.instance)?.seen.as_ref().map(|seen| seen.pid);
         let mut noted = Noted::default();
         for (entry, was) in &ledger.state.baselines {
@@ -94,10 +92,10 @@ impl Engine {
             }
         }
         if noted.changes.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         self.write(ledger, noted.changes, noted.events).await?;
-        Ok(true)
+        Ok(())
     }
 
     /// What makes a server stricter is kept; what makes it less strict has been set right.

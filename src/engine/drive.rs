@@ -44,11 +44,11 @@ impl Engine {
         let reports = self.reports();
         let mut ledger = self.ledger.lock().await;
         self.note_processes(&mut ledger, &reports).await?;
-        if self.note_drifts(&mut ledger, &reports).await? | self.forget_overruled(&mut ledger, &reports).await? {
-            self.publish(&ledger);
-        }
+        self.note_drifts(&mut ledger, &reports).await?;
+        self.forget_overruled(&mut ledger, &reports).await?;
         // Each pass may make another possible: a hold that is drained lets its run go on.
         for _ in 0..PASSES {
+            self.publish_news(&ledger);
             let changed = self.note_callers(&mut ledger).await?
                 | self.step_holds(&mut ledger, &reports).await?
                 | self.step_runs(&mut ledger, &reports).await?
@@ -57,7 +57,6 @@ impl Engine {
             if !changed {
                 break;
             }
-            self.publish(&ledger);
         }
         let state = &ledger.state;
         self.memory().retain(|id| state.holds.contains_key(id), |id| state.runs.contains_key(id));

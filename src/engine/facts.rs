@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::baking::watched;
-use super::instance::{Draining, Order};
+use super::instance::{Draining, Instance, Order};
 use super::ledger::Ledger;
 use super::report::Report;
 use crate::farm::{
@@ -60,6 +60,15 @@ impl Engine {
             instance.orders.send_replace(order);
         }
         self.bump();
+    }
+
+    /// The same where an instance does not know it yet: a change that begins nothing is nobody else's to tell, nor is one
+    /// that the disk kept and refused.
+    pub(super) fn publish_news(&self, ledger: &Ledger) {
+        let knows = |instance: &Instance| instance.orders.borrow().revision == ledger.state.revision;
+        if !self.instances.values().all(knows) {
+            self.publish(ledger);
+        }
     }
 
     /// What a member has to show before it comes back: what its run or its farm says.

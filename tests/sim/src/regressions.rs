@@ -234,3 +234,12 @@ fn a_turn_tells_who_is_out_to_whom_it_reaches() {
     let outcome = play(&scenario(452_609, Shape { longest: 300, ..shape }, &acts), false);
     assert!(outcome.found.is_empty(), "{:#?}", outcome.found);
 }
+
+/// The disk kept an abort and said that it had not, and the flip after it began nothing: nobody told the reconciler of
+/// either, and what was given back was never forgotten.
+#[test]
+fn what_begins_nothing_is_told_all_the_same() {
+    let shape = Shape { series: Series::V3_0, master: true, strategy: "rolling", on_deadline: "restore", ..PLAIN };
+    let acts = [(2_185, What::ByHand(0, ByHand::Drain)), (2_981, What::DiskLies), (5_310, call(Verb::Abort))];
+    around(314_129, Shape { longest: 300, ..shape }, &acts);
+}
