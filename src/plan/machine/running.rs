@@ -83,7 +83,8 @@ fn out(run: &Run, group: &GroupName, turn: Option<&Side>, facts: &Facts<'_>, now
     act(run, turn.cloned().map(Action::Turn).into_iter().chain([Action::Hold(group.clone())]).collect())
 }
 
-/// Waits, and in the end stands still, where too few would be left in service. A way back is not held up by that.
+/// Waits, and in the end stands still, where too few would be left in service. A way back is held up only where that is
+/// nobody.
 fn too_few(
     run: &Run,
     (what, groups): (&str, &[GroupName]),
@@ -91,7 +92,8 @@ fn too_few(
     facts: &Facts<'_>,
     now: Timestamp,
 ) -> Option<Outcome> {
-    let left = facts.stays.filter(|left| *left < needed && run.rollback.is_none())?;
+    let needed = if run.rollback.is_some() { needed.min(1) } else { needed };
+    let left = facts.stays.filter(|left| *left < needed)?;
     let until = run.plan.verify.deadline.after(run.step.since);
     let wait = Wait::Others { left, needed, until };
     if now < until {

@@ -243,3 +243,11 @@ fn what_begins_nothing_is_told_all_the_same() {
     let acts = [(2_185, What::ByHand(0, ByHand::Drain)), (2_981, What::DiskLies), (5_310, call(Verb::Abort))];
     around(314_129, Shape { longest: 300, ..shape }, &acts);
 }
+
+/// A flip was turned back by its watch to a side of which an operator had just taken the only server.
+#[test]
+fn a_way_back_leads_to_somebody() {
+    let shape = Shape { series: Series::V3_0, half: 1, bake: true, ..SERVERS };
+    let acts = [(1_300, call(Verb::Maint(1, None))), (1_500, call(Verb::Rollback))];
+    around(322_718, shape, &acts);
+}
