@@ -1,6 +1,8 @@
 //! Whoever is killed, whenever: the record is true and one command goes on.
 
 use teeter_lab::FarmSpec;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::UnixStream;
 
 use crate::site::{DRAIN, MAINT, Site, finish, until};
 
@@ -137,4 +139,25 @@ async fn a_daemon_that_was_started_takes_no_step_before_it_has_seen_haproxy() {
     assert_eq!(whole.code, 0, "{whole:?}");
     assert_eq!(site.teeter(&["abort", "1"]).await.code, 0);
     assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn who_hangs_up_before_their_change_has_begun_has_asked_for_nothing() {
+    let site = Site::start().await;
+    site.farm.haproxy().pause().expect("it is stopped");
+    let hold = r#"{ "selectors": ["app/web01"], "mode": "drain", "reason": "r" }"#;
+    let head = "POST /v1/holds HTTP/1.1\r\nhost: teeter\r\ncontent-type: application/json\r\n";
+    let request = format!("{head}content-length: {}\r\n\r\n{hold}", hold.len());
+    let mut impatient = UnixStream::connect(site.daemon.socket()).await.expect("it listens");
+    impatient.write_all(request.as_bytes()).await.expect("it takes it");
+    // Who comes later is answered before, since nothing that they want to know is HAProxy's to say.
+    assert_eq!(site.teeter(&["holds"]).await.code, 0);
+    drop(impatient);
+    assert_eq!(site.teeter(&["holds"]).await.code, 0);
+    site.farm.haproxy().resume().expect("it goes on");
+    let patient = site.teeter(&["drain", "app/web02", "--reason", "r"]).await;
+    assert_eq!(patient.code, 0, "{patient:?}");
+    let holds = site.json(&["holds"]).await;
+    assert_eq!(holds["holds"].as_array().map(Vec::len), Some(1), "{holds}");
+    assert!(holds.to_string().contains("web02"), "{holds}");
 }
