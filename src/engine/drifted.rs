@@ -36,6 +36,10 @@ impl Engine {
                     Drift::Server { server, was, now, then } => {
                         let entry = entry(server);
                         match then {
+                            _ if wants(&entry, ledger).is_none() => self.said(format!(
+                                "somebody else set {entry} from {was} to {now} when teeter had begun to bring it back: it is \
+                                 brought back"
+                            )),
                             OnDrift::Reassert => self.reasserted(entry, (*was, *now), ledger),
                             OnDrift::Yield => {
                                 let what = format!("somebody else set {entry} from {was} to {now}");

@@ -238,7 +238,7 @@ impl Observer {
             if self.drifts.is_left_alone(&differ) {
                 if self.late.may_follow() {
                     self.report.trouble =
-                        Some("what it was told before it stopped answering may still be carried out".to_owned());
+                        Some("commands whose replies nobody has read may still be carried out".to_owned());
                     return Ok(Some(Waiting::Checks));
                 }
                 self.agree(order, &seen);

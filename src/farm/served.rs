@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::diff::{About, Batch, Step};
-use super::maps::WantedMaps;
+use super::maps::{WantedMap, WantedMaps};
 use super::seen::{Seen, SeenServer};
 use super::wanted::Wanted;
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName, ServerRef};
@@ -133,7 +133,8 @@ impl Gate<'_> {
         let led =
             self.seen.maps.iter().flat_map(|(map, seen)| seen.entries.iter().map(move |(key, now)| (map, key, now)));
         let mut led = led.filter(|(_, _, now)| now.as_deref() == Some(backend.as_str()));
-        led.all(|(map, key, _)| self.maps.get(map).is_some_and(|wanted| wanted.live.contains_key(key)))
+        let to = |map, key| self.maps.get(map).and_then(|wanted: &WantedMap| wanted.live.get(key));
+        led.all(|(map, key, _)| to(map, key).is_some_and(|to| to.as_str() != backend.as_str()))
     }
 
     /// Whether nobody will serve a backend because its servers are still being checked afresh.
@@ -186,7 +187,7 @@ fn map_of(step: &Step) -> Option<&MapName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::farm::{Begun, SeenMap, WantedMap, WantedServer, diff};
+    use crate::farm::{Begun, SeenMap, WantedServer, diff};
     use crate::haproxy::{AdminBits, Command, OpState};
 
     /// Backends `a` and `b`, each with one server of the same name, and the traffic where the map says.
@@ -279,7 +280,10 @@ mod tests {
         let (told, why) = case.told();
         assert!(told.is_empty());
         let servers = BTreeSet::from(["a/s".parse().unwrap()]);
-        assert_eq!(why, Some(PutOff::TakenOver("a".parse().unwrap(), servers)));
+        assert_eq!(why, Some(PutOff::TakenOver("a".parse().unwrap(), servers.clone())));
+        // The route leads there, too.
+        let case = Case::new("a").turned_to("a").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
+        assert_eq!(case.told().1, Some(PutOff::TakenOver("a".parse().unwrap(), servers)));
         assert_eq!(Case::new("b").server("a/s", 0, Running, Drain).told().0, ["set server a/s state drain"]);
         // Another one is left.
         let case = Case::new("a").server("a/s", 0, Running, Drain).server("a/t", 0, Running, Ready);

@@ -251,3 +251,17 @@ fn a_way_back_leads_to_somebody() {
     let acts = [(1_300, call(Verb::Maint(1, None))), (1_500, call(Verb::Rollback))];
     around(322_718, shape, &acts);
 }
+
+/// Somebody put a server in maintenance in the moment in which a flip brought it in. Their wish was kept for a server that
+/// nobody held any more, was not carried out because it was the last one, and HAProxy never agreed again.
+#[test]
+fn what_others_change_while_it_is_brought_back_is_overtaken() {
+    let shape = Shape { series: Series::V3_0, grace: 300, on_drift: "alarm", bake: true, longest: 300, ..PLAIN };
+    for at in (1_328..1_338).step_by(2) {
+        for on_drift in ["alarm", "yield", "reassert"] {
+            let acts = [(631, call(Verb::Retry)), (at, What::ByHand(0, ByHand::Maint))];
+            let outcome = play(&scenario(648_487, Shape { on_drift, ..shape }, &acts), false);
+            assert!(outcome.found.is_empty(), "{on_drift} at {at} ms: {:#?}", outcome.found);
+        }
+    }
+}
