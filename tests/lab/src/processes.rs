@@ -20,6 +20,13 @@ pub(crate) fn signal(which: &str, pids: &[u32]) -> io::Result<()> {
     Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
+/// Whether any process was called with this in its command line.
+pub(crate) fn runs(text: &str) -> bool {
+    let said = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.map(said).any(|line| line.windows(text.len()).any(|part| part == text.as_bytes()))
+}
+
 /// The processes whose parent is this one.
 pub(crate) fn children_of(parent: u32) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {

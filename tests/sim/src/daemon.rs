@@ -40,6 +40,7 @@ struct Inner {
     begun: Instant,
     /// By how many seconds the system's clock has been set otherwise.
     jumped: Mutex<i64>,
+    starting: tokio::sync::Mutex<()>,
     life: Mutex<Option<Life>>,
 }
 
@@ -73,15 +74,18 @@ impl Daemon {
         let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));
         let (dice, begun) = (Mutex::new(dice), Instant::now());
         let life = Mutex::default();
-        Self(Arc::new(Inner { fake, apps, store, config, master, dice, begun, jumped: Mutex::default(), life }))
+        let (jumped, starting) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { fake, apps, store, config, master, dice, begun, jumped, starting, life }))
     }
 
     /// Starts it, unless it is up.
     pub async fn start(&self) {
+        let it = &self.0;
+        // The store lets one in at a time.
+        let _one = it.starting.lock().await;
         if self.life().is_some() {
             return;
         }
-        let it = &self.0;
         let wall = BEGIN.saturating_add(it.begun.elapsed()).unwrap_or(BEGIN);
         let jumped = jiff::SignedDuration::from_secs(*lock(&it.jumped));
         let clock = Clock::starting_at(wall.saturating_add(jumped).unwrap_or(wall));
@@ -111,8 +115,9 @@ impl Daemon {
         }
     }
 
-    /// Kills it where it stands.
+    /// Kills it where it stands, or as soon as it has started.
     pub async fn kill(&self) {
+        let _one = self.0.starting.lock().await;
         let life = lock(&self.0.life).take();
         if let Some(life) = life {
             life.platform.stop();

@@ -14,7 +14,7 @@ use super::truth::{becomes_true, events, forgotten, list, outage, text};
 use super::way::Way;
 use crate::drains::Programs;
 use crate::load::{Load, LoadSpec};
-use crate::processes::children_of;
+use crate::processes::{children_of, runs};
 use crate::report::{LoadReport, Record};
 
 /// What came of a case.
@@ -68,6 +68,13 @@ pub(crate) async fn run(
         case.violations.push(format!("teeter was killed: {ended:?}"));
     }
     let told = becomes_told(&site, way, &mut case).await;
+    // A hook outlives who has started it, and whoever goes on waits for its end.
+    while fault == Fault::KillClient && runs(&hook) {
+        if struck.elapsed() > LONG {
+            return Err(io::Error::other("the hook of a killed deploy does not end"));
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
     let rest = Instant::now();
     case.home(&site, step.is_multiple_of(2), &seen).await?;
     case.violations.extend(becomes_true(way, &site.daemon, &site.farm).await);
