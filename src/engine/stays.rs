@@ -8,14 +8,18 @@ use super::seen_of;
 use crate::farm::{Entry, GroupName, Hold, InstanceName, Layout, Owner};
 use crate::haproxy::AdminState;
 use crate::plan::guard::in_service;
-use crate::plan::{Run, Step};
+use crate::plan::{Run, Step, Strategy};
 use crate::store::State;
 
 /// The members that would be in service if the step were done now; `None` where it takes nobody out and gives nobody
-/// traffic, or takes nobody away who serves.
+/// traffic, or takes nobody away who serves. A batch is not taken out because it is down for a moment: it waits for others
+/// all the same.
 pub(super) fn stays(run: &Run, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<usize> {
     match run.current()? {
-        Step::Out { group, .. } => left_without(run, group, state, reports),
+        Step::Out { group, .. } => {
+            let (left, now) = left_without(run, group, state, reports);
+            (left < now || run.plan.strategy == Strategy::Rolling).then_some(left)
+        }
         Step::Flip { hold, .. } => Some(serving(run, |group| !hold.contains(group), state, reports)),
         // Who is tried is counted alone: a share of the visitors has nobody else.
         Step::Share { group, .. } => Some(serving(run, |of| of == group, state, reports)),
@@ -34,12 +38,13 @@ pub(super) fn took_out(run: &Run, group: &GroupName) -> Option<(usize, bool)> {
     Some((at, matches!(run.plan.steps.get(at), Some(Step::Out { .. }))))
 }
 
+/// How many are in service without a group, and how many with it.
 fn left_without(
     run: &Run,
     group: &GroupName,
     state: &State,
     reports: &BTreeMap<InstanceName, Report>,
-) -> Option<usize> {
+) -> (usize, usize) {
     let seen = seen_of(reports);
     let members = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
     let layout = Layout { members: members.collect(), groups: BTreeMap::new() };
@@ -47,8 +52,7 @@ fn left_without(
     let out = state.holds.values().filter(|hold| hold.wants() > AdminState::Ready);
     let out: BTreeSet<Entry> = out.flat_map(|hold| &hold.entries).cloned().collect();
     let ours = run.members(group).flat_map(|member| &member.entries).cloned().collect();
-    let left = in_service(&layout, &(&out | &ours), &seen);
-    (left < in_service(&layout, &out, &seen)).then_some(left)
+    (in_service(&layout, &(&out | &ours), &seen), in_service(&layout, &out, &seen))
 }
 
 /// How many members of these groups are in service once the step is done: those that this run brings in or that are in,

@@ -265,3 +265,14 @@ fn what_others_change_while_it_is_brought_back_is_overtaken() {
         }
     }
 }
+
+/// A batch that waited for others to be in service went out at once when it was itself down for a moment.
+#[test]
+fn a_batch_that_is_down_for_a_moment_waits_for_others_too() {
+    let shape = Shape { strategy: "rolling", grace: 300, on_drift: "yield", order: "gap", bake: true, ..PLAIN };
+    for at in (3_060..=3_110).step_by(6) {
+        let acts = [(2_398, call(Verb::Drain(0, None))), (at, What::Sick(1, millis(390)))];
+        let outcome = play(&scenario(1_020_664, Shape { longest: 1_500, ..shape }, &acts), false);
+        assert!(outcome.found.is_empty(), "at {at} ms: {:#?}", outcome.found);
+    }
+}
