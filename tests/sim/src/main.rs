@@ -46,7 +46,7 @@ struct Total {
     failed: Vec<(u64, Outcome)>,
 }
 
-#[allow(clippy::print_stdout, reason = "a command line tool")]
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
 fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(seed) = args.seed {
@@ -70,6 +70,9 @@ fn main() -> ExitCode {
                     }
                     let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     total.add(&scenario, outcome);
+                    if total.seeds.is_multiple_of(PROGRESS) {
+                        eprintln!("{} seeds, {} failed", total.seeds, total.failed.len());
+                    }
                     if total.failed.len() >= args.failures {
                         next.store(end, Ordering::Relaxed);
                     }
@@ -162,3 +165,6 @@ impl Total {
         println!("{} seeds failed", self.failed.len());
     }
 }
+
+/// After so many seeds it says how many there were.
+const PROGRESS: u64 = 10_000;
