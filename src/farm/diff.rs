@@ -217,8 +217,17 @@ mod tests {
     }
 
     fn sent(wanted: &Wanted, seen: &Seen) -> Vec<String> {
-        let batch = diff(wanted, &WantedMaps::new(), seen, &Begun::new());
-        batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect()
+        texts(diff(wanted, &WantedMaps::new(), seen, &Begun::new()).steps())
+    }
+
+    fn texts(steps: Vec<Step>) -> Vec<String> {
+        steps.iter().flat_map(|step| &step.changes).map(Command::text).collect()
+    }
+
+    /// A map that is to lead to this backend.
+    fn leading_to(backend: &str) -> WantedMaps {
+        let live = [("web".parse().unwrap(), backend.parse().unwrap())].into();
+        WantedMaps::from([("/m".parse().unwrap(), WantedMap { live, ..WantedMap::default() })])
     }
 
     #[test]
@@ -240,11 +249,7 @@ mod tests {
     #[test]
     fn traffic_is_turned_to_servers_that_are_in_already() {
         let wanted = wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
-        let key = ("web".parse().unwrap(), "b".parse().unwrap());
-        let map = crate::farm::WantedMap { live: [key].into(), ..Default::default() };
-        let maps = WantedMaps::from([("/m".parse().unwrap(), map)]);
-        let texts =
-            |steps: Vec<Step>| steps.iter().flat_map(|step| &step.changes).map(Command::text).collect::<Vec<_>>();
+        let maps = leading_to("b");
         let first = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]), &Begun::new());
         assert_eq!(texts(first.stage()), ["set server app/b state ready"]);
         let second = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 0, 4)]), &Begun::new());
@@ -254,29 +259,19 @@ mod tests {
     #[test]
     fn traffic_is_turned_to_no_server_that_is_to_be_out() {
         let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
-        let key = ("web".parse().unwrap(), "all".parse().unwrap());
-        let map = crate::farm::WantedMap { live: [key].into(), ..Default::default() };
-        let maps = WantedMaps::from([("/m".parse().unwrap(), map)]);
         // A process that was just started: nobody is held there.
-        let batch = diff(&wanted, &maps, &seen(&[("all/b", 0, 0), ("b/b", 0, 0)]), &Begun::new());
-        let first: Vec<_> = batch.stage().iter().flat_map(|step| &step.changes).map(Command::text).collect();
-        assert_eq!(first, ["set server all/b state maint"]);
+        let batch = diff(&wanted, &leading_to("all"), &seen(&[("all/b", 0, 0), ("b/b", 0, 0)]), &Begun::new());
+        assert_eq!(texts(batch.stage()), ["set server all/b state maint"]);
     }
 
     #[test]
     fn who_is_out_where_the_traffic_goes_is_told_again_with_the_turn() {
         let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
-        let key = ("web".parse().unwrap(), "all".parse().unwrap());
-        let map = crate::farm::WantedMap { live: [key].into(), ..Default::default() };
-        let maps = WantedMaps::from([("/m".parse().unwrap(), map)]);
-        let batch = diff(&wanted, &maps, &seen(&[("all/b", 1, 0), ("b/b", 1, 0)]), &Begun::new());
-        let texts = |batch: Batch| -> Vec<_> {
-            batch.stage().iter().flat_map(|step| &step.changes).map(Command::text).collect()
-        };
-        assert_eq!(texts(batch.clone()), ["set server all/b state maint", "add map /m web all"]);
+        let batch = diff(&wanted, &leading_to("all"), &seen(&[("all/b", 1, 0), ("b/b", 1, 0)]), &Begun::new());
+        assert_eq!(texts(batch.clone().stage()), ["set server all/b state maint", "add map /m web all"]);
         let mut put_off = batch;
         put_off.retain(|step| step.server().is_some());
-        assert!(put_off.is_empty() && texts(put_off).is_empty());
+        assert!(put_off.is_empty() && texts(put_off.stage()).is_empty());
     }
 
     #[test]

@@ -41,14 +41,18 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// Nothing is found in it.
+fn passes(scenario: &Scenario) {
+    let outcome = play(scenario, false);
+    assert!(outcome.found.is_empty(), "{scenario}{:#?}", outcome.found);
+}
+
 /// Around the time that matters, so that it still matters when something takes a little longer or shorter.
 fn around(seed: u64, shape: Shape, acts: &[(u64, What)]) {
     for shift in (0..=600).step_by(120) {
         for seed in seed..seed + 2 {
             let shifted: Vec<_> = acts.iter().map(|(at, what)| (at + shift, what.clone())).collect();
-            let scenario = scenario(seed, shape, &shifted);
-            let outcome = play(&scenario, false);
-            assert!(outcome.found.is_empty(), "{scenario}{:#?}", outcome.found);
+            passes(&scenario(seed, shape, &shifted));
         }
     }
 }
@@ -190,8 +194,7 @@ fn what_comes_late_is_nobody_elses_change() {
     let shape = Shape { master: true, strategy: "canary", on_drift: "alarm", order: "gap", longest: 300, ..PLAIN };
     let acts = [(972, What::Hang(millis(13_178))), (5_725, What::KillTeeterd { back: millis(462), jump: 0 })];
     around(432_593, shape, &acts);
-    let outcome = play(&scenario(432_593, shape, &acts), false);
-    assert!(outcome.found.is_empty(), "{:#?}", outcome.found);
+    passes(&scenario(432_593, shape, &acts));
 }
 
 /// A caller had hung up while a stopped HAProxy was waited for, and servers of two versions were brought together fifteen
@@ -214,8 +217,7 @@ fn who_has_hung_up_asks_for_nothing() {
 fn those_who_follow_a_line_that_is_being_checked_are_waited_for() {
     let shape = Shape { series: Series::V3_0, master: true, half: 3, twice: true, grace: 300, longest: 300, ..SERVERS };
     for at in (1_440..=1_520).step_by(20) {
-        let outcome = play(&scenario(450_385, shape, &[(at, What::Reload)]), false);
-        assert!(outcome.found.is_empty(), "at {at} ms: {:#?}", outcome.found);
+        passes(&scenario(450_385, shape, &[(at, What::Reload)]));
     }
 }
 
@@ -231,8 +233,7 @@ fn a_turn_tells_who_is_out_to_whom_it_reaches() {
         (4_713, What::DiskFull(millis(525))),
         (5_919, What::Reload),
     ];
-    let outcome = play(&scenario(452_609, Shape { longest: 300, ..shape }, &acts), false);
-    assert!(outcome.found.is_empty(), "{:#?}", outcome.found);
+    passes(&scenario(452_609, Shape { longest: 300, ..shape }, &acts));
 }
 
 /// The disk kept an abort and said that it had not, and the flip after it began nothing: nobody told the reconciler of
@@ -260,8 +261,7 @@ fn what_others_change_while_it_is_brought_back_is_overtaken() {
     for at in (1_328..1_338).step_by(2) {
         for on_drift in ["alarm", "yield", "reassert"] {
             let acts = [(631, call(Verb::Retry)), (at, What::ByHand(0, ByHand::Maint))];
-            let outcome = play(&scenario(648_487, Shape { on_drift, ..shape }, &acts), false);
-            assert!(outcome.found.is_empty(), "{on_drift} at {at} ms: {:#?}", outcome.found);
+            passes(&scenario(648_487, Shape { on_drift, ..shape }, &acts));
         }
     }
 }
@@ -272,7 +272,6 @@ fn a_batch_that_is_down_for_a_moment_waits_for_others_too() {
     let shape = Shape { strategy: "rolling", grace: 300, on_drift: "yield", order: "gap", bake: true, ..PLAIN };
     for at in (3_060..=3_110).step_by(6) {
         let acts = [(2_398, call(Verb::Drain(0, None))), (at, What::Sick(1, millis(390)))];
-        let outcome = play(&scenario(1_020_664, Shape { longest: 1_500, ..shape }, &acts), false);
-        assert!(outcome.found.is_empty(), "at {at} ms: {:#?}", outcome.found);
+        passes(&scenario(1_020_664, Shape { longest: 1_500, ..shape }, &acts));
     }
 }
