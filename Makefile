@@ -54,6 +54,9 @@ endef
 build: ## Build teeter and teeterd for use: target/release
 	$(CARGO) build $(LOCKED) --release
 
+# What a bench or a demonstration runs: teeter, teeterd, and the lab that plays HAProxy's surroundings.
+built = $(CARGO) build $(LOCKED) --quiet --release -p teeter -p teeter-lab
+
 # With PROFILE=dev a package for tests, which takes no time where `make test` has been.
 PROFILE ?= release
 deb: ## Build a Debian package, with manual pages and completions: target/debian
@@ -91,24 +94,24 @@ audit: ## What is known against the crates in Cargo.lock: withdrawn versions, Ru
 	@tests/supply/audit
 
 demo: deps ## A see-saw deploy of four servers behind a real HAProxy, under load
-	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	@$(built)
 	target/release/lab demo --bin-dir target/release
 
 figures: deps ## Measure drains, flips, memory and start-up: docs/figures.md says what they mean
-	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	@$(built)
 	target/release/lab figures --bin-dir target/release
 
 bench-parser: ## How fast HAProxy's tables are read, beside what else could read them
 	@$(CARGO) bench $(LOCKED) --bench parser
 
 drains: deps ## 2,000 drains under all kinds of traffic, and whether each server was empty
-	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	@$(built)
 	target/release/lab drains --bin-dir target/release --count 2000
 
 # The clock is lied to by libfaketime; only this needs it.
 chaos: NEEDED += faketime:faketime
 chaos: deps ## Break what can break at each step of each strategy: docs/faults.md says what is asserted
-	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	@$(built)
 	export TMPDIR=$$(tests/quick-tmp)
 	target/release/lab chaos --bin-dir target/release
 
@@ -128,12 +131,12 @@ transcripts: deps ## Record again what each version of HAProxy answers: tests/tr
 # socat is what people ask and flip with by hand: only these two need it.
 bench-flip: NEEDED += socat:socat
 bench-flip: deps ## Compare ways of flipping under load, teeter's and others: target/bench-flip.svg
-	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	@$(built)
 	target/release/lab bench-flip --bin-dir target/release
 
 bench-polling: NEEDED += socat:socat
 bench-polling: deps ## What waiting for one server costs HAProxy, with ten servers and with ten thousand
-	@$(CARGO) build $(LOCKED) --quiet --release --workspace
+	@$(built)
 	target/release/lab polling --bin-dir target/release
 
 # As long as each target is fed. No sanitizer: the code is safe, and thus any toolchain will do.
