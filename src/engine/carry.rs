@@ -28,17 +28,18 @@ impl Engine {
         self: &Arc<Self>,
         ledger: &mut Ledger,
         reports: &BTreeMap<InstanceName, Report>,
+        now: Timestamp,
     ) -> Result<bool, EngineError> {
         if !self.store.holds_lease() {
             return Ok(false);
         }
         let mut changed = false;
         let active = ledger.state.runs.values().filter(|run| run.is_active());
-        let active: Vec<Run> = active.filter_map(|run| self.taken_up(run, reports)).collect();
+        let active: Vec<Run> = active.filter_map(|run| self.taken_up(run, reports, now)).collect();
         self.ask_for_runs(active.iter());
         for run in active {
             let facts = self.facts(&run, ledger, reports);
-            let outcome = machine::handle_tick(&run, &facts, self.clock.now());
+            let outcome = machine::handle_tick(&run, &facts, now);
             changed |= self.carry_out(ledger, &run, outcome, reports, None).await?;
         }
         Ok(changed)
@@ -47,7 +48,7 @@ impl Engine {
     /// The run as this teeterd has it to drive: not before it has seen what the run is about, and with what a step waits
     /// for counted from then on. While no teeterd was there nobody could confirm or answer. What is not teeter's to do
     /// goes on without it: the caller's work, and the watch after a flip.
-    fn taken_up(&self, run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Option<Run> {
+    fn taken_up(&self, run: &Run, reports: &BTreeMap<InstanceName, Report>, now: Timestamp) -> Option<Run> {
         let instances: BTreeSet<&InstanceName> = entries(&run.plan).map(|entry| &entry.instance).collect();
         let unseen = |name: &InstanceName| reports.get(name).filter(|report| report.seen.is_none());
         let (instances, troubles): (Vec<_>, Vec<_>) =
@@ -58,7 +59,7 @@ impl Engine {
             memory.run_waits.insert(run.id, Wait::Confirmation { instances, trouble });
             return None;
         }
-        let from = *memory.taken_up.entry(run.id).or_insert_with(|| self.clock.now());
+        let from = *memory.taken_up.entry(run.id).or_insert(now);
         let mut run = run.clone();
         if !matches!(run.current(), Some(Step::Work { .. } | Step::Bake { .. })) {
             run.step.since = run.step.since.max(from);

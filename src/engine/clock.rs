@@ -25,7 +25,12 @@ impl Clock {
 
     /// The time now.
     pub fn now(&self) -> Timestamp {
-        self.wall.saturating_add(self.begun.elapsed()).unwrap_or(Timestamp::MAX)
+        self.at(self.mark())
+    }
+
+    /// The time that it was at a point.
+    pub fn at(&self, mark: Instant) -> Timestamp {
+        self.wall.saturating_add(mark.duration_since(self.begun)).unwrap_or(Timestamp::MAX)
     }
 
     /// A point from which to measure.

@@ -4,30 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::error::EngineError;
 use super::ledger::{Ledger, event};
 use super::memory::Memory;
 use super::report::Report;
 use super::{Engine, audit};
-use crate::farm::{Hold, InstanceName, Route, Side, Stage, Sticky};
+use crate::farm::{Hold, InstanceName, Route, Side, Span, Stage, Sticky};
 use crate::plan::Run;
 use crate::store::{Change, NewEvent, StoreError};
 
 /// Drives holds and runs until the engine is dropped.
 pub(super) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
-    let mut last = None;
     loop {
         {
             let Some(engine) = engine.upgrade() else { return };
-            let stopped = last.replace(engine.clock.mark()).is_some_and(|last: Instant| last.elapsed() > STOPPED);
-            if stopped {
-                tracing::warn!("teeterd did not run for a while: what is waited for is counted from now on");
-                let now = engine.clock.now();
-                engine.memory().resume(now);
-            }
             if let Err(error) = engine.drive_once().await {
                 tracing::error!("cannot go on: {error}");
             }
@@ -49,18 +42,34 @@ impl Engine {
         // Each pass may make another possible: a hold that is drained lets its run go on.
         for _ in 0..PASSES {
             self.publish_news(&ledger);
+            let now = self.time_of_pass();
             let changed = self.note_callers(&mut ledger).await?
-                | self.step_holds(&mut ledger, &reports).await?
-                | self.step_runs(&mut ledger, &reports).await?
+                | self.step_holds(&mut ledger, &reports, now).await?
+                | self.step_runs(&mut ledger, &reports, now).await?
                 | self.forget_given_back(&mut ledger, &reports).await?
-                | self.tend_routes(&mut ledger, &reports).await?;
+                | self.tend_routes(&mut ledger, &reports, now).await?;
             if !changed {
                 break;
             }
         }
         let state = &ledger.state;
+        self.memory().settled.retain(|farm, _| state.routes.contains_key(farm));
         self.memory().retain(|id| state.holds.contains_key(id), |id| state.runs.contains_key(id));
         Ok(())
+    }
+
+    /// The time by which one pass judges what waits. It is read once, with the mark that tells how long the pass before
+    /// is ago: whenever teeterd is stopped, or its disk takes its time, that is noticed before a deadline is looked at.
+    fn time_of_pass(&self) -> Timestamp {
+        let mark = self.clock.mark();
+        let now = self.clock.at(mark);
+        let mut memory = self.memory();
+        let before = memory.looked.replace(mark);
+        if before.is_some_and(|before| mark.duration_since(before) > STOPPED) {
+            tracing::warn!("teeterd did not run for a while: what is waited for is counted from now on");
+            memory.resume(now);
+        }
+        now
     }
 
     /// Commits what was worked out from the ledger while it was locked, records what is other than before, and tells
@@ -165,6 +174,7 @@ impl Engine {
         &self,
         ledger: &mut Ledger,
         reports: &BTreeMap<InstanceName, Report>,
+        now: Timestamp,
     ) -> Result<bool, EngineError> {
         let state = &ledger.state;
         let farms = self.farms();
@@ -173,6 +183,7 @@ impl Engine {
             let busy = state.runs.values().any(|run| run.is_active() && run.plan.farm == *name);
             let told = |name| reports.get(name).is_some_and(|report: &Report| report.agreed >= state.revision);
             if busy || !route.instances.iter().all(told) {
+                self.memory().settled.remove(name);
                 continue;
             }
             let flip = farms.get(name).map(|farm| &farm.settings.flip).filter(|flip| !flip.route.is_empty());
@@ -180,10 +191,14 @@ impl Engine {
                 changes.push(Change::DropRoute(name.clone()));
                 continue;
             };
-            // The versions that clients are told must last; otherwise the map is as somebody may change it.
+            // The versions that clients are told must last; otherwise the map is as somebody may change it, once no
+            // process can come any more that has read the map's file before it was turned.
             if route.live == Side::All && route.sticky != Sticky::Pin {
-                changes.push(Change::DropRoute(name.clone()));
-                continue;
+                let since = *self.memory().settled.entry(name.clone()).or_insert(now);
+                if now >= A_RELOAD_TAKES.after(since) {
+                    changes.push(Change::DropRoute(name.clone()));
+                    continue;
+                }
             }
             let (keys, sticky, write_map) = (flip.route.clone(), flip.sticky(), flip.write_map);
             let now = Route { keys, sticky, write_map, ..route.clone() };
@@ -231,5 +246,8 @@ const PASSES: usize = 32;
 
 /// Between two passes of a daemon that runs it is never that long.
 const STOPPED: Duration = Duration::from_secs(5);
+
+/// From reading the map's file until a new process serves: with many certificates and names to resolve it is seconds.
+const A_RELOAD_TAKES: Span = Span::from_secs(10);
 
 const PASS_AT_LEAST: Duration = Duration::from_millis(250);

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
-use crate::farm::{Hold, HoldId, InstanceName, MemberName, RunId};
+use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, RunId};
 use crate::plan::prove::ProbeResult;
 use crate::plan::warm::Warmth;
 use crate::plan::{DrainWatch, Wait};
@@ -26,6 +27,10 @@ pub(super) struct Memory {
     pub(super) pids: BTreeMap<InstanceName, u32>,
     /// How many changes by others have been recorded, of each HAProxy.
     pub(super) drifts: BTreeMap<InstanceName, usize>,
+    /// Since when each route has been turned to all of its farm, and every HAProxy has it so.
+    pub(super) settled: BTreeMap<FarmName, Timestamp>,
+    /// When holds and runs were last looked at.
+    pub(super) looked: Option<Instant>,
 }
 
 /// What is remembered of one hold, as long as it does not change.
@@ -90,6 +95,7 @@ impl Memory {
     /// Notes that nothing was looked at for a while, until now.
     pub(super) fn resume(&mut self, now: Timestamp) {
         self.taken_up.values_mut().for_each(|from| *from = now);
+        self.settled.clear();
         self.holds.values_mut().for_each(|hold| hold.from = Some(now));
     }
 

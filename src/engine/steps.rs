@@ -34,8 +34,8 @@ impl Engine {
         self: &Arc<Self>,
         ledger: &mut Ledger,
         reports: &BTreeMap<InstanceName, Report>,
+        now: Timestamp,
     ) -> Result<bool, EngineError> {
-        let now = self.clock.now();
         let mut changed = false;
         let ids: Vec<HoldId> = ledger.state.holds.keys().copied().collect();
         for id in ids {

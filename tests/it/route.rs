@@ -33,7 +33,9 @@ async fn a_deploy_never_shows_the_old_version_after_the_new() {
     }
     let run = site.json(&["show", "1"]).await;
     assert_eq!(run["flips"][0]["mode"], "route", "{run}");
-    // All of it gets its traffic again: whoever turns the entry by hand now may.
+    // All of it gets its traffic again: once no reload can be under way any more that has read the file before, the
+    // entry is whose it was.
+    until(|| async { site.json(&["status"]).await["routes"][0]["kept"] == false }).await;
     let map = site.farm.map();
     let turned = site.farm.haproxy().cmd(&format!("set map {} web web_b", map.display())).await;
     assert_eq!(turned.expect("HAProxy answers").trim(), "");

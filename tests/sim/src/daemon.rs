@@ -40,6 +40,8 @@ struct Inner {
     begun: Instant,
     /// By how many seconds the system's clock has been set otherwise.
     jumped: Mutex<i64>,
+    /// How much longer the next write takes.
+    stall: Arc<Mutex<Duration>>,
     starting: tokio::sync::Mutex<()>,
     life: Mutex<Option<Life>>,
 }
@@ -74,8 +76,8 @@ impl Daemon {
         let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));
         let (dice, begun) = (Mutex::new(dice), Instant::now());
         let life = Mutex::default();
-        let (jumped, starting) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { fake, apps, store, config, master, dice, begun, jumped, starting, life }))
+        let (jumped, stall, starting) = (Mutex::default(), Arc::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { fake, apps, store, config, master, dice, begun, jumped, stall, starting, life }))
     }
 
     /// Starts it, unless it is up.
@@ -94,11 +96,13 @@ impl Daemon {
             *dice = dice.other(2);
             Mutex::new(dice.other(1))
         };
+        let stall = Arc::clone(&it.stall);
         let takes = move || {
+            let stall = std::mem::take(&mut *lock(&stall));
             let mut dice = lock(&dice);
             // Most writes are quick; now and then the disk has other things to do.
             let slow = if dice.of(0..50) == 0 { 200_000 } else { 1_500 };
-            (Duration::from_micros(dice.of(50..slow)), Duration::from_micros(dice.of(20..500)))
+            (stall + Duration::from_micros(dice.of(50..slow)), Duration::from_micros(dice.of(20..500)))
         };
         let platform = Platform::new(clock, Disk::Simulated(Arc::new(takes)));
         let way = |to: To| Box::new(Way { fake: it.fake.clone(), to });
@@ -128,6 +132,11 @@ impl Daemon {
     /// Sets the system's clock, for lives that begin from now on.
     pub fn jump(&self, seconds: i64) {
         *lock(&self.0.jumped) += seconds;
+    }
+
+    /// Has the next write take that much longer.
+    pub fn stall(&self, by: Duration) {
+        *lock(&self.0.stall) = by;
     }
 
     /// Whether it is up.

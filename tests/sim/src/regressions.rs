@@ -275,3 +275,24 @@ fn a_batch_that_is_down_for_a_moment_waits_for_others_too() {
         passes(&scenario(1_020_664, Shape { longest: 1_500, ..shape }, &acts));
     }
 }
+
+/// teeterd was stopped for 20 s just when it had recorded that a batch is back: the next one had no time left to answer,
+/// and was left as it was.
+#[test]
+fn time_in_which_teeterd_stood_still_is_not_counted_against_those_who_are_asked() {
+    let shape = Shape { strategy: "rolling", ..PLAIN };
+    for at in (1_500..=1_560).step_by(2) {
+        passes(&scenario(1, shape, &[(at, What::DiskStalls(millis(20_000)))]));
+    }
+}
+
+/// HAProxy was being reloaded when the traffic was turned to all of the farm: the new process had read the map's file
+/// before, and led to one side for ever, because nobody kept the route any more.
+#[test]
+fn a_process_that_comes_after_the_last_turn_is_told_of_it() {
+    for master in [false, true] {
+        for at in (2_850..=3_050).step_by(10) {
+            passes(&scenario(1, Shape { master, ..PLAIN }, &[(at, What::Reload)]));
+        }
+    }
+}

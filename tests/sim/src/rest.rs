@@ -10,7 +10,7 @@ use teeter::plan::RunState;
 use teeter_lab::Dice;
 
 use crate::deployer::{Hook, report, wanted};
-use crate::scenario::ByHand;
+use crate::scenario::{ByHand, Scenario};
 use crate::watch::split;
 use crate::world::World;
 
@@ -24,6 +24,7 @@ pub async fn bring_home(world: &Arc<World>, dice: &mut Dice) {
     }
     world.apps.heal();
     world.daemon.start().await;
+    leads_as_the_file_says(world).await;
     make_ready(world, |_| true).await;
     let gives_up = dice.of(0..2) == 0;
     let mut tries = 0;
@@ -122,7 +123,10 @@ async fn until(world: &World, is_so: impl Fn(&World) -> bool) -> bool {
 }
 
 /// Finds what is not as it was.
-pub async fn judge(world: &World) {
+pub async fn judge(world: &World, scenario: &Scenario) {
+    if scenario.acts.iter().all(|act| act.what.spares_servers()) {
+        leaves_nobody_behind(world);
+    }
     let nothing_held = |world: &World| world.daemon.stored().holds.is_empty();
     if !until(world, nothing_held).await {
         let holds: Vec<String> = world.daemon.stored().holds.values().map(|hold| format!("{hold:?}")).collect();
@@ -136,6 +140,35 @@ pub async fn judge(world: &World) {
     gives_back(world);
     tells_the_truth(world).await;
     keeps_a_record(world);
+}
+
+/// Who was well all the time is deployed to.
+fn leaves_nobody_behind(world: &World) {
+    for run in world.daemon.stored().runs.values() {
+        for (member, left) in run.left_out.iter().filter(|(_, left)| !left.out) {
+            let text = format!("run {} went on without {member}: {}", run.id.0, left.why);
+            world.watch.find("who is well is deployed to", text);
+        }
+    }
+}
+
+/// A reload would not turn the traffic: HAProxy's maps are as their files, soon.
+async fn leads_as_the_file_says(world: &World) {
+    if world.daemon.stored().runs.values().any(teeter::plan::Run::is_active) {
+        return;
+    }
+    let differs = |world: &World| -> Option<String> {
+        let truth = world.fake.truth();
+        truth.current()?.maps.iter().find_map(|(file, told)| {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let said: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once(' ')).collect();
+            let differs = |(key, value): &&(String, String)| said.get(key.as_str()) != Some(&value.as_str());
+            told.iter().find(differs).map(|(key, value)| format!("{key} leads to {value}, and the file says {said:?}"))
+        })
+    };
+    if !until(world, |world| differs(world).is_none()).await {
+        world.watch.find("maps are as their files", differs(world).unwrap_or_default());
+    }
 }
 
 /// What teeter took it gave back.

@@ -48,6 +48,9 @@ pub enum What {
     Slow(Duration),
     /// The store's disk refuses everything for a while.
     DiskFull(Duration),
+    /// The store's disk takes that long for the next write, as when teeterd itself is stopped. For scenarios: no seed
+    /// has it.
+    DiskStalls(Duration),
     /// The store's disk keeps the next transaction and says that it has not.
     DiskLies,
     /// The process that deploys is killed; its hook goes on, or not.
@@ -181,6 +184,19 @@ impl What {
         }
     }
 
+    /// Whether it leaves servers as they are: only teeterd, its store, or whoever deploys is struck.
+    pub fn spares_servers(&self) -> bool {
+        matches!(
+            self,
+            Self::KillTeeterd { .. }
+                | Self::DiskFull(_)
+                | Self::DiskStalls(_)
+                | Self::DiskLies
+                | Self::KillDeployer { .. }
+                | Self::FailHook
+        )
+    }
+
     /// The kind of it, for counting.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -191,6 +207,7 @@ impl What {
             Self::Hang(_) => "HAProxy hangs",
             Self::Slow(_) => "HAProxy answers slowly",
             Self::DiskFull(_) => "disk full",
+            Self::DiskStalls(_) => "disk stalls",
             Self::DiskLies => "transaction kept and denied",
             Self::KillDeployer { .. } => "deploy killed",
             Self::FailHook => "hook fails",

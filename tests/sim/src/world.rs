@@ -118,7 +118,7 @@ impl World {
         tokio::time::sleep(Duration::from_millis(500)).await;
         world.strike(scenario, &dice).await;
         rest::bring_home(&world, &mut dice.other(15)).await;
-        rest::judge(&world).await;
+        rest::judge(&world, scenario).await;
         tasks.shutdown().await;
         world.daemon.kill().await;
         // Who looks at the fake knows the servers, and they know the fake.
@@ -179,6 +179,7 @@ impl World {
                 tokio::time::sleep(duration).await;
                 self.store.set_full(false);
             }
+            What::DiskStalls(duration) => self.daemon.stall(duration),
             What::DiskLies => self.store.lie_once(),
             What::KillDeployer { hook_lives } => {
                 deployer.abort();

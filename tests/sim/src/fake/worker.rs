@@ -26,7 +26,7 @@ pub(super) struct Worker {
     /// How many reloads ago it was started.
     pub(super) reloads: u32,
     pub(super) backends: Vec<Backend>,
-    pub(super) maps: BTreeMap<String, Map>,
+    pub(super) maps: Maps,
     pub(super) streams: BTreeMap<u64, Stream>,
     /// Connections to the stats socket that it has accepted.
     pub(super) cli: usize,
@@ -49,20 +49,26 @@ pub(super) struct Backend {
     pub(super) changed: Instant,
 }
 
-impl Worker {
-    /// A process that has just started: it reads the files of its maps.
-    pub(super) fn start(setup: &Arc<Setup>, pid: u32, now: Instant) -> io::Result<Self> {
-        let mut maps = BTreeMap::new();
-        for frontend in &setup.frontends {
-            let (Route::Map { file, .. } | Route::Canary { file, .. } | Route::Pin { file, .. }) = &frontend.route
-            else {
-                continue;
-            };
-            let name = file.display().to_string();
-            if let Entry::Vacant(place) = maps.entry(name) {
-                place.insert(Map::read(file)?);
-            }
+/// Maps by the names of their files.
+pub(super) type Maps = BTreeMap<String, Map>;
+
+/// Reads the files of the maps that a configuration names.
+pub(super) fn read_maps(setup: &Setup) -> io::Result<Maps> {
+    let mut maps = Maps::new();
+    for frontend in &setup.frontends {
+        let (Route::Map { file, .. } | Route::Canary { file, .. } | Route::Pin { file, .. }) = &frontend.route else {
+            continue;
+        };
+        if let Entry::Vacant(place) = maps.entry(file.display().to_string()) {
+            place.insert(Map::read(file)?);
         }
+    }
+    Ok(maps)
+}
+
+impl Worker {
+    /// A process that has just started, and has read the files of its maps a moment ago.
+    pub(super) fn start(setup: &Arc<Setup>, maps: Maps, pid: u32, now: Instant) -> io::Result<Self> {
         let backends = setup.backends.iter().map(|backend| Backend {
             setup: backend.clone(),
             servers: backend.servers.iter().map(|server| Server::new(server, now)).collect(),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::setup::Setup;
 use super::texts::Texts;
-use super::worker::{At, Worker};
+use super::worker::{At, Maps, Worker, read_maps};
 
 #[derive(Debug)]
 pub(super) struct World {
@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) jar: BTreeMap<(u64, String), String>,
     pub(super) next_stream: u64,
     pub(super) reloading: bool,
+    /// What the process that is about to take over has read of its maps.
+    read: Option<io::Result<Maps>>,
     /// A process that has been replaced, and until when it may answer once more.
     pub(super) late: Option<(u32, Instant)>,
     events: BTreeMap<(Instant, u64), Event>,
@@ -91,6 +93,7 @@ pub enum Change {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
+    /// What is to take over has been begun, and reads its files; with a master it is that, which executes itself anew.
     MasterEnds,
     Takeover,
     Retry(u32, u64),
@@ -121,6 +124,7 @@ impl World {
             jar: BTreeMap::new(),
             next_stream: 1,
             reloading: false,
+            read: None,
             late: None,
             events: BTreeMap::new(),
             serial: 0,
@@ -142,7 +146,7 @@ impl World {
             self.master = Some(Master { pid, started: now, reloads: 0, failed: 0, away_until: now, life });
         }
         let pid = self.pid();
-        self.workers.insert(pid, Worker::start(&self.setup, pid, now)?);
+        self.workers.insert(pid, Worker::start(&self.setup, read_maps(&self.setup)?, pid, now)?);
         self.current = Some(pid);
         Ok(())
     }
@@ -152,7 +156,7 @@ impl World {
         self.workers.clear();
         self.listening = watch::channel(()).0;
         (self.current, self.master, self.late, self.hung_until) = (None, None, None, None);
-        self.reloading = false;
+        (self.reloading, self.read) = (false, None);
         self.events.clear();
     }
 
@@ -223,6 +227,7 @@ impl World {
     fn happens(&mut self, event: Event, now: Instant) -> Option<Change> {
         match event {
             Event::MasterEnds => {
+                self.read = Some(read_maps(&self.setup));
                 let away = now + Duration::from_millis(self.dice.of(0..20));
                 let master = self.master.as_mut()?;
                 master.life = watch::channel(()).0;
@@ -265,7 +270,9 @@ impl World {
         self.reloading = false;
         let Some(old) = self.current else { return Change::ReloadFailed };
         let pid = self.pid();
-        let Ok(worker) = Worker::start(&self.setup, pid, now) else {
+        let (setup, read) = (&self.setup, self.read.take());
+        let maps = read.unwrap_or_else(|| read_maps(setup));
+        let Ok(worker) = maps.and_then(|maps| Worker::start(setup, maps, pid, now)) else {
             if let Some(master) = &mut self.master {
                 master.failed += 1;
             }
