@@ -59,7 +59,7 @@ async fn a_reload_and_a_restart_on_the_way_back_change_nothing() {
 
 #[tokio::test]
 async fn a_server_that_is_not_well_when_its_time_is_over_stays_out_and_says_what_to_type() {
-    let mut site = Site::with("verify.deadline = \"2s\"", FarmSpec::default()).await;
+    let mut site = Site::with("verify.deadline = \"8s\"", FarmSpec::default()).await;
     site.farm.app("web01").set_well(false);
     let taken = site.teeter(&["maint", "web01", "web02", "--reason", "kernel", "--for", "1s", "--no-wait"]).await;
     assert_eq!(taken.code, 0, "{taken:?}");
