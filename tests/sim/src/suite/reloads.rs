@@ -32,8 +32,9 @@ pub(super) async fn an_old_worker_serves_and_obeys_no_more<S: Subject>(subject: 
     let old = pid(subject).await;
     subject.reload().await;
     has(subject, "app/web01", &[("scur", "0"), ("stot", "0")]).await?;
-    let info = subject.ask_master(&format!("@!{old} show info")).await;
-    holds(&info, info.contains("\nStopping: 1\n") && info.contains(&format!("\nPid: {old}\n")))?;
+    // The new process takes over some time before the old one is told to stop.
+    let info = awaits(subject, &format!("@!{old} show info"), |info| info.contains("\nStopping: 1\n")).await?;
+    holds(&info, info.contains(&format!("\nPid: {old}\n")))?;
     let table = subject.ask_master(&format!("@!{old} show stat -1 6 -1")).await;
     let busy = |row: &super::Row, name: &str| {
         row.get("svname").is_some_and(|it| it == name)
@@ -65,16 +66,23 @@ pub(super) async fn an_old_worker_serves_and_obeys_no_more<S: Subject>(subject: 
     leaves(subject, &old).await
 }
 
-/// Waits until a process is listed no more.
-async fn leaves<S: Subject>(subject: &S, pid: &str) -> Found {
+/// Asks a master until the answer is what is waited for.
+async fn awaits<S: Subject>(subject: &S, line: &str, wished: impl Fn(&str) -> bool) -> Result<String, String> {
+    let mut answer = String::new();
     for _ in 0..super::PATIENCE {
-        let list = subject.ask_master("show proc").await;
-        if list.starts_with("#<PID>") && !list.lines().any(|line| line.split_whitespace().next() == Some(pid)) {
-            return Ok(());
+        answer = subject.ask_master(line).await;
+        if wished(&answer) {
+            return Ok(answer);
         }
         tokio::time::sleep(super::SOON).await;
     }
-    Err(format!("process {pid} does not leave"))
+    Err(format!("in the end `{line}` is answered {answer:?}"))
+}
+
+/// Waits until a process is listed no more.
+async fn leaves<S: Subject>(subject: &S, pid: &str) -> Found {
+    let lists = |list: &str| list.lines().any(|line| line.split_whitespace().next() == Some(pid));
+    awaits(subject, "show proc", |list| list.starts_with("#<PID>") && !lists(list)).await.map(drop)
 }
 
 pub(super) async fn a_master_lists_its_processes<S: Subject>(subject: &mut S) -> Found {
@@ -101,19 +109,12 @@ pub(super) async fn a_master_lists_its_processes<S: Subject>(subject: &mut S) ->
     let before = format!(
         "#<PID> {head} <uptime> <version>\nN {mine} {version}\n# workers\nN worker {relative}N N {version}{end}\n"
     );
-    same("show proc", &shape(&subject.ask_master("show proc").await), before.trim_end_matches('x'))?;
+    same("show proc", &shape(&subject.ask_master("show proc").await), &before)?;
     subject.reload().await;
     let was = if subject.series() == Series::V2_2 { "[was: 1] " } else { "" };
     let old_rows = format!("\n# old workers\nN worker {was}N N {version}{end}\n");
     let after = before.strip_suffix(&format!("{end}\n")).unwrap_or_default().to_owned() + &old_rows;
-    let mut list = String::new();
-    for _ in 0..super::PATIENCE {
-        list = subject.ask_master("show proc").await;
-        if list.contains("# old workers") {
-            break;
-        }
-        tokio::time::sleep(super::SOON).await;
-    }
+    let list = awaits(subject, "show proc", |list| list.contains("# old workers")).await?;
     same("show proc", &shape(&list), &after)?;
     holds(&list, list.lines().any(|line| line.starts_with(&format!("{old} "))))?;
     subject.end(held).await;
@@ -130,8 +131,10 @@ pub(super) async fn an_open_connection_keeps_an_old_worker<S: Subject>(subject: 
     let connection = subject.connect().await;
     let old = pid(subject).await;
     subject.reload().await;
+    let ask = format!("@!{old} show info");
+    awaits(subject, &ask, |info| info.contains("\nStopping: 1\n")).await?;
     for _ in 0..10 {
-        let info = subject.ask_master(&format!("@!{old} show info")).await;
+        let info = subject.ask_master(&ask).await;
         holds(&info, info.contains("\nStopping: 1\n"))?;
         tokio::time::sleep(super::SOON).await;
     }
