@@ -52,9 +52,7 @@ impl Engine {
                 break;
             }
         }
-        let state = &ledger.state;
-        self.memory().settled.retain(|farm, _| state.routes.contains_key(farm));
-        self.memory().retain(|id| state.holds.contains_key(id), |id| state.runs.contains_key(id));
+        self.memory().retain(&ledger.state);
         Ok(())
     }
 
@@ -201,9 +199,9 @@ impl Engine {
                 }
             }
             let (keys, sticky, write_map) = (flip.route.clone(), flip.sticky(), flip.write_map);
-            let now = Route { keys, sticky, write_map, ..route.clone() };
-            if now != *route {
-                changes.push(Change::PutRoute(Box::new(now)));
+            let wanted = Route { keys, sticky, write_map, ..route.clone() };
+            if wanted != *route {
+                changes.push(Change::PutRoute(Box::new(wanted)));
             }
         }
         if changes.is_empty() {

@@ -11,6 +11,7 @@ use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, RunId};
 use crate::plan::prove::ProbeResult;
 use crate::plan::warm::Warmth;
 use crate::plan::{DrainWatch, Wait};
+use crate::store::State;
 
 /// What is remembered between two looks.
 #[derive(Debug, Default)]
@@ -100,9 +101,10 @@ impl Memory {
     }
 
     /// Forgets what is gone.
-    pub(super) fn retain(&mut self, hold: impl Fn(&HoldId) -> bool, run: impl Fn(&RunId) -> bool) {
-        self.holds.retain(|id, _| hold(id));
-        self.run_waits.retain(|id, _| run(id));
-        self.taken_up.retain(|id, _| run(id));
+    pub(super) fn retain(&mut self, state: &State) {
+        self.holds.retain(|id, _| state.holds.contains_key(id));
+        self.run_waits.retain(|id, _| state.runs.contains_key(id));
+        self.taken_up.retain(|id, _| state.runs.contains_key(id));
+        self.settled.retain(|farm, _| state.routes.contains_key(farm));
     }
 }

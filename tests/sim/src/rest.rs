@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use teeter::plan::RunState;
+use teeter::plan::{Run, RunState};
 use teeter_lab::Dice;
 
 use crate::deployer::{Hook, report, wanted};
@@ -38,7 +38,7 @@ pub async fn bring_home(world: &Arc<World>, dice: &mut Dice) {
         let Some(run) = active else { break };
         go_on(world, &run, gives_up, &mut tries, dice).await;
     }
-    if world.daemon.stored().runs.values().any(teeter::plan::Run::is_active) {
+    if active_run(world).is_some() {
         world
             .watch
             .find("one command goes on", "a run is still active after two hundred rounds of commands".to_owned());
@@ -55,7 +55,7 @@ pub async fn bring_home(world: &Arc<World>, dice: &mut Dice) {
     // It stands still where somebody keeps a server of that side otherwise: then it is ended, and they are let go.
     let stands = |world: &World| world.daemon.stored().runs.values().all(|run| run.state != RunState::Running);
     until(world, stands).await;
-    if let Some(run) = world.daemon.stored().runs.values().find(|run| run.is_active()) {
+    if let Some(run) = active_run(world) {
         world.call("POST", &format!("/v1/runs/{}/abort", run.id.0), None).await;
     }
     world.watch.may_mix();
@@ -106,6 +106,11 @@ async fn go_on(world: &Arc<World>, run: &Value, gives_up: bool, tries: &mut u32,
     }
 }
 
+/// A run that has not ended.
+fn active_run(world: &World) -> Option<Run> {
+    world.daemon.stored().runs.into_values().find(Run::is_active)
+}
+
 /// Whose holds there are.
 fn owners(world: &World) -> BTreeSet<String> {
     world.daemon.stored().holds.values().map(|hold| hold.owner.to_string()).collect()
@@ -154,7 +159,7 @@ fn leaves_nobody_behind(world: &World) {
 
 /// A reload would not turn the traffic: HAProxy's maps are as their files, soon.
 async fn leads_as_the_file_says(world: &World) {
-    if world.daemon.stored().runs.values().any(teeter::plan::Run::is_active) {
+    if active_run(world).is_some() {
         return;
     }
     let differs = |world: &World| -> Option<String> {

@@ -36,8 +36,8 @@ pub(super) struct World {
     pub(super) jar: BTreeMap<(u64, String), String>,
     pub(super) next_stream: u64,
     pub(super) reloading: bool,
-    /// What the process that is about to take over has read of its maps.
-    read: Option<io::Result<Maps>>,
+    /// What the process that is about to take over has read of its maps, if it could.
+    read: Option<Maps>,
     /// A process that has been replaced, and until when it may answer once more.
     pub(super) late: Option<(u32, Instant)>,
     events: BTreeMap<(Instant, u64), Event>,
@@ -94,7 +94,7 @@ pub enum Change {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
     /// What is to take over has been begun, and reads its files; with a master it is that, which executes itself anew.
-    MasterEnds,
+    Begins,
     Takeover,
     Retry(u32, u64),
     QueueTimeout(u32, u64),
@@ -165,8 +165,8 @@ impl World {
             return false;
         }
         self.reloading = true;
-        let ends = now + Duration::from_millis(self.dice.of(1..6));
-        self.at(ends, Event::MasterEnds);
+        let begins = now + Duration::from_millis(self.dice.of(1..6));
+        self.at(begins, Event::Begins);
         let takes = Duration::from_millis(self.dice.of(39..145));
         self.at(now + takes, Event::Takeover);
         true
@@ -226,8 +226,8 @@ impl World {
 
     fn happens(&mut self, event: Event, now: Instant) -> Option<Change> {
         match event {
-            Event::MasterEnds => {
-                self.read = Some(read_maps(&self.setup));
+            Event::Begins => {
+                self.read = read_maps(&self.setup).ok();
                 let away = now + Duration::from_millis(self.dice.of(0..20));
                 let master = self.master.as_mut()?;
                 master.life = watch::channel(()).0;
@@ -270,9 +270,8 @@ impl World {
         self.reloading = false;
         let Some(old) = self.current else { return Change::ReloadFailed };
         let pid = self.pid();
-        let (setup, read) = (&self.setup, self.read.take());
-        let maps = read.unwrap_or_else(|| read_maps(setup));
-        let Ok(worker) = maps.and_then(|maps| Worker::start(setup, maps, pid, now)) else {
+        let started = self.read.take().and_then(|maps| Worker::start(&self.setup, maps, pid, now).ok());
+        let Some(worker) = started else {
             if let Some(master) = &mut self.master {
                 master.failed += 1;
             }

@@ -222,15 +222,18 @@ async fn has<S: Subject>(subject: &S, server: &str, wished: &[(&str, &str)]) -> 
 
 /// The same in the end: what takes its time is waited for.
 async fn becomes<S: Subject>(subject: &S, server: &str, wished: &[(&str, &str)]) -> Found {
-    let mut found = Ok(());
-    for _ in 0..PATIENCE {
-        found = has(subject, server, wished).await;
-        if found.is_ok() {
-            return found;
+    in_the_end(async || has(subject, server, wished).await).await
+}
+
+/// Tries until it is so, as long as anything may take.
+async fn in_the_end<T>(found: impl AsyncFn() -> Result<T, String>) -> Result<T, String> {
+    for _ in 1..PATIENCE {
+        if let Ok(found) = found().await {
+            return Ok(found);
         }
         tokio::time::sleep(SOON).await;
     }
-    found.map_err(|error| format!("in the end {error}"))
+    found().await.map_err(|error| format!("in the end {error}"))
 }
 
 /// The same for a while, from now on.

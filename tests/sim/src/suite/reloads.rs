@@ -1,6 +1,6 @@
 //! What a reload forgets, and what it leaves behind.
 
-use super::{Found, Subject, becomes, begun, has, holds, rows, same, says, settled, tell};
+use super::{Found, Subject, becomes, begun, has, holds, in_the_end, rows, same, says, settled, tell};
 use crate::fake::Series;
 
 async fn pid<S: Subject>(subject: &S) -> String {
@@ -33,7 +33,7 @@ pub(super) async fn an_old_worker_serves_and_obeys_no_more<S: Subject>(subject: 
     subject.reload().await;
     has(subject, "app/web01", &[("scur", "0"), ("stot", "0")]).await?;
     // The new process takes over some time before the old one is told to stop.
-    let info = awaits(subject, &format!("@!{old} show info"), |info| info.contains("\nStopping: 1\n")).await?;
+    let info = awaits(subject, &format!("@!{old} show info"), stopping).await?;
     holds(&info, info.contains(&format!("\nPid: {old}\n")))?;
     let table = subject.ask_master(&format!("@!{old} show stat -1 6 -1")).await;
     let busy = |row: &super::Row, name: &str| {
@@ -68,15 +68,16 @@ pub(super) async fn an_old_worker_serves_and_obeys_no_more<S: Subject>(subject: 
 
 /// Asks a master until the answer is what is waited for.
 async fn awaits<S: Subject>(subject: &S, line: &str, wished: impl Fn(&str) -> bool) -> Result<String, String> {
-    let mut answer = String::new();
-    for _ in 0..super::PATIENCE {
-        answer = subject.ask_master(line).await;
-        if wished(&answer) {
-            return Ok(answer);
-        }
-        tokio::time::sleep(super::SOON).await;
-    }
-    Err(format!("in the end `{line}` is answered {answer:?}"))
+    in_the_end(async || {
+        let answer = subject.ask_master(line).await;
+        if wished(&answer) { Ok(answer) } else { Err(format!("`{line}` is answered {answer:?}")) }
+    })
+    .await
+}
+
+/// Whether that is what a process says which was told to stop.
+fn stopping(info: &str) -> bool {
+    info.contains("\nStopping: 1\n")
 }
 
 /// Waits until a process is listed no more.
@@ -132,10 +133,10 @@ pub(super) async fn an_open_connection_keeps_an_old_worker<S: Subject>(subject: 
     let old = pid(subject).await;
     subject.reload().await;
     let ask = format!("@!{old} show info");
-    awaits(subject, &ask, |info| info.contains("\nStopping: 1\n")).await?;
+    awaits(subject, &ask, stopping).await?;
     for _ in 0..10 {
         let info = subject.ask_master(&ask).await;
-        holds(&info, info.contains("\nStopping: 1\n"))?;
+        holds(&info, stopping(&info))?;
         tokio::time::sleep(super::SOON).await;
     }
     drop(connection);
