@@ -4,7 +4,6 @@ mod logging;
 mod service;
 mod signals;
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -78,13 +77,12 @@ fn check(config: &Config) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Failed, &error),
     };
-    let clients: BTreeMap<InstanceName, Client> =
-        haproxies(config).into_iter().map(|(name, client, _)| (name, client)).collect();
-    let clients = clients.iter().map(|(name, client)| (name.clone(), client)).collect();
+    let haproxies = haproxies(config);
+    let ways = haproxies.iter().map(|(name, client, master)| (name.clone(), (client, master.as_ref()))).collect();
     for unknown in unknown_grants(config) {
         logging::say(&format!("warning: {unknown}"));
     }
-    let findings = runtime.block_on(engine::doctor::examine(&config.farms, clients, &Platform::default()));
+    let findings = runtime.block_on(engine::doctor::examine(&config.farms, ways, &Platform::default()));
     for finding in findings.iter().filter(|finding| finding.state != "ok") {
         logging::say(&format!("{}: {}: {}", finding.state, finding.about, finding.text));
     }

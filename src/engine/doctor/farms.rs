@@ -1,0 +1,41 @@
+//! Farms: whether members, groups, routes and map files fit what HAProxy has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Fitting, error, ok};
+use crate::engine::map_file;
+use crate::engine::platform::Platform;
+use crate::engine::view::FindingView;
+use crate::farm::{Farm, FarmError, InstanceName, Seen, live_side};
+
+/// Compares a farm with what HAProxy has.
+///
+/// # Errors
+/// Everything about it that does not fit.
+pub(super) fn fit<'a>(farm: &'a Farm, seen: &BTreeMap<InstanceName, &Seen>) -> Result<Fitting<'a>, Vec<FindingView>> {
+    let problem = |error: &FarmError| super::error(about(farm), format!("{}: {}", error.key, error.problem));
+    let layout = farm.layout(seen).map_err(|error| vec![problem(&error)])?;
+    match live_side(farm, &layout, seen) {
+        Ok(live) => Ok(Fitting { farm, layout, live }),
+        Err(problems) => Err(problems.iter().map(problem).collect()),
+    }
+}
+
+pub(super) fn fits(Fitting { farm, layout, live }: &Fitting<'_>) -> FindingView {
+    let traffic = live.as_ref().map(|live| format!(", the traffic goes to {live}")).unwrap_or_default();
+    let (members, groups) = (layout.members.len(), layout.groups.len());
+    ok(about(farm), format!("{members} members in {groups} groups{traffic}"))
+}
+
+/// Map files that are to be kept in step, and cannot be.
+pub(super) async fn of_files(farm: &Farm, platform: &Platform) -> Vec<FindingView> {
+    let flip = &farm.settings.flip;
+    let maps: BTreeSet<_> = flip.route.iter().filter(|_| flip.write_map).map(|route| &route.map).collect();
+    let problems = map_file::check_all(maps, platform).await.into_iter();
+    problems.map(|problem| error(about(farm), format!("flip.route: {problem}"))).collect()
+}
+
+/// What findings about a farm are filed under.
+pub(super) fn about(farm: &Farm) -> String {
+    format!("farm {}", farm.name)
+}

@@ -1,0 +1,45 @@
+//! HAProxys and their masters: whether their sockets answer, with which rights, and what reloads have left behind.
+
+use super::{error, ok, unreachable};
+use crate::engine::look::Look;
+use crate::engine::view::FindingView;
+use crate::farm::InstanceName;
+use crate::haproxy::commands::Level;
+use crate::haproxy::{Error, Master};
+
+pub(super) fn of_instance(name: &InstanceName, address: &str, look: &Result<Look, Error>) -> FindingView {
+    let about = format!("HAProxy {name}");
+    match look {
+        Err(error) => unreachable(about, error.to_string()),
+        Ok(look) => match look.level {
+            Some(level) if level < Level::Admin => {
+                let text = format!(
+                    "its socket {address} has level {level}, and changing a server needs admin: write `level admin` on \
+                     its `stats socket` line in haproxy.cfg and reload HAProxy"
+                );
+                error(about, text)
+            }
+            _ => {
+                let (version, pid, servers) = (&look.version, look.pid, look.servers.len());
+                ok(about, format!("{version}, process {pid}, {servers} servers, at {address}"))
+            }
+        },
+    }
+}
+
+/// `answers`: whether the stats socket of the same HAProxy does.
+pub(super) async fn of_master(name: &InstanceName, master: Option<&Master>, answers: bool) -> FindingView {
+    let about = format!("HAProxy {name}");
+    let Some(master) = master else {
+        return ok(about, "no master socket is configured: what a reload leaves behind is not seen".to_owned());
+    };
+    match master.workers().await {
+        Ok(workers) => {
+            let old = workers.iter().filter(|worker| worker.old).count();
+            let at = master.path().display();
+            ok(about, format!("{old} processes left behind by reloads, says the master at {at}"))
+        }
+        Err(trouble) if !answers => unreachable(about, format!("its master socket: {trouble}")),
+        Err(trouble) => error(about, format!("its master socket: {trouble}")),
+    }
+}

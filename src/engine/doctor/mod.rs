@@ -1,0 +1,112 @@
+//! What is wrong, found without changing anything. Each kind of finding has a file of its own.
+
+mod farms;
+mod instances;
+
+use std::collections::BTreeMap;
+
+use super::Engine;
+use super::facts::asked_of;
+use super::look::look_at_all;
+use super::platform::Platform;
+use super::view::FindingView;
+use crate::farm::{Farm, FarmName, InstanceName, Layout, Seen, Side};
+use crate::haproxy::{Client, Master};
+
+/// The ways to one HAProxy: its stats socket and, where one is configured, its master's socket.
+pub type Ways<'a> = (&'a Client, Option<&'a Master>);
+
+/// What every file here looks at.
+struct Examined<'a> {
+    /// What each HAProxy that answers says now.
+    seen: BTreeMap<InstanceName, &'a Seen>,
+    /// The farms that fit it; none where not every HAProxy answers.
+    farms: Vec<Fitting<'a>>,
+}
+
+/// A farm that fits what HAProxy has.
+struct Fitting<'a> {
+    farm: &'a Farm,
+    layout: Layout,
+    /// The side that gets its traffic, where it has a route.
+    live: Option<Side>,
+}
+
+impl Engine {
+    /// Asks every HAProxy anew and compares with the configuration.
+    pub async fn doctor(&self) -> Vec<FindingView> {
+        let instances = self.instances.iter();
+        let ways = instances.map(|(name, instance)| (name.clone(), (&*instance.client, instance.master.as_deref())));
+        let haproxies = ways.collect();
+        let mut findings = examine(&self.farms(), haproxies, &self.platform).await;
+        findings.extend(self.store.trouble().map(|trouble| error("the store".to_owned(), trouble.to_owned())));
+        findings
+    }
+}
+
+/// Compares a configuration with what HAProxys say. A HAProxy that does not answer is a finding like any other.
+pub async fn examine(
+    farms: &BTreeMap<FarmName, Farm>,
+    haproxies: BTreeMap<InstanceName, Ways<'_>>,
+    platform: &Platform,
+) -> Vec<FindingView> {
+    let keys = asked_of(farms.values());
+    let looks = haproxies.iter().map(|(name, (client, _))| {
+        let keys = &keys;
+        async move { (name.clone(), client.address().to_string(), look_at_all(client, keys).await) }
+    });
+    let (mut findings, mut seen) = (Vec::new(), BTreeMap::new());
+    for (name, address, look) in futures_util::future::join_all(looks).await {
+        findings.push(instances::of_instance(&name, &address, &look));
+        if let Ok(look) = look {
+            seen.insert(name, look.onto(None, None));
+        }
+    }
+    let whole = seen.len() == haproxies.len();
+    let mut examined = Examined {
+        seen: seen.iter().map(|(name, seen)| (name.clone(), seen)).collect(),
+        farms: Vec::with_capacity(farms.len()),
+    };
+    for farm in farms.values() {
+        if whole {
+            match farms::fit(farm, &examined.seen) {
+                Ok(fitting) => {
+                    findings.push(farms::fits(&fitting));
+                    examined.farms.push(fitting);
+                }
+                Err(problems) => findings.extend(problems),
+            }
+        } else {
+            let text = "not compared: not every HAProxy answers".to_owned();
+            findings.push(warning(format!("farm {}", farm.name), text));
+        }
+        // Where no HAProxy answers its files are elsewhere, too.
+        if !examined.seen.is_empty() {
+            findings.extend(farms::of_files(farm, platform).await);
+        }
+    }
+    let answers = |name: &InstanceName| examined.seen.contains_key(name);
+    let masters = haproxies.iter().map(|(name, (_, master))| instances::of_master(name, *master, answers(name)));
+    findings.extend(futures_util::future::join_all(masters).await);
+    findings
+}
+
+/// Nothing is wrong with this.
+fn ok(about: String, text: String) -> FindingView {
+    FindingView { state: "ok".to_owned(), about, text }
+}
+
+/// Something works now, and will not when it matters.
+fn warning(about: String, text: String) -> FindingView {
+    FindingView { state: "warning".to_owned(), about, text }
+}
+
+/// It does not answer.
+fn unreachable(about: String, text: String) -> FindingView {
+    FindingView { state: "unreachable".to_owned(), about, text }
+}
+
+/// Something does not work.
+fn error(about: String, text: String) -> FindingView {
+    FindingView { state: "error".to_owned(), about, text }
+}
