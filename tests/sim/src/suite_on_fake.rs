@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use crate::fake::{BackendSetup, Fake, Level, Request, Route, Series, ServerSetup, Setup};
+use crate::fake::{BackendSetup, Balance, Fake, Level, Request, Route, Series, ServerSetup, Setup};
 use crate::suite::{Subject, cases};
 
 struct Simulated {
@@ -47,18 +47,29 @@ impl Simulated {
             backend
         };
         let talk = ServerSetup { agent: Some(Duration::from_millis(50)), ..ServerSetup::new("talk", "127.0.0.1:9001") };
+        let mut off = BackendSetup { disabled: true, ..BackendSetup::new("off") };
+        off.servers = ["web01", "web02"].map(server).to_vec();
+        let mut twin = BackendSetup { stick: Some(Duration::from_secs(1800)), ..BackendSetup::new("twin") };
+        twin.servers = ["t1", "t2"].map(|name| ServerSetup::new(name, "127.0.0.1:9001")).to_vec();
+        let even = BackendSetup { balance: Balance::StaticRr, ..BackendSetup::new("even") };
         let file = map.path().to_owned();
         let route = Route::Map { file, key: "web".to_owned(), default: Some("app".to_owned()) };
         let setup = Setup { master, ..Setup::new(series) }
             .frontend("www", route)
+            .frontend("twin", Route::To("twin".to_owned()))
             .backend(app)
             .backend(api)
             .backend(lone)
             .backend(pair("pair", true))
             .backend(pair("stay", false))
-            .backend(BackendSetup::new("said").server(talk));
+            .backend(BackendSetup::new("said").server(talk))
+            .backend(off)
+            .backend(twin)
+            .backend(even.server(ServerSetup::new("e1", "127.0.0.1:9001")))
+            .backend(BackendSetup::new("lead").server(server("web01")));
         let fake = Fake::new(setup, seed);
         fake.set_agent("said/talk", Some("up"));
+        fake.set_health("lead/web01", false);
         Self { fake, series, map }
     }
 
@@ -137,7 +148,7 @@ impl Subject for Simulated {
     }
 
     fn server(&self, held: &Request) -> String {
-        held.server.clone().unwrap().replace('p', "web0")
+        held.server.clone().unwrap().replace(['p', 't'], "web0")
     }
 
     async fn end(&mut self, held: Request) {
@@ -155,6 +166,7 @@ impl Subject for Simulated {
 
     fn set_well(&self, server: &str, well: bool) {
         self.fake.set_health(&format!("app/{server}"), well);
+        self.fake.set_health(&format!("lead/{server}"), !well);
     }
 
     async fn set_refusing(&self, server: &str, refuses: bool) {

@@ -79,6 +79,7 @@ fn config(dir: &Path, site: &Site, port: u16) -> String {
          defaults\n  mode http\n  timeout connect 1s\n  timeout client 10s\n  timeout server 10s\n  timeout queue 10s\n  \
          timeout tunnel 1h\n  timeout check 1s\n  option redispatch\n\
          frontend www\n  bind 127.0.0.1:{port}\n  use_backend %[str(web),map_str({dir}/live.map)]\n  default_backend app\n\
+         frontend twin\n  bind unix@{dir}/twin.sock\n  default_backend twin\n\
          backend app\n  option httpchk GET /_status\n  cookie SRV insert indirect nocache\n  \
          default-server check inter 50ms rise 3 fall 2 weight 50\n  server web01 {one} cookie one\n  \
          server web02 {two} cookie two\n  server web03 {one} cookie three disabled\n\
@@ -88,7 +89,13 @@ fn config(dir: &Path, site: &Site, port: u16) -> String {
          server p2 {two} cookie two maxconn 1\n\
          backend stay\n  no option redispatch\n  cookie SRV insert indirect nocache\n  \
          server p1 {one} cookie one maxconn 1\n  server p2 {two} cookie two maxconn 1\n\
-         backend said\n  server talk {one} weight 100 agent-check agent-port {agent} agent-inter 50ms\n",
+         backend said\n  server talk {one} weight 100 agent-check agent-port {agent} agent-inter 50ms\n\
+         backend off\n  disabled\n  server web01 {one} check\n  server web02 {two} check\n\
+         backend twin\n  stick-table type string len 32 size 1k expire 30m\n  stick on req.hdr(x-client)\n  \
+         server t1 {one}\n  server t2 {two}\n\
+         backend even\n  balance static-rr\n  server e1 {one} weight 100\n\
+         backend lead\n  option httpchk GET /_status\n  http-check expect ! status 200\n  \
+         server web01 {one} check inter 50ms rise 3 fall 2\n",
         dir = dir.display(),
     )
 }
@@ -160,8 +167,9 @@ impl Subject for Real {
     }
 
     async fn begin(&mut self, client: Option<u64>) -> Result<Held, u16> {
-        let cookie = client.and_then(|client| self.jar.get(&client).cloned());
-        let fields: Vec<_> = cookie.iter().map(|cookie| ("Cookie", cookie.as_str())).collect();
+        let (cookie, name) = (client.and_then(|client| self.jar.get(&client)), client.map(|client| client.to_string()));
+        let fields = [("Cookie", cookie.map(String::as_str)), ("x-client", name.as_deref())];
+        let fields: Vec<_> = fields.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         let held = Held::open(self.addr, "/ws", &fields).await.map_err(|_| 503_u16)?;
         let told = held.answer().field("set-cookie").split(';').next().unwrap_or_default();
         if let Some(client) = client.filter(|_| !told.is_empty()) {

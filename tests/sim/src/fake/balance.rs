@@ -23,7 +23,7 @@ impl Backend {
     /// then the first.
     pub(super) fn usable(&self) -> impl Iterator<Item = usize> {
         let usable = |backup: bool| {
-            let servers = self.servers.iter().enumerate();
+            let servers = self.servers.iter().enumerate().filter(|_| !self.setup.disabled);
             servers.filter(move |(_, server)| server.is_usable() && server.setup.backup == backup).map(|(at, _)| at)
         };
         let backups = if usable(false).next().is_none() { 1 } else { 0 };
@@ -50,7 +50,8 @@ impl Backend {
         }
         let room: Vec<usize> = usable.into_iter().filter(|server| !self.servers[*server].is_full()).collect();
         let chosen = match self.setup.balance {
-            Balance::RoundRobin => self.take_turns(&room),
+            Balance::RoundRobin | Balance::StaticRr => self.take_turns(&room),
+            Balance::First => room.first().copied(),
             Balance::LeastConn => room.iter().copied().min_by_key(|at| {
                 let server = &self.servers[*at];
                 (server.counters.scur * 1000 / u64::from(server.weight.max(1)), server.counters.lbtot)

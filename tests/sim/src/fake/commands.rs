@@ -91,6 +91,7 @@ impl World {
             ["show", "stat", filter @ ..] => worker.show_stat(self.texts, filter, now, out),
             ["show", "servers", "state", of @ ..] => worker.show_state(self.texts, of.first(), now, out),
             ["show", "servers", "conn", of @ ..] => worker.show_conn(self.texts, of.first(), out),
+            ["show", "table", of @ ..] => worker.show_table(of, now, out),
             ["show", "sess", ..] if teller.level < Level::Operator => Err("Permission denied\n"),
             ["show", "sess"] | ["show", "sess", "all"] => worker.show_sessions(now, out),
             ["show", "sess", id] => worker.show_session(id, now, out),
@@ -143,7 +144,7 @@ impl World {
                 Some(worker.switch(*verb == "enable", what, rest.first().unwrap_or(&""), now))
             }
             ["shutdown", "sessions", "server", rest @ ..] => {
-                let found = worker.find(rest.first().unwrap_or(&"")).and_then(|at| worker.in_service().map(|()| at));
+                let found = worker.find(rest.first().unwrap_or(&"")).and_then(|at| worker.in_service(at).map(|()| at));
                 match found {
                     Ok(at) => {
                         self.end_sessions(teller.pid, at, now);

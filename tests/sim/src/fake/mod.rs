@@ -5,8 +5,8 @@
 //! run. What it answers and does is held against every real HAProxy by the suite of this crate.
 //!
 //! In the order of dependence: `setup`, `dice` and `texts` know nothing of the rest; `server`, `maps`, `balance`,
-//! `traffic`, `checks` and `worker` are one process; `world` is all of them and what happens by itself; `commands`, with
-//! `set`, `map_commands`, `tables` and `sessions`, reads and answers; `wire` and `master` are the sockets; `requests` and
+//! `traffic`, `stick`, `checks` and `worker` are one process; `world` is all of them and what happens by itself; `commands`, with
+//! `set`, `map_commands`, `tables`, `statistics` and `sessions`, reads and answers; `wire` and `master` are the sockets; `requests` and
 //! `truth` are for the simulation.
 
 mod balance;
@@ -20,6 +20,8 @@ mod server;
 mod sessions;
 mod set;
 mod setup;
+mod statistics;
+mod stick;
 mod tables;
 mod texts;
 mod traffic;

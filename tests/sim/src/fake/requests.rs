@@ -1,9 +1,11 @@
 //! Clients: where a new request goes, and how it ends.
 
 use teeter_lab::Dice;
+use tokio::time::Instant;
 
 use super::Fake;
 use super::setup::Route;
+use super::stick::Stuck;
 use super::traffic::{NewStream, State};
 use super::truth::Place;
 use super::worker::Worker;
@@ -95,7 +97,7 @@ impl Fake {
 }
 
 impl World {
-    fn begin(&mut self, frontend: &str, client: Option<u64>, now: tokio::time::Instant) -> Result<Request, Refused> {
+    fn begin(&mut self, frontend: &str, client: Option<u64>, now: Instant) -> Result<Request, Refused> {
         if self.hung(now).is_some() {
             return Err(Refused::Hung);
         }
@@ -109,8 +111,8 @@ impl World {
         let value = cookie.as_ref().and_then(|(name, client)| self.jar.get(&(*client, name.clone())));
         let by_cookie =
             value.and_then(|value| it.servers.iter().position(|server| server.setup.cookie.as_ref() == Some(value)));
-        let by_table = client.filter(|_| it.setup.stick).and_then(|client| it.table.get(&client).copied());
-        let stuck = by_cookie.or(by_table).filter(|server| it.persists(*server));
+        let by_table = client.and_then(|client| it.table.get(&client)).filter(|stuck| stuck.until > now);
+        let stuck = by_cookie.or(by_table.map(|stuck| stuck.server)).filter(|server| it.persists(*server));
         let refusing = self.apps.values().any(|app| app.refuses);
         let names: Vec<String> = if refusing {
             (0..it.servers.len()).map(|server| worker.entry((backend, server))).collect()
@@ -129,12 +131,12 @@ impl World {
             State::TurnAround { again, .. } => self.at(again, Event::Retry(pid, id)),
             State::Served(_) => {}
         }
-        self.remember(pid, id, cookie, &route);
+        self.remember(pid, id, cookie, &route, now);
         self.workers.get(&pid).and_then(|worker| worker.request(id)).ok_or(Refused::Unavailable)
     }
 
     /// The client and the table keep what the answer tells them.
-    fn remember(&mut self, pid: u32, id: u64, cookie: Option<(String, u64)>, route: &Route) {
+    fn remember(&mut self, pid: u32, id: u64, cookie: Option<(String, u64)>, route: &Route, now: Instant) {
         let Some(worker) = self.workers.get_mut(&pid) else { return };
         let Some(stream) = worker.streams.get(&id) else { return };
         let (backend, client, server) = (stream.backend, stream.client, stream.server());
@@ -153,9 +155,9 @@ impl World {
             self.jar.insert((client, name), value.clone());
         }
         if let Some(client) = client
-            && worker.backends[backend].setup.stick
+            && let Some(expire) = worker.backends[backend].setup.stick
         {
-            worker.backends[backend].table.insert(client, server);
+            worker.backends[backend].table.insert(client, Stuck { server, until: now + expire });
         }
     }
 }

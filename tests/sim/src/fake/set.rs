@@ -6,20 +6,22 @@ use tokio::time::Instant;
 
 use super::commands::Said;
 use super::server::{Op, admin};
-use super::setup::{Balance, Series};
+use super::setup::Series;
 use super::worker::{At, Worker};
 use super::world::{Event, World};
 
 impl Worker {
-    /// A process that is leaving takes no more changes of servers.
-    pub(super) fn in_service(&self) -> Said {
-        if self.stopping { Err("Proxy is disabled.\n") } else { Ok(()) }
+    /// A process that is leaving takes no more changes of servers, and one that serves takes none of a proxy that its
+    /// configuration disables.
+    pub(super) fn in_service(&self, at: At) -> Said {
+        let disabled = self.stopping || self.backends[at.0].setup.disabled;
+        if disabled { Err("Proxy is disabled.\n") } else { Ok(()) }
     }
 
     pub(super) fn set_server(&mut self, words: &[&str], now: Instant) -> Said {
         let word = |at: usize| words.get(at).copied().unwrap_or_default();
         let at = self.find(word(0))?;
-        self.in_service()?;
+        self.in_service(at)?;
         match (word(1), word(2)) {
             ("state", state) if self.set_state(at, state, now) => Ok(()),
             ("state", _) => Err("'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n"),
@@ -83,7 +85,7 @@ impl Worker {
             "%" => (initial * number / 100).min(256),
             _ => return Err(if lacks_newline { TRAILING.trim_end() } else { TRAILING }),
         };
-        if self.backends[at.0].setup.balance == Balance::Source && weight != 0 && weight != initial {
+        if self.backends[at.0].setup.balance.is_static() && weight != 0 && weight != initial {
             return Err("Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n");
         }
         let server = self.server_mut(at);
@@ -98,7 +100,7 @@ impl Worker {
     /// `enable` and `disable` of agents, checks and servers.
     pub(super) fn switch(&mut self, on: bool, what: &str, name: &str, now: Instant) -> Said {
         let at = self.find(name)?;
-        self.in_service()?;
+        self.in_service(at)?;
         let says_so = self.setup.series > Series::V2_2;
         let server = self.server_mut(at);
         match (what, on) {

@@ -147,8 +147,12 @@ pub enum Balance {
     LeastConn,
     /// `random`.
     Random,
-    /// `source`: by the client. Weights other than 0% and 100% are refused.
+    /// `source`: by the client. Static: weights other than 0% and 100% are refused.
     Source,
+    /// `static-rr`: as round robin. Static.
+    StaticRr,
+    /// `first`: the first server that has room.
+    First,
 }
 
 impl Balance {
@@ -158,7 +162,14 @@ impl Balance {
             Self::LeastConn => "leastconn",
             Self::Random => "random",
             Self::Source => "source",
+            Self::StaticRr => "static-rr",
+            Self::First => "first",
         }
+    }
+
+    /// Whether weights cannot be changed while it runs.
+    pub(super) fn is_static(self) -> bool {
+        matches!(self, Self::Source | Self::StaticRr)
     }
 }
 
@@ -171,8 +182,11 @@ pub struct BackendSetup {
     pub balance: Balance,
     /// `cookie NAME insert`: clients stick to the server whose cookie value they have.
     pub cookie: Option<String>,
-    /// `stick on src`: clients stick to the server that the table has for them.
-    pub stick: bool,
+    /// `stick on` something that each client has: clients stick to the server that the table has for them, until they
+    /// have not come for this long.
+    pub stick: Option<Duration>,
+    /// `disabled`: it takes no request and no order, and is in no statistics.
+    pub disabled: bool,
     /// `option redispatch`.
     pub redispatch: bool,
     /// `retries`.
@@ -190,7 +204,8 @@ impl BackendSetup {
             name: name.to_owned(),
             balance: Balance::RoundRobin,
             cookie: None,
-            stick: false,
+            stick: None,
+            disabled: false,
             redispatch: true,
             retries: 3,
             queue_timeout: Duration::from_secs(10),

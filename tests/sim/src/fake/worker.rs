@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::maps::Map;
 use super::server::{Counters, Op, Server, admin};
-use super::setup::{BackendSetup, Route, Series, Setup};
+use super::setup::{BackendSetup, Route, Series, ServerSetup, Setup};
+use super::stick::Stuck;
 use super::traffic::Stream;
 
 /// The place of a server: that of its backend, and its own there.
@@ -45,7 +46,7 @@ pub(super) struct Backend {
     /// Requests that wait for any server.
     pub(super) queue: VecDeque<u64>,
     /// Which server a client sticks to.
-    pub(super) table: BTreeMap<u64, usize>,
+    pub(super) table: BTreeMap<u64, Stuck>,
     pub(super) changed: Instant,
 }
 
@@ -71,7 +72,7 @@ impl Worker {
     pub(super) fn start(setup: &Arc<Setup>, maps: Maps, pid: u32, now: Instant) -> io::Result<Self> {
         let backends = setup.backends.iter().map(|backend| Backend {
             setup: backend.clone(),
-            servers: backend.servers.iter().map(|server| Server::new(server, now)).collect(),
+            servers: backend.servers.iter().map(|server| Server::new(&begun(backend, server), now)).collect(),
             counters: Counters::default(),
             queue: VecDeque::new(),
             table: BTreeMap::new(),
@@ -259,6 +260,12 @@ impl Worker {
             }
         }
     }
+}
+
+/// A server as a process begins it: where the proxy is disabled, nothing is checked.
+fn begun(backend: &BackendSetup, server: &ServerSetup) -> ServerSetup {
+    let server = server.clone();
+    if backend.disabled { ServerSetup { check: None, agent: None, ..server } } else { server }
 }
 
 /// What those that follow a server of this state have of it.

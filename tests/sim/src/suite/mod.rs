@@ -13,9 +13,14 @@
 //! | `pair`, cookie SRV | `p1`, `p2`, which take one request at a time and are not checked |
 //! | `stay`, cookie SRV | the same; nobody is redispatched |
 //! | `said` | `talk`, which has an agent and no check |
+//! | `off`, disabled | `web01`, `web02` |
+//! | `twin`, as a frontend before it is called | `t1`, `t2`, not checked; clients stick by a table |
+//! | `even`, balance static-rr | `e1` of weight 100, not checked |
+//! | `lead` | `web01`, whose check passes only while `web01` is not well; every 50 ms, rise 3, fall 2 |
 
 mod checks;
 mod maps;
+mod proxies;
 mod reloads;
 mod states;
 mod traffic;
@@ -51,14 +56,14 @@ pub trait Subject {
     fn ask_master(&self, line: &str) -> impl Future<Output = String>;
     /// A connection to the stats socket that has been answered and stays open.
     fn connect(&self) -> impl Future<Output = Self::Connection>;
-    /// Begins a request, with the cookies of the client if it has a number, and waits until a server has it; else the
+    /// Begins a request, with the cookies of the client and its name for tables if it has a number, and waits until a server has it; else the
     /// status of the answer.
     fn begin(&mut self, client: Option<u64>) -> impl Future<Output = Result<Self::Held, u16>>;
     /// Begins a request that may have to wait.
     fn queue(&mut self, client: Option<u64>) -> impl Future<Output = Self::Pending>;
     /// Waits until a server has it.
     fn served(&mut self, pending: Self::Pending) -> impl Future<Output = Result<Self::Held, u16>>;
-    /// The application server that has it: `web01` also behind `p1`.
+    /// The application server that has it: `web01` also behind `p1` and `t1`.
     fn server(&self, held: &Self::Held) -> String;
     /// Ends it.
     fn end(&mut self, held: Self::Held) -> impl Future<Output = ()>;
@@ -160,6 +165,12 @@ cases! {
         a_refused_connection_is_tried_again_where_it_was,
         sessions_of_a_server_are_ended,
         sessions_are_listed_and_ended;
+    proxies(false):
+        a_name_may_be_that_of_two_proxies,
+        a_disabled_proxy_takes_no_orders,
+        a_static_balance_takes_no_weights,
+        a_table_keeps_its_clients,
+        a_line_may_be_down_by_design;
     maps(false):
         a_map_turns_requests,
         entries_are_set_added_and_removed,

@@ -13,7 +13,7 @@ pub(super) async fn a_farm_begins_as_configured<S: Subject>(subject: &mut S) -> 
     let counted =
         [("check_fall", "2"), ("check_health", "4"), ("qcur", "0"), ("scur", "0"), ("stot", "0"), ("econ", "0")];
     has(subject, "app/web01", &counted).await?;
-    let ids = [("be_id", "3"), ("srv_id", "1"), ("bk_f_forced_id", "0"), ("srv_f_forced_id", "0"), ("srv_fqdn", "-")];
+    let ids = [("be_id", "4"), ("srv_id", "1"), ("bk_f_forced_id", "0"), ("srv_f_forced_id", "0"), ("srv_fqdn", "-")];
     has(subject, "app/web01", &ids).await?;
     let off = [("srv_op_state", "0"), ("srv_admin_state", "5"), ("srv_check_health", "0"), ("srv_check_state", "14")];
     has(subject, "app/web03", &off).await?;

@@ -104,9 +104,12 @@ pub(super) async fn rows_are_as_wide_as_headers<S: Subject>(subject: &mut S) -> 
         let mut count = 0;
         for line in lines.filter(|line| !line.is_empty()) {
             count += 1;
+            // Of a disabled one a 2.2 has nothing to say for each thread.
+            let disabled = subject.series() == Series::V2_2 && line.starts_with("off/");
+            let width = if disabled { width - 2 } else { width };
             holds(&format!("{command}: {line:?} has not {width} fields"), line.split(separator).count() == width)?;
         }
-        let wished = if separator == ',' { 17 } else { 11 };
+        let wished = if separator == ',' { 24 } else { 17 };
         holds(&format!("{command}: {count} rows and not {wished}"), count == wished)?;
     }
     Ok(())
@@ -120,7 +123,7 @@ pub(super) async fn tables_are_filtered<S: Subject>(subject: &mut S) -> Found {
     for (command, column, separator, wished) in [
         ("show stat app 4 -1", "svname", ',', "web01 web02 web03"),
         ("show stat app 6 -1", "svname", ',', "web01 web02 web03 BACKEND"),
-        ("show stat -1 2 -1", "pxname", ',', "app api lone pair stay said"),
+        ("show stat -1 2 -1", "pxname", ',', "app api lone pair stay said twin even lead"),
         ("show servers state api", "srv_name", ' ', "web01 web02"),
         ("show servers conn lone", "bkname/svname", ' ', "lone/solo"),
     ] {

@@ -1,0 +1,250 @@
+//! `show stat`, printed as the tables are.
+
+use std::fmt::Write as _;
+
+use tokio::time::Instant;
+
+use super::commands::Said;
+use super::server::{Checked, Counters, Heard, Op, Server, admin};
+use super::setup::Series;
+use super::tables::FIRST_ID;
+use super::texts::Texts;
+use super::worker::{At, Worker};
+
+impl Worker {
+    /// `show stat [PROXY TYPES -1]`: frontends are 1, backends 2, servers 4.
+    pub(super) fn show_stat(&self, texts: &Texts, filter: &[&str], now: Instant, out: &mut String) -> Said {
+        let proxy = filter.first().copied().unwrap_or("-1");
+        let only = if proxy == "-1" { None } else { Some(self.proxy_id(proxy).ok_or("No such proxy.\n")?) };
+        let wanted = |id: usize| only.is_none_or(|only| usize::try_from(only) == Ok(id));
+        let types: i64 = filter.get(1).and_then(|types| types.parse().ok()).unwrap_or(-1);
+        out.push_str(&texts.stat);
+        // One that is leaving says nothing more of its proxies.
+        if self.stopping && self.setup.series == Series::V2_2 {
+            return Ok(());
+        }
+        for number in (0..self.setup.frontends.len()).filter(|number| types & 1 != 0 && wanted(FIRST_ID + number)) {
+            self.stat_of_frontend(texts, number, out);
+        }
+        for number in (0..self.backends.len()).filter(|number| wanted(self.backend_id(*number))) {
+            // One that is disabled is in no statistics, and has its number all the same.
+            if self.backends[number].setup.disabled {
+                continue;
+            }
+            if types & 4 != 0 {
+                for server in 0..self.backends[number].servers.len() {
+                    self.stat_of_server(texts, (number, server), now, out);
+                }
+            }
+            if types & 2 != 0 {
+                self.stat_of_backend(texts, number, now, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of the proxy that a word means: of that name the first in the configuration, where frontends stand
+    /// before backends; else the number that the word begins with, whether or not there is a proxy of it.
+    fn proxy_id(&self, word: &str) -> Option<i64> {
+        let frontend = self.setup.frontends.iter().position(|one| one.name == word).map(|number| FIRST_ID + number);
+        let named = frontend.or_else(|| self.backend(word).map(|number| self.backend_id(number)));
+        let (sign, rest) = match word.strip_prefix('-') {
+            Some(rest) => (-1, rest),
+            None => (1, word.strip_prefix('+').unwrap_or(word)),
+        };
+        let digits = rest.find(|char: char| !char.is_ascii_digit()).unwrap_or(rest.len());
+        let number = || rest[..digits].parse::<i64>().ok().map(|number| sign * number).filter(|number| *number != 0);
+        named.and_then(|id| i64::try_from(id).ok()).or_else(number)
+    }
+
+    /// Who the health of a server is taken from.
+    fn reference(&self, at: At) -> &Server {
+        let mut server = self.server(at);
+        while let Some(tracked) = server.track {
+            server = self.server(tracked);
+        }
+        server
+    }
+
+    fn stat_of_frontend(&self, texts: &Texts, number: usize, out: &mut String) {
+        let (name, id) = (&self.setup.frontends[number].name, FIRST_ID + number);
+        let sessions = self.streams.values().filter(|stream| stream.frontend == number).count();
+        let columns = texts.stat.trim_start_matches("# ").trim_end().split(',');
+        let values = columns.map(|column| match column {
+            "pxname" => name.clone(),
+            "svname" => "FRONTEND".to_owned(),
+            "scur" => sessions.to_string(),
+            "status" => "OPEN".to_owned(),
+            "iid" => id.to_string(),
+            "pid" => "1".to_owned(),
+            "sid" | "type" => "0".to_owned(),
+            "mode" => "http".to_owned(),
+            _ => String::new(),
+        });
+        out.push_str(&values.collect::<Vec<_>>().join(","));
+        out.push('\n');
+    }
+
+    fn stat_of_server(&self, texts: &Texts, at: At, now: Instant, out: &mut String) {
+        let (backend, it) = (&self.backends[at.0], self.server(at));
+        let (counters, setup) = (&it.counters, &it.setup);
+        let _ = write!(out, "{},{},{},{},", backend.setup.name, setup.name, it.queue.len(), counters.qmax);
+        let _ = write!(out, "{},{},", counters.scur, counters.smax);
+        if setup.maxconn > 0 {
+            let _ = write!(out, "{}", setup.maxconn);
+        }
+        let Counters { stot, econ, eresp, wretr, wredis, .. } = counters;
+        let _ = write!(out, ",{stot},0,0,,0,,{econ},{eresp},{wretr},{wredis},");
+        self.status(at, out);
+        let changed = now.duration_since(it.changed).as_secs();
+        let backup = u8::from(setup.backup);
+        let _ = write!(out, ",{},{},{backup},", it.weight, 1 - backup);
+        // What is of checks is only there where checks are on.
+        let checked = it.is_checked();
+        if checked {
+            let _ = write!(out, "{},{}", counters.failed_checks, counters.downs);
+        } else {
+            out.push(',');
+        }
+        let _ = write!(
+            out,
+            ",{changed},{},,1,{},{},,{},",
+            if checked { "0" } else { "" },
+            self.backend_id(at.0),
+            at.1 + 1,
+            counters.lbtot
+        );
+        out.push_str(setup.track.as_deref().unwrap_or_default());
+        out.push_str(",2,0,,0,");
+        let last = it.check.as_ref().filter(|check| check.enabled && !it.paused).map(|check| check.last);
+        out.push_str(match last {
+            None => ",,",
+            Some(Checked::Never) => "INI,,",
+            Some(Checked::Passed) => "L7OK,200,0",
+            Some(Checked::Failed) => "L7STS,503,0",
+        });
+        let [one, two, three, four, five] = counters.responses;
+        let _ = write!(out, ",{one},{two},{three},{four},{five},0,,,,{},0,0,,,,,", counters.stot);
+        let _ = write!(out, "{},,,0,0,{},0,", if counters.stot == 0 { -1 } else { 0 }, counters.rtime.0);
+        self.agent_columns(it, out);
+        let _ = write!(out, "{},", setup.address);
+        out.push_str(setup.cookie.as_deref().unwrap_or_default());
+        let used = counters.scur;
+        let _ = write!(out, ",http,,,,,,,,0,{},0,,,0,,0,0,0,0,0,0,0,{used},{used},", counters.stot);
+        if self.setup.series > Series::V2_2 {
+            let _ = write!(out, "{},{}", it.weight, texts.server_tail);
+        }
+        out.push('\n');
+    }
+
+    /// From `agent_status` to `agent_health`.
+    fn agent_columns(&self, it: &Server, out: &mut String) {
+        let agent = it.agent.as_ref().filter(|agent| agent.enabled);
+        let duration = if self.setup.series > Series::V2_2 { "0" } else { "" };
+        match agent.map(|agent| agent.status) {
+            None => out.push_str(",,"),
+            Some(Heard::Never) => out.push_str(&["INI,,", duration].concat()),
+            Some(Heard::Nothing) => out.push_str("L4CON,,0"),
+            Some(Heard::Neutral) => out.push_str("L7OK,0,0"),
+            Some(Heard::Up) => out.push_str("L7OK,0,0"),
+            Some(Heard::Down) => out.push_str("L7STS,0,0"),
+        }
+        out.push_str(match it.check.as_ref().filter(|check| check.enabled && !it.paused).map(|check| check.last) {
+            None => ",",
+            Some(Checked::Never) => ",Initializing",
+            Some(Checked::Passed) => ",Layer7 check passed",
+            Some(Checked::Failed) => ",Layer7 wrong status",
+        });
+        out.push_str(match agent.map(|agent| agent.status) {
+            None => ",,",
+            Some(Heard::Never) => ",Initializing,",
+            Some(Heard::Nothing) => ",Layer4 connection problem,",
+            Some(Heard::Neutral | Heard::Up) => ",Layer7 check passed,",
+            Some(Heard::Down) => ",Layer7 wrong status,",
+        });
+        if it.is_checked() && !it.paused {
+            let _ = write!(out, "{},{},{},", it.rise, it.fall, it.health);
+        } else {
+            out.push_str(",,,");
+        }
+        match agent {
+            Some(agent) => {
+                let _ = write!(out, "1,1,{},", agent.health);
+            }
+            None => out.push_str(",,,"),
+        }
+    }
+
+    fn status(&self, at: At, out: &mut String) {
+        let (it, of) = (self.server(at), self.reference(at));
+        if it.in_maint() {
+            out.push_str("MAINT");
+            if it.admin & admin::INHERITED_MAINT != 0 {
+                let _ = write!(out, " (via {})", it.setup.track.as_deref().unwrap_or_default());
+            }
+            return;
+        }
+        let full = !of.is_checked() || of.health == of.healthiest();
+        let counting = match it.op {
+            Op::Stopped => {
+                if of.has_agent() && of.agent.as_ref().is_some_and(|agent| agent.health == 0) {
+                    out.push_str("DOWN (agent)");
+                    return;
+                }
+                out.push_str("DOWN");
+                let counts = if of.is_checked() { of.health > 0 } else { of.has_agent() };
+                counts.then_some((of.health, of.rise))
+            }
+            op => {
+                if it.in_drain() {
+                    if it.has_agent() {
+                        out.push_str("DRAIN (agent)");
+                        return;
+                    }
+                    out.push_str("DRAIN");
+                } else if op == Op::Stopping {
+                    out.push_str("NOLB");
+                } else if full && !of.is_checked() {
+                    out.push_str("no check");
+                } else {
+                    out.push_str("UP");
+                }
+                (!full).then(|| ((of.health + 1).saturating_sub(of.rise), of.fall))
+            }
+        };
+        if let Some((now, of)) = counting {
+            let _ = write!(out, " {now}/{of}");
+        }
+    }
+
+    fn stat_of_backend(&self, texts: &Texts, number: usize, now: Instant, out: &mut String) {
+        let it = &self.backends[number];
+        let counters = &it.counters;
+        let up = it.servers.is_empty() || it.servers.iter().any(Server::is_usable);
+        let active = it.servers.iter().filter(|server| server.is_usable() && !server.setup.backup);
+        let backups = it.servers.iter().filter(|server| server.is_usable() && server.setup.backup).count();
+        let (act, weight) = active.fold((0, 0), |(act, weight), server| (act + 1, weight + u32::from(server.weight)));
+        let _ = write!(out, "{},BACKEND,{},{},", it.setup.name, it.queue.len(), counters.qmax);
+        let Counters { scur, smax, stot, lbtot, .. } = counters;
+        let sum = |of: fn(&Counters) -> u64| it.servers.iter().map(|server| of(&server.counters)).sum::<u64>();
+        let (econ, wretr) = (sum(|counters| counters.econ), sum(|counters| counters.wretr));
+        let (eresp, wredis) = (sum(|counters| counters.eresp), sum(|counters| counters.wredis));
+        let _ = write!(out, "{scur},{smax},1,{stot},0,0,0,0,,{econ},{eresp},{wretr},{wredis},");
+        out.push_str(if up { "UP" } else { "DOWN" });
+        let changed = now.duration_since(it.changed).as_secs();
+        let id = self.backend_id(number);
+        let _ = write!(out, ",{weight},{act},{backups},,0,{changed},0,,1,{id},0,,{lbtot},,1,0,,0,,,,");
+        let [one, two, three, four, five] = counters.responses;
+        let _ = write!(out, "{one},{two},{three},{four},{five},0,,,,{stot},0,0,0,0,0,0,");
+        let last = if *stot == 0 { -1 } else { 0 };
+        let _ = write!(
+            out,
+            "{last},,,0,0,0,0,,,,,,,,,,,,,,http,{},,,,,,,0,{stot},0,0,0,,,0,0,0,0,0,,,,,",
+            it.setup.balance.name()
+        );
+        if self.setup.series > Series::V2_2 {
+            let _ = write!(out, "{weight},{}", texts.backend_tail);
+        }
+        out.push('\n');
+    }
+}

@@ -1,0 +1,54 @@
+//! Stick tables: who sticks to which server, and `show table`.
+
+use std::fmt::Write as _;
+
+use tokio::time::Instant;
+
+use super::commands::Said;
+use super::setup::Series;
+use super::worker::{Backend, Worker};
+
+/// What a table has for a client.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stuck {
+    pub(super) server: usize,
+    /// When it is forgotten.
+    pub(super) until: Instant,
+}
+
+impl Worker {
+    /// `show table [NAME]`: every table, the last of the configuration first; or the entries of one.
+    pub(super) fn show_table(&self, of: &[&str], now: Instant, out: &mut String) -> Said {
+        let Some(name) = of.first() else {
+            for backend in self.backends.iter().rev().filter(|backend| backend.setup.stick.is_some()) {
+                backend.head_of_table(now, out);
+            }
+            return Ok(());
+        };
+        let backend = self.backends.iter().find(|backend| backend.setup.name == *name && backend.setup.stick.is_some());
+        let backend = backend.ok_or("No such table\n")?;
+        backend.head_of_table(now, out);
+        let series = self.setup.series;
+        for (client, stuck) in backend.table.iter().filter(|(_, stuck)| stuck.until > now) {
+            let left = stuck.until.duration_since(now).as_millis();
+            let shard = if series >= Series::V3_0 { "shard=0 " } else { "" };
+            // The name of the server is what it is found by.
+            let by = if series == Series::V2_2 { "server_name" } else { "server_key" };
+            let server = &backend.servers[stuck.server].setup.name;
+            let _ = writeln!(
+                out,
+                "0x{:x}: key={client} use=0 exp={left} {shard}server_id={} {by}={server}",
+                0x7f8e_0000_0000 + client * 0x80,
+                stuck.server + 1
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Backend {
+    fn head_of_table(&self, now: Instant, out: &mut String) {
+        let used = self.table.values().filter(|stuck| stuck.until > now).count();
+        let _ = writeln!(out, "# table: {}, type: string, size:1024, used:{used}", self.setup.name);
+    }
+}
