@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 # haproxy is in sbin, which is not on everybody's path.
-export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:/usr/local/sbin:/usr/sbin:/sbin
 export CARGO_TERM_COLOR ?= never
 # Tests wait for HAProxy and servers more than they work.
 export RUST_TEST_THREADS ?= $(shell echo $$(( $$(nproc) + 1 )))
@@ -57,10 +57,13 @@ build: ## Build teeter and teeterd for use: target/release
 # What a bench or a demonstration runs: teeter, teeterd, and the lab that plays HAProxy's surroundings.
 built = $(CARGO) build $(LOCKED) --quiet --release -p teeter -p teeter-lab
 
+# $(call cargo-install,CRATE): a tool of cargo's, below CARGO_HOME. Where it runs once, it is not worth being optimized.
+cargo-install = { echo "$(firstword $(1)) is missing: cargo install $(firstword $(1))" ; $(CARGO) install --locked --quiet $(if $(CI),--debug) $(1) ; }
+
 # With PROFILE=dev a package for tests, which takes no time where `make test` has been.
 PROFILE ?= release
 deb: ## Build a Debian package, with manual pages and completions: target/debian
-	@command -v cargo-deb >/dev/null || $(CARGO) install --locked --quiet cargo-deb --version '^3.8'
+	@command -v cargo-deb >/dev/null || $(call cargo-install,cargo-deb --version '^3.8')
 	$(CARGO) build $(LOCKED) --quiet --profile $(PROFILE) -p teeter -p teeter-manual
 	$(CARGO) run $(LOCKED) --quiet --profile $(PROFILE) -p teeter-manual -- target/manual
 	rm -rf target/debian
@@ -142,7 +145,7 @@ bench-polling: deps ## What waiting for one server costs HAProxy, with ten serve
 # As long as each target is fed. No sanitizer: the code is safe, and thus any toolchain will do.
 FUZZ_SECONDS ?= 60
 fuzz: ## Feed what reads from outside with anything, a minute each: fuzz/src/lib.rs
-	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --quiet cargo-fuzz
+	@command -v cargo-fuzz >/dev/null || $(call cargo-install,cargo-fuzz)
 	mkdir -p $(LOGS)
 	for target in replies chunking commands configuration requests; do
 	    mkdir -p fuzz/new/$$target
@@ -160,28 +163,14 @@ fuzz: ## Feed what reads from outside with anything, a minute each: fuzz/src/lib
 fmt: ## Format the sources
 	$(CARGO) fmt --all
 
-# Each command that is needed, and the package that has it.
+# Each command that is needed, and Debian's package that has it.
 NEEDED := haproxy:haproxy curl:curl cc:gcc
-deps: ## Install what is missing for test and demo
-	@missing=
-	for one in $(NEEDED); do
-	    command -v "$${one%%:*}" >/dev/null || missing="$$missing $${one#*:}"
-	done
-	if ! command -v $(CARGO) >/dev/null; then
+deps: ## Install what is missing for test and demo, and say so before
+	@if ! command -v $(CARGO) >/dev/null; then
 	    echo "cargo is missing: install Rust 1.89 or newer" >&2
 	    exit 1
 	fi
-	if [ -n "$$missing" ]; then
-	    if ! command -v apt-get >/dev/null; then
-	        echo "please install:$$missing" >&2
-	        exit 1
-	    fi
-	    case " $$missing " in *" gcc "*) missing="$$missing libc6-dev" ;; esac
-	    sudo=
-	    [ "$$(id -u)" -eq 0 ] || sudo=sudo
-	    $$sudo apt-get update -qq </dev/null
-	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing </dev/null >/dev/null
-	fi
+	tests/deps $(NEEDED)
 
 help: ## Say this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16

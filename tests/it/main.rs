@@ -13,6 +13,7 @@ mod chaos;
 mod clock;
 mod crash;
 mod cut;
+mod deps;
 mod deploy;
 mod drain;
 mod drift;

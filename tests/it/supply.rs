@@ -32,15 +32,20 @@ const RUN_FOR_TESTS: [&str; 5] = ["alloca", "getrandom", "num-traits", "zerocopy
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
+/// The system whose crates are looked at, whatever system this is.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// What cargo says of the crates in Cargo.lock. A build has fetched those for its own system, and mostly that is all that
+/// is asked for; whatever else is missing, cargo fetches now.
 fn cargo(args: &[&str]) -> String {
-    let output = Command::new(env!("CARGO")).args(args).args(["--locked", "--offline"]).output().unwrap();
+    let output = Command::new(env!("CARGO")).args(args).arg("--locked").output().unwrap();
     assert!(output.status.success(), "cargo {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// One crate of a tree: its name, version, licence and features.
 fn tree(of: &[&str]) -> BTreeSet<[String; 4]> {
-    let target = ["--target", "x86_64-unknown-linux-gnu", "--prefix", "none", "--no-dedupe"];
+    let target = ["--target", TARGET, "--prefix", "none", "--no-dedupe"];
     let text = cargo(&[&["tree", "--format", "{p}|{l}|{f}"], of, &target].concat());
     let lines = text.lines().filter(|line| !line.is_empty());
     lines
@@ -57,7 +62,8 @@ fn tree(of: &[&str]) -> BTreeSet<[String; 4]> {
 
 /// `builds` and `expands`: what runs something while others are built, by name and version.
 fn running() -> BTreeMap<[String; 2], &'static str> {
-    let metadata: Value = serde_json::from_str(&cargo(&["metadata", "--format-version", "1"])).unwrap();
+    let asked = cargo(&["metadata", "--format-version", "1", "--filter-platform", TARGET]);
+    let metadata: Value = serde_json::from_str(&asked).unwrap();
     let mut running = BTreeMap::new();
     for package in metadata["packages"].as_array().unwrap() {
         let of = |key: &str| package[key].as_str().unwrap().to_owned();
