@@ -1,10 +1,36 @@
-//! Attending to a run: teeterd notices when this process ends, however it does.
+//! Attending to a run: teeterd notices when this process ends, however it does, and takes reports on the run's work from
+//! this process alone.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
 use super::watch::PAUSE;
-use crate::control::client::Client;
+use crate::control::client::{Client, with_query};
+
+/// What this process is known by at the runs that it attends to.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    key: String,
+    place: String,
+    what: String,
+}
+
+impl Identity {
+    /// Of a process that runs this.
+    pub(super) fn new(what: String) -> Self {
+        // Only this process can have it: hooks are not told.
+        let key =
+            [RandomState::new(), RandomState::new()].map(|state| format!("{:016x}", state.build_hasher().finish()));
+        Self { key: key.concat(), place: place(), what }
+    }
+
+    /// The word that its reports are known by.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+}
 
 /// Attends to a run until it is dropped, over restarts of teeterd.
 #[derive(Debug)]
@@ -12,11 +38,13 @@ pub(super) struct Attend(AbortHandle);
 
 impl Attend {
     /// From now on.
-    pub(super) fn to(client: &Client, run: u64) -> Self {
+    pub(super) fn to(client: &Client, run: u64, identity: &Identity) -> Self {
         let client = client.clone();
+        let Identity { key, place, what } = identity.clone();
+        let path = with_query(&format!("/v1/runs/{run}/attend"), [("key", key), ("place", place), ("what", what)]);
         let attending = tokio::spawn(async move {
             loop {
-                if let Ok(mut stream) = client.stream::<Value>(&format!("/v1/runs/{run}/attend")).await {
+                if let Ok(mut stream) = client.stream::<Value>(&path).await {
                     while let Some(Ok(_)) = stream.next().await {}
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -30,4 +58,17 @@ impl Drop for Attend {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// The terminal of this process, and the host that it is used from; empty where it has no terminal.
+fn place() -> String {
+    let open = (0..=2).filter_map(|number| std::fs::read_link(format!("/proc/self/fd/{number}")).ok());
+    let terminals = open.filter_map(|path| Some(path.to_str()?.strip_prefix("/dev/")?.to_owned()));
+    let mut place = terminals.into_iter().find(|name| name.starts_with("pts/") || name.starts_with("tty"));
+    if let (Some(place), Ok(from)) = (&mut place, std::env::var("SSH_CONNECTION"))
+        && let Some(host) = from.split_whitespace().next()
+    {
+        place.push_str(&format!(" from {host}"));
+    }
+    place.unwrap_or_default()
 }

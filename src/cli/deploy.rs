@@ -1,7 +1,7 @@
 //! `teeter deploy`: begins a run, does its work with the caller's hook, and stays until it ends.
 
 use super::args::Deploy;
-use super::attend::Attend;
+use super::attend::{Attend, Identity};
 use super::error::{CliError, going_on};
 use super::follow::{Follow, Standing};
 use super::hook::Outcome;
@@ -62,7 +62,8 @@ pub(super) async fn carry_out(
     interrupt: &mut Interrupt,
 ) -> Result<CarriedOut, CliError> {
     let mut run: RunView = context.client.post("/v1/runs", request).await?;
-    let mut attend = Some(Attend::to(&context.client, run.id));
+    let identity = Identity::new(format!("`teeter deploy` with {}", hooks.program()));
+    let mut attend = Some(Attend::to(&context.client, run.id, &identity));
     let output = Output::new(Keep::of_run(&context.client, run.id), context.json);
     let mut follow = Follow::new(context, &run);
     follow.progress.line(&look::header(&run));
@@ -79,7 +80,7 @@ pub(super) async fn carry_out(
             }
             Standing::Work(wanted) => {
                 follow.progress.clear();
-                attend.get_or_insert_with(|| Attend::to(&context.client, run.id));
+                attend.get_or_insert_with(|| Attend::to(&context.client, run.id, &identity));
                 let outcome = work(context, hooks, &run, &wanted, &mut follow, interrupt, &output).await;
                 if outcome == Outcome::Left {
                     // Whoever brings the servers back waits for this.
@@ -92,7 +93,7 @@ pub(super) async fn carry_out(
                     Outcome::Failed(why) => (Some(why), false),
                     Outcome::Interrupted => (Some("the deploy was interrupted and its hook ended".to_owned()), true),
                 };
-                run = follow.report(wanted.step, failed).await?;
+                run = follow.report(wanted.step, failed, identity.key()).await?;
                 if interrupted && matches!(Standing::of(&run), Standing::Going) {
                     return Ok(left(&mut follow, run));
                 }

@@ -113,13 +113,13 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Reports how the work on a step went. When teeterd goes away over it, the report is made again, unless the run
+    /// Reports how the work on a step went, as the caller of this key. When teeterd goes away over it, the report is made again, unless the run
     /// shows that it arrived; when the run has ended meanwhile, that is the answer.
     ///
     /// # Errors
     /// As [`Follow::next`].
-    pub(super) async fn report(&mut self, step: usize, failed: Option<String>) -> Result<RunView, CliError> {
-        let request = AdvanceRequest { step: Some(step), failed };
+    pub(super) async fn report(&mut self, step: usize, failed: Option<String>, key: &str) -> Result<RunView, CliError> {
+        let request = AdvanceRequest { step: Some(step), failed, key: Some(key.to_owned()), force: false };
         let path = format!("/v1/runs/{}/advance", self.id);
         let mut attempts = 0;
         loop {

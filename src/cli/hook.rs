@@ -71,6 +71,11 @@ impl Hook {
         Ok(Self { program: found, arguments: arguments.to_vec(), limit })
     }
 
+    /// The program.
+    pub(super) fn program(&self) -> String {
+        self.program.display().to_string()
+    }
+
     /// Runs it to its end, or until it has to stop. What it says is from `from`.
     pub(super) async fn run(
         &self,

@@ -44,6 +44,11 @@ impl Hooks {
         &self.also
     }
 
+    /// The program that does the work itself.
+    pub(super) fn program(&self) -> String {
+        self.deploy.program()
+    }
+
     /// The hook of a phase, and for how many servers by themselves it is called at once.
     pub(super) fn of(&self, phase: &str) -> Option<(&Hook, Option<usize>)> {
         match phase {

@@ -149,7 +149,7 @@ pub(super) fn header(run: &RunView) -> String {
     let mut text = if run.id == 0 {
         format!("{} of {}{version}", run.strategy, run.farm)
     } else {
-        format!("run {}: {} of {}{version}, {}", run.id, run.strategy, run.farm, run.state)
+        format!("run {}: {} of {}{version}, {}", run.id, run.strategy, run.farm, tables::state(run))
     };
     if run.id != 0 {
         text.push_str(&format!("\nbegun by {} at {}", run.by, clock::local(run.started)));
@@ -176,6 +176,18 @@ pub(super) fn standing(run: &RunView) -> String {
         [] => "out: nobody, every server of the run may take traffic".to_owned(),
         out => format!("out: {}", out.join(" ")),
     });
+    if let Some(attendant) = &run.attendant {
+        let (text, since) = (&attendant.text, attendant.since);
+        let age = clock::age(since, clock::now());
+        lines.push(format!("at work: {text}, since {} ({age})", clock::local(since)));
+        if run.next.is_none() {
+            let id = run.id;
+            lines.push(format!(
+                "next: nothing to type, it reports by itself; `teeter pause {id}` has the run begin no further step, \
+                 `teeter abort {id}` ends it"
+            ));
+        }
+    }
     lines.extend(run.next.iter().map(|next| format!("next: {next}")));
     lines.join("\n")
 }

@@ -56,7 +56,7 @@ pub(super) async fn advance(context: &Context, args: Advance) -> Result<Exit, Cl
     let reports_failure = args.failed.is_some();
     let advanced = async {
         let mut interrupt = Interrupt::listen()?;
-        let request = AdvanceRequest { step: args.step, failed: args.failed };
+        let request = AdvanceRequest { step: args.step, failed: args.failed, key: None, force: args.force };
         let run: RunView = context.client.post(&format!("/v1/runs/{}/advance", args.run), &request).await?;
         wait_and_tell(context, run, &mut interrupt, reports_failure).await
     };

@@ -159,14 +159,25 @@ pub(super) fn runs(runs: &[RunView], now: Timestamp) -> String {
             run.farm.clone(),
             run.strategy.clone(),
             run.version.clone().unwrap_or_else(|| "-".to_owned()),
-            run.state.clone(),
+            state(run).to_owned(),
             run.steps.get(run.cursor).map_or_else(|| "-".to_owned(), |step| step.text.clone()),
             clock::age(run.started, now),
             run.by.clone(),
-            run.next.clone().unwrap_or_default(),
+            next(run, now),
         ]
     });
     columns(header, rows, &[0])
+}
+
+/// How a run stands, in one word or two.
+pub(super) fn state(run: &RunView) -> &str {
+    if run.paused && run.state == "running" { "paused" } else { &run.state }
+}
+
+/// The command that goes on with a run, or who does so without one.
+fn next(run: &RunView, now: Timestamp) -> String {
+    let at_work = run.attendant.as_ref().map(|at| format!("{}, since {}", at.text, clock::age(at.since, now)));
+    run.next.clone().or(at_work).unwrap_or_default()
 }
 
 /// A run's steps, marked.

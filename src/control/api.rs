@@ -6,8 +6,9 @@ use utoipa::ToSchema;
 pub use crate::engine::{LONGEST_LINE, OUTPUT_OF_A_RUN, ROW};
 
 pub use crate::engine::view::{
-    CallerView, ChangedView, EventView, FindingView, FlipView, HoldView, IdleView, InstanceView, OldProcessView,
-    RouteEntryView, RouteView, RunView, ServerView, SessionView, StatusView, StepView, StoreView, WorkView,
+    AttendantView, CallerView, ChangedView, EventView, FindingView, FlipView, HoldView, IdleView, InstanceView,
+    OldProcessView, RouteEntryView, RouteView, RunView, ServerView, SessionView, StatusView, StepView, StoreView,
+    WorkView,
 };
 
 /// `POST /v1/holds`: take servers out.
@@ -134,6 +135,12 @@ pub struct AdvanceRequest {
     /// Set when the work failed: how.
     #[serde(default)]
     pub failed: Option<String>,
+    /// The key of the caller that attends to the run, where that is who reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Report all the same while another caller attends to the run: the hook of that caller is ended.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// `POST /v1/runs/{id}/output`: what the run's hooks have said, to be kept with it.

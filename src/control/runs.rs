@@ -13,11 +13,12 @@ use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 
 use super::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest, RunView};
+use super::harmless::harmless;
 use super::permit::{Asker, OUTAGE};
 use super::problem::Failure;
 use super::read::{LONGEST_TEXT, Query, number, policy, span};
 use super::server::{Answer, Body, Shared, answer, ticks, wait};
-use crate::engine::{DrainChange, Engine, RollingChange, RunOrder};
+use crate::engine::{Claim, DrainChange, Engine, Introduction, RollingChange, RunOrder};
 use crate::farm::{FlipOrder, OnStall, RunId, StallAction};
 use crate::plan::machine::Report;
 use crate::plan::{Phase, Strategy};
@@ -87,7 +88,8 @@ pub(super) async fn advance(
         Some(why) => Report::Failed(plain(&why)),
         None => Report::Done,
     };
-    engine.advance(id, request.step, report, &asker.by).await?;
+    let claim = Claim { key: request.key, force: request.force };
+    engine.advance(id, request.step, report, &claim, &asker.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
@@ -150,12 +152,19 @@ pub(super) async fn rollback(
 }
 
 /// A stream without events, open as long as the caller works: when it ends, teeterd knows that the caller has gone.
-#[utoipa::path(get, path = "/v1/runs/{id}/attend", params(("id" = u64, Path)), responses((status = 200, content_type = "text/event-stream")))]
+/// Until then only this caller may report: known by its `key` or, where it names none, by its process.
+#[utoipa::path(get, path = "/v1/runs/{id}/attend", params(("id" = u64, Path), ("key" = Option<String>, Query), ("place" = Option<String>, Query), ("what" = Option<String>, Query)), responses((status = 200, content_type = "text/event-stream"), (status = 409, body = Problem)))]
 pub(super) async fn attend(
     State(engine): Shared,
+    Extension(asker): Extension<Asker>,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
-    let attendance = engine.attend(RunId(number(&id)?)).await?;
+    let query = Query::new(query);
+    let said = |name| query.one(name).filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+    let shown = |name| said(name).map(|text| harmless(text.as_bytes()).chars().take(LONGEST_NAME).collect());
+    let introduction = Introduction { key: said("key"), place: shown("place"), what: shown("what") };
+    let attendance = engine.attend(RunId(number(&id)?), introduction, &asker.by).await?;
     let silence = futures_util::stream::pending().inspect(move |_: &Result<_, _>| {
         let _ = &attendance;
     });
@@ -240,3 +249,6 @@ fn stall(action: Option<&str>, after: Option<&str>) -> Result<Option<OnStall>, F
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
 }
+
+/// The most characters of what a caller says of itself.
+const LONGEST_NAME: usize = 200;

@@ -1,13 +1,15 @@
-//! Who attends to a run: a caller keeps a stream open while it works, and its end is noticed.
+//! Who attends to a run: a caller keeps a stream open while it works, and its end is noticed. Meanwhile only this caller
+//! reports on the work.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Engine;
 use super::error::EngineError;
 use super::ledger::{Ledger, event};
+use super::runs::find;
+use super::{Engine, Requester};
 use crate::farm::RunId;
-use crate::plan::{CallerState, Run, RunState};
+use crate::plan::{Attendant, CallerState, Run, RunState, Step};
 use crate::store::Change;
 
 /// Somebody attends to a run until this is dropped.
@@ -16,16 +18,88 @@ pub struct Attendance {
     run: RunId,
 }
 
+/// What a caller says of itself when it begins to attend.
+#[derive(Debug, Clone, Default)]
+pub struct Introduction {
+    /// A word by which its reports are known.
+    pub key: Option<String>,
+    /// Its terminal, and the host that it is used from.
+    pub place: Option<String>,
+    /// What it runs.
+    pub what: Option<String>,
+}
+
+/// By what right somebody reports on the work of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Claim {
+    /// The word that the caller who attends has named.
+    pub key: Option<String>,
+    /// Whatever another caller is doing.
+    pub force: bool,
+}
+
 impl Engine {
     /// Begins to attend to a run.
     ///
     /// # Errors
-    /// There is no such run.
-    pub async fn attend(self: &Arc<Self>, run: RunId) -> Result<Attendance, EngineError> {
-        self.run_view(run).await?;
-        *self.memory().attending.entry(run).or_default() += 1;
+    /// There is no such run, or another caller attends to it.
+    pub async fn attend(
+        self: &Arc<Self>,
+        run: RunId,
+        introduction: Introduction,
+        by: &Requester,
+    ) -> Result<Attendance, EngineError> {
+        let Introduction { key, place, what } = introduction;
+        let claim = Claim { key: key.clone(), force: false };
+        let ledger = self.ledger.lock().await;
+        let found = find(&ledger, run)?;
+        let known = self.attendant(&found);
+        if let Some(other) = known.as_ref().filter(|other| !is(other, &claim, by)) {
+            return Err(EngineError::Busy(format!("{other}, and attends to run {run}: one caller at a time does so")));
+        }
+        let since = known.map_or_else(|| self.clock.now(), |known| known.since);
+        let (user, uid, pid) = (by.caller.user.clone(), by.caller.uid, by.caller.pid);
+        let attendant = Attendant { user, uid, pid, key, place, what, since };
+        let mut memory = self.memory();
+        memory.attending.entry(run).or_insert((attendant, 0)).1 += 1;
+        memory.met.insert(run);
+        drop((memory, ledger));
         self.nudge.notify_one();
         Ok(Attendance { engine: Arc::clone(self), run })
+    }
+
+    /// The caller that attends to a run now. After a restart those that did before are awaited.
+    fn attendant(&self, run: &Run) -> Option<Attendant> {
+        let here = self.memory().attending.get(&run.id).map(|(attendant, _)| attendant.clone());
+        here.or_else(|| run.attended.clone().filter(|_| run.caller == CallerState::Here && self.awaits(run)))
+    }
+
+    /// Whether who attended to a run when teeterd was started may not have found it again yet.
+    fn awaits(&self, run: &Run) -> bool {
+        !self.memory().met.contains(&run.id) && self.begun.elapsed() < CALLERS_TAKE
+    }
+
+    /// The caller whose work a report of somebody else would cut off. A watch is nobody's work: whoever may deploy may
+    /// cut it short.
+    pub(super) fn cuts_off(&self, run: &Run, claim: &Claim, by: &Requester) -> Option<Attendant> {
+        let at_work = run.state == RunState::Running && matches!(run.current(), Some(Step::Work { .. }));
+        self.attendant(run).filter(|attendant| at_work && !is(attendant, claim, by))
+    }
+
+    /// Waits a moment where another caller is at work: that one has just ended is only known when its connection has.
+    pub(super) async fn await_departure(&self, id: RunId, claim: &Claim, by: &Requester) -> Result<(), EngineError> {
+        let mut ticks = self.ticks();
+        let gone = async {
+            loop {
+                ticks.borrow_and_update();
+                let run = find(&*self.ledger.lock().await, id)?;
+                if self.cuts_off(&run, claim, by).is_none() {
+                    return Ok(());
+                }
+                ticks.changed().await.ok();
+            }
+        };
+        tokio::time::timeout(DEPARTURE_TAKES, gone).await.unwrap_or(Ok(()))
     }
 
     /// Records who has come to attend to a run, and who has gone.
@@ -33,12 +107,14 @@ impl Engine {
         let now = self.clock.now();
         let (mut changes, mut events) = (Vec::new(), Vec::new());
         for run in ledger.state.runs.values().filter(|run| run.is_active()) {
-            let here = self.memory().attending.contains_key(&run.id);
-            let (caller, text) = match (here, run.caller) {
-                (true, CallerState::Never) => (CallerState::Here, None),
-                (true, CallerState::Gone { .. }) => (CallerState::Here, Some("its caller is back")),
+            let here = self.memory().attending.get(&run.id).map(|(attendant, _)| attendant.clone());
+            let (caller, text) = match (&here, run.caller) {
+                (Some(_), CallerState::Never) => (CallerState::Here, None),
+                // By a teeterd that did not note who.
+                (Some(_), CallerState::Here) if run.attended.is_none() => (CallerState::Here, None),
+                (Some(_), CallerState::Gone { .. }) => (CallerState::Here, Some("its caller is back")),
                 // After a restart callers need a moment to find teeterd again.
-                (false, CallerState::Here) if self.begun.elapsed() >= CALLERS_TAKE => {
+                (None, CallerState::Here) if !self.awaits(run) => {
                     (CallerState::Gone { at: now }, Some("its caller has gone"))
                 }
                 _ => continue,
@@ -46,7 +122,8 @@ impl Engine {
             // A run that has failed has told its caller so, and needs nobody.
             let text = text.filter(|_| matches!(run.state, RunState::Running | RunState::Aborting));
             events.extend(text.map(|text| event(now, "run.caller", text.to_owned(), Some(run.id), None)));
-            changes.push(Change::PutRun(Box::new(Run { caller, ..run.clone() })));
+            let attended = here.or_else(|| run.attended.clone());
+            changes.push(Change::PutRun(Box::new(Run { caller, attended, ..run.clone() })));
         }
         if changes.is_empty() {
             return Ok(false);
@@ -59,7 +136,7 @@ impl Engine {
 impl Drop for Attendance {
     fn drop(&mut self) {
         let mut memory = self.engine.memory();
-        if let Some(count) = memory.attending.get_mut(&self.run) {
+        if let Some((_, count)) = memory.attending.get_mut(&self.run) {
             *count -= 1;
             if *count == 0 {
                 memory.attending.remove(&self.run);
@@ -70,5 +147,12 @@ impl Drop for Attendance {
     }
 }
 
+fn is(attendant: &Attendant, claim: &Claim, by: &Requester) -> bool {
+    attendant.is(by.caller.uid, by.caller.pid, claim.key.as_deref())
+}
+
 /// They try every half second.
 const CALLERS_TAKE: Duration = Duration::from_secs(5);
+
+/// From the end of a process until teeterd has noticed it.
+const DEPARTURE_TAKES: Duration = Duration::from_secs(1);

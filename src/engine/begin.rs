@@ -137,6 +137,7 @@ impl Engine {
             counted,
             bake: None,
             caller: CallerState::Never,
+            attended: None,
             leaving: false,
             paused: false,
             rollback: None,

@@ -1,6 +1,6 @@
 //! What is remembered between two looks and may be forgotten: samples, answers to probes, why something waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, RunId};
 use crate::plan::prove::ProbeResult;
 use crate::plan::warm::Warmth;
-use crate::plan::{DrainWatch, Wait};
+use crate::plan::{Attendant, DrainWatch, Wait};
 use crate::store::State;
 
 /// What is remembered between two looks.
@@ -20,8 +20,10 @@ pub(super) struct Memory {
     pub(super) run_waits: BTreeMap<RunId, Wait>,
     /// From when on each run is driven by this teeterd.
     pub(super) taken_up: BTreeMap<RunId, Timestamp>,
-    /// How many attend to each run.
-    pub(super) attending: BTreeMap<RunId, usize>,
+    /// Who attends to each run, over how many connections.
+    pub(super) attending: BTreeMap<RunId, (Attendant, usize)>,
+    /// Runs that this teeterd has been told of by who attends to them.
+    pub(super) met: BTreeSet<RunId>,
     /// What runs have asked their members.
     pub(super) asking: BTreeMap<RunId, Probing>,
     /// The process of each HAProxy that was last seen.
@@ -104,6 +106,7 @@ impl Memory {
     pub(super) fn retain(&mut self, state: &State) {
         self.holds.retain(|id, _| state.holds.contains_key(id));
         self.run_waits.retain(|id, _| state.runs.contains_key(id));
+        self.met.retain(|id| state.runs.contains_key(id));
         self.taken_up.retain(|id, _| state.runs.contains_key(id));
         self.settled.retain(|farm, _| state.routes.contains_key(farm));
     }

@@ -74,7 +74,7 @@ use crate::farm::{Farm, FarmName, InstanceName, OnDrift, Seen, Selector};
 use crate::haproxy::{Client, Master, ServerRef};
 use crate::store::{Event, EventQuery, Store};
 
-pub use self::attend::Attendance;
+pub use self::attend::{Attendance, Claim, Introduction};
 pub use self::begin::{DrainChange, RollingChange, RunOrder};
 pub use self::error::EngineError;
 pub use self::guarding::Guarding;

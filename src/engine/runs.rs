@@ -1,30 +1,41 @@
 //! What callers say of runs that are under way: work done or failed, abort, rollback.
 
+use super::attend::Claim;
 use super::error::EngineError;
 use super::ledger::Ledger;
 use super::{Engine, Requester};
 use crate::farm::RunId;
 use crate::plan::machine::{self, Report as WorkReport};
-use crate::plan::{Run, RunState};
+use crate::plan::{Attendant, Run, RunState};
 
 impl Engine {
     /// Takes the caller's word on its work, or tries a failed step again.
     ///
     /// # Errors
-    /// There is no such run, or it does not wait for this.
+    /// There is no such run, it does not wait for this, or another caller is at its work.
     pub async fn advance(
         &self,
         id: RunId,
         step: Option<usize>,
         report: WorkReport,
+        claim: &Claim,
         by: &Requester,
     ) -> Result<(), EngineError> {
+        if !claim.force {
+            self.await_departure(id, claim, by).await?;
+        }
         let mut ledger = self.begin_change(by).await?;
         let run = find(&ledger, id)?;
-        let what = match &report {
+        let mut what = match &report {
             WorkReport::Done => "advance".to_owned(),
             WorkReport::Failed(why) => format!("advance: failed: {why}"),
         };
+        if let Some(attendant) = self.cuts_off(&run, claim, by) {
+            if !claim.force {
+                return Err(EngineError::Busy(not_yours(id, &attendant)));
+            }
+            what.push_str(&format!(" (by force, while {attendant})"));
+        }
         let outcome = machine::handle_report(&run, step, report, self.clock.now())?;
         self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((&by.caller, what))).await?;
         Ok(())
@@ -85,6 +96,15 @@ impl Engine {
         self.carry_out(&mut ledger, &run, outcome, &reports, Some((&by.caller, "rollback".to_owned()))).await?;
         Ok(())
     }
+}
+
+/// Why somebody's report is not taken, and what they can do instead.
+fn not_yours(id: RunId, attendant: &Attendant) -> String {
+    format!(
+        "run {id} is being worked on: {attendant}, and reports by itself when its work has ended. Nothing has been \
+         changed. `teeter show {id}` follows it, `teeter pause {id}` has it begin no further step, `teeter abort {id}` \
+         ends it; `teeter advance {id} --force` reports all the same, and ends its hook"
+    )
 }
 
 pub(super) fn find(ledger: &Ledger, id: RunId) -> Result<Run, EngineError> {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::carry::wait_of;
 use super::memory::Memory;
-use super::view::{FlipView, RunView, StepView, WorkView};
+use super::view::{AttendantView, FlipView, RunView, StepView, WorkView};
 use crate::farm::{GroupName, Hold, MemberName};
 use crate::plan::machine::way_back;
-use crate::plan::{CallerState, FailureKind, Flipped, Passed, Phase, Run, RunState, Step};
+use crate::plan::{Attendant, CallerState, FailureKind, Flipped, Passed, Phase, Run, RunState, Step};
 use crate::store::State;
 
 /// A run as it stands.
@@ -55,11 +55,23 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
             CallerState::Here => Some("here".to_owned()),
             CallerState::Gone { .. } => Some("gone".to_owned()),
         },
+        attendant: attendant(run).map(attendant_view),
         versions: text(run.versions.clone()),
         flips: run.flips.iter().map(flip_view).collect(),
         next: next(run, &out),
         out,
     }
+}
+
+/// The caller that does the run's work now.
+fn attendant(run: &Run) -> Option<&Attendant> {
+    let working = run.caller == CallerState::Here && matches!(run.state, RunState::Running | RunState::Aborting);
+    run.attended.as_ref().filter(|_| working)
+}
+
+fn attendant_view(attendant: &Attendant) -> AttendantView {
+    let Attendant { user, pid, place, what, since, .. } = attendant.clone();
+    AttendantView { user, pid, place, what, text: attendant.to_string(), since }
 }
 
 fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
@@ -104,10 +116,24 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
     let standby = run.plan.strategy.leaves_standby();
     let end = if standby { "to leave the traffic where it is" } else { "to bring back what is well" };
     match (&run.state, run.current()) {
+        // The process that attends to it reports by itself.
+        (RunState::Running, Some(Step::Work { .. })) if attendant(run).is_some() => {
+            run.paused.then(|| format!("`teeter resume {id}`, or it stands still when that work has ended"))
+        }
         (RunState::Running, Some(Step::Work { group, phase })) => {
-            let what = if *phase == Phase::Deploy { "the work".to_owned() } else { phase.to_string() };
+            let (step, by) = (run.cursor, &run.by);
+            let what = if *phase == Phase::Deploy { "work".to_owned() } else { phase.to_string() };
+            let who = match run.caller {
+                CallerState::Gone { .. } => format!(
+                    "the caller that did the {what} on group {group} has gone without a report: see how far it came, \
+                     finish it, and then"
+                ),
+                CallerState::Never | CallerState::Here => {
+                    format!("the {what} on group {group} is for {by}, who began the run; when it is done")
+                }
+            };
             Some(format!(
-                "do {what} on group {group}, then `teeter advance {id}`; or `teeter advance {id} --failed WHY`; or `teeter abort {id}`"
+                "{who} `teeter advance {id} --step {step}`, or `teeter advance {id} --step {step} --failed WHY`; or `teeter abort {id}`"
             ))
         }
         (RunState::Running, _) if run.paused => Some(format!("`teeter resume {id}` to go on")),

@@ -232,6 +232,9 @@ pub struct RunView {
     /// Whether the process that does its work is there: `here` or `gone`; nothing where it is advanced step by step.
     #[serde(default)]
     pub caller: Option<String>,
+    /// The caller that attends to it now, and that alone reports on its work.
+    #[serde(default)]
+    pub attendant: Option<AttendantView>,
     /// Whether somebody has paused it: it begins no further step.
     #[serde(default)]
     pub paused: bool,
@@ -247,6 +250,24 @@ pub struct RunView {
     pub out: Vec<String>,
     /// The command that goes on from here, for people.
     pub next: Option<String>,
+}
+
+/// A caller that attends to a run, such as `teeter deploy`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttendantView {
+    /// Its user.
+    pub user: String,
+    /// Its process id, where that is known.
+    pub pid: Option<i32>,
+    /// Its terminal, and the host that it is used from, as it says.
+    pub place: Option<String>,
+    /// What it runs, as it says.
+    pub what: Option<String>,
+    /// The same as one text for people.
+    pub text: String,
+    /// Since when.
+    #[schema(value_type = String)]
+    pub since: Timestamp,
 }
 
 /// A flip as it was measured.

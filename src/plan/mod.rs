@@ -2,6 +2,7 @@
 //!
 //! Knows no input or output, no clock, no tokio: time is an argument, facts come in, actions go out.
 
+mod attendant;
 mod bake;
 /// The blue-green strategy.
 pub mod blue_green;
@@ -34,6 +35,7 @@ mod wait;
 /// When a server is warm.
 pub mod warm;
 
+pub use attendant::Attendant;
 pub use bake::Figures;
 pub use drain::{DrainVerdict, DrainWatch, Emptying};
 pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};

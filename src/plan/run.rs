@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::attendant::Attendant;
 use super::steps::{Phase, Plan, PlannedMember, Step};
 use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, MemberName, Route, RunId};
 
@@ -49,6 +50,9 @@ pub struct Run {
     /// Whether somebody attends to it.
     #[serde(default)]
     pub caller: CallerState,
+    /// The caller that attends to it, or did last.
+    #[serde(default)]
+    pub attended: Option<Attendant>,
     /// Whether it waits, in the course of an abort, until its caller has stopped working.
     #[serde(default)]
     pub leaving: bool,

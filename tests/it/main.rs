@@ -7,6 +7,7 @@ mod authority;
 mod bake;
 mod blue_green;
 mod bounds;
+mod bystander;
 mod caller;
 mod canary;
 mod chaos;

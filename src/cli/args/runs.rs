@@ -99,6 +99,9 @@ pub(in crate::cli) struct Advance {
     /// The step that the report is about (TEETER_STEP): a report that comes twice then does no harm.
     #[arg(long, value_name = "N")]
     pub(in crate::cli) step: Option<usize>,
+    /// Report all the same while a `teeter deploy` works on the run: its hook is ended.
+    #[arg(long)]
+    pub(in crate::cli) force: bool,
 }
 
 impl RunOptions {

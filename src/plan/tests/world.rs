@@ -48,6 +48,7 @@ impl World {
             counted: BTreeMap::new(),
             bake: None,
             caller: CallerState::Never,
+            attended: None,
             leaving: false,
             paused: false,
             rollback: None,

@@ -164,10 +164,11 @@ impl Daemon {
         answering.await.map_err(|_| Down)
     }
 
-    /// Attends to a run until what is given back is dropped, or it is killed.
-    pub fn attend(&self, run: u64, pid: i32) -> Option<Attending> {
+    /// Attends to a run, as the caller of this key, until what is given back is dropped, or it is killed.
+    pub fn attend(&self, run: u64, pid: i32, key: &str) -> Option<Attending> {
         let life = self.life()?;
-        let request = Request::builder().uri(format!("/v1/runs/{run}/attend"));
+        let key = key.replace(' ', "+");
+        let request = Request::builder().uri(format!("/v1/runs/{run}/attend?key={key}"));
         let request = request.extension(ConnectInfo(Peer::from(caller(pid)))).body(Body::empty()).ok()?;
         let attending = life.platform.spawn(async move {
             let response = life.router.oneshot(request).await.unwrap_or_else(|never| match never {});

@@ -19,11 +19,12 @@ pub async fn deploy(world: Arc<World>, version: String, mut dice: Dice) -> Optio
     }
     let id = run["id"].as_u64()?;
     let mut run = run;
+    let key = format!("deployer of {id}");
     let mut attending = None;
     let mut lost = 0;
     loop {
         if attending.is_none() && world.daemon.is_up() {
-            attending = world.daemon.attend(id, world.next_pid());
+            attending = world.daemon.attend(id, world.next_pid(), &key);
         }
         if is_over(&run) {
             return Some(id);
@@ -59,13 +60,13 @@ pub async fn deploy(world: Arc<World>, version: String, mut dice: Dice) -> Optio
             attending = None;
             continue;
         };
-        run = report(&world, id, &work, failed).await?;
+        run = report(&world, id, &work, failed, Some(&key)).await?;
     }
 }
 
-/// Tells how the work went, until somebody has heard it.
-pub async fn report(world: &World, id: u64, work: &Value, failed: Option<String>) -> Option<Value> {
-    let body = json!({ "step": work["step"], "failed": failed });
+/// Tells how the work went, until somebody has heard it; with the key of the caller that attends, or over its head.
+pub async fn report(world: &World, id: u64, work: &Value, failed: Option<String>, key: Option<&str>) -> Option<Value> {
+    let body = json!({ "step": work["step"], "failed": failed, "key": key, "force": key.is_none() });
     for _ in 0..PATIENCE {
         let answer = world.call("POST", &format!("/v1/runs/{id}/advance"), Some(&body)).await;
         match answer {

@@ -99,7 +99,7 @@ async fn go_on(world: &Arc<World>, run: &Value, gives_up: bool, tries: &mut u32,
         let version = run["version"].as_str().unwrap_or("v2").to_owned();
         let hook = Hook::start(world, &work, &version, dice);
         let failed = hook.ended().await;
-        report(world, id, &work, failed).await;
+        report(world, id, &work, failed, None).await;
     } else if run["state"] == "failed" {
         let what = if dice.of(0..2) == 0 { "retry" } else { "advance" };
         world.call("POST", &order(what), Some(&json!({})).filter(|_| what == "advance")).await;
