@@ -66,6 +66,10 @@ pub(super) fn summary(run: &RunView) -> Result<(), CliError> {
 
 /// Says on standard error what is to be known of a run that is done.
 pub(super) fn notes(run: &RunView) {
+    for (member, why) in &run.skipped {
+        print::err(&format!("left alone: {member} ({why})"));
+    }
+    run.remarks.iter().for_each(|remark| print::err(remark));
     for (member, why) in &run.left_out {
         print::err(&format!("not deployed to: {member}: {why}"));
     }

@@ -111,6 +111,9 @@ pub struct RunRequest {
     /// For `rolling`: go on, too, where too few are left in service.
     #[serde(default)]
     pub allow_outage: bool,
+    /// Members that are left aside as they are, by selectors.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// What the caller does around the deploy itself: `before-out`, `after-out`, `after-in`.
     #[serde(default)]
     pub phases: Vec<String>,

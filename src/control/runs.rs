@@ -16,7 +16,7 @@ use super::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest,
 use super::harmless::harmless;
 use super::permit::{Asker, OUTAGE};
 use super::problem::Failure;
-use super::read::{LONGEST_TEXT, Query, number, policy, span};
+use super::read::{LONGEST_TEXT, Query, number, policy, selectors, span};
 use super::server::{Answer, Body, Shared, answer, ticks, wait};
 use crate::engine::{Claim, DrainChange, Engine, Introduction, RollingChange, RunOrder};
 use crate::farm::{FlipOrder, OnStall, RunId, StallAction};
@@ -227,6 +227,7 @@ fn order(request: RunRequest) -> Result<RunOrder, Failure> {
         pause: span(request.pause.as_deref())?,
         on_stall: stall(request.on_stall.as_deref(), request.stall_after.as_deref())?,
         phases: request.phases.iter().map(phase).collect::<Result<BTreeSet<Phase>, Failure>>()?,
+        without: if request.without.is_empty() { Vec::new() } else { selectors(&request.without)? },
         allow_outage: request.allow_outage,
     })
 }

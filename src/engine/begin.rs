@@ -12,14 +12,20 @@ use super::holds::require_admin;
 use super::ledger::{asked, event};
 use super::platform::Platform;
 use super::report::Report;
+use super::weighing::Backends;
 use super::{Engine, Requester, map_file, seen_of};
 use crate::farm::{
-    BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe, InstanceName,
-    Layout, MemberName, OnDeadline, OnStall, Owner, RollingSettings, RunId, Seen, Side, Span, Steps, VersionSource,
-    live_side,
+    Balances, BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe,
+    InstanceName, Layout, MemberName, OnDeadline, OnStall, Owner, RollingSettings, RunId, Seen, Selector, Side, Span,
+    Steps, VersionSource, live_side,
 };
+use crate::haproxy::BackendName;
+use crate::haproxy::commands::BackendRow;
+use crate::plan::watching::blind;
+use crate::plan::weighing::unweighable;
 use crate::plan::{
-    CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, canary, flip, rolling, see_saw,
+    Aside, CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, canary, flip, rolling,
+    see_saw,
 };
 use crate::store::{Caller, Change, NewEvent, State};
 
@@ -48,6 +54,8 @@ pub struct RunOrder {
     pub on_stall: Option<OnStall>,
     /// What the caller does around the deploy itself.
     pub phases: BTreeSet<Phase>,
+    /// Members that are to be left aside.
+    pub without: Vec<Selector>,
     /// Roll, too, where too few are left in service.
     pub allow_outage: bool,
 }
@@ -105,9 +113,17 @@ impl Engine {
         let reports = self.look_at_every().await?;
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
-        require_admin(&layout.entries(), &reports)?;
+        let entries = layout.entries();
+        require_admin(&entries, &reports)?;
+        let without = self.without(&order, &entries, &reports)?;
         let live = preflight_route(&farm, &layout, &seen, &self.platform).await?;
-        let versions = self.versions_now(&farm.settings.verify, &layout, &reports).await?;
+        let versions = self.versions_now(&farm, order.version.as_deref(), &layout, &reports).await?;
+        let by_weights = order.strategy == Strategy::Canary && farm.settings.flip.route.is_empty();
+        let backends = match by_weights || farm.settings.bake.is_some() {
+            true => self.backends(&entries).await?,
+            false => Backends::new(),
+        };
+        let balances = if by_weights { self.balances(&entries, &backends).await? } else { Balances::new() };
         let mut ledger = self.begin_change(by).await?;
         if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
             return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id }]));
@@ -115,8 +131,14 @@ impl Engine {
         // What teeter has turned is where the store says, even while a HAProxy that was reloaded is being told.
         let live = ledger.state.live(&order.farm).or(live);
         let standby = standby(&order.farm, &ledger.state);
-        let plan = plan(&farm, &layout, &order, live, &seen, ledger.state.holds.values(), &standby);
-        let plan = plan.map_err(EngineError::Vetoed)?;
+        let others = ledger.state.holds.values().filter(|hold| !standby.values().any(|id| *id == hold.id));
+        let aside = Aside::of(&layout, &without, others).map_err(EngineError::Vetoed)?;
+        let plan = plan(&farm, &layout, &order, live, &seen, &aside, &standby).map_err(EngineError::Vetoed)?;
+        let mut vetoes = unweighable(&plan, &balances, &seen);
+        vetoes.extend(blind(&plan, &modes(&backends)));
+        if !vetoes.is_empty() {
+            return Err(EngineError::Vetoed(vetoes));
+        }
         let counted = counted(&plan, &reports);
         let now = self.clock.now();
         let done = plan.steps.is_empty();
@@ -140,6 +162,7 @@ impl Engine {
             attended: None,
             leaving: false,
             paused: false,
+            remarks: Vec::new(),
             rollback: None,
         };
         if dry_run {
@@ -188,6 +211,28 @@ impl Engine {
         Ok(farm)
     }
 
+    /// The lines that the caller wants to be left aside.
+    fn without(
+        &self,
+        order: &RunOrder,
+        entries: &BTreeSet<Entry>,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<BTreeSet<Entry>, EngineError> {
+        let mut without = BTreeSet::new();
+        for selector in &order.without {
+            let found = self.resolve(std::slice::from_ref(selector), reports)?;
+            if found.is_disjoint(entries) {
+                let text = format!(
+                    "--without {selector} names no member of farm {farm}: see `teeter status farm:{farm}`",
+                    farm = order.farm
+                );
+                return Err(EngineError::Usage(text));
+            }
+            without.extend(found);
+        }
+        Ok(without)
+    }
+
     /// A farm of the configuration.
     pub(super) fn farm(&self, name: &FarmName) -> Result<Farm, EngineError> {
         let farms = self.farms();
@@ -203,10 +248,12 @@ impl Engine {
     /// is wrong: better known before anything moves.
     async fn versions_now(
         &self,
-        verify: &crate::farm::VerifySettings,
+        farm: &Farm,
+        version: Option<&str>,
         layout: &Layout,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Result<BTreeMap<MemberName, String>, EngineError> {
+        let verify = &farm.settings.verify;
         let Some(probe) = &verify.http else { return Ok(BTreeMap::new()) };
         let address = |entries: &Vec<Entry>| {
             let entry = entries.first()?;
@@ -223,18 +270,26 @@ impl Engine {
             let answers = answers.into_iter().filter_map(|(member, answer)| Some((member, answer.err()?))).collect();
             return Err(EngineError::Vetoed(vec![Veto::ProbeFailsEverywhere { answers }]));
         }
-        Ok(answers.into_iter().filter_map(|(member, answer)| Some((member, answer.ok()??))).collect())
+        let told: BTreeMap<_, _> =
+            answers.into_iter().filter_map(|(member, answer)| Some((member, answer.ok()??))).collect();
+        match version.filter(|_| told.is_empty() && verify.names_version()) {
+            Some(version) => Err(EngineError::Vetoed(vec![Veto::VersionUntold {
+                farm: farm.name.clone(),
+                version: version.to_owned(),
+            }])),
+            None => Ok(told),
+        }
     }
 }
 
 /// The plan that the order's strategy makes.
-fn plan<'a>(
+fn plan(
     farm: &Farm,
     layout: &Layout,
     order: &RunOrder,
     live: Option<Side>,
     seen: &BTreeMap<InstanceName, &Seen>,
-    holds: impl IntoIterator<Item = &'a Hold>,
+    aside: &Aside,
     standby: &BTreeMap<GroupName, HoldId>,
 ) -> Result<Plan, Vec<Veto>> {
     let elsewhere = live.as_ref().is_some_and(|live| *live != Side::All);
@@ -243,16 +298,26 @@ fn plan<'a>(
         return Err(vec![Veto::StandsBy { farm: farm.name.clone(), groups }]);
     }
     let (version, phases) = (order.version.clone(), &order.phases);
-    match order.strategy {
+    let plan = match order.strategy {
         Strategy::Flip => {
             let to = order.to.as_ref().unwrap_or(&Side::All);
-            flip::plan(farm, layout, (live, to), seen, holds, standby)
+            flip::plan(farm, layout, (live, to), seen, aside, standby)
         }
-        Strategy::SeeSaw => see_saw::plan(farm, layout, (version, phases), live, seen, holds),
-        Strategy::Canary => canary::plan(farm, layout, (version, phases), live, seen, holds),
-        Strategy::Rolling => rolling::plan(farm, layout, (version, phases, order.allow_outage), live, seen, holds),
-        Strategy::BlueGreen => blue_green::plan(farm, layout, (version, phases), live, seen, holds, standby),
-    }
+        Strategy::SeeSaw => see_saw::plan(farm, layout, (version, phases), live, seen, aside),
+        Strategy::Canary => canary::plan(farm, layout, (version, phases), live, seen, aside),
+        Strategy::Rolling => rolling::plan(farm, layout, (version, phases, order.allow_outage), live, seen, aside),
+        Strategy::BlueGreen => blue_green::plan(farm, layout, (version, phases), live, seen, aside, standby),
+    }?;
+    let left = layout.members.iter().filter(|(member, _)| plan.skipped.contains_key(*member));
+    Ok(Plan { aside: left.map(|(member, lines)| (member.clone(), lines.clone())).collect(), ..plan })
+}
+
+/// The modes of backends, `http` or `tcp`.
+fn modes(backends: &Backends) -> BTreeMap<(InstanceName, BackendName), String> {
+    let of = |(name, rows): (&InstanceName, &BTreeMap<BackendName, BackendRow>)| {
+        rows.iter().map(|(backend, row)| ((name.clone(), backend.clone()), row.mode.clone())).collect::<Vec<_>>()
+    };
+    backends.iter().flat_map(of).collect()
 }
 
 /// Checks the farm's route, and finds where the traffic goes.

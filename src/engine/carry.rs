@@ -9,17 +9,17 @@ use jiff::Timestamp;
 use super::Engine;
 use super::baking::{begin_bake, figures};
 use super::error::EngineError;
-use super::facts::{confirmation, not_up, with_trackers};
+use super::facts::{confirmation, not_up, seen_server, with_trackers};
 use super::holds::baselines;
 use super::ledger::{Ledger, asked, event};
 use super::report::Report;
 use super::route::{ladder, stands_by, stored_route, turned};
 use super::share::Sharing;
 use super::stays::{stays, took_out};
-use crate::farm::{Entry, FlipOrder, GroupName, Hold, HoldId, InstanceName, Owner, Route, Stage};
+use crate::farm::{Entry, FlipOrder, GroupName, Hold, HoldId, InstanceName, Owner, Route, SeenServer, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::machine::{self, Action, Confirmation, Facts, Outcome};
-use crate::plan::{Flipped, Plan, Run, RunState, Step, Undo, Wait};
+use crate::plan::{Flipped, Plan, Run, RunState, Step, Undo, Wait, not_deployed_to};
 use crate::store::{Caller, Change, NewEvent};
 
 impl Engine {
@@ -113,6 +113,13 @@ impl Engine {
                 event.text = format!("{} (commands took {took:.2} ms from the first to the last reply)", event.text);
             }
             run.flips.push(flipped);
+        }
+        if before.is_active() && run.state == RunState::Done {
+            let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
+            let serves = |entry: &Entry| !held(entry) && seen_server(entry, reports).is_some_and(SeenServer::is_usable);
+            let left = not_deployed_to(&run, serves);
+            events.extend(left.iter().map(|text| event(now, "run.remark", text.clone(), Some(run.id), None)));
+            run.remarks.extend(left);
         }
         if let Some((caller, what)) = by {
             events.insert(0, asked(event(now, "run.asked", what, Some(run.id), None), caller));

@@ -53,6 +53,7 @@ mod steps;
 mod stored;
 mod turn;
 mod warming;
+mod weighing;
 /// The one snapshot type.
 pub mod view;
 

@@ -48,6 +48,7 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
         work: work_view(run),
         skipped: text(run.plan.skipped.clone()),
         left_out: text(run.left_out.iter().map(|(member, left)| (member.clone(), left.why.clone())).collect()),
+        remarks: run.remarks.clone(),
         rollback: run.rollback.clone(),
         paused: run.paused,
         caller: match run.caller {

@@ -20,9 +20,9 @@ pub(super) fn stays(run: &Run, state: &State, reports: &BTreeMap<InstanceName, R
             let (left, now) = left_without(run, group, state, reports);
             (left < now || run.plan.strategy == Strategy::Rolling).then_some(left)
         }
-        Step::Flip { hold, .. } => Some(serving(run, |group| !hold.contains(group), state, reports)),
+        Step::Flip { hold, .. } => Some(serving(run, |group| !hold.contains(group), true, state, reports)),
         // Who is tried is counted alone: a share of the visitors has nobody else.
-        Step::Share { group, .. } => Some(serving(run, |of| of == group, state, reports)),
+        Step::Share { group, .. } => Some(serving(run, |of| of == group, false, state, reports)),
         _ => None,
     }
 }
@@ -46,8 +46,10 @@ fn left_without(
     reports: &BTreeMap<InstanceName, Report>,
 ) -> (usize, usize) {
     let seen = seen_of(reports);
-    let members = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
-    let layout = Layout { members: members.collect(), groups: BTreeMap::new() };
+    let planned = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
+    // Whoever is left alone and takes traffic is in service like any other.
+    let aside = run.plan.aside.iter().map(|(member, entries)| (member.clone(), entries.clone()));
+    let layout = Layout { members: planned.chain(aside).collect(), groups: BTreeMap::new() };
     // Whom somebody has taken out a moment ago may still be seen to serve.
     let out = state.holds.values().filter(|hold| hold.wants() > AdminState::Ready);
     let out: BTreeSet<Entry> = out.flat_map(|hold| &hold.entries).cloned().collect();
@@ -60,6 +62,7 @@ fn left_without(
 fn serving(
     run: &Run,
     counts: impl Fn(&GroupName) -> bool,
+    aside_too: bool,
     state: &State,
     reports: &BTreeMap<InstanceName, Report>,
 ) -> usize {
@@ -72,5 +75,9 @@ fn serving(
         !others && !by_hand && (comes_in || not_up(entry, reports).is_none())
     };
     let groups = run.plan.groups.keys().filter(|group| counts(group));
-    groups.flat_map(|group| run.members(group)).filter(|member| member.entries.iter().all(serves)).count()
+    let planned =
+        groups.flat_map(|group| run.members(group)).filter(|member| member.entries.iter().all(serves)).count();
+    // Behind a route, whoever is left alone may be on the side that the traffic leaves.
+    let aside = run.plan.aside.values().filter(|_| run.plan.flip.route.is_empty() && aside_too);
+    planned + aside.filter(|entries| entries.iter().all(serves)).count()
 }

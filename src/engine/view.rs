@@ -241,6 +241,9 @@ pub struct RunView {
     /// Why its flip is, or was, turned back.
     #[serde(default)]
     pub rollback: Option<String>,
+    /// What is to be known at its end: what was not judged, and whoever takes traffic and was left alone.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// The version that each member was last seen to run.
     pub versions: BTreeMap<String, String>,
     /// Its flips, as they were measured.

@@ -3,6 +3,7 @@
 //! Knows no input or output, no clock, no tokio. What it needs of HAProxy are its names, bits and commands.
 
 mod bake;
+mod balance;
 mod built;
 mod canary;
 mod diff;
@@ -29,6 +30,7 @@ mod wanted;
 mod warm_up;
 
 pub use bake::{BakeSettings, Counts, Share};
+pub use balance::{Balance, Balances};
 pub use built::BuiltAt;
 pub use canary::{CanarySettings, Percent, Steps, weights};
 pub use diff::{About, Batch, Begun, Step, diff};

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::aside::Aside;
 use super::guard;
 use super::phases::complete;
 use super::planned::{groups, refuse_empty};
 use super::steps::{Phase, Plan, Step, Strategy};
 use super::veto::Veto;
-use crate::farm::{Entry, Farm, GroupName, Hold, HoldId, InstanceName, Layout, Seen, Side};
+use crate::farm::{Entry, Farm, GroupName, HoldId, InstanceName, Layout, Seen, Side};
 
 /// The two sides of a farm: the one that gets the traffic, and the one that does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,23 +54,19 @@ pub fn sides(
 ///
 /// # Errors
 /// Every veto that applies.
-pub fn plan<'a>(
+pub fn plan(
     farm: &Farm,
     layout: &Layout,
     (version, phases): (Option<String>, &BTreeSet<Phase>),
     live: Option<Side>,
     seen: &BTreeMap<InstanceName, &Seen>,
-    holds: impl IntoIterator<Item = &'a Hold>,
+    aside: &Aside,
     standby: &BTreeMap<GroupName, HoldId>,
 ) -> Result<Plan, Vec<Veto>> {
-    let holds = holds.into_iter().filter(|hold| !standby.values().any(|id| *id == hold.id));
-    let held = guard::held(&layout.entries(), holds, None);
-    if !held.is_empty() {
-        return Err(held);
-    }
     let Sides { live: old, idle: new } = sides(farm, layout, live.as_ref(), standby).map_err(|veto| vec![veto])?;
-    let (groups, skipped) = groups(layout, seen, &standby.keys().collect());
-    let mut vetoes = refuse_empty(&groups, &[&new, &old]);
+    let planned = groups(layout, seen, &standby.keys().collect(), aside);
+    let groups = &planned.0;
+    let mut vetoes = refuse_empty(&planned, layout, &[&new, &old]);
     // It will carry the traffic by itself.
     let size = groups.get(&new).map_or(0, Vec::len);
     let needed = farm.settings.min_available.of(layout.members.len()).max(1);
@@ -79,7 +76,7 @@ pub fn plan<'a>(
     }
     // Whoever shares a backend with the idle side must not be left alone without anybody.
     let taken: BTreeSet<Entry> =
-        groups.get(&new).into_iter().flatten().flat_map(|member| &member.entries).cloned().collect();
+        groups.get(&new).into_iter().flatten().flat_map(|member| &member.entries).chain(&aside.out).cloned().collect();
     let away = live.as_ref().map(|live| guard::routed_away(farm, live)).unwrap_or_default();
     vetoes.extend(guard::last_servers(&taken, &away, seen));
     if !vetoes.is_empty() {
@@ -96,6 +93,6 @@ pub fn plan<'a>(
     ];
     let steps = complete(steps, farm, phases, vec![new]);
     let live = live.unwrap_or(Side::All);
-    let plan = Plan::of(farm, Strategy::BlueGreen, (groups, skipped), steps, live);
+    let plan = Plan::of(farm, Strategy::BlueGreen, planned, steps, live);
     Ok(Plan { version, needed, bake: farm.settings.bake.clone(), ..plan })
 }

@@ -2,22 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::aside::Aside;
 use super::see_saw;
 use super::steps::{Phase, Plan, Step, Strategy};
 use super::veto::Veto;
-use crate::farm::{BakeSettings, Farm, GroupName, Hold, InstanceName, Layout, Seen, Side};
+use crate::farm::{BakeSettings, Farm, GroupName, InstanceName, Layout, Seen, Side};
 
 /// Makes the plan of a canary deploy, or says why there must not be one: a see-saw whose flip comes step by step.
 ///
 /// # Errors
 /// Every veto that applies.
-pub fn plan<'a>(
+pub fn plan(
     farm: &Farm,
     layout: &Layout,
     (version, phases): (Option<String>, &BTreeSet<Phase>),
     live: Option<Side>,
     seen: &BTreeMap<InstanceName, &Seen>,
-    holds: impl IntoIterator<Item = &'a Hold>,
+    aside: &Aside,
 ) -> Result<Plan, Vec<Veto>> {
     let settings = &farm.settings.canary;
     let names: Vec<&GroupName> = layout.groups.keys().collect();
@@ -31,7 +32,7 @@ pub fn plan<'a>(
         }
         _ => return Err(vec![Veto::Groups { found: names.into_iter().cloned().collect() }]),
     };
-    let plan = see_saw::plan_in_order(farm, layout, (version, phases), live, seen, holds, (&canary, &other))?;
+    let plan = see_saw::plan_in_order(farm, layout, (version, phases), live, seen, aside, (&canary, &other))?;
     let tries = settings.shares(&canary, &other);
     let mut steps = plan.steps;
     let flip = steps.iter().position(|step| matches!(step, Step::Flip { .. })).unwrap_or(steps.len());

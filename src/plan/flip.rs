@@ -2,27 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::aside::Aside;
 use super::guard;
 use super::planned::{groups, refuse_empty};
 use super::steps::{Plan, Step, Strategy};
 use super::veto::Veto;
-use crate::farm::{Entry, Farm, GroupName, Hold, HoldId, InstanceName, Layout, Seen, Side};
+use crate::farm::{Entry, Farm, GroupName, HoldId, InstanceName, Layout, Seen, Side};
 
 /// Makes the plan of a flip, or says why there must not be one. `standby`: holds by which earlier flips have left
 /// groups out.
 ///
 /// # Errors
 /// Every veto that applies.
-pub fn plan<'a>(
+pub fn plan(
     farm: &Farm,
     layout: &Layout,
     (live, to): (Option<Side>, &Side),
     seen: &BTreeMap<InstanceName, &Seen>,
-    holds: impl IntoIterator<Item = &'a Hold>,
+    aside: &Aside,
     standby: &BTreeMap<GroupName, HoldId>,
 ) -> Result<Plan, Vec<Veto>> {
-    let holds: Vec<&Hold> = holds.into_iter().filter(|hold| !standby.values().any(|id| *id == hold.id)).collect();
-    let mut vetoes = guard::held(&layout.entries(), holds.iter().copied(), None);
+    let mut vetoes = Vec::new();
     let comes = |group: &GroupName| match to {
         Side::All => true,
         Side::Group(name) => name == group,
@@ -37,8 +37,9 @@ pub fn plan<'a>(
     if !vetoes.is_empty() {
         return Err(vetoes);
     }
-    let (groups, skipped) = groups(layout, seen, &standby.keys().collect());
-    vetoes.extend(refuse_empty(&groups, &incoming));
+    let planned = groups(layout, seen, &standby.keys().collect(), aside);
+    let groups = &planned.0;
+    vetoes.extend(refuse_empty(&planned, layout, &incoming));
     let back: Vec<GroupName> =
         incoming.iter().filter(|group| standby.contains_key(**group)).map(|g| (*g).clone()).collect();
     let out: Vec<GroupName> = outgoing
@@ -53,6 +54,7 @@ pub fn plan<'a>(
             .filter_map(|group| groups.get(group))
             .flatten()
             .flat_map(|member| &member.entries)
+            .chain(&aside.out)
             .cloned()
             .collect();
         vetoes.extend(guard::last_servers(&taken, &guard::routed_away(farm, &Side::All), seen));
@@ -68,5 +70,5 @@ pub fn plan<'a>(
         steps.push(Step::Flip { release: back, hold: out.clone(), turn });
     }
     steps.extend(out.into_iter().map(|group| Step::Drain { group }));
-    Ok(Plan::of(farm, Strategy::Flip, (groups, skipped), steps, live.unwrap_or(Side::All)))
+    Ok(Plan::of(farm, Strategy::Flip, planned, steps, live.unwrap_or(Side::All)))
 }

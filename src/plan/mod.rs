@@ -2,6 +2,7 @@
 //!
 //! Knows no input or output, no clock, no tokio: time is an argument, facts come in, actions go out.
 
+mod aside;
 mod attendant;
 mod bake;
 /// The blue-green strategy.
@@ -34,7 +35,12 @@ mod veto;
 mod wait;
 /// When a server is warm.
 pub mod warm;
+/// Whether a watch could see anything.
+pub mod watching;
+/// Whether weights can give a share.
+pub mod weighing;
 
+pub use aside::{Aside, not_deployed_to};
 pub use attendant::Attendant;
 pub use bake::Figures;
 pub use drain::{DrainVerdict, DrainWatch, Emptying};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::aside::Aside;
 use super::steps::PlannedMember;
 use super::veto::Veto;
 use crate::farm::{Entry, GroupName, InstanceName, Layout, MemberName, Seen};
@@ -10,12 +11,17 @@ use crate::farm::{Entry, GroupName, InstanceName, Layout, MemberName, Seen};
 pub(super) type Planned = (BTreeMap<GroupName, Vec<PlannedMember>>, BTreeMap<MemberName, String>);
 
 /// Sorts a farm's members. Groups in `ours` are out because teeter holds them, so that does not count.
-pub(super) fn groups(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>, ours: &BTreeSet<&GroupName>) -> Planned {
+pub(super) fn groups(
+    layout: &Layout,
+    seen: &BTreeMap<InstanceName, &Seen>,
+    ours: &BTreeSet<&GroupName>,
+    aside: &Aside,
+) -> Planned {
     let (mut groups, mut skipped) = (BTreeMap::new(), BTreeMap::new());
     for (name, members) in &layout.groups {
         let ours = ours.contains(name);
         let (left_alone, planned): (Vec<_>, Vec<_>) =
-            members.iter().map(|member| planned(member, layout, seen, ours)).partition(Result::is_err);
+            members.iter().map(|member| planned(member, layout, seen, (ours, aside))).partition(Result::is_err);
         skipped.extend(left_alone.into_iter().filter_map(Result::err));
         let planned: Vec<PlannedMember> = planned.into_iter().filter_map(Result::ok).collect();
         groups.insert(name.clone(), planned);
@@ -27,6 +33,7 @@ pub(super) fn groups(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>, ours
 pub(super) fn in_service(
     layout: &Layout,
     seen: &BTreeMap<InstanceName, &Seen>,
+    aside: &Aside,
 ) -> (Vec<PlannedMember>, BTreeMap<MemberName, String>) {
     let (mut serve, mut skipped) = (Vec::new(), BTreeMap::new());
     for member in layout.members.keys() {
@@ -35,7 +42,7 @@ pub(super) fn in_service(
             (!server.is_usable()).then(|| format!("{entry} is {}", server.status))
         };
         let down = layout.members[member].iter().find_map(down);
-        match (planned(member, layout, seen, false), down) {
+        match (planned(member, layout, seen, (false, aside)), down) {
             (Ok(planned), None) => serve.push(planned),
             (Ok(_), Some(why)) => drop(skipped.insert(member.clone(), why)),
             (Err((member, why)), _) => drop(skipped.insert(member, why)),
@@ -44,11 +51,15 @@ pub(super) fn in_service(
     (serve, skipped)
 }
 
-/// A veto for each of these groups in which nobody is left.
-pub(super) fn refuse_empty(groups: &BTreeMap<GroupName, Vec<PlannedMember>>, names: &[&GroupName]) -> Vec<Veto> {
+/// A veto for each of these groups in which no member is left, with what keeps its members out of the plan.
+pub(super) fn refuse_empty((groups, skipped): &Planned, layout: &Layout, names: &[&GroupName]) -> Vec<Veto> {
     let empty = names.iter().filter(|name| groups.get(**name).is_none_or(Vec::is_empty));
-    let why = "somebody else has put them in maintenance or drain, or HAProxy has no address for them";
-    empty.map(|name| Veto::NothingLeft { group: (*name).clone(), why: why.to_owned() }).collect()
+    let why = |name: &GroupName| {
+        let members = layout.groups.get(name).into_iter().flatten();
+        let whys = members.filter_map(|member| Some(format!("{member} is left alone ({})", skipped.get(member)?)));
+        whys.collect::<Vec<_>>().join(", ")
+    };
+    empty.map(|name| Veto::NothingLeft { group: (*name).clone(), why: why(name) }).collect()
 }
 
 /// A member as it is planned, or why it is left alone.
@@ -56,8 +67,11 @@ fn planned(
     member: &MemberName,
     layout: &Layout,
     seen: &BTreeMap<InstanceName, &Seen>,
-    ours: bool,
+    (ours, aside): (bool, &Aside),
 ) -> Result<PlannedMember, (MemberName, String)> {
+    if let Some(why) = aside.members.get(member) {
+        return Err((member.clone(), why.clone()));
+    }
     let entries = layout.members.get(member).cloned().unwrap_or_default();
     let mut address = None;
     for entry in &entries {

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::aside::Aside;
 use super::guard;
 use super::phases::complete;
 use super::planned::in_service;
 use super::steps::{Phase, Plan, PlannedMember, Step, Strategy};
 use super::veto::Veto;
-use crate::farm::{Entry, Farm, GroupName, Hold, InstanceName, Layout, Seen, Side};
+use crate::farm::{Entry, Farm, GroupName, InstanceName, Layout, Seen, Side};
 
 /// Makes the plan of a rolling deploy, or says why there must not be one.
 ///
@@ -16,23 +17,19 @@ use crate::farm::{Entry, Farm, GroupName, Hold, InstanceName, Layout, Seen, Side
 ///
 /// # Errors
 /// Every veto that applies.
-pub fn plan<'a>(
+pub fn plan(
     farm: &Farm,
     layout: &Layout,
     (version, phases, outage): (Option<String>, &BTreeSet<Phase>, bool),
     live: Option<Side>,
     seen: &BTreeMap<InstanceName, &Seen>,
-    holds: impl IntoIterator<Item = &'a Hold>,
+    aside: &Aside,
 ) -> Result<Plan, Vec<Veto>> {
     if let Some(live) = live.filter(|live| *live != Side::All) {
         return Err(vec![Veto::OneSideLive { farm: farm.name.clone(), live }]);
     }
-    let held = guard::held(&layout.entries(), holds, None);
-    if !held.is_empty() {
-        return Err(held);
-    }
     let settings = &farm.settings;
-    let (members, skipped) = in_service(layout, seen);
+    let (members, skipped) = in_service(layout, seen, aside);
     let size = settings.rolling.batch.of(layout.members.len());
     if size > layout.members.len() {
         return Err(vec![Veto::Batch { size, members: layout.members.len() }]);
@@ -43,7 +40,8 @@ pub fn plan<'a>(
         vetoes.push(Veto::NobodyServes { farm: farm.name.clone() });
     }
     for batch in groups.values().filter(|_| !outage) {
-        let taken: BTreeSet<Entry> = batch.iter().flat_map(|member| &member.entries).cloned().collect();
+        let taken: BTreeSet<Entry> =
+            batch.iter().flat_map(|member| &member.entries).chain(&aside.out).cloned().collect();
         vetoes.extend(guard::last_servers(&taken, &guard::routed_away(farm, &Side::All), seen));
         vetoes.extend(guard::others_carry(&farm.name, settings.min_available, layout, &taken, seen));
         if !vetoes.is_empty() {

@@ -59,6 +59,9 @@ pub struct Run {
     /// Whether it is to begin no further step.
     #[serde(default)]
     pub paused: bool,
+    /// What its caller should know at its end, for people: each has been said once as it happened.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// Why its flip is turned back, where it is.
     #[serde(default)]
     pub rollback: Option<String>,

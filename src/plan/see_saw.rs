@@ -2,43 +2,44 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::aside::Aside;
 use super::guard;
 use super::phases::complete;
 use super::planned::{groups, refuse_empty};
 use super::steps::{Phase, Plan, Step, Strategy};
 use super::veto::Veto;
-use crate::farm::{Entry, Farm, GroupName, Hold, InstanceName, Layout, Seen, Side};
+use crate::farm::{Entry, Farm, GroupName, InstanceName, Layout, Seen, Side};
 
 /// Makes the plan of a see-saw, or says why there must not be one.
 ///
-/// Members that somebody else has put in maintenance or drain are left alone: not worked on, and as they were at
-/// the end. `live`: the side that gets the traffic now, where the farm has a route.
+/// Members that somebody else has put in maintenance or drain, and those that are left `aside`, are left alone: not worked
+/// on, and as they were at the end. `live`: the side that gets the traffic now, where the farm has a route.
 ///
 /// # Errors
 /// Every veto that applies.
-pub fn plan<'a>(
+pub fn plan(
     farm: &Farm,
     layout: &Layout,
     (version, phases): (Option<String>, &BTreeSet<Phase>),
     live: Option<Side>,
     seen: &BTreeMap<InstanceName, &Seen>,
-    holds: impl IntoIterator<Item = &'a Hold>,
+    aside: &Aside,
 ) -> Result<Plan, Vec<Veto>> {
     let names: Vec<&GroupName> = layout.groups.keys().collect();
     let [first, second] = names[..] else {
         return Err(vec![Veto::Groups { found: names.into_iter().cloned().collect() }]);
     };
-    plan_in_order(farm, layout, (version, phases), live, seen, holds, (first, second))
+    plan_in_order(farm, layout, (version, phases), live, seen, aside, (first, second))
 }
 
 /// The same with these two groups in this order.
-pub(super) fn plan_in_order<'a>(
+pub(super) fn plan_in_order(
     farm: &Farm,
     layout: &Layout,
     (version, phases): (Option<String>, &BTreeSet<Phase>),
     live: Option<Side>,
     seen: &BTreeMap<InstanceName, &Seen>,
-    holds: impl IntoIterator<Item = &'a Hold>,
+    aside: &Aside,
     (first, second): (&GroupName, &GroupName),
 ) -> Result<Plan, Vec<Veto>> {
     if farm.settings.flip.route.iter().any(|route| route.all.is_none()) {
@@ -47,15 +48,11 @@ pub(super) fn plan_in_order<'a>(
     if let Some(live) = live.filter(|live| *live != Side::All) {
         return Err(vec![Veto::OneSideLive { farm: farm.name.clone(), live }]);
     }
-    let mut vetoes = guard::held(&layout.entries(), holds, None);
-    if !vetoes.is_empty() {
-        // What is held takes no traffic, so every other veto would only say the same again.
-        return Err(vetoes);
-    }
-    let (groups, skipped) = groups(layout, seen, &BTreeSet::new());
-    vetoes.extend(refuse_empty(&groups, &[first, second]));
-    for planned in groups.values() {
-        let taken: BTreeSet<Entry> = planned.iter().flat_map(|member| &member.entries).cloned().collect();
+    let planned = groups(layout, seen, &BTreeSet::new(), aside);
+    let mut vetoes = refuse_empty(&planned, layout, &[first, second]);
+    for members in planned.0.values().filter(|members| !members.is_empty()) {
+        let taken: BTreeSet<Entry> =
+            members.iter().flat_map(|member| &member.entries).chain(&aside.out).cloned().collect();
         vetoes.extend(guard::last_servers(&taken, &guard::routed_away(farm, &Side::All), seen));
         vetoes.extend(guard::others_carry(&farm.name, farm.settings.min_available, layout, &taken, seen));
     }
@@ -82,6 +79,6 @@ pub(super) fn plan_in_order<'a>(
         version,
         needed: farm.settings.min_available.of(layout.members.len()).max(1),
         bake: farm.settings.bake.clone(),
-        ..Plan::of(farm, Strategy::SeeSaw, (groups, skipped), steps, Side::All)
+        ..Plan::of(farm, Strategy::SeeSaw, planned, steps, Side::All)
     })
 }

@@ -86,6 +86,9 @@ pub struct Plan {
     pub groups: BTreeMap<GroupName, Vec<PlannedMember>>,
     /// Members that are left alone, and why.
     pub skipped: BTreeMap<MemberName, String>,
+    /// The lines of those, by which it is seen whether they take traffic.
+    #[serde(default)]
+    pub aside: BTreeMap<MemberName, Vec<Entry>>,
     /// What is done, in this order.
     pub steps: Vec<Step>,
     /// How servers are emptied.
@@ -132,6 +135,7 @@ impl Plan {
             version: None,
             groups,
             skipped,
+            aside: BTreeMap::new(),
             steps,
             drain: settings.drain,
             verify: settings.verify.clone(),

@@ -11,7 +11,7 @@ use super::machine::{
 };
 use super::prove::ProbeResult;
 use super::{
-    CallerState, FailureKind, Figures, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw,
+    Aside, CallerState, FailureKind, Figures, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw,
 };
 use crate::farm::{
     Counts, Entry, Farm, Hold, HoldId, Ladder, MemberName, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer,
@@ -50,7 +50,8 @@ fn planned(settings: &str, seen: &Seen, holds: &[Hold]) -> Result<Plan, Vec<Veto
     let farm = farm(settings);
     let seen = BTreeMap::from([("edge".parse().unwrap(), seen)]);
     let layout = farm.layout(&seen).unwrap();
-    see_saw::plan(&farm, &layout, (Some("v2".into()), &BTreeSet::new()), None, &seen, holds)
+    let aside = Aside::of(&layout, &BTreeSet::new(), holds)?;
+    see_saw::plan(&farm, &layout, (Some("v2".into()), &BTreeSet::new()), None, &seen, &aside)
 }
 
 fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: Stage) -> Hold {
@@ -106,9 +107,40 @@ fn vetoes_come_before_anything_moves() {
     assert!(down.iter().any(|veto| matches!(veto, Veto::MinAvailable { left: 1, needed: 2, .. })), "{down:?}");
     let alone = planned(HALVES, &seen(4, &[(2, 1), (3, 1)]), &[]).unwrap_err();
     assert!(alone.iter().any(|veto| matches!(veto, Veto::LastServers { .. })), "{alone:?}");
-    let somebody = hold(1, Owner::Operator("ann".into()), [entry("app/w0")], Stage::Proven { at: at(0) });
-    let busy = planned(HALVES, &seen(4, &[]), &[somebody]).unwrap_err();
-    assert!(busy.iter().any(Veto::is_busy), "{busy:?}");
+    let out = || Stage::Out { mode: AdminState::Maint, at: at(0), left: 0 };
+    for (owner, stage) in [(Owner::Operator("ann".into()), Stage::Proven { at: at(0) }), (Owner::Run(RunId(2)), out())]
+    {
+        let busy = planned(HALVES, &seen(4, &[]), &[hold(1, owner, [entry("app/w0")], stage)]).unwrap_err();
+        assert!(busy.iter().any(Veto::is_busy), "{busy:?}");
+    }
+}
+
+#[test]
+fn who_is_in_repair_is_left_aside_and_counts_as_out() {
+    let out = Stage::Out { mode: AdminState::Maint, at: at(0), left: 0 };
+    let repair = hold(1, Owner::Operator("ann".into()), [entry("app/w1")], out);
+    let in_repair = |settings: &str| planned(settings, &seen(4, &[]), std::slice::from_ref(&repair));
+    let plan = in_repair(HALVES).unwrap();
+    assert_eq!(plan.skipped[&"w1".parse().unwrap()], "held by ann: r");
+    let a = &plan.groups[&"a".parse().unwrap()];
+    assert_eq!(a.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(), ["w0"]);
+    // HAProxy may not have been told yet, and it counts as out all the same.
+    let few = in_repair(&format!("{HALVES}min_available = 2")).unwrap_err();
+    assert!(few.iter().any(|veto| matches!(veto, Veto::MinAvailable { left: 1, needed: 2, .. })), "{few:?}");
+    // A half of which nobody is left is refused with its reasons.
+    let both = hold(1, Owner::Operator("ann".into()), ["app/w0", "api/w1"].map(entry), repair.stage.clone());
+    let empty = planned(HALVES, &seen(4, &[]), &[both]).unwrap_err();
+    assert!(empty.iter().any(|veto| veto.to_string().contains("w0 is left alone (held by ann: r)")), "{empty:?}");
+}
+
+#[test]
+fn whoever_was_left_aside_and_serves_is_named_at_the_end() {
+    let mut run = World::new().run;
+    run.plan.aside = BTreeMap::from([("w9".parse().unwrap(), vec![entry("app/w9")])]);
+    assert!(super::not_deployed_to(&run, |_| false).is_empty());
+    assert!(super::not_deployed_to(&run, |_| true)[0].contains("w9 was left alone and takes traffic"));
+    run.versions.insert("w9".parse().unwrap(), "v2".into());
+    assert!(super::not_deployed_to(&run, |_| true).is_empty(), "it runs what is deployed");
 }
 
 #[test]
@@ -295,11 +327,10 @@ fn a_flip_proves_who_was_out_and_leaves_the_others_standing_by() {
     let seen = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
     let layout = farm.layout(&seen).unwrap();
     let b = "b".parse().unwrap();
-    let standing = hold(3, Owner::Run(RunId(2)), layout.group(&b).unwrap(), Stage::Proven { at: at(0) });
     let standby = BTreeMap::from([(b, HoldId(3))]);
     let plan = |to: &str| {
         let (live, to) = (Some("a".parse().unwrap()), to.parse().unwrap());
-        let plan = super::flip::plan(&farm, &layout, (live, &to), &seen, [&standing], &standby);
+        let plan = super::flip::plan(&farm, &layout, (live, &to), &seen, &Aside::default(), &standby);
         plan.map(|plan| plan.steps.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     assert_eq!(plan("b").unwrap(), ["verify b", "flip a to b", "drain a"]);

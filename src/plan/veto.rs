@@ -56,6 +56,13 @@ pub enum Veto {
         /// Why.
         reason: String,
     },
+    /// An operator's hold is about to end, and its servers are on their way back.
+    ComingBack {
+        /// Whose hold.
+        owner: String,
+        /// Which members.
+        members: Vec<MemberName>,
+    },
     /// The farm is being deployed to.
     Running {
         /// The run that does.
@@ -120,6 +127,23 @@ pub enum Veto {
         /// Its groups.
         groups: Vec<GroupName>,
     },
+    /// A share of the traffic cannot be given.
+    Share {
+        /// Why, with what to do.
+        problem: String,
+    },
+    /// A watch after a flip could never see anything.
+    Watch {
+        /// Why, with what to do.
+        problem: String,
+    },
+    /// No member tells its version, so none could be seen to run the new one.
+    VersionUntold {
+        /// Which farm.
+        farm: FarmName,
+        /// The version that is to be deployed.
+        version: String,
+    },
     /// No member answers the probe that is to prove the new version.
     ProbeFailsEverywhere {
         /// What the members answered.
@@ -130,7 +154,7 @@ pub enum Veto {
 impl Veto {
     /// Whether waiting for somebody else to finish would help.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Held { .. } | Self::Running { .. })
+        matches!(self, Self::Held { .. } | Self::ComingBack { .. } | Self::Running { .. })
     }
 }
 
@@ -156,6 +180,15 @@ impl fmt::Display for Veto {
             Self::Held { owner, members, reason } => {
                 let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
                 write!(f, "{members} held by {owner}: {reason}")
+            }
+            Self::ComingBack { owner, members } => {
+                let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>();
+                write!(
+                    f,
+                    "{} held by {owner}, on the way back and not proven yet: `teeter wait {} --until up`, and deploy then",
+                    members.join(", "),
+                    members.join(" ")
+                )
             }
             Self::Running { run } => write!(f, "run {run} is deploying to the farm; see `teeter show {run}`"),
             Self::Groups { found } => {
@@ -192,7 +225,12 @@ impl fmt::Display for Veto {
                 let live = groups.first().map_or("GROUP", GroupName::as_str);
                 write!(f, "{names} of {farm} both get traffic, so neither can be worked on: `teeter flip {farm} {live}` makes the other stand by")
             }
-            Self::Route { problem } => f.write_str(problem),
+            Self::Route { problem } | Self::Share { problem } | Self::Watch { problem } => f.write_str(problem),
+            Self::VersionUntold { farm, version } => write!(
+                f,
+                "no member of {farm} tells its version now, so none could be seen to run {version} after the deploy: set \
+                 verify.http.version of the farm right, or deploy without --to"
+            ),
             Self::NothingLeft { group, why } => write!(f, "no member of group {group} can be worked on: {why}"),
             Self::ProbeFailsEverywhere { answers } => {
                 let answers: Vec<String> = answers.iter().map(|(member, why)| format!("{member} {why}")).collect();

@@ -33,6 +33,7 @@ mod manifest;
 mod old_stores;
 mod old_workers;
 mod pause;
+mod plans;
 mod proofs;
 mod quirks;
 mod recipes;

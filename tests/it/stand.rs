@@ -43,6 +43,11 @@ impl Stand {
         self.apps.iter().find(|app| app.name() == name).expect("there is one of this name")
     }
 
+    /// The directory of everything that is its own.
+    pub(crate) fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     pub(crate) async fn teeter(&self, args: &[&str]) -> Ended {
         self.daemon.teeter(args).await
     }

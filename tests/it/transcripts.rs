@@ -5,8 +5,8 @@
 use bytes::{Bytes, BytesMut};
 use teeter::haproxy::commands::{
     AddMap, Change, CommitMap, DelMap, GetMap, Info, Level, PrepareMap, SetMap, SetServerHealth, SetServerState,
-    SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState, ShowSession,
-    ShowSessions, ShowStat, ShutdownSessions, StatKind,
+    SetServerWeight, ShowBackends, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState,
+    ShowSession, ShowSessions, ShowStat, ShutdownSessions, StatKind, TakesWeights,
 };
 use teeter::haproxy::{
     AdminState, Codec, Command, CommandError, Line, MapKey, MapName, OpState, Quirk, RefusalKind, ServerRef,
@@ -141,6 +141,24 @@ fn every_file_is_read_by_a_test() {
         for entry in std::fs::read_dir(format!("tests/transcripts/{series}")).unwrap() {
             let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
             assert!(code.contains(&format!("\"{name}\"")), "{series}/{name}.txt is recorded and never read");
+        }
+    }
+}
+
+#[test]
+fn it_is_known_who_takes_weights() {
+    for series in SERIES {
+        let backends = read(series, "show-backends", &ShowBackends).unwrap();
+        let told = |name: &str| {
+            let row = &backends[&name.parse().unwrap()];
+            (row.algo.clone(), row.mode.clone())
+        };
+        assert_eq!(told("app"), ("roundrobin".to_owned(), "http".to_owned()), "{series}");
+        assert_eq!(told("hashed").0, "source", "{series}");
+        let says = series != "2.2";
+        for (name, of, takes) in [("add-server-dynamic", "app", true), ("add-server-static", "hashed", false)] {
+            let ask = TakesWeights { server: server(&format!("{of}/web01")) };
+            assert_eq!(read(series, name, &ask).unwrap(), says.then_some(takes), "{series} {name}");
         }
     }
 }

@@ -80,7 +80,7 @@ pub(in crate::cli) fn some_time(text: &str) -> Result<Span, String> {
 }
 
 /// What is not given beside `--manifest`.
-const SAID_BY_THE_MANIFEST: [&str; 22] = [
+const SAID_BY_THE_MANIFEST: [&str; 23] = [
     "farm",
     "hook",
     "strategy",
@@ -94,6 +94,7 @@ const SAID_BY_THE_MANIFEST: [&str; 22] = [
     "settle",
     "max_failed",
     "allow_outage",
+    "without",
     "grace",
     "deadline",
     "on_deadline",

@@ -5,7 +5,7 @@ use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 
 use super::{DrainOptions, text};
 use crate::control::api::RunRequest;
-use crate::farm::{BatchSize, FarmName, Side, Span, Steps};
+use crate::farm::{BatchSize, FarmName, Selector, Side, Span, Steps};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Begin {
@@ -63,6 +63,10 @@ pub(in crate::cli) struct RunOptions {
     /// With rolling: servers that may fail, and stay out, before the run stands still.
     #[arg(long, value_name = "N")]
     max_failed: Option<usize>,
+    /// Leave these members aside: they are not touched, and go on as they are. By SERVER, BACKEND/SERVER or shell glob;
+    /// may be given several times.
+    #[arg(long, value_name = "SEL")]
+    without: Vec<Selector>,
     /// With rolling: go on, too, where too few servers are left in service.
     #[arg(long)]
     allow_outage: bool,
@@ -124,6 +128,7 @@ impl RunOptions {
             batch: self.batch.map(|batch| batch.to_string()),
             settle: text(self.settle),
             max_failed: self.max_failed,
+            without: self.without.iter().map(ToString::to_string).collect(),
             allow_outage: self.allow_outage,
             phases: Vec::new(),
         }

@@ -1,4 +1,5 @@
 mod assigned;
+mod balance;
 mod info;
 mod map;
 mod map_change;
@@ -10,6 +11,7 @@ mod sessions;
 mod stat;
 
 pub use assigned::CountAssigned;
+pub use balance::{BackendRow, ShowBackends, TakesWeights};
 pub use info::{Info, Level, ShowCliLevel, ShowInfo, ShowVersion};
 pub use map::{GetMap, MapEntry, ShowMap, ShowMaps};
 pub use map_change::{AddMap, CommitMap, DelMap, MapVersion, PrepareMap, SetMap};

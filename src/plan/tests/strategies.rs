@@ -17,7 +17,9 @@ fn layout_of(farm: &Farm, seen: &Seen) -> Layout {
 fn roll(settings: &str, seen: &Seen, holds: &[Hold], outage: bool) -> Result<Plan, Vec<Veto>> {
     let farm = farm(settings);
     let all = BTreeMap::from([("edge".parse().unwrap(), seen)]);
-    rolling::plan(&farm, &layout_of(&farm, seen), (None, &BTreeSet::new(), outage), None, &all, holds)
+    let layout = layout_of(&farm, seen);
+    let aside = Aside::of(&layout, &BTreeSet::new(), holds)?;
+    rolling::plan(&farm, &layout, (None, &BTreeSet::new(), outage), None, &all, &aside)
 }
 
 fn passed() -> ProbeResult {
@@ -144,7 +146,8 @@ fn at_the_end_everybody_is_asked_again() {
 fn canary_world(settings: &str) -> World {
     let (farm, seen) = (farm(settings), seen(4, &[]));
     let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
-    let plan = canary::plan(&farm, &layout_of(&farm, &seen), (None, &BTreeSet::new()), None, &all, &[]).unwrap();
+    let plan =
+        canary::plan(&farm, &layout_of(&farm, &seen), (None, &BTreeSet::new()), None, &all, &Aside::default()).unwrap();
     World::carrying_out(plan)
 }
 
@@ -238,7 +241,8 @@ fn blue_green_world() -> World {
     let held = BTreeMap::from([("green".parse().unwrap(), standby.id)]);
     let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
     let none = BTreeSet::new();
-    let plan = blue_green::plan(&farm, &layout_of(&farm, &seen), (None, &none), None, &all, [&standby], &held).unwrap();
+    let plan =
+        blue_green::plan(&farm, &layout_of(&farm, &seen), (None, &none), None, &all, &Aside::default(), &held).unwrap();
     let mut world = World::carrying_out(plan);
     world.next = 2;
     world.run.holds = held;
@@ -424,7 +428,7 @@ fn phases_are_work_of_their_own() {
     let (farm, seen) = (farm(HALVES), seen(4, &[]));
     let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
     let phases = BTreeSet::from([Phase::AfterOut]);
-    let plan = see_saw::plan(&farm, &layout_of(&farm, &seen), (None, &phases), None, &all, &[]).unwrap();
+    let plan = see_saw::plan(&farm, &layout_of(&farm, &seen), (None, &phases), None, &all, &Aside::default()).unwrap();
     let mut world = World::carrying_out(plan);
     world.settle();
     assert_eq!(world.run.current().unwrap().to_string(), "after-out a");

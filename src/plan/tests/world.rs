@@ -51,6 +51,7 @@ impl World {
             attended: None,
             leaving: false,
             paused: false,
+            remarks: Vec::new(),
             rollback: None,
         };
         Self {

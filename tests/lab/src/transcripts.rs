@@ -29,6 +29,7 @@ pub(crate) async fn run(args: TranscriptsArgs) -> io::Result<()> {
     }
     std::fs::create_dir_all(&into)?;
     of_one_process(&into).await?;
+    of_balances(&into).await?;
     of_a_master(&into).await
 }
 
@@ -61,6 +62,23 @@ async fn of_one_process(into: &Path) -> io::Result<()> {
     let line = "prompt;show info;set server app/web01 state drain";
     let denied = haproxy::ask_bytes(&dir.path().join("low.sock"), line).await?;
     write(into, "permission-denied", line, &denied)
+}
+
+/// What backends that balance in different ways say of weights.
+async fn of_balances(into: &Path) -> io::Result<()> {
+    let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
+    let config = format!(
+        "global\n  node lab\n  stats socket {}/admin.sock level admin\ndefaults\n  mode http\n  timeout connect 1s\n  \
+         timeout client 10s\n  timeout server 10s\nbackend app\n  server web01 127.0.0.1:1 weight 50\n\
+         backend hashed\n  balance source\n  server web01 127.0.0.1:1\n",
+        dir.path().display()
+    );
+    let haproxy = Haproxy::start(dir.path(), &config).await?;
+    for (name, command) in OF_BALANCES {
+        let line = format!("prompt;show info;{command}");
+        write(into, name, &line, &haproxy::ask_bytes(&haproxy.socket(), &line).await?)?;
+    }
+    Ok(())
 }
 
 /// `show proc` of a master, before a reload and while an old worker still has something to do; and what that one says.
@@ -134,6 +152,13 @@ fn config(dir: &Path, app: &App, port: u16) -> String {
 }
 
 const PROCESSES: &str = "show proc";
+
+/// The last two add nothing: there is no address.
+const OF_BALANCES: [(&str, &str); 3] = [
+    ("show-backends", "show stat -1 2 -1"),
+    ("add-server-dynamic", "add server app/web01"),
+    ("add-server-static", "add server hashed/web01"),
+];
 
 /// What teeter asks a worker that is leaving.
 const OF_A_WORKER: [(&str, &str); 3] = [

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tokio::time::Instant;
 
-use super::setup::{Level, Series};
+use super::setup::{Balance, Level, Series};
 use super::world::{Change, World};
 
 /// Who speaks, and with which process.
@@ -136,8 +136,18 @@ impl World {
         let admin = teller.level >= Level::Admin;
         let denied = Some(Err("Permission denied\n"));
         match words {
-            ["set", "server", ..] | ["enable" | "disable", "agent" | "health" | "server", ..] if !admin => denied,
+            ["add" | "set", "server", ..] | ["enable" | "disable", "agent" | "health" | "server", ..] if !admin => {
+                denied
+            }
             ["shutdown", "sessions" | "session", ..] | ["set", "weight", ..] if !admin => denied,
+            ["add", "server", server, ..] if series >= Series::V2_6 => Some(match worker.find(server) {
+                Err(words) => Err(words),
+                // Without an address nothing is ever added: only the refusal tells.
+                Ok(at) if worker.backends[at.0].setup.balance == Balance::Source => {
+                    Err("Backend must use a dynamic load balancing to support dynamic servers.\n")
+                }
+                Ok(_) => Err("'server' expects <name> and <addr>[:<port>] as arguments.\n"),
+            }),
             ["set", "server", rest @ ..] => Some(worker.set_server(rest, now)),
             ["set", "weight", server, weight] => Some(worker.set_server(&[server, "weight", weight], now)),
             [verb @ ("enable" | "disable"), what @ ("agent" | "health" | "server"), rest @ ..] => {

@@ -1,6 +1,7 @@
 //! Checks that count, agents that speak, and weights.
 
 use super::{Found, Subject, becomes, has, holds, row, says, settled, stays, tell};
+use crate::fake::Series;
 
 pub(super) async fn failures_and_successes_are_counted<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
@@ -82,6 +83,11 @@ pub(super) async fn weights_are_set<S: Subject>(subject: &mut S) -> Found {
     tell(subject, "set server app/web01 weight 0").await?;
     has(subject, "app/BACKEND", &[("act", "1"), ("weight", "50")]).await?;
     says(subject, "get weight app/web01", "0 (initial 50)\n\n").await?;
+    // Without an address nothing is added: the refusal says that other weights are taken.
+    if subject.series() != Series::V2_2 {
+        let refused = "'server' expects <name> and <addr>[:<port>] as arguments.\n\n";
+        says(subject, "add server app/web01", refused).await?;
+    }
     // Maintenance leaves it alone.
     tell(subject, "set server app/web01 state maint").await?;
     tell(subject, "set server app/web01 weight 9").await?;
