@@ -9,10 +9,10 @@ use teeter::control::api::{
 use teeter::control::harmless::harmless;
 use teeter::farm::{Selector, Span};
 use teeter::haproxy::commands::{
-    AddMap, AgentSwitch, CommitMap, CountAssigned, DelMap, GetMap, HealthSwitch, PrepareMap, SetMap, SetServerHealth,
-    SetServerState, SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowProc, ShowServersConn,
-    ShowServersState, ShowSession, ShowSessions, ShowStat, ShowVersion, ShutdownSession, ShutdownSessions, StatKind,
-    Switch,
+    AddMap, AgentSwitch, CommitMap, CountAssigned, DelMap, GetMap, HealthSwitch, PrepareMap, ProxyId, SetMap,
+    SetServerHealth, SetServerState, SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowProc,
+    ShowServersConn, ShowServersState, ShowSession, ShowSessions, ShowStat, ShowVersion, ShutdownSession,
+    ShutdownSessions, StatKind, Switch,
 };
 use teeter::haproxy::{
     AdminState, BackendName, Codec, Command, FrameError, Line, MapKey, MapName, MapValue, Series, ServerName, ServerRef,
@@ -150,8 +150,8 @@ pub fn commands(data: &[u8]) {
     if let Some(version) = version {
         sent.push(&CommitMap { map: map.clone(), version }, &["commit", "map", "@17", map.as_str()]);
     }
-    let stat = ShowStat { backend: backend.clone(), kind: StatKind::Servers };
-    sent.push(&stat, &["show", "stat", &of, "4", "-1"]);
+    let stat = ShowStat { backend: Some(ProxyId(17)), kind: StatKind::Servers };
+    sent.push(&stat, &["show", "stat", "#17", "4", "-1"]);
     sent.push(&ShowServersState { backend: backend.clone() }, &["show", "servers", "state", &of]);
     sent.push(&ShowServersConn { backend }, &["show", "servers", "conn", &of]);
     let session = ShowSession { id };

@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::drift::{Drift, Drifts};
 use super::emptied::Emptied;
 use super::late::Late;
-use super::look::{Keys, look_at, look_at_all};
+use super::look::{Keys, Look, look_at, look_at_all};
 use super::map_files::{MapFiles, Trouble};
 use super::old_workers::{self, OldWorkers};
 use super::pace::{Waiting, pace};
@@ -333,13 +333,18 @@ impl Observer {
         let began = self.clock.mark();
         let backends = self.scope.backends(order, self.report.agreed, began);
         let mut part = (!self.scope.is_whole() && known.is_some()).then_some(&backends);
-        let mut look = match part {
-            Some(backends) => look_at(&self.client, backends, &order.keys).await?,
-            None => look_at_all(&self.client, &order.keys).await?,
+        let ours = |look: &Look| known == Some(look.pid);
+        let found = match (part, self.report.seen.as_deref()) {
+            (Some(part), Some(seen)) => look_at(&self.client, part, &seen.backends, &order.keys).await?.filter(ours),
+            _ => None,
         };
-        if known.is_some_and(|pid| pid != look.pid) && part.take().is_some() {
-            look = look_at_all(&self.client, &order.keys).await?;
-        }
+        let look = match found {
+            Some(look) => look,
+            None => {
+                part = None;
+                look_at_all(&self.client, &order.keys).await?
+            }
+        };
         if look.stopping {
             return Ok(false);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::{Load, Seen, SeenMap, SeenMaps, SeenServer, Servers};
+use crate::farm::{Load, Seen, SeenBackend, SeenMap, SeenMaps, SeenServer, Servers};
 use crate::haproxy::commands::{
     CountAssigned, GetMap, Level, ServerConnections, ServerState, ShowCliLevel, ShowServersConn, ShowServersState,
     ShowStat, StatKind, StatRow,
@@ -22,8 +22,7 @@ pub(super) struct Look {
     pub(super) sessions: u64,
     pub(super) level: Option<Level>,
     pub(super) servers: Servers,
-    /// Requests that each backend has.
-    pub(super) backends: BTreeMap<BackendName, u64>,
+    pub(super) backends: BTreeMap<BackendName, SeenBackend>,
     pub(super) maps: SeenMaps,
 }
 
@@ -59,35 +58,37 @@ pub(super) async fn look_at_all(client: &Client, keys: &Keys) -> Result<Look, Er
     Ok(look)
 }
 
-/// Looks at some backends. The states come before the counters, so that what is counted was counted after HAProxy
-/// had what is seen.
-pub(super) async fn look_at(client: &Client, backends: &BTreeSet<BackendName>, keys: &Keys) -> Result<Look, Error> {
+/// Looks at some backends, of which `known` has the numbers. The states come before the counters, so that what is counted
+/// was counted after HAProxy had what is seen. `None`: the numbers are not those of these backends, and everything has to
+/// be looked at.
+pub(super) async fn look_at(
+    client: &Client,
+    backends: &BTreeSet<BackendName>,
+    known: &BTreeMap<BackendName, SeenBackend>,
+    keys: &Keys,
+) -> Result<Option<Look>, Error> {
     let maps = look_up(client, keys).await?;
     let mut look: Option<Look> = None;
     let mut all = backends.iter().peekable();
     // Always at least one line: it tells which process is there.
     while look.is_none() || all.peek().is_some() {
         let mut line = Line::new();
-        let mut slots = Vec::new();
-        while let Some(backend) = all.next_if(|backend| slots.is_empty() || has_room(&line, backend)) {
-            let backend = Some(backend.clone());
-            let state = ShowServersState { backend: backend.clone() };
-            let stat = ShowStat { backend: backend.clone(), kind: StatKind::BackendsAndServers };
-            let conn = ShowServersConn { backend };
-            slots.push((line.push(&state), state, line.push(&stat), stat, line.push(&conn), conn));
+        let mut asked = Vec::new();
+        while let Some(backend) = all.next_if(|backend| asked.is_empty() || has_room(&line, backend)) {
+            asked.push(Asked::put(&mut line, backend, known.get(backend)));
         }
         let answers = client.send(&line).await?;
         let (mut servers, mut backends) = (Servers::default(), BTreeMap::new());
-        for (state_slot, state, stat_slot, stat, conn_slot, conn) in slots {
-            let rows = (
-                unless_gone(answers.read(state_slot, &state)),
-                unless_gone(answers.read(stat_slot, &stat)),
-                unless_gone(answers.read(conn_slot, &conn)),
-            );
-            let failed = |error| client.error(error);
-            let mut part = merge((rows.0.map_err(failed)?, rows.1.map_err(failed)?, rows.2.map_err(failed)?));
-            servers.take_over(part.0);
-            backends.append(&mut part.1);
+        for asked in asked {
+            match asked.read(&answers).map_err(|error| client.error(error))? {
+                Found::Rows(tables) => {
+                    let mut part = merge(tables);
+                    servers.take_over(part.0);
+                    backends.append(&mut part.1);
+                }
+                Found::Gone => {}
+                Found::Another => return Ok(None),
+            }
         }
         let info = answers.info;
         match &mut look {
@@ -108,7 +109,55 @@ pub(super) async fn look_at(client: &Client, backends: &BTreeSet<BackendName>, k
     let mut look = look
         .ok_or_else(|| client.error(CommandError::Unreadable { command: ShowCliLevel.text(), said: String::new() }))?;
     look.with(maps);
-    Ok(look)
+    Ok(Some(look))
+}
+
+/// The rows of `show servers state`, `show stat` and `show servers conn`.
+type Tables = (Vec<ServerState>, Vec<StatRow>, Vec<ServerConnections>);
+
+/// What is asked about one backend.
+struct Asked<'a> {
+    backend: &'a BackendName,
+    state: (Slot<ShowServersState>, ShowServersState),
+    conn: (Slot<ShowServersConn>, ShowServersConn),
+    /// Nothing where it has no counters.
+    stat: Option<(Slot<ShowStat>, ShowStat)>,
+    is_known: bool,
+}
+
+/// What was answered.
+enum Found {
+    Rows(Tables),
+    /// There is no backend of this name.
+    Gone,
+    /// There is one, and it is not the one that was known.
+    Another,
+}
+
+impl<'a> Asked<'a> {
+    fn put(line: &mut Line, backend: &'a BackendName, known: Option<&SeenBackend>) -> Self {
+        let state = ShowServersState { backend: Some(backend.clone()) };
+        let state = (line.push(&state), state);
+        let stat = known.and_then(|known| known.id).map(|id| {
+            let stat = ShowStat { backend: Some(id), kind: StatKind::BackendsAndServers };
+            (line.push(&stat), stat)
+        });
+        let conn = ShowServersConn { backend: Some(backend.clone()) };
+        let conn = (line.push(&conn), conn);
+        Self { backend, state, conn, stat, is_known: known.is_some() }
+    }
+
+    fn read(self, answers: &Answers) -> Result<Found, CommandError> {
+        let (states, conns) = (answers.read(self.state.0, &self.state.1), answers.read(self.conn.0, &self.conn.1));
+        let Some((states, conns)) = unless_gone(states)?.zip(unless_gone(conns)?) else { return Ok(Found::Gone) };
+        let Some((slot, stat)) = self.stat else {
+            return Ok(if self.is_known { Found::Rows((states, Vec::new(), conns)) } else { Found::Another });
+        };
+        let stats = unless_gone(answers.read(slot, &stat))?.unwrap_or_default();
+        let is_ours = |row: &StatRow| row.pxname == self.backend.as_str();
+        let is_it = stats.iter().all(is_ours) && stats.iter().any(StatRow::is_backend);
+        Ok(if is_it { Found::Rows((states, stats, conns)) } else { Found::Another })
+    }
 }
 
 /// Whether the three commands for a backend fit the line.
@@ -166,25 +215,24 @@ fn note(maps: &mut SeenMaps, answers: &Answers, slots: Vec<(Slot<GetMap>, &GetMa
     Ok(())
 }
 
-/// A backend that is not there any more has no servers.
-fn unless_gone<T>(rows: Result<Vec<T>, CommandError>) -> Result<Vec<T>, CommandError> {
+/// `None`: the backend is not there (any more).
+fn unless_gone<T>(rows: Result<T, CommandError>) -> Result<Option<T>, CommandError> {
     match rows {
-        Err(CommandError::Refused(refusal)) if refusal.kind == RefusalKind::NoSuchBackend => Ok(Vec::new()),
-        other => other,
+        Err(CommandError::Refused(refusal)) if refusal.kind == RefusalKind::NoSuchBackend => Ok(None),
+        other => other.map(Some),
     }
 }
 
 /// Puts the rows of the three tables together, by name.
-fn merge(
-    (states, stats, conns): (Vec<ServerState>, Vec<StatRow>, Vec<ServerConnections>),
-) -> (Servers, BTreeMap<BackendName, u64>) {
+fn merge((states, stats, conns): Tables) -> (Servers, BTreeMap<BackendName, SeenBackend>) {
     let states = states.into_iter().filter(|row| !is_process(&row.server));
     let mut servers: Servers = states.map(|row| (row.server.clone(), seen(row))).collect();
-    let mut backends = BTreeMap::new();
+    let mut backends: BTreeMap<BackendName, SeenBackend> =
+        servers.backends().map(|backend| (backend.clone(), SeenBackend::default())).collect();
     for row in stats {
         let Ok(backend) = row.pxname.parse::<BackendName>() else { continue };
         if row.is_backend() {
-            backends.insert(backend, row.scur);
+            backends.insert(backend, SeenBackend { id: Some(row.iid), requests: row.scur });
             continue;
         }
         let Ok(server) = row.svname.parse() else { continue };
@@ -253,7 +301,7 @@ impl Look {
                 let mut servers = before.servers.clone();
                 servers.forget(part);
                 let kept = before.backends.iter().filter(|(backend, _)| !part.contains(backend));
-                (servers, kept.map(|(backend, requests)| (backend.clone(), *requests)).collect())
+                (servers, kept.map(|(backend, is)| (backend.clone(), *is)).collect())
             }
             _ => (Servers::default(), BTreeMap::new()),
         };

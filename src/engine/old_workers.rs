@@ -9,7 +9,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::farm::{Load, Seen};
-use crate::haproxy::commands::{CountAssigned, ShowSessions, ShowStat, ShutdownSession, StatKind, StatRow, Worker};
+use crate::haproxy::commands::{
+    CountAssigned, ProxyId, ShowSessions, ShowStat, ShutdownSession, StatKind, StatRow, Worker,
+};
 use crate::haproxy::{BackendName, Error, Master, ServerRef};
 
 /// A worker that a reload has replaced.
@@ -18,6 +20,8 @@ pub(super) struct OldWorker {
     pub(super) pid: u32,
     /// How long it has been running.
     pub(super) age: Duration,
+    /// What it knows its backends by.
+    ids: BTreeMap<BackendName, ProxyId>,
     /// Requests on each server that has any.
     pub(super) in_flight: BTreeMap<ServerRef, u64>,
     /// Requests of each backend that are on none of its servers.
@@ -93,13 +97,14 @@ impl OldWorkers {
         let all = backends.is_empty() || backends.len() > ONE_BY_ONE;
         let mut seen = Vec::new();
         for worker in workers.into_iter().filter(|worker| worker.old) {
-            match look_at(&master, &worker, if all { None } else { Some(backends) }).await {
+            let known = self.known.iter().find(|known| known.pid == worker.pid);
+            match look_at(&master, &worker, if all { None } else { Some(backends) }, known).await {
                 Ok(worker) => seen.push(worker),
                 // It ended while it was asked.
                 Err(error) if error.refusal().is_some() => {}
                 Err(error) => {
                     self.trouble = Some(format!("process {} that a reload left behind: {error}", worker.pid));
-                    seen.extend(self.known.iter().find(|known| known.pid == worker.pid).cloned());
+                    seen.extend(known.cloned());
                 }
             }
         }
@@ -157,26 +162,28 @@ async fn look_at(
     master: &Master,
     worker: &Worker,
     backends: Option<&BTreeSet<BackendName>>,
+    known: Option<&OldWorker>,
 ) -> Result<OldWorker, Error> {
     let kind = StatKind::BackendsAndServers;
+    let mut ids = known.map_or_else(BTreeMap::new, |known| known.ids.clone());
     let mut rows: Vec<StatRow> = Vec::new();
-    match backends {
-        None => rows = master.ask_worker(worker.pid, &ShowStat { backend: None, kind }).await?,
+    let all = ShowStat { backend: None, kind };
+    match backends.filter(|_| !ids.is_empty()) {
+        None => {
+            rows = master.ask_worker(worker.pid, &all).await?;
+            let found = rows.iter().filter(|row| row.is_backend());
+            ids = found.filter_map(|row| Some((row.pxname.parse().ok()?, row.iid))).collect();
+        }
+        // The worker that was replaced had another configuration: not all of them are known there.
         Some(backends) => {
-            for backend in backends {
-                let asked = master.ask_worker(worker.pid, &ShowStat { backend: Some((*backend).clone()), kind }).await;
-                match asked {
-                    Ok(of) => rows.extend(of),
-                    // The worker that was replaced had another configuration.
-                    Err(error) if error.refusal().is_some_and(|it| it.kind == NO_BACKEND) => {}
-                    Err(error) => return Err(error),
-                }
+            for id in backends.iter().filter_map(|backend| ids.get(backend)) {
+                rows.extend(master.ask_worker(worker.pid, &ShowStat { backend: Some(*id), kind }).await?);
             }
         }
     }
     let (mut in_flight, mut between) = (BTreeMap::new(), BTreeMap::<BackendName, u64>::new());
     // `Quirk::LeavingWorkerHasNoCounters`: no row at all, while it still lists its sessions.
-    if rows.is_empty() {
+    if ids.is_empty() {
         for session in master.ask_worker(worker.pid, &ShowSessions).await? {
             if let (Ok(backend), Ok(server)) = (session.backend.parse(), session.server.parse()) {
                 *in_flight.entry(ServerRef { backend, server }).or_default() += 1;
@@ -201,7 +208,7 @@ async fn look_at(
         }
     }
     between.retain(|_, requests| *requests > 0);
-    Ok(OldWorker { pid: worker.pid, age: worker.uptime, in_flight, between })
+    Ok(OldWorker { pid: worker.pid, age: worker.uptime, ids, in_flight, between })
 }
 
 /// Tells of each reload as it begins, until the one who is told is gone.
@@ -216,8 +223,6 @@ pub(super) async fn watch(master: Arc<Master>, reloaded: std::sync::Weak<Notify>
         tokio::time::sleep(CONNECT_AGAIN).await;
     }
 }
-
-const NO_BACKEND: crate::haproxy::RefusalKind = crate::haproxy::RefusalKind::NoSuchBackend;
 
 /// More backends than this are cheaper to ask for all at once.
 const ONE_BY_ONE: usize = 4;

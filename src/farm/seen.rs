@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::maps::SeenMaps;
 use super::servers::Servers;
+use crate::haproxy::commands::ProxyId;
 use crate::haproxy::{AdminBits, BackendName, CheckBits, OpState, ServerRef};
 
 /// One HAProxy process at one moment.
@@ -15,8 +16,8 @@ pub struct Seen {
     pub version: String,
     /// Every server that has been looked at.
     pub servers: Servers,
-    /// Requests that each backend has, those for which no server is chosen yet among them.
-    pub backends: BTreeMap<BackendName, u64>,
+    /// Every backend that has been looked at.
+    pub backends: BTreeMap<BackendName, SeenBackend>,
     /// The entries of maps that are of interest.
     pub maps: SeenMaps,
 }
@@ -25,8 +26,18 @@ impl Seen {
     /// Requests in a backend that are on none of its servers: they wait for their body or for a retry.
     pub fn between(&self, backend: &BackendName) -> u64 {
         let on_servers: u64 = self.servers.of(backend).map(|(_, server)| server.load.scur + server.load.qcur).sum();
-        self.backends.get(backend).copied().unwrap_or_default().saturating_sub(on_servers)
+        self.backends.get(backend).map_or(0, |backend| backend.requests).saturating_sub(on_servers)
     }
+}
+
+/// One backend at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeenBackend {
+    /// What this process knows it by, where it has counters: a name may be that of a frontend, too. One that is `disabled`
+    /// in haproxy.cfg has none.
+    pub id: Option<ProxyId>,
+    /// Requests that it has, those for which no server is chosen yet among them.
+    pub requests: u64,
 }
 
 /// One server line at one moment.

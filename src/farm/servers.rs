@@ -57,6 +57,11 @@ impl Servers {
         self.backends.get(backend).into_iter().flat_map(|servers| servers.iter())
     }
 
+    /// The backends that have any.
+    pub fn backends(&self) -> impl Iterator<Item = &BackendName> {
+        self.backends.keys()
+    }
+
     /// How many lines there are.
     pub fn len(&self) -> usize {
         self.backends.values().map(|servers| servers.len()).sum()

@@ -43,6 +43,7 @@ mod roles;
 mod rolling;
 mod route;
 mod route_input;
+mod same_names;
 mod servers;
 mod service;
 mod sessions;

@@ -4,9 +4,9 @@
 
 use bytes::{Bytes, BytesMut};
 use teeter::haproxy::commands::{
-    AddMap, Change, CommitMap, DelMap, GetMap, Info, Level, PrepareMap, SetMap, SetServerHealth, SetServerState,
-    SetServerWeight, ShowBackends, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState,
-    ShowSession, ShowSessions, ShowStat, ShutdownSessions, StatKind, TakesWeights,
+    AddMap, Change, CommitMap, DelMap, GetMap, Info, Level, PrepareMap, ProxyId, SetMap, SetServerHealth,
+    SetServerState, SetServerWeight, ShowBackends, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn,
+    ShowServersState, ShowSession, ShowSessions, ShowStat, ShutdownSessions, StatKind, TakesWeights,
 };
 use teeter::haproxy::{
     AdminState, Codec, Command, CommandError, Line, MapKey, MapName, OpState, Quirk, RefusalKind, ServerRef,
@@ -179,9 +179,9 @@ fn counters_are_read() {
         );
         assert_eq!(rows[4].tracked, "app/web01");
         assert!(rows.iter().all(|row| row.lastchg.is_some() && row.hrsp_5xx == 0));
-        let servers = ShowStat { backend: Some("app".parse().unwrap()), kind: StatKind::Servers };
+        let servers = ShowStat { backend: Some(ProxyId(3)), kind: StatKind::Servers };
         assert_eq!(read(series, "show-stat-servers", &servers).unwrap().len(), 3);
-        let nowhere = ShowStat { backend: Some("nope".parse().unwrap()), kind: StatKind::Servers };
+        let nowhere = ShowStat { backend: Some(ProxyId(99)), kind: StatKind::Servers };
         assert_eq!(refusal(series, "show-stat-no-backend", &nowhere).0, RefusalKind::NoSuchBackend);
         // What the benchmark compares with.
         let json = read(series, "show-stat-json", &Raw("show stat app 4 -1 json")).unwrap();

@@ -72,10 +72,11 @@ async fn what_is_read_is_what_haproxy_has() {
     let second = states.iter().find(|row| row.server == server("app/web02")).unwrap();
     assert!(!second.check.is_enabled() && !second.agent.is_enabled());
     let backend = Some("other".parse().unwrap());
-    let stats = client.ask(&ShowStat { backend: backend.clone(), kind: StatKind::BackendsAndServers }).await.unwrap();
-    assert_eq!(stats.iter().map(|row| row.svname.as_str()).collect::<Vec<_>>(), ["x", "BACKEND"]);
-    assert_eq!(stats[0].tracked, "app/web01");
     let stats = client.ask(&ShowStat::default()).await.unwrap();
+    let id = stats.iter().find(|row| row.pxname == "other").map(|row| row.iid);
+    let other = client.ask(&ShowStat { backend: id, kind: StatKind::BackendsAndServers }).await.unwrap();
+    assert_eq!(other.iter().map(|row| row.svname.as_str()).collect::<Vec<_>>(), ["x", "BACKEND"]);
+    assert_eq!(other[0].tracked, "app/web01");
     assert_eq!(stats.iter().find(|row| row.svname == "web02").unwrap().cookie, "two");
     assert_eq!(client.ask(&ShowServersConn { backend }).await.unwrap().len(), 1);
 }

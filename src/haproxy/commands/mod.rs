@@ -23,4 +23,4 @@ pub use server::{
 pub use servers_conn::{ServerConnections, ShowServersConn};
 pub use servers_state::{ServerState, ShowServersState};
 pub use sessions::{Session, SessionBytes, SessionId, ShowSession, ShowSessions, ShutdownSession};
-pub use stat::{ShowStat, StatKind, StatRow};
+pub use stat::{ProxyId, ShowStat, StatKind, StatRow};

@@ -1,17 +1,32 @@
 //! `show stat` (management guide, section 9.1): counters, filtered by proxy and type.
+//!
+//! A name does not say which proxy is meant: a frontend and a backend may share one, and HAProxy takes the first of them;
+//! a number that is no name is taken for an id, and so is a name that begins with one. So a backend is asked for by its
+//! id, which `#` marks, and rows are told apart by their `type`.
+
+use std::fmt;
 
 use crate::haproxy::error::{CommandError, Refusal};
 use crate::haproxy::line::Command;
-use crate::haproxy::name::BackendName;
 use crate::haproxy::table::{Row, Separator, Table};
 
-/// `show stat BACKEND TYPE -1`, or of everything.
+/// `show stat #ID TYPE -1`, or of everything.
 #[derive(Debug, Clone, Default)]
 pub struct ShowStat {
     /// Only this backend; all proxies where `None`.
-    pub backend: Option<BackendName>,
+    pub backend: Option<ProxyId>,
     /// Which rows.
     pub kind: StatKind,
+}
+
+/// The number of a proxy, unique within one process. Another process may give it to another proxy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProxyId(pub u32);
+
+impl fmt::Display for ProxyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
 }
 
 /// Which rows `show stat` prints.
@@ -30,8 +45,12 @@ pub enum StatKind {
 #[allow(missing_docs, reason = "each field is the manual's column of that name")]
 pub struct StatRow {
     pub pxname: String,
-    /// The server's name, or `BACKEND`.
+    /// The server's name, or `BACKEND`. A server may be called `BACKEND`, too.
     pub svname: String,
+    /// The number of its proxy.
+    pub iid: ProxyId,
+    /// What the row is of: 1 is a backend, 2 a server.
+    pub r#type: u64,
     pub status: String,
     pub qcur: u64,
     pub scur: u64,
@@ -61,7 +80,7 @@ pub struct StatRow {
 impl StatRow {
     /// Whether the row is the sum of a backend rather than a server.
     pub fn is_backend(&self) -> bool {
-        self.svname == "BACKEND"
+        self.r#type == BACKEND
     }
 }
 
@@ -69,8 +88,11 @@ impl Command for ShowStat {
     type Reply = Vec<StatRow>;
 
     fn write(&self, line: &mut String) {
-        line.push_str("show stat ");
-        line.push_str(self.backend.as_ref().map_or("-1", BackendName::as_str));
+        match self.backend {
+            Some(id) => line.push_str(&format!("show stat {id}")),
+            // The slash, which no name has, keeps a proxy called `-1` from being meant.
+            None => line.push_str("show stat -1/"),
+        }
         line.push_str(match self.kind {
             StatKind::BackendsAndServers => " 6 -1",
             StatKind::Servers => " 4 -1",
@@ -89,7 +111,7 @@ impl Command for ShowStat {
             ["econ", "eresp", "wretr", "hrsp_5xx", "tracked", "served"].map(|name| table.column(name));
         let [check_status, last_chk, cookie, rtime, lastchg] =
             ["check_status", "last_chk", "cookie", "rtime", "lastchg"].map(|name| table.column(name));
-        let [agent_health, backups] = ["agent_health", "bck"].map(|name| table.column(name));
+        let [agent_health, backups, iid, kind] = ["agent_health", "bck", "iid", "type"].map(|name| table.column(name));
         let (mut rows, mut row) = (Vec::new(), Row::default());
         while table.next(&mut row).is_some() {
             let text = |column| row.text(column).to_owned();
@@ -97,6 +119,8 @@ impl Command for ShowStat {
             rows.push(StatRow {
                 pxname: text(pxname),
                 svname: text(svname),
+                iid: ProxyId(row.number(iid).unwrap_or_default()),
+                r#type: count(kind),
                 status: text(status),
                 qcur: count(qcur),
                 scur: count(scur),
@@ -120,23 +144,27 @@ impl Command for ShowStat {
     }
 }
 
+/// The `type` of the sum of a backend.
+const BACKEND: u64 = 1;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_unknown_proxy_is_a_refusal() {
-        let command = ShowStat { backend: Some("nope".parse().unwrap()), kind: StatKind::Servers };
-        assert_eq!(command.text(), "show stat nope 4 -1");
+        let command = ShowStat { backend: Some(ProxyId(99)), kind: StatKind::Servers };
+        assert_eq!(command.text(), "show stat #99 4 -1");
         let error = command.parse(b"No such proxy.\n").unwrap_err();
-        assert_eq!(error.to_string(), "HAProxy refused `show stat nope 4 -1`: No such proxy.");
+        assert_eq!(error.to_string(), "HAProxy refused `show stat #99 4 -1`: No such proxy.");
     }
 
     #[test]
     fn columns_may_stand_anywhere() {
-        let reply = b"# svname,new_in_9_9,pxname,scur,qcur,status\nweb01,x,app,3,1,UP 1/3\nBACKEND,,app,4,0,UP\n";
+        let reply = b"# svname,new_in_9_9,pxname,scur,qcur,status,type,iid\nBACKEND,x,app,3,1,UP 1/3,2,7\nBACKEND,,app,4,0,UP,1,7\n";
         let rows = ShowStat::default().parse(reply).unwrap();
         assert_eq!((rows[0].scur, rows[0].qcur, rows[0].status.as_str()), (3, 1, "UP 1/3"));
-        assert!(rows[1].is_backend() && rows[1].served.is_none());
+        assert!(rows[1].is_backend() && rows[1].served.is_none() && rows[1].iid == ProxyId(7));
+        assert!(!rows[0].is_backend(), "a server may have this name");
     }
 }

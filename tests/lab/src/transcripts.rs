@@ -162,7 +162,7 @@ const OF_BALANCES: [(&str, &str); 3] = [
 
 /// What teeter asks a worker that is leaving.
 const OF_A_WORKER: [(&str, &str); 3] = [
-    ("old-worker-show-stat", "show stat -1 6 -1"),
+    ("old-worker-show-stat", "show stat -1/ 6 -1"),
     ("old-worker-show-servers-conn", "show servers conn"),
     ("old-worker-show-sess", "show sess"),
 ];
@@ -173,9 +173,9 @@ const MAP: &str = "web app\nshop other\n";
 const COMMANDS: &[(&str, &str)] = &[
     ("show-cli-level", "show cli level"),
     ("show-version", "show version"),
-    ("show-stat", "show stat -1 6 -1"),
-    ("show-stat-servers", "show stat app 4 -1"),
-    ("show-stat-no-backend", "show stat nope 4 -1"),
+    ("show-stat", "show stat -1/ 6 -1"),
+    ("show-stat-servers", "show stat #3 4 -1"),
+    ("show-stat-no-backend", "show stat #99 4 -1"),
     ("show-stat-json", "show stat app 4 -1 json"),
     ("show-servers-state", "show servers state"),
     ("show-servers-state-backend", "show servers state other"),

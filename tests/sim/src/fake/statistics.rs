@@ -14,9 +14,8 @@ use super::worker::{At, Worker};
 impl Worker {
     /// `show stat [PROXY TYPES -1]`: frontends are 1, backends 2, servers 4.
     pub(super) fn show_stat(&self, texts: &Texts, filter: &[&str], now: Instant, out: &mut String) -> Said {
-        let proxy = filter.first().copied().unwrap_or("-1");
-        let only = if proxy == "-1" { None } else { Some(self.proxy_id(proxy).ok_or("No such proxy.\n")?) };
-        let wanted = |id: usize| only.is_none_or(|only| usize::try_from(only) == Ok(id));
+        let only = self.proxy_id(filter.first().unwrap_or(&"-1")).ok_or("No such proxy.\n")?;
+        let wanted = |id: usize| only == -1 || usize::try_from(only) == Ok(id);
         let types: i64 = filter.get(1).and_then(|types| types.parse().ok()).unwrap_or(-1);
         out.push_str(&texts.stat);
         // One that is leaving says nothing more of its proxies.
@@ -43,9 +42,14 @@ impl Worker {
         Ok(())
     }
 
-    /// The number of the proxy that a word means: of that name the first in the configuration, where frontends stand
-    /// before backends; else the number that the word begins with, whether or not there is a proxy of it.
+    /// The number of the proxy that a word means: that behind `#`; of that name the first in the configuration, where
+    /// frontends stand before backends; else the number that the word begins with, whether or not there is a proxy of it.
+    /// -1 is every proxy.
     fn proxy_id(&self, word: &str) -> Option<i64> {
+        if let Some(id) = word.strip_prefix('#') {
+            let ids = FIRST_ID..self.backend_id(self.backends.len());
+            return id.parse().ok().filter(|id| ids.contains(id)).and_then(|id| i64::try_from(id).ok());
+        }
         let frontend = self.setup.frontends.iter().position(|one| one.name == word).map(|number| FIRST_ID + number);
         let named = frontend.or_else(|| self.backend(word).map(|number| self.backend_id(number)));
         let (sign, rest) = match word.strip_prefix('-') {

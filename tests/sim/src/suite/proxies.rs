@@ -20,8 +20,11 @@ pub(super) async fn a_name_may_be_that_of_two_proxies<S: Subject>(subject: &mut 
         ("show stat twin 7 -1", of_frontend),
         ("show stat 3 7 -1", of_frontend),
         ("show stat 11 6 -1", of_backend),
-        // A name is looked for before a number, and no name begins with a sign.
+        // A name is looked for before a number; no name has one of these signs.
         ("show stat +11 6 -1", of_backend),
+        ("show stat #11 6 -1", of_backend),
+        ("show stat #3 6 -1", ""),
+        ("show stat -1/ 1 -1", "www/FRONTEND twin/FRONTEND"),
         ("show stat 3 6 -1", ""),
         ("show stat 99 7 -1", ""),
         ("show stat -1 1 -1", "www/FRONTEND twin/FRONTEND"),

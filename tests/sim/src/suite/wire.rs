@@ -150,6 +150,7 @@ pub(super) async fn refusals_have_their_words<S: Subject>(subject: &mut S) -> Fo
         ("shutdown session 0x1", "No such session (use 'show sess')."),
         ("show sess 0x1", "Session not found."),
         ("show stat nope 6 -1", "No such proxy."),
+        ("show stat #99 6 -1", "No such proxy."),
         ("show servers state nope", "Can't find backend."),
         ("show servers conn nope", "Can't find backend."),
         ("show map /no/such.map", "Unknown map identifier. Please use #<id> or <file>."),
