@@ -15,7 +15,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use self::environment::Environment;
-use crate::farm::{Farm, FarmError, FarmName, FarmSettings, Selector};
+use crate::farm::{Farm, FarmError, FarmName, FarmSettings, InstanceName, Selector};
 use crate::haproxy::{Address, MapKey, MapName};
 
 pub use self::settings::{
@@ -150,6 +150,13 @@ impl Config {
             .values()
             .map(|farm| farm.check().and_then(|()| groups_apart(farm)).and_then(|()| routes_apart(farm, &mut routes)));
         checked.find_map(Result::err).map(Problem::from)
+    }
+}
+
+impl Config {
+    /// HAProxys that may be away.
+    pub fn may_be_away(&self) -> BTreeSet<InstanceName> {
+        self.haproxy.iter().filter(|haproxy| haproxy.may_be_away).map(|haproxy| haproxy.name.clone()).collect()
     }
 }
 

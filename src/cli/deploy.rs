@@ -16,7 +16,7 @@ use crate::control::api::{Exit, RunRequest, RunView};
 /// `teeter deploy`.
 pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliError> {
     if let (Some(path), Some(environment)) = (&args.manifest, &args.environment) {
-        return manifest::deploy(context, path, environment, args.options.dry_run).await;
+        return manifest::deploy(context, (path, environment), &args.options).await;
     }
     if args.options.dry_run {
         let run: RunView = context.client.post("/v1/runs", &args.request()).await?;

@@ -13,8 +13,12 @@ use crate::control::api::{Exit, HoldView, ReleaseRequest, StatusView};
 
 /// `teeter ready`.
 pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliError> {
-    let request =
-        ReleaseRequest { selectors: args.servers.texts(), verify: !args.no_verify, owner: args.owner.clone() };
+    let request = ReleaseRequest {
+        selectors: args.servers.texts(),
+        verify: !args.no_verify,
+        owner: args.owner.clone(),
+        without_haproxy: args.without_haproxy.iter().map(ToString::to_string).collect(),
+    };
     let mut interrupt = Interrupt::listen()?;
     let named = args.servers.all();
     // What is held and has another address by now, or none, comes back all the same.

@@ -66,6 +66,10 @@ pub struct InstanceSettings {
     /// Its master socket: shows the processes that a reload has left behind.
     #[serde(default, deserialize_with = "absolute_or_none")]
     pub master: Option<PathBuf>,
+    /// Whether it is stopped on purpose from time to time, as keepalived does with the balancer that stands by: drains and
+    /// deploys go on without it then.
+    #[serde(default)]
+    pub may_be_away: bool,
 }
 
 /// `[holds]`: what is not a farm's.

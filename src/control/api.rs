@@ -42,6 +42,9 @@ pub struct HoldRequest {
     /// Refuse rather than leave a farm fewer members in service than its `min_available`, whatever is out already.
     #[serde(default)]
     pub all_but_min: bool,
+    /// HAProxys that do not answer and that are gone on without; they are told as soon as they do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_haproxy: Vec<String>,
 }
 
 /// `POST /v1/release`: bring servers back.
@@ -55,6 +58,9 @@ pub struct ReleaseRequest {
     /// Whose holds; the caller's own where unset. Holds of runs that have ended are released too.
     #[serde(default)]
     pub owner: Option<String>,
+    /// HAProxys that do not answer and that are gone on without; they are told as soon as they do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_haproxy: Vec<String>,
 }
 
 /// `POST /v1/runs`: begin a deploy or a flip.
@@ -117,6 +123,9 @@ pub struct RunRequest {
     /// What the caller does around the deploy itself: `before-out`, `after-out`, `after-in`.
     #[serde(default)]
     pub phases: Vec<String>,
+    /// HAProxys that do not answer and that are gone on without; they are told as soon as they do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_haproxy: Vec<String>,
 }
 
 /// `POST /v1/runs/{id}/rollback`: turn a run's flip back.

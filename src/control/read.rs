@@ -1,10 +1,12 @@
 //! Reading requests: from text of any kind to typed values, or a failure that says what was wrong with it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::problem::Failure;
 use crate::engine::HOOK_OUTPUT;
-use crate::farm::{OnDeadline, RunId, Selector, Span};
+use crate::farm::{InstanceName, OnDeadline, RunId, Selector, Span};
 use crate::store::EventQuery;
 
 /// The parameters of a request's query.
@@ -48,6 +50,11 @@ pub(super) fn selectors(texts: &[String]) -> Result<Vec<Selector>, Failure> {
     if texts.len() > LONGEST_LIST {
         return Err(Failure::usage(format!("more than {LONGEST_LIST} selectors")));
     }
+    texts.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
+}
+
+/// Names of HAProxys, each once.
+pub(super) fn haproxies(texts: &[String]) -> Result<BTreeSet<InstanceName>, Failure> {
     texts.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
 

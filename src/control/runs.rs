@@ -16,7 +16,7 @@ use super::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest,
 use super::harmless::harmless;
 use super::permit::{Asker, OUTAGE};
 use super::problem::Failure;
-use super::read::{LONGEST_TEXT, Query, number, policy, selectors, span};
+use super::read::{LONGEST_TEXT, Query, haproxies, number, policy, selectors, span};
 use super::server::{Answer, Body, Shared, answer, ticks, wait};
 use crate::engine::{Claim, DrainChange, Engine, Introduction, RollingChange, RunOrder};
 use crate::farm::{FlipOrder, OnStall, RunId, StallAction};
@@ -229,6 +229,7 @@ fn order(request: RunRequest) -> Result<RunOrder, Failure> {
         phases: request.phases.iter().map(phase).collect::<Result<BTreeSet<Phase>, Failure>>()?,
         without: if request.without.is_empty() { Vec::new() } else { selectors(&request.without)? },
         allow_outage: request.allow_outage,
+        without_haproxy: haproxies(&request.without_haproxy)?,
     })
 }
 

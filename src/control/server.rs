@@ -22,7 +22,7 @@ use super::bounds::Bounds;
 use super::gate::{Gate, gate};
 use super::permit::{Access, Asker, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
-use super::read::{Query, number, policy, reason, selectors, span};
+use super::read::{Query, haproxies, number, policy, reason, selectors, span};
 use super::{output, runs, store};
 use crate::engine::{Engine, Guarding, HoldOrder, ReleaseOrder};
 use crate::farm::HoldId;
@@ -169,6 +169,7 @@ async fn create_hold(
             (false, true) => Guarding::AllButMin,
             (false, false) => Guarding::NotWorse,
         },
+        without: haproxies(&request.without_haproxy)?,
     };
     let id = engine.hold(order, &asker.by).await?;
     let (_, tick, view) = answer(ticks(&engine), engine.hold_view(id).await?)?;
@@ -185,8 +186,12 @@ async fn release(
     if request.owner.as_ref().is_some_and(|owner| *owner != asker.by.caller.user) {
         asker.may(OTHERS_HOLD)?;
     }
-    let order =
-        ReleaseOrder { selectors: selectors(&request.selectors)?, verify: request.verify, owner: request.owner };
+    let order = ReleaseOrder {
+        selectors: selectors(&request.selectors)?,
+        verify: request.verify,
+        owner: request.owner,
+        without: haproxies(&request.without_haproxy)?,
+    };
     let ids = engine.release(order, &asker.by).await?;
     let mut holds = engine.hold_views().await;
     holds.retain(|hold| ids.contains(&HoldId(hold.id)));

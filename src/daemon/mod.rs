@@ -118,6 +118,7 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
         platform,
     )
     .await?;
+    engine.set_may_be_away(config.may_be_away());
     let listener = listen(&args, &config)?;
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
@@ -210,19 +211,28 @@ async fn take_over(engine: &Engine, old: &Config, new: Config) {
     for unknown in unknown_grants(&new) {
         tracing::warn!("{unknown}");
     }
-    if new.haproxy != old.haproxy
+    if !same_haproxies(&new.haproxy, &old.haproxy)
         || !new.control.same_socket(&old.control)
         || new.store != old.store
         || new.log != old.log
     {
         tracing::warn!(
-            "[[haproxy]], [store], [log] and the socket of [control] are read at the start only; farms, [holds] and \
-             [control.roles] are taken over now"
+            "[[haproxy]] but for may_be_away, [store], [log] and the socket of [control] are read at the start only; farms, \
+             [holds] and [control.roles] are taken over now"
         );
     }
+    engine.set_may_be_away(new.may_be_away());
     let farms = new.farms.len();
     engine.set_farms(new.farms, new.holds.on_drift).await;
     tracing::info!(farms, "configuration read again");
+}
+
+/// Whether both name the same HAProxys, whichever may be away.
+fn same_haproxies(new: &[InstanceSettings], old: &[InstanceSettings]) -> bool {
+    let named = |all: &[InstanceSettings]| -> Vec<InstanceSettings> {
+        all.iter().map(|haproxy| InstanceSettings { may_be_away: false, ..haproxy.clone() }).collect()
+    };
+    named(new) == named(old)
 }
 
 fn fail(exit: Exit, error: &dyn Error) -> ExitCode {

@@ -11,13 +11,14 @@ use super::facts::seen_server;
 use super::holds::require_admin;
 use super::ledger::{asked, event};
 use super::platform::Platform;
+use super::reach::Reached;
 use super::report::Report;
 use super::weighing::Backends;
 use super::{Engine, Requester, map_file, seen_of};
 use crate::farm::{
     Balances, BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe,
-    InstanceName, Layout, MemberName, OnDeadline, OnStall, Owner, RollingSettings, RunId, Seen, Selector, Side, Span,
-    Steps, VersionSource, live_side,
+    InstanceName, Layout, MemberName, OnDeadline, OnStall, Owner, Reach, RollingSettings, RunId, Seen, Selector, Side,
+    Span, Steps, VersionSource, live_side,
 };
 use crate::haproxy::BackendName;
 use crate::haproxy::commands::BackendRow;
@@ -58,6 +59,8 @@ pub struct RunOrder {
     pub without: Vec<Selector>,
     /// Roll, too, where too few are left in service.
     pub allow_outage: bool,
+    /// HAProxys that may be away.
+    pub without_haproxy: BTreeSet<InstanceName>,
 }
 
 /// What one run does otherwise than its farm's rolling settings.
@@ -110,7 +113,7 @@ impl Engine {
     /// There is no such farm, it does not fit HAProxy, or a guard refused. Nothing has changed then.
     pub async fn begin(self: &Arc<Self>, order: RunOrder, dry_run: bool, by: &Requester) -> Result<Run, EngineError> {
         let farm = self.farm_for(&order)?;
-        let reports = self.look_at_every().await?;
+        let Reached { reports, without: away } = self.look_at_every(&order.without_haproxy).await?;
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
         let entries = layout.entries();
@@ -139,6 +142,7 @@ impl Engine {
         if !vetoes.is_empty() {
             return Err(EngineError::Vetoed(vetoes));
         }
+        let reach = reach_of(&farm, &plan, away, &seen);
         let counted = counted(&plan, &reports);
         let now = self.clock.now();
         let done = plan.steps.is_empty();
@@ -164,6 +168,7 @@ impl Engine {
             paused: false,
             remarks: Vec::new(),
             rollback: None,
+            reach,
         };
         if dry_run {
             return Ok(run);
@@ -318,6 +323,17 @@ fn modes(backends: &Backends) -> BTreeMap<(InstanceName, BackendName), String> {
         rows.iter().map(|(backend, row)| ((name.clone(), backend.clone()), row.mode.clone())).collect::<Vec<_>>()
     };
     backends.iter().flat_map(of).collect()
+}
+
+/// What a run's holds reach beside the lines of its plan. Those that its members have and that the plan leaves alone stay
+/// so; those that come later do not.
+fn reach_of(farm: &Farm, plan: &Plan, without: BTreeSet<InstanceName>, seen: &BTreeMap<InstanceName, &Seen>) -> Reach {
+    let planned: BTreeSet<&Entry> = super::carry::entries(plan).collect();
+    let lines = seen.iter().flat_map(|(name, seen)| seen.servers.keys().map(move |server| (name, server)));
+    let lines = lines.filter(|(_, server)| farm.has(server));
+    let lines = lines.map(|(name, server)| Entry { instance: name.clone(), server: server.clone() });
+    let left = lines.filter(|entry| !planned.contains(entry)).collect();
+    Reach { left, ..Reach::following(without) }
 }
 
 /// Checks the farm's route, and finds where the traffic goes.

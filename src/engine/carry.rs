@@ -50,7 +50,9 @@ impl Engine {
     /// goes on without it: the caller's work, and the watch after a flip.
     fn taken_up(&self, run: &Run, reports: &BTreeMap<InstanceName, Report>, now: Timestamp) -> Option<Run> {
         let instances: BTreeSet<&InstanceName> = entries(&run.plan).map(|entry| &entry.instance).collect();
-        let unseen = |name: &InstanceName| reports.get(name).filter(|report| report.seen.is_none());
+        let aside = self.aside_of_run(run, reports);
+        let unseen =
+            |name: &InstanceName| reports.get(name).filter(|report| report.seen.is_none() && !aside.contains(name));
         let (instances, troubles): (Vec<_>, Vec<_>) =
             instances.into_iter().filter_map(|name| Some((name.clone(), unseen(name)?.trouble.clone()))).unzip();
         let mut memory = self.memory();
@@ -74,12 +76,13 @@ impl Engine {
         ledger: &'a Ledger,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Facts<'a> {
-        let pending = |revision| confirmation(revision, entries(&run.plan), reports);
+        let aside = self.aside_of_run(run, reports);
+        let pending = |revision| confirmation(revision, entries(&run.plan), reports, &aside);
         Facts {
             holds: &ledger.state.holds,
             confirmation: run.step.acted.map_or(Confirmation::Agreed, pending),
             live: ledger.state.live(&run.plan.farm),
-            not_up: lines_not_up(&run.plan, ledger, reports),
+            not_up: lines_not_up(&run.plan, ledger, reports, &aside),
             answers: self.answers(run),
             figures: figures(run, reports),
             stays: stays(run, &ledger.state, reports),
@@ -275,6 +278,7 @@ pub(super) fn hold_of(
         first_out: run.plan.flip.order == FlipOrder::Gap,
         revision: ledger.next_revision(),
         note: None,
+        reach: run.reach.clone(),
     }
 }
 
@@ -282,9 +286,15 @@ pub(super) fn entries(plan: &Plan) -> impl Iterator<Item = &Entry> {
     plan.groups.values().flatten().flat_map(|member| &member.entries)
 }
 
-/// Lines of the plan that nobody holds and that take no traffic.
-fn lines_not_up(plan: &Plan, ledger: &Ledger, reports: &BTreeMap<InstanceName, Report>) -> BTreeMap<Entry, String> {
-    let free = entries(plan).filter(|entry| !ledger.state.holds.values().any(|hold| hold.entries.contains(entry)));
+/// Lines of the plan that nobody holds and that take no traffic, but for those in HAProxys that may be away, and are.
+fn lines_not_up(
+    plan: &Plan,
+    ledger: &Ledger,
+    reports: &BTreeMap<InstanceName, Report>,
+    aside: &BTreeSet<InstanceName>,
+) -> BTreeMap<Entry, String> {
+    let there = entries(plan).filter(|entry| !aside.contains(&entry.instance));
+    let free = there.filter(|entry| !ledger.state.holds.values().any(|hold| hold.entries.contains(entry)));
     free.filter_map(|entry| Some((entry.clone(), not_up(entry, reports)?))).collect()
 }
 

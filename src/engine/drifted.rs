@@ -160,7 +160,8 @@ impl Engine {
                 let text = "nothing is left of it: somebody else has taken over".to_owned();
                 noted.events.push(event(at, "hold.ended", text, run, Some(hold.id)));
             } else {
-                let hold = Hold { entries, revision: ledger.next_revision(), ..hold.clone() };
+                let reach = hold.reach.but(&gone);
+                let hold = Hold { entries, reach, revision: ledger.next_revision(), ..hold.clone() };
                 noted.changes.push(Change::PutHold(Box::new(hold)));
             }
             let Some(run) = run.and_then(|id| state.runs.get(&id)) else { continue };

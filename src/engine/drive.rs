@@ -44,6 +44,8 @@ impl Engine {
             self.publish_news(&ledger);
             let now = self.time_of_pass();
             let changed = self.note_callers(&mut ledger).await?
+                | self.join_lines(&mut ledger, &reports, now).await?
+                | self.join_routes(&mut ledger, &reports, now).await?
                 | self.step_holds(&mut ledger, &reports, now).await?
                 | self.step_runs(&mut ledger, &reports, now).await?
                 | self.forget_given_back(&mut ledger, &reports).await?

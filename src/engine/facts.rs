@@ -7,6 +7,7 @@ use super::Engine;
 use super::baking::watched;
 use super::instance::{Draining, Instance, Order};
 use super::ledger::Ledger;
+use super::reach::silence;
 use super::report::Report;
 use crate::farm::{
     Entry, Farm, Hold, InstanceName, Load, OnDeadline, OutBy, Owner, SeenServer, Stage, Sticky, VerifySettings,
@@ -52,6 +53,7 @@ impl Engine {
                 maps: Arc::new(maps),
                 draining: Arc::new(draining.collect()),
                 watched: Arc::new(watched(state.runs.values(), name).into_iter().collect()),
+                follows: state.holds.values().any(|hold| hold.reach.follows),
                 kill: of(|hold| {
                     matches!(hold.stage, Stage::Draining { killed: Some(_), .. })
                         && hold.ladder.on_deadline == OnDeadline::Kill
@@ -103,16 +105,18 @@ pub(super) fn asked_of<'a>(farms: impl Iterator<Item = &'a Farm>) -> BTreeSet<(M
     keys
 }
 
-/// What HAProxy makes of the change that was stored as `revision`, as far as it concerns `entries`.
+/// What HAProxy makes of the change that was stored as `revision`, as far as it concerns `entries`, those HAProxys left
+/// aside that are away.
 pub(super) fn confirmation<'a>(
     revision: u64,
     entries: impl Iterator<Item = &'a Entry>,
     reports: &BTreeMap<InstanceName, Report>,
+    aside: &BTreeSet<InstanceName>,
 ) -> Confirmation {
     let names: BTreeSet<&InstanceName> = entries.map(|entry| &entry.instance).collect();
     let mut pending = Vec::new();
     let mut trouble = None;
-    for name in names {
+    for name in names.into_iter().filter(|name| !aside.contains(*name)) {
         let Some(report) = reports.get(name) else {
             trouble = Some("it is not configured any more".to_owned());
             pending.push(name.clone());
@@ -198,7 +202,10 @@ pub(super) fn checks(
         let server = match find(entry, reports) {
             Found::Gone => return Some(CheckResult::Cannot(gone(entry))),
             Found::Here(server) if report.agreed >= hold.revision => server,
-            Found::Unknown | Found::Here(_) => return Some(CheckResult::NotYet("unknown".to_owned())),
+            Found::Here(_) => return Some(CheckResult::NotYet("unknown".to_owned())),
+            Found::Unknown => {
+                return Some(CheckResult::NotYet(format!("not known: {}", silence(&entry.instance, report))));
+            }
         };
         let wanted = wanted.get(&entry.instance)?.get(&entry.server)?;
         let (name, root) = root(&entry.server, server, report);

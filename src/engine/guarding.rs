@@ -7,8 +7,8 @@ use super::error::EngineError;
 use super::holds::require_answer;
 use super::ledger::Ledger;
 use super::report::Report;
-use crate::farm::{Entry, InstanceName, Seen, Side, live_side};
-use crate::haproxy::{AdminBits, AdminState};
+use crate::farm::{Entry, Farm, InstanceName, Layout, Seen, Side, live_side};
+use crate::haproxy::{AdminBits, AdminState, BackendName};
 use crate::plan::{Veto, guard};
 use crate::store::State;
 
@@ -50,17 +50,7 @@ impl Engine {
                 // A farm that does not fit HAProxy cannot be guarded; `teeterd --check` and deploys say so.
                 Err(_) => continue,
             };
-            let stored = ledger.state.live(&farm.name);
-            let live = stored.or_else(|| live_side(farm, &layout, &seen).ok().flatten());
-            let mut idle = live.iter().flat_map(|live| guard::routed_away(farm, live)).collect::<BTreeSet<_>>();
-            let mut live = live.unwrap_or(Side::All);
-            // Who is tried on a share of the visitors carries traffic, too.
-            let canary = ledger.state.routes.get(&farm.name).and_then(|route| route.canary.as_ref());
-            if let Some(tried) = canary.filter(|canary| canary.share.is_some()) {
-                let side = Side::Group(tried.group.clone());
-                idle.retain(|backend| farm.settings.flip.route.iter().all(|key| key.backend(&side) != Some(backend)));
-                live = Side::All;
-            }
+            let (live, idle) = traffic(farm, &layout, &ledger.state, &seen);
             away.extend(idle);
             if strict {
                 // What was last seen says nothing of how many are in service now.
@@ -73,6 +63,40 @@ impl Engine {
         vetoes.extend(guard::last_servers(entries, &away, &seen));
         if vetoes.is_empty() { Ok(()) } else { Err(EngineError::Vetoed(vetoes)) }
     }
+
+    /// Whether a backend that gets traffic would be left without a usable server when `entries` go out.
+    pub(super) fn is_last(
+        &self,
+        entries: &BTreeSet<Entry>,
+        state: &State,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> bool {
+        let seen = soon(reports, state);
+        let seen: BTreeMap<InstanceName, &Seen> = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
+        let farms = self.farms();
+        let layouts = farms.values().filter_map(|farm| Some((farm, farm.layout(&seen).ok()?)));
+        let away = layouts.flat_map(|(farm, layout)| traffic(farm, &layout, state, &seen).1).collect();
+        !guard::last_servers(entries, &away, &seen).is_empty()
+    }
+}
+
+/// The side that gets a farm's traffic, and the backends that get none of it.
+fn traffic(
+    farm: &Farm,
+    layout: &Layout,
+    state: &State,
+    seen: &BTreeMap<InstanceName, &Seen>,
+) -> (Side, BTreeSet<BackendName>) {
+    let live = state.live(&farm.name).or_else(|| live_side(farm, layout, seen).ok().flatten());
+    let mut idle = live.iter().flat_map(|live| guard::routed_away(farm, live)).collect::<BTreeSet<_>>();
+    // Who is tried on a share of the visitors carries traffic, too.
+    let canary = state.routes.get(&farm.name).and_then(|route| route.canary.as_ref());
+    if let Some(tried) = canary.filter(|canary| canary.share.is_some()) {
+        let side = Side::Group(tried.group.clone());
+        idle.retain(|backend| farm.settings.flip.route.iter().all(|key| key.backend(&side) != Some(backend)));
+        return (Side::All, idle);
+    }
+    (live.unwrap_or(Side::All), idle)
 }
 
 /// What will be seen once HAProxy has been told what the store says: of two commands at a time, the second must not

@@ -8,10 +8,13 @@ use super::error::EngineError;
 use super::facts::{confirmation, seen_server, with_trackers};
 use super::guarding::Guarding;
 use super::ledger::{Ledger, asked, event};
+use super::reach::Reached;
 use super::report::Report;
 use super::scope::Care;
 use super::{Engine, Requester, seen_of};
-use crate::farm::{Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, SeenServer, Selector, Span, Stays};
+use crate::farm::{
+    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, Reach, SeenServer, Selector, Span, Stays,
+};
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
 use crate::plan::machine::Confirmation;
@@ -38,6 +41,8 @@ pub struct HoldOrder {
     pub idle: bool,
     /// What must be left in service.
     pub guard: Guarding,
+    /// HAProxys that may be away.
+    pub without: BTreeSet<InstanceName>,
 }
 
 impl Engine {
@@ -47,9 +52,9 @@ impl Engine {
     /// Nothing matched, a guard refused, HAProxy refused or does not answer. Nothing has changed then.
     pub async fn hold(self: &Arc<Self>, order: HoldOrder, by: &Requester) -> Result<HoldId, EngineError> {
         let reports = self.look_for(&order.selectors, Care::Sure).await;
+        let Reached { reports, without } = self.reached(reports, &order.without, |_| true)?;
         let named = self.resolve(&order.selectors, &reports)?;
         let entries = with_trackers(&named, &reports);
-        require_answer(&entries, &reports)?;
         require_admin(&entries, &reports)?;
         let mut ledger = self.begin_change(by).await?;
         self.guard_outage(&entries, order.guard, &ledger, &reports)?;
@@ -70,33 +75,34 @@ impl Engine {
             revision: ledger.next_revision(),
             note: None,
             entries,
+            reach: Reach::following(without.clone()),
         };
         let mut changes = baselines(&hold.entries, &ledger, &reports);
         changes.push(Change::PutHold(Box::new(hold.clone())));
         let lines: Vec<String> = hold.entries.iter().map(ToString::to_string).collect();
-        let text = format!("{} {}: {}", order.mode, lines.join(", "), order.reason);
+        let beside = without.iter().map(|name| format!(" (without HAProxy {name}, which does not answer)"));
+        let beside: String = beside.collect();
+        let text = format!("{} {}{beside}: {}", order.mode, lines.join(", "), order.reason);
         let happened = asked(event(now, "hold.created", text, None, Some(hold.id)), &by.caller);
         let revision = self.write(&mut ledger, changes, vec![happened]).await?;
         self.publish(&ledger);
         drop(ledger);
         let undo = before.map_or(Change::DropHold(hold.id), |before| Change::PutHold(Box::new(before)));
-        self.confirm(revision, &hold.entries, vec![undo], hold.id).await?;
+        self.confirm(revision, &hold, vec![undo]).await?;
         Ok(hold.id)
     }
 
     /// Waits until HAProxy has confirmed a change; takes it back when it refuses or does not answer.
-    pub(super) async fn confirm(
-        &self,
-        revision: u64,
-        entries: &BTreeSet<Entry>,
-        undo: Vec<Change>,
-        hold: HoldId,
-    ) -> Result<(), EngineError> {
+    pub(super) async fn confirm(&self, revision: u64, hold: &Hold, undo: Vec<Change>) -> Result<(), EngineError> {
+        let said = || {
+            let reports = self.reports();
+            confirmation(revision, hold.entries.iter(), &reports, &self.aside_of(hold, &reports))
+        };
         let mut ticks = self.tick.subscribe();
         let agreed = async {
             loop {
                 ticks.borrow_and_update();
-                match confirmation(revision, entries.iter(), &self.reports()) {
+                match said() {
                     Confirmation::Agreed => return Ok(()),
                     Confirmation::Refused(words) => return Err(EngineError::Refused(words)),
                     Confirmation::Pending { .. } => drop(ticks.changed().await),
@@ -107,14 +113,19 @@ impl Engine {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
             Err(_) => {
-                let trouble = self.reports().into_values().find_map(|report| report.trouble).unwrap_or_default();
+                let (silent, trouble) = match said() {
+                    Confirmation::Pending { instances, trouble } => (instances, trouble.unwrap_or_default()),
+                    Confirmation::Agreed | Confirmation::Refused(_) => (Vec::new(), String::new()),
+                };
+                let silent: Vec<&str> = silent.iter().map(InstanceName::as_str).collect();
                 EngineError::Unreachable(format!(
-                    "HAProxy did not confirm within {CONFIRMATION_TAKES:?}; taken back. {trouble}"
+                    "HAProxy {} did not confirm within {CONFIRMATION_TAKES:?}; taken back. {trouble}",
+                    silent.join(", ")
                 ))
             }
         };
         let mut ledger = self.ledger.lock().await;
-        let happened = event(self.clock.now(), "hold.undone", error.to_string(), None, Some(hold));
+        let happened = event(self.clock.now(), "hold.undone", error.to_string(), None, Some(hold.id));
         self.write(&mut ledger, undo, vec![happened]).await?;
         self.publish(&ledger);
         Err(error)

@@ -1,8 +1,11 @@
 //! Which group of a farm gets no traffic.
 
+use std::collections::BTreeSet;
+
 use super::Engine;
 use super::begin::{preflight_route, standby};
 use super::error::EngineError;
+use super::reach::Reached;
 use super::seen_of;
 use super::view::IdleView;
 use crate::farm::{Entry, FarmName};
@@ -15,7 +18,7 @@ impl Engine {
     /// There is no such farm, HAProxy does not answer, or no group is without traffic.
     pub async fn idle(&self, name: &FarmName) -> Result<IdleView, EngineError> {
         let farm = self.farm(name)?;
-        let reports = self.look_at_every().await?;
+        let Reached { reports, .. } = self.look_at_every(&BTreeSet::new()).await?;
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
         let live = preflight_route(&farm, &layout, &seen, &self.platform).await?;

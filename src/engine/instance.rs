@@ -41,6 +41,8 @@ pub(super) struct Order {
     pub(super) draining: Arc<Vec<Draining>>,
     /// Backends whose counters somebody watches.
     pub(super) watched: Arc<BTreeSet<BackendName>>,
+    /// Whether servers are held of which there may be lines in any backend, any moment.
+    pub(super) follows: bool,
     /// Servers whose sessions are to be ended.
     pub(super) kill: Arc<BTreeSet<ServerRef>>,
 }
@@ -98,6 +100,7 @@ impl Instance {
             report: first,
             scope: Scope::new(),
             took: Duration::ZERO,
+            widely: None,
             tries: 0,
             emptied: Emptied::default(),
             unchanged: (0, 0),
@@ -137,6 +140,8 @@ struct Observer {
     scope: Scope,
     /// How long the last look took.
     took: Duration,
+    /// When everything was looked at last.
+    widely: Option<Instant>,
     tries: u32,
     emptied: Emptied,
     /// How much was in flight on the draining servers, and in how many looks that has not changed.
@@ -166,7 +171,12 @@ impl Observer {
                 Err(error) => self.lost(&error),
             };
             // Nothing is at stake where nothing is held or turned.
-            let at_stake = !order.wanted.is_empty() || !order.maps.is_empty();
+            let at_stake = order.follows || !order.wanted.is_empty() || !order.maps.is_empty();
+            let waiting = match waiting {
+                // Whoever comes back must not serve for long before it is told.
+                Waiting::Answer(tries) if at_stake => Waiting::Answer(tries.min(AT_STAKE)),
+                other => other,
+            };
             let hurry = at_stake && self.hurry.is_some_and(|since| since.elapsed() < RELOAD_TAKES);
             let waiting = if hurry { Waiting::Reload } else { waiting };
             self.reports.send_replace(self.report.clone());
@@ -331,6 +341,12 @@ impl Observer {
     async fn look(&mut self, order: &Order) -> Result<bool, Error> {
         let known = self.report.seen.as_ref().map(|seen| seen.pid);
         let began = self.clock.mark();
+        if order.follows && self.widely.is_none_or(|at| began.duration_since(at) >= WIDELY.max(self.took * 20)) {
+            self.scope.everything();
+        }
+        if self.scope.is_whole() {
+            self.widely = Some(began);
+        }
         let backends = self.scope.backends(order, self.report.agreed, began);
         let mut part = (!self.scope.is_whole() && known.is_some()).then_some(&backends);
         let ours = |look: &Look| known == Some(look.pid);
@@ -368,6 +384,9 @@ impl Observer {
         self.old.look((replaced, surely), &backends, self.clock.mark()).await;
         self.old.add_to(&mut seen, part);
         self.set_down.retain(|server| seen.servers.get(server).is_some_and(|now| !now.op.is_up()));
+        if self.report.seen.as_ref().is_none_or(|before| replaced || !before.servers.has_lines_of(&seen.servers)) {
+            self.report.lines += 1;
+        }
         self.report.old = self.old.known();
         self.report.sees_old = self.old.can_see();
         self.report.seen = Some(Arc::new(seen));
@@ -455,8 +474,14 @@ impl Observer {
 /// Bringing in, turning, and one more in case somebody interfered.
 const STAGES: usize = 4;
 
+/// While something is to be told, one that does not answer is tried again after 200 ms at most.
+const AT_STAKE: u32 = 2;
+
 /// How long after a reload has begun the new process is looked for in haste.
 const RELOAD_TAKES: Duration = Duration::from_secs(2);
+
+/// How often everything is looked at while lines may join a hold: `add server` tells nobody.
+const WIDELY: Duration = Duration::from_secs(5);
 
 const KILLS_A_LINE: usize = 4;
 

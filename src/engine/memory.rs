@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::join::Joined;
 use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, RunId};
 use crate::plan::prove::ProbeResult;
 use crate::plan::warm::Warmth;
@@ -32,6 +33,8 @@ pub(super) struct Memory {
     pub(super) drifts: BTreeMap<InstanceName, usize>,
     /// Since when each route has been turned to all of its farm, and every HAProxy has it so.
     pub(super) settled: BTreeMap<FarmName, Timestamp>,
+    /// What the lines that join each hold were last worked out from.
+    pub(super) joined: BTreeMap<HoldId, Joined>,
     /// When holds and runs were last looked at.
     pub(super) looked: Option<Instant>,
 }
@@ -105,6 +108,7 @@ impl Memory {
     /// Forgets what is gone.
     pub(super) fn retain(&mut self, state: &State) {
         self.holds.retain(|id, _| state.holds.contains_key(id));
+        self.joined.retain(|id, _| state.holds.contains_key(id));
         self.run_waits.retain(|id, _| state.runs.contains_key(id));
         self.met.retain(|id| state.runs.contains_key(id));
         self.taken_up.retain(|id, _| state.runs.contains_key(id));

@@ -24,6 +24,7 @@ mod guarding;
 mod holds;
 mod idle;
 mod instance;
+mod join;
 mod judge;
 mod late;
 mod ledger;
@@ -38,6 +39,7 @@ mod pace;
 pub mod platform;
 mod prober;
 mod probing;
+mod reach;
 mod release;
 mod report;
 mod requester;
@@ -57,7 +59,7 @@ mod weighing;
 /// The one snapshot type.
 pub mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -69,6 +71,7 @@ use self::instance::Instance;
 use self::ledger::Ledger;
 use self::memory::Memory;
 use self::platform::Platform;
+use self::reach::Reached;
 use self::report::Report;
 use self::scope::{Care, backends_of};
 use crate::farm::{Farm, FarmName, InstanceName, OnDrift, Seen, Selector};
@@ -91,6 +94,8 @@ pub struct Engine {
     /// For servers that no farm has.
     on_drift: RwLock<OnDrift>,
     instances: BTreeMap<InstanceName, Instance>,
+    /// HAProxys that may be away.
+    may_be_away: RwLock<Arc<BTreeSet<InstanceName>>>,
     ledger: AsyncMutex<Ledger>,
     store: Arc<dyn Store>,
     memory: Mutex<Memory>,
@@ -130,6 +135,7 @@ impl Engine {
             farms: RwLock::new(Arc::new(farms)),
             on_drift: RwLock::new(on_drift),
             instances: haproxies.into_iter().map(instance).collect(),
+            may_be_away: RwLock::default(),
             ledger: AsyncMutex::new(ledger),
             store,
             memory: Mutex::default(),
@@ -222,11 +228,10 @@ impl Engine {
         self.look(self.instances.values().map(|instance| instance.look_again(None))).await
     }
 
-    /// The same where nothing may be unknown.
-    async fn look_at_every(&self) -> Result<BTreeMap<InstanceName, Report>, EngineError> {
+    /// The same where nothing may be unknown, but for those that may be away.
+    async fn look_at_every(&self, without: &BTreeSet<InstanceName>) -> Result<Reached, EngineError> {
         let reports = self.look_again().await;
-        let away = reports.values().find(|report| !report.reachable).and_then(|report| report.trouble.clone());
-        away.map_or(Ok(reports), |trouble| Err(EngineError::Unreachable(trouble)))
+        self.reached(reports, without, |_| true)
     }
 
     /// Looks at what these selectors may name, with what stands with it.

@@ -11,7 +11,7 @@ use super::report::Report;
 use super::scope::Care;
 use super::view::SessionView;
 use super::{Engine, Requester};
-use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, Owner, Selector};
+use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, Owner, Reach, Selector};
 use crate::haproxy::Line;
 use crate::haproxy::commands::{Session, SessionBytes, ShowSession, ShowSessions};
 use crate::store::{Change, State};
@@ -25,6 +25,8 @@ pub struct ReleaseOrder {
     pub verify: bool,
     /// Whose holds; the caller's where `None`.
     pub owner: Option<String>,
+    /// HAProxys that may be away.
+    pub without: BTreeSet<InstanceName>,
 }
 
 impl Engine {
@@ -35,6 +37,7 @@ impl Engine {
     pub async fn release(self: &Arc<Self>, order: ReleaseOrder, by: &Requester) -> Result<Vec<HoldId>, EngineError> {
         let reports = self.look_for(&order.selectors, Care::Known).await;
         let mut ledger = self.begin_change(by).await?;
+        let without = self.away_among(&order.without, &reports)?;
         let entries = with_trackers(&self.resolve_held(&order.selectors, &ledger.state, &reports)?, &reports);
         let now = self.clock.now();
         let owner = Owner::Operator(order.owner.clone().unwrap_or_else(|| by.caller.user.clone()));
@@ -42,7 +45,7 @@ impl Engine {
             ledger.state.holds.values().filter(|hold| !hold.entries.is_disjoint(&entries)).cloned().collect();
         let (mine, others): (Vec<Hold>, Vec<Hold>) =
             on_them.into_iter().partition(|hold| may_release(hold, &owner, &ledger.state));
-        let Some(first) = mine.first().map(|hold| hold.id) else {
+        let Some(first) = mine.first().cloned() else {
             return Err(nothing_to_release(&others, &owner));
         };
         let (mut changes, mut events, mut ids) = (Vec::new(), Vec::new(), Vec::new());
@@ -53,7 +56,9 @@ impl Engine {
                 hold.entries.iter().cloned().partition(|entry| entries.contains(entry));
             let mut id = hold.id;
             if !stay.is_empty() {
-                changes.push(Change::PutHold(Box::new(Hold { entries: stay, revision, ..hold.clone() })));
+                let reach = hold.reach.but(&back);
+                let stays = Hold { entries: stay.clone(), reach, revision, ..hold.clone() };
+                changes.push(Change::PutHold(Box::new(stays)));
                 id = HoldId(next);
                 next += 1;
             }
@@ -70,6 +75,7 @@ impl Engine {
                     stage,
                     note: None,
                     revision,
+                    reach: Reach { without: &hold.reach.without | &without, ..hold.reach.but(&stay) },
                     ..hold
                 })));
                 ids.push(id);
@@ -84,7 +90,7 @@ impl Engine {
         if !order.verify {
             // A HAProxy that does not answer now is told as soon as it does.
             let there = entries.into_iter().filter(|entry| reports.get(&entry.instance).is_some_and(|it| it.reachable));
-            self.confirm(revision, &there.collect(), undo, first).await?;
+            self.confirm(revision, &Hold { entries: there.collect(), ..first }, undo).await?;
         }
         Ok(ids)
     }

@@ -31,6 +31,8 @@ pub(super) struct Report {
     pub(super) refused: Option<(u64, String)>,
     /// How long the last batch took, and for which revision.
     pub(super) took: Option<(u64, Duration)>,
+    /// Rises when lines have come or gone, or have another address.
+    pub(super) lines: u64,
     /// Rises with every look.
     pub(super) sample: u64,
     /// When that was.
@@ -54,6 +56,7 @@ impl Report {
             agreed: 0,
             refused: None,
             took: None,
+            lines: 0,
             sample: 0,
             at,
             begun: Arc::default(),

@@ -67,7 +67,13 @@ pub(super) fn stored_route(run: &Run, ledger: &Ledger, reports: &BTreeMap<Instan
         keys: plan.flip.route.clone(),
         sticky: plan.flip.sticky(),
         write_map: plan.flip.write_map,
-        instances: entries(plan).map(|entry| entry.instance.clone()).collect(),
+        instances: stored
+            .map(|route| &route.instances)
+            .into_iter()
+            .flatten()
+            .chain(entries(plan).map(|entry| &entry.instance))
+            .cloned()
+            .collect(),
         live: stored.map_or_else(|| plan.live.clone(), |route| route.live.clone()),
         versions: stored.map(|route| route.versions.clone()).unwrap_or_else(|| {
             let pinned = entries_of.filter(|_| plan.flip.sticky() == Sticky::Pin);

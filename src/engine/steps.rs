@@ -11,7 +11,7 @@ use super::facts::{checks, loads, overruled};
 use super::ledger::{Ledger, event};
 use super::report::Report;
 use super::warming::warm_up_takes;
-use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, MemberName, ProofPhase, Span, Stage};
+use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, MemberName, ProofPhase, Reach, Span, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::prove::{self, ProofFacts, ProofVerdict};
 use crate::plan::{DrainVerdict, Emptying, Step, Wait};
@@ -40,7 +40,12 @@ impl Engine {
         let ids: Vec<HoldId> = ledger.state.holds.keys().copied().collect();
         for id in ids {
             let Some(hold) = ledger.state.holds.get(&id).cloned() else { continue };
-            let (changes, events) = match self.next_move(&hold, &ledger.state, reports, now) {
+            let aside = self.aside_of(&hold, reports);
+            let there = hold.beside(&aside);
+            let without = if there.is_some() { aside } else { BTreeSet::new() };
+            self.memory().of(&hold).watch.leave_aside(&without);
+            let judged = there.as_ref().unwrap_or(&hold);
+            let (changes, events) = match self.next_move(judged, &ledger.state, reports, now) {
                 Move::Wait(wait) => {
                     self.memory().of(&hold).wait = wait;
                     continue;
@@ -48,7 +53,8 @@ impl Engine {
                 Move::To(stage, note, text) => {
                     let mut changes = self.versions_learned(&hold, &ledger.state);
                     let expires = expires_after(&hold, &stage, now);
-                    let hold = Hold { stage, note, expires, revision: ledger.next_revision(), ..hold };
+                    let reach = Reach { without: &hold.reach.without | &without, ..hold.reach.clone() };
+                    let hold = Hold { stage, note, expires, reach, revision: ledger.next_revision(), ..hold };
                     let happened = happened(&hold, now, "hold.stage", text);
                     changes.push(Change::PutHold(Box::new(hold)));
                     (changes, vec![happened])
@@ -290,9 +296,11 @@ fn split(
     // Whoever waits for the hold learns from it what failed, so the number stays with the failure.
     let (stage, why) = (stays_out(&hold, phase, now), why_out(&hold, bad, now));
     let expires = expires_after(&hold, &stage, now);
-    let stays = Hold { stage, entries: stay, note: Some(why.clone()), expires, revision, ..hold.clone() };
+    let (stays_reach, goes_reach) = (hold.reach.but(&go), hold.reach.but(&stay));
+    let stays =
+        Hold { stage, entries: stay, note: Some(why.clone()), expires, reach: stays_reach, revision, ..hold.clone() };
     let mut events = vec![happened(&stays, now, "hold.stage", format!("not well, stays out: {why}"))];
-    let goes = Hold { id: HoldId(ledger.state.next_hold), entries: go, revision, ..hold };
+    let goes = Hold { id: HoldId(ledger.state.next_hold), entries: go, reach: goes_reach, revision, ..hold };
     let mut changes = vec![Change::PutHold(Box::new(stays))];
     match phase {
         ProofPhase::Probes { mode } | ProofPhase::WarmUp { mode } => {

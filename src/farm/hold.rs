@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::names::{Entry, HoldId, MemberName, RunId};
+use super::reach::Reach;
 use super::span::Span;
 use crate::haproxy::AdminState;
 
@@ -41,6 +42,9 @@ pub struct Hold {
     pub revision: u64,
     /// What went wrong last, for people.
     pub note: Option<String>,
+    /// What it reaches beside its entries.
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 impl Hold {

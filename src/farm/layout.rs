@@ -41,6 +41,16 @@ pub struct FarmError {
     pub problem: String,
 }
 
+impl Layout {
+    /// The same as far as it falls on one HAProxy.
+    pub fn within(&self, instance: &InstanceName) -> Self {
+        let there =
+            |entries: &Vec<Entry>| entries.iter().filter(|entry| entry.instance == *instance).cloned().collect();
+        let members = self.members.iter().map(|(member, entries)| (member.clone(), there(entries)));
+        Self { members: members.collect(), groups: self.groups.clone() }
+    }
+}
+
 impl Farm {
     /// Whether a line of this name belongs to one of its members.
     pub fn has(&self, server: &ServerRef) -> bool {

@@ -8,6 +8,7 @@ use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::hold::Hold;
 use super::host::Host;
 use super::layout::{Farm, FarmError};
 use super::names::{Entry, FarmName, GroupName, InstanceName};
@@ -141,6 +142,30 @@ impl Selector {
             }
         };
         Some(known.filter(|backend| globs.iter().any(|glob| glob.is_match(backend.as_str()))).cloned().collect())
+    }
+
+    /// Finds the lines that it names for a hold that has been there before them. A group of a farm is fixed: its servers
+    /// are those that are held, and those that its own patterns name, however the halves fall by now.
+    pub(super) fn named_later(
+        &self,
+        hold: &Hold,
+        farms: &BTreeMap<FarmName, Farm>,
+        seen: &BTreeMap<InstanceName, &Seen>,
+    ) -> BTreeSet<Entry> {
+        let Meaning::Farm(farm, group) = &self.meaning else { return self.resolve(farms, seen).unwrap_or_default() };
+        let Some(farm) = farms.get(farm) else { return BTreeSet::new() };
+        let held = hold.members();
+        let by_group = |server: &ServerRef| {
+            let patterns = group.as_ref().and_then(|group| farm.settings.groups.get(group));
+            group.is_none() || patterns.is_some_and(|all| all.iter().any(|pattern| pattern.matches(server)))
+        };
+        let named = |server: &ServerRef| {
+            let known = held.contains(&server.server);
+            farm.has(server) && (known || (hold.owner.run().is_none() && by_group(server)))
+        };
+        let lines = seen.iter().flat_map(|(name, seen)| seen.servers.keys().map(move |server| (name, server)));
+        let lines = lines.filter(|(_, server)| named(server));
+        lines.map(|(name, server)| Entry { instance: name.clone(), server: server.clone() }).collect()
     }
 
     /// Finds every server line that it names.

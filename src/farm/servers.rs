@@ -62,6 +62,15 @@ impl Servers {
         self.backends.keys()
     }
 
+    /// Whether both have the same lines, at the same addresses, whatever these do.
+    pub fn has_lines_of(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Arc<BTreeMap<ServerRef, SeenServer>>, &Arc<BTreeMap<ServerRef, SeenServer>>)| {
+            let place = |(name, seen): (&ServerRef, &SeenServer)| (name.clone(), seen.address.clone(), seen.port);
+            Arc::ptr_eq(one, other) || (one.len() == other.len() && one.iter().map(place).eq(other.iter().map(place)))
+        };
+        self.backends.keys().eq(other.backends.keys()) && self.backends.values().zip(other.backends.values()).all(same)
+    }
+
     /// How many lines there are.
     pub fn len(&self) -> usize {
         self.backends.values().map(|servers| servers.len()).sum()

@@ -63,6 +63,11 @@ impl DrainWatch {
         self.instances.entry(instance.clone()).or_default().add(loads, at);
     }
 
+    /// Forgets what was counted in HAProxys that are gone, and what they served with them.
+    pub fn leave_aside(&mut self, gone: &BTreeSet<InstanceName>) {
+        self.instances.retain(|name, _| !gone.contains(name));
+    }
+
     /// What the hold does next.
     pub fn next(&self, hold: &Hold, at: Emptying, now: Timestamp) -> DrainVerdict {
         let Emptying { mode, since, killed, hardened } = at;
@@ -219,6 +224,7 @@ mod tests {
             first_out: false,
             revision: 1,
             note: None,
+            reach: Default::default(),
         }
     }
 

@@ -44,6 +44,7 @@ fn hold(names: &[&str], phase: ProofPhase, then: AfterProof) -> Hold {
         first_out: false,
         revision: 1,
         note: None,
+        reach: Default::default(),
     }
 }
 

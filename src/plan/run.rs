@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attendant::Attendant;
 use super::steps::{Phase, Plan, PlannedMember, Step};
-use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, MemberName, Route, RunId};
+use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, MemberName, Reach, Route, RunId};
 
 /// One deploy: a plan, a cursor, and what is known so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,9 @@ pub struct Run {
     /// Why its flip is turned back, where it is.
     #[serde(default)]
     pub rollback: Option<String>,
+    /// What its holds reach beside the lines of its plan.
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 /// Whether somebody attends to a run: a process that does its work, and whose end is noticed.

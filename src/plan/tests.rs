@@ -76,6 +76,7 @@ fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: 
         first_out: false,
         revision: 1,
         note: None,
+        reach: Default::default(),
     }
 }
 

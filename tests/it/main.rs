@@ -36,6 +36,7 @@ mod pause;
 mod plans;
 mod proofs;
 mod quirks;
+mod reach;
 mod recipes;
 mod relay;
 mod rollback;

@@ -16,7 +16,7 @@ pub(super) use self::servers::{AnyServers, Servers};
 pub(super) use self::since::Since;
 use super::help;
 use crate::control::api::HoldRequest;
-use crate::farm::{FarmName, Span};
+use crate::farm::{FarmName, InstanceName, Span};
 
 /// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back proven well.
 #[derive(Debug, Parser)]
@@ -195,6 +195,9 @@ pub(super) struct Take {
     /// Refuse rather than leave a farm fewer in service than its min_available, whatever is out or down already.
     #[arg(long, conflicts_with = "allow_outage")]
     all_but_min: bool,
+    /// Go on though this HAProxy does not answer; it is told as soon as it does. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
     pub(super) drain: DrainOptions,
 }
@@ -222,6 +225,9 @@ pub(super) struct Ready {
     /// Whose hold to end; your own where not given.
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) owner: Option<String>,
+    /// Go on though this HAProxy does not answer; it is told as soon as it does. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(super) without_haproxy: Vec<InstanceName>,
     /// Do not wait until they are back.
     #[arg(long)]
     pub(super) no_wait: bool,
@@ -276,8 +282,13 @@ impl Take {
             idle: self.idle,
             allow_outage: self.allow_outage,
             all_but_min: self.all_but_min,
+            without_haproxy: names(&self.without_haproxy),
         }
     }
+}
+
+fn names(haproxies: &[InstanceName]) -> Vec<String> {
+    haproxies.iter().map(ToString::to_string).collect()
 }
 
 fn text(span: Option<Span>) -> Option<String> {

@@ -3,9 +3,9 @@
 use clap::Args;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 
-use super::{DrainOptions, text};
+use super::{DrainOptions, names, text};
 use crate::control::api::RunRequest;
-use crate::farm::{BatchSize, FarmName, Selector, Side, Span, Steps};
+use crate::farm::{BatchSize, FarmName, InstanceName, Selector, Side, Span, Steps};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Begin {
@@ -70,6 +70,9 @@ pub(in crate::cli) struct RunOptions {
     /// With rolling: go on, too, where too few servers are left in service.
     #[arg(long)]
     allow_outage: bool,
+    /// Go on though this HAProxy does not answer; it is told as soon as it does. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
     drain: DrainOptions,
 }
@@ -88,6 +91,9 @@ pub(in crate::cli) struct Flip {
     /// Who goes first where servers are turned one by one.
     #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]))]
     order: Option<String>,
+    /// Go on though this HAProxy does not answer; it is told as soon as it does. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
     drain: DrainOptions,
 }
@@ -109,6 +115,11 @@ pub(in crate::cli) struct Advance {
 }
 
 impl RunOptions {
+    /// HAProxys that may be away, as the API wants them.
+    pub(in crate::cli) fn without_haproxy(&self) -> Vec<String> {
+        names(&self.without_haproxy)
+    }
+
     /// As the API wants it, but for the farm.
     pub(super) fn request(&self) -> RunRequest {
         RunRequest {
@@ -131,6 +142,7 @@ impl RunOptions {
             without: self.without.iter().map(ToString::to_string).collect(),
             allow_outage: self.allow_outage,
             phases: Vec::new(),
+            without_haproxy: self.without_haproxy(),
         }
     }
 }
@@ -147,6 +159,7 @@ impl Flip {
             grace: text(self.drain.grace),
             deadline: text(self.drain.deadline),
             on_deadline: self.drain.on_deadline.clone(),
+            without_haproxy: names(&self.without_haproxy),
             ..RunRequest::default()
         }
     }

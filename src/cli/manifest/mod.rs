@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 
 use self::file::{Build, Environment, Manifest};
 use self::report::{Entry, Report};
-use super::args::HookOptions;
+use super::args::{HookOptions, RunOptions};
 use super::deploy::{CarriedOut, carry_out};
 use super::error::CliError;
 use super::hooks::Hooks;
@@ -27,7 +27,11 @@ struct Deploy {
 }
 
 /// Deploys what a file says for an environment.
-pub(super) async fn deploy(context: &Context, path: &Path, environment: &str, dry_run: bool) -> Result<Exit, CliError> {
+pub(super) async fn deploy(
+    context: &Context,
+    (path, environment): (&Path, &str),
+    options: &RunOptions,
+) -> Result<Exit, CliError> {
     let manifest = Manifest::read(path)?;
     let mut report = Report { environment: environment.to_owned(), deploys: Vec::new() };
     let mut deploys = Vec::new();
@@ -37,7 +41,9 @@ pub(super) async fn deploy(context: &Context, path: &Path, environment: &str, dr
             continue;
         };
         for farm in &here.farms {
-            deploys.push(build.on(here, environment, farm.to_string())?);
+            let mut deploy = build.on(here, environment, farm.to_string())?;
+            deploy.request.without_haproxy = options.without_haproxy();
+            deploys.push(deploy);
             report.deploys.push(Entry {
                 build: build.name.clone(),
                 farm: farm.to_string(),
@@ -64,7 +70,7 @@ pub(super) async fn deploy(context: &Context, path: &Path, environment: &str, dr
             return Ok(exit);
         }
     };
-    if dry_run {
+    if options.dry_run {
         return planned(context, plans, report);
     }
     let mut interrupt = Interrupt::listen()?;

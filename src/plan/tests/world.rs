@@ -53,6 +53,7 @@ impl World {
             paused: false,
             remarks: Vec::new(),
             rollback: None,
+            reach: Default::default(),
         };
         Self {
             run,

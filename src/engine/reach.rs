@@ -1,0 +1,123 @@
+//! Which HAProxys a change reaches: every one that is configured, but for those that may be away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use super::Engine;
+use super::error::EngineError;
+use super::report::Report;
+use crate::farm::{Hold, InstanceName, Reach};
+use crate::plan::Run;
+
+/// The HAProxys that a change reaches now.
+pub(super) struct Reached {
+    /// What those report that answer.
+    pub(super) reports: BTreeMap<InstanceName, Report>,
+    /// Those that it goes on without.
+    pub(super) without: BTreeSet<InstanceName>,
+}
+
+impl Engine {
+    /// Takes over which HAProxys are away from time to time: drains and deploys go on without them then.
+    pub fn set_may_be_away(&self, names: BTreeSet<InstanceName>) {
+        *self.may_be_away.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
+        self.nudge.notify_one();
+    }
+
+    pub(super) fn may_be_away(&self) -> Arc<BTreeSet<InstanceName>> {
+        Arc::clone(&self.may_be_away.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What a change reaches that `concerns` these HAProxys, where those of `without` may be away as well.
+    ///
+    /// # Errors
+    /// Another one does not answer, none does, or `without` names one that is not configured.
+    pub(super) fn reached(
+        &self,
+        mut reports: BTreeMap<InstanceName, Report>,
+        without: &BTreeSet<InstanceName>,
+        concerns: impl Fn(&InstanceName) -> bool,
+    ) -> Result<Reached, EngineError> {
+        self.away_among(without, &reports)?;
+        let configured = self.may_be_away();
+        let may_be_away = |name: &InstanceName| configured.contains(name) || without.contains(name);
+        let away = reports.iter().filter(|(name, report)| !report.reachable && concerns(name));
+        let (aside, missed): (Vec<_>, Vec<_>) = away.partition(|(name, _)| may_be_away(name));
+        let answers = |(name, report): (&InstanceName, &Report)| report.reachable && concerns(name);
+        if !missed.is_empty() || !reports.iter().any(answers) {
+            let all: Vec<_> = missed.into_iter().chain(aside).collect();
+            return Err(EngineError::Unreachable(refusal(&all)));
+        }
+        let without = aside.into_iter().map(|(name, _)| name.clone()).collect();
+        reports.retain(|_, report| report.reachable);
+        Ok(Reached { reports, without })
+    }
+
+    /// Those of `without` that do not answer.
+    ///
+    /// # Errors
+    /// One of them is not configured.
+    pub(super) fn away_among(
+        &self,
+        without: &BTreeSet<InstanceName>,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<BTreeSet<InstanceName>, EngineError> {
+        if let Some(unknown) = without.iter().find(|name| !self.instances.contains_key(*name)) {
+            let known = self.instances.keys().map(InstanceName::as_str).collect::<Vec<_>>().join(", ");
+            let problem = format!("there is no HAProxy {unknown} to go on without: teeterd is configured with {known}");
+            return Err(EngineError::NotFound(problem));
+        }
+        let away = |name: &&InstanceName| reports.get(*name).is_none_or(|report| !report.reachable);
+        Ok(without.iter().filter(away).cloned().collect())
+    }
+
+    /// The HAProxys among these that do not answer and may be away. None where no other is there: then nothing at all is
+    /// known.
+    pub(super) fn aside<'a>(
+        &self,
+        reach: &Reach,
+        instances: impl Iterator<Item = &'a InstanceName>,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> BTreeSet<InstanceName> {
+        let configured = self.may_be_away();
+        let all: BTreeSet<&InstanceName> = instances.collect();
+        let is_away = |name: &InstanceName| {
+            let may_be = configured.contains(name) || reach.without.contains(name);
+            may_be && reports.get(name).is_some_and(|report| !report.reachable)
+        };
+        let away: BTreeSet<InstanceName> =
+            all.iter().filter(|name| is_away(name)).map(|name| (*name).clone()).collect();
+        if away.len() == all.len() { BTreeSet::new() } else { away }
+    }
+
+    /// The same of a run.
+    pub(super) fn aside_of_run(&self, run: &Run, reports: &BTreeMap<InstanceName, Report>) -> BTreeSet<InstanceName> {
+        self.aside(&run.reach, super::carry::entries(&run.plan).map(|entry| &entry.instance), reports)
+    }
+
+    /// The same of a hold.
+    pub(super) fn aside_of(&self, hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> BTreeSet<InstanceName> {
+        self.aside(&hold.reach, hold.entries.iter().map(|entry| &entry.instance), reports)
+    }
+}
+
+/// Why nothing is begun while these do not answer, and what to type.
+fn refusal(away: &[(&InstanceName, &Report)]) -> String {
+    let texts: Vec<String> = away.iter().map(|(name, report)| silence(name, report)).collect();
+    let options: Vec<String> = away.iter().map(|(name, _)| format!("--without-haproxy {name}")).collect();
+    format!(
+        "{}; it may be sending requests to these servers. Where it is stopped on purpose, `{}` goes on without it, and it \
+         is told as soon as it answers; otherwise start it, or set its socket right",
+        texts.join("; "),
+        options.join(" ")
+    )
+}
+
+/// What is said of a HAProxy that does not answer.
+pub(super) fn silence(name: &InstanceName, report: &Report) -> String {
+    let trouble = report.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
+    match report.seen {
+        None => format!("HAProxy {name} has not answered since teeterd was started{trouble}"),
+        Some(_) => format!("HAProxy {name} does not answer{trouble}"),
+    }
+}
