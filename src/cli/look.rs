@@ -157,8 +157,18 @@ pub(super) fn header(run: &RunView) -> String {
     if let Some(finished) = run.finished {
         text.push_str(&format!(", ended at {}", clock::local(finished)));
     }
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (member, why) in &run.skipped {
-        text.push_str(&format!("\nleft alone: {member} ({why})"));
+        match reasons.iter_mut().find(|(reason, _)| reason == why) {
+            Some((_, members)) => members.push(member),
+            None => reasons.push((why, vec![member])),
+        }
+    }
+    for (why, members) in reasons {
+        text.push_str(&format!("\nleft alone: {} ({why})", members.join(", ")));
+    }
+    for aside in &run.off {
+        text.push_str(&format!("\nleft aside: {aside}"));
     }
     text
 }

@@ -82,7 +82,12 @@ fn check(config: &Config) -> ExitCode {
     for unknown in unknown_grants(config) {
         logging::say(&format!("warning: {unknown}"));
     }
-    let findings = runtime.block_on(engine::doctor::examine(&config.farms, ways, &Platform::default()));
+    let findings = runtime.block_on(engine::doctor::examine(
+        &config.farms,
+        ways,
+        &engine::doctor::Before::new(),
+        &Platform::default(),
+    ));
     for finding in findings.iter().filter(|finding| finding.state != "ok") {
         logging::say(&format!("{}: {}: {}", finding.state, finding.about, finding.text));
     }

@@ -1,18 +1,20 @@
 //! Making one HAProxy agree: one batch, all of it or nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::turn::turn_together;
 use crate::engine::clock::Clock;
 use crate::farm::{About, Step};
 use crate::haproxy::commands::Change;
-use crate::haproxy::{Client, Command, CommandError, Error, Line};
+use crate::haproxy::{BackendName, Client, Command, CommandError, Error, Line, RefusalKind};
 
 /// What became of a batch.
 #[derive(Debug)]
 pub(super) enum Applied {
-    /// Every command was taken, between the first byte sent and the last reply.
-    All(Duration),
+    /// Every command was taken, between the first byte sent and the last reply, but for those about servers of these
+    /// backends, which are shut down.
+    All(Duration, BTreeSet<BackendName>),
     /// One was refused, in these words; the others were undone.
     Refused(String),
     /// Another process answered than the one the batch was worked out for, or one that is leaving. What was sent to
@@ -28,13 +30,14 @@ pub(super) enum Applied {
 pub(super) async fn apply(client: &Client, pid: u32, steps: &[Step], clock: &Clock) -> Result<Applied, Error> {
     let begun = clock.mark();
     let mut done: Vec<&Step> = Vec::new();
+    let mut off = BTreeSet::new();
     // What must be seen at once is a transaction of its own, between the lines before and after it.
     for part in steps.chunk_by(|one, next| !one.together && !next.together) {
         let applied = match part {
             [Step { about: About::Map(map), changes, together: true, .. }] => {
                 turn_together(client, pid, map, changes).await?
             }
-            _ => send_all(client, pid, part, &mut done).await?,
+            _ => send_all(client, pid, part, &mut done, &mut off).await?,
         };
         match applied {
             Part::Taken => done.extend(part),
@@ -45,7 +48,7 @@ pub(super) async fn apply(client: &Client, pid: u32, steps: &[Step], clock: &Clo
             }
         }
     }
-    Ok(Applied::All(begun.elapsed()))
+    Ok(Applied::All(begun.elapsed(), off))
 }
 
 /// What became of a part of a batch.
@@ -55,9 +58,23 @@ pub(super) enum Part {
     OtherProcess,
 }
 
-async fn send_all<'a>(client: &Client, pid: u32, steps: &'a [Step], done: &mut Vec<&'a Step>) -> Result<Part, Error> {
+async fn send_all<'a>(
+    client: &Client,
+    pid: u32,
+    steps: &'a [Step],
+    done: &mut Vec<&'a Step>,
+    off: &mut BTreeSet<BackendName>,
+) -> Result<Part, Error> {
     for part in lines(steps) {
-        let Some(results) = send(client, pid, &part).await? else { return Ok(Part::OtherProcess) };
+        let Some(mut results) = send(client, pid, &part).await? else { return Ok(Part::OtherProcess) };
+        // A backend that is shut down takes no orders for as long as the process lives: the others are told all the same.
+        results.retain(|(step, result)| match (result, step.server()) {
+            (Err(CommandError::Refused(refusal)), Some(server)) if refusal.kind == RefusalKind::ProxyDisabled => {
+                off.insert(server.backend.clone());
+                false
+            }
+            _ => true,
+        });
         let refused = results.iter().find_map(|(_, result)| result.as_ref().err().cloned());
         if let Some(error) = refused {
             done.extend(results.iter().filter(|(_, result)| result.is_ok()).map(|(step, _)| *step));
@@ -141,7 +158,7 @@ mod tests {
             assert_eq!(farm.haproxy().server_admin_bits(&format!("app/{name}")).await.unwrap(), 0);
         }
         let taken = apply(&client, pid, &[drain("app/web01")], &Clock::new()).await.unwrap();
-        assert!(matches!(taken, Applied::All(_)));
+        assert!(matches!(taken, Applied::All(_, off) if off.is_empty()));
         assert_eq!(farm.haproxy().server_admin_bits("app/web01").await.unwrap(), 8);
         let other = apply(&client, pid + 1, &[drain("app/web02")], &Clock::new()).await.unwrap();
         assert!(matches!(other, Applied::OtherProcess));

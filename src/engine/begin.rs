@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::baking::counted;
 use super::error::EngineError;
-use super::facts::seen_server;
 use super::holds::require_admin;
 use super::ledger::{asked, event};
 use super::platform::Platform;
@@ -137,6 +136,7 @@ impl Engine {
         let others = ledger.state.holds.values().filter(|hold| !standby.values().any(|id| *id == hold.id));
         let aside = Aside::of(&layout, &without, others).map_err(EngineError::Vetoed)?;
         let plan = plan(&farm, &layout, &order, live, &seen, &aside, &standby).map_err(EngineError::Vetoed)?;
+        let plan = Plan { off: layout.aside.clone(), ..plan };
         let mut vetoes = unweighable(&plan, &balances, &seen);
         vetoes.extend(blind(&plan, &modes(&backends)));
         if !vetoes.is_empty() {
@@ -260,12 +260,14 @@ impl Engine {
     ) -> Result<BTreeMap<MemberName, String>, EngineError> {
         let verify = &farm.settings.verify;
         let Some(probe) = &verify.http else { return Ok(BTreeMap::new()) };
-        let address = |entries: &Vec<Entry>| {
-            let entry = entries.first()?;
-            let server = seen_server(entry, reports)?;
-            (!server.address.is_empty()).then(|| server.endpoint())
+        let address = |entry: &Entry| {
+            let seen = reports.get(&entry.instance)?.seen.as_ref()?;
+            let server = seen.servers.get(&entry.server)?;
+            let known = !server.address.is_empty() && seen.unused(&entry.server).is_none();
+            known.then(|| server.endpoint())
         };
-        let asks = layout.members.iter().filter_map(|(member, entries)| Some((member.clone(), address(entries)?)));
+        let members = layout.members.iter().filter(|(member, _)| !layout.spare.contains_key(*member));
+        let asks = members.filter_map(|(member, entries)| Some((member.clone(), entries.iter().find_map(address)?)));
         let answers = futures_util::future::join_all(asks.map(|(member, address)| {
             let answer = self.prober.probe(address, probe.clone());
             async move { (member, answer.await) }
@@ -376,8 +378,13 @@ fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
         (strategy, _) => format!("{strategy} deploy of {}{to} begun by {}", run.plan.farm, caller.user),
     };
     let mut events = vec![asked(event(now, "run.begun", text, Some(run.id), None), caller)];
-    let skipped = run.plan.skipped.iter().map(|(member, why)| format!("{member} is left alone: {why}"));
-    events.extend(skipped.map(|text| event(now, "run.note", text, Some(run.id), None)));
+    let skipped = run.plan.left_alone().into_iter().map(|(members, why)| {
+        let are = if members.len() == 1 { "is" } else { "are" };
+        let members = members.into_iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
+        format!("{members} {are} left alone: {why}")
+    });
+    let notes = skipped.chain(run.plan.off.iter().cloned());
+    events.extend(notes.map(|text| event(now, "run.note", text, Some(run.id), None)));
     let source = run.plan.verify.http.as_ref().and_then(|http| http.version.as_ref());
     let unproven = match source {
         None => Some("the new version will not be proven: verify.http.version is not configured"),

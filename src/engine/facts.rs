@@ -10,8 +10,8 @@ use super::ledger::Ledger;
 use super::reach::silence;
 use super::report::Report;
 use crate::farm::{
-    Entry, Farm, Hold, InstanceName, Load, OnDeadline, OutBy, Owner, SeenServer, Stage, Sticky, VerifySettings,
-    WantedServer, keys, wanted, wanted_maps,
+    Entry, Farm, Hold, InstanceName, Load, MemberName, OnDeadline, OutBy, Owner, SeenServer, Stage, Sticky,
+    VerifySettings, WantedServer, keys, wanted, wanted_maps,
 };
 use crate::haproxy::{AdminBits, AdminState, BackendName, MapKey, MapName, ServerRef};
 use crate::plan::machine::Confirmation;
@@ -194,6 +194,12 @@ pub(super) fn checks(
 ) -> BTreeMap<Entry, CheckResult> {
     let wanted = wanted(state.holds.values(), &state.baselines);
     let overruled = overruled(hold, state);
+    let in_use = |entry: &&Entry| {
+        let seen = reports.get(&entry.instance).and_then(|report| report.seen.as_ref());
+        seen.is_some_and(|seen| seen.servers.get(&entry.server).is_some() && seen.unused(&entry.server).is_none())
+    };
+    let used: BTreeSet<&MemberName> = hold.entries.iter().filter(in_use).map(Entry::member).collect();
+    let in_use_elsewhere = |entry: &Entry| used.contains(entry.member());
     let result = |entry: &Entry| {
         let report = reports.get(&entry.instance)?;
         if let Some(why) = overruled.get(entry) {
@@ -207,6 +213,13 @@ pub(super) fn checks(
                 return Some(CheckResult::NotYet(format!("not known: {}", silence(&entry.instance, report))));
             }
         };
+        let unused = report.seen.as_ref().and_then(|seen| seen.unused(&entry.server));
+        match unused {
+            // Without an address a line cannot come back; beside one that can, its member goes on without it.
+            Some(OutBy::NoAddress) if !in_use_elsewhere(entry) => {}
+            Some(why) => return Some(CheckResult::Unused(why.to_string())),
+            None => {}
+        }
         let wanted = wanted.get(&entry.instance)?.get(&entry.server)?;
         let (name, root) = root(&entry.server, server, report);
         let result = check((server, root), wanted, report.begun.contains_key(name), probed(entry));
@@ -275,8 +288,9 @@ pub(super) fn seen_server<'a>(entry: &Entry, reports: &'a BTreeMap<InstanceName,
 
 /// Whether a line takes traffic, and HAProxy's word for it where it does not.
 pub(super) fn not_up(entry: &Entry, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
-    let server = seen_server(entry, reports)?;
-    (!server.is_usable() && server.weight > 0).then(|| server.status.clone())
+    let seen = reports.get(&entry.instance)?.seen.as_ref()?;
+    let server = seen.servers.get(&entry.server)?;
+    (!server.is_usable() && server.weight > 0 && seen.unused(&entry.server).is_none()).then(|| server.status.clone())
 }
 
 /// Lines that share the maintenance of `entries` by tracking them, directly or not.

@@ -3,7 +3,7 @@
 //! It is driven by levels, not by edges: after a reload, a crash or a failed connection the next look finds what
 //! differs, and the same code puts it right.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ use super::pace::{Waiting, pace};
 use super::platform::Platform;
 use super::report::Report;
 use super::scope::Scope;
-use crate::farm::{Batch, Gate, InstanceName, PutOff, Seen, Wanted, WantedMaps, diff, diff_maps};
+use crate::farm::{Batch, Gate, InstanceName, Off, PutOff, Seen, Wanted, WantedMaps, diff, diff_maps};
 use crate::haproxy::commands::{Change, ShutdownSessions};
-use crate::haproxy::{BackendName, Client, Error, Line, Master, ServerRef};
+use crate::haproxy::{AdminState, BackendName, Client, Error, Line, Master, ServerRef};
 
 /// What an instance is told.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +45,22 @@ pub(super) struct Order {
     pub(super) follows: bool,
     /// Servers whose sessions are to be ended.
     pub(super) kill: Arc<BTreeSet<ServerRef>>,
+}
+
+impl Order {
+    /// What the servers are that it is about, without teeter's holds.
+    pub(super) fn before(&self) -> BTreeMap<ServerRef, AdminState> {
+        self.wanted.iter().map(|(server, wanted)| (server.clone(), wanted.before)).collect()
+    }
+
+    /// The same without the servers of backends that are off: HAProxy takes no orders for them.
+    fn without(&self, off: &BTreeMap<BackendName, Off>) -> Self {
+        let mut order = self.clone();
+        if order.wanted.keys().any(|server| off.contains_key(&server.backend)) {
+            Arc::make_mut(&mut order.wanted).retain(|server, _| !off.contains_key(&server.backend));
+        }
+        order
+    }
 }
 
 /// Servers that are being emptied together.
@@ -107,6 +123,7 @@ impl Instance {
             killed: None,
             drifts: Drifts::default(),
             late: if resumes { Late::Unanswered } else { Late::None },
+            off: BTreeSet::new(),
             set_down: BTreeSet::new(),
             files: MapFiles::new(platform.clone()),
             old: OldWorkers::new(master.clone()),
@@ -149,6 +166,8 @@ struct Observer {
     killed: Option<Instant>,
     drifts: Drifts,
     late: Late,
+    /// Backends of this process that have refused orders because they are shut down.
+    off: BTreeSet<BackendName>,
     /// Servers that were set down to be checked afresh, and that no check has found well since.
     set_down: BTreeSet<ServerRef>,
     files: MapFiles,
@@ -205,6 +224,7 @@ impl Observer {
             return Ok(self.leaving());
         }
         let Some(seen) = self.report.seen.clone() else { return Ok(self.leaving()) };
+        let order = &order.without(&seen.off);
         let mut drifts = self.drifts.find(&order.wanted, &seen);
         drifts.extend(self.drifts.find_in_maps(&order.maps, &seen.maps));
         let mut begun = (*self.report.begun).clone();
@@ -284,9 +304,14 @@ impl Observer {
                 self.late = Late::Unanswered;
             }
             match applied? {
-                Applied::All(took) => {
+                Applied::All(took, off) => {
                     self.report.took = Some((order.revision, took));
                     self.note_begun(order, &steps);
+                    if !off.is_empty() {
+                        // What is wanted of them is left out from the next look on.
+                        self.off.extend(off);
+                        return Ok(Some(Waiting::Answer(0)));
+                    }
                 }
                 Applied::Refused(words) => return Ok(Some(self.refused(order, words))),
                 Applied::OtherProcess => {
@@ -371,6 +396,7 @@ impl Observer {
             self.report.agreed = 0;
             self.report.begun = Arc::default();
             self.drifts = Drifts::default();
+            self.off.clear();
             self.set_down.clear();
             self.files.forget();
         }
@@ -383,6 +409,10 @@ impl Observer {
         // After the new process: what it does not have any more is in an old one by now.
         self.old.look((replaced, surely), &backends, self.clock.mark()).await;
         self.old.add_to(&mut seen, part);
+        for backend in &self.off {
+            seen.off.entry(backend.clone()).or_insert(Off::Refuses);
+        }
+        seen.before = order.before();
         self.set_down.retain(|server| seen.servers.get(server).is_some_and(|now| !now.op.is_up()));
         if self.report.seen.as_ref().is_none_or(|before| replaced || !before.servers.has_lines_of(&seen.servers)) {
             self.report.lines += 1;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::{Load, Seen, SeenBackend, SeenMap, SeenMaps, SeenServer, Servers};
+use crate::farm::{Load, Off, Seen, SeenBackend, SeenMap, SeenMaps, SeenServer, Servers};
 use crate::haproxy::commands::{
     CountAssigned, GetMap, Level, ServerConnections, ServerState, ShowCliLevel, ShowServersConn, ShowServersState,
     ShowStat, StatKind, StatRow,
@@ -307,7 +307,16 @@ impl Look {
         };
         servers.take_over(self.servers);
         all.extend(self.backends);
-        Seen { pid: self.pid, version: self.version, servers, backends: all, maps: self.maps }
+        // HAProxy lists the servers of a disabled backend, and has no counters for it. Only a look at everything tells:
+        // whoever asks for one backend by its name may be answered about another proxy.
+        let off = match before.filter(|before| before.pid == self.pid && backends.is_some()) {
+            Some(before) => before.off.clone(),
+            None => {
+                servers.backends().filter(|it| !all.contains_key(*it)).map(|it| (it.clone(), Off::Disabled)).collect()
+            }
+        };
+        let before = BTreeMap::new();
+        Seen { pid: self.pid, version: self.version, servers, backends: all, maps: self.maps, off, before }
     }
 }
 

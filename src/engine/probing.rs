@@ -11,7 +11,7 @@ use super::facts::{Found, find, gone};
 use super::judge::{MustShow, failed};
 use super::memory::{Probing, Results, put};
 use super::report::Report;
-use crate::farm::{AfterProof, Entry, Hold, HttpProbe, InstanceName, MemberName};
+use crate::farm::{AfterProof, Entry, Hold, HttpProbe, InstanceName, MemberName, OutBy};
 use crate::plan::prove::ProbeResult;
 use crate::store::{Change, State};
 
@@ -83,7 +83,11 @@ impl Engine {
 
     fn target(&self, hold: &Hold, entry: &Entry, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Target {
         let Some(probe) = self.verify_settings(state, hold, entry).http else { return Target::Nothing };
+        let seen = reports.get(&entry.instance).and_then(|report| report.seen.as_ref());
+        let unused = seen.and_then(|seen| seen.unused(&entry.server));
         match find(entry, reports) {
+            // What stands on such a line may be a place holder.
+            Found::Here(_) if matches!(unused, Some(OutBy::Configuration | OutBy::Backend(_))) => Target::Nothing,
             Found::Unknown => Target::Unknown,
             Found::Gone => Target::Gone(gone(entry)),
             Found::Here(server) if server.address.is_empty() => Target::NoAddress,

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Engine;
 use super::error::EngineError;
 use super::facts::{Found, find};
 use super::memory::Memory;
@@ -13,10 +12,12 @@ use super::view::{
     CallerView, ChangedView, EventView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView, RunView,
     ServerView, StatusView,
 };
+use super::{Engine, seen_of};
 use crate::farm::{
-    Baseline, Entry, Farm, Hold, HoldId, InstanceName, MemberName, OutBy, Route, RunId, SeenServer, Selector, Stage,
+    Baseline, Entry, Farm, Hold, HoldId, InstanceName, MemberName, Off, OutBy, Route, RunId, SeenServer, Selector,
+    Stage, left_aside,
 };
-use crate::haproxy::AdminState;
+use crate::haproxy::{AdminState, ServerRef};
 use crate::plan::Run;
 use crate::store::{Changed, Event, State};
 
@@ -55,7 +56,15 @@ impl Engine {
         let holds = ledger.state.holds.values().filter(asked);
         let noted =
             holds.filter_map(|hold| Some(format!("hold {}: {}", hold.id, note(hold, &ledger.state, &reports)?)));
-        let notes = self.store.trouble().map(str::to_owned).into_iter().chain(noted).collect();
+        let picked = |server: &ServerRef, seen: &SeenServer| {
+            selectors.is_empty()
+                || selectors.iter().any(|selector| selector.picks(server, seen))
+                || farms
+                    .values()
+                    .any(|farm| farm.has(server) && selectors.iter().any(|it| it.farm() == Some(&farm.name)))
+        };
+        let aside = left_aside(&seen_of(&reports), picked);
+        let notes = self.store.trouble().map(str::to_owned).into_iter().chain(noted).chain(aside).collect();
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
     }
 
@@ -142,6 +151,7 @@ fn route_view(farm: &Farm, stored: Option<&Route>, reports: &BTreeMap<InstanceNa
 fn server_view(entry: &Entry, seen: &SeenServer, report: &Report, state: &State) -> ServerView {
     let Entry { instance, server } = entry;
     let reachable = report.reachable;
+    let off = report.seen.as_ref().and_then(|seen| seen.off.get(&server.backend)).copied();
     let old = report.old.iter().filter_map(|worker| {
         let in_flight = *worker.in_flight.get(server)?;
         Some(OldProcessView { pid: worker.pid, age_secs: worker.age.as_secs(), in_flight })
@@ -152,9 +162,13 @@ fn server_view(entry: &Entry, seen: &SeenServer, report: &Report, state: &State)
         backend: server.backend.to_string(),
         server: server.server.to_string(),
         address: seen.endpoint(),
-        status: if reachable { seen.status.clone() } else { "unknown".to_owned() },
+        status: match off {
+            _ if !reachable => "unknown".to_owned(),
+            Some(Off::Disabled) => "DISABLED".to_owned(),
+            Some(Off::Refuses) | None => seen.status.clone(),
+        },
         admin: seen.admin.forced().to_string(),
-        in_service: reachable && seen.is_usable(),
+        in_service: reachable && off.is_none() && seen.is_usable(),
         weight: seen.weight,
         in_flight: seen.load.in_flight(),
         scur: seen.load.scur,
@@ -164,7 +178,10 @@ fn server_view(entry: &Entry, seen: &SeenServer, report: &Report, state: &State)
         last_check: seen.last_check.clone(),
         tracks: seen.tracked.as_ref().map(ToString::to_string),
         backup: seen.backup,
-        held_by: held_by(entry, seen, &holds, state),
+        held_by: held_by(entry, seen, &holds, state)
+            .into_iter()
+            .chain(off.map(|off| OutBy::Backend(off).to_string()))
+            .collect(),
         holds: holds.iter().map(|hold| hold.id.0).collect(),
     }
 }

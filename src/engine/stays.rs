@@ -49,7 +49,7 @@ fn left_without(
     let planned = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
     // Whoever is left alone and takes traffic is in service like any other.
     let aside = run.plan.aside.iter().map(|(member, entries)| (member.clone(), entries.clone()));
-    let layout = Layout { members: planned.chain(aside).collect(), groups: BTreeMap::new() };
+    let layout = Layout { members: planned.chain(aside).collect(), ..Layout::default() };
     // Whom somebody has taken out a moment ago may still be seen to serve.
     let out = state.holds.values().filter(|hold| hold.wants() > AdminState::Ready);
     let out: BTreeSet<Entry> = out.flat_map(|hold| &hold.entries).cloned().collect();

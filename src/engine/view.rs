@@ -226,6 +226,9 @@ pub struct RunView {
     pub work: Option<WorkView>,
     /// Members that the run leaves alone, and why.
     pub skipped: BTreeMap<String, String>,
+    /// Lines of its members that are left aside, for people.
+    #[serde(default)]
+    pub off: Vec<String>,
     /// Members that it went on without, and why: they were not well before, or have failed and stay out.
     #[serde(default)]
     pub left_out: BTreeMap<String, String>,

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use super::bake::BakeSettings;
+use super::in_use;
 use super::names::{Entry, FarmName, GroupName, InstanceName, MemberName};
+use super::out::OutBy;
 use super::seen::Seen;
 use super::select::Selector;
 use super::settings::FarmSettings;
@@ -21,12 +23,16 @@ pub struct Farm {
 }
 
 /// A farm as it falls on the servers that HAProxy has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     /// Its members and their entries. The first entry of a member is the one of the earliest pattern.
     pub members: BTreeMap<MemberName, Vec<Entry>>,
-    /// Its groups; every member is in exactly one.
+    /// Its groups; every member is in exactly one, but for those that are spare where the groups are halves.
     pub groups: BTreeMap<GroupName, BTreeSet<MemberName>>,
+    /// Members that are not in use, and why: they are neither counted nor worked on.
+    pub spare: BTreeMap<MemberName, OutBy>,
+    /// Backends that are off and have lines of its members, for people.
+    pub aside: Vec<String>,
 }
 
 /// A farm whose configuration does not fit itself or HAProxy.
@@ -106,6 +112,9 @@ impl Farm {
             for (instance, seen) in seen {
                 for server in seen.servers.keys().filter(|server| pattern.matches(server)) {
                     matched = true;
+                    if seen.is_disabled(&server.backend) {
+                        continue;
+                    }
                     let entry = Entry { instance: instance.clone(), server: server.clone() };
                     let entries = members.entry(server.server.clone()).or_default();
                     if !entries.contains(&entry) {
@@ -117,20 +126,26 @@ impl Farm {
                 return Err(self.error("members", format!("HAProxy has no server that matches {:?}", pattern.as_str())));
             }
         }
-        let groups = self.groups(&members)?;
-        Ok(Layout { members, groups })
+        let why = |entries: &Vec<Entry>| in_use::spare(entries, seen);
+        let spare = members.iter().filter_map(|(member, entries)| Some((member.clone(), why(entries)?)));
+        let spare: BTreeMap<MemberName, OutBy> = spare.collect();
+        let groups = self.groups(&members, &spare)?;
+        let aside = in_use::left_aside(seen, |server, _| self.has(server));
+        Ok(Layout { members, groups, spare, aside })
     }
 
     fn groups(
         &self,
         members: &BTreeMap<MemberName, Vec<Entry>>,
+        spare: &BTreeMap<MemberName, OutBy>,
     ) -> Result<BTreeMap<GroupName, BTreeSet<MemberName>>, FarmError> {
         let mut groups: BTreeMap<GroupName, BTreeSet<MemberName>> = BTreeMap::new();
         if self.settings.halves.is_some() {
-            let half = members.len() / 2;
-            for (name, names) in
-                [("a", members.keys().take(half).collect::<Vec<_>>()), ("b", members.keys().skip(half).collect())]
-            {
+            // Behind a route each half has a backend of its own, and members stay in theirs, in use or not.
+            let split = |member: &&MemberName| !self.settings.flip.route.is_empty() || !spare.contains_key(*member);
+            let split: Vec<&MemberName> = members.keys().filter(split).collect();
+            let (first, second) = split.split_at(split.len() / 2);
+            for (name, names) in [("a", first.to_vec()), ("b", second.to_vec())] {
                 let name = name.parse().map_err(|_| self.error("halves", "no name for a half".into()))?;
                 groups.insert(name, names.into_iter().cloned().collect());
             }
@@ -169,6 +184,17 @@ impl Farm {
 }
 
 impl Layout {
+    /// How many members are in use: what halves and batches are of.
+    pub fn in_use(&self) -> usize {
+        self.members.len() - self.spare.len()
+    }
+
+    /// How many members the farm has, without slots that wait for a server: what a minimum is a share of. One that
+    /// somebody has put in maintenance is missing, and counts.
+    pub fn counted(&self) -> usize {
+        self.members.len() - self.spare.values().filter(|why| !matches!(why, OutBy::Set(..))).count()
+    }
+
     /// Every entry of every member.
     pub fn entries(&self) -> BTreeSet<Entry> {
         self.members.values().flatten().cloned().collect()
@@ -209,6 +235,36 @@ mod tests {
         assert_eq!(layout.members[&"w1".parse().unwrap()][0].to_string(), "edge:app/w1");
         assert_eq!(layout.group(&"a".parse().unwrap()).unwrap().len(), 2);
         assert_eq!(layout.group(&"b".parse().unwrap()).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn halves_are_of_the_members_in_use() {
+        let servers = ["app/s1", "app/s2", "app/s3", "app/s4", "app/s5", "app/s6"];
+        let mut seen = seen(&servers);
+        for slot in &servers[2..] {
+            let mut server = seen.servers[&slot.parse().unwrap()].clone();
+            server.admin = crate::haproxy::AdminBits(if *slot == "app/s3" { 4 } else { 5 });
+            seen.servers.insert(slot.parse().unwrap(), server);
+        }
+        let lay = |toml: &str| farm(toml).layout(&BTreeMap::from([("edge".parse().unwrap(), &seen)])).unwrap();
+        let layout = lay("members = [\"app/s*\"]\nhalves = \"auto\"");
+        assert_eq!((layout.members.len(), layout.in_use()), (6, 3));
+        let names =
+            |group: &str| layout.groups[&group.parse().unwrap()].iter().map(|name| name.as_str()).collect::<Vec<_>>();
+        assert_eq!((names("a"), names("b")), (vec!["s1"], vec!["s2", "s3"]));
+        // Named groups have the spare members that their patterns match.
+        let layout = lay("members = [\"app/s*\"]\ngroups = { a = [\"s[1-3]\"], b = [\"s[4-6]\"] }");
+        assert_eq!((layout.groups[&"b".parse().unwrap()].len(), layout.spare.len()), (3, 3));
+    }
+
+    #[test]
+    fn a_backend_that_is_off_has_no_lines_of_members() {
+        let mut seen = seen(&["app/w1", "old/w1", "old/w2"]);
+        seen.off.insert("old".parse().unwrap(), crate::farm::Off::Disabled);
+        let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
+        let layout = farm("members = [\"*/w*\", \"old/w*\"]").layout(&all).unwrap();
+        assert_eq!(layout.entries().iter().map(ToString::to_string).collect::<Vec<_>>(), ["edge:app/w1"]);
+        assert_eq!(layout.aside.len(), 1);
     }
 
     #[test]

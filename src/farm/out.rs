@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::in_use::Off;
 use super::seen::SeenServer;
 use crate::haproxy::{AdminBits, AdminState, OpState, ServerRef};
 
@@ -20,6 +21,8 @@ pub enum OutBy {
     Agent,
     /// Its weight is 0.
     Weight,
+    /// Its backend is off.
+    Backend(Off),
 }
 
 /// Whether a server has an agent check that is heard.
@@ -75,6 +78,8 @@ impl fmt::Display for OutBy {
             Self::NoAddress => f.write_str("its name has no address"),
             Self::Agent => f.write_str("its agent says down"),
             Self::Weight => f.write_str("its weight is 0"),
+            Self::Backend(Off::Disabled) => f.write_str("its backend is disabled"),
+            Self::Backend(Off::Refuses) => f.write_str("its backend is shut down and takes no orders"),
         }
     }
 }

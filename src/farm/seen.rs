@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::in_use::Off;
 use super::maps::SeenMaps;
 use super::servers::Servers;
 use crate::haproxy::commands::ProxyId;
-use crate::haproxy::{AdminBits, BackendName, CheckBits, OpState, ServerRef};
+use crate::haproxy::{AdminBits, AdminState, BackendName, CheckBits, OpState, ServerRef};
 
 /// One HAProxy process at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub struct Seen {
     pub backends: BTreeMap<BackendName, SeenBackend>,
     /// The entries of maps that are of interest.
     pub maps: SeenMaps,
+    /// Backends for whose servers HAProxy takes no orders.
+    pub off: BTreeMap<BackendName, Off>,
+    /// What the servers are that teeter holds, or is giving back, without its holds.
+    pub before: BTreeMap<ServerRef, AdminState>,
 }
 
 impl Seen {

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::hold::Hold;
 use super::host::Host;
+use super::in_use::left_aside;
 use super::layout::{Farm, FarmError};
 use super::names::{Entry, FarmName, GroupName, InstanceName};
 use super::seen::{Seen, SeenServer};
@@ -98,6 +99,14 @@ impl Selector {
     /// Whether it says by itself whose name it is about, and in which backends: a pattern, neither a farm nor a host.
     pub fn is_pattern(&self) -> bool {
         matches!(self.meaning, Meaning::Line(..) | Meaning::Member(_))
+    }
+
+    /// The farm, where it is one or a group of one.
+    pub fn farm(&self) -> Option<&FarmName> {
+        match &self.meaning {
+            Meaning::Farm(farm, _) => Some(farm),
+            _ => None,
+        }
     }
 
     /// The host, where it is one.
@@ -193,6 +202,7 @@ impl Selector {
         }
         let lines = |seen: &Seen| {
             let picked = seen.servers.iter().filter(|(name, server)| self.picks(name, server));
+            let picked = picked.filter(|(name, _)| !seen.is_disabled(&name.backend));
             picked.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         };
         let found: BTreeSet<Entry> = seen
@@ -201,8 +211,10 @@ impl Selector {
                 lines(seen).into_iter().map(|server| Entry { instance: instance.clone(), server })
             })
             .collect();
+        let aside = || left_aside(seen, |name, server| self.picks(name, server)).join("; ");
         match (found.is_empty(), &self.meaning) {
             (false, _) => Ok(found),
+            (true, _) if !aside().is_empty() => Err(nothing(format!(" that takes orders: {}", aside()))),
             (true, Meaning::Host(_)) => Err(nothing("; no server of HAProxy has that address".into())),
             (true, _) => Err(nothing("; `teeter status` lists every server".into())),
         }

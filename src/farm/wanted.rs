@@ -34,6 +34,8 @@ pub struct WantedServer {
     pub asked: bool,
     /// What happens when somebody else changes it.
     pub on_drift: OnDrift,
+    /// The state that it would have if nobody held it.
+    pub before: AdminState,
 }
 
 /// Works out what each HAProxy should be told.
@@ -96,6 +98,7 @@ impl WantedServer {
             first_out: false,
             asked: false,
             on_drift: OnDrift::default(),
+            before: was.map_or(AdminState::Ready, |was| was.state),
         }
     }
 }

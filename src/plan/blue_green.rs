@@ -69,7 +69,7 @@ pub fn plan(
     let mut vetoes = refuse_empty(&planned, layout, &[&new, &old]);
     // It will carry the traffic by itself.
     let size = groups.get(&new).map_or(0, Vec::len);
-    let needed = farm.settings.min_available.of(layout.members.len()).max(1);
+    let needed = farm.settings.min_available.of(layout.counted()).max(1);
     if size < needed && vetoes.is_empty() {
         let setting = farm.settings.min_available.to_string();
         vetoes.push(Veto::MinAvailable { farm: farm.name.clone(), left: size, needed, setting });

@@ -69,7 +69,7 @@ pub fn all_but_min(
     let away = away_from(layout, live);
     let left = in_service(layout, &taken.union(&away).cloned().collect(), seen);
     let setting = farm.settings.min_available;
-    let needed = setting.of(layout.members.len()).max(1);
+    let needed = setting.of(layout.counted()).max(1);
     let touched = layout.members.values().flatten().any(|entry| taken.contains(entry));
     (touched && left < needed).then(|| {
         let may_go = in_service(layout, &away, seen).saturating_sub(needed);
@@ -98,7 +98,7 @@ pub fn others_carry(
     seen: &BTreeMap<InstanceName, &Seen>,
 ) -> Option<Veto> {
     let left = in_service(layout, taken, seen);
-    let needed = setting.of(layout.members.len()).max(1);
+    let needed = setting.of(layout.counted()).max(1);
     (left < needed).then(|| Veto::MinAvailable { farm: farm.clone(), left, needed, setting: setting.to_string() })
 }
 
@@ -122,7 +122,13 @@ pub fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<Inst
                     && spares().next().is_some_and(|(first, _)| *first == entry.server))
         })
     };
-    layout.members.values().filter(|entries| entries.iter().all(serves)).count()
+    // A line that is not in use takes no traffic whatever becomes of its member.
+    let counts = |entry: &&Entry| seen.get(&entry.instance).is_none_or(|seen| seen.unused(&entry.server).is_none());
+    let carries = |entries: &&Vec<Entry>| {
+        let mut lines = entries.iter().filter(counts).peekable();
+        lines.peek().is_some() && lines.all(serves)
+    };
+    layout.members.values().filter(carries).count()
 }
 
 /// Holds of somebody else on any of `entries`.

@@ -26,6 +26,9 @@ pub(super) fn groups(
         let planned: Vec<PlannedMember> = planned.into_iter().filter_map(Result::ok).collect();
         groups.insert(name.clone(), planned);
     }
+    // Those that are in no half.
+    let spare = layout.spare.iter().filter(|(member, _)| !layout.groups.values().any(|group| group.contains(*member)));
+    skipped.extend(spare.map(|(member, why)| (member.clone(), why.to_string())));
     (groups, skipped)
 }
 
@@ -38,8 +41,10 @@ pub(super) fn in_service(
     let (mut serve, mut skipped) = (Vec::new(), BTreeMap::new());
     for member in layout.members.keys() {
         let down = |entry: &Entry| {
-            let server = seen.get(&entry.instance)?.servers.get(&entry.server)?;
-            (!server.is_usable()).then(|| format!("{entry} is {}", server.status))
+            let seen = seen.get(&entry.instance)?;
+            let server = seen.servers.get(&entry.server)?;
+            (!server.is_usable() && seen.unused(&entry.server).is_none())
+                .then(|| format!("{entry} is {}", server.status))
         };
         let down = layout.members[member].iter().find_map(down);
         match (planned(member, layout, seen, (false, aside)), down) {
@@ -72,18 +77,25 @@ fn planned(
     if let Some(why) = aside.members.get(member) {
         return Err((member.clone(), why.clone()));
     }
+    if let Some(why) = layout.spare.get(member).filter(|_| !ours) {
+        return Err((member.clone(), why.to_string()));
+    }
     let entries = layout.members.get(member).cloned().unwrap_or_default();
-    let mut address = None;
+    let (mut address, mut elsewhere) = (None, None);
     for entry in &entries {
-        let Some(server) = seen.get(&entry.instance).and_then(|seen| seen.servers.get(&entry.server)) else { continue };
-        if !ours && (server.admin.forced_maint() || server.admin.forced_drain()) {
+        let Some(there) = seen.get(&entry.instance) else { continue };
+        let Some(server) = there.servers.get(&entry.server) else { continue };
+        let unused = there.unused(&entry.server).is_some();
+        if !ours && !unused && (server.admin.forced_maint() || server.admin.forced_drain()) {
             return Err((member.clone(), format!("{entry} is in {} by somebody else", server.admin.forced())));
         }
+        // What stands on a line that is not in use may be a place holder.
+        let known = if unused { &mut elsewhere } else { &mut address };
         if !server.address.is_empty() {
-            address.get_or_insert_with(|| server.endpoint());
+            known.get_or_insert_with(|| server.endpoint());
         }
     }
-    match address {
+    match address.or(elsewhere) {
         Some(address) => Ok(PlannedMember { name: member.clone(), address, entries }),
         None => Err((member.clone(), "HAProxy has no address for it".to_owned())),
     }

@@ -35,6 +35,8 @@ pub enum CheckResult {
     Unasked(String),
     /// Somebody else keeps it out by their own wish, and how: it is theirs to prove and to bring back.
     Aside(String),
+    /// It is not in use beside those of its member that are: it has nothing to show, and keeps nobody from coming back.
+    Unused(String),
     /// It cannot take traffic, and no waiting here changes that, and why.
     Cannot(String),
     /// Not yet; HAProxy's word for it.
@@ -158,6 +160,7 @@ fn sort(hold: &Hold, then: AfterProof, facts: &ProofFacts) -> (BTreeMap<Entry, S
         let (list, why) = match facts.checks.get(entry) {
             Some(CheckResult::Passed) => continue,
             Some(CheckResult::Unasked(why)) => (&mut but, format!("not proven: {why}")),
+            Some(CheckResult::Unused(why)) => (&mut but, why.clone()),
             Some(CheckResult::Aside(why)) => {
                 aside.insert(entry.member());
                 (&mut but, why.clone())

@@ -30,9 +30,9 @@ pub fn plan(
     }
     let settings = &farm.settings;
     let (members, skipped) = in_service(layout, seen, aside);
-    let size = settings.rolling.batch.of(layout.members.len());
-    if size > layout.members.len() {
-        return Err(vec![Veto::Batch { size, members: layout.members.len() }]);
+    let size = settings.rolling.batch.of(layout.in_use());
+    if size > layout.in_use() {
+        return Err(vec![Veto::Batch { size, members: layout.in_use() }]);
     }
     let groups = batches(members, size);
     let mut vetoes = Vec::new();
@@ -56,7 +56,7 @@ pub fn plan(
     let steps = complete(steps, farm, phases, groups.keys().cloned().collect());
     Ok(Plan {
         version,
-        needed: if outage { 0 } else { settings.min_available.of(layout.members.len()).max(1) },
+        needed: if outage { 0 } else { settings.min_available.of(layout.counted()).max(1) },
         max_failed: settings.rolling.max_failed,
         ..Plan::of(farm, Strategy::Rolling, (groups, skipped), steps, Side::All)
     })

@@ -77,7 +77,7 @@ pub(super) fn plan_in_order(
     let steps = complete(steps, farm, phases, everybody);
     Ok(Plan {
         version,
-        needed: farm.settings.min_available.of(layout.members.len()).max(1),
+        needed: farm.settings.min_available.of(layout.counted()).max(1),
         bake: farm.settings.bake.clone(),
         ..Plan::of(farm, Strategy::SeeSaw, planned, steps, Side::All)
     })

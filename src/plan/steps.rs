@@ -89,6 +89,9 @@ pub struct Plan {
     /// The lines of those, by which it is seen whether they take traffic.
     #[serde(default)]
     pub aside: BTreeMap<MemberName, Vec<Entry>>,
+    /// Lines of its members that are left aside, for people.
+    #[serde(default)]
+    pub off: Vec<String>,
     /// What is done, in this order.
     pub steps: Vec<Step>,
     /// How servers are emptied.
@@ -136,6 +139,7 @@ impl Plan {
             groups,
             skipped,
             aside: BTreeMap::new(),
+            off: Vec::new(),
             steps,
             drain: settings.drain,
             verify: settings.verify.clone(),
@@ -146,6 +150,20 @@ impl Plan {
             bake: None,
             max_failed: 0,
         }
+    }
+}
+
+impl Plan {
+    /// The members that are left alone, together where the reason is the same.
+    pub fn left_alone(&self) -> Vec<(Vec<&MemberName>, &str)> {
+        let mut by_reason: Vec<(Vec<&MemberName>, &str)> = Vec::new();
+        for (member, why) in &self.skipped {
+            match by_reason.iter_mut().find(|(_, reason)| reason == why) {
+                Some((members, _)) => members.push(member),
+                None => by_reason.push((vec![member], why)),
+            }
+        }
+        by_reason
     }
 }
 

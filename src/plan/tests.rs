@@ -106,7 +106,7 @@ fn vetoes_come_before_anything_moves() {
     // Two of the four are down for somebody: each half can only go if the other carries the load.
     let down = planned(&format!("{HALVES}min_available = \"50%\""), &seen(4, &[(3, 1)]), &[]).unwrap_err();
     assert!(down.iter().any(|veto| matches!(veto, Veto::MinAvailable { left: 1, needed: 2, .. })), "{down:?}");
-    let alone = planned(HALVES, &seen(4, &[(2, 1), (3, 1)]), &[]).unwrap_err();
+    let alone = planned(HALVES, &seen(4, &[(2, 8), (3, 8)]), &[]).unwrap_err();
     assert!(alone.iter().any(|veto| matches!(veto, Veto::LastServers { .. })), "{alone:?}");
     let out = || Stage::Out { mode: AdminState::Maint, at: at(0), left: 0 };
     for (owner, stage) in [(Owner::Operator("ann".into()), Stage::Proven { at: at(0) }), (Owner::Run(RunId(2)), out())]

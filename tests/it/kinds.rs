@@ -138,13 +138,17 @@ async fn a_server_of_weight_0() {
 #[tokio::test]
 async fn a_server_that_the_configuration_disables() {
     let (bits, held_by) = (MAINT | 4, "disabled in haproxy.cfg");
-    Kind { line: "check disabled", bits, held_by, skipped: "maint by somebody else", ..Kind::UP }.goes_round().await;
+    Kind { line: "check disabled", bits, held_by, skipped: "web02 is left alone: disabled in haproxy.cfg", ..Kind::UP }
+        .goes_round()
+        .await;
 }
 
 #[tokio::test]
 async fn a_server_without_an_address() {
     let (line, held_by) = ("check resolvers nobody init-addr none", "its name has no address");
-    Kind { line, bits: 32, held_by, skipped: "HAProxy has no address for it", ..Kind::UP }.goes_round().await;
+    Kind { line, bits: 32, held_by, skipped: "web02 is left alone: its name has no address", ..Kind::UP }
+        .goes_round()
+        .await;
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ mod input;
 mod kinds;
 mod layout;
 mod manifest;
+mod members;
 mod old_stores;
 mod old_workers;
 mod pause;

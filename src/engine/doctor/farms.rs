@@ -24,7 +24,11 @@ pub(super) fn fit<'a>(farm: &'a Farm, seen: &BTreeMap<InstanceName, &Seen>) -> R
 pub(super) fn fits(Fitting { farm, layout, live }: &Fitting<'_>) -> FindingView {
     let traffic = live.as_ref().map(|live| format!(", the traffic goes to {live}")).unwrap_or_default();
     let (members, groups) = (layout.members.len(), layout.groups.len());
-    ok(about(farm), format!("{members} members in {groups} groups{traffic}"))
+    let in_use = match layout.spare.len() {
+        0 => format!("{members} members"),
+        _ => format!("{} of {members} members in use,", layout.in_use()),
+    };
+    ok(about(farm), format!("{in_use} in {groups} groups{traffic}"))
 }
 
 /// Map files that are to be kept in step, and cannot be.

@@ -2,6 +2,7 @@
 
 mod farms;
 mod instances;
+mod members;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use super::look::look_at_all;
 use super::platform::Platform;
 use super::view::FindingView;
 use crate::farm::{Farm, FarmName, InstanceName, Layout, Seen, Side};
-use crate::haproxy::{Client, Master};
+use crate::haproxy::{AdminState, Client, Master, ServerRef};
 
 /// The ways to one HAProxy: its stats socket and, where one is configured, its master's socket.
 pub type Ways<'a> = (&'a Client, Option<&'a Master>);
@@ -38,16 +39,21 @@ impl Engine {
         let instances = self.instances.iter();
         let ways = instances.map(|(name, instance)| (name.clone(), (&*instance.client, instance.master.as_deref())));
         let haproxies = ways.collect();
-        let mut findings = examine(&self.farms(), haproxies, &self.platform).await;
+        let before = self.instances.iter().map(|(name, instance)| (name.clone(), instance.orders.borrow().before()));
+        let mut findings = examine(&self.farms(), haproxies, &before.collect(), &self.platform).await;
         findings.extend(self.store.trouble().map(|trouble| error("the store".to_owned(), trouble.to_owned())));
         findings
     }
 }
 
+/// What servers are, HAProxy by HAProxy, that teeter holds or is giving back, without its holds.
+pub type Before = BTreeMap<InstanceName, BTreeMap<ServerRef, AdminState>>;
+
 /// Compares a configuration with what HAProxys say. A HAProxy that does not answer is a finding like any other.
 pub async fn examine(
     farms: &BTreeMap<FarmName, Farm>,
     haproxies: BTreeMap<InstanceName, Ways<'_>>,
+    before: &Before,
     platform: &Platform,
 ) -> Vec<FindingView> {
     let keys = asked_of(farms.values());
@@ -59,7 +65,8 @@ pub async fn examine(
     for (name, address, look) in futures_util::future::join_all(looks).await {
         findings.push(instances::of_instance(&name, &address, &look));
         if let Ok(look) = look {
-            seen.insert(name, look.onto(None, None));
+            let before = before.get(&name).cloned().unwrap_or_default();
+            seen.insert(name, Seen { before, ..look.onto(None, None) });
         }
     }
     let whole = seen.len() == haproxies.len();
@@ -85,6 +92,7 @@ pub async fn examine(
             findings.extend(farms::of_files(farm, platform).await);
         }
     }
+    findings.extend(members::left_aside(&examined));
     let answers = |name: &InstanceName| examined.seen.contains_key(name);
     let masters = haproxies.iter().map(|(name, (_, master))| instances::of_master(name, *master, answers(name)));
     findings.extend(futures_util::future::join_all(masters).await);

@@ -1,0 +1,78 @@
+//! What a member is, and which lines are in use: spare slots, backends that are off, servers that have no address.
+
+use crate::site::{DRAIN, MAINT};
+use crate::stand::Stand;
+
+/// Two slots in use of five, one of them since it was started with; and a backend that is switched off and one that will be.
+const SLOTS: &str = "backend app\n  option httpchk GET /_status\n  default-server check inter 100ms\n  \
+    server s1 {web01}\n  server s2 {web02} disabled\n  server s3 127.0.0.1:9 disabled\n  server s4 {web03} \n  \
+    server s5 127.0.0.1:9 disabled\n\
+    backend legacy\n  disabled\n  server s1 {web01}\n  server s2 {web02}\n\
+    listen side\n  bind 127.0.0.1:{port}\n  server s1 {web01}\n  server s4 {web03}\n";
+
+#[tokio::test]
+async fn what_is_not_in_use_is_neither_counted_nor_worked_on() {
+    let farm = "[farm.web]\nmembers = [\"*/s*\"]\nhalves = \"auto\"\nmin_available = \"33%\"\n\
+        [farm.web.drain]\ngrace = \"0s\"\n[farm.web.rolling]\nstatus = false\nsettle = \"0s\"\n";
+    let stand = Stand::start(SLOTS, farm).await;
+    // As a controller does where it gives a slot a server.
+    stand.tell("set server app/s2 state ready").await;
+    for server in ["app/s1", "app/s2", "app/s4"] {
+        stand.haproxy.wait_for_status(server, "UP").await.unwrap();
+    }
+    let planned = stand.json(&["deploy", "web", "--to", "v2", "--dry-run"]).await;
+    let worked: Vec<_> = planned["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|step| step["text"].as_str().unwrap().starts_with("work"))
+        .collect();
+    assert_eq!(
+        (&worked[0]["servers"], &worked[1]["servers"]),
+        (&serde_json::json!(["s1"]), &serde_json::json!(["s2", "s4"]))
+    );
+    assert_eq!(
+        planned["skipped"],
+        serde_json::json!({"s3": "disabled in haproxy.cfg", "s5": "disabled in haproxy.cfg"})
+    );
+    let shown = stand.done(&["deploy", "web", "--strategy", "rolling", "--batch", "66%", "--dry-run"]).await;
+    assert!(shown.contains("left alone: s3, s5 (disabled in haproxy.cfg)"), "{shown}");
+    let aside = "backend legacy of HAProxy edge is disabled and gets no traffic: its lines are left aside (s1, s2)";
+    for said in [&shown, &stand.done(&["doctor"]).await, &stand.done(&["status"]).await] {
+        assert_eq!(said.matches(aside).count(), 1, "{said}");
+    }
+    let doctor = stand.done(&["doctor"]).await;
+    assert!(doctor.contains("3 of 5 members in use"), "{doctor}");
+    // A hold in maintenance gives the slot the bits of a spare one, and it is in use all the same.
+    stand.done(&["maint", "app/s2", "--reason", "r"]).await;
+    assert_eq!(stand.bits("app/s2").await, 4 | MAINT);
+    let doctor = stand.done(&["doctor"]).await;
+    assert!(doctor.contains("3 of 5 members in use"), "{doctor}");
+    let group = stand.json(&["status", "farm:web/b"]).await;
+    assert_eq!(group["servers"].as_array().map(Vec::len), Some(3), "{group}");
+    stand.done(&["ready", "app/s2"]).await;
+    // By name and by host, and a whole deploy: the lines of the disabled backend block nothing.
+    for selector in ["s1", "*/s1"] {
+        stand.done(&["drain", selector, "--reason", "r"]).await;
+        assert_eq!(stand.bits("app/s1").await, DRAIN);
+        stand.done(&["ready", selector]).await;
+    }
+    let only = stand.teeter(&["drain", "legacy/*", "--reason", "r"]).await;
+    assert!(only.code == 3 && only.err.contains("is disabled and gets no traffic"), "{only:?}");
+    let deployed = stand.teeter(&["deploy", "web", "--", "true"]).await;
+    assert_eq!(deployed.code, 0, "{deployed:?}\n{}", stand.daemon.log());
+    assert!(stand.recorded("s3, s5 are left alone: disabled in haproxy.cfg").await && stand.recorded(aside).await);
+    // One that is shut down while HAProxy runs refuses orders for ever: the other lines are taken out, and come back.
+    stand.tell("shutdown frontend side").await;
+    stand.done(&["drain", "s4", "--reason", "r"]).await;
+    assert_eq!((stand.bits("app/s4").await, stand.bits("side/s4").await), (DRAIN, 0));
+    let status = stand.done(&["status"]).await;
+    assert!(status.contains("backend side of HAProxy edge is"), "{status}");
+    stand.done(&["ready", "s4"]).await;
+    let deployed = stand.teeter(&["deploy", "web", "--strategy", "rolling", "--", "true"]).await;
+    assert_eq!(deployed.code, 0, "{deployed:?}\n{}", stand.daemon.log());
+    for (server, bits) in [("app/s1", 0), ("app/s2", 4), ("app/s3", 5), ("app/s4", 0), ("side/s4", 0), ("legacy/s1", 0)]
+    {
+        assert_eq!(stand.bits(server).await, bits, "{server}");
+    }
+}
