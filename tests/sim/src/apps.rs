@@ -20,7 +20,7 @@ pub struct Apps(Arc<Mutex<All>>);
 #[derive(Debug)]
 struct All {
     shape: Shape,
-    fake: Fake,
+    fakes: Vec<Fake>,
     apps: Vec<App>,
     dice: Dice,
 }
@@ -38,9 +38,9 @@ struct App {
 
 impl Apps {
     /// Servers that all run `v1` and are well.
-    pub fn new(shape: Shape, fake: Fake, dice: Dice) -> Self {
+    pub fn new(shape: Shape, fakes: Vec<Fake>, dice: Dice) -> Self {
         let app = App { version: "v1".to_owned(), stopped: false, ills: 0, worked_on: BTreeSet::new() };
-        Self(Arc::new(Mutex::new(All { apps: vec![app; shape.members()], shape, fake, dice })))
+        Self(Arc::new(Mutex::new(All { apps: vec![app; shape.members()], shape, fakes, dice })))
     }
 
     /// Which version a member runs.
@@ -97,10 +97,10 @@ impl Apps {
         let Some(number) = all.number(member) else { return };
         change(&mut all.apps[number]);
         let well = !all.apps[number].stopped && all.apps[number].ills == 0;
-        let (fake, lines) = (all.fake.clone(), all.shape.lines(number));
+        let (fakes, lines) = (all.fakes.clone(), all.shape.lines(number));
         drop(all);
         // The first line is the one with checks; the others follow it.
-        fake.set_health(&lines[0], well);
+        fakes.iter().for_each(|fake| fake.set_health(&lines[0], well));
     }
 
     fn lock(&self) -> MutexGuard<'_, All> {

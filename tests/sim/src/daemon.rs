@@ -31,7 +31,8 @@ use crate::fake::Fake;
 pub struct Daemon(Arc<Inner>);
 
 struct Inner {
-    fake: Fake,
+    /// Each with its name.
+    haproxys: Vec<(&'static str, Fake)>,
     apps: Apps,
     store: FailingStore,
     config: Config,
@@ -71,13 +72,20 @@ impl Drop for Attending {
 
 impl Daemon {
     /// A teeterd that is down.
-    pub fn new(fake: Fake, apps: Apps, store: FailingStore, text: &str, master: bool, dice: Dice) -> Self {
+    pub fn new(
+        haproxys: Vec<(&'static str, Fake)>,
+        apps: Apps,
+        store: FailingStore,
+        text: &str,
+        master: bool,
+        dice: Dice,
+    ) -> Self {
         let config = Config::from_text(text, Path::new("teeter.toml"), std::iter::empty());
         let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));
         let (dice, begun) = (Mutex::new(dice), Instant::now());
         let life = Mutex::default();
         let (jumped, stall, starting) = (Mutex::default(), Arc::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { fake, apps, store, config, master, dice, begun, jumped, stall, starting, life }))
+        Self(Arc::new(Inner { haproxys, apps, store, config, master, dice, begun, jumped, stall, starting, life }))
     }
 
     /// Starts it, unless it is up.
@@ -105,13 +113,17 @@ impl Daemon {
             (stall + Duration::from_micros(dice.of(50..slow)), Duration::from_micros(dice.of(20..500)))
         };
         let platform = Platform::new(clock, Disk::Simulated(Arc::new(takes)));
-        let way = |to: To| Box::new(Way { fake: it.fake.clone(), to });
-        let client = Client::over(Address::Unix("/sim/edge.sock".into()), way(To::Stats), ANSWER_TAKES);
-        let master = it.master.then(|| Master::over(PathBuf::from("/sim/master.sock"), way(To::Master), ANSWER_TAKES));
-        let name = "edge".parse().unwrap_or_else(|error| panic!("{error}"));
+        let instance = |(name, fake): &(&'static str, Fake)| {
+            let way = |to: To| Box::new(Way { fake: fake.clone(), to });
+            let socket = |of: &str| PathBuf::from(format!("/sim/{name}{of}.sock"));
+            let client = Client::over(Address::Unix(socket("")), way(To::Stats), ANSWER_TAKES);
+            let master = it.master.then(|| Master::over(socket("-master"), way(To::Master), ANSWER_TAKES));
+            (name.parse().unwrap_or_else(|error| panic!("{error}")), client, master)
+        };
+        let instances = it.haproxys.iter().map(instance).collect();
         let (farms, on_drift) = (it.config.farms.clone(), it.config.holds.on_drift);
         let (store, prober) = (Arc::new(it.store.clone()), Arc::new(it.apps.clone()));
-        let starting = Engine::start(farms, on_drift, vec![(name, client, master)], store, prober, platform.clone());
+        let starting = Engine::start(farms, on_drift, instances, store, prober, platform.clone());
         match starting.await {
             Ok(engine) => *lock(&it.life) = Some(Life { platform, router: router(engine) }),
             // As systemd would: it is started again later.

@@ -13,12 +13,19 @@ use crate::world::World;
 
 /// Begins a deploy of a version and stays with it to its end. Gives the run's number, if there was one.
 pub async fn deploy(world: Arc<World>, version: String, mut dice: Dice) -> Option<u64> {
-    let (status, run) = world.call("POST", "/v1/runs", Some(&world.shape.deploy(&version))).await?;
+    let (mut status, mut run) = world.call("POST", "/v1/runs", Some(&world.shape.deploy(&version))).await?;
+    // A HAProxy that is away is no reason to go home.
+    for _ in 0..if world.shape.late > 0 { PATIENCE } else { 0 } {
+        if status != 502 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        (status, run) = world.call("POST", "/v1/runs", Some(&world.shape.deploy(&version))).await?;
+    }
     if status != 201 {
         return None;
     }
     let id = run["id"].as_u64()?;
-    let mut run = run;
     let key = format!("deployer of {id}");
     let mut attending = None;
     let mut lost = 0;
@@ -155,15 +162,16 @@ impl Hook {
     }
 }
 
-/// A hook is at work on servers until this is dropped.
-struct AtWork {
+/// Somebody is at work on servers until this is dropped.
+pub struct AtWork {
     apps: Apps,
     servers: Vec<String>,
     hook: u64,
 }
 
 impl AtWork {
-    fn on(apps: &Apps, servers: Vec<String>) -> Self {
+    /// Begins.
+    pub fn on(apps: &Apps, servers: Vec<String>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let hook = NUMBER.fetch_add(1, Ordering::Relaxed);
         servers.iter().for_each(|server| apps.begin_work(server, hook));

@@ -23,13 +23,16 @@ const PLAIN: Shape = Shape {
     bake: false,
     warm_up: false,
     longest: 50,
+    haproxys: 1,
+    late: 0,
+    same_names: false,
 };
 
 /// The same, turned by the states of its servers.
 const SERVERS: Shape = Shape { route: false, half: 2, ..PLAIN };
 
 fn scenario(seed: u64, shape: Shape, acts: &[(u64, What)]) -> Scenario {
-    let acts = acts.iter().map(|(at, what)| Act { at: Duration::from_millis(*at), what: what.clone() });
+    let acts = acts.iter().map(|(at, what)| Act { at: Duration::from_millis(*at), what: what.clone(), on: 0 });
     Scenario { seed, shape, acts: acts.collect() }
 }
 
@@ -293,6 +296,22 @@ fn a_process_that_comes_after_the_last_turn_is_told_of_it() {
     for master in [false, true] {
         for at in (2_850..=3_050).step_by(10) {
             passes(&scenario(1, Shape { master, ..PLAIN }, &[(at, What::Reload)]));
+        }
+    }
+}
+
+/// Both are turned, emptied and given back, whichever of them is reloaded or dies.
+#[test]
+fn two_haproxys_are_turned_as_one() {
+    let struck = |what: &What, at, on| vec![Act { at: millis(at), what: what.clone(), on }];
+    for (shape, at) in [(PLAIN, 1_200), (Shape { same_names: true, ..SERVERS }, 2_000)] {
+        let shape = Shape { haproxys: 2, ..shape };
+        let none = Scenario { seed: 1, shape, acts: Vec::new() };
+        let outcome = play(&none, false);
+        assert!(outcome.endings.contains(&"see-saw done".to_owned()), "{:?}", outcome.endings);
+        passes(&none);
+        for what in [What::Reload, What::KillHaproxy(millis(900)), What::Hang(millis(1_500))] {
+            passes(&Scenario { seed: 2, shape, acts: struck(&what, at, 1) });
         }
     }
 }

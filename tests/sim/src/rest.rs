@@ -10,6 +10,7 @@ use teeter::plan::{Run, RunState};
 use teeter_lab::Dice;
 
 use crate::deployer::{Hook, report, wanted};
+use crate::fake::Fake;
 use crate::scenario::{ByHand, Scenario};
 use crate::watch::split;
 use crate::world::World;
@@ -19,8 +20,8 @@ pub async fn bring_home(world: &Arc<World>, dice: &mut Dice) {
     world.watch.note(|| "the morning after".to_owned());
     world.store.mend();
     world.mend_hooks();
-    if world.fake.truth().current().is_none() {
-        world.fake.start().unwrap_or_default();
+    for fake in world.fakes.iter().filter(|fake| fake.truth().current().is_none()) {
+        fake.start().unwrap_or_default();
     }
     world.apps.heal();
     world.daemon.start().await;
@@ -73,7 +74,9 @@ async fn make_ready(world: &World, wanted: impl Fn(usize) -> bool) {
     }
     for number in 0..world.shape.members() {
         if world.watch.is_by_hand(&world.shape.member(number)) && wanted(number) {
-            world.by_hand(number, ByHand::Ready).await;
+            for fake in &world.fakes {
+                world.by_hand(fake, number, ByHand::Ready).await;
+            }
         }
     }
 }
@@ -142,7 +145,7 @@ pub async fn judge(world: &World, scenario: &Scenario) {
         let left: Vec<String> = world.daemon.stored().baselines.keys().map(ToString::to_string).collect();
         world.watch.find("everything is given back", format!("teeter still keeps {}", left.join(", ")));
     }
-    gives_back(world);
+    world.fakes.iter().for_each(|fake| gives_back(world, fake));
     tells_the_truth(world).await;
     keeps_a_record(world);
 }
@@ -162,8 +165,8 @@ async fn leads_as_the_file_says(world: &World) {
     if active_run(world).is_some() {
         return;
     }
-    let differs = |world: &World| -> Option<String> {
-        let truth = world.fake.truth();
+    let differs_in = |fake: &Fake| -> Option<String> {
+        let truth = fake.truth();
         truth.current()?.maps.iter().find_map(|(file, told)| {
             let text = std::fs::read_to_string(file).unwrap_or_default();
             let said: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once(' ')).collect();
@@ -171,14 +174,15 @@ async fn leads_as_the_file_says(world: &World) {
             told.iter().find(differs).map(|(key, value)| format!("{key} leads to {value}, and the file says {said:?}"))
         })
     };
+    let differs = |world: &World| world.fakes.iter().find_map(differs_in);
     if !until(world, |world| differs(world).is_none()).await {
         world.watch.find("maps are as their files", differs(world).unwrap_or_default());
     }
 }
 
 /// What teeter took it gave back.
-fn gives_back(world: &World) {
-    let truth = world.fake.truth();
+fn gives_back(world: &World, fake: &Fake) {
+    let truth = fake.truth();
     let Some(now) = truth.current() else {
         world.watch.find("HAProxy serves", "there is no process".to_owned());
         return;
@@ -200,8 +204,12 @@ fn gives_back(world: &World) {
 
 /// What teeterd says is what is.
 async fn tells_the_truth(world: &World) {
-    let truth = world.fake.truth();
-    let Some(now) = truth.current() else { return };
+    let mut truth = BTreeMap::new();
+    for (name, fake) in world.shape.names().iter().zip(&world.fakes) {
+        let Some(now) = fake.truth().current().cloned() else { return };
+        let named = |((backend, server), is)| (((*name).to_owned(), backend, server), is);
+        truth.extend(now.servers.into_iter().map(named));
+    }
     // What it shows may be a second old.
     let mut said = BTreeMap::new();
     for _ in 0..6 {
@@ -210,12 +218,12 @@ async fn tells_the_truth(world: &World) {
             return;
         };
         said = status["servers"].as_array().into_iter().flatten().filter_map(line_of).collect();
-        if now.servers.iter().all(|(line, server)| said.get(line) == Some(&server.told())) {
+        if truth.iter().all(|(line, server)| said.get(line) == Some(&server.told())) {
             return;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    for (line, server) in &now.servers {
+    for (line, server) in &truth {
         let (says, is) = (said.get(line).copied(), server.told());
         if says != Some(is) {
             world.watch.find("status tells the truth", format!("{line:?} is {is}, and the status says {says:?}"));
@@ -223,9 +231,11 @@ async fn tells_the_truth(world: &World) {
     }
 }
 
-fn line_of(server: &Value) -> Option<((String, String), &'static str)> {
+/// A line, with its HAProxy, and what it is said to be told.
+fn line_of(server: &Value) -> Option<((String, String, String), &'static str)> {
     let word = ["ready", "drain", "maint"].into_iter().find(|word| server["admin"] == *word)?;
-    Some(((server["backend"].as_str()?.to_owned(), server["server"].as_str()?.to_owned()), word))
+    let text = |key: &str| server[key].as_str().map(str::to_owned);
+    Some(((text("instance")?, text("backend")?, text("server")?), word))
 }
 
 /// The kind of an event, its run, its hold.

@@ -26,6 +26,8 @@ pub struct Act {
     pub at: Duration,
     /// What.
     pub what: What,
+    /// Which HAProxy it happens to, where it happens to one of several.
+    pub on: usize,
 }
 
 /// Something that happens.
@@ -38,7 +40,7 @@ pub enum What {
         /// So many seconds the clock jumps.
         jump: i64,
     },
-    /// HAProxy is reloaded.
+    /// HAProxy is reloaded; here and below one of them, where there are several.
     Reload,
     /// HAProxy is killed and started again after a while.
     KillHaproxy(Duration),
@@ -92,6 +94,8 @@ pub enum Verb {
     Maint(usize, Option<Duration>),
     /// `teeter ready`.
     Ready(usize),
+    /// `teeter drain`, work on the server for as long as repairs take, `teeter ready`.
+    Repair(usize),
     /// Of the latest run.
     Abort,
     /// Of the latest run.
@@ -138,7 +142,7 @@ impl Scenario {
 impl Act {
     fn thrown(dice: &mut Dice, shape: &Shape) -> Self {
         let at = Duration::from_millis(dice.of(0..6_000));
-        Self { at, what: What::thrown(dice, shape) }
+        Self { at, what: What::thrown(dice, shape), on: dice.of(0..shape.haproxys as u64) as usize }
     }
 }
 
@@ -158,7 +162,7 @@ impl What {
             58..64 => Self::KillDeployer { hook_lives: dice.of(0..2) == 0 },
             64..68 => Self::FailHook,
             68..90 => {
-                let verb = match dice.of(0..14) {
+                let verb = match dice.of(0..16) {
                     0 | 1 => Verb::Drain(server(dice), (dice.of(0..2) == 0).then_some(short)),
                     2 => Verb::Maint(server(dice), (dice.of(0..2) == 0).then_some(short)),
                     3 | 4 => Verb::Ready(server(dice)),
@@ -169,6 +173,7 @@ impl What {
                     10 => Verb::Retry,
                     11 => Verb::Deploy,
                     12 => Verb::Flip("a"),
+                    13 | 14 => Verb::Repair(server(dice)),
                     _ => Verb::Flip("b"),
                 };
                 let patience = (dice.of(0..3) == 0).then(|| Duration::from_micros(dice.of(0..8_000)));
@@ -226,7 +231,8 @@ impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}: {:?}", self.seed, self.shape)?;
         for act in &self.acts {
-            writeln!(f, "  {:>6} ms  {:?}", act.at.as_millis(), act.what)?;
+            let on = if act.on > 0 { " (the other HAProxy)" } else { "" };
+            writeln!(f, "  {:>6} ms  {:?}{on}", act.at.as_millis(), act.what)?;
         }
         Ok(())
     }

@@ -8,6 +8,16 @@ use teeter_lab::Dice;
 
 use crate::fake::{BackendSetup, Route, Series, ServerSetup, Setup};
 
+/// What may be special about a farm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Special {
+    /// A HAProxy that is not there when teeterd is started.
+    Late,
+}
+
+/// What no seed draws, because teeter is known not to do it right.
+const NOT_DRAWN: &[Special] = &[Special::Late];
+
 /// A farm and how it is deployed to.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
@@ -37,6 +47,12 @@ pub struct Shape {
     pub warm_up: bool,
     /// The longest request, in milliseconds.
     pub longest: u64,
+    /// How many HAProxys have the farm's servers.
+    pub haproxys: usize,
+    /// When the last of them is started, in milliseconds after the deploy has begun; 0: it is there before teeterd.
+    pub late: u64,
+    /// Whether frontends have the names of the backends that they lead to.
+    pub same_names: bool,
 }
 
 impl Shape {
@@ -64,7 +80,29 @@ impl Shape {
             bake: dice.of(0..4) == 0,
             warm_up: dice.of(0..6) == 0,
             longest: [50, 300, 1_500][dice.of(0..3) as usize],
+            haproxys: 1,
+            late: 0,
+            same_names: false,
         }
+        .with_more(dice)
+    }
+
+    /// What has come later, so that it takes nothing from what was drawn before.
+    fn with_more(self, dice: &mut Dice) -> Self {
+        let haproxys = [1, 1, 1, 2][dice.of(0..4) as usize];
+        let late = if haproxys > 1 && dice.of(0..4) == 0 { dice.of(500..6_000) } else { 0 };
+        let thrown = Self { haproxys, late, same_names: dice.of(0..4) == 0, ..self };
+        thrown.without(NOT_DRAWN)
+    }
+
+    /// The same without some of what is special about it.
+    fn without(mut self, left_out: &[Special]) -> Self {
+        for special in left_out {
+            match special {
+                Special::Late => self.late = 0,
+            }
+        }
+        self
     }
 
     /// How many members the farm has.
@@ -98,7 +136,19 @@ impl Shape {
 
     /// Where clients come in.
     pub fn frontends(&self) -> &'static [&'static str] {
-        if self.twice { &["www", "rest"] } else { &["www"] }
+        match (self.same_names, self.route, self.twice) {
+            (true, true, _) if self.has_all() => &["web_all"],
+            (true, true, _) => &["web_a"],
+            (true, false, true) => &["app", "api"],
+            (true, false, false) => &["app"],
+            (false, _, true) => &["www", "rest"],
+            (false, _, false) => &["www"],
+        }
+    }
+
+    /// What teeter calls the HAProxys.
+    pub fn names(&self) -> &'static [&'static str] {
+        &["edge", "ford"][..self.haproxys]
     }
 
     /// Whether the route has a side for the whole farm. Blue and green have not.
@@ -125,12 +175,12 @@ impl Shape {
         let (half, all) = (self.half, self.members());
         if !self.route {
             let app = (0..all).fold(BackendSetup::new("app"), |backend, number| backend.server(check(plain(number))));
-            setup = setup.frontend("www", Route::To("app".to_owned())).backend(app);
+            setup = setup.frontend(self.frontends()[0], Route::To("app".to_owned())).backend(app);
             if self.twice {
                 let api = (0..all).fold(BackendSetup::new("api"), |backend, number| {
                     backend.server(plain(number).track(&format!("app/{}", self.member(number))))
                 });
-                setup = setup.frontend("rest", Route::To("api".to_owned())).backend(api);
+                setup = setup.frontend(self.frontends()[1], Route::To("api".to_owned())).backend(api);
             }
             return setup;
         }
@@ -140,7 +190,7 @@ impl Shape {
             "canary" => Route::Canary { file, key, default },
             _ => Route::Map { file, key, default },
         };
-        setup = setup.frontend("www", route);
+        setup = setup.frontend(self.frontends()[0], route);
         for (name, members) in [("web_a", 0..half), ("web_b", half..all)] {
             let backend = members.fold(BackendSetup::new(name), |backend, number| backend.server(check(plain(number))));
             setup = setup.backend(backend);

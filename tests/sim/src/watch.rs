@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::apps::Apps;
-use crate::fake::{Change, Fake, Place, ServerTruth, WorkerTruth};
+use crate::fake::{Change, Fake, Place, ServerTruth, Truth, WorkerTruth};
 use crate::scenario::{Call, Scenario, Verb, What};
 use crate::shape::Shape;
 
@@ -19,6 +19,7 @@ pub struct Watch(Arc<Mutex<Watching>>);
 struct Watching {
     shape: Shape,
     apps: Apps,
+    fakes: Vec<Fake>,
     begun: Instant,
     /// The traffic may be on its way back.
     goes_back: bool,
@@ -28,14 +29,14 @@ struct Watching {
     taken_ill: BTreeSet<String>,
     /// Nothing that strikes this scenario can take a request its server.
     all_served: bool,
-    /// Members that a new process of HAProxy does not know to be held, until it is told.
-    forgotten: BTreeSet<String>,
+    /// Nothing that strikes it keeps teeterd from telling a HAProxy what it does not know yet.
+    all_told: bool,
+    /// Members that one operator repairs and another gives back.
+    given_back: BTreeSet<String>,
     /// Members that somebody has changed by hand: what is wrong with them then is nobody's fault.
     by_hand: BTreeSet<String>,
-    /// HAProxy's process that takes what is new.
-    pid: Option<u32>,
-    /// Whether a map has been told anything since HAProxy's process was started.
-    turned: bool,
+    /// What is known of the process of each HAProxy that takes what is new.
+    processes: Vec<Process>,
     /// Since when nobody waits for what a process has asked for.
     gone: BTreeMap<i32, Instant>,
     /// Versions may be mixed from now on: somebody has asked for it.
@@ -45,6 +46,17 @@ struct Watching {
     /// Stands for everything that happened.
     trace: u64,
     log: Option<Vec<String>>,
+}
+
+/// A process of a HAProxy that takes what is new.
+#[derive(Debug, Default)]
+struct Process {
+    pid: Option<u32>,
+    /// Whether a map has been told anything since it was started.
+    turned: bool,
+    /// Members that it does not know to be held, until it is told.
+    forgotten: BTreeSet<String>,
+    since: Option<Instant>,
 }
 
 /// Something that must not be.
@@ -71,33 +83,52 @@ pub struct Counts {
 
 impl Watch {
     /// Begins to look. With `log`, what happens is kept in words.
-    pub fn new(scenario: &Scenario, apps: Apps, fake: &Fake, log: bool) -> Self {
+    pub fn new(scenario: &Scenario, apps: Apps, fakes: &[Fake], log: bool) -> Self {
         let disturbs =
             |what: &What| matches!(what, What::KillHaproxy(_) | What::Hang(_) | What::Sick(..) | What::ByHand(..));
-        let takes =
-            |what: &What| matches!(what, What::Call(call) if matches!(call.verb, Verb::Drain(..) | Verb::Maint(..)));
+        let silences = |what: &What| {
+            let deaf = matches!(what, What::Hang(_) | What::Slow(_) | What::Crowd(..));
+            deaf || matches!(what, What::KillTeeterd { .. } | What::DiskFull(_) | What::DiskStalls(_) | What::DiskLies)
+        };
+        let readied = |number: usize| {
+            let readies =
+                |what: &What| matches!(what, What::Call(Call { verb: Verb::Ready(one), .. }) if *one == number);
+            scenario.acts.iter().any(|act| readies(&act.what))
+        };
+        let given_back = scenario.acts.iter().filter_map(|act| match &act.what {
+            What::Call(Call { verb: Verb::Repair(number), .. }) if readied(*number) => {
+                Some(scenario.shape.member(*number))
+            }
+            _ => None,
+        });
+        let takes = |what: &What| match what {
+            What::Call(call) => matches!(call.verb, Verb::Drain(..) | Verb::Maint(..) | Verb::Repair(_)),
+            _ => false,
+        };
         let shape = scenario.shape;
         let ill =
             |number: usize| scenario.acts.iter().any(|act| matches!(act.what, What::Sick(one, _) if one == number));
         let taken_ill = scenario.acts.iter().filter_map(|act| match &act.what {
-            What::Call(Call { verb: Verb::Drain(number, _) | Verb::Maint(number, _), .. }) if ill(*number) => {
-                Some(shape.member(*number))
-            }
+            What::Call(Call {
+                verb: Verb::Drain(number, _) | Verb::Maint(number, _) | Verb::Repair(number), ..
+            }) if ill(*number) => Some(shape.member(*number)),
             _ => None,
         });
         let gap = !shape.route && shape.order == "gap";
+        let process = |fake: &Fake| Process { pid: fake.truth().current().map(|one| one.pid), ..Process::default() };
         let watching = Watching {
             shape,
             apps,
+            fakes: fakes.to_vec(),
             begun: Instant::now(),
             goes_back: scenario.acts.iter().any(|act| act.what == What::BadVersion),
             operators_take: scenario.acts.iter().any(|act| takes(&act.what)),
             taken_ill: taken_ill.collect(),
             all_served: !gap && !scenario.acts.iter().any(|act| disturbs(&act.what)),
-            forgotten: BTreeSet::new(),
+            all_told: !scenario.acts.iter().any(|act| silences(&act.what)),
+            given_back: given_back.collect(),
             by_hand: BTreeSet::new(),
-            pid: fake.truth().current().map(|worker| worker.pid),
-            turned: false,
+            processes: fakes.iter().map(process).collect(),
             gone: BTreeMap::new(),
             mixed: false,
             found: Vec::new(),
@@ -106,8 +137,10 @@ impl Watch {
             log: log.then(Vec::new),
         };
         let watch = Self(Arc::new(Mutex::new(watching)));
-        let looking = watch.clone();
-        fake.on_change(move |fake, change| looking.look(fake, change));
+        for (number, fake) in fakes.iter().enumerate() {
+            let looking = watch.clone();
+            fake.on_change(move |_, change| looking.look(number, change));
+        }
         watch
     }
 
@@ -173,33 +206,37 @@ impl Watch {
         (it.found.clone(), it.counts, it.trace, it.log.clone().unwrap_or_default())
     }
 
-    fn look(&self, fake: &Fake, change: &Change) {
+    fn look(&self, of: usize, change: &Change) {
+        let (fakes, fronts) = {
+            let it = self.lock();
+            (it.fakes.clone(), it.shape.frontends())
+        };
         // Looking may let something happen that was due, and that is looked at first.
-        let truth = fake.truth();
-        let eligible: Vec<_> = self.lock().shape.frontends().iter().map(|front| fake.eligible(front)).collect();
+        let truths: Vec<Truth> = fakes.iter().map(Fake::truth).collect();
+        let eligible = |fake: &Fake| fronts.iter().map(|front| fake.eligible(front)).collect::<Vec<_>>();
+        let eligible: Vec<_> = fakes.iter().map(eligible).collect();
         let mut it = self.lock();
         it.counts.events += 1;
-        it.note(|| format!("{change:?}"));
-        // A check of the new process may be heard of before the process itself.
-        let pid = truth.current().map(|worker| worker.pid);
-        if std::mem::replace(&mut it.pid, pid) != pid {
-            it.turned = false;
-            it.forgotten = (0..it.shape.members()).map(|number| it.shape.member(number)).collect();
+        it.note(|| if of > 0 { format!("the other HAProxy: {change:?}") } else { format!("{change:?}") });
+        let told_a_map = matches!(change, Change::Told(_, command) if command.contains(" map "));
+        let mut at_work = BTreeMap::new();
+        for (number, (truth, eligible)) in truths.iter().zip(eligible).enumerate() {
+            it.process_is(number, truth.current().map(|worker| worker.pid));
+            it.processes[number].turned |= number == of && told_a_map;
+            let Some(now) = truth.current() else { continue };
+            let members = it.members(now, &truth.workers);
+            let known = |of: Option<&Member>| of.is_none_or(|of| !of.out || of.requests > 0);
+            it.processes[number].forgotten.retain(|member| known(members.get(member)));
+            it.enough_in_service(number, &members);
+            for (name, member) in members.into_iter().filter(|(name, _)| !it.processes[number].forgotten.contains(name))
+            {
+                *at_work.entry(name).or_default() += member.requests;
+            }
+            for places in eligible {
+                it.one_version(number, places);
+            }
         }
-        it.turned |= matches!(change, Change::Told(_, command) if command.contains(" map "));
-        let Some(now) = truth.current() else { return };
-        let members = it.members(now, &truth.workers);
-        it.forgotten.retain(|member| members.get(member).is_none_or(|of| !of.out || of.requests > 0));
-        it.enough_in_service(&members);
-        it.nobody_on_servers_at_work(&members);
-        for places in eligible {
-            // While all of the farm gets the traffic, a new process of HAProxy gives it to those who are kept out, too, until
-            // it is told of them: docs/flips.md says so.
-            let known =
-                |place: &&Place| it.turned || place.backend != "web_all" || !it.forgotten.contains(&place.server);
-            let servers: Vec<String> = places.iter().filter(known).map(|place| place.server.clone()).collect();
-            it.one_version(servers.iter().map(String::as_str));
-        }
+        it.nobody_on_servers_at_work(&at_work);
     }
 
     fn lock(&self) -> MutexGuard<'_, Watching> {
@@ -217,6 +254,17 @@ struct Member {
 }
 
 impl Watching {
+    /// Notices that another process of a HAProxy takes what is new. A check of it may be heard of before itself.
+    fn process_is(&mut self, number: usize, pid: Option<u32>) {
+        if self.processes[number].pid != pid {
+            let forgotten = (0..self.shape.members()).map(|member| self.shape.member(member)).collect();
+            self.processes[number] = Process { pid, turned: false, forgotten, since: Some(Instant::now()) };
+        }
+        if self.all_told && self.processes[number].since.is_some_and(|since| since.elapsed() > TELLING_TAKES) {
+            self.processes[number].forgotten.clear();
+        }
+    }
+
     fn members(&self, now: &WorkerTruth, all: &[WorkerTruth]) -> BTreeMap<String, Member> {
         let member = |number: usize| {
             let lines: Vec<(String, String)> = self.shape.lines(number).iter().filter_map(|line| split(line)).collect();
@@ -232,33 +280,41 @@ impl Watching {
     }
 
     /// Never fewer members in service than `min_available`, which is half of them.
-    fn enough_in_service(&mut self, members: &BTreeMap<String, Member>) {
+    fn enough_in_service(&mut self, haproxy: usize, members: &BTreeMap<String, Member>) {
         let turned_one_by_one = !self.shape.route && self.shape.order == "gap";
         let excused = |name: &String| self.by_hand.contains(name) || self.taken_ill.contains(name);
         let is_in = |(name, member): &(&String, &Member)| !member.partly_out || excused(name);
         let left = members.iter().filter(is_in).count();
         if left < self.shape.half && !turned_one_by_one && !(self.goes_back && self.operators_take) {
             let out = members.iter().filter(|one| !is_in(one)).map(|(name, _)| name.as_str()).collect::<Vec<_>>();
-            let text = format!("only {left} of {} are in service: {} are out", members.len(), out.join(", "));
+            let name = self.shape.names()[haproxy];
+            let text = format!("{name}: only {left} of {} are in service: {} are out", members.len(), out.join(", "));
             self.find("min_available in service", text);
         }
     }
 
-    fn nobody_on_servers_at_work(&mut self, members: &BTreeMap<String, Member>) {
+    /// By the requests that members have, on every HAProxy that was told of them.
+    fn nobody_on_servers_at_work(&mut self, requests: &BTreeMap<String, usize>) {
         for name in self.apps.worked_on() {
-            let Some(member) = members.get(&name).filter(|member| member.requests > 0) else { continue };
-            if !self.forgotten.contains(&name) && !self.by_hand.contains(&name) {
-                let text = format!("a hook works on {name}, which has {} requests", member.requests);
+            let Some(requests) = requests.get(&name).filter(|requests| **requests > 0) else { continue };
+            if !self.by_hand.contains(&name) && !self.given_back.contains(&name) {
+                let text = format!("a hook works on {name}, which has {requests} requests");
                 self.find("no hook on a server with requests", text);
             }
         }
     }
 
-    fn one_version<'a>(&mut self, servers: impl Iterator<Item = &'a str>) {
+    /// Of each HAProxy: two are not turned at the same instant.
+    fn one_version(&mut self, haproxy: usize, places: Vec<Place>) {
         if !self.shape.is_exact() || self.mixed {
             return;
         }
-        let versions: BTreeMap<String, &str> = servers.map(|server| (self.apps.version(server), server)).collect();
+        // While all of the farm gets the traffic, a new process of HAProxy gives it to those who are kept out, too, until it
+        // is told of them: docs/flips.md says so.
+        let Process { turned, forgotten, .. } = &self.processes[haproxy];
+        let known = |place: &Place| *turned || place.backend != "web_all" || !forgotten.contains(&place.server);
+        let servers = places.into_iter().filter(known).map(|place| place.server);
+        let versions: BTreeMap<String, String> = servers.map(|server| (self.apps.version(&server), server)).collect();
         if versions.len() > 1 {
             self.find("one version for new requests", format!("the next request may get any of {versions:?}"));
         }
@@ -288,6 +344,10 @@ impl Watching {
         }
     }
 }
+
+/// A process of HAProxy that was just started is told within a second or so who is out, and those that it has sent there by
+/// then may stay for a while.
+const TELLING_TAKES: Duration = Duration::from_secs(6);
 
 /// A transaction takes some milliseconds.
 const STORING_TAKES: Duration = Duration::from_secs(1);

@@ -14,9 +14,9 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::apps::Apps;
 use crate::daemon::Daemon;
-use crate::deployer::{self, Hook};
+use crate::deployer::{self, AtWork, Hook};
 use crate::disk::FailingStore;
-use crate::fake::{Fake, Request};
+use crate::fake::{Fake, Refused, Request};
 use crate::rest;
 use crate::scenario::{Act, ByHand, Call, Scenario, Verb, What};
 use crate::shape::Shape;
@@ -26,8 +26,8 @@ use crate::watch::{Counts, Finding, Watch};
 pub struct World {
     /// The farm.
     pub shape: Shape,
-    /// HAProxy.
-    pub fake: Fake,
+    /// Every HAProxy.
+    pub fakes: Vec<Fake>,
     /// The servers behind it.
     pub apps: Apps,
     /// teeterd.
@@ -91,15 +91,20 @@ impl World {
         let begun = tokio::time::Instant::now();
         let dice = Dice::new(scenario.seed);
         let (shape, map) = (scenario.shape, MapFile::new(&scenario.shape));
-        let fake = Fake::new(shape.setup(&map.0), dice.other(11).throw());
-        let apps = Apps::new(shape, fake.clone(), dice.other(12));
-        let watch = Watch::new(scenario, apps.clone(), &fake, log);
+        let fake = |number: u64| Fake::new(shape.setup(&map.0), dice.other(11 + 10 * number).throw());
+        let fakes: Vec<Fake> = (0..shape.haproxys as u64).map(fake).collect();
+        if let Some(late) = fakes.last().filter(|_| shape.late > 0) {
+            late.kill();
+        }
+        let apps = Apps::new(shape, fakes.clone(), dice.other(12));
+        let watch = Watch::new(scenario, apps.clone(), &fakes, log);
         let store = FailingStore::new(watch.clone()).unwrap_or_else(|error| panic!("{error}"));
         let config = shape.config(&map.0);
-        let daemon = Daemon::new(fake.clone(), apps.clone(), store.clone(), &config, shape.master, dice.other(13));
+        let haproxys = shape.names().iter().copied().zip(fakes.iter().cloned()).collect();
+        let daemon = Daemon::new(haproxys, apps.clone(), store.clone(), &config, shape.master, dice.other(13));
         let world = Arc::new(Self {
             shape,
-            fake,
+            fakes,
             apps,
             daemon,
             store,
@@ -122,7 +127,7 @@ impl World {
         tasks.shutdown().await;
         world.daemon.kill().await;
         // Who looks at the fake knows the servers, and they know the fake.
-        world.fake.on_change(|_, _| ());
+        world.fakes.iter().for_each(|fake| fake.on_change(|_, _| ()));
         let (found, counts, trace, mut log) = world.watch.result();
         if !log.is_empty() {
             log.push("what teeterd has recorded:".to_owned());
@@ -138,6 +143,13 @@ impl World {
         let begun = tokio::time::Instant::now();
         let mut deploying = tokio::spawn(deployer::deploy(Arc::clone(self), "v2".to_owned(), dice.other(14)));
         let (killer, mut acts) = (deploying.abort_handle(), JoinSet::new());
+        if self.shape.late > 0 {
+            let world = Arc::clone(self);
+            acts.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(world.shape.late)).await;
+                world.fakes.last().map(Fake::start).transpose().map(drop).unwrap_or_default();
+            });
+        }
         for (number, act) in scenario.acts.iter().enumerate() {
             tokio::time::sleep_until(begun + act.at).await;
             self.watch.note(|| format!("{:?}", act.what));
@@ -152,6 +164,7 @@ impl World {
     }
 
     async fn act(self: Arc<Self>, act: Act, deployer: AbortHandle, dice: Dice) {
+        let fake = &self.fakes[act.on % self.fakes.len()];
         match act.what {
             What::KillTeeterd { back, jump } => {
                 self.daemon.kill().await;
@@ -159,20 +172,20 @@ impl World {
                 tokio::time::sleep(back).await;
                 self.daemon.start().await;
             }
-            What::Reload => drop(self.fake.reload()),
+            What::Reload => drop(fake.reload()),
             What::KillHaproxy(back) => {
-                self.fake.kill();
+                fake.kill();
                 tokio::time::sleep(back).await;
-                self.fake.start().unwrap_or_default();
+                fake.start().unwrap_or_default();
             }
             What::Hang(duration) => {
-                self.fake.hang(duration);
+                fake.hang(duration);
                 tokio::time::sleep(duration).await;
             }
             What::Slow(duration) => {
-                self.fake.slow(Some(Duration::from_millis(3)));
+                fake.slow(Some(Duration::from_millis(3)));
                 tokio::time::sleep(duration).await;
-                self.fake.slow(None);
+                fake.slow(None);
             }
             What::DiskFull(duration) => {
                 self.store.set_full(true);
@@ -191,12 +204,12 @@ impl World {
             What::Call(call) => self.ask(call, dice).await,
             What::ByHand(number, what) => {
                 self.watch.changed_by_hand(self.shape.member(number));
-                self.by_hand(number, what).await;
+                self.by_hand(fake, number, what).await;
             }
-            What::Sabotage(number) => self.by_hand(number, ByHand::Ready).await,
+            What::Sabotage(number) => self.by_hand(fake, number, ByHand::Ready).await,
             What::BadVersion => self.bad_version.store(true, Ordering::Relaxed),
             What::Crowd(count, duration) => {
-                let crowd: Vec<_> = (0..count).map(|_| self.fake.connect()).collect();
+                let crowd: Vec<_> = (0..count).map(|_| fake.connect()).collect();
                 tokio::time::sleep(duration).await;
                 drop(crowd);
             }
@@ -230,6 +243,7 @@ impl World {
             Verb::Retry => (of_run("retry"), Value::Null),
             Verb::Rollback => (of_run("rollback"), json!({})),
             Verb::Flip(to) => ("/v1/runs".to_owned(), json!({ "farm": "web", "strategy": "flip", "to": to })),
+            Verb::Repair(number) => return self.repair(number, hold(number, "drain", None)).await,
             Verb::Deploy => {
                 let deploying = deployer::deploy(Arc::clone(self), "v3".to_owned(), dice);
                 tokio::time::timeout(call.patience.unwrap_or(LONG), deploying).await.map(drop).unwrap_or_default();
@@ -241,6 +255,36 @@ impl World {
         tokio::time::timeout(call.patience.unwrap_or(LONG), asking).await.map(drop).unwrap_or_default();
     }
 
+    /// Somebody takes a server out, works on it as soon as teeter says that it is empty, and gives it back.
+    async fn repair(&self, number: usize, hold: Value) {
+        let Some((201, held)) = self.call("POST", "/v1/holds", Some(&hold)).await else { return };
+        let stage = |status: &Value| {
+            let holds = status["holds"].as_array().into_iter().flatten();
+            holds.clone().find(|one| one["id"] == held["id"]).map(|one| one["stage"].clone())
+        };
+        let mut empty = false;
+        for _ in 0..REPAIR_WAITS {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let Some((200, holds)) = self.call("GET", "/v1/holds", None).await else { continue };
+            let Some(stage) = stage(&holds) else { return };
+            empty = stage == "out";
+            if empty {
+                break;
+            }
+        }
+        if !empty {
+            return;
+        }
+        let member = self.shape.member(number);
+        let at_work = AtWork::on(&self.apps, vec![member.clone()]);
+        self.watch.note(|| format!("somebody repairs {member}"));
+        // Its checks pass all the while: nothing but teeter keeps visitors away.
+        tokio::time::sleep(REPAIR_TAKES).await;
+        drop(at_work);
+        let release = json!({ "selectors": hold["selectors"], "verify": true, "owner": held["owner"] });
+        self.call("POST", "/v1/release", Some(&release)).await;
+    }
+
     /// Whether teeter holds a server.
     pub fn is_held(&self, number: usize) -> bool {
         let lines = self.shape.lines(number);
@@ -250,8 +294,8 @@ impl World {
         self.daemon.stored().holds.values().any(on)
     }
 
-    /// Somebody tells HAProxy something about a server.
-    pub async fn by_hand(&self, number: usize, what: ByHand) {
+    /// Somebody tells a HAProxy something about a server.
+    pub async fn by_hand(&self, fake: &Fake, number: usize, what: ByHand) {
         let line = self.shape.lines(number)[0].clone();
         if what == ByHand::Ready {
             // Perhaps it is out for its version.
@@ -263,7 +307,7 @@ impl World {
             ByHand::Ready => format!("set server {line} state ready\n"),
             ByHand::Weight => format!("set server {line} weight 50%\n"),
         };
-        let Ok(mut stream) = self.fake.connect() else { return };
+        let Ok(mut stream) = fake.connect() else { return };
         let telling = async {
             stream.write_all(told.as_bytes()).await?;
             stream.read_to_end(&mut Vec::new()).await
@@ -353,14 +397,21 @@ async fn visit(world: Arc<World>, number: u64, mut dice: Dice) {
     loop {
         tokio::time::sleep(Duration::from_millis(dice.of(20..500))).await;
         let front = fronts[dice.of(0..fronts.len() as u64) as usize];
-        match world.fake.begin(front, Some(number)) {
-            Ok(request) => {
+        // Who finds a HAProxy down goes to the other.
+        let first = dice.of(0..world.fakes.len() as u64) as usize;
+        let mut fakes = world.fakes.iter().cycle().skip(first).take(world.fakes.len());
+        let began = fakes.find_map(|fake| match fake.begin(front, Some(number)) {
+            Err(Refused::Down) => None,
+            began => Some((fake, began)),
+        });
+        match began.map(|(fake, began)| (fake, began.ok())) {
+            Some((fake, Some(request))) => {
                 world.watch.visited(true);
                 tokio::time::sleep(Duration::from_millis(dice.of(1..world.shape.longest))).await;
                 let status = world.answer(&request, &mut dice);
-                world.fake.end_with(request, Some(status));
+                fake.end_with(request, Some(status));
             }
-            Err(_) => world.watch.visited(false),
+            Some((_, None)) | None => world.watch.visited(false),
         }
     }
 }
@@ -389,6 +440,12 @@ impl Drop for MapFile {
 }
 
 const CLIENTS: u64 = 4;
+
+/// How often somebody looks whether a server is empty that they want to repair.
+const REPAIR_WAITS: u32 = 50;
+
+/// Longer than a HAProxy that has come back may go without being told.
+const REPAIR_TAKES: Duration = Duration::from_secs(9);
 
 /// As long as anybody waits.
 const LONG: Duration = Duration::from_secs(120);
