@@ -53,7 +53,7 @@ impl Layout {
         let there =
             |entries: &Vec<Entry>| entries.iter().filter(|entry| entry.instance == *instance).cloned().collect();
         let members = self.members.iter().map(|(member, entries)| (member.clone(), there(entries)));
-        Self { members: members.collect(), groups: self.groups.clone() }
+        Self { members: members.collect(), ..self.clone() }
     }
 }
 
