@@ -1,6 +1,5 @@
 //! Why a command ends early, and what that means for its exit code.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
@@ -9,6 +8,7 @@ use thiserror::Error;
 
 use super::print;
 use crate::control::api::Exit;
+use crate::control::chain;
 use crate::control::client::ClientError;
 use crate::store::StoreError;
 
@@ -101,13 +101,7 @@ impl CliError {
 
     /// The whole chain of causes, and what to do.
     pub(super) fn text(&self) -> String {
-        let mut text = format!("teeter: {self}");
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            // Writing to a string cannot fail.
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
+        let mut text = format!("teeter: {}", chain(self));
         match self {
             Self::Client(ClientError::Unreachable { .. }) => {
                 text.push_str("\nIs teeterd running? `systemctl status teeterd` says; --socket names another socket.");

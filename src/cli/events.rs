@@ -47,7 +47,11 @@ pub(super) async fn of_run(context: &Context, run: u64) -> Result<Vec<EventView>
 
 /// One event for people.
 pub(super) fn line(event: &EventView) -> String {
-    let by = |caller: &CallerView| format!("  ({}, {})", caller.user, caller.exe.as_ref().unwrap_or(&caller.command));
+    let user = |caller: &CallerView| match &caller.login {
+        Some(login) => format!("{} as {}", login.user, caller.user),
+        None => caller.user.clone(),
+    };
+    let by = |caller: &CallerView| format!("  ({}, {})", user(caller), caller.exe.as_ref().unwrap_or(&caller.command));
     let caller = event.caller.as_ref().map(by).unwrap_or_default();
     format!("{}  {}{caller}", clock::local(event.at), event.text)
 }

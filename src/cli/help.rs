@@ -9,14 +9,14 @@ Exit codes:
   3  not found             8  busy: another run or hold is in the way
   4  not permitted         9  HAProxy or teeterd does not answer
 
-Times need a unit: 200ms, 30s, 5m, 2h. `teeter COMMAND --help` has examples.";
+Times need a unit: 200ms, 30s, 5m, 2h, 3d, 1w. `teeter COMMAND --help` has examples.";
 
 /// Of `teeter drain`.
 pub(super) const DRAIN: &str = "\
 Examples:
   teeter drain app/web01 --reason 'new kernel' --for 2h
   teeter drain --host 10.0.0.7 --reason 'new kernel' --for 2h --all-but-min
-  teeter drain farm:web/a --reason deploy --grace 30s --deadline 5m --on-deadline kill";
+  teeter drain farm:web/a --reason deploy --grace 30s --on-deadline kill";
 
 /// Of `teeter maint`.
 pub(super) const MAINT: &str = "\
@@ -30,28 +30,36 @@ pub(super) const DEPLOY: &str = "\
 Examples:
   teeter deploy web --to v2 --dry-run
   teeter deploy web --to v2 -- ./install.sh
-  teeter deploy web --to v2 --per-server -- sh -c 'ssh $TEETER_SERVERS install-app'
+  teeter deploy web --per-server -- sh -c 'ssh $TEETER_SERVERS install-app'
 
   teeter deploy web --to v2 --strategy rolling --batch 25% -- ./install.sh
-  teeter deploy web --to v2 --strategy blue-green --after-in ./warm-cache.sh -- ./install.sh
+  teeter deploy web --strategy blue-green --after-in ./warm.sh -- ./install.sh
 
 A hook that exits with anything but 0 fails the run, which then stops where it is: `teeter show` says what to do.";
 
 /// Of `teeter begin`.
 pub(super) const BEGIN: &str = "\
 Example:
-  eval \"$(teeter begin web --to v2)\" || exit
+  work=$(teeter begin web --to v2) || exit
+  eval \"$work\"
+  report() { teeter advance \"$TEETER_RUN\" --step \"$TEETER_STEP\" \"$@\"; }
   while [ -n \"$TEETER_GROUP\" ]; do
-      for server in $TEETER_SERVERS; do install-app \"$server\" \"$TEETER_VERSION\"; done
-      eval \"$(teeter advance \"$TEETER_RUN\" --step \"$TEETER_STEP\")\" || exit
+      for server in $TEETER_SERVERS; do
+          install-app \"$server\" \"$TEETER_VERSION\" && continue
+          report --failed \"install-app on $server\"
+          exit 1
+      done
+      work=$(report) || exit
+      eval \"$work\"
   done
 
-TEETER_GROUP is empty once the run has ended. When the command fails, `eval` gets its exit code.";
+What is not reported as failed counts as done. TEETER_GROUP is empty once the run has ended. `work=$(…) || exit` ends
+the script when teeter fails or is not there, which `eval \"$(…)\"` alone would not notice.";
 
 /// Of `teeter advance`.
 pub(super) const ADVANCE: &str = "\
 Examples:
-  eval \"$(teeter advance 3 --step \"$TEETER_STEP\")\"
+  work=$(teeter advance 3 --step \"$TEETER_STEP\") && eval \"$work\"
   teeter advance 3 --failed 'package not found'
   teeter advance 3                                try the step that failed again
 
@@ -71,7 +79,7 @@ within one HAProxy and unless `sticky` lets clients stay. Without a route server
 /// Of `teeter idle`.
 pub(super) const IDLE: &str = "\
 Example:
-  eval \"$(teeter idle web)\" && install-app --on \"$TEETER_SERVERS\"
+  idle=$(teeter idle web) && eval \"$idle\" && install-app --on \"$TEETER_SERVERS\"
 
 Sets TEETER_FARM, TEETER_GROUP, TEETER_SERVERS and TEETER_ADDRESSES. `teeter deploy web --strategy blue-green` works on
 that group by itself.";
@@ -83,3 +91,21 @@ Examples:
   teeter store verify /var/backups/teeter-2026-11-21.db
 
 Where teeterd is stopped, a backup takes the place of its store, without the -wal and -shm that may be beside it.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use crate::cli::args::Cli;
+
+    /// A terminal of 80 columns breaks what is longer, and a broken command is another one when it is copied.
+    #[test]
+    fn every_example_fits_on_a_terminal() {
+        let cli = Cli::command();
+        let texts = cli.get_subcommands().chain([&cli]).filter_map(|command| command.get_after_help());
+        let texts: Vec<String> = texts.map(ToString::to_string).collect();
+        assert!(texts.len() > 10, "{texts:?}");
+        let long = texts.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("  ") && line.len() > 80);
+        assert_eq!(long.collect::<Vec<_>>(), Vec::<&str>::new());
+    }
+}

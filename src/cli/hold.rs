@@ -45,14 +45,22 @@ pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Ex
             Exit::Done
         }
         Some(Ended::Stuck) => {
-            print::err(&format!("hold {id}: the deadline has passed and requests are left on {servers}"));
-            remaining(context, &named).await;
-            print::err(&format!(
-                "{servers} gets no new requests and stays held\n\
-                 next: teeter wait {selectors} --until drained   wait on\n      \
-                       teeter why {selectors}                    who is still there\n      \
-                       teeter ready {selectors}                  bring it back"
-            ));
+            let note = hold.note.as_deref().unwrap_or("it is not known what is left");
+            print::err(&format!("hold {id}: the deadline has passed and {servers} is not drained: {note}"));
+            print::err(&format!("{servers} gets no new requests and stays held"));
+            if hold.in_flight.is_empty() && note.contains("idle connection") {
+                print::err(&format!(
+                    "next: teeter maint {selectors} --reason TEXT   HAProxy closes idle connections in maintenance\n      \
+                           teeter ready {selectors}                 bring it back"
+                ));
+            } else {
+                remaining(context, &named).await;
+                print::err(&format!(
+                    "next: teeter wait {selectors} --until drained   wait on\n      \
+                           teeter why {selectors}                    who is still there\n      \
+                           teeter ready {selectors}                  bring it back"
+                ));
+            }
             Exit::TimedOut
         }
         Some(Ended::Over) => {

@@ -7,8 +7,8 @@ pub use crate::engine::{LONGEST_LINE, OUTPUT_OF_A_RUN, ROW};
 
 pub use crate::engine::view::{
     AttendantView, CallerView, ChangedView, EventView, FindingView, FlipView, HoldView, IdleView, InstanceView,
-    OldProcessView, RouteEntryView, RouteView, RunView, ServerView, SessionView, StatusView, StepView, StoreView,
-    WorkView,
+    LoginView, OldProcessView, RouteEntryView, RouteView, RunView, ServerView, SessionView, StatusView, StepView,
+    StoreView, WorkView,
 };
 
 /// `POST /v1/holds`: take servers out.

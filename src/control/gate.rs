@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::header;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::watch;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use super::bounds::{BODY_TAKES, Bounds, Kind, LONGEST_BODY, LONGEST_HEAD, Place};
 use super::peer::Peer;
 use super::permit::{Access, Asker};
-use super::problem::Failure;
+use super::problem::{Failure, PROBLEM};
 use crate::engine::Engine;
 
 /// What is asked at the gate.
@@ -40,6 +41,7 @@ pub(super) async fn gate(
     }
     let asker = Asker::of(&peer, &gate.access).await;
     asker.may_send(request.method(), path.as_deref().ok_or_else(|| request.uri().path()))?;
+    let asked = format!("{} {}", request.method(), request.uri().path());
     let (mut parts, body) = request.into_parts();
     let body = read(body).await?;
     let waiting = asker.by.waits();
@@ -55,11 +57,28 @@ pub(super) async fn gate(
         answered.await
     };
     drop(waiting);
-    Ok(until_sent(answer, place))
+    Ok(until_sent(in_words(answer, &asked).await, place))
 }
 
 /// The paths whose answers do not end by themselves.
 const STREAMS: [&str; 2] = ["/v1/events/stream", "/v1/runs/{id}/attend"];
+
+/// An answer that says no without a problem document, as one: what the router and its extractors refuse by themselves.
+async fn in_words(answer: Response, asked: &str) -> Response {
+    let status = answer.status();
+    let is_document = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
+    if is_document || !(status.is_client_error() || status.is_server_error()) {
+        return answer;
+    }
+    let allowed = answer.headers().get(header::ALLOW).cloned();
+    let said = Limited::new(answer.into_body(), LONGEST_BODY).collect().await.map(|body| body.to_bytes());
+    let said = String::from_utf8_lossy(&said.unwrap_or_default()).trim().to_owned();
+    let mut document = Failure::plain(status, asked, allowed.as_ref(), &said).into_response();
+    if let Some(allowed) = allowed {
+        document.headers_mut().insert(header::ALLOW, allowed);
+    }
+    document
+}
 
 fn head(request: &Request) -> usize {
     let line = request.uri().path_and_query().map_or(0, |path| path.as_str().len());

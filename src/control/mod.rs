@@ -3,6 +3,7 @@
 /// What goes over it.
 pub mod api;
 mod bounds;
+mod chain;
 /// The client that the command line uses.
 pub mod client;
 /// Text that is fit for a terminal.
@@ -21,6 +22,7 @@ mod server;
 pub mod socket;
 mod store;
 
+pub use chain::chain;
 pub use listen::serve;
 pub use peer::Peer;
 pub use permit::Access;

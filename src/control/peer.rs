@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 use super::harmless::harmless;
-use crate::store::Caller;
+use crate::store::{Caller, Login};
 
 /// A process that has opened a connection, by what only a number is needed for.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub(super) struct Credentials {
     pid: Option<i32>,
     command: String,
     exe: Option<String>,
+    login: Option<u32>,
 }
 
 /// The process that opened a connection, and its user.
@@ -40,6 +41,7 @@ impl Credentials {
         let proc = |name: &str| pid.map(|pid| PathBuf::from(format!("/proc/{pid}/{name}")));
         let command = proc("comm").and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
         // Only readable where it is a process of teeterd's own user, or teeterd runs as root.
+        let login = proc("loginuid").and_then(|path| std::fs::read_to_string(path).ok());
         let exe = proc("exe").and_then(|path| std::fs::read_link(path).ok());
         Self {
             uid,
@@ -47,14 +49,20 @@ impl Credentials {
             pid,
             command: harmless(command.trim_ascii()),
             exe: exe.map(|path| harmless(path.as_os_str().as_encoded_bytes())),
+            login: login.and_then(|text| text.trim().parse().ok()).filter(|login| *login != NOT_LOGGED_IN),
         }
     }
 
     /// With the name of the user. May ask a server of users.
     pub(super) async fn peer(self) -> Peer {
-        let Self { uid, gid, pid, command, exe } = self;
-        let user = spawn_blocking(move || user_name(uid)).await.unwrap_or_else(|_| uid.to_string());
-        Caller { uid, gid, pid, user, command, exe }.into()
+        let Self { uid, gid, pid, command, exe, login } = self;
+        let name = async |uid| spawn_blocking(move || user_name(uid)).await.unwrap_or_else(|_| uid.to_string());
+        let user = name(uid).await;
+        let login = match login.filter(|login| *login != uid) {
+            Some(login) => Some(Login { uid: login, user: name(login).await }),
+            None => None,
+        };
+        Caller { uid, gid, pid, user, command, exe, login }.into()
     }
 }
 
@@ -80,6 +88,9 @@ fn user_name(uid: u32) -> String {
     let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
     name.unwrap_or_else(|| uid.to_string())
 }
+
+/// What the kernel says of a process for which nobody has logged in.
+const NOT_LOGGED_IN: u32 = u32::MAX;
 
 fn groups(uid: u32, gid: u32) -> Vec<(u32, String)> {
     let named = |group: &uzers::Group| (group.gid(), group.name().to_string_lossy().into_owned());

@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problem documents, with the exit code that the command line ends with.
 
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::api::{Exit, Problem};
@@ -60,6 +60,24 @@ impl Failure {
         Self::new(Exit::Busy, "too-many", "There are too many at once", status, detail)
     }
 
+    /// What the router refuses by itself.
+    pub(super) fn plain(status: StatusCode, asked: &str, allowed: Option<&HeaderValue>, said: &str) -> Self {
+        let (kind, title) = match status {
+            StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "There is no such method here"),
+            status if status.is_server_error() => ("failed", "The request failed"),
+            _ => ("bad-request", "The request cannot be understood"),
+        };
+        let detail = match (allowed.and_then(|allowed| allowed.to_str().ok()), said) {
+            (Some(allowed), _) => {
+                format!("{asked} is not possible: this path takes {allowed}; /v1/openapi.json describes all of them")
+            }
+            (None, "") => format!("{asked} was refused with the status {status}"),
+            (None, said) => format!("{asked}: {said}"),
+        };
+        let exit = if status.is_server_error() { Exit::Failed } else { Exit::Usage };
+        Self::new(exit, kind, title, status, detail)
+    }
+
     pub(super) fn long_head() -> Self {
         let detail = format!("the line and headers of a request have {LONGEST_HEAD} bytes at most: name fewer servers");
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -113,7 +131,9 @@ impl From<EngineError> for Failure {
             EngineError::Vetoed(vetoes) if vetoes.iter().any(Veto::is_busy) => {
                 (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT)
             }
-            EngineError::Vetoed(_) => (Exit::Refused, "refused-by-guard", "A guard refused", StatusCode::CONFLICT),
+            EngineError::Vetoed(_) | EngineError::Outage { .. } => {
+                (Exit::Refused, "refused-by-guard", "A guard refused", StatusCode::CONFLICT)
+            }
             EngineError::Busy(_) | EngineError::TakenBack => {
                 (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT)
             }
@@ -136,4 +156,4 @@ impl IntoResponse for Failure {
     }
 }
 
-const PROBLEM: &str = "application/problem+json";
+pub(super) const PROBLEM: &str = "application/problem+json";

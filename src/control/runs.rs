@@ -146,7 +146,7 @@ pub(super) async fn rollback(
 ) -> Answer<RunView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     let id = RunId(number(&id)?);
-    let why = request.reason.unwrap_or_else(|| format!("asked for by {}", asker.by.caller.user));
+    let why = request.reason.unwrap_or_else(|| format!("asked for by {}", asker.by.caller.person()));
     engine.rollback(id, &plain(&why), &asker.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }

@@ -183,7 +183,7 @@ async fn release(
     body: Body<ReleaseRequest>,
 ) -> Answer<Holds> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
-    if request.owner.as_ref().is_some_and(|owner| *owner != asker.by.caller.user) {
+    if request.owner.as_ref().is_some_and(|owner| owner != asker.by.caller.person()) {
         asker.may(OTHERS_HOLD)?;
     }
     let order = ReleaseOrder {

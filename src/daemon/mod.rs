@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
 use crate::control::api::Exit;
-use crate::control::{self, Access, Roles, socket};
+use crate::control::{self, Access, Roles, chain, socket};
 use crate::engine::platform::Platform;
 use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
@@ -78,6 +78,7 @@ fn check(config: &Config) -> ExitCode {
         Err(error) => return fail(Exit::Failed, &error),
     };
     let haproxies = haproxies(config);
+    let asked = haproxies.len();
     let ways = haproxies.iter().map(|(name, client, master)| (name.clone(), (client, master.as_ref()))).collect();
     for unknown in unknown_grants(config) {
         logging::say(&format!("warning: {unknown}"));
@@ -94,8 +95,7 @@ fn check(config: &Config) -> ExitCode {
     if findings.iter().any(|finding| finding.state == "error") {
         return ExitCode::from(Exit::Usage as u8);
     }
-    let (haproxies, farms) = (config.haproxy.len(), config.farms.len());
-    logging::say(&format!("the configuration is well: {haproxies} HAProxy, {farms} farms"));
+    logging::say(&format!("the configuration is well: {asked} HAProxy, {} farms", config.farms.len()));
     ExitCode::SUCCESS
 }
 
@@ -243,19 +243,6 @@ fn same_haproxies(new: &[InstanceSettings], old: &[InstanceSettings]) -> bool {
 fn fail(exit: Exit, error: &dyn Error) -> ExitCode {
     logging::say(&format!("teeterd: {}", chain(error)));
     ExitCode::from(exit as u8)
-}
-
-/// An error with its sources, unless it has said them itself.
-fn chain(error: &dyn Error) -> String {
-    let (mut text, mut source) = (error.to_string(), error.source());
-    while let Some(next) = source {
-        let words = next.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = next.source();
-    }
-    text
 }
 
 const GOODBYE: std::time::Duration = std::time::Duration::from_millis(500);

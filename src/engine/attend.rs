@@ -58,7 +58,7 @@ impl Engine {
             return Err(EngineError::Busy(format!("{other}, and attends to run {run}: one caller at a time does so")));
         }
         let since = known.map_or_else(|| self.clock.now(), |known| known.since);
-        let (user, uid, pid) = (by.caller.user.clone(), by.caller.uid, by.caller.pid);
+        let (user, uid, pid) = (by.caller.person().to_owned(), by.caller.uid, by.caller.pid);
         let attendant = Attendant { user, uid, pid, key, place, what, since };
         let mut memory = self.memory();
         memory.attending.entry(run).or_insert((attendant, 0)).1 += 1;

@@ -88,6 +88,7 @@ pub(super) fn log(event: &NewEvent, farm: Option<&str>) {
         hold,
         farm,
         user = caller.map(|caller| caller.user.as_str()),
+        login = caller.and_then(|caller| caller.login.as_ref()).map(|login| login.user.as_str()),
         uid = caller.map(|caller| caller.uid),
         gid = caller.map(|caller| caller.gid),
         pid = caller.and_then(|caller| caller.pid),

@@ -9,6 +9,7 @@ use super::baking::counted;
 use super::error::EngineError;
 use super::holds::require_admin;
 use super::ledger::{asked, event};
+use super::outage::instead_of;
 use super::platform::Platform;
 use super::reach::Reached;
 use super::report::Report;
@@ -128,14 +129,16 @@ impl Engine {
         let balances = if by_weights { self.balances(&entries, &backends).await? } else { Balances::new() };
         let mut ledger = self.begin_change(by).await?;
         if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
-            return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id }]));
+            return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id, stands: run.stands() }]));
         }
         // What teeter has turned is where the store says, even while a HAProxy that was reloaded is being told.
         let live = ledger.state.live(&order.farm).or(live);
         let standby = standby(&order.farm, &ledger.state);
         let others = ledger.state.holds.values().filter(|hold| !standby.values().any(|id| *id == hold.id));
         let aside = Aside::of(&layout, &without, others).map_err(EngineError::Vetoed)?;
-        let plan = plan(&farm, &layout, &order, live, &seen, &aside, &standby).map_err(EngineError::Vetoed)?;
+        let plan = plan(&farm, &layout, &order, live, &seen, &aside, &standby);
+        let plan =
+            plan.map_err(|vetoes| self.refusal(vetoes, &BTreeSet::new(), &seen, &ledger, instead_of(order.strategy)))?;
         let plan = Plan { off: layout.aside.clone(), ..plan };
         let mut vetoes = unweighable(&plan, &balances, &seen);
         vetoes.extend(blind(&plan, &modes(&backends)));
@@ -152,7 +155,7 @@ impl Engine {
             cursor: 0,
             step: StepState { since: now, acted: None, undo: Vec::new() },
             state: if done { RunState::Done } else { RunState::Running },
-            by: by.caller.user.clone(),
+            by: by.caller.person().to_owned(),
             started: now,
             finished: done.then_some(now),
             holds: standby.clone(),
@@ -374,8 +377,8 @@ fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
     let to = run.plan.version.as_ref().map(|version| format!(" to {version}")).unwrap_or_default();
     let text = match (run.plan.strategy, run.plan.steps.last()) {
         (Strategy::Flip, None) => format!("flip of {}: the traffic is there already", run.plan.farm),
-        (Strategy::Flip, Some(_)) => format!("flip of {} begun by {}", run.plan.farm, caller.user),
-        (strategy, _) => format!("{strategy} deploy of {}{to} begun by {}", run.plan.farm, caller.user),
+        (Strategy::Flip, Some(_)) => format!("flip of {} begun by {}", run.plan.farm, caller.person()),
+        (strategy, _) => format!("{strategy} deploy of {}{to} begun by {}", run.plan.farm, caller.person()),
     };
     let mut events = vec![asked(event(now, "run.begun", text, Some(run.id), None), caller)];
     let skipped = run.plan.left_alone().into_iter().map(|(members, why)| {

@@ -22,6 +22,16 @@ pub enum EngineError {
     /// Guards refused.
     #[error("{}", list(.0))]
     Vetoed(Vec<Veto>),
+    /// Guards refused because too little would be left in service.
+    #[error("{}{}; {instead}", list(.vetoes), already(.out))]
+    Outage {
+        /// The guards.
+        vetoes: Vec<Veto>,
+        /// Who takes no traffic already, and why.
+        out: Vec<String>,
+        /// What can be done instead.
+        instead: &'static str,
+    },
     /// Somebody else's hold or run is in the way.
     #[error("{0}")]
     Busy(String),
@@ -49,6 +59,10 @@ impl From<SelectError> for EngineError {
             SelectError::NothingMatched { .. } | SelectError::Farm(_) => Self::NotFound(error.to_string()),
         }
     }
+}
+
+fn already(out: &[String]) -> String {
+    if out.is_empty() { String::new() } else { format!("; out of service already: {}", out.join(", ")) }
 }
 
 fn list(vetoes: &[Veto]) -> String {

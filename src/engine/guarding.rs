@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Engine;
 use super::error::EngineError;
 use super::holds::require_answer;
 use super::ledger::Ledger;
 use super::report::Report;
+use super::{Engine, outage};
 use crate::farm::{Entry, Farm, InstanceName, Layout, Seen, Side, live_side};
 use crate::haproxy::{AdminBits, AdminState, BackendName};
 use crate::plan::{Veto, guard};
@@ -61,7 +61,11 @@ impl Engine {
             }
         }
         vetoes.extend(guard::last_servers(entries, &away, &seen));
-        if vetoes.is_empty() { Ok(()) } else { Err(EngineError::Vetoed(vetoes)) }
+        if vetoes.is_empty() {
+            return Ok(());
+        }
+        let instead = if guarding == Guarding::AllButMin { outage::ALL_BUT_MIN } else { outage::BY_HAND };
+        Err(self.refusal(vetoes, entries, &seen, ledger, instead))
     }
 
     /// Whether a backend that gets traffic would be left without a usable server when `entries` go out.

@@ -59,7 +59,7 @@ impl Engine {
         let mut ledger = self.begin_change(by).await?;
         self.guard_outage(&entries, order.guard, &ledger, &reports)?;
         let now = self.clock.now();
-        let owner = Owner::Operator(by.caller.user.clone());
+        let owner = Owner::Operator(by.caller.person().to_owned());
         let before = ledger.state.holds.values().find(|hold| hold.owner == owner && hold.entries == entries).cloned();
         let ladder = self.ladder(&order, &entries);
         let hold = Hold {

@@ -33,6 +33,7 @@ mod map_file;
 mod map_files;
 mod memory;
 mod old_workers;
+mod outage;
 mod output;
 mod pace;
 /// The machine that it runs on.

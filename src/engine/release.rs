@@ -40,7 +40,7 @@ impl Engine {
         let without = self.away_among(&order.without, &reports)?;
         let entries = with_trackers(&self.resolve_held(&order.selectors, &ledger.state, &reports)?, &reports);
         let now = self.clock.now();
-        let owner = Owner::Operator(order.owner.clone().unwrap_or_else(|| by.caller.user.clone()));
+        let owner = Owner::Operator(order.owner.clone().unwrap_or_else(|| by.caller.person().to_owned()));
         let on_them: Vec<Hold> =
             ledger.state.holds.values().filter(|hold| !hold.entries.is_disjoint(&entries)).cloned().collect();
         let (mine, others): (Vec<Hold>, Vec<Hold>) =

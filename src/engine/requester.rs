@@ -60,8 +60,15 @@ mod tests {
     use super::*;
 
     fn requester() -> Requester {
-        let caller =
-            Caller { uid: 0, gid: 0, pid: None, user: "root".to_owned(), command: "teeter".to_owned(), exe: None };
+        let caller = Caller {
+            uid: 0,
+            gid: 0,
+            pid: None,
+            user: "root".to_owned(),
+            command: "teeter".to_owned(),
+            exe: None,
+            login: None,
+        };
         Requester::new(caller)
     }
 

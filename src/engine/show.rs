@@ -9,8 +9,8 @@ use super::report::Report;
 use super::scope::Care;
 use super::show_run::{run_view, text};
 use super::view::{
-    CallerView, ChangedView, EventView, HoldView, InstanceView, OldProcessView, RouteEntryView, RouteView, RunView,
-    ServerView, StatusView,
+    CallerView, ChangedView, EventView, HoldView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView,
+    RunView, ServerView, StatusView,
 };
 use super::{Engine, seen_of};
 use crate::farm::{
@@ -291,6 +291,7 @@ impl From<Event> for EventView {
             user: caller.user,
             command: caller.command,
             exe: caller.exe,
+            login: caller.login.map(|login| LoginView { uid: login.uid, user: login.user }),
         });
         Self {
             id: event.id,

@@ -140,9 +140,21 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
         }
         (RunState::Running, _) if run.paused => Some(format!("`teeter resume {id}` to go on")),
         (RunState::Running | RunState::Aborting, _) => None,
-        (RunState::Failed { .. }, Some(Step::Work { group, .. })) => Some(format!(
+        (RunState::Failed { .. }, Some(Step::Work { group, phase: Phase::Deploy })) => Some(format!(
             "mend group {group} by hand and `teeter advance {id}` to go on with its proof; or `teeter abort {id}` {end}"
         )),
+        (RunState::Failed { .. }, Some(Step::Work { group, phase })) => {
+            let (stands, then) = match phase {
+                Phase::AfterOut => ("is out", "to go on to the work on it"),
+                Phase::BeforeOut => ("is still in service", "to go on and take it out"),
+                Phase::AfterIn | Phase::Deploy => ("is in service again", "to go on from there"),
+            };
+            Some(format!(
+                "group {group} {stands}: do by hand what {phase} has not done and `teeter advance {id}` {then}; or \
+                 `teeter abort {id}` {}",
+                if out.is_empty() { "to end the run: nobody is out" } else { end }
+            ))
+        }
         (RunState::Failed { .. }, Some(step)) => {
             let back = if way_back(run).is_ok() {
                 format!("`teeter rollback {id}` to turn the traffic back; ")

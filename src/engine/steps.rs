@@ -204,6 +204,16 @@ impl Engine {
             }
         }
         let left = || memory.watch.left();
+        let remains = || {
+            let idle = memory.watch.idle().values().sum::<u64>();
+            if !left().is_empty() {
+                format!("{} still in flight", left())
+            } else if hold.ladder.idle && idle > 0 {
+                format!("idle connections are still open: {idle}")
+            } else {
+                "HAProxy did not confirm it".to_owned()
+            }
+        };
         match memory.watch.next(hold, at, now) {
             DrainVerdict::Wait(wait) => Move::Wait(Some(wait)),
             DrainVerdict::Harden => {
@@ -225,18 +235,11 @@ impl Engine {
                 Move::To(Stage::Out { mode, at: now, left: requests }, Some(note.clone()), note)
             }
             DrainVerdict::Kill => {
-                let text = format!("deadline: ending {}", left());
+                let text = format!("deadline: {}; ending sessions", remains());
                 Move::To(Stage::Draining { mode, since, killed: Some(now), hardened }, None, text)
             }
             DrainVerdict::Stuck => {
-                let idle = memory.watch.idle().values().sum::<u64>();
-                let note = if !left().is_empty() {
-                    format!("{} still in flight", left())
-                } else if hold.ladder.idle && idle > 0 {
-                    format!("{idle} idle connections are still open")
-                } else {
-                    "HAProxy did not confirm it".to_owned()
-                };
+                let note = remains();
                 Move::To(Stage::Stuck { mode, at: now }, Some(note.clone()), format!("deadline: {note}"))
             }
             DrainVerdict::Restore => {
@@ -247,7 +250,7 @@ impl Engine {
                     then: AfterProof::Release,
                     versions: BTreeSet::new(),
                 };
-                Move::To(stage, None, format!("deadline: {} still in flight; bringing back", left()))
+                Move::To(stage, None, format!("deadline: {}; bringing back", remains()))
             }
         }
     }

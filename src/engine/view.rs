@@ -369,6 +369,18 @@ pub struct CallerView {
     /// The program that it ran, where teeterd may see that: as root, or where both are the same user's.
     #[serde(default)]
     pub exe: Option<String>,
+    /// As whom somebody logged in, where the process is another user's by now, as by sudo.
+    #[serde(default)]
+    pub login: Option<LoginView>,
+}
+
+/// The user as whom somebody logged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LoginView {
+    /// User id.
+    pub uid: u32,
+    /// The user's name, or its number.
+    pub user: String,
 }
 
 /// A session that is still on a server.

@@ -1,11 +1,11 @@
-//! A length of time as people write it: `30s`, `5m`, `2h 30m`. A number without a unit is refused, because
+//! A length of time as people write it: `30s`, `5m`, `2h 30m`, `3d`, `1w`; a day is 24 hours. A number without a unit is refused, because
 //! HAProxy would take it for milliseconds and most other tools for seconds.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -16,7 +16,9 @@ pub struct Span(Duration);
 
 /// A text that is no length of time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not a length of time: give a number with its unit, such as 200ms, 30s, 5m or 2h")]
+#[error(
+    "{0:?} is not a length of time: give a number with its unit, such as 200ms, 30s, 5m, 2h, 3d or 1w, a year at most"
+)]
 pub struct SpanError(String);
 
 impl Span {
@@ -61,7 +63,9 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, SpanError> {
         let error = || SpanError(text.chars().take(40).collect());
-        let signed: SignedDuration = text.trim().parse().map_err(|_| error())?;
+        let span: jiff::Span = text.trim().parse().map_err(|_| error())?;
+        // Months and years have no fixed length, and are refused here.
+        let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| error())?;
         let duration = Duration::try_from(signed).map_err(|_| error())?;
         if duration > LONGEST { Err(error()) } else { Ok(Self(duration)) }
     }
@@ -95,19 +99,26 @@ mod tests {
 
     #[test]
     fn a_unit_is_required() {
-        for (text, millis) in
-            [("200ms", 200), ("30s", 30_000), ("5m", 300_000), ("2h", 7_200_000), ("1h 30m", 5_400_000)]
-        {
+        for (text, millis) in [
+            ("200ms", 200),
+            ("30s", 30_000),
+            ("5m", 300_000),
+            ("2h", 7_200_000),
+            ("1h 30m", 5_400_000),
+            ("2d", 172_800_000),
+            ("1d 1h", 90_000_000),
+            ("1w", 604_800_000),
+        ] {
             assert_eq!(text.parse::<Span>().unwrap(), Span::from_millis(millis), "{text}");
         }
-        for text in ["", "30", "-5s", "5 parsecs", "9999999h", "s"] {
+        for text in ["", "30", "-5s", "-2d", "5 parsecs", "9999999h", "53w", "2mo", "1y", "s", "d"] {
             assert!(text.parse::<Span>().is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn what_is_shown_can_be_read_again() {
-        for text in ["30s", "5m", "1h30m", "250ms"] {
+        for text in ["30s", "5m", "1h30m", "250ms", "2d", "1w 3d", "36h"] {
             let span: Span = text.parse().unwrap();
             assert_eq!(span.to_string().parse::<Span>().unwrap(), span);
         }

@@ -17,6 +17,7 @@ pub mod guard;
 /// The machine that runs any plan.
 pub mod machine;
 mod phases;
+mod out_of_service;
 mod planned;
 /// When a server may come back.
 pub mod prove;
@@ -29,6 +30,7 @@ mod samples;
 /// The see-saw strategy.
 pub mod see_saw;
 mod steps;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod veto;
@@ -44,6 +46,7 @@ pub use aside::{Aside, not_deployed_to};
 pub use attendant::Attendant;
 pub use bake::Figures;
 pub use drain::{DrainVerdict, DrainWatch, Emptying};
+pub use out_of_service::out_of_service;
 pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};
 pub use steps::{Phase, Plan, PlannedMember, Step, Strategy};
 pub use veto::Veto;

@@ -67,6 +67,8 @@ pub enum Veto {
     Running {
         /// The run that does.
         run: RunId,
+        /// How it stands, as the end of a sentence about it.
+        stands: String,
     },
     /// The farm has not the groups that the strategy needs.
     Groups {
@@ -190,7 +192,7 @@ impl fmt::Display for Veto {
                     members.join(" ")
                 )
             }
-            Self::Running { run } => write!(f, "run {run} is deploying to the farm; see `teeter show {run}`"),
+            Self::Running { run, stands } => write!(f, "run {run} {stands}; `teeter show {run}` says how it goes on"),
             Self::Groups { found } => {
                 let found = found.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
                 let found = if found.is_empty() { "none".to_owned() } else { found };

@@ -49,6 +49,10 @@ async fn an_error_is_a_problem_document() {
         ("POST /v1/runs/9/output", r#"{"lines":[]}"#, 404, 3),
         ("POST /v1/runs/9/output", r#"{"lines":[{"from":"a","text":"x","colour":"red"}]}"#, 400, 2),
         ("GET /v1/events?output=perhaps", "", 400, 2),
+        ("DELETE /v1/holds", "", 405, 2),
+        ("POST /v1/status", "", 405, 2),
+        ("GET /v1/runs/1/advance", "", 405, 2),
+        ("GET /v1/runs/%ff", "", 400, 2),
     ] {
         let (got, text) = http(&site, request, body).await;
         let problem: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{request}: {text}"));

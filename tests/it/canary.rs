@@ -136,6 +136,7 @@ async fn aborted_or_bad_the_share_is_taken_back() {
     let ended = site.teeter(&deploy).await;
     assert_eq!(ended.code, 1, "{ended:?}\n{}", site.daemon.log());
     assert!(ended.err.contains("answered with 5xx, 0% before"), "{ended:?}");
+    assert!(ended.err.contains("rolled back: since group a was given 20% of the traffic"), "{ended:?}");
     assert_eq!((site.route("web.share").await, site.route("web").await), (String::new(), "web_all".to_owned()));
     load.stop().await.expect("load ends");
     let mut visitor = Browser::new(site.farm.addr());

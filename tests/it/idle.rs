@@ -36,6 +36,8 @@ async fn idle_connections_are_waited_for_where_that_is_asked() {
     assert_eq!(not_yet.code, 5, "{not_yet:?}");
     let stuck = crate::site::finish(waits).await;
     assert_eq!(stuck.code, 5, "{stuck:?}");
+    assert!(stuck.err.contains("web01 is not drained: idle connections are still open"), "{stuck:?}");
+    assert!(!stuck.err.contains("requests are left") && !stuck.err.contains("teeter why"), "{stuck:?}");
     let events = site.teeter(&["events"]).await;
     assert!(events.out.contains("idle connections are still open"), "{events:?}");
 

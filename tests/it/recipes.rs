@@ -17,11 +17,15 @@ async fn a_shell_installs_over_ssh() {
     let site = Site::start().await;
     let log = site.farm.dir().join("ssh.log");
     // Does here what would be done there.
-    let ssh = format!("#!/bin/sh\necho \"$@\" >>{}\nexec {}\n", log.display(), site.hook());
+    let ssh = format!(
+        "#!/bin/sh\necho \"$@\" >>{}\ncase $* in *@\"$DEAD\"*) exit 255 ;; esac\nexec {}\n",
+        log.display(),
+        site.hook()
+    );
     write_script(&site.farm.dir().join("ssh"), &ssh).expect("a script is written");
     let path = format!("PATH={}:{}", site.farm.dir().display(), std::env::var("PATH").unwrap_or_default());
     let script = recipe("shell/install.sh").display().to_string();
-    let deploy = ["deploy", "web", "--to", "v2", "--per-server", "--", "env", &path, &script];
+    let deploy = ["deploy", "web", "--to", "v2", "--per-server", "--", "env", &path, "DEAD=none", &script];
     let ended = site.teeter(&deploy).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(site.farm.versions(), ["v2"; 4]);
@@ -31,6 +35,14 @@ async fn a_shell_installs_over_ssh() {
     let ended = site.teeter(&["deploy", "web", "--to", "$(reboot)", "--", &script]).await;
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.err.contains("no version for a command line"), "{ended:?}");
+    assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0], "it fails at the first group");
+    assert_eq!(site.teeter(&["abort", "2"]).await.code, 0);
+    let ended =
+        site.teeter(&["deploy", "web", "--to", "v3", "--per-server", "--", "env", &path, "DEAD=web04", &script]).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.err.contains("hook exited with code 255 on web04"), "{ended:?}");
+    assert_eq!(site.bits().await, [0, 0, MAINT, MAINT], "and at the second, when the first has the traffic");
+    assert_eq!(site.farm.versions(), ["v3", "v3", "v3", "v2"]);
 }
 
 /// Runs the playbook of the recipe, with other tasks for each server. `None`: there is no Ansible.

@@ -259,7 +259,7 @@ pub(super) struct Events {
     /// Only those of this run.
     #[arg(value_name = "RUN")]
     pub(super) run: Option<u64>,
-    /// Only those since then: a time ago such as 2h, or a point in time such as 2026-11-21, '2026-11-21 14:00' (both
+    /// Only those since then: a time ago such as 2h or 3d, or a point in time such as 2026-11-21, '2026-11-21 14:00' (both
     /// here) or 2026-11-21T13:00:00Z.
     #[arg(long, value_name = "TIME")]
     pub(super) since: Option<Since>,

@@ -38,7 +38,7 @@ impl Since {
         }
         let here = text.parse::<DateTime>().and_then(|time| time.to_zoned(zone.clone()));
         here.map(|time| Self::At(time.timestamp())).map_err(|_| {
-            "neither a time ago with its unit, such as 2h, nor a point in time, such as 2026-11-21 or '2026-11-21 14:00'"
+            "neither a time ago with its unit, such as 2h or 3d, nor a point in time, such as 2026-11-21 or '2026-11-21 14:00'"
                 .to_owned()
         })
     }

@@ -23,7 +23,7 @@ pub(super) fn bake(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     let until = takes.after(run.step.since);
     let Some(figures) = &facts.figures else { return Outcome::Wait(Wait::Baking { requests: 0, until }) };
     if let Some(breach) = figures.breach(settings) {
-        let why = format!("since the flip {breach}");
+        let why = format!("since {} {breach}", got(run));
         return match handle_rollback(run, &why, facts, now) {
             Ok(outcome) => outcome,
             Err(no_way) => fail(run, FailureKind::Bake, format!("{why}; {no_way}"), Vec::new()),
@@ -41,6 +41,16 @@ pub(super) fn bake(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         format!("watched for {}: {requests} requests, no worse than before", takes)
     };
     next_step(run, now, vec![Action::Note(note)])
+}
+
+/// What the watched side was given before the watch, in words.
+fn got(run: &Run) -> String {
+    let mut before = run.plan.steps.iter().take(run.cursor).rev();
+    let given = before.find(|step| matches!(step, Step::Flip { .. } | Step::Share { .. }));
+    match given {
+        Some(Step::Share { group, share, .. }) => format!("group {group} was given {share} of the traffic"),
+        _ => "the flip".to_owned(),
+    }
 }
 
 /// Whether a group was kept ready to come back until the watch was over.

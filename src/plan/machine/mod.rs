@@ -129,6 +129,16 @@ pub enum Illegal {
         /// What it waits for instead.
         waiting: &'static str,
     },
+    /// There is no failed step to try again.
+    #[error(
+        "run {run} has not failed, so there is nothing to try again: it {stands}; `teeter show {run}` says how it goes on"
+    )]
+    NotFailed {
+        /// Which run.
+        run: crate::farm::RunId,
+        /// How it stands.
+        stands: String,
+    },
     /// It cannot be rolled back.
     #[error("run {run} cannot be rolled back: {why}")]
     NoWayBack {
@@ -243,10 +253,7 @@ pub fn handle_retry(run: &Run, now: Timestamp) -> Result<Outcome, Illegal> {
     match (&run.state, run.current()) {
         (RunState::Failed { .. }, Some(step)) => Ok(again(run, step, now)),
         _ if !run.is_active() => Err(Illegal::Ended(run.id)),
-        (_, step) => {
-            let step = step.map(ToString::to_string).unwrap_or_default();
-            Err(Illegal::NotAtWork { run: run.id, step, waiting: "it has not failed" })
-        }
+        _ => Err(Illegal::NotFailed { run: run.id, stands: run.stands() }),
     }
 }
 

@@ -100,7 +100,9 @@ fn too_few(
         return Some(Outcome::Wait(wait));
     }
     let names: Vec<&str> = groups.iter().map(GroupName::as_str).collect();
-    Some(fail(run, FailureKind::Guard, format!("{} was not {what}: {wait}", names.join(", ")), Vec::new()))
+    let down = facts.not_up.iter().map(|(entry, status)| format!("{entry} is {status}")).collect::<Vec<_>>().join(", ");
+    let down = if down.is_empty() { down } else { format!("; not in service: {down}") };
+    Some(fail(run, FailureKind::Guard, format!("{} was not {what}: {wait}{down}", names.join(", ")), Vec::new()))
 }
 
 fn drain(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> Outcome {

@@ -233,7 +233,7 @@ impl Connect for Way {
 
 fn caller(pid: i32) -> Caller {
     let user = format!("user{}", pid % 3);
-    Caller { uid: 1000, gid: 1000, pid: Some(pid), user, command: "sim".to_owned(), exe: None }
+    Caller { uid: 1000, gid: 1000, pid: Some(pid), user, command: "sim".to_owned(), exe: None, login: None }
 }
 
 fn lock<T>(it: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
