@@ -100,6 +100,7 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Show { run } => look::show(context, run).await,
         Command::Doctor => look::doctor(context).await,
         Command::Events(args) => events::events(context, args).await,
+        Command::Forget(args) => store::forget(context, args).await,
         Command::Store(task) => store::store(context, task).await,
     }
 }

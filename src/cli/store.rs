@@ -5,10 +5,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::args::StoreTask;
+use super::args::{Forget, StoreTask};
 use super::error::CliError;
 use super::{Context, print};
-use crate::control::api::{Exit, StoreView};
+use crate::control::api::{Exit, ForgetRequest, ForgottenView, StoreView};
 use crate::store::verify_file;
 
 /// `teeter store`.
@@ -26,6 +26,18 @@ pub(super) async fn store(context: &Context, task: StoreTask) -> Result<Exit, Cl
         StoreTask::Verify { file: Some(file) } => tell(context, &look_into(&file)?),
         StoreTask::Verify { file: None } => tell(context, &context.client.get("/v1/store").await?.0),
     }
+}
+
+/// `teeter forget`.
+pub(super) async fn forget(context: &Context, Forget { farm, haproxy }: Forget) -> Result<Exit, CliError> {
+    let (farm, haproxy) = (farm.map(|farm| farm.to_string()), haproxy.map(|name| name.to_string()));
+    let view: ForgottenView = context.client.post("/v1/forget", &ForgetRequest { farm, haproxy }).await?;
+    if context.json {
+        print::json(&view)?;
+    } else {
+        print::out(&format!("forgotten: {}", view.forgotten))?;
+    }
+    Ok(Exit::Done)
 }
 
 /// Writes the copy beside its place, looks into it, and only then gives it its name. It is the caller who writes, with

@@ -82,7 +82,7 @@ fn trouble(instance: &InstanceView) -> Option<String> {
     let why = instance.trouble.as_deref();
     let what = match (instance.reachable, instance.agrees) {
         (false, _) => "does not answer; its servers are shown as last seen",
-        (true, false) => "does not agree with the holds yet",
+        (true, false) => "does not agree with the store yet",
         (true, true) => return why.map(|why| format!("{}: {why}", instance.name)),
     };
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();

@@ -63,6 +63,25 @@ pub struct ReleaseRequest {
     pub without_haproxy: Vec<String>,
 }
 
+/// `POST /v1/forget`: forget what the store keeps of a farm or a HAProxy that is not configured any more.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForgetRequest {
+    /// Which farm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub farm: Option<String>,
+    /// Or which HAProxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub haproxy: Option<String>,
+}
+
+/// What has been forgotten.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ForgottenView {
+    /// What that was, for people.
+    pub forgotten: String,
+}
+
 /// `POST /v1/runs`: begin a deploy or a flip.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -39,6 +39,7 @@ pub(super) const ROUTES: &[(Method, &str, Role)] = &[
     (Method::POST, "/v1/runs/{id}/resume", Deployer),
     (Method::POST, "/v1/runs/{id}/retry", Deployer),
     (Method::POST, "/v1/runs/{id}/output", Deployer),
+    (Method::POST, "/v1/forget", Deployer),
     // Its end says that the caller has gone, and a policy may act on that.
     (Method::GET, "/v1/runs/{id}/attend", Deployer),
 ];

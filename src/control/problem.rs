@@ -134,6 +134,9 @@ impl From<EngineError> for Failure {
             EngineError::Vetoed(_) | EngineError::Outage { .. } => {
                 (Exit::Refused, "refused-by-guard", "A guard refused", StatusCode::CONFLICT)
             }
+            EngineError::StillNeeded(_) => {
+                (Exit::Refused, "still-needed", "What it would forget is still needed", StatusCode::CONFLICT)
+            }
             EngineError::Busy(_) | EngineError::TakenBack => {
                 (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT)
             }

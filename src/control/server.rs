@@ -89,6 +89,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
         runs::idle,
         store::store,
         store::backup,
+        store::forget,
         doctor,
         events,
         stream

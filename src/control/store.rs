@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 
-use super::api::{Problem, StoreView};
+use super::api::{ForgetRequest, ForgottenView, Problem, StoreView};
+use super::permit::Asker;
 use super::problem::Failure;
-use super::server::{Answer, Shared, answer, ticks};
-use crate::engine::Engine;
+use super::server::{Answer, Body, Shared, answer, ticks};
+use crate::engine::{Engine, Retired};
 
 pub(super) fn routes() -> Router<Arc<Engine>> {
-    Router::new().route("/v1/store", get(store)).route("/v1/store/backup", get(backup))
+    Router::new()
+        .route("/v1/store", get(store))
+        .route("/v1/store/backup", get(backup))
+        .route("/v1/forget", post(forget))
 }
 
 #[utoipa::path(get, path = "/v1/store", responses((status = 200, body = StoreView), (status = 500, body = Problem)))]
@@ -26,4 +30,21 @@ pub(super) async fn store(State(engine): Shared) -> Answer<StoreView> {
 pub(super) async fn backup(State(engine): Shared) -> Result<Response, Failure> {
     let kind = [(header::CONTENT_TYPE, "application/vnd.sqlite3")];
     Ok((kind, engine.backup().await?).into_response())
+}
+
+#[utoipa::path(post, path = "/v1/forget", request_body = ForgetRequest, responses((status = 200, body = ForgottenView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn forget(
+    State(engine): Shared,
+    Extension(asker): Extension<Asker>,
+    body: Body<ForgetRequest>,
+) -> Answer<ForgottenView> {
+    let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
+    let unknown = |error: crate::haproxy::NameError| Failure::usage(error.to_string());
+    let what = match (request.farm, request.haproxy) {
+        (Some(farm), None) => Retired::Farm(farm.parse().map_err(unknown)?),
+        (None, Some(name)) => Retired::Haproxy(name.parse().map_err(unknown)?),
+        _ => return Err(Failure::usage("name either a farm or a haproxy")),
+    };
+    let forgotten = engine.forget(&what, &asker.by).await?;
+    answer(ticks(&engine), ForgottenView { forgotten })
 }

@@ -83,12 +83,10 @@ fn check(config: &Config) -> ExitCode {
     for unknown in unknown_grants(config) {
         logging::say(&format!("warning: {unknown}"));
     }
-    let findings = runtime.block_on(engine::doctor::examine(
-        &config.farms,
-        ways,
-        &engine::doctor::Before::new(),
-        &Platform::default(),
-    ));
+    let (platform, nothing) = (Platform::default(), store::State::default());
+    let (prober, before) = (NetworkProber::new(platform.clock), engine::doctor::Before::new());
+    let findings =
+        runtime.block_on(engine::doctor::examine(&config.farms, ways, (&nothing, &before), &prober, &platform));
     for finding in findings.iter().filter(|finding| finding.state != "ok") {
         logging::say(&format!("{}: {}: {}", finding.state, finding.about, finding.text));
     }

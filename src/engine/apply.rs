@@ -15,8 +15,9 @@ pub(super) enum Applied {
     /// Every command was taken, between the first byte sent and the last reply, but for those about servers of these
     /// backends, which are shut down.
     All(Duration, BTreeSet<BackendName>),
-    /// One was refused, in these words; the others were undone.
-    Refused(String),
+    /// One was refused, about this and in these words. What was begun with it was undone: all of the batch, or, where it is
+    /// about a map, what the map had been told.
+    Refused(About, String),
     /// Another process answered than the one the batch was worked out for, or one that is leaving. What was sent to
     /// it means nothing.
     OtherProcess,
@@ -32,7 +33,9 @@ pub(super) async fn apply(client: &Client, pid: u32, steps: &[Step], clock: &Clo
     let mut done: Vec<&Step> = Vec::new();
     let mut off = BTreeSet::new();
     // What must be seen at once is a transaction of its own, between the lines before and after it.
-    for part in steps.chunk_by(|one, next| !one.together && !next.together) {
+    // What follows a turn goes by itself, as soon as the turn was taken.
+    let goes_on = |one: &Step, next: &Step| one.server().is_some() || next.server().is_none();
+    for part in steps.chunk_by(|one, next| !one.together && !next.together && goes_on(one, next)) {
         let applied = match part {
             [Step { about: About::Map(map), changes, together: true, .. }] => {
                 turn_together(client, pid, map, changes).await?
@@ -42,9 +45,11 @@ pub(super) async fn apply(client: &Client, pid: u32, steps: &[Step], clock: &Clo
         match applied {
             Part::Taken => done.extend(part),
             Part::OtherProcess => return Ok(Applied::OtherProcess),
-            Part::Refused(error) => {
+            Part::Refused(about, error) => {
+                // A map that cannot be turned is the trouble of its own route.
+                done.retain(|step| matches!(about, About::Server(_)) || step.about == about);
                 undo(client, pid, &done).await?;
-                return Ok(Applied::Refused(error.to_string()));
+                return Ok(Applied::Refused(about, error.to_string()));
             }
         }
     }
@@ -54,7 +59,7 @@ pub(super) async fn apply(client: &Client, pid: u32, steps: &[Step], clock: &Clo
 /// What became of a part of a batch.
 pub(super) enum Part {
     Taken,
-    Refused(CommandError),
+    Refused(About, CommandError),
     OtherProcess,
 }
 
@@ -75,10 +80,11 @@ async fn send_all<'a>(
             }
             _ => true,
         });
-        let refused = results.iter().find_map(|(_, result)| result.as_ref().err().cloned());
-        if let Some(error) = refused {
+        let refused =
+            results.iter().find_map(|(step, result)| Some((step.about.clone(), result.as_ref().err()?.clone())));
+        if let Some((about, error)) = refused {
             done.extend(results.iter().filter(|(_, result)| result.is_ok()).map(|(step, _)| *step));
-            return Ok(Part::Refused(error));
+            return Ok(Part::Refused(about, error));
         }
         done.extend(results.iter().map(|(step, _)| *step));
     }
@@ -150,7 +156,7 @@ mod tests {
         let client = Client::new(address, Duration::from_secs(5));
         let pid = farm.haproxy().pid().await.unwrap();
         let steps = [drain("app/web01"), drain("app/nobody"), drain("app/web02")];
-        let Applied::Refused(words) = apply(&client, pid, &steps, &Clock::new()).await.unwrap() else {
+        let Applied::Refused(_, words) = apply(&client, pid, &steps, &Clock::new()).await.unwrap() else {
             panic!("taken")
         };
         assert!(words.contains("set server app/nobody state drain") && words.contains("No such server."), "{words}");

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::Engine;
 use super::baking::{begin_bake, figures};
 use super::error::EngineError;
-use super::facts::{confirmation, not_up, seen_server, with_trackers};
+use super::facts::{confirmation, maps_of, not_up, seen_server, with_trackers};
 use super::holds::baselines;
 use super::ledger::{Ledger, asked, event};
 use super::report::Report;
@@ -77,7 +77,7 @@ impl Engine {
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Facts<'a> {
         let aside = self.aside_of_run(run, reports);
-        let pending = |revision| confirmation(revision, entries(&run.plan), reports, &aside);
+        let pending = |revision| confirmation(revision, entries(&run.plan), &maps_of(&run.plan), reports, &aside);
         Facts {
             holds: &ledger.state.holds,
             confirmation: run.step.acted.map_or(Confirmation::Agreed, pending),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::farm::{About, Batch, OnDrift, Seen, SeenMaps, Step, Wanted, WantedMaps, WantedServer};
+use crate::farm::{About, Batch, OnDrift, Reason, Seen, SeenMaps, Step, Untold, Wanted, WantedMaps, WantedServer};
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName, MapValue, ServerRef};
 
 /// Something that somebody else has changed, which HAProxy had confirmed to be as teeter wants it.
@@ -118,11 +118,9 @@ impl Drifts {
 
     /// The same for maps, where what is wanted is what was confirmed.
     pub(super) fn find_in_maps(&mut self, wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Drift> {
-        if *self.turned != *wanted {
-            return Vec::new();
-        }
         let mut drifts = Vec::new();
-        for (map, wanted) in wanted {
+        let turned = Arc::clone(&self.turned);
+        for (map, wanted) in wanted.iter().filter(|(map, wanted)| turned.get(*map) == Some(wanted)) {
             for (key, was) in wanted.entries() {
                 let Some(now) = seen.get(map).and_then(|seen| seen.entries.get(key)) else { continue };
                 if now.as_deref() == was.map(MapValue::as_str) {
@@ -137,29 +135,34 @@ impl Drifts {
         drifts
     }
 
-    /// Leaves out what must not be done, or not again so soon.
-    pub(super) fn allow(&mut self, batch: &mut Batch, maps: &WantedMaps, seen: &Seen, now: Instant) {
+    /// Leaves out what must not be done, or not again so soon. Gives what somebody keeps changing.
+    pub(super) fn allow(&mut self, batch: &mut Batch, maps: &WantedMaps, seen: &Seen, now: Instant) -> Untold {
         let Self { ours, left_alone, contested, contested_maps, turned, .. } = self;
-        let (mut refused, mut maps_refused) = (BTreeSet::new(), BTreeSet::new());
-        for step in batch.rest.iter().filter(|_| **turned == *maps) {
+        let (mut refused, mut later) = (BTreeSet::new(), Untold::default());
+        let keeps = |what: String| Reason::NotYet(format!("somebody keeps changing {what}, which teeter has set"));
+        for step in &batch.rest {
             if let About::Map(map) = &step.about
+                && turned.get(map) == maps.get(map)
                 && !again(contested_maps, map, now)
             {
-                maps_refused.insert(map.clone());
+                later.maps.insert(map.clone(), keeps(format!("entries of map {map}")));
             }
         }
         for server in batch.incoming.iter().chain(&batch.again).chain(&batch.rest).filter_map(Step::server) {
             let state = seen.servers.get(server).map(|seen| seen.admin.forced());
             // Somebody has undone what teeter had confirmed: set it right, but not for ever as fast as one can look.
             let undone = ours.get(server).is_some_and(|ours| state.is_some_and(|state| state < *ours));
-            if left_alone.contains_key(server) || (undone && !again(contested, server, now)) {
+            if left_alone.contains_key(server) {
                 refused.insert(server.clone());
+            } else if undone && !again(contested, server, now) {
+                later.servers.insert(server.clone(), keeps(server.to_string()));
             }
         }
         batch.retain(|step| match &step.about {
-            About::Server(server) => !refused.contains(server),
-            About::Map(map) => !maps_refused.contains(map),
+            About::Server(server) => !refused.contains(server) && !later.servers.contains_key(server),
+            About::Map(map) => !later.maps.contains_key(map),
         });
+        later
     }
 
     /// Whether all that differs differs because somebody wants it stricter, and is left alone.
@@ -181,12 +184,13 @@ impl Drifts {
         }
     }
 
-    /// HAProxy has what is wanted.
-    pub(super) fn confirmed(&mut self, wanted: &Wanted, maps: &Arc<WantedMaps>, seen: &Seen) {
+    /// HAProxy has what is wanted, but for what it is not told: that stays as it was confirmed before.
+    pub(super) fn confirmed(&mut self, wanted: &Wanted, maps: &Arc<WantedMaps>, untold: &Untold, seen: &Seen) {
         self.turned = Arc::clone(maps);
         self.live.clear();
-        self.told_in_maps.clear();
-        for (server, _) in wanted.iter().filter(|(_, wanted)| wanted.held) {
+        self.told_in_maps.retain(|(map, _), _| untold.maps.contains_key(map));
+        let told = |server: &ServerRef| !untold.servers.contains_key(server);
+        for (server, _) in wanted.iter().filter(|(server, wanted)| wanted.held && told(server)) {
             if let Some(now) = seen.servers.get(server) {
                 self.ours.insert(server.clone(), now.admin.forced());
             }

@@ -12,7 +12,7 @@ use super::ledger::{Ledger, event};
 use super::memory::Memory;
 use super::report::Report;
 use super::{Engine, audit};
-use crate::farm::{Hold, InstanceName, Route, Side, Span, Stage, Sticky};
+use crate::farm::{Entry, Hold, InstanceName, Route, Side, Span, Stage, Sticky};
 use crate::plan::Run;
 use crate::store::{Change, NewEvent, StoreError};
 
@@ -181,7 +181,12 @@ impl Engine {
         let mut changes = Vec::new();
         for (name, route) in &state.routes {
             let busy = state.runs.values().any(|run| run.is_active() && run.plan.farm == *name);
-            let told = |name| reports.get(name).is_some_and(|report: &Report| report.agreed >= state.revision);
+            // While a map is not there nobody knows where the traffic goes: the route keeps the last servers in.
+            let told = |name| {
+                let maps = || route.keys.iter().map(|key| &key.map);
+                let report = reports.get(name).filter(|report: &&Report| report.agreed >= state.revision);
+                report.is_some_and(|report| report.untold.of(maps(), []).is_none())
+            };
             if busy || !route.instances.iter().all(told) {
                 self.memory().settled.remove(name);
                 continue;
@@ -230,8 +235,11 @@ impl Engine {
                 .flat_map(|run| &run.step.undo)
                 .any(|undo| matches!(undo, crate::plan::Undo::Put(hold) if hold.entries.contains(entry)))
         };
-        let agreed = |name: &InstanceName| reports.get(name).is_some_and(|report| report.agreed >= state.revision);
-        let gone = state.baselines.keys().filter(|entry| !held(entry) && !undoable(entry) && agreed(&entry.instance));
+        let agreed = |entry: &Entry| {
+            let report = reports.get(&entry.instance).filter(|report| report.agreed >= state.revision);
+            report.is_some_and(|report| !report.untold.servers.contains_key(&entry.server))
+        };
+        let gone = state.baselines.keys().filter(|entry| !held(entry) && !undoable(entry) && agreed(entry));
         let changes: Vec<Change> = gone.map(|entry| Change::DropBaseline(entry.clone())).collect();
         if changes.is_empty() {
             return Ok(false);

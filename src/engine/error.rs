@@ -35,6 +35,9 @@ pub enum EngineError {
     /// Somebody else's hold or run is in the way.
     #[error("{0}")]
     Busy(String),
+    /// What it would forget is still needed.
+    #[error("{0}")]
+    StillNeeded(String),
     /// Whoever asked for it went away before it was begun.
     #[error("whoever asked for this has gone, and it had not been begun; nothing has been changed")]
     TakenBack,

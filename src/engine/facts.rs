@@ -10,10 +10,11 @@ use super::ledger::Ledger;
 use super::reach::silence;
 use super::report::Report;
 use crate::farm::{
-    Entry, Farm, Hold, InstanceName, Load, MemberName, OnDeadline, OutBy, Owner, SeenServer, Stage, Sticky,
+    Entry, Farm, Hold, InstanceName, Load, MemberName, OnDeadline, OutBy, Owner, Reason, SeenServer, Stage, Sticky,
     VerifySettings, WantedServer, keys, wanted, wanted_maps,
 };
 use crate::haproxy::{AdminBits, AdminState, BackendName, MapKey, MapName, ServerRef};
+use crate::plan::Plan;
 use crate::plan::machine::Confirmation;
 use crate::plan::prove::CheckResult;
 use crate::store::State;
@@ -105,18 +106,20 @@ pub(super) fn asked_of<'a>(farms: impl Iterator<Item = &'a Farm>) -> BTreeSet<(M
     keys
 }
 
-/// What HAProxy makes of the change that was stored as `revision`, as far as it concerns `entries`, those HAProxys left
-/// aside that are away.
+/// What HAProxy makes of the change that was stored as `revision`, as far as it concerns `entries` and `maps`, those
+/// HAProxys left aside that are away.
 pub(super) fn confirmation<'a>(
     revision: u64,
     entries: impl Iterator<Item = &'a Entry>,
+    maps: &BTreeSet<&MapName>,
     reports: &BTreeMap<InstanceName, Report>,
     aside: &BTreeSet<InstanceName>,
 ) -> Confirmation {
-    let names: BTreeSet<&InstanceName> = entries.map(|entry| &entry.instance).collect();
+    let mut lines: BTreeMap<&InstanceName, Vec<&ServerRef>> = BTreeMap::new();
+    entries.for_each(|entry| lines.entry(&entry.instance).or_default().push(&entry.server));
     let mut pending = Vec::new();
     let mut trouble = None;
-    for name in names.into_iter().filter(|name| !aside.contains(*name)) {
+    for (name, servers) in lines.into_iter().filter(|(name, _)| !aside.contains(*name)) {
         let Some(report) = reports.get(name) else {
             trouble = Some("it is not configured any more".to_owned());
             pending.push(name.clone());
@@ -124,7 +127,14 @@ pub(super) fn confirmation<'a>(
         };
         match &report.refused {
             Some((refused, words)) if *refused >= revision => return Confirmation::Refused(words.clone()),
-            _ if report.agreed >= revision => {}
+            _ if report.agreed >= revision => match report.untold.of(maps.iter().copied(), servers) {
+                Some(Reason::Cannot(words)) => return Confirmation::Refused(words.clone()),
+                Some(Reason::NotYet(words)) => {
+                    trouble = trouble.or_else(|| Some(words.clone()));
+                    pending.push(name.clone());
+                }
+                None => {}
+            },
             _ => {
                 trouble = trouble.or_else(|| report.trouble.clone());
                 pending.push(name.clone());
@@ -132,6 +142,27 @@ pub(super) fn confirmation<'a>(
         }
     }
     if pending.is_empty() { Confirmation::Agreed } else { Confirmation::Pending { instances: pending, trouble } }
+}
+
+/// What one instance is not told of a hold: of its lines, or of the maps by which its run turns the traffic.
+pub(super) fn untold<'a>(
+    hold: &Hold,
+    instance: &InstanceName,
+    report: &'a Report,
+    state: &State,
+) -> Option<&'a Reason> {
+    if report.untold.is_empty() {
+        return None;
+    }
+    let run = hold.owner.run().and_then(|id| state.runs.get(&id));
+    let maps = run.map(|run| maps_of(&run.plan)).unwrap_or_default();
+    let mine = hold.entries.iter().filter(|entry| entry.instance == *instance);
+    report.untold.of(maps, mine.map(|entry| &entry.server))
+}
+
+/// The maps by which a plan turns the traffic.
+pub(super) fn maps_of(plan: &Plan) -> BTreeSet<&MapName> {
+    plan.flip.route.iter().map(|key| &key.map).collect()
 }
 
 /// The loads of a hold's lines in one instance.
@@ -207,7 +238,10 @@ pub(super) fn checks(
         }
         let server = match find(entry, reports) {
             Found::Gone => return Some(CheckResult::Cannot(gone(entry))),
-            Found::Here(server) if report.agreed >= hold.revision => server,
+            Found::Here(server) if report.agreed >= hold.revision => match report.untold.servers.get(&entry.server) {
+                None => server,
+                Some(why) => return Some(CheckResult::NotYet(why.words().to_owned())),
+            },
             Found::Here(_) => return Some(CheckResult::NotYet("unknown".to_owned())),
             Found::Unknown => {
                 return Some(CheckResult::NotYet(format!("not known: {}", silence(&entry.instance, report))));

@@ -96,7 +96,7 @@ impl Engine {
     pub(super) async fn confirm(&self, revision: u64, hold: &Hold, undo: Vec<Change>) -> Result<(), EngineError> {
         let said = || {
             let reports = self.reports();
-            confirmation(revision, hold.entries.iter(), &reports, &self.aside_of(hold, &reports))
+            confirmation(revision, hold.entries.iter(), &BTreeSet::new(), &reports, &self.aside_of(hold, &reports))
         };
         let mut ticks = self.tick.subscribe();
         let agreed = async {

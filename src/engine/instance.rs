@@ -3,6 +3,8 @@
 //! It is driven by levels, not by edges: after a reload, a crash or a failed connection the next look finds what
 //! differs, and the same code puts it right.
 
+mod telling;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,19 +12,19 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::apply::{Applied, apply};
+use self::telling::Refusals;
 use super::clock::Clock;
 use super::drift::{Drift, Drifts};
 use super::emptied::Emptied;
 use super::late::Late;
 use super::look::{Keys, Look, look_at, look_at_all};
-use super::map_files::{MapFiles, Trouble};
+use super::map_files::MapFiles;
 use super::old_workers::{self, OldWorkers};
 use super::pace::{Waiting, pace};
 use super::platform::Platform;
 use super::report::Report;
 use super::scope::Scope;
-use crate::farm::{Batch, Gate, InstanceName, Off, PutOff, Seen, Wanted, WantedMaps, diff, diff_maps};
+use crate::farm::{InstanceName, Off, Wanted, WantedMaps};
 use crate::haproxy::commands::{Change, ShutdownSessions};
 use crate::haproxy::{AdminState, BackendName, Client, Error, Line, Master, ServerRef};
 
@@ -126,6 +128,7 @@ impl Instance {
             off: BTreeSet::new(),
             set_down: BTreeSet::new(),
             files: MapFiles::new(platform.clone()),
+            refusals: Refusals::default(),
             old: OldWorkers::new(master.clone()),
             reloaded,
             hurry: None,
@@ -171,6 +174,7 @@ struct Observer {
     /// Servers that were set down to be checked afresh, and that no check has found well since.
     set_down: BTreeSet<ServerRef>,
     files: MapFiles,
+    refusals: Refusals,
     old: OldWorkers,
     /// The master says that a reload has begun.
     reloaded: Arc<Notify>,
@@ -232,22 +236,10 @@ impl Observer {
             order.wanted.get(server).is_some_and(|wanted| wanted.afresh.is_some_and(|due| due <= *proof))
         });
         self.report.begun = Arc::new(begun);
-        // The files first: a reload in the next moment must find what is about to be told.
-        let files = self.files.agree(&order.maps).await;
-        drifts.extend(files.iter().flatten().map(|map| Drift::File { map: map.clone() }));
+        let (untold, changed) = self.untold(order, &seen).await;
+        drifts.extend(changed.into_iter().map(|map| Drift::File { map }));
         self.found(drifts);
-        if let Err(trouble) = files {
-            // What has been turned once is turned again, whatever becomes of the file; nothing else is begun.
-            let turns = self.turned != order.maps && !diff_maps(&order.maps, &seen.maps).is_empty();
-            match trouble {
-                Trouble::Cannot(words) if turns => return Ok(self.refused(order, words)),
-                Trouble::Cannot(words) | Trouble::Slow(words) => self.report.trouble = Some(words),
-            }
-            if turns {
-                return Ok(Waiting::Checks);
-            }
-        }
-        if let Some(waiting) = self.make_agree(order, seen).await? {
+        if let Some(waiting) = self.make_agree(order, untold, seen).await? {
             return Ok(waiting);
         }
         if let Some(seen) = &mut self.report.seen
@@ -258,77 +250,6 @@ impl Observer {
         }
         self.kill(order).await?;
         Ok(self.waiting(order))
-    }
-
-    /// Tells HAProxy what differs, and reads it back. `Some`: it does not agree yet, and when to look again.
-    async fn make_agree(&mut self, order: &Order, seen: Arc<Seen>) -> Result<Option<Waiting>, Error> {
-        let mut seen = seen;
-        for _ in 0..STAGES {
-            let mut differ = diff(&order.wanted, &order.maps, &seen, &self.report.begun);
-            if self.drifts.is_left_alone(&differ) {
-                if self.late.may_follow() {
-                    self.report.trouble =
-                        Some("commands whose replies nobody has read may still be carried out".to_owned());
-                    return Ok(Some(Waiting::Checks));
-                }
-                self.agree(order, &seen);
-                return Ok(None);
-            }
-            self.drifts.allow(&mut differ, &order.maps, &seen, self.clock.mark());
-            let gate = Gate { wanted: &order.wanted, maps: &order.maps, seen: &seen, set_down: &self.set_down };
-            match gate.keep_served(&mut differ).filter(|_| differ.is_empty()) {
-                Some(PutOff::TakenOver(backend, servers)) => {
-                    let drifts = self.drifts.live(&backend, servers);
-                    self.found(drifts);
-                    self.report.trouble = Some(format!("somebody else has turned the traffic to backend {backend}"));
-                    return Ok(Some(Waiting::Checks));
-                }
-                Some(PutOff::Until(words)) => {
-                    self.report.trouble = Some(words);
-                    return Ok(Some(Waiting::Checks));
-                }
-                None => {}
-            }
-            if differ.is_empty() && self.drifts.is_undecided() {
-                return Ok(Some(Waiting::Checks));
-            }
-            if differ.is_empty() {
-                self.report.trouble =
-                    Some("somebody keeps changing servers or map entries that teeter has set".to_owned());
-                return Ok(Some(Waiting::AfterRefusal));
-            }
-            let steps = Batch::stage(differ);
-            self.drifts.sending(&steps);
-            let applied = apply(&self.client, seen.pid, &steps, &self.clock).await;
-            if applied.is_err() {
-                self.late = Late::Unanswered;
-            }
-            match applied? {
-                Applied::All(took, off) => {
-                    self.report.took = Some((order.revision, took));
-                    self.note_begun(order, &steps);
-                    if !off.is_empty() {
-                        // What is wanted of them is left out from the next look on.
-                        self.off.extend(off);
-                        return Ok(Some(Waiting::Answer(0)));
-                    }
-                }
-                Applied::Refused(words) => return Ok(Some(self.refused(order, words))),
-                Applied::OtherProcess => {
-                    self.scope.everything();
-                    return Ok(Some(Waiting::Answer(0)));
-                }
-            }
-            // Silence is not success: read back.
-            if !self.look(order).await? {
-                return Ok(Some(self.leaving()));
-            }
-            match &self.report.seen {
-                Some(now) => seen = Arc::clone(now),
-                None => return Ok(Some(self.leaving())),
-            }
-        }
-        Ok(Some(Waiting::Checks))
     }
 
     /// Reports what others have changed.
@@ -343,13 +264,6 @@ impl Observer {
         self.report.refused = Some((order.revision, words));
         self.scope.everything();
         Waiting::AfterRefusal
-    }
-
-    fn agree(&mut self, order: &Order, seen: &Seen) {
-        self.report.agreed = order.revision;
-        self.turned = Arc::clone(&order.maps);
-        self.report.refused = None;
-        self.drifts.confirmed(&order.wanted, &order.maps, seen);
     }
 
     /// The process that answers is leaving. Until another one does, nothing is known.
@@ -394,11 +308,13 @@ impl Observer {
             self.hurry = None;
             // Whatever was set or begun was in the memory of another process.
             self.report.agreed = 0;
+            self.report.untold = Arc::default();
             self.report.begun = Arc::default();
             self.drifts = Drifts::default();
             self.off.clear();
             self.set_down.clear();
             self.files.forget();
+            self.refusals = Refusals::default();
         }
         let surely = self.scope.is_whole();
         self.scope.taken();
@@ -500,9 +416,6 @@ impl Observer {
         }
     }
 }
-
-/// Bringing in, turning, and one more in case somebody interfered.
-const STAGES: usize = 4;
 
 /// While something is to be told, one that does not answer is tried again after 200 ms at most.
 const AT_STAKE: u32 = 2;

@@ -172,6 +172,7 @@ mod tests {
             live: [("web".parse().unwrap(), live.parse().unwrap())].into(),
             beside: [("web@b".parse().unwrap(), kept.map(|kept| kept.parse().unwrap()))].into(),
             write: true,
+            ..WantedMap::default()
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::map_file::{self, Stamp};
 use super::platform::Platform;
-use crate::farm::{WantedMap, WantedMaps, file_of};
+use crate::farm::{SeenMaps, WantedMap, WantedMaps, file_of};
 use crate::haproxy::MapName;
 
 /// Makes one file agree: whether it had to be written, and what it is known by then.
@@ -50,35 +50,46 @@ impl MapFiles {
         Self { known: BTreeMap::new(), writing: BTreeMap::new(), write: map_file::agree, platform }
     }
 
-    /// Makes every file agree that is to be kept in step. Gives those that somebody else had changed meanwhile.
-    /// Returns within a moment for each file, whatever the disk does.
-    pub(super) async fn agree(&mut self, wanted: &WantedMaps) -> Result<Vec<MapName>, Trouble> {
+    /// Makes every file agree that is to be kept in step, and that HAProxy reads. Gives those that somebody else had
+    /// changed meanwhile, and those that are not in step. Returns within a moment for each file, whatever the disk does.
+    pub(super) async fn agree(
+        &mut self,
+        wanted: &WantedMaps,
+        seen: &SeenMaps,
+    ) -> (Vec<MapName>, BTreeMap<MapName, Trouble>) {
         self.known.retain(|map, _| wanted.contains_key(map));
-        let mut changed = Vec::new();
-        for (map, wanted) in wanted.iter().filter(|(_, wanted)| wanted.write) {
-            let Some(path) = file_of(map).map(PathBuf::from) else { continue };
-            // What was begun for another wish ends first: two writers would race for the file.
-            if self.writing.get(map).is_some_and(|writing| writing.wanted != *wanted) {
-                // Whatever became of it, the file is looked at again.
-                drop(self.finish(map, &path).await?);
-                self.known.remove(map);
+        let (mut changed, mut troubles) = (Vec::new(), BTreeMap::new());
+        let is_read = |map: &MapName| seen.get(map).is_none_or(|seen| !seen.missing);
+        for (map, wanted) in wanted.iter().filter(|(map, wanted)| wanted.write && is_read(map)) {
+            match self.agree_on(map, wanted).await {
+                Ok(false) => {}
+                Ok(true) => changed.push(map.clone()),
+                Err(trouble) => drop(troubles.insert(map.clone(), trouble)),
             }
-            let known = self.known.get(map).filter(|(_, known)| known == wanted).map(|(stamp, _)| *stamp);
-            self.writing.entry(map.clone()).or_insert_with(|| {
-                let (write, path, entries) = (self.write, path.clone(), wanted.clone());
-                let task = self.platform.on_disk(move || write(&path, known, &entries));
-                Writing { since: self.platform.clock.mark(), wanted: wanted.clone(), task }
-            });
-            let (stamp, rewritten) = self
-                .finish(map, &path)
-                .await?
-                .map_err(|error| Trouble::Cannot(map_file::cannot(&path.display().to_string(), &error)))?;
-            if rewritten && known.is_some() {
-                changed.push(map.clone());
-            }
-            self.known.insert(map.clone(), (stamp, wanted.clone()));
         }
-        Ok(changed)
+        (changed, troubles)
+    }
+
+    /// Makes one file agree. Whether somebody else had changed it meanwhile.
+    async fn agree_on(&mut self, map: &MapName, wanted: &WantedMap) -> Result<bool, Trouble> {
+        let Some(path) = file_of(map).map(PathBuf::from) else { return Ok(false) };
+        // What was begun for another wish ends first: two writers would race for the file.
+        if self.writing.get(map).is_some_and(|writing| writing.wanted != *wanted) {
+            // Whatever became of it, the file is looked at again.
+            drop(self.finish(map, &path).await?);
+            self.known.remove(map);
+        }
+        let known = self.known.get(map).filter(|(_, known)| known == wanted).map(|(stamp, _)| *stamp);
+        self.writing.entry(map.clone()).or_insert_with(|| {
+            let (write, path, entries) = (self.write, path.clone(), wanted.clone());
+            let task = self.platform.on_disk(move || write(&path, known, &entries));
+            Writing { since: self.platform.clock.mark(), wanted: wanted.clone(), task }
+        });
+        let written = self.finish(map, &path).await?;
+        let (stamp, rewritten) =
+            written.map_err(|error| Trouble::Cannot(map_file::cannot(&path.display().to_string(), &error)))?;
+        self.known.insert(map.clone(), (stamp, wanted.clone()));
+        Ok(rewritten && known.is_some())
     }
 
     /// Looks at every file again: another process may have read another content.
@@ -135,17 +146,18 @@ mod tests {
     #[tokio::test]
     async fn a_slow_disk_is_not_waited_for_and_has_the_last_wish_in_the_end() {
         let mut files = MapFiles { write: gated, ..MapFiles::new(Platform::default()) };
-        let slow = |trouble: Result<_, Trouble>| match trouble {
-            Err(Trouble::Slow(words)) => words,
+        let slow = |(_, troubles): (_, BTreeMap<MapName, Trouble>)| match troubles.into_values().next() {
+            Some(Trouble::Slow(words)) => words,
             other => panic!("not slow: {other:?}"),
         };
-        assert!(slow(files.agree(&wanted("web_a")).await).contains("/m has been being written"));
+        let seen = SeenMaps::new();
+        assert!(slow(files.agree(&wanted("web_a"), &seen).await).contains("/m has been being written"));
         // Another wish waits for the first to end, and nothing is written twice at once.
-        slow(files.agree(&wanted("web_b")).await);
-        slow(files.agree(&wanted("web_b")).await);
+        slow(files.agree(&wanted("web_b"), &seen).await);
+        slow(files.agree(&wanted("web_b"), &seen).await);
         assert!(WRITTEN.lock().unwrap().is_empty());
         let opened = tokio::task::spawn_blocking(|| (GATE.wait(), GATE.wait()));
-        assert_eq!(files.agree(&wanted("web_b")).await, Ok(Vec::new()));
+        assert_eq!(files.agree(&wanted("web_b"), &seen).await, (Vec::new(), BTreeMap::new()));
         assert_eq!(*WRITTEN.lock().unwrap(), ["web_a", "web_b"]);
         opened.await.unwrap();
     }

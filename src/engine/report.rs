@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::drift::Drift;
 use super::old_workers::OldWorker;
-use crate::farm::{Begun, Seen};
+use crate::farm::{Begun, Seen, Untold};
 use crate::haproxy::commands::Level;
 
 /// What an instance reports.
@@ -27,6 +27,8 @@ pub(super) struct Report {
     pub(super) trouble: Option<String>,
     /// The latest revision that HAProxy was read back to agree with; 0 after a change of process.
     pub(super) agreed: u64,
+    /// What of that it was not told.
+    pub(super) untold: Arc<Untold>,
     /// The revision that HAProxy refused, and its words.
     pub(super) refused: Option<(u64, String)>,
     /// How long the last batch took, and for which revision.
@@ -54,6 +56,7 @@ impl Report {
             reachable: false,
             trouble: Some("not looked at yet".to_owned()),
             agreed: 0,
+            untold: Arc::default(),
             refused: None,
             took: None,
             lines: 0,

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::EngineError;
-use super::facts::{Found, find};
+use super::facts::{Found, find, untold};
+use super::left_over::left_over;
 use super::memory::Memory;
 use super::report::Report;
 use super::scope::Care;
@@ -64,7 +65,11 @@ impl Engine {
                     .any(|farm| farm.has(server) && selectors.iter().any(|it| it.farm() == Some(&farm.name)))
         };
         let aside = left_aside(&seen_of(&reports), picked);
-        let notes = self.store.trouble().map(str::to_owned).into_iter().chain(noted).chain(aside).collect();
+        let left = left_over(&ledger.state, &farms, &self.instances.keys().collect());
+        let left = left.iter().filter(|_| chosen.is_none());
+        let left = left.map(|(what, left)| format!("{what} is not configured any more, and the store has {left}"));
+        let trouble = self.store.trouble().map(str::to_owned).into_iter();
+        let notes = trouble.chain(noted).chain(aside).chain(left).collect();
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
     }
 
@@ -116,15 +121,17 @@ impl Engine {
 }
 
 fn instance_view(name: &InstanceName, socket: &str, report: &Report, revision: u64) -> InstanceView {
+    let refused = || report.refused.as_ref().map(|(_, words)| words.clone());
+    let trouble = report.trouble.clone().or_else(refused);
     InstanceView {
         name: name.to_string(),
         socket: socket.to_owned(),
         reachable: report.reachable,
-        trouble: report.trouble.clone().or_else(|| report.refused.as_ref().map(|(_, words)| words.clone())),
+        trouble: trouble.or_else(|| report.untold.words()),
         pid: report.seen.as_ref().map(|seen| seen.pid),
         version: report.seen.as_ref().map(|seen| seen.version.clone()),
         level: report.level.map(|level| level.to_string()),
-        agrees: report.reachable && report.agreed >= revision,
+        agrees: report.reachable && report.agreed >= revision && report.untold.is_empty(),
         sees_old: report.sees_old,
     }
 }
@@ -238,8 +245,11 @@ fn hold_view(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report
 
 /// What went wrong with a hold, for people.
 fn note(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+    let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
+    let left = instances.into_iter().filter_map(|name| untold(hold, name, reports.get(name)?, state));
+    let left: BTreeSet<String> = left.map(|why| why.words().to_owned()).collect();
     let notes = hold.note.iter().cloned().chain(not_there(hold, reports)).chain(overruled(hold, state));
-    notes.reduce(|one, more| format!("{one}; {more}"))
+    notes.chain(left).chain(unconfigured(hold, reports)).reduce(|one, more| format!("{one}; {more}"))
 }
 
 /// The lines of a hold that somebody else has set otherwise, and that are left so, for people.
@@ -249,6 +259,19 @@ fn overruled(hold: &Hold, state: &State) -> Option<String> {
         .map(|(entry, overruled)| format!("{entry} is left in {}, set outside teeter", overruled.state))
         .collect();
     (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+/// The lines of a hold in HAProxys that are not configured any more, for people.
+fn unconfigured(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+    let lines: Vec<&Entry> = hold.entries.iter().filter(|entry| !reports.contains_key(&entry.instance)).collect();
+    let named: BTreeSet<&InstanceName> = lines.iter().map(|entry| &entry.instance).collect();
+    let names = named.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let first = named.first()?;
+    let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "HAProxy {names} is not configured any more: {lines} cannot be told anything; `teeter forget --haproxy {first}` \
+         forgets it"
+    ))
 }
 
 /// The lines of a hold that HAProxy does not have, for people.

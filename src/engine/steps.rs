@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::error::EngineError;
-use super::facts::{checks, loads, overruled};
+use super::facts::{checks, loads, overruled, untold};
 use super::ledger::{Ledger, event};
 use super::report::Report;
 use super::warming::warm_up_takes;
@@ -45,7 +45,7 @@ impl Engine {
             let without = if there.is_some() { aside } else { BTreeSet::new() };
             self.memory().of(&hold).watch.leave_aside(&without);
             let judged = there.as_ref().unwrap_or(&hold);
-            let (changes, events) = match self.next_move(judged, &ledger.state, reports, now) {
+            let (changes, events) = match self.move_of(judged, &ledger.state, reports, now) {
                 Move::Wait(wait) => {
                     self.memory().of(&hold).wait = wait;
                     continue;
@@ -69,6 +69,27 @@ impl Engine {
             changed = true;
         }
         Ok(changed)
+    }
+
+    /// The lines of a HAProxy that is not configured any more are left as they are, whatever becomes of the others.
+    fn move_of(
+        self: &Arc<Self>,
+        hold: &Hold,
+        state: &State,
+        reports: &BTreeMap<InstanceName, Report>,
+        now: Timestamp,
+    ) -> Move {
+        if hold.entries.iter().all(|entry| reports.contains_key(&entry.instance)) {
+            return self.next_move(hold, state, reports, now);
+        }
+        let mut known = hold.clone();
+        known.entries.retain(|entry| reports.contains_key(&entry.instance));
+        match &hold.stage {
+            _ if !known.entries.is_empty() => self.next_move(&known, state, reports, now),
+            Stage::Proving { then: AfterProof::Release, .. } => Move::End("released; no HAProxy has it".to_owned()),
+            _ if is_over(hold, now) => Move::End("expired; no HAProxy has it".to_owned()),
+            _ => Move::Wait(None),
+        }
     }
 
     fn next_move(
@@ -195,8 +216,10 @@ impl Engine {
         }
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         for name in instances {
-            let Some(report) = reports.get(name).filter(|report| report.reachable && report.agreed >= hold.revision)
-            else {
+            let has_it = |report: &&Report| {
+                report.reachable && report.agreed >= hold.revision && untold(hold, name, report, state).is_none()
+            };
+            let Some(report) = reports.get(name).filter(has_it) else {
                 continue;
             };
             if memory.samples.insert(name.clone(), report.sample) != Some(report.sample) {

@@ -1,7 +1,7 @@
 //! Turning several entries of a map at once: a new version of the whole map, filled unseen and then committed.
 
 use super::apply::Part;
-use crate::farm::after;
+use crate::farm::{About, after};
 use crate::haproxy::commands::{AddMap, Change, CommitMap, PrepareMap, ShowMap};
 use crate::haproxy::{Answers, Client, Command, CommandError, Error, Line, MapKey, MapName, MapValue};
 
@@ -12,6 +12,7 @@ use crate::haproxy::{Answers, Client, Command, CommandError, Error, Line, MapKey
 /// The connection failed: nothing has been turned, unless the last line was lost. Look again.
 pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, changes: &[Change]) -> Result<Part, Error> {
     let mut line = Line::new();
+    let refused = |error| Part::Refused(About::Map(map.clone()), error);
     let (show, prepare) = (ShowMap { map: map.clone() }, PrepareMap { map: map.clone() });
     let slots = (line.push(&show), line.push(&prepare));
     let answers = client.send(&line).await?;
@@ -20,7 +21,7 @@ pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, chan
     }
     let (before, version) = match (answers.read(slots.0, &show), answers.read(slots.1, &prepare)) {
         (Ok(before), Ok(version)) => (before, version),
-        (Err(error), _) | (_, Err(error)) => return Ok(Part::Refused(error)),
+        (Err(error), _) | (_, Err(error)) => return Ok(refused(error)),
     };
     let mut entries: Vec<(MapKey, MapValue)> = Vec::new();
     for entry in before {
@@ -33,7 +34,7 @@ pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, chan
                      their own",
                     entry.key
                 );
-                return Ok(Part::Refused(CommandError::refused(&show.text(), words.as_bytes())));
+                return Ok(refused(CommandError::refused(&show.text(), words.as_bytes())));
             }
         }
     }
@@ -52,7 +53,7 @@ pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, chan
             }
             for (slot, add) in std::mem::take(&mut slots) {
                 if let Err(error) = answers.read(slot, add) {
-                    return Ok(Part::Refused(error));
+                    return Ok(refused(error));
                 }
             }
         }
@@ -65,7 +66,7 @@ pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, chan
     }
     for (slot, add) in slots {
         if let Err(error) = answers.read(slot, add) {
-            return Ok(Part::Refused(error));
+            return Ok(refused(error));
         }
     }
     let mut line = Line::new();
@@ -74,7 +75,7 @@ pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, chan
     if is_other(&answers, pid) {
         return Ok(Part::OtherProcess);
     }
-    Ok(answers.read(slot, &commit).map_or_else(Part::Refused, |()| Part::Taken))
+    Ok(answers.read(slot, &commit).map_or_else(refused, |()| Part::Taken))
 }
 
 fn is_other(answers: &Answers, pid: u32) -> bool {

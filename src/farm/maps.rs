@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::diff::{About, Step};
 use crate::haproxy::commands::{AddMap, Change, DelMap, SetMap};
-use crate::haproxy::{MapKey, MapName, MapValue};
+use crate::haproxy::{BackendName, MapKey, MapName, MapValue};
 
 /// What one HAProxy's maps should have.
 pub type WantedMaps = BTreeMap<MapName, WantedMap>;
@@ -18,6 +18,8 @@ pub struct WantedMap {
     pub beside: BTreeMap<MapKey, Option<MapValue>>,
     /// Whether the file is kept in step.
     pub write: bool,
+    /// The backends that it may lead to.
+    pub backends: BTreeSet<BackendName>,
 }
 
 /// What one HAProxy's maps have, as far as anybody asked.
@@ -53,8 +55,11 @@ pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Step> {
         let (mut put, mut take) = (Vec::new(), Vec::new());
         let (mut undo_put, mut undo_take) = (Vec::new(), Vec::new());
         for (key, value) in wanted.entries().filter(|(key, value)| wanted.differs(seen, key, *value)) {
-            let was = seen.entries.get(key).cloned().flatten().and_then(|was| was.parse::<MapValue>().ok());
-            let (to, undo) = (change(map, key, was.as_ref(), value), change(map, key, value, was.as_ref()));
+            let found = seen.entries.get(key).cloned().flatten();
+            let was = found.as_ref().and_then(|was| was.parse::<MapValue>().ok());
+            // A value that no command can carry is replaced all the same, and cannot be put back.
+            let to = change(map, key, found.is_some(), value);
+            let undo = change(map, key, value.is_some(), was.as_ref()).filter(|_| was.is_some() == found.is_some());
             let (forward, back) = if value.is_some() { (&mut put, &mut undo_put) } else { (&mut take, &mut undo_take) };
             forward.extend(to);
             back.extend(undo);
@@ -68,13 +73,13 @@ pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Step> {
     wanted.iter().map(step).filter(|step| !step.changes.is_empty()).collect()
 }
 
-fn change(map: &MapName, key: &MapKey, from: Option<&MapValue>, to: Option<&MapValue>) -> Option<Change> {
+fn change(map: &MapName, key: &MapKey, is_there: bool, to: Option<&MapValue>) -> Option<Change> {
     let (map, key) = (map.clone(), key.clone());
-    Some(match (from, to) {
-        (None, None) => return None,
-        (None, Some(value)) => Change::AddMap(AddMap { map, version: None, key, value: value.clone() }),
-        (Some(_), Some(value)) => Change::SetMap(SetMap { map, key, value: value.clone() }),
-        (Some(_), None) => Change::DelMap(DelMap { map, key }),
+    Some(match (is_there, to) {
+        (false, None) => return None,
+        (false, Some(value)) => Change::AddMap(AddMap { map, version: None, key, value: value.clone() }),
+        (true, Some(value)) => Change::SetMap(SetMap { map, key, value: value.clone() }),
+        (true, None) => Change::DelMap(DelMap { map, key }),
     })
 }
 
@@ -110,7 +115,7 @@ mod tests {
             .iter()
             .map(|(key, value)| (key.parse().unwrap(), value.map(|value| value.parse().unwrap())))
             .collect();
-        BTreeMap::from([("/m".parse().unwrap(), WantedMap { live, beside, write: false })])
+        BTreeMap::from([("/m".parse().unwrap(), WantedMap { live, beside, ..WantedMap::default() })])
     }
 
     fn seen(entries: &[(&str, Option<&str>)]) -> SeenMaps {
@@ -144,6 +149,13 @@ mod tests {
         let after = after(all, &steps[0].changes);
         let after: Vec<_> = after.iter().map(|(key, value)| format!("{key} {value}")).collect();
         assert_eq!(after, ["web web_a", "other x", "ws ws_a"]);
+    }
+
+    #[test]
+    fn a_value_that_no_command_can_carry_is_replaced_and_not_added_to() {
+        let steps = diff_maps(&wanted(&[("web", "web_a")], &[]), &seen(&[("web", Some("a b"))]));
+        assert_eq!(texts(&steps[0].changes), ["set map /m web web_a"]);
+        assert!(steps[0].undo.is_empty());
     }
 
     #[test]

@@ -133,6 +133,7 @@ pub fn wanted_maps<'a>(
                 map.write |= route.write_map;
                 map.beside.extend(route.entries(key, &holds));
                 map.live.insert(key.key.clone(), live.clone().into());
+                map.backends.extend(key.backends().map(|(_, backend)| backend.clone()));
             }
         }
     }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::diff::{About, Batch, Step};
 use super::maps::{WantedMap, WantedMaps};
 use super::seen::{Seen, SeenServer};
+use super::untold::Reason;
 use super::wanted::Wanted;
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName, ServerRef};
 
@@ -35,6 +36,23 @@ pub struct Gate<'a> {
 }
 
 impl Gate<'_> {
+    /// Takes out of a batch what would leave nobody in a backend that may get traffic by one of these maps, which are not
+    /// told. Where a map is not there at all, nobody knows which of its backends that is.
+    pub fn set_aside(&self, batch: &mut Batch, untold: &BTreeMap<MapName, Reason>) -> BTreeMap<ServerRef, Reason> {
+        let mut aside = BTreeMap::new();
+        for (map, why) in untold {
+            let seen = self.seen.maps.get(map).filter(|seen| !seen.missing);
+            let leads_to = |backend: &&BackendName| {
+                seen.is_none_or(|seen| seen.entries.values().any(|to| to.as_deref() == Some(backend.as_str())))
+            };
+            for backend in self.maps.get(map).iter().flat_map(|wanted| &wanted.backends).filter(leads_to) {
+                let kept = self.keep_in(batch, backend);
+                aside.extend(kept.into_iter().map(|server| (server, why.clone())));
+            }
+        }
+        aside
+    }
+
     /// Takes out of a batch what has to wait, and gives the reason. What an operator has asked for by name is theirs to
     /// know.
     pub fn keep_served(&self, batch: &mut Batch) -> Option<PutOff> {
@@ -64,20 +82,7 @@ impl Gate<'_> {
         let mut checked = self.awaiting();
         checked.retain(|backend| self.waits_for_checks(backend));
         for backend in &self.live_after(&turned) | &checked {
-            let servers = || self.seen.servers.of(&backend);
-            let left = servers().any(|(server, now)| self.will_serve(server, now));
-            if left || !servers().any(|(_, now)| now.is_usable()) {
-                continue;
-            }
-            let followed: BTreeSet<&ServerRef> = servers().filter_map(|(_, now)| now.tracked.as_ref()).collect();
-            let stands_in = |server: &ServerRef| server.backend == backend || followed.contains(server);
-            let (mut kept, rest) = (BTreeSet::new(), std::mem::take(&mut batch.rest));
-            for step in rest {
-                match step.server().filter(|server| stands_in(server) && self.is_to_go_out(server)) {
-                    Some(server) => drop(kept.insert(server.clone())),
-                    None => batch.rest.push(step),
-                }
-            }
+            let kept = self.keep_in(batch, &backend);
             if !kept.is_empty() && why.is_none() {
                 why = Some(match checked.contains(&backend) {
                     true => checking(&backend),
@@ -90,6 +95,25 @@ impl Gate<'_> {
             }
         }
         why
+    }
+
+    /// Takes out of a batch what would leave nobody in a backend in which somebody serves now.
+    fn keep_in(&self, batch: &mut Batch, backend: &BackendName) -> BTreeSet<ServerRef> {
+        let servers = || self.seen.servers.of(backend);
+        let left = servers().any(|(server, now)| self.will_serve(server, now));
+        if left || !servers().any(|(_, now)| now.is_usable()) {
+            return BTreeSet::new();
+        }
+        let followed: BTreeSet<&ServerRef> = servers().filter_map(|(_, now)| now.tracked.as_ref()).collect();
+        let stands_in = |server: &ServerRef| server.backend == *backend || followed.contains(server);
+        let (mut kept, rest) = (BTreeSet::new(), std::mem::take(&mut batch.rest));
+        for step in rest {
+            match step.server().filter(|server| stands_in(server) && self.is_to_go_out(server)) {
+                Some(server) => drop(kept.insert(server.clone())),
+                None => batch.rest.push(step),
+            }
+        }
+        kept
     }
 
     /// Backends with servers that are still being checked afresh, or that follow one.
@@ -300,6 +324,27 @@ mod tests {
         let mut case = Case::new("a").server("a/s", 0, Running, Drain);
         case.wanted.values_mut().for_each(|server| server.asked = true);
         assert_eq!(case.told().0, ["set server a/s state drain"]);
+    }
+
+    #[test]
+    fn a_map_that_is_not_there_leaves_servers_in_where_it_may_have_led() {
+        let aside = |case: &Case| {
+            let mut batch = diff(&case.wanted, &WantedMaps::new(), &case.seen, &Begun::new());
+            let untold = BTreeMap::from([("/m".parse().unwrap(), Reason::Cannot("no map".to_owned()))]);
+            let aside = case.gate().set_aside(&mut batch, &untold);
+            let told: Vec<String> = batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect();
+            (aside.keys().map(ToString::to_string).collect::<Vec<_>>(), told)
+        };
+        let mut case = Case::new("b").turned_to("b").server("a/s", 0, Running, Drain).server("c/s", 0, Running, Drain);
+        case.maps.values_mut().for_each(|map| map.backends = ["a", "b"].map(|name| name.parse().unwrap()).into());
+        // It leads elsewhere; and only where it may lead does it matter.
+        let both = ["set server a/s state drain", "set server c/s state drain"].map(str::to_owned).to_vec();
+        assert_eq!(aside(&case), (vec![], both.clone()));
+        case.seen.maps.values_mut().for_each(|map| *map = SeenMap { missing: true, ..SeenMap::default() });
+        assert_eq!(aside(&case), (vec!["a/s".to_owned()], both[1..].to_vec()));
+        // An operator knows.
+        case.wanted.values_mut().for_each(|server| server.asked = true);
+        assert_eq!(aside(&case), (vec![], both));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
 use super::address::Address;
-use super::commands::{ShowProc, Worker};
+use super::commands::{LastReload, ShowProc, Worker};
 use super::connect::{Connect, Socket};
 use super::error::{CommandError, Error, FrameError};
 use super::line::Command;
@@ -48,6 +48,14 @@ impl Master {
     /// The master does not answer, or not as one.
     pub async fn workers(&self) -> Result<Vec<Worker>, Error> {
         self.ask(String::new(), &ShowProc).await
+    }
+
+    /// Whether the last reload failed, so that the worker from before it still serves.
+    ///
+    /// # Errors
+    /// As [`Master::workers`].
+    pub async fn last_reload_failed(&self) -> Result<bool, Error> {
+        self.ask(String::new(), &LastReload).await
     }
 
     /// Sends a command to one worker. An old worker still shows what it serves and ends sessions, but refuses to

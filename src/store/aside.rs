@@ -18,9 +18,11 @@ use crate::farm::RunId;
 /// # Errors
 /// It cannot be opened for another reason, or cannot be set aside.
 pub fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
-    let error = match SqliteStore::open(path) {
+    // A record that cannot be read is damage like any other: what it was about would be forgotten in silence.
+    let readable = |store: SqliteStore| store.load().map(|_| store);
+    let error = match SqliteStore::open(path).and_then(readable) {
         Ok(store) => return Ok(Arc::new(store)),
-        Err(error @ StoreError::Corrupt { .. }) => error,
+        Err(error @ (StoreError::Corrupt { .. } | StoreError::Damaged { .. } | StoreError::Misfiled { .. })) => error,
         Err(error) => return Err(error),
     };
     let aside = set_aside(path).map_err(|source| StoreError::NotAside {
@@ -29,8 +31,9 @@ pub fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
         source,
     })?;
     let reason = format!(
-        "{error}, and has been set aside as {}. teeterd only observes: nothing is changed, and whoever is out stays out, \
-         unexplained. Look at `teeter status`, then restart teeterd: it begins with an empty store",
+        "{error}, and has been set aside as {0}. teeterd only observes: nothing is changed, and whoever is out stays out, \
+         unexplained. Look at `teeter status`, and at what `teeter store verify {0}` finds, then restart teeterd: it begins \
+         with an empty store, or with a backup that is put back before",
         aside.display()
     );
     Ok(Arc::new(Aside { reason, revision: watch::Sender::new(0) }))
@@ -100,5 +103,51 @@ impl Store for Aside {
 
     fn trouble(&self) -> Option<&str> {
         Some(&self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::farm::Baseline;
+    use crate::haproxy::AdminState;
+    use crate::store::Change;
+
+    /// A store with what a server was, and what is done to it.
+    fn opened_after(damage: &str) -> Arc<dyn Store> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        let store = SqliteStore::open(&path).unwrap();
+        let was = Baseline {
+            state: AdminState::Ready,
+            agent: false,
+            agent_down: false,
+            weight: 1,
+            weighed: false,
+            overruled: None,
+        };
+        let changes = vec![Change::PutBaseline("edge:app/web01".to_owned().try_into().unwrap(), was)];
+        store.commit(&Transaction { expect: 1, changes, events: Vec::new() }).unwrap();
+        drop(store);
+        rusqlite::Connection::open(&path).unwrap().execute_batch(damage).unwrap();
+        open(&path).unwrap()
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_or_is_not_where_it_belongs_is_damage() {
+        assert_eq!(opened_after("SELECT 1").trouble(), None);
+        for (damage, words) in [
+            ("UPDATE baselines SET entry = 'app/web01'", "a baseline under the key \"app/web01\""),
+            ("UPDATE baselines SET entry = 'edge:app/web 01'", "a baseline under the key \"edge:app/web 01\""),
+            ("UPDATE baselines SET json = '{}'", "a baseline that cannot be read"),
+            ("INSERT INTO routes VALUES ('shop', '{}')", "a route that cannot be read"),
+            ("INSERT INTO holds VALUES (7, '')", "a hold that cannot be read"),
+            ("INSERT INTO runs VALUES (7, 1, '{}')", "a run that cannot be read"),
+        ] {
+            let store = opened_after(damage);
+            let trouble = store.trouble().unwrap_or_default();
+            assert!(trouble.contains(words) && trouble.contains("t.db.damaged-1"), "{damage}: {trouble}");
+            assert_eq!(store.load().unwrap(), State::default());
+        }
     }
 }

@@ -255,6 +255,18 @@ pub enum StoreError {
         /// Why not.
         source: serde_json::Error,
     },
+    /// A row stands under a key that cannot be read, or that is not its own.
+    #[error("the store {path} has a {what} under the key {key:?}: {problem}")]
+    Misfiled {
+        /// Its path.
+        path: String,
+        /// What kind of row.
+        what: &'static str,
+        /// Its key.
+        key: String,
+        /// What is wrong with that.
+        problem: String,
+    },
     /// The database failed.
     #[error("the store {path}: {source}")]
     Database {

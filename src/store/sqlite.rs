@@ -88,6 +88,16 @@ impl SqliteStore {
         serde_json::from_str(json).map_err(|source| StoreError::Damaged { path: self.path.clone(), what, source })
     }
 
+    /// That a row stands under its own key: of two that call themselves the same, one would be lost.
+    fn own(&self, what: &'static str, key: String, itself: &impl ToString) -> Result<(), StoreError> {
+        let itself = itself.to_string();
+        if key == itself { Ok(()) } else { Err(self.misfiled(what, key, format!("it calls itself {itself}"))) }
+    }
+
+    fn misfiled(&self, what: &'static str, key: String, problem: String) -> StoreError {
+        StoreError::Misfiled { path: self.path.clone(), what, key, problem }
+    }
+
     fn write(&self, what: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
         serde_json::to_string(value).map_err(|source| StoreError::Damaged { path: self.path.clone(), what, source })
     }
@@ -152,21 +162,23 @@ impl Store for SqliteStore {
             next_run: number("run")?,
             ..State::default()
         };
-        for (_, hold) in
-            self.rows::<crate::farm::Hold>(&connection, "hold", "SELECT CAST(id AS TEXT), json FROM holds")?
-        {
+        let holds = "SELECT CAST(id AS TEXT), json FROM holds";
+        for (key, hold) in self.rows::<crate::farm::Hold>(&connection, "hold", holds)? {
+            self.own("hold", key, &hold.id)?;
             state.holds.insert(hold.id, hold);
         }
-        for (entry, baseline) in self.rows(&connection, "baseline", "SELECT entry, json FROM baselines")? {
-            if let Ok(entry) = entry.try_into() {
-                state.baselines.insert(entry, baseline);
-            }
+        for (key, baseline) in self.rows(&connection, "baseline", "SELECT entry, json FROM baselines")? {
+            // Whoever is out by it would never be given back.
+            let entry = key.clone().try_into().map_err(|problem| self.misfiled("baseline", key, problem))?;
+            state.baselines.insert(entry, baseline);
         }
-        for (_, route) in self.rows::<crate::farm::Route>(&connection, "route", "SELECT farm, json FROM routes")? {
+        for (key, route) in self.rows::<crate::farm::Route>(&connection, "route", "SELECT farm, json FROM routes")? {
+            self.own("route", key, &route.farm)?;
             state.routes.insert(route.farm.clone(), route);
         }
         let runs = "SELECT CAST(id AS TEXT), json FROM runs WHERE active OR id > (SELECT max(id) FROM runs) - 200";
-        for (_, run) in self.rows::<crate::plan::Run>(&connection, "run", runs)? {
+        for (key, run) in self.rows::<crate::plan::Run>(&connection, "run", runs)? {
+            self.own("run", key, &run.id)?;
             state.runs.insert(run.id, run);
         }
         Ok(state)

@@ -37,7 +37,7 @@ fn is_refused((status, problem): &(u16, Value)) -> bool {
 }
 
 /// Every request there is, and who may send it: of viewer, operator, deployer and admin the first.
-const REQUESTS: [(&str, &str, usize, &str); 25] = [
+const REQUESTS: [(&str, &str, usize, &str); 26] = [
     ("GET", "/v1/status", 0, ""),
     ("HEAD", "/v1/status", 0, ""),
     ("GET", "/v1/holds", 0, ""),
@@ -61,6 +61,7 @@ const REQUESTS: [(&str, &str, usize, &str); 25] = [
     ("POST", "/v1/runs/9/retry", 2, ""),
     ("POST", "/v1/runs/9/output", 2, r#"{"lines":[]}"#),
     ("GET", "/v1/runs/9/attend", 2, ""),
+    ("POST", "/v1/forget", 2, r#"{"farm":"none"}"#),
     ("POST", "/v1/holds", 3, r#"{"selectors":["none"],"mode":"drain","reason":"r","allow_outage":true}"#),
     ("POST", "/v1/release", 3, r#"{"selectors":["none"],"verify":true,"owner":"root"}"#),
 ];

@@ -150,9 +150,24 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  teeter events --limit 20\n  teeter events --follow 3\n\
         With --follow --json there is one document a line.")]
     Events(Events),
+    /// Forget what the store keeps of a farm, or of a HAProxy, that is not configured any more. Changes no traffic.
+    #[command(after_help = "Examples:\n  teeter forget shop\n  teeter forget --haproxy edge2\n\n\
+        `teeter doctor` lists what is left over.")]
+    Forget(Forget),
     /// The store of teeterd: copy it while teeterd runs, or look whether it is whole.
     #[command(subcommand, after_help = help::STORE)]
     Store(StoreTask),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Forget {
+    /// The farm, as it was named in teeterd's configuration.
+    #[arg(value_name = "FARM")]
+    pub(super) farm: Option<FarmName>,
+    /// The HAProxy, as it was named in teeterd's configuration.
+    #[arg(long, value_name = "NAME")]
+    pub(super) haproxy: Option<InstanceName>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,6 @@
 //! HAProxys and their masters: whether their sockets answer, with which rights, and what reloads have left behind.
 
-use super::{error, ok, unreachable};
+use super::{error, ok, unreachable, warning};
 use crate::engine::look::Look;
 use crate::engine::view::FindingView;
 use crate::farm::InstanceName;
@@ -28,18 +28,30 @@ pub(super) fn of_instance(name: &InstanceName, address: &str, look: &Result<Look
 }
 
 /// `answers`: whether the stats socket of the same HAProxy does.
-pub(super) async fn of_master(name: &InstanceName, master: Option<&Master>, answers: bool) -> FindingView {
+pub(super) async fn of_master(name: &InstanceName, master: Option<&Master>, answers: bool) -> Vec<FindingView> {
     let about = format!("HAProxy {name}");
     let Some(master) = master else {
-        return ok(about, "no master socket is configured: what a reload leaves behind is not seen".to_owned());
+        return vec![ok(about, "no master socket is configured: what a reload leaves behind is not seen".to_owned())];
     };
     match master.workers().await {
         Ok(workers) => {
             let old = workers.iter().filter(|worker| worker.old).count();
             let at = master.path().display();
-            ok(about, format!("{old} processes left behind by reloads, says the master at {at}"))
+            let left = ok(about.clone(), format!("{old} processes left behind by reloads, says the master at {at}"));
+            [left].into_iter().chain(last_reload(about, master).await).collect()
         }
-        Err(trouble) if !answers => unreachable(about, format!("its master socket: {trouble}")),
-        Err(trouble) => error(about, format!("its master socket: {trouble}")),
+        Err(trouble) if !answers => vec![unreachable(about, format!("its master socket: {trouble}"))],
+        Err(trouble) => vec![error(about, format!("its master socket: {trouble}"))],
     }
+}
+
+/// Whether the configuration on disk is one that HAProxy refuses: then the next reload, or restart, goes wrong too.
+async fn last_reload(about: String, master: &Master) -> Option<FindingView> {
+    let failed = master.last_reload_failed().await.ok()?;
+    failed.then(|| {
+        let text = "its last reload failed: the process from before it still serves, and the configuration on disk is not \
+                    the one in service: `haproxy -c -f /etc/haproxy/haproxy.cfg` says what is wrong with it; then reload \
+                    HAProxy";
+        warning(about, text.to_owned())
+    })
 }

@@ -1,8 +1,12 @@
 //! What is wrong, found without changing anything. Each kind of finding has a file of its own.
 
+mod checks;
 mod farms;
 mod instances;
 mod members;
+mod plans;
+mod store;
+mod versions;
 
 use std::collections::BTreeMap;
 
@@ -10,9 +14,11 @@ use super::Engine;
 use super::facts::asked_of;
 use super::look::look_at_all;
 use super::platform::Platform;
+use super::prober::Prober;
 use super::view::FindingView;
 use crate::farm::{Farm, FarmName, InstanceName, Layout, Seen, Side};
 use crate::haproxy::{AdminState, Client, Master, ServerRef};
+use crate::store::State;
 
 /// The ways to one HAProxy: its stats socket and, where one is configured, its master's socket.
 pub type Ways<'a> = (&'a Client, Option<&'a Master>);
@@ -40,7 +46,13 @@ impl Engine {
         let ways = instances.map(|(name, instance)| (name.clone(), (&*instance.client, instance.master.as_deref())));
         let haproxies = ways.collect();
         let before = self.instances.iter().map(|(name, instance)| (name.clone(), instance.orders.borrow().before()));
-        let mut findings = examine(&self.farms(), haproxies, &before.collect(), &self.platform).await;
+        let before = before.collect();
+        let reports = self.look_again().await;
+        let state = self.ledger.lock().await.state.clone();
+        let farms = self.farms();
+        let mut findings = examine(&farms, haproxies, (&state, &before), &*self.prober, &self.platform).await;
+        findings.extend(store::disagreements(&state, &reports));
+        findings.extend(store::leftovers(&state, &farms, &reports));
         findings.extend(self.store.trouble().map(|trouble| error("the store".to_owned(), trouble.to_owned())));
         findings
     }
@@ -49,11 +61,13 @@ impl Engine {
 /// What servers are, HAProxy by HAProxy, that teeter holds or is giving back, without its holds.
 pub type Before = BTreeMap<InstanceName, BTreeMap<ServerRef, AdminState>>;
 
-/// Compares a configuration with what HAProxys say. A HAProxy that does not answer is a finding like any other.
+/// Compares a configuration with what HAProxys say, and with what is stored; nothing, where nobody knows. A HAProxy that
+/// does not answer is a finding like any other.
 pub async fn examine(
     farms: &BTreeMap<FarmName, Farm>,
     haproxies: BTreeMap<InstanceName, Ways<'_>>,
-    before: &Before,
+    (state, before): (&State, &Before),
+    prober: &dyn Prober,
     platform: &Platform,
 ) -> Vec<FindingView> {
     let keys = asked_of(farms.values());
@@ -93,9 +107,13 @@ pub async fn examine(
         }
     }
     findings.extend(members::left_aside(&examined));
+    findings.extend(plans::refused(&examined, state));
+    findings.extend(checks::unchecked(&examined));
+    findings.extend(checks::lopsided(&examined));
+    findings.extend(versions::in_service(&examined, state, prober).await);
     let answers = |name: &InstanceName| examined.seen.contains_key(name);
     let masters = haproxies.iter().map(|(name, (_, master))| instances::of_master(name, *master, answers(name)));
-    findings.extend(futures_util::future::join_all(masters).await);
+    findings.extend(futures_util::future::join_all(masters).await.into_iter().flatten());
     findings
 }
 

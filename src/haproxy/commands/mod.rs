@@ -15,7 +15,7 @@ pub use balance::{BackendRow, ShowBackends, TakesWeights};
 pub use info::{Info, Level, ShowCliLevel, ShowInfo, ShowVersion};
 pub use map::{GetMap, MapEntry, ShowMap, ShowMaps};
 pub use map_change::{AddMap, CommitMap, DelMap, MapVersion, PrepareMap, SetMap};
-pub use proc::{ShowProc, Worker};
+pub use proc::{LastReload, ShowProc, Worker};
 pub use server::{
     AgentSwitch, Change, HealthSwitch, SetServerAgentDown, SetServerHealth, SetServerState, SetServerWeight,
     ShutdownSessions, Switch,

@@ -14,6 +14,10 @@ use crate::haproxy::line::Command;
 #[derive(Debug, Clone, Copy)]
 pub struct ShowProc;
 
+/// `show proc`, for whether the last reload failed.
+#[derive(Debug, Clone, Copy)]
+pub struct LastReload;
+
 /// One worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
@@ -55,6 +59,24 @@ impl Command for ShowProc {
     }
 }
 
+impl Command for LastReload {
+    type Reply = bool;
+
+    fn write(&self, line: &mut String) {
+        ShowProc.write(line);
+    }
+
+    /// The master counts what has failed since the last reload that did not. Up to 2.4 it does not count; then, and from
+    /// 3.2 on as well, the worker that goes on serving stands among the old ones, and there is no other.
+    fn parse(&self, reply: &[u8]) -> Result<bool, CommandError> {
+        let workers = ShowProc.parse(reply)?;
+        let text = String::from_utf8_lossy(reply);
+        let count = text.split_once("[failed: ").and_then(|(_, rest)| rest.split_once(']'));
+        let failed = count.and_then(|(count, _)| count.trim().parse::<u64>().ok()).is_some_and(|count| count > 0);
+        Ok(failed || (!workers.is_empty() && workers.iter().all(|worker| worker.old)))
+    }
+}
+
 /// A row: the process id first, the version last, the time before it. What stands between differs: up to 2.4 there is
 /// a relative number, and an old worker's is `[was: 1]`.
 fn worker(line: &str, old: bool) -> Option<Worker> {
@@ -76,6 +98,23 @@ fn uptime(text: &str) -> IResult<&str, Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reload_that_failed_is_told_by_its_count_or_by_who_is_left() {
+        let master =
+            |reloads: &str, workers: &str| format!("#<PID> <type>\n7 master {reloads} 0d00h00m02s 2.6\n{workers}");
+        let serving = "# workers\n8 worker 0 0d00h00m01s 2.6\n# programs\n";
+        let left = "# workers\n# old workers\n8 worker [was: 1] 1 0d00h00m01s 2.2.9\n# programs\n";
+        for (reloads, workers, failed) in [
+            ("0 [failed: 0]", serving, false),
+            ("1 [failed: 1]", serving, true),
+            ("2 [failed: 0]", serving, false),
+            ("0 1", left, true),
+            ("0 0", serving, false),
+        ] {
+            assert_eq!(LastReload.parse(master(reloads, workers).as_bytes()).unwrap(), failed, "{reloads}");
+        }
+    }
 
     #[test]
     fn workers_are_told_from_old_ones() {
