@@ -23,6 +23,11 @@ pub enum Sample {
     BlueGreen,
     /// As [`Sample::Route`], and a share of the visitors may be sent to one half.
     Canary,
+    /// A site that was there before: a frontend that is called as its backend, spare lines, a stick table, a backend that
+    /// is switched off, two HAProxys.
+    Site,
+    /// One server leads, and its line is the only one of its backend that is up.
+    Leader,
 }
 
 /// One `server` line of a sample.
@@ -32,6 +37,8 @@ pub struct Line {
     pub entry: String,
     /// It follows another line, and has no checks of its own.
     pub tracks: bool,
+    /// It waits for a server, or its backend is switched off.
+    pub disabled: bool,
 }
 
 /// Where the samples expect their map.
@@ -56,8 +63,16 @@ const OF_THE_HOST: [&str; 7] = [
 
 impl Sample {
     /// Every sample.
-    pub const ALL: [Self; 6] =
-        [Self::Servers, Self::Route, Self::RouteSticky, Self::Pin, Self::BlueGreen, Self::Canary];
+    pub const ALL: [Self; 8] = [
+        Self::Servers,
+        Self::Route,
+        Self::RouteSticky,
+        Self::Pin,
+        Self::BlueGreen,
+        Self::Canary,
+        Self::Site,
+        Self::Leader,
+    ];
 
     /// `haproxy/servers.cfg`: four servers, each in two backends.
     pub fn servers() -> &'static str {
@@ -93,6 +108,8 @@ impl Sample {
             Self::Pin => Self::pin(),
             Self::BlueGreen => Self::blue_green(),
             Self::Canary => include_str!("../../../haproxy/canary.cfg"),
+            Self::Site => include_str!("../../../haproxy/site.cfg"),
+            Self::Leader => include_str!("../../../haproxy/leader.cfg"),
         }
     }
 
@@ -105,13 +122,15 @@ impl Sample {
             Self::Pin => include_str!("../../../haproxy/pin.toml"),
             Self::BlueGreen => include_str!("../../../haproxy/blue-green.toml"),
             Self::Canary => include_str!("../../../haproxy/canary.toml"),
+            Self::Site => include_str!("../../../haproxy/site.toml"),
+            Self::Leader => include_str!("../../../haproxy/leader.toml"),
         }
     }
 
     /// The map that belongs to it, as shipped; none where no route is turned.
     pub fn map(self) -> Option<&'static str> {
         match self {
-            Self::Servers => None,
+            Self::Servers | Self::Site | Self::Leader => None,
             Self::Route | Self::RouteSticky | Self::BlueGreen | Self::Canary => {
                 Some(include_str!("../../../haproxy/live.map"))
             }
@@ -130,14 +149,17 @@ impl Sample {
     /// Its server lines in the order of the file.
     pub fn lines(self) -> Vec<Line> {
         let mut lines = Vec::new();
-        let mut backend = "";
+        let (mut backend, mut off) = ("", false);
         for text in self.text().lines() {
             let words: Vec<_> = text.split_whitespace().collect();
             match words.as_slice() {
-                ["backend", name, ..] => backend = name,
-                ["server", name, rest @ ..] => {
-                    lines.push(Line { entry: format!("{backend}/{name}"), tracks: rest.contains(&"track") });
-                }
+                ["backend", name, ..] => (backend, off) = (name, false),
+                ["disabled"] => off = true,
+                ["server", name, rest @ ..] => lines.push(Line {
+                    entry: format!("{backend}/{name}"),
+                    tracks: rest.contains(&"track"),
+                    disabled: off || rest.contains(&"disabled"),
+                }),
                 _ => {}
             }
         }
@@ -215,8 +237,10 @@ mod tests {
     fn the_lines_of_a_sample_are_found() {
         let lines = Sample::Route.lines();
         assert_eq!(lines.len(), 8);
-        assert!(lines.contains(&Line { entry: "web_a/web01".to_owned(), tracks: false }));
-        assert!(lines.contains(&Line { entry: "web_all/web01".to_owned(), tracks: true }));
+        assert!(lines.contains(&Line { entry: "web_a/web01".to_owned(), tracks: false, disabled: false }));
+        assert!(lines.contains(&Line { entry: "web_all/web01".to_owned(), tracks: true, disabled: false }));
+        let waiting = Sample::Site.lines().into_iter().filter(|line| line.disabled).map(|line| line.entry);
+        assert!(waiting.eq(["app/web05", "app/web06", "legacy/web01", "legacy/web02"]));
     }
 
     #[test]

@@ -59,7 +59,13 @@ fn haproxy_accepts_every_sample_without_a_warning() -> io::Result<()> {
         };
         let path = dir.path().join("haproxy.cfg");
         std::fs::write(&path, render(sample.text(), &socket, 8080, &[], extra)?)?;
-        assert_eq!(Haproxy::check_config(&path), Ok(()), "{sample:?}");
+        match Haproxy::check_config(&path) {
+            // From 3.2 on it does not like that, and real sites have it.
+            Err(said) if sample == Sample::Site && said.matches("[WARNING]").count() == 1 => {
+                assert!(said.contains("has the same name as frontend 'app'"), "{said}");
+            }
+            checked => assert_eq!(checked, Ok(()), "{sample:?}"),
+        }
     }
     Ok(())
 }
@@ -69,9 +75,11 @@ fn the_two_configurations_of_a_sample_agree() {
     for sample in Sample::ALL {
         let toml: toml::Table = sample.toml().parse().unwrap_or_else(|error| panic!("{sample:?}: {error}"));
         let (_, farm) = toml["farm"].as_table().and_then(|farms| farms.iter().next()).expect("a farm");
-        let groups = farm["groups"].as_table().expect("groups").values();
-        let names = groups.flat_map(|names| names.as_array().expect("names").iter());
-        assert!(names.map(|name| name.as_str().unwrap_or_default()).eq(sample.names()), "{sample:?}");
+        if farm.get("halves").is_none() {
+            let groups = farm["groups"].as_table().expect("groups").values();
+            let names = groups.flat_map(|names| names.as_array().expect("names").iter());
+            assert!(names.map(|name| name.as_str().unwrap_or_default()).eq(sample.names()), "{sample:?}");
+        }
         let Some(map) = sample.map() else { continue };
         let route = farm["flip"]["route"].as_table().expect("a route");
         for (key, value) in route {
@@ -206,5 +214,23 @@ async fn blue_turns_to_green_and_back() -> io::Result<()> {
     }
     turn(&farm, "shop", "shop_red").await?;
     assert_eq!(serving(&farm).await?, set(&[blue1, blue2]), "no such colour");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_table_keeps_visitors_where_they_are_and_spare_lines_serve_nobody() -> io::Result<()> {
+    let farm = farm(Sample::Site).await?;
+    let seen = serving(&farm).await?;
+    // All visitors of this test have one address.
+    let home = seen.first().expect("a server").clone();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    let table = farm.haproxy().cmd("show table app").await?;
+    assert!(table.contains(&format!("={home}\n")), "{table}");
+    farm.haproxy().tell(&format!("set server app/{home} state drain")).await?;
+    assert_eq!(serving(&farm).await?, set(&[&home]), "in drain");
+    farm.haproxy().tell(&format!("set server app/{home} state maint")).await?;
+    let moved = serving(&farm).await?;
+    assert!(moved.len() == 1 && !moved.contains(&home) && moved.is_subset(&set(&NAMES)), "{moved:?}");
+    assert_eq!(farm.haproxy().cmd("set server legacy/web01 state drain").await?.trim(), "Proxy is disabled.");
     Ok(())
 }
