@@ -22,6 +22,8 @@ struct All {
     shape: Shape,
     fakes: Vec<Fake>,
     apps: Vec<App>,
+    /// Which of them leads, where one does.
+    leads: usize,
     dice: Dice,
 }
 
@@ -40,7 +42,10 @@ impl Apps {
     /// Servers that all run `v1` and are well.
     pub fn new(shape: Shape, fakes: Vec<Fake>, dice: Dice) -> Self {
         let app = App { version: "v1".to_owned(), stopped: false, ills: 0, worked_on: BTreeSet::new() };
-        Self(Arc::new(Mutex::new(All { apps: vec![app; shape.members()], shape, fakes, dice })))
+        if shape.leader {
+            tell_who_leads(&fakes, shape, 0);
+        }
+        Self(Arc::new(Mutex::new(All { apps: vec![app; shape.members()], leads: 0, shape, fakes, dice })))
     }
 
     /// Which version a member runs.
@@ -97,10 +102,14 @@ impl Apps {
         let Some(number) = all.number(member) else { return };
         change(&mut all.apps[number]);
         let well = !all.apps[number].stopped && all.apps[number].ills == 0;
-        let (fakes, lines) = (all.fakes.clone(), all.shape.lines(number));
+        let (fakes, shape) = (all.fakes.clone(), all.shape);
+        let leads = all.elect();
         drop(all);
-        // The first line is the one with checks; the others follow it.
-        fakes.iter().for_each(|fake| fake.set_health(&lines[0], well));
+        // The first line is the one with checks; the others follow it, but where their checks pass on one of all.
+        fakes.iter().for_each(|fake| fake.set_health(&shape.lines(number)[0], well));
+        if shape.leader {
+            tell_who_leads(&fakes, shape, leads);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, All> {
@@ -122,7 +131,26 @@ impl Apps {
     }
 }
 
+/// Checks of who leads pass on that one only.
+fn tell_who_leads(fakes: &[Fake], shape: Shape, leads: usize) {
+    for number in 0..shape.members() {
+        for fake in fakes {
+            fake.set_health(&shape.lines(number)[1], number == leads);
+        }
+    }
+}
+
 impl All {
+    /// Another one leads as soon as the one that did is not well: the first that is. The number of who does, if all but the
+    /// one that did are ill, too.
+    fn elect(&mut self) -> usize {
+        let well = |app: &App| !app.stopped && app.ills == 0;
+        if !well(&self.apps[self.leads]) {
+            self.leads = self.apps.iter().position(well).unwrap_or(self.leads);
+        }
+        self.leads
+    }
+
     fn number(&self, member: &str) -> Option<usize> {
         (0..self.apps.len()).find(|number| self.shape.member(*number) == member)
     }

@@ -26,6 +26,10 @@ const PLAIN: Shape = Shape {
     haproxys: 1,
     late: 0,
     same_names: false,
+    spare: 0,
+    off: false,
+    leader: false,
+    sticky: false,
 };
 
 /// The same, turned by the states of its servers.
@@ -312,6 +316,30 @@ fn two_haproxys_are_turned_as_one() {
         passes(&none);
         for what in [What::Reload, What::KillHaproxy(millis(900)), What::Hang(millis(1_500))] {
             passes(&Scenario { seed: 2, shape, acts: struck(&what, at, 1) });
+        }
+    }
+}
+/// A HAProxy that teeterd had not reached since its start was as if it did not exist: a server was called empty that it
+/// went on sending requests to, and it was never told.
+#[test]
+fn a_haproxy_that_was_never_reached_counts() {
+    for late in [1_500, 4_000] {
+        let shape = Shape { haproxys: 2, late, ..SERVERS };
+        passes(&scenario(1, shape, &[(300, call(Verb::Repair(0)))]));
+    }
+}
+
+/// Half of the lines were spare, and halves were of all of them; and a backend that is off was told what it refuses.
+#[test]
+fn lines_that_serve_nobody_are_left_aside() {
+    for shape in
+        [Shape { spare: 2, ..SERVERS }, Shape { off: true, ..SERVERS }, Shape { spare: 1, twice: true, ..SERVERS }]
+    {
+        for strategy in ["see-saw", "rolling"] {
+            let undisturbed = scenario(1, Shape { strategy, ..shape }, &[]);
+            let outcome = play(&undisturbed, false);
+            assert!(outcome.endings.contains(&format!("{strategy} done")), "{undisturbed}{:?}", outcome.endings);
+            passes(&undisturbed);
         }
     }
 }

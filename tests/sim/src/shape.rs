@@ -11,12 +11,14 @@ use crate::fake::{BackendSetup, Route, Series, ServerSetup, Setup};
 /// What may be special about a farm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Special {
-    /// A HAProxy that is not there when teeterd is started.
-    Late,
+    /// A second backend whose checks pass on one member only.
+    Leader,
+    /// A stick table.
+    Sticky,
 }
 
 /// What no seed draws, because teeter is known not to do it right.
-const NOT_DRAWN: &[Special] = &[Special::Late];
+const NOT_DRAWN: &[Special] = &[Special::Leader, Special::Sticky];
 
 /// A farm and how it is deployed to.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +55,15 @@ pub struct Shape {
     pub late: u64,
     /// Whether frontends have the names of the backends that they lead to.
     pub same_names: bool,
+    /// How many lines of its backends wait, disabled, for servers that are not there yet; never with a route.
+    pub spare: usize,
+    /// Whether a disabled backend has lines of its members, too; never with a route.
+    pub off: bool,
+    /// Whether there is a second backend with the same servers, whose checks pass on the one that leads; never with a
+    /// route.
+    pub leader: bool,
+    /// Whether clients stick to servers by a table; never with a route.
+    pub sticky: bool,
 }
 
 impl Shape {
@@ -83,6 +94,10 @@ impl Shape {
             haproxys: 1,
             late: 0,
             same_names: false,
+            spare: 0,
+            off: false,
+            leader: false,
+            sticky: false,
         }
         .with_more(dice)
     }
@@ -91,7 +106,11 @@ impl Shape {
     fn with_more(self, dice: &mut Dice) -> Self {
         let haproxys = [1, 1, 1, 2][dice.of(0..4) as usize];
         let late = if haproxys > 1 && dice.of(0..4) == 0 { dice.of(500..6_000) } else { 0 };
-        let thrown = Self { haproxys, late, same_names: dice.of(0..4) == 0, ..self };
+        let same_names = dice.of(0..4) == 0;
+        let (spare, off) = (dice.of(0..6).saturating_sub(3) as usize, dice.of(0..5) == 0);
+        let (leader, sticky) = (!self.twice && dice.of(0..4) == 0, dice.of(0..4) == 0);
+        let thrown = Self { haproxys, late, same_names, ..self };
+        let thrown = if self.route { thrown } else { Self { spare, off, leader, sticky, ..thrown } };
         thrown.without(NOT_DRAWN)
     }
 
@@ -99,7 +118,8 @@ impl Shape {
     fn without(mut self, left_out: &[Special]) -> Self {
         for special in left_out {
             match special {
-                Special::Late => self.late = 0,
+                Special::Leader => self.leader = false,
+                Special::Sticky => self.sticky = false,
             }
         }
         self
@@ -120,7 +140,8 @@ impl Shape {
         format!("10.0.0.{}:8080", number % self.members() + 1)
     }
 
-    /// Every line of a member, as BACKEND/SERVER; the first is the one with checks.
+    /// Every line of a member, as BACKEND/SERVER; the first is the one with checks, which others follow, but for that of who
+    /// leads.
     pub fn lines(&self, number: usize) -> Vec<String> {
         let name = self.member(number);
         let backends: &[&str] = match (self.route, self.has_all(), number < self.half) {
@@ -129,6 +150,7 @@ impl Shape {
             (true, false, true) => &["web_a"],
             (true, false, false) => &["web_b"],
             (false, ..) if self.twice => &["app", "api"],
+            (false, ..) if self.leader => &["app", "lead"],
             (false, ..) => &["app"],
         };
         backends.iter().map(|backend| format!("{backend}/{name}")).collect()
@@ -137,6 +159,8 @@ impl Shape {
     /// Where clients come in.
     pub fn frontends(&self) -> &'static [&'static str] {
         match (self.same_names, self.route, self.twice) {
+            (true, false, _) if self.leader => &["app", "lead"],
+            (false, false, _) if self.leader => &["www", "rest"],
             (true, true, _) if self.has_all() => &["web_all"],
             (true, true, _) => &["web_a"],
             (true, false, true) => &["app", "api"],
@@ -174,13 +198,29 @@ impl Shape {
         let plain = |number: usize| ServerSetup::new(&self.member(number), &self.address(number));
         let (half, all) = (self.half, self.members());
         if !self.route {
-            let app = (0..all).fold(BackendSetup::new("app"), |backend, number| backend.server(check(plain(number))));
+            let slots = |backend: BackendSetup| {
+                let slot = |number: usize| ServerSetup::new(&format!("{SLOT}{number:02}"), "10.0.0.250:8080");
+                let slots = (0..self.spare).map(|number| ServerSetup { disabled: true, ..check(slot(number)) });
+                slots.fold(backend, BackendSetup::server)
+            };
+            let checked = |name: &str| {
+                let backend = BackendSetup { stick: self.sticky.then_some(STUCK_FOR), ..BackendSetup::new(name) };
+                slots((0..all).fold(backend, |backend, number| backend.server(check(plain(number)))))
+            };
+            let app = checked("app");
             setup = setup.frontend(self.frontends()[0], Route::To("app".to_owned())).backend(app);
             if self.twice {
                 let api = (0..all).fold(BackendSetup::new("api"), |backend, number| {
                     backend.server(plain(number).track(&format!("app/{}", self.member(number))))
                 });
+                let api = slots(api);
                 setup = setup.frontend(self.frontends()[1], Route::To("api".to_owned())).backend(api);
+            }
+            if self.leader {
+                setup = setup.frontend(self.frontends()[1], Route::To("lead".to_owned())).backend(checked("lead"));
+            }
+            if self.off {
+                setup = setup.backend(BackendSetup { disabled: true, ..checked("old") });
             }
             return setup;
         }
@@ -210,9 +250,16 @@ impl Shape {
             members.map(|number| format!("{:?}", self.member(number))).collect::<Vec<_>>().join(", ")
         };
         let (a, b) = (names(0..self.half), names(self.half..self.members()));
+        // Slots that wait are in no half.
+        let groups = match self.spare {
+            0 => format!("groups = {{ a = [{a}], b = [{b}] }}"),
+            _ => "halves = \"auto\"".to_owned(),
+        };
         let members = match (self.route, self.has_all(), self.twice) {
             (true, true, _) => r#""web_all/*", "web_a/*", "web_b/*""#,
             (true, false, _) => r#""web_a/*", "web_b/*""#,
+            (false, ..) if self.off => r#""*/*""#,
+            (false, ..) if self.leader => r#""app/*", "lead/*""#,
             (false, _, true) => r#""app/*", "api/*""#,
             (false, _, false) => r#""app/*""#,
         };
@@ -230,7 +277,7 @@ impl Shape {
             r#"
 [farm.web]
 members = [{members}]
-groups = {{ a = [{a}], b = [{b}] }}
+{groups}
 min_available = "50%"
 on_drift = "{on_drift}"
 [farm.web.flip]
@@ -264,3 +311,9 @@ settle = "0s"
         self.route && matches!(self.strategy, "see-saw" | "blue-green")
     }
 }
+
+/// How the names of slots begin that wait for a server.
+pub const SLOT: &str = "slot";
+
+/// How long a table keeps a client: longer than any simulation.
+const STUCK_FOR: Duration = Duration::from_secs(1_800);

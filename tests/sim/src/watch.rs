@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::apps::Apps;
 use crate::fake::{Change, Fake, Place, ServerTruth, Truth, WorkerTruth};
 use crate::scenario::{Call, Scenario, Verb, What};
-use crate::shape::Shape;
+use crate::shape::{SLOT, Shape};
 
 /// Looks at everything after every event; clones are the same one.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ struct Watching {
     all_served: bool,
     /// Nothing that strikes it keeps teeterd from telling a HAProxy what it does not know yet.
     all_told: bool,
+    /// Members on which somebody was at work a moment ago.
+    at_work: BTreeSet<String>,
     /// Members that one operator repairs and another gives back.
     given_back: BTreeSet<String>,
     /// Members that somebody has changed by hand: what is wrong with them then is nobody's fault.
@@ -57,6 +59,8 @@ struct Process {
     /// Members that it does not know to be held, until it is told.
     forgotten: BTreeSet<String>,
     since: Option<Instant>,
+    /// Lines that are out: since when, and whether they were ever in maintenance, which keeps nobody.
+    out: BTreeMap<(String, String), (Instant, bool)>,
 }
 
 /// Something that must not be.
@@ -124,8 +128,9 @@ impl Watch {
             goes_back: scenario.acts.iter().any(|act| act.what == What::BadVersion),
             operators_take: scenario.acts.iter().any(|act| takes(&act.what)),
             taken_ill: taken_ill.collect(),
-            all_served: !gap && !scenario.acts.iter().any(|act| disturbs(&act.what)),
+            all_served: !gap && !shape.leader && !scenario.acts.iter().any(|act| disturbs(&act.what)),
             all_told: !scenario.acts.iter().any(|act| silences(&act.what)),
+            at_work: BTreeSet::new(),
             given_back: given_back.collect(),
             by_hand: BTreeSet::new(),
             processes: fakes.iter().map(process).collect(),
@@ -228,6 +233,8 @@ impl Watch {
             let known = |of: Option<&Member>| of.is_none_or(|of| !of.out || of.requests > 0);
             it.processes[number].forgotten.retain(|member| known(members.get(member)));
             it.enough_in_service(number, &members);
+            it.spare_slots_stay_out(now);
+            it.clients_of_tables_get_the_grace(number, now);
             for (name, member) in members.into_iter().filter(|(name, _)| !it.processes[number].forgotten.contains(name))
             {
                 *at_work.entry(name).or_default() += member.requests;
@@ -237,6 +244,7 @@ impl Watch {
             }
         }
         it.nobody_on_servers_at_work(&at_work);
+        it.at_work = it.apps.worked_on().into_iter().collect();
     }
 
     fn lock(&self) -> MutexGuard<'_, Watching> {
@@ -258,7 +266,9 @@ impl Watching {
     fn process_is(&mut self, number: usize, pid: Option<u32>) {
         if self.processes[number].pid != pid {
             let forgotten = (0..self.shape.members()).map(|member| self.shape.member(member)).collect();
-            self.processes[number] = Process { pid, turned: false, forgotten, since: Some(Instant::now()) };
+            // Who was to be out before is out for as long as that, whatever this one knows yet.
+            let out = std::mem::take(&mut self.processes[number].out);
+            self.processes[number] = Process { pid, turned: false, forgotten, since: Some(Instant::now()), out };
         }
         if self.all_told && self.processes[number].since.is_some_and(|since| since.elapsed() > TELLING_TAKES) {
             self.processes[number].forgotten.clear();
@@ -290,6 +300,44 @@ impl Watching {
             let name = self.shape.names()[haproxy];
             let text = format!("{name}: only {left} of {} are in service: {} are out", members.len(), out.join(", "));
             self.find("min_available in service", text);
+        }
+    }
+
+    /// Nobody brings in a slot that has no server.
+    fn spare_slots_stay_out(&mut self, now: &WorkerTruth) {
+        let in_use = |((_, server), is): &(&(String, String), &ServerTruth)| server.starts_with(SLOT) && is.usable;
+        if let Some(((backend, server), _)) = now.servers.iter().find(in_use) {
+            self.find("spare slots stay out", format!("{backend}/{server} may get requests"));
+        }
+    }
+
+    /// Who works on a server has left its clients the grace of the farm, if any stick to it by a table.
+    fn clients_of_tables_get_the_grace(&mut self, haproxy: usize, now: &WorkerTruth) {
+        if !self.shape.sticky {
+            return;
+        }
+        let begun: Vec<String> =
+            self.apps.worked_on().into_iter().filter(|member| !self.at_work.contains(member)).collect();
+        for number in 0..self.shape.members() {
+            let member = self.shape.member(number);
+            for line in self.shape.lines(number).iter().filter_map(|line| split(line)) {
+                let Some(server) = now.servers.get(&line) else { continue };
+                let Process { out, forgotten, .. } = &mut self.processes[haproxy];
+                if server.is_out() {
+                    let since = out.entry(line.clone()).or_insert((Instant::now(), false));
+                    since.1 |= server.told() == "maint";
+                } else if !forgotten.contains(&member) {
+                    out.remove(&line);
+                }
+                let stuck = now.stuck.get(&line).copied().unwrap_or_default();
+                let Some((since, false)) = out.get(&line).copied().filter(|_| stuck > 0) else { continue };
+                let given = since.elapsed();
+                let grace = Duration::from_millis(self.shape.grace);
+                if begun.contains(&member) && given < grace && !self.by_hand.contains(&member) {
+                    let text = format!("{stuck} clients of {line:?} had {given:?} when work on it began");
+                    self.find("clients of a table get the grace", text);
+                }
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
 use super::Fake;
 use super::server::{Op, admin};
 use super::traffic::State;
@@ -27,6 +29,8 @@ pub struct WorkerTruth {
     pub maps: BTreeMap<String, Vec<(String, String)>>,
     /// How many requests it has.
     pub requests: usize,
+    /// How many clients stick to each server by a table.
+    pub stuck: BTreeMap<(String, String), usize>,
 }
 
 /// One server line in one process.
@@ -96,16 +100,16 @@ impl WorkerTruth {
 impl Fake {
     /// What really is.
     pub fn truth(&self) -> Truth {
-        self.with(|world, _| {
+        self.with(|world, now| {
             let current = world.current;
-            let workers = world.workers.values().map(|worker| worker.truth(current == Some(worker.pid)));
+            let workers = world.workers.values().map(|worker| worker.truth(current == Some(worker.pid), now));
             (Truth { workers: workers.collect() }, None)
         })
     }
 }
 
 impl Worker {
-    fn truth(&self, current: bool) -> WorkerTruth {
+    fn truth(&self, current: bool, now: Instant) -> WorkerTruth {
         let mut servers = BTreeMap::new();
         for (at, server) in self.all() {
             let given = |state: &State| !matches!(state, State::QueuedFor(_) | State::Queued);
@@ -127,7 +131,14 @@ impl Worker {
         let plain =
             |map: &super::maps::Map| map.entries().iter().map(|(_, key, value)| (key.clone(), value.clone())).collect();
         let maps = self.maps.iter().map(|(name, map)| (name.clone(), plain(map))).collect();
-        WorkerTruth { pid: self.pid, current, servers, maps, requests: self.streams.len() }
+        let mut stuck = BTreeMap::new();
+        for (number, backend) in self.backends.iter().enumerate() {
+            for client in backend.table.values().filter(|client| client.until > now) {
+                let Place { backend, server, .. } = self.place((number, client.server));
+                *stuck.entry((backend, server)).or_default() += 1;
+            }
+        }
+        WorkerTruth { pid: self.pid, current, servers, maps, requests: self.streams.len(), stuck }
     }
 
     pub(super) fn place(&self, at: At) -> Place {
