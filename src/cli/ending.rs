@@ -34,6 +34,7 @@ pub(super) async fn explain(context: &Context, run: &RunView) {
     if exit(run) == Exit::TimedOut && !run.out.is_empty() {
         hold::remaining(context, &run.out).await;
     }
+    remarks(run);
     kept_out(run);
     if run.next.is_none() && run.state == "failed" {
         print::err(&going_on(run.id));
@@ -64,12 +65,16 @@ pub(super) fn summary(run: &RunView) -> Result<(), CliError> {
     Ok(())
 }
 
+fn remarks(run: &RunView) {
+    run.remarks.iter().for_each(|remark| print::err(&format!("note: {remark}")));
+}
+
 /// Says on standard error what is to be known of a run that is done.
 pub(super) fn notes(run: &RunView) {
     for (member, why) in &run.skipped {
         print::err(&format!("left alone: {member} ({why})"));
     }
-    run.remarks.iter().for_each(|remark| print::err(remark));
+    remarks(run);
     for (member, why) in &run.left_out {
         print::err(&format!("not deployed to: {member}: {why}"));
     }

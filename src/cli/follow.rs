@@ -36,6 +36,8 @@ pub(super) struct Follow<'a> {
     watch: Watch<'a>,
     started: Timestamp,
     shown: usize,
+    /// How many of its remarks have been shown.
+    remarked: usize,
     /// Where to show it.
     pub(super) progress: Progress,
 }
@@ -49,6 +51,7 @@ impl<'a> Follow<'a> {
             watch: Watch::known(&context.client, format!("/v1/runs/{}", run.id)),
             started: run.started,
             shown: done(run),
+            remarked: run.remarks.len(),
             progress: Progress::new(),
         }
     }
@@ -64,6 +67,10 @@ impl<'a> Follow<'a> {
             };
             self.progress.line(&format!("{}  {}{how}", clock::elapsed(self.started, now), step.text));
         }
+        for remark in run.remarks.get(self.remarked..).unwrap_or_default() {
+            self.progress.line(&format!("{}  note: {remark}", clock::elapsed(self.started, now)));
+        }
+        self.remarked = self.remarked.max(run.remarks.len());
         self.shown = self.shown.max(done(run));
         if let (Some(waiting), Standing::Going) = (&run.waiting, Standing::of(run)) {
             let step = run.steps.get(run.cursor).map(|step| format!("{}: ", step.text)).unwrap_or_default();

@@ -170,6 +170,7 @@ pub(super) fn header(run: &RunView) -> String {
     for aside in &run.off {
         text.push_str(&format!("\nleft aside: {aside}"));
     }
+    run.notes.iter().for_each(|note| text.push_str(&format!("\nnote: {note}")));
     text
 }
 
@@ -178,6 +179,7 @@ pub(super) fn standing(run: &RunView) -> String {
     let mut lines = Vec::new();
     lines.extend(run.why.iter().map(|why| format!("failed: {why}")));
     lines.extend(run.waiting.iter().map(|waiting| format!("waiting: {waiting}")));
+    lines.extend(run.remarks.iter().map(|remark| format!("note: {remark}")));
     if !run.versions.is_empty() {
         let versions: Vec<_> = run.versions.iter().map(|(member, version)| format!("{member} {version}")).collect();
         lines.push(format!("versions: {}", versions.join(", ")));

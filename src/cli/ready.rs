@@ -16,6 +16,8 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
     let request = ReleaseRequest {
         selectors: args.servers.texts(),
         verify: !args.no_verify,
+        deadline: args.deadline.map(|span| span.to_string()),
+        take_over: args.take_over,
         owner: args.owner.clone(),
         without_haproxy: args.without_haproxy.iter().map(ToString::to_string).collect(),
     };
@@ -82,6 +84,7 @@ async fn finish(context: &Context, fallen: Vec<HoldView>, args: &Ready) -> Resul
     if exit == Exit::Failed {
         print::err(&format!(
             "next: teeter ready {selectors}               when it is well\n      \
+                   teeter ready {selectors} --deadline 5m  give its checks more time (verify.deadline of its farm)\n      \
                    teeter ready {selectors} --no-verify   bring it back as it is"
         ));
     }
@@ -108,9 +111,18 @@ async fn finish(context: &Context, fallen: Vec<HoldView>, args: &Ready) -> Resul
             }
         });
         print::out(&lines.collect::<Vec<_>>().join("\n"))?;
+        let outside = |text: &String| text.ends_with(SET_OUTSIDE);
+        if view.servers.iter().any(|server| !server.in_service && server.held_by.iter().any(outside)) {
+            print::err(&format!(
+                "next: teeter ready {selectors} --take-over   brings back what was set outside teeter"
+            ));
+        }
     }
     Ok(exit)
 }
+
+/// What teeterd says of a state that somebody else has set.
+const SET_OUTSIDE: &str = "set outside teeter";
 
 fn proving(hold: &HoldView) -> bool {
     matches!(hold.stage.as_str(), "proving" | "proven")

@@ -55,6 +55,12 @@ pub struct ReleaseRequest {
     pub selectors: Vec<String>,
     /// Whether they must show first that they are well.
     pub verify: bool,
+    /// How long they may take to show that, such as `5m`; what `verify.deadline` of their farm says, where unset.
+    #[serde(default)]
+    pub deadline: Option<String>,
+    /// Bring back, too, what somebody else has put in maintenance or drain.
+    #[serde(default)]
+    pub take_over: bool,
     /// Whose holds; the caller's own where unset. Holds of runs that have ended are released too.
     #[serde(default)]
     pub owner: Option<String>,

@@ -184,12 +184,14 @@ async fn release(
     body: Body<ReleaseRequest>,
 ) -> Answer<Holds> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
-    if request.owner.as_ref().is_some_and(|owner| owner != asker.by.caller.person()) {
+    if request.take_over || request.owner.as_ref().is_some_and(|owner| owner != asker.by.caller.person()) {
         asker.may(OTHERS_HOLD)?;
     }
     let order = ReleaseOrder {
         selectors: selectors(&request.selectors)?,
         verify: request.verify,
+        deadline: span(request.deadline.as_deref())?,
+        take_over: request.take_over,
         owner: request.owner,
         without: haproxies(&request.without_haproxy)?,
     };

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::baking::counted;
+use super::carry::entries as plan_entries;
 use super::error::EngineError;
+use super::facts::seen_server;
 use super::holds::require_admin;
 use super::ledger::{asked, event};
 use super::outage::instead_of;
@@ -17,8 +19,8 @@ use super::weighing::Backends;
 use super::{Engine, Requester, map_file, seen_of};
 use crate::farm::{
     Balances, BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe,
-    InstanceName, Layout, MemberName, OnDeadline, OnStall, Owner, Reach, RollingSettings, RunId, Seen, Selector, Side,
-    Span, Steps, VersionSource, live_side,
+    InstanceName, Layout, MemberName, OnDeadline, OnStall, Owner, Reach, RollingSettings, RunId, Seen, SeenServer,
+    Selector, Side, Span, Steps, VersionSource, live_side,
 };
 use crate::haproxy::BackendName;
 use crate::haproxy::commands::BackendRow;
@@ -147,6 +149,8 @@ impl Engine {
         }
         let reach = reach_of(&farm, &plan, away, &seen);
         let counted = counted(&plan, &reports);
+        let is_down = |entry: &&Entry| seen_server(entry, &reports).is_some_and(SeenServer::is_down);
+        let down = plan_entries(&plan).filter(is_down).cloned().collect();
         let now = self.clock.now();
         let done = plan.steps.is_empty();
         let run = Run {
@@ -169,6 +173,7 @@ impl Engine {
             attended: None,
             leaving: false,
             paused: false,
+            down,
             remarks: Vec::new(),
             rollback: None,
             reach,
@@ -386,7 +391,7 @@ fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
         let members = members.into_iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
         format!("{members} {are} left alone: {why}")
     });
-    let notes = skipped.chain(run.plan.off.iter().cloned());
+    let notes = skipped.chain(run.plan.off.iter().cloned()).chain(run.plan.notes.iter().cloned());
     events.extend(notes.map(|text| event(now, "run.note", text, Some(run.id), None)));
     let source = run.plan.verify.http.as_ref().and_then(|http| http.version.as_ref());
     let unproven = match source {

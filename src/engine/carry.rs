@@ -15,10 +15,11 @@ use super::ledger::{Ledger, asked, event};
 use super::report::Report;
 use super::route::{ladder, stands_by, stored_route, turned};
 use super::share::Sharing;
-use super::stays::{stays, took_out};
+use super::stays::{last_of, stays, took_out};
 use crate::farm::{Entry, FlipOrder, GroupName, Hold, HoldId, InstanceName, Owner, Route, SeenServer, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::machine::{self, Action, Confirmation, Facts, Outcome};
+use crate::plan::roles;
 use crate::plan::{Flipped, Plan, Run, RunState, Step, Undo, Wait, not_deployed_to};
 use crate::store::{Caller, Change, NewEvent};
 
@@ -82,10 +83,11 @@ impl Engine {
             holds: &ledger.state.holds,
             confirmation: run.step.acted.map_or(Confirmation::Agreed, pending),
             live: ledger.state.live(&run.plan.farm),
-            not_up: lines_not_up(&run.plan, ledger, reports, &aside),
+            not_up: lines_not_up(run, ledger, reports, &aside),
             answers: self.answers(run),
             figures: figures(run, reports),
             stays: stays(run, &ledger.state, reports),
+            last_of: last_of(run, reports),
         }
     }
 
@@ -178,6 +180,12 @@ impl Engine {
                     next_hold += 1;
                     changes.extend(baselines(&hold.entries, ledger, reports));
                     run.step.undo.push(Undo::Drop(hold.id));
+                    let down = |entry: &&Entry| match ledger.state.baselines.get(*entry) {
+                        Some(was) => was.down,
+                        None => seen_server(entry, reports).is_some_and(SeenServer::is_down),
+                    };
+                    let down: BTreeSet<Entry> = hold.entries.iter().filter(down).cloned().collect();
+                    run.down = &(&run.down - &hold.entries) | &down;
                     run.holds.insert(group, hold.id);
                     changes.push(Change::PutHold(Box::new(hold)));
                 }
@@ -286,16 +294,22 @@ pub(super) fn entries(plan: &Plan) -> impl Iterator<Item = &Entry> {
     plan.groups.values().flatten().flat_map(|member| &member.entries)
 }
 
-/// Lines of the plan that nobody holds and that take no traffic, but for those in HAProxys that may be away, and are.
+/// Lines of the plan that nobody holds and that take no traffic, though they should: some are DOWN by design, and some are
+/// in HAProxys that may be away, and are.
 fn lines_not_up(
-    plan: &Plan,
+    run: &Run,
     ledger: &Ledger,
     reports: &BTreeMap<InstanceName, Report>,
     aside: &BTreeSet<InstanceName>,
 ) -> BTreeMap<Entry, String> {
-    let there = entries(plan).filter(|entry| !aside.contains(&entry.instance));
-    let free = there.filter(|entry| !ledger.state.holds.values().any(|hold| hold.entries.contains(entry)));
-    free.filter_map(|entry| Some((entry.clone(), not_up(entry, reports)?))).collect()
+    let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
+    let there = entries(&run.plan).filter(|entry| !aside.contains(&entry.instance));
+    let free: Vec<&Entry> = there.filter(|entry| !held(entry)).collect();
+    let down: BTreeMap<Entry, String> =
+        free.iter().filter_map(|entry| Some(((*entry).clone(), not_up(entry, reports)?))).collect();
+    let excused = roles::excused(free, &run.down, |entry| !down.contains_key(entry));
+    let excused: BTreeSet<Entry> = excused.into_keys().cloned().collect();
+    down.into_iter().filter(|(entry, _)| !excused.contains(entry)).collect()
 }
 
 /// How the step's change was measured, where the step is a flip: the window in which both sides may have been given

@@ -301,7 +301,11 @@ fn check((server, root): (&SeenServer, &SeenServer), wanted: &WantedServer, begu
     }
     // A line that tracks another one follows that one's checks.
     let afresh = wanted.afresh.is_none() || server.tracked.is_some() || begun;
-    if afresh && server.op.is_up() { CheckResult::Passed } else { CheckResult::NotYet(server.status.clone()) }
+    match (afresh, server.op.is_up()) {
+        (true, true) => CheckResult::Passed,
+        (true, false) => CheckResult::Down { why: server.standing(), passing: root.health > 0 },
+        (false, _) => CheckResult::NotYet(server.standing()),
+    }
 }
 
 /// Who keeps a line out once this hold is gone.

@@ -193,6 +193,7 @@ pub(super) fn baseline(server: &SeenServer) -> Baseline {
         state: server.admin.forced(),
         agent: server.agent.is_enabled(),
         agent_down: server.agent_down,
+        down: server.is_down(),
         weight: server.weight,
         weighed: false,
         overruled: None,

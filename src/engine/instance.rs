@@ -362,8 +362,12 @@ impl Observer {
         let mut begun = (*self.report.begun).clone();
         for step in steps.iter().filter(|step| step.changes.iter().any(|change| matches!(change, Change::Health(_)))) {
             let Some(server) = step.server() else { continue };
-            self.set_down.insert(server.clone());
-            if let Some(proof) = order.wanted.get(server).and_then(|wanted| wanted.afresh) {
+            let wanted = order.wanted.get(server);
+            // What was DOWN before is not waited for.
+            if wanted.is_none_or(|wanted| !wanted.down) {
+                self.set_down.insert(server.clone());
+            }
+            if let Some(proof) = wanted.and_then(|wanted| wanted.afresh) {
                 begun.insert(server.clone(), proof);
             }
         }

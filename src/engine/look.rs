@@ -273,6 +273,7 @@ fn seen(row: ServerState) -> SeenServer {
         admin: row.admin,
         op: row.op,
         weight: row.weight,
+        health: row.health,
         check: row.check,
         agent: row.agent,
         agent_down: false,

@@ -3,17 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::error::EngineError;
-use super::facts::{Found, find, with_trackers};
-use super::holds::require_answer;
-use super::ledger::{asked, event};
+use super::facts::{Found, find, seen_server, with_trackers};
+use super::holds::{baseline, require_answer};
+use super::ledger::{Ledger, asked, event};
 use super::report::Report;
 use super::scope::Care;
 use super::view::SessionView;
 use super::{Engine, Requester};
-use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, Owner, Reach, Selector};
-use crate::haproxy::Line;
+use crate::farm::{
+    AfterProof, Baseline, Entry, Hold, HoldId, InstanceName, Ladder, OnDeadline, Owner, Reach, Selector, Span, Stage,
+    Stays,
+};
 use crate::haproxy::commands::{Session, SessionBytes, ShowSession, ShowSessions};
+use crate::haproxy::{AdminState, Line};
 use crate::store::{Change, State};
 
 /// Servers to be brought back.
@@ -23,6 +28,10 @@ pub struct ReleaseOrder {
     pub selectors: Vec<Selector>,
     /// Whether they must show first that they are well.
     pub verify: bool,
+    /// How long they may take to show that, where it is not what their farm says.
+    pub deadline: Option<Span>,
+    /// Whether what somebody else has put in maintenance or drain comes back, too.
+    pub take_over: bool,
     /// Whose holds; the caller's where `None`.
     pub owner: Option<String>,
     /// HAProxys that may be away.
@@ -45,12 +54,32 @@ impl Engine {
             ledger.state.holds.values().filter(|hold| !hold.entries.is_disjoint(&entries)).cloned().collect();
         let (mine, others): (Vec<Hold>, Vec<Hold>) =
             on_them.into_iter().partition(|hold| may_release(hold, &owner, &ledger.state));
-        let Some(first) = mine.first().cloned() else {
-            return Err(nothing_to_release(&others, &owner));
+        let taken = match order.take_over {
+            true => take_over(&entries, &ledger, &reports),
+            false => Taken::default(),
         };
-        let (mut changes, mut events, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+        if mine.is_empty() && taken.baselines.is_empty() {
+            return Err(nothing_to_release(&others, &owner, &set_by_others(&entries, &reports)));
+        }
+        let (mut events, mut ids) = (Vec::new(), Vec::new());
+        let mut changes: Vec<Change> = taken.baselines;
         let undo: Vec<Change> = mine.iter().map(|hold| Change::PutHold(Box::new(hold.clone()))).collect();
         let (mut next, revision) = (ledger.state.next_hold, ledger.next_revision());
+        let fresh = taken_hold(HoldId(next), &order, (&owner, &without), taken.free.clone(), taken.mode, now);
+        let first = mine.first().unwrap_or(&fresh).clone();
+        if !taken.free.is_empty() {
+            let text = if order.verify { "to come back when well" } else { "brought back without a proof" };
+            let lines: Vec<String> = taken.free.iter().map(ToString::to_string).collect();
+            let text = format!("{}: taken over from whoever had set it outside teeter, {text}", lines.join(", "));
+            events.push(asked(event(now, "hold.taken_over", text, None, Some(HoldId(next))), &by.caller));
+        }
+        if order.verify && !taken.free.is_empty() {
+            next += 1;
+            let takes = order.deadline.unwrap_or_else(|| self.proof_takes(&fresh, &ledger.state));
+            let stage = fresh.proof(now, takes, AfterProof::Release, BTreeSet::new());
+            ids.push(fresh.id);
+            changes.push(Change::PutHold(Box::new(Hold { stage, revision, ..fresh })));
+        }
         for hold in mine {
             let (back, stay): (BTreeSet<Entry>, BTreeSet<Entry>) =
                 hold.entries.iter().cloned().partition(|entry| entries.contains(entry));
@@ -67,7 +96,7 @@ impl Engine {
             let happened = event(now, "hold.released", format!("{}: {text}", lines.join(", ")), None, Some(hold.id));
             events.push(asked(happened, &by.caller));
             if order.verify {
-                let takes = self.proof_takes(&hold, &ledger.state);
+                let takes = order.deadline.unwrap_or_else(|| self.proof_takes(&hold, &ledger.state));
                 let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());
                 changes.push(Change::PutHold(Box::new(Hold {
                     id,
@@ -191,8 +220,92 @@ fn may_release(hold: &Hold, owner: &Owner, state: &State) -> bool {
     }
 }
 
-fn nothing_to_release(others: &[Hold], owner: &Owner) -> EngineError {
+/// What is taken over from somebody else.
+#[derive(Default)]
+struct Taken {
+    /// What the servers are to be once nobody holds them.
+    baselines: Vec<Change>,
+    /// Lines that no hold has.
+    free: BTreeSet<Entry>,
+    /// The strictest state that they are in.
+    mode: AdminState,
+}
+
+/// Lines that somebody else has put in maintenance or drain, with what they are in.
+fn set_by_others(entries: &BTreeSet<Entry>, reports: &BTreeMap<InstanceName, Report>) -> BTreeMap<Entry, AdminState> {
+    let state = |entry: &Entry| seen_server(entry, reports).map(|server| server.admin.forced());
+    let set = entries.iter().filter_map(|entry| Some((entry.clone(), state(entry)?)));
+    set.filter(|(_, state)| *state > AdminState::Ready).collect()
+}
+
+fn take_over(entries: &BTreeSet<Entry>, ledger: &Ledger, reports: &BTreeMap<InstanceName, Report>) -> Taken {
+    let mut taken = Taken::default();
+    let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
+    for (entry, was) in
+        ledger.state.baselines.iter().filter(|(entry, was)| entries.contains(*entry) && was.state > AdminState::Ready)
+    {
+        let was = Baseline { state: AdminState::Ready, overruled: None, ..was.clone() };
+        taken.baselines.push(Change::PutBaseline(entry.clone(), was));
+    }
+    for (entry, state) in set_by_others(entries, reports).into_iter().filter(|(entry, _)| !held(entry)) {
+        let Some(server) = seen_server(&entry, reports) else { continue };
+        let was = Baseline { state: AdminState::Ready, ..baseline(server) };
+        taken.baselines.push(Change::PutBaseline(entry.clone(), was));
+        taken.mode = taken.mode.max(state);
+        taken.free.insert(entry);
+    }
+    taken
+}
+
+/// The hold under which lines that nobody has held show that they are well.
+fn taken_hold(
+    id: HoldId,
+    order: &ReleaseOrder,
+    (owner, without): (&Owner, &BTreeSet<InstanceName>),
+    entries: BTreeSet<Entry>,
+    mode: AdminState,
+    now: Timestamp,
+) -> Hold {
+    let ladder = Ladder {
+        first: mode,
+        last: mode,
+        grace: Span::default(),
+        deadline: Span::default(),
+        on_deadline: OnDeadline::Fail,
+        stays: Stays::Nobody,
+        idle: false,
+    };
+    Hold {
+        id,
+        owner: owner.clone(),
+        reason: "taken over from outside teeter".to_owned(),
+        selectors: order.selectors.iter().map(ToString::to_string).collect(),
+        entries,
+        since: now,
+        expires: None,
+        ladder,
+        stage: Stage::Out { mode, at: now, left: 0 },
+        first_out: false,
+        revision: 0,
+        note: None,
+        reach: Reach { without: without.clone(), ..Reach::default() },
+    }
+}
+
+fn nothing_to_release(others: &[Hold], owner: &Owner, set: &BTreeMap<Entry, AdminState>) -> EngineError {
     match others.first() {
+        None if !set.is_empty() => {
+            let lines: Vec<String> = set.iter().map(|(entry, state)| format!("{entry} is in {state}")).collect();
+            let names: BTreeSet<String> = set.keys().map(|entry| entry.server.to_string()).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            EngineError::NotFound(format!(
+                "no hold of teeter is on these servers, and {}, set outside teeter: `teeter ready {} --take-over` brings them \
+                 back once they are well (on HAProxy's socket `{}` does so at once, unproven)",
+                lines.join(", "),
+                names.join(" "),
+                names.iter().map(|name| format!("set server {name} state ready")).collect::<Vec<_>>().join(";")
+            ))
+        }
         None => EngineError::NotFound("nobody holds these servers; `teeter holds` lists every hold".to_owned()),
         Some(Hold { owner: Owner::Run(id), .. }) => EngineError::Busy(format!(
             "held by run {id}, which has not ended: `teeter show {id}` says where it is, `teeter abort {id}` brings back what is well"

@@ -49,6 +49,7 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
         skipped: text(run.plan.skipped.clone()),
         off: run.plan.off.clone(),
         left_out: text(run.left_out.iter().map(|(member, left)| (member.clone(), left.why.clone())).collect()),
+        notes: run.plan.notes.clone(),
         remarks: run.remarks.clone(),
         rollback: run.rollback.clone(),
         paused: run.paused,

@@ -7,8 +7,9 @@ use super::report::Report;
 use super::seen_of;
 use crate::farm::{Entry, GroupName, Hold, InstanceName, Layout, Owner};
 use crate::haproxy::AdminState;
-use crate::plan::guard::in_service;
-use crate::plan::{Run, Step, Strategy};
+use crate::plan::guard::{in_service, last_servers};
+use crate::plan::roles::has_roles;
+use crate::plan::{Run, Step, Strategy, Veto};
 use crate::store::State;
 
 /// The members that would be in service if the step were done now; `None` where it takes nobody out and gives nobody
@@ -25,6 +26,20 @@ pub(super) fn stays(run: &Run, state: &State, reports: &BTreeMap<InstanceName, R
         Step::Share { group, .. } => Some(serving(run, |of| of == group, false, state, reports)),
         _ => None,
     }
+}
+
+/// The backend that would be left without a server if a batch went out now; nothing where an outage is wanted, or where
+/// nobody is taken out.
+pub(super) fn last_of(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+    let Step::Out { group, .. } = run.current()? else { return None };
+    if run.plan.strategy != Strategy::Rolling || run.plan.needed == 0 || run.step.acted.is_some() {
+        return None;
+    }
+    let ours = run.members(group).flat_map(|member| &member.entries).cloned().collect();
+    last_servers(&ours, &BTreeSet::new(), &seen_of(reports)).into_iter().find_map(|veto| match veto {
+        Veto::LastServers { backend, .. } => Some(backend),
+        _ => None,
+    })
 }
 
 /// The step that has taken a group out, before the one that the run is at, and whether it did nothing else.
@@ -75,9 +90,12 @@ fn serving(
         !others && !by_hand && (comes_in || not_up(entry, reports).is_none())
     };
     let groups = run.plan.groups.keys().filter(|group| counts(group));
-    let planned =
-        groups.flat_map(|group| run.members(group)).filter(|member| member.entries.iter().all(serves)).count();
+    let all = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
+    let layout = Layout { members: all.collect(), ..Layout::default() };
+    let roles = has_roles(&layout, &seen_of(reports));
+    let in_service = |entries: &[Entry]| if roles { entries.iter().any(serves) } else { entries.iter().all(serves) };
+    let planned = groups.flat_map(|group| run.members(group)).filter(|member| in_service(&member.entries)).count();
     // Behind a route, whoever is left alone may be on the side that the traffic leaves.
     let aside = run.plan.aside.values().filter(|_| run.plan.flip.route.is_empty() && aside_too);
-    planned + aside.filter(|entries| entries.iter().all(serves)).count()
+    planned + aside.filter(|entries| in_service(entries)).count()
 }

@@ -132,6 +132,9 @@ impl Engine {
                             self.verify_settings(state, hold, entry).http.is_some()
                         }),
                         alone: *then == AfterProof::Wait && carries_alone(hold, state),
+                        was_down: were_down(hold, state),
+                        may_come_up: COMING_UP_TAKES.after(from.max(*since)),
+                        at_most: self.proof_takes(hold, state).times(SLOW_CHECKS).after(until),
                         ..ProofFacts::default()
                     },
                 };
@@ -358,6 +361,12 @@ fn stays_out(hold: &Hold, phase: ProofPhase, now: Timestamp) -> Stage {
     Stage::Out { mode, at: now, left: 0 }
 }
 
+/// Those of a hold's lines that were DOWN before they were taken out.
+fn were_down(hold: &Hold, state: &State) -> BTreeSet<Entry> {
+    let was_down = |entry: &&Entry| state.baselines.get(*entry).is_some_and(|was| was.down);
+    hold.entries.iter().filter(was_down).cloned().collect()
+}
+
 /// Whether a hold's time has run out and its members are not on their way back yet.
 fn is_over(hold: &Hold, now: Timestamp) -> bool {
     let goes_out = matches!(hold.stage, Stage::Draining { .. } | Stage::Stuck { .. } | Stage::Out { .. });
@@ -417,6 +426,13 @@ fn happened(hold: &Hold, now: Timestamp, kind: &'static str, text: String) -> Ne
     let members: Vec<&str> = hold.members().into_iter().map(MemberName::as_str).collect();
     event(now, kind, format!("{}: {text}", members.join(", ")), hold.owner.run(), Some(hold.id))
 }
+
+/// How long a server that was DOWN with all of its lines is waited for: it may have been mended, or be one that only
+/// follows. Past this HAProxy's checks say when it takes traffic.
+const COMING_UP_TAKES: Span = Span::from_secs(10);
+
+/// So many times as long as its deadline a proof may last whose checks pass: with `inter 60s rise 2` it takes minutes.
+const SLOW_CHECKS: u32 = 10;
 
 /// Where nothing is configured.
 const PROOF_TAKES: Span = Span::from_secs(60);

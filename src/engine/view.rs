@@ -244,6 +244,9 @@ pub struct RunView {
     /// Why its flip is, or was, turned back.
     #[serde(default)]
     pub rollback: Option<String>,
+    /// What is to be known before it begins.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// What is to be known at its end: what was not judged, and whoever takes traffic and was left alone.
     #[serde(default)]
     pub remarks: Vec<String>,

@@ -179,12 +179,30 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
         changes.push(weight(wanted));
         undo.push(weight(now.weight));
     }
-    if wanted.state != now.admin.forced() {
-        changes.push(state(wanted.state));
-        undo.insert(0, state(now.admin.forced()));
-    }
+    let is_now = now.admin.forced();
+    let checked = now.check.is_enabled() && now.tracked.is_none();
     let proof_due = wanted.afresh.is_some() && wanted.afresh > begun;
-    if proof_due && now.check.is_enabled() && now.tracked.is_none() {
+    let was_down = wanted.down && is_now == AdminState::Maint && wanted.state < AdminState::Maint;
+    // HAProxy takes a server that leaves maintenance for up before it has checked it.
+    let out_of_maint = |to| {
+        let by_drain = [state(AdminState::Drain), Change::Health(SetServerHealth { server: server.clone() })];
+        by_drain.into_iter().chain((to == AdminState::Ready).then(|| state(to)))
+    };
+    if wanted.state != is_now {
+        if was_down && checked {
+            changes.extend(out_of_maint(wanted.state));
+        } else {
+            changes.push(state(wanted.state));
+        }
+        let was: Vec<Change> = match is_now {
+            AdminState::Ready if wanted.state == AdminState::Maint && checked && now.is_down() => {
+                out_of_maint(is_now).collect()
+            }
+            is_now => vec![state(is_now)],
+        };
+        undo.splice(0..0, was);
+    }
+    if proof_due && checked && !was_down {
         changes.push(Change::Health(SetServerHealth { server: server.clone() }));
     }
     if speaks && !wanted.agent_down {

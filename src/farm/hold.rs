@@ -291,6 +291,9 @@ pub struct Baseline {
     /// Whether its agent check said that it is down.
     #[serde(default)]
     pub agent_down: bool,
+    /// Whether its checks said DOWN: it comes back to that, and gets no traffic before they pass.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub down: bool,
     /// Its weight.
     pub weight: u16,
     /// Whether its weight was changed, and is to be put back.

@@ -54,6 +54,8 @@ pub struct SeenServer {
     pub op: OpState,
     /// Its weight, 0 to 256.
     pub weight: u16,
+    /// How many of its checks count for it now: below the number that it needs while it is DOWN.
+    pub health: u32,
     /// Its health check.
     pub check: CheckBits,
     /// Its agent check.
@@ -82,6 +84,20 @@ impl SeenServer {
         !self.admin.in_maint() && !self.admin.in_drain() && self.op.is_up() && self.weight > 0
     }
 
+    /// Whether its checks say that it is down, and nobody has put it in maintenance, where they would say nothing.
+    pub fn is_down(&self) -> bool {
+        !self.op.is_up() && !self.admin.in_maint() && !self.agent_down
+    }
+
+    /// Its status, for people who wait for its checks: how many have passed, where they pass and more are needed.
+    pub fn standing(&self) -> String {
+        let counts = self.status.strip_prefix("DOWN ").and_then(|counts| counts.split_once('/'));
+        match counts {
+            Some((passed, needed)) => format!("DOWN, {passed} of {needed} checks passed"),
+            None => self.status.clone(),
+        }
+    }
+
     /// One that serves, for tests.
     #[cfg(test)]
     pub(crate) fn sample() -> Self {
@@ -89,6 +105,7 @@ impl SeenServer {
             admin: AdminBits(0),
             op: OpState::Running,
             weight: 1,
+            health: 2,
             check: CheckBits(6),
             agent: CheckBits(0),
             agent_down: false,

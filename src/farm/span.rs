@@ -47,6 +47,11 @@ impl Span {
         at.saturating_add(self.signed()).unwrap_or(Timestamp::MAX)
     }
 
+    /// So many times as long.
+    pub const fn times(self, times: u32) -> Self {
+        Self(self.0.saturating_mul(times))
+    }
+
     fn signed(self) -> SignedDuration {
         SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX)
     }

@@ -22,6 +22,9 @@ pub struct WantedServer {
     pub agent: bool,
     /// Whether its agent check said that it is down: that holds until it says otherwise.
     pub agent_down: bool,
+    /// Whether its checks said DOWN before it was taken out: out of maintenance it is told so, because HAProxy would take
+    /// it for up until it has checked it.
+    pub down: bool,
     /// The weight to set, where it is to be another than HAProxy has it.
     pub weight: Option<u16>,
     /// Where set, its checks must pass afresh: the time names the proof, so that each is begun once per process.
@@ -92,6 +95,7 @@ impl WantedServer {
             state: was.map_or(AdminState::Ready, |was| was.state),
             agent: was.is_some_and(|was| was.agent),
             agent_down: was.is_some_and(|was| was.agent_down),
+            down: was.is_some_and(|was| was.down),
             weight: was.filter(|was| was.weighed).map(|was| was.weight),
             afresh: None,
             held: false,

@@ -59,10 +59,11 @@ impl AdminBits {
 }
 
 /// A state that `set server … state` can set. The order is that of strictness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AdminState {
     /// Takes traffic when its checks say it is up.
+    #[default]
     Ready,
     /// Takes no new clients; those with a cookie or a stick entry still come; checks run.
     Drain,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::roles::has_roles;
 use super::veto::Veto;
 use crate::farm::{Entry, Farm, FarmName, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, Seen, Side};
 use crate::haproxy::{BackendName, ServerRef};
@@ -102,7 +103,7 @@ pub fn others_carry(
     (left < needed).then(|| Veto::MinAvailable { farm: farm.clone(), left, needed, setting: setting.to_string() })
 }
 
-/// How many members take traffic with all their lines when `taken` are out. A backup server does only when no other
+/// How many members take traffic when `taken` are out: with all their lines or, where these have roles, with any. A backup server does only when no other
 /// server of its backend is left, and then (without `option allbackups`, which HAProxy does not tell) only one of them.
 #[must_use]
 pub fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> usize {
@@ -124,9 +125,13 @@ pub fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<Inst
     };
     // A line that is not in use takes no traffic whatever becomes of its member.
     let counts = |entry: &&Entry| seen.get(&entry.instance).is_none_or(|seen| seen.unused(&entry.server).is_none());
+    let roles = has_roles(layout, seen);
     let carries = |entries: &&Vec<Entry>| {
         let mut lines = entries.iter().filter(counts).peekable();
-        lines.peek().is_some() && lines.all(serves)
+        match roles {
+            true => lines.any(serves),
+            false => lines.peek().is_some() && lines.all(serves),
+        }
     };
     layout.members.values().filter(carries).count()
 }

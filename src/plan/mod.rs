@@ -23,6 +23,8 @@ mod planned;
 pub mod prove;
 #[cfg(test)]
 mod prove_tests;
+/// Lines that are DOWN by design.
+pub mod roles;
 /// The rolling strategy.
 pub mod rolling;
 mod run;

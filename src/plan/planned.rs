@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::aside::Aside;
+use super::roles::has_roles;
 use super::steps::PlannedMember;
 use super::veto::Veto;
 use crate::farm::{Entry, GroupName, InstanceName, Layout, MemberName, Seen};
@@ -38,6 +39,7 @@ pub(super) fn in_service(
     seen: &BTreeMap<InstanceName, &Seen>,
     aside: &Aside,
 ) -> (Vec<PlannedMember>, BTreeMap<MemberName, String>) {
+    let roles = has_roles(layout, seen);
     let (mut serve, mut skipped) = (Vec::new(), BTreeMap::new());
     for member in layout.members.keys() {
         let down = |entry: &Entry| {
@@ -46,7 +48,9 @@ pub(super) fn in_service(
             (!server.is_usable() && seen.unused(&entry.server).is_none())
                 .then(|| format!("{entry} is {}", server.status))
         };
-        let down = layout.members[member].iter().find_map(down);
+        let lines = &layout.members[member];
+        let all_down = || lines.iter().all(|entry| down(entry).is_some());
+        let down = lines.iter().find_map(down).filter(|_| !roles || all_down());
         match (planned(member, layout, seen, (false, aside)), down) {
             (Ok(planned), None) => serve.push(planned),
             (Ok(_), Some(why)) => drop(skipped.insert(member.clone(), why)),

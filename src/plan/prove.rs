@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::roles;
 use super::wait::Wait;
 use super::warm::Warmth;
 use crate::farm::{AfterProof, Entry, Hold, MemberName, OnCold, ProofPhase, Span, WarmUp};
@@ -41,6 +42,13 @@ pub enum CheckResult {
     Cannot(String),
     /// Not yet; HAProxy's word for it.
     NotYet(String),
+    /// They run, and it is DOWN.
+    Down {
+        /// HAProxy's word for it.
+        why: String,
+        /// Whether checks pass, and only some more are needed.
+        passing: bool,
+    },
 }
 
 /// What is known about the servers of one hold that are to come back.
@@ -52,6 +60,12 @@ pub struct ProofFacts {
     pub warm_up: Option<WarmUpFacts>,
     /// HAProxy's checks, by server line.
     pub checks: BTreeMap<Entry, CheckResult>,
+    /// Lines that were DOWN before they were taken out.
+    pub was_down: BTreeSet<Entry>,
+    /// Until when servers all of whose lines were DOWN have time to come up.
+    pub may_come_up: Timestamp,
+    /// Until when a proof goes on past its deadline, as long as the checks of all that it waits for pass.
+    pub at_most: Timestamp,
     /// Whether these servers are about to carry the traffic by themselves.
     pub alone: bool,
 }
@@ -134,10 +148,10 @@ pub fn next(
             }
         }
         ProofPhase::Checks { .. } => {
-            let (not_yet, but) = sort(hold, then, facts);
+            let (not_yet, but) = sort(hold, then, facts, now);
             if not_yet.is_empty() {
                 ProofVerdict::Proven(but)
-            } else if now >= until {
+            } else if now >= until && !(now < facts.at_most && not_yet.keys().all(|entry| passes(entry, facts))) {
                 let why = |(entry, status): (&Entry, &String)| (entry.member().clone(), format!("({entry}: {status})"));
                 ProofVerdict::Failed(not_yet.iter().map(why).collect())
             } else {
@@ -147,6 +161,11 @@ pub fn next(
     }
 }
 
+/// Whether a line only needs more of the checks that pass.
+fn passes(entry: &Entry, facts: &ProofFacts) -> bool {
+    matches!(facts.checks.get(entry), Some(CheckResult::Down { passing: true, .. }))
+}
+
 /// From maintenance HAProxy would take servers for well without a check.
 fn check(mode: AdminState, cold: BTreeMap<MemberName, String>) -> ProofVerdict {
     ProofVerdict::Check { afresh: mode == AdminState::Maint, cold }
@@ -154,7 +173,17 @@ fn check(mode: AdminState, cold: BTreeMap<MemberName, String>) -> ProofVerdict {
 
 /// The lines that are waited for, and those that are not well and not waited for. A release gives back what was: it
 /// waits for nothing that it cannot bring about. A deploy goes on to turn traffic to these servers.
-fn sort(hold: &Hold, then: AfterProof, facts: &ProofFacts) -> (BTreeMap<Entry, String>, BTreeMap<Entry, String>) {
+fn sort(
+    hold: &Hold,
+    then: AfterProof,
+    facts: &ProofFacts,
+    now: Timestamp,
+) -> (BTreeMap<Entry, String>, BTreeMap<Entry, String>) {
+    let is_up = |entry: &Entry| matches!(facts.checks.get(entry), Some(CheckResult::Passed | CheckResult::Unasked(_)));
+    // Whoever is about to carry the traffic alone must be all there.
+    let lines = hold.entries.iter().filter(|_| !facts.alone);
+    let excused = roles::excused(lines, &facts.was_down, is_up);
+    let was_down = |entry: &Entry| facts.was_down.contains(entry) && then == AfterProof::Release;
     let (mut not_yet, mut but, mut aside) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for entry in &hold.entries {
         let (list, why) = match facts.checks.get(entry) {
@@ -167,6 +196,13 @@ fn sort(hold: &Hold, then: AfterProof, facts: &ProofFacts) -> (BTreeMap<Entry, S
             }
             Some(CheckResult::Cannot(why)) if then == AfterProof::Release => (&mut but, why.clone()),
             Some(CheckResult::Cannot(why) | CheckResult::NotYet(why)) => (&mut not_yet, why.clone()),
+            Some(CheckResult::Down { why, passing }) => match excused.get(entry) {
+                Some(as_before) => (&mut but, format!("{why}, {as_before}")),
+                None if was_down(entry) && !passing && now >= facts.may_come_up => {
+                    (&mut but, format!("{why}, as it was before it was taken out"))
+                }
+                None => (&mut not_yet, why.clone()),
+            },
             None => (&mut not_yet, "unknown".to_owned()),
         };
         list.insert(entry.clone(), why);

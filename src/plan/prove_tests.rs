@@ -52,7 +52,7 @@ fn verdict(results: &[(&str, CheckResult)], then: AfterProof, alone: bool, now: 
     let phase = ProofPhase::Checks { afresh: false };
     let names: Vec<&str> = results.iter().map(|(name, _)| *name).collect();
     let checks = results.iter().map(|(name, result)| (entry(name), result.clone())).collect();
-    let facts = ProofFacts { checks, alone, ..ProofFacts::default() };
+    let facts = ProofFacts { checks, alone, at_most: at(600), ..ProofFacts::default() };
     next(&hold(&names, phase, then), (at(60), phase, then), &facts, at(now))
 }
 
@@ -134,4 +134,37 @@ fn all_are_warm_or_the_policy_decides_at_the_deadline() {
     assert_eq!(bad, BTreeMap::from([("w2".parse().unwrap(), why.to_owned())]));
     let ProofVerdict::Check { cold, .. } = decide(&[("w1", 9), ("w2", 340)], "proceed", 60) else { panic!("it fails") };
     assert_eq!(cold, bad);
+}
+
+#[test]
+fn what_was_down_is_not_waited_for_and_slow_checks_are() {
+    let down = |passing| CheckResult::Down { why: "DOWN".into(), passing };
+    let decide = |lines: &[(&str, CheckResult)], was_down: &[&str], then, alone, now| {
+        let phase = ProofPhase::Checks { afresh: true };
+        let names: Vec<&str> = lines.iter().map(|(name, _)| *name).collect();
+        let facts = ProofFacts {
+            checks: lines.iter().map(|(name, result)| (entry(name), result.clone())).collect(),
+            was_down: was_down.iter().map(|name| entry(name)).collect(),
+            may_come_up: at(10),
+            at_most: at(600),
+            alone,
+            ..ProofFacts::default()
+        };
+        next(&hold(&names, phase, then), (at(60), phase, then), &facts, at(now))
+    };
+    use AfterProof::{Release, Wait as Deploy};
+    // A server that was DOWN with all of its lines has a little time, and a deploy needs it up.
+    let alone = [("w1", down(false))];
+    assert!(matches!(decide(&alone, &["w1"], Release, false, 9), ProofVerdict::Wait(_)));
+    let ProofVerdict::Proven(but) = decide(&alone, &["w1"], Release, false, 10) else { panic!("it waits") };
+    assert_eq!(but[&entry("w1")], "DOWN, as it was before it was taken out");
+    assert!(matches!(decide(&alone, &["w1"], Deploy, false, 59), ProofVerdict::Wait(_)));
+    assert!(matches!(decide(&alone, &[], Release, false, 60), ProofVerdict::Failed(_)), "it was up before");
+    // Checks that pass and only need time are waited for, though not for ever.
+    let slow = [("w1", down(true))];
+    assert!(matches!(decide(&slow, &[], Deploy, false, 599), ProofVerdict::Wait(_)));
+    assert!(matches!(decide(&slow, &[], Deploy, false, 600), ProofVerdict::Failed(_)));
+    assert!(matches!(decide(&slow, &["w1"], Release, false, 60), ProofVerdict::Wait(_)), "it is coming up");
+    let one_fails = [("w1", down(true)), ("w2", down(false))];
+    assert!(matches!(decide(&one_fails, &[], Deploy, false, 60), ProofVerdict::Failed(_)));
 }

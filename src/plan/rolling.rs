@@ -6,6 +6,7 @@ use super::aside::Aside;
 use super::guard;
 use super::phases::complete;
 use super::planned::in_service;
+use super::roles::has_roles;
 use super::steps::{Phase, Plan, PlannedMember, Step, Strategy};
 use super::veto::Veto;
 use crate::farm::{Entry, Farm, GroupName, InstanceName, Layout, Seen, Side};
@@ -29,7 +30,13 @@ pub fn plan(
         return Err(vec![Veto::OneSideLive { farm: farm.name.clone(), live }]);
     }
     let settings = &farm.settings;
-    let (members, skipped) = in_service(layout, seen, aside);
+    let roles = has_roles(layout, seen);
+    let (mut members, skipped) = in_service(layout, seen, aside);
+    if roles {
+        // Whoever leads goes last, and only once somebody else does.
+        let leads = |member: &PlannedMember| !last(farm, &member.entries.iter().cloned().collect(), seen).is_empty();
+        members.sort_by_key(leads);
+    }
     let size = settings.rolling.batch.of(layout.in_use());
     if size > layout.in_use() {
         return Err(vec![Veto::Batch { size, members: layout.in_use() }]);
@@ -39,10 +46,16 @@ pub fn plan(
     if groups.is_empty() {
         vetoes.push(Veto::NobodyServes { farm: farm.name.clone() });
     }
-    for batch in groups.values().filter(|_| !outage) {
+    let mut notes = Vec::new();
+    for (name, batch) in groups.iter().filter(|_| !outage) {
         let taken: BTreeSet<Entry> =
             batch.iter().flat_map(|member| &member.entries).chain(&aside.out).cloned().collect();
-        vetoes.extend(guard::last_servers(&taken, &guard::routed_away(farm, &Side::All), seen));
+        let emptied = last(farm, &taken, seen);
+        if roles && emptied.iter().all(|veto| others_may_lead(veto, &taken, seen)) {
+            notes.extend(emptied.iter().map(|veto| format!("{name} waits for a switch-over: {veto}")));
+        } else {
+            vetoes.extend(emptied);
+        }
         vetoes.extend(guard::others_carry(&farm.name, settings.min_available, layout, &taken, seen));
         if !vetoes.is_empty() {
             // Every batch would say the same again.
@@ -58,7 +71,25 @@ pub fn plan(
         version,
         needed: if outage { 0 } else { settings.min_available.of(layout.counted()).max(1) },
         max_failed: settings.rolling.max_failed,
+        notes,
         ..Plan::of(farm, Strategy::Rolling, (groups, skipped), steps, Side::All)
+    })
+}
+
+fn last(farm: &Farm, taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> Vec<Veto> {
+    guard::last_servers(taken, &guard::routed_away(farm, &Side::All), seen)
+}
+
+/// Whether a backend that would be emptied has servers that are DOWN, one of which may come to lead.
+fn others_may_lead(veto: &Veto, taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> bool {
+    let Veto::LastServers { backend, .. } = veto else { return false };
+    let mut lines = seen.iter().flat_map(|(instance, seen)| {
+        let lines = seen.servers.iter();
+        lines.map(|(server, now)| (Entry { instance: (*instance).clone(), server: server.clone() }, now))
+    });
+    lines.any(|(entry, now)| {
+        let here = format!("{}:{}", entry.instance, entry.server.backend) == *backend;
+        here && !taken.contains(&entry) && now.is_down() && !now.admin.in_drain()
     })
 }
 

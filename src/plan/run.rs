@@ -59,6 +59,9 @@ pub struct Run {
     /// Whether it is to begin no further step.
     #[serde(default)]
     pub paused: bool,
+    /// Lines that were DOWN when they were last taken out, or when it was begun.
+    #[serde(default)]
+    pub down: BTreeSet<Entry>,
     /// What its caller should know at its end, for people: each has been said once as it happened.
     #[serde(default)]
     pub remarks: Vec<String>,

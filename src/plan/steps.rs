@@ -92,6 +92,9 @@ pub struct Plan {
     /// Lines of its members that are left aside, for people.
     #[serde(default)]
     pub off: Vec<String>,
+    /// What is to be known of it before it begins, for people.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// What is done, in this order.
     pub steps: Vec<Step>,
     /// How servers are emptied.
@@ -140,6 +143,7 @@ impl Plan {
             skipped,
             aside: BTreeMap::new(),
             off: Vec::new(),
+            notes: Vec::new(),
             steps,
             drain: settings.drain,
             verify: settings.verify.clone(),

@@ -109,6 +109,13 @@ pub enum Wait {
         /// When the deadline passes.
         until: Timestamp,
     },
+    /// A backend would be left without a server.
+    LastServer {
+        /// Which backend of which HAProxy.
+        backend: String,
+        /// When the deadline passes.
+        until: Timestamp,
+    },
     /// What was deployed gets time to come to rest.
     Settling {
         /// When it is over.
@@ -172,6 +179,9 @@ impl fmt::Display for Wait {
             Self::Others { left, needed, .. } => {
                 write!(f, "only {left} members would be left in service, and {needed} are needed")
             }
+            Self::LastServer { backend, .. } => {
+                write!(f, "it has the last server of backend {backend} that is up, and goes out once another one is")
+            }
             Self::Settling { .. } => f.write_str("letting it settle"),
             Self::Baking { requests, .. } => write!(f, "watching, {requests} requests so far"),
             Self::Hold => f.write_str("waiting for the servers to settle"),
@@ -192,6 +202,7 @@ impl Wait {
             | Self::Checks { until, .. }
             | Self::Up { until, .. }
             | Self::Others { until, .. }
+            | Self::LastServer { until, .. }
             | Self::Settling { until }
             | Self::Caller { until }
             | Self::Baking { until, .. }

@@ -119,6 +119,7 @@ mod tests {
         let path = dir.path().join("t.db");
         let store = SqliteStore::open(&path).unwrap();
         let was = Baseline {
+            down: false,
             state: AdminState::Ready,
             agent: false,
             agent_down: false,

@@ -376,6 +376,7 @@ mod tests {
     fn baseline(expect: u64) -> Transaction {
         let entry = "edge:app/web01".to_owned().try_into().unwrap();
         let was = Baseline {
+            down: false,
             state: AdminState::Ready,
             agent: true,
             agent_down: false,

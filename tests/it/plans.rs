@@ -72,3 +72,88 @@ async fn a_server_in_repair_is_left_aside_by_every_strategy_and_named_when_it_co
     assert_eq!(run["remarks"].as_array().map(Vec::len), Some(2), "{run}");
     assert!(stand.recorded("web02 was left alone and takes traffic").await);
 }
+
+const LEADER: &str = "defaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n\
+    backend primary\n  option httpchk GET /_status\n  http-check expect status 200\n  default-server inter 500ms fall 1 rise 1\n  \
+    server web01 {web01} check\n  server web02 {web02} check\n  server web03 {web03} check\n\
+    backend replicas\n  option httpchk GET /_status\n  http-check expect ! status 200\n  \
+    default-server inter 500ms fall 1 rise 1\n  \
+    server web01 {web01} check\n  server web02 {web02} check\n  server web03 {web03} check\n";
+
+const CLUSTER: &str = "[farm.pg]\nmembers = [\"primary/*\", \"replicas/*\"]\nrolling = { status = false, settle = \"0s\" }\n\
+    drain = { grace = \"0s\", deadline = \"10s\" }\n";
+
+/// Makes one server lead, and waits until HAProxy has seen it.
+async fn leads(stand: &Stand, leader: &str) {
+    for name in ["web01", "web02", "web03"] {
+        stand.app(name).set_well(name == leader);
+    }
+    for name in ["web01", "web02", "web03"] {
+        let (up, down) = if name == leader { ("primary", "replicas") } else { ("replicas", "primary") };
+        stand.haproxy.wait_for_status(&format!("{down}/{name}"), "DOWN").await.expect("HAProxy sees who leads");
+        stand.haproxy.wait_for_status(&format!("{up}/{name}"), "UP").await.expect("HAProxy sees who leads");
+    }
+}
+
+#[tokio::test]
+async fn lines_that_are_down_by_design_come_back_to_that_and_never_get_a_moments_traffic() {
+    let stand = Stand::start(LEADER, CLUSTER).await;
+    leads(&stand, "web01").await;
+    for verify in [true, false] {
+        stand.done(&["maint", "web02", "--reason", "r"]).await;
+        let more: &[&str] = if verify { &[] } else { &["--no-verify"] };
+        stand.done(&[&["ready", "web02"], more].concat()).await;
+        let status = stand.status("primary/web02").await;
+        assert_eq!((status["status"].as_str(), status["admin"].as_str()), (Some("DOWN"), Some("ready")), "{status}");
+        stand.haproxy.wait_for_status("replicas/web02", "UP").await.expect("it is back");
+    }
+    assert!(stand.recorded("edge:primary/web02: DOWN, as it was before it was taken out").await);
+    let refused = stand.teeter(&["drain", "web01", "--reason", "the leader"]).await;
+    assert_eq!(refused.code, 6, "{refused:?}");
+    assert!(refused.err.contains("primary"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_cluster_is_rolled_through_and_its_leader_waits_for_a_switch_over() {
+    let stand = Stand::start(LEADER, CLUSTER).await;
+    leads(&stand, "web01").await;
+    let roll = ["deploy", "pg", "--strategy", "rolling"];
+    let planned = stand.done(&[&roll[..], &["--dry-run"]].concat()).await;
+    assert!(planned.contains("work batch-3: web01"), "whoever leads goes last: {planned}");
+    assert!(planned.contains("batch-3 waits for a switch-over: backend edge:primary"), "{planned}");
+    let deploy = stand.daemon.spawn(&[&roll[..], &["--", "true"]].concat());
+    until(|| async {
+        let run = stand.json(&["show", "1"]).await;
+        run["waiting"].as_str().is_some_and(|waiting| waiting.contains("the last server of backend edge:primary"))
+    })
+    .await;
+    assert_eq!((stand.bits("primary/web01").await, stand.bits("replicas/web01").await), (0, 0));
+    leads(&stand, "web02").await;
+    let ended = finish(deploy).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", stand.daemon.log());
+    assert_eq!(stand.holds().await, 0);
+}
+
+#[tokio::test]
+async fn checks_that_pass_slowly_are_waited_for_and_what_others_have_set_is_taken_over() {
+    let backends = "backend slow\n  option httpchk GET /_status\n  default-server inter 1s fall 1 rise 3\n  \
+                    server web01 {web01} check\n  server web02 {web02} check\n";
+    let stand = Stand::start(backends, "[farm.slow]\nmembers = [\"slow/*\"]\nverify.deadline = \"1500ms\"\n").await;
+    stand.haproxy.wait_for_check("slow/web01").await.unwrap();
+    stand.done(&["maint", "slow/web01", "--reason", "r"]).await;
+    let ready = stand.teeter(&["ready", "slow/web01"]).await;
+    assert_eq!(ready.code, 0, "{ready:?}");
+    assert!(ready.err.contains("of 3 checks passed"), "{ready:?}");
+    // Somebody else's maintenance.
+    stand.tell("set server slow/web02 state maint").await;
+    let refused = stand.teeter(&["ready", "slow/web02"]).await;
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.err.contains("`teeter ready slow/web02 --take-over`"), "{refused:?}");
+    stand.done(&["drain", "slow/web02", "--reason", "r", "--allow-outage"]).await;
+    let stays = stand.teeter(&["ready", "slow/web02"]).await;
+    assert!(stays.out.contains("stays out: maint, set outside teeter"), "{stays:?}");
+    assert!(stays.err.contains("--take-over"), "{stays:?}");
+    stand.done(&["ready", "slow/web02", "--take-over"]).await;
+    assert_eq!((stand.bits("slow/web02").await, stand.holds().await), (0, 0));
+    assert!(stand.recorded("taken over from whoever had set it outside teeter").await);
+}

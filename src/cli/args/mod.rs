@@ -237,6 +237,12 @@ pub(super) struct Ready {
     /// Do not wait for checks and probes.
     #[arg(long)]
     pub(super) no_verify: bool,
+    /// How long they may take to show that they are well; what verify.deadline of their farm says where not given.
+    #[arg(long, value_name = "TIME", conflicts_with = "no_verify", value_parser = some_time)]
+    pub(super) deadline: Option<Span>,
+    /// Bring them back, too, from maintenance or drain that somebody else has set, and not teeter.
+    #[arg(long)]
+    pub(super) take_over: bool,
     /// Whose hold to end; your own where not given.
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) owner: Option<String>,

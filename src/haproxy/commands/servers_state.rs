@@ -30,6 +30,8 @@ pub struct ServerState {
     pub weight: u16,
     /// Its weight in the configuration.
     pub initial_weight: u16,
+    /// How many of its checks count for it now.
+    pub health: u32,
     /// The state of its health check.
     pub check: CheckBits,
     /// The state of its agent check.
@@ -57,7 +59,8 @@ impl Command for ShowServersState {
             ["be_name", "srv_name", "srv_addr", "srv_port"].map(|name| table.column(name));
         let [op, admin, check, agent] =
             ["srv_op_state", "srv_admin_state", "srv_check_state", "srv_agent_state"].map(|name| table.column(name));
-        let [weight, initial] = ["srv_uweight", "srv_iweight"].map(|name| table.column(name));
+        let [weight, initial, health] =
+            ["srv_uweight", "srv_iweight", "srv_check_health"].map(|name| table.column(name));
         let (mut servers, mut row) = (Vec::new(), Row::default());
         while table.next(&mut row).is_some() {
             let name =
@@ -71,6 +74,7 @@ impl Command for ShowServersState {
                     admin: AdminBits(row.number(admin)?),
                     weight: row.number(weight)?,
                     initial_weight: row.number(initial)?,
+                    health: row.number(health).unwrap_or_default(),
                     check: CheckBits(row.number(check)?),
                     agent: CheckBits(row.number(agent)?),
                 })

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::way_back::handle_rollback;
-use super::{Action, Facts, Outcome, act, fail, next_step};
+use super::{Action, Facts, Outcome, act, fail, next_step, next_with_remark};
 use crate::farm::GroupName;
 use crate::plan::run::{FailureKind, Run};
 use crate::plan::steps::Step;
@@ -33,13 +33,18 @@ pub(super) fn bake(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if now < until {
         return Outcome::Wait(Wait::Baking { requests, until });
     }
-    let note = if settings.is_nothing() {
-        format!("{takes} are over, {requests} requests; nothing was compared, bake is not configured")
-    } else if figures.are_too_few(settings) {
-        format!("watched for {}: {requests} requests are too few to judge by, goes on", takes)
-    } else {
-        format!("watched for {}: {requests} requests, no worse than before", takes)
-    };
+    let step = run.current().map(ToString::to_string).unwrap_or_default();
+    if settings.is_nothing() {
+        let farm = &run.plan.farm;
+        let why = format!("nothing was compared, because [farm.{farm}.bake] is not configured");
+        return next_with_remark(run, now, format!("{step} passed without a verdict: {requests} requests, {why}"));
+    }
+    if figures.are_too_few(settings) {
+        let needed = settings.min_requests;
+        let why = format!("{requests} requests are too few to judge by, bake.min_requests asks for {needed}");
+        return next_with_remark(run, now, format!("{step} passed without a verdict: {why}"));
+    }
+    let note = format!("watched for {takes}: {requests} requests, no worse than before");
     next_step(run, now, vec![Action::Note(note)])
 }
 

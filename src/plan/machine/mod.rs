@@ -42,6 +42,8 @@ pub struct Facts<'a> {
     pub figures: Option<Figures>,
     /// The members that would be in service if the step's groups went out now, and came in; `None` where none goes.
     pub stays: Option<usize>,
+    /// The backend that the step would leave without a server, where it would.
+    pub last_of: Option<String>,
 }
 
 /// What HAProxy makes of a change.
@@ -237,7 +239,7 @@ pub fn handle_report(run: &Run, step: Option<usize>, report: Report, now: Timest
             })
         }
         (RunState::Running, Some(step @ Step::Bake { .. }), Report::Done) => {
-            Ok(next_step(run, now, vec![Action::Note(format!("{step} is cut short"))]))
+            Ok(next_with_remark(run, now, format!("{step} was cut short, without a verdict")))
         }
         (RunState::Failed { .. }, Some(step), Report::Done) => Ok(again(run, step, now)),
         (RunState::Failed { .. }, _, Report::Failed(_)) => Err(not_at_work("it has failed already")),
@@ -307,6 +309,13 @@ fn next_step(run: &Run, now: Timestamp, actions: Vec<Action>) -> Outcome {
         run.finished = Some(now);
     }
     Outcome::Go(Box::new(run), actions)
+}
+
+/// Goes on, and says what its caller should know at the end.
+fn next_with_remark(run: &Run, now: Timestamp, remark: String) -> Outcome {
+    let mut run = run.clone();
+    run.remarks.push(remark.clone());
+    next_step(&run, now, vec![Action::Note(remark)])
 }
 
 fn fail(run: &Run, kind: FailureKind, why: String, mut actions: Vec<Action>) -> Outcome {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::asking::{ask, ask_all};
 use super::baking::{bake, has_share, kept_ready};
 use super::ending::handle_abort;
-use super::{Action, Confirmation, Facts, Outcome, act, fail, fail_group, next_step, taken};
+use super::{Action, Confirmation, Facts, Outcome, act, fail, fail_group, next_step, next_with_remark, taken};
 use crate::farm::{AfterProof, GroupName, Hold, InstanceName, Side, Span, Stage, StallAction};
 use crate::plan::run::{CallerState, FailureKind, Run};
 use crate::plan::steps::Step;
@@ -79,6 +79,14 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
 fn out(run: &Run, group: &GroupName, turn: Option<&Side>, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if let Some(outcome) = too_few(run, ("taken out", std::slice::from_ref(group)), run.plan.needed, facts, now) {
         return outcome;
+    }
+    if let Some(backend) = &facts.last_of {
+        let until = run.plan.verify.deadline.after(run.step.since);
+        let wait = Wait::LastServer { backend: backend.clone(), until };
+        return match now < until {
+            true => Outcome::Wait(wait),
+            false => fail(run, FailureKind::Guard, format!("{group} was not taken out: {wait}"), Vec::new()),
+        };
     }
     act(run, turn.cloned().map(Action::Turn).into_iter().chain([Action::Hold(group.clone())]).collect())
 }
@@ -155,10 +163,10 @@ fn verify(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> 
         (None, _) => {
             act(run, vec![Action::Prove { group: group.clone(), then: AfterProof::Wait, versions: run.must_show() }])
         }
-        (Some(_), Some(Hold { stage: Stage::Proven { .. }, note, .. })) => {
-            let but = note.iter().map(|note| format!(", but for {note}")).collect::<String>();
-            next_step(run, now, vec![Action::Note(format!("{group} is well{but}"))])
-        }
+        (Some(_), Some(Hold { stage: Stage::Proven { .. }, note, .. })) => match note {
+            Some(note) => next_with_remark(run, now, format!("{group} is well, but for {note}")),
+            None => next_step(run, now, vec![Action::Note(format!("{group} is well"))]),
+        },
         (Some(_), Some(Hold { stage: Stage::Proving { .. }, .. })) => Outcome::Wait(Wait::Hold),
         (Some(_), other) => {
             let note = other.and_then(|hold| hold.note.clone()).unwrap_or_default();

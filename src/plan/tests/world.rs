@@ -11,6 +11,7 @@ pub(super) struct World {
     pub(super) answers: BTreeMap<MemberName, ProbeResult>,
     pub(super) figures: Option<Figures>,
     pub(super) stays: Option<usize>,
+    pub(super) last_of: Option<String>,
     pub(super) next: u64,
     pub(super) now: i64,
     /// Where the route was turned to, in order.
@@ -51,6 +52,7 @@ impl World {
             attended: None,
             leaving: false,
             paused: false,
+            down: BTreeSet::new(),
             remarks: Vec::new(),
             rollback: None,
             reach: Default::default(),
@@ -63,6 +65,7 @@ impl World {
             answers: BTreeMap::new(),
             figures: Some(Figures { before: Counts::default(), now: Counts::default() }),
             stays: None,
+            last_of: None,
             next: 1,
             now: 0,
             turned: Vec::new(),
@@ -84,6 +87,7 @@ impl World {
             answers: self.answers.clone(),
             figures: self.figures,
             stays: self.stays,
+            last_of: self.last_of.clone(),
         }
     }
 

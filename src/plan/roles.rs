@@ -1,0 +1,93 @@
+//! Lines that are DOWN by design. Where a check asks who leads, as with Patroni or Redis, each server stands in several
+//! backends and is up in one of them: its other lines are DOWN, and nothing is wrong with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::farm::{Entry, InstanceName, Layout, MemberName, Seen, SeenServer};
+
+/// Those lines that are not up and need not be, and why. A line that was DOWN need not be, as long as the server had one
+/// that was up. And where a server had some of each, in one HAProxy, as many must be up as were: who leads may have changed.
+pub fn excused<'a>(
+    lines: impl IntoIterator<Item = &'a Entry>,
+    was_down: &BTreeSet<Entry>,
+    is_up: impl Fn(&Entry) -> bool,
+) -> BTreeMap<&'a Entry, &'static str> {
+    let mut members: BTreeMap<&MemberName, BTreeMap<&InstanceName, Vec<&Entry>>> = BTreeMap::new();
+    for line in lines {
+        members.entry(line.member()).or_default().entry(&line.instance).or_default().push(line);
+    }
+    let mut excused = BTreeMap::new();
+    for instances in members.into_values() {
+        let had_one_up = instances.values().flatten().any(|line| !was_down.contains(*line));
+        for lines in instances.into_values().filter(|_| had_one_up) {
+            let were_up = lines.iter().filter(|line| !was_down.contains(**line)).count();
+            let are_up = lines.iter().filter(|line| is_up(line)).count();
+            let moved = were_up > 0 && were_up < lines.len() && are_up >= were_up;
+            for line in lines.into_iter().filter(|line| !is_up(line)) {
+                if was_down.contains(line) {
+                    excused.insert(line, "as it was before it was taken out");
+                } else if moved {
+                    excused.insert(line, "and another line of it is up in its place");
+                }
+            }
+        }
+    }
+    excused
+}
+
+/// Whether the lines of a farm have roles: some server is up, and none that somebody has not taken out is up with all of
+/// its lines. Then a server is in service with any of them; in other farms with all.
+#[must_use]
+pub fn has_roles(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>) -> bool {
+    let line = |entry: &Entry| {
+        let seen = seen.get(&entry.instance).filter(|seen| seen.unused(&entry.server).is_none())?;
+        seen.servers.get(&entry.server)
+    };
+    let is_in = |server: &SeenServer| !server.admin.in_maint() && !server.admin.in_drain() && server.weight > 0;
+    let mut some = false;
+    for entries in layout.members.values() {
+        let lines: Vec<&SeenServer> = entries.iter().filter_map(line).collect();
+        let up = lines.iter().filter(|server| server.op.is_up()).count();
+        if lines.is_empty() || !lines.iter().all(|server| is_in(server)) {
+            continue;
+        }
+        if up == lines.len() {
+            return false;
+        }
+        some |= up > 0;
+    }
+    some
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(names: &[&str]) -> BTreeSet<Entry> {
+        names.iter().map(|name| (*name).to_owned().try_into().unwrap()).collect()
+    }
+
+    fn of(was_down: &[&str], up: &[&str]) -> Vec<String> {
+        let lines = entries(&["e:primary/pg1", "e:replicas/pg1", "f:primary/pg1", "f:replicas/pg1"]);
+        let up = entries(up);
+        excused(&lines, &entries(was_down), |line| up.contains(line)).keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_server_is_judged_by_the_lines_that_were_up() {
+        let replica = ["e:primary/pg1", "f:primary/pg1"];
+        assert_eq!(of(&replica, &[]), replica, "the others must come up");
+        assert_eq!(of(&replica, &["e:replicas/pg1", "f:replicas/pg1"]), replica);
+        assert!(of(&[], &["e:primary/pg1"]).is_empty(), "where all were up, all must be");
+        let all = ["e:primary/pg1", "e:replicas/pg1", "f:primary/pg1", "f:replicas/pg1"];
+        assert!(of(&all, &[]).is_empty(), "where none was up, nothing is known of who leads");
+    }
+
+    #[test]
+    fn who_leads_may_have_changed() {
+        // It led, and follows now; the other HAProxy has not seen that yet.
+        let leader = ["e:replicas/pg1", "f:replicas/pg1"];
+        assert_eq!(of(&leader, &["e:replicas/pg1"]), ["e:primary/pg1", "f:replicas/pg1"]);
+        assert_eq!(of(&leader, &leader), ["e:primary/pg1", "f:primary/pg1"]);
+    }
+}
