@@ -17,6 +17,7 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
         selectors: args.servers.texts(),
         verify: !args.no_verify,
         deadline: args.deadline.map(|span| span.to_string()),
+        force: args.force,
         take_over: args.take_over,
         owner: args.owner.clone(),
         without_haproxy: args.without_haproxy.iter().map(ToString::to_string).collect(),

@@ -58,6 +58,9 @@ pub struct ReleaseRequest {
     /// How long they may take to show that, such as `5m`; what `verify.deadline` of their farm says, where unset.
     #[serde(default)]
     pub deadline: Option<String>,
+    /// Bring back, too, what runs another version than those in service.
+    #[serde(default)]
+    pub force: bool,
     /// Bring back, too, what somebody else has put in maintenance or drain.
     #[serde(default)]
     pub take_over: bool,

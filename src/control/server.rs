@@ -191,6 +191,7 @@ async fn release(
         selectors: selectors(&request.selectors)?,
         verify: request.verify,
         deadline: span(request.deadline.as_deref())?,
+        force: request.force,
         take_over: request.take_over,
         owner: request.owner,
         without: haproxies(&request.without_haproxy)?,

@@ -136,12 +136,16 @@ impl Engine {
         // What teeter has turned is where the store says, even while a HAProxy that was reloaded is being told.
         let live = ledger.state.live(&order.farm).or(live);
         let standby = standby(&order.farm, &ledger.state);
-        let others = ledger.state.holds.values().filter(|hold| !standby.values().any(|id| *id == hold.id));
-        let aside = Aside::of(&layout, &without, others).map_err(EngineError::Vetoed)?;
+        let left = left_out(&order.farm, &ledger.state, &standby);
+        let ours = |hold: &&Hold| standby.values().any(|id| *id == hold.id) || left.iter().any(|of| of.id == hold.id);
+        let others = ledger.state.holds.values().filter(|hold| !ours(hold));
+        let works = order.strategy != Strategy::Flip;
+        let aside = Aside::of(&layout, &without, others).map_err(EngineError::Vetoed)?.with(&layout, &left, works);
         let plan = plan(&farm, &layout, &order, live, &seen, &aside, &standby);
         let plan =
             plan.map_err(|vetoes| self.refusal(vetoes, &BTreeSet::new(), &seen, &ledger, instead_of(order.strategy)))?;
         let plan = Plan { off: layout.aside.clone(), ..plan };
+        let plan = Plan { notes: [plan.notes.clone(), taken_notes(&left, works)].concat(), ..plan };
         let mut vetoes = unweighable(&plan, &balances, &seen);
         vetoes.extend(blind(&plan, &modes(&backends)));
         if !vetoes.is_empty() {
@@ -183,6 +187,7 @@ impl Engine {
         }
         let events = begun(&run, now, &by.caller);
         let taken_over = standby.values().filter_map(|id| ledger.state.holds.get(id));
+        let taken_over = taken_over.chain(left.iter().filter(|_| works));
         let taken_over =
             taken_over.map(|hold| Change::PutHold(Box::new(Hold { owner: Owner::Run(run.id), ..hold.clone() })));
         let changes = std::iter::once(Change::PutRun(Box::new(run.clone()))).chain(taken_over).collect();
@@ -376,6 +381,24 @@ pub(super) fn standby(farm: &FarmName, state: &State) -> BTreeMap<GroupName, Hol
     let holds = flips.flat_map(|run| run.holds.iter().map(|(group, id)| (run.id, group, *id)));
     let ours = holds.filter(|(run, _, id)| state.holds.get(id).is_some_and(|hold| hold.owner == Owner::Run(*run)));
     ours.map(|(_, group, id)| (group.clone(), id)).collect()
+}
+
+/// The holds by which runs of a farm that have ended have left servers out, but for those that stand by.
+fn left_out(farm: &FarmName, state: &State, standby: &BTreeMap<GroupName, HoldId>) -> Vec<Hold> {
+    let ended = |id: RunId| state.runs.get(&id).is_some_and(|run| !run.is_active() && run.plan.farm == *farm);
+    let stands_by = |hold: &Hold| standby.values().any(|id| *id == hold.id);
+    let left = state.holds.values().filter(|hold| hold.owner.run().is_some_and(ended) && !stands_by(hold));
+    left.cloned().collect()
+}
+
+/// What is said of what ended runs have left out.
+fn taken_notes(left: &[Hold], works: bool) -> Vec<String> {
+    let note = |hold: &Hold| {
+        let members = hold.members().into_iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
+        let why = hold.note.iter().map(|note| format!(" ({note})")).collect::<String>();
+        format!("takes over what {} has left out, and begins with it: {members}{why}", hold.owner)
+    };
+    left.iter().filter(|_| works).map(note).collect()
 }
 
 fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {

@@ -241,6 +241,7 @@ impl Engine {
                 }
                 Action::Prove { group, then, versions } => {
                     if let Some(hold) = held(&group) {
+                        changes.extend(no_more_left_out(&run, &hold, ledger));
                         let stage = hold.proof(now, run.plan.verify.deadline, then, versions);
                         changes.push(put(Hold { stage, note: None, ..hold }));
                     }
@@ -288,6 +289,18 @@ pub(super) fn hold_of(
         note: None,
         reach: run.reach.clone(),
     }
+}
+
+/// What a run before has left out and this one has taken over is this group's from its proof on: until then it stays in
+/// maintenance, whatever the group is in.
+fn no_more_left_out(run: &Run, group: &Hold, ledger: &Ledger) -> Vec<Change> {
+    let taken_over = |hold: &&Hold| hold.owner == Owner::Run(run.id) && !run.holds.values().any(|id| *id == hold.id);
+    let holds = ledger.state.holds.values().filter(taken_over).filter(|hold| !hold.entries.is_disjoint(&group.entries));
+    let rest = holds.map(|hold| match &hold.entries - &group.entries {
+        none if none.is_empty() => Change::DropHold(hold.id),
+        entries => Change::PutHold(Box::new(Hold { entries, revision: ledger.next_revision(), ..hold.clone() })),
+    });
+    rest.collect()
 }
 
 pub(super) fn entries(plan: &Plan) -> impl Iterator<Item = &Entry> {

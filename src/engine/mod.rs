@@ -35,6 +35,7 @@ mod map_file;
 mod map_files;
 mod memory;
 mod old_workers;
+mod other_version;
 mod outage;
 mod output;
 mod pace;

@@ -30,6 +30,8 @@ pub struct ReleaseOrder {
     pub verify: bool,
     /// How long they may take to show that, where it is not what their farm says.
     pub deadline: Option<Span>,
+    /// Whether they come back, too, where they run another version than those in service.
+    pub force: bool,
     /// Whether what somebody else has put in maintenance or drain comes back, too.
     pub take_over: bool,
     /// Whose holds; the caller's where `None`.
@@ -45,6 +47,11 @@ impl Engine {
     /// Nothing matched, nothing is held, or what is held belongs to somebody else.
     pub async fn release(self: &Arc<Self>, order: ReleaseOrder, by: &Requester) -> Result<Vec<HoldId>, EngineError> {
         let reports = self.look_for(&order.selectors, Care::Known).await;
+        if order.verify && !order.force {
+            // What is not known any more has no version.
+            let named = self.resolve(&order.selectors, &reports).unwrap_or_default();
+            self.refuse_other_versions(&named, &reports).await?;
+        }
         let mut ledger = self.begin_change(by).await?;
         let without = self.away_among(&order.without, &reports)?;
         let entries = with_trackers(&self.resolve_held(&order.selectors, &ledger.state, &reports)?, &reports);

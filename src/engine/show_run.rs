@@ -177,7 +177,7 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
             "`teeter status farm:{farm}` shows who has the traffic; `teeter flip {farm} GROUP` or `teeter flip {farm} all` turns it"
         )),
         (RunState::Aborted | RunState::RolledBack | RunState::Done, _) if !out.is_empty() => Some(format!(
-            "mend {} and `teeter ready {}`, with --no-verify to skip the proof; or deploy to the farm again after that",
+            "mend {} and `teeter ready {}`, with --no-verify to skip the proof; or deploy to the farm again: that begins with them",
             out.join(", "),
             out.join(" ")
         )),

@@ -17,6 +17,8 @@ use crate::store::State;
 /// all the same.
 pub(super) fn stays(run: &Run, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<usize> {
     match run.current()? {
+        // What a run before has left out is out already.
+        Step::Out { group, .. } if is_out(run, group, state) => None,
         Step::Out { group, .. } => {
             let (left, now) = left_without(run, group, state, reports);
             (left < now || run.plan.strategy == Strategy::Rolling).then_some(left)
@@ -40,6 +42,14 @@ pub(super) fn last_of(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Op
         Veto::LastServers { backend, .. } => Some(backend),
         _ => None,
     })
+}
+
+/// Whether this run holds all of a group before it has taken it out.
+fn is_out(run: &Run, group: &GroupName, state: &State) -> bool {
+    let ours = |entry: &Entry| {
+        state.holds.values().any(|hold| hold.owner == Owner::Run(run.id) && hold.entries.contains(entry))
+    };
+    run.members(group).flat_map(|member| &member.entries).all(ours)
 }
 
 /// The step that has taken a group out, before the one that the run is at, and whether it did nothing else.

@@ -15,6 +15,8 @@ pub struct Aside {
     pub members: BTreeMap<MemberName, String>,
     /// Lines of them that somebody keeps out: they take no traffic, whatever is seen of them at the moment.
     pub out: BTreeSet<Entry>,
+    /// Members that a run of this farm has left out when it ended, and that this one takes over and begins with.
+    pub taken: BTreeSet<MemberName>,
 }
 
 impl Aside {
@@ -54,6 +56,25 @@ impl Aside {
             aside.members.entry(member.clone()).or_insert_with(|| "left aside by --without".to_owned());
         }
         if vetoes.is_empty() { Ok(aside) } else { Err(vetoes) }
+    }
+
+    /// The same with what ended runs of the farm have left out: taken over, or left aside where nothing is worked on.
+    #[must_use]
+    pub fn with<'a>(mut self, layout: &Layout, left: impl IntoIterator<Item = &'a Hold>, taken: bool) -> Self {
+        for hold in left {
+            let members =
+                layout.members.iter().filter(|(_, lines)| lines.iter().any(|line| hold.entries.contains(line)));
+            for (member, lines) in members.filter(|(member, _)| !self.members.contains_key(*member)).collect::<Vec<_>>()
+            {
+                if taken {
+                    self.taken.insert(member.clone());
+                } else {
+                    self.members.insert(member.clone(), format!("left out by {}", hold.owner));
+                    self.out.extend(lines.iter().filter(|line| hold.entries.contains(*line)).cloned());
+                }
+            }
+        }
+        self
     }
 }
 

@@ -32,6 +32,8 @@ pub fn plan(
         }
         _ => return Err(vec![Veto::Groups { found: names.into_iter().cloned().collect() }]),
     };
+    let (canary, other) = see_saw::in_order(layout, aside, (&canary, &other));
+    let (canary, other) = (canary.clone(), other.clone());
     let plan = see_saw::plan_in_order(farm, layout, (version, phases), live, seen, aside, (&canary, &other))?;
     let tries = settings.shares(&canary, &other);
     let mut steps = plan.steps;

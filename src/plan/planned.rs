@@ -7,6 +7,7 @@ use super::roles::has_roles;
 use super::steps::PlannedMember;
 use super::veto::Veto;
 use crate::farm::{Entry, GroupName, InstanceName, Layout, MemberName, Seen};
+use crate::haproxy::{AdminBits, OpState};
 
 /// The members of a plan by group, and those that are left alone, with the reason.
 pub(super) type Planned = (BTreeMap<GroupName, Vec<PlannedMember>>, BTreeMap<MemberName, String>);
@@ -50,7 +51,8 @@ pub(super) fn in_service(
         };
         let lines = &layout.members[member];
         let all_down = || lines.iter().all(|entry| down(entry).is_some());
-        let down = lines.iter().find_map(down).filter(|_| !roles || all_down());
+        let ours = aside.taken.contains(member);
+        let down = lines.iter().find_map(down).filter(|_| !ours && (!roles || all_down()));
         match (planned(member, layout, seen, (false, aside)), down) {
             (Ok(planned), None) => serve.push(planned),
             (Ok(_), Some(why)) => drop(skipped.insert(member.clone(), why)),
@@ -58,6 +60,22 @@ pub(super) fn in_service(
         }
     }
     (serve, skipped)
+}
+
+/// What is seen once the members that a plan takes over are back.
+pub(super) fn with_taken_back(
+    layout: &Layout,
+    seen: &BTreeMap<InstanceName, &Seen>,
+    aside: &Aside,
+) -> BTreeMap<InstanceName, Seen> {
+    let mut all: BTreeMap<InstanceName, Seen> =
+        seen.iter().map(|(name, seen)| (name.clone(), (*seen).clone())).collect();
+    for entry in aside.taken.iter().filter_map(|member| layout.members.get(member)).flatten() {
+        if let Some(server) = all.get_mut(&entry.instance).and_then(|seen| seen.servers.get_mut(&entry.server)) {
+            (server.admin, server.op) = (AdminBits::default(), OpState::Running);
+        }
+    }
+    all
 }
 
 /// A veto for each of these groups in which no member is left, with what keeps its members out of the plan.
@@ -84,6 +102,7 @@ fn planned(
     if let Some(why) = layout.spare.get(member).filter(|_| !ours) {
         return Err((member.clone(), why.to_string()));
     }
+    let ours = ours || aside.taken.contains(member);
     let entries = layout.members.get(member).cloned().unwrap_or_default();
     let (mut address, mut elsewhere) = (None, None);
     for entry in &entries {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::aside::Aside;
 use super::guard;
 use super::phases::complete;
-use super::planned::in_service;
+use super::planned::{in_service, with_taken_back};
 use super::roles::has_roles;
 use super::steps::{Phase, Plan, PlannedMember, Step, Strategy};
 use super::veto::Veto;
@@ -41,13 +41,18 @@ pub fn plan(
     if size > layout.in_use() {
         return Err(vec![Veto::Batch { size, members: layout.in_use() }]);
     }
-    let groups = batches(members, size);
+    let (left_out, members): (Vec<_>, Vec<_>) =
+        members.into_iter().partition(|member| aside.taken.contains(&member.name));
+    let groups = batches(left_out, &members, size);
+    let back = with_taken_back(layout, seen, aside);
+    let seen: &BTreeMap<InstanceName, &Seen> = &back.iter().map(|(name, seen)| (name.clone(), seen)).collect();
+    let is_out = |batch: &[PlannedMember]| batch.iter().all(|member| aside.taken.contains(&member.name));
     let mut vetoes = Vec::new();
     if groups.is_empty() {
         vetoes.push(Veto::NobodyServes { farm: farm.name.clone() });
     }
     let mut notes = Vec::new();
-    for (name, batch) in groups.iter().filter(|_| !outage) {
+    for (name, batch) in groups.iter().filter(|(_, batch)| !outage && !is_out(batch)) {
         let taken: BTreeSet<Entry> =
             batch.iter().flat_map(|member| &member.entries).chain(&aside.out).cloned().collect();
         let emptied = last(farm, &taken, seen);
@@ -65,7 +70,7 @@ pub fn plan(
     if !vetoes.is_empty() {
         return Err(vetoes);
     }
-    let steps = groups.keys().flat_map(|group| batch_steps(farm, group)).collect();
+    let steps = groups.iter().flat_map(|(group, batch)| batch_steps(farm, group, !is_out(batch))).collect();
     let steps = complete(steps, farm, phases, groups.keys().cloned().collect());
     Ok(Plan {
         version,
@@ -93,14 +98,18 @@ fn others_may_lead(veto: &Veto, taken: &BTreeSet<Entry>, seen: &BTreeMap<Instanc
     })
 }
 
-fn batch_steps(farm: &Farm, group: &GroupName) -> Vec<Step> {
+/// `ask`: whether it takes traffic, and is asked before it goes out.
+fn batch_steps(farm: &Farm, group: &GroupName, ask: bool) -> Vec<Step> {
     let (group, takes) = (group.clone(), farm.settings.rolling.settle);
-    let mut steps = vec![
-        Step::Ask { group: group.clone() },
+    let mut steps = Vec::new();
+    if ask {
+        steps.push(Step::Ask { group: group.clone() });
+    }
+    steps.extend([
         Step::Out { group: group.clone(), turn: None },
         Step::Drain { group: group.clone() },
         Step::Work { group: group.clone(), phase: Phase::Deploy },
-    ];
+    ]);
     if !takes.is_zero() {
         steps.push(Step::Settle { group: group.clone(), takes });
     }
@@ -108,10 +117,17 @@ fn batch_steps(farm: &Farm, group: &GroupName) -> Vec<Step> {
     steps
 }
 
-/// Batches by the order of names, called so that they sort in their order.
-fn batches(members: Vec<PlannedMember>, size: usize) -> BTreeMap<GroupName, Vec<PlannedMember>> {
-    let digits = members.len().div_ceil(size.max(1)).to_string().len();
-    let batches = members.chunks(size.max(1)).enumerate();
+/// Batches by the order of names, called so that they sort in their order. Those that are out already come first,
+/// together.
+fn batches(
+    left_out: Vec<PlannedMember>,
+    members: &[PlannedMember],
+    size: usize,
+) -> BTreeMap<GroupName, Vec<PlannedMember>> {
+    let first = (!left_out.is_empty()).then_some(left_out.as_slice());
+    let all: Vec<&[PlannedMember]> = first.into_iter().chain(members.chunks(size.max(1))).collect();
+    let digits = all.len().to_string().len();
+    let batches = all.into_iter().enumerate();
     let named = batches.filter_map(|(index, batch)| {
         let name = format!("batch-{:0digits$}", index + 1).parse().ok()?;
         Some((name, batch.to_vec()))

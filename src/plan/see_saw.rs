@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::aside::Aside;
 use super::guard;
 use super::phases::complete;
-use super::planned::{groups, refuse_empty};
+use super::planned::{groups, refuse_empty, with_taken_back};
 use super::steps::{Phase, Plan, Step, Strategy};
 use super::veto::Veto;
 use crate::farm::{Entry, Farm, GroupName, InstanceName, Layout, Seen, Side};
@@ -29,7 +29,23 @@ pub fn plan(
     let [first, second] = names[..] else {
         return Err(vec![Veto::Groups { found: names.into_iter().cloned().collect() }]);
     };
+    let (first, second) = in_order(layout, aside, (first, second));
     plan_in_order(farm, layout, (version, phases), live, seen, aside, (first, second))
+}
+
+/// Whoever a run before this one has left out goes first: it is out already.
+pub(super) fn in_order<'a>(
+    layout: &Layout,
+    aside: &Aside,
+    (first, second): (&'a GroupName, &'a GroupName),
+) -> (&'a GroupName, &'a GroupName) {
+    let left = |group: &GroupName| {
+        layout
+            .groups
+            .get(group)
+            .map_or(0, |members| members.iter().filter(|member| aside.taken.contains(*member)).count())
+    };
+    if left(second) > left(first) { (second, first) } else { (first, second) }
 }
 
 /// The same with these two groups in this order.
@@ -45,12 +61,22 @@ pub(super) fn plan_in_order(
     if farm.settings.flip.route.iter().any(|route| route.all.is_none()) {
         return Err(vec![Veto::NoBackendForAll]);
     }
-    if let Some(live) = live.filter(|live| *live != Side::All) {
+    let planned = groups(layout, seen, &BTreeSet::new(), aside);
+    let is_out = |group: &GroupName| {
+        let members = planned.0.get(group).map(Vec::as_slice).unwrap_or_default();
+        !members.is_empty() && members.iter().all(|member| aside.taken.contains(&member.name))
+    };
+    // The traffic may be with the second already, because the first has been left out.
+    let stays = |live: &Side| *live == Side::All || (*live == Side::Group(second.clone()) && is_out(first));
+    let live = live.unwrap_or(Side::All);
+    if !stays(&live) {
         return Err(vec![Veto::OneSideLive { farm: farm.name.clone(), live }]);
     }
-    let planned = groups(layout, seen, &BTreeSet::new(), aside);
+    let back = with_taken_back(layout, seen, aside);
+    let back: BTreeMap<InstanceName, &Seen> = back.iter().map(|(name, seen)| (name.clone(), seen)).collect();
     let mut vetoes = refuse_empty(&planned, layout, &[first, second]);
-    for members in planned.0.values().filter(|members| !members.is_empty()) {
+    for (group, members) in planned.0.iter().filter(|(group, members)| !members.is_empty() && !is_out(group)) {
+        let seen = if group == first { seen } else { &back };
         let taken: BTreeSet<Entry> =
             members.iter().flat_map(|member| &member.entries).chain(&aside.out).cloned().collect();
         vetoes.extend(guard::last_servers(&taken, &guard::routed_away(farm, &Side::All), seen));
@@ -79,6 +105,6 @@ pub(super) fn plan_in_order(
         version,
         needed: farm.settings.min_available.of(layout.counted()).max(1),
         bake: farm.settings.bake.clone(),
-        ..Plan::of(farm, Strategy::SeeSaw, planned, steps, Side::All)
+        ..Plan::of(farm, Strategy::SeeSaw, planned, steps, live)
     })
 }

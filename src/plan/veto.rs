@@ -129,6 +129,15 @@ pub enum Veto {
         /// Its groups.
         groups: Vec<GroupName>,
     },
+    /// A server that is to come back runs another version than those in service.
+    OtherVersion {
+        /// Which server.
+        member: MemberName,
+        /// What it runs.
+        version: String,
+        /// What those in service run.
+        serving: Vec<String>,
+    },
     /// A share of the traffic cannot be given.
     Share {
         /// Why, with what to do.
@@ -228,6 +237,12 @@ impl fmt::Display for Veto {
                 write!(f, "{names} of {farm} both get traffic, so neither can be worked on: `teeter flip {farm} {live}` makes the other stand by")
             }
             Self::Route { problem } | Self::Share { problem } | Self::Watch { problem } => f.write_str(problem),
+            Self::OtherVersion { member, version, serving } => write!(
+                f,
+                "{member} runs {version}, and those in service run {}, so visitors would meet both: deploy to it, or bring it \
+                 back all the same with `teeter ready {member} --force`",
+                serving.join(" and ")
+            ),
             Self::VersionUntold { farm, version } => write!(
                 f,
                 "no member of {farm} tells its version now, so none could be seen to run {version} after the deploy: set \

@@ -157,3 +157,41 @@ async fn checks_that_pass_slowly_are_waited_for_and_what_others_have_set_is_take
     assert_eq!((stand.bits("slow/web02").await, stand.holds().await), (0, 0));
     assert!(stand.recorded("taken over from whoever had set it outside teeter").await);
 }
+
+#[tokio::test]
+async fn what_a_run_has_left_out_is_taken_over_by_the_next_which_begins_with_it() {
+    let farm = format!(
+        "{HALVES}rolling = {{ settle = \"0s\" }}\nverify.http = {{ path = \"/_status\", version = {{ header = \"x-version\" }} }}\n"
+    );
+    let stand = Stand::start(&backend(""), &farm).await;
+    for server in ["web01", "web02", "web03", "web04"] {
+        stand.haproxy.wait_for_check(&format!("app/{server}")).await.unwrap();
+    }
+    let fails = "[ \"$TEETER_SERVERS\" != web03 ]";
+    let roll = ["deploy", "web", "--strategy", "rolling"];
+    stand.done(&[&roll[..], &["--max-failed", "1", "--", "sh", "-c", fails]].concat()).await;
+    assert_eq!(stand.holds().await, 1);
+    for (strategy, begins) in [
+        ("see-saw", "out b\n    drain b\n    work b: web03 web04"),
+        ("canary", "out b\n    drain b\n    work b: web03 web04"),
+        ("rolling", "out batch-1\n    drain batch-1\n    work batch-1: web03\n"),
+    ] {
+        let planned = stand.done(&["deploy", "web", "--strategy", strategy, "--dry-run"]).await;
+        assert!(planned.contains("takes over what run 1 has left out, and begins with it: web03"), "{planned}");
+        assert!(planned.contains(begins), "{strategy}: {planned}");
+    }
+    let log = stand.dir().join("order");
+    let logs = format!("echo $TEETER_SERVERS >> {}", log.display());
+    stand.done(&[&roll[..], &["--", "sh", "-c", &logs]].concat()).await;
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "web03\nweb01\nweb02\nweb04\n");
+    assert_eq!((stand.holds().await, stand.bits("app/web03").await), (0, 0));
+    // Another version than those in service have comes back only by force.
+    stand.done(&["maint", "app/web01", "--reason", "r"]).await;
+    stand.app("web01").replace("v0").await.unwrap();
+    let refused = stand.teeter(&["ready", "app/web01"]).await;
+    assert_eq!(refused.code, 6, "{refused:?}");
+    assert!(refused.err.contains("web01 runs v0, and those in service run v1"), "{refused:?}");
+    assert!(refused.err.contains("--force"), "{refused:?}");
+    stand.done(&["ready", "app/web01", "--force"]).await;
+    assert_eq!((stand.holds().await, stand.bits("app/web01").await), (0, 0));
+}

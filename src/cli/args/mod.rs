@@ -240,6 +240,9 @@ pub(super) struct Ready {
     /// How long they may take to show that they are well; what verify.deadline of their farm says where not given.
     #[arg(long, value_name = "TIME", conflicts_with = "no_verify", value_parser = some_time)]
     pub(super) deadline: Option<Span>,
+    /// Bring them back, too, where they run another version than those of their farm that are in service.
+    #[arg(long)]
+    pub(super) force: bool,
     /// Bring them back, too, from maintenance or drain that somebody else has set, and not teeter.
     #[arg(long)]
     pub(super) take_over: bool,

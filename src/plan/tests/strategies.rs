@@ -143,6 +143,41 @@ fn at_the_end_everybody_is_asked_again() {
     assert!(world.holds.is_empty(), "who serves goes on serving");
 }
 
+#[test]
+fn what_a_run_before_has_left_out_goes_first() {
+    let out = Stage::Out { mode: AdminState::Maint, at: at(0), left: 0 };
+    let left = hold(1, Owner::Run(RunId(3)), ["app/w3", "api/w3"].map(entry), out);
+    let mut maint = seen(4, &[(3, 1)]);
+    // What teeter holds is in use.
+    maint.before = left.entries.iter().map(|entry| (entry.server.clone(), AdminState::Ready)).collect();
+    let all = BTreeMap::from([("edge".parse().unwrap(), &maint)]);
+    let taken = |farm: &Farm| {
+        let layout = layout_of(farm, &maint);
+        let aside = Aside::default().with(&layout, [&left], true);
+        (layout, aside)
+    };
+    let none = BTreeSet::new();
+    let halves = farm(HALVES);
+    let (layout, aside) = taken(&halves);
+    let plan = super::see_saw::plan(&halves, &layout, (None, &none), None, &all, &aside).unwrap();
+    let texts = |plan: &Plan| plan.steps.iter().take(3).map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(texts(&plan), ["out b", "drain b", "work b"]);
+    let plan = canary::plan(&halves, &layout, (None, &none), None, &all, &aside).unwrap();
+    assert_eq!(texts(&plan), ["out b", "drain b", "work b"]);
+    // With it back, three of four are in service while another one is out, though only two are now.
+    let settings = SIX.replace("batch = 2", "batch = 1") + "min_available = 3\n";
+    let rolled = farm(&settings);
+    let (layout, aside) = taken(&rolled);
+    let plan = rolling::plan(&rolled, &layout, (None, &none, false), None, &all, &aside).unwrap();
+    assert_eq!(texts(&plan), ["out batch-1", "drain batch-1", "work batch-1"]);
+    let first = &plan.groups[&"batch-1".parse::<GroupName>().unwrap()];
+    assert_eq!(first.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(), ["w3"]);
+    assert_eq!(plan.groups.len(), 4);
+    // A flip works on nobody: it goes round them.
+    let aside = Aside::default().with(&layout, [&left], false);
+    assert_eq!(aside.members[&"w3".parse().unwrap()], "left out by run 3");
+}
+
 fn canary_world(settings: &str) -> World {
     let (farm, seen) = (farm(settings), seen(4, &[]));
     let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
