@@ -8,13 +8,14 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # haproxy is in sbin, which is not on everybody's path.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:/usr/local/sbin:/usr/sbin:/sbin
 export CARGO_TERM_COLOR ?= never
-# Tests wait for HAProxy and servers more than they work.
-export RUST_TEST_THREADS ?= $(shell echo $$(( $$(nproc) + 1 )))
 
 LOGS := target/test-logs
 CARGO := cargo
 # On a build machine the lock file is as it was committed, or the build fails.
 LOCKED := $(if $(CI),--locked)
+# Chooses the features that crates have in tests, so that none is built a second time. There are no examples: that they
+# are asked for is what makes cargo count the dependencies of tests in.
+AS_FOR_TESTS := --workspace --examples
 
 # $(call check,LOG,WHAT): runs the variable LOG as a command.
 define check
@@ -24,7 +25,6 @@ if { $($(1)) ; } >$(LOGS)/$(1).log 2>&1 </dev/null; then
 else
     cat $(LOGS)/$(1).log
     echo "FAIL $(2)"
-    case $(1) in *tests) $(totals) ;; esac
     exit 1
 fi
 endef
@@ -32,10 +32,13 @@ totals = sed -n '/^\(skipped\|passed alone\): /p' $(LOGS)/*-tests.log ; awk '/^t
 
 fmt-check = $(CARGO) fmt --all --check
 clippy = $(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
-unit-tests = $(CARGO) test $(LOCKED) --workspace --lib --bins --no-fail-fast
-integration-tests = tests/again $(CARGO) test $(LOCKED) --workspace --test '*' --no-fail-fast
+tests-built = tests/build
+unit-tests = tests/run unit
+integration-tests = tests/run integration
 doc-tests = $(CARGO) test $(LOCKED) --workspace --doc --no-fail-fast
-docs = RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(LOCKED) --workspace --no-deps
+# All but the program that has the name of the library, whose documentation would have the same place.
+DOCUMENTED := --bin teeterd --bin lab --bin sim --bin manual
+docs = RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(LOCKED) $(AS_FOR_TESTS) --no-deps --lib $(DOCUMENTED)
 
 # The units as they are, but for the path of the daemon, which is not installed here.
 UNITS := target/test-units
@@ -48,7 +51,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test matrix demo figures bench-flip bench-polling bench-parser drains chaos sim transcripts fuzz deb systemd-test audit fmt deps help
+.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-parser drains chaos sim transcripts fuzz deb systemd-test audit fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -62,29 +65,39 @@ cargo-install = { echo "$(firstword $(1)) is missing: cargo install $(firstword 
 
 # With PROFILE=dev a package for tests, which takes no time where `make test` has been.
 PROFILE ?= release
+packaged = $(if $(filter dev,$(PROFILE)),$(AS_FOR_TESTS) --bins,--profile $(PROFILE) -p teeter -p teeter-manual)
 deb: ## Build a Debian package, with manual pages and completions: target/debian
 	@command -v cargo-deb >/dev/null || $(call cargo-install,cargo-deb --version '^3.8')
-	$(CARGO) build $(LOCKED) --quiet --profile $(PROFILE) -p teeter -p teeter-manual
-	$(CARGO) run $(LOCKED) --quiet --profile $(PROFILE) -p teeter-manual -- target/manual
+	$(CARGO) build $(LOCKED) --quiet $(packaged)
+	target/$(PROFILE:dev=debug)/manual target/manual
 	rm -rf target/debian
 	$(CARGO) deb --quiet --no-build --no-dbgsym --profile $(PROFILE) $(if $(filter dev,$(PROFILE)),--fast) --output target/debian/
 
+# What compiles runs beside tests, which mostly wait, and gives way to them.
 test: deps ## Check everything: format, lints, tests on a real HAProxy, documentation, units
 	@rm -f $(LOGS)/*.log
 	export TMPDIR=$$(tests/quick-tmp)
 	$(call check,fmt-check,format)
-	$(call check,clippy,clippy)
-	$(call check,unit-tests,unit tests)
-	$(call check,integration-tests,integration tests on $$(haproxy -v | head -n 1 | cut -d ' ' -f 1-3))
-	$(call check,doc-tests,documentation tests)
-	$(call check,docs,documentation)
+	$(call check,tests-built,tests are built)
+	nice $(MAKE) lint & beside=$$!
+	trap 'kill $$beside 2>/dev/null || true' EXIT
+	failed=
+	( $(call check,unit-tests,unit tests) ) || failed=1
+	( $(call check,integration-tests,integration tests on $$(haproxy -v | head -n 1 | cut -d ' ' -f 1-3)) ) || failed=1
 	version=$$(systemd-analyze --version 2>/dev/null | awk 'NR == 1 { print $$2 }' || true)
 	if [ "$${version:-0}" -ge 250 ]; then
-	    $(call check,units,systemd units)
+	    ( $(call check,units,systemd units) ) || failed=1
 	else
 	    echo "skip systemd units: systemd-analyze 250 or newer is not here"
 	fi
+	wait $$beside || failed=1
 	$(totals)
+	[ -z "$$failed" ]
+
+lint: ## Clippy and the documentation, neither of which needs HAProxy
+	@$(call check,clippy,clippy)
+	$(call check,doc-tests,documentation tests)
+	$(call check,docs,documentation)
 
 SERIES ?=
 matrix: deps ## The integration tests on HAProxy 2.2, 2.6, 3.0 and 3.2, or those of SERIES, fetched as packages
@@ -118,12 +131,19 @@ chaos: deps ## Break what can break at each step of each strategy: docs/faults.m
 	export TMPDIR=$$(tests/quick-tmp)
 	target/release/lab chaos --bin-dir target/release
 
-# A seed is a farm, a deploy, and what strikes it; the same seed is the same run.
+# A seed is a farm, a deploy, and what strikes it; the same seed is the same run. On a build machine the crates are
+# those of the tests, and only what has most to do is optimized; a night is worth a build of its own.
 SEEDS ?= 2000
+BUSY := teeter teeter-sim
+ifdef CI
+played = $(AS_FOR_TESTS) $(foreach crate,$(BUSY),--config 'profile.dev.package.$(crate).opt-level = 1')
+else
+played = --profile sim -p teeter-sim
+endif
 sim: ## Play SEEDS deploys, with faults and callers, in simulated time: docs/simulation.md
 	@export TMPDIR=$$(tests/quick-tmp)
-	$(CARGO) build $(LOCKED) --quiet --profile sim -p teeter-sim
-	target/sim/sim --seeds $(SEEDS) --shrink
+	$(CARGO) build $(LOCKED) --quiet $(played) --bin sim
+	target/$(if $(CI),debug,sim)/sim --seeds $(SEEDS) --shrink
 
 transcripts: deps ## Record again what each version of HAProxy answers: tests/transcripts
 	@for series in 2.2 2.6 3.0 3.2; do

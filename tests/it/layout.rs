@@ -85,3 +85,18 @@ fn no_file_grows_without_end() {
         }
     }
 }
+
+#[test]
+fn what_is_tried_once_is_there() {
+    let once = std::fs::read_to_string("tests/matrix/once").unwrap();
+    for line in once.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let mut parts = line.split("::");
+        let path = match parts.next().unwrap() {
+            "it" => format!("tests/it/{}.rs", parts.next().expect("a module: all of them are not tried once")),
+            program => format!("tests/lab/tests/{program}.rs"),
+        };
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{line}: {path}: {error}"));
+        let test = parts.next().map(|test| format!("fn {test}(")).unwrap_or_default();
+        assert!(text.contains(&test) && parts.next().is_none(), "{line}: there is no such test in {path}");
+    }
+}
