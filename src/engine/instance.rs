@@ -249,7 +249,10 @@ impl Observer {
             return Ok(Waiting::Answer(0));
         }
         self.kill(order).await?;
-        Ok(self.waiting(order))
+        match self.waiting(order) {
+            Waiting::Held | Waiting::Nothing if self.report.untold.waits() => Ok(Waiting::Checks),
+            waiting => Ok(waiting),
+        }
     }
 
     /// Reports what others have changed.

@@ -83,6 +83,11 @@ impl Batch {
         self.rest.retain(&keep);
     }
 
+    /// What it changes.
+    pub fn abouts(&self) -> Vec<About> {
+        self.incoming.iter().chain(&self.rest).map(|step| step.about.clone()).collect()
+    }
+
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.incoming.is_empty() && self.rest.is_empty()

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::diff::About;
 use super::maps::{SeenMaps, WantedMaps};
 use super::names::InstanceName;
 use crate::haproxy::{MapName, ServerRef};
@@ -38,6 +39,24 @@ impl Untold {
     /// Whether everything is told.
     pub fn is_empty(&self) -> bool {
         self.maps.is_empty() && self.servers.is_empty()
+    }
+
+    /// What is all put off for this reason.
+    pub fn later(abouts: Vec<About>, words: &str) -> Self {
+        let mut untold = Self::default();
+        for about in abouts {
+            let why = Reason::NotYet(words.to_owned());
+            match about {
+                About::Map(map) => drop(untold.maps.insert(map, why)),
+                About::Server(server) => drop(untold.servers.insert(server, why)),
+            }
+        }
+        untold
+    }
+
+    /// Whether anything is told later.
+    pub fn waits(&self) -> bool {
+        self.maps.values().chain(self.servers.values()).any(|why| matches!(why, Reason::NotYet(_)))
     }
 
     /// Adds what is not told, either.

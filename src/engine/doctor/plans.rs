@@ -43,7 +43,9 @@ fn of_farm(Fitting { farm, layout, live }: &Fitting<'_>, examined: &Examined<'_>
     };
     let mut findings = Vec::new();
     let said = |strategy: &str, vetoes: &[Veto], then: &str| {
-        let why = vetoes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        // Two halves of one size are refused in the same words.
+        let why: BTreeSet<String> = vetoes.iter().map(ToString::to_string).collect();
+        let why = why.into_iter().collect::<Vec<_>>().join("; ");
         warning(about(farm), format!("a {strategy} deploy would be refused now: {why}{}{then}", remedy(vetoes)))
     };
     if let Some((strategy, Err(vetoes))) = &usual {

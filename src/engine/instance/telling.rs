@@ -70,6 +70,8 @@ impl Observer {
                 return Ok(self.agree(order, told, left, &seen));
             }
             left.extend(self.drifts.allow(&mut differ, &told, &seen, self.clock.mark()));
+            let before = differ.abouts();
+            let mut later = Untold::default();
             match gate.keep_served(&mut differ).filter(|_| differ.is_empty()) {
                 Some(PutOff::TakenOver(backend, servers)) => {
                     let drifts = self.drifts.live(&backend, servers);
@@ -78,8 +80,8 @@ impl Observer {
                     return Ok(Some(Waiting::Checks));
                 }
                 Some(PutOff::Until(words)) => {
+                    later = Untold::later(before, &words);
                     self.report.trouble = Some(words);
-                    return Ok(Some(Waiting::Checks));
                 }
                 None => {}
             }
@@ -87,6 +89,8 @@ impl Observer {
                 return Ok(Some(Waiting::Checks));
             }
             if differ.is_empty() {
+                let told = without(&told, &later.maps);
+                left.extend(later);
                 return Ok(self.agree(order, told, left, &seen));
             }
             let steps = Batch::stage(differ);
