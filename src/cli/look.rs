@@ -178,7 +178,7 @@ pub(super) fn header(run: &RunView) -> String {
 pub(super) fn standing(run: &RunView) -> String {
     let mut lines = Vec::new();
     lines.extend(run.why.iter().map(|why| format!("failed: {why}")));
-    lines.extend(run.waiting.iter().map(|waiting| format!("waiting: {waiting}")));
+    lines.extend(run.waiting.iter().map(|why| format!("waiting: {}", why.strip_prefix("waiting ").unwrap_or(why))));
     lines.extend(run.remarks.iter().map(|remark| format!("note: {remark}")));
     if !run.versions.is_empty() {
         let versions: Vec<_> = run.versions.iter().map(|(member, version)| format!("{member} {version}")).collect();

@@ -176,7 +176,7 @@ pub(super) fn state(run: &RunView) -> &str {
 
 /// The command that goes on with a run, or who does so without one.
 fn next(run: &RunView, now: Timestamp) -> String {
-    let at_work = run.attendant.as_ref().map(|at| format!("{}, since {}", at.text, clock::age(at.since, now)));
+    let at_work = run.attendant.as_ref().map(|at| format!("{}, for {}", at.text, clock::age(at.since, now)));
     run.next.clone().or(at_work).unwrap_or_default()
 }
 

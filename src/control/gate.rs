@@ -70,14 +70,9 @@ async fn in_words(answer: Response, asked: &str) -> Response {
     if is_document || !(status.is_client_error() || status.is_server_error()) {
         return answer;
     }
-    let allowed = answer.headers().get(header::ALLOW).cloned();
     let said = Limited::new(answer.into_body(), LONGEST_BODY).collect().await.map(|body| body.to_bytes());
     let said = String::from_utf8_lossy(&said.unwrap_or_default()).trim().to_owned();
-    let mut document = Failure::plain(status, asked, allowed.as_ref(), &said).into_response();
-    if let Some(allowed) = allowed {
-        document.headers_mut().insert(header::ALLOW, allowed);
-    }
-    document
+    Failure::plain(status, asked, &said).into_response()
 }
 
 fn head(request: &Request) -> usize {

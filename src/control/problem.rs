@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problem documents, with the exit code that the command line ends with.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::api::{Exit, Problem};
@@ -61,21 +61,18 @@ impl Failure {
     }
 
     /// What the router refuses by itself.
-    pub(super) fn plain(status: StatusCode, asked: &str, allowed: Option<&HeaderValue>, said: &str) -> Self {
-        let (kind, title) = match status {
-            StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "There is no such method here"),
-            status if status.is_server_error() => ("failed", "The request failed"),
-            _ => ("bad-request", "The request cannot be understood"),
+    pub(super) fn plain(status: StatusCode, asked: &str, said: &str) -> Self {
+        let usage = (Exit::Usage, "bad-request", "The request cannot be understood");
+        let ((exit, kind, title), why) = match status {
+            StatusCode::METHOD_NOT_ALLOWED => (
+                (Exit::Usage, "method-not-allowed", "There is no such method here"),
+                "the header `allow` says what this path takes, and /v1/openapi.json describes it",
+            ),
+            status if status.is_server_error() => ((Exit::Failed, "failed", "The request failed"), said),
+            _ => (usage, said),
         };
-        let detail = match (allowed.and_then(|allowed| allowed.to_str().ok()), said) {
-            (Some(allowed), _) => {
-                format!("{asked} is not possible: this path takes {allowed}; /v1/openapi.json describes all of them")
-            }
-            (None, "") => format!("{asked} was refused with the status {status}"),
-            (None, said) => format!("{asked}: {said}"),
-        };
-        let exit = if status.is_server_error() { Exit::Failed } else { Exit::Usage };
-        Self::new(exit, kind, title, status, detail)
+        let why = if why.is_empty() { status.as_str() } else { why };
+        Self::new(exit, kind, title, status, format!("{asked} cannot be answered: {why}"))
     }
 
     pub(super) fn long_head() -> Self {

@@ -128,7 +128,7 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
             let what = if *phase == Phase::Deploy { "work".to_owned() } else { phase.to_string() };
             let who = match run.caller {
                 CallerState::Gone { .. } => format!(
-                    "the caller that did the {what} on group {group} has gone without a report: see how far it came, \
+                    "the command that did the {what} on group {group} is not there any more: see how far it came, \
                      finish it, and then"
                 ),
                 CallerState::Never | CallerState::Here => {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::farm::{Entry, Hold, InstanceName, Seen};
 
 /// The lines among `near` that take no traffic, but for those that are `taken`: each with whoever holds it or with
-/// HAProxy's word for it. A line without an address is no server yet.
+/// HAProxy's word for it. A line that is not in use is left aside.
 #[must_use]
 pub fn out_of_service<'a>(
     near: impl Fn(&Entry) -> bool,
@@ -17,7 +17,7 @@ pub fn out_of_service<'a>(
     let several = seen.len() > 1;
     let mut out = Vec::new();
     for (instance, seen) in seen {
-        for (name, server) in seen.servers.iter().filter(|(_, it)| !it.is_usable() && !it.address.is_empty()) {
+        for (name, server) in seen.servers.iter().filter(|(name, it)| !it.is_usable() && seen.unused(name).is_none()) {
             let entry = Entry { instance: instance.clone(), server: name.clone() };
             if taken.contains(&entry) || !near(&entry) {
                 continue;
@@ -64,10 +64,7 @@ mod tests {
             server.op = OpState::Stopped;
             server.status = "DOWN".to_owned();
         });
-        put("app/slot", |server| {
-            server.op = OpState::Stopped;
-            server.address.clear();
-        });
+        put("app/slot", |server| server.admin = AdminBits(AdminBits::CONFIG_MAINT));
         put("app/light", |server| server.weight = 0);
         put("app/taken", |server| server.admin = AdminBits(1));
         put("other/down", |server| server.op = OpState::Stopped);

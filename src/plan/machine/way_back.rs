@@ -39,11 +39,11 @@ pub fn way_back(run: &Run) -> Result<WayBack<'_>, Illegal> {
     let (id, farm) = (run.id, &run.plan.farm);
     match run.state {
         RunState::Done if run.plan.strategy.leaves_standby() => {
-            let outs = run.plan.steps.iter().filter_map(|step| match step {
+            let mut outs = run.plan.steps.iter().filter_map(|step| match step {
                 Step::Flip { hold, .. } => hold.first(),
                 _ => None,
             });
-            let side = outs.last().map_or("GROUP", GroupName::as_str);
+            let side = outs.next_back().map_or("GROUP", GroupName::as_str);
             return no_way(format!(
                 "it is done: `teeter flip {farm} {side}` turns the traffic to the side that stands by"
             ));
