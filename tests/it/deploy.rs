@@ -73,7 +73,7 @@ async fn an_abort_brings_no_second_version_into_service() {
     let note = site.json(&["holds"]).await.to_string();
     assert!(note.contains("runs v2 and not v1"), "{note}");
     // The run is over: its holds may be released by hand.
-    let ended = site.teeter(&["ready", "web01", "web02"]).await;
+    let ended = site.teeter(&["ready", "web01", "web02", "--force"]).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(site.bits().await, [0; 4]);
 }

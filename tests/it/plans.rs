@@ -83,11 +83,15 @@ const LEADER: &str = "defaults\n  mode http\n  timeout connect 1s\n  timeout cli
 const CLUSTER: &str = "[farm.pg]\nmembers = [\"primary/*\", \"replicas/*\"]\nrolling = { status = false, settle = \"0s\" }\n\
     drain = { grace = \"0s\", deadline = \"10s\" }\n";
 
-/// Makes one server lead, and waits until HAProxy has seen it.
-async fn leads(stand: &Stand, leader: &str) {
+fn switch_over(stand: &Stand, leader: &str) {
     for name in ["web01", "web02", "web03"] {
         stand.app(name).set_well(name == leader);
     }
+}
+
+/// Makes one server lead, and waits until HAProxy has seen it.
+async fn leads(stand: &Stand, leader: &str) {
+    switch_over(stand, leader);
     for name in ["web01", "web02", "web03"] {
         let (up, down) = if name == leader { ("primary", "replicas") } else { ("replicas", "primary") };
         stand.haproxy.wait_for_status(&format!("{down}/{name}"), "DOWN").await.expect("HAProxy sees who leads");
@@ -128,7 +132,7 @@ async fn a_cluster_is_rolled_through_and_its_leader_waits_for_a_switch_over() {
     })
     .await;
     assert_eq!((stand.bits("primary/web01").await, stand.bits("replicas/web01").await), (0, 0));
-    leads(&stand, "web02").await;
+    switch_over(&stand, "web02");
     let ended = finish(deploy).await;
     assert_eq!(ended.code, 0, "{ended:?}\n{}", stand.daemon.log());
     assert_eq!(stand.holds().await, 0);

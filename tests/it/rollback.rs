@@ -39,7 +39,7 @@ async fn a_see_saw_is_turned_back_while_the_second_half_is_untouched() {
         let twice = site.teeter(&["rollback", "1"]).await;
         assert_ne!(twice.code, 0, "{twice:?}");
         // The half that has the new version comes back when somebody says so.
-        let ready = site.teeter(&["ready", "web01", "web02"]).await;
+        let ready = site.teeter(&["ready", "web01", "web02", "--force"]).await;
         assert_eq!(ready.code, 0, "{ready:?}");
     }
 }

@@ -87,7 +87,7 @@ async fn with_max_failed_a_bad_server_is_left_behind() {
         states.as_array().into_iter().flatten().find(|step| step["text"] == text).map(|step| step["state"].clone())
     };
     assert_eq!((state("work batch-2"), state("verify batch-2")), (Some("failed".into()), Some("skipped".into())));
-    let ready = site.teeter(&["ready", "web02"]).await;
+    let ready = site.teeter(&["ready", "web02", "--force"]).await;
     assert_eq!(ready.code, 0, "{ready:?}");
     // One more than allowed, and the run stands still: the third is not touched.
     let script = "if [ \"$TEETER_SERVERS\" = web01 ]; then exit 7; fi; exit 8";

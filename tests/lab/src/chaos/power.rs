@@ -168,7 +168,7 @@ async fn go_on(site: &mut Site, way: &Way, revision: u64, copy: &Copy) -> io::Re
             if !text(&run["next"]).contains(&told) {
                 violations.push(format!("{out:?} stay out after the abort, and nobody says {told}: {}", run["next"]));
             }
-            let ready = site.teeter(&[&["ready"], &out[..]].concat()).await?;
+            let ready = site.teeter(&[&["ready", "--force"], &out[..]].concat()).await?;
             if ready.code != 0 {
                 violations.push(format!("{told} ends with {}: {}", ready.code, ready.err));
             }
