@@ -11,14 +11,12 @@ use crate::fake::{BackendSetup, Route, Series, ServerSetup, Setup};
 /// What may be special about a farm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Special {
-    /// A second backend whose checks pass on one member only.
-    Leader,
     /// A stick table.
     Sticky,
 }
 
 /// What no seed draws, because teeter is known not to do it right.
-const NOT_DRAWN: &[Special] = &[Special::Leader, Special::Sticky];
+const NOT_DRAWN: &[Special] = &[Special::Sticky];
 
 /// A farm and how it is deployed to.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +116,6 @@ impl Shape {
     fn without(mut self, left_out: &[Special]) -> Self {
         for special in left_out {
             match special {
-                Special::Leader => self.leader = false,
                 Special::Sticky => self.sticky = false,
             }
         }
