@@ -27,8 +27,8 @@ use crate::haproxy::commands::BackendRow;
 use crate::plan::watching::blind;
 use crate::plan::weighing::unweighable;
 use crate::plan::{
-    Aside, CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, canary, flip, rolling,
-    see_saw,
+    Aside, CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, canary, compared, flip,
+    rolling, see_saw,
 };
 use crate::store::{Caller, Change, NewEvent, State};
 
@@ -146,7 +146,9 @@ impl Engine {
             plan.map_err(|vetoes| self.refusal(vetoes, &BTreeSet::new(), &seen, &ledger, instead_of(order.strategy)))?;
         let plan = Plan { off: layout.aside.clone(), ..plan };
         let plan = Plan { notes: [plan.notes.clone(), taken_notes(&left, works)].concat(), ..plan };
+        let (plan, refused) = compared(&farm, &layout, plan, &seen);
         let mut vetoes = unweighable(&plan, &balances, &seen);
+        vetoes.extend(refused);
         vetoes.extend(blind(&plan, &modes(&backends)));
         if !vetoes.is_empty() {
             return Err(EngineError::Vetoed(vetoes));

@@ -13,7 +13,7 @@ use super::report::Report;
 use super::scope::Care;
 use super::{Engine, Requester, seen_of};
 use crate::farm::{
-    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, Reach, SeenServer, Selector, Span, Stays,
+    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, Reach, Seen, SeenServer, Selector, Span, Stays, beside,
 };
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
@@ -73,7 +73,7 @@ impl Engine {
             ladder,
             first_out: false,
             revision: ledger.next_revision(),
-            note: None,
+            note: still_reached(&entries, &seen_of(&reports)),
             entries,
             reach: Reach::following(without.clone()),
         };
@@ -171,6 +171,20 @@ impl Engine {
             idle: order.idle || drain.idle,
         }
     }
+}
+
+/// What is to be said where requests reach a process that is taken out through lines of other names, which stay.
+fn still_reached(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> Option<String> {
+    let lines: BTreeSet<String> = beside(entries, seen).iter().map(|entry| entry.server.to_string()).collect();
+    let lines = lines.into_iter().collect::<Vec<_>>();
+    (!lines.is_empty()).then(|| {
+        format!(
+            "{} stays in service at the same address and port: requests still come through it; `teeter drain {} --reason \
+             TEXT` takes it out, too",
+            lines.join(" and "),
+            lines.join(" ")
+        )
+    })
 }
 
 /// What servers are, for those that nobody has held yet. What somebody else has set against a hold counts no more when

@@ -313,7 +313,8 @@ impl Look {
         let off = match before.filter(|before| before.pid == self.pid && backends.is_some()) {
             Some(before) => before.off.clone(),
             None => {
-                servers.backends().filter(|it| !all.contains_key(*it)).map(|it| (it.clone(), Off::Disabled)).collect()
+                let silent = all.iter().filter(|(_, backend)| backend.id.is_none());
+                silent.map(|(backend, _)| (backend.clone(), Off::Disabled)).collect()
             }
         };
         let before = BTreeMap::new();

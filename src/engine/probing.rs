@@ -90,6 +90,8 @@ impl Engine {
             Found::Here(_) if matches!(unused, Some(OutBy::Configuration | OutBy::Backend(_))) => Target::Nothing,
             Found::Unknown => Target::Unknown,
             Found::Gone => Target::Gone(gone(entry)),
+            // HAProxy's checks prove what nobody else can reach.
+            Found::Here(server) if server.is_on_socket() => Target::Nothing,
             Found::Here(server) if server.address.is_empty() => Target::NoAddress,
             Found::Here(server) => Target::At(server.endpoint(), Box::new(probe)),
         }

@@ -1,11 +1,11 @@
 //! Making views of runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::carry::wait_of;
 use super::memory::Memory;
 use super::view::{AttendantView, FlipView, RunView, StepView, WorkView};
-use crate::farm::{GroupName, Hold, MemberName};
+use crate::farm::{GroupName, MemberName};
 use crate::plan::machine::way_back;
 use crate::plan::{Attendant, CallerState, FailureKind, Flipped, Passed, Phase, Run, RunState, Step};
 use crate::store::State;
@@ -20,7 +20,10 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
         .holds
         .values()
         .filter(|hold| hold.owner == crate::farm::Owner::Run(run.id))
-        .flat_map(Hold::members)
+        .flat_map(|hold| &hold.entries)
+        .map(|entry| run.member_of(entry))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
         .map(ToString::to_string)
         .collect();
     let in_flight =

@@ -107,7 +107,7 @@ impl Farm {
     /// A pattern that matches nothing, a group that overlaps another, a member in no group.
     pub fn layout(&self, seen: &BTreeMap<InstanceName, &Seen>) -> Result<Layout, FarmError> {
         let mut members: BTreeMap<MemberName, Vec<Entry>> = BTreeMap::new();
-        for pattern in &self.settings.members {
+        for pattern in self.settings.members.iter() {
             let mut matched = false;
             for (instance, seen) in seen {
                 for server in seen.servers.keys().filter(|server| pattern.matches(server)) {
@@ -116,7 +116,11 @@ impl Farm {
                         continue;
                     }
                     let entry = Entry { instance: instance.clone(), server: server.clone() };
-                    let entries = members.entry(server.server.clone()).or_default();
+                    if let Some((one, other)) = self.settings.members.in_two(server) {
+                        return Err(self.error("members", format!("{server} is a line of both {one} and {other}")));
+                    }
+                    let member = self.settings.members.of(server).unwrap_or_else(|| server.server.clone());
+                    let entries = members.entry(member).or_default();
                     if !entries.contains(&entry) {
                         entries.push(entry);
                     }
@@ -156,7 +160,9 @@ impl Farm {
             for pattern in patterns {
                 let found: Vec<&MemberName> = members
                     .iter()
-                    .filter(|(_, entries)| entries.iter().any(|entry| pattern.matches(&entry.server)))
+                    .filter(|(member, entries)| {
+                        pattern.names(member) || entries.iter().any(|entry| pattern.matches(&entry.server))
+                    })
                     .map(|(member, _)| member)
                     .collect();
                 if found.is_empty() {

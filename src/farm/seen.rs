@@ -119,9 +119,16 @@ impl SeenServer {
         }
     }
 
-    /// Its address and port, as a deploy hook wants them.
+    /// Whether HAProxy reaches it through a UNIX socket, whose path it does not tell.
+    pub fn is_on_socket(&self) -> bool {
+        self.address.is_empty() && self.admin.0 & AdminBits::RESOLUTION_MAINT == 0
+    }
+
+    /// Its address and port, as a deploy hook wants them; `-` where HAProxy tells none.
     pub fn endpoint(&self) -> String {
-        if self.address.contains(':') {
+        if self.address.is_empty() {
+            "-".to_owned()
+        } else if self.address.contains(':') {
             format!("[{}]:{}", self.address, self.port)
         } else {
             format!("{}:{}", self.address, self.port)

@@ -12,7 +12,7 @@ use super::hold::Hold;
 use super::host::Host;
 use super::in_use::left_aside;
 use super::layout::{Farm, FarmError};
-use super::names::{Entry, FarmName, GroupName, InstanceName};
+use super::names::{Entry, FarmName, GroupName, InstanceName, MemberName};
 use super::seen::{Seen, SeenServer};
 use crate::haproxy::{BackendName, ServerRef};
 
@@ -133,6 +133,11 @@ impl Selector {
         }
     }
 
+    /// Whether it is the name of this member, or a glob that matches it.
+    pub fn names(&self, member: &MemberName) -> bool {
+        matches!(&self.meaning, Meaning::Member(name) if name.is_match(member.as_str()))
+    }
+
     /// Those of `known` that servers which it names may stand in; `None` where they may stand in any.
     pub fn backends<'a>(
         &self,
@@ -147,7 +152,7 @@ impl Selector {
             Meaning::Line(..) => of(self).into_iter().collect(),
             Meaning::Member(_) | Meaning::Host(_) => return None,
             Meaning::Farm(farm, _) => {
-                farms.get(farm).into_iter().flat_map(|farm| &farm.settings.members).filter_map(of).collect()
+                farms.get(farm).into_iter().flat_map(|farm| farm.settings.members.iter()).filter_map(of).collect()
             }
         };
         Some(known.filter(|backend| globs.iter().any(|glob| glob.is_match(backend.as_str()))).cloned().collect())
@@ -211,6 +216,18 @@ impl Selector {
                 lines(seen).into_iter().map(|server| Entry { instance: instance.clone(), server })
             })
             .collect();
+        let found = if found.is_empty() || matches!(self.meaning, Meaning::Member(_)) {
+            let named = |server: &ServerRef| {
+                farms.values().any(|farm| farm.settings.members.of(server).is_some_and(|member| self.names(&member)))
+            };
+            let of = |(name, seen): (&InstanceName, &&Seen)| {
+                let lines = seen.servers.keys().filter(|server| !seen.is_disabled(&server.backend) && named(server));
+                lines.map(|server| Entry { instance: name.clone(), server: server.clone() }).collect::<Vec<_>>()
+            };
+            seen.iter().flat_map(of).chain(found).collect()
+        } else {
+            found
+        };
         let aside = || left_aside(seen, |name, server| self.picks(name, server)).join("; ");
         match (found.is_empty(), &self.meaning) {
             (false, _) => Ok(found),

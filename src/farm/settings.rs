@@ -10,6 +10,7 @@ use super::bake::BakeSettings;
 use super::canary::CanarySettings;
 use super::flip::FlipSettings;
 use super::hold::OnDeadline;
+use super::members::Members;
 use super::names::GroupName;
 use super::rolling::RollingSettings;
 use super::select::Selector;
@@ -20,8 +21,8 @@ use super::verify::VerifySettings;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FarmSettings {
-    /// Patterns of `backend/server`: every line that one of them matches belongs to the member of its server name.
-    pub members: Vec<Selector>,
+    /// Its lines, and which member each belongs to.
+    pub members: Members,
     /// Which members are taken out together, by server name or glob.
     #[serde(default)]
     pub groups: BTreeMap<GroupName, Vec<Selector>>,

@@ -9,6 +9,7 @@ mod bake;
 pub mod blue_green;
 /// The canary strategy.
 pub mod canary;
+mod comparing;
 mod drain;
 /// The flip by itself.
 pub mod flip;
@@ -47,6 +48,7 @@ pub mod weighing;
 pub use aside::{Aside, not_deployed_to};
 pub use attendant::Attendant;
 pub use bake::Figures;
+pub use comparing::compared;
 pub use drain::{DrainVerdict, DrainWatch, Emptying};
 pub use out_of_service::out_of_service;
 pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};

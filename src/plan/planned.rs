@@ -114,7 +114,7 @@ fn planned(
         }
         // What stands on a line that is not in use may be a place holder.
         let known = if unused { &mut elsewhere } else { &mut address };
-        if !server.address.is_empty() {
+        if !server.address.is_empty() || server.is_on_socket() {
             known.get_or_insert_with(|| server.endpoint());
         }
     }

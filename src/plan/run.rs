@@ -212,6 +212,17 @@ impl Run {
         members.iter().filter(|member| !self.left_out.contains_key(&member.name))
     }
 
+    /// Whether a line is one of this member's.
+    pub fn has_line(&self, member: &MemberName, entry: &Entry) -> bool {
+        self.member_of(entry) == member
+    }
+
+    /// The member that a line is one of: it may be called otherwise.
+    pub fn member_of<'a>(&'a self, entry: &'a Entry) -> &'a MemberName {
+        let mut planned = self.plan.groups.values().flatten();
+        planned.find(|member| member.entries.contains(entry)).map_or(entry.member(), |member| &member.name)
+    }
+
     /// Groups that have been worked on.
     pub fn worked_on(&self) -> impl Iterator<Item = &GroupName> {
         let done = self.plan.steps.iter().take(self.cursor);

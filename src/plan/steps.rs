@@ -176,10 +176,17 @@ impl Plan {
 pub struct PlannedMember {
     /// Its name.
     pub name: MemberName,
-    /// Its address, as host:port.
+    /// Its address, as host:port; `-` for one on a UNIX socket.
     pub address: String,
     /// Every line that stands for it.
     pub entries: Vec<Entry>,
+}
+
+impl PlannedMember {
+    /// Whether teeter can ask it by itself: HAProxy does not tell the path of a UNIX socket.
+    pub fn has_address(&self) -> bool {
+        self.address != "-"
+    }
 }
 
 /// One step of a plan.

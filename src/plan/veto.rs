@@ -47,6 +47,20 @@ pub enum Veto {
         /// What does not fit.
         problem: String,
     },
+    /// A process would be worked on while it gets requests through another line.
+    SameProcess {
+        /// What was found, a sentence for each process.
+        found: Vec<String>,
+        /// What to write into the farm's table.
+        write: String,
+    },
+    /// What is configured to ask servers cannot reach them.
+    NoPath {
+        /// The members that cannot be asked.
+        members: Vec<MemberName>,
+        /// The key that cannot be meant.
+        key: String,
+    },
     /// Somebody holds members already.
     Held {
         /// Who.
@@ -227,6 +241,17 @@ impl fmt::Display for Veto {
             }
             Self::Batch { size, members } => {
                 write!(f, "a batch of {size} is more than the farm, which has {members} members")
+            }
+            Self::SameProcess { found, write } => {
+                write!(f, "{}: it would get requests while it is worked on. Write `{write}` into the farm's table", found.join("; "))
+            }
+            Self::NoPath { members, key } => {
+                let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
+                write!(
+                    f,
+                    "{key} needs an answer of each server, and HAProxy does not tell the path of a UNIX socket, on which \
+                     {members} can be reached: remove the key, and HAProxy's health checks are what servers have to pass"
+                )
             }
             Self::NobodyServes { farm } => {
                 write!(f, "no member of {farm} is in service, so there is nothing to roll over: see `teeter status farm:{farm}`")

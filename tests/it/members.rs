@@ -76,3 +76,86 @@ async fn what_is_not_in_use_is_neither_counted_nor_worked_on() {
         assert_eq!(stand.bits(server).await, bits, "{server}");
     }
 }
+
+/// One process behind two names, each in a backend of its own, and a third that has one line.
+const NAMES: &str = "backend app\n  option httpchk GET /_status\n  default-server check inter 100ms\n  \
+    server web1 {web01}\n  server web2 {web02}\nbackend ws\n  option httpchk GET /_status\n  \
+    default-server check inter 100ms\n  server web1-ws {web01}\n  server web2-ws {web02}\n";
+
+#[tokio::test]
+async fn one_process_behind_two_names_is_one_member_or_refused() {
+    let farm = "[farm.half]\nmembers = [\"app/*\"]\nhalves = \"auto\"\n[farm.twice]\nmembers = [\"app/*\", \"ws/*\"]\n\
+        [farm.web]\nhalves = \"auto\"\nmembers = { one = [\"app/web1\", \"ws/web1-ws\"], two = [\"app/web2\", \"ws/web2-*\"] }\n\
+        verify.http = { path = \"/_status\" }\n[farm.web.drain]\ngrace = \"0s\"\n";
+    let stand = Stand::start(NAMES, farm).await;
+    for server in ["app/web1", "app/web2", "ws/web1-ws", "ws/web2-ws"] {
+        stand.haproxy.wait_for_status(server, "UP").await.unwrap();
+    }
+    let write = "members = { \"web1\" = [\"app/web1\", \"ws/web1-ws\"], \"web2\" = [\"app/web2\", \"ws/web2-ws\"] }";
+    for (farm, found) in
+        [("half", "ws/web1-ws leads to the same address"), ("twice", "web1 and web1-ws have one address")]
+    {
+        for dry in [&["--dry-run"][..], &["--", "true"][..]] {
+            let refused = stand
+                .teeter(
+                    &[&["deploy", farm, "--strategy", if farm == "half" { "see-saw" } else { "rolling" }], dry]
+                        .concat(),
+                )
+                .await;
+            assert!(refused.code == 6 && refused.err.contains(found) && refused.err.contains(write), "{refused:?}");
+        }
+        let doctor = stand.teeter(&["doctor"]).await.out;
+        assert!(doctor.contains(found) && doctor.contains(write), "{doctor}");
+    }
+    // By hand it may be meant: it is said.
+    stand.done(&["drain", "app/web1", "--reason", "r"]).await;
+    let holds = stand.done(&["holds"]).await;
+    assert!(holds.contains("teeter drain ws/web1-ws"), "{holds}");
+    stand.done(&["ready", "app/web1"]).await;
+    // As members with lines of two names: by their own names, and in a deploy.
+    stand.done(&["drain", "one", "--reason", "r"]).await;
+    assert_eq!((stand.bits("app/web1").await, stand.bits("ws/web1-ws").await), (DRAIN, DRAIN));
+    stand.done(&["ready", "one"]).await;
+    let shown = stand.done(&["deploy", "web", "--dry-run"]).await;
+    assert!(shown.contains("work a: one") && shown.contains("work b: two"), "{shown}");
+    let deployed = stand.teeter(&["deploy", "web", "--", "sh", "-c", "echo $TEETER_SERVERS"]).await;
+    assert_eq!(deployed.code, 0, "{deployed:?}\n{}", stand.daemon.log());
+    let run = stand.done(&["begin", "web"]).await;
+    let bits = [stand.bits("app/web1").await, stand.bits("ws/web1-ws").await, stand.bits("app/web2").await];
+    assert!(bits[0] == bits[1] && bits[0] != 0 && bits[2] == 0, "{bits:?} {run}");
+    stand.done(&["abort", "2"]).await;
+    assert_eq!(stand.holds().await, 0);
+}
+
+#[tokio::test]
+async fn servers_on_unix_sockets_are_deployed_to_and_proven_by_their_checks() {
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let path = |name: &str| dir.path().join(name);
+    for name in ["u1.sock", "u2.sock"] {
+        // A check that connects is all that is needed.
+        let listener = tokio::net::UnixListener::bind(path(name)).expect("a socket is made");
+        tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    }
+    let backends = format!(
+        "backend app\n  default-server check inter 100ms\n  server u1 unix@{}\n  server u2 unix@{}\n",
+        path("u1.sock").display(),
+        path("u2.sock").display()
+    );
+    let farm = "[farm.web]\nmembers = [\"app/u*\"]\nhalves = \"auto\"\n[farm.web.drain]\ngrace = \"0s\"\n\
+        [farm.asked]\nmembers = [\"app/u*\"]\nhalves = \"auto\"\n[farm.asked.verify]\n\
+        http = { path = \"/_status\", version = { header = \"X-Version\" } }\n";
+    let stand = Stand::start(&backends, farm).await;
+    for server in ["app/u1", "app/u2"] {
+        stand.haproxy.wait_for_status(server, "UP").await.unwrap();
+    }
+    for strategy in [&["--strategy", "see-saw"][..], &["--strategy", "rolling", "--settle", "0s"]] {
+        let hook = ["--", "sh", "-c", "echo $TEETER_SERVERS at $TEETER_ADDRESSES"];
+        let deployed = stand.teeter(&[&["deploy", "web", "--to", "v2"], strategy, &hook].concat()).await;
+        assert_eq!(deployed.code, 0, "{deployed:?}\n{}", stand.daemon.log());
+        assert!(format!("{}{}", deployed.out, deployed.err).contains("u1 at -"), "{deployed:?}");
+    }
+    let refused = stand.teeter(&["deploy", "asked", "--to", "v2", "--", "true"]).await;
+    assert!(refused.code == 6 && refused.err.contains("verify.http.version"), "{refused:?}");
+    assert_eq!(stand.status("app/u1").await["address"], "-");
+    assert_eq!((stand.bits("app/u1").await, stand.holds().await), (0, 0));
+}

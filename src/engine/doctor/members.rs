@@ -1,6 +1,6 @@
 //! What a member is, and which of its lines are in use.
 
-use super::{Examined, ok};
+use super::{Examined, Fitting, farms, ok, warning};
 use crate::engine::view::FindingView;
 use crate::farm;
 
@@ -11,4 +11,18 @@ pub(super) fn left_aside(examined: &Examined<'_>) -> Vec<FindingView> {
         texts.into_iter().map(|text| ok(format!("HAProxy {name}"), text)).collect::<Vec<_>>()
     };
     examined.seen.iter().flat_map(of).collect()
+}
+
+/// Processes of a farm that get requests through lines which are not those of their member.
+pub(super) fn same_process(examined: &Examined<'_>) -> Vec<FindingView> {
+    let of = |fitting: &Fitting<'_>| {
+        let same = farm::SameProcess::of(&fitting.layout, &examined.seen);
+        let text = format!(
+            "{}: while it is out it gets requests, and a deploy is refused. Write `{}` into its table",
+            same.texts().join("; "),
+            same.to_write(&fitting.layout)
+        );
+        (!same.is_empty()).then(|| warning(farms::about(fitting.farm), text))
+    };
+    examined.farms.iter().filter_map(of).collect()
 }

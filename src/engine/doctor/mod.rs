@@ -111,6 +111,7 @@ pub async fn examine(
     findings.extend(checks::unchecked(&examined));
     findings.extend(checks::lopsided(&examined));
     findings.extend(versions::in_service(&examined, state, prober).await);
+    findings.extend(members::same_process(&examined));
     let answers = |name: &InstanceName| examined.seen.contains_key(name);
     let masters = haproxies.iter().map(|(name, (_, master))| instances::of_master(name, *master, answers(name)));
     findings.extend(futures_util::future::join_all(masters).await.into_iter().flatten());

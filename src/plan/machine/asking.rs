@@ -80,7 +80,7 @@ pub(super) fn ask_all(run: &Run, groups: &[GroupName], facts: &Facts<'_>, now: T
 /// Nobody is called unwell who has only not answered yet.
 fn waiting(run: &Run, bad: BTreeMap<MemberName, String>, facts: &Facts<'_>, until: Timestamp) -> Outcome {
     let silent = |member: &MemberName| {
-        let up = !facts.not_up.keys().any(|entry| entry.member() == member);
+        let up = !facts.not_up.keys().any(|entry| run.has_line(member, entry));
         up && run.plan.verify.http.is_some() && !facts.answers.contains_key(member)
     };
     Outcome::Wait(match bad.keys().all(silent) {
@@ -91,7 +91,7 @@ fn waiting(run: &Run, bad: BTreeMap<MemberName, String>, facts: &Facts<'_>, unti
 
 /// What is wrong with a member, or not known yet.
 fn unwell(run: &Run, member: &MemberName, facts: &Facts<'_>) -> Option<String> {
-    if let Some((entry, status)) = facts.not_up.iter().find(|(entry, _)| entry.member() == member) {
+    if let Some((entry, status)) = facts.not_up.iter().find(|(entry, _)| run.has_line(member, entry)) {
         return Some(format!("{entry} is {status}"));
     }
     run.plan.verify.http.as_ref()?;

@@ -179,7 +179,7 @@ fn verify(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> 
 fn up(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     let back: BTreeSet<&GroupName> = run.worked_on().chain([group]).collect();
     let members: BTreeSet<_> = back.into_iter().flat_map(|group| run.members(group)).map(|of| &of.name).collect();
-    let down = facts.not_up.iter().filter(|(entry, _)| members.contains(entry.member()));
+    let down = facts.not_up.iter().filter(|(entry, _)| members.contains(run.member_of(entry)));
     let down: BTreeMap<_, _> = down.map(|(entry, status)| (entry.clone(), status.clone())).collect();
     let until = run.plan.verify.deadline.after(run.step.since);
     if down.is_empty() {

@@ -1,0 +1,89 @@
+//! Which lines are a farm's, and to which member each belongs: as patterns, or member by member.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::names::MemberName;
+use super::select::Selector;
+use crate::haproxy::ServerRef;
+
+/// `members` of a farm: a list of patterns of `backend/server`, where each server name is a member; or a table, where each
+/// key is a member and has the patterns of its lines, whatever they are called.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "Text")]
+pub struct Members(Vec<(Option<MemberName>, Selector)>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Text {
+    List(Vec<Selector>),
+    Table(BTreeMap<MemberName, Vec<Selector>>),
+}
+
+impl From<Text> for Members {
+    fn from(text: Text) -> Self {
+        Self(match text {
+            Text::List(list) => list.into_iter().map(|pattern| (None, pattern)).collect(),
+            Text::Table(table) => {
+                let lines =
+                    |(name, of): (MemberName, Vec<Selector>)| of.into_iter().map(move |it| (Some(name.clone()), it));
+                table.into_iter().flat_map(lines).collect()
+            }
+        })
+    }
+}
+
+impl Members {
+    /// The patterns, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Selector> {
+        self.0.iter().map(|(_, pattern)| pattern)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The member that a line belongs to.
+    pub fn of(&self, server: &ServerRef) -> Option<MemberName> {
+        let (name, _) = self.0.iter().find(|(_, pattern)| pattern.matches(server))?;
+        Some(name.clone().unwrap_or_else(|| server.server.clone()))
+    }
+
+    /// Two members of different names that one line belongs to.
+    pub fn in_two(&self, server: &ServerRef) -> Option<(&MemberName, &MemberName)> {
+        let mut named =
+            self.0.iter().filter(|(_, pattern)| pattern.matches(server)).filter_map(|(name, _)| name.as_ref());
+        let first = named.next()?;
+        Some((first, named.find(|name| *name != first)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Has {
+        members: Members,
+    }
+
+    fn members(toml: &str) -> Members {
+        toml::from_str::<Has>(toml).unwrap().members
+    }
+
+    #[test]
+    fn a_member_has_lines_of_its_name_or_those_that_are_named() {
+        let member = |of: &Members, line: &str| of.of(&line.parse().unwrap()).map(|name| name.to_string());
+        let list = members("members = [\"app/web*\"]");
+        assert_eq!((member(&list, "app/web1").as_deref(), member(&list, "ws/web1")), (Some("web1"), None));
+        let table = members("members = { web1 = [\"app/web1\", \"ws/web1-*\"], web2 = [\"app/web2\"] }");
+        for (line, name) in [("app/web1", "web1"), ("ws/web1-ws", "web1"), ("app/web2", "web2")] {
+            assert_eq!(member(&table, line).as_deref(), Some(name), "{line}");
+        }
+        assert_eq!(table.in_two(&"app/web1".parse().unwrap()), None);
+        let both = members("members = { web1 = [\"app/*\"], web2 = [\"app/web2\"] }");
+        assert!(both.in_two(&"app/web2".parse().unwrap()).is_some());
+    }
+}
