@@ -26,6 +26,8 @@ struct Process {
 pub struct SameProcess {
     /// Lines that belong to no member of the farm and lead to the process of one, by member.
     pub beside: BTreeMap<MemberName, BTreeSet<Entry>>,
+    /// The same of lines that are called as one of the member's: the farm's patterns leave their backends out on purpose.
+    pub alike: BTreeMap<MemberName, BTreeSet<Entry>>,
     /// Members that are one process, each of them with all the others.
     pub doubles: Vec<BTreeSet<MemberName>>,
 }
@@ -60,14 +62,31 @@ impl SameProcess {
                     continue;
                 }
                 for member in of {
-                    same.beside.entry((*member).clone()).or_default().insert(entry.clone());
+                    let alike = layout.members[*member].iter().any(|line| line.server.server == name.server);
+                    let lines = if alike { &mut same.alike } else { &mut same.beside };
+                    lines.entry((*member).clone()).or_default().insert(entry.clone());
                 }
             }
         }
         same
     }
 
-    /// Whether each process of the farm has one member, and no other lines.
+    /// The same without what one group has by itself: all of it goes out together.
+    pub fn apart<'a>(mut self, groups: impl Iterator<Item = &'a BTreeSet<MemberName>> + Clone) -> Self {
+        self.doubles.retain(|members| !groups.clone().any(|group| members.is_subset(group)));
+        self
+    }
+
+    /// What is to be said of lines that are called as those of a member, and are none of them; nothing where there are none.
+    pub fn alike(&self) -> Option<String> {
+        let lines: BTreeSet<String> = self.alike.values().flatten().map(|entry| entry.server.to_string()).collect();
+        let lines = lines.into_iter().collect::<Vec<_>>();
+        let text =
+            || format!("{} lead to its servers, too, and stay in service: `members` leaves them out", lines.join(", "));
+        (!lines.is_empty()).then(text)
+    }
+
+    /// Whether each process of the farm has one member, and no other lines of other names.
     pub fn is_empty(&self) -> bool {
         self.beside.is_empty() && self.doubles.is_empty()
     }

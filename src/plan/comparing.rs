@@ -11,8 +11,12 @@ use crate::farm::{Farm, InstanceName, Layout, MemberName, SameProcess, Seen};
 pub fn compared(farm: &Farm, layout: &Layout, plan: Plan, seen: &BTreeMap<InstanceName, &Seen>) -> (Plan, Vec<Veto>) {
     let planned: BTreeSet<&MemberName> = plan.groups.values().flatten().map(|member| &member.name).collect();
     let mut vetoes = Vec::new();
-    let mut same = SameProcess::of(layout, seen);
+    let groups = plan.groups.values();
+    let groups = groups.map(|members| members.iter().map(|member| member.name.clone()).collect());
+    let groups: Vec<BTreeSet<MemberName>> = groups.collect();
+    let mut same = SameProcess::of(layout, seen).apart(groups.iter());
     same.beside.retain(|member, _| planned.contains(member));
+    same.alike.retain(|member, _| planned.contains(member));
     same.doubles.retain(|members| members.iter().any(|member| planned.contains(member)));
     if !same.is_empty() && plan.strategy != Strategy::Flip {
         vetoes.push(Veto::SameProcess { found: same.texts(), write: same.to_write(layout) });
@@ -25,6 +29,7 @@ pub fn compared(farm: &Farm, layout: &Layout, plan: Plan, seen: &BTreeMap<Instan
         ("verify.warm_up", verify.warm_up.is_some()),
     ];
     let mut off = plan.off.clone();
+    off.extend(same.alike().filter(|_| plan.strategy != Strategy::Flip));
     if !unasked.is_empty() && plan.strategy != Strategy::Flip {
         let needs = needs.into_iter().filter(|(_, needed)| *needed);
         vetoes.extend(needs.map(|(key, _)| Veto::NoPath { members: unasked.clone(), key: key.to_owned() }));

@@ -16,13 +16,15 @@ pub(super) fn left_aside(examined: &Examined<'_>) -> Vec<FindingView> {
 /// Processes of a farm that get requests through lines which are not those of their member.
 pub(super) fn same_process(examined: &Examined<'_>) -> Vec<FindingView> {
     let of = |fitting: &Fitting<'_>| {
-        let same = farm::SameProcess::of(&fitting.layout, &examined.seen);
+        let same = farm::SameProcess::of(&fitting.layout, &examined.seen).apart(fitting.layout.groups.values());
+        let alike = same.alike().map(|text| ok(farms::about(fitting.farm), text));
         let text = format!(
             "{}: while it is out it gets requests, and a deploy is refused. Write `{}` into its table",
             same.texts().join("; "),
             same.to_write(&fitting.layout)
         );
-        (!same.is_empty()).then(|| warning(farms::about(fitting.farm), text))
+        let refused = (!same.is_empty()).then(|| warning(farms::about(fitting.farm), text));
+        refused.into_iter().chain(alike)
     };
-    examined.farms.iter().filter_map(of).collect()
+    examined.farms.iter().flat_map(of).collect()
 }
