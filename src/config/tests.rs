@@ -91,7 +91,7 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(config.farms.keys().map(FarmName::as_str).collect::<Vec<_>>(), ["Shop", "web"]);
     let web = &config.farms[&"web".parse().unwrap()].settings;
     assert_eq!((web.min_available.to_string(), web.drain.grace.to_string()), ("50%".into(), "5s".into()));
-    assert_eq!(web.members.len(), 1);
+    assert_eq!(web.members.iter().count(), 1);
     let shop = &config.farms[&"Shop".parse().unwrap()].settings;
     assert_eq!(shop.groups.keys().next().unwrap().as_str(), "Old");
     assert_eq!(shop.verify.http.as_ref().unwrap().expect, 204);
