@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::turn::turn_together;
 use crate::engine::clock::Clock;
 use crate::farm::{About, Step};
-use crate::haproxy::commands::Change;
+use crate::haproxy::commands::{Change, Info};
 use crate::haproxy::{BackendName, Client, Command, CommandError, Error, Line, RefusalKind};
 
 /// What became of a batch.
@@ -23,12 +23,12 @@ pub(super) enum Applied {
     OtherProcess,
 }
 
-/// Sends a batch to the process `pid`. Its lines are short enough for HAProxy's buffer; what takes more traffic
+/// Sends a batch to the process that said this of itself. Its lines are short enough for HAProxy's buffer; what takes more traffic
 /// stands in the earlier ones.
 ///
 /// # Errors
 /// The connection failed: any part of the batch may have been done. Look again.
-pub(super) async fn apply(client: &Client, pid: u32, steps: &[Step], clock: &Clock) -> Result<Applied, Error> {
+pub(super) async fn apply(client: &Client, process: &Info, steps: &[Step], clock: &Clock) -> Result<Applied, Error> {
     let begun = clock.mark();
     let mut done: Vec<&Step> = Vec::new();
     let mut off = BTreeSet::new();
@@ -38,9 +38,9 @@ pub(super) async fn apply(client: &Client, pid: u32, steps: &[Step], clock: &Clo
     for part in steps.chunk_by(|one, next| !one.together && !next.together && goes_on(one, next)) {
         let applied = match part {
             [Step { about: About::Map(map), changes, together: true, .. }] => {
-                turn_together(client, pid, map, changes).await?
+                turn_together(client, process, map, changes).await?
             }
-            _ => send_all(client, pid, part, &mut done, &mut off).await?,
+            _ => send_all(client, process, part, &mut done, &mut off).await?,
         };
         match applied {
             Part::Taken => done.extend(part),
@@ -48,7 +48,7 @@ pub(super) async fn apply(client: &Client, pid: u32, steps: &[Step], clock: &Clo
             Part::Refused(about, error) => {
                 // A map that cannot be turned is the trouble of its own route.
                 done.retain(|step| matches!(about, About::Server(_)) || step.about == about);
-                undo(client, pid, &done).await?;
+                undo(client, process, &done).await?;
                 return Ok(Applied::Refused(about, error.to_string()));
             }
         }
@@ -65,13 +65,13 @@ pub(super) enum Part {
 
 async fn send_all<'a>(
     client: &Client,
-    pid: u32,
+    process: &Info,
     steps: &'a [Step],
     done: &mut Vec<&'a Step>,
     off: &mut BTreeSet<BackendName>,
 ) -> Result<Part, Error> {
     for part in lines(steps) {
-        let Some(mut results) = send(client, pid, &part).await? else { return Ok(Part::OtherProcess) };
+        let Some(mut results) = send(client, process, &part).await? else { return Ok(Part::OtherProcess) };
         // A backend that is shut down takes no orders for as long as the process lives: the others are told all the same.
         results.retain(|(step, result)| match (result, step.server()) {
             (Err(CommandError::Refused(refusal)), Some(server)) if refusal.kind == RefusalKind::ProxyDisabled => {
@@ -94,11 +94,15 @@ async fn send_all<'a>(
 type Results<'a> = Vec<(&'a Step, Result<(), CommandError>)>;
 
 /// Sends one line. `None`: the process is not the one that was meant.
-async fn send<'a>(client: &Client, pid: u32, part: &[(&'a Step, &'a Change)]) -> Result<Option<Results<'a>>, Error> {
+async fn send<'a>(
+    client: &Client,
+    process: &Info,
+    part: &[(&'a Step, &'a Change)],
+) -> Result<Option<Results<'a>>, Error> {
     let mut line = Line::new();
     let slots: Vec<_> = part.iter().map(|(_, change)| line.push(*change)).collect();
     let answers = client.send(&line).await?;
-    if answers.info.pid != pid || answers.info.stopping {
+    if !answers.info.is_of(process) || answers.info.stopping {
         return Ok(None);
     }
     let results = slots.into_iter().zip(part).map(|(slot, (step, change))| (*step, answers.read(slot, *change)));
@@ -106,7 +110,7 @@ async fn send<'a>(client: &Client, pid: u32, part: &[(&'a Step, &'a Change)]) ->
 }
 
 /// Takes back what was done, the last first, as far as HAProxy lets.
-async fn undo(client: &Client, pid: u32, done: &[&Step]) -> Result<(), Error> {
+async fn undo(client: &Client, process: &Info, done: &[&Step]) -> Result<(), Error> {
     let mut taken_back: Vec<Step> = Vec::new();
     for step in done.iter().rev() {
         if taken_back.iter().all(|back| back.about != step.about) {
@@ -115,7 +119,7 @@ async fn undo(client: &Client, pid: u32, done: &[&Step]) -> Result<(), Error> {
     }
     for part in lines(&taken_back) {
         // What cannot be taken back is seen by the next look and shown as disagreement.
-        send(client, pid, &part).await?;
+        send(client, process, &part).await?;
     }
     Ok(())
 }
@@ -140,7 +144,7 @@ fn lines(steps: &[Step]) -> Vec<Vec<(&Step, &Change)>> {
 mod tests {
     use super::*;
     use crate::haproxy::AdminState;
-    use crate::haproxy::commands::SetServerState;
+    use crate::haproxy::commands::{SetServerState, ShowInfo};
 
     fn drain(name: &str) -> Step {
         let server: crate::haproxy::ServerRef = name.parse().unwrap();
@@ -154,19 +158,20 @@ mod tests {
         let farm = teeter_lab::TestFarm::start("v1").await.unwrap();
         let address = crate::haproxy::Address::Unix(farm.socket());
         let client = Client::new(address, Duration::from_secs(5));
-        let pid = farm.haproxy().pid().await.unwrap();
+        let process = client.ask(&ShowInfo).await.unwrap();
         let steps = [drain("app/web01"), drain("app/nobody"), drain("app/web02")];
-        let Applied::Refused(_, words) = apply(&client, pid, &steps, &Clock::new()).await.unwrap() else {
+        let Applied::Refused(_, words) = apply(&client, &process, &steps, &Clock::new()).await.unwrap() else {
             panic!("taken")
         };
         assert!(words.contains("set server app/nobody state drain") && words.contains("No such server."), "{words}");
         for name in teeter_lab::farm::NAMES {
             assert_eq!(farm.haproxy().server_admin_bits(&format!("app/{name}")).await.unwrap(), 0);
         }
-        let taken = apply(&client, pid, &[drain("app/web01")], &Clock::new()).await.unwrap();
+        let taken = apply(&client, &process, &[drain("app/web01")], &Clock::new()).await.unwrap();
         assert!(matches!(taken, Applied::All(_, off) if off.is_empty()));
         assert_eq!(farm.haproxy().server_admin_bits("app/web01").await.unwrap(), 8);
-        let other = apply(&client, pid + 1, &[drain("app/web02")], &Clock::new()).await.unwrap();
+        let other = Info { pid: process.pid + 1, ..process };
+        let other = apply(&client, &other, &[drain("app/web02")], &Clock::new()).await.unwrap();
         assert!(matches!(other, Applied::OtherProcess));
     }
 

@@ -85,11 +85,11 @@ impl Engine {
         ledger: &mut Ledger,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Result<(), EngineError> {
-        let pid = |entry: &Entry| reports.get(&entry.instance)?.seen.as_ref().map(|seen| seen.pid);
+        let process = |entry: &Entry| reports.get(&entry.instance)?.seen.as_ref().map(|seen| seen.process());
         let mut noted = Noted::default();
         for (entry, was) in &ledger.state.baselines {
             let Some(overruled) = was.overruled else { continue };
-            if pid(entry).is_some_and(|pid| pid != overruled.pid) {
+            if process(entry).is_some_and(|process| !process.is(&overruled.process)) {
                 let text = format!("HAProxy {} is another process: {entry} is held again", entry.instance);
                 noted.events.push(self.drift(entry, text, ledger));
                 noted.changes.push(Change::PutBaseline(entry.clone(), Baseline { overruled: None, ..was.clone() }));
@@ -127,8 +127,8 @@ impl Engine {
         let events = vec![self.drift(&entry, text, ledger)];
         let before = ledger.state.baselines.get(&entry).cloned();
         let before = before.or_else(|| seen_server(&entry, reports).map(baseline));
-        let pid = reports.get(&entry.instance).and_then(|report| report.seen.as_ref()).map(|seen| seen.pid);
-        let overruled = pid.filter(|_| !wanted).map(|pid| Overruled { state: now, pid });
+        let seen = reports.get(&entry.instance).and_then(|report| report.seen.as_ref()).filter(|_| !wanted);
+        let overruled = seen.map(|seen| Overruled { state: now, process: seen.process() });
         let state = wish(&entry, now, ledger);
         let changes = before.map(|before| Change::PutBaseline(entry, Baseline { state, overruled, ..before }));
         Noted { changes: changes.into_iter().collect(), events }

@@ -123,14 +123,16 @@ impl Engine {
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Result<(), EngineError> {
         for (name, report) in reports {
-            let Some(pid) = report.seen.as_ref().map(|seen| seen.pid) else { continue };
-            let before = *self.memory().pids.entry(name.clone()).or_insert(pid);
-            if before == pid {
+            let Some(process) = report.seen.as_ref().map(|seen| seen.process()) else { continue };
+            let before = *self.memory().processes.entry(name.clone()).or_insert(process);
+            if before.is(&process) {
                 continue;
             }
-            let text = format!(
-                "HAProxy {name} is another process: {before} before, {pid} now; what it had been told is told again"
-            );
+            let which = match process.pid {
+                pid if pid == before.pid => format!("{pid} as before, but started later"),
+                pid => format!("{} before, {pid} now", before.pid),
+            };
+            let text = format!("HAProxy {name} is another process: {which}; what it had been told is told again");
             let there =
                 |run: &&Run| run.is_active() && super::carry::entries(&run.plan).any(|entry| entry.instance == *name);
             let mut runs: Vec<_> = ledger.state.runs.values().filter(there).map(|run| Some(run.id)).collect();
@@ -142,7 +144,7 @@ impl Engine {
             let events = runs.into_iter().map(happened).chain(doubts).collect();
             let name = name.clone();
             self.write_once(ledger, (changes, events), move |memory| {
-                memory.pids.insert(name, pid);
+                memory.processes.insert(name, process);
             })
             .await?;
             self.publish(ledger);

@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::instance::Draining;
 use super::look::assigned;
 use super::old_workers::OldWorkers;
+use super::order::Draining;
 use crate::farm::Seen;
+use crate::haproxy::commands::Info;
 use crate::haproxy::{Client, Error, ServerRef};
 
 /// What is remembered of one HAProxy between two looks.
 #[derive(Debug, Default)]
 pub(super) struct Emptied {
-    /// How many requests the process had at the last look.
-    pub(super) sessions: u64,
     /// Draining servers on which nothing was in flight then.
     quiet: BTreeSet<ServerRef>,
 }
@@ -23,7 +22,7 @@ impl Emptied {
     /// `seen` what it says of them. `false`: another process answered.
     pub(super) async fn ask(
         &mut self,
-        client: &Client,
+        (client, process): (&Client, &Info),
         old: &OldWorkers,
         draining: &[Draining],
         seen: &mut Arc<Seen>,
@@ -34,11 +33,11 @@ impl Emptied {
             let ready = |server| quiet.contains(server) && before.contains(server);
             draining.last && draining.servers.iter().all(ready) && !(draining.idle && keeps_idle(draining, seen))
         });
-        if !due || self.sessions > SESSIONS_LISTED {
+        if !due || process.sessions > SESSIONS_LISTED {
             self.quiet = quiet;
             return Ok(true);
         }
-        let Some(mut requests) = assigned(client, seen.pid).await? else { return Ok(false) };
+        let Some(mut requests) = assigned(client, process).await? else { return Ok(false) };
         for (server, more) in old.assigned().await? {
             *requests.entry(server).or_default() += more;
         }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::baking::watched;
-use super::instance::{Draining, Instance, Order};
+use super::instance::Instance;
 use super::ledger::Ledger;
+use super::order::{Draining, Order};
 use super::reach::silence;
 use super::report::Report;
 use crate::farm::{
-    Entry, Farm, Hold, InstanceName, Load, MemberName, OnDeadline, OutBy, Owner, Reason, SeenServer, Stage, Sticky,
-    VerifySettings, WantedServer, keys, wanted, wanted_maps,
+    Entry, Farm, Hold, InstanceName, Load, MemberName, OnDeadline, OutBy, Owner, Reason, SeenServer, Stage, Stays,
+    Sticky, VerifySettings, WantedServer, keys, wanted, wanted_maps,
 };
 use crate::haproxy::{AdminBits, AdminState, BackendName, MapKey, MapName, ServerRef};
 use crate::plan::Plan;
@@ -43,6 +44,7 @@ impl Engine {
                 (!servers.is_empty()).then(|| Draining {
                     servers,
                     last: hardened && mode >= hold.ladder.last,
+                    sticks: !hardened && hold.ladder.stays == Stays::WhoSticks,
                     idle: hold.ladder.idle,
                 })
             });

@@ -5,7 +5,7 @@
 
 mod telling;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,63 +17,18 @@ use super::clock::Clock;
 use super::drift::{Drift, Drifts};
 use super::emptied::Emptied;
 use super::late::Late;
-use super::look::{Keys, Look, look_at, look_at_all};
+use super::look::{Look, look_at, look_at_all};
 use super::map_files::MapFiles;
 use super::old_workers::{self, OldWorkers};
+use super::order::Order;
 use super::pace::{Waiting, pace};
 use super::platform::Platform;
 use super::report::Report;
 use super::scope::Scope;
-use crate::farm::{InstanceName, Off, Wanted, WantedMaps};
-use crate::haproxy::commands::{Change, ShutdownSessions};
-use crate::haproxy::{AdminState, BackendName, Client, Error, Line, Master, ServerRef};
-
-/// What an instance is told.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Order {
-    /// The store's revision that this was worked out from.
-    pub(super) revision: u64,
-    /// What HAProxy should be told.
-    pub(super) wanted: Arc<Wanted>,
-    /// What its maps should have.
-    pub(super) maps: Arc<WantedMaps>,
-    /// Entries of maps that are to be looked up.
-    pub(super) keys: Arc<Keys>,
-    /// Servers whose emptying somebody waits for, hold by hold.
-    pub(super) draining: Arc<Vec<Draining>>,
-    /// Backends whose counters somebody watches.
-    pub(super) watched: Arc<BTreeSet<BackendName>>,
-    /// Whether servers are held of which there may be lines in any backend, any moment.
-    pub(super) follows: bool,
-    /// Servers whose sessions are to be ended.
-    pub(super) kill: Arc<BTreeSet<ServerRef>>,
-}
-
-impl Order {
-    /// What the servers are that it is about, without teeter's holds.
-    pub(super) fn before(&self) -> BTreeMap<ServerRef, AdminState> {
-        self.wanted.iter().map(|(server, wanted)| (server.clone(), wanted.before)).collect()
-    }
-
-    /// The same without the servers of backends that are off: HAProxy takes no orders for them.
-    fn without(&self, off: &BTreeMap<BackendName, Off>) -> Self {
-        let mut order = self.clone();
-        if order.wanted.keys().any(|server| off.contains_key(&server.backend)) {
-            Arc::make_mut(&mut order.wanted).retain(|server, _| !off.contains_key(&server.backend));
-        }
-        order
-    }
-}
-
-/// Servers that are being emptied together.
-#[derive(Debug, Clone)]
-pub(super) struct Draining {
-    pub(super) servers: BTreeSet<ServerRef>,
-    /// Whether no step of the ladder is left: what is said of them next is that they are drained.
-    pub(super) last: bool,
-    /// Whether idle connections are waited for, too.
-    pub(super) idle: bool,
-}
+use super::sticking::Sticking;
+use crate::farm::{InstanceName, Off, Process, WantedMaps};
+use crate::haproxy::commands::{Change, Info, ShutdownSessions};
+use crate::haproxy::{BackendName, Client, Error, Line, Master, ServerRef};
 
 /// One HAProxy, for the rest of the engine.
 #[derive(Debug)]
@@ -121,6 +76,8 @@ impl Instance {
             widely: None,
             tries: 0,
             emptied: Emptied::default(),
+            sticking: Sticking::default(),
+            process: None,
             unchanged: (0, 0),
             killed: None,
             drifts: Drifts::default(),
@@ -164,6 +121,9 @@ struct Observer {
     widely: Option<Instant>,
     tries: u32,
     emptied: Emptied,
+    sticking: Sticking,
+    /// What the process that is seen last said of itself.
+    process: Option<Info>,
     /// How much was in flight on the draining servers, and in how many looks that has not changed.
     unchanged: (u64, u32),
     killed: Option<Instant>,
@@ -242,11 +202,14 @@ impl Observer {
         if let Some(waiting) = self.make_agree(order, untold, seen).await? {
             return Ok(waiting);
         }
-        if let Some(seen) = &mut self.report.seen
-            && !self.emptied.ask(&self.client, &self.old, &order.draining, seen).await?
-        {
-            self.scope.everything();
-            return Ok(Waiting::Answer(0));
+        if let (Some(seen), Some(process)) = (&mut self.report.seen, &self.process) {
+            let told = (&*self.client, process);
+            let same = self.sticking.ask(told, &order.draining, seen, self.clock.mark()).await?
+                && self.emptied.ask(told, &self.old, &order.draining, seen).await?;
+            if !same {
+                self.scope.everything();
+                return Ok(Waiting::Answer(0));
+            }
         }
         self.kill(order).await?;
         match self.waiting(order) {
@@ -281,7 +244,7 @@ impl Observer {
 
     /// Looks. `false`: the process that answered is leaving; another will answer soon.
     async fn look(&mut self, order: &Order) -> Result<bool, Error> {
-        let known = self.report.seen.as_ref().map(|seen| seen.pid);
+        let known = self.process.clone();
         let began = self.clock.mark();
         if order.follows && self.widely.is_none_or(|at| began.duration_since(at) >= WIDELY.max(self.took * 20)) {
             self.scope.everything();
@@ -291,7 +254,7 @@ impl Observer {
         }
         let backends = self.scope.backends(order, self.report.agreed, began);
         let mut part = (!self.scope.is_whole() && known.is_some()).then_some(&backends);
-        let ours = |look: &Look| known == Some(look.pid);
+        let ours = |look: &Look| known.as_ref().is_some_and(|known| look.info.is_of(known));
         let found = match (part, self.report.seen.as_deref()) {
             (Some(part), Some(seen)) => look_at(&self.client, part, &seen.backends, &order.keys).await?.filter(ours),
             _ => None,
@@ -306,7 +269,7 @@ impl Observer {
         if look.stopping {
             return Ok(false);
         }
-        let replaced = known != Some(look.pid);
+        let replaced = !ours(&look);
         if replaced {
             self.hurry = None;
             // Whatever was set or begun was in the memory of another process.
@@ -318,15 +281,23 @@ impl Observer {
             self.set_down.clear();
             self.files.forget();
             self.refusals = Refusals::default();
+            self.sticking = Sticking::default();
         }
         let surely = self.scope.is_whole();
         self.scope.taken();
         self.tries = 0;
         self.report.level = look.level.or(self.report.level);
-        self.emptied.sessions = look.sessions;
-        let mut seen = look.onto(self.report.seen.as_deref(), part);
+        let before = self.report.seen.as_deref();
+        let process = Process::of(&look.info, self.clock.now());
+        self.process = Some(look.info.clone());
+        let mut seen = look.onto(before, part);
+        seen.started = match before {
+            Some(before) if !replaced => before.started,
+            Some(before) => process.after(&before.process()).started,
+            None => process.started,
+        };
         // After the new process: what it does not have any more is in an old one by now.
-        self.old.look((replaced, surely), &backends, self.clock.mark()).await;
+        self.old.look(seen.pid, (replaced, surely), &backends, self.clock.mark()).await;
         self.old.add_to(&mut seen, part);
         for backend in &self.off {
             seen.off.entry(backend.clone()).or_insert(Off::Refuses);

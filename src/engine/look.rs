@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::{Load, Off, Seen, SeenBackend, SeenMap, SeenMaps, SeenServer, Servers};
 use crate::haproxy::commands::{
-    CountAssigned, GetMap, Level, ServerConnections, ServerState, ShowCliLevel, ShowServersConn, ShowServersState,
-    ShowStat, StatKind, StatRow,
+    CountAssigned, GetMap, Info, Level, ServerConnections, ServerState, ShowCliLevel, ShowServersConn,
+    ShowServersState, ShowStat, StatKind, StatRow,
 };
 use crate::haproxy::{
     Answers, BackendName, Client, Command, CommandError, Error, Line, MapKey, MapName, RefusalKind, ServerRef, Slot,
@@ -14,12 +14,10 @@ use crate::haproxy::{
 /// What a look found.
 #[derive(Debug)]
 pub(super) struct Look {
-    pub(super) pid: u32,
-    pub(super) version: String,
-    /// The process is leaving, or two processes answered.
+    /// What the process says of itself.
+    pub(super) info: Info,
+    /// It is leaving, or two processes answered.
     pub(super) stopping: bool,
-    /// Requests that the process has.
-    pub(super) sessions: u64,
     pub(super) level: Option<Level>,
     pub(super) servers: Servers,
     pub(super) backends: BTreeMap<BackendName, SeenBackend>,
@@ -44,16 +42,7 @@ pub(super) async fn look_at_all(client: &Client, keys: &Keys) -> Result<Look, Er
     };
     let ((servers, backends), level) = read().map_err(|error| client.error(error))?;
     let info = answers.info;
-    let mut look = Look {
-        pid: info.pid,
-        version: info.version,
-        stopping: info.stopping,
-        sessions: info.sessions,
-        level: Some(level),
-        servers,
-        backends,
-        maps: SeenMaps::new(),
-    };
+    let mut look = Look { stopping: info.stopping, info, level: Some(level), servers, backends, maps: SeenMaps::new() };
     look.with(maps);
     Ok(look)
 }
@@ -92,17 +81,16 @@ pub(super) async fn look_at(
         }
         let info = answers.info;
         match &mut look {
-            // Two lines that two processes answered are no look at all; the caller sees the later process.
+            // Two lines that two processes answered are no look at all.
+            Some(look) if !info.is_of(&look.info) => return Ok(None),
             Some(look) => {
-                look.pid = info.pid;
+                look.info = info;
                 look.servers.take_over(servers);
                 look.backends.append(&mut backends);
             }
             None => {
-                let (pid, stopping) = (info.pid, info.stopping);
-                let maps = SeenMaps::new();
-                let (sessions, level) = (info.sessions, None);
-                look = Some(Look { pid, version: info.version, stopping, sessions, level, servers, backends, maps });
+                let stopping = info.stopping;
+                look = Some(Look { info, stopping, level: None, servers, backends, maps: SeenMaps::new() });
             }
         }
     }
@@ -166,36 +154,36 @@ fn has_room(line: &Line, backend: &BackendName) -> bool {
 }
 
 /// How many requests have been given to each server, those among them that no counter has. `None`: another process
-/// answered than `pid`.
-pub(super) async fn assigned(client: &Client, pid: u32) -> Result<Option<BTreeMap<ServerRef, u64>>, Error> {
+/// answered than the one that said `before`.
+pub(super) async fn assigned(client: &Client, before: &Info) -> Result<Option<BTreeMap<ServerRef, u64>>, Error> {
     let mut line = Line::new();
     let slot = line.push(&CountAssigned);
     let answers = client.send(&line).await?;
-    if answers.info.pid != pid {
+    if !answers.info.is_of(before) {
         return Ok(None);
     }
     answers.read(slot, &CountAssigned).map(Some).map_err(|error| client.error(error))
 }
 
 /// Looks up entries of maps, and says which process answered. Nothing is asked where there are none.
-async fn look_up(client: &Client, keys: &Keys) -> Result<Option<(u32, SeenMaps)>, Error> {
+async fn look_up(client: &Client, keys: &Keys) -> Result<Option<(Info, SeenMaps)>, Error> {
     let (mut maps, mut process) = (SeenMaps::new(), None);
     let asks: Vec<GetMap> = keys.iter().map(|(map, key)| GetMap { map: map.clone(), key: key.clone() }).collect();
     let (mut line, mut slots) = (Line::new(), Vec::new());
     for ask in &asks {
         if !line.has_room_for(&ask.text()) {
             let answers = client.send(&std::mem::take(&mut line)).await?;
-            process = Some(answers.info.pid);
+            process = Some(answers.info.clone());
             note(&mut maps, &answers, std::mem::take(&mut slots)).map_err(|error| client.error(error))?;
         }
         slots.push((line.push(ask), ask));
     }
     if !slots.is_empty() {
         let answers = client.send(&line).await?;
-        process = Some(answers.info.pid);
+        process = Some(answers.info.clone());
         note(&mut maps, &answers, slots).map_err(|error| client.error(error))?;
     }
-    Ok(process.map(|pid| (pid, maps)))
+    Ok(process.map(|info| (info, maps)))
 }
 
 fn note(maps: &mut SeenMaps, answers: &Answers, slots: Vec<(Slot<GetMap>, &GetMap)>) -> Result<(), CommandError> {
@@ -289,16 +277,17 @@ fn seen(row: ServerState) -> SeenServer {
 
 impl Look {
     /// Adds what was looked up in maps. Where another process answered, the look is of none of them.
-    fn with(&mut self, maps: Option<(u32, SeenMaps)>) {
-        let Some((pid, maps)) = maps else { return };
+    fn with(&mut self, maps: Option<(Info, SeenMaps)>) {
+        let Some((info, maps)) = maps else { return };
         self.maps = maps;
-        self.stopping |= self.pid != pid;
+        self.stopping |= !self.info.is_of(&info);
     }
 
-    /// Brings what was seen before up to date; where the process is another one, replaces it.
+    /// Brings what was seen `before` of the same process up to date, where this was a look at some `backends`; else
+    /// replaces it.
     pub(super) fn onto(self, before: Option<&Seen>, backends: Option<&BTreeSet<BackendName>>) -> Seen {
         let (mut servers, mut all) = match (before, backends) {
-            (Some(before), Some(part)) if before.pid == self.pid => {
+            (Some(before), Some(part)) => {
                 let mut servers = before.servers.clone();
                 servers.forget(part);
                 let kept = before.backends.iter().filter(|(backend, _)| !part.contains(backend));
@@ -308,17 +297,11 @@ impl Look {
         };
         servers.take_over(self.servers);
         all.extend(self.backends);
-        // HAProxy lists the servers of a disabled backend, and has no counters for it. Only a look at everything tells:
-        // whoever asks for one backend by its name may be answered about another proxy.
-        let off = match before.filter(|before| before.pid == self.pid && backends.is_some()) {
-            Some(before) => before.off.clone(),
-            None => {
-                let silent = all.iter().filter(|(_, backend)| backend.id.is_none());
-                silent.map(|(backend, _)| (backend.clone(), Off::Disabled)).collect()
-            }
-        };
-        let before = BTreeMap::new();
-        Seen { pid: self.pid, version: self.version, servers, backends: all, maps: self.maps, off, before }
+        // HAProxy lists the servers of a disabled backend, and has no counters for it.
+        let disabled = all.iter().filter(|(_, is)| is.id.is_none());
+        let off = disabled.map(|(backend, _)| (backend.clone(), Off::Disabled)).collect();
+        let Info { pid, started, version, .. } = self.info;
+        Seen { pid, started, version, servers, backends: all, maps: self.maps, off, before: BTreeMap::new() }
     }
 }
 

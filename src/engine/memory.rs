@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::join::Joined;
-use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, RunId};
+use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, Process, RunId};
 use crate::plan::prove::ProbeResult;
 use crate::plan::warm::Warmth;
 use crate::plan::{Attendant, DrainWatch, Wait};
@@ -28,7 +28,7 @@ pub(super) struct Memory {
     /// What runs have asked their members.
     pub(super) asking: BTreeMap<RunId, Probing>,
     /// The process of each HAProxy that was last seen.
-    pub(super) pids: BTreeMap<InstanceName, u32>,
+    pub(super) processes: BTreeMap<InstanceName, Process>,
     /// How many changes by others have been recorded, of each HAProxy.
     pub(super) drifts: BTreeMap<InstanceName, usize>,
     /// Since when each route has been turned to all of its farm, and every HAProxy has it so.

@@ -68,9 +68,11 @@ impl OldWorkers {
     }
 
     /// Looks, where there may be something new: when another process has `replaced` the one before, and `surely` when
-    /// somebody asks for everything. Old workers are looked at as often as the new one is.
+    /// somebody asks for everything. Old workers are looked at as often as the new one is. The process that is `serving` is
+    /// none of them: after a reload that failed the master lists it among them.
     pub(super) async fn look(
         &mut self,
+        serving: u32,
         (replaced, surely): (bool, bool),
         backends: &BTreeSet<BackendName>,
         now: Instant,
@@ -96,8 +98,8 @@ impl OldWorkers {
         (self.trouble, self.due) = (None, None);
         let all = backends.is_empty() || backends.len() > ONE_BY_ONE;
         let mut seen = Vec::new();
-        for worker in workers.into_iter().filter(|worker| worker.old) {
-            let known = self.known.iter().find(|known| known.pid == worker.pid);
+        for worker in workers.into_iter().filter(|worker| worker.old && worker.pid != serving) {
+            let known = self.known.iter().find(|known| known.pid == worker.pid && known.age <= worker.uptime);
             match look_at(&master, &worker, if all { None } else { Some(backends) }, known).await {
                 Ok(worker) => seen.push(worker),
                 // It ended while it was asked.

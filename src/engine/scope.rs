@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::instance::Order;
+use super::order::Order;
 use crate::farm::{Farm, FarmName, Seen, Selector};
 use crate::haproxy::BackendName;
 

@@ -2,7 +2,7 @@
 
 use super::apply::Part;
 use crate::farm::{About, after};
-use crate::haproxy::commands::{AddMap, Change, CommitMap, PrepareMap, ShowMap};
+use crate::haproxy::commands::{AddMap, Change, CommitMap, Info, PrepareMap, ShowMap};
 use crate::haproxy::{Answers, Client, Command, CommandError, Error, Line, MapKey, MapName, MapValue};
 
 /// Makes changes to one map that lookups see all together. Everybody else's entries are carried over as they were
@@ -10,13 +10,18 @@ use crate::haproxy::{Answers, Client, Command, CommandError, Error, Line, MapKey
 ///
 /// # Errors
 /// The connection failed: nothing has been turned, unless the last line was lost. Look again.
-pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, changes: &[Change]) -> Result<Part, Error> {
+pub(super) async fn turn_together(
+    client: &Client,
+    process: &Info,
+    map: &MapName,
+    changes: &[Change],
+) -> Result<Part, Error> {
     let mut line = Line::new();
     let refused = |error| Part::Refused(About::Map(map.clone()), error);
     let (show, prepare) = (ShowMap { map: map.clone() }, PrepareMap { map: map.clone() });
     let slots = (line.push(&show), line.push(&prepare));
     let answers = client.send(&line).await?;
-    if is_other(&answers, pid) {
+    if is_other(&answers, process) {
         return Ok(Part::OtherProcess);
     }
     let (before, version) = match (answers.read(slots.0, &show), answers.read(slots.1, &prepare)) {
@@ -48,7 +53,7 @@ pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, chan
     for add in &adds {
         if !line.has_room_for(&add.text()) {
             let answers = client.send(&std::mem::take(&mut line)).await?;
-            if is_other(&answers, pid) {
+            if is_other(&answers, process) {
                 return Ok(Part::OtherProcess);
             }
             for (slot, add) in std::mem::take(&mut slots) {
@@ -61,7 +66,7 @@ pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, chan
     }
     // Only what was added whole is committed: so the commit goes by itself, when every addition has been read back.
     let answers = client.send(&line).await?;
-    if is_other(&answers, pid) {
+    if is_other(&answers, process) {
         return Ok(Part::OtherProcess);
     }
     for (slot, add) in slots {
@@ -72,12 +77,12 @@ pub(super) async fn turn_together(client: &Client, pid: u32, map: &MapName, chan
     let mut line = Line::new();
     let slot = line.push(&commit);
     let answers = client.send(&line).await?;
-    if is_other(&answers, pid) {
+    if is_other(&answers, process) {
         return Ok(Part::OtherProcess);
     }
     Ok(answers.read(slot, &commit).map_or_else(refused, |()| Part::Taken))
 }
 
-fn is_other(answers: &Answers, pid: u32) -> bool {
-    answers.info.pid != pid || answers.info.stopping
+fn is_other(answers: &Answers, process: &Info) -> bool {
+    !answers.info.is_of(process) || answers.info.stopping
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::{Entry, HoldId, MemberName, RunId};
 use super::reach::Reach;
+use super::seen::Process;
 use super::span::Span;
 use crate::haproxy::AdminState;
 
@@ -310,5 +311,6 @@ pub struct Overruled {
     /// The state.
     pub state: AdminState,
     /// The process that was told so; any other one has forgotten it.
-    pub pid: u32,
+    #[serde(flatten)]
+    pub process: Process,
 }

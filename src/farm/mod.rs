@@ -53,7 +53,7 @@ pub use reach::{Reach, newcomers};
 pub use rolling::{BatchSize, RollingSettings};
 pub use route::{Canary, Route, Side, cookie_version, wanted_maps};
 pub use route_check::live_side;
-pub use seen::{Load, Seen, SeenBackend, SeenServer};
+pub use seen::{Load, Process, Seen, SeenBackend, SeenServer};
 pub use select::{SelectError, Selector};
 pub use served::{Gate, PutOff};
 pub use servers::Servers;

@@ -66,10 +66,14 @@ impl Client {
     /// [`Error::Connect`] means that HAProxy saw nothing of the line; after any other error it may have executed
     /// all, some or none of it.
     pub async fn send(&self, line: &Line) -> Result<Answers, Error> {
+        self.send_for(line, LONGEST_REPLY).await
+    }
+
+    async fn send_for(&self, line: &Line, most: usize) -> Result<Answers, Error> {
         // The semaphore is never closed, so acquiring cannot fail other than by waiting.
         let exchange = async {
             let _place = self.connections.acquire().await;
-            self.exchange(line).await
+            self.exchange(line, most).await
         };
         let late = || Error::Deadline { address: self.address.clone(), within: self.deadline };
         let (replies, end) = tokio::time::timeout(self.deadline, exchange).await.map_err(|_| late())??;
@@ -95,20 +99,38 @@ impl Client {
         answers.read(slot, command).map_err(|source| self.error(source))
     }
 
+    /// Sends a single command that changes nothing, and reads its reply if that has no more than `most` bytes. `None`: it
+    /// has more, and is not read to its end.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn ask_at_most<C: Command>(&self, command: &C, most: usize) -> Result<Option<C::Reply>, Error> {
+        let mut line = Line::new();
+        let slot = line.push(command);
+        match self.send_for(&line, most).await {
+            Err(Error::Frame { source: FrameError::TooLong, .. }) => Ok(None),
+            answers => answers?.read(slot, command).map(Some).map_err(|source| self.error(source)),
+        }
+    }
+
     /// A command's error with the address that it happened at.
     pub fn error(&self, source: CommandError) -> Error {
         Error::Command { address: self.address.clone(), source }
     }
 
-    async fn exchange(&self, line: &Line) -> Result<(Vec<Bytes>, Result<(), FrameError>), Error> {
+    async fn exchange(&self, line: &Line, most: usize) -> Result<(Vec<Bytes>, Result<(), FrameError>), Error> {
         let connect = |source| Error::Connect { address: self.address.clone(), source };
-        Ok(converse(self.connect.connect().await.map_err(connect)?, line).await)
+        Ok(converse(self.connect.connect().await.map_err(connect)?, line, most).await)
     }
 }
 
 /// The replies that came, and whether they were all.
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, line: &Line) -> (Vec<Bytes>, Result<(), FrameError>) {
-    let mut framed = Framed::new(stream, Codec::new(LONGEST_REPLY));
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    line: &Line,
+    most: usize,
+) -> (Vec<Bytes>, Result<(), FrameError>) {
+    let mut framed = Framed::new(stream, Codec::new(most));
     let mut replies = Vec::with_capacity(line.replies());
     // Who closes early may have said why before: read even when the line could not be sent whole.
     let sent = framed.send(line).await;

@@ -6,6 +6,9 @@
 //! version, which only the reply tells, but seen in the bytes after the first newline: what follows there is the reply
 //! to `show info`, which is never empty and never begins with `>`.
 //!
+//! In a table with quoted fields only what stands outside quotes ends it. Up to 2.6, the answer of a server to its check
+//! comes with its newlines, and may hold a prompt or an empty line.
+//!
 //! [`Quirk::PromptAfterEachReply`]: super::Quirk::PromptAfterEachReply
 
 use bytes::{Bytes, BytesMut};
@@ -19,9 +22,13 @@ use super::line::Line;
 #[derive(Debug)]
 pub struct Codec {
     ending: Ending,
-    expected: usize,
+    /// Of each reply that is expected whether it may have quoted fields.
+    quotes: Vec<bool>,
     seen: usize,
+    /// Up to here there is no end of the reply.
     scanned: usize,
+    /// Up to here quotes have been counted, and whether one is open there.
+    counted: (usize, bool),
     budget: usize,
 }
 
@@ -36,12 +43,12 @@ enum Ending {
 impl Codec {
     /// A codec that takes at most `budget` bytes of replies.
     pub fn new(budget: usize) -> Self {
-        Self { ending: Ending::Unknown, expected: 0, seen: 0, scanned: 0, budget }
+        Self { ending: Ending::Unknown, quotes: Vec::new(), seen: 0, scanned: 0, counted: (0, false), budget }
     }
 
     /// Whether every reply to the line has been read.
     pub fn is_done(&self) -> bool {
-        self.seen == self.expected
+        self.seen == self.quotes.len()
     }
 
     /// The number of replies read so far.
@@ -49,9 +56,17 @@ impl Codec {
         self.seen
     }
 
+    /// Whether a place is inside quotes. A quote inside them is doubled, so that it opens what it closes.
+    fn is_quoted(&mut self, bytes: &[u8], place: usize) -> bool {
+        let (counted, open) = self.counted;
+        let more = memchr::memchr_iter(b'"', &bytes[counted..place]).count();
+        self.counted = (place, open ^ (more % 2 == 1));
+        self.counted.1
+    }
+
     fn frame(&mut self, bytes: &mut BytesMut, body: usize, end: usize) -> Result<Option<Bytes>, FrameError> {
         self.budget = self.budget.checked_sub(body + end).ok_or(FrameError::TooLong)?;
-        self.scanned = 0;
+        (self.scanned, self.counted) = (0, (0, false));
         self.seen += 1;
         let frame = bytes.split_to(body + end).freeze();
         Ok(Some(frame.slice(..body)))
@@ -85,9 +100,14 @@ impl Decoder for Codec {
             Ending::EmptyLine if bytes.first() == Some(&b'\n') => return self.frame(bytes, 0, 1),
             Ending::EmptyLine | Ending::Unknown => (EMPTY_LINE, 1),
         };
-        if let Some(at) = memmem::find(&bytes[self.scanned..], mark) {
-            let body = self.scanned + at + kept;
-            return self.frame(bytes, body, mark.len() - kept);
+        // A refusal is no table.
+        let quotes = self.quotes.get(self.seen).is_some_and(|quotes| *quotes) && bytes.starts_with(b"#");
+        while let Some(at) = memmem::find(&bytes[self.scanned..], mark) {
+            let end = self.scanned + at;
+            if !(quotes && self.is_quoted(bytes, end)) {
+                return self.frame(bytes, end + kept, mark.len() - kept);
+            }
+            self.scanned = end + 1;
         }
         // The mark may be cut in two by the end of what has arrived.
         self.scanned = bytes.len().saturating_sub(mark.len() - 1);
@@ -98,7 +118,7 @@ impl Decoder for Codec {
         match self.decode(bytes)? {
             Some(frame) => Ok(Some(frame)),
             None if self.is_done() => Ok(None),
-            None => Err(FrameError::Truncated { seen: self.seen, expected: self.expected }),
+            None => Err(FrameError::Truncated { seen: self.seen, expected: self.quotes.len() }),
         }
     }
 }
@@ -107,7 +127,7 @@ impl Encoder<&Line> for Codec {
     type Error = FrameError;
 
     fn encode(&mut self, line: &Line, bytes: &mut BytesMut) -> Result<(), FrameError> {
-        self.expected += line.replies();
+        self.quotes.extend_from_slice(line.quotes());
         bytes.extend_from_slice(line.to_wire().as_bytes());
         Ok(())
     }
@@ -119,7 +139,7 @@ const EMPTY_LINE: &[u8] = b"\n\n";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::haproxy::commands::ShowCliLevel;
+    use crate::haproxy::commands::{ShowCliLevel, ShowStat};
     use proptest::prelude::*;
 
     fn frames(wire: &[u8], commands: usize, chunk: usize) -> Result<Vec<String>, FrameError> {
@@ -127,8 +147,12 @@ mod tests {
         for _ in 1..commands {
             let _ = line.push(&ShowCliLevel);
         }
+        frames_of(&line, wire, chunk)
+    }
+
+    fn frames_of(line: &Line, wire: &[u8], chunk: usize) -> Result<Vec<String>, FrameError> {
         let mut codec = Codec::new(1 << 20);
-        codec.encode(&line, &mut BytesMut::new())?;
+        codec.encode(line, &mut BytesMut::new())?;
         let (mut bytes, mut frames) = (BytesMut::new(), Vec::new());
         for part in wire.chunks(chunk.max(1)) {
             bytes.extend_from_slice(part);
@@ -157,6 +181,23 @@ mod tests {
             let got: Vec<&str> = got.iter().map(|frame| frame.trim_end()).collect();
             assert_eq!(got, expected);
         }
+    }
+
+    #[test]
+    fn what_is_quoted_ends_nothing() {
+        let table = "# pxname,last_chk,x\napp,\"Host\n> \n\n\"\"x,y\n> # pxname\n\n> end\",7\napp,,8\n";
+        let mut line = Line::new();
+        let _ = line.push(&ShowStat::default());
+        let _ = line.push(&ShowCliLevel);
+        let on_2_6 = format!("\n> Name: HAProxy\n\n> {table}\n> admin\n\n> ");
+        let on_3_2 = format!("\nName: HAProxy\n\n{table}\nadmin\n\n> ");
+        for (wire, chunk) in [(&on_2_6, 1), (&on_2_6, 7), (&on_2_6, 999), (&on_3_2, 1), (&on_3_2, 7), (&on_3_2, 999)] {
+            let got = frames_of(&line, wire.as_bytes(), chunk).unwrap();
+            assert_eq!(got.iter().map(|frame| frame.trim_end()).collect::<Vec<_>>()[1..], [table.trim_end(), "admin"]);
+        }
+        // A refusal may have any number of quotes.
+        let refused = frames_of(&line, b"\n> Name: HAProxy\n\n> No \"such\n\n> admin\n\n> ", 999).unwrap();
+        assert_eq!(refused[1..], ["No \"such\n", "admin\n"]);
     }
 
     #[test]

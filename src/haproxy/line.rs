@@ -26,6 +26,12 @@ pub trait Command {
     /// HAProxy refused the command, or answered something that this command has no reading for.
     fn parse(&self, reply: &[u8]) -> Result<Self::Reply, CommandError>;
 
+    /// Whether the reply is a table whose fields may be quoted. Inside quotes stands what others say, such as the answer to
+    /// a check, and nothing in there ends the reply.
+    fn quotes(&self) -> bool {
+        false
+    }
+
     /// The command as HAProxy would be told it, for messages.
     fn text(&self) -> String {
         let mut text = String::new();
@@ -38,7 +44,8 @@ pub trait Command {
 #[derive(Debug, Clone)]
 pub struct Line {
     text: String,
-    commands: usize,
+    /// Of each command whether its reply may have quoted fields.
+    quotes: Vec<bool>,
 }
 
 /// The place in [`Answers`] where the reply to one command will be.
@@ -57,7 +64,7 @@ impl Line {
     pub fn new() -> Self {
         let mut text = String::from("prompt;");
         ShowInfo.write(&mut text);
-        Self { text, commands: 1 }
+        Self { text, quotes: vec![false] }
     }
 
     /// Appends a command.
@@ -65,8 +72,8 @@ impl Line {
         self.text.push(';');
         command.write(&mut self.text);
         debug_assert!(!self.text.contains('\n'), "a command must not contain a newline");
-        self.commands += 1;
-        Slot { index: self.commands - 1, command: PhantomData }
+        self.quotes.push(command.quotes());
+        Slot { index: self.quotes.len() - 1, command: PhantomData }
     }
 
     /// Whether a command of this text can be appended within [`Line::LONGEST`].
@@ -76,7 +83,12 @@ impl Line {
 
     /// The number of replies that the line will get.
     pub fn replies(&self) -> usize {
-        self.commands
+        self.quotes.len()
+    }
+
+    /// Whether a reply may have quoted fields.
+    pub(super) fn quotes(&self) -> &[bool] {
+        &self.quotes
     }
 
     /// The line as sent, with its newline.

@@ -26,7 +26,7 @@ pub use error::{CommandError, Error, FrameError, Refusal, RefusalKind};
 pub use line::{Answers, Command, Line, Slot};
 pub use master::Master;
 pub(crate) use name::name_type;
-pub use name::{BackendName, MapKey, MapName, MapValue, NameError, ServerName, ServerRef};
+pub use name::{BackendName, MapKey, MapName, MapValue, NameError, ServerName, ServerRef, TableName};
 pub use quirks::{Quirk, Series};
 pub use table::{Column, Row, Separator, Table};
 pub use tls::TlsSettings;

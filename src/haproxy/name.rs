@@ -107,6 +107,10 @@ name_type!(
     MapName, "map", in_word, 1024, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
 );
 name_type!(
+    /// A stick table: the name of its proxy, or that of its peers section and its own.
+    TableName, "table", in_word, 2048, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
+);
+name_type!(
     /// A key of a map.
     MapKey, "map key", in_word, 1024, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
 );

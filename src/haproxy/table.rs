@@ -97,6 +97,13 @@ impl<'a> Row<'a> {
         std::str::from_utf8(self.bytes(column)).unwrap_or_default()
     }
 
+    /// What a column says, for people: in whatever bytes and however many lines somebody said it, on one line.
+    pub fn words(&self, column: Column) -> String {
+        let text = String::from_utf8_lossy(self.bytes(column)).replace("\"\"", "\"");
+        let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+        plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// The number in a column, if there is one.
     pub fn number<N: std::str::FromStr>(&self, column: Column) -> Option<N> {
         self.text(column).parse().ok()
@@ -120,16 +127,18 @@ fn line(bytes: &[u8]) -> IResult<&[u8], &[u8]> {
 fn whole_field(separator: Separator, bytes: &[u8]) -> IResult<&[u8], &[u8]> {
     match separator {
         Separator::Comma => {
-            terminated(alt((recognize(quoted), take_till(|byte| byte == b','))), opt(tag(","))).parse(bytes)
+            terminated(alt((recognize(quoted), take_till(|byte| matches!(byte, b',' | b'\n')))), opt(tag(",")))
+                .parse(bytes)
         }
-        Separator::Blank => terminated(take_till(|byte| byte == b' '), opt(tag(" "))).parse(bytes),
+        Separator::Blank => terminated(take_till(|byte| matches!(byte, b' ' | b'\n')), opt(tag(" "))).parse(bytes),
     }
 }
 
-/// The inside of a quoted field, a doubled quote left as it is: no field that teeter decides by can contain one.
+/// The inside of a quoted field, a doubled quote left as it is: no field that teeter decides by can contain one. It may
+/// have several lines.
 fn quoted(bytes: &[u8]) -> IResult<&[u8], &[u8]> {
     let inside = recognize(many0_count(alt((tag("\"\""), is_not("\"")))));
-    terminated(delimited(tag("\""), inside, tag("\"")), take_while(|byte| byte != b',')).parse(bytes)
+    terminated(delimited(tag("\""), inside, tag("\"")), take_while(|byte| !matches!(byte, b',' | b'\n'))).parse(bytes)
 }
 
 #[cfg(test)]
@@ -145,6 +154,22 @@ mod tests {
         assert_eq!((row.text(a), row.text(c), row.text(d)), ("1", "x, y\"\"z", ""));
         table.next(&mut row).unwrap();
         assert_eq!((row.number::<u8>(a), row.number::<u8>(c)), (Some(4), None));
+        assert!(table.next(&mut row).is_none());
+    }
+
+    #[test]
+    fn a_quoted_field_may_have_lines() {
+        let reply = b"# a,b,c\n1,\"x\n> \n\n2,\"\"y\xe9\x1b[m, # a,b,c\n\",3\n4,\"\",6\n7,8,9\n";
+        let mut table = Table::new(Separator::Comma, reply).unwrap();
+        let (a, b, c) = (table.column("a"), table.column("b"), table.column("c"));
+        let mut row = Row::default();
+        table.next(&mut row).unwrap();
+        assert_eq!((row.text(a), row.text(c)), ("1", "3"));
+        assert_eq!(row.words(b), "x > 2,\"y\u{fffd} [m, # a,b,c");
+        for expected in [["4", "", "6"], ["7", "8", "9"]] {
+            table.next(&mut row).unwrap();
+            assert_eq!([a, b, c].map(|column| row.text(column)), expected);
+        }
         assert!(table.next(&mut row).is_none());
     }
 

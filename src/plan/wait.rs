@@ -162,7 +162,7 @@ impl fmt::Display for Wait {
                 write!(f, "nothing in flight, waiting until HAProxy closes idle connections ({})", pairs(connections))
             }
             Self::StickyClients { .. } => {
-                f.write_str("nothing in flight, clients with a cookie may go on until the grace ends")
+                f.write_str("nothing in flight, clients that stick to a server may go on until the grace ends")
             }
             Self::Work { group, gone: None } => write!(f, "waiting for the work on group {group}"),
             Self::Work { group, gone: Some(_) } => {

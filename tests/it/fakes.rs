@@ -49,7 +49,7 @@ async fn say(stream: &mut UnixStream, bytes: &[u8]) -> bool {
     stream.write_all(bytes).await.is_ok()
 }
 
-const ANSWER: &[u8] = b"\n> Name: HAProxy\nVersion: 2.6.12\nPid: 7\n\n> admin\n\n> ";
+const ANSWER: &[u8] = b"\n> Name: HAProxy\nVersion: 2.6.12\nPid: 7\nUptime_sec: 1\n\n> admin\n\n> ";
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(200);
 

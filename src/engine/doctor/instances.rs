@@ -20,27 +20,28 @@ pub(super) fn of_instance(name: &InstanceName, address: &str, look: &Result<Look
                 error(about, text)
             }
             _ => {
-                let (version, pid, servers) = (&look.version, look.pid, look.servers.len());
+                let (version, pid, servers) = (&look.info.version, look.info.pid, look.servers.len());
                 ok(about, format!("{version}, process {pid}, {servers} servers, at {address}"))
             }
         },
     }
 }
 
-/// `answers`: whether the stats socket of the same HAProxy does.
-pub(super) async fn of_master(name: &InstanceName, master: Option<&Master>, answers: bool) -> Vec<FindingView> {
+/// `serving`: the process that answers on the stats socket of the same HAProxy. After a reload that failed the master may
+/// list it among the old ones.
+pub(super) async fn of_master(name: &InstanceName, master: Option<&Master>, serving: Option<u32>) -> Vec<FindingView> {
     let about = format!("HAProxy {name}");
     let Some(master) = master else {
         return vec![ok(about, "no master socket is configured: what a reload leaves behind is not seen".to_owned())];
     };
     match master.workers().await {
         Ok(workers) => {
-            let old = workers.iter().filter(|worker| worker.old).count();
+            let old = workers.iter().filter(|worker| worker.old && Some(worker.pid) != serving).count();
             let at = master.path().display();
             let left = ok(about.clone(), format!("{old} processes left behind by reloads, says the master at {at}"));
             [left].into_iter().chain(last_reload(about, master).await).collect()
         }
-        Err(trouble) if !answers => vec![unreachable(about, format!("its master socket: {trouble}"))],
+        Err(trouble) if serving.is_none() => vec![unreachable(about, format!("its master socket: {trouble}"))],
         Err(trouble) => vec![error(about, format!("its master socket: {trouble}"))],
     }
 }

@@ -112,8 +112,8 @@ pub async fn examine(
     findings.extend(checks::lopsided(&examined));
     findings.extend(versions::in_service(&examined, state, prober).await);
     findings.extend(members::same_process(&examined));
-    let answers = |name: &InstanceName| examined.seen.contains_key(name);
-    let masters = haproxies.iter().map(|(name, (_, master))| instances::of_master(name, *master, answers(name)));
+    let serving = |name: &InstanceName| examined.seen.get(name).map(|seen| seen.pid);
+    let masters = haproxies.iter().map(|(name, (_, master))| instances::of_master(name, *master, serving(name)));
     findings.extend(futures_util::future::join_all(masters).await.into_iter().flatten());
     findings
 }

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use super::super::apply::{Applied, apply};
 use super::super::late::Late;
 use super::super::map_files::Trouble;
+use super::super::order::Order;
 use super::super::pace::Waiting;
-use super::{Observer, Order};
+use super::Observer;
 use crate::farm::{About, Batch, Gate, PutOff, Reason, Seen, Untold, WantedMap, WantedMaps, diff, diff_maps, lacking};
 use crate::haproxy::{Error, MapName};
 
@@ -95,7 +96,8 @@ impl Observer {
             }
             let steps = Batch::stage(differ);
             self.drifts.sending(&steps);
-            let applied = apply(&self.client, seen.pid, &steps, &self.clock).await;
+            let Some(process) = &self.process else { return Ok(Some(Waiting::Answer(0))) };
+            let applied = apply(&self.client, process, &steps, &self.clock).await;
             if applied.is_err() {
                 self.late = Late::Unanswered;
             }

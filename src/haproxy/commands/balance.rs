@@ -28,6 +28,10 @@ impl Command for ShowBackends {
         line.push_str("show stat -1 2 -1");
     }
 
+    fn quotes(&self) -> bool {
+        true
+    }
+
     fn parse(&self, reply: &[u8]) -> Result<BTreeMap<BackendName, BackendRow>, CommandError> {
         if let Some(refusal) = Refusal::recognise(self.text(), reply) {
             return Err(CommandError::Refused(refusal));

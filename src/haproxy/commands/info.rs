@@ -17,10 +17,15 @@ pub struct ShowInfo;
 pub struct Info {
     /// Its version as printed, for example `2.6.12-1+deb12u4`.
     pub version: String,
-    /// Its process id, as it sees it. A reload or restart changes it.
+    /// Its process id, as it sees it. A reload changes it; a restart need not: where HAProxy is the only process of a
+    /// container, it has the same one each time.
     pub pid: u32,
     /// Seconds since it started.
     pub uptime: u64,
+    /// When it started, in seconds since 1970: `Start_time_sec`, from 2.5 on.
+    pub started: Option<u64>,
+    /// Connections that it has accepted since it started, those to its sockets among them.
+    pub connections: u64,
     /// Requests that it has now; before 2.8, which does not say, connections of clients.
     pub sessions: u64,
     /// Whether it is leaving: after a reload an old process serves what it has and refuses changes.
@@ -28,6 +33,13 @@ pub struct Info {
 }
 
 impl Info {
+    /// Whether the process that said this is the one that said `before` earlier. A process keeps its id and the time of its
+    /// start, and its age and what it has counted never fall. No clock of this side is asked: it may have stood still.
+    pub fn is_of(&self, before: &Self) -> bool {
+        let fixed = |info: &Self| (info.pid, info.started, info.version.clone());
+        fixed(self) == fixed(before) && self.uptime >= before.uptime && self.connections >= before.connections
+    }
+
     /// Whether the series of this version is known to have a quirk.
     pub fn has(&self, quirk: Quirk) -> bool {
         self.version.parse().is_ok_and(|series| quirk.is_in(series))
@@ -43,19 +55,24 @@ impl Command for ShowInfo {
 
     fn parse(&self, reply: &[u8]) -> Result<Info, CommandError> {
         let unreadable = || CommandError::unreadable(self.text(), reply);
-        let text = std::str::from_utf8(reply).map_err(|_| unreadable())?;
+        // A description may be in any encoding.
+        let text = String::from_utf8_lossy(reply);
         let value = |name: &str| {
             text.lines().find_map(|line| line.split_once(": ").filter(|(key, _)| *key == name).map(|(_, value)| value))
         };
         let number = |name: &str| value(name).and_then(|value| value.parse::<u64>().ok());
-        if value("Name") != Some("HAProxy") {
+        // Products that are built from HAProxy have names of their own. What is needed tells HAProxy from others.
+        let version = value("Version").filter(|version| version.contains(|c: char| c.is_ascii_digit()));
+        let pid = number("Pid").and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
+        let (Some(version), Some(pid), Some(uptime)) = (version, pid, number("Uptime_sec")) else {
             return Err(unreadable());
-        }
-        let pid = number("Pid").and_then(|pid| u32::try_from(pid).ok()).ok_or_else(unreadable)?;
+        };
         Ok(Info {
-            version: value("Version").unwrap_or_default().to_owned(),
+            version: version.to_owned(),
             pid,
-            uptime: number("Uptime_sec").unwrap_or_default(),
+            uptime,
+            started: number("Start_time_sec"),
+            connections: number("CumConns").unwrap_or_default(),
             sessions: number("CurrStreams").or_else(|| number("CurrConns")).unwrap_or_default(),
             stopping: number("Stopping") == Some(1),
         })
@@ -133,9 +150,55 @@ mod tests {
 
     #[test]
     fn another_program_is_not_haproxy() {
-        for reply in [b"".as_slice(), b"HTTP/1.1 400 Bad Request\r\n", b"Name: Redis\nPid: 1\n", b"Name: HAProxy\n"] {
+        for reply in [
+            b"".as_slice(),
+            b"HTTP/1.1 400 Bad Request\r\n",
+            b"Name: Redis\nPid: 1\n",
+            b"Name: HAProxy\n",
+            b"Name: other\nVersion: 7.2\nPid: 12\n",
+        ] {
             assert!(matches!(ShowInfo.parse(reply), Err(CommandError::Unreadable { .. })));
         }
+    }
+
+    fn info(reply: &[u8]) -> Info {
+        ShowInfo.parse(reply).unwrap()
+    }
+
+    #[test]
+    fn another_product_and_another_encoding_are_read() {
+        let reply = b"Name: hapee-lb\nVersion: 2.6.0-1.0.0-287.1\nPid: 7\nUptime_sec: 3\ndescription: R\xe9partiteur\n";
+        assert_eq!((info(reply).pid, info(reply).uptime), (7, 3));
+    }
+
+    #[test]
+    fn a_process_is_told_from_one_with_its_number() {
+        let said = |pid: u32, uptime: u64, started: Option<u64>, connections: u64| Info {
+            version: "2.6.12".into(),
+            pid,
+            uptime,
+            started,
+            connections,
+            sessions: 0,
+            stopping: false,
+        };
+        let before = said(8, 100, Some(1_790_000_000), 500);
+        assert!(said(8, 100, Some(1_790_000_000), 501).is_of(&before));
+        assert!(said(8, 9_000, Some(1_790_000_000), 9_000).is_of(&before));
+        for other in [
+            said(9, 101, Some(1_790_000_000), 501),
+            // Restarted, and older than the one before by now.
+            said(8, 200, Some(1_790_000_130), 900),
+            // In the same second.
+            said(8, 100, Some(1_790_000_000), 1),
+            Info { version: "2.6.13".into(), ..said(8, 101, Some(1_790_000_000), 501) },
+        ] {
+            assert!(!other.is_of(&before), "{other:?}");
+        }
+        // Up to 2.4 it does not say when it started.
+        let before = said(8, 100, None, 500);
+        assert!(said(8, 101, None, 502).is_of(&before));
+        assert!(!said(8, 99, None, 502).is_of(&before) && !said(8, 101, None, 3).is_of(&before));
     }
 
     #[test]

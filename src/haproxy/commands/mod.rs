@@ -9,6 +9,7 @@ mod servers_conn;
 mod servers_state;
 mod sessions;
 mod stat;
+mod stick;
 
 pub use assigned::CountAssigned;
 pub use balance::{BackendRow, ShowBackends, TakesWeights};
@@ -24,3 +25,4 @@ pub use servers_conn::{ServerConnections, ShowServersConn};
 pub use servers_state::{ServerState, ShowServersState};
 pub use sessions::{Session, SessionBytes, SessionId, ShowSession, ShowSessions, ShutdownSession};
 pub use stat::{ProxyId, ShowStat, StatKind, StatRow};
+pub use stick::{ShowStuck, ShowTables, Stuck};

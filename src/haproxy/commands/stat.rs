@@ -99,6 +99,10 @@ impl Command for ShowStat {
         });
     }
 
+    fn quotes(&self) -> bool {
+        true
+    }
+
     fn parse(&self, reply: &[u8]) -> Result<Vec<StatRow>, CommandError> {
         if let Some(refusal) = Refusal::recognise(self.text(), reply) {
             return Err(CommandError::Refused(refusal));
@@ -131,7 +135,7 @@ impl Command for ShowStat {
                 hrsp_5xx: count(hrsp_5xx),
                 tracked: text(tracked),
                 check_status: text(check_status),
-                last_chk: text(last_chk),
+                last_chk: row.words(last_chk),
                 cookie: text(cookie),
                 rtime: row.number(rtime),
                 lastchg: row.number(lastchg),

@@ -1,6 +1,6 @@
 //! Where the fields of a row end: found a word at a time, or by the grammar where quotes are in the way.
 
-use super::{Separator, line, whole_field};
+use super::{Separator, whole_field};
 
 /// Where a row ends, its newline not included, and how many fields it has.
 pub(super) struct Place {
@@ -38,16 +38,18 @@ pub(super) fn scan(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Op
 
 /// The same, quotes understood: the grammar, field by field.
 pub(super) fn slowly(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Place {
-    let line = line(bytes).map_or(bytes, |(_, line)| line);
-    let (mut rest, mut fields) = (line, 0);
-    while !rest.is_empty()
-        && fields + 1 < ends.len()
-        && let Ok((after, field)) = whole_field(separator, rest)
-    {
-        ends[fields] = line.len() - rest.len() + field.len();
-        (rest, fields) = (after, fields + 1);
+    let (mut rest, mut fields) = (bytes, 0);
+    // What the table has no room for is passed over: a row ends at the first newline that is not inside quotes.
+    while !rest.is_empty() && rest[0] != b'\n' {
+        let Ok((after, field)) = whole_field(separator, rest) else { break };
+        let end = bytes.len() - rest.len() + field.len();
+        if fields + 1 < ends.len() {
+            ends[fields] = end;
+            fields += 1;
+        }
+        rest = after;
     }
-    Place { end: line.len(), fields }
+    Place { end: bytes.len() - rest.len(), fields }
 }
 
 /// The eight bytes at a place; what is beyond the end is as good as a newline.

@@ -27,6 +27,18 @@ impl Worker {
         };
         let backend = self.backends.iter().find(|backend| backend.setup.name == *name && backend.setup.stick.is_some());
         let backend = backend.ok_or("No such table\n")?;
+        // Entries that are asked for by server have one, and all of these have.
+        match &of[1..] {
+            [] | ["data.server_id", "gt", "0"] => {}
+            [data, ..] if data.starts_with("data.") => {
+                return Err("Filter entry #1: Data type not stored in this table\n");
+            }
+            _ => {
+                return Err(
+                    "Optional argument only supports \"data.<store_data_type>\" <operator> <value> or key <key>\n",
+                );
+            }
+        }
         backend.head_of_table(now, out);
         let series = self.setup.series;
         for (client, stuck) in backend.table.iter().filter(|(_, stuck)| stuck.until > now) {

@@ -117,6 +117,10 @@ pub(super) async fn a_table_keeps_its_clients<S: Subject>(subject: &mut S) -> Fo
     visit(subject, None).await?;
     let both = format!("7={} 8={}", line(&home), line(&other));
     super::in_the_end(async || same("the table", &stuck(subject).await?, &both)).await?;
+    let asked = subject.ask("show table twin data.server_id gt 0").await;
+    holds(&asked, asked.starts_with("# table: twin, type: string, size:1024, used:2\n0x"))?;
+    let refused = "Filter entry #1: Data type not stored in this table\n\n";
+    says(subject, "show table twin data.http_req_cnt gt 0", refused).await?;
     let tables = subject.ask("show table").await;
     holds(&tables, tables.starts_with("# table: twin, type: string, size:1024, used:2\n"))?;
     // In drain they stay; in maintenance they go, and the table says so.

@@ -1,0 +1,57 @@
+//! What the observer of one HAProxy is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::look::Keys;
+use crate::farm::{Off, Wanted, WantedMaps};
+use crate::haproxy::{AdminState, BackendName, ServerRef};
+
+/// What an instance is told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Order {
+    /// The store's revision that this was worked out from.
+    pub(super) revision: u64,
+    /// What HAProxy should be told.
+    pub(super) wanted: Arc<Wanted>,
+    /// What its maps should have.
+    pub(super) maps: Arc<WantedMaps>,
+    /// Entries of maps that are to be looked up.
+    pub(super) keys: Arc<Keys>,
+    /// Servers whose emptying somebody waits for, hold by hold.
+    pub(super) draining: Arc<Vec<Draining>>,
+    /// Backends whose counters somebody watches.
+    pub(super) watched: Arc<BTreeSet<BackendName>>,
+    /// Whether servers are held of which there may be lines in any backend, any moment.
+    pub(super) follows: bool,
+    /// Servers whose sessions are to be ended.
+    pub(super) kill: Arc<BTreeSet<ServerRef>>,
+}
+
+impl Order {
+    /// What the servers are that it is about, without teeter's holds.
+    pub(super) fn before(&self) -> BTreeMap<ServerRef, AdminState> {
+        self.wanted.iter().map(|(server, wanted)| (server.clone(), wanted.before)).collect()
+    }
+
+    /// The same without the servers of backends that are off: HAProxy takes no orders for them.
+    pub(super) fn without(&self, off: &BTreeMap<BackendName, Off>) -> Self {
+        let mut order = self.clone();
+        if order.wanted.keys().any(|server| off.contains_key(&server.backend)) {
+            Arc::make_mut(&mut order.wanted).retain(|server, _| !off.contains_key(&server.backend));
+        }
+        order
+    }
+}
+
+/// Servers that are being emptied together.
+#[derive(Debug, Clone)]
+pub(super) struct Draining {
+    pub(super) servers: BTreeSet<ServerRef>,
+    /// Whether no step of the ladder is left: what is said of them next is that they are drained.
+    pub(super) last: bool,
+    /// Whether clients that stick to them keep the next step from being taken.
+    pub(super) sticks: bool,
+    /// Whether idle connections are waited for, too.
+    pub(super) idle: bool,
+}
