@@ -41,6 +41,7 @@ pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Ex
         None | Some(Ended::Out) => {
             if !context.json {
                 print::out(&taken(&hold, ended.is_some(), &selectors))?;
+                hold.note.iter().for_each(|note| print::err(&format!("hold {id}: {note}")));
             }
             Exit::Done
         }

@@ -157,6 +157,9 @@ pub(super) fn header(run: &RunView) -> String {
     if let Some(finished) = run.finished {
         text.push_str(&format!(", ended at {}", clock::local(finished)));
     }
+    for name in &run.without_haproxy {
+        text.push_str(&format!("\nwithout HAProxy {name}, which does not answer: it is told as soon as it does"));
+    }
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (member, why) in &run.skipped {
         match reasons.iter_mut().find(|(reason, _)| reason == why) {

@@ -81,6 +81,10 @@ pub(super) fn line_name(server: &ServerView, several: bool) -> String {
 fn trouble(instance: &InstanceView) -> Option<String> {
     let why = instance.trouble.as_deref();
     let what = match (instance.reachable, instance.agrees) {
+        (false, _) if instance.may_be_away => {
+            "is away, as may_be_away allows; it is told what is stored as soon as it answers"
+        }
+        (false, _) if instance.pid.is_none() => "has not answered since teeterd was started; its servers are not known",
         (false, _) => "does not answer; its servers are shown as last seen",
         (true, false) => "does not agree with the store yet",
         (true, true) => return why.map(|why| format!("{}: {why}", instance.name)),

@@ -8,9 +8,18 @@ use super::progress::Progress;
 use super::watch::Watch;
 use super::{Context, look, named, print, tables};
 use crate::control::api::{Exit, ServerView, StatusView};
+use crate::farm::{InstanceName, Span};
 
 /// `teeter wait`.
 pub(super) async fn wait(context: &Context, args: Wait) -> Result<Exit, CliError> {
+    match (&args.servers.haproxy, args.until) {
+        (Some(name), _) => told(context, name, args.timeout).await,
+        // The grammar sees to it that one of the two is there.
+        (None, until) => servers(context, &args, until.unwrap_or(Until::Drained)).await,
+    }
+}
+
+async fn servers(context: &Context, args: &Wait, until: Until) -> Result<Exit, CliError> {
     let named = args.servers.all();
     named::preview(context, &named).await?;
     let mut progress = Progress::new();
@@ -20,13 +29,13 @@ pub(super) async fn wait(context: &Context, args: Wait) -> Result<Exit, CliError
         let mut answers = 0;
         loop {
             let view: StatusView = watch.next(&mut progress).await?;
-            let mut missing = missing(&view, args.until);
-            if missing.is_empty() && args.until == Until::Drained {
+            let mut missing = missing(&view, until);
+            if missing.is_empty() && until == Until::Drained {
                 missing = emptying(context, &view).await?;
             }
             answers = if missing.is_empty() { answers + 1 } else { 0 };
             latest = Some(view);
-            if answers == needed(args.until) {
+            if answers == needed(until) {
                 return Ok::<(), CliError>(());
             }
             progress.waiting(if missing.is_empty() { "nothing in flight, looking again" } else { &missing });
@@ -43,21 +52,58 @@ pub(super) async fn wait(context: &Context, args: Wait) -> Result<Exit, CliError
     }
     if reached {
         if !context.json {
-            print::out(match args.until {
+            print::out(match until {
                 Until::Drained => "drained: nothing is in flight",
                 Until::Up => "up: every server takes traffic",
             })?;
         }
         return Ok(Exit::Done);
     }
-    let missing = latest.as_ref().map(|view| missing(view, args.until)).unwrap_or_default();
-    let what = match (args.until, missing.is_empty()) {
+    let missing = latest.as_ref().map(|view| missing(view, until)).unwrap_or_default();
+    let what = match (until, missing.is_empty()) {
         (_, true) => "no second answer came",
         (Until::Drained, false) => "not drained",
         (Until::Up, false) => "not up",
     };
     print::err(&format!("after {}: {what}: {missing}", args.timeout));
     Ok(Exit::TimedOut)
+}
+
+/// Until a HAProxy answers and has been told all that is stored.
+async fn told(context: &Context, name: &InstanceName, timeout: Span) -> Result<Exit, CliError> {
+    let mut progress = Progress::new();
+    let mut watch = Watch::new(&context.client, "/v1/status".to_owned());
+    let mut missing = "teeterd has not answered".to_owned();
+    let reached = async {
+        loop {
+            let view: StatusView = watch.next(&mut progress).await?;
+            let Some(instance) = view.instances.iter().find(|instance| instance.name == name.as_str()) else {
+                let known: Vec<&str> = view.instances.iter().map(|instance| instance.name.as_str()).collect();
+                let text = format!("there is no HAProxy {name}: teeterd is configured with {}", known.join(", "));
+                return Err(CliError::NotFound { text });
+            };
+            if instance.reachable && instance.agrees {
+                return Ok(view);
+            }
+            let what = if instance.reachable { "has not been told all that is stored" } else { "does not answer" };
+            let why = instance.trouble.iter().map(|trouble| format!(": {trouble}")).collect::<String>();
+            missing = format!("HAProxy {name} {what}{why}");
+            progress.waiting(&missing);
+        }
+    };
+    let outcome = tokio::time::timeout(timeout.duration(), reached).await;
+    progress.clear();
+    let Ok(view) = outcome else {
+        print::err(&format!("after {timeout}: {missing}"));
+        return Ok(Exit::TimedOut);
+    };
+    let view = view?;
+    if context.json {
+        print::json(&view)?;
+    } else {
+        print::out(&format!("HAProxy {name} answers and has been told all that is stored"))?;
+    }
+    Ok(Exit::Done)
 }
 
 /// One empty sample may fall between two requests.

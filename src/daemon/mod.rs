@@ -85,8 +85,14 @@ fn check(config: &Config) -> ExitCode {
     }
     let (platform, nothing) = (Platform::default(), store::State::default());
     let (prober, before) = (NetworkProber::new(platform.clock), engine::doctor::Before::new());
-    let findings =
-        runtime.block_on(engine::doctor::examine(&config.farms, ways, (&nothing, &before), &prober, &platform));
+    let findings = runtime.block_on(engine::doctor::examine(
+        &config.farms,
+        ways,
+        (&nothing, &before),
+        &config.may_be_away(),
+        &prober,
+        &platform,
+    ));
     for finding in findings.iter().filter(|finding| finding.state != "ok") {
         logging::say(&format!("{}: {}: {}", finding.state, finding.about, finding.text));
     }

@@ -8,7 +8,7 @@ use super::error::EngineError;
 use super::facts::{confirmation, seen_server, with_trackers};
 use super::guarding::Guarding;
 use super::ledger::{Ledger, asked, event};
-use super::reach::Reached;
+use super::reach::{Reached, silence};
 use super::report::Report;
 use super::scope::Care;
 use super::{Engine, Requester, seen_of};
@@ -52,7 +52,8 @@ impl Engine {
     /// Nothing matched, a guard refused, HAProxy refused or does not answer. Nothing has changed then.
     pub async fn hold(self: &Arc<Self>, order: HoldOrder, by: &Requester) -> Result<HoldId, EngineError> {
         let reports = self.look_for(&order.selectors, Care::Sure).await;
-        let Reached { reports, without } = self.reached(reports, &order.without, |_| true)?;
+        let concerned = self.concerned(&order.selectors, &reports);
+        let Reached { reports, without } = self.reached(reports, &order.without, |name| concerned.contains(name))?;
         let named = self.resolve(&order.selectors, &reports)?;
         let entries = with_trackers(&named, &reports);
         require_admin(&entries, &reports)?;
@@ -146,8 +147,8 @@ impl Engine {
         for selector in selectors {
             let found = selector.resolve(&farms, &seen).map_err(|error| match silent(reports) {
                 // What does not answer may well have it.
-                Some(trouble) if !matches!(error, crate::farm::SelectError::Malformed { .. }) => {
-                    EngineError::Unreachable(trouble)
+                Some(silence) if !matches!(error, crate::farm::SelectError::Malformed { .. }) => {
+                    EngineError::Unreachable(format!("{error}; {silence}"))
                 }
                 _ => error.into(),
             })?;
@@ -246,7 +247,7 @@ pub(super) fn require_admin(
 
 /// What is wrong with an instance that does not answer, if there is one.
 fn silent(reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
-    reports.values().find(|report| !report.reachable).map(|report| report.trouble.clone().unwrap_or_default())
+    reports.iter().find(|(_, report)| !report.reachable).map(|(name, report)| silence(name, report))
 }
 
 const CONFIRMATION_TAKES: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use super::facts::with_trackers;
 use super::holds::baselines;
 use super::ledger::{Ledger, event};
 use super::report::Report;
-use crate::farm::{Entry, Hold, HoldId, InstanceName, Seen, newcomers};
+use crate::farm::{Entry, FarmName, Hold, HoldId, InstanceName, Seen, newcomers};
 use crate::haproxy::BackendName;
 use crate::haproxy::commands::Level;
 use crate::store::{Change, State};
@@ -41,9 +41,8 @@ impl Engine {
         reports: &BTreeMap<InstanceName, Report>,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
-        let answering = reports.iter().filter(|(_, report)| report.reachable);
-        let lines: BTreeMap<InstanceName, u64> = answering.map(|(name, report)| (name.clone(), report.lines)).collect();
-        let mut changed = false;
+        let lines = answering(reports);
+        let mut changed = self.runs_are_whole(ledger, reports).await?;
         let ids: Vec<HoldId> = ledger.state.holds.keys().copied().collect();
         for id in ids {
             let Some(hold) = ledger.state.holds.get(&id).cloned() else { continue };
@@ -70,9 +69,39 @@ impl Engine {
         Ok(changed)
     }
 
+    /// Lets runs count on HAProxys that they were begun without, and that answer now.
+    async fn runs_are_whole(
+        &self,
+        ledger: &mut Ledger,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<bool, EngineError> {
+        let answers = |name: &InstanceName| reports.get(name).is_some_and(|report| report.reachable);
+        let runs = ledger.state.runs.values().filter(|run| run.is_active() && run.reach.without.iter().any(answers));
+        let whole = runs.map(|run| {
+            let mut run = run.clone();
+            run.reach.without.retain(|name| !answers(name));
+            Change::PutRun(Box::new(run))
+        });
+        let changes: Vec<Change> = whole.collect();
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        self.write(ledger, changes, Vec::new()).await?;
+        Ok(true)
+    }
+
+    /// What a hold makes of the lines that are there now, unless it is known to make nothing of them.
+    pub(super) fn joining_now(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Joining {
+        let looked = Joined { revision: hold.revision, lines: answering(reports) };
+        if self.memory().joined.get(&hold.id) == Some(&looked) {
+            return Joining::default();
+        }
+        self.joining(hold, state, reports)
+    }
+
     /// What a hold makes of the lines that are there now. The last usable servers of a backend that gets traffic stay:
     /// nobody has said that it may be left without any.
-    pub(super) fn joining(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Joining {
+    fn joining(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Joining {
         let answers = |name: &InstanceName| reports.get(name).is_some_and(|report| report.reachable);
         let there: BTreeMap<InstanceName, Report> =
             reports.iter().filter(|(name, _)| answers(name)).map(|(name, it)| (name.clone(), it.clone())).collect();
@@ -85,7 +114,9 @@ impl Engine {
         let named = newcomers(hold, &self.farms(), &seen);
         let all = &with_trackers(&(&named | &hold.entries), &there) - &hold.entries;
         let mut backends: BTreeMap<(InstanceName, BackendName), BTreeSet<Entry>> = BTreeMap::new();
-        for entry in all.iter().filter(|entry| answers(&entry.instance) && !hold.reach.left.contains(*entry)) {
+        let takes_orders =
+            |entry: &Entry| seen.get(&entry.instance).is_some_and(|seen| !seen.is_disabled(&entry.server.backend));
+        for entry in all.iter().filter(|entry| takes_orders(entry) && !hold.reach.left.contains(*entry)) {
             let backend = (entry.instance.clone(), entry.server.backend.clone());
             backends.entry(backend).or_default().insert(entry.clone());
         }
@@ -113,14 +144,36 @@ impl Engine {
         reports: &BTreeMap<InstanceName, Report>,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
+        let (mut changes, mut events) = (Vec::new(), Vec::new());
+        for (name, new) in self.joining_routes(&ledger.state, reports) {
+            let Some(mut route) = ledger.state.routes.get(&name).cloned() else { continue };
+            let names: Vec<&str> = new.iter().map(InstanceName::as_str).collect();
+            let text = format!("HAProxy {} answers and is told where the traffic of {name} goes", names.join(", "));
+            route.instances.extend(new);
+            changes.push(Change::PutRoute(Box::new(route)));
+            events.push(event(now, "route.joined", text, None, None));
+        }
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        self.write(ledger, changes, events).await?;
+        Ok(true)
+    }
+
+    /// The HAProxys that are to be told of a route and are not, by farm.
+    pub(super) fn joining_routes(
+        &self,
+        state: &State,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> BTreeMap<FarmName, BTreeSet<InstanceName>> {
         let there: BTreeMap<InstanceName, &Seen> = reports
             .iter()
             .filter(|(_, report)| report.reachable)
             .filter_map(|(name, report)| Some((name.clone(), report.seen.as_deref()?)))
             .collect();
         let farms = self.farms();
-        let (mut changes, mut events) = (Vec::new(), Vec::new());
-        for (name, route) in &ledger.state.routes {
+        let mut all = BTreeMap::new();
+        for (name, route) in &state.routes {
             let Some(farm) = farms.get(name) else { continue };
             let new = there.iter().filter(|(instance, seen)| {
                 !route.instances.contains(*instance) && seen.servers.keys().any(|server| farm.has(server))
@@ -134,22 +187,18 @@ impl Engine {
                 crate::farm::live_side(farm, &layout.within(instance), &there).is_ok_and(|live| live.is_some())
             };
             let new: BTreeSet<InstanceName> = new.into_iter().filter(fits).cloned().collect();
-            if new.is_empty() {
-                continue;
+            if !new.is_empty() {
+                all.insert(name.clone(), new);
             }
-            let names: Vec<&str> = new.iter().map(InstanceName::as_str).collect();
-            let text = format!("HAProxy {} answers and is told where the traffic of {name} goes", names.join(", "));
-            let mut route = route.clone();
-            route.instances.extend(new);
-            changes.push(Change::PutRoute(Box::new(route)));
-            events.push(event(now, "route.joined", text, None, None));
         }
-        if changes.is_empty() {
-            return Ok(false);
-        }
-        self.write(ledger, changes, events).await?;
-        Ok(true)
+        all
     }
+}
+
+/// What lines each HAProxy has that answers, in short.
+fn answering(reports: &BTreeMap<InstanceName, Report>) -> BTreeMap<InstanceName, u64> {
+    let answering = reports.iter().filter(|(_, report)| report.reachable);
+    answering.map(|(name, report)| (name.clone(), report.lines)).collect()
 }
 
 fn told(lines: &BTreeSet<Entry>, back: &BTreeSet<InstanceName>) -> String {

@@ -60,6 +60,7 @@ mod sticking;
 mod steps;
 mod stored;
 mod turn;
+mod unheld;
 mod warming;
 mod weighing;
 /// The one snapshot type.

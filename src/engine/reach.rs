@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
-use super::Engine;
 use super::error::EngineError;
 use super::report::Report;
-use crate::farm::{Hold, InstanceName, Reach};
+use super::{Engine, seen_of};
+use crate::farm::{Hold, InstanceName, Reach, Selector};
 use crate::plan::Run;
 
 /// The HAProxys that a change reaches now.
@@ -51,6 +51,16 @@ impl Engine {
         let without = aside.into_iter().map(|(name, _)| name.clone()).collect();
         reports.retain(|_, report| report.reachable);
         Ok(Reached { reports, without })
+    }
+
+    /// The HAProxys that these selectors are about.
+    pub(super) fn concerned(
+        &self,
+        selectors: &[Selector],
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> BTreeSet<InstanceName> {
+        let (all, seen) = (self.instances.keys().cloned().collect(), seen_of(reports));
+        selectors.iter().flat_map(|selector| selector.within(&all, &seen)).collect()
     }
 
     /// Those of `without` that do not answer.

@@ -143,7 +143,7 @@ impl Engine {
         for selector in selectors {
             let named = |hold: &Hold, entry: &Entry| {
                 let typed = hold.selectors.len() == 1 && hold.selectors.iter().all(|typed| typed == selector.as_str());
-                typed || selector.matches(&entry.server)
+                typed || selector.may_name(entry)
             };
             let lines = state.holds.values().flat_map(|hold| hold.entries.iter().map(move |entry| (hold, entry)));
             // A server may have another address by now than the one by which it was taken out.

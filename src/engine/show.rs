@@ -44,9 +44,13 @@ impl Engine {
             }
         }
         let revision = ledger.state.revision;
+        let (untold, may_be_away) = (self.not_told(&ledger.state, &reports), self.may_be_away());
         let instances = self.instances.iter().zip(reports.values());
         let instances = instances.map(|((name, instance), report)| {
-            instance_view(name, &instance.client.address().to_string(), report, revision)
+            let mut view = instance_view(name, &instance.client.address().to_string(), report, revision);
+            view.agrees &= !untold.contains(name);
+            view.may_be_away = may_be_away.contains(name);
+            view
         });
         let farms = self.farms();
         let routes = farms.values().filter_map(|farm| {
@@ -56,7 +60,7 @@ impl Engine {
         let asked = |hold: &&Hold| chosen.as_ref().is_none_or(|chosen| !chosen.is_disjoint(&hold.entries));
         let holds = ledger.state.holds.values().filter(asked);
         let noted =
-            holds.filter_map(|hold| Some(format!("hold {}: {}", hold.id, note(hold, &ledger.state, &reports)?)));
+            holds.filter_map(|hold| Some(format!("hold {}: {}", hold.id, self.note(hold, &ledger.state, &reports)?)));
         let picked = |server: &ServerRef, seen: &SeenServer| {
             selectors.is_empty()
                 || selectors.iter().any(|selector| selector.picks(server, seen))
@@ -76,10 +80,9 @@ impl Engine {
     /// Every hold.
     pub async fn hold_views(&self) -> Vec<HoldView> {
         let ledger = self.ledger.lock().await;
-        let memory = self.memory();
         let reports = self.reports();
-        let state = &ledger.state;
-        state.holds.values().map(|hold| hold_view(hold, state, &reports, &memory)).collect()
+        let holds = ledger.state.holds.values();
+        holds.map(|hold| self.view_of(hold, &ledger.state, &reports)).collect()
     }
 
     /// One hold.
@@ -88,8 +91,7 @@ impl Engine {
     /// There is none of this number; perhaps not any more.
     pub async fn hold_view(&self, id: HoldId) -> Result<HoldView, EngineError> {
         let ledger = self.ledger.lock().await;
-        let memory = self.memory();
-        let hold = ledger.state.holds.get(&id).map(|hold| hold_view(hold, &ledger.state, &self.reports(), &memory));
+        let hold = ledger.state.holds.get(&id).map(|hold| self.view_of(hold, &ledger.state, &self.reports()));
         hold.ok_or_else(|| EngineError::NotFound(format!("there is no hold {id}, or it has ended")))
     }
 
@@ -109,6 +111,23 @@ impl Engine {
         let memory = self.memory();
         let run = ledger.state.runs.get(&id).map(|run| run_view(run, &ledger.state, &memory));
         run.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists them")))
+    }
+
+    fn view_of(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> HoldView {
+        let note = self.note(hold, state, reports);
+        let away = self.aside_of(hold, reports);
+        let without = hold.reach.without.union(&away).map(ToString::to_string).collect();
+        HoldView { note, without, ..hold_view(hold, reports, &self.memory()) }
+    }
+
+    /// What went wrong with a hold and what it does not reach, for people.
+    pub(super) fn note(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+        let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
+        let left = instances.into_iter().filter_map(|name| untold(hold, name, reports.get(name)?, state));
+        let left: BTreeSet<String> = left.map(|why| why.words().to_owned()).collect();
+        let notes = hold.note.iter().cloned().chain(not_there(hold, reports)).chain(overruled(hold, state));
+        let notes = notes.chain(left).chain(unconfigured(hold, reports)).chain(self.not_reached(hold, state, reports));
+        notes.reduce(|one, more| format!("{one}; {more}"))
     }
 
     /// A plan that is not carried out, as a run.
@@ -133,6 +152,7 @@ fn instance_view(name: &InstanceName, socket: &str, report: &Report, revision: u
         level: report.level.map(|level| level.to_string()),
         agrees: report.reachable && report.agreed >= revision && report.untold.is_empty(),
         sees_old: report.sees_old,
+        may_be_away: false,
     }
 }
 
@@ -214,7 +234,7 @@ fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> 
     texts
 }
 
-fn hold_view(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>, memory: &Memory) -> HoldView {
+fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Memory) -> HoldView {
     let remembered = memory.holds.get(&hold.id);
     let wait = remembered.and_then(|memory| memory.wait.clone());
     let (stage, left) = match hold.stage {
@@ -239,17 +259,9 @@ fn hold_view(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report
         waiting: wait.as_ref().map(ToString::to_string),
         wait,
         in_flight: remembered.map(|memory| text(memory.watch.in_flight())).unwrap_or_default(),
-        note: note(hold, state, reports),
+        note: None,
+        without: Vec::new(),
     }
-}
-
-/// What went wrong with a hold, for people.
-fn note(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
-    let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
-    let left = instances.into_iter().filter_map(|name| untold(hold, name, reports.get(name)?, state));
-    let left: BTreeSet<String> = left.map(|why| why.words().to_owned()).collect();
-    let notes = hold.note.iter().cloned().chain(not_there(hold, reports)).chain(overruled(hold, state));
-    notes.chain(left).chain(unconfigured(hold, reports)).reduce(|one, more| format!("{one}; {more}"))
 }
 
 /// The lines of a hold that somebody else has set otherwise, and that are left so, for people.
@@ -281,22 +293,31 @@ fn not_there(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Option<St
     (!gone.is_empty()).then(|| gone.join(", "))
 }
 
-/// What a hold keeps out: a member by its name where all its lines are held, otherwise line by line.
+/// What a hold keeps out: a member by its name where all its lines are held, otherwise line by line, and a line with its
+/// HAProxy where another one has it, too, and it is not held there.
 fn names(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Vec<String> {
     let mut members: BTreeMap<&MemberName, (bool, Vec<&Entry>)> = BTreeMap::new();
     for entry in &hold.entries {
         members.entry(entry.member()).or_insert((true, Vec::new())).1.push(entry);
     }
+    let mut free: BTreeSet<&ServerRef> = BTreeSet::new();
     // Each line once: a hold may have a thousand members, and HAProxy ten thousand lines.
     for (name, report) in reports {
         for line in report.seen.iter().flat_map(|seen| seen.servers.keys()) {
             let Some((whole, held)) = members.get_mut(&line.server) else { continue };
-            *whole &= held.iter().any(|entry| entry.server == *line && entry.instance == *name);
+            if !held.iter().any(|entry| entry.server == *line && entry.instance == *name) {
+                *whole = false;
+                free.insert(line);
+            }
         }
     }
+    let line = |entry: &Entry| match free.contains(&entry.server) {
+        true => entry.to_string(),
+        false => entry.server.to_string(),
+    };
     let of = |(member, (whole, held)): (&MemberName, (bool, Vec<&Entry>))| match whole {
         true => vec![member.to_string()],
-        false => held.iter().map(|entry| entry.server.to_string()).collect(),
+        false => held.iter().map(|entry| line(entry)).collect::<BTreeSet<_>>().into_iter().collect(),
     };
     members.into_iter().flat_map(of).collect()
 }

@@ -49,6 +49,7 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
             })
             .unwrap_or_default(),
         work: work_view(run),
+        without_haproxy: run.reach.without.iter().map(ToString::to_string).collect(),
         skipped: text(run.plan.skipped.clone()),
         off: run.plan.off.clone(),
         left_out: text(run.left_out.iter().map(|(member, left)| (member.clone(), left.why.clone())).collect()),

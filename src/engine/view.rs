@@ -80,6 +80,9 @@ pub struct InstanceView {
     /// Whether processes that a reload has left behind are seen: that needs the master's socket.
     #[serde(default)]
     pub sees_old: bool,
+    /// Whether it may be away, by its configuration: drains and deploys go on without it then.
+    #[serde(default)]
+    pub may_be_away: bool,
 }
 
 /// One server line.
@@ -169,8 +172,11 @@ pub struct HoldView {
     pub wait: Option<crate::plan::Wait>,
     /// Requests in flight, by member, those with any.
     pub in_flight: BTreeMap<String, u64>,
-    /// What went wrong last.
+    /// What went wrong last, and what it does not reach.
     pub note: Option<String>,
+    /// HAProxys that it goes on without, because they do not answer: they are told as soon as they do.
+    #[serde(default)]
+    pub without: Vec<String>,
 }
 
 /// Which side of a farm gets no traffic.
@@ -229,6 +235,9 @@ pub struct RunView {
     /// Lines of its members that are left aside, for people.
     #[serde(default)]
     pub off: Vec<String>,
+    /// HAProxys that it goes on without, because they do not answer: they are told as soon as they do.
+    #[serde(default)]
+    pub without_haproxy: Vec<String>,
     /// Members that it went on without, and why: they were not well before, or have failed and stay out.
     #[serde(default)]
     pub left_out: BTreeMap<String, String>,

@@ -16,6 +16,7 @@ mod maps;
 mod members;
 mod names;
 mod out;
+mod pattern;
 mod reach;
 mod rolling;
 mod process;

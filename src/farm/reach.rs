@@ -82,14 +82,18 @@ pub fn newcomers(
     if !hold.reach.follows || matches!(hold.stage, Stage::Shared { .. }) {
         return BTreeSet::new();
     }
-    let held: BTreeSet<&MemberName> = hold.members();
-    let let_go: BTreeSet<&MemberName> = hold.reach.left.iter().map(Entry::member).collect();
+    let member = |entry: &Entry| -> MemberName {
+        let farm = farms.values().find_map(|farm| farm.settings.members.of(&entry.server));
+        farm.unwrap_or_else(|| entry.member().clone())
+    };
+    let held: BTreeSet<MemberName> = hold.entries.iter().map(member).collect();
+    let let_go: BTreeSet<MemberName> = hold.reach.left.iter().map(member).collect();
     let new = |entry: &Entry| {
-        let member = entry.member();
+        let member = member(entry);
         !hold.entries.contains(entry)
             && !hold.reach.left.contains(entry)
             // Who was given back by name stays so, with all the lines that it gets.
-            && (held.contains(member) || !let_go.contains(member))
+            && (held.contains(&member) || !let_go.contains(&member))
     };
     let selectors = hold.selectors.iter().filter_map(|text| text.parse::<Selector>().ok());
     let named = selectors.flat_map(|selector| selector.named_later(hold, farms, seen));

@@ -1,10 +1,10 @@
-//! Selectors: how people name servers. `app/web01`, `web01`, with shell globs, `farm:web`, `farm:web/a`, `host:10.0.0.7`.
+//! Selectors: how people name servers. `app/web01`, `web01`, with shell globs, `farm:web`, `farm:web/a`, `host:10.0.0.7`;
+//! and in one HAProxy only, as tables show it: `lb1:app/web01`, `lb1:web01`, `lb[12]:app/*`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
-use globset::{Glob, GlobMatcher};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -13,6 +13,7 @@ use super::host::Host;
 use super::in_use::left_aside;
 use super::layout::{Farm, FarmError};
 use super::names::{Entry, FarmName, GroupName, InstanceName, MemberName};
+use super::pattern::Pattern;
 use super::seen::{Seen, SeenServer};
 use crate::haproxy::{BackendName, ServerRef};
 
@@ -22,14 +23,23 @@ use crate::haproxy::{BackendName, ServerRef};
 pub struct Selector {
     text: String,
     meaning: Meaning,
+    within: Option<Within>,
 }
 
 #[derive(Debug, Clone)]
 enum Meaning {
     Farm(FarmName, Option<GroupName>),
     Host(Host),
-    Line(GlobMatcher, GlobMatcher),
-    Member(GlobMatcher),
+    Line(Pattern, Pattern),
+    Member(Pattern),
+}
+
+/// The same text read as `HAPROXY:REST`. HAProxy lets names of servers have colons in them, too: this reading counts where
+/// no server has the whole name.
+#[derive(Debug, Clone)]
+struct Within {
+    haproxy: Pattern,
+    meaning: Meaning,
 }
 
 /// A selector that cannot be understood or that names nothing.
@@ -64,29 +74,51 @@ impl FromStr for Selector {
         if text.is_empty() || text.len() > LONGEST {
             return Err(malformed(format!("a selector has 1 to {LONGEST} characters")));
         }
+        let whole = |meaning| Self { text: text.to_owned(), meaning, within: None };
         if let Some(farm) = text.strip_prefix("farm:") {
             let (farm, group) = farm.split_once('/').map_or((farm, None), |(farm, group)| (farm, Some(group)));
             let farm = farm.parse().map_err(|error| malformed(format!("{error}")))?;
             let group = group.map(str::parse).transpose().map_err(|error| malformed(format!("{error}")))?;
-            return Ok(Self { text: text.to_owned(), meaning: Meaning::Farm(farm, group) });
+            return Ok(whole(Meaning::Farm(farm, group)));
         }
         if let Some(host) = text.strip_prefix("host:") {
             return host.parse::<Host>().map(Self::from).map_err(|error| malformed(format!("{error}")));
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "_:.-*?[]!^{},".contains(c);
-        let glob = |part: &str| {
-            if part.is_empty() || !part.chars().all(allowed) {
-                return Err(malformed(
-                    "use BACKEND/SERVER or SERVER, with shell globs, farm:FARM, farm:FARM/GROUP or host:ADDRESS".into(),
-                ));
+        let within = text.split_once(':').and_then(|(haproxy, rest)| {
+            Some(Within { haproxy: Pattern::new(haproxy).ok()?, meaning: Meaning::lines(rest).ok()? })
+        });
+        match (Meaning::lines(text), within) {
+            (Ok(meaning), within) => Ok(Self { within, ..whole(meaning) }),
+            (Err(problem), _) => Err(malformed(problem)),
+        }
+    }
+}
+
+impl Meaning {
+    /// Lines by their names.
+    fn lines(text: &str) -> Result<Self, String> {
+        Ok(match text.split_once('/') {
+            Some((backend, server)) => Self::Line(Pattern::new(backend)?, Pattern::new(server)?),
+            None => Self::Member(Pattern::new(text)?),
+        })
+    }
+
+    /// Whether it is about a line of this name. A farm and a host are about none by its name.
+    fn matches(&self, server: &ServerRef) -> bool {
+        match self {
+            Self::Line(backend, name) => {
+                backend.is_match(server.backend.as_str()) && name.is_match(server.server.as_str())
             }
-            Glob::new(part).map(|glob| glob.compile_matcher()).map_err(|error| malformed(error.kind().to_string()))
-        };
-        let meaning = match text.split_once('/') {
-            Some((backend, server)) => Meaning::Line(glob(backend)?, glob(server)?),
-            None => Meaning::Member(glob(text)?),
-        };
-        Ok(Self { text: text.to_owned(), meaning })
+            Self::Member(name) => name.is_match(server.server.as_str()),
+            Self::Farm(..) | Self::Host(_) => false,
+        }
+    }
+
+    fn picks(&self, name: &ServerRef, server: &SeenServer) -> bool {
+        match self {
+            Self::Host(host) => host.has(server),
+            other => other.matches(name),
+        }
     }
 }
 
@@ -117,20 +149,33 @@ impl Selector {
         }
     }
 
-    /// Whether it picks this line as HAProxy has it. Farms are resolved by [`Selector::resolve`].
+    /// Whether it may mean this line of some HAProxy, in any reading. Farms are resolved by [`Selector::resolve`].
     pub fn picks(&self, name: &ServerRef, server: &SeenServer) -> bool {
-        self.host().map_or_else(|| self.matches(name), |host| host.has(server))
+        self.readings().any(|meaning| meaning.picks(name, server))
     }
 
-    /// Whether it picks this server line by name. A farm and a host pick none so.
+    /// Whether it may mean this line by its name, in any reading. A farm and a host mean none so.
+    pub fn may_name(&self, entry: &Entry) -> bool {
+        let here =
+            |within: &Within| within.haproxy.is_match(entry.instance.as_str()) && within.meaning.matches(&entry.server);
+        self.meaning.matches(&entry.server) || self.within.as_ref().is_some_and(here)
+    }
+
+    /// Whether it means this server line by name, in whatever HAProxy. A farm and a host mean none so.
     pub fn matches(&self, server: &ServerRef) -> bool {
-        match &self.meaning {
-            Meaning::Line(backend, name) => {
-                backend.is_match(server.backend.as_str()) && name.is_match(server.server.as_str())
-            }
-            Meaning::Member(name) => name.is_match(server.server.as_str()),
-            Meaning::Farm(..) | Meaning::Host(_) => false,
-        }
+        self.meaning.matches(server)
+    }
+
+    /// The HAProxys among `all` that it is about: those before its colon, where that is no part of a server's name.
+    pub fn within(&self, all: &BTreeSet<InstanceName>, seen: &BTreeMap<InstanceName, &Seen>) -> BTreeSet<InstanceName> {
+        let Some(within) = &self.within else { return all.clone() };
+        let named: BTreeSet<_> = all.iter().filter(|name| within.haproxy.is_match(name.as_str())).cloned().collect();
+        let is_name = || seen.values().flat_map(|seen| seen.servers.keys()).any(|name| self.meaning.matches(name));
+        if named.is_empty() || is_name() { all.clone() } else { named }
+    }
+
+    fn readings(&self) -> impl Iterator<Item = &Meaning> {
+        std::iter::once(&self.meaning).chain(self.within.as_ref().map(|within| &within.meaning))
     }
 
     /// Whether it is the name of this member, or a glob that matches it.
@@ -144,15 +189,16 @@ impl Selector {
         farms: &BTreeMap<FarmName, Farm>,
         known: impl Iterator<Item = &'a BackendName>,
     ) -> Option<BTreeSet<BackendName>> {
-        let of = |selector: &'_ Self| match &selector.meaning {
+        let of = |meaning: &'_ Meaning| match meaning {
             Meaning::Line(backend, _) => Some(backend.clone()),
             Meaning::Member(_) | Meaning::Farm(..) | Meaning::Host(_) => None,
         };
-        let globs: Vec<GlobMatcher> = match &self.meaning {
-            Meaning::Line(..) => of(self).into_iter().collect(),
+        let globs: Vec<Pattern> = match &self.meaning {
+            Meaning::Line(..) => self.readings().filter_map(of).collect(),
             Meaning::Member(_) | Meaning::Host(_) => return None,
             Meaning::Farm(farm, _) => {
-                farms.get(farm).into_iter().flat_map(|farm| farm.settings.members.iter()).filter_map(of).collect()
+                let members = farms.get(farm).into_iter().flat_map(|farm| farm.settings.members.iter());
+                members.filter_map(|member| of(&member.meaning)).collect()
             }
         };
         Some(known.filter(|backend| globs.iter().any(|glob| glob.is_match(backend.as_str()))).cloned().collect())
@@ -168,14 +214,15 @@ impl Selector {
     ) -> BTreeSet<Entry> {
         let Meaning::Farm(farm, group) = &self.meaning else { return self.resolve(farms, seen).unwrap_or_default() };
         let Some(farm) = farms.get(farm) else { return BTreeSet::new() };
-        let held = hold.members();
-        let by_group = |server: &ServerRef| {
+        let member = |server: &ServerRef| farm.settings.members.of(server);
+        let held: BTreeSet<MemberName> = hold.entries.iter().filter_map(|entry| member(&entry.server)).collect();
+        let by_group = |member: &MemberName| {
             let patterns = group.as_ref().and_then(|group| farm.settings.groups.get(group));
-            group.is_none() || patterns.is_some_and(|all| all.iter().any(|pattern| pattern.matches(server)))
+            group.is_none() || patterns.is_some_and(|all| all.iter().any(|pattern| pattern.names(member)))
         };
         let named = |server: &ServerRef| {
-            let known = held.contains(&server.server);
-            farm.has(server) && (known || (hold.owner.run().is_none() && by_group(server)))
+            member(server)
+                .is_some_and(|member| held.contains(&member) || (hold.owner.run().is_none() && by_group(&member)))
         };
         let lines = seen.iter().flat_map(|(name, seen)| seen.servers.keys().map(move |server| (name, server)));
         let lines = lines.filter(|(_, server)| named(server));
@@ -205,42 +252,76 @@ impl Selector {
                 nothing(format!(": the groups of {} are {}", farm.name, groups.join(", ")))
             });
         }
-        let lines = |seen: &Seen| {
-            let picked = seen.servers.iter().filter(|(name, server)| self.picks(name, server));
-            let picked = picked.filter(|(name, _)| !seen.is_disabled(&name.backend));
-            picked.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        let found = entries(seen.iter(), &self.meaning, farms);
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        if let Some(Within { haproxy, meaning }) = &self.within {
+            let found = entries(seen.iter().filter(|(name, _)| haproxy.is_match(name.as_str())), meaning, farms);
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        let aside = left_aside(seen, |name, server| self.picks(name, server)).join("; ");
+        Err(nothing(if aside.is_empty() { self.hint(farms, seen) } else { format!(" that takes orders: {aside}") }))
+    }
+
+    /// What to type instead, where nothing has that name.
+    fn hint(&self, farms: &BTreeMap<FarmName, Farm>, seen: &BTreeMap<InstanceName, &Seen>) -> String {
+        let is_backend = |name: &str| {
+            let mut lines = seen.values().flat_map(|seen| seen.servers.keys());
+            lines.any(|line| line.backend.as_str() == name)
         };
-        let found: BTreeSet<Entry> = seen
-            .iter()
-            .flat_map(|(instance, seen)| {
-                lines(seen).into_iter().map(|server| Entry { instance: instance.clone(), server })
-            })
-            .collect();
-        let found = if found.is_empty() || matches!(self.meaning, Meaning::Member(_)) {
-            let named = |server: &ServerRef| {
-                farms.values().any(|farm| farm.settings.members.of(server).is_some_and(|member| self.names(&member)))
-            };
-            let of = |(name, seen): (&InstanceName, &&Seen)| {
-                let lines = seen.servers.keys().filter(|server| !seen.is_disabled(&server.backend) && named(server));
-                lines.map(|server| Entry { instance: name.clone(), server: server.clone() }).collect::<Vec<_>>()
-            };
-            seen.iter().flat_map(of).chain(found).collect()
-        } else {
-            found
-        };
-        let aside = || left_aside(seen, |name, server| self.picks(name, server)).join("; ");
-        match (found.is_empty(), &self.meaning) {
-            (false, _) => Ok(found),
-            (true, _) if !aside().is_empty() => Err(nothing(format!(" that takes orders: {}", aside()))),
-            (true, Meaning::Host(_)) => Err(nothing("; no server of HAProxy has that address".into())),
-            (true, _) => Err(nothing("; `teeter status` lists every server".into())),
+        let text = self.text.as_str();
+        let within = || Some((text.split_once(':')?.1, self.within.as_ref()?));
+        match &self.meaning {
+            Meaning::Host(_) => "; no server of HAProxy has that address".to_owned(),
+            Meaning::Member(_) if is_backend(text) => {
+                format!(": it is a backend, and its servers are {text}/*")
+            }
+            Meaning::Member(_) if farms.keys().any(|farm| farm.as_str() == text) => {
+                format!(": it is a farm, and its servers are farm:{text}")
+            }
+            Meaning::Member(_) if seen.keys().any(|name| name.as_str() == text) => {
+                format!(": it is a HAProxy, and its servers are {text}:*")
+            }
+            _ => match within() {
+                Some((rest, within)) if !seen.keys().any(|name| within.haproxy.is_match(name.as_str())) => {
+                    let known = seen.keys().map(InstanceName::as_str).collect::<Vec<_>>().join(", ");
+                    format!(
+                        ": the HAProxys are {known}, and {rest} without the name of one is looked for in all of them"
+                    )
+                }
+                Some((rest, _)) if is_backend(rest) => format!(": {rest} is a backend, and its servers are {text}/*"),
+                _ => "; `teeter status` lists every server".to_owned(),
+            },
         }
     }
 }
 
+/// The lines of these HAProxys that this means: by their own names, and by those of members that farms have made of them.
+fn entries<'a>(
+    seen: impl Iterator<Item = (&'a InstanceName, &'a &'a Seen)>,
+    meaning: &Meaning,
+    farms: &BTreeMap<FarmName, Farm>,
+) -> BTreeSet<Entry> {
+    let lines = seen.flat_map(|(instance, seen)| {
+        let lines = seen.servers.iter().filter(|(name, _)| !seen.is_disabled(&name.backend));
+        lines.map(move |(name, server)| (instance, name, server))
+    });
+    let member = |server: &ServerRef| match meaning {
+        Meaning::Member(name) => farms.values().any(|farm| {
+            farm.settings.members.of(server).is_some_and(|member: MemberName| name.is_match(member.as_str()))
+        }),
+        _ => false,
+    };
+    let picked = lines.filter(|(_, name, server)| meaning.picks(name, server) || member(name));
+    picked.map(|(instance, name, _)| Entry { instance: instance.clone(), server: name.clone() }).collect()
+}
+
 impl From<Host> for Selector {
     fn from(host: Host) -> Self {
-        Self { text: format!("host:{host}"), meaning: Meaning::Host(host) }
+        Self { text: format!("host:{host}"), meaning: Meaning::Host(host), within: None }
     }
 }
 
@@ -307,6 +388,55 @@ mod tests {
             "host:web01",
         ] {
             assert!(matches!(text.parse::<Selector>(), Err(SelectError::Malformed { .. })), "{text:?}");
+        }
+    }
+
+    /// What `HAPROXY:BACKEND/SERVER` lines a selector means among those that are there.
+    fn meant(text: &str, lines: &[&str]) -> Result<Vec<String>, String> {
+        let mut seen: BTreeMap<InstanceName, Seen> = BTreeMap::new();
+        for line in lines {
+            let Entry { instance, server } = line.to_string().try_into().unwrap();
+            seen.entry(instance).or_default().servers.insert(server, SeenServer::sample());
+        }
+        let seen = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
+        let found = text.parse::<Selector>().unwrap().resolve(&BTreeMap::new(), &seen);
+        let found = found.map_err(|error| error.to_string())?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_line_is_named_as_tables_show_it() {
+        let lines = ["lb1:app/w1", "lb1:api/w1", "lb2:app/w1", "lb3:app/w2"];
+        for (text, found) in [
+            ("lb1:app/w1", &["lb1:app/w1"][..]),
+            ("lb1:w1", &["lb1:api/w1", "lb1:app/w1"]),
+            ("*:app/w1", &["lb1:app/w1", "lb2:app/w1"]),
+            ("lb[23]:app/*", &["lb2:app/w1", "lb3:app/w2"]),
+            ("{lb1,lb3}:w*", &["lb1:api/w1", "lb1:app/w1", "lb3:app/w2"]),
+            ("app/w1", &["lb1:app/w1", "lb2:app/w1"]),
+        ] {
+            assert_eq!(meant(text, &lines).unwrap(), found, "{text}");
+        }
+        // A server that has the whole name comes first.
+        let lines = ["lb1:app/lb2:w1", "lb2:app/w1", "lb2:lb1:app/w1"];
+        assert_eq!(meant("lb2:w1", &lines).unwrap(), ["lb1:app/lb2:w1"]);
+        assert_eq!(meant("lb1:app/w1", &lines).unwrap(), ["lb2:lb1:app/w1"]);
+        assert_eq!(meant("lb1:app/lb2:w1", &lines).unwrap(), ["lb1:app/lb2:w1"]);
+    }
+
+    #[test]
+    fn what_names_no_server_says_what_would() {
+        let lines = ["lb1:app/w1", "lb2:app/w1"];
+        for (text, says) in [
+            ("app", "it is a backend, and its servers are app/*"),
+            ("lb2:app", "app is a backend, and its servers are lb2:app/*"),
+            ("lb1", "it is a HAProxy, and its servers are lb1:*"),
+            ("lb9:app/w1", "the HAProxys are lb1, lb2"),
+            ("lb1:app/w9", "`teeter status` lists every server"),
+            ("nobody", "`teeter status` lists every server"),
+        ] {
+            let error = meant(text, &lines).unwrap_err();
+            assert!(error.starts_with(&format!("nothing matches {text:?}")) && error.contains(says), "{error}");
         }
     }
 }

@@ -21,35 +21,42 @@ struct Pair {
 }
 
 impl Pair {
-    /// With more backends in the second, whose socket is at `later.sock` only from [`Pair::show`] on, and these tables
-    /// in teeter's configuration.
-    async fn start(second: &str, teeter: &str) -> Self {
+    /// With these lines after the frontend of both, in which `{web01}` to `{web04}` stand for the addresses of the
+    /// application servers and `{map}` for a map, these keys of the second, whose socket is at `later.sock` only from
+    /// [`Pair::show`] on, and these tables in teeter's configuration.
+    async fn start(more: &str, keys: &str, teeter: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory is made");
         let mut apps = Vec::new();
         for name in teeter_lab::farm::NAMES {
             apps.push(App::start(name, "v1").await.expect("an application starts"));
         }
         let lb2_port = free_port().expect("a port is free");
+        let map = dir.path().join("live.map");
+        std::fs::write(&map, "shop blue\n").expect("a map is written");
+        let mut more = more.replace("{map}", &map.display().to_string());
+        for app in &apps {
+            more = more.replace(&format!("{{{}}}", app.name()), &app.addr().to_string());
+        }
         let mut both = Vec::new();
-        for (name, port, more) in [("lb1", free_port().expect("a port is free"), ""), ("lb2", lb2_port, second)] {
+        for (name, port) in [("lb1", free_port().expect("a port is free")), ("lb2", lb2_port)] {
             let own = dir.path().join(name);
             std::fs::create_dir(&own).expect("a directory is made");
             let mut config = format!(
                 "global\n  stats socket {}/admin.sock level admin\ndefaults\n  mode http\n  timeout connect 1s\n  \
                  timeout client 9s\n  timeout server 9s\nfrontend www\n  bind 127.0.0.1:{port}\n  default_backend app\n\
-                 backend app\n",
+                 {more}backend app\n",
                 own.display()
             );
             for app in &apps {
                 config.push_str(&format!("  server {} {}\n", app.name(), app.addr()));
             }
-            config.push_str(more);
             both.push(Haproxy::start(&own, &config).await.expect("HAProxy starts"));
         }
         let (lb2, lb1) = (both.pop().expect("there is a second"), both.pop().expect("there is a first"));
         let sockets = [("lb1", lb1.socket()), ("lb2", dir.path().join("later.sock"))];
         let sections = sockets.map(|(name, socket)| format!("[[haproxy]]\nname = \"{name}\"\nsocket = {socket:?}\n"));
-        let daemon = Daemon::start(dir.path(), &format!("{}{teeter}", sections.concat())).await;
+        let teeter = teeter.replace("{map}", &map.display().to_string());
+        let daemon = Daemon::start(dir.path(), &format!("{}{keys}{teeter}", sections.concat())).await;
         Self { daemon, lb1, lb2, lb2_port, _apps: apps, dir }
     }
 
@@ -73,6 +80,13 @@ impl Pair {
         serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("no JSON ({error}): {ended:?}"))
     }
 
+    /// The side that a HAProxy's map leads to.
+    async fn side(&self, haproxy: &Haproxy) -> String {
+        let said = haproxy.cmd(&format!("get map {} shop", self.dir.path().join("live.map").display())).await;
+        let said = said.expect("HAProxy answers");
+        ["blue", "green"].into_iter().find(|side| said.contains(&format!("\"{side}\""))).unwrap_or_default().to_owned()
+    }
+
     async fn stage(&self) -> String {
         self.json(&["holds"]).await["holds"][0]["stage"].as_str().unwrap_or_default().to_owned()
     }
@@ -85,7 +99,9 @@ async fn bits(haproxy: &Haproxy, server: &str) -> u32 {
 #[tokio::test]
 async fn a_haproxy_that_has_never_answered_is_a_refusal_or_is_told_when_it_appears() {
     let farm = "[farm.web]\nmembers = [\"app/web*\"]\nhalves = \"auto\"\n";
-    let pair = Pair::start("", farm).await;
+    let pair = Pair::start("", "", farm).await;
+    let status = pair.done(&["status"]).await.out;
+    assert!(status.contains("lb2") && status.contains("has not answered since teeterd was started"), "{status}");
     // Somebody has taken this one out there before.
     pair.lb2.tell("set server app/web02 state maint").await.expect("HAProxy does so");
     for command in [&["drain", "web01", "--reason", "r"][..], &["deploy", "web", "--dry-run"]] {
@@ -113,6 +129,12 @@ async fn a_haproxy_that_has_never_answered_is_a_refusal_or_is_told_when_it_appea
     assert!(visitors.iter().any(|visitor| visitor.answer().server() == "web01"));
     pair.done(&["drain", "web01", "web02", "--reason", "r", "--without-haproxy", "lb2"]).await;
     assert_eq!((bits(&pair.lb1, "app/web01").await, pair.stage().await.as_str()), (DRAIN, "out"));
+    let hold = pair.json(&["holds"]).await["holds"][0].clone();
+    assert_eq!(hold["without"], serde_json::json!(["lb2"]));
+    let unreached = pair.teeter(&["doctor"]).await;
+    for words in ["hold 1", "HAProxy lb2 does not answer and is gone on without", "--without-haproxy lb2"] {
+        assert!(unreached.code == 9 && unreached.out.contains(words), "{unreached:?}");
+    }
     pair.show();
     until(|| async { bits(&pair.lb2, "app/web01").await == DRAIN }).await;
     until(|| async { pair.stage().await == "draining" }).await;
@@ -122,6 +144,50 @@ async fn a_haproxy_that_has_never_answered_is_a_refusal_or_is_told_when_it_appea
     assert!(events.contains("HAProxy lb2 answers again: lb2:app/web01, lb2:app/web02 taken out as well"), "{events}");
     pair.done(&["ready", "web01", "web02"]).await;
     assert_eq!((bits(&pair.lb2, "app/web01").await, bits(&pair.lb2, "app/web02").await), (0, MAINT));
+
+    // In one of them only, as tables show it.
+    pair.done(&["drain", "lb1:app/web03", "lb2:web04", "--reason", "r"]).await;
+    let servers = pair.json(&["holds"]).await["holds"][0]["members"].clone();
+    assert_eq!(servers, serde_json::json!(["lb1:app/web03", "lb2:app/web04"]));
+    for (haproxy, there) in [(&pair.lb1, [DRAIN, 0]), (&pair.lb2, [0, DRAIN])] {
+        assert_eq!([bits(haproxy, "app/web03").await, bits(haproxy, "app/web04").await], there);
+    }
+    let note = pair.json(&["holds"]).await["holds"][0]["note"].as_str().unwrap_or_default().to_owned();
+    assert!(note.contains("lb2:app/web03 takes requests and is not held: it has the same address"), "{note}");
+    pair.done(&["ready", "lb[12]:*"]).await;
+    assert_eq!((bits(&pair.lb1, "app/web03").await, bits(&pair.lb2, "app/web04").await), (0, 0));
+    let backend = pair.teeter(&["status", "lb2:app"]).await;
+    assert!(backend.code == 3 && backend.err.contains("lb2:app/*"), "{backend:?}");
+}
+
+#[tokio::test]
+async fn a_haproxy_that_may_be_away_is_told_of_routes_and_holds_when_it_is_back() {
+    let sides = "  use_backend %[str(shop),map({map})] if { path_beg /shop }\n\
+                 backend blue\n  server blue01 {web01} check inter 100ms\n\
+                 backend green\n  server green01 {web02} check inter 100ms\n";
+    let farm = "[farm.shop]\nmembers = [\"blue/*\", \"green/*\"]\n\
+                groups = { blue = [\"blue*\"], green = [\"green*\"] }\n[farm.shop.flip]\nwrite_map = false\n\
+                route = { map = \"{map}\", key = \"shop\", blue = \"blue\", green = \"green\" }\n";
+    let mut pair = Pair::start(sides, "may_be_away = true\n", farm).await;
+    assert!(pair.done(&["doctor"]).await.out.contains("away, as may_be_away allows"));
+    assert!(pair.done(&["status"]).await.out.contains("is away, as may_be_away allows"));
+    let flipped = pair.done(&["flip", "shop", "green"]).await;
+    assert!(pair.done(&["show"]).await.out.contains("without HAProxy lb2"), "{flipped:?}");
+    assert_eq!((pair.side(&pair.lb1).await.as_str(), pair.side(&pair.lb2).await.as_str()), ("green", "blue"));
+    assert_eq!(pair.teeter(&["wait", "--haproxy", "lb2", "--timeout", "100ms"]).await.code, 5);
+    pair.show();
+    pair.done(&["wait", "--haproxy", "lb2"]).await;
+    assert_eq!((pair.side(&pair.lb2).await.as_str(), bits(&pair.lb2, "blue/blue01").await), ("green", DRAIN));
+
+    // Away again, while the traffic goes back and teeterd is restarted.
+    pair.lb2.kill();
+    pair.done(&["flip", "shop", "blue"]).await;
+    pair.daemon.kill().await;
+    pair.daemon.restart().await;
+    pair.lb2.start_again().await.expect("HAProxy starts");
+    pair.done(&["wait", "--haproxy", "lb2"]).await;
+    assert_eq!((pair.side(&pair.lb2).await.as_str(), bits(&pair.lb2, "green/green01").await), ("blue", DRAIN));
+    assert_eq!(bits(&pair.lb2, "blue/blue01").await, 0);
 }
 
 #[tokio::test]
@@ -138,6 +204,15 @@ async fn a_hold_by_name_is_on_lines_that_come_later_but_never_on_the_last() {
     assert_eq!(stand.held_by("api/web01").await, format!("{} (memory)", whoami(&stand).await));
     assert_eq!((stand.bits("api/web02").await, stand.bits("solo/web01").await), (0, 0));
     assert!(stand.recorded("edge:api/web01 came later: taken out as well").await);
+    // What is not held is said: the last of its backend, and a line of a server that was taken out by one line.
+    let holds = stand.done(&["holds"]).await;
+    for words in [
+        "edge:solo/web01 came later and is not held, because HAProxy edge would have no other usable server",
+        "hold 2: edge:api/web02 takes requests and is not held: it has the same address",
+    ] {
+        assert!(holds.contains(words), "{holds}");
+        assert!(stand.done(&["doctor"]).await.contains(words.trim_start_matches("hold 2: ")), "{words}");
+    }
     // Once another one is there, the last is not the last any more.
     stand.reload(&format!("{app}{later}  server web03 {{web03}}\n")).await;
     stand.wait_for_bits("solo/web01", DRAIN).await;

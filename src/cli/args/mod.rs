@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::deploy::{Deploy, HookOptions, some_time};
 pub(super) use self::runs::{Advance, Begin, Flip, RunOptions};
-pub(super) use self::servers::{AnyServers, Servers};
+pub(super) use self::servers::{AnyServers, Servers, Waited};
 pub(super) use self::since::Since;
 use super::help;
 use crate::control::api::HoldRequest;
@@ -59,7 +59,7 @@ pub(super) enum Command {
     Ready(Ready),
     /// Wait until servers are empty, or take traffic again.
     #[command(
-        after_help = "Examples:\n  teeter wait app/web01 --until drained --timeout 5m\n  teeter wait farm:web --until up\n  teeter wait --host 10.0.0.7 --until drained"
+        after_help = "Examples:\n  teeter wait app/web01 --until drained --timeout 5m\n  teeter wait farm:web --until up\n  teeter wait --host 10.0.0.7 --until drained\n  teeter wait --haproxy lb2 --timeout 10s"
     )]
     Wait(Wait),
     /// Every hold: owner, reason, age, and until when; what ends first comes first.
@@ -260,10 +260,10 @@ pub(super) struct Ready {
 #[derive(Debug, Args)]
 pub(super) struct Wait {
     #[command(flatten)]
-    pub(super) servers: Servers,
+    pub(super) servers: Waited,
     /// What to wait for: nothing in flight and out of rotation, or taking traffic.
-    #[arg(long, value_enum)]
-    pub(super) until: Until,
+    #[arg(long, value_enum, required_unless_present = "haproxy")]
+    pub(super) until: Option<Until>,
     /// How long at most.
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub(super) timeout: Span,
@@ -350,6 +350,9 @@ mod tests {
             ("maint app/web01;x --reason x", ErrorKind::ValueValidation),
             ("ready", ErrorKind::MissingRequiredArgument),
             ("wait app/web01", ErrorKind::MissingRequiredArgument),
+            ("wait --until up", ErrorKind::MissingRequiredArgument),
+            ("wait app/web01 --haproxy lb2", ErrorKind::ArgumentConflict),
+            ("drain app/web01 --reason x --without-haproxy a/b", ErrorKind::ValueValidation),
             ("wait app/web01 --until gone", ErrorKind::InvalidValue),
             ("why", ErrorKind::MissingRequiredArgument),
             ("deploy web", ErrorKind::MissingRequiredArgument),

@@ -4,26 +4,23 @@ use super::{error, ok, unreachable, warning};
 use crate::engine::look::Look;
 use crate::engine::view::FindingView;
 use crate::farm::InstanceName;
+use crate::haproxy::Master;
 use crate::haproxy::commands::Level;
-use crate::haproxy::{Error, Master};
 
-pub(super) fn of_instance(name: &InstanceName, address: &str, look: &Result<Look, Error>) -> FindingView {
+pub(super) fn of_instance(name: &InstanceName, address: &str, look: &Look) -> FindingView {
     let about = format!("HAProxy {name}");
-    match look {
-        Err(error) => unreachable(about, error.to_string()),
-        Ok(look) => match look.level {
-            Some(level) if level < Level::Admin => {
-                let text = format!(
-                    "its socket {address} has level {level}, and changing a server needs admin: write `level admin` on \
-                     its `stats socket` line in haproxy.cfg and reload HAProxy"
-                );
-                error(about, text)
-            }
-            _ => {
-                let (version, pid, servers) = (&look.info.version, look.info.pid, look.servers.len());
-                ok(about, format!("{version}, process {pid}, {servers} servers, at {address}"))
-            }
-        },
+    match look.level {
+        Some(level) if level < Level::Admin => {
+            let text = format!(
+                "its socket {address} has level {level}, and changing a server needs admin: write `level admin` on its \
+                 `stats socket` line in haproxy.cfg and reload HAProxy"
+            );
+            error(about, text)
+        }
+        _ => {
+            let (version, pid, servers) = (&look.info.version, look.info.pid, look.servers.len());
+            ok(about, format!("{version}, process {pid}, {servers} servers, at {address}"))
+        }
     }
 }
 

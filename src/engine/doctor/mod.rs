@@ -5,10 +5,11 @@ mod farms;
 mod instances;
 mod members;
 mod plans;
+mod reach;
 mod store;
 mod versions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use super::facts::asked_of;
@@ -50,7 +51,9 @@ impl Engine {
         let reports = self.look_again().await;
         let state = self.ledger.lock().await.state.clone();
         let farms = self.farms();
-        let mut findings = examine(&farms, haproxies, (&state, &before), &*self.prober, &self.platform).await;
+        let mut findings =
+            examine(&farms, haproxies, (&state, &before), &self.may_be_away(), &*self.prober, &self.platform).await;
+        findings.extend(self.of_holds(&state, &reports));
         findings.extend(store::disagreements(&state, &reports));
         findings.extend(store::leftovers(&state, &farms, &reports));
         findings.extend(self.store.trouble().map(|trouble| error("the store".to_owned(), trouble.to_owned())));
@@ -62,11 +65,12 @@ impl Engine {
 pub type Before = BTreeMap<InstanceName, BTreeMap<ServerRef, AdminState>>;
 
 /// Compares a configuration with what HAProxys say, and with what is stored; nothing, where nobody knows. A HAProxy that
-/// does not answer is a finding like any other.
+/// does not answer is a finding like any other, and none of trouble where it may be away.
 pub async fn examine(
     farms: &BTreeMap<FarmName, Farm>,
     haproxies: BTreeMap<InstanceName, Ways<'_>>,
     (state, before): (&State, &Before),
+    may_be_away: &BTreeSet<InstanceName>,
     prober: &dyn Prober,
     platform: &Platform,
 ) -> Vec<FindingView> {
@@ -77,13 +81,17 @@ pub async fn examine(
     });
     let (mut findings, mut seen) = (Vec::new(), BTreeMap::new());
     for (name, address, look) in futures_util::future::join_all(looks).await {
-        findings.push(instances::of_instance(&name, &address, &look));
+        findings.push(match &look {
+            Err(trouble) => reach::away(&name, may_be_away.contains(&name), trouble),
+            Ok(look) => instances::of_instance(&name, &address, look),
+        });
         if let Ok(look) = look {
             let before = before.get(&name).cloned().unwrap_or_default();
             seen.insert(name, Seen { before, ..look.onto(None, None) });
         }
     }
-    let whole = seen.len() == haproxies.len();
+    let missing = |name: &&InstanceName| !seen.contains_key(*name) && !may_be_away.contains(*name);
+    let whole = !seen.is_empty() && !haproxies.keys().any(|name| missing(&name));
     let mut examined = Examined {
         seen: seen.iter().map(|(name, seen)| (name.clone(), seen)).collect(),
         farms: Vec::with_capacity(farms.len()),
