@@ -60,6 +60,9 @@ impl Engine {
         reports: &BTreeMap<InstanceName, Report>,
     ) -> BTreeSet<InstanceName> {
         let (all, seen) = (self.instances.keys().cloned().collect(), seen_of(reports));
+        if selectors.is_empty() {
+            return all;
+        }
         selectors.iter().flat_map(|selector| selector.within(&all, &seen)).collect()
     }
 
