@@ -11,8 +11,11 @@ use crate::haproxy::{BackendName, ServerRef};
 /// Server lines as they were seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Servers {
-    backends: BTreeMap<BackendName, Arc<BTreeMap<ServerRef, SeenServer>>>,
+    backends: BTreeMap<BackendName, Arc<Lines>>,
 }
+
+/// The lines of one backend.
+type Lines = BTreeMap<ServerRef, SeenServer>;
 
 impl Servers {
     /// One line.
@@ -64,7 +67,7 @@ impl Servers {
 
     /// Whether both have the same lines, at the same addresses, whatever these do.
     pub fn has_lines_of(&self, other: &Self) -> bool {
-        let same = |(one, other): (&Arc<BTreeMap<ServerRef, SeenServer>>, &Arc<BTreeMap<ServerRef, SeenServer>>)| {
+        let same = |(one, other): (&Arc<Lines>, &Arc<Lines>)| {
             let place = |(name, seen): (&ServerRef, &SeenServer)| (name.clone(), seen.address.clone(), seen.port);
             Arc::ptr_eq(one, other) || (one.len() == other.len() && one.iter().map(place).eq(other.iter().map(place)))
         };
