@@ -216,10 +216,11 @@ pub struct Load {
 }
 
 impl Load {
-    /// Requests it serves or is about to be given. Connections in use and requests are mostly the same ones, so the
-    /// larger count stands for both; it is zero only when all are.
+    /// Requests that it serves or is about to be given. Connections in use are counted where there are no requests: up to
+    /// HAProxy 2.2 a running health check is one of them, so that beside requests they would say too much.
     pub fn in_flight(&self) -> u64 {
-        let counted = self.qcur + self.scur.max(self.used).max(self.served);
+        let requests = self.scur.max(self.served);
+        let counted = self.qcur + if requests == 0 { self.used } else { requests };
         self.old + counted.max(self.assigned.unwrap_or_default())
     }
 }
@@ -242,6 +243,8 @@ mod tests {
         ] {
             assert_eq!(load.in_flight(), 1);
         }
+        // The second connection is that of a health check.
+        assert_eq!(Load { scur: 1, used: 2, ..none }.in_flight(), 1);
     }
 
     #[test]
