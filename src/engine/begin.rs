@@ -24,6 +24,7 @@ use crate::farm::{
 };
 use crate::haproxy::BackendName;
 use crate::haproxy::commands::BackendRow;
+use crate::plan::roles::has_roles;
 use crate::plan::watching::blind;
 use crate::plan::weighing::unweighable;
 use crate::plan::{
@@ -145,7 +146,8 @@ impl Engine {
         let plan =
             plan.map_err(|vetoes| self.refusal(vetoes, &BTreeSet::new(), &seen, &ledger, instead_of(order.strategy)))?;
         let plan = Plan { off: layout.aside.clone(), ..plan };
-        let plan = Plan { notes: [plan.notes.clone(), taken_notes(&left, works)].concat(), ..plan };
+        let notes = [plan.notes.clone(), taken_notes(&left, works)].concat();
+        let plan = Plan { notes, roles: has_roles(&layout, &seen), ..plan };
         let (plan, refused) = compared(&farm, &layout, plan, &seen);
         let mut vetoes = unweighable(&plan, &balances, &seen);
         vetoes.extend(refused);

@@ -185,7 +185,9 @@ impl Engine {
                         None => seen_server(entry, reports).is_some_and(SeenServer::is_down),
                     };
                     let down: BTreeSet<Entry> = hold.entries.iter().filter(down).cloned().collect();
-                    run.down = &(&run.down - &hold.entries) | &down;
+                    // Who leads may change in just this moment: what was DOWN when the run began counts, too.
+                    let before = if run.plan.roles { run.down.clone() } else { &run.down - &hold.entries };
+                    run.down = &before | &down;
                     run.holds.insert(group, hold.id);
                     changes.push(Change::PutHold(Box::new(hold)));
                 }

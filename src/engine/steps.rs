@@ -363,7 +363,10 @@ fn stays_out(hold: &Hold, phase: ProofPhase, now: Timestamp) -> Stage {
 
 /// Those of a hold's lines that were DOWN before they were taken out.
 fn were_down(hold: &Hold, state: &State) -> BTreeSet<Entry> {
-    let was_down = |entry: &&Entry| state.baselines.get(*entry).is_some_and(|was| was.down);
+    let run = hold.owner.run().and_then(|id| state.runs.get(&id)).filter(|run| run.plan.roles);
+    let was_down = |entry: &&Entry| {
+        state.baselines.get(*entry).is_some_and(|was| was.down) || run.is_some_and(|run| run.down.contains(*entry))
+    };
     hold.entries.iter().filter(was_down).cloned().collect()
 }
 

@@ -92,6 +92,9 @@ pub struct Plan {
     /// Lines of its members that are left aside, for people.
     #[serde(default)]
     pub off: Vec<String>,
+    /// Whether lines of its farm were DOWN by design when it was made.
+    #[serde(default)]
+    pub roles: bool,
     /// What is to be known of it before it begins, for people.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -143,6 +146,7 @@ impl Plan {
             skipped,
             aside: BTreeMap::new(),
             off: Vec::new(),
+            roles: false,
             notes: Vec::new(),
             steps,
             drain: settings.drain,
