@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::not_up;
 use super::report::Report;
 use super::seen_of;
-use crate::farm::{Entry, GroupName, Hold, InstanceName, Layout, Owner};
+use crate::farm::{Entry, GroupName, Hold, InstanceName, Layout, Owner, Side};
 use crate::haproxy::AdminState;
-use crate::plan::guard::{in_service, last_servers};
+use crate::plan::guard::{in_service, last_servers, led_away};
 use crate::plan::roles::has_roles;
 use crate::plan::{Run, Step, Strategy, Veto};
 use crate::store::State;
@@ -38,7 +38,8 @@ pub(super) fn last_of(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Op
         return None;
     }
     let ours = run.members(group).flat_map(|member| &member.entries).cloned().collect();
-    last_servers(&ours, &BTreeSet::new(), &seen_of(reports)).into_iter().find_map(|veto| match veto {
+    let away = led_away(&run.plan.flip, &Side::All);
+    last_servers(&ours, &away, &seen_of(reports)).into_iter().find_map(|veto| match veto {
         Veto::LastServers { backend, .. } => Some(backend),
         _ => None,
     })

@@ -4,13 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::roles::has_roles;
 use super::veto::Veto;
-use crate::farm::{Entry, Farm, FarmName, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, Seen, Side};
+use crate::farm::{
+    Entry, Farm, FarmName, FlipSettings, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, Seen, Side,
+};
 use crate::haproxy::{BackendName, ServerRef};
 
 /// Backends of a farm's route that get no traffic while it goes to `live`, or soon will not: they may be left empty.
 #[must_use]
 pub fn routed_away(farm: &Farm, live: &Side) -> BTreeSet<BackendName> {
-    let backends = farm.settings.flip.route.iter().flat_map(crate::farm::RouteKey::backends);
+    led_away(&farm.settings.flip, live)
+}
+
+/// The same of a route by itself.
+#[must_use]
+pub fn led_away(flip: &FlipSettings, live: &Side) -> BTreeSet<BackendName> {
+    let backends = flip.route.iter().flat_map(crate::farm::RouteKey::backends);
     backends.filter(|(side, _)| side != live).map(|(_, backend)| backend.clone()).collect()
 }
 
