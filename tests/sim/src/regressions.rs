@@ -343,3 +343,21 @@ fn lines_that_serve_nobody_are_left_aside() {
         }
     }
 }
+
+/// Two looks ten milliseconds apart were to show who sticks to a server, and those of a table had no grace.
+#[test]
+fn clients_of_a_table_have_their_grace() {
+    let shape = Shape { sticky: true, grace: 1_000, ..SERVERS };
+    for strategy in ["see-saw", "rolling"] {
+        passes(&scenario(1, Shape { strategy, ..shape }, &[]));
+    }
+}
+
+/// A member was kept out of all its backends because its line was down where another one leads, as it had been before.
+#[test]
+fn a_line_that_was_down_by_design_keeps_nobody_out() {
+    let shape = Shape { leader: true, ..SERVERS };
+    for verb in [Verb::Maint(1, Some(millis(1_500))), Verb::Repair(1)] {
+        passes(&scenario(1, shape, &[(300, call(verb))]));
+    }
+}

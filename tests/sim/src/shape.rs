@@ -8,16 +8,6 @@ use teeter_lab::Dice;
 
 use crate::fake::{BackendSetup, Route, Series, ServerSetup, Setup};
 
-/// What may be special about a farm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Special {
-    /// A stick table.
-    Sticky,
-}
-
-/// What no seed draws, because teeter is known not to do it right.
-const NOT_DRAWN: &[Special] = &[Special::Sticky];
-
 /// A farm and how it is deployed to.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
@@ -108,18 +98,7 @@ impl Shape {
         let (spare, off) = (dice.of(0..6).saturating_sub(3) as usize, dice.of(0..5) == 0);
         let (leader, sticky) = (!self.twice && dice.of(0..4) == 0, dice.of(0..4) == 0);
         let thrown = Self { haproxys, late, same_names, ..self };
-        let thrown = if self.route { thrown } else { Self { spare, off, leader, sticky, ..thrown } };
-        thrown.without(NOT_DRAWN)
-    }
-
-    /// The same without some of what is special about it.
-    fn without(mut self, left_out: &[Special]) -> Self {
-        for special in left_out {
-            match special {
-                Special::Sticky => self.sticky = false,
-            }
-        }
-        self
+        if self.route { thrown } else { Self { spare, off, leader, sticky, ..thrown } }
     }
 
     /// How many members the farm has.

@@ -31,8 +31,8 @@ struct Watching {
     all_served: bool,
     /// Nothing that strikes it keeps teeterd from telling a HAProxy what it does not know yet.
     all_told: bool,
-    /// Members on which somebody was at work a moment ago.
-    at_work: BTreeSet<String>,
+    /// Members that an operator puts in maintenance, which leaves nobody any time.
+    maintained: BTreeSet<String>,
     /// Members that one operator repairs and another gives back.
     given_back: BTreeSet<String>,
     /// Members that somebody has changed by hand: what is wrong with them then is nobody's fault.
@@ -59,7 +59,7 @@ struct Process {
     /// Members that it does not know to be held, until it is told.
     forgotten: BTreeSet<String>,
     since: Option<Instant>,
-    /// Lines that are out: since when, and whether they were ever in maintenance, which keeps nobody.
+    /// Lines that are out: since when, and whether the time of those who stick to them is over.
     out: BTreeMap<(String, String), (Instant, bool)>,
 }
 
@@ -105,6 +105,10 @@ impl Watch {
             }
             _ => None,
         });
+        let maintained = scenario.acts.iter().filter_map(|act| match &act.what {
+            What::Call(Call { verb: Verb::Maint(number, _), .. }) => Some(scenario.shape.member(*number)),
+            _ => None,
+        });
         let takes = |what: &What| match what {
             What::Call(call) => matches!(call.verb, Verb::Drain(..) | Verb::Maint(..) | Verb::Repair(_)),
             _ => false,
@@ -130,7 +134,7 @@ impl Watch {
             taken_ill: taken_ill.collect(),
             all_served: !gap && !shape.leader && !scenario.acts.iter().any(|act| disturbs(&act.what)),
             all_told: !scenario.acts.iter().any(|act| silences(&act.what)),
-            at_work: BTreeSet::new(),
+            maintained: maintained.collect(),
             given_back: given_back.collect(),
             by_hand: BTreeSet::new(),
             processes: fakes.iter().map(process).collect(),
@@ -244,7 +248,6 @@ impl Watch {
             }
         }
         it.nobody_on_servers_at_work(&at_work);
-        it.at_work = it.apps.worked_on().into_iter().collect();
     }
 
     fn lock(&self) -> MutexGuard<'_, Watching> {
@@ -311,30 +314,36 @@ impl Watching {
         }
     }
 
-    /// Who works on a server has left its clients the grace of the farm, if any stick to it by a table.
+    /// Those who stick to a server by a table go on there for the grace of the farm, before maintenance sends them away or
+    /// work begins. A process that has just been started is told of what is out by then, however far that has come.
     fn clients_of_tables_get_the_grace(&mut self, haproxy: usize, now: &WorkerTruth) {
         if !self.shape.sticky {
             return;
         }
-        let begun: Vec<String> =
-            self.apps.worked_on().into_iter().filter(|member| !self.at_work.contains(member)).collect();
+        let at_work = self.apps.worked_on();
         for number in 0..self.shape.members() {
             let member = self.shape.member(number);
             for line in self.shape.lines(number).iter().filter_map(|line| split(line)) {
                 let Some(server) = now.servers.get(&line) else { continue };
-                let Process { out, forgotten, .. } = &mut self.processes[haproxy];
-                if server.is_out() {
-                    let since = out.entry(line.clone()).or_insert((Instant::now(), false));
-                    since.1 |= server.told() == "maint";
-                } else if !forgotten.contains(&member) {
-                    out.remove(&line);
+                let Process { out, forgotten, since, .. } = &mut self.processes[haproxy];
+                let known = out.contains_key(&line);
+                if !server.is_out() {
+                    if !forgotten.contains(&member) {
+                        out.remove(&line);
+                    }
+                    continue;
                 }
+                let late = !known && since.is_some_and(|since| since.elapsed() < TELLING_TAKES);
+                let (began, over) = out.entry(line.clone()).or_insert((Instant::now(), late));
+                if *over || !(server.told() == "maint" || at_work.contains(&member)) {
+                    continue;
+                }
+                *over = true;
+                let given = began.elapsed();
                 let stuck = now.stuck.get(&line).copied().unwrap_or_default();
-                let Some((since, false)) = out.get(&line).copied().filter(|_| stuck > 0) else { continue };
-                let given = since.elapsed();
-                let grace = Duration::from_millis(self.shape.grace);
-                if begun.contains(&member) && given < grace && !self.by_hand.contains(&member) {
-                    let text = format!("{stuck} clients of {line:?} had {given:?} when work on it began");
+                let excused = self.by_hand.contains(&member) || self.maintained.contains(&member);
+                if stuck > 0 && given < Duration::from_millis(self.shape.grace) && !excused {
+                    let text = format!("{stuck} clients of {line:?} had {given:?}");
                     self.find("clients of a table get the grace", text);
                 }
             }
