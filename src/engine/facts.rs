@@ -57,6 +57,7 @@ impl Engine {
                 draining: Arc::new(draining.collect()),
                 watched: Arc::new(watched(state.runs.values(), name).into_iter().collect()),
                 follows: state.holds.values().any(|hold| hold.reach.follows),
+                spreads: state.holds.values().any(Hold::may_spread),
                 kill: of(|hold| {
                     matches!(hold.stage, Stage::Draining { killed: Some(_), .. })
                         && hold.ladder.on_deadline == OnDeadline::Kill

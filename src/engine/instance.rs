@@ -246,7 +246,7 @@ impl Observer {
     async fn look(&mut self, order: &Order) -> Result<bool, Error> {
         let known = self.process.clone();
         let began = self.clock.mark();
-        if order.follows && self.widely.is_none_or(|at| began.duration_since(at) >= WIDELY.max(self.took * 20)) {
+        if order.spreads && self.widely.is_none_or(|at| began.duration_since(at) >= WIDELY.max(self.took * 20)) {
             self.scope.everything();
         }
         if self.scope.is_whole() {

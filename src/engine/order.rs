@@ -22,8 +22,10 @@ pub(super) struct Order {
     pub(super) draining: Arc<Vec<Draining>>,
     /// Backends whose counters somebody watches.
     pub(super) watched: Arc<BTreeSet<BackendName>>,
-    /// Whether servers are held of which there may be lines in any backend, any moment.
+    /// Whether servers are held that may have lines here, too, once HAProxy answers.
     pub(super) follows: bool,
+    /// Whether there may be lines of them in any backend, any moment.
+    pub(super) spreads: bool,
     /// Servers whose sessions are to be ended.
     pub(super) kill: Arc<BTreeSet<ServerRef>>,
 }

@@ -46,6 +46,12 @@ impl Hold {
         (!away.is_empty() && hold.members() == self.members()).then_some(hold)
     }
 
+    /// Whether lines may join it in backends where it has none.
+    pub fn may_spread(&self) -> bool {
+        let is_one_line = |text: &String| text.parse::<Selector>().is_ok_and(|selector| selector.is_one_line());
+        self.reach.follows && !self.selectors.iter().all(is_one_line)
+    }
+
     /// The same with lines that have come, and with HAProxys that it went on without and that answer now. Where its
     /// servers were out, it empties these first: in the state that the others are in, which is never made less strict.
     #[must_use]
@@ -142,6 +148,13 @@ mod tests {
             note: None,
             reach: Reach::following(BTreeSet::new()),
         }
+    }
+
+    #[test]
+    fn a_hold_of_one_line_does_not_spread() {
+        let of = |selector: &str| hold(&[selector], &["e:app/w1"], operator()).may_spread();
+        assert!(!of("app/w1"));
+        assert!(["w1", "*/w1", "app/w[1]", "farm:web", "host:127.0.0.1"].into_iter().all(of));
     }
 
     fn operator() -> Owner {

@@ -133,6 +133,11 @@ impl Selector {
         matches!(self.meaning, Meaning::Line(..) | Meaning::Member(_))
     }
 
+    /// Whether it is the name of one line, `BACKEND/SERVER`, and no pattern that may match others.
+    pub fn is_one_line(&self) -> bool {
+        self.is_pattern() && self.text.contains('/') && !self.text.contains(['*', '?', '[', '{'])
+    }
+
     /// The farm, where it is one or a group of one.
     pub fn farm(&self) -> Option<&FarmName> {
         match &self.meaning {

@@ -114,6 +114,11 @@ async fn a_template_is_a_farm_like_any_other() {
     let backends = "backend app\n  option httpchk GET /_status\n  server-template web 1-4 {web01} check inter 100ms\n";
     let farm = "[farm.web]\nmembers = [\"app/web*\"]\nhalves = \"auto\"\nmin_available = \"50%\"\n";
     let stand = Stand::start(backends, farm).await;
+    // As a resolver does: each of its servers has an address of its own.
+    for (server, app) in [("web2", "web02"), ("web3", "web03"), ("web4", "web04")] {
+        let addr = stand.app(app).addr();
+        stand.haproxy.cmd(&format!("set server app/{server} addr {} port {}", addr.ip(), addr.port())).await.unwrap();
+    }
     stand.haproxy.wait_for_check("app/web4").await.unwrap();
     let deployed = stand.teeter(&["deploy", "web", "--", "sh", "-c", "echo $TEETER_SERVERS"]).await;
     assert_eq!(deployed.code, 0, "{deployed:?}");
