@@ -91,6 +91,7 @@ async fn a_process_that_serves_after_a_reload_that_failed_is_not_left_behind() {
     let serving = it.haproxy.pid().await.expect("HAProxy answers");
     let config = std::fs::read_to_string(it.haproxy.config()).expect("it is there");
     it.haproxy.write_config(&format!("{config}\n  nonsense\n")).expect("it is written");
+    until(|| async { haproxy::ask(&it.haproxy.master_socket(), "show proc").await.is_ok() }).await;
     haproxy::ask_bytes(&it.haproxy.master_socket(), "reload").await.expect("the master answers");
     let failed = |said: std::io::Result<String>| said.is_ok_and(|said| said.contains("# workers"));
     until(|| async { failed(haproxy::ask(&it.haproxy.master_socket(), "show proc").await) }).await;
