@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::not_up;
+use super::facts::{not_up, seen_server};
 use super::report::Report;
 use super::seen_of;
-use crate::farm::{Entry, GroupName, Hold, InstanceName, Layout, Owner, Side};
+use crate::farm::{Entry, GroupName, Hold, InstanceName, Layout, Owner, SeenServer, Side};
 use crate::haproxy::AdminState;
 use crate::plan::guard::{in_service, last_servers, led_away};
 use crate::plan::roles::has_roles;
@@ -106,7 +106,9 @@ fn serving(
     let roles = has_roles(&layout, &seen_of(reports));
     let in_service = |entries: &[Entry]| if roles { entries.iter().any(serves) } else { entries.iter().all(serves) };
     let planned = groups.flat_map(|group| run.members(group)).filter(|member| in_service(&member.entries)).count();
-    // Behind a route, whoever is left alone may be on the side that the traffic leaves.
+    // Behind a route, a member that is left alone may be on the side that the traffic leaves. A spare slot is left alone,
+    // too, and serves nothing.
     let aside = run.plan.aside.values().filter(|_| run.plan.flip.route.is_empty() && aside_too);
-    planned + aside.filter(|entries| in_service(entries)).count()
+    let takes_traffic = |entry: &Entry| seen_server(entry, reports).is_some_and(SeenServer::is_usable);
+    planned + aside.filter(|entries| in_service(entries) && entries.iter().any(takes_traffic)).count()
 }

@@ -344,6 +344,18 @@ fn lines_that_serve_nobody_are_left_aside() {
     }
 }
 
+/// A spare slot, which a deploy leaves alone, was counted among those that serve while the other group went out.
+#[test]
+fn a_spare_slot_does_not_stay_in_service() {
+    let shape = Shape { strategy: "canary", spare: 1, grace: 1_000, ..SERVERS };
+    let drain = Call { verb: Verb::Drain(0, Some(millis(2_876))), patience: None };
+    passes(&scenario(
+        388,
+        shape,
+        &[(802, What::KillTeeterd { back: millis(1_311), jump: 3_600 }), (2_783, What::Call(drain))],
+    ));
+}
+
 /// Two looks ten milliseconds apart were to show who sticks to a server, and those of a table had no grace.
 #[test]
 fn clients_of_a_table_have_their_grace() {
