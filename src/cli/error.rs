@@ -26,6 +26,16 @@ pub(super) enum CliError {
         /// What the last attempt met.
         source: ClientError,
     },
+    /// What a run waits for has taken too long for a command to stay.
+    #[error("run {run} is left to itself after {after}: {what}")]
+    Overdue {
+        /// The run.
+        run: u64,
+        /// How long it was waited for.
+        after: String,
+        /// What was waited for.
+        what: String,
+    },
     /// What was asked makes no sense here.
     #[error("{text}")]
     Usage {
@@ -70,6 +80,7 @@ impl CliError {
         match self {
             Self::Client(error) => error.exit(),
             Self::Lost { .. } => Exit::Unreachable,
+            Self::Overdue { .. } => Exit::TimedOut,
             Self::Usage { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
@@ -119,6 +130,9 @@ impl CliError {
             }
             Self::Lost { run, .. } => {
                 let _ = write!(text, "\nstart it: systemctl start teeterd\n{}", going_on(*run));
+            }
+            Self::Overdue { run, .. } => {
+                let _ = write!(text, "\nit goes on without this command\n{}", going_on(*run));
             }
             _ => {}
         }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::error::CliError;
+use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::watch::{PAUSE, Watch};
 use super::{Context, clock};
@@ -38,6 +39,10 @@ pub(super) struct Follow<'a> {
     shown: usize,
     /// How many of its remarks have been shown.
     remarked: usize,
+    /// How long what it waits for may take.
+    limit: Limit,
+    /// What it waits for.
+    waiting: String,
     /// Where to show it.
     pub(super) progress: Progress,
 }
@@ -52,6 +57,8 @@ impl<'a> Follow<'a> {
             started: run.started,
             shown: done(run),
             remarked: run.remarks.len(),
+            limit: Limit::default(),
+            waiting: String::new(),
             progress: Progress::new(),
         }
     }
@@ -72,18 +79,39 @@ impl<'a> Follow<'a> {
         }
         self.remarked = self.remarked.max(run.remarks.len());
         self.shown = self.shown.max(done(run));
-        if let (Some(waiting), Standing::Going) = (&run.waiting, Standing::of(run)) {
-            let step = run.steps.get(run.cursor).map(|step| format!("{}: ", step.text)).unwrap_or_default();
-            self.progress.waiting(&format!("{step}{waiting}"));
+        match Standing::of(run) {
+            Standing::Going => self.going(run),
+            Standing::Work(_) | Standing::Ended => self.limit.none(),
+        }
+    }
+
+    /// Shows what it waits for, and counts the time of that.
+    pub(super) fn going(&mut self, run: &RunView) {
+        let step = run.steps.get(run.cursor).map(|step| format!("{}: ", step.text)).unwrap_or_default();
+        let waiting = run.waiting.as_deref().unwrap_or("waiting for what teeterd makes of it");
+        let (cursor, state, paused) = (run.cursor, &run.state, run.paused);
+        let own = if paused { limit::PAUSED } else { limit::OWN };
+        let until = self.limit.waits(format!("{state} {cursor} {paused}"), run.within_s, own);
+        self.waiting = format!("{step}{waiting}");
+        // Until then it is only seen that nothing is wrong.
+        if run.waiting.is_some() {
+            self.progress.waiting(&format!("{step}{waiting} ({until})"));
         }
     }
 
     /// The run once something has changed.
     ///
     /// # Errors
-    /// teeterd is away for good, or refuses.
+    /// teeterd is away for good, or refuses, or what the run waits for takes too long.
     pub(super) async fn next(&mut self) -> Result<RunView, CliError> {
-        let next = self.watch.next(&mut self.progress).await;
+        let next = tokio::select! {
+            biased;
+            next = self.watch.next(&mut self.progress) => next,
+            after = self.limit.passed() => {
+                let after = clock::seconds(after.as_secs());
+                return Err(CliError::Overdue { run: self.id, after, what: self.waiting.clone() });
+            }
+        };
         next.map_err(|source| if source.is_away() { CliError::Lost { run: self.id, source } } else { source.into() })
     }
 

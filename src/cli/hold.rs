@@ -1,8 +1,11 @@
 //! `teeter drain` and `teeter maint`: take servers out and wait until nothing is in flight on them.
 
+use std::time::Duration;
+
 use super::args::Take;
 use super::error::CliError;
 use super::interrupt::Interrupt;
+use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Context, clock, look, named, print, shell, tables};
@@ -15,6 +18,10 @@ enum Ended {
     /// Its time has run out before the servers were empty.
     Over,
     Vanished,
+    /// It is brought back already.
+    Returning,
+    /// It has taken longer than a command stays for.
+    Overdue(Duration),
     Interrupted,
 }
 
@@ -29,7 +36,8 @@ pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Ex
         None
     } else {
         progress.line(&format!("hold {}: {} is going out", hold.id, tables::servers(&hold)));
-        Some(settle(context, &mut hold, &mut interrupt, &mut progress).await?)
+        let restores = args.drain.on_deadline.as_deref() == Some("restore");
+        Some(settle(context, &mut hold, restores, &mut interrupt, &mut progress).await?)
     };
     progress.clear();
     if context.json {
@@ -79,6 +87,24 @@ pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Ex
             print::err(&format!("hold {id} was ended before {servers} was empty; `teeter events` says by whom"));
             Exit::Aborted
         }
+        Some(Ended::Returning) => {
+            print::err(&format!(
+                "hold {id} is ended: {servers} is brought back before it was empty; `teeter events` says by whom\n\
+                 next: teeter wait {selectors} --until up   until it takes traffic"
+            ));
+            Exit::Aborted
+        }
+        Some(Ended::Overdue(after)) => {
+            let waiting = hold.waiting.as_deref().unwrap_or(&hold.stage);
+            print::err(&format!(
+                "hold {id}: after {} {servers} is not known to be empty: {waiting}\n\
+                 hold {id} stays and goes on without this command\n\
+                 next: teeter wait {selectors} --until drained   wait on\n      \
+                       teeter ready {selectors}                  bring it back",
+                clock::seconds(after.as_secs())
+            ));
+            Exit::TimedOut
+        }
         Some(Ended::Interrupted) => {
             print::err(&format!(
                 "hold {id} stays and goes on without this command\n\
@@ -102,22 +128,28 @@ pub(super) async fn remaining(context: &Context, selectors: &[impl std::fmt::Dis
 async fn settle(
     context: &Context,
     hold: &mut HoldView,
+    restores: bool,
     interrupt: &mut Interrupt,
     progress: &mut Progress,
 ) -> Result<Ended, CliError> {
     let mut watch = Watch::known(&context.client, format!("/v1/holds/{}", hold.id));
+    let mut limit = Limit::default();
     loop {
         match hold.stage.as_str() {
             "out" => return Ok(Ended::Out),
             "stuck" => return Ok(Ended::Stuck),
             "proving" if hold.expires.is_some_and(|at| at <= clock::now()) => return Ok(Ended::Over),
+            // What was drained with `restore` comes back by itself.
+            "proving" if !restores => return Ok(Ended::Returning),
             _ => {}
         }
-        progress.waiting(hold.waiting.as_deref().unwrap_or(&hold.stage));
+        let until = limit.waits(hold.stage.clone(), hold.within_s, limit::OWN);
+        progress.waiting(&format!("{} ({until})", hold.waiting.as_deref().unwrap_or(&hold.stage)));
         let next = tokio::select! {
             biased;
             () = interrupt.received() => return Ok(Ended::Interrupted),
             next = watch.next(progress) => next,
+            after = limit.passed() => return Ok(Ended::Overdue(after)),
         };
         match next {
             Ok(next) => *hold = next,

@@ -17,6 +17,7 @@ mod hook;
 mod hooks;
 mod interrupt;
 mod keep;
+mod limit;
 mod lines;
 mod look;
 mod manifest;

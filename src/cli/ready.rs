@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::args::Ready;
 use super::error::CliError;
 use super::interrupt::Interrupt;
+use super::limit::{self, Limit};
 use super::look::{self, Holds};
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Context, named, print, shell, tables};
+use super::{Context, clock, named, print, shell, tables};
 use crate::control::api::{Exit, HoldView, ReleaseRequest, StatusView};
 
 /// `teeter ready`.
@@ -41,16 +42,18 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
     let mut watch = Watch::known(&context.client, "/v1/holds");
     let mut pending: BTreeMap<u64, HoldView> = begun.holds.into_iter().map(|hold| (hold.id, hold)).collect();
     let mut fallen = Vec::new();
+    let mut limit = Limit::default();
     loop {
-        // A hold that is out again with a note has failed its proof.
-        let back = |hold: &HoldView| hold.note.is_some() && matches!(hold.stage.as_str(), "out" | "stuck");
-        let (failed, rest) = pending.into_iter().partition::<BTreeMap<_, _>, _>(|(_, hold)| back(hold));
+        // teeterd has answered when all of them were on their way back: whoever is not has failed its proof, or was taken
+        // out anew, be it before the first look.
+        let (rest, failed) = pending.into_iter().partition::<BTreeMap<_, _>, _>(|(_, hold)| proving(hold));
         fallen.extend(failed.into_values());
         pending = rest;
         if pending.is_empty() {
             break;
         }
-        progress.waiting(&waiting(&pending));
+        let until = limit.waits(format!("{:?}", pending.keys()), within_s(&pending), limit::OWN);
+        progress.waiting(&format!("{} ({until})", waiting(&pending)));
         let next: Holds = tokio::select! {
             biased;
             () = interrupt.received() => {
@@ -59,13 +62,20 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
                 return Ok(Exit::Failed);
             }
             next = watch.next(&mut progress) => next?,
+            after = limit.passed() => {
+                progress.clear();
+                print::err(&format!(
+                    "after {}: {}\nthe proof goes on without this command\nnext: teeter wait {selectors} --until up",
+                    clock::seconds(after.as_secs()),
+                    waiting(&pending)
+                ));
+                return Ok(Exit::TimedOut);
+            }
         };
         let mut now: BTreeMap<u64, HoldView> = next.holds.into_iter().map(|hold| (hold.id, hold)).collect();
         let before = std::mem::take(&mut pending);
         for (id, old) in before {
             match now.remove(&id) {
-                // Drained anew by somebody: no longer on its way back.
-                Some(hold) if proving(&old) && !proving(&hold) => fallen.push(hold),
                 Some(hold) => _ = pending.insert(id, hold),
                 None => progress.line(&format!("hold {id}: {} is released", tables::servers(&old))),
             }
@@ -127,6 +137,12 @@ const SET_OUTSIDE: &str = "set outside teeter";
 
 fn proving(hold: &HoldView) -> bool {
     matches!(hold.stage.as_str(), "proving" | "proven")
+}
+
+/// How long all of them may take yet; none where teeterd gives one of them no time.
+fn within_s(pending: &BTreeMap<u64, HoldView>) -> Option<u64> {
+    let all = pending.values().map(|hold| hold.within_s).collect::<Option<Vec<u64>>>()?;
+    all.into_iter().max()
 }
 
 fn waiting(pending: &BTreeMap<u64, HoldView>) -> String {

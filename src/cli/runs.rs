@@ -140,6 +140,7 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
     // A run that has failed and one that works are both on their way: only the end counts here.
     while !matches!(now.state.as_str(), "aborted" | "rolled back" | "done") {
         follow.show(&now);
+        follow.going(&now);
         now = tokio::select! {
             biased;
             () = interrupt.received() => {

@@ -304,7 +304,11 @@ impl<T: DeserializeOwned> Stream<T> {
             if self.buffer.len() > LARGEST {
                 return Some(Err(malformed(&self.request, &"an event without end")));
             }
-            match self.body.frame().await? {
+            let Ok(frame) = tokio::time::timeout(SILENT, self.body.frame()).await else {
+                let text = format!("nothing came for {} s", SILENT.as_secs());
+                return Some(Err(self.client.unreachable(io::Error::new(io::ErrorKind::TimedOut, text))));
+            };
+            match frame? {
                 Ok(frame) => self.buffer.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
                 Err(error) => return Some(Err(self.client.unreachable(io::Error::other(error)))),
             }
@@ -356,6 +360,9 @@ fn group_of(path: &Path) -> String {
 
 /// How long a long poll waits before the daemon answers anyway.
 pub const LONG_POLL: Duration = Duration::from_secs(10);
+
+/// How long a stream may be silent: teeterd says every quarter of a minute that it is there.
+const SILENT: Duration = Duration::from_secs(60);
 
 /// How long any answer may take beyond its wait: the daemon asks HAProxy, whose own limit is 10 s, perhaps twice.
 const DEADLINE: Duration = Duration::from_secs(30);

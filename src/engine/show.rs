@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::error::EngineError;
 use super::facts::{Found, find, untold};
 use super::left_over::left_over;
@@ -99,7 +101,7 @@ impl Engine {
     pub async fn run_views(&self) -> Vec<RunView> {
         let ledger = self.ledger.lock().await;
         let memory = self.memory();
-        ledger.state.runs.values().map(|run| run_view(run, &ledger.state, &memory)).collect()
+        ledger.state.runs.values().map(|run| run_view(run, &ledger.state, &memory, self.clock.now())).collect()
     }
 
     /// One run.
@@ -109,7 +111,7 @@ impl Engine {
     pub async fn run_view(&self, id: RunId) -> Result<RunView, EngineError> {
         let ledger = self.ledger.lock().await;
         let memory = self.memory();
-        let run = ledger.state.runs.get(&id).map(|run| run_view(run, &ledger.state, &memory));
+        let run = ledger.state.runs.get(&id).map(|run| run_view(run, &ledger.state, &memory, self.clock.now()));
         run.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists them")))
     }
 
@@ -117,7 +119,7 @@ impl Engine {
         let note = self.note(hold, state, reports);
         let away = self.aside_of(hold, reports);
         let without = hold.reach.without.union(&away).map(ToString::to_string).collect();
-        HoldView { note, without, ..hold_view(hold, reports, &self.memory()) }
+        HoldView { note, without, ..hold_view(hold, reports, &self.memory(), self.clock.now()) }
     }
 
     /// What went wrong with a hold and what it does not reach, for people.
@@ -132,7 +134,7 @@ impl Engine {
 
     /// A plan that is not carried out, as a run.
     pub fn plan_view(&self, run: &Run) -> RunView {
-        let mut view = run_view(run, &State::default(), &Memory::default());
+        let mut view = run_view(run, &State::default(), &Memory::default(), self.clock.now());
         view.state = "planned".to_owned();
         view.next = None;
         view
@@ -234,7 +236,7 @@ fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> 
     texts
 }
 
-fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Memory) -> HoldView {
+fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Memory, now: Timestamp) -> HoldView {
     let remembered = memory.holds.get(&hold.id);
     let wait = remembered.and_then(|memory| memory.wait.clone());
     let (stage, left) = match hold.stage {
@@ -257,6 +259,7 @@ fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Mem
         since: hold.since,
         expires: hold.expires,
         waiting: wait.as_ref().map(ToString::to_string),
+        within_s: wait.as_ref().and_then(|wait| wait.within_s(now)),
         wait,
         in_flight: remembered.map(|memory| text(memory.watch.in_flight())).unwrap_or_default(),
         note: None,

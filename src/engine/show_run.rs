@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::carry::wait_of;
 use super::memory::Memory;
 use super::view::{AttendantView, FlipView, RunView, StepView, WorkView};
@@ -11,7 +13,7 @@ use crate::plan::{Attendant, CallerState, FailureKind, Flipped, Passed, Phase, R
 use crate::store::State;
 
 /// A run as it stands.
-pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
+pub(super) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp) -> RunView {
     let failed = match &run.state {
         RunState::Failed { why, kind } => Some((why.clone(), failure(*kind))),
         _ => None,
@@ -26,6 +28,7 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
         .into_iter()
         .map(ToString::to_string)
         .collect();
+    let wait = wait_of(run, memory).filter(|_| run.is_active());
     let in_flight =
         run.holds.values().filter_map(|id| memory.holds.get(id)).map(|memory| text(memory.watch.in_flight()));
     RunView {
@@ -41,7 +44,8 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory) -> RunView {
         finished: run.finished,
         cursor: run.cursor,
         steps: run.plan.steps.iter().enumerate().map(|(index, step)| step_view(run, index, step)).collect(),
-        waiting: wait_of(run, memory).filter(|_| run.is_active()).map(|wait| wait.to_string()),
+        within_s: wait.as_ref().and_then(|wait| wait.within_s(now)),
+        waiting: wait.map(|wait| wait.to_string()),
         in_flight: in_flight
             .reduce(|mut all, more| {
                 all.extend(more);

@@ -170,6 +170,9 @@ pub struct HoldView {
     /// The same, for programs.
     #[schema(value_type = Option<Object>)]
     pub wait: Option<crate::plan::Wait>,
+    /// For how many seconds at most, where that is known.
+    #[serde(default)]
+    pub within_s: Option<u64>,
     /// Requests in flight, by member, those with any.
     pub in_flight: BTreeMap<String, u64>,
     /// What went wrong last, and what it does not reach.
@@ -226,6 +229,9 @@ pub struct RunView {
     pub steps: Vec<StepView>,
     /// What it waits for, for people.
     pub waiting: Option<String>,
+    /// For how many seconds at most, where that is known.
+    #[serde(default)]
+    pub within_s: Option<u64>,
     /// Requests in flight, by member, on the group being drained.
     pub in_flight: BTreeMap<String, u64>,
     /// Set while the caller is to work: what a hook is told.

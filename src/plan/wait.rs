@@ -190,6 +190,11 @@ impl fmt::Display for Wait {
 }
 
 impl Wait {
+    /// For how many seconds from now on it may last, where that is known.
+    pub fn within_s(&self, now: Timestamp) -> Option<u64> {
+        self.until().map(|until| u64::try_from(until.duration_since(now).as_secs()).unwrap_or_default())
+    }
+
     /// When the wait ends at the latest, where that is known.
     pub fn until(&self) -> Option<Timestamp> {
         match self {

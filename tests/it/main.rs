@@ -69,5 +69,6 @@ mod transcripts;
 mod upkeep;
 mod upkeep_hosts;
 mod users;
+mod waits;
 mod wire;
 mod words;
