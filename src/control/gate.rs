@@ -14,8 +14,9 @@ use hyper::body::{Frame, SizeHint};
 use tokio::sync::watch;
 
 use super::bounds::{BODY_TAKES, Bounds, Kind, LONGEST_BODY, LONGEST_HEAD, Place};
+use super::page;
 use super::peer::Peer;
-use super::permit::{Access, Asker};
+use super::permit::{self, Access, Asker};
 use super::problem::{Failure, PROBLEM};
 use crate::engine::Engine;
 
@@ -39,9 +40,15 @@ pub(super) async fn gate(
     if head(&request) > LONGEST_HEAD {
         return Err(Failure::long_head());
     }
-    let asker = Asker::of(&peer, &gate.access).await;
+    page::is_not_asking(request.headers())?;
+    let asker = Asker::of(&peer, &gate.access).await?;
     asker.may_send(request.method(), path.as_deref().ok_or_else(|| request.uri().path()))?;
     let asked = format!("{} {}", request.method(), request.uri().path());
+    page::could_not_ask(request.method(), request.headers(), &asked)?;
+    let ended = path.filter(|_| kind == Kind::Stream).map(|path| {
+        let lost = permit::lost(peer, gate.access.clone(), request.method().clone(), path);
+        Box::pin(lost) as Lost
+    });
     let (mut parts, body) = request.into_parts();
     let body = read(body).await?;
     let waiting = asker.by.waits();
@@ -57,7 +64,7 @@ pub(super) async fn gate(
         answered.await
     };
     drop(waiting);
-    Ok(until_sent(in_words(answer, &asked).await, place))
+    Ok(until_sent(in_words(answer, &asked).await, place, ended))
 }
 
 /// The paths whose answers do not end by themselves.
@@ -91,13 +98,18 @@ async fn read(body: Body) -> Result<Bytes, Failure> {
     }
 }
 
-fn until_sent(answer: Response, place: Place) -> Response {
-    answer.map(|body| Body::new(Held { body, _place: place }))
+fn until_sent(answer: Response, place: Place, ended: Option<Lost>) -> Response {
+    answer.map(|body| Body::new(Held { body, ended, _place: place }))
 }
+
+/// Ready when the sender has lost the role for what is answered.
+type Lost = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A body whose sender's place is taken until it is sent.
 struct Held {
     body: Body,
+    /// Of a stream, which would otherwise go on for as long as its sender likes.
+    ended: Option<Lost>,
     _place: Place,
 }
 
@@ -109,6 +121,9 @@ impl HttpBody for Held {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.ended.as_mut().is_some_and(|ended| ended.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(None);
+        }
         Pin::new(&mut self.body).poll_frame(context)
     }
 

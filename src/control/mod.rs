@@ -11,6 +11,7 @@ pub mod harmless;
 mod gate;
 mod listen;
 mod output;
+mod page;
 mod peer;
 mod permit;
 mod problem;

@@ -2,11 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
-use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 use super::harmless::harmless;
@@ -27,7 +26,14 @@ pub(super) struct Credentials {
 #[derive(Debug, Clone)]
 pub struct Peer {
     pub(super) caller: Caller,
-    groups: Arc<OnceCell<Vec<(u32, String)>>>,
+}
+
+/// A user as the system's databases of users and groups have it at one moment.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    pub(super) name: String,
+    /// Its primary group and those that it is a member of.
+    pub(super) groups: Vec<(u32, String)>,
 }
 
 impl Credentials {
@@ -68,20 +74,22 @@ impl Credentials {
 
 impl From<Caller> for Peer {
     fn from(caller: Caller) -> Self {
-        Self { caller, groups: Arc::default() }
+        Self { caller }
     }
 }
 
 impl Peer {
-    /// The group that its process had, and those that its user is a member of. May ask a server of users.
-    pub(super) async fn groups(&self) -> &[(u32, String)] {
-        let (uid, gid) = (self.caller.uid, self.caller.gid);
-        let found = self
-            .groups
-            .get_or_init(|| async move { spawn_blocking(move || groups(uid, gid)).await.unwrap_or_default() });
-        found.await
+    /// Its user and that user's groups as of now, looked up anew each time. The groups that the process itself has do not
+    /// count: a process keeps them when its user has lost them. `None`: the system did not answer in time.
+    pub(super) async fn account(&self) -> Option<Account> {
+        let uid = self.caller.uid;
+        let found = tokio::time::timeout(LOOKUP_TAKES, spawn_blocking(move || account(uid))).await.ok()?;
+        Some(found.unwrap_or_default())
     }
 }
+
+/// How long the system may take to look up a user: the databases may be a server's.
+pub(super) const LOOKUP_TAKES: Duration = Duration::from_secs(10);
 
 /// A user's name; its number where it has none.
 fn user_name(uid: u32) -> String {
@@ -92,14 +100,15 @@ fn user_name(uid: u32) -> String {
 /// What the kernel says of a process for which nobody has logged in.
 const NOT_LOGGED_IN: u32 = u32::MAX;
 
-fn groups(uid: u32, gid: u32) -> Vec<(u32, String)> {
+fn account(uid: u32) -> Account {
+    let Some(user) = uzers::get_user_by_uid(uid) else {
+        return Account { name: uid.to_string(), groups: Vec::new() };
+    };
+    let name: OsString = user.name().to_owned();
+    let primary = user.primary_group_id();
     let named = |group: &uzers::Group| (group.gid(), group.name().to_string_lossy().into_owned());
-    let own = uzers::get_group_by_gid(gid).as_ref().map_or_else(|| (gid, gid.to_string()), named);
-    // By what the system says now and not by what the process was once given: who leaves a group loses it at once.
-    let of_user = uzers::get_user_by_uid(uid).and_then(|user| {
-        let name: OsString = user.name().to_owned();
-        uzers::get_user_groups(&name, user.primary_group_id())
-    });
-    let of_user = of_user.unwrap_or_default();
-    std::iter::once(own).chain(of_user.iter().map(named)).collect()
+    let groups = uzers::get_user_groups(&name, primary).unwrap_or_default();
+    // The number of the primary group counts, too, where no group has it.
+    let groups = std::iter::once((primary, primary.to_string())).chain(groups.iter().map(named)).collect();
+    Account { name: name.to_string_lossy().into_owned(), groups }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::Method;
 use tokio::sync::watch;
@@ -74,15 +75,19 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    pub(super) async fn of(peer: &Peer, access: &watch::Receiver<Access>) -> Self {
+    /// As of now: the configuration and the system's groups are asked anew for each request.
+    pub(super) async fn of(peer: &Peer, access: &watch::Receiver<Access>) -> Result<Self, Failure> {
         let Access { roles, config } = access.borrow().clone();
         let caller = peer.caller.clone();
         let role = match roles {
             None => Some(Admin),
             Some(_) if caller.uid == 0 || caller.uid == rustix::process::geteuid().as_raw() => Some(Admin),
-            Some(roles) => roles.of((caller.uid, &caller.user), peer.groups().await),
+            Some(roles) => {
+                let account = peer.account().await.ok_or_else(|| Failure::no_account(caller.uid))?;
+                roles.of((caller.uid, &account.name), &account.groups)
+            }
         };
-        Self { by: Requester::new(caller), role, config: config.into() }
+        Ok(Self { by: Requester::new(caller), role, config: config.into() })
     }
 
     /// That this request may be sent: by the route that it matches, or to a path that matches none.
@@ -112,6 +117,23 @@ impl Asker {
         )))
     }
 }
+
+/// Is ready once the sender of a stream no longer has the role for it. Asked whenever the configuration has been read
+/// again, and every [`ASKED_AGAIN`]; where the system does not answer, the stream goes on until it does.
+pub(super) async fn lost(peer: Peer, mut access: watch::Receiver<Access>, method: Method, path: String) {
+    loop {
+        tokio::select! {
+            Ok(()) = access.changed() => {}
+            () = tokio::time::sleep(ASKED_AGAIN) => {}
+        }
+        if Asker::of(&peer, &access).await.is_ok_and(|asker| asker.may_send(&method, Ok(&path)).is_err()) {
+            return;
+        }
+    }
+}
+
+/// How long a stream may go on after the system has taken a group from its user.
+const ASKED_AGAIN: Duration = Duration::from_secs(10);
 
 fn needed(method: &Method, path: &str) -> Role {
     let method = if method == Method::HEAD { &Method::GET } else { method };

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::api::{Exit, Problem};
 use super::bounds::{BODY_TAKES, Full, Kind, LONGEST_BODY, LONGEST_HEAD, MOST_CONNECTIONS};
+use super::peer::LOOKUP_TAKES;
 use crate::engine::EngineError;
 use crate::plan::Veto;
 
@@ -30,6 +31,33 @@ impl Failure {
 
     pub(super) fn role(detail: String) -> Self {
         Self::new(Exit::NotPermitted, "role", "Your role does not allow it", StatusCode::FORBIDDEN, detail)
+    }
+
+    /// Who the user is could not be found out, so neither could what it may do.
+    pub(super) fn no_account(uid: u32) -> Self {
+        let detail = format!(
+            "the groups of uid {uid} could not be looked up within {LOOKUP_TAKES:?}, so its role is not known: see whether \
+             `getent passwd {uid}` and `getent initgroups` answer on this machine"
+        );
+        Self::new(Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+
+    /// A request that a browser sends for a web page.
+    pub(super) fn from_a_page(header: &str) -> Self {
+        let detail = format!(
+            "the request has the header {header}, which only browsers send, for a web page: teeterd takes no requests of web \
+             pages, which anybody may have written. Send it from a program"
+        );
+        Self::new(Exit::NotPermitted, "cross-site", "A web page may not send it", StatusCode::FORBIDDEN, detail)
+    }
+
+    /// A change that a form of a web page could send.
+    pub(super) fn media_type(asked: &str, sent: &str) -> Self {
+        let detail = format!(
+            "{asked} needs the header `content-type: application/json`, also without a body, and has {sent}: send that header"
+        );
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::new(Exit::Usage, "media-type", "The request has the wrong content type", status, detail)
     }
 
     /// A bound on what one user, or all together, may take up.

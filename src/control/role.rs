@@ -38,7 +38,7 @@ pub struct Roles {
 pub enum Grantee {
     /// One user.
     User(Id),
-    /// Everybody whose process has this group, or who is a member of it.
+    /// Every user who is a member of it when the request comes, whatever groups the process has.
     Group(Id),
 }
 

@@ -10,10 +10,15 @@ use crate::site::Site;
 
 /// One request on one connection, as curl would send it.
 async fn http(site: &Site, request: &str, body: &str) -> (u16, String) {
+    http_with(site, request, "content-type: application/json\r\n", body).await
+}
+
+/// The same with these headers, each ended.
+async fn http_with(site: &Site, request: &str, headers: &str, body: &str) -> (u16, String) {
     let mut stream = UnixStream::connect(site.daemon.socket()).await.unwrap();
     let length = body.len();
     let text = format!(
-        "{request} HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        "{request} HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
     );
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -59,6 +64,39 @@ async fn an_error_is_a_problem_document() {
         assert_eq!((got, problem["exit"].as_u64()), (status, Some(exit)), "{request} {body}: {text}");
         assert!(problem["type"].as_str().unwrap().starts_with("urn:teeter:"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn what_a_web_page_can_send_changes_nothing() {
+    let site = Site::start().await;
+    let json = "content-type: application/json\r\n";
+    let begun = http(&site, "POST /v1/runs", r#"{"farm":"web"}"#).await;
+    assert_eq!(begun.0, 201, "{begun:?}");
+    for change in ["abort", "pause", "resume", "retry"] {
+        let request = format!("POST /v1/runs/1/{change}");
+        for (headers, status, kind) in [
+            // A form; a script of another site that a browser lets pass without asking; one behind the same proxy.
+            ("content-type: text/plain\r\n".to_owned(), 415, "media-type"),
+            ("content-type: application/x-www-form-urlencoded\r\n".to_owned(), 415, "media-type"),
+            (String::new(), 415, "media-type"),
+            (format!("{json}origin: https://evil.example\r\n"), 403, "cross-site"),
+            (format!("{json}sec-fetch-site: cross-site\r\n"), 403, "cross-site"),
+        ] {
+            let (got, text) = http_with(&site, &request, &headers, "").await;
+            let problem: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!((got, problem["type"].as_str().unwrap()), (status, &*format!("urn:teeter:{kind}")), "{headers}");
+        }
+    }
+    for headers in ["origin: null\r\n", "sec-fetch-site: same-site\r\n"] {
+        assert_eq!(http_with(&site, "GET /v1/runs", headers, "").await.0, 403, "{headers}");
+    }
+    // A browser that asks whether it may is not told that it may.
+    let asks = "origin: https://evil.example\r\naccess-control-request-method: POST\r\n";
+    assert_eq!(http_with(&site, "OPTIONS /v1/runs/1/abort", asks, "").await.0, 403);
+    assert_eq!(http_with(&site, "GET /v1/runs/1", "sec-fetch-site: none\r\n", "").await.0, 200);
+    let run = site.json(&["show", "1"]).await;
+    assert!(run["state"] != "aborted" && run["paused"] != true, "{run}");
+    assert_eq!(http(&site, "POST /v1/runs/1/abort", "").await.0, 200);
 }
 
 #[tokio::test]

@@ -1,17 +1,19 @@
 //! Who may do what, tried by real users.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use teeter_lab::FarmSpec;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
-use crate::site::{Daemon, MAINT, Site, farm_config, until};
+use crate::site::{Daemon, MAINT, PATIENCE, Site, farm_config, until};
 use crate::users::{ROOT, User, can_change, curl, nameless, open_to_all, teeter};
 
-/// By number, by name, and by the group of the process; and one to whom nothing is granted.
+/// By number, by name, and by the group of the user; and one to whom nothing is granted.
 const VIEWER: User = nameless(54_001);
 const OPERATOR: User = User { uid: 1, gid: 1 };
-const DEPLOYER: User = User { uid: 54_003, gid: 60 };
+const DEPLOYER: User = User { uid: 5, gid: 54_777 };
 const ADMIN: User = nameless(54_004);
 const OUTSIDER: User = nameless(54_005);
 
@@ -171,30 +173,88 @@ async fn roles_are_taken_over_without_a_restart() {
     assert_eq!(status(ADMIN, "GET", "/v1/holds", "").await, 403);
 }
 
-#[tokio::test]
-async fn a_member_of_a_group_has_its_role_whatever_group_the_process_has() {
-    if !can_change() {
-        return;
-    }
-    let dir = tempfile::tempdir().expect("a directory is made");
-    // The daemon alone sees another /etc/group, in which a user is a member of one more.
-    let groups = std::fs::read_to_string("/etc/group").expect("there are groups");
-    let group = dir.path().join("group");
-    std::fs::write(&group, format!("{groups}deployers:x:54900:bin\n")).expect("it is written");
+/// A daemon that alone sees another /etc/group, and that file. `None`, and a word of it, where that cannot be had.
+async fn with_groups(dir: &Path, members: &str) -> Option<(Daemon, PathBuf)> {
+    let group = dir.join("group");
+    std::fs::write(&group, groups(members)).expect("it is written");
     let mount = format!("mount --bind {} /etc/group && exec \"$@\"", group.display());
     let by = ["unshare", "--mount", "sh", "-c", &mount, "sh"];
     let tried = std::process::Command::new(by[0]).args(&by[1..]).arg("true").output();
     if !tried.is_ok_and(|tried| tried.status.success()) {
         teeter_lab::skip("there is no mount namespace to be had");
+        return None;
+    }
+    let none = crate::site::instance(&dir.join("none.sock"));
+    let config = format!("{none}[control.roles]\ndeployer = [\"group:deployers\"]\n");
+    let daemon = Daemon::start_by(&by, dir, &config).await;
+    open_to_all(&daemon);
+    Some((daemon, group))
+}
+
+/// The machine's groups and one more, with these members.
+fn groups(members: &str) -> String {
+    let groups = std::fs::read_to_string("/etc/group").expect("there are groups");
+    format!("{groups}deployers:x:{DEPLOYERS}:{members}\n")
+}
+
+const DEPLOYERS: u32 = 54_900;
+
+#[tokio::test]
+async fn a_group_is_that_of_its_members_whatever_groups_a_process_has() {
+    if !can_change() {
         return;
     }
-    let none = crate::site::instance(&dir.path().join("none.sock"));
-    let config = format!("{none}[control.roles]\ndeployer = [\"group:deployers\"]\n");
-    let daemon = Daemon::start_by(&by, dir.path(), &config).await;
-    open_to_all(&daemon);
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let Some((daemon, group)) = with_groups(dir.path(), "bin").await else { return };
     let abort = async |user| curl(user, &daemon, "POST", "/v1/runs/9/abort", "").await.0;
+    // A member whose process has another group, and a process that has the group while its user is no member.
     assert_eq!(abort(User { uid: 2, gid: 54_777 }).await, 404);
-    assert_eq!(abort(User { uid: 1, gid: 54_777 }).await, 403);
+    assert_eq!(abort(User { uid: 1, gid: DEPLOYERS }).await, 403);
+    std::fs::write(&group, groups("daemon")).expect("it is written");
+    assert_eq!(abort(User { uid: 2, gid: DEPLOYERS }).await, 403);
+    assert_eq!(abort(User { uid: 1, gid: 54_777 }).await, 404);
+}
+
+#[tokio::test]
+async fn an_open_connection_keeps_no_role_that_its_user_has_lost() {
+    if !can_change() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let Some((daemon, group)) = with_groups(dir.path(), "bin").await else { return };
+    let member = User { uid: 2, gid: DEPLOYERS };
+    let [mut requests, mut events] = [connect(member, &daemon).await, connect(member, &daemon).await];
+    let abort = "POST /v1/runs/9/abort HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n\r\n";
+    assert_eq!(status(&mut requests, abort).await, 404);
+    assert_eq!(status(&mut events, "GET /v1/events/stream HTTP/1.1\r\nhost: t\r\n\r\n").await, 200);
+    std::fs::write(&group, groups("")).expect("it is written");
+    assert_eq!(status(&mut requests, abort).await, 403);
+    // A stream is asked about again after some seconds, and at once where the configuration is read again.
+    daemon.signal("-HUP").await;
+    let mut rest = Vec::new();
+    tokio::time::timeout(PATIENCE, events.read_to_end(&mut rest)).await.expect("the stream ends").expect("it is read");
+}
+
+/// A connection of somebody's, to this daemon.
+async fn connect(user: User, daemon: &Daemon) -> UnixStream {
+    let path = daemon.socket().to_owned();
+    let connected = std::thread::spawn(move || {
+        rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(user.gid)).expect("its group is set");
+        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(user.uid)).expect("its user is set");
+        std::os::unix::net::UnixStream::connect(path).expect("it connects")
+    });
+    let stream = connected.join().expect("the thread ends");
+    stream.set_nonblocking(true).expect("it is set");
+    UnixStream::from_std(stream).expect("it is taken over")
+}
+
+/// One request on a connection that stays open: the status of the answer, which comes in one piece.
+async fn status(stream: &mut UnixStream, request: &str) -> u16 {
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+    let mut answer = vec![0; 16 << 10];
+    let length = tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.expect("in time").expect("it is read");
+    let text = String::from_utf8_lossy(&answer[..length]);
+    text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{text}"))
 }
 
 #[tokio::test]

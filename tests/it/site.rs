@@ -252,4 +252,4 @@ pub(crate) const MAINT: u32 = 1;
 /// The bits of `set server … state drain`.
 pub(crate) const DRAIN: u32 = 8;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
