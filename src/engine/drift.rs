@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::farm::{About, Batch, OnDrift, Reason, Seen, SeenMaps, Step, Untold, Wanted, WantedMaps, WantedServer};
+use super::holds::baseline;
+use crate::farm::{
+    About, Baseline, Batch, OnDrift, Reason, Seen, SeenMaps, Step, Untold, Wanted, WantedMaps, WantedServer,
+};
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName, MapValue, ServerRef};
 
 /// Something that somebody else has changed, which HAProxy had confirmed to be as teeter wants it.
@@ -14,8 +17,9 @@ use crate::haproxy::{AdminState, BackendName, MapKey, MapName, MapValue, ServerR
 pub(super) enum Drift {
     /// A held server.
     Server { server: ServerRef, was: AdminState, now: AdminState, then: OnDrift },
-    /// A held server that was deleted is there again.
-    Again { server: ServerRef },
+    /// A held server that was deleted is there again, and was this when it was first seen: the next look may find it as
+    /// teeter has set it since.
+    Again { server: ServerRef, is: Baseline },
     /// The last servers of a backend that is to be out, and that the traffic was turned to.
     Live { backend: BackendName, server: ServerRef },
     /// The file of a map.
@@ -102,7 +106,9 @@ impl Drifts {
                 Some(now) if self.absent.remove(server) => {
                     let state = now.admin.forced();
                     self.left_alone.insert(server.clone(), Left { state, looser: false, until_wanted: false });
-                    drifts.push(Drift::Again { server: server.clone() });
+                    // Whoever has added it may set it once more before the next look.
+                    self.ours.insert(server.clone(), state);
+                    drifts.push(Drift::Again { server: server.clone(), is: baseline(now) });
                 }
                 Some(_) => {}
             }

@@ -49,7 +49,7 @@ impl Engine {
                             OnDrift::Alarm => self.alarmed(entry, (*was, *now), ledger, reports),
                         }
                     }
-                    Drift::Again { server } => self.server_again(entry(server), reports),
+                    Drift::Again { server, is } => self.server_again(entry(server), is.clone(), ledger),
                     Drift::Live { backend, server } => {
                         let entry = entry(server);
                         let what = format!(
@@ -185,15 +185,17 @@ impl Engine {
     }
 
     /// A server that was deleted and added again is another one: what it was before is what it was added as.
-    fn server_again(&self, entry: Entry, reports: &BTreeMap<InstanceName, Report>) -> Noted {
-        let Some(server) = seen_server(&entry, reports) else { return Noted::default() };
-        let state = server.admin.forced();
-        let then = match state {
+    fn server_again(&self, entry: Entry, is: Baseline, ledger: &Ledger) -> Noted {
+        // Its hold has ended meanwhile, and nothing was done to it.
+        if wants(&entry, ledger).is_none() && !ledger.state.baselines.contains_key(&entry) {
+            return Noted::default();
+        }
+        let then = match is.state {
             AdminState::Ready => "it is held like the one before".to_owned(),
             state => format!("it stays in {state} when nobody holds it any more"),
         };
         let mut noted = self.said(format!("{entry} was deleted and is there again: {then}"));
-        noted.changes.push(Change::PutBaseline(entry.clone(), baseline(server)));
+        noted.changes.push(Change::PutBaseline(entry, is));
         noted
     }
 

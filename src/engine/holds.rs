@@ -78,7 +78,8 @@ impl Engine {
             entries,
             reach: Reach::following(without.clone()),
         };
-        let mut changes = baselines(&hold.entries, &ledger, &reports);
+        // What was seen before the store was locked may be what a hold had made of them that has ended since.
+        let mut changes = baselines(&hold.entries, &ledger, &self.reports());
         changes.push(Change::PutHold(Box::new(hold.clone())));
         let lines: Vec<String> = hold.entries.iter().map(ToString::to_string).collect();
         let beside = without.iter().map(|name| format!(" (without HAProxy {name}, which does not answer)"));

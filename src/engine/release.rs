@@ -62,7 +62,7 @@ impl Engine {
         let (mine, others): (Vec<Hold>, Vec<Hold>) =
             on_them.into_iter().partition(|hold| may_release(hold, &owner, &ledger.state));
         let taken = match order.take_over {
-            true => take_over(&entries, &ledger, &reports),
+            true => take_over(&entries, &ledger, &self.reports()),
             false => Taken::default(),
         };
         if mine.is_empty() && taken.baselines.is_empty() {

@@ -86,6 +86,37 @@ async fn a_server_that_is_added_again_while_held_is_another_one() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_added_again_and_made_ready_comes_back_ready() {
+    if !since((2, 6), "`del server`") {
+        return;
+    }
+    let stand = Stand::start(ONE, "").await;
+    add(&stand).await;
+    stand.tell("enable health app/added").await;
+    stand.tell("enable server app/added").await;
+    stand.haproxy.wait_for_check("app/added").await.unwrap();
+    for command in ["maint", "drain"] {
+        stand.done(&[command, "app/added", "--reason", "r"]).await;
+        stand.tell("set server app/added state maint").await;
+        delete(&stand).await;
+        until(|| async { stand.done(&["holds"]).await.contains("is not in HAProxy") }).await;
+        // In one line: nobody sees it as added and not ready, and teeter takes it out as soon as it sees it.
+        let address = stand.app("web03").addr();
+        let add = format!(
+            "add server app/added {address} check inter 100ms; enable health app/added; enable server app/added"
+        );
+        stand.haproxy.cmd(&add).await.unwrap();
+        until(|| async {
+            stand.recorded("app/added was deleted and is there again: it is held like the one before").await
+        })
+        .await;
+        until(|| async { stand.bits("app/added").await != 0 }).await;
+        stand.done(&["ready", "app/added"]).await;
+        assert_eq!(stand.bits("app/added").await, 0, "{command}");
+    }
+}
+
+#[tokio::test]
 async fn a_backend_that_a_reload_takes_away_leaves_a_hold_that_can_be_released() {
     let farm = "[farm.web]\nmembers = [\"app/web0[12]\", \"api/web0[34]\"]\n\
                 groups = { a = [\"web01\", \"web03\"], b = [\"web02\", \"web04\"] }\nverify.deadline = \"2s\"\n\
