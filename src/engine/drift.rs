@@ -23,7 +23,7 @@ pub(super) enum Drift {
     /// The last servers of a backend that is to be out, and that the traffic was turned to.
     Live { backend: BackendName, server: ServerRef },
     /// The file of a map.
-    File { map: MapName },
+    File { map: MapName, what: String },
     /// An entry of a map that a route is made of.
     Map { map: MapName, key: MapKey, was: Option<MapValue>, now: Option<String> },
 }

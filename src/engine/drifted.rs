@@ -57,8 +57,7 @@ impl Engine {
                         );
                         self.yielded(&entry, AdminState::Ready, (&what, "rather than leave nobody"), ledger, reports)
                     }
-                    Drift::File { map } => self
-                        .said(format!("somebody else wrote the file of map {map}: teeter's entries are in it again")),
+                    Drift::File { map, what } => self.said(format!("the file of map {map}: {what}")),
                     Drift::Map { map, key, was, now } => {
                         let shown = |value: Option<&str>| value.unwrap_or("not there").to_owned();
                         let (was, now) = (shown(was.as_ref().map(MapValue::as_str)), shown(now.as_deref()));

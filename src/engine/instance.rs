@@ -197,7 +197,7 @@ impl Observer {
         });
         self.report.begun = Arc::new(begun);
         let (untold, changed) = self.untold(order, &seen).await;
-        drifts.extend(changed.into_iter().map(|map| Drift::File { map }));
+        drifts.extend(changed.into_iter().map(|(map, what)| Drift::File { map, what }));
         self.found(drifts);
         if let Some(waiting) = self.make_agree(order, untold, seen).await? {
             return Ok(waiting);

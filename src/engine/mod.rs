@@ -160,6 +160,7 @@ impl Engine {
             engine.prove_again(&mut ledger).await?;
             engine.publish(&ledger);
         }
+        map_file::sweep(engine.farms().values(), &engine.platform);
         engine.platform.spawn(drive::drive(Arc::downgrade(&engine), Arc::clone(&engine.nudge)));
         Ok(engine)
     }
@@ -167,6 +168,7 @@ impl Engine {
     /// Takes over another set of farms, and what happens when somebody changes held servers that no farm has. Runs go
     /// on with the plan they were begun with.
     pub async fn set_farms(&self, farms: BTreeMap<FarmName, Farm>, on_drift: OnDrift) {
+        map_file::sweep(farms.values(), &self.platform);
         *self.farms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(farms);
         *self.on_drift.write().unwrap_or_else(PoisonError::into_inner) = on_drift;
         let ledger = self.ledger.lock().await;

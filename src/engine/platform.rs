@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::clock::Clock;
+use super::map_file::MapKeeper;
 
 /// The machine that an engine runs on. Clones are the same machine.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +16,8 @@ pub struct Platform {
     pub clock: Clock,
     /// How the disk is worked with.
     pub disk: Disk,
+    /// The files of maps, each with one writer.
+    pub(super) maps: MapKeeper,
     tasks: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
@@ -31,7 +34,7 @@ pub enum Disk {
 impl Platform {
     /// Another machine than the real one.
     pub fn new(clock: Clock, disk: Disk) -> Self {
-        Self { clock, disk, tasks: Arc::default() }
+        Self { clock, disk, maps: MapKeeper::default(), tasks: Arc::default() }
     }
 
     /// Runs `task` until it ends or everything is stopped.

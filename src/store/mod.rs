@@ -20,7 +20,6 @@ use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId, Side};
 use crate::plan::Run;
 
 pub use aside::open;
-pub(crate) use private::open_itself;
 pub use sqlite::SqliteStore;
 pub use verify::{Verified, verify_file};
 

@@ -33,6 +33,7 @@ mod input;
 mod kinds;
 mod layout;
 mod manifest;
+mod map_file;
 mod members;
 mod old_stores;
 mod old_workers;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Fitting, error, ok};
+use super::{Fitting, error, ok, warning};
 use crate::engine::map_file;
 use crate::engine::platform::Platform;
 use crate::engine::view::FindingView;
@@ -31,12 +31,15 @@ pub(super) fn fits(Fitting { farm, layout, live }: &Fitting<'_>) -> FindingView 
     ok(about(farm), format!("{in_use} in {groups} groups{traffic}"))
 }
 
-/// Map files that are to be kept in step, and cannot be.
+/// Map files that are to be kept in step and cannot be, and those that lack what was in them.
 pub(super) async fn of_files(farm: &Farm, platform: &Platform) -> Vec<FindingView> {
     let flip = &farm.settings.flip;
     let maps: BTreeSet<_> = flip.route.iter().filter(|_| flip.write_map).map(|route| &route.map).collect();
-    let problems = map_file::check_all(maps, platform).await.into_iter();
-    problems.map(|problem| error(about(farm), format!("flip.route: {problem}"))).collect()
+    let problems = map_file::check_all(maps.iter().copied(), platform).await.into_iter();
+    let problems = problems.map(|problem| error(about(farm), format!("flip.route: {problem}")));
+    let troubles = map_file::troubles(maps.iter().copied(), platform).await.into_iter();
+    let troubles = troubles.map(|trouble| warning(about(farm), format!("flip.route: {trouble}")));
+    problems.chain(troubles).collect()
 }
 
 /// What findings about a farm are filed under.

@@ -31,11 +31,15 @@ impl Refusals {
 }
 
 impl Observer {
-    /// The maps that are not told what they should have, and those whose file somebody else had changed.
-    pub(super) async fn untold(&mut self, order: &Order, seen: &Seen) -> (BTreeMap<MapName, Reason>, Vec<MapName>) {
+    /// The maps that are not told what they should have, and what other programs have done to the files of maps.
+    pub(super) async fn untold(
+        &mut self,
+        order: &Order,
+        seen: &Seen,
+    ) -> (BTreeMap<MapName, Reason>, Vec<(MapName, String)>) {
         let mut untold = self.refusals.now(&order.maps, self.clock.mark());
         // The files first: a reload in the next moment must find what is about to be told.
-        let (changed, troubles) = self.files.agree(&order.maps, &seen.maps).await;
+        let (changed, troubles) = self.files.agree(order.revision, &order.maps, &seen.maps).await;
         let differ = if troubles.is_empty() { Vec::new() } else { diff_maps(&order.maps, &seen.maps) };
         for (map, trouble) in troubles {
             // What has been turned once is turned again, whatever becomes of the file; nothing else is begun.

@@ -1,0 +1,112 @@
+//! The names of the files that stand beside a map file while it is replaced, and what each of them means.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+/// A file beside a map file that has a name of teeter's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Beside {
+    /// The process that made it.
+    pub(super) pid: u32,
+    /// Before it takes the place of the map: what it is to replace, and what it has.
+    pub(super) swap: Option<Swap>,
+}
+
+/// What is exchanged: the marks of both contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Swap {
+    pub(super) before: u64,
+    pub(super) after: u64,
+}
+
+/// The name of an attempt's new file while it is written. No two attempts have the same.
+pub(super) fn staged(map: &OsStr, pid: u32, number: u64) -> OsString {
+    named(map, &format!("{pid}-{number}"))
+}
+
+/// Its name from the moment on in which it may take the place of the map.
+pub(super) fn ready(map: &OsStr, pid: u32, number: u64, swap: Swap) -> OsString {
+    named(map, &format!("{pid}-{number}-{:016x}-{:016x}", swap.before, swap.after))
+}
+
+/// The name of a file that only tries whether one can be made. Nothing is ever renamed from or to it.
+pub(super) fn tried(map: &OsStr, pid: u32, number: u64) -> OsString {
+    named(map, &format!("check-{pid}-{number}"))
+}
+
+/// The name of what another program wrote and what could not be put back: not hidden, and never removed by teeter. Two
+/// contents have two names.
+pub(super) fn kept(map: &OsStr, mark: u64) -> OsString {
+    let mut name = map.to_owned();
+    name.push(format!("{KEPT}{mark:016x}"));
+    name
+}
+
+/// Whether a file beside a map has a name that teeter gives, or gave up to version 0.1.
+pub(super) fn read(map: &OsStr, found: &OsStr) -> Option<Beside> {
+    let start = named(map, "").into_vec();
+    let rest = std::str::from_utf8(found.as_bytes().strip_prefix(&*start)?).ok()?;
+    let parts: Vec<&str> = rest.split('-').collect();
+    let hex = |word: &str| (word.len() == 16).then(|| u64::from_str_radix(word, 16).ok()).flatten();
+    let (pid, number, swap) = match parts[..] {
+        [pid] => (pid, "0", None),
+        ["check", pid, number] | [pid, number] => (pid, number, None),
+        [pid, number, before, after] => (pid, number, Some(Swap { before: hex(before)?, after: hex(after)? })),
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?;
+    Some(Beside { pid: pid.parse().ok()?, swap })
+}
+
+/// Whether a file beside a map has the name of what was kept.
+pub(super) fn is_kept(map: &OsStr, found: &OsStr) -> bool {
+    let mark = found.as_bytes().strip_prefix(map.as_bytes()).and_then(|rest| rest.strip_prefix(KEPT.as_bytes()));
+    mark.is_some_and(|mark| mark.len() == 16 && mark.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Tells contents apart (FNV-1a): what teeter wrote and read from what anybody else wrote.
+pub(super) fn mark(content: &[u8]) -> u64 {
+    content.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn named(map: &OsStr, end: &str) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(map);
+    name.push(".teeter-");
+    name.push(end);
+    name
+}
+
+const KEPT: &str = ".teeter-kept-";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_whose_it_is_and_what_it_has() {
+        let map = OsStr::new("live.map");
+        let swap = Swap { before: mark(b"a"), after: mark(b"b") };
+        for (name, swap) in [
+            (staged(map, 12, 3), None),
+            (tried(map, 12, 3), None),
+            (OsString::from(".live.map.teeter-12"), None),
+            (ready(map, 12, 3, swap), Some(swap)),
+        ] {
+            assert_eq!(read(map, &name), Some(Beside { pid: 12, swap }), "{name:?}");
+        }
+        assert_ne!(swap.before, swap.after);
+        for other in [
+            "live.map",
+            ".live.map",
+            ".live.map.teeter-",
+            ".live.map.teeter-x",
+            ".live.map.teeter-1-2-3",
+            ".other.map.teeter-1",
+        ] {
+            assert_eq!(read(map, OsStr::new(other)), None, "{other}");
+        }
+        assert_eq!((read(map, &kept(map, 1)), is_kept(map, &kept(map, 1))), (None, true));
+        assert!(!is_kept(map, &staged(map, 12, 3)) && !is_kept(map, OsStr::new("live.map.teeter-kept-1")));
+    }
+}
