@@ -182,7 +182,7 @@ pub(super) fn standing(run: &RunView) -> String {
     let mut lines = Vec::new();
     lines.extend(run.why.iter().map(|why| format!("failed: {why}")));
     lines.extend(run.waiting.iter().map(|why| format!("waiting: {}", why.strip_prefix("waiting ").unwrap_or(why))));
-    lines.extend(run.remarks.iter().map(|remark| format!("note: {remark}")));
+    lines.extend(run.remarks.iter().chain(&run.not_reached).map(|remark| format!("note: {remark}")));
     if !run.versions.is_empty() {
         let versions: Vec<_> = run.versions.iter().map(|(member, version)| format!("{member} {version}")).collect();
         lines.push(format!("versions: {}", versions.join(", ")));

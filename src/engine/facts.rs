@@ -234,12 +234,18 @@ pub(super) fn checks(
     };
     let used: BTreeSet<&MemberName> = hold.entries.iter().filter(in_use).map(Entry::member).collect();
     let in_use_elsewhere = |entry: &Entry| used.contains(entry.member());
+    let there: BTreeSet<(&InstanceName, &MemberName)> =
+        hold.entries.iter().filter(in_use).map(|entry| (&entry.instance, entry.member())).collect();
     let result = |entry: &Entry| {
         let report = reports.get(&entry.instance)?;
         if let Some(why) = overruled.get(entry) {
             return Some(CheckResult::Cannot(why.clone()));
         }
         let server = match find(entry, reports) {
+            // A reload has renamed its backend, or taken one of several away: its member goes on with the lines that it has.
+            Found::Gone if there.contains(&(&entry.instance, entry.member())) => {
+                return Some(CheckResult::Unused(gone(entry)));
+            }
             Found::Gone => return Some(CheckResult::Cannot(gone(entry))),
             Found::Here(server) if report.agreed >= hold.revision => match report.untold.servers.get(&entry.server) {
                 None => server,

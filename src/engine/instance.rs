@@ -74,6 +74,7 @@ impl Instance {
             scope: Scope::new(),
             took: Duration::ZERO,
             widely: None,
+            widely_took: Duration::ZERO,
             tries: 0,
             emptied: Emptied::default(),
             sticking: Sticking::default(),
@@ -119,6 +120,8 @@ struct Observer {
     took: Duration,
     /// When everything was looked at last.
     widely: Option<Instant>,
+    /// How long that took.
+    widely_took: Duration,
     tries: u32,
     emptied: Emptied,
     sticking: Sticking,
@@ -246,7 +249,8 @@ impl Observer {
     async fn look(&mut self, order: &Order) -> Result<bool, Error> {
         let known = self.process.clone();
         let began = self.clock.mark();
-        if order.spreads && self.widely.is_none_or(|at| began.duration_since(at) >= WIDELY.max(self.took * 20)) {
+        let pause = WIDELY.max(self.widely_took * 20);
+        if order.spreads && self.widely.is_none_or(|at| began.duration_since(at) >= pause) {
             self.scope.everything();
         }
         if self.scope.is_whole() {
@@ -318,6 +322,9 @@ impl Observer {
         }
         self.report.at = self.clock.now();
         self.took = began.elapsed();
+        if part.is_none() {
+            self.widely_took = self.took;
+        }
         Ok(true)
     }
 
@@ -402,7 +409,7 @@ const AT_STAKE: u32 = 2;
 const RELOAD_TAKES: Duration = Duration::from_secs(2);
 
 /// How often everything is looked at while lines may join a hold: `add server` tells nobody.
-const WIDELY: Duration = Duration::from_secs(5);
+const WIDELY: Duration = Duration::from_secs(1);
 
 const KILLS_A_LINE: usize = 4;
 

@@ -17,8 +17,8 @@ use super::view::{
 };
 use super::{Engine, seen_of};
 use crate::farm::{
-    Baseline, Entry, Farm, Hold, HoldId, InstanceName, MemberName, Off, OutBy, Route, RunId, SeenServer, Selector,
-    Stage, left_aside,
+    Baseline, Entry, Farm, Hold, HoldId, InstanceName, MemberName, Off, OutBy, Owner, Route, RunId, SeenServer,
+    Selector, Stage, left_aside,
 };
 use crate::haproxy::{AdminState, ServerRef};
 use crate::plan::Run;
@@ -100,8 +100,8 @@ impl Engine {
     /// Every run that is remembered, the latest last.
     pub async fn run_views(&self) -> Vec<RunView> {
         let ledger = self.ledger.lock().await;
-        let memory = self.memory();
-        ledger.state.runs.values().map(|run| run_view(run, &ledger.state, &memory, self.clock.now())).collect()
+        let reports = self.reports();
+        ledger.state.runs.values().map(|run| self.view_of_run(run, &ledger.state, &reports)).collect()
     }
 
     /// One run.
@@ -110,9 +110,14 @@ impl Engine {
     /// There is none of this number.
     pub async fn run_view(&self, id: RunId) -> Result<RunView, EngineError> {
         let ledger = self.ledger.lock().await;
-        let memory = self.memory();
-        let run = ledger.state.runs.get(&id).map(|run| run_view(run, &ledger.state, &memory, self.clock.now()));
+        let run = ledger.state.runs.get(&id).map(|run| self.view_of_run(run, &ledger.state, &self.reports()));
         run.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists them")))
+    }
+
+    fn view_of_run(&self, run: &Run, state: &State, reports: &BTreeMap<InstanceName, Report>) -> RunView {
+        let holds = state.holds.values().filter(|hold| hold.owner == Owner::Run(run.id));
+        let not_reached = holds.filter_map(|hold| self.not_reached(hold, state, reports)).collect();
+        RunView { not_reached, ..run_view(run, state, &self.memory(), self.clock.now()) }
     }
 
     fn view_of(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> HoldView {

@@ -71,6 +71,7 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         flips: run.flips.iter().map(flip_view).collect(),
         next: next(run, &out),
         out,
+        not_reached: Vec::new(),
     }
 }
 

@@ -272,6 +272,9 @@ pub struct RunView {
     pub flips: Vec<FlipView>,
     /// Members that the run keeps out now.
     pub out: Vec<String>,
+    /// What its holds do not reach: lines of members that it keeps out and that take requests all the same, and why.
+    #[serde(default)]
+    pub not_reached: Vec<String>,
     /// The command that goes on from here, for people.
     pub next: Option<String>,
 }

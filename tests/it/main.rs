@@ -46,6 +46,7 @@ mod quirks;
 mod reach;
 mod recipes;
 mod relay;
+mod renamed;
 mod retired;
 mod rollback;
 mod roles;
