@@ -7,12 +7,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::desk::Window;
+
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Connection,
+    /// A request that only reads.
     Request,
     Stream,
+    /// A request that changes something: apart, so that who reads too much can still do that.
+    Change,
 }
 
 /// Why there is no place left.
@@ -22,6 +27,8 @@ pub(super) enum Full {
     OfUser(Kind),
     /// All together have as many connections as there may be.
     All,
+    /// So many readers wait that one's turn did not come.
+    Readers(Window),
 }
 
 /// What is there now.
@@ -36,7 +43,7 @@ pub(super) struct Bounds {
 struct Counts {
     /// Connections of all who have no share apart.
     shared: usize,
-    of_users: HashMap<u32, [usize; 3]>,
+    of_users: HashMap<u32, [usize; 4]>,
 }
 
 /// A place that is taken until this is dropped.
@@ -83,6 +90,7 @@ impl Kind {
         match self {
             Self::Connection => CONNECTIONS_OF_A_USER,
             Self::Request => REQUESTS_OF_A_USER,
+            Self::Change => CHANGES_OF_A_USER,
             Self::Stream => STREAMS_OF_A_USER,
         }
     }
@@ -96,7 +104,7 @@ impl Drop for Place {
         }
         if let Some(of_user) = counts.of_users.get_mut(&self.uid) {
             of_user[self.kind as usize] -= 1;
-            if *of_user == [0; 3] {
+            if *of_user == [0; 4] {
                 counts.of_users.remove(&self.uid);
             }
         }
@@ -110,10 +118,22 @@ pub(super) const MOST_CONNECTIONS: usize = 512;
 const CONNECTIONS_OF_A_USER: usize = 160;
 /// Requests of one user that are worked on or waited for, until the last byte of the answer.
 const REQUESTS_OF_A_USER: usize = 64;
+/// Changes of one user that are worked on or waited for.
+const CHANGES_OF_A_USER: usize = 64;
 /// Streams of one user: of events, and those that say that somebody attends to a run.
 const STREAMS_OF_A_USER: usize = 64;
 /// Connections beyond all that which are told so and kept until their request is there; the others are told so and closed.
 pub(super) const TOLD_SO: usize = 32;
+
+/// Readers of one user that are answered at once; more of them wait.
+pub(super) const READERS_OF_A_USER: usize = 4;
+/// Readers of all users together, but for root and teeterd's own user. What they are answered is in memory until it is
+/// sent.
+pub(super) const READERS: usize = 8;
+/// A reader waits so long for a turn.
+pub(super) const TURN_COMES: Duration = Duration::from_secs(10);
+/// An answer to a reader who takes it drop by drop is cut off after this.
+pub(super) const ANSWER_TAKES: Duration = Duration::from_secs(60);
 
 /// The longest line and headers of a request. A thousand selectors fit.
 pub(super) const LONGEST_HEAD: usize = 64 << 10;
@@ -158,11 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn requests_and_streams_are_counted_apart() {
+    fn requests_streams_and_changes_are_counted_apart() {
         let bounds = Bounds::new();
         let streams: Vec<_> = std::iter::from_fn(|| bounds.take(1000, Kind::Stream).ok()).collect();
         assert_eq!(streams.len(), STREAMS_OF_A_USER);
-        assert!(bounds.take(1000, Kind::Request).is_ok());
+        let requests: Vec<_> = std::iter::from_fn(|| bounds.take(1000, Kind::Request).ok()).collect();
+        assert_eq!(requests.len(), REQUESTS_OF_A_USER);
+        assert!(bounds.take(1000, Kind::Change).is_ok());
         assert!(bounds.take(1001, Kind::Stream).is_ok());
     }
 }

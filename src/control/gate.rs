@@ -1,19 +1,18 @@
 //! What every request passes before it is looked at: bounds, and whether its sender may send it.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Frame, SizeHint};
 use tokio::sync::watch;
 
-use super::bounds::{BODY_TAKES, Bounds, Kind, LONGEST_BODY, LONGEST_HEAD, Place};
+use super::answers::{Ends, until_sent};
+use super::bounds::{BODY_TAKES, Bounds, Kind, LONGEST_BODY, LONGEST_HEAD};
+use super::desk::{Desk, Reader};
 use super::page;
 use super::peer::Peer;
 use super::permit::{self, Access, Asker};
@@ -25,6 +24,7 @@ pub(super) struct Gate {
     pub(super) engine: Arc<Engine>,
     pub(super) access: watch::Receiver<Access>,
     pub(super) bounds: Arc<Bounds>,
+    pub(super) desk: Arc<Desk>,
 }
 
 /// Lets a request pass, and holds its sender's place until the last byte of the answer is sent.
@@ -35,7 +35,12 @@ pub(super) async fn gate(
     next: Next,
 ) -> Result<Response, Failure> {
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let kind = if path.as_deref().is_some_and(|path| STREAMS.contains(&path)) { Kind::Stream } else { Kind::Request };
+    let changes = !request.method().is_safe();
+    let kind = match path.as_deref() {
+        Some(path) if STREAMS.contains(&path) => Kind::Stream,
+        _ if changes => Kind::Change,
+        _ => Kind::Request,
+    };
     let place = gate.bounds.take(peer.caller.uid, kind).map_err(Failure::full)?;
     if head(&request) > LONGEST_HEAD {
         return Err(Failure::long_head());
@@ -45,15 +50,20 @@ pub(super) async fn gate(
     asker.may_send(request.method(), path.as_deref().ok_or_else(|| request.uri().path()))?;
     let asked = format!("{} {}", request.method(), request.uri().path());
     page::could_not_ask(request.method(), request.headers(), &asked)?;
+    let reader = Reader { desk: Arc::clone(&gate.desk), uid: peer.caller.uid };
     let ended = path.filter(|_| kind == Kind::Stream).map(|path| {
         let lost = permit::lost(peer, gate.access.clone(), request.method().clone(), path);
-        Box::pin(lost) as Lost
+        // It would otherwise go on for as long as its reader likes.
+        Box::pin(async move {
+            lost.await;
+            None
+        }) as Ends
     });
     let (mut parts, body) = request.into_parts();
     let body = read(body).await?;
     let waiting = asker.by.waits();
     parts.extensions.insert(asker);
-    let changes = !parts.method.is_safe();
+    parts.extensions.insert(reader);
     let answer = next.run(Request::from_parts(parts, Body::from(body)));
     let answered = async move { (answer.await, place) };
     let (answer, place) = if changes {
@@ -95,43 +105,5 @@ async fn read(body: Body) -> Result<Bytes, Failure> {
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::long_body()),
         Ok(Err(error)) => Err(Failure::usage(format!("the body cannot be read: {error}"))),
         Err(_) => Err(Failure::slow_body()),
-    }
-}
-
-fn until_sent(answer: Response, place: Place, ended: Option<Lost>) -> Response {
-    answer.map(|body| Body::new(Held { body, ended, _place: place }))
-}
-
-/// Ready when the sender has lost the role for what is answered.
-type Lost = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A body whose sender's place is taken until it is sent.
-struct Held {
-    body: Body,
-    /// Of a stream, which would otherwise go on for as long as its sender likes.
-    ended: Option<Lost>,
-    _place: Place,
-}
-
-impl HttpBody for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.ended.as_mut().is_some_and(|ended| ended.as_mut().poll(context).is_ready()) {
-            return Poll::Ready(None);
-        }
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 
 use super::bounds::{Bounds, Full, HEAD_TAKES, Kind, LONGEST_HEAD, READER_TAKES, TOLD_SO};
+use super::desk::Desk;
 use super::gate::Gate;
 use super::peer::Credentials;
 use super::permit::Access;
@@ -34,7 +35,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let bounds = Bounds::new();
-    let router = gated(Gate { engine, access, bounds: Arc::clone(&bounds) });
+    let router = gated(Gate { engine, access, bounds: Arc::clone(&bounds), desk: Desk::new() });
     let graceful = GracefulShutdown::new();
     let told = Arc::new(Semaphore::new(TOLD_SO));
     let mut stop = pin!(stop);

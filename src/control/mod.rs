@@ -3,9 +3,11 @@
 /// What goes over it.
 pub mod api;
 mod bounds;
+mod answers;
 mod chain;
 /// The client that the command line uses.
 pub mod client;
+mod desk;
 /// Text that is fit for a terminal.
 pub mod harmless;
 mod gate;

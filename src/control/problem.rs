@@ -5,7 +5,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::api::{Exit, Problem};
-use super::bounds::{BODY_TAKES, Full, Kind, LONGEST_BODY, LONGEST_HEAD, MOST_CONNECTIONS};
+use super::bounds::{
+    BODY_TAKES, Full, Kind, LONGEST_BODY, LONGEST_HEAD, MOST_CONNECTIONS, READERS, READERS_OF_A_USER, TURN_COMES,
+};
+use super::desk::Window;
 use super::peer::LOOKUP_TAKES;
 use crate::engine::EngineError;
 use crate::plan::Veto;
@@ -70,11 +73,27 @@ impl Failure {
                      again; root gets in all the same, and `ss -xp` shows whose they are"
                 ),
             ),
+            Full::Readers(at) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                match at {
+                    Window::Reads => format!(
+                        "too many readers wait at teeterd: {READERS_OF_A_USER} of one user and {READERS} of all are \
+                         answered at once, and the turn of this one did not come within {TURN_COMES:?}. Ask again, and \
+                         one question at a time; changes do not wait for readers"
+                    ),
+                    Window::Dear => format!(
+                        "too many wait for what teeterd does once at a time (doctor, store verify, store backup): the turn \
+                         of this one did not come within {TURN_COMES:?}. Ask again when another one has ended; changes \
+                         do not wait for it"
+                    ),
+                },
+            ),
             Full::OfUser(kind) => {
                 let most = kind.most();
                 let what = match kind {
                     Kind::Connection => "connections",
                     Kind::Request => "requests under way",
+                    Kind::Change => "changes under way",
                     Kind::Stream => "streams open",
                 };
                 (

@@ -22,9 +22,8 @@ impl Query {
     }
 
     pub(super) fn selectors(&self) -> Result<Vec<Selector>, Failure> {
-        let texts: Vec<String> =
-            self.0.iter().filter(|(key, _)| key == "sel").map(|(_, value)| value.clone()).collect();
-        selectors(&texts)
+        let texts = self.0.iter().filter(|(key, _)| key == "sel").map(|(_, value)| value);
+        selectors(texts)
     }
 
     pub(super) fn events(&self) -> Result<EventQuery, Failure> {
@@ -46,11 +45,20 @@ impl Query {
     }
 }
 
-pub(super) fn selectors(texts: &[String]) -> Result<Vec<Selector>, Failure> {
-    if texts.len() > LONGEST_LIST {
-        return Err(Failure::usage(format!("more than {LONGEST_LIST} selectors")));
+/// Selectors, each once. How many there may be is looked at before any is made: a glob is dear to make, and dearer to
+/// compare with thousands of servers.
+pub(super) fn selectors<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<Vec<Selector>, Failure> {
+    let mut seen = BTreeSet::new();
+    let texts: Vec<&String> = texts.into_iter().filter(|text| seen.insert(*text)).collect();
+    let wide = || texts.iter().filter(|text| Selector::is_wide(text));
+    let length = wide().map(|text| text.len()).sum::<usize>();
+    if texts.len() > LONGEST_LIST || wide().count() > MOST_WIDE || length > LONGEST_WIDE {
+        return Err(Failure::usage(format!(
+            "more selectors than one request may have: {LONGEST_LIST}, and among them {MOST_WIDE} with {LONGEST_WIDE} \
+             characters together that are globs, farms or hosts; name the others by name, or in another request"
+        )));
     }
-    texts.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
+    texts.into_iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
 
 /// Names of HAProxys, each once.
@@ -84,6 +92,9 @@ pub(super) fn reason(text: String) -> Result<String, Failure> {
 
 /// The most entries that a list in a request or an answer may have.
 pub(super) const LONGEST_LIST: usize = 1000;
+/// The most selectors in a request that are more than a name, and their characters together.
+pub(super) const MOST_WIDE: usize = 50;
+pub(super) const LONGEST_WIDE: usize = 4096;
 /// The most events in an answer: more than the lines that are kept of a run's hooks.
 pub(super) const MOST_EVENTS: usize = 5000;
 /// The most characters of a text that somebody gives.

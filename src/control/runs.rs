@@ -12,12 +12,14 @@ use axum::{Json, Router};
 use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 
+use super::answers::read;
 use super::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest, RunView};
+use super::desk::{Reader, Window};
 use super::harmless::harmless;
 use super::permit::{Asker, OUTAGE};
 use super::problem::Failure;
 use super::read::{LONGEST_TEXT, Query, haproxies, number, policy, selectors, span};
-use super::server::{Answer, Body, Shared, answer, ticks, wait};
+use super::server::{Answer, Body, Read, Shared, answer, ticks, wait};
 use crate::engine::{Claim, DrainChange, Engine, Introduction, RollingChange, RunOrder};
 use crate::farm::{FlipOrder, OnStall, RunId, StallAction};
 use crate::plan::machine::Report;
@@ -44,9 +46,10 @@ pub(super) struct Runs {
 }
 
 #[utoipa::path(get, path = "/v1/runs", responses((status = 200, body = Runs)))]
-pub(super) async fn runs(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Runs> {
+pub(super) async fn runs(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {
     let tick = wait(&engine, &Query::new(query)).await?;
-    answer(tick, Runs { runs: engine.run_views().await })
+    read(engine, &reader, Window::Reads, async move |engine| answer(tick, Runs { runs: engine.run_views().await }))
+        .await
 }
 
 #[utoipa::path(get, path = "/v1/runs/{id}", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
@@ -172,9 +175,10 @@ pub(super) async fn attend(
 }
 
 #[utoipa::path(get, path = "/v1/farms/{farm}/idle", params(("farm" = String, Path)), responses((status = 200, body = IdleView), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn idle(State(engine): Shared, Path(farm): Path<String>) -> Answer<IdleView> {
+pub(super) async fn idle(State(engine): Shared, reader: Extension<Reader>, Path(farm): Path<String>) -> Read {
     let farm = farm.parse().map_err(Failure::usage)?;
-    answer(ticks(&engine), engine.idle(&farm).await?)
+    let idle = async move |engine: Arc<Engine>| answer(ticks(&engine), engine.idle(&farm).await?);
+    read(engine, &reader, Window::Reads, idle).await
 }
 
 /// A request as typed values.

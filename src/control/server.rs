@@ -17,8 +17,10 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::OpenApi;
 
+use super::answers::read;
 use super::api::{EventView, FindingView, HoldRequest, HoldView, Problem, ReleaseRequest, SessionView, StatusView};
 use super::bounds::Bounds;
+use super::desk::{Desk, Reader, Window};
 use super::gate::{Gate, gate};
 use super::permit::{Access, Asker, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
@@ -31,12 +33,14 @@ use crate::store::EventQuery;
 
 pub(super) type Shared = State<Arc<Engine>>;
 pub(super) type Answer<T> = Result<(StatusCode, [(HeaderName, String); 1], Json<T>), Failure>;
+/// The answer to a reader.
+pub(super) type Read = Result<Response, Failure>;
 pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// Every path and what answers it, to whoever asks. Requests come with [`Peer`](super::Peer) as their `ConnectInfo`.
 pub fn router(engine: Arc<Engine>) -> Router {
     let everything = watch::Sender::new(Access { roles: None, config: PathBuf::new() });
-    gated(Gate { engine, access: everything.subscribe(), bounds: Bounds::new() })
+    gated(Gate { engine, access: everything.subscribe(), bounds: Bounds::new(), desk: Desk::new() })
 }
 
 /// The same behind a gate.
@@ -122,16 +126,18 @@ struct Events {
 }
 
 #[utoipa::path(get, path = "/v1/status", params(("sel" = Option<Vec<String>>, Query)), responses((status = 200, body = StatusView), (status = 404, body = Problem)))]
-async fn status(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<StatusView> {
+async fn status(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {
     let query = Query::new(query);
     let tick = wait(&engine, &query).await?;
-    answer(tick, engine.status(&query.selectors()?).await?)
+    let status = async move |engine: Arc<Engine>| answer(tick, engine.status(&query.selectors()?).await?);
+    read(engine, &reader, Window::Reads, status).await
 }
 
 #[utoipa::path(get, path = "/v1/holds", responses((status = 200, body = Holds)))]
-async fn holds(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Holds> {
+async fn holds(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {
     let tick = wait(&engine, &Query::new(query)).await?;
-    answer(tick, Holds { holds: engine.hold_views().await })
+    read(engine, &reader, Window::Reads, async move |engine| answer(tick, Holds { holds: engine.hold_views().await }))
+        .await
 }
 
 #[utoipa::path(get, path = "/v1/holds/{id}", params(("id" = u64, Path)), responses((status = 200, body = HoldView), (status = 404, body = Problem)))]
@@ -203,22 +209,31 @@ async fn release(
 }
 
 #[utoipa::path(get, path = "/v1/sessions", params(("sel" = Vec<String>, Query)), responses((status = 200, body = Sessions)))]
-async fn sessions(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Sessions> {
-    let sessions = engine.sessions(&Query::new(query).selectors()?).await?;
-    answer(ticks(&engine), Sessions { sessions })
+async fn sessions(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {
+    let query = Query::new(query);
+    let sessions = async move |engine: Arc<Engine>| {
+        let sessions = engine.sessions(&query.selectors()?).await?;
+        answer(ticks(&engine), Sessions { sessions })
+    };
+    read(engine, &reader, Window::Reads, sessions).await
 }
 
 #[utoipa::path(get, path = "/v1/doctor", responses((status = 200, body = Findings)))]
-async fn doctor(State(engine): Shared) -> Answer<Findings> {
-    answer(ticks(&engine), Findings { findings: engine.doctor().await })
+async fn doctor(State(engine): Shared, reader: Extension<Reader>) -> Read {
+    let findings = async |engine: Arc<Engine>| answer(ticks(&engine), Findings { findings: engine.doctor().await });
+    read(engine, &reader, Window::Dear, findings).await
 }
 
 #[utoipa::path(get, path = "/v1/events", params(("run" = Option<u64>, Query), ("since" = Option<String>, Query), ("after" = Option<u64>, Query), ("limit" = Option<usize>, Query), ("output" = Option<bool>, Query)), responses((status = 200, body = Events)))]
-async fn events(State(engine): Shared, RawQuery(query): RawQuery) -> Answer<Events> {
+async fn events(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {
     let query = Query::new(query);
     let tick = wait(&engine, &query).await?;
-    let events = engine.events(query.events()?).await?;
-    answer(tick, Events { events: events.into_iter().map(EventView::from).collect() })
+    let query = query.events()?;
+    let events = async move |engine: Arc<Engine>| {
+        let events = engine.events(query).await?;
+        answer(tick, Events { events: events.into_iter().map(EventView::from).collect() })
+    };
+    read(engine, &reader, Window::Reads, events).await
 }
 
 #[utoipa::path(get, path = "/v1/events/stream", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query), ("output" = Option<bool>, Query)), responses((status = 200, content_type = "text/event-stream")))]

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::{Extension, State};
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 
+use super::answers::read;
 use super::api::{ForgetRequest, ForgottenView, Problem, StoreView};
+use super::desk::{Reader, Window};
 use super::permit::Asker;
 use super::problem::Failure;
-use super::server::{Answer, Body, Shared, answer, ticks};
+use super::server::{Answer, Body, Read, Shared, answer, ticks};
 use crate::engine::{Engine, Retired};
 
 pub(super) fn routes() -> Router<Arc<Engine>> {
@@ -22,14 +23,16 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 }
 
 #[utoipa::path(get, path = "/v1/store", responses((status = 200, body = StoreView), (status = 500, body = Problem)))]
-pub(super) async fn store(State(engine): Shared) -> Answer<StoreView> {
-    answer(ticks(&engine), engine.verify_store().await?)
+pub(super) async fn store(State(engine): Shared, reader: Extension<Reader>) -> Read {
+    let verified = async |engine: Arc<Engine>| answer(ticks(&engine), engine.verify_store().await?);
+    read(engine, &reader, Window::Dear, verified).await
 }
 
 #[utoipa::path(get, path = "/v1/store/backup", responses((status = 200, content_type = "application/vnd.sqlite3"), (status = 500, body = Problem)))]
-pub(super) async fn backup(State(engine): Shared) -> Result<Response, Failure> {
+pub(super) async fn backup(State(engine): Shared, reader: Extension<Reader>) -> Read {
     let kind = [(header::CONTENT_TYPE, "application/vnd.sqlite3")];
-    Ok((kind, engine.backup().await?).into_response())
+    let backup = async move |engine: Arc<Engine>| Ok::<_, Failure>((kind, engine.backup().await?));
+    read(engine, &reader, Window::Dear, backup).await
 }
 
 #[utoipa::path(post, path = "/v1/forget", request_body = ForgetRequest, responses((status = 200, body = ForgottenView), (status = 404, body = Problem), (status = 409, body = Problem)))]

@@ -3,6 +3,8 @@
 mod logging;
 mod service;
 mod signals;
+mod threads;
+mod watchdog;
 
 use std::error::Error;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 
 use clap::{CommandFactory as _, Parser};
 use tokio::net::UnixListener;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
@@ -55,11 +58,14 @@ pub fn main() -> ExitCode {
         return check(&config);
     }
     logging::start(config.log);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
+    let (runtime, readers) = match threads::start() {
+        Ok(runtimes) => runtimes,
         Err(error) => return fail(Exit::Failed, &error),
     };
-    match runtime.block_on(run(args, config)) {
+    let ended = runtime.block_on(run(args, config, readers.handle().clone()));
+    // A reader is not waited for.
+    readers.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(Exit::Failed, &*error),
     }
@@ -103,14 +109,14 @@ fn check(config: &Config) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
+async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn Error>> {
     let signals = signals::Signals::new()?;
     if let Some(folder) = config.store.path.parent() {
         // What teeter knows is nobody else's business.
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }
-    let platform = Platform::default();
+    let platform = Platform::default().with_readers(readers);
     let store = store::open(&config.store.path)?;
     for unknown in unknown_grants(&config) {
         tracing::warn!("{unknown}");
@@ -135,7 +141,7 @@ async fn run(args: Args, config: Config) -> Result<(), Box<dyn Error>> {
     let stopping = async move { stopped.notified().await };
     let server = tokio::spawn(control::serve(Arc::clone(&engine), access.subscribe(), listener, stopping));
     service::ready();
-    service::keep_watchdog(Arc::clone(&engine));
+    watchdog::keep(&engine)?;
     tracing::info!("ready");
     signals
         .handle(async || {

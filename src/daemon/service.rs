@@ -1,11 +1,8 @@
 //! What systemd is told.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-
-use crate::engine::Engine;
 
 /// The daemon serves.
 pub(super) fn ready() {
@@ -25,17 +22,14 @@ pub(super) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Tells the watchdog, where there is one, that the engine still answers. An engine that does not is restarted.
-pub(super) fn keep_watchdog(engine: Arc<Engine>) {
-    let Some(every) = sd_notify::watchdog_enabled() else { return };
-    tokio::spawn(async move {
-        loop {
-            if tokio::time::timeout(every / 2, engine.hold_views()).await.is_ok() {
-                tell(&[NotifyState::Watchdog]);
-            }
-            tokio::time::sleep((every / 3).max(Duration::from_millis(100))).await;
-        }
-    });
+/// The daemon goes on.
+pub(super) fn alive() {
+    tell(&[NotifyState::Watchdog]);
+}
+
+/// How often the watchdog wants to be told that, where there is one.
+pub(super) fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
 }
 
 fn tell(state: &[NotifyState<'_>]) {

@@ -9,7 +9,7 @@ use super::baking::counted;
 use super::carry::entries as plan_entries;
 use super::error::EngineError;
 use super::facts::seen_server;
-use super::holds::require_admin;
+use super::holds::{found, require_admin};
 use super::ledger::{asked, event};
 use super::outage::instead_of;
 use super::platform::Platform;
@@ -19,8 +19,8 @@ use super::weighing::Backends;
 use super::{Engine, Requester, map_file, seen_of};
 use crate::farm::{
     Balances, BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe,
-    InstanceName, Layout, MemberName, OnDeadline, OnStall, Owner, Reach, RollingSettings, RunId, Seen, SeenServer,
-    Selector, Side, Span, Steps, VersionSource, live_side,
+    InstanceName, Layout, Lines, MemberName, OnDeadline, OnStall, Owner, Reach, RollingSettings, RunId, Seen,
+    SeenServer, Selector, Side, Span, Steps, VersionSource, live_side,
 };
 use crate::haproxy::BackendName;
 use crate::haproxy::commands::BackendRow;
@@ -240,9 +240,11 @@ impl Engine {
         entries: &BTreeSet<Entry>,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Result<BTreeSet<Entry>, EngineError> {
+        let (seen, farms) = (seen_of(reports), self.farms());
+        let lines = Lines::new(&farms, &seen);
         let mut without = BTreeSet::new();
         for selector in &order.without {
-            let found = self.resolve(std::slice::from_ref(selector), reports)?;
+            let found = found(selector, &lines, reports)?;
             if found.is_disjoint(entries) {
                 let text = format!(
                     "--without {selector} names no member of farm {farm}: see `teeter status farm:{farm}`",

@@ -1,6 +1,7 @@
 //! The background task: looks at every hold and run when something was seen or a time has come.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub(super) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
     loop {
         {
             let Some(engine) = engine.upgrade() else { return };
+            engine.passes.fetch_add(1, Ordering::Relaxed);
             if let Err(error) = engine.drive_once().await {
                 tracing::error!("cannot go on: {error}");
             }

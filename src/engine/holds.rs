@@ -13,7 +13,8 @@ use super::report::Report;
 use super::scope::Care;
 use super::{Engine, Requester, seen_of};
 use crate::farm::{
-    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Owner, Reach, Seen, SeenServer, Selector, Span, Stays, beside,
+    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, Owner, Reach, Seen, SeenServer, Selector, Span, Stays,
+    beside,
 };
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
@@ -142,18 +143,11 @@ impl Engine {
         if selectors.is_empty() {
             return Err(EngineError::Usage("no server is named".to_owned()));
         }
-        let seen = seen_of(reports);
-        let farms = self.farms();
+        let (seen, farms) = (seen_of(reports), self.farms());
+        let lines = Lines::new(&farms, &seen);
         let mut entries = BTreeSet::new();
         for selector in selectors {
-            let found = selector.resolve(&farms, &seen).map_err(|error| match silent(reports) {
-                // What does not answer may well have it.
-                Some(silence) if !matches!(error, crate::farm::SelectError::Malformed { .. }) => {
-                    EngineError::Unreachable(format!("{error}; {silence}"))
-                }
-                _ => error.into(),
-            })?;
-            entries.extend(found);
+            entries.extend(found(selector, &lines, reports)?);
         }
         Ok(entries)
     }
@@ -173,6 +167,21 @@ impl Engine {
             idle: order.idle || drain.idle,
         }
     }
+}
+
+/// The lines that one of several selectors names.
+pub(super) fn found(
+    selector: &Selector,
+    lines: &Lines<'_>,
+    reports: &BTreeMap<InstanceName, Report>,
+) -> Result<BTreeSet<Entry>, EngineError> {
+    selector.find(lines).map_err(|error| match silent(reports) {
+        // What does not answer may well have it.
+        Some(silence) if !matches!(error, crate::farm::SelectError::Malformed { .. }) => {
+            EngineError::Unreachable(format!("{error}; {silence}"))
+        }
+        _ => error.into(),
+    })
 }
 
 /// What is to be said where requests reach a process that is taken out through lines of other names, which stay.

@@ -18,13 +18,13 @@ impl Engine {
     /// There is no such farm, HAProxy does not answer, or no group is without traffic.
     pub async fn idle(&self, name: &FarmName) -> Result<IdleView, EngineError> {
         let farm = self.farm(name)?;
-        let Reached { reports, .. } = self.look_at_every(&BTreeSet::new()).await?;
+        let Reached { reports, .. } = self.reached(self.read_all().await, &BTreeSet::new(), |_| true)?;
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
         let live = preflight_route(&farm, &layout, &seen, &self.platform).await?;
-        let ledger = self.ledger.lock().await;
-        let live = ledger.state.live(name).or(live);
-        let Sides { live, idle } = sides(&farm, &layout, live.as_ref(), &standby(name, &ledger.state))
+        let state = self.published.get();
+        let live = state.live(name).or(live);
+        let Sides { live, idle } = sides(&farm, &layout, live.as_ref(), &standby(name, &state))
             .map_err(|veto| EngineError::Vetoed(vec![veto]))?;
         let address = |entry: &Entry| {
             let server = seen.get(&entry.instance)?.servers.get(&entry.server)?;

@@ -7,6 +7,7 @@ mod telling;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -18,6 +19,7 @@ use super::drift::{Drift, Drifts};
 use super::emptied::Emptied;
 use super::late::Late;
 use super::look::{Look, look_at, look_at_all};
+use super::looks::{Looker, Looks};
 use super::map_files::MapFiles;
 use super::old_workers::{self, OldWorkers};
 use super::order::Order;
@@ -33,15 +35,19 @@ use crate::haproxy::{BackendName, Client, Error, Line, Master, ServerRef};
 /// One HAProxy, for the rest of the engine.
 #[derive(Debug)]
 pub(super) struct Instance {
+    /// For orders, and for what has to be known before one is given.
     pub(super) client: Arc<Client>,
-    pub(super) master: Option<Arc<Master>>,
+    /// For everybody who only looks.
+    pub(super) looks: Looks,
     pub(super) orders: watch::Sender<Order>,
     pub(super) reports: watch::Receiver<Report>,
     refresh: mpsc::Sender<Refresh>,
+    master: Option<Arc<Master>>,
+    rounds: Arc<AtomicU64>,
 }
 
-/// Backends that somebody wants looked at, everything where none are named, and who wants to be told.
-type Refresh = (Option<BTreeSet<BackendName>>, oneshot::Sender<()>);
+/// Backends that a change wants looked at, everything where none are named, and who wants to be told.
+pub(super) type Refresh = (Option<BTreeSet<BackendName>>, oneshot::Sender<()>);
 
 impl Instance {
     /// Starts to observe. `resumes`: another teeterd may have sent something before. `nudge` is notified of every report.
@@ -62,6 +68,8 @@ impl Instance {
         let first = Report::first(platform.clock.now());
         let (report_tx, reports) = watch::channel(first.clone());
         let (refresh, refresh_rx) = mpsc::channel(32);
+        let rounds = Arc::<AtomicU64>::default();
+        let looks = Looker::start(&client, master.as_deref(), (&orders, &reports), refresh.clone(), &platform);
         let observer = Observer {
             name,
             client: Arc::clone(&client),
@@ -91,12 +99,19 @@ impl Instance {
             reloaded,
             hurry: None,
             turned: Arc::default(),
+            rounds: Arc::clone(&rounds),
         };
         platform.spawn(observer.run());
-        Self { client, master, orders, reports, refresh }
+        Self { client, looks, orders, reports, refresh, master, rounds }
     }
 
-    /// Looks at these backends now, at every one where none are named, and returns when that has been reported.
+    /// Rises for as long as its observer goes on: with each of its rounds, and with each answer in one, or its absence.
+    pub(super) fn progress(&self) -> u64 {
+        let asked = self.master.as_ref().map_or(0, |master| master.ended());
+        self.rounds.load(Ordering::Relaxed) + self.client.ended() + asked
+    }
+
+    /// Looks, for a change, at these backends now, at every one where none are named, and returns when that has been reported.
     pub(super) async fn look_again(&self, backends: Option<BTreeSet<BackendName>>) {
         let (done, seen) = oneshot::channel();
         if self.refresh.send((backends, done)).await.is_ok() {
@@ -145,12 +160,15 @@ struct Observer {
     hurry: Option<Instant>,
     /// The maps that HAProxy was last read back to have.
     turned: Arc<WantedMaps>,
+    /// How often it has gone round.
+    rounds: Arc<AtomicU64>,
 }
 
 impl Observer {
     async fn run(mut self) {
         let mut asked: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
+            self.rounds.fetch_add(1, Ordering::Relaxed);
             let order = self.orders.borrow_and_update().clone();
             let waiting = match self.round(&order).await {
                 Ok(waiting) => waiting,
@@ -165,6 +183,7 @@ impl Observer {
             };
             let hurry = at_stake && self.hurry.is_some_and(|since| since.elapsed() < RELOAD_TAKES);
             let waiting = if hurry { Waiting::Reload } else { waiting };
+            self.report.order = order.revision;
             self.reports.send_replace(self.report.clone());
             self.nudge.notify_one();
             asked.drain(..).for_each(|asked| asked.send(()).unwrap_or_default());
@@ -302,7 +321,7 @@ impl Observer {
         };
         // After the new process: what it does not have any more is in an old one by now.
         self.old.look(seen.pid, (replaced, surely), &backends, self.clock.mark()).await;
-        self.old.add_to(&mut seen, part);
+        old_workers::add_to(&mut seen, &self.old.known(), part);
         for backend in &self.off {
             seen.off.entry(backend.clone()).or_insert(Off::Refuses);
         }

@@ -1,6 +1,6 @@
 //! The store and its state in memory, changed together.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::error::EngineError;
 use super::platform::Platform;
@@ -10,14 +10,21 @@ use jiff::Timestamp;
 
 /// The state, and the store that it is in.
 pub(super) struct Ledger {
-    pub(super) state: State,
+    pub(super) state: Arc<State>,
+    published: Published,
     store: Arc<dyn Store>,
     platform: Platform,
 }
 
 impl Ledger {
     pub(super) fn open(store: Arc<dyn Store>, platform: Platform) -> Result<Self, EngineError> {
-        Ok(Self { state: store.load()?, store, platform })
+        let state = Arc::new(store.load()?);
+        Ok(Self { published: Published(Arc::new(RwLock::new(Arc::clone(&state)))), state, store, platform })
+    }
+
+    /// The state for who only looks, as it was last committed: it is had without waiting for a change.
+    pub(super) fn published(&self) -> Published {
+        self.published.clone()
     }
 
     /// The revision that the next commit will have.
@@ -33,7 +40,10 @@ impl Ledger {
         let written = written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")));
         match written.and_then(|written| Ok(written?)) {
             Ok((revision, transaction)) => {
-                self.state.apply(&transaction.changes, revision);
+                // Copied only where a reader looks at what was before.
+                self.published.change(&mut self.state, |state| {
+                    Arc::make_mut(state).apply(&transaction.changes, revision);
+                });
                 Ok(revision)
             }
             Err(error) => {
@@ -47,7 +57,7 @@ impl Ledger {
     async fn load_again(&mut self) {
         let store = Arc::clone(&self.store);
         match self.platform.on_disk(move || store.load()).await {
-            Ok(Ok(state)) => self.state = state,
+            Ok(Ok(new)) => self.published.change(&mut self.state, |state| *state = Arc::new(new)),
             Ok(Err(error)) => tracing::error!("the store cannot be read again: {error}"),
             Err(error) => tracing::error!("the store cannot be read again: {error}"),
         }
@@ -65,6 +75,24 @@ impl Ledger {
         let store = Arc::clone(&self.store);
         let counted = self.platform.on_disk(move || store.tally(run, kind));
         counted.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?.map_err(Into::into)
+    }
+}
+
+/// The latest state that was committed. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct Published(Arc<RwLock<Arc<State>>>);
+
+impl Published {
+    pub(super) fn get(&self) -> Arc<State> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes it, and the ledger's own with it.
+    fn change(&self, own: &mut Arc<State>, change: impl FnOnce(&mut Arc<State>)) {
+        let mut published = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *own = Arc::default();
+        change(&mut published);
+        *own = Arc::clone(&published);
     }
 }
 

@@ -31,6 +31,7 @@ mod late;
 mod ledger;
 mod left_over;
 mod look;
+mod looks;
 mod map_file;
 mod map_files;
 mod memory;
@@ -45,6 +46,7 @@ pub mod platform;
 mod prober;
 mod probing;
 mod reach;
+mod reading;
 mod release;
 mod report;
 mod requester;
@@ -53,6 +55,7 @@ mod runs;
 mod scope;
 mod set_back;
 mod share;
+mod shared;
 mod show;
 mod show_run;
 mod stays;
@@ -67,6 +70,7 @@ mod weighing;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -75,7 +79,7 @@ use tokio::time::Instant;
 
 use self::clock::Clock;
 use self::instance::Instance;
-use self::ledger::Ledger;
+use self::ledger::{Ledger, Published};
 use self::memory::Memory;
 use self::platform::Platform;
 use self::reach::Reached;
@@ -83,7 +87,7 @@ use self::report::Report;
 use self::scope::{Care, backends_of};
 use crate::farm::{Farm, FarmName, InstanceName, OnDrift, Seen, Selector};
 use crate::haproxy::{Client, Master, ServerRef};
-use crate::store::{Event, EventQuery, Store};
+use crate::store::Store;
 
 pub use self::attend::{Attendance, Claim, Introduction};
 pub use self::begin::{DrainChange, RollingChange, RunOrder};
@@ -105,6 +109,8 @@ pub struct Engine {
     /// HAProxys that may be away.
     may_be_away: RwLock<Arc<BTreeSet<InstanceName>>>,
     ledger: AsyncMutex<Ledger>,
+    /// The state of the ledger, for who only looks.
+    published: Published,
     store: Arc<dyn Store>,
     memory: Mutex<Memory>,
     prober: Arc<dyn Prober>,
@@ -114,6 +120,8 @@ pub struct Engine {
     begun: Instant,
     /// Something was seen, answered or changed: look at holds and runs again.
     nudge: Arc<Notify>,
+    /// How often holds and runs were looked at.
+    passes: AtomicU64,
     /// Counts what views may show: rises when it may be worth looking again.
     tick: watch::Sender<u64>,
 }
@@ -144,6 +152,7 @@ impl Engine {
             on_drift: RwLock::new(on_drift),
             instances: haproxies.into_iter().map(instance).collect(),
             may_be_away: RwLock::default(),
+            published: ledger.published(),
             ledger: AsyncMutex::new(ledger),
             store,
             memory: Mutex::default(),
@@ -152,6 +161,7 @@ impl Engine {
             platform,
             begun: clock.mark(),
             nudge,
+            passes: AtomicU64::new(0),
             tick: watch::Sender::new(1),
         });
         {
@@ -186,16 +196,6 @@ impl Engine {
         self.tick.subscribe()
     }
 
-    /// Reads the log.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn events(&self, query: EventQuery) -> Result<Vec<Event>, EngineError> {
-        let store = Arc::clone(&self.store);
-        let read = self.platform.on_disk(move || store.events(query));
-        Ok(read.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??)
-    }
-
     /// Carries a change out to its end, whether or not somebody still waits for it.
     ///
     /// # Errors
@@ -206,6 +206,19 @@ impl Engine {
     ) -> Result<T, EngineError> {
         let stopping = |error| EngineError::Unreachable(format!("teeterd is stopping: {error}"));
         self.platform.spawn(change).await.map_err(stopping)
+    }
+
+    /// What goes round for ever, each with a number that rises for as long as it does: the observer of each HAProxy, and
+    /// the task that drives holds and runs.
+    pub fn progress(&self) -> Vec<(String, u64)> {
+        let observers = self.instances.iter().map(|(name, it)| (format!("the observer of {name}"), it.progress()));
+        let driver = ("the driver of holds and runs".to_owned(), self.passes.load(Ordering::Relaxed));
+        observers.chain([driver]).collect()
+    }
+
+    /// The clock that it goes by.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     fn farms(&self) -> Arc<BTreeMap<FarmName, Farm>> {
@@ -233,7 +246,7 @@ impl Engine {
         self.instances.iter().map(|(name, instance)| (name.clone(), instance.reports.borrow().clone())).collect()
     }
 
-    /// Looks at every HAProxy now.
+    /// Looks at every HAProxy now, for a change.
     async fn look_again(&self) -> BTreeMap<InstanceName, Report> {
         self.look(self.instances.values().map(|instance| instance.look_again(None))).await
     }

@@ -113,18 +113,6 @@ impl OldWorkers {
         self.known = Arc::new(seen);
     }
 
-    /// Adds what they serve to what was seen.
-    pub(super) fn add_to(&self, seen: &mut Seen, looked_at: Option<&BTreeSet<BackendName>>) {
-        // Servers that were not looked at now have been added to already.
-        let fresh = |server: &ServerRef| looked_at.is_none_or(|backends| backends.contains(&server.backend));
-        let all = self.known.iter().flat_map(|worker| &worker.in_flight);
-        for (server, requests) in all.filter(|(server, _)| fresh(server)) {
-            if let Some(server) = seen.servers.get_mut(server) {
-                server.load.old += requests;
-            }
-        }
-    }
-
     /// How many requests have been given to each server, those among them that no counter has.
     pub(super) async fn assigned(&self) -> Result<BTreeMap<ServerRef, u64>, Error> {
         let mut all = BTreeMap::new();
@@ -157,6 +145,18 @@ impl OldWorkers {
             }
         }
         Ok(())
+    }
+}
+
+/// Adds what old workers serve to what was seen.
+pub(super) fn add_to(seen: &mut Seen, old: &[OldWorker], looked_at: Option<&BTreeSet<BackendName>>) {
+    // Servers that were not looked at now have been added to already.
+    let fresh = |server: &ServerRef| looked_at.is_none_or(|backends| backends.contains(&server.backend));
+    let all = old.iter().flat_map(|worker| &worker.in_flight);
+    for (server, requests) in all.filter(|(server, _)| fresh(server)) {
+        if let Some(server) = seen.servers.get_mut(server) {
+            server.load.old += requests;
+        }
     }
 }
 

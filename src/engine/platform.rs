@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::clock::Clock;
@@ -19,6 +20,8 @@ pub struct Platform {
     /// The files of maps, each with one writer.
     pub(super) maps: MapKeeper,
     tasks: Arc<Mutex<Vec<AbortHandle>>>,
+    /// The threads that answer readers; where there are none, they share those of everything else.
+    readers: Option<Handle>,
 }
 
 /// How work is done that waits for the disk.
@@ -34,12 +37,29 @@ pub enum Disk {
 impl Platform {
     /// Another machine than the real one.
     pub fn new(clock: Clock, disk: Disk) -> Self {
-        Self { clock, disk, maps: MapKeeper::default(), tasks: Arc::default() }
+        Self { clock, disk, ..Self::default() }
+    }
+
+    /// The same machine, with threads of their own for what readers ask.
+    #[must_use]
+    pub fn with_readers(self, readers: Handle) -> Self {
+        Self { readers: Some(readers), ..self }
     }
 
     /// Runs `task` until it ends or everything is stopped.
     pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        let task = tokio::spawn(task);
+        self.keep(tokio::spawn(task))
+    }
+
+    /// The same for what a reader has asked: however much that is, no other task waits for a thread because of it.
+    pub fn spawn_for_reader<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        match &self.readers {
+            Some(readers) => self.keep(readers.spawn(task)),
+            None => self.spawn(task),
+        }
+    }
+
+    fn keep<T>(&self, task: JoinHandle<T>) -> JoinHandle<T> {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if tasks.len() == tasks.capacity() {
             tasks.retain(|task| !task.is_finished());

@@ -7,15 +7,15 @@ use jiff::Timestamp;
 
 use super::error::EngineError;
 use super::facts::{Found, find, seen_server, with_trackers};
-use super::holds::{baseline, require_answer};
+use super::holds::{baseline, found, require_answer};
 use super::ledger::{Ledger, asked, event};
 use super::report::Report;
 use super::scope::Care;
 use super::view::SessionView;
-use super::{Engine, Requester};
+use super::{Engine, Requester, seen_of};
 use crate::farm::{
-    AfterProof, Baseline, Entry, Hold, HoldId, InstanceName, Ladder, OnDeadline, Owner, Reach, Selector, Span, Stage,
-    Stays,
+    AfterProof, Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, OnDeadline, Owner, Reach, Selector, Span,
+    Stage, Stays,
 };
 use crate::haproxy::commands::{Session, SessionBytes, ShowSession, ShowSessions};
 use crate::haproxy::{AdminState, Line};
@@ -139,6 +139,8 @@ impl Engine {
         state: &State,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Result<BTreeSet<Entry>, EngineError> {
+        let (seen, farms) = (seen_of(reports), self.farms());
+        let there = Lines::new(&farms, &seen);
         let mut entries = BTreeSet::new();
         for selector in selectors {
             let named = |hold: &Hold, entry: &Entry| {
@@ -151,7 +153,7 @@ impl Engine {
             let away = lines.filter(|(hold, entry)| moved(hold) || !matches!(find(entry, reports), Found::Here(_)));
             let away: BTreeSet<Entry> =
                 away.filter(|(hold, entry)| named(hold, entry)).map(|(_, entry)| entry.clone()).collect();
-            match self.resolve(std::slice::from_ref(selector), reports) {
+            match found(selector, &there, reports) {
                 Ok(found) => entries.extend(found),
                 Err(error) if away.is_empty() => return Err(error),
                 Err(_) => {}
@@ -166,8 +168,8 @@ impl Engine {
     /// # Errors
     /// Nothing matched, or HAProxy does not answer or refuses.
     pub async fn sessions(&self, selectors: &[Selector]) -> Result<Vec<SessionView>, EngineError> {
-        let reports = self.look_for(selectors, Care::Known).await;
-        let entries = self.resolve(selectors, &reports)?;
+        let (reports, entries) = self.read_for(selectors).await;
+        let entries = entries?;
         require_answer(&entries, &reports)?;
         let mut views = Vec::new();
         for (name, instance) in &self.instances {
@@ -179,23 +181,25 @@ impl Engine {
             if mine.is_empty() {
                 continue;
             }
-            let unreachable = |error: crate::haproxy::Error| match error.refusal() {
+            let unreachable = |error: &crate::haproxy::Error| match error.refusal() {
                 Some(_) => EngineError::NotPermitted(error.to_string()),
                 None => EngineError::Unreachable(error.to_string()),
             };
-            let sessions = instance.client.ask(&ShowSessions).await.map_err(unreachable)?;
+            let looks = &instance.looks;
+            let sessions = looks.sessions().await;
+            let sessions = sessions.as_ref().as_ref().map_err(unreachable)?;
             let is_there = |session: &Session| mine.contains_key(&(session.backend.as_str(), session.server.as_str()));
-            let there: Vec<Session> = sessions.into_iter().filter(is_there).collect();
+            let there: Vec<Session> = sessions.iter().filter(|session| is_there(session)).cloned().collect();
             let mut line = Line::new();
             let asks: Vec<ShowSession> =
                 there.iter().take(DETAILED).map(|session| ShowSession { id: session.id.clone() }).collect();
             let slots: Vec<_> = asks.iter().map(|ask| line.push(ask)).collect();
-            let answers = instance.client.send(&line).await.map_err(unreachable)?;
+            let answers = looks.client.send(&line).await.map_err(|error| unreachable(&error))?;
             let mut bytes = slots.into_iter().zip(&asks).map(|(slot, ask)| answers.read(slot, ask).ok().flatten());
             views.extend(there.into_iter().map(|session| view(name, session, None, bytes.next().flatten())));
             // One that ends while it is asked has nothing left to show.
             let old = reports.get(name).map(|report| Arc::clone(&report.old)).unwrap_or_default();
-            for (worker, master) in old.iter().zip(std::iter::repeat(&instance.master)) {
+            for (worker, master) in old.iter().zip(std::iter::repeat(&looks.master)) {
                 let Some(master) = master else { continue };
                 let sessions = master.ask_worker(worker.pid, &ShowSessions).await.unwrap_or_default();
                 views.extend(sessions.into_iter().filter(is_there).map(|it| view(name, it, Some(worker.pid), None)));

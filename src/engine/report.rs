@@ -25,6 +25,8 @@ pub(super) struct Report {
     pub(super) reachable: bool,
     /// What is wrong.
     pub(super) trouble: Option<String>,
+    /// The revision of the order that the last round was about, whatever came of it.
+    pub(super) order: u64,
     /// The latest revision that HAProxy was read back to agree with; 0 after a change of process.
     pub(super) agreed: u64,
     /// What of that it was not told.
@@ -55,6 +57,7 @@ impl Report {
             level: None,
             reachable: false,
             trouble: Some("not looked at yet".to_owned()),
+            order: 0,
             agreed: 0,
             untold: Arc::default(),
             refused: None,

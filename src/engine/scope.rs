@@ -83,6 +83,9 @@ pub(super) fn backends_of(
     seen: &Seen,
     care: Care,
 ) -> Option<BTreeSet<BackendName>> {
+    if selectors.len() > MANY {
+        return None;
+    }
     let mut named = BTreeSet::new();
     for selector in selectors {
         match (selector.backends(farms, seen.backends.keys()), care) {
@@ -120,6 +123,9 @@ pub(super) fn backends_of(
     // Of most of them one hears faster all at once.
     (named.len() * 2 <= seen.backends.len().max(2)).then_some(named)
 }
+
+/// So many selectors are looked for among all servers, and not one by one before.
+const MANY: usize = 16;
 
 /// As often as held servers are looked at while nothing is emptied.
 const USUALLY: Duration = Duration::from_millis(200);

@@ -9,7 +9,6 @@ use super::facts::{Found, find, untold};
 use super::left_over::left_over;
 use super::memory::Memory;
 use super::report::Report;
-use super::scope::Care;
 use super::show_run::{run_view, text};
 use super::view::{
     CallerView, ChangedView, EventView, HoldView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView,
@@ -30,26 +29,28 @@ impl Engine {
     /// # Errors
     /// A selector names nothing.
     pub async fn status(&self, selectors: &[Selector]) -> Result<StatusView, EngineError> {
-        let reports = match selectors {
-            [] => self.look_again().await,
-            some => self.look_for(some, Care::Known).await,
+        let (reports, chosen) = match selectors {
+            [] => (self.read_all().await, None),
+            some => {
+                let (reports, chosen) = self.read_for(some).await;
+                (reports, Some(chosen?))
+            }
         };
-        let chosen = if selectors.is_empty() { None } else { Some(self.resolve(selectors, &reports)?) };
-        let ledger = self.ledger.lock().await;
+        let state = self.published.get();
         let mut servers = Vec::new();
         for (name, report) in &reports {
             for (server, seen) in report.seen.iter().flat_map(|seen| seen.servers.iter()) {
                 let entry = Entry { instance: name.clone(), server: server.clone() };
                 if chosen.as_ref().is_none_or(|chosen| chosen.contains(&entry)) {
-                    servers.push(server_view(&entry, seen, report, &ledger.state));
+                    servers.push(server_view(&entry, seen, report, &state));
                 }
             }
         }
-        let revision = ledger.state.revision;
-        let (untold, may_be_away) = (self.not_told(&ledger.state, &reports), self.may_be_away());
+        let revision = state.revision;
+        let (untold, may_be_away) = (self.not_told(&state, &reports), self.may_be_away());
         let instances = self.instances.iter().zip(reports.values());
         let instances = instances.map(|((name, instance), report)| {
-            let mut view = instance_view(name, &instance.client.address().to_string(), report, revision);
+            let mut view = instance_view(name, &instance.looks.client.address().to_string(), report, revision);
             view.agrees &= !untold.contains(name);
             view.may_be_away = may_be_away.contains(name);
             view
@@ -57,12 +58,11 @@ impl Engine {
         let farms = self.farms();
         let routes = farms.values().filter_map(|farm| {
             let asked = chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|entry| farm.has(&entry.server)));
-            asked.then(|| route_view(farm, ledger.state.routes.get(&farm.name), &reports)).flatten()
+            asked.then(|| route_view(farm, state.routes.get(&farm.name), &reports)).flatten()
         });
         let asked = |hold: &&Hold| chosen.as_ref().is_none_or(|chosen| !chosen.is_disjoint(&hold.entries));
-        let holds = ledger.state.holds.values().filter(asked);
-        let noted =
-            holds.filter_map(|hold| Some(format!("hold {}: {}", hold.id, self.note(hold, &ledger.state, &reports)?)));
+        let holds = state.holds.values().filter(asked);
+        let noted = holds.filter_map(|hold| Some(format!("hold {}: {}", hold.id, self.note(hold, &state, &reports)?)));
         let picked = |server: &ServerRef, seen: &SeenServer| {
             selectors.is_empty()
                 || selectors.iter().any(|selector| selector.picks(server, seen))
@@ -71,7 +71,7 @@ impl Engine {
                     .any(|farm| farm.has(server) && selectors.iter().any(|it| it.farm() == Some(&farm.name)))
         };
         let aside = left_aside(&seen_of(&reports), picked);
-        let left = left_over(&ledger.state, &farms, &self.instances.keys().collect());
+        let left = left_over(&state, &farms, &self.instances.keys().collect());
         let left = left.iter().filter(|_| chosen.is_none());
         let left = left.map(|(what, left)| format!("{what} is not configured any more, and the store has {left}"));
         let trouble = self.store.trouble().map(str::to_owned).into_iter();
@@ -81,10 +81,10 @@ impl Engine {
 
     /// Every hold.
     pub async fn hold_views(&self) -> Vec<HoldView> {
-        let ledger = self.ledger.lock().await;
+        let state = self.published.get();
         let reports = self.reports();
-        let holds = ledger.state.holds.values();
-        holds.map(|hold| self.view_of(hold, &ledger.state, &reports)).collect()
+        let holds = state.holds.values();
+        holds.map(|hold| self.view_of(hold, &state, &reports)).collect()
     }
 
     /// One hold.
@@ -92,16 +92,16 @@ impl Engine {
     /// # Errors
     /// There is none of this number; perhaps not any more.
     pub async fn hold_view(&self, id: HoldId) -> Result<HoldView, EngineError> {
-        let ledger = self.ledger.lock().await;
-        let hold = ledger.state.holds.get(&id).map(|hold| self.view_of(hold, &ledger.state, &self.reports()));
+        let state = self.published.get();
+        let hold = state.holds.get(&id).map(|hold| self.view_of(hold, &state, &self.reports()));
         hold.ok_or_else(|| EngineError::NotFound(format!("there is no hold {id}, or it has ended")))
     }
 
     /// Every run that is remembered, the latest last.
     pub async fn run_views(&self) -> Vec<RunView> {
-        let ledger = self.ledger.lock().await;
+        let state = self.published.get();
         let reports = self.reports();
-        ledger.state.runs.values().map(|run| self.view_of_run(run, &ledger.state, &reports)).collect()
+        state.runs.values().map(|run| self.view_of_run(run, &state, &reports)).collect()
     }
 
     /// One run.
@@ -109,8 +109,8 @@ impl Engine {
     /// # Errors
     /// There is none of this number.
     pub async fn run_view(&self, id: RunId) -> Result<RunView, EngineError> {
-        let ledger = self.ledger.lock().await;
-        let run = ledger.state.runs.get(&id).map(|run| self.view_of_run(run, &ledger.state, &self.reports()));
+        let state = self.published.get();
+        let run = state.runs.get(&id).map(|run| self.view_of_run(run, &state, &self.reports()));
         run.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists them")))
     }
 

@@ -12,6 +12,7 @@ mod hold;
 mod host;
 mod in_use;
 mod layout;
+mod lines;
 mod maps;
 mod members;
 mod names;
@@ -45,6 +46,7 @@ pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Overruled, Owner,
 pub use host::{Host, HostError};
 pub use in_use::{Off, left_aside};
 pub use layout::{Farm, FarmError, Layout};
+pub use lines::Lines;
 pub use maps::{SeenMap, SeenMaps, WantedMap, WantedMaps, after, diff_maps, keys};
 pub use members::Members;
 pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, MemberName, RunId};

@@ -12,6 +12,7 @@ use super::hold::Hold;
 use super::host::Host;
 use super::in_use::left_aside;
 use super::layout::{Farm, FarmError};
+use super::lines::{Line, Lines};
 use super::names::{Entry, FarmName, GroupName, InstanceName, MemberName};
 use super::pattern::Pattern;
 use super::seen::{Seen, SeenServer};
@@ -114,6 +115,28 @@ impl Meaning {
         }
     }
 
+    /// The lines that this means: by their own names, and by those of members that farms have made of them. Only globs and
+    /// hosts are compared with all there are.
+    fn among<'a>(&self, lines: &Lines<'a>) -> Vec<Line<'a>> {
+        match self {
+            Self::Line(Pattern::Name(backend), Pattern::Name(server)) => {
+                format!("{backend}/{server}").parse().map(|name| lines.of_name(&name)).unwrap_or_default()
+            }
+            Self::Member(Pattern::Name(name)) => {
+                let member: Option<MemberName> = name.parse().ok();
+                let members = member.and_then(|member| lines.by_member().get(&member));
+                let all = lines.by_server().get(name.as_str()).into_iter().chain(members);
+                all.flatten().copied().collect()
+            }
+            Self::Member(glob) => {
+                let servers = lines.by_server().iter().filter(|(name, _)| glob.is_match(name));
+                let members = lines.by_member().iter().filter(|(name, _)| glob.is_match(name.as_str()));
+                servers.map(|(_, all)| all).chain(members.map(|(_, all)| all)).flatten().copied().collect()
+            }
+            _ => lines.all().filter(|line| self.picks(line.name, line.server)).collect(),
+        }
+    }
+
     fn picks(&self, name: &ServerRef, server: &SeenServer) -> bool {
         match self {
             Self::Host(host) => host.has(server),
@@ -136,6 +159,11 @@ impl Selector {
     /// Whether it is the name of one line, `BACKEND/SERVER`, and no pattern that may match others.
     pub fn is_one_line(&self) -> bool {
         self.is_pattern() && self.text.contains('/') && !self.text.contains(['*', '?', '[', '{'])
+    }
+
+    /// Whether this text is more than a name: it has to be compared with every server, or stands for a farm.
+    pub fn is_wide(text: &str) -> bool {
+        text.contains(['*', '?', '[', '{']) || text.starts_with("farm:") || text.starts_with("host:")
     }
 
     /// The farm, where it is one or a group of one.
@@ -243,6 +271,15 @@ impl Selector {
         farms: &BTreeMap<FarmName, Farm>,
         seen: &BTreeMap<InstanceName, &Seen>,
     ) -> Result<BTreeSet<Entry>, SelectError> {
+        self.find(&Lines::new(farms, seen))
+    }
+
+    /// The same for one of many selectors.
+    ///
+    /// # Errors
+    /// As [`Selector::resolve`].
+    pub fn find(&self, lines: &Lines<'_>) -> Result<BTreeSet<Entry>, SelectError> {
+        let (farms, seen) = (lines.farms, lines.seen);
         let nothing = |hint: String| SelectError::NothingMatched { text: self.text.clone(), hint };
         if let Meaning::Farm(farm, group) = &self.meaning {
             let known = || farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
@@ -257,12 +294,14 @@ impl Selector {
                 nothing(format!(": the groups of {} are {}", farm.name, groups.join(", ")))
             });
         }
-        let found = entries(seen.iter(), &self.meaning, farms);
+        let found: BTreeSet<Entry> = self.meaning.among(lines).into_iter().map(Line::entry).collect();
         if !found.is_empty() {
             return Ok(found);
         }
         if let Some(Within { haproxy, meaning }) = &self.within {
-            let found = entries(seen.iter().filter(|(name, _)| haproxy.is_match(name.as_str())), meaning, farms);
+            let here: BTreeSet<_> = seen.keys().filter(|name| haproxy.is_match(name.as_str())).collect();
+            let found = meaning.among(lines).into_iter().filter(|line| here.contains(line.instance));
+            let found: BTreeSet<Entry> = found.map(Line::entry).collect();
             if !found.is_empty() {
                 return Ok(found);
             }
@@ -302,26 +341,6 @@ impl Selector {
             },
         }
     }
-}
-
-/// The lines of these HAProxys that this means: by their own names, and by those of members that farms have made of them.
-fn entries<'a>(
-    seen: impl Iterator<Item = (&'a InstanceName, &'a &'a Seen)>,
-    meaning: &Meaning,
-    farms: &BTreeMap<FarmName, Farm>,
-) -> BTreeSet<Entry> {
-    let lines = seen.flat_map(|(instance, seen)| {
-        let lines = seen.servers.iter().filter(|(name, _)| !seen.is_disabled(&name.backend));
-        lines.map(move |(name, server)| (instance, name, server))
-    });
-    let member = |server: &ServerRef| match meaning {
-        Meaning::Member(name) => farms.values().any(|farm| {
-            farm.settings.members.of(server).is_some_and(|member: MemberName| name.is_match(member.as_str()))
-        }),
-        _ => false,
-    };
-    let picked = lines.filter(|(_, name, server)| meaning.picks(name, server) || member(name));
-    picked.map(|(instance, name, _)| Entry { instance: instance.clone(), server: name.clone() }).collect()
 }
 
 impl From<Host> for Selector {

@@ -23,6 +23,11 @@ impl Servers {
         self.backends.get(&server.backend)?.get(server)
     }
 
+    /// One line, with its name as it is here.
+    pub(super) fn line(&self, server: &ServerRef) -> Option<(&ServerRef, &SeenServer)> {
+        self.backends.get(&server.backend)?.get_key_value(server)
+    }
+
     /// One line, to be changed.
     pub fn get_mut(&mut self, server: &ServerRef) -> Option<&mut SeenServer> {
         Arc::make_mut(self.backends.get_mut(&server.backend)?).get_mut(server)

@@ -4,6 +4,8 @@
 //! never outlives a reload (an open one would keep an old worker alive and go on talking to it), and nothing is
 //! ever closed in the middle of a line (which would leave it half done).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,17 +36,18 @@ impl From<Address> for Endpoint {
     }
 }
 
-/// Speaks with the HAProxy at one address.
+/// Speaks with the HAProxy at one address, over one connection at a time.
 #[derive(Debug)]
 pub struct Client {
     address: Address,
-    connect: Box<dyn Connect>,
-    connections: Semaphore,
+    connect: Arc<dyn Connect>,
+    place: Semaphore,
+    ended: AtomicU64,
     deadline: Duration,
 }
 
 impl Client {
-    /// A client that gives every line `deadline`, connecting included.
+    /// A client that gives every line `deadline`, connecting included. Waiting for the lines before it is not.
     pub fn new(endpoint: impl Into<Endpoint>, deadline: Duration) -> Self {
         let endpoint = endpoint.into();
         Self::over(endpoint.address.clone(), Box::new(Socket::new(endpoint)), deadline)
@@ -52,12 +55,23 @@ impl Client {
 
     /// The same over any kind of connection; `address` is what errors name.
     pub fn over(address: Address, connect: Box<dyn Connect>, deadline: Duration) -> Self {
-        Self { address, connect, connections: Semaphore::new(CONNECTIONS), deadline }
+        Self { address, connect: connect.into(), place: Semaphore::new(1), ended: AtomicU64::new(0), deadline }
+    }
+
+    /// Another client of the same HAProxy, with a connection of its own: neither ever waits for the other.
+    pub fn beside(&self) -> Self {
+        let (address, connect) = (self.address.clone(), Arc::clone(&self.connect));
+        Self { address, connect, place: Semaphore::new(1), ended: AtomicU64::new(0), deadline: self.deadline }
     }
 
     /// The address that it connects to.
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// How many lines have had their end, with their replies or without.
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Sends a line and reads every reply to it.
@@ -71,12 +85,12 @@ impl Client {
 
     async fn send_for(&self, line: &Line, most: usize) -> Result<Answers, Error> {
         // The semaphore is never closed, so acquiring cannot fail other than by waiting.
-        let exchange = async {
-            let _place = self.connections.acquire().await;
-            self.exchange(line, most).await
-        };
+        let place = self.place.acquire().await;
         let late = || Error::Deadline { address: self.address.clone(), within: self.deadline };
-        let (replies, end) = tokio::time::timeout(self.deadline, exchange).await.map_err(|_| late())??;
+        let exchange = tokio::time::timeout(self.deadline, self.exchange(line, most)).await;
+        drop(place);
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        let (replies, end) = exchange.map_err(|_| late())??;
         // Another program than HAProxy rarely answers as often as it was asked: say what it is, not that it stopped.
         let broken = |source| Error::Frame { address: self.address.clone(), source };
         let nothing = replies.is_empty();
@@ -146,9 +160,6 @@ async fn converse(
     }
     (replies, sent)
 }
-
-/// HAProxy accepts ten CLI connections by default and people use the others.
-const CONNECTIONS: usize = 2;
 
 /// The most bytes that one line may be answered with: ten thousand servers print about 5 MB of `show stat`.
 const LONGEST_REPLY: usize = 64 << 20;

@@ -5,6 +5,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,17 +18,18 @@ use super::connect::{Connect, Socket};
 use super::error::{CommandError, Error, FrameError};
 use super::line::Command;
 
-/// Speaks with one master, and through it with each of its workers.
+/// Speaks with one master, and through it with each of its workers, over one connection at a time.
 #[derive(Debug)]
 pub struct Master {
     path: PathBuf,
-    connect: Box<dyn Connect>,
-    connections: Semaphore,
+    connect: Arc<dyn Connect>,
+    place: Semaphore,
+    ended: AtomicU64,
     deadline: Duration,
 }
 
 impl Master {
-    /// A client that gives every command `deadline`, connecting included.
+    /// A client that gives every command `deadline`, connecting included. Waiting for the commands before it is not.
     pub fn new(path: PathBuf, deadline: Duration) -> Self {
         let socket = Socket::new(Address::Unix(path.clone()).into());
         Self::over(path, Box::new(socket), deadline)
@@ -34,12 +37,23 @@ impl Master {
 
     /// The same over any kind of connection; `path` is what errors name.
     pub fn over(path: PathBuf, connect: Box<dyn Connect>, deadline: Duration) -> Self {
-        Self { path, connect, connections: Semaphore::new(CONNECTIONS), deadline }
+        Self { path, connect: connect.into(), place: Semaphore::new(1), ended: AtomicU64::new(0), deadline }
+    }
+
+    /// Another client of the same master, with a connection of its own: neither ever waits for the other.
+    pub fn beside(&self) -> Self {
+        let (path, connect) = (self.path.clone(), Arc::clone(&self.connect));
+        Self { path, connect, place: Semaphore::new(1), ended: AtomicU64::new(0), deadline: self.deadline }
     }
 
     /// The socket.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How many commands have had their end, with their replies or without.
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Every worker, old ones too.
@@ -85,12 +99,12 @@ impl Master {
         command.write(&mut line);
         line.push('\n');
         // The semaphore is never closed, so acquiring cannot fail other than by waiting.
-        let exchange = async {
-            let _place = self.connections.acquire().await;
-            self.exchange(&line).await
-        };
+        let place = self.place.acquire().await;
         let late = || Error::Deadline { address: self.address(), within: self.deadline };
-        let reply = tokio::time::timeout(self.deadline, exchange).await.map_err(|_| late())??;
+        let exchange = tokio::time::timeout(self.deadline, self.exchange(&line)).await;
+        drop(place);
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        let reply = exchange.map_err(|_| late())??;
         let read =
             if is_gone(&reply) { Err(CommandError::refused(line.trim_end(), &reply)) } else { command.parse(&reply) };
         read.map_err(|source| Error::Command { address: self.address(), source })
@@ -132,9 +146,6 @@ impl Master {
 fn is_gone(reply: &[u8]) -> bool {
     reply.starts_with(NO_SUCH_WORKER) && reply.ends_with(b"\n")
 }
-
-/// People use the master's connections too.
-const CONNECTIONS: usize = 2;
 
 /// The most bytes that one command may be answered with.
 const LONGEST_REPLY: u64 = 64 << 20;

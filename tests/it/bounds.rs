@@ -102,7 +102,7 @@ async fn half_a_request_is_not_waited_for_without_end() {
     let mut stays = connect(&daemon).await;
     stays.write_all(ANSWERS.replace("connection: close\r\n", "").as_bytes()).await.unwrap();
     let mut slow = connect(&daemon).await;
-    slow.write_all(b"POST /v1/holds HTTP/1.1\r\nhost: t\r\ncontent-length: 100\r\n\r\n{\"selectors\"").await.unwrap();
+    slow.write_all(b"POST /v1/holds HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"selectors\"").await.unwrap();
     for stream in streams {
         assert!(closed(stream).await.is_empty());
     }
@@ -190,7 +190,7 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_can_go_on_where_it_was() {
 }
 
 /// Runs this as somebody, in a thread of this process: the kernel tells a socket's peer by its thread.
-fn as_user(user: User, work: impl Future<Output = ()> + Send + 'static) -> std::thread::JoinHandle<()> {
+pub(crate) fn as_user(user: User, work: impl Future<Output = ()> + Send + 'static) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(user.gid)).unwrap();
         rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(user.uid)).unwrap();

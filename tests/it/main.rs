@@ -26,6 +26,7 @@ mod fakes;
 mod fuzz;
 mod gates;
 mod given;
+mod greedy;
 mod hooks;
 mod idle;
 mod in_flight;

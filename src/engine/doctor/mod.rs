@@ -44,12 +44,13 @@ impl Engine {
     /// Asks every HAProxy anew and compares with the configuration.
     pub async fn doctor(&self) -> Vec<FindingView> {
         let instances = self.instances.iter();
-        let ways = instances.map(|(name, instance)| (name.clone(), (&*instance.client, instance.master.as_deref())));
+        let ways = instances
+            .map(|(name, instance)| (name.clone(), (&*instance.looks.client, instance.looks.master.as_deref())));
         let haproxies = ways.collect();
         let before = self.instances.iter().map(|(name, instance)| (name.clone(), instance.orders.borrow().before()));
         let before = before.collect();
-        let reports = self.look_again().await;
-        let state = self.ledger.lock().await.state.clone();
+        let reports = self.read_all().await;
+        let state = self.published.get();
         let farms = self.farms();
         let mut findings =
             examine(&farms, haproxies, (&state, &before), &self.may_be_away(), &*self.prober, &self.platform).await;
