@@ -56,8 +56,13 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help on a closed pipe: nobody is there to be told.
-            let _ = error.print();
+            if error.use_stderr() {
+                // It repeats what was typed, or what a script has put there.
+                print::err(error.render().to_string().trim_end());
+            } else {
+                // Help on a closed pipe: nobody is there to be told.
+                error.print().unwrap_or_default();
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
         }
     };

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use super::error::CliError;
-use crate::control::harmless::steers;
+use crate::control::harmless;
 
 /// Prints an answer.
 ///
@@ -51,5 +51,5 @@ pub(super) fn lines(text: &str, to_stderr: bool) {
 
 /// Without what steers a terminal: HAProxy repeats what servers have answered, and people give reasons.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if steers(c) && c != '\n' { '?' } else { c }).collect()
+    harmless::lines(text)
 }

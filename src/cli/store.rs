@@ -5,24 +5,18 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::CWD;
+
 use super::args::{Forget, StoreTask};
 use super::error::CliError;
 use super::{Context, print};
 use crate::control::api::{Exit, ForgetRequest, ForgottenView, StoreView};
-use crate::store::verify_file;
+use crate::store::{rename_new, verify_file};
 
 /// `teeter store`.
 pub(super) async fn store(context: &Context, task: StoreTask) -> Result<Exit, CliError> {
     match task {
-        StoreTask::Backup { file } => {
-            let part = part_of(&file);
-            let written = backup(context, &file, &part).await;
-            if written.is_err() {
-                // Half a copy is of no use; where there is none, there is nothing to remove.
-                let _ = std::fs::remove_file(&part);
-            }
-            tell(context, &written?)
-        }
+        StoreTask::Backup { file } => tell(context, &backup(context, &file).await?),
         StoreTask::Verify { file: Some(file) } => tell(context, &look_into(&file)?),
         StoreTask::Verify { file: None } => tell(context, &context.client.get("/v1/store").await?.0),
     }
@@ -40,25 +34,41 @@ pub(super) async fn forget(context: &Context, Forget { farm, haproxy }: Forget) 
     Ok(Exit::Done)
 }
 
-/// Writes the copy beside its place, looks into it, and only then gives it its name. It is the caller who writes, with
-/// his rights: teeterd may write to its own directories only.
-async fn backup(context: &Context, file: &Path, part: &Path) -> Result<StoreView, CliError> {
+/// Writes the copy beside its place, looks into it, and only then gives it its name, unless something has that name by
+/// then. It is the caller who writes, with his rights: teeterd may write to its own directories only.
+async fn backup(context: &Context, file: &Path) -> Result<StoreView, CliError> {
     let failed = |source| CliError::File { attempt: "write the backup", path: file.to_owned(), source };
+    let there = || failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is there already, and stays as it is"));
     if file.symlink_metadata().is_ok() {
-        return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is there already, and stays as it is")));
+        return Err(there());
     }
+    let part = part_of(file);
     // Reasons, addresses and what hooks print are for nobody else.
-    let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part).map_err(failed)?;
+    let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part);
+    let to = to.map_err(|source| CliError::File { attempt: "write the backup", path: part.clone(), source })?;
+    let written = write(context, to, file, &part).await;
+    let named = written.and_then(|found| match rename_new(CWD, &part, CWD, file) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(there()),
+        renamed => renamed.map(|()| found).map_err(failed),
+    });
+    let Ok(found) = named else {
+        // Half a copy, or one without its name, is of no use.
+        std::fs::remove_file(&part).unwrap_or_default();
+        return named;
+    };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok(StoreView { path: Some(file.display().to_string()), ..found })
+}
+
+async fn write(context: &Context, mut to: File, file: &Path, part: &Path) -> Result<StoreView, CliError> {
+    let failed = |source| CliError::File { attempt: "write the backup", path: file.to_owned(), source };
     let mut body = context.client.download("/v1/store/backup").await?;
     while let Some(piece) = body.next().await? {
         to.write_all(&piece).map_err(failed)?;
     }
     to.sync_all().map_err(failed)?;
-    let found = look_into(part)?;
-    std::fs::rename(part, file).map_err(failed)?;
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    Ok(StoreView { path: Some(file.display().to_string()), ..found })
+    look_into(part)
 }
 
 fn look_into(file: &Path) -> Result<StoreView, CliError> {

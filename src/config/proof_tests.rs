@@ -24,7 +24,11 @@ fn a_version_that_can_be_read_nowhere_is_refused() {
         ("http = { path = \"/\", version = { built = { regex = \"x\" } } }", "4:44: ", "unknown field `regex`"),
         ("http = { path = \"/\", version = { header = \"a b\" } }", "4:22: ", "not the name of a header"),
         ("[farm.web.verify.http]\npath = \"status\"", "5:1: ", "is not a path"),
-        ("http = { path = \"/\", expect = 20 }", "4:22: ", "20 is not an HTTP status"),
+        ("http = { path = \"/\", expect = 20 }", "4:22: ", "20 is not the HTTP status of an answer"),
+        ("http = { path = \"/\", port = 0 }", "4:22: ", "verify.http.port: nothing listens on port 0"),
+        ("http = { path = \"/\", port = 65536 }", "4:29: ", "u16"),
+        ("http = { path = \"/\", timeout = \"0s\" }", "4:22: ", "verify.http.timeout: no answer comes in no time"),
+        ("deadline = \"0s\"", "4:1: ", "no server shows anything in no time"),
     ]);
 }
 
@@ -47,7 +51,8 @@ fn a_warm_up_that_cannot_be_meant_is_refused() {
         ("in_a_row = -1", "7:12: ", "invalid value"),
         ("deadline = \"100ms\"", "7:1: ", "not longer than one fast answer"),
         ("on_deadline = \"kill\"", "7:15: ", "unknown variant `kill`"),
-        ("expect = 2000", "7:1: ", "not an HTTP status"),
+        ("expect = 2000", "7:1: ", "not the HTTP status of an answer"),
+        ("port = 0", "7:1: ", "verify.warm_up.port: nothing listens on port 0"),
         ("times = 3", "7:1: ", "unknown field `times`"),
         ("host = \"a b\"", "7:1: ", "not a host"),
         ("tls = true", "7:1: ", "write tls = { ca = "),

@@ -21,20 +21,28 @@ pub struct ControlSettings {
     pub mode: u32,
     /// Its group; the daemon's own where unset.
     pub group: Option<String>,
+    /// Whether it may be made in a directory that other users may write to.
+    pub shared_directory: bool,
     /// Who may do what. Without it whoever may open the socket may do everything.
     pub roles: Option<Roles>,
 }
 
 impl Default for ControlSettings {
     fn default() -> Self {
-        Self { socket: "/run/teeter/control.sock".into(), mode: 0o660, group: None, roles: None }
+        Self {
+            socket: "/run/teeter/control.sock".into(),
+            mode: 0o660,
+            group: None,
+            shared_directory: false,
+            roles: None,
+        }
     }
 }
 
 impl ControlSettings {
     /// Whether both are about one and the same socket, whoever may do what there.
     pub fn same_socket(&self, other: &Self) -> bool {
-        (&self.socket, self.mode, &self.group) == (&other.socket, other.mode, &other.group)
+        Self { roles: None, ..self.clone() } == Self { roles: None, ..other.clone() }
     }
 }
 
@@ -45,11 +53,13 @@ pub struct StoreSettings {
     /// The database.
     #[serde(deserialize_with = "absolute")]
     pub path: PathBuf,
+    /// Whether it may be in a directory that other users may write to.
+    pub shared_directory: bool,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { path: "/var/lib/teeter/teeter.db".into() }
+        Self { path: "/var/lib/teeter/teeter.db".into(), shared_directory: false }
     }
 }
 

@@ -1,4 +1,7 @@
-//! Words of programs that nobody has looked at, on their way to a terminal or a log.
+//! Words of programs that nobody has looked at, on their way to a terminal or a log. What may not get there is what
+//! [`steers`].
+
+use crate::haproxy::steers;
 
 /// One line of plain text: without escape sequences, nothing that steers a terminal or turns the reading direction,
 /// tabs as blanks, and what is not UTF-8 as `U+FFFD`.
@@ -18,10 +21,20 @@ pub fn harmless(bytes: &[u8]) -> String {
     line
 }
 
-/// Whether it does something else than to be seen.
-pub fn steers(c: char) -> bool {
-    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+/// A text of teeter's own with words of others in it, as one line: what separates lines and columns becomes a blank, and
+/// what else steers a question mark.
+pub fn one_line(text: &str) -> String {
+    let plain = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if steers(c) => '?',
+        c => c,
+    };
+    text.chars().map(plain).collect()
+}
+
+/// The same as the lines that it has.
+pub fn lines(text: &str) -> String {
+    text.chars().map(|c| if steers(c) && c != '\n' { '?' } else { c }).collect()
 }
 
 /// The distance between two tab stops.
@@ -45,5 +58,12 @@ mod tests {
         }
         let all: Vec<u8> = (0..=255).collect();
         assert!(!harmless(&all).chars().any(char::is_control));
+    }
+
+    #[test]
+    fn a_text_of_lines_keeps_them_and_one_line_is_one() {
+        let text = "a\n\tb\u{61c}c\u{2028}d\u{9b}";
+        assert_eq!(lines(text), "a\n?b?c?d?");
+        assert_eq!(one_line(text), "a  b?c?d?");
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::problem::Failure;
 use crate::engine::HOOK_OUTPUT;
 use crate::farm::{InstanceName, OnDeadline, RunId, Selector, Span};
+use crate::haproxy::steers;
 use crate::store::EventQuery;
 
 /// The parameters of a request's query.
@@ -82,9 +83,10 @@ pub(super) fn policy(text: Option<&str>) -> Result<Option<OnDeadline>, Failure> 
 
 pub(super) fn reason(text: String) -> Result<String, Failure> {
     let text = text.trim();
-    if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(char::is_control) {
+    if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(steers) {
         return Err(Failure::usage(format!(
-            "a reason has 1 to {LONGEST_TEXT} characters, none of them a control character"
+            "a reason has 1 to {LONGEST_TEXT} characters, none of them a control character or one that turns the direction \
+             of reading"
         )));
     }
     Ok(text.to_owned())

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::haproxy::steers;
+
 /// What somebody may do. Each may also do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -124,7 +126,7 @@ impl FromStr for Grantee {
         // No tool makes a user whose name is a number, and none with blanks or a colon.
         let id = match id.parse() {
             Ok(number) => Id::Number(number),
-            Err(_) if id.is_empty() || id.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control()) => {
+            Err(_) if id.is_empty() || id.contains(|c: char| c == ':' || c.is_whitespace() || steers(c)) => {
                 return Err(malformed());
             }
             Err(_) => Id::Name(id.to_owned()),

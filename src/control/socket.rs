@@ -1,44 +1,206 @@
-//! The control socket in the file system: made safely, with the mode and group of the configuration.
+//! The control socket in the file system, with the mode and group of the configuration from the first moment that it can
+//! be found: it is made in a directory that only teeterd may enter, and then gets its name. No name is followed on the way.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
-use tokio::net::UnixListener;
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, chmodat, chownat, fstat, mkdirat, openat, unlinkat};
+use rustix::io::Errno;
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::store::{directory, rename_new};
+
+/// What a control socket is to be like.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// Its mode.
+    pub mode: u32,
+    /// Its group; that of the process where unset.
+    pub group: Option<&'a str>,
+    /// Whether other users may write to its directory.
+    pub shared: bool,
+}
 
 /// Makes a listener. A socket that nobody answers any more is replaced; anything else at the path is left alone.
 ///
 /// # Errors
-/// Something else is at the path, somebody answers there, the group is not known, or the system refuses.
-pub fn bind(path: &Path, mode: u32, group: Option<&str>) -> io::Result<UnixListener> {
-    let gid = group.map(|name| {
-        uzers::get_group_by_name(name)
-            .map(|group| group.gid())
-            .ok_or_else(|| io::Error::other(format!("there is no group {name}")))
-    });
-    let gid = gid.transpose()?;
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is not a socket is there"));
-        }
-        Ok(_) if UnixStream::connect(path).is_ok() => {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another teeterd answers there"));
-        }
-        Ok(_) => std::fs::remove_file(path)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-        }
-        Err(error) => return Err(error),
+/// Something else is at the path, somebody answers there, others may write to its directory, the group is not known, or
+/// the system refuses.
+pub async fn bind(place: Place<'_>) -> io::Result<UnixListener> {
+    let gid = place.group.map(gid_of).transpose()?;
+    let (Some(folder), Some(name)) = (place.path.parent(), place.path.file_name()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no path of a file"));
+    };
+    // It would be made here, and no client could name it.
+    if place.path.as_os_str().len() > LONGEST_PATH {
+        let text = format!("the path of a UNIX socket has {LONGEST_PATH} bytes at most");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    // Between binding and here the socket has the mode of the process's umask, and nobody accepts yet: who gets in
-    // too early is accepted with its credentials like anybody.
-    let listener = UnixListener::bind(path)?;
-    if gid.is_some() {
-        chown(path, None, gid)?;
-    }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    let folder = directory(folder, 0o755, place.shared)?;
+    make_room(&folder, name).await?;
+    let own = Own::make(folder.as_fd(), name)?;
+    let listener = UnixListener::bind(through(&own.folder).join(name))?;
+    chownat(&own.folder, name, None, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+    chmodat(&own.folder, name, Mode::from_raw_mode(place.mode), AtFlags::empty())?;
+    rename_new(&own.folder, name, &folder, name)?;
     Ok(listener)
+}
+
+fn gid_of(name: &str) -> io::Result<Gid> {
+    let group = uzers::get_group_by_name(name);
+    let gid = group.map(|group| Gid::from_raw(group.gid()));
+    gid.ok_or_else(|| io::Error::other(format!("there is no group {name}")))
+}
+
+/// Removes a socket that nobody answers on.
+async fn make_room(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let found = match openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        found => found?,
+    };
+    if FileType::from_raw_mode(fstat(&found)?.st_mode) != FileType::Socket {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is not a socket is there"));
+    }
+    match UnixStream::connect(through(&found)).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        // So many wait there that no more may: somebody listens.
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+        _ => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another teeterd answers there")),
+    }
+    match unlinkat(folder, name, AtFlags::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        other => other.map_err(io::Error::from),
+    }
+}
+
+/// What a descriptor is of, as a path for calls that take no descriptor: whatever its name has become.
+fn through(of: &impl AsRawFd) -> PathBuf {
+    format!("/proc/self/fd/{}", of.as_raw_fd()).into()
+}
+
+/// A directory of this process alone, removed when it is dropped.
+struct Own<'a> {
+    beside: BorrowedFd<'a>,
+    name: OsString,
+    folder: OwnedFd,
+    inside: &'a OsStr,
+}
+
+impl<'a> Own<'a> {
+    fn make(beside: BorrowedFd<'a>, inside: &'a OsStr) -> io::Result<Self> {
+        let mut name = OsString::from(".");
+        name.push(OsStr::from_bytes(&inside.as_bytes()[..inside.len().min(LONGEST_NAME)]));
+        name.push(format!(".{}", std::process::id()));
+        match mkdirat(beside, &name, Mode::RWXU) {
+            // What a process of the same number has left behind.
+            Err(Errno::EXIST) => {}
+            made => made?,
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = openat(beside, &name, flags, Mode::empty())?;
+        let found = fstat(&folder)?;
+        if found.st_uid != rustix::process::geteuid().as_raw() || found.st_mode & 0o077 != 0 {
+            return Err(io::Error::other(format!("{} beside it is another user's: remove it", name.display())));
+        }
+        let own = Self { beside, name, folder, inside };
+        own.empty();
+        Ok(own)
+    }
+
+    /// Removes what was not finished.
+    fn empty(&self) {
+        unlinkat(&self.folder, self.inside, AtFlags::empty()).unwrap_or_default();
+    }
+}
+
+impl Drop for Own<'_> {
+    fn drop(&mut self) {
+        self.empty();
+        unlinkat(self.beside, &self.name, AtFlags::REMOVEDIR).unwrap_or_default();
+    }
+}
+
+/// What Linux has for the path of a UNIX socket (unix(7)), without the zero byte at its end.
+const LONGEST_PATH: usize = 107;
+
+/// So much of a name is taken over: with a process's number it stays shorter than names may be.
+const LONGEST_NAME: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+    use std::os::unix::net;
+
+    use super::*;
+
+    fn place(path: &Path) -> Place<'_> {
+        Place { path, mode: 0o640, group: None, shared: false }
+    }
+
+    fn names(dir: &Path) -> Vec<OsString> {
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_socket_has_its_mode_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run/t.ctl");
+        let listener = bind(place(&path)).await.unwrap();
+        let (client, accepted) = tokio::join!(UnixStream::connect(&path), listener.accept());
+        client.unwrap();
+        accepted.unwrap();
+        let found = fs::symlink_metadata(&path).unwrap();
+        assert_eq!((found.permissions().mode() & 0o777, found.nlink()), (0o640, 1));
+        assert_eq!(names(path.parent().unwrap()), ["t.ctl"]);
+        let error = bind(place(&path)).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        drop(listener);
+        bind(place(&path)).await.unwrap();
+        assert_eq!(names(path.parent().unwrap()), ["t.ctl"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socket_and_what_a_link_points_to_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("t.ctl"), dir.path().join("other"));
+        fs::write(&path, "text").unwrap();
+        assert_eq!(bind(place(&path)).await.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+        fs::remove_file(&path).unwrap();
+        let stale = net::UnixListener::bind(&other).unwrap();
+        drop(stale);
+        symlink(&other, &path).unwrap();
+        assert_eq!(bind(place(&path)).await.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(other.exists() && path.symlink_metadata().unwrap().is_symlink());
+        fs::remove_file(&path).unwrap();
+        // Another user's directory in the place of the one that it would be made in.
+        let own = dir.path().join(format!(".t.ctl.{}", std::process::id()));
+        symlink(dir.path(), &own).unwrap();
+        bind(place(&path)).await.unwrap_err();
+        assert!(own.symlink_metadata().unwrap().is_symlink() && !path.exists());
+        fs::remove_file(&own).unwrap();
+        // What a process that was killed has left there.
+        fs::DirBuilder::new().create(&own).unwrap();
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
+        drop(net::UnixListener::bind(own.join("t.ctl")).unwrap());
+        bind(place(&path)).await.unwrap();
+        assert!(!own.exists());
+    }
+
+    #[tokio::test]
+    async fn a_path_that_no_client_could_name_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("n".repeat(100));
+        let error = bind(place(&path)).await.unwrap_err().to_string();
+        assert!(error.contains("107 bytes"), "{error}");
+        let error = bind(Place { group: Some("no-such-group"), ..place(&dir.path().join("t")) }).await.unwrap_err();
+        assert!(error.to_string().contains("there is no group no-such-group"), "{error}");
+        assert!(names(dir.path()).is_empty());
+    }
 }

@@ -1,12 +1,17 @@
-//! Where the daemon's words go.
+//! Where the daemon's words go. What others have said is in them, so nothing gets there that steers a terminal.
 
+use std::fmt::Debug;
 use std::io::Write;
 
+use tracing::field::{Field, Value, Visit, display};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogLevel, LogSettings, LogTo};
+use crate::control::harmless::{lines, one_line};
 
 /// Begins to log.
 pub(super) fn start(settings: LogSettings) {
@@ -26,15 +31,115 @@ pub(super) fn start(settings: LogSettings) {
     };
     if to_journal && let Ok(journal) = tracing_journald::layer() {
         // So that a field is called TEETER_RUN there.
-        registry.with(journal.with_field_prefix(Some("TEETER".to_owned()))).init();
+        registry.with(Harmless(journal.with_field_prefix(Some("TEETER".to_owned())))).init();
     } else {
-        registry
-            .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false))
-            .init();
+        registry.with(Harmless(plain(std::io::stderr))).init();
     }
 }
 
 /// Says something to whoever started the daemon, before there is a log. Nobody may be there to hear it.
 pub(super) fn say(text: &str) {
-    writeln!(std::io::stderr(), "{text}").unwrap_or_default();
+    writeln!(std::io::stderr(), "{}", lines(text)).unwrap_or_default();
+}
+
+/// A line for each event.
+fn plain<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + 'static,
+{
+    tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).with_target(false)
+}
+
+/// Hands each event on as one line of harmless words. teeter has no spans, so there are none to hand on.
+struct Harmless<L>(L);
+
+impl<S: Subscriber, L: Layer<S>> Layer<S> for Harmless<L> {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let fields = event.metadata().fields();
+        let mut words = Words(std::iter::repeat_with(|| None).take(fields.len()).collect());
+        event.record(&mut words);
+        let values: Vec<Option<&dyn Value>> = words.0.iter().map(Option::as_deref).collect();
+        self.0.on_event(&Event::new(event.metadata(), &fields.value_set_all(&values)), context);
+    }
+}
+
+/// The values of an event, in the order of its fields.
+struct Words(Vec<Option<Box<dyn Value>>>);
+
+impl Words {
+    fn put(&mut self, field: &Field, value: impl Value + 'static) {
+        if let Some(place) = self.0.get_mut(field.index()) {
+            *place = Some(Box::new(value));
+        }
+    }
+}
+
+impl Visit for Words {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.put(field, display(one_line(&format!("{value:?}"))));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, one_line(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::haproxy::steers;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_logged_steers_no_terminal_and_is_one_line() {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let log = tracing_subscriber::registry().with(Harmless(plain(move || writer.clone())));
+        let bad = "a\u{61c}b\u{202e}c\u{2028}d\u{9b}e\u{1b}[2J\nf";
+        tracing::subscriber::with_default(log, || {
+            tracing::info!(farm = bad, run = 7u64, held = true, shown = %bad, missing = None::<u64>, "says {bad}");
+        });
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let line = text.strip_suffix('\n').unwrap();
+        assert!(!line.chars().any(steers), "{line:?}");
+        let clean = "a?b?c?d?e?[2J f";
+        for words in
+            [&format!("says {clean}"), &format!("farm=\"{clean}\""), "run=7", "held=true", &format!("shown={clean}")]
+        {
+            assert!(line.contains(words), "{words}: {line}");
+        }
+        assert!(line.contains(" INFO ") && !line.contains("missing"), "{line}");
+    }
 }

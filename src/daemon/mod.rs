@@ -7,7 +7,6 @@ mod threads;
 mod watchdog;
 
 use std::error::Error;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
+use crate::config::{Config, ControlSettings, DEFAULT_PATH, InstanceSettings, usual_sockets};
 use crate::control::api::Exit;
 use crate::control::{self, Access, Roles, chain, socket};
 use crate::engine::platform::Platform;
@@ -49,7 +48,17 @@ struct Args {
 
 /// Runs the daemon until a signal ends it.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            if error.use_stderr() {
+                logging::say(error.render().to_string().trim_end());
+            } else {
+                error.print().unwrap_or_default();
+            }
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
+        }
+    };
     let config = match load(&args) {
         Ok(config) => config,
         Err(error) => return fail(Exit::Usage, &*error),
@@ -113,8 +122,8 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     let signals = signals::Signals::new()?;
     if let Some(folder) = config.store.path.parent() {
         // What teeter knows is nobody else's business.
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        store::directory(folder, 0o700, config.store.shared_directory)
+            .map_err(|error| format!("cannot keep the store {}: {error}", config.store.path.display()))?;
     }
     let platform = Platform::default().with_readers(readers);
     let store = store::open(&config.store.path)?;
@@ -134,7 +143,7 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     )
     .await?;
     engine.set_may_be_away(config.may_be_away());
-    let listener = listen(&args, &config)?;
+    let listener = listen(&args, &config).await?;
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
     let access = watch::Sender::new(access(&args, &config));
@@ -198,16 +207,17 @@ fn haproxies(config: &Config) -> Vec<(InstanceName, Client, Option<Master>)> {
 }
 
 /// The socket that systemd hands over, or one of our own.
-fn listen(args: &Args, config: &Config) -> Result<UnixListener, Box<dyn Error>> {
+async fn listen(args: &Args, config: &Config) -> Result<UnixListener, Box<dyn Error>> {
     if args.socket.is_none()
         && let Some(listener) = listenfd::ListenFd::from_env().take_unix_listener(0)?
     {
         listener.set_nonblocking(true)?;
         return Ok(UnixListener::from_std(listener)?);
     }
-    let control = &config.control;
-    socket::bind(&control.socket, control.mode, control.group.as_deref())
-        .map_err(|error| format!("cannot make the control socket {}: {error}", control.socket.display()).into())
+    let ControlSettings { socket: path, mode, group, shared_directory, .. } = &config.control;
+    let place = socket::Place { path, mode: *mode, group: group.as_deref(), shared: *shared_directory };
+    let made = socket::bind(place).await;
+    made.map_err(|error| format!("cannot make the control socket {}: {error}", path.display()).into())
 }
 
 /// Who may do what from now on.

@@ -49,6 +49,9 @@ impl BakeSettings {
     /// # Errors
     /// What cannot be meant.
     pub(super) fn check(&self) -> Result<(), String> {
+        if self.takes == Span::default() {
+            return Err("watches for no time: give `for` a time".to_owned());
+        }
         if self.is_nothing() {
             return Err("watches nothing: give max_5xx, max_errors or max_time".to_owned());
         }

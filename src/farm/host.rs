@@ -39,6 +39,8 @@ impl FromStr for Host {
         }
         // HAProxy knows no zones (`%1`) in the addresses of servers.
         let with_port = text.parse::<SocketAddr>().ok().filter(|_| !text.contains('%')).ok_or(HostError)?;
+        // HAProxy tells port 0 of a server that has none, such as one on a UNIX socket.
+        let with_port = (with_port.port() > 0).then_some(with_port).ok_or(HostError)?;
         Ok(Self { address: with_port.ip().to_canonical(), port: Some(with_port.port()) })
     }
 }
@@ -83,6 +85,7 @@ mod tests {
             "10.0.0.*",
             "10.0.0.7:",
             "10.0.0.7:65536",
+            "10.0.0.7:0",
             "[10.0.0.7]",
             "[fe80::1%1]:80",
         ] {

@@ -67,6 +67,9 @@ impl VerifySettings {
 
     /// Checks what can be known without a server.
     pub(super) fn check(&self) -> Result<(), Problem> {
+        if self.deadline == Span::default() {
+            return Err(("deadline".to_owned(), "verify.deadline: no server shows anything in no time".to_owned()));
+        }
         self.http.as_ref().map_or(Ok(()), |http| http.check().map_err(under("http")))?;
         self.warm_up.as_ref().map_or(Ok(()), |warm_up| warm_up.check().map_err(under("warm_up")))
     }
@@ -81,7 +84,10 @@ impl HttpProbe {
 
     fn check(&self) -> Result<(), Problem> {
         check_path("path", &self.path)?;
-        check_server(self.expect, self.host.as_deref(), self.tls.as_ref())?;
+        check_server(self.expect, self.port, self.host.as_deref(), self.tls.as_ref())?;
+        if self.timeout == Span::default() {
+            return Err(("timeout".to_owned(), "no answer comes in no time".to_owned()));
+        }
         let header = self.version.as_ref().and_then(VersionSource::header).unwrap_or("x");
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if header.is_empty() || !header.bytes().all(is_name) {
@@ -100,9 +106,18 @@ pub(super) fn check_path(key: &str, path: &str) -> Result<(), Problem> {
 }
 
 /// Whether a server can be asked like this.
-pub(super) fn check_server(expect: u16, host: Option<&str>, tls: Option<&TlsTrust>) -> Result<(), Problem> {
-    if !(100..600).contains(&expect) {
-        return Err(("expect".to_owned(), format!("{expect} is not an HTTP status")));
+pub(super) fn check_server(
+    expect: u16,
+    port: Option<u16>,
+    host: Option<&str>,
+    tls: Option<&TlsTrust>,
+) -> Result<(), Problem> {
+    // Those below 200 come before an answer and are none.
+    if !(200..600).contains(&expect) {
+        return Err(("expect".to_owned(), format!("{expect} is not the HTTP status of an answer")));
+    }
+    if port == Some(0) {
+        return Err(("port".to_owned(), "nothing listens on port 0: ports are 1 to 65535".to_owned()));
     }
     if let Some(host) = host.filter(|host| !is_word(host)) {
         return Err(("host".to_owned(), format!("{host:?} is not a host")));

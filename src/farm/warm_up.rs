@@ -82,7 +82,7 @@ impl WarmUp {
         if self.deadline <= self.below {
             return Err(("deadline".to_owned(), "the deadline is not longer than one fast answer".to_owned()));
         }
-        check_server(self.expect, self.host.as_deref(), self.tls.as_ref())
+        check_server(self.expect, self.port, self.host.as_deref(), self.tls.as_ref())
     }
 }
 

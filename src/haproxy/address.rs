@@ -68,7 +68,9 @@ impl FromStr for Address {
         let tcp = text.strip_prefix("tcp://").map(|rest| (rest, Self::Tcp as fn(String) -> Self));
         let (rest, kind) = tcp.or_else(|| Some((text.strip_prefix("tls://")?, Self::Tls as _))).ok_or_else(error)?;
         match rest.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(kind(rest.to_owned())),
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => {
+                Ok(kind(rest.to_owned()))
+            }
             _ => Err(error()),
         }
     }
@@ -126,6 +128,8 @@ mod tests {
             "tcp://",
             "tcp://host",
             "tcp://host:port",
+            "tcp://host:0",
+            "tls://host:0",
             "tls://:1",
             "http://a:1",
             "abns@",

@@ -14,6 +14,7 @@ mod line;
 mod master;
 mod name;
 mod quirks;
+mod steers;
 mod table;
 mod tls;
 
@@ -28,6 +29,7 @@ pub use master::Master;
 pub(crate) use name::name_type;
 pub use name::{BackendName, MapKey, MapName, MapValue, NameError, ServerName, ServerRef, TableName};
 pub use quirks::{Quirk, Series};
+pub use steers::steers;
 pub use table::{Column, Row, Separator, Table};
 pub use tls::TlsSettings;
 pub(crate) use tls::{name, roots, tls_client};

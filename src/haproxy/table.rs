@@ -14,6 +14,7 @@ use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
 use self::ends::{SPARE, scan, slowly};
+use super::steers::steers;
 
 /// How fields are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +101,7 @@ impl<'a> Row<'a> {
     /// What a column says, for people: in whatever bytes and however many lines somebody said it, on one line.
     pub fn words(&self, column: Column) -> String {
         let text = String::from_utf8_lossy(self.bytes(column)).replace("\"\"", "\"");
-        let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+        let plain = text.chars().map(|c| if steers(c) { ' ' } else { c }).collect::<String>();
         plain.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 

@@ -1,15 +1,16 @@
 //! A store that was damaged: set aside under another name, and in its place one that remembers nothing and refuses
 //! every change. Whoever is out stays out; what was meant to become of them is not guessed.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::CWD;
 use tokio::sync::watch;
 
 use super::{
     BESIDE, Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction, Verified, beside,
+    rename_new,
 };
 use crate::farm::RunId;
 
@@ -41,11 +42,16 @@ pub fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
 
 /// Gives a file, and what SQLite keeps beside it, a name that nothing has yet.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let names = (1..).map(|number: u32| beside(path, &format!(".damaged-{number}")));
-    let aside = names.into_iter().find(|name| !name.exists()).ok_or(io::ErrorKind::AlreadyExists)?;
-    fs::rename(path, &aside)?;
+    let mut names = (1..=u32::MAX).map(|number| beside(path, &format!(".damaged-{number}")));
+    let aside = loop {
+        let name = names.next().ok_or(io::ErrorKind::AlreadyExists)?;
+        match rename_new(CWD, path, CWD, &name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            renamed => break renamed.map(|()| name)?,
+        }
+    };
     for end in BESIDE {
-        match fs::rename(beside(path, end), beside(&aside, end)) {
+        match rename_new(CWD, beside(path, end), CWD, beside(&aside, end)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }

@@ -4,6 +4,7 @@
 //! whoever drives runs, so that a store shared by several daemons can stand behind the same engine.
 
 mod aside;
+mod place;
 mod private;
 mod sqlite;
 mod verify;
@@ -20,6 +21,7 @@ use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId, Side};
 use crate::plan::Run;
 
 pub use aside::open;
+pub(crate) use place::{directory, rename_new};
 pub use sqlite::SqliteStore;
 pub use verify::{Verified, verify_file};
 

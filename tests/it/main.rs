@@ -40,6 +40,7 @@ mod old_stores;
 mod old_workers;
 mod pause;
 mod person;
+mod places;
 mod plans;
 mod processes;
 mod proofs;

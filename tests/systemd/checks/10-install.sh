@@ -8,6 +8,7 @@ for unit in teeterd.service teeterd.socket; do
     systemctl is-active --quiet $unit || wrong "$unit is not active"
 done
 [ "$(stat -c '%U:%G %a' /run/teeter/control.sock)" = "root:teeter 660" ] || wrong "$(stat /run/teeter/control.sock)"
+[ "$(stat -c '%U:%G %a' /run/teeter)" = "root:root 755" ] || wrong "$(stat /run/teeter)"
 [ "$(stat -c '%U:%G %a' /var/lib/teeter)" = "teeter:teeter 700" ] || wrong "$(stat /var/lib/teeter)"
 ok "apt installs the package, and its units run: teeterd as a user of its own, the control socket for its group"
 

@@ -1,0 +1,110 @@
+//! Directories that files are made in: which of them are this process's alone to write to, and how a file gets a name in
+//! one without taking the place of another.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, Stat, fstat, linkat, openat, renameat_with, unlinkat};
+use rustix::io::Errno;
+use rustix::path::Arg;
+
+/// Opens a directory that is made, with this mode, where there is none. Unless `shared`, only root and the user of this
+/// process may write to it: another user could put something else in the place of what is made there.
+///
+/// # Errors
+/// Others may write to it, or the system refuses.
+pub(crate) fn directory(path: &Path, mode: u32, shared: bool) -> io::Result<OwnedFd> {
+    DirBuilder::new().recursive(true).mode(mode).create(path)?;
+    let folder = openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    if !shared && let Some(who) = writers(&fstat(&folder)?) {
+        return Err(io::Error::other(format!(
+            "{} {who}, who could put something else in the place of what teeterd makes there. Name another directory, take \
+             that right away, or write `shared_directory = true` beside the path in the configuration",
+            path.display()
+        )));
+    }
+    Ok(folder)
+}
+
+/// Which other users may write to a directory.
+fn writers(of: &Stat) -> Option<String> {
+    let own = rustix::process::geteuid().as_raw();
+    if of.st_uid != 0 && of.st_uid != own {
+        let user = uzers::get_user_by_uid(of.st_uid);
+        let name = user.map_or_else(String::new, |user| format!(" ({})", user.name().to_string_lossy()));
+        return Some(format!("belongs to another user, uid {}{name}", of.st_uid));
+    }
+    match of.st_mode & 0o022 {
+        0 => None,
+        0o020 => Some(format!("may be written to by the members of group {}", of.st_gid)),
+        _ => Some("may be written to by every user".to_owned()),
+    }
+}
+
+/// Gives a file another name, which nothing has. Nothing is replaced, also not what gets that name at the same moment.
+///
+/// # Errors
+/// Something has that name (`AlreadyExists`), or the system refuses.
+pub(crate) fn rename_new(from_in: impl AsFd, from: impl Arg, to_in: impl AsFd, to: impl Arg) -> io::Result<()> {
+    let (from, to) = (from.into_c_str()?, to.into_c_str()?);
+    match renameat_with(&from_in, &*from, &to_in, &*to, RenameFlags::NOREPLACE) {
+        // Some file systems cannot: a second name is never made over another, either.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            linkat(&from_in, &*from, &to_in, &*to, AtFlags::empty())?;
+            unlinkat(&from_in, &*from, AtFlags::empty())?;
+            Ok(())
+        }
+        other => other.map_err(io::Error::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_not_taken_unless_that_is_allowed() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = dir.path().join("a/b");
+        directory(&made, 0o755, false).unwrap();
+        assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o022, 0);
+        for (mode, who) in [(0o775, "by the members of group"), (0o757, "every user"), (0o1777, "every user")] {
+            fs::set_permissions(&made, fs::Permissions::from_mode(mode)).unwrap();
+            let error = directory(&made, 0o755, false).unwrap_err().to_string();
+            assert!(error.contains(who) && error.contains("shared_directory"), "{error}");
+            directory(&made, 0o755, true).unwrap();
+        }
+        if rustix::process::geteuid().is_root() {
+            fs::set_permissions(&made, fs::Permissions::from_mode(0o755)).unwrap();
+            std::os::unix::fs::chown(&made, Some(1), None).unwrap();
+            let error = directory(&made, 0o755, false).unwrap_err().to_string();
+            assert!(error.contains("another user, uid 1"), "{error}");
+            directory(&made, 0o755, true).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_new_name_takes_no_place_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| dir.path().join(name));
+        fs::write(&from, "new").unwrap();
+        for taken in ["a file", "a link to nothing"] {
+            match taken {
+                "a file" => fs::write(&to, "old").unwrap(),
+                _ => std::os::unix::fs::symlink("nothing", &to).unwrap(),
+            }
+            let error = rename_new(CWD, &from, CWD, &to).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{taken}");
+            assert_eq!(fs::read_to_string(&from).unwrap(), "new", "{taken}");
+            fs::remove_file(&to).unwrap();
+        }
+        rename_new(CWD, &from, CWD, &to).unwrap();
+        assert!(fs::read_to_string(&to).unwrap() == "new" && !from.exists());
+    }
+}
