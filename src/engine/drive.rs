@@ -13,7 +13,7 @@ use super::ledger::{Ledger, event};
 use super::memory::Memory;
 use super::report::Report;
 use super::{Engine, audit};
-use crate::farm::{Entry, Hold, InstanceName, Route, Side, Span, Stage, Sticky};
+use crate::farm::{Entry, Farm, FarmName, Hold, InstanceName, LineNames, Route, Side, Span, Stage, Sticky};
 use crate::plan::Run;
 use crate::store::{Change, NewEvent, StoreError};
 
@@ -85,6 +85,7 @@ impl Engine {
         let changed = audit::changed(&ledger.state, &changes);
         let events = audit::with_changed(events, changed, self.clock.now());
         let farms = self.farms();
+        let changes = changes.into_iter().map(|change| with_names(change, &farms)).collect::<Vec<_>>();
         let told: Vec<(NewEvent, Option<String>)> = events
             .iter()
             .map(|event| (event.clone(), audit::farms_of(event, &ledger.state, &changes, &farms)))
@@ -159,7 +160,7 @@ impl Engine {
         let mut memory = self.memory();
         let holds = ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name));
         let draining = holds.filter(|hold| matches!(hold.stage, Stage::Draining { .. }));
-        let left = draining.map(|hold| (hold, memory.of(hold).watch.left())).filter(|(_, left)| !left.is_empty());
+        let left = draining.map(|hold| (hold, memory.of(hold).watch.left(hold))).filter(|(_, left)| !left.is_empty());
         left.map(|(hold, left)| {
             let note = format!(
                 "HAProxy {name} was replaced with {left} in flight; the process before may still serve them, unseen: \
@@ -263,3 +264,15 @@ const STOPPED: Duration = Duration::from_secs(5);
 const A_RELOAD_TAKES: Span = Span::from_secs(10);
 
 const PASS_AT_LEAST: Duration = Duration::from_millis(250);
+
+/// A hold is stored with the names of its members, so that it keeps them when the configuration changes.
+fn with_names(change: Change, farms: &BTreeMap<FarmName, Farm>) -> Change {
+    match change {
+        Change::PutHold(mut hold) => {
+            let lines = hold.entries.iter().map(|entry| &entry.server);
+            hold.names = std::mem::take(&mut hold.names).and(LineNames::of(lines, farms));
+            Change::PutHold(hold)
+        }
+        other => other,
+    }
+}

@@ -44,7 +44,8 @@ impl Engine {
                 (!servers.is_empty()).then(|| Draining {
                     servers,
                     last: hardened && mode >= hold.ladder.last,
-                    sticks: !hardened && hold.ladder.stays == Stays::WhoSticks,
+                    // Of servers that stay in drain it is told who may come back.
+                    sticks: hold.ladder.stays == Stays::WhoSticks && (!hardened || mode == AdminState::Drain),
                     idle: hold.ladder.idle,
                 })
             });
@@ -232,10 +233,11 @@ pub(super) fn checks(
         let seen = reports.get(&entry.instance).and_then(|report| report.seen.as_ref());
         seen.is_some_and(|seen| seen.servers.get(&entry.server).is_some() && seen.unused(&entry.server).is_none())
     };
-    let used: BTreeSet<&MemberName> = hold.entries.iter().filter(in_use).map(Entry::member).collect();
-    let in_use_elsewhere = |entry: &Entry| used.contains(entry.member());
+    let used: BTreeSet<&MemberName> =
+        hold.entries.iter().filter(in_use).map(|entry| hold.names.member(entry)).collect();
+    let in_use_elsewhere = |entry: &Entry| used.contains(hold.names.member(entry));
     let there: BTreeSet<(&InstanceName, &MemberName)> =
-        hold.entries.iter().filter(in_use).map(|entry| (&entry.instance, entry.member())).collect();
+        hold.entries.iter().filter(in_use).map(|entry| (&entry.instance, hold.names.member(entry))).collect();
     let result = |entry: &Entry| {
         let report = reports.get(&entry.instance)?;
         if let Some(why) = overruled.get(entry) {
@@ -243,7 +245,7 @@ pub(super) fn checks(
         }
         let server = match find(entry, reports) {
             // A reload has renamed its backend, or taken one of several away: its member goes on with the lines that it has.
-            Found::Gone if there.contains(&(&entry.instance, entry.member())) => {
+            Found::Gone if there.contains(&(&entry.instance, hold.names.member(entry))) => {
                 return Some(CheckResult::Unused(gone(entry)));
             }
             Found::Gone => return Some(CheckResult::Cannot(gone(entry))),

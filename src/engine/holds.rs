@@ -78,6 +78,7 @@ impl Engine {
             note: still_reached(&entries, &seen_of(&reports)),
             entries,
             reach: Reach::following(without.clone()),
+            names: Default::default(),
         };
         // What was seen before the store was locked may be what a hold had made of them that has ended since.
         let mut changes = baselines(&hold.entries, &ledger, &self.reports());

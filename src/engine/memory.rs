@@ -92,7 +92,7 @@ impl Memory {
     pub(super) fn of(&mut self, hold: &Hold) -> &mut HoldMemory {
         let memory = self.holds.entry(hold.id).or_default();
         if memory.revision != hold.revision {
-            let (watch, from) = (memory.watch.again(), memory.from);
+            let (watch, from) = (memory.watch.again(hold), memory.from);
             *memory = HoldMemory { revision: hold.revision, from, watch, ..HoldMemory::default() };
         }
         memory

@@ -41,7 +41,7 @@ impl Engine {
         let mut targets: BTreeMap<&MemberName, Target> = BTreeMap::new();
         for entry in &hold.entries {
             let target = self.target(hold, entry, state, reports);
-            let best = targets.entry(entry.member()).or_insert(Target::Nothing);
+            let best = targets.entry(hold.names.member(entry)).or_insert(Target::Nothing);
             if rank(&target) > rank(best) {
                 *best = target;
             }

@@ -300,6 +300,7 @@ fn taken_hold(
         revision: 0,
         note: None,
         reach: Reach { without: without.clone(), ..Reach::default() },
+        names: Default::default(),
     }
 }
 

@@ -16,8 +16,8 @@ use super::view::{
 };
 use super::{Engine, seen_of};
 use crate::farm::{
-    Baseline, Entry, Farm, Hold, HoldId, InstanceName, MemberName, Off, OutBy, Owner, Route, RunId, SeenServer,
-    Selector, Stage, left_aside,
+    Baseline, Entry, Farm, FarmName, Hold, HoldId, InstanceName, LineNames, MemberName, Off, OutBy, Owner, Route,
+    RunId, SameProcess, SeenServer, Selector, Stage, left_aside,
 };
 use crate::haproxy::{AdminState, ServerRef};
 use crate::plan::Run;
@@ -70,12 +70,20 @@ impl Engine {
                     .values()
                     .any(|farm| farm.has(server) && selectors.iter().any(|it| it.farm() == Some(&farm.name)))
         };
-        let aside = left_aside(&seen_of(&reports), picked);
+        let seen = seen_of(&reports);
+        let aside = left_aside(&seen, picked);
         let left = left_over(&state, &farms, &self.instances.keys().collect());
         let left = left.iter().filter(|_| chosen.is_none());
         let left = left.map(|(what, left)| format!("{what} is not configured any more, and the store has {left}"));
+        let in_farm =
+            |farm: &&Farm| chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|entry| farm.has(&entry.server)));
+        let doubles = farms.values().filter(in_farm).filter_map(|farm| {
+            let layout = farm.layout(&seen).ok()?;
+            let same = SameProcess::of(&layout, &seen).apart(layout.groups.values());
+            Some(format!("farm {}: {}", farm.name, same.advice(&layout)?))
+        });
         let trouble = self.store.trouble().map(str::to_owned).into_iter();
-        let notes = trouble.chain(noted).chain(aside).chain(left).collect();
+        let notes = trouble.chain(noted).chain(doubles).chain(aside).chain(left).collect();
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
     }
 
@@ -124,7 +132,7 @@ impl Engine {
         let note = self.note(hold, state, reports);
         let away = self.aside_of(hold, reports);
         let without = hold.reach.without.union(&away).map(ToString::to_string).collect();
-        HoldView { note, without, ..hold_view(hold, reports, &self.memory(), self.clock.now()) }
+        HoldView { note, without, ..hold_view(hold, (&self.farms(), reports), &self.memory(), self.clock.now()) }
     }
 
     /// What went wrong with a hold and what it does not reach, for people.
@@ -241,7 +249,12 @@ fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> 
     texts
 }
 
-fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Memory, now: Timestamp) -> HoldView {
+fn hold_view(
+    hold: &Hold,
+    (farms, reports): (&BTreeMap<FarmName, Farm>, &BTreeMap<InstanceName, Report>),
+    memory: &Memory,
+    now: Timestamp,
+) -> HoldView {
     let remembered = memory.holds.get(&hold.id);
     let wait = remembered.and_then(|memory| memory.wait.clone());
     let (stage, left) = match hold.stage {
@@ -257,7 +270,7 @@ fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Mem
         owner: hold.owner.to_string(),
         reason: hold.reason.clone(),
         entries: hold.entries.iter().map(ToString::to_string).collect(),
-        members: names(hold, reports),
+        members: names(hold, farms, reports),
         mode: hold.wants().to_string(),
         stage: stage.to_owned(),
         left,
@@ -266,7 +279,7 @@ fn hold_view(hold: &Hold, reports: &BTreeMap<InstanceName, Report>, memory: &Mem
         waiting: wait.as_ref().map(ToString::to_string),
         within_s: wait.as_ref().and_then(|wait| wait.within_s(now)),
         wait,
-        in_flight: remembered.map(|memory| text(memory.watch.in_flight())).unwrap_or_default(),
+        in_flight: remembered.map(|memory| text(memory.watch.in_flight(hold))).unwrap_or_default(),
         note: None,
         without: Vec::new(),
     }
@@ -303,16 +316,22 @@ fn not_there(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Option<St
 
 /// What a hold keeps out: a member by its name where all its lines are held, otherwise line by line, and a line with its
 /// HAProxy where another one has it, too, and it is not held there.
-fn names(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Vec<String> {
+fn names(hold: &Hold, farms: &BTreeMap<FarmName, Farm>, reports: &BTreeMap<InstanceName, Report>) -> Vec<String> {
+    let lines = reports.values().flat_map(|report| report.seen.iter().flat_map(|seen| seen.servers.keys()));
+    let names = LineNames::of(lines, farms).and(hold.names.clone());
     let mut members: BTreeMap<&MemberName, (bool, Vec<&Entry>)> = BTreeMap::new();
     for entry in &hold.entries {
-        members.entry(entry.member()).or_insert((true, Vec::new())).1.push(entry);
+        members.entry(names.member(entry)).or_insert((true, Vec::new())).1.push(entry);
     }
     let mut free: BTreeSet<&ServerRef> = BTreeSet::new();
     // Each line once: a hold may have a thousand members, and HAProxy ten thousand lines.
     for (name, report) in reports {
-        for line in report.seen.iter().flat_map(|seen| seen.servers.keys()) {
-            let Some((whole, held)) = members.get_mut(&line.server) else { continue };
+        let lines = report.seen.iter().flat_map(|seen| {
+            // A backend that is switched off gets no traffic, whatever its lines are.
+            seen.servers.keys().filter(|line| !seen.is_disabled(&line.backend))
+        });
+        for line in lines {
+            let Some((whole, held)) = members.get_mut(names.of_line(line)) else { continue };
             if !held.iter().any(|entry| entry.server == *line && entry.instance == *name) {
                 *whole = false;
                 free.insert(line);

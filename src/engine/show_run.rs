@@ -29,8 +29,8 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         .map(ToString::to_string)
         .collect();
     let wait = wait_of(run, memory).filter(|_| run.is_active());
-    let in_flight =
-        run.holds.values().filter_map(|id| memory.holds.get(id)).map(|memory| text(memory.watch.in_flight()));
+    let holds = run.holds.values().filter_map(|id| Some((state.holds.get(id)?, memory.holds.get(id)?)));
+    let in_flight = holds.map(|(hold, memory)| text(memory.watch.in_flight(hold)));
     RunView {
         id: run.id.0,
         farm: run.plan.farm.to_string(),

@@ -208,7 +208,7 @@ impl Engine {
         let overruled = overruled(hold, state);
         if !overruled.is_empty() {
             // What was counted before says nothing about a server that takes traffic again.
-            memory.watch = memory.watch.again();
+            memory.watch = memory.watch.again(hold);
             let until = hold.ladder.deadline.after(since);
             let wait = Wait::Overruled { entries: overruled, until };
             if now < until {
@@ -229,9 +229,9 @@ impl Engine {
                 memory.watch.handle_sample(name, loads(hold, name, report), report.at);
             }
         }
-        let left = || memory.watch.left();
+        let left = || memory.watch.left(hold);
         let remains = || {
-            let idle = memory.watch.idle().values().sum::<u64>();
+            let idle = memory.watch.idle(hold).values().sum::<u64>();
             if !left().is_empty() {
                 format!("{} still in flight", left())
             } else if hold.ladder.idle && idle > 0 {
@@ -254,7 +254,9 @@ impl Engine {
             }
             DrainVerdict::Drained { left: 0 } => {
                 let stage = Stage::Out { mode, at: now, left: 0 };
-                Move::To(stage, hold.note.clone(), "nothing is in flight".to_owned())
+                let come_back = may_come_back(hold, mode, &memory.watch.stuck_to(hold));
+                let note = come_back.or_else(|| hold.note.clone());
+                Move::To(stage, note, "nothing is in flight".to_owned())
             }
             DrainVerdict::Drained { left: requests } => {
                 let note = format!("went on at the deadline with {}", left());
@@ -317,7 +319,7 @@ fn split(
     now: Timestamp,
 ) -> (Vec<Change>, Vec<NewEvent>) {
     let revision = ledger.next_revision();
-    let (stay, go) = hold.entries.iter().cloned().partition(|entry| bad.contains_key(entry.member()));
+    let (stay, go) = hold.entries.iter().cloned().partition(|entry| bad.contains_key(hold.names.member(entry)));
     let phase = match hold.stage {
         Stage::Proving { phase, .. } => phase,
         _ => ProofPhase::Probes { mode: hold.wants() },
@@ -411,6 +413,19 @@ fn carries_alone(hold: &Hold, state: &State) -> bool {
         later.find(|step| !matches!(step, Step::Work { .. }))
     });
     matches!(next, Some(Step::Flip { hold, .. }) if !hold.is_empty())
+}
+
+/// What is said of servers that are empty and stay in drain: clients that stick to one still reach it there.
+fn may_come_back(hold: &Hold, mode: AdminState, stuck_to: &BTreeSet<MemberName>) -> Option<String> {
+    if mode != AdminState::Drain || stuck_to.is_empty() {
+        return None;
+    }
+    let members = stuck_to.iter().map(MemberName::as_str).collect::<Vec<_>>().join(" ");
+    let note = format!(
+        "clients that stick to {members} may come back to it while it drains; `teeter maint {members} --reason TEXT` \
+         sends them elsewhere"
+    );
+    Some(hold.note.iter().fold(note, |note, before| format!("{note}; {before}")))
 }
 
 fn released_but(but: &BTreeMap<Entry, String>) -> String {

@@ -57,7 +57,7 @@ fn unheld(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) 
     if hold.wants() == AdminState::Ready || matches!(hold.stage, Stage::Shared { .. }) {
         return Vec::new();
     }
-    let names: BTreeSet<_> = hold.entries.iter().map(|entry| (&entry.instance, entry.member())).collect();
+    let names: BTreeSet<_> = hold.entries.iter().map(|entry| (&entry.instance, &entry.server.server)).collect();
     let seen = |entry: &Entry| reports.get(&entry.instance)?.seen.as_ref()?.servers.get(&entry.server).and_then(place);
     let places: BTreeSet<_> = hold.entries.iter().filter_map(seen).collect();
     let held = |entry: &Entry| state.holds.values().any(|hold| hold.entries.contains(entry));

@@ -37,7 +37,7 @@ impl Engine {
                 Found::Gone => Err(gone(entry)),
                 Found::Unknown => Err("has not been asked yet".to_owned()),
             };
-            let best = addresses.entry(entry.member()).or_insert_with(|| address.clone());
+            let best = addresses.entry(hold.names.member(entry)).or_insert_with(|| address.clone());
             if best.is_err() {
                 *best = address;
             }

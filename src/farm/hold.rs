@@ -9,6 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::members::LineNames;
 use super::names::{Entry, HoldId, MemberName, RunId};
 use super::reach::Reach;
 use super::seen::Process;
@@ -46,6 +47,9 @@ pub struct Hold {
     /// What it reaches beside its entries.
     #[serde(default)]
     pub reach: Reach,
+    /// Those of its lines that have another name than their member.
+    #[serde(default, skip_serializing_if = "LineNames::is_empty")]
+    pub names: LineNames,
 }
 
 impl Hold {
@@ -69,7 +73,7 @@ impl Hold {
 
     /// The members that it keeps out.
     pub fn members(&self) -> BTreeSet<&MemberName> {
-        self.entries.iter().map(Entry::member).collect()
+        self.entries.iter().map(|entry| self.names.member(entry)).collect()
     }
 }
 

@@ -48,7 +48,7 @@ pub use in_use::{Off, left_aside};
 pub use layout::{Farm, FarmError, Layout};
 pub use lines::Lines;
 pub use maps::{SeenMap, SeenMaps, WantedMap, WantedMaps, after, diff_maps, keys};
-pub use members::Members;
+pub use members::{LineNames, Members};
 pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, MemberName, RunId};
 pub use out::{Agent, OutBy};
 pub use process::{SameProcess, beside};

@@ -24,7 +24,7 @@ fn in_label(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// One application server. Its entries all carry its name.
+/// One application server. Its lines have its name, unless the table of its farm says otherwise: see `Members`.
 pub type MemberName = ServerName;
 
 /// One `backend/server` line of one instance.
@@ -35,13 +35,6 @@ pub struct Entry {
     pub instance: InstanceName,
     /// Its line there.
     pub server: ServerRef,
-}
-
-impl Entry {
-    /// The application server behind it.
-    pub fn member(&self) -> &MemberName {
-        &self.server.server
-    }
 }
 
 impl fmt::Display for Entry {

@@ -105,6 +105,17 @@ impl SameProcess {
         beside.chain(doubles).collect()
     }
 
+    /// What it means for the farm and what to write; nothing where each process has one member.
+    pub fn advice(&self, layout: &Layout) -> Option<String> {
+        (!self.is_empty()).then(|| {
+            format!(
+                "{}: while it is out it gets requests, and a deploy is refused. Write `{}` into its table",
+                self.texts().join("; "),
+                self.to_write(layout)
+            )
+        })
+    }
+
     /// The key to write into the farm's table, so that each process is one member with all its lines.
     pub fn to_write(&self, layout: &Layout) -> String {
         let mut done: BTreeSet<&MemberName> = BTreeSet::new();
@@ -130,14 +141,14 @@ impl SameProcess {
 /// Lines of other names that lead to the process of one of these and may get requests. One of the same name in another
 /// backend was left in service on purpose.
 pub fn beside(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> BTreeSet<Entry> {
-    let name = |entry: &Entry| entry.member().clone();
+    let name = |entry: &Entry| entry.server.server.clone();
     let mut members: BTreeMap<MemberName, Vec<Entry>> = BTreeMap::new();
     for entry in entries {
         members.entry(name(entry)).or_default().push(entry.clone());
     }
     let layout = Layout { members, ..Layout::default() };
     let mut beside: BTreeSet<Entry> = SameProcess::of(&layout, seen).beside.into_values().flatten().collect();
-    beside.retain(|entry| !layout.members.contains_key(entry.member()));
+    beside.retain(|entry| !layout.members.contains_key(&entry.server.server));
     beside
 }
 

@@ -90,7 +90,7 @@ pub fn newcomers(
     }
     let member = |entry: &Entry| -> MemberName {
         let farm = farms.values().find_map(|farm| farm.settings.members.of(&entry.server));
-        farm.unwrap_or_else(|| entry.member().clone())
+        farm.unwrap_or_else(|| entry.server.server.clone())
     };
     let held: BTreeSet<MemberName> = hold.entries.iter().map(member).collect();
     let let_go: BTreeSet<MemberName> = hold.reach.left.iter().map(member).collect();
@@ -147,6 +147,7 @@ mod tests {
             revision: 1,
             note: None,
             reach: Reach::following(BTreeSet::new()),
+            names: Default::default(),
         }
     }
 

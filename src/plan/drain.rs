@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::samples::Samples;
 use super::wait::Wait;
-use crate::farm::{Entry, Hold, InstanceName, Ladder, Load, MemberName, OnDeadline, Span, Stays};
+use crate::farm::{Entry, Hold, InstanceName, Ladder, Load, MemberName, OnDeadline, Span, Stage, Stays};
 use crate::haproxy::AdminState;
 
 /// What the samples since HAProxy's confirmation say about the servers of one hold. Forgotten when the hold changes
@@ -16,6 +16,8 @@ pub struct DrainWatch {
     instances: BTreeMap<InstanceName, Samples>,
     /// What was in flight when the hold last changed: shown until there are samples again, never decided by.
     before: BTreeMap<MemberName, u64>,
+    /// When each HAProxy was first seen to have been told: from then on clients have the grace.
+    told: BTreeMap<InstanceName, Timestamp>,
 }
 
 /// How far a hold that is draining has come.
@@ -54,12 +56,18 @@ pub enum DrainVerdict {
 
 impl DrainWatch {
     /// Begins to count anew, because the hold has changed.
-    pub fn again(&self) -> Self {
-        Self { instances: BTreeMap::new(), before: self.in_flight() }
+    pub fn again(&self, hold: &Hold) -> Self {
+        let mut told = self.told.clone();
+        match hold.stage {
+            Stage::Draining { since, .. } => told.retain(|_, at| *at >= since),
+            _ => told.clear(),
+        }
+        Self { instances: BTreeMap::new(), before: self.in_flight(hold), told }
     }
 
     /// Takes a sample of all of the hold's servers in one instance, taken after HAProxy confirmed the hold.
     pub fn handle_sample(&mut self, instance: &InstanceName, loads: BTreeMap<Entry, Load>, at: Timestamp) {
+        self.told.entry(instance.clone()).or_insert(at);
         self.instances.entry(instance.clone()).or_default().add(loads, at);
     }
 
@@ -77,7 +85,8 @@ impl DrainWatch {
             instances.iter().filter(|name| !self.instances.contains_key(**name)).map(|name| (*name).clone()).collect();
         let all = |is: fn(&Samples) -> bool| unconfirmed.is_empty() && self.instances.values().all(is);
         let (calm, drained) = (all(Samples::is_calm), all(Samples::is_drained));
-        let (grace_ends, ends) = (grace.after(since), deadline.after(since));
+        let told = self.told.values().copied().max().unwrap_or(since);
+        let (grace_ends, ends) = (grace.after(since.max(told)), deadline.after(since));
         if !hardened {
             let may_stay = match stays {
                 Stays::Nobody => false,
@@ -90,7 +99,7 @@ impl DrainWatch {
                 DrainVerdict::Wait(if calm {
                     Wait::StickyClients { until: grace_ends }
                 } else {
-                    self.reason(unconfirmed, grace_ends)
+                    self.reason(hold, unconfirmed, grace_ends)
                 })
             };
         }
@@ -101,73 +110,79 @@ impl DrainWatch {
             return if calm || now >= moved_on {
                 DrainVerdict::Harden
             } else {
-                DrainVerdict::Wait(self.reason(unconfirmed, moved_on))
+                DrainVerdict::Wait(self.reason(hold, unconfirmed, moved_on))
             };
         }
-        let kept = if idle { self.idle() } else { BTreeMap::new() };
+        let kept = if idle { self.idle(hold) } else { BTreeMap::new() };
         if drained && kept.is_empty() {
             return DrainVerdict::Drained { left: 0 };
         }
         // Where the last step of the ladder was taken just now, HAProxy gets the time to say what it leaves.
-        let in_doubt = !drained && (!unconfirmed.is_empty() || self.in_flight().is_empty());
+        let in_doubt = !drained && (!unconfirmed.is_empty() || self.in_flight(hold).is_empty());
         if now < ends || (in_doubt && now < SAMPLES_TAKE.after(ends)) {
             return DrainVerdict::Wait(if drained {
                 Wait::Idle { connections: kept, until: ends }
             } else {
-                self.reason(unconfirmed, ends)
+                self.reason(hold, unconfirmed, ends)
             });
         }
         match (on_deadline, killed) {
             (OnDeadline::Fail, _) => DrainVerdict::Stuck,
             (OnDeadline::Restore, _) => DrainVerdict::Restore,
-            (OnDeadline::Proceed, _) => DrainVerdict::Drained { left: self.in_flight().values().sum() },
+            (OnDeadline::Proceed, _) => DrainVerdict::Drained { left: self.in_flight(hold).values().sum() },
             (OnDeadline::Kill, None) => DrainVerdict::Kill,
             (OnDeadline::Kill, Some(at)) if now < KILL_TAKES.after(at) => {
-                DrainVerdict::Wait(self.reason(unconfirmed, KILL_TAKES.after(at)))
+                DrainVerdict::Wait(self.reason(hold, unconfirmed, KILL_TAKES.after(at)))
             }
             (OnDeadline::Kill, Some(_)) => DrainVerdict::Stuck,
         }
     }
 
     /// What is in flight on each member that has anything.
-    pub fn in_flight(&self) -> BTreeMap<MemberName, u64> {
+    pub fn in_flight(&self, hold: &Hold) -> BTreeMap<MemberName, u64> {
         if self.instances.is_empty() {
             return self.before.clone();
         }
         let mut members = BTreeMap::new();
         for (entry, load) in self.instances.values().flat_map(|samples| &samples.last) {
             if load.in_flight() > 0 {
-                *members.entry(entry.member().clone()).or_default() += load.in_flight();
+                *members.entry(hold.names.member(entry).clone()).or_default() += load.in_flight();
             }
         }
         members
     }
 
     /// Connections that HAProxy keeps open to each member without a request.
-    pub fn idle(&self) -> BTreeMap<MemberName, u64> {
+    pub fn idle(&self, hold: &Hold) -> BTreeMap<MemberName, u64> {
         let mut members = BTreeMap::new();
         for (entry, load) in self.instances.values().flat_map(|samples| &samples.last).filter(|(_, it)| it.idle > 0) {
-            *members.entry(entry.member().clone()).or_default() += load.idle;
+            *members.entry(hold.names.member(entry).clone()).or_default() += load.idle;
         }
         members
     }
 
     /// What is in flight, for people: `2 on web01, 1 on web02`.
-    pub fn left(&self) -> String {
-        let left = self.in_flight();
+    pub fn left(&self, hold: &Hold) -> String {
+        let left = self.in_flight(hold);
         left.iter().map(|(member, requests)| format!("{requests} on {member}")).collect::<Vec<_>>().join(", ")
     }
 
-    fn reason(&self, unconfirmed: Vec<InstanceName>, until: Timestamp) -> Wait {
+    fn reason(&self, hold: &Hold, unconfirmed: Vec<InstanceName>, until: Timestamp) -> Wait {
         if !unconfirmed.is_empty() {
             return Wait::Confirmation { instances: unconfirmed, trouble: None };
         }
-        let requests = self.in_flight();
+        let requests = self.in_flight(hold);
         if requests.is_empty() {
             Wait::SecondSample { not_before: self.instances.values().filter_map(Samples::retry_may_land).max() }
         } else {
             Wait::InFlight { requests, until }
         }
+    }
+
+    /// The members that clients stick to.
+    pub fn stuck_to(&self, hold: &Hold) -> BTreeSet<MemberName> {
+        let loads = self.instances.values().flat_map(|samples| &samples.last);
+        loads.filter(|(_, load)| load.sticky).map(|(entry, _)| hold.names.member(entry).clone()).collect()
     }
 
     /// Whether clients stick to the servers: by cookie, or seen arriving although nobody new is sent there.
@@ -192,7 +207,7 @@ const KILL_TAKES: Span = Span::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::farm::{HoldId, Owner, Stage};
+    use crate::farm::{HoldId, Owner};
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millisecond(1_800_000_000_000 + millis).unwrap()
@@ -225,6 +240,7 @@ mod tests {
             revision: 1,
             note: None,
             reach: Default::default(),
+            names: Default::default(),
         }
     }
 

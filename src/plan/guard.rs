@@ -155,7 +155,7 @@ pub fn held<'a>(
     others
         .map(|hold| {
             let members: BTreeSet<MemberName> =
-                hold.entries.intersection(entries).map(|entry| entry.member().clone()).collect();
+                hold.entries.intersection(entries).map(|entry| hold.names.member(entry).clone()).collect();
             Veto::Held {
                 owner: hold.owner.to_string(),
                 members: members.into_iter().collect(),

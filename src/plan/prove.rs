@@ -152,7 +152,9 @@ pub fn next(
             if not_yet.is_empty() {
                 ProofVerdict::Proven(but)
             } else if now >= until && !(now < facts.at_most && not_yet.keys().all(|entry| passes(entry, facts))) {
-                let why = |(entry, status): (&Entry, &String)| (entry.member().clone(), format!("({entry}: {status})"));
+                let why = |(entry, status): (&Entry, &String)| {
+                    (hold.names.member(entry).clone(), format!("({entry}: {status})"))
+                };
                 ProofVerdict::Failed(not_yet.iter().map(why).collect())
             } else {
                 ProofVerdict::Wait(Wait::Checks { entries: not_yet, until })
@@ -182,7 +184,7 @@ fn sort(
     let is_up = |entry: &Entry| matches!(facts.checks.get(entry), Some(CheckResult::Passed | CheckResult::Unasked(_)));
     // Whoever is about to carry the traffic alone must be all there.
     let lines = hold.entries.iter().filter(|_| !facts.alone);
-    let excused = roles::excused(lines, &facts.was_down, is_up);
+    let excused = roles::excused(lines, &facts.was_down, |line| hold.names.member(line), is_up);
     let was_down = |entry: &Entry| facts.was_down.contains(entry) && then == AfterProof::Release;
     let (mut not_yet, mut but, mut aside) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for entry in &hold.entries {
@@ -191,7 +193,7 @@ fn sort(
             Some(CheckResult::Unasked(why)) => (&mut but, format!("not proven: {why}")),
             Some(CheckResult::Unused(why)) => (&mut but, why.clone()),
             Some(CheckResult::Aside(why)) => {
-                aside.insert(entry.member());
+                aside.insert(hold.names.member(entry));
                 (&mut but, why.clone())
             }
             Some(CheckResult::Cannot(why)) if then == AfterProof::Release => (&mut but, why.clone()),

@@ -45,6 +45,7 @@ fn hold(names: &[&str], phase: ProofPhase, then: AfterProof) -> Hold {
         revision: 1,
         note: None,
         reach: Default::default(),
+        names: Default::default(),
     }
 }
 

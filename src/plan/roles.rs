@@ -10,11 +10,12 @@ use crate::farm::{Entry, InstanceName, Layout, MemberName, Seen, SeenServer};
 pub fn excused<'a>(
     lines: impl IntoIterator<Item = &'a Entry>,
     was_down: &BTreeSet<Entry>,
+    member: impl Fn(&'a Entry) -> &'a MemberName,
     is_up: impl Fn(&Entry) -> bool,
 ) -> BTreeMap<&'a Entry, &'static str> {
     let mut members: BTreeMap<&MemberName, BTreeMap<&InstanceName, Vec<&Entry>>> = BTreeMap::new();
     for line in lines {
-        members.entry(line.member()).or_default().entry(&line.instance).or_default().push(line);
+        members.entry(member(line)).or_default().entry(&line.instance).or_default().push(line);
     }
     let mut excused = BTreeMap::new();
     for instances in members.into_values() {
@@ -70,7 +71,10 @@ mod tests {
     fn of(was_down: &[&str], up: &[&str]) -> Vec<String> {
         let lines = entries(&["e:primary/pg1", "e:replicas/pg1", "f:primary/pg1", "f:replicas/pg1"]);
         let up = entries(up);
-        excused(&lines, &entries(was_down), |line| up.contains(line)).keys().map(ToString::to_string).collect()
+        excused(&lines, &entries(was_down), |line| &line.server.server, |line| up.contains(line))
+            .keys()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]

@@ -220,7 +220,7 @@ impl Run {
     /// The member that a line is one of: it may be called otherwise.
     pub fn member_of<'a>(&'a self, entry: &'a Entry) -> &'a MemberName {
         let mut planned = self.plan.groups.values().flatten();
-        planned.find(|member| member.entries.contains(entry)).map_or(entry.member(), |member| &member.name)
+        planned.find(|member| member.entries.contains(entry)).map_or(&entry.server.server, |member| &member.name)
     }
 
     /// Groups that have been worked on.

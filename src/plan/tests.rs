@@ -77,6 +77,7 @@ fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: 
         revision: 1,
         note: None,
         reach: Default::default(),
+        names: Default::default(),
     }
 }
 

@@ -23,6 +23,7 @@ mod drift;
 mod drift_policy;
 mod every_step;
 mod fakes;
+mod found_site;
 mod fuzz;
 mod gates;
 mod given;

@@ -104,8 +104,9 @@ async fn one_process_behind_two_names_is_one_member_or_refused() {
                 .await;
             assert!(refused.code == 6 && refused.err.contains(found) && refused.err.contains(write), "{refused:?}");
         }
-        let doctor = stand.teeter(&["doctor"]).await.out;
-        assert!(doctor.contains(found) && doctor.contains(write), "{doctor}");
+        for said in [stand.teeter(&["doctor"]).await.out, stand.done(&["status"]).await] {
+            assert!(said.contains(found) && said.contains(write), "{said}");
+        }
     }
     // By hand it may be meant: it is said.
     stand.done(&["drain", "app/web1", "--reason", "r"]).await;
@@ -115,6 +116,8 @@ async fn one_process_behind_two_names_is_one_member_or_refused() {
     // As members with lines of two names: by their own names, and in a deploy.
     stand.done(&["drain", "one", "--reason", "r"]).await;
     assert_eq!((stand.bits("app/web1").await, stand.bits("ws/web1-ws").await), (DRAIN, DRAIN));
+    let held = stand.json(&["holds"]).await;
+    assert_eq!(held["holds"][0]["members"], serde_json::json!(["one"]), "{held}");
     stand.done(&["ready", "one"]).await;
     let shown = stand.done(&["deploy", "web", "--dry-run"]).await;
     assert!(shown.contains("work a: one") && shown.contains("work b: two"), "{shown}");

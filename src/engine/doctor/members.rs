@@ -18,12 +18,7 @@ pub(super) fn same_process(examined: &Examined<'_>) -> Vec<FindingView> {
     let of = |fitting: &Fitting<'_>| {
         let same = farm::SameProcess::of(&fitting.layout, &examined.seen).apart(fitting.layout.groups.values());
         let alike = same.alike().map(|text| ok(farms::about(fitting.farm), text));
-        let text = format!(
-            "{}: while it is out it gets requests, and a deploy is refused. Write `{}` into its table",
-            same.texts().join("; "),
-            same.to_write(&fitting.layout)
-        );
-        let refused = (!same.is_empty()).then(|| warning(farms::about(fitting.farm), text));
+        let refused = same.advice(&fitting.layout).map(|text| warning(farms::about(fitting.farm), text));
         refused.into_iter().chain(alike)
     };
     examined.farms.iter().flat_map(of).collect()

@@ -71,7 +71,10 @@ impl Command for ShowStuck {
         for line in lines {
             // A blank in a key is escaped, so that what a client sent is one word.
             let words = || line.split(' ').skip_while(|word| !word.starts_with("key="));
-            let value = |key: &str| words().skip(1).find_map(|word| word.strip_prefix(key)).filter(|it| !it.is_empty());
+            // A dash stands for a key that the entry has not.
+            let value = |key: &str| {
+                words().skip(1).find_map(|word| word.strip_prefix(key)).filter(|it| !it.is_empty() && *it != "-")
+            };
             match value("server_key=").or_else(|| value("server_name=")) {
                 Some(server) => drop(servers.insert(server.to_owned())),
                 None => unnamed |= value("server_id=").is_some(),
@@ -107,8 +110,10 @@ mod tests {
             assert_eq!(stuck(&format!("{head}{entry}")), wished, "{entry}");
         }
         assert_eq!(stuck(head), Stuck::To { servers: BTreeSet::new(), unnamed: false });
-        let by_number = format!("{head}0x55: key=u1 use=0 exp=1799993 server_id=1\n");
-        assert_eq!(stuck(&by_number), Stuck::To { servers: BTreeSet::new(), unnamed: true });
+        for key in ["", " server_key=-"] {
+            let by_number = format!("{head}0x55: key=u1 use=0 exp=1799993 server_id=1{key}\n");
+            assert_eq!(stuck(&by_number), Stuck::To { servers: BTreeSet::new(), unnamed: true });
+        }
         let command = ShowStuck { table: "rates".parse().unwrap() };
         let refused = command.parse(b"Filter entry #1: Data type not stored in this table\n");
         assert!(matches!(refused, Err(CommandError::Refused(_))));

@@ -23,8 +23,8 @@ pub enum Sample {
     BlueGreen,
     /// As [`Sample::Route`], and a share of the visitors may be sent to one half.
     Canary,
-    /// A site that was there before: a frontend that is called as its backend, spare lines, a stick table, a backend that
-    /// is switched off, two HAProxys.
+    /// A site that was there before: a frontend that is called as its backend, spare lines, servers with a second name, a
+    /// stick table, a backend that is switched off, two HAProxys.
     Site,
     /// One server leads, and its line is the only one of its backend that is up.
     Leader,

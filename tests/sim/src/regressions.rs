@@ -8,29 +8,7 @@ use crate::scenario::{Act, ByHand, Call, Verb, What};
 use crate::shape::Shape;
 use crate::{Outcome, Scenario, play, shrink};
 
-/// The plainest farm: two servers, turned by a route.
-const PLAIN: Shape = Shape {
-    series: Series::V2_6,
-    master: false,
-    route: true,
-    strategy: "see-saw",
-    half: 1,
-    twice: false,
-    grace: 0,
-    on_deadline: "fail",
-    on_drift: "reassert",
-    order: "overlap",
-    bake: false,
-    warm_up: false,
-    longest: 50,
-    haproxys: 1,
-    late: 0,
-    same_names: false,
-    spare: 0,
-    off: false,
-    leader: false,
-    sticky: false,
-};
+const PLAIN: Shape = Shape::PLAIN;
 
 /// The same, turned by the states of its servers.
 const SERVERS: Shape = Shape { route: false, half: 2, ..PLAIN };

@@ -52,9 +52,36 @@ pub struct Shape {
     pub leader: bool,
     /// Whether clients stick to servers by a table; never with a route.
     pub sticky: bool,
+    /// Whether the second backend calls the same servers by other names.
+    pub other_names: bool,
 }
 
 impl Shape {
+    /// The plainest farm: two servers, turned by a route.
+    pub const PLAIN: Self = Self {
+        series: Series::V2_6,
+        master: false,
+        route: true,
+        strategy: "see-saw",
+        half: 1,
+        twice: false,
+        grace: 0,
+        on_deadline: "fail",
+        on_drift: "reassert",
+        order: "overlap",
+        bake: false,
+        warm_up: false,
+        longest: 50,
+        haproxys: 1,
+        late: 0,
+        same_names: false,
+        spare: 0,
+        off: false,
+        leader: false,
+        sticky: false,
+        other_names: false,
+    };
+
     /// A shape by chance.
     pub fn thrown(dice: &mut Dice) -> Self {
         let strategies = ["see-saw", "see-saw", "see-saw", "rolling", "blue-green", "canary"];
@@ -79,13 +106,7 @@ impl Shape {
             bake: dice.of(0..4) == 0,
             warm_up: dice.of(0..6) == 0,
             longest: [50, 300, 1_500][dice.of(0..3) as usize],
-            haproxys: 1,
-            late: 0,
-            same_names: false,
-            spare: 0,
-            off: false,
-            leader: false,
-            sticky: false,
+            ..Self::PLAIN
         }
         .with_more(dice)
     }
@@ -96,12 +117,10 @@ impl Shape {
         let late = if haproxys > 1 && dice.of(0..4) == 0 { dice.of(500..6_000) } else { 0 };
         let same_names = dice.of(0..4) == 0;
         let (spare, off) = (dice.of(0..6).saturating_sub(3) as usize, dice.of(0..5) == 0);
-        let leader = !self.twice && dice.of(0..4) == 0;
-        // Stick tables are played by scenarios only. Clients of a table go on using a server that an operator has drained,
-        // and a HAProxy that answers late takes its time from their grace: the judge does not allow for either yet.
-        dice.of(0..4);
+        let (leader, sticky) = (!self.twice && dice.of(0..4) == 0, dice.of(0..4) == 0);
+        let other_names = self.twice && dice.of(0..2) == 0;
         let thrown = Self { haproxys, late, same_names, ..self };
-        if self.route { thrown } else { Self { spare, off, leader, ..thrown } }
+        if self.route { thrown } else { Self { spare, off, leader, sticky, other_names, ..thrown } }
     }
 
     /// How many members the farm has.
@@ -132,7 +151,13 @@ impl Shape {
             (false, ..) if self.leader => &["app", "lead"],
             (false, ..) => &["app"],
         };
-        backends.iter().map(|backend| format!("{backend}/{name}")).collect()
+        let line = |backend: &&str| format!("{backend}/{}", self.name_in(backend, &name));
+        backends.iter().map(line).collect()
+    }
+
+    /// What a backend calls a member.
+    fn name_in(&self, backend: &str, member: &str) -> String {
+        if self.other_names && backend == "api" { format!("{member}-api") } else { member.to_owned() }
     }
 
     /// Where clients come in.
@@ -190,7 +215,9 @@ impl Shape {
             setup = setup.frontend(self.frontends()[0], Route::To("app".to_owned())).backend(app);
             if self.twice {
                 let api = (0..all).fold(BackendSetup::new("api"), |backend, number| {
-                    backend.server(plain(number).track(&format!("app/{}", self.member(number))))
+                    let name = self.name_in("api", &self.member(number));
+                    let server = ServerSetup::new(&name, &self.address(number));
+                    backend.server(server.track(&format!("app/{}", self.member(number))))
                 });
                 let api = slots(api);
                 setup = setup.frontend(self.frontends()[1], Route::To("api".to_owned())).backend(api);
@@ -223,6 +250,17 @@ impl Shape {
         setup
     }
 
+    /// The members with their lines, whatever these are called.
+    fn table(&self) -> String {
+        let member = |number: usize| {
+            let (name, mut lines) = (self.member(number), self.lines(number));
+            lines.extend(self.off.then(|| format!("old/{name}")));
+            format!("{name} = {lines:?}")
+        };
+        let members: Vec<String> = (0..self.members()).map(member).collect();
+        format!("{{ {} }}", members.join(", "))
+    }
+
     /// teeter.toml.
     pub fn config(&self, map: &Path) -> String {
         let names = |members: std::ops::Range<usize>| {
@@ -235,12 +273,13 @@ impl Shape {
             _ => "halves = \"auto\"".to_owned(),
         };
         let members = match (self.route, self.has_all(), self.twice) {
-            (true, true, _) => r#""web_all/*", "web_a/*", "web_b/*""#,
-            (true, false, _) => r#""web_a/*", "web_b/*""#,
-            (false, ..) if self.off => r#""*/*""#,
-            (false, ..) if self.leader => r#""app/*", "lead/*""#,
-            (false, _, true) => r#""app/*", "api/*""#,
-            (false, _, false) => r#""app/*""#,
+            (true, true, _) => r#"["web_all/*", "web_a/*", "web_b/*"]"#.to_owned(),
+            (true, false, _) => r#"["web_a/*", "web_b/*"]"#.to_owned(),
+            (false, ..) if self.other_names => self.table(),
+            (false, ..) if self.off => r#"["*/*"]"#.to_owned(),
+            (false, ..) if self.leader => r#"["app/*", "lead/*"]"#.to_owned(),
+            (false, _, true) => r#"["app/*", "api/*"]"#.to_owned(),
+            (false, _, false) => r#"["app/*"]"#.to_owned(),
         };
         let all = if self.has_all() { "all = \"web_all\", " } else { "" };
         let turns = match self.route {
@@ -255,7 +294,7 @@ impl Shape {
         format!(
             r#"
 [farm.web]
-members = [{members}]
+members = {members}
 {groups}
 min_available = "50%"
 on_drift = "{on_drift}"

@@ -255,25 +255,14 @@ impl World {
         tokio::time::timeout(call.patience.unwrap_or(LONG), asking).await.map(drop).unwrap_or_default();
     }
 
-    /// Somebody takes a server out, works on it as soon as teeter says that it is empty, and gives it back.
-    async fn repair(&self, number: usize, hold: Value) {
-        let Some((201, held)) = self.call("POST", "/v1/holds", Some(&hold)).await else { return };
-        let stage = |status: &Value| {
-            let holds = status["holds"].as_array().into_iter().flatten();
-            holds.clone().find(|one| one["id"] == held["id"]).map(|one| one["stage"].clone())
-        };
-        let mut empty = false;
-        for _ in 0..REPAIR_WAITS {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            let Some((200, holds)) = self.call("GET", "/v1/holds", None).await else { continue };
-            let Some(stage) = stage(&holds) else { return };
-            empty = stage == "out";
-            if empty {
-                break;
-            }
-        }
-        if !empty {
-            return;
+    /// An operator takes a server out, works on it as soon as teeter says that it is empty, and gives it back. Where teeter
+    /// says that clients may come back to it, the operator gives them the grace and has them sent elsewhere then.
+    async fn repair(&self, number: usize, mut hold: Value) {
+        let Some((mut held, note)) = self.emptied(&hold).await else { return };
+        if note.contains("may come back") {
+            hold["grace"] = json!(format!("{}ms", self.shape.grace));
+            let Some((again, _)) = self.emptied(&hold).await else { return };
+            held = again;
         }
         let member = self.shape.member(number);
         let at_work = AtWork::on(&self.apps, vec![member.clone()]);
@@ -281,8 +270,24 @@ impl World {
         // Its checks pass all the while: nothing but teeter keeps visitors away.
         tokio::time::sleep(REPAIR_TAKES).await;
         drop(at_work);
-        let release = json!({ "selectors": hold["selectors"], "verify": true, "owner": held["owner"] });
+        let selectors = [self.shape.lines(number)[0].clone()];
+        let release = json!({ "selectors": selectors, "verify": true, "owner": held["owner"] });
         self.call("POST", "/v1/release", Some(&release)).await;
+    }
+
+    /// Takes servers out and waits until teeter says that they are empty. The hold, and what is noted of it then.
+    async fn emptied(&self, hold: &Value) -> Option<(Value, String)> {
+        let (201, held) = self.call("POST", "/v1/holds", Some(hold)).await? else { return None };
+        for _ in 0..REPAIR_WAITS {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let Some((200, holds)) = self.call("GET", "/v1/holds", None).await else { continue };
+            let mut all = holds["holds"].as_array().into_iter().flatten();
+            let now = all.find(|one| one["id"] == held["id"])?;
+            if now["stage"] == "out" {
+                return Some((held, now["note"].as_str().unwrap_or_default().to_owned()));
+            }
+        }
+        None
     }
 
     /// Whether teeter holds a server.
