@@ -15,12 +15,10 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use self::environment::Environment;
-use crate::farm::{Farm, FarmError, FarmName, FarmSettings, InstanceName, Selector};
+use crate::farm::{Farm, FarmError, FarmName, FarmSettings, HoldsSettings, InstanceName, Selector};
 use crate::haproxy::{Address, MapKey, MapName};
 
-pub use self::settings::{
-    ControlSettings, HoldsSettings, InstanceSettings, LogLevel, LogSettings, LogTo, StoreSettings,
-};
+pub use self::settings::{ControlSettings, InstanceSettings, LogLevel, LogSettings, LogTo, StoreSettings};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -96,7 +96,7 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Begin(args) => runs::begin(context, args).await,
         Command::Advance(args) => runs::advance(context, args).await,
         Command::Flip(args) => runs::flip(context, args).await,
-        Command::Idle { farm } => runs::idle(context, &farm).await,
+        Command::Idle { farm, without_haproxy } => runs::idle(context, &farm, &without_haproxy).await,
         Command::Pause { run } => runs::pause(context, run, "pause").await,
         Command::Resume { run } => runs::pause(context, run, "resume").await,
         Command::Retry { run } => runs::retry(context, run).await,

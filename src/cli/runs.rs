@@ -11,7 +11,7 @@ use super::interrupt::Interrupt;
 use super::look::{self, Holds};
 use super::{Context, ending, print, shell};
 use crate::control::api::{AdvanceRequest, Exit, IdleView, RollbackRequest, RunView, StatusView};
-use crate::farm::FarmName;
+use crate::farm::{FarmName, InstanceName};
 
 /// `teeter begin`.
 pub(super) async fn begin(context: &Context, args: Begin) -> Result<Exit, CliError> {
@@ -64,8 +64,9 @@ pub(super) async fn advance(context: &Context, args: Advance) -> Result<Exit, Cl
 }
 
 /// `teeter idle`.
-pub(super) async fn idle(context: &Context, farm: &FarmName) -> Result<Exit, CliError> {
-    let idle = context.client.get(&format!("/v1/farms/{farm}/idle")).await;
+pub(super) async fn idle(context: &Context, farm: &FarmName, without: &[InstanceName]) -> Result<Exit, CliError> {
+    let query: Vec<String> = without.iter().map(|name| format!("without_haproxy={name}")).collect();
+    let idle = context.client.get(&format!("/v1/farms/{farm}/idle?{}", query.join("&"))).await;
     let told_of = idle.map_err(CliError::from).and_then(|(idle, _): (IdleView, _)| {
         if context.json {
             print::json(&idle)?;

@@ -6,7 +6,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::control::Roles;
-use crate::farm::{InstanceName, OnDrift};
+use crate::farm::InstanceName;
 use crate::haproxy::{Address, TlsSettings};
 
 /// `[control]`.
@@ -80,14 +80,6 @@ pub struct InstanceSettings {
     /// deploys go on without it then.
     #[serde(default)]
     pub may_be_away: bool,
-}
-
-/// `[holds]`: what is not a farm's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HoldsSettings {
-    /// What happens when somebody else changes a held server that no farm has.
-    pub on_drift: OnDrift,
 }
 
 /// `[log]`.

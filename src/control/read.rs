@@ -22,6 +22,10 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    pub(super) fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
+    }
+
     pub(super) fn selectors(&self) -> Result<Vec<Selector>, Failure> {
         let texts = self.0.iter().filter(|(key, _)| key == "sel").map(|(_, value)| value);
         selectors(texts)

@@ -175,10 +175,16 @@ pub(super) async fn attend(
     Ok(Sse::new(silence).keep_alive(KeepAlive::default()))
 }
 
-#[utoipa::path(get, path = "/v1/farms/{farm}/idle", params(("farm" = String, Path)), responses((status = 200, body = IdleView), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn idle(State(engine): Shared, reader: Extension<Reader>, Path(farm): Path<String>) -> Read {
+#[utoipa::path(get, path = "/v1/farms/{farm}/idle", params(("farm" = String, Path), ("without_haproxy" = Vec<String>, Query, description = "HAProxys that may be away")), responses((status = 200, body = IdleView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn idle(
+    State(engine): Shared,
+    reader: Extension<Reader>,
+    Path(farm): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Read {
     let farm = farm.parse().map_err(Failure::usage)?;
-    let idle = async move |engine: Arc<Engine>| answer(ticks(&engine), engine.idle(&farm).await?);
+    let without = haproxies(&Query::new(query).all("without_haproxy"))?;
+    let idle = async move |engine: Arc<Engine>| answer(ticks(&engine), engine.idle(&farm, &without).await?);
     read(engine, &reader, Window::Reads, idle).await
 }
 

@@ -135,7 +135,7 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     }
     let engine = Engine::start(
         config.farms.clone(),
-        config.holds.on_drift,
+        config.holds,
         haproxies(&config),
         store,
         Arc::new(NetworkProber::new(platform.clock)),
@@ -248,7 +248,7 @@ async fn take_over(engine: &Engine, old: &Config, new: Config) {
     }
     engine.set_may_be_away(new.may_be_away());
     let farms = new.farms.len();
-    engine.set_farms(new.farms, new.holds.on_drift).await;
+    engine.set_farms(new.farms, new.holds).await;
     tracing::info!(farms, "configuration read again");
 }
 

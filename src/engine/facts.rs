@@ -87,7 +87,10 @@ impl Engine {
         }
         let farms = self.farms();
         let farm = farms.values().find(|farm| farm.has(&entry.server));
-        farm.map(|farm| farm.settings.verify.clone()).unwrap_or_default()
+        farm.map_or_else(
+            || VerifySettings { deadline: self.of_holds_elsewhere().verify_deadline, ..VerifySettings::default() },
+            |farm| farm.settings.verify.clone(),
+        )
     }
 }
 

@@ -8,17 +8,17 @@ use super::error::EngineError;
 use super::reach::Reached;
 use super::seen_of;
 use super::view::IdleView;
-use crate::farm::{Entry, FarmName};
+use crate::farm::{Entry, FarmName, InstanceName};
 use crate::plan::blue_green::{Sides, sides};
 
 impl Engine {
-    /// Finds the group of a farm that gets no traffic: the one to deploy to.
+    /// Finds the group of a farm that gets no traffic: the one to deploy to. HAProxys of `without` may be away.
     ///
     /// # Errors
     /// There is no such farm, HAProxy does not answer, or no group is without traffic.
-    pub async fn idle(&self, name: &FarmName) -> Result<IdleView, EngineError> {
+    pub async fn idle(&self, name: &FarmName, without: &BTreeSet<InstanceName>) -> Result<IdleView, EngineError> {
         let farm = self.farm(name)?;
-        let Reached { reports, .. } = self.reached(self.read_all().await, &BTreeSet::new(), |_| true)?;
+        let Reached { reports, .. } = self.reached(self.read_all().await, without, |_| true)?;
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
         let live = preflight_route(&farm, &layout, &seen, &self.platform).await?;

@@ -85,7 +85,7 @@ use self::platform::Platform;
 use self::reach::Reached;
 use self::report::Report;
 use self::scope::{Care, backends_of};
-use crate::farm::{Farm, FarmName, InstanceName, OnDrift, Seen, Selector};
+use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Seen, Selector};
 use crate::haproxy::{Client, Master, ServerRef};
 use crate::store::Store;
 
@@ -104,7 +104,7 @@ pub use self::requester::{Requester, Waiting};
 pub struct Engine {
     farms: RwLock<Arc<BTreeMap<FarmName, Farm>>>,
     /// For servers that no farm has.
-    on_drift: RwLock<OnDrift>,
+    holds: RwLock<HoldsSettings>,
     instances: BTreeMap<InstanceName, Instance>,
     /// HAProxys that may be away.
     may_be_away: RwLock<Arc<BTreeSet<InstanceName>>>,
@@ -134,7 +134,7 @@ impl Engine {
     /// The store cannot be read.
     pub async fn start(
         farms: BTreeMap<FarmName, Farm>,
-        on_drift: OnDrift,
+        holds: HoldsSettings,
         haproxies: Vec<(InstanceName, Client, Option<Master>)>,
         store: Arc<dyn Store>,
         prober: Arc<dyn Prober>,
@@ -149,7 +149,7 @@ impl Engine {
         };
         let engine = Arc::new(Self {
             farms: RwLock::new(Arc::new(farms)),
-            on_drift: RwLock::new(on_drift),
+            holds: RwLock::new(holds),
             instances: haproxies.into_iter().map(instance).collect(),
             may_be_away: RwLock::default(),
             published: ledger.published(),
@@ -177,10 +177,10 @@ impl Engine {
 
     /// Takes over another set of farms, and what happens when somebody changes held servers that no farm has. Runs go
     /// on with the plan they were begun with.
-    pub async fn set_farms(&self, farms: BTreeMap<FarmName, Farm>, on_drift: OnDrift) {
+    pub async fn set_farms(&self, farms: BTreeMap<FarmName, Farm>, holds: HoldsSettings) {
         map_file::sweep(farms.values(), &self.platform);
         *self.farms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(farms);
-        *self.on_drift.write().unwrap_or_else(PoisonError::into_inner) = on_drift;
+        *self.holds.write().unwrap_or_else(PoisonError::into_inner) = holds;
         let ledger = self.ledger.lock().await;
         let happened =
             ledger::event(self.clock.now(), "config.read", "the configuration was read again".to_owned(), None, None);
@@ -229,8 +229,12 @@ impl Engine {
     fn on_drift(&self, server: &ServerRef) -> OnDrift {
         let farms = self.farms();
         let farm = farms.values().find(|farm| farm.has(server));
-        let default = || *self.on_drift.read().unwrap_or_else(PoisonError::into_inner);
-        farm.map_or_else(default, |farm| farm.settings.on_drift)
+        farm.map_or_else(|| self.of_holds_elsewhere().on_drift, |farm| farm.settings.on_drift)
+    }
+
+    /// What holds go by on servers that no farm has.
+    fn of_holds_elsewhere(&self) -> HoldsSettings {
+        *self.holds.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {

@@ -53,6 +53,25 @@ impl Engine {
         Ok(Reached { reports, without })
     }
 
+    /// Refuses what needs these HAProxys while one of them does not answer that may not be away.
+    ///
+    /// # Errors
+    /// There is such a HAProxy.
+    pub(super) fn refuse_without(
+        &self,
+        needed: BTreeSet<InstanceName>,
+        without: &BTreeSet<InstanceName>,
+        reports: &BTreeMap<InstanceName, Report>,
+    ) -> Result<(), EngineError> {
+        let configured = self.may_be_away();
+        let missed: Vec<_> = reports
+            .iter()
+            .filter(|(name, report)| needed.contains(*name) && !report.reachable)
+            .filter(|(name, _)| !configured.contains(*name) && !without.contains(*name))
+            .collect();
+        if missed.is_empty() { Ok(()) } else { Err(EngineError::Unreachable(refusal(&missed))) }
+    }
+
     /// The HAProxys that these selectors are about.
     pub(super) fn concerned(
         &self,

@@ -68,6 +68,13 @@ impl Engine {
         if mine.is_empty() && taken.baselines.is_empty() {
             return Err(nothing_to_release(&others, &owner, &set_by_others(&entries, &reports)));
         }
+        if order.verify {
+            let needed = mine.iter().flat_map(|hold| {
+                let back = hold.entries.intersection(&entries).map(|entry| &entry.instance);
+                back.filter(|name| !hold.reach.without.contains(*name))
+            });
+            self.refuse_without(needed.cloned().collect(), &order.without, &reports)?;
+        }
         let (mut events, mut ids) = (Vec::new(), Vec::new());
         let mut changes: Vec<Change> = taken.baselines;
         let undo: Vec<Change> = mine.iter().map(|hold| Change::PutHold(Box::new(hold.clone()))).collect();

@@ -158,6 +158,17 @@ async fn a_haproxy_that_has_never_answered_is_a_refusal_or_is_told_when_it_appea
     assert_eq!((bits(&pair.lb1, "app/web03").await, bits(&pair.lb2, "app/web04").await), (0, 0));
     let backend = pair.teeter(&["status", "lb2:app"]).await;
     assert!(backend.code == 3 && backend.err.contains("lb2:app/*"), "{backend:?}");
+
+    // On the way back, too, every HAProxy has to take a server in again.
+    pair.done(&["drain", "web01", "--reason", "r"]).await;
+    pair.lb2.kill();
+    until(|| async { pair.teeter(&["idle", "web"]).await.code == 9 }).await;
+    let refused = pair.teeter(&["ready", "web01"]).await;
+    assert!(refused.code == 9 && refused.err.contains("--without-haproxy lb2"), "{refused:?}");
+    assert_eq!(pair.stage().await, "out");
+    pair.done(&["ready", "web01", "--without-haproxy", "lb2"]).await;
+    // It takes lb1 alone to know that a farm without a route has no idle group.
+    assert_eq!(pair.teeter(&["idle", "web", "--without-haproxy", "lb2"]).await.code, 6);
 }
 
 #[tokio::test]

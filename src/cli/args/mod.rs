@@ -90,6 +90,9 @@ pub(super) enum Command {
         /// The farm, as named in teeterd's configuration.
         #[arg(value_name = "FARM")]
         farm: FarmName,
+        /// Go by the others though this HAProxy does not answer. May be given several times.
+        #[arg(long, value_name = "NAME")]
+        without_haproxy: Vec<InstanceName>,
     },
     /// Have a run begin no further step.
     #[command(

@@ -121,9 +121,9 @@ impl Daemon {
             (name.parse().unwrap_or_else(|error| panic!("{error}")), client, master)
         };
         let instances = it.haproxys.iter().map(instance).collect();
-        let (farms, on_drift) = (it.config.farms.clone(), it.config.holds.on_drift);
+        let (farms, holds) = (it.config.farms.clone(), it.config.holds);
         let (store, prober) = (Arc::new(it.store.clone()), Arc::new(it.apps.clone()));
-        let starting = Engine::start(farms, on_drift, instances, store, prober, platform.clone());
+        let starting = Engine::start(farms, holds, instances, store, prober, platform.clone());
         match starting.await {
             Ok(engine) => *lock(&it.life) = Some(Life { platform, router: router(engine) }),
             // As systemd would: it is started again later.
