@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::error::EngineError;
 use super::ledger::{Ledger, event};
-use super::runs::find;
 use super::{Engine, Requester};
 use crate::farm::RunId;
 use crate::plan::{Attendant, CallerState, Run, RunState, Step};
@@ -52,7 +51,7 @@ impl Engine {
         let Introduction { key, place, what } = introduction;
         let claim = Claim { key: key.clone(), force: false };
         let ledger = self.ledger.lock().await;
-        let found = find(&ledger, run)?;
+        let found = ledger.run(run).await?;
         let known = self.attendant(&found);
         if let Some(other) = known.as_ref().filter(|other| !is(other, &claim, by)) {
             return Err(EngineError::Busy(format!("{other}, and attends to run {run}: one caller at a time does so")));
@@ -92,7 +91,7 @@ impl Engine {
         let gone = async {
             loop {
                 ticks.borrow_and_update();
-                let run = find(&*self.ledger.lock().await, id)?;
+                let run = self.ledger.lock().await.run(id).await?;
                 if self.cuts_off(&run, claim, by).is_none() {
                     return Ok(());
                 }

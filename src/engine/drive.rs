@@ -23,6 +23,7 @@ pub(super) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
         {
             let Some(engine) = engine.upgrade() else { return };
             engine.passes.fetch_add(1, Ordering::Relaxed);
+            engine.try_the_store_again().await;
             if let Err(error) = engine.drive_once().await {
                 tracing::error!("cannot go on: {error}");
             }

@@ -4,7 +4,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::error::EngineError;
 use super::platform::Platform;
+use super::troubles::Troubles;
 use crate::farm::{HoldId, RunId};
+use crate::plan::Run;
 use crate::store::{Caller, Change, NewEvent, State, Store, Tally, Transaction};
 use jiff::Timestamp;
 
@@ -14,17 +16,31 @@ pub(super) struct Ledger {
     published: Published,
     store: Arc<dyn Store>,
     platform: Platform,
+    troubles: Troubles,
 }
 
 impl Ledger {
-    pub(super) fn open(store: Arc<dyn Store>, platform: Platform) -> Result<Self, EngineError> {
+    pub(super) fn open(store: Arc<dyn Store>, platform: Platform, troubles: Troubles) -> Result<Self, EngineError> {
         let state = Arc::new(store.load()?);
-        Ok(Self { published: Published(Arc::new(RwLock::new(Arc::clone(&state)))), state, store, platform })
+        Ok(Self { published: Published(Arc::new(RwLock::new(Arc::clone(&state)))), state, store, platform, troubles })
     }
 
     /// The state for who only looks, as it was last committed: it is had without waiting for a change.
     pub(super) fn published(&self) -> Published {
         self.published.clone()
+    }
+
+    /// A run, also one that has ended and is only in the store by now.
+    pub(super) async fn run(&self, id: RunId) -> Result<Run, EngineError> {
+        let found = match self.state.runs.get(&id) {
+            Some(run) => Some(run.clone()),
+            None => {
+                let store = Arc::clone(&self.store);
+                let read = self.platform.on_disk(move || store.run(id));
+                read.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??
+            }
+        };
+        found.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists the latest")))
     }
 
     /// The revision that the next commit will have.
@@ -38,6 +54,7 @@ impl Ledger {
             (Arc::clone(&self.store), Transaction { expect: self.state.revision, changes, events });
         let written = self.platform.on_disk(move || store.commit(&transaction).map(|revision| (revision, transaction)));
         let written = written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")));
+        self.troubles.of_store(written.as_ref().ok().map(Result::as_ref), &self.platform.clock);
         match written.and_then(|written| Ok(written?)) {
             Ok((revision, transaction)) => {
                 // Copied only where a reader looks at what was before.
@@ -67,7 +84,9 @@ impl Ledger {
     pub(super) async fn record(&self, events: Vec<NewEvent>) -> Result<(), EngineError> {
         let store = Arc::clone(&self.store);
         let written = self.platform.on_disk(move || store.record(&events));
-        written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?.map_err(Into::into)
+        let written = written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?;
+        self.troubles.of_store(Some(written.as_ref()), &self.platform.clock);
+        written.map_err(Into::into)
     }
 
     /// Counts the events of a kind that a run has.

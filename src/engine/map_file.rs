@@ -1,6 +1,6 @@
 //! The files behind maps: a reload reads them again, so they are kept in step with what HAProxy is told.
 //!
-//! Only teeter's own entries are touched: comments, blank lines and everybody else's entries stay as they are. A file
+//! Only teeter's own entries are touched: comments, blank lines and entries of others stay as they are. A file
 //! is replaced whole or not at all, keeps its owner and mode, and is on the disk before HAProxy is told anything.
 //!
 //! `keeper` has one writer for each file, `attempt` the steps of a replacement, `sweep` what kills leave behind, and

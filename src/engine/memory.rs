@@ -35,6 +35,8 @@ pub(super) struct Memory {
     pub(super) settled: BTreeMap<FarmName, Timestamp>,
     /// What the lines that join each hold were last worked out from.
     pub(super) joined: BTreeMap<HoldId, Joined>,
+    /// When it was last tried whether the store can be written.
+    pub(super) tried_store: Option<Instant>,
     /// When holds and runs were last looked at.
     pub(super) looked: Option<Instant>,
 }

@@ -62,6 +62,7 @@ mod stays;
 mod sticking;
 mod steps;
 mod stored;
+mod troubles;
 mod turn;
 mod unheld;
 mod warming;
@@ -99,6 +100,7 @@ pub use self::output::{HOOK_OUTPUT, LONGEST_LINE, OUTPUT_OF_A_RUN, ROW, Said};
 pub use self::prober::{Answer, Prober};
 pub use self::release::ReleaseOrder;
 pub use self::requester::{Requester, Waiting};
+pub use self::troubles::Troubles;
 
 /// Everything that teeter does, behind one handle.
 pub struct Engine {
@@ -113,6 +115,7 @@ pub struct Engine {
     published: Published,
     store: Arc<dyn Store>,
     memory: Mutex<Memory>,
+    troubles: Troubles,
     prober: Arc<dyn Prober>,
     clock: Clock,
     platform: Platform,
@@ -142,7 +145,8 @@ impl Engine {
     ) -> Result<Arc<Self>, EngineError> {
         let nudge = Arc::new(Notify::new());
         let clock = platform.clock;
-        let ledger = Ledger::open(Arc::clone(&store), platform.clone())?;
+        let troubles = Troubles::default();
+        let ledger = Ledger::open(Arc::clone(&store), platform.clone(), troubles.clone())?;
         let resumes = ledger.state.is_told();
         let instance = |(name, client, master): (InstanceName, Client, Option<Master>)| {
             (name.clone(), Instance::start(name, client, master, platform.clone(), resumes, Arc::clone(&nudge)))
@@ -156,6 +160,7 @@ impl Engine {
             ledger: AsyncMutex::new(ledger),
             store,
             memory: Mutex::default(),
+            troubles,
             prober,
             clock,
             platform,

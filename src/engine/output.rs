@@ -3,7 +3,6 @@
 use super::Engine;
 use super::error::EngineError;
 use super::ledger::{asked, event};
-use super::runs::find;
 use crate::farm::RunId;
 use crate::store::{Caller, NewEvent};
 
@@ -24,7 +23,7 @@ impl Engine {
     pub async fn keep_output(&self, id: RunId, lines: Vec<Said>, caller: &Caller) -> Result<bool, EngineError> {
         // Locked to the end, so that two callers do not both take the last room.
         let ledger = self.ledger.lock().await;
-        let stranger = find(&ledger, id)?.by != caller.person();
+        let stranger = ledger.run(id).await?.by != caller.person();
         if ledger.tally(id, HOOK_CUT).await?.events > 0 {
             return Ok(false);
         }

@@ -2,11 +2,10 @@
 
 use super::attend::Claim;
 use super::error::EngineError;
-use super::ledger::Ledger;
 use super::{Engine, Requester};
 use crate::farm::RunId;
 use crate::plan::machine::{self, Report as WorkReport};
-use crate::plan::{Attendant, Run, RunState};
+use crate::plan::{Attendant, RunState};
 
 impl Engine {
     /// Takes the caller's word on its work, or tries a failed step again.
@@ -25,7 +24,7 @@ impl Engine {
             self.await_departure(id, claim, by).await?;
         }
         let mut ledger = self.begin_change(by).await?;
-        let run = find(&ledger, id)?;
+        let run = ledger.run(id).await?;
         let mut what = match &report {
             WorkReport::Done => "advance".to_owned(),
             WorkReport::Failed(why) => format!("advance: failed: {why}"),
@@ -47,7 +46,7 @@ impl Engine {
     /// There is no such run, or it is done.
     pub async fn abort(&self, id: RunId, by: &Requester) -> Result<(), EngineError> {
         let mut ledger = self.begin_change(by).await?;
-        let run = find(&ledger, id)?;
+        let run = ledger.run(id).await?;
         if run.state == RunState::Done {
             return Err(machine::Illegal::Ended(id).into());
         }
@@ -64,7 +63,7 @@ impl Engine {
     /// There is no such run, or it has ended.
     pub async fn pause(&self, id: RunId, paused: bool, by: &Requester) -> Result<(), EngineError> {
         let mut ledger = self.begin_change(by).await?;
-        let run = find(&ledger, id)?;
+        let run = ledger.run(id).await?;
         let outcome = machine::handle_pause(&run, paused, self.clock.now())?;
         let what = if paused { "pause" } else { "resume" };
         self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((&by.caller, what.to_owned()))).await?;
@@ -77,7 +76,7 @@ impl Engine {
     /// There is no such run, or it has not failed.
     pub async fn retry(&self, id: RunId, by: &Requester) -> Result<(), EngineError> {
         let mut ledger = self.begin_change(by).await?;
-        let run = find(&ledger, id)?;
+        let run = ledger.run(id).await?;
         let outcome = machine::handle_retry(&run, self.clock.now())?;
         self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((&by.caller, "retry".to_owned()))).await?;
         Ok(())
@@ -89,7 +88,7 @@ impl Engine {
     /// There is no such run, nothing has been turned, or it is too late.
     pub async fn rollback(&self, id: RunId, why: &str, by: &Requester) -> Result<(), EngineError> {
         let mut ledger = self.begin_change(by).await?;
-        let run = find(&ledger, id)?;
+        let run = ledger.run(id).await?;
         let reports = self.reports();
         let facts = self.facts(&run, &ledger, &reports);
         let outcome = machine::handle_rollback(&run, why, &facts, self.clock.now())?;
@@ -105,9 +104,4 @@ fn not_yours(id: RunId, attendant: &Attendant) -> String {
          changed. `teeter show {id}` follows it, `teeter pause {id}` has it begin no further step, `teeter abort {id}` \
          ends it; `teeter advance {id} --force` reports all the same, and ends its hook"
     )
-}
-
-pub(super) fn find(ledger: &Ledger, id: RunId) -> Result<Run, EngineError> {
-    let found = ledger.state.runs.get(&id).cloned();
-    found.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists them")))
 }

@@ -83,7 +83,8 @@ impl Engine {
             Some(format!("farm {}: {}", farm.name, same.advice(&layout)?))
         });
         let trouble = self.store.trouble().map(str::to_owned).into_iter();
-        let notes = trouble.chain(noted).chain(doubles).chain(aside).chain(left).collect();
+        let own = self.troubles.all().into_iter().map(|(about, words)| format!("{about}: {words}"));
+        let notes = trouble.chain(own).chain(noted).chain(doubles).chain(aside).chain(left).collect();
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
     }
 
@@ -112,14 +113,18 @@ impl Engine {
         state.runs.values().map(|run| self.view_of_run(run, &state, &reports)).collect()
     }
 
-    /// One run.
+    /// One run, also one that has ended long ago.
     ///
     /// # Errors
     /// There is none of this number.
     pub async fn run_view(&self, id: RunId) -> Result<RunView, EngineError> {
         let state = self.published.get();
-        let run = state.runs.get(&id).map(|run| self.view_of_run(run, &state, &self.reports()));
-        run.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists them")))
+        if let Some(run) = state.runs.get(&id) {
+            return Ok(self.view_of_run(run, &state, &self.reports()));
+        }
+        let run = self.of_store(move |store| store.run(id)).await?;
+        let run = run.map(|run| self.view_of_run(&run, &state, &self.reports()));
+        run.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists the latest")))
     }
 
     fn view_of_run(&self, run: &Run, state: &State, reports: &BTreeMap<InstanceName, Report>) -> RunView {

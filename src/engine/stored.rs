@@ -24,7 +24,7 @@ impl Engine {
         self.of_store(|store| store.backup()).await
     }
 
-    async fn of_store<T: Send + 'static>(
+    pub(super) async fn of_store<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, EngineError> {

@@ -13,6 +13,7 @@ use super::{
     rename_new,
 };
 use crate::farm::RunId;
+use crate::plan::Run;
 
 /// Opens the store of a daemon. One that is damaged is set aside, and what is given then changes nothing.
 ///
@@ -89,6 +90,10 @@ impl Store for Aside {
 
     fn events(&self, _: EventQuery) -> Result<Vec<Event>, StoreError> {
         Ok(Vec::new())
+    }
+
+    fn run(&self, _: RunId) -> Result<Option<Run>, StoreError> {
+        Ok(None)
     }
 
     fn verify(&self) -> Result<Verified, StoreError> {

@@ -6,10 +6,11 @@
 mod aside;
 mod place;
 mod private;
+mod schema;
 mod sqlite;
 mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -40,7 +41,7 @@ pub struct State {
     pub baselines: BTreeMap<Entry, Baseline>,
     /// Where the traffic of farms goes that teeter has turned.
     pub routes: BTreeMap<FarmName, Route>,
-    /// Every run that has not ended, and the latest that have.
+    /// Every run that has not ended or whose holds are there, and the latest of the others.
     pub runs: BTreeMap<RunId, Run>,
 }
 
@@ -311,6 +312,20 @@ pub trait Store: Send + Sync {
     /// The store cannot be read.
     fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError>;
 
+    /// Reads a run, also one that has ended long ago.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
+
+    /// Writes what changes nothing, to see whether anything can be written.
+    ///
+    /// # Errors
+    /// Nothing can be written.
+    fn try_to_write(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Looks whether it is whole: its file, each record, and what records say of one another.
     ///
     /// # Errors
@@ -335,6 +350,9 @@ pub trait Store: Send + Sync {
     }
 }
 
+/// So many runs are remembered, whether they have ended or not.
+const REMEMBERED: u64 = 200;
+
 /// The name of a file that SQLite keeps beside a database, or of one that has taken its place: the same, and this end.
 fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -344,6 +362,32 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 
 /// What SQLite may keep beside a database.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
+
+impl StoreError {
+    /// Whether it is the file, or the disk that it is on, that fails.
+    pub fn is_of_disk(&self) -> bool {
+        matches!(self, Self::Database { .. } | Self::File { .. })
+    }
+
+    /// What to do, where that is known.
+    pub fn advice(&self) -> Option<String> {
+        let Self::Database { path, source } = self else { return None };
+        let folder = Path::new(path).parent().unwrap_or(Path::new("/")).display();
+        match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Some(format!("make room on the file system of {folder}")),
+            Some(rusqlite::ErrorCode::ReadOnly) => {
+                Some(format!("let teeterd write to {folder}: is its file system mounted read-only?"))
+            }
+            Some(rusqlite::ErrorCode::CannotOpen) => {
+                Some(format!("look at the directory {folder}, and at how many files teeterd may open"))
+            }
+            Some(rusqlite::ErrorCode::SystemIoFailure) => {
+                Some(format!("look at the file system of {folder}, and at what the kernel says of its disk"))
+            }
+            _ => None,
+        }
+    }
+}
 
 impl State {
     /// The side that gets a farm's traffic, where teeter has turned it.
@@ -386,5 +430,16 @@ impl State {
                 }
             }
         }
+        self.forget_ended();
+    }
+
+    /// Forgets runs that have ended, but for the latest and those whose holds are there: the store has them all.
+    fn forget_ended(&mut self) {
+        let since = RunId(self.next_run.saturating_sub(REMEMBERED));
+        if self.runs.first_key_value().is_none_or(|(first, _)| *first >= since) {
+            return;
+        }
+        let holding: BTreeSet<RunId> = self.holds.values().filter_map(|hold| hold.owner.run()).collect();
+        self.runs.retain(|id, run| *id >= since || run.is_active() || holding.contains(id));
     }
 }

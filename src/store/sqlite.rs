@@ -1,16 +1,19 @@
 //! The store of one daemon: a SQLite file, write-ahead log, synchronous FULL, locked for as long as it is open.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::schema::{counter, failure, migrate, set_counter};
 use super::verify::{self, Verified};
-use super::{Change, Event, EventQuery, NewEvent, State, Store, StoreError, Tally, Transaction, private};
+use super::{Change, Event, EventQuery, NewEvent, REMEMBERED, State, Store, StoreError, Tally, Transaction, private};
 use crate::farm::{HoldId, RunId};
+use crate::plan::Run;
 
 /// A SQLite file.
 #[derive(Debug)]
@@ -86,6 +89,18 @@ impl SqliteStore {
 
     fn read<T: DeserializeOwned>(&self, what: &'static str, json: &str) -> Result<T, StoreError> {
         serde_json::from_str(json).map_err(|source| StoreError::Damaged { path: self.path.clone(), what, source })
+    }
+
+    fn one_run(&self, connection: &Connection, id: RunId) -> Result<Option<Run>, StoreError> {
+        let json: Option<String> = connection
+            .query_row("SELECT json FROM runs WHERE id = ?1", [id.0], |row| row.get(0))
+            .optional()
+            .map_err(|source| self.error(source))?;
+        let run: Option<Run> = json.map(|json| self.read("run", &json)).transpose()?;
+        if let Some(run) = &run {
+            self.own("run", id.to_string(), &run.id)?;
+        }
+        Ok(run)
     }
 
     /// That a row stands under its own key: of two that call themselves the same, one would be lost.
@@ -176,10 +191,20 @@ impl Store for SqliteStore {
             self.own("route", key, &route.farm)?;
             state.routes.insert(route.farm.clone(), route);
         }
-        let runs = "SELECT CAST(id AS TEXT), json FROM runs WHERE active OR id > (SELECT max(id) FROM runs) - 200";
-        for (key, run) in self.rows::<crate::plan::Run>(&connection, "run", runs)? {
+        let since = state.next_run.saturating_sub(REMEMBERED);
+        let runs = format!("SELECT CAST(id AS TEXT), json FROM runs WHERE active OR id >= {since}");
+        for (key, run) in self.rows::<Run>(&connection, "run", &runs)? {
             self.own("run", key, &run.id)?;
             state.runs.insert(run.id, run);
+        }
+        // What has ended and left servers out, or standing by, is asked for by its holds.
+        let holding: BTreeSet<RunId> = state.holds.values().filter_map(|hold| hold.owner.run()).collect();
+        for id in holding {
+            if !state.runs.contains_key(&id)
+                && let Some(run) = self.one_run(&connection, id)?
+            {
+                state.runs.insert(id, run);
+            }
         }
         Ok(state)
     }
@@ -276,6 +301,15 @@ impl Store for SqliteStore {
         Ok(events)
     }
 
+    fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        self.one_run(&self.connection(), id)
+    }
+
+    fn try_to_write(&self) -> Result<(), StoreError> {
+        let written = self.connection().execute("UPDATE counters SET value = value WHERE name = 'revision'", []);
+        written.map(drop).map_err(|source| self.error(source))
+    }
+
     fn verify(&self) -> Result<Verified, StoreError> {
         verify::verify(&self.connection()).map_err(|source| self.error(source))
     }
@@ -293,79 +327,8 @@ impl Store for SqliteStore {
     }
 }
 
-/// What an error of the database means for the store in this file.
-pub(super) fn failure(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
-    let path = path.display().to_string();
-    move |source| match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { path: path.clone() },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Corrupt { path: path.clone(), what: source.to_string() }
-        }
-        _ => StoreError::Database { path: path.clone(), source },
-    }
-}
-
-/// Brings the schema up to date.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let error = failure(path);
-    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
-    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&error)?;
-    if found > known {
-        return Err(StoreError::TooNew { path: path.display().to_string(), found, known });
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(&error)?;
-    for migration in &MIGRATIONS[found as usize..] {
-        transaction.execute_batch(migration).map_err(&error)?;
-    }
-    transaction.pragma_update(None, "user_version", known).map_err(&error)?;
-    // A write, so that the lock is taken now and not with the first hold.
-    transaction.execute("UPDATE counters SET value = value WHERE name = 'revision'", []).map_err(&error)?;
-    transaction.commit().map_err(&error)
-}
-
-pub(super) fn counter(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
-    let value =
-        connection.query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0)).optional()?;
-    Ok(value.unwrap_or(1))
-}
-
-fn set_counter(connection: &Connection, name: &str, value: u64) -> rusqlite::Result<()> {
-    connection.execute("UPDATE counters SET value = ?2 WHERE name = ?1", params![name, value]).map(drop)
-}
-
 /// A daemon that is just ending may still have the store open.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(2);
-
-/// The schema, one step a version. Only ever appended to.
-const MIGRATIONS: &[&str] = &[
-    "
-    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-    INSERT INTO counters VALUES ('revision', 1), ('hold', 1), ('run', 1);
-    CREATE TABLE holds (id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
-    CREATE TABLE baselines (entry TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
-    CREATE TABLE runs (id INTEGER PRIMARY KEY, active INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
-    CREATE TABLE events (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL,
-        run INTEGER, hold INTEGER, caller TEXT
-    ) STRICT;
-    CREATE INDEX events_of_run ON events (run, id);
-",
-    "
-    CREATE TABLE routes (farm TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
-",
-    // The events are the record of who changed what: added to, and nothing else.
-    "
-    ALTER TABLE events ADD COLUMN changed TEXT;
-    CREATE INDEX events_by_time ON events (at);
-    CREATE TRIGGER events_stay BEFORE DELETE ON events
-        BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
-    CREATE TRIGGER events_are_final BEFORE UPDATE ON events
-        BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
-    CREATE TRIGGER events_are_new BEFORE INSERT ON events
-        WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
-        BEGIN SELECT RAISE(ABORT, 'events are never replaced'); END;
-",
-];
 
 #[cfg(test)]
 mod tests {

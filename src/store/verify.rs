@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use serde::de::DeserializeOwned;
 
-use super::sqlite::{counter, failure, migrate};
+use super::schema::{counter, failure, migrate};
 use super::{Caller, StoreError, beside};
 use crate::farm::{Baseline, Entry, Hold, HoldId, Owner, Route, RunId};
 use crate::plan::Run;

@@ -1,4 +1,4 @@
-//! The file behind a map, with one writer whoever looks, writes or is killed beside it.
+//! The file behind a map, with one writer, whatever looks, writes or is killed beside it.
 
 use teeter_lab::Sample;
 
@@ -86,7 +86,7 @@ async fn a_file_that_another_program_empties_is_told() {
     until(|| async { site.teeter(&["events"]).await.out.contains("another program has emptied it: shop") }).await;
     let doctor = site.teeter(&["doctor"]).await;
     assert!(doctor.out.contains("another program has taken away shop"), "{doctor:?}");
-    // Put back, it is well again.
+    // Put back, there is nothing to tell.
     std::fs::write(site.farm.map(), &before).expect("it is written");
     let doctor = site.teeter(&["doctor"]).await;
     assert!(doctor.code == 0 && !doctor.out.contains("taken away"), "{doctor:?}");

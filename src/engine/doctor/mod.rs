@@ -50,6 +50,7 @@ impl Engine {
         let before = self.instances.iter().map(|(name, instance)| (name.clone(), instance.orders.borrow().before()));
         let before = before.collect();
         let reports = self.read_all().await;
+        self.try_the_store().await;
         let state = self.published.get();
         let farms = self.farms();
         let mut findings =
@@ -57,6 +58,7 @@ impl Engine {
         findings.extend(self.of_holds(&state, &reports));
         findings.extend(store::disagreements(&state, &reports));
         findings.extend(store::leftovers(&state, &farms, &reports));
+        findings.extend(self.troubles.all().into_iter().map(|(about, words)| error(about.to_owned(), words)));
         findings.extend(self.store.trouble().map(|trouble| error("the store".to_owned(), trouble.to_owned())));
         findings
     }

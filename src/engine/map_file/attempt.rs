@@ -133,7 +133,7 @@ impl<'a> Attempt<'a> {
             Step::LookAtReplaced => Step::LookBeforeUndo,
             Step::Flush => {
                 self.place.flush()?;
-                // Whoever had it open may have gone on to write into it.
+                // A program that had it open may have gone on to write into it.
                 if self.replaced_is_base()? { self.remove().map(|()| Step::ReadBack)? } else { Step::LookBeforeUndo }
             }
             Step::LookBeforeUndo => match self.place.whole()? {
@@ -208,7 +208,7 @@ impl<'a> Attempt<'a> {
                 self.beside = None;
                 Ok(Step::Flush)
             }
-            // Somebody has taken one of the two away: the next look says which.
+            // Another program has taken one of the two away: the next look says which.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(self.remove().map(|()| Step::Read)?),
             Err(error) => Err(error.into()),
         }

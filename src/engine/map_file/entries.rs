@@ -1,4 +1,4 @@
-//! The lines of a map file: which are teeter's, which are somebody else's, and which are gone.
+//! The lines of a map file: which are teeter's, which are another program's, and which are gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The one writer of every map file: whoever wants one changed, for whichever HAProxy, comes here.
+//! The one writer of every map file: every change, for any HAProxy, is made here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,7 +18,7 @@ use crate::farm::WantedMap;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MapKeeper(Arc<Mutex<BTreeMap<PathBuf, Arc<Mutex<Known>>>>>);
 
-/// What is known of one file. While it is locked nobody else in this process writes the file.
+/// What is known of one file. While it is locked nothing else in this process writes the file.
 #[derive(Debug, Default)]
 struct Known {
     /// What kills have left beside it has been removed.
@@ -201,7 +201,7 @@ const BEING_WRITTEN: &str = "entries are missing in it, and another program may 
 
 const RELOAD: &str = "HAProxy's next reload would go by that; put back what was not meant";
 
-/// Nobody takes longer to write a file that was emptied to be written anew.
+/// A program that empties a file to write it anew takes no longer than this.
 const SETTLES: Duration = Duration::from_millis(250);
 
 /// More than these are not kept for later.

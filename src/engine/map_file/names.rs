@@ -64,7 +64,7 @@ pub(super) fn is_kept(map: &OsStr, found: &OsStr) -> bool {
     mark.is_some_and(|mark| mark.len() == 16 && mark.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Tells contents apart (FNV-1a): what teeter wrote and read from what anybody else wrote.
+/// Tells contents apart (FNV-1a): what teeter wrote and read from what another program wrote.
 pub(super) fn mark(content: &[u8]) -> u64 {
     content.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

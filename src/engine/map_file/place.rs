@@ -134,7 +134,7 @@ impl Place {
     }
 
     /// Keeps other teeterds out. `None`: there are no such locks here, or another process has kept it for a second; a
-    /// replacement does not rely on it, since whoever may read a directory may lock it.
+    /// replacement does not rely on it, since every user who may read a directory may lock it.
     pub(super) fn lock(&self) -> io::Result<Option<Lock>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let lock = Lock(rustix::fs::openat(&self.dir, ".", flags, Mode::empty())?);

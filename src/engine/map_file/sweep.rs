@@ -34,7 +34,7 @@ pub(super) fn sweep(place: &Place, lives: impl Fn(u32) -> bool) -> io::Result<Ve
     Ok(notes)
 }
 
-/// What is told of the files that were kept and that nobody has removed.
+/// What is told of the files that were kept and are still there.
 pub(super) fn kept(place: &Place) -> io::Result<Vec<String>> {
     let mut words = Vec::new();
     for entry in Dir::read_from(&place.dir)? {

@@ -111,7 +111,7 @@ fn a_file_keeps_its_owner() {
     let path = dir.path().join("live.map");
     fs::write(&path, "web web_all\n").unwrap();
     let of = fs::metadata(&path).unwrap();
-    // Only root can give a file away; anybody else keeps their own.
+    // Only root can give a file away; other users keep their own.
     let root = rustix::process::geteuid().is_root();
     let (uid, gid) = if root { (54_001, 54_002) } else { (of.uid(), of.gid()) };
     std::os::unix::fs::chown(&path, Some(uid), Some(gid)).unwrap();
@@ -178,7 +178,7 @@ fn what_was_emptied_or_cut_is_told_and_a_program_half_way_is_waited_for() {
 }
 
 #[test]
-fn entries_that_nobody_looked_after_may_go() {
+fn entries_may_go_while_the_file_is_not_looked_after() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("live.map");
     fs::write(&path, "web web_all\nshop shop_all\n").unwrap();

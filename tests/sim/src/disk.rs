@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use teeter::farm::RunId;
+use teeter::plan::Run;
 use teeter::store::{Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction, Verified};
 use tokio::sync::watch;
 
@@ -89,6 +90,10 @@ impl Store for FailingStore {
 
     fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError> {
         self.store.events(query)
+    }
+
+    fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        self.store.run(id)
     }
 
     fn verify(&self) -> Result<Verified, StoreError> {

@@ -1,0 +1,78 @@
+//! The schema of the database: every version that ever was, and the way to the latest.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+
+use super::StoreError;
+
+/// What an error of the database means for the store in this file.
+pub(super) fn failure(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
+    let path = path.display().to_string();
+    move |source| match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { path: path.clone() },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Corrupt { path: path.clone(), what: source.to_string() }
+        }
+        _ => StoreError::Database { path: path.clone(), source },
+    }
+}
+
+/// Brings the schema up to date.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let error = failure(path);
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&error)?;
+    if found > known {
+        return Err(StoreError::TooNew { path: path.display().to_string(), found, known });
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(&error)?;
+    for migration in &MIGRATIONS[found as usize..] {
+        transaction.execute_batch(migration).map_err(&error)?;
+    }
+    transaction.pragma_update(None, "user_version", known).map_err(&error)?;
+    // A write, so that the lock is taken now and not with the first hold.
+    transaction.execute("UPDATE counters SET value = value WHERE name = 'revision'", []).map_err(&error)?;
+    transaction.commit().map_err(&error)
+}
+
+pub(super) fn counter(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let value =
+        connection.query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+    Ok(value.unwrap_or(1))
+}
+
+pub(super) fn set_counter(connection: &Connection, name: &str, value: u64) -> rusqlite::Result<()> {
+    connection.execute("UPDATE counters SET value = ?2 WHERE name = ?1", params![name, value]).map(drop)
+}
+
+/// The schema, one step a version. Only ever appended to.
+const MIGRATIONS: &[&str] = &[
+    "
+    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+    INSERT INTO counters VALUES ('revision', 1), ('hold', 1), ('run', 1);
+    CREATE TABLE holds (id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+    CREATE TABLE baselines (entry TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+    CREATE TABLE runs (id INTEGER PRIMARY KEY, active INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL,
+        run INTEGER, hold INTEGER, caller TEXT
+    ) STRICT;
+    CREATE INDEX events_of_run ON events (run, id);
+",
+    "
+    CREATE TABLE routes (farm TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+",
+    // The events are the record of who changed what: added to, and nothing else.
+    "
+    ALTER TABLE events ADD COLUMN changed TEXT;
+    CREATE INDEX events_by_time ON events (at);
+    CREATE TRIGGER events_stay BEFORE DELETE ON events
+        BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+    CREATE TRIGGER events_are_final BEFORE UPDATE ON events
+        BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+    CREATE TRIGGER events_are_new BEFORE INSERT ON events
+        WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'events are never replaced'); END;
+",
+];
