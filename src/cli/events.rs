@@ -84,7 +84,7 @@ async fn follow(context: &Context, args: &Args) -> Result<Exit, CliError> {
     // What hooks say is for whoever looks at that run.
     let query = args.run.map_or(("output", "false".to_owned()), |run| ("run", run.to_string()));
     let path = with_query("/v1/events/stream", [query]);
-    let mut stream: Stream<EventView> = context.client.stream(&path).await?;
+    let mut stream: Stream<EventView> = context.client.stream(&path).await?.ending_in_silence();
     let mut last = None;
     loop {
         // The stream is open before the past is read, so nothing falls between the two.
@@ -103,7 +103,7 @@ async fn follow(context: &Context, args: &Args) -> Result<Exit, CliError> {
         }
         last = last.or(Some(0));
         progress.line("teeterd has closed the stream; opening it again");
-        stream = reopen(context, &path).await?;
+        stream = reopen(context, &path).await?.ending_in_silence();
     }
 }
 

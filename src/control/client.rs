@@ -147,7 +147,14 @@ impl Client {
             return Err(refused(&format!("GET {path_and_query}"), status, &body));
         }
         let request = format!("GET {path_and_query}");
-        Ok(Stream { client: self.clone(), request, body: response.into_body(), buffer: Vec::new(), item: PhantomData })
+        Ok(Stream {
+            client: self.clone(),
+            request,
+            body: response.into_body(),
+            buffer: Vec::new(),
+            item: PhantomData,
+            ends_in_silence: false,
+        })
     }
 
     /// Reads something that is no document, piece by piece.
@@ -285,9 +292,17 @@ pub struct Stream<T> {
     body: Incoming,
     buffer: Vec<u8>,
     item: PhantomData<fn() -> T>,
+    ends_in_silence: bool,
 }
 
 impl<T: DeserializeOwned> Stream<T> {
+    /// The same that ends where teeterd is silent for too long. Who attends to a run stays on: the end of the stream would
+    /// be taken for its own.
+    #[must_use]
+    pub fn ending_in_silence(self) -> Self {
+        Self { ends_in_silence: true, ..self }
+    }
+
     /// The next event; `None` when the daemon has closed the stream.
     ///
     /// # Errors
@@ -304,7 +319,8 @@ impl<T: DeserializeOwned> Stream<T> {
             if self.buffer.len() > LARGEST {
                 return Some(Err(malformed(&self.request, &"an event without end")));
             }
-            let Ok(frame) = tokio::time::timeout(SILENT, self.body.frame()).await else {
+            let limit = if self.ends_in_silence { SILENT } else { Duration::MAX };
+            let Ok(frame) = tokio::time::timeout(limit, self.body.frame()).await else {
                 let text = format!("nothing came for {} s", SILENT.as_secs());
                 return Some(Err(self.client.unreachable(io::Error::new(io::ErrorKind::TimedOut, text))));
             };
@@ -361,7 +377,7 @@ fn group_of(path: &Path) -> String {
 /// How long a long poll waits before the daemon answers anyway.
 pub const LONG_POLL: Duration = Duration::from_secs(10);
 
-/// How long a stream may be silent: teeterd says every quarter of a minute that it is there.
+/// How long a stream may be silent before something is wrong: teeterd says every quarter of a minute that it is there.
 const SILENT: Duration = Duration::from_secs(60);
 
 /// How long any answer may take beyond its wait: the daemon asks HAProxy, whose own limit is 10 s, perhaps twice.

@@ -1,6 +1,7 @@
 //! The composition root of `teeterd`: reads from top to bottom as it starts.
 
 mod logging;
+mod rivals;
 mod service;
 mod signals;
 mod threads;
@@ -133,16 +134,19 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     if let Some(trouble) = store.trouble() {
         tracing::error!("{trouble}");
     }
+    let haproxies = haproxies(&config);
+    let addresses = haproxies.iter().map(|(name, client, _)| (name.clone(), client.address().clone())).collect();
     let engine = Engine::start(
         config.farms.clone(),
         config.holds,
-        haproxies(&config),
+        haproxies,
         store,
         Arc::new(NetworkProber::new(platform.clock)),
         platform,
     )
     .await?;
     engine.set_may_be_away(config.may_be_away());
+    rivals::watch(&engine, addresses);
     let listener = listen(&args, &config).await?;
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);

@@ -194,7 +194,8 @@ impl Engine {
             state => format!("it stays in {state} when nobody holds it any more"),
         };
         let mut noted = self.said(format!("{entry} was deleted and is there again: {then}"));
-        noted.changes.push(Change::PutBaseline(entry, is));
+        let origin = ledger.state.baselines.get(&entry).and_then(|before| before.origin.clone());
+        noted.changes.push(Change::PutBaseline(entry, Baseline { origin, ..is }));
         noted
     }
 

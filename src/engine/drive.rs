@@ -39,6 +39,10 @@ impl Engine {
     async fn drive_once(self: &Arc<Self>) -> Result<(), EngineError> {
         let reports = self.reports();
         let mut ledger = self.ledger.lock().await;
+        // Before anything is made of the lines that it has under its new name.
+        while self.take_over_renamed(&mut ledger, &reports).await? {
+            self.publish(&ledger);
+        }
         self.note_processes(&mut ledger, &reports).await?;
         self.note_drifts(&mut ledger, &reports).await?;
         self.forget_overruled(&mut ledger, &reports).await?;

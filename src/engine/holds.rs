@@ -13,8 +13,8 @@ use super::report::Report;
 use super::scope::Care;
 use super::{Engine, Requester, seen_of};
 use crate::farm::{
-    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, Owner, Reach, Seen, SeenServer, Selector, Span, Stays,
-    beside,
+    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, Origin, Owner, Reach, Seen, SeenServer, Selector, Span,
+    Stays, beside,
 };
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
@@ -208,9 +208,17 @@ pub(super) fn baselines(
 ) -> Vec<Change> {
     let new = |entry: &Entry| match ledger.state.baselines.get(entry) {
         Some(known) => known.overruled.map(|_| Baseline { overruled: None, ..known.clone() }),
-        None => seen_server(entry, reports).map(baseline),
+        None => {
+            seen_server(entry, reports).map(|server| Baseline { origin: origin(entry, reports), ..baseline(server) })
+        }
     };
     entries.iter().filter_map(|entry| Some(Change::PutBaseline(entry.clone(), new(entry)?))).collect()
+}
+
+/// Where the HAProxy of a line is reached.
+pub(super) fn origin(entry: &Entry, reports: &BTreeMap<InstanceName, Report>) -> Option<Origin> {
+    let report = reports.get(&entry.instance)?;
+    Some(Origin { socket: report.socket.to_string(), process: report.seen.as_ref()?.process() })
 }
 
 /// What a server is, as somebody else has left it.
@@ -223,6 +231,7 @@ pub(super) fn baseline(server: &SeenServer) -> Baseline {
         weight: server.weight,
         weighed: false,
         overruled: None,
+        origin: None,
     }
 }
 

@@ -65,7 +65,7 @@ impl Instance {
             platform.spawn(old_workers::watch(Arc::clone(master), Arc::downgrade(&reloaded)));
         }
         let (orders, order_rx) = watch::channel(Order::default());
-        let first = Report::first(platform.clock.now());
+        let first = Report::first(platform.clock.now(), client.address().to_string().into());
         let (report_tx, reports) = watch::channel(first.clone());
         let (refresh, refresh_rx) = mpsc::channel(32);
         let rounds = Arc::<AtomicU64>::default();

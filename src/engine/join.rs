@@ -10,9 +10,9 @@ use super::facts::with_trackers;
 use super::holds::baselines;
 use super::ledger::{Ledger, event};
 use super::report::Report;
-use crate::farm::{Entry, FarmName, Hold, HoldId, InstanceName, Seen, newcomers};
-use crate::haproxy::BackendName;
+use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, InstanceName, Seen, newcomers};
 use crate::haproxy::commands::Level;
+use crate::haproxy::{AdminState, BackendName};
 use crate::store::{Change, State};
 
 /// What a hold makes of the lines that its selectors name by now.
@@ -61,6 +61,7 @@ impl Engine {
             let revision = ledger.next_revision();
             let joined = Hold { revision, ..hold.joined(&lines, &back, now) };
             let mut changes = baselines(&lines, ledger, reports);
+            as_under_old_name(&mut changes, &hold, &ledger.state, reports);
             changes.push(Change::PutHold(Box::new(joined)));
             let happened = event(now, "hold.joined", told(&lines, &back), hold.owner.run(), Some(id));
             self.write(ledger, changes, vec![happened]).await?;
@@ -192,6 +193,23 @@ impl Engine {
             }
         }
         all
+    }
+}
+
+/// A line that comes in the very state in which the hold has the same line of a HAProxy that is not configured any more is
+/// taken for that one under another name: it was before what that was.
+fn as_under_old_name(changes: &mut [Change], hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) {
+    let gone = |entry: &&Entry| !reports.contains_key(&entry.instance) && hold.entries.contains(*entry);
+    let old: BTreeMap<_, _> =
+        state.baselines.iter().filter(|(entry, _)| gone(entry)).map(|(e, was)| (&e.server, was)).collect();
+    for change in changes {
+        if let Change::PutBaseline(entry, was) = change
+            && was.state == hold.wants()
+            && was.state > AdminState::Ready
+            && let Some(before) = old.get(&entry.server)
+        {
+            *was = Baseline { origin: was.origin.take(), ..(*before).clone() };
+        }
     }
 }
 

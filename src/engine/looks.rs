@@ -215,7 +215,7 @@ mod tests {
         let address = Address::Unix("/nowhere".into());
         let client = Client::over(address, Box::new(door.clone()), Duration::from_secs(3600));
         let (orders, _) = watch::channel(Order::default());
-        let (_, reports) = watch::channel(Report::first(platform.clock.now()));
+        let (_, reports) = watch::channel(Report::first(platform.clock.now(), "".into()));
         let (refresh, _) = mpsc::channel(1);
         (Looker::start(&client, None, (&orders, &reports), refresh, &platform), client)
     }

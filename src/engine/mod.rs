@@ -48,8 +48,10 @@ mod probing;
 mod reach;
 mod reading;
 mod release;
+mod renamed;
 mod report;
 mod requester;
+mod rivals;
 mod route;
 mod runs;
 mod scope;
@@ -173,6 +175,8 @@ impl Engine {
             let mut ledger = engine.ledger.lock().await;
             engine.set_back(&mut ledger).await?;
             engine.prove_again(&mut ledger).await?;
+            while engine.take_over_renamed(&mut ledger, &engine.reports()).await? {}
+            engine.warn_of_left_over(&ledger.state);
             engine.publish(&ledger);
         }
         map_file::sweep(engine.farms().values(), &engine.platform);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::error::EngineError;
 use super::facts::{Found, find, seen_server, with_trackers};
-use super::holds::{baseline, found, require_answer};
+use super::holds::{baseline, found, origin, require_answer};
 use super::ledger::{Ledger, asked, event};
 use super::report::Report;
 use super::scope::Care;
@@ -55,6 +55,7 @@ impl Engine {
         let mut ledger = self.begin_change(by).await?;
         let without = self.away_among(&order.without, &reports)?;
         let entries = with_trackers(&self.resolve_held(&order.selectors, &ledger.state, &reports)?, &reports);
+        let entries = self.can_be_told(entries, &ledger.state)?;
         let now = self.clock.now();
         let owner = Owner::Operator(order.owner.clone().unwrap_or_else(|| by.caller.person().to_owned()));
         let on_them: Vec<Hold> =
@@ -267,7 +268,7 @@ fn take_over(entries: &BTreeSet<Entry>, ledger: &Ledger, reports: &BTreeMap<Inst
     }
     for (entry, state) in set_by_others(entries, reports).into_iter().filter(|(entry, _)| !held(entry)) {
         let Some(server) = seen_server(&entry, reports) else { continue };
-        let was = Baseline { state: AdminState::Ready, ..baseline(server) };
+        let was = Baseline { state: AdminState::Ready, origin: origin(&entry, reports), ..baseline(server) };
         taken.baselines.push(Change::PutBaseline(entry.clone(), was));
         taken.mode = taken.mode.max(state);
         taken.free.insert(entry);

@@ -13,6 +13,8 @@ use crate::haproxy::commands::Level;
 /// What an instance reports.
 #[derive(Debug, Clone)]
 pub(super) struct Report {
+    /// The stats socket.
+    pub(super) socket: Arc<str>,
     /// What was last seen; `None` before the first answer.
     pub(super) seen: Option<Arc<Seen>>,
     /// Processes that reloads have left behind.
@@ -49,8 +51,9 @@ pub(super) struct Report {
 
 impl Report {
     /// Before anything was looked at.
-    pub(super) fn first(at: Timestamp) -> Self {
+    pub(super) fn first(at: Timestamp, socket: Arc<str>) -> Self {
         Self {
+            socket,
             seen: None,
             old: Arc::default(),
             sees_old: false,

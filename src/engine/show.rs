@@ -8,6 +8,7 @@ use super::error::EngineError;
 use super::facts::{Found, find, untold};
 use super::left_over::left_over;
 use super::memory::Memory;
+use super::renamed::last_seen;
 use super::report::Report;
 use super::show_run::{run_view, text};
 use super::view::{
@@ -84,7 +85,9 @@ impl Engine {
         });
         let trouble = self.store.trouble().map(str::to_owned).into_iter();
         let own = self.troubles.all().into_iter().map(|(about, words)| format!("{about}: {words}"));
-        let notes = trouble.chain(own).chain(noted).chain(doubles).chain(aside).chain(left).collect();
+        let rivals = self.rivals().into_iter().filter(|_| chosen.is_none());
+        let rivals = rivals.map(|(name, text)| format!("HAProxy {name}: {text}"));
+        let notes = trouble.chain(own).chain(rivals).chain(noted).chain(doubles).chain(aside).chain(left).collect();
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
     }
 
@@ -146,7 +149,8 @@ impl Engine {
         let left = instances.into_iter().filter_map(|name| untold(hold, name, reports.get(name)?, state));
         let left: BTreeSet<String> = left.map(|why| why.words().to_owned()).collect();
         let notes = hold.note.iter().cloned().chain(not_there(hold, reports)).chain(overruled(hold, state));
-        let notes = notes.chain(left).chain(unconfigured(hold, reports)).chain(self.not_reached(hold, state, reports));
+        let notes =
+            notes.chain(left).chain(unconfigured(hold, state, reports)).chain(self.not_reached(hold, state, reports));
         notes.reduce(|one, more| format!("{one}; {more}"))
     }
 
@@ -300,15 +304,16 @@ fn overruled(hold: &Hold, state: &State) -> Option<String> {
 }
 
 /// The lines of a hold in HAProxys that are not configured any more, for people.
-fn unconfigured(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+fn unconfigured(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
     let lines: Vec<&Entry> = hold.entries.iter().filter(|entry| !reports.contains_key(&entry.instance)).collect();
     let named: BTreeSet<&InstanceName> = lines.iter().map(|entry| &entry.instance).collect();
     let names = named.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     let first = named.first()?;
     let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     Some(format!(
-        "HAProxy {names} is not configured any more: {lines} cannot be told anything; `teeter forget --haproxy {first}` \
-         forgets it"
+        "HAProxy {names}{} is not configured any more: {lines} cannot be told anything until it is configured again; where \
+         it is gone, `teeter forget --haproxy {first}` forgets it",
+        last_seen(first, state.baselines.iter())
     ))
 }
 

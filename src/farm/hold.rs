@@ -307,6 +307,19 @@ pub struct Baseline {
     /// What somebody else has set against its hold, where that is left so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overruled: Option<Overruled>,
+    /// Where its HAProxy was: by this it is known again when the configuration calls it otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Where a HAProxy was reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its stats socket.
+    pub socket: String,
+    /// The process that answered there.
+    #[serde(flatten)]
+    pub process: Process,
 }
 
 /// A state that somebody else has set on a held server, and that is left so (`on_drift = "alarm"`).

@@ -28,6 +28,7 @@ mod prove_tests;
 pub mod roles;
 /// The rolling strategy.
 pub mod rolling;
+mod renamed;
 mod run;
 mod samples;
 /// The see-saw strategy.

@@ -137,6 +137,7 @@ mod tests {
             weight: 1,
             weighed: false,
             overruled: None,
+            origin: None,
         };
         let changes = vec![Change::PutBaseline("edge:app/web01".to_owned().try_into().unwrap(), was)];
         store.commit(&Transaction { expect: 1, changes, events: Vec::new() }).unwrap();

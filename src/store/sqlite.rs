@@ -346,6 +346,7 @@ mod tests {
             weight: 7,
             weighed: false,
             overruled: None,
+            origin: None,
         };
         let event = NewEvent {
             at: jiff::Timestamp::UNIX_EPOCH,

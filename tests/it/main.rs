@@ -53,6 +53,7 @@ mod remembered;
 mod renamed;
 mod retired;
 mod rollback;
+mod rivals;
 mod roles;
 mod rolling;
 mod route;

@@ -2,7 +2,7 @@
 
 use teeter_lab::Sample;
 
-use crate::site::{DRAIN, Site, until};
+use crate::site::{DRAIN, MAINT, Site, until};
 
 /// The site's HAProxy with its map gone from the configuration, and two servers that are nobody's.
 async fn without_map(site: &Site) {
@@ -17,7 +17,7 @@ async fn without_map(site: &Site) {
 
 #[tokio::test]
 async fn a_retired_farm_holds_up_nobody_and_is_forgotten() {
-    let mut site = Site::on(Sample::Route, &[]).await;
+    let site = Site::on(Sample::Route, &[]).await;
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     assert_eq!(site.bits().await, [DRAIN, DRAIN, 0, 0]);
     without_map(&site).await;
@@ -61,22 +61,77 @@ async fn a_retired_farm_holds_up_nobody_and_is_forgotten() {
     assert!(site.json(&["events"]).await.to_string().contains("\"kind\":\"forgotten\""));
     assert_eq!(site.teeter(&["forget", "web"]).await.code, 3);
     assert_eq!(site.teeter(&["forget"]).await.code, 2);
+}
 
-    // The same HAProxy under another name: what is held under the old one holds up nobody, either.
-    assert_eq!(site.teeter(&["drain", "other/s1", "--reason", "kernel"]).await.code, 0);
+/// Starts teeterd again with its configuration, in which this is replaced.
+async fn restarted(site: &mut Site, from: &str, to: &str) {
+    let toml = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+    assert!(toml.contains(from), "{toml}");
     site.daemon.kill().await;
-    std::fs::write(site.daemon.config(), retired.replace("name = \"edge\"", "name = \"lb\"")).expect("it is written");
+    std::fs::write(site.daemon.config(), toml.replace(from, to)).expect("it is written");
     site.daemon.restart().await;
-    let holds = site.teeter(&["holds"]).await.out;
-    assert!(holds.contains("HAProxy edge is not configured any more: edge:other/s1"), "{holds}");
-    assert_eq!(site.teeter(&["drain", "other/s2", "--reason", "kernel", "--allow-outage"]).await.code, 0);
-    let ready = site.teeter(&["ready", "other/s1", "other/s2", "--no-wait"]).await;
-    assert_eq!(ready.code, 0, "{ready:?}");
-    until(|| async { site.json(&["holds"]).await["holds"] == serde_json::json!([]) }).await;
-    assert_eq!(site.farm.haproxy().server_admin_bits("other/s2").await.expect("HAProxy answers"), 0);
-    let doctor = site.teeter(&["doctor"]).await.out;
-    assert!(doctor.contains("`teeter forget --haproxy edge`"), "{doctor}");
-    assert_eq!(site.teeter(&["forget", "--haproxy", "lb"]).await.code, 6);
-    assert_eq!(site.teeter(&["forget", "--haproxy", "edge"]).await.code, 0);
+}
+
+#[tokio::test]
+async fn a_haproxy_under_another_name_is_the_same_one() {
+    let mut site = Site::start().await;
+    for (server, mode) in [("web01", "drain"), ("edge:app/web02", "maint")] {
+        assert_eq!(site.teeter(&[mode, server, "--reason", "kernel", "--allow-outage"]).await.code, 0);
+    }
+    restarted(&mut site, "name = \"edge\"", "name = \"lb\"").await;
+    assert!(site.daemon.log().contains("HAProxy edge is called lb now"), "{}", site.daemon.log());
+    let holds = site.json(&["holds"]).await["holds"].clone();
+    assert_eq!((&holds[0]["entries"][0], &holds[1]["entries"][0]), (&"lb:api/web01".into(), &"lb:api/web02".into()));
+    assert_eq!(site.bits().await, [DRAIN, MAINT, 0, 0]);
     assert!(!site.teeter(&["doctor"]).await.out.contains("HAProxy edge"));
+    // By another socket, too, where it is the process that it was.
+    let socket = site.farm.haproxy().socket();
+    let other = socket.with_file_name("other.sock");
+    std::os::unix::fs::symlink(&socket, &other).expect("a link is made");
+    let path = |path: &std::path::Path| format!("socket = \"{}\"", path.display());
+    let from = format!("name = \"lb\"\n{}", path(&socket));
+    restarted(&mut site, &from, &format!("name = \"front\"\n{}", path(&other))).await;
+    until(|| async { site.daemon.log().contains("HAProxy lb is called front now") }).await;
+    for (server, more) in [("web01", &["--no-verify"][..]), ("front:app/web02", &[])] {
+        let ready = site.teeter(&[&["ready", server], more].concat()).await;
+        assert_eq!(ready.code, 0, "{ready:?}");
+    }
+    assert_eq!(site.bits().await, [0; 4]);
+    assert_eq!(site.json(&["holds"]).await["holds"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_deploy_goes_on_when_its_haproxy_has_another_name() {
+    let mut site = Site::start().await;
+    assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
+    restarted(&mut site, "name = \"edge\"", "name = \"lb\"").await;
+    assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
+    for _ in 0..2 {
+        let advanced = site.teeter(&["advance", "1"]).await;
+        assert_eq!(advanced.code, 0, "{advanced:?}");
+    }
+    assert_eq!(site.json(&["show", "1"]).await["state"], "done");
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn what_is_held_in_a_haproxy_that_is_not_configured_stays_held() {
+    let mut site = Site::start().await;
+    assert_eq!(site.teeter(&["drain", "web01", "--reason", "kernel"]).await.code, 0);
+    let configured = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+    let socket = site.farm.haproxy().socket().display().to_string();
+    let nowhere = configured.replace("name = \"edge\"", "name = \"lb\"").replace(&socket, "/nonexistent/lb.sock");
+    restarted(&mut site, &configured, &nowhere).await;
+    let left = "HAProxy edge is not configured any more, and the store has hold 1 on edge:api/web01";
+    assert!(site.daemon.log().contains(left), "{}", site.daemon.log());
+    let holds = site.teeter(&["holds"]).await.out;
+    assert!(holds.contains("it was at ") && holds.contains("`teeter forget --haproxy edge`"), "{holds}");
+    for more in [&[][..], &["--no-verify"]] {
+        let ready = site.teeter(&[&["ready", "web01"], more].concat()).await;
+        assert!(ready.code == 6 && ready.err.contains("configure it again"), "{ready:?}");
+    }
+    assert_eq!(site.bits().await, [DRAIN, 0, 0, 0]);
+    restarted(&mut site, &nowhere, &configured).await;
+    assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
+    assert_eq!(site.bits().await, [0; 4]);
 }

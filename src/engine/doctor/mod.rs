@@ -59,6 +59,7 @@ impl Engine {
         findings.extend(store::disagreements(&state, &reports));
         findings.extend(store::leftovers(&state, &farms, &reports));
         findings.extend(self.troubles.all().into_iter().map(|(about, words)| error(about.to_owned(), words)));
+        findings.extend(self.rivals().into_iter().map(|(name, text)| error(format!("HAProxy {name}"), text)));
         findings.extend(self.store.trouble().map(|trouble| error("the store".to_owned(), trouble.to_owned())));
         findings
     }

@@ -1,0 +1,30 @@
+//! A run whose HAProxy has another name by now.
+
+use super::run::{Bake, Run, StepState, Undo};
+use super::steps::PlannedMember;
+use crate::farm::{Entry, Renamed};
+
+impl Run {
+    /// The same about that HAProxy.
+    #[must_use]
+    pub fn renamed(&self, name: Renamed<'_>) -> Self {
+        let mut run = self.clone();
+        for member in run.plan.groups.values_mut().flatten() {
+            *member = PlannedMember { entries: name.entries(&member.entries), ..member.clone() };
+        }
+        for lines in run.plan.aside.values_mut() {
+            *lines = name.entries::<Vec<Entry>>(lines.iter());
+        }
+        run.counted = name.keys(&self.counted);
+        run.bake = self.bake.as_ref().map(|bake| Bake { from: name.keys(&bake.from), ..bake.clone() });
+        run.down = name.entries(&self.down);
+        run.reach = name.reach(&self.reach);
+        let undo = self.step.undo.iter().map(|undo| match undo {
+            Undo::Put(hold) => Undo::Put(Box::new(name.hold(hold))),
+            Undo::Turn(route) => Undo::Turn(Box::new(name.route(route))),
+            Undo::Drop(id) => Undo::Drop(*id),
+        });
+        run.step = StepState { undo: undo.collect(), ..self.step.clone() };
+        run
+    }
+}
