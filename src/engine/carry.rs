@@ -323,7 +323,12 @@ fn lines_not_up(
     let free: Vec<&Entry> = there.filter(|entry| !held(entry)).collect();
     let down: BTreeMap<Entry, String> =
         free.iter().filter_map(|entry| Some(((*entry).clone(), not_up(entry, reports)?))).collect();
-    let excused = roles::excused(free, &run.down, |entry| run.member_of(entry), |entry| !down.contains_key(entry));
+    let excused = roles::excused(
+        free,
+        (&run.down, run.plan.leader),
+        |entry| run.member_of(entry),
+        |entry| !down.contains_key(entry),
+    );
     let excused: BTreeSet<Entry> = excused.into_keys().cloned().collect();
     down.into_iter().filter(|(entry, _)| !excused.contains(entry)).collect()
 }

@@ -75,7 +75,7 @@ fn left_without(
     let planned = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
     // Whoever is left alone and takes traffic is in service like any other.
     let aside = run.plan.aside.iter().map(|(member, entries)| (member.clone(), entries.clone()));
-    let layout = Layout { members: planned.chain(aside).collect(), ..Layout::default() };
+    let layout = Layout { members: planned.chain(aside).collect(), leader: run.plan.leader, ..Layout::default() };
     // Whom somebody has taken out a moment ago may still be seen to serve.
     let out = state.holds.values().filter(|hold| hold.wants() > AdminState::Ready);
     let out: BTreeSet<Entry> = out.flat_map(|hold| &hold.entries).cloned().collect();
@@ -102,7 +102,7 @@ fn serving(
     };
     let groups = run.plan.groups.keys().filter(|group| counts(group));
     let all = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
-    let layout = Layout { members: all.collect(), ..Layout::default() };
+    let layout = Layout { members: all.collect(), leader: run.plan.leader, ..Layout::default() };
     let roles = has_roles(&layout, &seen_of(reports));
     let in_service = |entries: &[Entry]| if roles { entries.iter().any(serves) } else { entries.iter().all(serves) };
     let planned = groups.flat_map(|group| run.members(group)).filter(|member| in_service(&member.entries)).count();

@@ -133,7 +133,8 @@ impl Engine {
                         }),
                         alone: *then == AfterProof::Wait && carries_alone(hold, state),
                         was_down: were_down(hold, state),
-                        may_come_up: COMING_UP_TAKES.after(from.max(*since)),
+                        leader: hold.owner.run().and_then(|id| state.runs.get(&id)).is_some_and(|run| run.plan.leader),
+                        may_come_up: COMING_UP_TAKES.after(from.max(*since)).min(until),
                         at_most: self.proof_takes(hold, state).times(SLOW_CHECKS).after(until),
                         ..ProofFacts::default()
                     },

@@ -33,6 +33,8 @@ pub struct Layout {
     pub spare: BTreeMap<MemberName, OutBy>,
     /// Backends that are off and have lines of its members, for people.
     pub aside: Vec<String>,
+    /// Whether one of its members leads, and the others may be DOWN with all of their lines.
+    pub leader: bool,
 }
 
 /// A farm whose configuration does not fit itself or HAProxy.
@@ -135,7 +137,7 @@ impl Farm {
         let spare: BTreeMap<MemberName, OutBy> = spare.collect();
         let groups = self.groups(&members, &spare)?;
         let aside = in_use::left_aside(seen, |server, _| self.has(server));
-        Ok(Layout { members, groups, spare, aside })
+        Ok(Layout { members, groups, spare, aside, leader: self.settings.leader })
     }
 
     fn groups(

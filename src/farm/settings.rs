@@ -29,6 +29,9 @@ pub struct FarmSettings {
     /// `auto`: groups `a` and `b`, the first and second half by name.
     #[serde(default)]
     pub halves: Option<Halves>,
+    /// Whether one member leads, and the others are DOWN by their checks with all of their lines.
+    #[serde(default)]
+    pub leader: bool,
     /// How many members must be in service at any time.
     #[serde(default)]
     pub min_available: MinAvailable,

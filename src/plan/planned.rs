@@ -52,7 +52,7 @@ pub(super) fn in_service(
         let lines = &layout.members[member];
         let all_down = || lines.iter().all(|entry| down(entry).is_some());
         let ours = aside.taken.contains(member);
-        let down = lines.iter().find_map(down).filter(|_| !ours && (!roles || all_down()));
+        let down = lines.iter().find_map(down).filter(|_| !ours && !layout.leader && (!roles || all_down()));
         match (planned(member, layout, seen, (false, aside)), down) {
             (Ok(planned), None) => serve.push(planned),
             (Ok(_), Some(why)) => drop(skipped.insert(member.clone(), why)),

@@ -62,6 +62,8 @@ pub struct ProofFacts {
     pub checks: BTreeMap<Entry, CheckResult>,
     /// Lines that were DOWN before they were taken out.
     pub was_down: BTreeSet<Entry>,
+    /// Whether these may all be DOWN, as those of a server that follows.
+    pub leader: bool,
     /// Until when servers all of whose lines were DOWN have time to come up.
     pub may_come_up: Timestamp,
     /// Until when a proof goes on past its deadline, as long as the checks of all that it waits for pass.
@@ -184,7 +186,7 @@ fn sort(
     let is_up = |entry: &Entry| matches!(facts.checks.get(entry), Some(CheckResult::Passed | CheckResult::Unasked(_)));
     // Whoever is about to carry the traffic alone must be all there.
     let lines = hold.entries.iter().filter(|_| !facts.alone);
-    let excused = roles::excused(lines, &facts.was_down, |line| hold.names.member(line), is_up);
+    let excused = roles::excused(lines, (&facts.was_down, facts.leader), |line| hold.names.member(line), is_up);
     let was_down = |entry: &Entry| facts.was_down.contains(entry) && then == AfterProof::Release;
     let (mut not_yet, mut but, mut aside) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for entry in &hold.entries {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::{Entry, InstanceName, Layout, MemberName, Seen, SeenServer};
 
-/// Those lines that are not up and need not be, and why. A line that was DOWN need not be, as long as the server had one
+/// Those lines that are not up and need not be, and why. `leader`: of servers that follow, all may be DOWN. A line that was DOWN need not be, as long as the server had one
 /// that was up, or has one now. And where a server had some of each, in one HAProxy, as many must be up as were: who leads may have changed.
 pub fn excused<'a>(
     lines: impl IntoIterator<Item = &'a Entry>,
-    was_down: &BTreeSet<Entry>,
+    (was_down, leader): (&BTreeSet<Entry>, bool),
     member: impl Fn(&'a Entry) -> &'a MemberName,
     is_up: impl Fn(&Entry) -> bool,
 ) -> BTreeMap<&'a Entry, &'static str> {
@@ -19,7 +19,7 @@ pub fn excused<'a>(
     }
     let mut excused = BTreeMap::new();
     for instances in members.into_values() {
-        let one_up = instances.values().flatten().any(|line| !was_down.contains(*line) || is_up(line));
+        let one_up = leader || instances.values().flatten().any(|line| !was_down.contains(*line) || is_up(line));
         for lines in instances.into_values().filter(|_| one_up) {
             let were_up = lines.iter().filter(|line| !was_down.contains(**line)).count();
             let are_up = lines.iter().filter(|line| is_up(line)).count();
@@ -36,10 +36,13 @@ pub fn excused<'a>(
     excused
 }
 
-/// Whether the lines of a farm have roles: some server is up, and none that somebody has not taken out is up with all of
+/// Whether the lines of a farm have roles: it is configured to have a leader, or some server is up, and none that somebody has not taken out is up with all of
 /// its lines. Then a server is in service with any of them; in other farms with all.
 #[must_use]
 pub fn has_roles(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>) -> bool {
+    if layout.leader {
+        return true;
+    }
     let line = |entry: &Entry| {
         let seen = seen.get(&entry.instance).filter(|seen| seen.unused(&entry.server).is_none())?;
         seen.servers.get(&entry.server)
@@ -71,7 +74,7 @@ mod tests {
     fn of(was_down: &[&str], up: &[&str]) -> Vec<String> {
         let lines = entries(&["e:primary/pg1", "e:replicas/pg1", "f:primary/pg1", "f:replicas/pg1"]);
         let up = entries(up);
-        excused(&lines, &entries(was_down), |line| &line.server.server, |line| up.contains(line))
+        excused(&lines, (&entries(was_down), false), |line| &line.server.server, |line| up.contains(line))
             .keys()
             .map(ToString::to_string)
             .collect()

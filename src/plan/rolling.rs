@@ -56,12 +56,16 @@ pub fn plan(
         let taken: BTreeSet<Entry> =
             batch.iter().flat_map(|member| &member.entries).chain(&aside.out).cloned().collect();
         let emptied = last(farm, &taken, seen);
-        if roles && emptied.iter().all(|veto| others_may_lead(veto, &taken, seen)) {
+        let waits = roles && !emptied.is_empty() && emptied.iter().all(|veto| others_may_lead(veto, &taken, seen));
+        if waits {
             notes.extend(emptied.iter().map(|veto| format!("{name} waits for a switch-over: {veto}")));
         } else {
             vetoes.extend(emptied);
         }
-        vetoes.extend(guard::others_carry(&farm.name, settings.min_available, layout, &taken, seen));
+        // Where all others follow, none is in service beside the leader, until one of them leads.
+        if !(waits && layout.leader) {
+            vetoes.extend(guard::others_carry(&farm.name, settings.min_available, layout, &taken, seen));
+        }
         if !vetoes.is_empty() {
             // Every batch would say the same again.
             return Err(vetoes);

@@ -95,6 +95,9 @@ pub struct Plan {
     /// Whether lines of its farm were DOWN by design when it was made.
     #[serde(default)]
     pub roles: bool,
+    /// Whether one member of its farm leads, and the others are DOWN with all of their lines.
+    #[serde(default)]
+    pub leader: bool,
     /// What is to be known of it before it begins, for people.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -147,6 +150,7 @@ impl Plan {
             aside: BTreeMap::new(),
             off: Vec::new(),
             roles: false,
+            leader: settings.leader,
             notes: Vec::new(),
             steps,
             drain: settings.drain,

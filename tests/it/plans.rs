@@ -138,6 +138,46 @@ async fn a_cluster_is_rolled_through_and_its_leader_waits_for_a_switch_over() {
     assert_eq!(stand.holds().await, 0);
 }
 
+/// One backend, which the check of the leader alone passes in, as where HAProxy finds the master of a Redis by its role.
+const MASTER: &str = "backend master\n  option httpchk GET /_status\n  default-server check inter 300ms fall 1 rise 1\n  \
+    server web01 {web01}\n  server web02 {web02}\n  server web03 {web03}\n";
+
+#[tokio::test]
+async fn servers_that_follow_with_all_their_lines_down_are_rolled_too_and_come_back_to_that() {
+    let farm = "[farm.redis]\nmembers = [\"master/*\"]\nleader = true\nrolling = { status = false, settle = \"0s\" }\n\
+        drain = { grace = \"0s\", deadline = \"10s\" }\nverify.deadline = \"30s\"\n";
+    let stand = Stand::start(MASTER, farm).await;
+    switch_over(&stand, "web01");
+    let follows = async |name: &str| {
+        stand.haproxy.wait_for_status(&format!("master/{name}"), "DOWN").await.expect("HAProxy sees who leads");
+    };
+    follows("web02").await;
+    follows("web03").await;
+    // By hand, with a deadline that is shorter than the time that a server has to come up.
+    stand.done(&["maint", "web02", "--reason", "r"]).await;
+    stand.done(&["ready", "web02", "--deadline", "2s"]).await;
+    follows("web02").await;
+    let roll = ["deploy", "redis", "--strategy", "rolling"];
+    let planned = stand.done(&[&roll[..], &["--dry-run"]].concat()).await;
+    assert!(planned.contains("work batch-1: web02") && planned.contains("work batch-3: web01"), "{planned}");
+    assert!(planned.contains("batch-3 waits for a switch-over"), "{planned}");
+    let deploy = stand.daemon.spawn(&[&roll[..], &["--", "sh", "-c", "echo on $TEETER_SERVERS"]].concat());
+    until(|| async {
+        let run = stand.json(&["show", "1"]).await;
+        run["waiting"].as_str().is_some_and(|waiting| waiting.contains("the last server of backend edge:master"))
+    })
+    .await;
+    assert_eq!(stand.bits("master/web01").await, 0);
+    switch_over(&stand, "web02");
+    let ended = finish(deploy).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", stand.daemon.log());
+    for name in ["web01", "web02", "web03"] {
+        assert!(format!("{}{}", ended.out, ended.err).contains(&format!("on {name}")), "{ended:?}");
+    }
+    assert_eq!(stand.holds().await, 0);
+    follows("web01").await;
+}
+
 #[tokio::test]
 async fn checks_that_pass_slowly_are_waited_for_and_what_others_have_set_is_taken_over() {
     let backends = "backend slow\n  option httpchk GET /_status\n  default-server inter 1s fall 1 rise 3\n  \

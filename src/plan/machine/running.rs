@@ -77,7 +77,10 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
 
 /// Takes a group out, as soon as enough others are in service.
 fn out(run: &Run, group: &GroupName, turn: Option<&Side>, facts: &Facts<'_>, now: Timestamp) -> Outcome {
-    if let Some(outcome) = too_few(run, ("taken out", std::slice::from_ref(group)), run.plan.needed, facts, now) {
+    // The leader waits for another one to lead; until then none is in service beside it.
+    let leads = run.plan.leader && facts.last_of.is_some();
+    let too_few = || too_few(run, ("taken out", std::slice::from_ref(group)), run.plan.needed, facts, now);
+    if let Some(outcome) = (!leads).then(too_few).flatten() {
         return outcome;
     }
     if let Some(backend) = &facts.last_of {
