@@ -1,15 +1,17 @@
 //! Answers to readers: worked out on the threads of readers, sent piece by piece, and counted until they are sent.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 
-use super::bounds::ANSWER_TAKES;
 use super::desk::{Reader, Window};
 use super::problem::Failure;
 use crate::engine::Engine;
@@ -25,7 +27,7 @@ where
     // The turn goes with the work: whoever goes away before its end has it until then.
     let answered = async move { (ask(asked).await.into_response(), turn) };
     let (answer, turn) = engine.for_reader(answered).await?;
-    Ok(until_sent(answer, turn, Some(in_time())))
+    Ok(until_sent(answer, turn, Some(in_time(at))))
 }
 
 /// Keeps what an answer takes up until it is sent, or until it `ends` before.
@@ -37,9 +39,9 @@ pub(super) fn until_sent(answer: Response, place: impl Send + Unpin + 'static, e
 pub(super) type Ends = Pin<Box<dyn Future<Output = Option<io::Error>> + Send>>;
 
 /// When this has not been taken for too long.
-fn in_time() -> Ends {
-    Box::pin(async {
-        tokio::time::sleep(ANSWER_TAKES).await;
+fn in_time(at: Window) -> Ends {
+    Box::pin(async move {
+        tokio::time::sleep(at.sent_within()).await;
         Some(io::ErrorKind::TimedOut.into())
     })
 }
@@ -87,6 +89,22 @@ impl<P: Unpin> HttpBody for Held<P> {
         hint.set_lower(hint.lower() + rest);
         hint
     }
+}
+
+/// The contents of a file, with their length, so that one who gets less knows.
+pub(super) fn contents(file: File) -> io::Result<impl IntoResponse> {
+    let length = file.metadata()?.len();
+    let pieces = futures_util::stream::try_unfold((file, 0), async |(file, at)| {
+        let read = move || {
+            let mut piece = vec![0; PIECE];
+            let length = file.read_at(&mut piece, at)?;
+            piece.truncate(length);
+            io::Result::Ok((Bytes::from(piece), (file, at + length as u64)))
+        };
+        let (piece, rest) = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
+        Ok::<_, io::Error>((!piece.is_empty()).then_some((piece, rest)))
+    });
+    Ok(([(header::CONTENT_LENGTH, length.to_string())], Body::from_stream(pieces)))
 }
 
 /// What is given to a connection at a time; it takes two of these before it waits for its reader.

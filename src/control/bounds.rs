@@ -134,6 +134,8 @@ pub(super) const READERS: usize = 8;
 pub(super) const TURN_COMES: Duration = Duration::from_secs(10);
 /// An answer to a reader who takes it drop by drop is cut off after this.
 pub(super) const ANSWER_TAKES: Duration = Duration::from_secs(60);
+/// The same of a copy of the store, which may be large.
+pub(super) const COPY_TAKES: Duration = Duration::from_secs(600);
 
 /// The longest line and headers of a request. A thousand selectors fit.
 pub(super) const LONGEST_HEAD: usize = 64 << 10;

@@ -5,18 +5,31 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::bounds::{Full, READERS, READERS_OF_A_USER, TURN_COMES};
+use super::bounds::{ANSWER_TAKES, COPY_TAKES, Full, READERS, READERS_OF_A_USER, TURN_COMES};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Window {
     /// What a look, or some records, answer.
     Reads,
-    /// What goes over everything: the doctor, and the store as a whole.
+    /// What goes over everything: the doctor, and whether the store is whole.
     Dear,
+    /// The same, where all of it is sent, too.
+    Copy,
+}
+
+impl Window {
+    /// How long an answer may take to be taken.
+    pub(super) fn sent_within(self) -> Duration {
+        match self {
+            Self::Reads | Self::Dear => ANSWER_TAKES,
+            Self::Copy => COPY_TAKES,
+        }
+    }
 }
 
 /// The places of all readers.
@@ -70,7 +83,7 @@ impl Desk {
     async fn turn(&self, uid: u32, at: Window) -> Turn {
         // Two of what is dear are never worked on at once. Other places root and teeterd's own user have apart.
         let (row, shares) = match at {
-            Window::Dear => (&self.dear, true),
+            Window::Dear | Window::Copy => (&self.dear, true),
             Window::Reads => (&self.reads, uid != 0 && uid != self.own),
         };
         let of_user = place(row.of_user(uid)).await;

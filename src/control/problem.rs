@@ -81,7 +81,7 @@ impl Failure {
                          answered at once, and the turn of this one did not come within {TURN_COMES:?}. Ask again, and \
                          one question at a time; changes do not wait for readers"
                     ),
-                    Window::Dear => format!(
+                    Window::Dear | Window::Copy => format!(
                         "too many wait for what teeterd does once at a time (doctor, store verify, store backup): the turn \
                          of this one did not come within {TURN_COMES:?}. Ask again when another one has ended; changes \
                          do not wait for it"
@@ -120,6 +120,12 @@ impl Failure {
         };
         let why = if why.is_empty() { status.as_str() } else { why };
         Self::new(exit, kind, title, status, format!("{asked} cannot be answered: {why}"))
+    }
+
+    /// A file of teeterd's own that cannot be read.
+    pub(super) fn unread(error: std::io::Error) -> Self {
+        let detail = format!("the copy of the store cannot be read: {error}. Look at the disk that the store is on");
+        Self::new(Exit::Failed, "store", "The store failed", StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
     pub(super) fn long_head() -> Self {

@@ -7,7 +7,7 @@ use axum::http::header;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 
-use super::answers::read;
+use super::answers::{contents, read};
 use super::api::{ForgetRequest, ForgottenView, Problem, StoreView};
 use super::desk::{Reader, Window};
 use super::permit::Asker;
@@ -31,8 +31,11 @@ pub(super) async fn store(State(engine): Shared, reader: Extension<Reader>) -> R
 #[utoipa::path(get, path = "/v1/store/backup", responses((status = 200, content_type = "application/vnd.sqlite3"), (status = 500, body = Problem)))]
 pub(super) async fn backup(State(engine): Shared, reader: Extension<Reader>) -> Read {
     let kind = [(header::CONTENT_TYPE, "application/vnd.sqlite3")];
-    let backup = async move |engine: Arc<Engine>| Ok::<_, Failure>((kind, engine.backup().await?));
-    read(engine, &reader, Window::Dear, backup).await
+    let backup = async move |engine: Arc<Engine>| {
+        let copy = engine.backup().await?;
+        Ok::<_, Failure>((kind, contents(copy).map_err(Failure::unread)?))
+    };
+    read(engine, &reader, Window::Copy, backup).await
 }
 
 #[utoipa::path(post, path = "/v1/forget", request_body = ForgetRequest, responses((status = 200, body = ForgottenView), (status = 404, body = Problem), (status = 409, body = Problem)))]

@@ -1,5 +1,6 @@
 //! The store as a whole: whether it is sound, and a copy of it.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use super::Engine;
@@ -16,11 +17,11 @@ impl Engine {
         Ok(self.of_store(|store| store.verify()).await?.into())
     }
 
-    /// A copy of the store as it is at one moment.
+    /// A copy of the store as it is at one moment, in a file without a name.
     ///
     /// # Errors
-    /// The store cannot be read.
-    pub async fn backup(&self) -> Result<Vec<u8>, EngineError> {
+    /// The store cannot be read, or there is no room for the copy.
+    pub async fn backup(&self) -> Result<File, EngineError> {
         self.of_store(|store| store.backup()).await
     }
 

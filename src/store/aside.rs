@@ -1,6 +1,7 @@
 //! A store that was damaged: set aside under another name, and in its place one that remembers nothing and refuses
 //! every change. Whoever is out stays out; what was meant to become of them is not guessed.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -100,7 +101,7 @@ impl Store for Aside {
         self.refused()
     }
 
-    fn backup(&self) -> Result<Vec<u8>, StoreError> {
+    fn backup(&self) -> Result<File, StoreError> {
         self.refused()
     }
 

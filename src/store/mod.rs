@@ -4,13 +4,18 @@
 //! whoever drives runs, so that a store shared by several daemons can stand behind the same engine.
 
 mod aside;
+mod events;
+mod lock;
 mod place;
 mod private;
+mod readers;
+mod records;
 mod schema;
 mod sqlite;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -332,11 +337,11 @@ pub trait Store: Send + Sync {
     /// The store cannot be read.
     fn verify(&self) -> Result<Verified, StoreError>;
 
-    /// A copy of it as it is at one moment, as a file that the next teeterd may begin with.
+    /// A copy of it as it is at one moment: a file without a name that the next teeterd may begin with.
     ///
     /// # Errors
-    /// The store cannot be read.
-    fn backup(&self) -> Result<Vec<u8>, StoreError>;
+    /// The store cannot be read, or there is no room for the copy.
+    fn backup(&self) -> Result<File, StoreError>;
 
     /// The revision, as it changes.
     fn watch(&self) -> watch::Receiver<u64>;

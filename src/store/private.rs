@@ -44,7 +44,7 @@ fn close(path: &Path, options: &mut OpenOptions) -> io::Result<()> {
 ///
 /// # Errors
 /// The system refuses.
-fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<Option<(File, Metadata)>> {
+pub(super) fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<Option<(File, Metadata)>> {
     // Non-blocking: a pipe would otherwise be waited for.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = match options.read(true).custom_flags(flags).open(path) {

@@ -1,6 +1,9 @@
-//! The store of one daemon: a SQLite file, write-ahead log, synchronous FULL, locked for as long as it is open.
+//! The store of one daemon: a SQLite file, write-ahead log, synchronous FULL, locked for as long as it is open. What only
+//! reads has connections of its own.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,10 +12,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::lock::Lock;
+use super::readers::Readers;
 use super::schema::{counter, failure, migrate, set_counter};
 use super::verify::{self, Verified};
 use super::{Change, Event, EventQuery, NewEvent, REMEMBERED, State, Store, StoreError, Tally, Transaction, private};
-use crate::farm::{HoldId, RunId};
+use crate::farm::RunId;
 use crate::plan::Run;
 
 /// A SQLite file.
@@ -20,7 +25,11 @@ use crate::plan::Run;
 pub struct SqliteStore {
     path: String,
     connection: Mutex<Connection>,
+    /// None of a store in memory, which its one connection reads, too.
+    readers: Option<Readers>,
     revision: watch::Sender<u64>,
+    /// The last to go.
+    _lock: Option<Lock>,
 }
 
 impl SqliteStore {
@@ -30,19 +39,19 @@ impl SqliteStore {
     /// Another process has it open, it is newer than this program, it is damaged, or it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         private::make(path).map_err(|source| StoreError::File { path: path.display().to_string(), source })?;
+        // Two daemons on one store would undo each other.
+        let lock = Lock::take(path)?;
         let error = failure(path);
         let connection = Connection::open(path).map_err(&error)?;
         connection.busy_timeout(BUSY).map_err(&error)?;
-        // An exclusive lock from the first write on: two daemons on one store would undo each other.
-        connection
-            .execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-            .map_err(&error)?;
+        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(&error)?;
         // Better known now than met in the middle of a deploy.
         let what: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(&error)?;
         if what != "ok" {
             return Err(StoreError::Corrupt { path: path.display().to_string(), what });
         }
-        Self::of(connection, path)
+        let store = Self::of(connection, path)?;
+        Ok(Self { readers: Some(Readers::open(path)?), _lock: Some(lock), ..store })
     }
 
     /// An empty store that ends with this: for simulations.
@@ -58,7 +67,13 @@ impl SqliteStore {
         migrate(&mut connection, path)?;
         let revision = counter(&connection, "revision").map_err(failure(path))?;
         let path = path.display().to_string();
-        Ok(Self { path, connection: Mutex::new(connection), revision: watch::Sender::new(revision) })
+        Ok(Self {
+            path,
+            connection: Mutex::new(connection),
+            readers: None,
+            revision: watch::Sender::new(revision),
+            _lock: None,
+        })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -66,7 +81,12 @@ impl SqliteStore {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn error(&self, source: rusqlite::Error) -> StoreError {
+    /// The connection for what is read while the daemon runs.
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.readers.as_ref().map_or_else(|| self.connection(), Readers::of_events)
+    }
+
+    pub(super) fn error(&self, source: rusqlite::Error) -> StoreError {
         StoreError::Database { path: self.path.clone(), source }
     }
 
@@ -87,7 +107,7 @@ impl SqliteStore {
         .collect()
     }
 
-    fn read<T: DeserializeOwned>(&self, what: &'static str, json: &str) -> Result<T, StoreError> {
+    pub(super) fn read<T: DeserializeOwned>(&self, what: &'static str, json: &str) -> Result<T, StoreError> {
         serde_json::from_str(json).map_err(|source| StoreError::Damaged { path: self.path.clone(), what, source })
     }
 
@@ -256,53 +276,11 @@ impl Store for SqliteStore {
     }
 
     fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError> {
-        let connection = self.connection();
-        let failed = |source| self.error(source);
-        let mut statement = connection
-            .prepare(
-                "SELECT id, at, kind, text, run, hold, caller, changed FROM events
-                 WHERE (?1 IS NULL OR run = ?1) AND id > ?2 AND (?4 IS NULL OR kind <> ?4) AND (?5 IS NULL OR at >= ?5)
-                 ORDER BY id DESC LIMIT ?3",
-            )
-            .map_err(failed)?;
-        // Fractions of a second have as many digits as they need, so only whole seconds compare as texts.
-        let since = query.since.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string());
-        let mut after = query.after.unwrap_or(0);
-        if let Some(since) = &since {
-            let first = "SELECT min(id) FROM events WHERE at >= ?1";
-            let first: Option<u64> = connection.query_row(first, [since], |row| row.get(0)).map_err(failed)?;
-            let Some(first) = first else { return Ok(Vec::new()) };
-            after = after.max(first - 1);
-        }
-        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-        let rows = statement
-            .query_map(params![query.run.map(|id| id.0), after, limit, query.without, since], |row| {
-                Ok((
-                    (
-                        row.get::<_, u64>(0)?,
-                        row.get::<_, String>(1)?,
-                        row.get::<_, String>(2)?,
-                        row.get::<_, String>(3)?,
-                    ),
-                    (row.get::<_, Option<u64>>(4)?, row.get::<_, Option<u64>>(5)?),
-                    (row.get::<_, Option<String>>(6)?, row.get::<_, Option<String>>(7)?),
-                ))
-            })
-            .map_err(failed)?;
-        let mut events = Vec::new();
-        for row in rows {
-            let ((id, at, kind, text), (run, hold), (caller, changed)) = row.map_err(failed)?;
-            let changed = changed.map(|json| self.read("change", &json)).transpose()?.unwrap_or_default();
-            let caller = caller.map(|json| self.read("caller", &json)).transpose()?;
-            let at = at.parse().unwrap_or_default();
-            events.push(Event { id, at, kind, text, run: run.map(RunId), hold: hold.map(HoldId), caller, changed });
-        }
-        events.reverse();
-        Ok(events)
+        self.events_of(&self.reader(), query)
     }
 
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
-        self.one_run(&self.connection(), id)
+        self.one_run(&self.reader(), id)
     }
 
     fn try_to_write(&self) -> Result<(), StoreError> {
@@ -311,11 +289,18 @@ impl Store for SqliteStore {
     }
 
     fn verify(&self) -> Result<Verified, StoreError> {
-        verify::verify(&self.connection()).map_err(|source| self.error(source))
+        match &self.readers {
+            Some(readers) => readers.verify(),
+            None => verify::verify(&self.connection()).map_err(|source| self.error(source)),
+        }
     }
 
-    fn backup(&self) -> Result<Vec<u8>, StoreError> {
-        verify::image(&mut self.connection()).map_err(|source| self.error(source))
+    fn backup(&self) -> Result<File, StoreError> {
+        let in_memory = || StoreError::File {
+            path: self.path.clone(),
+            source: io::Error::new(io::ErrorKind::Unsupported, "it is in memory only"),
+        };
+        self.readers.as_ref().ok_or_else(in_memory)?.copy()
     }
 
     fn watch(&self) -> watch::Receiver<u64> {
@@ -328,7 +313,7 @@ impl Store for SqliteStore {
 }
 
 /// A daemon that is just ending may still have the store open.
-const BUSY: std::time::Duration = std::time::Duration::from_secs(2);
+pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

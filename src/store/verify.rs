@@ -1,18 +1,14 @@
 //! Whether a store is whole: the file, each record in it, and what records say of one another. Changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
-use serde::de::DeserializeOwned;
 
-use super::schema::{counter, failure, migrate};
-use super::{Caller, StoreError, beside};
-use crate::farm::{Baseline, Entry, Hold, HoldId, Owner, Route, RunId};
-use crate::plan::Run;
+use super::records::records;
+use super::schema::{failure, migrate};
+use super::{StoreError, beside, lock};
 
 /// What a store was found to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,8 +38,11 @@ pub struct Verified {
 pub fn verify_file(path: &Path) -> Result<Verified, StoreError> {
     let failed = failure(path);
     // SQLite would call a directory, and a file that may not be read, only "unable to open".
-    let read = File::open(path).and_then(|mut file| file.read(&mut [0; 1]));
-    let size = read.map_err(|source| StoreError::File { path: path.display().to_string(), source })?;
+    let read = File::open(path).and_then(|mut file| Ok((file.read(&mut [0; 1])?, lock::is_taken(&file)?)));
+    let (size, taken) = read.map_err(|source| StoreError::File { path: path.display().to_string(), source })?;
+    if taken {
+        return Err(StoreError::InUse { path: path.display().to_string() });
+    }
     let damaged = |what: String| Verified { problems: vec![what], ..Verified::default() };
     if size == 0 {
         return Ok(damaged("the file is empty".to_owned()));
@@ -135,125 +134,4 @@ fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare("PRAGMA integrity_check(20)")?;
     let found: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(found.into_iter().filter(|line| line != "ok").collect())
-}
-
-/// Reads every record, and follows what each says of others.
-fn records(connection: &Connection) -> rusqlite::Result<Verified> {
-    let mut problems = Vec::new();
-    let mut holds = BTreeMap::<HoldId, Hold>::new();
-    for (key, hold) in rows::<Hold>(connection, "hold", "SELECT CAST(id AS TEXT), json FROM holds", &mut problems)? {
-        expect(&mut problems, key == hold.id.to_string(), || format!("hold {key} calls itself {}", hold.id));
-        holds.insert(hold.id, hold);
-    }
-    let mut baselines = BTreeSet::new();
-    for (key, _) in rows::<Baseline>(connection, "baseline", "SELECT entry, json FROM baselines", &mut problems)? {
-        match Entry::try_from(key.clone()) {
-            Ok(entry) => drop(baselines.insert(entry)),
-            Err(error) => problems.push(format!("baseline {key}: {error}")),
-        }
-    }
-    let routes = rows::<Route>(connection, "route", "SELECT farm, json FROM routes", &mut problems)?;
-    for (key, route) in &routes {
-        expect(&mut problems, *key == route.farm.as_str(), || format!("route {key} calls itself {}", route.farm));
-    }
-    let mut runs = BTreeMap::<RunId, Run>::new();
-    for (key, run) in rows::<Run>(connection, "run", "SELECT CAST(id AS TEXT), json FROM runs", &mut problems)? {
-        expect(&mut problems, key == run.id.to_string(), || format!("run {key} calls itself {}", run.id));
-        runs.insert(run.id, run);
-    }
-    let active = "SELECT CAST(id AS TEXT) FROM runs WHERE active";
-    let mut statement = connection.prepare(active)?;
-    let active: BTreeSet<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    for run in runs.values() {
-        let (listed, is) = (active.contains(&run.id.to_string()), run.is_active());
-        expect(&mut problems, listed == is, || format!("run {} is listed as active: {listed}, and is: {is}", run.id));
-        let steps = run.plan.steps.len();
-        expect(&mut problems, run.cursor <= steps, || format!("run {} is at step {} of {steps}", run.id, run.cursor));
-    }
-    let revision = counter(connection, "revision")?;
-    across(&holds, &baselines, &runs, revision, &mut problems);
-    for (what, next, last) in [
-        ("hold", counter(connection, "hold")?, holds.keys().next_back().map(|id| id.0)),
-        ("run", counter(connection, "run")?, runs.keys().next_back().map(|id| id.0)),
-    ] {
-        let used = last.is_some_and(|last| last >= next);
-        expect(&mut problems, !used, || format!("the next {what} would get number {next}, which is used"));
-    }
-    let events = events(connection, &runs, &mut problems)?;
-    let (holds, baselines, routes, runs) = (holds.len(), baselines.len(), routes.len(), runs.len());
-    Ok(Verified { schema: 0, revision, holds, baselines, routes, runs, events, problems })
-}
-
-/// What records say of one another.
-fn across(
-    holds: &BTreeMap<HoldId, Hold>,
-    baselines: &BTreeSet<Entry>,
-    runs: &BTreeMap<RunId, Run>,
-    revision: u64,
-    problems: &mut Vec<String>,
-) {
-    for (id, hold) in holds {
-        if let Owner::Run(run) = hold.owner {
-            expect(problems, runs.contains_key(&run), || format!("hold {id} is of run {run}, which is not there"));
-        }
-        for entry in hold.entries.iter().filter(|entry| !baselines.contains(entry)) {
-            problems.push(format!("hold {id} has {entry}, of which it is not known what it was before"));
-        }
-        let at = hold.revision;
-        expect(problems, at <= revision, || format!("hold {id} is of revision {at}, and the store of {revision}"));
-    }
-    for run in runs.values().filter(|run| run.is_active()) {
-        for (group, id) in &run.holds {
-            // One that has gone is released, or has been taken over; one that is there is its own.
-            let other = holds.get(id).filter(|hold| hold.owner != Owner::Run(run.id));
-            expect(problems, other.is_none(), || {
-                format!("run {} has hold {id} on {group}, which is not its own", run.id)
-            });
-        }
-    }
-}
-
-/// Counts the events, each of which must be readable and about a run that there is.
-fn events(connection: &Connection, runs: &BTreeMap<RunId, Run>, problems: &mut Vec<String>) -> rusqlite::Result<usize> {
-    let mut statement = connection.prepare("SELECT id, at, run, caller FROM events ORDER BY id")?;
-    let mut rows = statement.query([])?;
-    let mut count = 0;
-    while let Some(row) = rows.next()? {
-        count += 1;
-        let (id, at): (u64, String) = (row.get(0)?, row.get(1)?);
-        let (run, caller): (Option<u64>, Option<String>) = (row.get(2)?, row.get(3)?);
-        expect(problems, at.parse::<Timestamp>().is_ok(), || format!("event {id} is of no time: {at:?}"));
-        if let Some(run) = run.filter(|run| !runs.contains_key(&RunId(*run))) {
-            problems.push(format!("event {id} is about run {run}, which is not there"));
-        }
-        if let Some(Err(error)) = caller.map(|json| serde_json::from_str::<Caller>(&json)) {
-            problems.push(format!("event {id} has a caller that cannot be read: {error}"));
-        }
-    }
-    Ok(count)
-}
-
-fn rows<T: DeserializeOwned>(
-    connection: &Connection,
-    what: &str,
-    sql: &str,
-    problems: &mut Vec<String>,
-) -> rusqlite::Result<Vec<(String, T)>> {
-    let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    let mut read = Vec::new();
-    for row in rows {
-        let (key, json) = row?;
-        match serde_json::from_str(&json) {
-            Ok(record) => read.push((key, record)),
-            Err(error) => problems.push(format!("{what} {key} cannot be read: {error}")),
-        }
-    }
-    Ok(read)
-}
-
-fn expect(problems: &mut Vec<String>, is: bool, problem: impl FnOnce() -> String) {
-    if !is {
-        problems.push(problem());
-    }
 }

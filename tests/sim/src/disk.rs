@@ -100,7 +100,7 @@ impl Store for FailingStore {
         self.store.verify()
     }
 
-    fn backup(&self) -> Result<Vec<u8>, StoreError> {
+    fn backup(&self) -> Result<std::fs::File, StoreError> {
         self.store.backup()
     }
 

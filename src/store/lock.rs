@@ -1,0 +1,60 @@
+//! That one process alone has a store open. SQLite's own locks would keep out what reads, too.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::sqlite::BUSY;
+use super::{StoreError, private};
+
+/// The lock on a store's file, until this is dropped. It is to be dropped after every connection to that: whoever closes
+/// a file loses the locks of SQLite's on it.
+#[derive(Debug)]
+pub(super) struct Lock(#[expect(dead_code, reason = "it is kept, and nothing else")] File);
+
+impl Lock {
+    /// Takes it; waits a little for a daemon that is just ending.
+    ///
+    /// # Errors
+    /// Another process has it, or the file cannot be opened.
+    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::File { path: path.display().to_string(), source };
+        let file = private::open_itself(path, OpenOptions::new().write(true)).map_err(failed)?;
+        let (file, _) = file.ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+        let tries = BUSY.as_millis() / AGAIN.as_millis();
+        for _ in 0..tries {
+            if is_free(&file).map_err(failed)? {
+                return Ok(Self(file));
+            }
+            std::thread::sleep(AGAIN);
+        }
+        Err(StoreError::InUse { path: path.display().to_string() })
+    }
+}
+
+fn is_free(file: &File) -> io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a process has the store in this file open now.
+///
+/// # Errors
+/// The system refuses.
+pub(super) fn is_taken(file: &File) -> io::Result<bool> {
+    let free = is_free(file)?;
+    if free {
+        flock(file, FlockOperation::Unlock)?;
+    }
+    Ok(!free)
+}
+
+/// How long one that is just ending is left before it is tried again.
+const AGAIN: Duration = Duration::from_millis(20);

@@ -1,0 +1,174 @@
+//! Every record of a store, and what each says of others. They are read one at a time: a store may be larger than memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use serde::de::DeserializeOwned;
+
+use super::Caller;
+use super::schema::counter;
+use super::verify::Verified;
+use crate::farm::{Baseline, Entry, Hold, HoldId, Owner, Route, RunId};
+use crate::plan::Run;
+
+/// Reads every record. Kept are holds, and runs that are active.
+pub(super) fn records(connection: &Connection) -> rusqlite::Result<Verified> {
+    let mut problems = Problems::default();
+    let mut holds = BTreeMap::<HoldId, Hold>::new();
+    let all = "SELECT CAST(id AS TEXT), json FROM holds";
+    let count = each::<Hold>(connection, "hold", all, &mut problems, |problems, key, hold| {
+        problems.expect(key == hold.id.to_string(), || format!("hold {key} calls itself {}", hold.id));
+        holds.insert(hold.id, hold);
+    })?;
+    let mut baselines = BTreeSet::new();
+    let all = "SELECT entry, json FROM baselines";
+    let of_baselines = each::<Baseline>(connection, "baseline", all, &mut problems, |problems, key, _| {
+        match Entry::try_from(key.clone()) {
+            Ok(entry) => drop(baselines.insert(entry)),
+            Err(error) => problems.add(format!("baseline {key}: {error}")),
+        }
+    })?;
+    let all = "SELECT farm, json FROM routes";
+    let routes = each::<Route>(connection, "route", all, &mut problems, |problems, key, route| {
+        problems.expect(key == route.farm.as_str(), || format!("route {key} calls itself {}", route.farm));
+    })?;
+    let active = "SELECT CAST(id AS TEXT) FROM runs WHERE active";
+    let mut statement = connection.prepare(active)?;
+    let listed: BTreeSet<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let (mut active, mut last) = (BTreeMap::<RunId, Run>::new(), None);
+    let mut owners: BTreeMap<RunId, Vec<HoldId>> = BTreeMap::new();
+    for hold in holds.values() {
+        if let Owner::Run(run) = hold.owner {
+            owners.entry(run).or_default().push(hold.id);
+        }
+    }
+    let all = "SELECT CAST(id AS TEXT), json FROM runs ORDER BY id";
+    let runs = each::<Run>(connection, "run", all, &mut problems, |problems, key, run| {
+        problems.expect(key == run.id.to_string(), || format!("run {key} calls itself {}", run.id));
+        let (listed, is) = (listed.contains(&run.id.to_string()), run.is_active());
+        problems.expect(listed == is, || format!("run {} is listed as active: {listed}, and is: {is}", run.id));
+        let steps = run.plan.steps.len();
+        problems.expect(run.cursor <= steps, || format!("run {} is at step {} of {steps}", run.id, run.cursor));
+        owners.remove(&run.id);
+        last = last.max(Some(run.id.0));
+        if is {
+            active.insert(run.id, run);
+        }
+    })?;
+    for (run, hold) in owners.iter().flat_map(|(run, holds)| holds.iter().map(move |hold| (run, hold))) {
+        problems.add(format!("hold {hold} is of run {run}, which is not there"));
+    }
+    let revision = counter(connection, "revision")?;
+    across(&holds, &baselines, &active, revision, &mut problems);
+    for (what, next, last) in [
+        ("hold", counter(connection, "hold")?, holds.keys().next_back().map(|id| id.0)),
+        ("run", counter(connection, "run")?, last),
+    ] {
+        let used = last.is_some_and(|last| last >= next);
+        problems.expect(!used, || format!("the next {what} would get number {next}, which is used"));
+    }
+    let events = events(connection, &mut problems)?;
+    let (holds, baselines, problems) = (count, of_baselines, problems.all());
+    Ok(Verified { schema: 0, revision, holds, baselines, routes, runs, events, problems })
+}
+
+/// What records say of one another.
+fn across(
+    holds: &BTreeMap<HoldId, Hold>,
+    baselines: &BTreeSet<Entry>,
+    active: &BTreeMap<RunId, Run>,
+    revision: u64,
+    problems: &mut Problems,
+) {
+    for (id, hold) in holds {
+        for entry in hold.entries.iter().filter(|entry| !baselines.contains(entry)) {
+            problems.add(format!("hold {id} has {entry}, of which it is not known what it was before"));
+        }
+        let at = hold.revision;
+        problems.expect(at <= revision, || format!("hold {id} is of revision {at}, and the store of {revision}"));
+    }
+    for run in active.values() {
+        for (group, id) in &run.holds {
+            // One that has gone is released, or has been taken over; one that is there is its own.
+            let other = holds.get(id).filter(|hold| hold.owner != Owner::Run(run.id));
+            problems
+                .expect(other.is_none(), || format!("run {} has hold {id} on {group}, which is not its own", run.id));
+        }
+    }
+}
+
+/// Counts the events, each of which must be readable and about a run that there is.
+fn events(connection: &Connection, problems: &mut Problems) -> rusqlite::Result<usize> {
+    let all = "SELECT id, at, run, caller, run IS NULL OR EXISTS (SELECT 1 FROM runs WHERE runs.id = events.run)
+               FROM events ORDER BY id";
+    let mut statement = connection.prepare(all)?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        count += 1;
+        let (id, at): (u64, String) = (row.get(0)?, row.get(1)?);
+        let (run, caller, known): (Option<u64>, Option<String>, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        problems.expect(at.parse::<Timestamp>().is_ok(), || format!("event {id} is of no time: {at:?}"));
+        if let Some(run) = run.filter(|_| !known) {
+            problems.add(format!("event {id} is about run {run}, which is not there"));
+        }
+        if let Some(Err(error)) = caller.map(|json| serde_json::from_str::<Caller>(&json)) {
+            problems.add(format!("event {id} has a caller that cannot be read: {error}"));
+        }
+    }
+    Ok(count)
+}
+
+/// Calls `look` with every record that can be read, and gives their number.
+fn each<T: DeserializeOwned>(
+    connection: &Connection,
+    what: &str,
+    sql: &str,
+    problems: &mut Problems,
+    mut look: impl FnMut(&mut Problems, String, T),
+) -> rusqlite::Result<usize> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let (key, json): (String, String) = (row.get(0)?, row.get(1)?);
+        match serde_json::from_str(&json) {
+            Ok(record) => {
+                count += 1;
+                look(problems, key, record);
+            }
+            Err(error) => problems.add(format!("{what} {key} cannot be read: {error}")),
+        }
+    }
+    Ok(count)
+}
+
+/// What is wrong; where that is much, the first of it and how much more there is.
+#[derive(Default)]
+struct Problems {
+    first: Vec<String>,
+    more: usize,
+}
+
+impl Problems {
+    fn add(&mut self, problem: String) {
+        if self.first.len() < TOLD { self.first.push(problem) } else { self.more += 1 }
+    }
+
+    fn expect(&mut self, is: bool, problem: impl FnOnce() -> String) {
+        if !is {
+            self.add(problem());
+        }
+    }
+
+    fn all(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.first.push(format!("and {} problems more", self.more));
+        }
+        self.first
+    }
+}
+
+/// So many problems are told one by one.
+const TOLD: usize = 100;
