@@ -1,8 +1,19 @@
 //! The signals that ask a command to stop: it then says what it leaves behind.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::error::CliError;
+use super::lane;
+
+/// Whether one of them has come.
+static RECEIVED: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process has been asked to stop.
+pub(super) fn was_received() -> bool {
+    RECEIVED.load(Ordering::Relaxed)
+}
 
 /// Listens from its creation on.
 pub(super) struct Interrupt {
@@ -17,6 +28,8 @@ impl Interrupt {
     /// # Errors
     /// The system refuses.
     pub(super) fn listen() -> Result<Self, CliError> {
+        // Whoever is to be obeyed must not find this process writing to a terminal that nobody reads.
+        lane::begin();
         let listen = |kind| signal(kind).map_err(CliError::Signals);
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -32,5 +45,6 @@ impl Interrupt {
             _ = self.terminate.recv() => {}
             _ = self.hangup.recv() => {}
         }
+        RECEIVED.store(true, Ordering::Relaxed);
     }
 }

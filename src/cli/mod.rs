@@ -17,6 +17,7 @@ mod hook;
 mod hooks;
 mod interrupt;
 mod keep;
+mod lane;
 mod limit;
 mod lines;
 mod look;
@@ -27,6 +28,7 @@ mod print;
 mod progress;
 mod ready;
 mod runs;
+mod screen;
 mod shell;
 mod store;
 mod tables;
@@ -74,7 +76,11 @@ pub fn main() -> ExitCode {
         }
     };
     let context = Context { client: Client::new(cli.socket), json: cli.json };
-    let exit = runtime.block_on(run(&context, cli.command)).unwrap_or_else(|error| error.report(context.json));
+    let exit = runtime.block_on(async {
+        let exit = run(&context, cli.command).await.unwrap_or_else(|error| error.report(context.json));
+        print::end().await;
+        exit
+    });
     ExitCode::from(exit as u8)
 }
 

@@ -69,7 +69,7 @@ impl Output {
         }
         if !text.is_empty() {
             // Whoever reads slowly slows the hook, and neither signals nor the look at the run.
-            let _ = tokio::task::spawn_blocking(move || print::lines(&text, to_stderr)).await;
+            print::lines(text, to_stderr).await;
         }
     }
 }

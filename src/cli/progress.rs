@@ -3,10 +3,11 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{clock, print};
+use super::screen::Screen;
+use super::{clock, lane, print};
 
 /// What is being waited for, and what has happened so far.
 pub(super) struct Progress {
@@ -64,7 +65,11 @@ impl Drop for Progress {
 fn spinner() -> ProgressBar {
     let style =
         ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-    let spinner = ProgressBar::new_spinner().with_style(style);
+    let spinner = match lane::of(true) {
+        Some(lane) => ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like(Box::new(Screen::on(lane)))),
+        None => ProgressBar::new_spinner(),
+    };
+    let spinner = spinner.with_style(style);
     spinner.enable_steady_tick(REDRAW);
     spinner
 }

@@ -141,6 +141,17 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
     // A run that has failed and one that works are both on their way: only the end counts here.
     while !matches!(now.state.as_str(), "aborted" | "rolled back" | "done") {
         follow.show(&now);
+        if let ("aborting", Some(next)) = (now.state.as_str(), &now.next) {
+            follow.progress.clear();
+            print::err(&format!(
+                "run {} is not aborted yet: {}\nkept out of {}: {}\nnext: {next}",
+                now.id,
+                now.waiting.as_deref().unwrap_or("it waits"),
+                now.farm,
+                now.out.join(" ")
+            ));
+            return Ok(Exit::TimedOut);
+        }
         follow.going(&now);
         now = tokio::select! {
             biased;

@@ -36,14 +36,14 @@ pub(super) async fn work(
         tokio::select! {
             biased;
             () = interrupt.received(), if stops.is_none() => {
-                print::err("ending the hook");
                 stops = Some(Stop::Interrupted);
                 stop.send_replace(stops);
+                print::err("ending the hook");
             }
             () = &mut left, if stops.is_none() => {
-                print::err("the run has left this step (aborted, or reported on by somebody else): ending the hook");
                 stops = Some(Stop::Left);
                 stop.send_replace(stops);
+                print::err("the run has left this step (aborted, or reported on by somebody else): ending the hook");
             }
             outcome = &mut calls => break outcome,
         }

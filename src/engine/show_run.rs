@@ -9,7 +9,7 @@ use super::memory::Memory;
 use super::view::{AttendantView, FlipView, RunView, StepView, WorkView};
 use crate::farm::{GroupName, MemberName};
 use crate::plan::machine::way_back;
-use crate::plan::{Attendant, CallerState, FailureKind, Flipped, Passed, Phase, Run, RunState, Step};
+use crate::plan::{Attendant, CallerState, FailureKind, Flipped, Passed, Phase, Run, RunState, Step, Wait};
 use crate::store::State;
 
 /// A run as it stands.
@@ -29,6 +29,7 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         .map(ToString::to_string)
         .collect();
     let wait = wait_of(run, memory).filter(|_| run.is_active());
+    let stays = wait.as_ref().filter(|wait| matches!(wait, Wait::CallerStays { .. })).map(|_| stays(run));
     let holds = run.holds.values().filter_map(|id| Some((state.holds.get(id)?, memory.holds.get(id)?)));
     let in_flight = holds.map(|(hold, memory)| text(memory.watch.in_flight(hold)));
     RunView {
@@ -69,10 +70,18 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         attendant: attendant(run).map(attendant_view),
         versions: text(run.versions.clone()),
         flips: run.flips.iter().map(flip_view).collect(),
-        next: next(run, &out),
+        next: stays.or_else(|| next(run, &out)),
         out,
         not_reached: Vec::new(),
     }
+}
+
+/// What brings a run to its end whose caller does not stop.
+fn stays(run: &Run) -> String {
+    let process = run.attended.as_ref().and_then(|attended| attended.pid);
+    let process =
+        process.map_or_else(|| "its caller".to_owned(), |pid| format!("process {pid}, and what it has started"));
+    format!("end {process}: then what is well comes back by itself; `teeter abort {}` waits for that", run.id)
 }
 
 /// The caller that does the run's work now.

@@ -58,6 +58,11 @@ pub enum Wait {
         /// Until when at most.
         until: Timestamp,
     },
+    /// The caller has not stopped in its time: what it works on stays out until its process has ended.
+    CallerStays {
+        /// Who that is.
+        who: String,
+    },
     /// Servers have been asked and have not answered yet.
     Asking {
         /// Which.
@@ -170,6 +175,9 @@ impl fmt::Display for Wait {
             }
             Self::Paused => f.write_str("paused, until somebody resumes it"),
             Self::Caller { .. } => f.write_str("waiting until the caller has stopped working"),
+            Self::CallerStays { who } => {
+                write!(f, "its caller has not stopped working, and what the run holds stays out until it has: {who}")
+            }
             Self::Asking { members, .. } => write!(f, "asking {}", list(members)),
             Self::Probes { members, .. } => write!(f, "not well yet: {}", pairs(members)),
             Self::WarmUp { members, .. } => write!(f, "warming up: {}", pairs(members)),

@@ -93,3 +93,56 @@ async fn an_abort_waits_until_the_hook_has_ended() {
     let deploy = finish(deploy).await;
     assert_eq!(deploy.code, 7, "{deploy:?}");
 }
+
+#[tokio::test]
+async fn what_a_caller_works_on_that_does_not_stop_stays_out() {
+    let site = Site::start().await;
+    let (hook, begun) = stubborn(&site);
+    let mut deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);
+    until(|| async { std::fs::exists(&begun).is_ok_and(|begun| begun) }).await;
+    until(|| async { run(&site).await["caller"] == "here" }).await;
+    // It is told to stop, and cannot.
+    let pid = deploy.id().expect("it runs");
+    send("-STOP", pid).await;
+    let aborted = site.teeter(&["abort", "1"]).await;
+    assert_eq!(aborted.code, 5, "{aborted:?}");
+    let end = format!("next: end process {pid}, and what it has started");
+    assert!(aborted.err.contains("its caller has not stopped working") && aborted.err.contains(&end), "{aborted:?}");
+    assert!(site.teeter(&["show", "1"]).await.out.contains(&end));
+    assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
+    // As soon as it has stopped what is well comes back.
+    send("-CONT", pid).await;
+    until(|| async { run(&site).await["state"] == "aborted" }).await;
+    assert!(site.farm.dir().join("ended").exists(), "servers came back while the hook was at work");
+    assert_eq!(site.bits().await, [0; 4]);
+    assert_eq!(deploy.wait().await.expect("it ends").code(), Some(7));
+}
+
+#[tokio::test]
+async fn a_deploy_whose_words_nobody_reads_stops_all_the_same() {
+    for by_abort in [true, false] {
+        let site = Site::start().await;
+        let (hook, begun) = stubborn(&site);
+        // More than the pipe to this test takes, which reads none of it.
+        let hook = format!("yes 'much to say, and nobody listens' | head -n 20000; {hook}");
+        let mut deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);
+        until(|| async { std::fs::exists(&begun).is_ok_and(|begun| begun) }).await;
+        until(|| async { run(&site).await["caller"] == "here" }).await;
+        let code = if by_abort {
+            let aborted = site.teeter(&["abort", "1"]).await;
+            assert_eq!(aborted.code, 0, "{aborted:?}");
+            7
+        } else {
+            send("-TERM", deploy.id().expect("it runs")).await;
+            1
+        };
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), deploy.wait()).await;
+        assert_eq!(ended.expect("it ends").expect("it ran").code(), Some(code));
+        assert!(site.farm.dir().join("ended").exists(), "the hook was not told to end");
+    }
+}
+
+async fn send(signal: &str, pid: u32) {
+    let sent = tokio::process::Command::new("kill").args([signal, &pid.to_string()]).status().await;
+    assert!(sent.expect("kill runs").success());
+}

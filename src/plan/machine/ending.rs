@@ -98,8 +98,11 @@ fn turn_back(run: &Run, facts: &Facts<'_>) -> Option<Action> {
 pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if run.leaving {
         let until = STOPPING_TAKES.after(run.step.since);
-        if run.caller == CallerState::Here && now < until {
-            return Outcome::Wait(Wait::Caller { until });
+        // Whoever works on servers that get traffic again breaks requests, however long it has been asked to stop.
+        if run.caller == CallerState::Here {
+            let who = || run.attended.as_ref().map_or_else(|| "it is not known who".to_owned(), ToString::to_string);
+            let wait = if now < until { Wait::Caller { until } } else { Wait::CallerStays { who: who() } };
+            return Outcome::Wait(wait);
         }
         let held = run.holds.iter().filter(|(_, id)| facts.holds.contains_key(id));
         return bring_back(run, &held.map(|(group, _)| group).collect::<Vec<_>>(), facts);
