@@ -100,7 +100,7 @@ lint: ## Clippy and the documentation, neither of which needs HAProxy
 	$(call check,docs,documentation)
 
 SERIES ?=
-matrix: deps ## The integration tests on HAProxy 2.2, 2.6, 3.0 and 3.2, or those of SERIES, fetched as packages
+matrix: deps ## The integration tests on HAProxy 2.2, 2.6, 3.0, 3.2 and 3.4, or those of SERIES, fetched as packages
 	@tests/matrix/run $(SERIES)
 
 systemd-test: ## The package on a Debian that boots under systemd, in a container; as root
@@ -146,7 +146,7 @@ sim: ## Play SEEDS deploys, with faults and callers, in simulated time: docs/sim
 	target/$(if $(CI),debug,sim)/sim --seeds $(SEEDS) --shrink
 
 transcripts: deps ## Record again what each version of HAProxy answers: tests/transcripts
-	@for series in 2.2 2.6 3.0 3.2; do
+	@for series in 2.2 2.6 3.0 3.2 3.4; do
 	    haproxy=$$(tests/matrix/fetch $$series)
 	    TEETER_TEST_HAPROXY=$$haproxy $(CARGO) run $(LOCKED) --quiet -p teeter-lab -- transcripts
 	done

@@ -232,9 +232,17 @@ fn told(context: &Context, outcome: Result<Exit, CliError>) -> Result<Exit, CliE
 
 async fn aftermath(context: &Context, run: &RunView) -> Result<String, CliError> {
     let selectors = [format!("farm:{}", run.farm)];
-    let (view, _): (StatusView, _) = context.client.get(&look::selecting("/v1/status", &selectors)).await?;
+    let view = match context.client.get::<StatusView>(&look::selecting("/v1/status", &selectors)).await {
+        Ok((view, _)) => Some(view),
+        Err(error) if error.is_away() => return Err(error.into()),
+        // The run has ended all the same. Its farm may be configured no longer, or not as it was.
+        Err(error) => {
+            print::err(&format!("the servers of farm {} cannot be shown: {error}", run.farm));
+            None
+        }
+    };
     let (mut back, mut not): (BTreeSet<&str>, BTreeSet<&str>) = (BTreeSet::new(), BTreeSet::new());
-    for server in &view.servers {
+    for server in view.iter().flat_map(|view| &view.servers) {
         let set = if server.in_service { &mut back } else { &mut not };
         set.insert(server.server.as_str());
     }

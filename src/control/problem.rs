@@ -11,6 +11,7 @@ use super::bounds::{
 use super::desk::Window;
 use super::peer::LOOKUP_TAKES;
 use crate::engine::EngineError;
+use crate::farm::HoldId;
 use crate::plan::Veto;
 
 /// An error on its way out.
@@ -43,6 +44,15 @@ impl Failure {
              `getent passwd {uid}` and `getent initgroups` answer on this machine"
         );
         Self::new(Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+
+    /// A hold that was made, and ended by another request before it was shown.
+    pub(super) fn ended(hold: HoldId) -> Self {
+        let detail = format!(
+            "hold {hold} was carried out, and has been ended since by another request: the servers are brought back. \
+             `teeter events` says by whom"
+        );
+        Self::new(Exit::Aborted, "ended", "It was ended meanwhile", StatusCode::GONE, detail)
     }
 
     /// A request that a browser sends for a web page.

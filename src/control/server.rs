@@ -26,7 +26,7 @@ use super::permit::{Access, Asker, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
 use super::read::{Query, haproxies, number, policy, reason, selectors, span};
 use super::{output, runs, store};
-use crate::engine::{Engine, Guarding, HoldOrder, ReleaseOrder};
+use crate::engine::{Engine, EngineError, Guarding, HoldOrder, ReleaseOrder};
 use crate::farm::HoldId;
 use crate::haproxy::AdminState;
 use crate::store::EventQuery;
@@ -179,8 +179,13 @@ async fn create_hold(
         without: haproxies(&request.without_haproxy)?,
     };
     let id = engine.hold(order, &asker.by).await?;
-    let (_, tick, view) = answer(ticks(&engine), engine.hold_view(id).await?)?;
+    let (_, tick, view) = answer(ticks(&engine), carried_out(id, engine.hold_view(id).await)?)?;
     Ok((StatusCode::CREATED, tick, view))
+}
+
+/// A hold that HAProxy has confirmed. One that is not there any more by then was ended by another request meanwhile.
+fn carried_out(id: HoldId, view: Result<HoldView, EngineError>) -> Result<HoldView, Failure> {
+    view.map_err(|error| if matches!(error, EngineError::NotFound(_)) { Failure::ended(id) } else { error.into() })
 }
 
 #[utoipa::path(post, path = "/v1/release", request_body = ReleaseRequest, responses((status = 200, body = Holds), (status = 409, body = Problem)))]
@@ -297,3 +302,23 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A stream reads so many events at once, and the next when these have been sent: what a slow reader has not taken
 /// waits in the store.
 const STREAMED: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_that_was_ended_as_soon_as_it_was_there_says_so() {
+        let status = |error| {
+            let answer = carried_out(HoldId(7), Err(error)).unwrap_err();
+            (String::from_utf8(answer.whole()).unwrap(), answer.into_response().status())
+        };
+        let (ended, code) = status(EngineError::NotFound("there is no hold 7".to_owned()));
+        assert_eq!(code, StatusCode::GONE);
+        assert!(
+            ended.contains("urn:teeter:ended") && ended.contains("\"exit\":7") && ended.contains("hold 7"),
+            "{ended}"
+        );
+        assert_eq!(status(EngineError::Unreachable("away".to_owned())).1, StatusCode::BAD_GATEWAY);
+    }
+}

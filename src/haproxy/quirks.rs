@@ -72,11 +72,14 @@ pub enum Quirk {
     /// it; `tests/it/sockets.rs` tries both. (Since 2071a99df, 2.6-dev11, which puts TLS on a listener after its line
     /// has been read, and for `bind` lines only.)
     StatsSocketWithoutTls,
+    /// From 3.4 on, `show sess ID` no longer has `total=` on the lines of the channels (`req=`, `res=`); what went through
+    /// stands on the lines of the ends, as `in=` and `out=` of `scf=` and `scb=`. `commands/sessions.rs` reads either.
+    SessionBytesAtTheEnds,
 }
 
 impl Quirk {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PromptAfterEachReply,
         Self::MessagesLackNewline,
         Self::NoShowVersion,
@@ -87,6 +90,7 @@ impl Quirk {
         Self::LeavingWorkerHasNoCounters,
         Self::ProcessesAmongServers,
         Self::StatsSocketWithoutTls,
+        Self::SessionBytesAtTheEnds,
     ];
 
     /// Whether releases of this series have it.
@@ -108,6 +112,8 @@ impl Quirk {
             Self::RelativePids | Self::LeavingWorkerHasNoCounters | Self::ProcessesAmongServers => up_to(2, 4),
             // Still so in 3.5-dev5, the newest that was looked at.
             Self::StatsSocketWithoutTls => ((2, 6), (u16::MAX, u16::MAX)),
+            // 3.3 was not looked at.
+            Self::SessionBytesAtTheEnds => ((3, 4), (u16::MAX, u16::MAX)),
         }
     }
 }
@@ -122,7 +128,14 @@ mod tests {
 
     #[test]
     fn a_version_belongs_to_a_series() {
-        for (version, expected) in [("2.6.12-1+deb12u4", "2.6"), ("3.5-dev5-50872d-6", "3.5"), ("3.10.0", "3.10")] {
+        for (version, expected) in [
+            ("2.6.12-1+deb12u4", "2.6"),
+            ("3.5-dev5-50872d-6", "3.5"),
+            ("3.5-dev5", "3.5"),
+            ("3.4-dev7-abc123", "3.4"),
+            ("3.4.7-1", "3.4"),
+            ("3.10.0", "3.10"),
+        ] {
             assert_eq!(version.parse::<Series>().unwrap().to_string(), expected);
         }
         for version in ["", "3", "three.two", "99999999.1"] {

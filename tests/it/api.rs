@@ -66,6 +66,43 @@ async fn an_error_is_a_problem_document() {
     }
 }
 
+/// All of what is answered to these bytes.
+async fn raw(site: &Site, request: &[u8]) -> String {
+    let mut stream = UnixStream::connect(site.daemon.socket()).await.unwrap();
+    // It may close before it has read everything.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+/// As docs/api.md has it: what is answered before teeterd sees a request has a status and nothing else.
+#[tokio::test]
+async fn what_is_no_http_has_a_status_and_no_document() {
+    let site = Site::start().await;
+    let headers = |count: usize| "x: y\r\n".repeat(count);
+    let line =
+        |path: &str, headers: &str| format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n{headers}\r\n");
+    for (request, status) in [
+        (b"GET /v1/runs/\xff HTTP/1.1\r\nhost: t\r\n\r\n".to_vec(), 400),
+        (b"no request at all\r\n\r\n".to_vec(), 400),
+        (line(&format!("/v1/status?sel={}", "a".repeat(65_600)), "").into_bytes(), 414),
+        (line("/v1/status", &headers(101)).into_bytes(), 431),
+        (line("/v1/status", &format!("x: {}\r\n", "y".repeat(400 << 10))).into_bytes(), 431),
+    ] {
+        let begins = String::from_utf8_lossy(&request[..30.min(request.len())]).into_owned();
+        let answer = raw(&site, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{begins}: {answer}");
+        assert!(answer.ends_with("\r\n\r\n") && !answer.contains("problem+json"), "{begins}: {answer}");
+    }
+    // What fits is refused in words.
+    let answer = raw(&site, line("/v1/status", &format!("x: {}\r\n", "y".repeat(70 << 10))).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 431 ") && answer.contains("urn:teeter:too-large"), "{answer}");
+    let json = "POST /v1/holds HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 3\r\n\r\n";
+    let answer = raw(&site, &[json.as_bytes(), b"\"\xff\""].concat()).await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("urn:teeter:bad-request"), "{answer}");
+}
+
 #[tokio::test]
 async fn what_a_web_page_can_send_changes_nothing() {
     let site = Site::start().await;

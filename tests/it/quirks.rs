@@ -1,4 +1,4 @@
-//! What four series of HAProxy were once heard to say where they differ: each quirk is where it is said to be, and what a
+//! What five series of HAProxy were once heard to say where they differ: each quirk is where it is said to be, and what a
 //! master and a worker that is leaving say is read on all of them.
 
 use teeter::haproxy::commands::{PrepareMap, ShowProc, ShowServersConn, ShowSessions, ShowStat, ShowVersion, StatKind};
@@ -39,6 +39,7 @@ fn quirks_are_where_they_are_said_to_be() {
                 Quirk::RelativePids => holds("master-show-proc", "<relative PID>"),
                 Quirk::LeavingWorkerHasNoCounters => of_master(series, "old-worker-show-stat", &ALL_ROWS).is_empty(),
                 Quirk::ProcessesAmongServers => holds("old-worker-show-servers-conn", "\nMASTER/cur-1 "),
+                Quirk::SessionBytesAtTheEnds => !holds("show-sess-one", " total="),
                 // Not a matter of replies: the tests of sockets try it on the HAProxy at hand.
                 Quirk::StatsSocketWithoutTls => quirk.is_in(version),
             }

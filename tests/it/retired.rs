@@ -135,3 +135,20 @@ async fn what_is_held_in_a_haproxy_that_is_not_configured_stays_held() {
     assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
     assert_eq!(site.bits().await, [0; 4]);
 }
+
+/// The abort is asked for and carried out: that its farm is not configured any more changes no exit code.
+#[tokio::test]
+async fn a_run_of_a_farm_that_is_not_configured_any_more_is_aborted_with_0() {
+    let site = Site::start().await;
+    assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
+    let toml = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+    let retired = &toml[..toml.find("[farm.web]").expect("a farm is configured")];
+    std::fs::write(site.daemon.config(), retired).expect("it is written");
+    site.daemon.signal("-HUP").await;
+    until(|| async { site.daemon.log().contains("configuration read again") }).await;
+    let aborted = site.teeter(&["abort", "1"]).await;
+    assert_eq!(aborted.code, 0, "{aborted:?}\n{}", site.daemon.log());
+    assert!(aborted.out.contains("run 1 is aborted"), "{aborted:?}");
+    assert!(aborted.err.contains("the servers of farm web cannot be shown"), "{aborted:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+}

@@ -1,6 +1,7 @@
 //! A HAProxy with backends of a test's own, and teeter beside it.
 
 use serde_json::Value;
+use teeter::haproxy::Series;
 use teeter_lab::{App, Haproxy, free_port};
 use tempfile::TempDir;
 
@@ -116,10 +117,9 @@ fn config(dir: &TempDir, port: u16, apps: &[App], backends: &str) -> String {
 }
 
 /// Whether the HAProxy that is tested with is of this series or a later one; otherwise the test says that it is skipped.
-pub(crate) fn since(series: (u32, u32), what: &str) -> bool {
-    let version = Haproxy::version().expect("HAProxy tells its version");
-    let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
-    let there = (numbers.next(), numbers.next()) >= (Some(series.0), Some(series.1));
+pub(crate) fn since(series: (u16, u16), what: &str) -> bool {
+    let version: Series = Haproxy::version().expect("HAProxy tells its version").parse().expect("it has a series");
+    let there = (version.major, version.minor) >= series;
     if !there {
         teeter_lab::skip(&format!("{what} came with {}.{}", series.0, series.1));
     }

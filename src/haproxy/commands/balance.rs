@@ -71,6 +71,9 @@ impl Command for TakesWeights {
         Ok(match refusal.words.as_str() {
             words if words.contains("must use a dynamic load balancing") => Some(false),
             words if words.starts_with("'server' expects") => Some(true),
+            // In 3.4 words and order are others: the backend, then the name, then the address.
+            words if words.contains("uses a non dynamic load balancing method") => Some(false),
+            words if words.starts_with("Already exists a server with the same name") => Some(true),
             _ => None,
         })
     }
@@ -87,6 +90,11 @@ mod tests {
         for (said, takes) in [
             ("'server' expects <name> and <addr>[:<port>] as arguments.\n", Some(true)),
             ("Backend must use a dynamic load balancing to support dynamic servers.\n", Some(false)),
+            ("Already exists a server with the same name in backend.\n", Some(true)),
+            (
+                "Backend does not support dynamic servers : backend 'app' uses a non dynamic load balancing method.\n",
+                Some(false),
+            ),
             ("This command is restricted to experimental mode only.\n", None),
             ("Unknown command: 'add server', but maybe one of the following ones is a better match:\n", None),
             ("Permission denied\n", None),

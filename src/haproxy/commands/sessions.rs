@@ -115,19 +115,24 @@ impl Command for ShowSession {
         line.push_str(&self.id.0);
     }
 
-    /// `None`: the session has ended meanwhile.
+    /// `None`: the session has ended meanwhile, or HAProxy does not tell.
     fn parse(&self, reply: &[u8]) -> Result<Option<SessionBytes>, CommandError> {
         if let Some(refusal) = Refusal::recognise(self.text(), reply) {
             return Err(CommandError::Refused(refusal));
         }
         let text = String::from_utf8_lossy(reply);
-        let total = |side: &str| {
-            text.lines().map(str::trim_start).find(|line| line.starts_with(side)).and_then(|line| {
-                let (_, after) = line.split_once("total=")?;
-                after.split(|end: char| !end.is_ascii_digit()).next()?.parse().ok()
-            })
+        let number = |line: &str, key: &str| -> Option<u64> {
+            let found = line.split([' ', ')']).find_map(|word| word.strip_prefix(key))?;
+            found.parse().ok()
         };
-        Ok(total("req=0x").zip(total("res=0x")).map(|(request, response)| SessionBytes { request, response }))
+        let on = |side: &str, key| {
+            let line = text.lines().map(str::trim_start).find(|line| line.starts_with(side))?;
+            number(line, key)
+        };
+        // What the channel has taken in, or the end that it takes from: `Quirk::SessionBytesAtTheEnds`.
+        let bytes = |channel, end| on(channel, "total=").or_else(|| on(end, "in="));
+        let both = bytes("req=0x", "scf=0x").zip(bytes("res=0x", "scb=0x"));
+        Ok(both.map(|(request, response)| SessionBytes { request, response }))
     }
 }
 
@@ -174,6 +179,14 @@ mod tests {
         let command = ShowSession { id: "0x1".parse().unwrap() };
         assert_eq!(command.parse(details.as_bytes()).unwrap(), Some(SessionBytes { request: 14, response: 815 }));
         assert_eq!(command.parse(b"\n").unwrap(), None);
+        let since_3_4 = "0x1: [x] id=7\n  scf=0x2 flags=0x00001000 state=EST endp=CONN,0x3,0x5 sub=1 in=14 out=800 rex=1s\n    \
+                         iobuf.flags=0x0 .in=9\n  scb=0x4 flags=0x00001001 state=EST sub=1 in=815 out=14\n  \
+                         req=0x5 (f=0x848001 an=0x0 tofwd=-1)\n  res=0x6 (f=0x80048001 an=0x0 tofwd=-1)\n";
+        assert_eq!(command.parse(since_3_4.as_bytes()).unwrap(), Some(SessionBytes { request: 14, response: 815 }));
+        // The ends were there before, without the bytes.
+        let neither =
+            "0x1: [x] id=7\n  scf=0x2 flags=0x0 state=EST\n  scb=0x4 flags=0x0\n  req=0x5 (f=0x8)\n  res=0x6 (f=0x8)\n";
+        assert_eq!(command.parse(neither.as_bytes()).unwrap(), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use teeter_lab::{App, AppSpec, Load, LoadSpec};
 
 mod bench;
+mod chosen;
 mod demo;
 mod figures;
 mod figures_numbers;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use teeter_lab::drains::{self, DrainsSpec, Kind, Programs};
 
+use crate::chosen;
 use crate::figures_site::failure;
 
 #[derive(Args)]
@@ -27,6 +28,7 @@ pub(crate) struct DrainsArgs {
 
 /// Drains, prints the report, and fails where a drain was not what it was said to be.
 pub(crate) async fn run(args: DrainsArgs) -> io::Result<()> {
+    chosen::of("kind of traffic", &args.only, &Kind::ALL.map(Kind::backend))?;
     let kinds =
         Kind::ALL.into_iter().filter(|kind| args.only.is_empty() || args.only.iter().any(|one| one == kind.backend()));
     let limit = Duration::from_secs(120) + Duration::from_millis(500) * u32::try_from(args.count).unwrap_or(u32::MAX);

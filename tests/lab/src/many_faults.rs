@@ -8,6 +8,7 @@ use clap::Args;
 use teeter_lab::chaos::{self, ChaosSpec, Fault, Way};
 use teeter_lab::drains::Programs;
 
+use crate::chosen;
 use crate::figures_site::failure;
 
 #[derive(Args)]
@@ -40,6 +41,10 @@ pub(crate) struct ChaosArgs {
 
 /// Breaks, prints a line for each case and the report, and fails where anything was not as it has to be.
 pub(crate) async fn run(args: ChaosArgs) -> io::Result<()> {
+    let mut faults: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+    faults.push("power-loss");
+    chosen::of("fault", &args.only, &faults)?;
+    chosen::of("way", &args.way, &Way::ALL.map(|way| way.name))?;
     let wanted = |name: &str, only: &[String]| only.is_empty() || only.iter().any(|one| one == name);
     let spec = ChaosSpec {
         ways: Way::ALL.into_iter().filter(|way| wanted(way.name, &args.way)).collect(),
@@ -54,6 +59,7 @@ pub(crate) async fn run(args: ChaosArgs) -> io::Result<()> {
     let tell = |line: &str| drop(writeln!(io::stdout(), "{line}"));
     let report = chaos::run(&spec, &Programs { teeter, teeterd }, tell).await?;
     write!(io::stdout(), "{report}")?;
+    chosen::something(report.cases(), "no way that was chosen has such a step, or such a fault at it")?;
     match report.violations.len() {
         0 => Ok(()),
         violations => Err(failure(format!("{violations} cases did not end as they have to"))),

@@ -22,7 +22,9 @@ pub(crate) struct TranscriptsArgs {
 /// Records the HAProxy that `TEETER_TEST_HAPROXY` names.
 pub(crate) async fn run(args: TranscriptsArgs) -> io::Result<()> {
     let version = Haproxy::version()?;
-    let series: Vec<_> = version.split('.').take(2).collect();
+    // `3.5` of `3.5-dev5`, too.
+    let number = |part: &str| part.split(|end: char| !end.is_ascii_digit()).next().unwrap_or_default().to_owned();
+    let series: Vec<_> = version.split('.').take(2).map(number).collect();
     let into = args.into.join(series.join("."));
     if into.exists() {
         std::fs::remove_dir_all(&into)?;
@@ -69,7 +71,7 @@ async fn of_balances(into: &Path) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
     let config = format!(
         "global\n  node lab\n  stats socket {}/admin.sock level admin\ndefaults\n  mode http\n  timeout connect 1s\n  \
-         timeout client 10s\n  timeout server 10s\nbackend app\n  server web01 127.0.0.1:1 weight 50\n\
+         timeout client 10s\n  timeout server 10s\nbackend app\n  balance roundrobin\n  server web01 127.0.0.1:1 weight 50\n\
          backend hashed\n  balance source\n  server web01 127.0.0.1:1\n",
         dir.path().display()
     );
@@ -142,7 +144,7 @@ fn config(dir: &Path, app: &App, port: u16) -> String {
          stats socket {dir}/low.sock level operator\n\
          defaults\n  mode http\n  timeout connect 1s\n  timeout client 10s\n  timeout server 10s\n  timeout tunnel 1h\n\
          frontend www\n  bind 127.0.0.1:{port}\n  use_backend %[str(web),map({dir}/live.map)]\n  default_backend app\n\
-         backend app\n  option httpchk GET /_status\n  server web01 {addr} check inter 100ms fall 1 rise 2 weight 50 \
+         backend app\n  balance roundrobin\n  option httpchk GET /_status\n  server web01 {addr} check inter 100ms fall 1 rise 2 weight 50 \
          agent-check agent-port 1 agent-inter 500ms\n  server web02 127.0.0.1:1 cookie two disabled\n  \
          server web03 127.0.0.1:1 check inter 100ms fall 1\n\
          backend other\n  server x 127.0.0.1:1 track app/web01\n",

@@ -174,3 +174,17 @@ fn haproxy_accepts_the_sample() -> io::Result<()> {
     assert_eq!(Haproxy::check_config(&path), Ok(()));
     Ok(())
 }
+
+/// A slip of the pen must not try nothing and succeed.
+#[test]
+fn a_selection_of_nothing_fails_and_names_what_there_is() {
+    for (args, words) in [
+        (["chaos", "--only", "no-such-fault"], "there is no fault no-such-fault; there are: "),
+        (["chaos", "--way", "no-such-way"], "there is no way no-such-way; there are: "),
+        (["drains", "--only", "no-such-kind"], "there is no kind of traffic no-such-kind; there are: "),
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_lab")).args(args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(words), "{args:?}: {said}");
+    }
+}

@@ -86,7 +86,7 @@ impl Shape {
     pub fn thrown(dice: &mut Dice) -> Self {
         let strategies = ["see-saw", "see-saw", "see-saw", "rolling", "blue-green", "canary"];
         let route = dice.of(0..5) < 3;
-        let (series, master) = (Series::ALL[dice.of(0..4) as usize], dice.of(0..2) == 0);
+        let (series, master) = (Series::ALL[dice.of(0..Series::ALL.len() as u64) as usize], dice.of(0..2) == 0);
         let strategy = match strategies[dice.of(0..6) as usize] {
             // Blue and green need a route.
             "blue-green" if !route => "see-saw",

@@ -56,7 +56,7 @@ impl Simulated {
         let route = Route::Map { file, key: "web".to_owned(), default: Some("app".to_owned()) };
         let setup = Setup { master, ..Setup::new(series) }
             .frontend("www", route)
-            .frontend("twin", Route::To("twin".to_owned()))
+            .frontend(if series < Series::V3_4 { "twin" } else { "twin-in" }, Route::To("twin".to_owned()))
             .backend(app)
             .backend(api)
             .backend(lone)
@@ -220,6 +220,11 @@ fn the_fake_is_a_3_0() {
 #[test]
 fn the_fake_is_a_3_2() {
     pass(Series::V3_2);
+}
+
+#[test]
+fn the_fake_is_a_3_4() {
+    pass(Series::V3_4);
 }
 
 /// Who had connected to a process that was stopped, and then killed, is heard by nobody.

@@ -126,6 +126,10 @@ impl World {
         let series = self.setup.series;
         let worker = self.workers.get_mut(&teller.pid)?;
         // Up to 3.3, maps are everybody's.
+        let of_map = words.get(1) == Some(&"map");
+        if of_map && series >= Series::V3_4 && teller.level < Level::Admin {
+            return Some(Err("Permission denied\n"));
+        }
         match words {
             ["set" | "add" | "del" | "clear", "map", ..] => return Some(worker.change_map(words)),
             ["prepare" | "commit", "map", ..] if series >= Series::V2_6 => {
@@ -143,9 +147,12 @@ impl World {
             ["add", "server", server, ..] if series >= Series::V2_6 => Some(match worker.find(server) {
                 Err(words) => Err(words),
                 // Without an address nothing is ever added: only the refusal tells.
-                Ok(at) if worker.backends[at.0].setup.balance == Balance::Source => {
-                    Err("Backend must use a dynamic load balancing to support dynamic servers.\n")
-                }
+                Ok(at) if worker.backends[at.0].setup.balance == Balance::Source => Err(if series < Series::V3_4 {
+                    "Backend must use a dynamic load balancing to support dynamic servers.\n"
+                } else {
+                    "Backend does not support dynamic servers : backend 'even' uses a non dynamic load balancing method.\n"
+                }),
+                Ok(_) if series >= Series::V3_4 => Err("Already exists a server with the same name in backend.\n"),
                 Ok(_) => Err("'server' expects <name> and <addr>[:<port>] as arguments.\n"),
             }),
             ["set", "server", rest @ ..] => Some(worker.set_server(rest, now)),

@@ -56,7 +56,7 @@ impl Worker {
     }
 
     pub(super) fn change_map(&mut self, words: &[&str]) -> Said {
-        let versions = self.setup.series >= Series::V2_6;
+        let (versions, first_only) = (self.setup.series >= Series::V2_6, self.setup.series >= Series::V3_4);
         let (verb, mut rest) = (words[0], &words[2..]);
         let mut version = None;
         if let Some(number) = rest.first().and_then(|word| word.strip_prefix('@')).filter(|_| versions) {
@@ -68,7 +68,7 @@ impl Worker {
         match verb {
             "set" => map.set(word(1), word(2)),
             "add" => map.add(version, word(1), word(2)),
-            "del" => map.delete(word(1)),
+            "del" => map.delete(word(1), first_only),
             _ => {
                 map.clear();
                 Ok(())

@@ -68,11 +68,15 @@ impl Map {
         Ok(())
     }
 
-    pub(super) fn delete(&mut self, key: &str) -> Result<(), &'static str> {
+    /// Every entry of the key, or in later series the first only.
+    pub(super) fn delete(&mut self, key: &str, first_only: bool) -> Result<(), &'static str> {
         let entries = self.versions.entry(self.current).or_default();
-        let before = entries.len();
-        entries.retain(|(_, one, _)| one != key);
-        if entries.len() < before { Ok(()) } else { Err("Key not found.\n") }
+        let first = entries.iter().position(|(_, one, _)| one == key).ok_or("Key not found.\n")?;
+        entries.remove(first);
+        if !first_only {
+            entries.retain(|(_, one, _)| one != key);
+        }
+        Ok(())
     }
 
     pub(super) fn clear(&mut self) {

@@ -52,7 +52,7 @@ impl Worker {
                 "epoch=0 age={age}s {calls} rq[f=8848202h,i=0,an=00h,rx=,wx=,ax=] \
                  rp[f=88048202h,i=0,an=00h,rx=,wx=,ax=] scf=[8,0h,fd=13] scb=[{side},11h,fd=14] exp={expires}s rc=0 c_exp="
             ),
-            Series::V3_0 | Series::V3_2 => writeln!(
+            Series::V3_0 | Series::V3_2 | Series::V3_4 => writeln!(
                 out,
                 "epoch=0 age={age}s {calls} rq[f=848001h,i=0,an=00h,ax=] rp[f=80048001h,i=0,an=00h,ax=] \
                  scf=[8,1000h,fd=14,rex=59m59s,wex=] scb=[{side},1001h,fd=15,rex=59m59s,wex=] exp={expires}s rc=0 c_exp="
@@ -66,12 +66,20 @@ impl Worker {
         };
         let frontend = &self.setup.frontends[stream.frontend].name;
         let age = now.duration_since(stream.begun).as_secs();
+        // Where the bytes stand: behind both channels, or before them at both ends.
+        let (ends, [request, response]) = if self.setup.series < Series::V3_4 {
+            ("", [" total=144", " total=161"])
+        } else {
+            let ends = "\n  scf=0x1 flags=0x00001000 ioto=1h state=EST endp=CONN,0x2,0x3 sub=1 in=144 out=161 rex=59m59s\n  \
+                        scb=0x4 flags=0x00001001 ioto=1h state=EST endp=CONN,0x5,0x6 sub=1 in=161 out=144 rex=59m59s";
+            (ends, [""; 2])
+        };
         let _ = writeln!(
             out,
             "0x{0:x}: [21/Nov/2026:05:11:49.425507] id={id} proto=tcpv4 source=127.0.0.1:{1}\n  frontend={frontend} (id=2 \
              mode=http), listener=? (id=1) addr=127.0.0.1:80\n  backend={2} (id=3 mode=http) addr=127.0.0.1:1\n  \
-             task=0x1 (state=0x00 nice=0 calls=1 age={age}s)\n  req=0x{0:x} (f=0x848001 an=0x0 tofwd=-1 total=144)\n  \
-             res=0x{0:x} (f=0x80048001 an=0x0 tofwd=-1 total=161)",
+             task=0x1 (state=0x00 nice=0 calls=1 age={age}s){ends}\n  req=0x{0:x} (f=0x848001 an=0x0 tofwd=-1{request})\n  \
+             res=0x{0:x} (f=0x80048001 an=0x0 tofwd=-1{response})",
             pointer(*id),
             port(*id),
             self.backends[stream.backend].setup.name,

@@ -14,11 +14,13 @@ pub enum Series {
     V3_0,
     /// 3.2.
     V3_2,
+    /// 3.4.
+    V3_4,
 }
 
 impl Series {
     /// All that are known.
-    pub const ALL: [Self; 4] = [Self::V2_2, Self::V2_6, Self::V3_0, Self::V3_2];
+    pub const ALL: [Self; 5] = [Self::V2_2, Self::V2_6, Self::V3_0, Self::V3_2, Self::V3_4];
 
     /// As in `2.6`.
     pub fn name(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Series {
             Self::V2_6 => "2.6",
             Self::V3_0 => "3.0",
             Self::V3_2 => "3.2",
+            Self::V3_4 => "3.4",
         }
     }
 }

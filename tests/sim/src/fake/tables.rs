@@ -83,10 +83,16 @@ impl Worker {
             let (id, server) = (self.backend_id(at.0), self.server_id(at));
             let _ = write!(out, "{backend}/{} {id}/{server} {address} {port} - 5000 ", it.setup.name);
             let (now, most) = (it.counters.scur, it.counters.smax);
-            let _ = write!(out, "{now} {most} {most} 0 0 -1 0");
-            // What is of threads a disabled one has only in later series.
+            let _ = if self.setup.series < Series::V3_4 {
+                write!(out, "{now} {most} {most} 0 0 -1 0")
+            } else {
+                // `served` and `idle_sess`: here every request has a connection, and none is between requests.
+                write!(out, "{now} {now} {most} {most} 0 0 0 -1 0")
+            };
+            // What is of threads a disabled one has in some series only.
             let disabled = self.backends[at.0].setup.disabled;
-            out.push_str(if disabled && self.setup.series == Series::V2_2 { "\n" } else { " 0 0\n" });
+            let short = disabled && matches!(self.setup.series, Series::V2_2 | Series::V3_4);
+            out.push_str(if short { "\n" } else { " 0 0\n" });
         }
         if let Some(id) = self.process(only) {
             let _ = writeln!(out, "MASTER/cur-1 {id}/1 - 0 - 0 0 0 0 0 0 0 0");

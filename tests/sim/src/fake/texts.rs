@@ -72,13 +72,14 @@ struct Heard {
 
 impl Texts {
     pub(super) fn of(series: Series) -> &'static Self {
-        static ALL: [OnceLock<Texts>; 4] = [const { OnceLock::new() }; 4];
+        static ALL: [OnceLock<Texts>; Series::ALL.len()] = [const { OnceLock::new() }; Series::ALL.len()];
         ALL[series as usize].get_or_init(|| {
             Self::read(&match series {
                 Series::V2_2 => heard!("2.2"),
                 Series::V2_6 => heard!("2.6"),
                 Series::V3_0 => heard!("3.0"),
                 Series::V3_2 => heard!("3.2"),
+                Series::V3_4 => heard!("3.4"),
             })
         })
     }

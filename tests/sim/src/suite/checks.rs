@@ -85,7 +85,11 @@ pub(super) async fn weights_are_set<S: Subject>(subject: &mut S) -> Found {
     says(subject, "get weight app/web01", "0 (initial 50)\n\n").await?;
     // Without an address nothing is added: the refusal says that other weights are taken.
     if subject.series() != Series::V2_2 {
-        let refused = "'server' expects <name> and <addr>[:<port>] as arguments.\n\n";
+        let refused = if subject.series() < Series::V3_4 {
+            "'server' expects <name> and <addr>[:<port>] as arguments.\n\n"
+        } else {
+            "Already exists a server with the same name in backend.\n\n"
+        };
         says(subject, "add server app/web01", refused).await?;
     }
     // Maintenance leaves it alone.

@@ -42,6 +42,10 @@ pub(super) async fn entries_are_set_added_and_removed<S: Subject>(subject: &mut 
     tell(subject, &format!("set map {map} web lone")).await?;
     same("both are set", &entries(subject).await, "web lone, shop other, web lone")?;
     tell(subject, &format!("del map {map} web")).await?;
+    if subject.series() >= Series::V3_4 {
+        same("the first is removed", &entries(subject).await, "shop other, web lone")?;
+        tell(subject, &format!("del map {map} web")).await?;
+    }
     same("both are removed", &entries(subject).await, "shop other")?;
     says(subject, &format!("set map {map} web app"), "entry not found.\n\n").await?;
     tell(subject, &format!("add map {map} web api")).await?;

@@ -14,7 +14,7 @@
 //! | `stay`, cookie SRV | the same; nobody is redispatched |
 //! | `said` | `talk`, which has an agent and no check |
 //! | `off`, disabled | `web01`, `web02` |
-//! | `twin`, as a frontend before it is called | `t1`, `t2`, not checked; clients stick by a table |
+//! | `twin`, as a frontend before it is called up to 3.2 | `t1`, `t2`, not checked; clients stick by a table |
 //! | `even`, balance static-rr | `e1` of weight 100, not checked |
 //! | `lead` | `web01`, whose check passes only while `web01` is not well; every 50 ms, rise 3, fall 2 |
 

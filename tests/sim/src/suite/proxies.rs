@@ -13,21 +13,27 @@ async fn listed<S: Subject>(subject: &S, command: &str) -> Result<String, String
 }
 
 pub(super) async fn a_name_may_be_that_of_two_proxies<S: Subject>(subject: &mut S) -> Found {
-    let (of_frontend, of_backend) = ("twin/FRONTEND", "twin/t1 twin/t2 twin/BACKEND");
-    for (command, wished) in [
+    let of_backend = "twin/t1 twin/t2 twin/BACKEND";
+    let (of_frontend, frontends, [of_servers, of_all]) = if subject.series() < Series::V3_4 {
         // The first of that name in the configuration is the frontend, which has neither servers nor a sum of them.
-        ("show stat twin 6 -1", ""),
-        ("show stat twin 7 -1", of_frontend),
+        ("twin/FRONTEND", "www/FRONTEND twin/FRONTEND", ["", "twin/FRONTEND"])
+    } else {
+        // Such a configuration is refused, so the frontend has another name.
+        ("twin-in/FRONTEND", "www/FRONTEND twin-in/FRONTEND", [of_backend; 2])
+    };
+    for (command, wished) in [
+        ("show stat twin 6 -1", of_servers),
+        ("show stat twin 7 -1", of_all),
         ("show stat 3 7 -1", of_frontend),
         ("show stat 11 6 -1", of_backend),
         // A name is looked for before a number; no name has one of these signs.
         ("show stat +11 6 -1", of_backend),
         ("show stat #11 6 -1", of_backend),
         ("show stat #3 6 -1", ""),
-        ("show stat -1/ 1 -1", "www/FRONTEND twin/FRONTEND"),
+        ("show stat -1/ 1 -1", frontends),
         ("show stat 3 6 -1", ""),
         ("show stat 99 7 -1", ""),
-        ("show stat -1 1 -1", "www/FRONTEND twin/FRONTEND"),
+        ("show stat -1 1 -1", frontends),
     ] {
         same(command, &listed(subject, command).await?, wished)?;
     }

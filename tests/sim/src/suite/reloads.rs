@@ -102,7 +102,7 @@ pub(super) async fn a_master_lists_its_processes<S: Subject>(subject: &mut S) ->
     let version = info.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap_or_default().to_owned();
     let (head, mine, end) = match subject.series() {
         Series::V2_2 => ("<type> <relative PID> <reloads>", "master N N N", "\n# programs"),
-        Series::V3_2 => ("<type> <reloads>", "master N [failed: N N", ""),
+        Series::V3_2 | Series::V3_4 => ("<type> <reloads>", "master N [failed: N N", ""),
         _ => ("<type> <reloads>", "master N [failed: N N", "\n# programs"),
     };
     let mine = mine.replace("[failed: N N", "[failed: 0] N");

@@ -233,7 +233,8 @@ pub(super) async fn sessions_are_listed_and_ended<S: Subject>(subject: &mut S) -
     }
     let (id, _) = listed.split_once(':').ok_or("no identity")?;
     let details = subject.ask(&format!("show sess {id}")).await;
-    for part in [&format!("{id}: ["), "  req=0x", "  res=0x", " total="] {
+    let total = if subject.series() < Series::V3_4 { " total=" } else { " in=" };
+    for part in [&format!("{id}: ["), "  req=0x", "  res=0x", total] {
         holds(&format!("{part:?} is not in {details:?}"), details.contains(part))?;
     }
     tell(subject, &format!("shutdown session {id}")).await?;

@@ -44,7 +44,7 @@ pub(super) async fn a_message_may_lack_its_newline<S: Subject>(subject: &mut S) 
     let wished = match subject.series() {
         Series::V2_2 | Series::V2_6 => "\n> Empty weight string empty or preceded by garbage\n> admin\n\n> ",
         Series::V3_0 => "\n> Empty weight string empty or preceded by garbage\n\n> admin\n\n> ",
-        Series::V3_2 => "\nEmpty weight string empty or preceded by garbage\n\nadmin\n\n> ",
+        Series::V3_2 | Series::V3_4 => "\nEmpty weight string empty or preceded by garbage\n\nadmin\n\n> ",
     };
     says(subject, "prompt;set server app/web02 weight abc;show cli level", wished).await
 }
@@ -54,7 +54,7 @@ pub(super) async fn an_open_prompt_takes_another_line<S: Subject>(subject: &mut 
         subject,
         "prompt\nshow cli level\nshow cli level;show cli level",
         match subject.series() {
-            Series::V3_2 => "\n> admin\n\n> admin\n\nadmin\n\n> ",
+            Series::V3_2 | Series::V3_4 => "\n> admin\n\n> admin\n\nadmin\n\n> ",
             _ => "\n> admin\n\n> admin\n\n> admin\n\n> ",
         },
     )
@@ -74,11 +74,12 @@ pub(super) async fn a_level_is_a_limit<S: Subject>(subject: &mut S) -> Found {
         same(denied, &subject.ask_operator(denied).await, "Permission denied\n\n")?;
     }
     let map = subject.map();
+    // Up to 3.3, maps are everybody's.
+    let of_maps = if subject.series() < Series::V3_4 { "\n" } else { "Permission denied\n\n" };
     for (allowed, answer) in [
         ("show cli level", "operator\n\n".to_owned()),
         ("show sess 0x1", "Session not found.\n\n".to_owned()),
-        // Up to 3.3, maps are everybody's.
-        (&format!("set map {map} web app"), "\n".to_owned()),
+        (&format!("set map {map} web app"), of_maps.to_owned()),
     ] {
         same(allowed, &subject.ask_operator(allowed).await, &answer)?;
     }
@@ -104,9 +105,9 @@ pub(super) async fn rows_are_as_wide_as_headers<S: Subject>(subject: &mut S) -> 
         let mut count = 0;
         for line in lines.filter(|line| !line.is_empty()) {
             count += 1;
-            // Of a disabled one a 2.2 has nothing to say for each thread.
-            let disabled = subject.series() == Series::V2_2 && line.starts_with("off/");
-            let width = if disabled { width - 2 } else { width };
+            // Of a disabled one some have nothing to say for each thread.
+            let short = more > 0 && matches!(subject.series(), Series::V2_2 | Series::V3_4) && line.starts_with("off/");
+            let width = if short { width - 2 } else { width };
             holds(&format!("{command}: {line:?} has not {width} fields"), line.split(separator).count() == width)?;
         }
         let wished = if separator == ',' { 24 } else { 17 };
