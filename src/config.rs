@@ -5,6 +5,7 @@
 
 mod environment;
 mod place;
+mod retention;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use self::environment::Environment;
 use crate::farm::{Farm, FarmError, FarmName, FarmSettings, HoldsSettings, InstanceName, Selector};
 use crate::haproxy::{Address, MapKey, MapName};
 
+pub use self::retention::RetentionSettings;
 pub use self::settings::{ControlSettings, InstanceSettings, LogLevel, LogSettings, LogTo, StoreSettings};
 
 /// Everything that can be configured.
@@ -27,6 +29,8 @@ pub struct Config {
     pub control: ControlSettings,
     /// `[store]`.
     pub store: StoreSettings,
+    /// `[retention]`.
+    pub retention: RetentionSettings,
     /// `[[haproxy]]`; where empty, [`usual_sockets`] says where to look.
     pub haproxy: Vec<InstanceSettings>,
     /// `[log]`.
@@ -122,6 +126,9 @@ impl Config {
 
     /// What is well formed and cannot be meant.
     fn problem(&self) -> Option<Problem> {
+        if let Some((key, problem)) = self.retention.problem() {
+            return Some(Problem { key: vec!["retention".into(), key.into()], problem });
+        }
         let (mut names, mut sockets) = (BTreeSet::new(), BTreeSet::new());
         for (index, instance) in self.haproxy.iter().enumerate() {
             let at = |key: &str, problem: String| {
@@ -180,6 +187,8 @@ struct Sections {
     #[serde(default)]
     store: StoreSettings,
     #[serde(default)]
+    retention: RetentionSettings,
+    #[serde(default)]
     haproxy: Vec<InstanceSettings>,
     #[serde(default)]
     log: LogSettings,
@@ -191,9 +200,9 @@ struct Sections {
 
 impl From<Sections> for Config {
     fn from(sections: Sections) -> Self {
-        let Sections { control, store, haproxy, log, holds, farm } = sections;
+        let Sections { control, store, retention, haproxy, log, holds, farm } = sections;
         let farms = farm.into_iter().map(|(name, settings)| (name.clone(), Farm { name, settings })).collect();
-        Self { control, store, haproxy, log, holds, farms }
+        Self { control, store, retention, haproxy, log, holds, farms }
     }
 }
 

@@ -146,6 +146,7 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     )
     .await?;
     engine.set_may_be_away(config.may_be_away());
+    engine.set_retention(Arc::new(config.retention));
     rivals::watch(&engine, addresses);
     let listener = listen(&args, &config).await?;
     let stop = Arc::new(Notify::new());
@@ -247,10 +248,11 @@ async fn take_over(engine: &Engine, old: &Config, new: Config) {
     {
         tracing::warn!(
             "[[haproxy]] but for may_be_away, [store], [log] and the socket of [control] are read at the start only; farms, \
-             [holds] and [control.roles] are taken over now"
+             [holds], [retention] and [control.roles] are taken over now"
         );
     }
     engine.set_may_be_away(new.may_be_away());
+    engine.set_retention(Arc::new(new.retention));
     let farms = new.farms.len();
     engine.set_farms(new.farms, new.holds).await;
     tracing::info!(farms, "configuration read again");

@@ -1,5 +1,6 @@
 //! The store and its state in memory, changed together.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::error::EngineError;
@@ -78,6 +79,11 @@ impl Ledger {
             Ok(Err(error)) => tracing::error!("the store cannot be read again: {error}"),
             Err(error) => tracing::error!("the store cannot be read again: {error}"),
         }
+    }
+
+    /// Forgets runs that have gone from the store.
+    pub(super) fn forget_runs(&mut self, gone: &BTreeSet<RunId>) {
+        self.published.change(&mut self.state, |state| Arc::make_mut(state).forget_runs(gone));
     }
 
     /// Records what changes nothing, and what the daemon's own log is not for: the words of others.

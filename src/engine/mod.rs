@@ -51,6 +51,7 @@ mod release;
 mod renamed;
 mod report;
 mod requester;
+mod retention;
 mod rivals;
 mod route;
 mod runs;
@@ -102,6 +103,7 @@ pub use self::output::{HOOK_OUTPUT, LONGEST_LINE, OUTPUT_OF_A_RUN, ROW, Said};
 pub use self::prober::{Answer, Prober};
 pub use self::release::ReleaseOrder;
 pub use self::requester::{Requester, Waiting};
+pub use self::retention::Retention;
 pub use self::troubles::Troubles;
 
 /// Everything that teeter does, behind one handle.
@@ -118,6 +120,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     memory: Mutex<Memory>,
     troubles: Troubles,
+    retention: retention::Known,
     prober: Arc<dyn Prober>,
     clock: Clock,
     platform: Platform,
@@ -163,6 +166,7 @@ impl Engine {
             store,
             memory: Mutex::default(),
             troubles,
+            retention: retention::Known::new(None),
             prober,
             clock,
             platform,
@@ -180,6 +184,7 @@ impl Engine {
             engine.publish(&ledger);
         }
         map_file::sweep(engine.farms().values(), &engine.platform);
+        engine.platform.spawn(retention::tend(Arc::downgrade(&engine), engine.retention.subscribe()));
         engine.platform.spawn(drive::drive(Arc::downgrade(&engine), Arc::clone(&engine.nudge)));
         Ok(engine)
     }

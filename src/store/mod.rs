@@ -8,6 +8,7 @@ mod events;
 mod lock;
 mod place;
 mod private;
+mod prune;
 mod readers;
 mod records;
 mod schema;
@@ -28,6 +29,7 @@ use crate::plan::Run;
 
 pub use aside::open;
 pub(crate) use place::{directory, rename_new};
+pub use prune::{Keep, Pruned};
 pub use sqlite::SqliteStore;
 pub use verify::{Verified, verify_file};
 
@@ -323,6 +325,15 @@ pub trait Store: Send + Sync {
     /// The store cannot be read.
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
 
+    /// Takes away what may go, at most so many events in one transaction, and records `begun` with it where anything goes.
+    /// Neither the revision nor what a decision is made from changes.
+    ///
+    /// # Errors
+    /// The store cannot be written; then nothing has gone.
+    fn prune(&self, _keep: &Keep, _most: usize, _begun: Option<&NewEvent>) -> Result<Pruned, StoreError> {
+        Ok(Pruned::default())
+    }
+
     /// Writes what changes nothing, to see whether anything can be written.
     ///
     /// # Errors
@@ -436,6 +447,11 @@ impl State {
             }
         }
         self.forget_ended();
+    }
+
+    /// Forgets runs that have gone from the store.
+    pub fn forget_runs(&mut self, gone: &BTreeSet<RunId>) {
+        self.runs.retain(|id, _| !gone.contains(id));
     }
 
     /// Forgets runs that have ended, but for the latest and those whose holds are there: the store has them all.

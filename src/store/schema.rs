@@ -75,4 +75,14 @@ const MIGRATIONS: &[&str] = &[
         WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
         BEGIN SELECT RAISE(ABORT, 'events are never replaced'); END;
 ",
+    // But for what is too old or too much by the configuration: an event goes only where its number has been written here
+    // before, in the same transaction.
+    "
+    CREATE TABLE prunable (id INTEGER PRIMARY KEY) STRICT;
+    CREATE INDEX output_by_time ON events (at) WHERE kind = 'hook.output';
+    DROP TRIGGER events_stay;
+    CREATE TRIGGER events_stay BEFORE DELETE ON events
+        WHEN NOT EXISTS (SELECT 1 FROM prunable WHERE id = OLD.id)
+        BEGIN SELECT RAISE(ABORT, 'events are never deleted by hand'); END;
+",
 ];

@@ -16,7 +16,10 @@ use super::lock::Lock;
 use super::readers::Readers;
 use super::schema::{counter, failure, migrate, set_counter};
 use super::verify::{self, Verified};
-use super::{Change, Event, EventQuery, NewEvent, REMEMBERED, State, Store, StoreError, Tally, Transaction, private};
+use super::{
+    Change, Event, EventQuery, Keep, NewEvent, Pruned, REMEMBERED, State, Store, StoreError, Tally, Transaction,
+    private, prune,
+};
 use crate::farm::RunId;
 use crate::plan::Run;
 
@@ -281,6 +284,18 @@ impl Store for SqliteStore {
 
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
         self.one_run(&self.reader(), id)
+    }
+
+    fn prune(&self, keep: &Keep, most: usize, begun: Option<&NewEvent>) -> Result<Pruned, StoreError> {
+        let mut connection = self.connection();
+        let failed = |source| self.error(source);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let pruned = prune::prune(&transaction, keep, most).map_err(failed)?;
+        if !pruned.is_empty() {
+            self.append(&transaction, begun.map(std::slice::from_ref).unwrap_or_default())?;
+            transaction.commit().map_err(failed)?;
+        }
+        Ok(pruned)
     }
 
     fn try_to_write(&self) -> Result<(), StoreError> {

@@ -51,6 +51,7 @@ mod recipes;
 mod relay;
 mod remembered;
 mod renamed;
+mod retention;
 mod retired;
 mod rollback;
 mod rivals;

@@ -10,7 +10,8 @@ use crate::site::{DRAIN, MAINT, Site, until};
 
 /// Each was written by the teeterd of its time, with a run that has ended, one half way and an operator's holds. A new
 /// schema adds a line, and the store of a teeterd that had the schema before.
-const STORES: [(&str, u32); 4] = [("schema-1", 1), ("schema-2-first", 2), ("schema-2", 2), ("schema-3", 3)];
+const STORES: [(&str, u32); 5] =
+    [("schema-1", 1), ("schema-2-first", 2), ("schema-2", 2), ("schema-3", 3), ("schema-4", 4)];
 
 fn path(name: &str) -> String {
     format!("tests/stores/{name}.db")

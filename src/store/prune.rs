@@ -1,0 +1,233 @@
+//! What is too old, or too much, leaves the store: in small steps, between which changes are made.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction, params_from_iter};
+
+use crate::farm::{Hold, RunId};
+use crate::plan::Run;
+
+/// What is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Runs that ended before this may go, with their events.
+    pub runs: Timestamp,
+    /// Events before this may go.
+    pub events: Timestamp,
+    /// What hooks said before this may go.
+    pub hook_output: Timestamp,
+    /// So many bytes all records may take; what is beyond that goes, oldest first, and what hooks said before all else.
+    pub size: u64,
+}
+
+/// What has gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Runs.
+    pub runs: BTreeSet<RunId>,
+    /// Events, but for what hooks said.
+    pub events: u64,
+    /// What hooks said, in events.
+    pub hook_output: u64,
+}
+
+impl Pruned {
+    /// Whether nothing has.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds what has gone with another step.
+    pub fn extend(&mut self, more: Self) {
+        self.runs.extend(more.runs);
+        self.events += more.events;
+        self.hook_output += more.hook_output;
+    }
+}
+
+/// Takes away at most so many events that may go, and the runs of which none are left.
+pub(super) fn prune(transaction: &Transaction<'_>, keep: &Keep, most: usize) -> rusqlite::Result<Pruned> {
+    let kept = kept(transaction)?;
+    let mut found = Found { most, ..Found::default() };
+    let (before, all) = (|at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%S").to_string(), "9".to_owned());
+    found.output(transaction, &before(keep.hook_output), &kept)?;
+    found.events(transaction, &before(keep.events), &kept)?;
+    found.runs(transaction, keep.runs, &kept)?;
+    if found.is_empty() && size(transaction)? > keep.size {
+        found.output(transaction, &all, &kept)?;
+        if found.is_empty() {
+            found.runs(transaction, Timestamp::MAX, &kept)?;
+        }
+        if found.is_empty() {
+            found.events(transaction, &all, &kept)?;
+        }
+    }
+    found.delete(transaction)
+}
+
+/// What may go.
+#[derive(Default)]
+struct Found {
+    most: usize,
+    events: BTreeSet<u64>,
+    runs: BTreeSet<RunId>,
+}
+
+impl Found {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.runs.is_empty()
+    }
+
+    fn output(&mut self, connection: &Connection, before: &str, kept: &str) -> rusqlite::Result<()> {
+        let of = format!("kind = 'hook.output' AND at < ?1 AND (run IS NULL OR run NOT IN ({kept})) ORDER BY at");
+        self.add(connection, &of, before).map(drop)
+    }
+
+    fn events(&mut self, connection: &Connection, before: &str, kept: &str) -> rusqlite::Result<()> {
+        let of = format!("at < ?1 AND (run IS NULL OR run NOT IN ({kept})) ORDER BY at");
+        self.add(connection, &of, before).map(drop)
+    }
+
+    /// A run goes when all its events have gone.
+    fn runs(&mut self, connection: &Connection, before: Timestamp, kept: &str) -> rusqlite::Result<()> {
+        let oldest = format!("SELECT json FROM runs WHERE NOT active AND id NOT IN ({kept}) ORDER BY id LIMIT {RUNS}");
+        let mut statement = connection.prepare(&oldest)?;
+        let oldest = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+        // One that cannot be read is told of by a check of the store, and not thrown away.
+        let oldest = oldest.iter().filter_map(|json| serde_json::from_str::<Run>(json).ok());
+        for run in oldest.filter(|run| run.finished.unwrap_or(run.started) < before) {
+            if self.events.len() >= self.most {
+                break;
+            }
+            if self.add(connection, "run = ?1 ORDER BY id", &run.id.to_string())? {
+                self.runs.insert(run.id);
+            }
+            // What is there to be taken away beyond age is taken a run at a time.
+            if before == Timestamp::MAX {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds events up to the most. Whether these are all.
+    fn add(&mut self, connection: &Connection, of: &str, value: &str) -> rusqlite::Result<bool> {
+        let room = self.most.saturating_sub(self.events.len());
+        let mut statement = connection.prepare(&format!("SELECT id FROM events WHERE {of} LIMIT {}", room + 1))?;
+        let ids = statement.query_map([value], |row| row.get(0))?.collect::<rusqlite::Result<Vec<u64>>>()?;
+        let all = ids.len() <= room;
+        self.events.extend(ids.into_iter().take(room));
+        Ok(all)
+    }
+
+    fn delete(self, transaction: &Transaction<'_>) -> rusqlite::Result<Pruned> {
+        let mut name = transaction.prepare("INSERT INTO prunable VALUES (?1)")?;
+        for id in &self.events {
+            name.execute([id])?;
+        }
+        let output = "SELECT count(*) FROM events WHERE kind = 'hook.output' AND id IN (SELECT id FROM prunable)";
+        let hook_output: u64 = transaction.query_row(output, [], |row| row.get(0))?;
+        let gone = transaction.execute("DELETE FROM events WHERE id IN (SELECT id FROM prunable)", [])?;
+        transaction.execute("DELETE FROM prunable", [])?;
+        let places = vec!["?"; self.runs.len()].join(", ");
+        let ids = params_from_iter(self.runs.iter().map(|id| id.0));
+        transaction.execute(&format!("DELETE FROM runs WHERE id IN ({places})"), ids)?;
+        Ok(Pruned { runs: self.runs, events: (gone as u64).saturating_sub(hook_output), hook_output })
+    }
+}
+
+/// The runs that stay with all their events, whatever their age: those that go on, and those whose holds are there.
+fn kept(connection: &Connection) -> rusqlite::Result<String> {
+    let mut active = connection.prepare("SELECT id FROM runs WHERE active")?;
+    let mut kept: BTreeSet<u64> = active.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut holds = connection.prepare("SELECT json FROM holds")?;
+    let holds = holds.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let holds = holds.iter().filter_map(|json| serde_json::from_str::<Hold>(json).ok());
+    kept.extend(holds.filter_map(|hold| hold.owner.run()).map(|id| id.0));
+    Ok(kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+}
+
+/// What all records take. The file may be larger: what has gone leaves room in it for what comes.
+fn size(connection: &Connection) -> rusqlite::Result<u64> {
+    let number = |name| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0));
+    Ok((number("page_count")?.saturating_sub(number("freelist_count")?)).saturating_mul(number("page_size")?))
+}
+
+/// So many runs are looked at in one step.
+const RUNS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::super::{EventQuery, NewEvent, SqliteStore, Store};
+    use super::*;
+
+    fn event(at: &str, kind: &'static str, text: &str) -> NewEvent {
+        let at = at.parse().unwrap();
+        NewEvent { at, kind, text: text.to_owned(), run: None, hold: None, caller: None, changed: Vec::new() }
+    }
+
+    fn keep(events: &str, hook_output: &str) -> Keep {
+        let (events, hook_output) = (events.parse().unwrap(), hook_output.parse().unwrap());
+        Keep { runs: Timestamp::MIN, events, hook_output, size: u64::MAX }
+    }
+
+    fn texts(store: &SqliteStore) -> Vec<String> {
+        let events = store.events(EventQuery { limit: 10_000, ..EventQuery::default() }).unwrap();
+        events.into_iter().map(|event| event.text).collect()
+    }
+
+    #[test]
+    fn what_is_too_old_goes_in_steps_and_the_first_says_so() {
+        let store = SqliteStore::in_memory().unwrap();
+        let (old, new) = ("2024-05-01T10:00:00.5Z", "2026-05-01T10:00:00Z");
+        let mut all: Vec<_> = (0..5).map(|_| event(old, "x", "old")).collect();
+        all.extend((0..2).map(|_| event(old, "hook.output", "old output")));
+        all.extend((0..3).map(|_| event("2026-03-01T10:00:00Z", "hook.output", "output")));
+        all.extend([event(new, "hook.output", "new output"), event(new, "x", "new")]);
+        store.record(&all).unwrap();
+        let keep = keep("2025-01-01T00:00:00Z", "2026-04-01T00:00:00Z");
+        let begun = event(new, "store.pruning", "begun");
+        let (mut gone, mut steps) = (Pruned::default(), 0);
+        loop {
+            let step = store.prune(&keep, 4, Some(&begun).filter(|_| steps == 0)).unwrap();
+            if step.is_empty() {
+                break;
+            }
+            assert!(step.events + step.hook_output <= 4, "{step:?}");
+            gone.extend(step);
+            steps += 1;
+        }
+        assert_eq!((gone.events, gone.hook_output, steps), (5, 5, 3));
+        assert_eq!(texts(&store), ["new output", "new", "begun"]);
+        // Where nothing goes there is nothing to say, and nothing else can be deleted.
+        assert!(store.prune(&keep, 4, Some(&begun)).unwrap().is_empty());
+        assert_eq!(texts(&store).len(), 3);
+        assert_eq!(store.verify().unwrap().problems, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_too_much_goes_from_the_oldest_on_and_output_first() {
+        let store = SqliteStore::in_memory().unwrap();
+        let long = "y".repeat(1000);
+        let one = |n: usize| match n / 200 {
+            0 => event(&format!("2026-05-{:02}T10:00:00Z", n % 10 + 1), "x", &long),
+            _ => event(&format!("2026-05-{:02}T10:00:00Z", n / 20 + 1), "hook.output", &long),
+        };
+        store.record(&(0..400).map(one).collect::<Vec<_>>()).unwrap();
+        let keep = Keep { size: 450 << 10, ..keep("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z") };
+        let mut gone = Pruned::default();
+        while let Some(step) = Some(store.prune(&keep, 10, None).unwrap()).filter(|step| !step.is_empty()) {
+            gone.extend(step);
+        }
+        assert!(gone.events == 0 && (20..200).contains(&gone.hook_output), "{gone:?}");
+        let left = store.events(EventQuery { limit: 1000, ..EventQuery::default() }).unwrap();
+        let output = left.iter().filter(|event| event.kind == "hook.output").map(|event| event.at).min();
+        let others = left.iter().map(|event| event.at).min();
+        assert!(output > others, "{output:?} {others:?}");
+        // With less room the rest goes, too, and nothing is left to be done then.
+        let keep = Keep { size: 0, ..keep };
+        while !store.prune(&keep, 100, None).unwrap().is_empty() {}
+        assert_eq!(texts(&store).len(), 0);
+    }
+}
