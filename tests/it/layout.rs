@@ -100,3 +100,42 @@ fn what_is_tried_once_is_there() {
         assert!(text.contains(&test) && parts.next().is_none(), "{line}: there is no such test in {path}");
     }
 }
+
+#[test]
+fn every_test_that_the_threats_name_is_there() {
+    let text = std::fs::read_to_string("docs/security.md").unwrap();
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        for path in rust_below(Path::new(folder)) {
+            code.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    // In `code`, of words with underscores between them, and not the key of a configuration.
+    let is_test = |name: &&str| {
+        name.matches('_').count() >= 2 && name.chars().all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    let tests = |text: &str| text.split('`').skip(1).step_by(2).filter(is_test).map(str::to_owned).collect::<Vec<_>>();
+    for name in tests(&text) {
+        assert!(code.contains(&format!("fn {name}(")), "docs/security.md names the test {name}, which is not there");
+    }
+    let table = text.split("| threat | what is promised | tests |").nth(1).expect("there is a table");
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        assert!(cells.len() == 3 && !tests(cells[2]).is_empty(), "{row}");
+    }
+}
+
+fn rust_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(rust_below(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
