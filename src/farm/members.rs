@@ -12,7 +12,7 @@ use crate::haproxy::ServerRef;
 /// `members` of a farm: a list of patterns of `backend/server`, where each server name is a member; or a table, where each
 /// key is a member and has the patterns of its lines, whatever they are called.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "Text")]
+#[serde(try_from = "Text")]
 pub struct Members(Vec<(Option<MemberName>, Selector)>);
 
 #[derive(Deserialize)]
@@ -22,16 +22,21 @@ enum Text {
     Table(BTreeMap<MemberName, Vec<Selector>>),
 }
 
-impl From<Text> for Members {
-    fn from(text: Text) -> Self {
-        Self(match text {
+impl TryFrom<Text> for Members {
+    type Error = String;
+
+    fn try_from(text: Text) -> Result<Self, String> {
+        Ok(Self(match text {
             Text::List(list) => list.into_iter().map(|pattern| (None, pattern)).collect(),
             Text::Table(table) => {
+                if let Some((name, _)) = table.iter().find(|(_, lines)| lines.is_empty()) {
+                    return Err(format!("member {name} has no lines"));
+                }
                 let lines =
                     |(name, of): (MemberName, Vec<Selector>)| of.into_iter().map(move |it| (Some(name.clone()), it));
                 table.into_iter().flat_map(lines).collect()
             }
-        })
+        }))
     }
 }
 
@@ -132,6 +137,8 @@ mod tests {
             assert_eq!(member(&table, line).as_deref(), Some(name), "{line}");
         }
         assert_eq!(table.in_two(&"app/web1".parse().unwrap()), None);
+        let empty = toml::from_str::<Has>("members = { web1 = [] }");
+        assert!(empty.is_err_and(|error| error.to_string().contains("member web1 has no lines")));
         let both = members("members = { web1 = [\"app/*\"], web2 = [\"app/web2\"] }");
         assert!(both.in_two(&"app/web2".parse().unwrap()).is_some());
     }
