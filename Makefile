@@ -51,7 +51,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-parser drains chaos sim transcripts fuzz deb systemd-test audit fmt deps help
+.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-parser drains chaos sim transcripts fuzz deb systemd-test audit fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -156,6 +156,11 @@ bench-flip: NEEDED += socat:socat
 bench-flip: deps ## Compare ways of flipping under load, teeter's and others: target/bench-flip.svg
 	@$(built)
 	target/release/lab bench-flip --bin-dir target/release
+
+bench-readers: NEEDED += sqlite3:sqlite3
+bench-readers: deps ## Drains, reloads, memory and the watchdog beside 64 greedy readers of each kind: docs/figures.md
+	@$(built)
+	target/release/lab readers --bin-dir target/release
 
 bench-polling: NEEDED += socat:socat
 bench-polling: deps ## What waiting for one server costs HAProxy, with ten servers and with ten thousand

@@ -126,10 +126,10 @@ const STREAMS_OF_A_USER: usize = 64;
 pub(super) const TOLD_SO: usize = 32;
 
 /// Readers of one user that are answered at once; more of them wait.
-pub(super) const READERS_OF_A_USER: usize = 4;
+pub(super) const READERS_OF_A_USER: usize = 2;
 /// Readers of all users together, but for root and teeterd's own user. What they are answered is in memory until it is
 /// sent.
-pub(super) const READERS: usize = 8;
+pub(super) const READERS: usize = 4;
 /// A reader waits so long for a turn.
 pub(super) const TURN_COMES: Duration = Duration::from_secs(10);
 /// An answer to a reader who takes it drop by drop is cut off after this.

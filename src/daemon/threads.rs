@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 pub(super) fn start() -> io::Result<(Runtime, Runtime)> {
     let changes = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     let readers = Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(READERS)
         .max_blocking_threads(ON_DISK)
         .thread_name("reader")
         .on_thread_start(stand_back)
@@ -24,8 +24,12 @@ fn stand_back() {
 
 const WORKERS: usize = 2;
 
+/// One for each reader who may be answered at once (`control/bounds.rs`), one for what is dear, and one for looks at HAProxy:
+/// so nobody's answer waits for the end of another's, and the system shares out the processors among them.
+const READERS: usize = 10;
+
 /// What readers have from the disk, they have from so many threads at most.
 const ON_DISK: usize = 4;
 
-/// Of 19: a tenth of the share of others.
-const STANDING_BACK: i32 = 10;
+/// A third of the share of others: enough for an answer where HAProxy has much to do, and its traffic comes first.
+const STANDING_BACK: i32 = 5;

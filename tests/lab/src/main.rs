@@ -19,6 +19,7 @@ mod figures_site;
 mod many_drains;
 mod many_faults;
 mod polling;
+mod readers;
 mod stage;
 mod transcripts;
 
@@ -45,6 +46,10 @@ enum Task {
     Chaos(many_faults::ChaosArgs),
     /// Measure what waiting for one server costs HAProxy, with ten servers and with ten thousand.
     Polling(polling::PollingArgs),
+    /// Measure what greedy readers do to drains, reloads, memory and the watchdog.
+    Readers(readers::ReadersArgs),
+    /// Ask one thing again and again, over many connections, until killed.
+    Greedy(readers::GreedyArgs),
     /// Record what a HAProxy answers, for the tests of the parsers.
     Transcripts(transcripts::TranscriptsArgs),
     /// Flip a farm under load in the ways that people have, and in teeter's, and compare them.
@@ -101,6 +106,8 @@ async fn main() -> ExitCode {
         Task::Drains(args) => many_drains::run(args).await,
         Task::Chaos(args) => many_faults::run(args).await,
         Task::Polling(args) => polling::run(args).await,
+        Task::Readers(args) => readers::run(args).await,
+        Task::Greedy(args) => readers::ask_on(args).await,
         Task::Transcripts(args) => transcripts::run(args).await,
         Task::BenchFlip(args) => bench::run(args).await,
         Task::FlipSize(args) => bench::size::run(args).await,

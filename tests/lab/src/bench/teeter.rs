@@ -38,12 +38,23 @@ impl Teeter {
 
     /// Starts teeterd for the HAProxy at `DIR/admin.sock`; `farm` is the part of its configuration about the farm.
     pub(crate) async fn start(bin_dir: &Path, dir: &Path, farm: &str) -> io::Result<Self> {
+        Self::start_with(bin_dir, dir, farm, &[]).await
+    }
+
+    /// The same with this in its environment.
+    pub(crate) async fn start_with(
+        bin_dir: &Path,
+        dir: &Path,
+        farm: &str,
+        environment: &[(&str, String)],
+    ) -> io::Result<Self> {
         let config = dir.join("teeter.toml");
         let text = format!("{}\n{farm}", CONFIG.replace("@DIR@", &dir.display().to_string()));
         std::fs::write(&config, text)?;
         let log = File::create(dir.join("teeterd.log"))?;
         let mut command = Command::new(bin_dir.join("teeterd"));
         command.arg("--config").arg(&config).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let daemon = command.kill_on_drop(true).spawn()?;
         let teeter = Self { daemon, dir: dir.to_owned(), command: bin_dir.join("teeter") };
         let deadline = Instant::now() + START;
@@ -90,7 +101,8 @@ impl Teeter {
         self.daemon.kill().await
     }
 
-    fn control(&self) -> PathBuf {
+    /// Where it answers.
+    pub(crate) fn control(&self) -> PathBuf {
         self.dir.join("control.sock")
     }
 
