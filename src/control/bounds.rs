@@ -36,6 +36,8 @@ pub(super) enum Full {
 pub(super) struct Bounds {
     /// teeterd's own user.
     own: u32,
+    /// How many files teeterd may have open.
+    files: usize,
     counts: Mutex<Counts>,
 }
 
@@ -43,6 +45,8 @@ pub(super) struct Bounds {
 struct Counts {
     /// Connections of all who have no share apart.
     shared: usize,
+    /// Connections of all.
+    connections: usize,
     of_users: HashMap<u32, [usize; 4]>,
 }
 
@@ -56,7 +60,19 @@ pub(super) struct Place {
 
 impl Bounds {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { own: rustix::process::geteuid().as_raw(), counts: Mutex::default() })
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+        Arc::new(Self { own: rustix::process::geteuid().as_raw(), files, counts: Mutex::default() })
+    }
+
+    /// What is to be told where teeterd may open fewer files than it may have to.
+    pub(super) fn too_few_files(&self) -> Option<String> {
+        let (files, most) = (self.files, self.files.saturating_sub(RESERVE));
+        (files < FILES).then(|| {
+            format!(
+                "teeterd may have only {files} files open, and {FILES} are what it may need: the control socket takes {most}                  connections at once, so that some are left for HAProxy and the store. To do: raise LimitNOFILE= in its unit,                  or `ulimit -n` where it is started"
+            )
+        })
     }
 
     /// Takes a place, if there is one.
@@ -66,10 +82,14 @@ impl Bounds {
         if counts.of_users.get(&uid).is_some_and(|of_user| of_user[kind as usize] >= kind.most()) {
             return Err(Full::OfUser(kind));
         }
-        if shares && counts.shared >= MOST_CONNECTIONS {
+        // What teeterd needs for HAProxy and its store no caller can take away, and root still gets in when others do not.
+        let reserve = if shares { RESERVE } else { RESERVE / 2 };
+        let many = kind == Kind::Connection && counts.connections >= self.files.saturating_sub(reserve);
+        if many || (shares && counts.shared >= MOST_CONNECTIONS) {
             return Err(Full::All);
         }
         counts.shared += usize::from(shares);
+        counts.connections += usize::from(kind == Kind::Connection);
         counts.of_users.entry(uid).or_default()[kind as usize] += 1;
         Ok(Place { bounds: Arc::clone(self), uid, kind })
     }
@@ -99,6 +119,7 @@ impl Kind {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.bounds.counts();
+        counts.connections -= usize::from(self.kind == Kind::Connection);
         if self.kind == Kind::Connection && self.bounds.shares(self.uid) {
             counts.shared -= 1;
         }
@@ -114,6 +135,10 @@ impl Drop for Place {
 /// Connections of all users together, but for root's and those of teeterd's own user. With these, and with the others
 /// that teeterd opens, they stay below the 1024 files that a service may have open where nobody has allowed more.
 pub(super) const MOST_CONNECTIONS: usize = 512;
+/// Files that stay for what is not asked over the control socket: HAProxys, probes, the store, the files of maps.
+const RESERVE: usize = 128;
+/// So many files teeterd may have to open, with every place taken.
+const FILES: usize = 1024;
 /// Connections of one user. A deploy has three at most: thirty pipelines may run as one user.
 const CONNECTIONS_OF_A_USER: usize = 160;
 /// Requests of one user that are worked on or waited for, until the last byte of the answer.
@@ -154,7 +179,7 @@ mod tests {
 
     #[test]
     fn whoever_takes_everything_shuts_only_themselves_out() {
-        let bounds = Arc::new(Bounds { own: 7, counts: Mutex::default() });
+        let bounds = Arc::new(Bounds { own: 7, files: 4096, counts: Mutex::default() });
         let connect = |uid| bounds.take(uid, Kind::Connection);
         let mut places: Vec<Place> = (0..CONNECTIONS_OF_A_USER).map(|_| connect(1000).unwrap()).collect();
         assert_eq!(connect(1000).unwrap_err(), Full::OfUser(Kind::Connection));
@@ -188,5 +213,19 @@ mod tests {
         assert_eq!(requests.len(), REQUESTS_OF_A_USER);
         assert!(bounds.take(1000, Kind::Change).is_ok());
         assert!(bounds.take(1001, Kind::Stream).is_ok());
+    }
+
+    #[test]
+    fn files_are_left_for_haproxy_and_root_gets_in() {
+        let bounds = Arc::new(Bounds { own: 7, files: 200, counts: Mutex::default() });
+        let taken = |uid| std::iter::from_fn(|| bounds.take(uid, Kind::Connection).ok()).collect::<Vec<_>>();
+        let others = taken(1000);
+        assert_eq!((others.len(), taken(1001).len()), (72, 0));
+        let root = taken(0);
+        assert_eq!((root.len(), taken(7).len()), (64, 0));
+        assert!(bounds.too_few_files().is_some_and(|words| words.contains("only 200 files")));
+        drop((others, root));
+        let left = bounds.counts().connections;
+        assert_eq!((left, taken(1001).len()), (0, 72));
     }
 }

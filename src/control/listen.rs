@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_io_timeout::TimeoutStream;
 
 use super::bounds::{Bounds, Full, HEAD_TAKES, Kind, LONGEST_HEAD, READER_TAKES, TOLD_SO};
@@ -27,21 +27,28 @@ use super::problem::Failure;
 use super::server::gated;
 use crate::engine::Engine;
 
-/// Serves the control socket until `stop` is ready, then until the last answer is sent.
+/// Serves the control socket until `stop` is ready, then until the last answer is sent. What comes `again` takes the place
+/// of a socket that is gone.
 pub async fn serve(
     engine: Arc<Engine>,
     access: watch::Receiver<Access>,
     listener: UnixListener,
+    mut again: mpsc::Receiver<UnixListener>,
     stop: impl Future<Output = ()>,
 ) {
     let bounds = Bounds::new();
-    let router = gated(Gate { engine, access, bounds: Arc::clone(&bounds), desk: Desk::new() });
+    let router = gated(Gate { engine: Arc::clone(&engine), access, bounds: Arc::clone(&bounds), desk: Desk::new() });
     let graceful = GracefulShutdown::new();
     let told = Arc::new(Semaphore::new(TOLD_SO));
-    let mut stop = pin!(stop);
+    engine.set_trouble(FILES, bounds.too_few_files());
+    let (mut stop, mut listener) = (pin!(stop), listener);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
+            Some(new) = again.recv() => {
+                listener = new;
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         let stream = match accepted {
@@ -112,6 +119,9 @@ fn http() -> http1::Builder {
     http.max_buf_size(2 * LONGEST_HEAD);
     http
 }
+
+/// What a trouble with the limit of files is filed under.
+const FILES: &str = "open files";
 
 /// Where no file can be opened any more, the next attempt has the same end.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);

@@ -18,6 +18,7 @@ mod peer;
 mod permit;
 mod problem;
 mod read;
+mod refusals;
 mod role;
 mod runs;
 mod server;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::peer::Peer;
 use super::problem::Failure;
+use super::refusals;
 use super::role::Role::{self, Admin, Deployer, Operator, Viewer};
 use super::role::Roles;
 use crate::engine::Requester;
@@ -109,7 +110,7 @@ impl Asker {
         }
         let Caller { user, uid, .. } = &self.by.caller;
         let has = self.role.map_or_else(|| "no role".to_owned(), |role| format!("the role {role}"));
-        tracing::warn!(uid, user, "refused: {what} needs the role {needed}, and {user} has {has}");
+        refusals::log(&self.by.caller, &format!("{what} needs the role {needed}, and {user} has {has}"));
         Err(Failure::role(format!(
             "{what} needs the role {needed}, and {user} (uid {uid}) has {has}. Whoever may change {} can grant it: \
              {needed} = [\"user:{user}\"] under [control.roles], then `systemctl reload teeterd`",

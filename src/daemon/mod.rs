@@ -1,5 +1,6 @@
 //! The composition root of `teeterd`: reads from top to bottom as it starts.
 
+mod control_socket;
 mod logging;
 mod rivals;
 mod service;
@@ -17,9 +18,9 @@ use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use crate::config::{Config, ControlSettings, DEFAULT_PATH, InstanceSettings, usual_sockets};
+use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
 use crate::control::api::Exit;
-use crate::control::{self, Access, Roles, chain, socket};
+use crate::control::{self, Access, Roles, chain};
 use crate::engine::platform::Platform;
 use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
@@ -148,12 +149,13 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     engine.set_may_be_away(config.may_be_away());
     engine.set_retention(Arc::new(config.retention));
     rivals::watch(&engine, addresses);
-    let listener = listen(&args, &config).await?;
+    let (listener, made_here) = listen(&args, &config).await?;
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
     let access = watch::Sender::new(access(&args, &config));
     let stopping = async move { stopped.notified().await };
-    let server = tokio::spawn(control::serve(Arc::clone(&engine), access.subscribe(), listener, stopping));
+    let again = control_socket::watch(&engine, &listener, made_here.then(|| config.control.clone()));
+    let server = tokio::spawn(control::serve(Arc::clone(&engine), access.subscribe(), listener, again, stopping));
     service::ready();
     watchdog::keep(&engine)?;
     tracing::info!("ready");
@@ -211,18 +213,17 @@ fn haproxies(config: &Config) -> Vec<(InstanceName, Client, Option<Master>)> {
     named.collect()
 }
 
-/// The socket that systemd hands over, or one of our own.
-async fn listen(args: &Args, config: &Config) -> Result<UnixListener, Box<dyn Error>> {
+/// The socket that systemd hands over, or one of our own. Whether it is one of our own.
+async fn listen(args: &Args, config: &Config) -> Result<(UnixListener, bool), Box<dyn Error>> {
     if args.socket.is_none()
         && let Some(listener) = listenfd::ListenFd::from_env().take_unix_listener(0)?
     {
         listener.set_nonblocking(true)?;
-        return Ok(UnixListener::from_std(listener)?);
+        return Ok((UnixListener::from_std(listener)?, false));
     }
-    let ControlSettings { socket: path, mode, group, shared_directory, .. } = &config.control;
-    let place = socket::Place { path, mode: *mode, group: group.as_deref(), shared: *shared_directory };
-    let made = socket::bind(place).await;
-    made.map_err(|error| format!("cannot make the control socket {}: {error}", path.display()).into())
+    let path = config.control.socket.display();
+    let made = control_socket::make(&config.control).await;
+    Ok((made.map_err(|error| format!("cannot make the control socket {path}: {error}"))?, true))
 }
 
 /// Who may do what from now on.

@@ -70,9 +70,12 @@ impl Troubles {
 }
 
 impl Engine {
-    /// What is wrong with teeterd itself.
-    pub fn troubles(&self) -> &Troubles {
-        &self.troubles
+    /// Something of teeterd itself is wrong, or, with `None`, is not wrong any more.
+    pub fn set_trouble(&self, about: &'static str, words: Option<String>) {
+        match words {
+            Some(words) => self.troubles.set(about, words, &self.clock),
+            None => self.troubles.clear(about),
+        }
     }
 
     /// Finds out, every few seconds at most, whether the store can be written, as far as one page of it tells: what has just been refused counts for

@@ -272,3 +272,21 @@ async fn teeterds_own_user_may_do_everything() {
     let abort = async |user| curl(user, &daemon, "POST", "/v1/runs/9/abort", "").await.0;
     assert_eq!([abort(VIEWER).await, abort(ROOT).await, abort(OUTSIDER).await], [404, 404, 403]);
 }
+
+#[tokio::test]
+async fn a_user_who_is_refused_again_and_again_does_not_fill_the_log() {
+    if !can_change() {
+        return;
+    }
+    let (site, _) = open_site(ROLES).await;
+    for _ in 0..30 {
+        let answer =
+            curl(VIEWER, &site.daemon, "POST", "/v1/release", r#"{"selectors":["web01"],"verify":true}"#).await;
+        assert!(is_refused(&answer), "{answer:?}");
+    }
+    assert!(is_refused(&curl(OUTSIDER, &site.daemon, "GET", "/v1/status", "").await));
+    let log = site.daemon.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("refused: ")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(lines[0].contains("POST /v1/release needs the role operator") && lines[1].contains("54005"), "{log}");
+}

@@ -1,0 +1,61 @@
+//! Refusals in the log: the first of a user in a minute with what was refused, the others as a number, so that no user can
+//! fill the log.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::store::Caller;
+
+/// How often each user was refused since the line that stands in the log for this minute.
+static SINCE: Mutex<BTreeMap<u32, u64>> = Mutex::new(BTreeMap::new());
+
+/// Logs that a caller was refused, or counts it.
+pub(super) fn log(caller: &Caller, words: &str) {
+    let Caller { user, uid, .. } = caller;
+    if !is_first(*uid) {
+        return;
+    }
+    tracing::warn!(uid, user, "refused: {words}");
+    let (uid, user) = (*uid, user.clone());
+    // Without a runtime, as in a test, every refusal has its line.
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        ended(uid);
+        return;
+    };
+    runtime.spawn(async move {
+        tokio::time::sleep(MINUTE).await;
+        match ended(uid) {
+            0 => {}
+            more => tracing::warn!(uid, user, "refused: {more} more requests of {user} in the minute before"),
+        }
+    });
+}
+
+/// Counts a refusal. Whether it is the first of a minute.
+fn is_first(uid: u32) -> bool {
+    let mut since = SINCE.lock().unwrap_or_else(PoisonError::into_inner);
+    since.entry(uid).and_modify(|more| *more += 1).or_insert(0) == &0
+}
+
+/// How many have been counted beside the first.
+fn ended(uid: u32) -> u64 {
+    SINCE.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid).unwrap_or_default()
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_a_minute_has_a_line_and_the_others_are_counted_user_by_user() {
+        let (one, other) = (4_000_000_001, 4_000_000_002);
+        assert!(is_first(one) && is_first(other));
+        assert_eq!((0..7).filter(|_| is_first(one)).count(), 0);
+        assert_eq!((ended(one), ended(other)), (7, 0));
+        assert!(is_first(one));
+        ended(one);
+    }
+}
