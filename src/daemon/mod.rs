@@ -122,11 +122,8 @@ fn check(config: &Config) -> ExitCode {
 
 async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn Error>> {
     let signals = signals::Signals::new()?;
-    if let Some(folder) = config.store.path.parent() {
-        // What teeter knows is nobody else's business.
-        store::directory(folder, 0o700, config.store.shared_directory)
-            .map_err(|error| format!("cannot keep the store {}: {error}", config.store.path.display()))?;
-    }
+    store::of_store(&config.store.path, config.store.shared_directory)
+        .map_err(|error| format!("cannot keep the store {}: {error}", config.store.path.display()))?;
     let platform = Platform::default().with_readers(readers);
     let store = store::open(&config.store.path)?;
     for unknown in unknown_grants(&config) {

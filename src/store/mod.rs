@@ -28,6 +28,7 @@ use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId, Side};
 use crate::plan::Run;
 
 pub use aside::open;
+pub use place::of_store;
 pub(crate) use place::{directory, rename_new};
 pub use prune::{Keep, Pruned};
 pub use sqlite::SqliteStore;

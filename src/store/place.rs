@@ -4,12 +4,14 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, Stat, fstat, linkat, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
 use rustix::path::Arg;
+
+use super::{BESIDE, beside};
 
 /// Opens a directory that is made, with this mode, where there is none. Unless `shared`, only root and the user of this
 /// process may write to it: another user could put something else in the place of what is made there.
@@ -27,6 +29,34 @@ pub(crate) fn directory(path: &Path, mode: u32, shared: bool) -> io::Result<Owne
         )));
     }
     Ok(folder)
+}
+
+/// The same for the files of a store, by their path. Where every user may add files and none may replace another's, as in
+/// the root of a file system in memory, the directory will do as long as the store's names are no other user's.
+///
+/// # Errors
+/// As [`directory`], or one of the files is another user's.
+pub fn of_store(path: &Path, shared: bool) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let sticky = std::fs::symlink_metadata(folder)
+        .is_ok_and(|of| of.is_dir() && of.uid() == 0 && of.permissions().mode() & 0o1022 == 0o1022);
+    directory(folder, 0o700, shared || sticky)?;
+    let own = rustix::process::geteuid().as_raw();
+    let names = [path.to_owned()].into_iter().chain(BESIDE.map(|end| beside(path, end)));
+    for name in names.filter(|_| sticky && !shared) {
+        match std::fs::symlink_metadata(&name) {
+            Ok(of) if of.uid() != own => {
+                return Err(io::Error::other(format!(
+                    "{} belongs to uid {}, and every user may add files to its directory: remove it, or name another directory",
+                    name.display(),
+                    of.uid()
+                )));
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Which other users may write to a directory.
@@ -64,7 +94,6 @@ pub(crate) fn rename_new(from_in: impl AsFd, from: impl Arg, to_in: impl AsFd, t
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -87,6 +116,28 @@ mod tests {
             assert!(error.contains("another user, uid 1"), "{error}");
             directory(&made, 0o755, true).unwrap();
         }
+    }
+
+    #[test]
+    fn a_store_may_be_where_others_may_only_add_files_while_its_own_are_not_theirs() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = rustix::process::geteuid().is_root();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let path = dir.path().join("t.db");
+        // Only root's directory is one in which nobody but the owner of a file can replace it.
+        assert_eq!(of_store(&path, false).is_ok(), root);
+        for name in ["t.db", "t.db-wal"].into_iter().filter(|_| root) {
+            let name = dir.path().join(name);
+            fs::write(&name, "").unwrap();
+            of_store(&path, false).unwrap();
+            std::os::unix::fs::chown(&name, Some(1), None).unwrap();
+            let error = of_store(&path, false).unwrap_err().to_string();
+            assert!(error.contains("belongs to uid 1"), "{error}");
+            of_store(&path, true).unwrap();
+            fs::remove_file(&name).unwrap();
+        }
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(of_store(&path, false).is_err());
     }
 
     #[test]

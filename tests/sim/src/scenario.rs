@@ -72,6 +72,8 @@ pub enum What {
     BadVersion,
     /// Others have so many connections to the stats socket open for a while, and say nothing on them.
     Crowd(usize, Duration),
+    /// So many clients of the control socket read all that there is, again and again, for a while.
+    Readers(usize, Duration),
     /// Somebody tells the server of this number to be ready, and nobody is to know: for tests of this simulation.
     Sabotage(usize),
 }
@@ -181,7 +183,8 @@ impl What {
             }
             90..92 => Self::BadVersion,
             92..94 => Self::Crowd(dice.of(1..12) as usize, short),
-            94..97 => {
+            94 => Self::Readers(dice.of(1..12) as usize, short),
+            95..97 => {
                 let by_hand = [ByHand::Maint, ByHand::Drain, ByHand::Ready, ByHand::Weight][dice.of(0..4) as usize];
                 Self::ByHand(server(dice), by_hand)
             }
@@ -198,6 +201,7 @@ impl What {
                 | Self::DiskStalls(_)
                 | Self::DiskLies
                 | Self::KillDeployer { .. }
+                | Self::Readers(..)
                 | Self::FailHook
         )
     }
@@ -222,6 +226,7 @@ impl What {
             Self::Sick(..) => "server not well",
             Self::BadVersion => "bad version deployed",
             Self::Crowd(..) => "stats socket crowded",
+            Self::Readers(..) => "control socket crowded",
             Self::Sabotage(_) => "sabotage",
         }
     }

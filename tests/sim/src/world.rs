@@ -213,12 +213,32 @@ impl World {
                 tokio::time::sleep(duration).await;
                 drop(crowd);
             }
+            What::Readers(count, duration) => {
+                let mut readers = JoinSet::new();
+                for _ in 0..count {
+                    let world = Arc::clone(&self);
+                    readers.spawn(async move { world.read().await });
+                }
+                tokio::time::sleep(duration).await;
+                readers.shutdown().await;
+            }
             What::Sick(number, duration) => {
                 let member = self.shape.member(number);
                 self.apps.ail(&member, true);
                 tokio::time::sleep(duration).await;
                 self.apps.ail(&member, false);
             }
+        }
+    }
+
+    /// Reads all that there is, again and again.
+    async fn read(&self) {
+        loop {
+            for path in ["/v1/status", "/v1/doctor", "/v1/runs", "/v1/events?limit=1000"] {
+                self.daemon.call("GET", path, None, self.next_pid()).await.map(drop).unwrap_or_default();
+            }
+            // A daemon that is not there answers at once.
+            tokio::time::sleep(READ_AGAIN).await;
         }
     }
 
@@ -448,6 +468,9 @@ const CLIENTS: u64 = 4;
 
 /// How often somebody looks whether a server is empty that they want to repair.
 const REPAIR_WAITS: u32 = 50;
+
+/// Between two rounds of a reader.
+const READ_AGAIN: Duration = Duration::from_millis(5);
 
 /// Longer than a HAProxy that has come back may go without being told.
 const REPAIR_TAKES: Duration = Duration::from_secs(9);

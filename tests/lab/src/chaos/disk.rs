@@ -107,6 +107,10 @@ async fn refuses(site: &Site, words: &str) -> io::Result<Vec<String>> {
         wrong.push(format!("with a disk that takes nothing a drain ends with {}: {}", refused.code, refused.err));
     }
     let holds = site.get("/v1/holds").await?;
+    let doctor = site.get("/v1/doctor").await?.to_string();
+    if !doctor.contains(&store) || !doctor.contains(words) {
+        wrong.push(format!("the doctor does not say that the disk takes nothing: {doctor}"));
+    }
     if super::truth::list(&holds["holds"]).any(|hold| hold["reason"] == "disk") {
         wrong.push("a hold is there that was refused".to_owned());
     }

@@ -39,6 +39,10 @@ pub enum Fault {
     MapFull,
     /// The disk of the map file is read-only for a while.
     MapReadOnly,
+    /// Many read all that teeterd has to say, again and again, for a while.
+    Readers,
+    /// teeterd is stopped, and started with another name for its HAProxy.
+    Rename,
     /// The wall clock goes three hours forwards.
     ClockForward,
     /// The wall clock goes three hours back.
@@ -51,7 +55,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault that strikes once, at a step.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::KillTeeterd,
         Self::KillHook,
         Self::KillClient,
@@ -66,6 +70,8 @@ impl Fault {
         Self::StoreReadOnly,
         Self::MapFull,
         Self::MapReadOnly,
+        Self::Readers,
+        Self::Rename,
         Self::ClockForward,
         Self::ClockBack,
         Self::ClockForwardRestart,
@@ -89,6 +95,8 @@ impl Fault {
             Self::StoreReadOnly => "store-read-only",
             Self::MapFull => "map-full",
             Self::MapReadOnly => "map-read-only",
+            Self::Readers => "readers",
+            Self::Rename => "rename",
             Self::ClockForward => "clock-forward",
             Self::ClockBack => "clock-back",
             Self::ClockForwardRestart => "clock-forward-restart",
@@ -118,7 +126,7 @@ impl Fault {
 
     /// It waits more than it works.
     pub(crate) fn waits(self) -> bool {
-        matches!(self, Self::StopHaproxy | Self::StopTeeterd)
+        matches!(self, Self::StopHaproxy | Self::StopTeeterd | Self::Readers)
     }
 
     /// Strikes, and mends what somebody would mend: systemd, or whoever looks after the disk. Gives what was wrong with
@@ -175,6 +183,12 @@ impl Fault {
             }
             Self::StoreFull | Self::StoreReadOnly => wrong = super::disk::store(self, site).await?,
             Self::MapFull | Self::MapReadOnly => wrong = super::disk::map(self, site).await?,
+            Self::Readers => wrong = super::readers::crowd(site, pause).await?,
+            Self::Rename => {
+                site.daemon.kill().await?;
+                site.daemon.rename("name = \"edge\"", "name = \"front\"")?;
+                site.daemon.start().await?;
+            }
             Self::ClockForward | Self::ClockForwardRestart => site.daemon.set_clock(JUMP)?,
             Self::ClockBack | Self::ClockBackRestart => site.daemon.set_clock(-JUMP)?,
         }

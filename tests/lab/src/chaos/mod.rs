@@ -9,6 +9,7 @@ mod disk;
 mod ends;
 mod fault;
 mod power;
+mod readers;
 mod report;
 mod site;
 mod truth;

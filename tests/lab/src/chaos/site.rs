@@ -116,6 +116,15 @@ impl Daemon {
         Ok(Self { programs: programs.clone(), config: path, socket, clock: None, child: None, pids: Vec::new() })
     }
 
+    /// Replaces this in its configuration, for its next start.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let text = std::fs::read_to_string(&self.config)?;
+        if !text.contains(from) {
+            return Err(io::Error::other(format!("{from:?} is not in the configuration")));
+        }
+        std::fs::write(&self.config, text.replace(from, to))
+    }
+
     /// Starts it, and waits until it answers.
     pub(crate) async fn start(&mut self) -> io::Result<()> {
         self.spawn_daemon()?;
@@ -179,20 +188,11 @@ impl Daemon {
     }
 
     pub(crate) async fn get(&self, path: &str) -> io::Result<Value> {
-        let asked = async {
-            let mut stream = UnixStream::connect(&self.socket).await?;
-            let request = format!("GET {path} HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await?;
-            let text = String::from_utf8_lossy(&answer);
-            let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
-            if !head.starts_with("HTTP/1.1 2") {
-                return Err(io::Error::other(body.to_owned()));
-            }
-            Ok(serde_json::from_str(body)?)
-        };
-        timeout(ANSWER, asked).await?
+        get(&self.socket, path).await
+    }
+
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Starts `teeter` and leaves it running.
@@ -206,6 +206,24 @@ impl Daemon {
     pub(crate) async fn teeter(&self, args: &[&str]) -> io::Result<Ended> {
         finish(self.spawn(args)?).await
     }
+}
+
+/// What the teeterd at this socket says of a path.
+pub(crate) async fn get(socket: &Path, path: &str) -> io::Result<Value> {
+    let asked = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        let text = String::from_utf8_lossy(&answer);
+        let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+        if !head.starts_with("HTTP/1.1 2") {
+            return Err(io::Error::other(body.to_owned()));
+        }
+        Ok(serde_json::from_str(body)?)
+    };
+    timeout(ANSWER, asked).await?
 }
 
 /// Waits for the end of a command.
