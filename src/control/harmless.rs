@@ -1,5 +1,5 @@
 //! Words of programs that nobody has looked at, on their way to a terminal or a log. What may not get there is what
-//! [`steers`].
+//! [`steers`](crate::haproxy::steers).
 
 use crate::haproxy::steers;
 

@@ -35,7 +35,7 @@ pub(crate) fn directory(path: &Path, mode: u32, shared: bool) -> io::Result<Owne
 /// the root of a file system in memory, the directory will do as long as the store's names are no other user's.
 ///
 /// # Errors
-/// As [`directory`], or one of the files is another user's.
+/// Others may write to the directory, one of the files is another user's, or the system refuses.
 pub fn of_store(path: &Path, shared: bool) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let sticky = std::fs::symlink_metadata(folder)

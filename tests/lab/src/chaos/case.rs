@@ -47,7 +47,7 @@ pub(crate) async fn run(
         ..LoadSpec::new(site.farm.addr())
     };
     let load = Load::start(spec)?;
-    let hook = site.hook()?.display().to_string();
+    let hook = site.hook(if fault == Fault::Stall { MUCH } else { 0 })?.display().to_string();
     let mut args = way.command.to_vec();
     if !way.flips {
         args.extend(["--to", "v2", "--", &hook]);
@@ -315,6 +315,9 @@ impl Case<'_> {
 
 /// How often it is looked whether somebody serves.
 const LOOK: Duration = Duration::from_millis(25);
+
+/// Lines that a hook says which nobody reads: more than any pipe takes.
+const MUCH: usize = 20_000;
 
 /// For a run to come to rest.
 const LONG: Duration = Duration::from_secs(75);

@@ -43,6 +43,10 @@ pub enum Fault {
     Readers,
     /// teeterd is stopped, and started with another name for its HAProxy.
     Rename,
+    /// Nobody reads for a while what `teeter deploy` prints, whose hook says a lot.
+    Stall,
+    /// A line that is out is deleted, added again and made ready.
+    AddAgain,
     /// The wall clock goes three hours forwards.
     ClockForward,
     /// The wall clock goes three hours back.
@@ -55,7 +59,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault that strikes once, at a step.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::KillTeeterd,
         Self::KillHook,
         Self::KillClient,
@@ -72,6 +76,8 @@ impl Fault {
         Self::MapReadOnly,
         Self::Readers,
         Self::Rename,
+        Self::Stall,
+        Self::AddAgain,
         Self::ClockForward,
         Self::ClockBack,
         Self::ClockForwardRestart,
@@ -97,6 +103,8 @@ impl Fault {
             Self::MapReadOnly => "map-read-only",
             Self::Readers => "readers",
             Self::Rename => "rename",
+            Self::Stall => "stall",
+            Self::AddAgain => "add-again",
             Self::ClockForward => "clock-forward",
             Self::ClockBack => "clock-back",
             Self::ClockForwardRestart => "clock-forward-restart",
@@ -126,7 +134,7 @@ impl Fault {
 
     /// It waits more than it works.
     pub(crate) fn waits(self) -> bool {
-        matches!(self, Self::StopHaproxy | Self::StopTeeterd | Self::Readers)
+        matches!(self, Self::StopHaproxy | Self::StopTeeterd | Self::Readers | Self::Stall)
     }
 
     /// Strikes, and mends what somebody would mend: systemd, or whoever looks after the disk. Gives what was wrong with
@@ -189,6 +197,9 @@ impl Fault {
                 site.daemon.rename("name = \"edge\"", "name = \"front\"")?;
                 site.daemon.start().await?;
             }
+            // What it prints is read when its end is awaited.
+            Self::Stall => sleep(pause).await,
+            Self::AddAgain => add_again(site).await?,
             Self::ClockForward | Self::ClockForwardRestart => site.daemon.set_clock(JUMP)?,
             Self::ClockBack | Self::ClockBackRestart => site.daemon.set_clock(-JUMP)?,
         }
@@ -198,6 +209,32 @@ impl Fault {
         }
         Ok(wrong)
     }
+}
+
+/// Deletes a line that follows another one and is out, adds it again and makes it ready, as a controller does. There may
+/// be none, and HAProxy may have no such commands.
+async fn add_again(site: &Site) -> io::Result<()> {
+    let haproxy = site.farm.haproxy();
+    let lines = site.farm.sample().lines();
+    for line in lines.iter().filter(|line| line.tracks) {
+        let Some((_, server)) = line.entry.split_once('/') else { continue };
+        let tracked = lines.iter().find(|one| !one.tracks && one.entry.ends_with(&format!("/{server}")));
+        let Some(tracked) = tracked.map(|one| &one.entry) else { continue };
+        let address = site.farm.app(server).addr();
+        if haproxy.server_admin_bits(&line.entry).await? == 0 {
+            continue;
+        }
+        let deleted = haproxy.cmd(&format!("set server {0} state maint; del server {0}", line.entry)).await?;
+        if !deleted.contains("deleted") {
+            return haproxy.tell(&format!("set server {} state ready", line.entry)).await;
+        }
+        let added = haproxy.cmd(&format!("add server {} {address} track {tracked}", line.entry)).await?;
+        if !added.contains("registered") {
+            return Err(io::Error::other(format!("{} cannot be added again: {added}", line.entry)));
+        }
+        return haproxy.tell(&format!("set server {} state ready", line.entry)).await;
+    }
+    Ok(())
 }
 
 /// `RestartSec` of systemd, by default.

@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use self::case::Outcome;
 use self::report::Row;
 use crate::drains::Programs;
+use crate::sample::Sample;
 
 pub use self::fault::Fault;
 pub use self::report::ChaosReport;
@@ -90,7 +91,9 @@ pub async fn run(spec: &ChaosSpec, programs: &Programs, tell: impl Fn(&str)) -> 
         }
         for &way in &spec.ways {
             let none = (fault == Fault::KillHook && way.flips)
-                || (matches!(fault, Fault::MapFull | Fault::MapReadOnly) && !way.routed());
+                || (matches!(fault, Fault::MapFull | Fault::MapReadOnly) && !way.routed())
+                || (fault == Fault::Stall && way.flips)
+                || (fault == Fault::AddAgain && way.sample != Sample::Route);
             if !none {
                 jobs.push(Job { name: fault.name(), waits: fault.waits(), work: Work::Steps(way, fault) });
             }

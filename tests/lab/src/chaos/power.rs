@@ -37,7 +37,7 @@ pub(crate) async fn run(way: &Way, most: usize, programs: &Programs) -> io::Resu
         let (path, stop) = (site.store(), Arc::clone(&stop));
         std::thread::spawn(move || copies(&path, &stop))
     };
-    let hook = site.hook()?.display().to_string();
+    let hook = site.hook(0)?.display().to_string();
     let mut args = way.command.to_vec();
     if !way.flips {
         args.extend(["--to", "v2", "--", &hook]);

@@ -87,10 +87,11 @@ impl Site {
         self.farm.dir().join("store/teeter.db")
     }
 
-    /// A hook that takes its time before and after the work, and does nothing twice.
-    pub(crate) fn hook(&self) -> io::Result<PathBuf> {
+    /// A hook that takes its time before and after the work, does nothing twice, and says so many lines.
+    pub(crate) fn hook(&self, lines: usize) -> io::Result<PathBuf> {
         let replace = self.farm.write_hook(self.farm.dir())?;
-        let text = format!("#!/bin/sh\nset -eu\nsleep 0.15\n'{}'\nsleep 0.1\n", replace.display());
+        let text =
+            format!("#!/bin/sh\nset -eu\nsleep 0.15\n'{}'\nseq -f 'line %g' {lines}\nsleep 0.1\n", replace.display());
         write_script(&self.farm.dir().join("slow-hook.sh"), &text)
     }
 }
