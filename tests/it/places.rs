@@ -29,7 +29,7 @@ async fn a_socket_in_a_directory_of_another_user_is_not_made() {
     for made in [&own, &others] {
         std::fs::create_dir(made).expect("it is made");
     }
-    std::fs::set_permissions(&others, std::fs::Permissions::from_mode(0o1777)).expect("its mode is set");
+    std::fs::set_permissions(&others, std::fs::Permissions::from_mode(0o777)).expect("its mode is set");
     let check = async || {
         for (socket, store, what) in [(&others, &own, "control socket"), (&own, &others, "store")] {
             let (code, words) = ends(dir.path(), socket, store).await;
