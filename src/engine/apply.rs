@@ -7,7 +7,7 @@ use super::turn::turn_together;
 use crate::engine::clock::Clock;
 use crate::farm::{About, Step};
 use crate::haproxy::commands::{Change, Info};
-use crate::haproxy::{BackendName, Client, Command, CommandError, Error, Line, RefusalKind};
+use crate::haproxy::{BackendName, Client, Command, CommandError, Error, Line, Quirk, RefusalKind};
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -37,7 +37,10 @@ pub(super) async fn apply(client: &Client, process: &Info, steps: &[Step], clock
     let goes_on = |one: &Step, next: &Step| one.server().is_some() || next.server().is_none();
     for part in steps.chunk_by(|one, next| !one.together && !next.together && goes_on(one, next)) {
         let applied = match part {
-            [Step { about: About::Map(map), changes, together: true, .. }] => {
+            // Where HAProxy has no transactions, no route has several keys: these are of several routes.
+            [Step { about: About::Map(map), changes, together: true, .. }]
+                if !process.has(Quirk::NoMapTransactions) =>
+            {
                 turn_together(client, process, map, changes).await?
             }
             _ => send_all(client, process, part, &mut done, &mut off).await?,

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::{Entry, InstanceName, Layout, MemberName, Seen, SeenServer};
 
-/// Those lines that are not up and need not be, and why. `leader`: of servers that follow, all may be DOWN. A line that was DOWN need not be, as long as the server had one
+/// Those lines that are not up and need not be, and why. `leader`: a server that comes back follows, and all of its lines
+/// may be DOWN, also where it has led before. A line that was DOWN need not be, as long as the server had one
 /// that was up, or has one now. And where a server had some of each, in one HAProxy, as many must be up as were: who leads may have changed.
 pub fn excused<'a>(
     lines: impl IntoIterator<Item = &'a Entry>,
@@ -29,6 +30,8 @@ pub fn excused<'a>(
                     excused.insert(line, "as it was before it was taken out");
                 } else if moved {
                     excused.insert(line, "and another line of it is up in its place");
+                } else if leader {
+                    excused.insert(line, "as it follows another server now");
                 }
             }
         }
@@ -90,6 +93,15 @@ mod tests {
         assert!(of(&all, &[]).is_empty(), "where none was up, nothing is known of who leads");
         // Taken out between two checks, when it led no more and did not follow yet.
         assert_eq!(of(&all, &["e:replicas/pg1", "f:replicas/pg1"]), replica);
+    }
+
+    #[test]
+    fn of_servers_that_follow_all_lines_may_be_down() {
+        let lines = entries(&["e:master/r1", "e:master/r2"]);
+        let was_down = entries(&["e:master/r1"]);
+        let excused = excused(&lines, (&was_down, true), |line| &line.server.server, |_| false);
+        let whys: Vec<&str> = excused.into_values().collect();
+        assert_eq!(whys, ["as it was before it was taken out", "as it follows another server now"]);
     }
 
     #[test]
