@@ -22,13 +22,12 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn all(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &String> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value)
     }
 
     pub(super) fn selectors(&self) -> Result<Vec<Selector>, Failure> {
-        let texts = self.0.iter().filter(|(key, _)| key == "sel").map(|(_, value)| value);
-        selectors(texts)
+        selectors(self.all("sel"))
     }
 
     pub(super) fn events(&self) -> Result<EventQuery, Failure> {
@@ -67,8 +66,8 @@ pub(super) fn selectors<'a>(texts: impl IntoIterator<Item = &'a String>) -> Resu
 }
 
 /// Names of HAProxys, each once.
-pub(super) fn haproxies(texts: &[String]) -> Result<BTreeSet<InstanceName>, Failure> {
-    texts.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
+pub(super) fn haproxies<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<BTreeSet<InstanceName>, Failure> {
+    texts.into_iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
 
 pub(super) fn number(text: &str) -> Result<u64, Failure> {

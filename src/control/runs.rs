@@ -183,7 +183,7 @@ pub(super) async fn idle(
     RawQuery(query): RawQuery,
 ) -> Read {
     let farm = farm.parse().map_err(Failure::usage)?;
-    let without = haproxies(&Query::new(query).all("without_haproxy"))?;
+    let without = haproxies(Query::new(query).all("without_haproxy"))?;
     let idle = async move |engine: Arc<Engine>| answer(ticks(&engine), engine.idle(&farm, &without).await?);
     read(engine, &reader, Window::Reads, idle).await
 }

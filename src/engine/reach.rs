@@ -39,10 +39,7 @@ impl Engine {
         concerns: impl Fn(&InstanceName) -> bool,
     ) -> Result<Reached, EngineError> {
         self.away_among(without, &reports)?;
-        let configured = self.may_be_away();
-        let may_be_away = |name: &InstanceName| configured.contains(name) || without.contains(name);
-        let away = reports.iter().filter(|(name, report)| !report.reachable && concerns(name));
-        let (aside, missed): (Vec<_>, Vec<_>) = away.partition(|(name, _)| may_be_away(name));
+        let (aside, missed) = self.away(&reports, without, &concerns);
         let answers = |(name, report): (&InstanceName, &Report)| report.reachable && concerns(name);
         if !missed.is_empty() || !reports.iter().any(answers) {
             let all: Vec<_> = missed.into_iter().chain(aside).collect();
@@ -51,6 +48,18 @@ impl Engine {
         let without = aside.into_iter().map(|(name, _)| name.clone()).collect();
         reports.retain(|_, report| report.reachable);
         Ok(Reached { reports, without })
+    }
+
+    /// The HAProxys that something concerns and that do not answer: those that may be away, and the others.
+    fn away<'a>(
+        &self,
+        reports: &'a BTreeMap<InstanceName, Report>,
+        without: &BTreeSet<InstanceName>,
+        concerns: impl Fn(&InstanceName) -> bool,
+    ) -> (Silent<'a>, Silent<'a>) {
+        let configured = self.may_be_away();
+        let away = reports.iter().filter(|(name, report)| !report.reachable && concerns(name));
+        away.partition(|(name, _)| configured.contains(*name) || without.contains(*name))
     }
 
     /// Refuses what needs these HAProxys while one of them does not answer that may not be away.
@@ -63,12 +72,7 @@ impl Engine {
         without: &BTreeSet<InstanceName>,
         reports: &BTreeMap<InstanceName, Report>,
     ) -> Result<(), EngineError> {
-        let configured = self.may_be_away();
-        let missed: Vec<_> = reports
-            .iter()
-            .filter(|(name, report)| needed.contains(*name) && !report.reachable)
-            .filter(|(name, _)| !configured.contains(*name) && !without.contains(*name))
-            .collect();
+        let (_, missed) = self.away(reports, without, |name| needed.contains(name));
         if missed.is_empty() { Ok(()) } else { Err(EngineError::Unreachable(refusal(&missed))) }
     }
 
@@ -132,6 +136,9 @@ impl Engine {
         self.aside(&hold.reach, hold.entries.iter().map(|entry| &entry.instance), reports)
     }
 }
+
+/// HAProxys that do not answer, and what is known of them.
+type Silent<'a> = Vec<(&'a InstanceName, &'a Report)>;
 
 /// Why nothing is begun while these do not answer, and what to type.
 fn refusal(away: &[(&InstanceName, &Report)]) -> String {

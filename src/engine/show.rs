@@ -17,8 +17,8 @@ use super::view::{
 };
 use super::{Engine, seen_of};
 use crate::farm::{
-    Baseline, Entry, Farm, FarmName, Hold, HoldId, InstanceName, LineNames, MemberName, Off, OutBy, Owner, Route,
-    RunId, SameProcess, SeenServer, Selector, Stage, left_aside,
+    Baseline, Entry, Farm, Hold, HoldId, InstanceName, LineNames, MemberName, Off, OutBy, Owner, Route, RunId,
+    SameProcess, SeenServer, Selector, Stage, left_aside,
 };
 use crate::haproxy::{AdminState, ServerRef};
 use crate::plan::Run;
@@ -95,8 +95,9 @@ impl Engine {
     pub async fn hold_views(&self) -> Vec<HoldView> {
         let state = self.published.get();
         let reports = self.reports();
+        let names = self.line_names(&reports);
         let holds = state.holds.values();
-        holds.map(|hold| self.view_of(hold, &state, &reports)).collect()
+        holds.map(|hold| self.view_of(hold, &state, (&reports, &names))).collect()
     }
 
     /// One hold.
@@ -105,7 +106,9 @@ impl Engine {
     /// There is none of this number; perhaps not any more.
     pub async fn hold_view(&self, id: HoldId) -> Result<HoldView, EngineError> {
         let state = self.published.get();
-        let hold = state.holds.get(&id).map(|hold| self.view_of(hold, &state, &self.reports()));
+        let reports = self.reports();
+        let names = self.line_names(&reports);
+        let hold = state.holds.get(&id).map(|hold| self.view_of(hold, &state, (&reports, &names)));
         hold.ok_or_else(|| EngineError::NotFound(format!("there is no hold {id}, or it has ended")))
     }
 
@@ -136,11 +139,17 @@ impl Engine {
         RunView { not_reached, ..run_view(run, state, &self.memory(), self.clock.now()) }
     }
 
-    fn view_of(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> HoldView {
+    /// The members of lines that have other names, of all that HAProxy has.
+    fn line_names(&self, reports: &BTreeMap<InstanceName, Report>) -> LineNames {
+        let lines = reports.values().flat_map(|report| report.seen.iter().flat_map(|seen| seen.servers.keys()));
+        LineNames::of(lines, &self.farms())
+    }
+
+    fn view_of(&self, hold: &Hold, state: &State, (reports, names): (&Reports, &LineNames)) -> HoldView {
         let note = self.note(hold, state, reports);
         let away = self.aside_of(hold, reports);
         let without = hold.reach.without.union(&away).map(ToString::to_string).collect();
-        HoldView { note, without, ..hold_view(hold, (&self.farms(), reports), &self.memory(), self.clock.now()) }
+        HoldView { note, without, ..hold_view(hold, (reports, names), &self.memory(), self.clock.now()) }
     }
 
     /// What went wrong with a hold and what it does not reach, for people.
@@ -258,12 +267,10 @@ fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> 
     texts
 }
 
-fn hold_view(
-    hold: &Hold,
-    (farms, reports): (&BTreeMap<FarmName, Farm>, &BTreeMap<InstanceName, Report>),
-    memory: &Memory,
-    now: Timestamp,
-) -> HoldView {
+/// What each HAProxy reports.
+type Reports = BTreeMap<InstanceName, Report>;
+
+fn hold_view(hold: &Hold, (reports, line_names): (&Reports, &LineNames), memory: &Memory, now: Timestamp) -> HoldView {
     let remembered = memory.holds.get(&hold.id);
     let wait = remembered.and_then(|memory| memory.wait.clone());
     let (stage, left) = match hold.stage {
@@ -279,7 +286,7 @@ fn hold_view(
         owner: hold.owner.to_string(),
         reason: hold.reason.clone(),
         entries: hold.entries.iter().map(ToString::to_string).collect(),
-        members: names(hold, farms, reports),
+        members: names(hold, reports, line_names),
         mode: hold.wants().to_string(),
         stage: stage.to_owned(),
         left,
@@ -326,12 +333,11 @@ fn not_there(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Option<St
 
 /// What a hold keeps out: a member by its name where all its lines are held, otherwise line by line, and a line with its
 /// HAProxy where another one has it, too, and it is not held there.
-fn names(hold: &Hold, farms: &BTreeMap<FarmName, Farm>, reports: &BTreeMap<InstanceName, Report>) -> Vec<String> {
-    let lines = reports.values().flat_map(|report| report.seen.iter().flat_map(|seen| seen.servers.keys()));
-    let names = LineNames::of(lines, farms).and(hold.names.clone());
+fn names<'a>(hold: &'a Hold, reports: &'a Reports, line_names: &'a LineNames) -> Vec<String> {
+    let member = |line: &'a ServerRef| hold.names.other(line).unwrap_or_else(|| line_names.of_line(line));
     let mut members: BTreeMap<&MemberName, (bool, Vec<&Entry>)> = BTreeMap::new();
     for entry in &hold.entries {
-        members.entry(names.member(entry)).or_insert((true, Vec::new())).1.push(entry);
+        members.entry(member(&entry.server)).or_insert((true, Vec::new())).1.push(entry);
     }
     let mut free: BTreeSet<&ServerRef> = BTreeSet::new();
     // Each line once: a hold may have a thousand members, and HAProxy ten thousand lines.
@@ -341,7 +347,7 @@ fn names(hold: &Hold, farms: &BTreeMap<FarmName, Farm>, reports: &BTreeMap<Insta
             seen.servers.keys().filter(|line| !seen.is_disabled(&line.backend))
         });
         for line in lines {
-            let Some((whole, held)) = members.get_mut(names.of_line(line)) else { continue };
+            let Some((whole, held)) = members.get_mut(member(line)) else { continue };
             if !held.iter().any(|entry| entry.server == *line && entry.instance == *name) {
                 *whole = false;
                 free.insert(line);

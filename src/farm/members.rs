@@ -91,6 +91,11 @@ impl LineNames {
         Self(named.collect())
     }
 
+    /// The member of a line that has another name.
+    pub fn other(&self, line: &ServerRef) -> Option<&MemberName> {
+        self.0.get(line)
+    }
+
     /// The same with what is known of more lines.
     #[must_use]
     pub fn and(mut self, more: Self) -> Self {
@@ -110,7 +115,7 @@ impl LineNames {
 
     /// The member of a line, in whichever HAProxy.
     pub fn of_line<'a>(&'a self, line: &'a ServerRef) -> &'a MemberName {
-        self.0.get(line).unwrap_or(&line.server)
+        self.other(line).unwrap_or(&line.server)
     }
 }
 

@@ -163,9 +163,8 @@ async fn one_user_has_so_many_streams_and_requests_and_no_more() {
     .await;
 }
 
-#[tokio::test]
-async fn a_reader_that_takes_nothing_is_cut_off_and_can_go_on_where_it_was() {
-    let site = Site::start().await;
+/// Has four runs whose hooks have said more than a socket takes.
+pub(crate) async fn say_much(site: &Site) {
     let line = serde_json::json!({"from": "a", "text": "x".repeat(4000)});
     let body = serde_json::json!({"lines": vec![line; 15]}).to_string();
     for run in 1..5 {
@@ -176,6 +175,12 @@ async fn a_reader_that_takes_nothing_is_cut_off_and_can_go_on_where_it_was() {
         }
         assert_eq!(site.teeter(&["abort", &run.to_string()]).await.code, 0);
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_cut_off_and_can_go_on_where_it_was() {
+    let site = Site::start().await;
+    say_much(&site).await;
     // That is more than a socket takes, and nobody reads.
     let mut stream = connect(&site.daemon).await;
     stream.write_all(b"GET /v1/events/stream?after=0 HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();

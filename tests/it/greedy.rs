@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
+use crate::bounds::say_much;
 use crate::relay::Relay;
 use crate::site::{Daemon, Site, finish, instance, until};
 use crate::stand::Stand;
@@ -55,16 +56,7 @@ async fn who_takes_no_answer_keeps_their_own_places_and_nobody_elses() {
     }
     let site = Site::start().await;
     open_to_all(&site.daemon);
-    let line = serde_json::json!({"from": "a", "text": "x".repeat(4000)});
-    let body = serde_json::json!({"lines": vec![line; 15]}).to_string();
-    for run in 1..5 {
-        assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
-        for _ in 0..4 {
-            let path = format!("/v1/runs/{run}/output");
-            assert_eq!(curl(ROOT, &site.daemon, "POST", &path, &body).await.0, 200);
-        }
-        assert_eq!(site.teeter(&["abort", &run.to_string()]).await.code, 0);
-    }
+    say_much(&site).await;
     // More than a socket takes: each of these stays at the desk.
     let greedy = nameless(54_400);
     let socket = site.daemon.socket().to_owned();
