@@ -8,13 +8,14 @@ mod built;
 mod canary;
 mod diff;
 mod flip;
-mod hold;
+
 mod host;
 mod in_use;
 mod layout;
 mod lines;
 mod maps;
 mod members;
+mod model;
 mod names;
 mod out;
 mod pattern;
@@ -44,13 +45,15 @@ pub use built::BuiltAt;
 pub use canary::{CanarySettings, Percent, Steps, weights};
 pub use diff::{About, Batch, Begun, Step, diff};
 pub use flip::{FlipMode, FlipOrder, FlipSettings, RouteKey, Sticky, file_of};
-pub use hold::{AfterProof, Baseline, Hold, Ladder, OnDeadline, Origin, Overruled, Owner, ProofPhase, Stage, Stays};
 pub use host::{Host, HostError};
 pub use in_use::{Off, left_aside};
 pub use layout::{Farm, FarmError, Layout};
 pub use lines::Lines;
 pub use maps::{SeenMap, SeenMaps, WantedMap, WantedMaps, after, diff_maps, keys};
 pub use members::{LineNames, Members};
+pub use model::hold::{
+    AfterProof, Baseline, Hold, Ladder, OnDeadline, Origin, Overruled, Owner, ProofPhase, Stage, Stays,
+};
 pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, MemberName, RunId};
 pub use out::{Agent, OutBy};
 pub use process::{SameProcess, beside};

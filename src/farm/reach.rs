@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::hold::{Hold, OnDeadline, Stage};
 use super::layout::Farm;
+use super::model::hold::{Hold, OnDeadline, Stage};
 use super::names::{Entry, FarmName, InstanceName, MemberName};
 use super::seen::Seen;
 use super::select::Selector;

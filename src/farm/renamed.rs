@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::hold::{Hold, Stage};
+use super::model::hold::{Hold, Stage};
 use super::names::{Entry, InstanceName};
 use super::reach::Reach;
 use super::route::Route;

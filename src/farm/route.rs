@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::canary::Percent;
 use super::flip::{RouteKey, Sticky};
-use super::hold::{Hold, Stage, Stays};
 use super::maps::{WantedMap, WantedMaps};
+use super::model::hold::{Hold, Stage, Stays};
 use super::names::{FarmName, GroupName, InstanceName};
 use crate::haproxy::{MapKey, MapName, MapValue, NameError};
 

@@ -8,11 +8,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::hold::Hold;
 use super::host::Host;
 use super::in_use::left_aside;
 use super::layout::{Farm, FarmError};
 use super::lines::{Line, Lines};
+use super::model::hold::Hold;
 use super::names::{Entry, FarmName, GroupName, InstanceName, MemberName};
 use super::pattern::Pattern;
 use super::seen::{Seen, SeenServer};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::hold::{Baseline, Hold, ProofPhase, Stage};
+use super::model::hold::{Baseline, Hold, ProofPhase, Stage};
 use super::names::{Entry, InstanceName};
 use super::settings::OnDrift;
 use crate::haproxy::{AdminState, ServerRef};

@@ -9,11 +9,11 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::members::LineNames;
-use super::names::{Entry, HoldId, MemberName, RunId};
-use super::reach::Reach;
-use super::seen::Process;
-use super::span::Span;
+use crate::farm::members::LineNames;
+use crate::farm::names::{Entry, HoldId, MemberName, RunId};
+use crate::farm::reach::Reach;
+use crate::farm::seen::Process;
+use crate::farm::span::Span;
 use crate::haproxy::AdminState;
 
 /// A durable claim that keeps servers out of rotation.

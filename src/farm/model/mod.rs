@@ -1,0 +1,3 @@
+//! What teeter keeps of a farm: the holds on its servers.
+
+pub(super) mod hold;
