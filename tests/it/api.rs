@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use crate::site::Site;
 
 /// One request on one connection, as curl would send it.
-async fn http(site: &Site, request: &str, body: &str) -> (u16, String) {
+pub(crate) async fn http(site: &Site, request: &str, body: &str) -> (u16, String) {
     http_with(site, request, "content-type: application/json\r\n", body).await
 }
 

@@ -18,6 +18,7 @@ mod cut;
 mod deps;
 mod deploy;
 mod doctor;
+mod documents;
 mod drain;
 mod drift;
 mod drift_policy;
