@@ -6,6 +6,7 @@
 pub mod haproxy;
 pub mod farm;
 pub mod plan;
+pub mod state;
 pub mod store;
 pub mod engine;
 pub mod probe;

@@ -9,7 +9,7 @@ use tokio::net::unix::UCred;
 use tokio::task::spawn_blocking;
 
 use super::harmless::harmless;
-use crate::store::{Caller, Login};
+use crate::state::{Caller, Login};
 
 /// A process that has opened a connection, by what only a number is needed for.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use super::refusals;
 use super::role::Role::{self, Admin, Deployer, Operator, Viewer};
 use super::role::Roles;
 use crate::engine::Requester;
-use crate::store::Caller;
+use crate::state::Caller;
 
 /// Every route, and the role that it needs. What is not here needs the highest; a test keeps it complete.
 pub(super) const ROUTES: &[(Method, &str, Role)] = &[

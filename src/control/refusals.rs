@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::store::Caller;
+use crate::state::Caller;
 
 /// How often each user was refused since the line that stands in the log for this minute.
 static SINCE: Mutex<BTreeMap<u32, u64>> = Mutex::new(BTreeMap::new());

@@ -26,6 +26,7 @@ use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
 use crate::haproxy::{Address, Client, Endpoint, Master};
 use crate::probe::NetworkProber;
+use crate::state::State;
 use crate::store;
 
 /// The daemon beside HAProxy: takes servers out, waits until nothing is in flight on them, brings them back.
@@ -100,7 +101,7 @@ fn check(config: &Config) -> ExitCode {
     for unknown in unknown_grants(config) {
         logging::say(&format!("warning: {unknown}"));
     }
-    let (platform, nothing) = (Platform::default(), store::State::default());
+    let (platform, nothing) = (Platform::default(), State::default());
     let (prober, before) = (NetworkProber::new(platform.clock), engine::doctor::Before::new());
     let findings = runtime.block_on(engine::doctor::examine(
         &config.farms,

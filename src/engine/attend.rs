@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::EngineError;
-use super::ledger::{Ledger, event};
+use super::ledger::Ledger;
 use super::{Engine, Requester};
 use crate::farm::RunId;
 use crate::plan::{Attendant, CallerState, Run, RunState, Step};
-use crate::store::Change;
+use crate::state::{Change, event};
 
 /// Somebody attends to a run until this is dropped.
 pub struct Attendance {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::show_run::word;
 use crate::farm::{Baseline, Farm, FarmName, Hold, HoldId, Route, Stage};
 use crate::plan::{Run, RunState};
-use crate::store::{Change, Changed, NewEvent, State};
+use crate::state::{Change, Changed, NewEvent, State, event};
 
 /// What is other than before, each thing once. What only teeter's own bookkeeping is about is not among it.
 pub(super) fn changed(state: &State, changes: &[Change]) -> Vec<Changed> {
@@ -42,7 +42,7 @@ pub(super) fn with_changed(mut events: Vec<NewEvent>, changed: Vec<Changed>, now
             Some(after) => format!("{what}: {after}"),
             None => format!("{what}: not kept any more"),
         });
-        events.push(super::ledger::event(now, "changed", words.collect::<Vec<_>>().join(", "), None, None));
+        events.push(event(now, "changed", words.collect::<Vec<_>>().join(", "), None, None));
     }
     if let Some(first) = events.first_mut() {
         first.changed = changed;

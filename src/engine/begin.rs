@@ -10,7 +10,6 @@ use super::carry::entries as plan_entries;
 use super::error::EngineError;
 use super::facts::seen_server;
 use super::holds::{found, require_admin};
-use super::ledger::{asked, event};
 use super::outage::instead_of;
 use super::platform::Platform;
 use super::reach::Reached;
@@ -31,7 +30,7 @@ use crate::plan::{
     Aside, CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, canary, compared, flip,
     rolling, see_saw,
 };
-use crate::store::{Caller, Change, NewEvent, State};
+use crate::state::{Caller, Change, NewEvent, State, asked, event};
 
 /// A deploy to be begun.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use super::baking::{begin_bake, figures};
 use super::error::EngineError;
 use super::facts::{confirmation, maps_of, not_up, seen_server, with_trackers};
 use super::holds::baselines;
-use super::ledger::{Ledger, asked, event};
+use super::ledger::Ledger;
 use super::report::Report;
 use super::route::{ladder, stands_by, stored_route, turned};
 use super::share::Sharing;
@@ -21,7 +21,7 @@ use crate::haproxy::AdminState;
 use crate::plan::machine::{self, Action, Confirmation, Facts, Outcome};
 use crate::plan::roles;
 use crate::plan::{Flipped, Plan, Run, RunState, Step, Undo, Wait, not_deployed_to};
-use crate::store::{Caller, Change, NewEvent};
+use crate::state::{Caller, Change, NewEvent, asked, event};
 
 impl Engine {
     /// Lets every run take the step that it can take now. Whether any did.

@@ -7,12 +7,12 @@ use super::drift::Drift;
 use super::error::EngineError;
 use super::facts::{seen_server, with_trackers};
 use super::holds::baseline;
-use super::ledger::{Ledger, event};
+use super::ledger::Ledger;
 use super::report::Report;
 use crate::farm::{Baseline, Entry, Hold, InstanceName, OnDrift, Overruled};
 use crate::haproxy::{AdminState, MapValue, ServerRef};
 use crate::plan::machine::{self, Outcome};
-use crate::store::{Change, NewEvent};
+use crate::state::{Change, NewEvent, event};
 
 /// What is stored about the changes that one look has found.
 #[derive(Default)]

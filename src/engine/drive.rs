@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::error::EngineError;
-use super::ledger::{Ledger, event};
+use super::ledger::Ledger;
 use super::memory::Memory;
 use super::report::Report;
 use super::{Engine, audit};
 use crate::farm::{Entry, Farm, FarmName, Hold, InstanceName, LineNames, Route, Side, Span, Stage, Sticky};
 use crate::plan::Run;
-use crate::store::{Change, NewEvent, StoreError};
+use crate::state::{Change, NewEvent, event};
+use crate::store::StoreError;
 
 /// Drives holds and runs until the engine is dropped.
 pub(super) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {

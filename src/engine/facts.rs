@@ -18,7 +18,7 @@ use crate::haproxy::{AdminBits, AdminState, BackendName, MapKey, MapName, Server
 use crate::plan::Plan;
 use crate::plan::machine::Confirmation;
 use crate::plan::prove::CheckResult;
-use crate::store::State;
+use crate::state::State;
 
 impl Engine {
     /// Tells every instance what the store says now.

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use super::error::EngineError;
 use super::facts::{Found, find};
-use super::ledger::{asked, event};
 use super::left_over::{LeftOver, Retired, left_over};
 use super::report::Report;
 use super::{Engine, Requester};
 use crate::farm::{Entry, FarmName, Hold, InstanceName, Route};
 use crate::haproxy::AdminState;
 use crate::plan::Run;
-use crate::store::{Change, State};
+use crate::state::{Change, State, asked, event};
 
 impl Engine {
     /// Forgets everything of a farm or a HAProxy that is not configured. Gives what that was, for people.

@@ -10,7 +10,7 @@ use super::{Engine, outage};
 use crate::farm::{Entry, Farm, InstanceName, Layout, Seen, Side, live_side};
 use crate::haproxy::{AdminBits, AdminState, BackendName};
 use crate::plan::{Veto, guard};
-use crate::store::State;
+use crate::state::State;
 
 /// What must be left in service when servers are taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::EngineError;
 use super::facts::{confirmation, seen_server, with_trackers};
 use super::guarding::Guarding;
-use super::ledger::{Ledger, asked, event};
+use super::ledger::Ledger;
 use super::reach::{Reached, silence};
 use super::report::Report;
 use super::scope::Care;
@@ -19,7 +19,7 @@ use crate::farm::{
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
 use crate::plan::machine::Confirmation;
-use crate::store::Change;
+use crate::state::{Change, asked, event};
 
 /// Servers to be taken out.
 #[derive(Debug, Clone)]

@@ -8,12 +8,12 @@ use super::Engine;
 use super::error::EngineError;
 use super::facts::with_trackers;
 use super::holds::baselines;
-use super::ledger::{Ledger, event};
+use super::ledger::Ledger;
 use super::report::Report;
 use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, InstanceName, Seen, newcomers};
 use crate::haproxy::commands::Level;
 use crate::haproxy::{AdminState, BackendName};
-use crate::store::{Change, State};
+use crate::state::{Change, State, event};
 
 /// What a hold makes of the lines that its selectors name by now.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use super::prober::Answer;
 use crate::farm::{BuiltAt, Hold};
 use crate::plan::prove::ProbeResult;
 use crate::plan::{Run, RunState};
-use crate::store::State;
+use crate::state::State;
 
 /// What a hold's members must show beyond being well.
 #[derive(Debug, Clone)]

@@ -6,10 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::error::EngineError;
 use super::platform::Platform;
 use super::troubles::Troubles;
-use crate::farm::{HoldId, RunId};
+use crate::farm::RunId;
 use crate::plan::Run;
-use crate::store::{Caller, Change, NewEvent, State, Store, Tally, Transaction};
-use jiff::Timestamp;
+use crate::state::{Change, NewEvent, State, Transaction};
+use crate::store::{Store, Tally};
 
 /// The state, and the store that it is in.
 pub(super) struct Ledger {
@@ -119,20 +119,4 @@ impl Published {
         change(&mut published);
         *own = Arc::clone(&published);
     }
-}
-
-/// An event without a caller.
-pub(super) fn event(
-    at: Timestamp,
-    kind: &'static str,
-    text: String,
-    run: Option<RunId>,
-    hold: Option<HoldId>,
-) -> NewEvent {
-    NewEvent { at, kind, text, run, hold, caller: None, changed: Vec::new() }
-}
-
-/// An event that somebody asked for.
-pub(super) fn asked(event: NewEvent, caller: &Caller) -> NewEvent {
-    NewEvent { caller: Some(caller.clone()), ..event }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::farm::{Entry, Farm, FarmName, Hold, HoldId, InstanceName, Owner, Side};
-use crate::store::State;
+use crate::state::State;
 
 /// A farm or a HAProxy that is not configured any more.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

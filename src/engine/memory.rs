@@ -12,7 +12,7 @@ use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, Process, Run
 use crate::plan::prove::ProbeResult;
 use crate::plan::warm::Warmth;
 use crate::plan::{Attendant, DrainWatch, Wait};
-use crate::store::State;
+use crate::state::State;
 
 /// What is remembered between two looks.
 #[derive(Debug, Default)]

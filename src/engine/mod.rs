@@ -91,6 +91,7 @@ use self::report::Report;
 use self::scope::{Care, backends_of};
 use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Seen, Selector};
 use crate::haproxy::{Client, Master, ServerRef};
+use crate::state::event;
 use crate::store::Store;
 
 pub use self::attend::{Attendance, Claim, Introduction};
@@ -197,7 +198,7 @@ impl Engine {
         *self.holds.write().unwrap_or_else(PoisonError::into_inner) = holds;
         let ledger = self.ledger.lock().await;
         let happened =
-            ledger::event(self.clock.now(), "config.read", "the configuration was read again".to_owned(), None, None);
+            event(self.clock.now(), "config.read", "the configuration was read again".to_owned(), None, None);
         if let Err(error) = ledger.record(vec![happened]).await {
             tracing::warn!("that the configuration was read again is not recorded: {error}");
         }

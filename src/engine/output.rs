@@ -2,9 +2,8 @@
 
 use super::Engine;
 use super::error::EngineError;
-use super::ledger::{asked, event};
 use crate::farm::RunId;
-use crate::store::{Caller, NewEvent};
+use crate::state::{Caller, NewEvent, asked, event};
 
 /// A line that a hook has said. Nothing in it steers a terminal: that is seen to where it comes in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::memory::{Probing, Results, put};
 use super::report::Report;
 use crate::farm::{AfterProof, Entry, Hold, HttpProbe, InstanceName, MemberName, OutBy};
 use crate::plan::prove::ProbeResult;
-use crate::store::{Change, State};
+use crate::state::{Change, State};
 
 /// How a member can be asked; the later, the better.
 enum Target {

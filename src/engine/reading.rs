@@ -8,7 +8,8 @@ use super::report::Report;
 use super::scope::{Care, backends_of};
 use super::{ANSWER_TAKES, Engine, EngineError};
 use crate::farm::{Entry, InstanceName, Selector};
-use crate::store::{Event, EventQuery};
+use crate::state::Event;
+use crate::store::EventQuery;
 
 impl Engine {
     /// Answers a reader on the threads of readers. It goes on to its end when nobody waits for it any more.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::error::EngineError;
 use super::facts::{Found, find, seen_server, with_trackers};
 use super::holds::{baseline, found, origin, require_answer};
-use super::ledger::{Ledger, asked, event};
+use super::ledger::Ledger;
 use super::report::Report;
 use super::scope::Care;
 use super::view::SessionView;
@@ -19,7 +19,7 @@ use crate::farm::{
 };
 use crate::haproxy::commands::{Session, SessionBytes, ShowSession, ShowSessions};
 use crate::haproxy::{AdminState, Line};
-use crate::store::{Change, State};
+use crate::state::{Change, State, asked, event};
 
 /// Servers to be brought back.
 #[derive(Debug, Clone)]

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use super::error::EngineError;
-use super::ledger::{Ledger, event};
+use super::ledger::Ledger;
 use super::left_over::left_over;
 use super::report::Report;
 use crate::farm::{Baseline, Entry, Hold, InstanceName, Origin, Renamed};
-use crate::store::{Change, State};
+use crate::state::{Change, State, event};
 
 impl Engine {
     /// Goes on under the new name with what is held in a HAProxy that has been renamed: it is the same one where it is

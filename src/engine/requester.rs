@@ -6,7 +6,7 @@ use tokio::sync::MutexGuard;
 
 use super::ledger::Ledger;
 use super::{Engine, EngineError};
-use crate::store::Caller;
+use crate::state::Caller;
 
 /// Who asks for one change. Clones are the same one.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::Engine;
 use super::error::EngineError;
-use super::ledger::event;
+use crate::state::event;
 use crate::store::{Keep, Pruned};
 
 /// What is kept.

@@ -4,10 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Engine;
 use super::error::EngineError;
-use super::ledger::{Ledger, event};
+use super::ledger::Ledger;
 use crate::farm::Hold;
 use crate::plan::{CallerState, Run, Undo};
-use crate::store::{Change, EventQuery};
+use crate::state::{Change, event};
+use crate::store::EventQuery;
 
 impl Engine {
     /// Moves the ends of holds, and what drains and runs count from, to where they would be had the clock always been

@@ -12,7 +12,7 @@ use super::report::Report;
 use super::route::stored_route;
 use crate::farm::{Canary, Entry, GroupName, Hold, HoldId, InstanceName, Percent, Route, Stage, weights};
 use crate::plan::{Run, Undo};
-use crate::store::Change;
+use crate::state::Change;
 
 /// A share of the traffic that is to be given.
 pub(super) struct Sharing<'a> {

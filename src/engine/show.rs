@@ -22,7 +22,7 @@ use crate::farm::{
 };
 use crate::haproxy::{AdminState, ServerRef};
 use crate::plan::Run;
-use crate::store::{Changed, Event, State};
+use crate::state::{Changed, Event, State};
 
 impl Engine {
     /// What HAProxy says now, and who holds what; of everything where nothing is selected.

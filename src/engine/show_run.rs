@@ -10,7 +10,7 @@ use super::view::{AttendantView, FlipView, RunView, StepView, WorkView};
 use crate::farm::{GroupName, MemberName};
 use crate::plan::machine::way_back;
 use crate::plan::{Attendant, CallerState, FailureKind, Flipped, Passed, Phase, Run, RunState, Step, Wait};
-use crate::store::State;
+use crate::state::State;
 
 /// A run as it stands.
 pub(super) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp) -> RunView {

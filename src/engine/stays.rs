@@ -10,7 +10,7 @@ use crate::haproxy::AdminState;
 use crate::plan::guard::{in_service, last_servers, led_away};
 use crate::plan::roles::has_roles;
 use crate::plan::{Run, Step, Strategy, Veto};
-use crate::store::State;
+use crate::state::State;
 
 /// The members that would be in service if the step were done now; `None` where it takes nobody out and gives nobody
 /// traffic, or takes nobody away who serves. A batch is not taken out because it is down for a moment: it waits for others

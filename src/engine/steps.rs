@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use super::Engine;
 use super::error::EngineError;
 use super::facts::{checks, loads, overruled, untold};
-use super::ledger::{Ledger, event};
+use super::ledger::Ledger;
 use super::report::Report;
 use super::warming::warm_up_takes;
 use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, MemberName, ProofPhase, Reach, Span, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::prove::{self, ProofFacts, ProofVerdict};
 use crate::plan::{DrainVerdict, Emptying, Step, Wait};
-use crate::store::{Change, NewEvent, State};
+use crate::state::{Change, NewEvent, State, event};
 
 /// What one hold does next.
 enum Move {

@@ -7,7 +7,7 @@ use super::join::Joining;
 use super::report::Report;
 use crate::farm::{Entry, Hold, InstanceName, SeenServer, Stage};
 use crate::haproxy::AdminState;
-use crate::store::State;
+use crate::state::State;
 
 impl Engine {
     /// What is to be said of a hold beside its servers, for people: what it does not reach, and why.

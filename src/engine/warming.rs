@@ -13,7 +13,7 @@ use super::report::Report;
 use crate::farm::{AfterProof, Hold, InstanceName, MemberName, ProofPhase, Span, WarmUp};
 use crate::plan::prove::WarmUpFacts;
 use crate::plan::warm::Warmth;
-use crate::store::State;
+use crate::state::State;
 
 impl Engine {
     /// How warm a hold's members are, where they are to be warmed up; begins to ask, where that has come, and nobody

@@ -9,12 +9,10 @@ use std::sync::Arc;
 use rustix::fs::CWD;
 use tokio::sync::watch;
 
-use super::{
-    BESIDE, Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction, Verified, beside,
-    rename_new,
-};
+use super::{BESIDE, EventQuery, SqliteStore, Store, StoreError, Tally, Verified, beside, rename_new};
 use crate::farm::RunId;
 use crate::plan::Run;
+use crate::state::{Event, NewEvent, State, Transaction};
 
 /// Opens the store of a daemon. One that is damaged is set aside, and what is given then changes nothing.
 ///
@@ -123,7 +121,7 @@ mod tests {
     use super::*;
     use crate::farm::Baseline;
     use crate::haproxy::AdminState;
-    use crate::store::Change;
+    use crate::state::Change;
 
     /// A store with what a server was, and what is done to it.
     fn opened_after(damage: &str) -> Arc<dyn Store> {

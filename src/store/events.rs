@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Event, EventQuery, SqliteStore, StoreError};
+use super::{EventQuery, SqliteStore, StoreError};
 use crate::farm::{HoldId, RunId};
+use crate::state::Event;
 
 impl SqliteStore {
     /// The events that are asked for, in order of time.

@@ -15,17 +15,16 @@ mod schema;
 mod sqlite;
 mod verify;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId, Side};
+use crate::farm::RunId;
 use crate::plan::Run;
+use crate::state::{Event, NewEvent, State, Transaction};
 
 pub use aside::open;
 pub use place::of_store;
@@ -33,144 +32,6 @@ pub(crate) use place::{directory, rename_new};
 pub use prune::{Keep, Pruned};
 pub use sqlite::SqliteStore;
 pub use verify::{Verified, verify_file};
-
-/// Everything that decisions are made from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct State {
-    /// Rises with every transaction.
-    pub revision: u64,
-    /// The number that the next hold gets.
-    pub next_hold: u64,
-    /// The number that the next run gets.
-    pub next_run: u64,
-    /// Every hold.
-    pub holds: BTreeMap<HoldId, Hold>,
-    /// What each server was before its first hold.
-    pub baselines: BTreeMap<Entry, Baseline>,
-    /// Where the traffic of farms goes that teeter has turned.
-    pub routes: BTreeMap<FarmName, Route>,
-    /// Every run that has not ended or whose holds are there, and the latest of the others.
-    pub runs: BTreeMap<RunId, Run>,
-}
-
-/// Changes that are made together or not at all.
-#[derive(Debug, Clone, Default)]
-pub struct Transaction {
-    /// The revision that the changes were worked out from.
-    pub expect: u64,
-    /// What changes.
-    pub changes: Vec<Change>,
-    /// What is recorded with it.
-    pub events: Vec<NewEvent>,
-}
-
-/// One change of the state.
-#[derive(Debug, Clone)]
-pub enum Change {
-    /// Add a hold or replace the one of its number.
-    PutHold(Box<Hold>),
-    /// Remove a hold.
-    DropHold(HoldId),
-    /// Remember what a server was.
-    PutBaseline(Entry, Baseline),
-    /// Forget it: it has been given back.
-    DropBaseline(Entry),
-    /// Turn a farm's route, or change what is known of it.
-    PutRoute(Box<Route>),
-    /// Leave a farm's route to others.
-    DropRoute(FarmName),
-    /// Add a run or replace the one of its number.
-    PutRun(Box<Run>),
-}
-
-/// Something that happened, to be recorded.
-#[derive(Debug, Clone)]
-pub struct NewEvent {
-    /// When.
-    pub at: Timestamp,
-    /// What kind, a stable word.
-    pub kind: &'static str,
-    /// What happened, for people.
-    pub text: String,
-    /// The run it belongs to.
-    pub run: Option<RunId>,
-    /// The hold it belongs to.
-    pub hold: Option<HoldId>,
-    /// Who asked for it.
-    pub caller: Option<Caller>,
-    /// What its transaction changes, where it is the first event of that.
-    pub changed: Vec<Changed>,
-}
-
-/// What a transaction makes of one thing, in words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Changed {
-    /// Of what.
-    pub what: String,
-    /// What it was; `None` where it was not there.
-    pub before: Option<String>,
-    /// What it is; `None` where it is not there any more.
-    pub after: Option<String>,
-}
-
-/// Something that happened, as recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Its number; later is larger.
-    pub id: u64,
-    /// When.
-    pub at: Timestamp,
-    /// What kind.
-    pub kind: String,
-    /// What happened.
-    pub text: String,
-    /// The run it belongs to.
-    pub run: Option<RunId>,
-    /// The hold it belongs to.
-    pub hold: Option<HoldId>,
-    /// Who asked for it.
-    pub caller: Option<Caller>,
-    /// What its transaction changed, where it is the first event of that.
-    pub changed: Vec<Changed>,
-}
-
-/// Who asked for a change, as the kernel says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Caller {
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-    /// Process id.
-    pub pid: Option<i32>,
-    /// The user's name, or its number.
-    pub user: String,
-    /// The name of the process.
-    pub command: String,
-    /// The program that it ran, where teeterd may see that.
-    #[serde(default)]
-    pub exe: Option<String>,
-    /// As whom somebody logged in, where the process is another user's by now, as by sudo.
-    #[serde(default)]
-    pub login: Option<Login>,
-}
-
-/// The user as whom somebody logged in. The kernel keeps it over sudo and su.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Login {
-    /// User id.
-    pub uid: u32,
-    /// The user's name, or its number.
-    pub user: String,
-}
-
-impl Caller {
-    /// Who asks: behind root the user that has logged in. Only there, because a process that nobody has logged in for
-    /// can name any user; root gains nothing by that.
-    pub fn person(&self) -> &str {
-        self.login.as_ref().filter(|_| self.uid == 0).map_or(&self.user, |login| &login.user)
-    }
-}
 
 /// Which events are asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -367,9 +228,6 @@ pub trait Store: Send + Sync {
     }
 }
 
-/// So many runs are remembered, whether they have ended or not.
-const REMEMBERED: u64 = 200;
-
 /// The name of a file that SQLite keeps beside a database, or of one that has taken its place: the same, and this end.
 fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -403,65 +261,5 @@ impl StoreError {
             }
             _ => None,
         }
-    }
-}
-
-impl State {
-    /// The side that gets a farm's traffic, where teeter has turned it.
-    pub fn live(&self, farm: &FarmName) -> Option<Side> {
-        self.routes.get(farm).map(|route| route.live.clone())
-    }
-
-    /// Whether HAProxy is told anything: then not every reply to whoever wrote this need have been read.
-    pub fn is_told(&self) -> bool {
-        !self.baselines.is_empty() || !self.routes.is_empty()
-    }
-
-    /// Applies changes that have been made durable as `revision`.
-    pub fn apply(&mut self, changes: &[Change], revision: u64) {
-        self.revision = revision;
-        for change in changes {
-            match change {
-                Change::PutHold(hold) => {
-                    self.next_hold = self.next_hold.max(hold.id.0 + 1);
-                    self.holds.insert(hold.id, (**hold).clone());
-                }
-                Change::DropHold(id) => {
-                    self.holds.remove(id);
-                }
-                Change::PutBaseline(entry, baseline) => {
-                    self.baselines.insert(entry.clone(), baseline.clone());
-                }
-                Change::DropBaseline(entry) => {
-                    self.baselines.remove(entry);
-                }
-                Change::PutRoute(route) => {
-                    self.routes.insert(route.farm.clone(), (**route).clone());
-                }
-                Change::DropRoute(farm) => {
-                    self.routes.remove(farm);
-                }
-                Change::PutRun(run) => {
-                    self.next_run = self.next_run.max(run.id.0 + 1);
-                    self.runs.insert(run.id, (**run).clone());
-                }
-            }
-        }
-        self.forget_ended();
-    }
-
-    /// Forgets runs that have gone from the store.
-    pub fn forget_runs(&mut self, gone: &BTreeSet<RunId>) {
-        self.runs.retain(|id, _| !gone.contains(id));
-    }
-
-    /// Forgets runs that have ended, but for the latest and those whose holds are there: the store has them all.
-    fn forget_ended(&mut self) {
-        let since = RunId(self.next_run.saturating_sub(REMEMBERED));
-        if self.runs.first_key_value().is_none_or(|(first, _)| *first >= since) {
-            return;
-        }
-        let holding: BTreeSet<RunId> = self.holds.values().filter_map(|hold| hold.owner.run()).collect();
-        self.runs.retain(|id, run| *id >= since || run.is_active() || holding.contains(id));
     }
 }

@@ -159,8 +159,9 @@ const RUNS: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{EventQuery, NewEvent, SqliteStore, Store};
+    use super::super::{EventQuery, SqliteStore, Store};
     use super::*;
+    use crate::state::NewEvent;
 
     fn event(at: &str, kind: &'static str, text: &str) -> NewEvent {
         let at = at.parse().unwrap();

@@ -138,7 +138,8 @@ const LEFT: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{EventQuery, NewEvent, SqliteStore, Store, Transaction, verify_file};
+    use super::super::{EventQuery, SqliteStore, Store, verify_file};
+    use crate::state::{NewEvent, Transaction};
 
     fn change(expect: u64) -> Transaction {
         changes(expect, 1000)

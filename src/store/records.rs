@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
 
-use super::Caller;
 use super::schema::counter;
 use super::verify::Verified;
 use crate::farm::{Baseline, Entry, Hold, HoldId, Owner, Route, RunId};
 use crate::plan::Run;
+use crate::state::Caller;
 
 /// Reads every record. Kept are holds, and runs that are active.
 pub(super) fn records(connection: &Connection) -> rusqlite::Result<Verified> {

@@ -16,12 +16,10 @@ use super::lock::Lock;
 use super::readers::Readers;
 use super::schema::{counter, failure, migrate, set_counter};
 use super::verify::{self, Verified};
-use super::{
-    Change, Event, EventQuery, Keep, NewEvent, Pruned, REMEMBERED, State, Store, StoreError, Tally, Transaction,
-    private, prune,
-};
+use super::{EventQuery, Keep, Pruned, Store, StoreError, Tally, private, prune};
 use crate::farm::RunId;
 use crate::plan::Run;
+use crate::state::{Change, Event, NewEvent, REMEMBERED, State, Transaction};
 
 /// A SQLite file.
 #[derive(Debug)]

@@ -57,7 +57,7 @@ fn imports_point_up() {
 
 #[test]
 fn the_core_is_pure() {
-    for module in ["farm", "plan"] {
+    for module in ["farm", "plan", "state"] {
         for (path, text) in sources(module) {
             for impure in [
                 "tokio",

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use serde_json::Value;
-use teeter::store::{EventQuery, SqliteStore, State, Store, Transaction, verify_file};
+use teeter::state::{State, Transaction};
+use teeter::store::{EventQuery, SqliteStore, Store, verify_file};
 
 use crate::site::{DRAIN, MAINT, Site, until};
 

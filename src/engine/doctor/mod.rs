@@ -19,7 +19,7 @@ use super::prober::Prober;
 use super::view::FindingView;
 use crate::farm::{Farm, FarmName, InstanceName, Layout, Seen, Side};
 use crate::haproxy::{AdminState, Client, Master, ServerRef};
-use crate::store::State;
+use crate::state::State;
 
 /// The ways to one HAProxy: its stats socket and, where one is configured, its master's socket.
 pub type Ways<'a> = (&'a Client, Option<&'a Master>);

@@ -9,7 +9,7 @@ use crate::engine::view::FindingView;
 use crate::farm::{Farm, InstanceName, RollingSettings, Seen, Side};
 use crate::haproxy::BackendName;
 use crate::plan::{Aside, Veto, blue_green, rolling, see_saw};
-use crate::store::State;
+use crate::state::State;
 
 /// Deploys that guards would refuse as things are now.
 pub(super) fn refused(examined: &Examined<'_>, state: &State) -> Vec<FindingView> {

@@ -8,7 +8,7 @@ use crate::engine::report::Report;
 use crate::engine::view::FindingView;
 use crate::farm::InstanceName;
 use crate::haproxy::Error;
-use crate::store::State;
+use crate::state::State;
 
 /// One that does not answer.
 pub(super) fn away(name: &InstanceName, may_be: bool, trouble: &Error) -> FindingView {

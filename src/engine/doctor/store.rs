@@ -9,7 +9,7 @@ use crate::engine::report::Report;
 use crate::engine::view::FindingView;
 use crate::farm::{Farm, FarmName, InstanceName, Reason};
 use crate::haproxy::AdminState;
-use crate::store::State;
+use crate::state::State;
 
 /// Where HAProxy is not as the store wants it.
 pub(super) fn disagreements(state: &State, reports: &BTreeMap<InstanceName, Report>) -> Vec<FindingView> {

@@ -11,7 +11,7 @@ use super::{Examined, Fitting, warning};
 use crate::engine::prober::{Answer, Prober};
 use crate::engine::view::FindingView;
 use crate::farm::{HttpProbe, InstanceName, MemberName, Seen, Side};
-use crate::store::State;
+use crate::state::State;
 
 /// Asks the members in service of every farm that has a probe, some at a time.
 pub(super) async fn in_service(examined: &Examined<'_>, state: &State, prober: &dyn Prober) -> Vec<FindingView> {

@@ -16,7 +16,8 @@ use teeter::engine::clock::Clock;
 use teeter::engine::platform::{Disk, Platform};
 use teeter::engine::{ANSWER_TAKES, Engine};
 use teeter::haproxy::{Address, Client, Connect, Connecting, Master, Stream};
-use teeter::store::{Caller, Store as _};
+use teeter::state::Caller;
+use teeter::store::Store as _;
 use teeter_lab::Dice;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -191,12 +192,12 @@ impl Daemon {
     }
 
     /// What the store has: holds, runs, routes.
-    pub fn stored(&self) -> teeter::store::State {
+    pub fn stored(&self) -> teeter::state::State {
         self.0.store.load().unwrap_or_else(|error| panic!("the store cannot be read: {error}"))
     }
 
     /// Every event that was recorded.
-    pub fn events(&self) -> Vec<teeter::store::Event> {
+    pub fn events(&self) -> Vec<teeter::state::Event> {
         let query = teeter::store::EventQuery { limit: 100_000, ..Default::default() };
         self.0.store.events(query).unwrap_or_else(|error| panic!("the store cannot be read: {error}"))
     }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use teeter::farm::RunId;
 use teeter::plan::Run;
-use teeter::store::{Event, EventQuery, NewEvent, SqliteStore, State, Store, StoreError, Tally, Transaction, Verified};
+use teeter::state::{Event, NewEvent, State, Transaction};
+use teeter::store::{EventQuery, SqliteStore, Store, StoreError, Tally, Verified};
 use tokio::sync::watch;
 
 use crate::watch::Watch;

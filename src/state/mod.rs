@@ -1,0 +1,126 @@
+//! The state that decisions are made from, and what changes it: holds, what servers were before, routes and runs.
+//!
+//! Pure: `store` keeps it on disk, `engine` keeps it in memory.
+
+mod caller;
+mod event;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId, Side};
+use crate::plan::Run;
+
+pub use caller::{Caller, Login};
+pub use event::{Changed, Event, NewEvent, asked, event};
+
+/// Everything that decisions are made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// Rises with every transaction.
+    pub revision: u64,
+    /// The number that the next hold gets.
+    pub next_hold: u64,
+    /// The number that the next run gets.
+    pub next_run: u64,
+    /// Every hold.
+    pub holds: BTreeMap<HoldId, Hold>,
+    /// What each server was before its first hold.
+    pub baselines: BTreeMap<Entry, Baseline>,
+    /// Where the traffic of farms goes that teeter has turned.
+    pub routes: BTreeMap<FarmName, Route>,
+    /// Every run that has not ended or whose holds are there, and the latest of the others.
+    pub runs: BTreeMap<RunId, Run>,
+}
+
+/// Changes that are made together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Transaction {
+    /// The revision that the changes were worked out from.
+    pub expect: u64,
+    /// What changes.
+    pub changes: Vec<Change>,
+    /// What is recorded with it.
+    pub events: Vec<NewEvent>,
+}
+
+/// One change of the state.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Add a hold or replace the one of its number.
+    PutHold(Box<Hold>),
+    /// Remove a hold.
+    DropHold(HoldId),
+    /// Remember what a server was.
+    PutBaseline(Entry, Baseline),
+    /// Forget it: it has been given back.
+    DropBaseline(Entry),
+    /// Turn a farm's route, or change what is known of it.
+    PutRoute(Box<Route>),
+    /// Leave a farm's route to others.
+    DropRoute(FarmName),
+    /// Add a run or replace the one of its number.
+    PutRun(Box<Run>),
+}
+
+/// So many runs are remembered, whether they have ended or not.
+pub const REMEMBERED: u64 = 200;
+
+impl State {
+    /// The side that gets a farm's traffic, where teeter has turned it.
+    pub fn live(&self, farm: &FarmName) -> Option<Side> {
+        self.routes.get(farm).map(|route| route.live.clone())
+    }
+
+    /// Whether HAProxy is told anything: then not every reply to whoever wrote this need have been read.
+    pub fn is_told(&self) -> bool {
+        !self.baselines.is_empty() || !self.routes.is_empty()
+    }
+
+    /// Applies changes that have been made durable as `revision`.
+    pub fn apply(&mut self, changes: &[Change], revision: u64) {
+        self.revision = revision;
+        for change in changes {
+            match change {
+                Change::PutHold(hold) => {
+                    self.next_hold = self.next_hold.max(hold.id.0 + 1);
+                    self.holds.insert(hold.id, (**hold).clone());
+                }
+                Change::DropHold(id) => {
+                    self.holds.remove(id);
+                }
+                Change::PutBaseline(entry, baseline) => {
+                    self.baselines.insert(entry.clone(), baseline.clone());
+                }
+                Change::DropBaseline(entry) => {
+                    self.baselines.remove(entry);
+                }
+                Change::PutRoute(route) => {
+                    self.routes.insert(route.farm.clone(), (**route).clone());
+                }
+                Change::DropRoute(farm) => {
+                    self.routes.remove(farm);
+                }
+                Change::PutRun(run) => {
+                    self.next_run = self.next_run.max(run.id.0 + 1);
+                    self.runs.insert(run.id, (**run).clone());
+                }
+            }
+        }
+        self.forget_ended();
+    }
+
+    /// Forgets runs that have gone from the store.
+    pub fn forget_runs(&mut self, gone: &BTreeSet<RunId>) {
+        self.runs.retain(|id, _| !gone.contains(id));
+    }
+
+    /// Forgets runs that have ended, but for the latest and those whose holds are there: the store has them all.
+    fn forget_ended(&mut self) {
+        let since = RunId(self.next_run.saturating_sub(REMEMBERED));
+        if self.runs.first_key_value().is_none_or(|(first, _)| *first >= since) {
+            return;
+        }
+        let holding: BTreeSet<RunId> = self.holds.values().filter_map(|hold| hold.owner.run()).collect();
+        self.runs.retain(|id, run| *id >= since || run.is_active() || holding.contains(id));
+    }
+}
