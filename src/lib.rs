@@ -8,6 +8,7 @@ pub mod farm;
 pub mod plan;
 pub mod state;
 pub mod store;
+pub mod api;
 pub mod engine;
 pub mod probe;
 pub mod control;

@@ -2,10 +2,8 @@
 //! call it with everything in `corpus/`, on any toolchain. It returns, or it panics and has found something.
 
 use bytes::{Bytes, BytesMut};
+use teeter::api::{AdvanceRequest, HoldRequest, OutputLine, OutputRequest, Problem, ReleaseRequest, RunRequest};
 use teeter::config::Config;
-use teeter::control::api::{
-    AdvanceRequest, HoldRequest, OutputLine, OutputRequest, Problem, ReleaseRequest, RunRequest,
-};
 use teeter::control::harmless::harmless;
 use teeter::farm::{Selector, Span};
 use teeter::haproxy::commands::{

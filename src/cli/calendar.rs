@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::clock::{self, within};
 use super::tables::servers;
-use crate::control::api::HoldView;
+use crate::api::HoldView;
 
 /// What ends first comes first, what does not end by itself last, the oldest first.
 pub(super) fn by_end(holds: &mut [HoldView]) {

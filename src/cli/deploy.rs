@@ -11,7 +11,7 @@ use super::keep::Keep;
 use super::output::Output;
 use super::work::work;
 use super::{Context, ending, look, manifest, print, tables};
-use crate::control::api::{Exit, RunRequest, RunView};
+use crate::api::{Exit, RunRequest, RunView};
 
 /// `teeter deploy`.
 pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliError> {

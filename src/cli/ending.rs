@@ -2,7 +2,7 @@
 
 use super::error::{CliError, going_on};
 use super::{Context, clock, hold, print};
-use crate::control::api::{Exit, RunView};
+use crate::api::{Exit, RunView};
 
 /// The exit code of a run that has ended.
 pub(super) fn exit(run: &RunView) -> Exit {

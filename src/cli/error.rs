@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::print;
-use crate::control::api::Exit;
+use crate::api::Exit;
 use crate::control::chain;
 use crate::control::client::ClientError;
 use crate::store::StoreError;

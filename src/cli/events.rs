@@ -1,21 +1,14 @@
 //! `teeter events`: what happened, and what happens.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::args::Events as Args;
 use super::error::CliError;
 use super::progress::Progress;
 use super::watch::{PATIENCE, PAUSE};
 use super::{Context, clock, print};
-use crate::control::api::{CallerView, EventView, Exit};
+use crate::api::{CallerView, EventView, Events, Exit};
 use crate::control::client::{ClientError, Stream, with_query};
-
-/// What `/v1/events` answers.
-#[derive(Debug, Serialize, Deserialize)]
-struct Events {
-    events: Vec<EventView>,
-}
 
 /// `teeter events`.
 pub(super) async fn events(context: &Context, args: Args) -> Result<Exit, CliError> {

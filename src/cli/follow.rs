@@ -7,7 +7,7 @@ use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::watch::{PAUSE, Watch};
 use super::{Context, clock};
-use crate::control::api::{AdvanceRequest, RunView, WorkView};
+use crate::api::{AdvanceRequest, RunView, WorkView};
 
 /// What a run wants of its caller.
 pub(super) enum Standing {

@@ -9,7 +9,7 @@ use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Context, clock, look, named, print, shell, tables};
-use crate::control::api::{Exit, HoldView};
+use crate::api::{Exit, HoldView};
 
 /// How the wait for a hold ended.
 enum Ended {

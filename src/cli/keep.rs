@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::print;
-use crate::control::api::{OUTPUT_OF_A_RUN, OutputLine, OutputRequest, OutputView, ROW};
+use crate::api::{MOST_OUTPUT_OF_A_RUN, OUTPUT_LINE_OVERHEAD, OutputLine, OutputRequest, OutputView};
 use crate::control::client::Client;
 
 /// Where lines are given to.
@@ -38,7 +38,7 @@ impl Keep {
 
     /// Keeps a line, if it can be.
     pub(super) fn line(&self, from: &str, text: &str) {
-        if self.given.load(Ordering::Relaxed) > OUTPUT_OF_A_RUN {
+        if self.given.load(Ordering::Relaxed) > MOST_OUTPUT_OF_A_RUN {
             return;
         }
         let line = OutputLine { from: from.to_owned(), text: text.to_owned() };
@@ -128,7 +128,7 @@ enum Sent {
 }
 
 fn cost(line: &OutputLine) -> usize {
-    line.from.len() + line.text.len() + ROW
+    line.from.len() + line.text.len() + OUTPUT_LINE_OVERHEAD
 }
 
 /// A batch is sent when it has so many bytes,

@@ -1,6 +1,6 @@
 //! Bytes as they come out of a pipe, made lines that can be printed.
 
-use crate::control::api::LONGEST_LINE;
+use crate::api::LONGEST_OUTPUT_LINE;
 use crate::control::harmless::harmless;
 
 /// The beginning of a line whose end has not come yet.
@@ -15,8 +15,8 @@ impl Lines {
         let mut lines = Vec::new();
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let mut part = part;
-            while self.begun.len() + part.len() > LONGEST_LINE {
-                let (now, later) = part.split_at(LONGEST_LINE - self.begun.len());
+            while self.begun.len() + part.len() > LONGEST_OUTPUT_LINE {
+                let (now, later) = part.split_at(LONGEST_OUTPUT_LINE - self.begun.len());
                 self.begun.extend_from_slice(now);
                 part = later;
                 let rest = self.begun.split_off(whole(&self.begun));
@@ -75,11 +75,11 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_broken_and_nothing_of_it_lost() {
-        let text = "ü".repeat(3 * LONGEST_LINE);
+        let text = "ü".repeat(3 * LONGEST_OUTPUT_LINE);
         let mut lines = Lines::default();
         let mut all = lines.of(format!("x{text}").as_bytes());
-        assert!(all.iter().all(|line| line.len() <= LONGEST_LINE));
-        assert!(lines.begun.len() <= LONGEST_LINE);
+        assert!(all.iter().all(|line| line.len() <= LONGEST_OUTPUT_LINE));
+        assert!(lines.begun.len() <= LONGEST_OUTPUT_LINE);
         all.extend(lines.end());
         assert_eq!(all.concat(), format!("x{text}"));
     }

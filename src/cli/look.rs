@@ -3,36 +3,11 @@
 use std::fmt::Display;
 
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
 
 use super::error::CliError;
 use super::{Context, calendar, clock, events, print, tables};
-use crate::control::api::{Exit, FindingView, HoldView, RunView, SessionView, StatusView};
+use crate::api::{Exit, Findings, Holds, RunView, Runs, Sessions, StatusView};
 use crate::control::client::{ClientError, with_query};
-
-/// What `/v1/holds` and `/v1/release` answer.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Holds {
-    pub(super) holds: Vec<HoldView>,
-}
-
-/// What `/v1/sessions` answers.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Sessions {
-    pub(super) sessions: Vec<SessionView>,
-}
-
-/// What `/v1/runs` answers.
-#[derive(Debug, Serialize, Deserialize)]
-struct Runs {
-    runs: Vec<RunView>,
-}
-
-/// What `/v1/doctor` answers.
-#[derive(Debug, Serialize, Deserialize)]
-struct Findings {
-    findings: Vec<FindingView>,
-}
 
 /// A path with these selectors.
 pub(super) fn selecting(path: &str, selectors: &[impl Display]) -> String {

@@ -44,7 +44,7 @@ use clap::{CommandFactory as _, Parser};
 
 use self::args::{Cli, Command};
 use self::error::CliError;
-use crate::control::api::Exit;
+use crate::api::Exit;
 use crate::control::client::Client;
 
 /// What every command has: the client, and how to print.

@@ -2,7 +2,7 @@
 //! servers run there.
 
 use super::{Context, look, print, tables};
-use crate::control::api::StatusView;
+use crate::api::StatusView;
 use crate::control::client::ClientError;
 use crate::farm::Selector;
 

@@ -6,11 +6,11 @@ use super::args::Ready;
 use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::limit::{self, Limit};
-use super::look::{self, Holds};
+use super::look;
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Context, clock, named, print, shell, tables};
-use crate::control::api::{Exit, HoldView, ReleaseRequest, StatusView};
+use crate::api::{Exit, HoldView, Holds, ReleaseRequest, StatusView};
 
 /// `teeter ready`.
 pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliError> {

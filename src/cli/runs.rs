@@ -8,9 +8,9 @@ use super::deploy::planned;
 use super::error::CliError;
 use super::follow::{Follow, Standing};
 use super::interrupt::Interrupt;
-use super::look::{self, Holds};
+use super::look;
 use super::{Context, ending, print, shell};
-use crate::control::api::{AdvanceRequest, Exit, IdleView, RollbackRequest, RunView, StatusView};
+use crate::api::{AdvanceRequest, Exit, Holds, IdleView, RollbackRequest, RunView, StatusView};
 use crate::farm::{FarmName, InstanceName};
 
 /// `teeter begin`.

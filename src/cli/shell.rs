@@ -1,6 +1,6 @@
 //! What a hook or a shell is told of the work: names and values, and how a value is quoted.
 
-use crate::control::api::{Exit, RunView, WorkView};
+use crate::api::{Exit, RunView, WorkView};
 
 /// The variables for this work; those of the group are empty where there is none.
 pub(super) fn variables(run: &RunView, work: Option<&WorkView>) -> Vec<(&'static str, String)> {

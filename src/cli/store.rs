@@ -10,7 +10,7 @@ use rustix::fs::CWD;
 use super::args::{Forget, StoreTask};
 use super::error::CliError;
 use super::{Context, print};
-use crate::control::api::{Exit, ForgetRequest, ForgottenView, StoreView};
+use crate::api::{Exit, ForgetRequest, ForgottenView, StoreView};
 use crate::store::{rename_new, verify_file};
 
 /// `teeter store`.

@@ -10,9 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{calendar, clock};
-use crate::control::api::{
-    FindingView, HoldView, InstanceView, RouteView, RunView, ServerView, SessionView, StatusView,
-};
+use crate::api::{FindingView, HoldView, InstanceView, RouteView, RunView, ServerView, SessionView, StatusView};
 
 /// `teeter status`.
 pub(super) fn status(view: &StatusView) -> String {

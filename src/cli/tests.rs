@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::args::Cli;
 use super::{Context, run};
-use crate::control::api::{Exit, Problem, RunView};
+use crate::api::{Exit, Problem, RunView};
 use crate::control::client::Client;
 
 struct Fake {

@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Context, look, named, print, tables};
-use crate::control::api::{Exit, ServerView, StatusView};
+use crate::api::{Exit, Holds, ServerView, StatusView};
 use crate::farm::{InstanceName, Span};
 
 /// `teeter wait`.
@@ -121,7 +121,7 @@ async fn emptying(context: &Context, view: &StatusView) -> Result<String, CliErr
     if on_them.is_empty() {
         return Ok(String::new());
     }
-    let (view, _): (look::Holds, _) = context.client.get("/v1/holds").await?;
+    let (view, _): (Holds, _) = context.client.get("/v1/holds").await?;
     let emptying = view.holds.into_iter().filter(|hold| on_them.contains(&hold.id) && hold.stage == "draining");
     Ok(emptying.map(|hold| hold.waiting.unwrap_or(hold.stage)).collect::<Vec<_>>().join(", "))
 }

@@ -12,7 +12,7 @@ use super::hooks::Hooks;
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::{Context, clock, print, shell};
-use crate::control::api::{RunView, WorkView};
+use crate::api::{RunView, WorkView};
 
 /// Does the work that a run waits for.
 pub(super) async fn work(

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::net::UnixStream;
 
-use super::api::{Exit, Problem};
+use crate::api::{Exit, Problem};
 
 /// The daemon's count of changes, as of an answer: a long poll waits until it is passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,6 @@
 //! The control socket: HTTP and JSON over a UNIX socket, so that `curl --unix-socket` is a full client.
 
 /// What goes over it.
-pub mod api;
 mod bounds;
 mod answers;
 mod chain;

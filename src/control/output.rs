@@ -6,12 +6,12 @@ use axum::extract::{Extension, Path, State};
 use axum::routing::post;
 use axum::{Json, Router};
 
-use super::api::{OutputRequest, OutputView, Problem};
 use super::harmless::harmless;
 use super::permit::Asker;
 use super::problem::Failure;
 use super::read::{LONGEST_LIST, number};
 use super::server::{Answer, Body, Shared, answer, ticks};
+use crate::api::{OutputRequest, OutputView, Problem};
 use crate::engine::{Engine, Said};
 use crate::farm::RunId;
 

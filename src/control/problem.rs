@@ -4,12 +4,12 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::api::{Exit, Problem};
 use super::bounds::{
     BODY_TAKES, Full, Kind, LONGEST_BODY, LONGEST_HEAD, MOST_CONNECTIONS, READERS, READERS_OF_A_USER, TURN_COMES,
 };
 use super::desk::Window;
 use super::peer::LOOKUP_TAKES;
+use crate::api::{Exit, Problem};
 use crate::engine::EngineError;
 use crate::farm::HoldId;
 use crate::plan::Veto;

@@ -10,16 +10,15 @@ use axum::response::sse::{self, KeepAlive, Sse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::{Stream, StreamExt as _};
-use serde::Serialize;
 
 use super::answers::read;
-use super::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest, RunView};
 use super::desk::{Reader, Window};
 use super::harmless::harmless;
 use super::permit::{Asker, OUTAGE};
 use super::problem::Failure;
 use super::read::{LONGEST_TEXT, Query, haproxies, number, policy, selectors, span};
 use super::server::{Answer, Body, Read, Shared, answer, ticks, wait};
+use crate::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest, RunView, Runs};
 use crate::engine::{Claim, DrainChange, Engine, Introduction, RollingChange, RunOrder};
 use crate::farm::{FlipOrder, OnStall, RunId, StallAction};
 use crate::haproxy::steers;
@@ -38,12 +37,6 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
         .route("/v1/runs/{id}/retry", post(retry))
         .route("/v1/runs/{id}/attend", get(attend))
         .route("/v1/farms/{farm}/idle", get(idle))
-}
-
-/// Several runs, the latest last.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Runs {
-    runs: Vec<RunView>,
 }
 
 #[utoipa::path(get, path = "/v1/runs", responses((status = 200, body = Runs)))]

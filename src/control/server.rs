@@ -13,12 +13,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::Stream;
-use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::OpenApi;
 
 use super::answers::read;
-use super::api::{EventView, FindingView, HoldRequest, HoldView, Problem, ReleaseRequest, SessionView, StatusView};
+
 use super::bounds::Bounds;
 use super::desk::{Desk, Reader, Window};
 use super::gate::{Gate, gate};
@@ -26,6 +25,9 @@ use super::permit::{Access, Asker, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
 use super::read::{Query, haproxies, number, policy, reason, selectors, span};
 use super::{output, runs, store};
+use crate::api::{
+    EventView, Events, Findings, HoldRequest, HoldView, Holds, Problem, ReleaseRequest, Sessions, StatusView,
+};
 use crate::engine::{Engine, EngineError, Guarding, HoldOrder, ReleaseOrder};
 use crate::farm::HoldId;
 use crate::haproxy::AdminState;
@@ -100,30 +102,6 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
     )
 )]
 struct Document;
-
-/// Several holds.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Holds {
-    holds: Vec<HoldView>,
-}
-
-/// Several sessions.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Sessions {
-    sessions: Vec<SessionView>,
-}
-
-/// What was looked at, and whether it is well.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Findings {
-    findings: Vec<FindingView>,
-}
-
-/// Several events, the latest last.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Events {
-    events: Vec<EventView>,
-}
 
 #[utoipa::path(get, path = "/v1/status", params(("sel" = Option<Vec<String>>, Query)), responses((status = 200, body = StatusView), (status = 404, body = Problem)))]
 async fn status(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {

@@ -8,11 +8,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::answers::{contents, read};
-use super::api::{ForgetRequest, ForgottenView, Problem, StoreView};
 use super::desk::{Reader, Window};
 use super::permit::Asker;
 use super::problem::Failure;
 use super::server::{Answer, Body, Read, Shared, answer, ticks};
+use crate::api::{ForgetRequest, ForgottenView, Problem, StoreView};
 use crate::engine::{Engine, Retired};
 
 pub(super) fn routes() -> Router<Arc<Engine>> {

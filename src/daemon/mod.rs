@@ -18,8 +18,8 @@ use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
+use crate::api::Exit;
 use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
-use crate::control::api::Exit;
 use crate::control::{self, Access, Roles, chain};
 use crate::engine::platform::Platform;
 use crate::engine::{self, Engine};

@@ -7,7 +7,7 @@ use super::begin::{preflight_route, standby};
 use super::error::EngineError;
 use super::reach::Reached;
 use super::seen_of;
-use super::view::IdleView;
+use crate::api::IdleView;
 use crate::farm::{Entry, FarmName, InstanceName};
 use crate::plan::blue_green::{Sides, sides};
 

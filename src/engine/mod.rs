@@ -71,8 +71,6 @@ mod unheld;
 mod warming;
 mod weighing;
 /// The one snapshot type.
-pub mod view;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -100,7 +98,7 @@ pub use self::error::EngineError;
 pub use self::guarding::Guarding;
 pub use self::holds::HoldOrder;
 pub use self::left_over::Retired;
-pub use self::output::{HOOK_OUTPUT, LONGEST_LINE, OUTPUT_OF_A_RUN, ROW, Said};
+pub use self::output::{HOOK_OUTPUT, Said};
 pub use self::prober::{Answer, Prober};
 pub use self::release::ReleaseOrder;
 pub use self::requester::{Requester, Waiting};

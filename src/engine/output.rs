@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::error::EngineError;
+use crate::api::{LONGEST_OUTPUT_LINE, MOST_OUTPUT_OF_A_RUN, OUTPUT_LINE_OVERHEAD};
 use crate::farm::RunId;
 use crate::state::{Caller, NewEvent, asked, event};
 
@@ -27,7 +28,7 @@ impl Engine {
             return Ok(false);
         }
         let kept = ledger.tally(id, HOOK_OUTPUT).await?;
-        let room = OUTPUT_OF_A_RUN.saturating_sub(kept.bytes + kept.events * ROW);
+        let room = MOST_OUTPUT_OF_A_RUN.saturating_sub(kept.bytes + kept.events * OUTPUT_LINE_OVERHEAD);
         let now = self.clock.now();
         let happened = |kind, text| {
             let event = event(now, kind, text, Some(id), None);
@@ -37,7 +38,7 @@ impl Engine {
         let (texts, more) = fitting(lines, room);
         let mut events: Vec<NewEvent> = texts.into_iter().map(|text| happened(HOOK_OUTPUT, text)).collect();
         if !more {
-            let kib = OUTPUT_OF_A_RUN / 1024;
+            let kib = MOST_OUTPUT_OF_A_RUN / 1024;
             events
                 .push(happened(HOOK_CUT, format!("the output of hooks is not kept any further: it passed {kib} KiB")));
         }
@@ -52,13 +53,13 @@ impl Engine {
 fn fitting(lines: Vec<Said>, mut room: usize) -> (Vec<String>, bool) {
     let mut texts = Vec::new();
     for Said { from, mut text } in lines {
-        if text.len() > LONGEST_LINE {
+        if text.len() > LONGEST_OUTPUT_LINE {
             let fits = |end: &usize| text.is_char_boundary(*end);
-            text.truncate((0..=LONGEST_LINE).rev().find(fits).unwrap_or(0));
+            text.truncate((0..=LONGEST_OUTPUT_LINE).rev().find(fits).unwrap_or(0));
             text.push('…');
         }
         let text = format!("{from} | {text}");
-        let Some(rest) = room.checked_sub(text.len() + ROW) else { return (texts, false) };
+        let Some(rest) = room.checked_sub(text.len() + OUTPUT_LINE_OVERHEAD) else { return (texts, false) };
         room = rest;
         texts.push(text);
     }
@@ -70,15 +71,6 @@ pub const HOOK_OUTPUT: &str = "hook.output";
 
 /// The kind of the one event that says that no more lines are kept.
 const HOOK_CUT: &str = "hook.cut";
-
-/// As much of a run's output is kept, each line counted with [`ROW`] bytes more.
-pub const OUTPUT_OF_A_RUN: usize = 256 << 10;
-
-/// As much of a line is kept.
-pub const LONGEST_LINE: usize = 4 << 10;
-
-/// What a line takes beside its text.
-pub const ROW: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -92,15 +84,15 @@ mod tests {
     fn lines_are_kept_while_there_is_room() {
         let lines = vec![said("one"), said("two"), said("three")];
         let texts = vec!["a | one".to_owned(), "a | two".to_owned()];
-        assert_eq!(fitting(lines.clone(), 2 * (7 + ROW)), (texts, false));
+        assert_eq!(fitting(lines.clone(), 2 * (7 + OUTPUT_LINE_OVERHEAD)), (texts, false));
         assert_eq!(fitting(lines, 1000).0.len(), 3);
     }
 
     #[test]
     fn a_line_without_end_is_cut_between_two_characters() {
-        let (texts, more) = fitting(vec![said(&format!("x{}", "ü".repeat(LONGEST_LINE)))], OUTPUT_OF_A_RUN);
+        let (texts, more) = fitting(vec![said(&format!("x{}", "ü".repeat(LONGEST_OUTPUT_LINE)))], MOST_OUTPUT_OF_A_RUN);
         assert!(more);
-        assert_eq!(texts[0].len(), "a | ".len() + LONGEST_LINE - 1 + "…".len());
+        assert_eq!(texts[0].len(), "a | ".len() + LONGEST_OUTPUT_LINE - 1 + "…".len());
         assert!(texts[0].ends_with("ü…"));
     }
 }

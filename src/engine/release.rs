@@ -11,8 +11,8 @@ use super::holds::{baseline, found, origin, require_answer};
 use super::ledger::Ledger;
 use super::report::Report;
 use super::scope::Care;
-use super::view::SessionView;
 use super::{Engine, Requester, seen_of};
+use crate::api::SessionView;
 use crate::farm::{
     AfterProof, Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, OnDeadline, Owner, Reach, Selector, Span,
     Stage, Stays,

@@ -11,11 +11,11 @@ use super::memory::Memory;
 use super::renamed::last_seen;
 use super::report::Report;
 use super::show_run::{run_view, text};
-use super::view::{
+use super::{Engine, seen_of};
+use crate::api::{
     CallerView, ChangedView, EventView, HoldView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView,
     RunView, ServerView, StatusView,
 };
-use super::{Engine, seen_of};
 use crate::farm::{
     Baseline, Entry, Farm, Hold, HoldId, InstanceName, LineNames, MemberName, Off, OutBy, Owner, Route, RunId,
     SameProcess, SeenServer, Selector, Stage, left_aside,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::carry::wait_of;
 use super::memory::Memory;
-use super::view::{AttendantView, FlipView, RunView, StepView, WorkView};
+use crate::api::{AttendantView, FlipView, RunView, StepView, WorkView};
 use crate::farm::{GroupName, MemberName};
 use crate::plan::machine::way_back;
 use crate::plan::{Attendant, CallerState, FailureKind, Flipped, Passed, Phase, Run, RunState, Step, Wait};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::error::EngineError;
-use super::view::StoreView;
+use crate::api::StoreView;
 use crate::store::{Store, StoreError, Verified};
 
 impl Engine {

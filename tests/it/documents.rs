@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use teeter::control::api;
+use teeter::api;
 use teeter_lab::{FarmSpec, Held, Sample};
 
 use crate::api::http;
@@ -27,13 +27,13 @@ type Through = fn(&Value) -> Result<Value, serde_json::Error>;
 /// The type of each document, by the first word of its file's name.
 const TYPES: [(&str, Through); 15] = [
     ("status", through::<api::StatusView>),
-    ("holds", through::<std::collections::BTreeMap<String, Vec<api::HoldView>>>),
+    ("holds", through::<api::Holds>),
     ("hold", through::<api::HoldView>),
-    ("runs", through::<std::collections::BTreeMap<String, Vec<api::RunView>>>),
+    ("runs", through::<api::Runs>),
     ("run", through::<api::RunView>),
-    ("sessions", through::<std::collections::BTreeMap<String, Vec<api::SessionView>>>),
-    ("doctor", through::<std::collections::BTreeMap<String, Vec<api::FindingView>>>),
-    ("events", through::<std::collections::BTreeMap<String, Vec<api::EventView>>>),
+    ("sessions", through::<api::Sessions>),
+    ("doctor", through::<api::Findings>),
+    ("events", through::<api::Events>),
     ("idle", through::<api::IdleView>),
     ("store", through::<api::StoreView>),
     ("problem", through::<api::Problem>),

@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::RunOptions;
-use crate::control::api::RunRequest;
+use crate::api::RunRequest;
 use crate::farm::{FarmName, Span};
 
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ pub(super) use self::runs::{Advance, Begin, Flip, RunOptions};
 pub(super) use self::servers::{AnyServers, Servers, Waited};
 pub(super) use self::since::Since;
 use super::help;
-use crate::control::api::HoldRequest;
+use crate::api::HoldRequest;
 use crate::farm::{FarmName, InstanceName, Span};
 
 /// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back proven well.

@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 
 use super::{DrainOptions, names, text};
-use crate::control::api::RunRequest;
+use crate::api::RunRequest;
 use crate::farm::{BatchSize, FarmName, InstanceName, Selector, Side, Span, Steps};
 
 #[derive(Debug, Args)]

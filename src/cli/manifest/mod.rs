@@ -16,7 +16,7 @@ use super::error::CliError;
 use super::hooks::Hooks;
 use super::interrupt::Interrupt;
 use super::{Context, ending, look, print, shell, tables};
-use crate::control::api::{Exit, RunRequest, RunView};
+use crate::api::{Exit, RunRequest, RunView};
 use crate::control::client::ClientError;
 use crate::farm::Span;
 

@@ -3,9 +3,9 @@
 use jiff::SignedDuration;
 use serde::Serialize;
 
+use crate::api::{Exit, RunView};
 use crate::cli::error::CliError;
 use crate::cli::{clock, print, tables};
-use crate::control::api::{Exit, RunView};
 
 /// All deploys of a manifest, in their order.
 #[derive(Debug, Serialize)]

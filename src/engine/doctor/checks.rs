@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::farms::about;
 use super::{Examined, Fitting, warning};
-use crate::engine::view::FindingView;
+use crate::api::FindingView;
 use crate::farm::{Entry, GroupName, InstanceName, MemberName, Seen, SeenServer};
 
 /// Members with a line that has no check, or whose checks are switched off.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fitting, error, ok, warning};
+use crate::api::FindingView;
 use crate::engine::map_file;
 use crate::engine::platform::Platform;
-use crate::engine::view::FindingView;
 use crate::farm::{Farm, FarmError, InstanceName, Seen, live_side};
 
 /// Compares a farm with what HAProxy has.

@@ -1,8 +1,8 @@
 //! HAProxys and their masters: whether their sockets answer, with which rights, and what reloads have left behind.
 
 use super::{error, ok, unreachable, warning};
+use crate::api::FindingView;
 use crate::engine::look::Look;
-use crate::engine::view::FindingView;
 use crate::farm::InstanceName;
 use crate::haproxy::Master;
 use crate::haproxy::commands::Level;

@@ -1,7 +1,7 @@
 //! What a member is, and which of its lines are in use.
 
 use super::{Examined, Fitting, farms, ok, warning};
-use crate::engine::view::FindingView;
+use crate::api::FindingView;
 use crate::farm;
 
 /// Backends whose lines every command leaves aside.

@@ -16,7 +16,7 @@ use super::facts::asked_of;
 use super::look::look_at_all;
 use super::platform::Platform;
 use super::prober::Prober;
-use super::view::FindingView;
+use crate::api::FindingView;
 use crate::farm::{Farm, FarmName, InstanceName, Layout, Seen, Side};
 use crate::haproxy::{AdminState, Client, Master, ServerRef};
 use crate::state::State;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::farms::about;
 use super::{Examined, Fitting, warning};
+use crate::api::FindingView;
 use crate::engine::begin::standby;
-use crate::engine::view::FindingView;
 use crate::farm::{Farm, InstanceName, RollingSettings, Seen, Side};
 use crate::haproxy::BackendName;
 use crate::plan::{Aside, Veto, blue_green, rolling, see_saw};

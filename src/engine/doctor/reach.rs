@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{ok, unreachable, warning};
+use crate::api::FindingView;
 use crate::engine::Engine;
 use crate::engine::report::Report;
-use crate::engine::view::FindingView;
 use crate::farm::InstanceName;
 use crate::haproxy::Error;
 use crate::state::State;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{error, warning};
+use crate::api::FindingView;
 use crate::engine::facts::{Found, find};
 use crate::engine::left_over::{LeftOver, left_over};
 use crate::engine::report::Report;
-use crate::engine::view::FindingView;
 use crate::farm::{Farm, FarmName, InstanceName, Reason};
 use crate::haproxy::AdminState;
 use crate::state::State;

@@ -8,8 +8,8 @@ use futures_util::StreamExt as _;
 use super::checks::list;
 use super::farms::about;
 use super::{Examined, Fitting, warning};
+use crate::api::FindingView;
 use crate::engine::prober::{Answer, Prober};
-use crate::engine::view::FindingView;
 use crate::farm::{HttpProbe, InstanceName, MemberName, Seen, Side};
 use crate::state::State;
 

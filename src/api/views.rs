@@ -451,6 +451,41 @@ pub struct StoreView {
     pub problems: Vec<String>,
 }
 
+/// Several holds.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Holds {
+    /// Each of them.
+    pub holds: Vec<HoldView>,
+}
+
+/// Several runs, the latest last.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Runs {
+    /// Each of them.
+    pub runs: Vec<RunView>,
+}
+
+/// Several sessions.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Sessions {
+    /// Each of them.
+    pub sessions: Vec<SessionView>,
+}
+
+/// What `teeter doctor` examined, and the result of each examination.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Findings {
+    /// Each of them.
+    pub findings: Vec<FindingView>,
+}
+
+/// Several events, the latest last.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Events {
+    /// Each of them.
+    pub events: Vec<EventView>,
+}
+
 fn deploy() -> String {
     "deploy".to_owned()
 }

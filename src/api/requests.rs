@@ -1,15 +1,7 @@
-//! What goes over the control socket beside the snapshot types: requests and problem documents.
+//! What clients send over the control socket.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-pub use crate::engine::{LONGEST_LINE, OUTPUT_OF_A_RUN, ROW};
-
-pub use crate::engine::view::{
-    AttendantView, CallerView, ChangedView, EventView, FindingView, FlipView, HoldView, IdleView, InstanceView,
-    LoginView, OldProcessView, RouteEntryView, RouteView, RunView, ServerView, SessionView, StatusView, StepView,
-    StoreView, WorkView,
-};
 
 /// `POST /v1/holds`: take servers out.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
@@ -208,44 +200,11 @@ pub struct OutputView {
     pub more: bool,
 }
 
-/// An error, as RFC 9457 has it.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Problem {
-    /// Which kind, stable: `urn:teeter:KIND`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The kind in words.
-    pub title: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// What was attempted, on what, what was answered and what to do.
-    pub detail: String,
-    /// The exit code of the command line: see [`Exit`].
-    pub exit: u8,
-}
+/// The most bytes of hook output that teeterd keeps of one run; each line counts [`OUTPUT_LINE_OVERHEAD`] bytes more.
+pub const MOST_OUTPUT_OF_A_RUN: usize = 256 << 10;
 
-/// What a command's exit code means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// Failed.
-    Failed = 1,
-    /// Not understood; nothing was attempted.
-    Usage = 2,
-    /// No such server, farm, run or hold.
-    NotFound = 3,
-    /// Not permitted, to the caller or to teeter.
-    NotPermitted = 4,
-    /// A deadline passed.
-    TimedOut = 5,
-    /// A guard refused.
-    Refused = 6,
-    /// The run was aborted.
-    Aborted = 7,
-    /// Somebody else's run or hold is in the way.
-    Busy = 8,
-    /// HAProxy or teeterd did not answer.
-    Unreachable = 9,
-}
+/// The most bytes that teeterd keeps of one line of hook output.
+pub const LONGEST_OUTPUT_LINE: usize = 4 << 10;
+
+/// The bytes that a line of hook output counts beside its text.
+pub const OUTPUT_LINE_OVERHEAD: usize = 64;

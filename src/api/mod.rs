@@ -1,0 +1,16 @@
+//! The API's documents: what goes over the control socket, defined once for the server and its clients.
+
+mod problem;
+mod requests;
+mod views;
+
+pub use self::problem::{Exit, Problem};
+pub use self::requests::{
+    AdvanceRequest, ForgetRequest, ForgottenView, HoldRequest, LONGEST_OUTPUT_LINE, MOST_OUTPUT_OF_A_RUN,
+    OUTPUT_LINE_OVERHEAD, OutputLine, OutputRequest, OutputView, ReleaseRequest, RollbackRequest, RunRequest,
+};
+pub use self::views::{
+    AttendantView, CallerView, ChangedView, EventView, Events, FindingView, Findings, FlipView, HoldView, Holds,
+    IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView, RunView, Runs, ServerView,
+    SessionView, Sessions, StatusView, StepView, StoreView, WorkView,
+};
