@@ -1,20 +1,20 @@
 # make build   make deb   make test   make matrix   make demo   make figures   make bench-flip   make help
 #
-# The output of each check goes to target/test-logs; a line says how it went, and a failure is shown whole.
+# The output of each check goes to target/test-logs. A line shows its result, and the whole output follows a failure.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory --no-builtin-rules
-# haproxy is in sbin, which is not on everybody's path.
+# haproxy is in sbin, which is not in the PATH of every user.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:/usr/local/sbin:/usr/sbin:/sbin
 export CARGO_TERM_COLOR ?= never
 
 LOGS := target/test-logs
 CARGO := cargo
-# On a build machine the lock file is as it was committed, or the build fails.
+# On a build machine the build fails if the lock file is not as committed.
 LOCKED := $(if $(CI),--locked)
-# Chooses the features that crates have in tests, so that none is built a second time. There are no examples: that they
-# are asked for is what makes cargo count the dependencies of tests in.
+# Selects the features that crates have in tests, so that cargo builds no crate twice. There are no examples: --examples
+# only makes cargo include the dependencies of tests.
 AS_FOR_TESTS := --workspace --examples
 
 # $(call check,LOG,WHAT): runs the variable LOG as a command.
@@ -36,11 +36,11 @@ tests-built = tests/build
 unit-tests = tests/run unit
 integration-tests = tests/run integration
 doc-tests = $(CARGO) test $(LOCKED) --workspace --doc --no-fail-fast
-# All but the program that has the name of the library, whose documentation would have the same place.
+# All programs but teeter: its documentation would overwrite that of the library, which has the same name.
 DOCUMENTED := --bin teeterd --bin lab --bin sim --bin manual
 docs = RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(LOCKED) $(AS_FOR_TESTS) --no-deps --lib $(DOCUMENTED)
 
-# The units as they are, but for the path of the daemon, which is not installed here.
+# The units, with another path of the daemon, which is not installed here.
 UNITS := target/test-units
 define units
 mkdir -p $(UNITS)
@@ -57,13 +57,13 @@ endef
 build: ## Build teeter and teeterd for use: target/release
 	$(CARGO) build $(LOCKED) --release
 
-# What a bench or a demonstration runs: teeter, teeterd, and the lab that plays HAProxy's surroundings.
+# Builds what a bench or a demonstration runs: teeter, teeterd, and the lab with the servers and clients around HAProxy.
 built = $(CARGO) build $(LOCKED) --quiet --release -p teeter -p teeter-lab
 
-# $(call cargo-install,CRATE): a tool of cargo's, below CARGO_HOME. Where it runs once, it is not worth being optimized.
+# $(call cargo-install,CRATE): installs a cargo tool below CARGO_HOME. On a build machine it runs once: no optimization.
 cargo-install = { echo "$(firstword $(1)) is missing: cargo install $(firstword $(1))" ; $(CARGO) install --locked --quiet $(if $(CI),--debug) $(1) ; }
 
-# With PROFILE=dev a package for tests, which takes no time where `make test` has been.
+# PROFILE=dev makes a package for tests, from the build of `make test`.
 PROFILE ?= release
 packaged = $(if $(filter dev,$(PROFILE)),$(AS_FOR_TESTS) --bins,--profile $(PROFILE) -p teeter -p teeter-manual)
 deb: ## Build a Debian package, with manual pages and completions: target/debian
@@ -73,7 +73,7 @@ deb: ## Build a Debian package, with manual pages and completions: target/debian
 	rm -rf target/debian
 	$(CARGO) deb --quiet --no-build --no-dbgsym --profile $(PROFILE) $(if $(filter dev,$(PROFILE)),--fast) --output target/debian/
 
-# What compiles runs beside tests, which mostly wait, and gives way to them.
+# Clippy and the documentation compile beside the tests, with lower priority: the tests mostly wait.
 test: deps ## Check everything: format, lints, tests on a real HAProxy, documentation, units
 	@rm -f $(LOGS)/*.log
 	export TMPDIR=$$(tests/quick-tmp)
@@ -88,51 +88,51 @@ test: deps ## Check everything: format, lints, tests on a real HAProxy, document
 	if [ "$${version:-0}" -ge 250 ]; then
 	    ( $(call check,units,systemd units) ) || failed=1
 	else
-	    echo "skip systemd units: systemd-analyze 250 or newer is not here"
+	    echo "skip systemd units: systemd-analyze 250 or newer is missing"
 	fi
 	wait $$beside || failed=1
 	$(totals)
 	[ -z "$$failed" ]
 
-lint: ## Clippy and the documentation, neither of which needs HAProxy
+lint: ## Check with clippy, and build the documentation; needs no HAProxy
 	@$(call check,clippy,clippy)
 	$(call check,doc-tests,documentation tests)
 	$(call check,docs,documentation)
 
 SERIES ?=
-matrix: deps ## The integration tests on HAProxy 2.2, 2.6, 3.0, 3.2 and 3.4, or those of SERIES, fetched as packages
+matrix: deps ## Run the integration tests on HAProxy 2.2, 2.6, 3.0, 3.2 and 3.4, or on SERIES; fetches packages
 	@tests/matrix/run $(SERIES)
 
-systemd-test: ## The package on a Debian that boots under systemd, in a container; as root
+systemd-test: ## Test the package in a container, on a Debian that boots under systemd; needs root
 	@tests/systemd/run
 
-audit: ## What is known against the crates in Cargo.lock: withdrawn versions, RustSec's advisories
+audit: ## Look for withdrawn versions of the crates in Cargo.lock, and for advisories of RustSec
 	@tests/supply/audit
 
-demo: deps ## A see-saw deploy of four servers behind a real HAProxy, under load
+demo: deps ## Show a see-saw deploy of four servers behind a real HAProxy, under load
 	@$(built)
 	target/release/lab demo --bin-dir target/release
 
-figures: deps ## Measure drains, flips, memory and start-up: docs/figures.md says what they mean
+figures: deps ## Measure drains, flips, memory and start-up: docs/figures.md explains the results
 	@$(built)
 	target/release/lab figures --bin-dir target/release
 
-bench-parser: ## How fast HAProxy's tables are read, beside what else could read them
+bench-parser: ## Measure how fast teeter and other parsers read HAProxy's tables
 	@$(CARGO) bench $(LOCKED) --bench parser
 
-drains: deps ## 2,000 drains under all kinds of traffic, and whether each server was empty
+drains: deps ## Run 2,000 drains under all kinds of traffic, and check that each server was empty
 	@$(built)
 	target/release/lab drains --bin-dir target/release --count 2000
 
-# The clock is lied to by libfaketime; only this needs it.
+# libfaketime changes the clock; only this target needs it.
 chaos: NEEDED += faketime:faketime
-chaos: deps ## Break what can break at each step of each strategy: docs/faults.md says what is asserted
+chaos: deps ## Inject faults at each step of each strategy: docs/faults.md lists the assertions
 	@$(built)
 	export TMPDIR=$$(tests/quick-tmp)
 	target/release/lab chaos --bin-dir target/release
 
-# A seed is a farm, a deploy, and what strikes it; the same seed is the same run. On a build machine the crates are
-# those of the tests, and only what has most to do is optimized; a night is worth a build of its own.
+# A seed is a farm, a deploy and its faults; the same seed is the same run. A build machine uses the crates of the
+# tests, and optimizes the two busy ones only. Elsewhere a long run is worth a build of its own.
 SEEDS ?= 2000
 BUSY := teeter teeter-sim
 ifdef CI
@@ -140,36 +140,36 @@ played = $(AS_FOR_TESTS) $(foreach crate,$(BUSY),--config 'profile.dev.package.$
 else
 played = --profile sim -p teeter-sim
 endif
-sim: ## Play SEEDS deploys, with faults and callers, in simulated time: docs/simulation.md
+sim: ## Simulate SEEDS deploys, with faults and callers, in simulated time: docs/simulation.md
 	@export TMPDIR=$$(tests/quick-tmp)
 	$(CARGO) build $(LOCKED) --quiet $(played) --bin sim
 	target/$(if $(CI),debug,sim)/sim --seeds $(SEEDS) --shrink
 
-transcripts: deps ## Record again what each version of HAProxy answers: tests/transcripts
+transcripts: deps ## Record the replies of each version of HAProxy again: tests/transcripts
 	@for series in 2.2 2.6 3.0 3.2 3.4; do
 	    haproxy=$$(tests/matrix/fetch $$series)
 	    TEETER_TEST_HAPROXY=$$haproxy $(CARGO) run $(LOCKED) --quiet -p teeter-lab -- transcripts
 	done
 
-# socat is what people ask and flip with by hand: only these two need it.
+# Operators query and flip with socat by hand. Only bench-flip and bench-polling need it.
 bench-flip: NEEDED += socat:socat
-bench-flip: deps ## Compare ways of flipping under load, teeter's and others: target/bench-flip.svg
+bench-flip: deps ## Compare teeter's ways of flipping with others, under load: target/bench-flip.svg
 	@$(built)
 	target/release/lab bench-flip --bin-dir target/release
 
 bench-readers: NEEDED += sqlite3:sqlite3
-bench-readers: deps ## Drains, reloads, memory and the watchdog beside 64 greedy readers of each kind: docs/figures.md
+bench-readers: deps ## Measure drains, reloads and memory beside 64 greedy readers of each kind: docs/figures.md
 	@$(built)
 	target/release/lab readers --bin-dir target/release
 
 bench-polling: NEEDED += socat:socat
-bench-polling: deps ## What waiting for one server costs HAProxy, with ten servers and with ten thousand
+bench-polling: deps ## Measure what waiting for one server costs HAProxy, with ten servers and with ten thousand
 	@$(built)
 	target/release/lab polling --bin-dir target/release
 
-# As long as each target is fed. No sanitizer: the code is safe, and thus any toolchain will do.
+# Seconds for each target. No sanitizer: there is no unsafe code, and any toolchain works.
 FUZZ_SECONDS ?= 60
-fuzz: ## Feed what reads from outside with anything, a minute each: fuzz/src/lib.rs
+fuzz: ## Fuzz all code that reads input from outside, a minute each: fuzz/src/lib.rs
 	@command -v cargo-fuzz >/dev/null || $(call cargo-install,cargo-fuzz)
 	mkdir -p $(LOGS)
 	for target in replies chunking commands configuration requests; do
@@ -180,7 +180,7 @@ fuzz: ## Feed what reads from outside with anything, a minute each: fuzz/src/lib
 	        echo "ok   $$target: $$(tail -n 1 $(LOGS)/fuzz-$$target.log)"
 	    else
 	        tail -n 50 $(LOGS)/fuzz-$$target.log
-	        echo "FAIL $$target: put what is in fuzz/artifacts/$$target into fuzz/corpus/$$target, and mend it"
+	        echo "FAIL $$target: move the file in fuzz/artifacts/$$target to fuzz/corpus/$$target, and fix the bug"
 	        exit 1
 	    fi
 	done
@@ -188,14 +188,14 @@ fuzz: ## Feed what reads from outside with anything, a minute each: fuzz/src/lib
 fmt: ## Format the sources
 	$(CARGO) fmt --all
 
-# Each command that is needed, and Debian's package that has it.
+# Each required command, and Debian's package that has it.
 NEEDED := haproxy:haproxy curl:curl cc:gcc
-deps: ## Install what is missing for test and demo, and say so before
+deps: ## Install missing packages for test and demo; prints the commands first
 	@if ! command -v $(CARGO) >/dev/null; then
 	    echo "cargo is missing: install Rust 1.89 or newer" >&2
 	    exit 1
 	fi
 	tests/deps $(NEEDED)
 
-help: ## Say this
+help: ## Print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16

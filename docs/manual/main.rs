@@ -1,5 +1,5 @@
 //! `manual DIR`: writes the manual pages and the completions of both commands into that directory, from the same
-//! grammar that reads their command lines. It is a program of its own so that neither of them has to carry it.
+//! grammar that reads their command lines. A separate program keeps this code out of both commands.
 
 use std::env;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ fn main() -> io::Result<()> {
     let Some(dir) = env::args_os().nth(1).map(PathBuf::from) else {
         return Err(io::Error::other("usage: manual DIR"));
     };
-    // What is there may be of a command that has another name now.
+    // The directory may have pages of a command that has been renamed.
     match fs::remove_dir_all(&dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => fs::create_dir_all(&dir)?,
