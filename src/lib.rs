@@ -5,6 +5,8 @@
 
 pub mod haproxy;
 pub mod farm;
+pub mod platform;
+pub mod reconcile;
 pub mod plan;
 pub mod state;
 pub mod store;

@@ -21,11 +21,12 @@ use tokio::sync::{Notify, watch};
 use crate::api::Exit;
 use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
 use crate::control::{self, Access, Roles, chain};
-use crate::engine::platform::Platform;
 use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
 use crate::haproxy::{Address, Client, Endpoint, Master};
+use crate::platform::{Clock, Platform};
 use crate::probe::NetworkProber;
+use crate::reconcile::MapWriters;
 use crate::state::State;
 use crate::store;
 
@@ -101,15 +102,15 @@ fn check(config: &Config) -> ExitCode {
     for unknown in unknown_grants(config) {
         logging::say(&format!("warning: {unknown}"));
     }
-    let (platform, nothing) = (Platform::default(), State::default());
-    let (prober, before) = (NetworkProber::new(platform.clock), engine::doctor::Before::new());
+    let (files, nothing) = (MapWriters::default(), State::default());
+    let (prober, before) = (NetworkProber::new(Clock::new()), engine::doctor::Before::new());
     let findings = runtime.block_on(engine::doctor::examine(
         &config.farms,
         ways,
         (&nothing, &before),
         &config.may_be_away(),
         &prober,
-        &platform,
+        &files,
     ));
     for finding in findings.iter().filter(|finding| finding.state != "ok") {
         logging::say(&format!("{}: {}: {}", finding.state, finding.about, finding.text));

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn each_has_to_go_on_whatever_the_others_do() {
         let mut rounds = Rounds::default();
-        let begun = crate::engine::clock::Clock::new().mark();
+        let begun = crate::platform::Clock::new().mark();
         let mut told = |one: u64, other: u64, second: u64| {
             let progress = vec![("one".to_owned(), one), ("other".to_owned(), other)];
             rounds.stopped(progress, begun + Duration::from_secs(second))

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::carry::entries;
 use super::facts::seen_server;
-use super::report::Report;
 use crate::farm::{Counts, Entry, GroupName, InstanceName};
 use crate::haproxy::BackendName;
 use crate::plan::{Bake, Figures, Plan, Run, RunState, Step};
+use crate::reconcile::InstanceReport;
 
 /// What has been counted of every line of a plan, where a flip is to be watched.
-pub(super) fn counted(plan: &Plan, reports: &BTreeMap<InstanceName, Report>) -> BTreeMap<Entry, Counts> {
+pub(super) fn counted(plan: &Plan, reports: &BTreeMap<InstanceName, InstanceReport>) -> BTreeMap<Entry, Counts> {
     if plan.bake.is_none() {
         return BTreeMap::new();
     }
@@ -18,7 +18,7 @@ pub(super) fn counted(plan: &Plan, reports: &BTreeMap<InstanceName, Report>) -> 
 }
 
 /// What a watch that begins now is measured against.
-pub(super) fn begin_bake(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Bake {
+pub(super) fn begin_bake(run: &Run, reports: &BTreeMap<InstanceName, InstanceReport>) -> Bake {
     let Some(Step::Bake { new, old, .. }) = run.current() else {
         return Bake { before: Counts::default(), from: BTreeMap::new() };
     };
@@ -38,7 +38,7 @@ pub(super) fn begin_bake(run: &Run, reports: &BTreeMap<InstanceName, Report>) ->
 }
 
 /// What is known of those whom the run's step watches.
-pub(super) fn figures(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Option<Figures> {
+pub(super) fn figures(run: &Run, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<Figures> {
     let (Some(Step::Bake { .. }), Some(bake)) = (run.current(), &run.bake) else { return None };
     run.step.acted?;
     let since = |(entry, from): (&Entry, &Counts)| counts(entry, reports).map(|now| now.since(*from));
@@ -64,6 +64,6 @@ fn lines<'a>(run: &'a Run, groups: &'a [GroupName]) -> impl Iterator<Item = &'a 
     groups.iter().flat_map(|group| run.members(group)).flat_map(|member| &member.entries)
 }
 
-fn counts(entry: &Entry, reports: &BTreeMap<InstanceName, Report>) -> Option<Counts> {
+fn counts(entry: &Entry, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<Counts> {
     seen_server(entry, reports).map(|server| Counts::of(&server.load))
 }

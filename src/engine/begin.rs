@@ -11,11 +11,9 @@ use super::error::EngineError;
 use super::facts::seen_server;
 use super::holds::{found, require_admin};
 use super::outage::instead_of;
-use super::platform::Platform;
 use super::reach::Reached;
-use super::report::Report;
 use super::weighing::Backends;
-use super::{Engine, Requester, map_file, seen_of};
+use super::{Engine, Requester, seen_of};
 use crate::farm::{
     Balances, BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe,
     InstanceName, Layout, Lines, MemberName, OnDeadline, OnStall, Owner, Reach, RollingSettings, RunId, Seen,
@@ -30,6 +28,8 @@ use crate::plan::{
     Aside, CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, canary, compared, flip,
     rolling, see_saw,
 };
+use crate::reconcile::InstanceReport;
+use crate::reconcile::MapWriters;
 use crate::state::{Caller, Change, NewEvent, State, asked, event};
 
 /// A deploy to be begun.
@@ -121,7 +121,7 @@ impl Engine {
         let entries = layout.entries();
         require_admin(&entries, &reports)?;
         let without = self.without(&order, &entries, &reports)?;
-        let live = preflight_route(&farm, &layout, &seen, &self.platform).await?;
+        let live = preflight_route(&farm, &layout, &seen, &self.maps).await?;
         let versions = self.versions_now(&farm, order.version.as_deref(), &layout, &reports).await?;
         let by_weights = order.strategy == Strategy::Canary && farm.settings.flip.route.is_empty();
         let backends = match by_weights || farm.settings.bake.is_some() {
@@ -237,7 +237,7 @@ impl Engine {
         &self,
         order: &RunOrder,
         entries: &BTreeSet<Entry>,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<BTreeSet<Entry>, EngineError> {
         let (seen, farms) = (seen_of(reports), self.farms());
         let lines = Lines::new(&farms, &seen);
@@ -274,7 +274,7 @@ impl Engine {
         farm: &Farm,
         version: Option<&str>,
         layout: &Layout,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<BTreeMap<MemberName, String>, EngineError> {
         let verify = &farm.settings.verify;
         let Some(probe) = &verify.http else { return Ok(BTreeMap::new()) };
@@ -361,7 +361,7 @@ pub(super) async fn preflight_route(
     farm: &Farm,
     layout: &Layout,
     seen: &BTreeMap<InstanceName, &Seen>,
-    platform: &Platform,
+    files: &MapWriters,
 ) -> Result<Option<Side>, EngineError> {
     let refused = |problems: Vec<String>| {
         let veto = |problem| Veto::Route { problem };
@@ -373,7 +373,7 @@ pub(super) async fn preflight_route(
     };
     let flip = &farm.settings.flip;
     let maps: BTreeSet<_> = flip.route.iter().map(|route| &route.map).collect();
-    let problems = map_file::check_all(maps.into_iter().filter(|_| flip.write_map), platform).await;
+    let problems = files.check(maps.into_iter().filter(|_| flip.write_map)).await;
     if problems.is_empty() { Ok(live) } else { refused(problems) }
 }
 

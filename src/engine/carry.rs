@@ -12,7 +12,6 @@ use super::error::EngineError;
 use super::facts::{confirmation, maps_of, not_up, seen_server, with_trackers};
 use super::holds::baselines;
 use super::ledger::Ledger;
-use super::report::Report;
 use super::route::{ladder, stands_by, stored_route, turned};
 use super::share::Sharing;
 use super::stays::{last_of, stays, took_out};
@@ -21,6 +20,7 @@ use crate::haproxy::AdminState;
 use crate::plan::machine::{self, Action, Confirmation, Facts, Outcome};
 use crate::plan::roles;
 use crate::plan::{Flipped, Plan, Run, RunState, Step, Undo, Wait, not_deployed_to};
+use crate::reconcile::InstanceReport;
 use crate::state::{Caller, Change, NewEvent, asked, event};
 
 impl Engine {
@@ -28,7 +28,7 @@ impl Engine {
     pub(super) async fn step_runs(
         self: &Arc<Self>,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
         if !self.store.holds_lease() {
@@ -49,7 +49,7 @@ impl Engine {
     /// The run as this teeterd has it to drive: not before it has seen what the run is about, and with what a step waits
     /// for counted from then on. While no teeterd was there nobody could confirm or answer. What is not teeter's to do
     /// goes on without it: the caller's work, and the watch after a flip.
-    fn taken_up(&self, run: &Run, reports: &BTreeMap<InstanceName, Report>, now: Timestamp) -> Option<Run> {
+    fn taken_up(&self, run: &Run, reports: &BTreeMap<InstanceName, InstanceReport>, now: Timestamp) -> Option<Run> {
         let instances: BTreeSet<&InstanceName> = entries(&run.plan).map(|entry| &entry.instance).collect();
         let aside = self.aside_of_run(run, reports);
         let unseen =
@@ -75,7 +75,7 @@ impl Engine {
         &self,
         run: &Run,
         ledger: &'a Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Facts<'a> {
         let aside = self.aside_of_run(run, reports);
         let pending = |revision| confirmation(revision, entries(&run.plan), &maps_of(&run.plan), reports, &aside);
@@ -97,7 +97,7 @@ impl Engine {
         ledger: &mut Ledger,
         before: &Run,
         outcome: Outcome,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         by: Option<(&Caller, String)>,
     ) -> Result<bool, EngineError> {
         let (run, actions) = match outcome {
@@ -151,7 +151,7 @@ impl Engine {
         mut run: Run,
         actions: Vec<Action>,
         ledger: &Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> (Run, Vec<Change>, Vec<NewEvent>) {
         let (mut changes, mut events) = (Vec::new(), Vec::new());
@@ -270,7 +270,7 @@ pub(super) fn hold_of(
     id: HoldId,
     route: Option<&Route>,
     ledger: &Ledger,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
     now: Timestamp,
 ) -> Hold {
     let entries: BTreeSet<Entry> = run.members(group).flat_map(|member| &member.entries).cloned().collect();
@@ -315,7 +315,7 @@ pub(super) fn entries(plan: &Plan) -> impl Iterator<Item = &Entry> {
 fn lines_not_up(
     run: &Run,
     ledger: &Ledger,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
     aside: &BTreeSet<InstanceName>,
 ) -> BTreeMap<Entry, String> {
     let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
@@ -335,7 +335,7 @@ fn lines_not_up(
 
 /// How the step's change was measured, where the step is a flip: the window in which both sides may have been given
 /// requests.
-fn flipped(run: &Run, reports: &BTreeMap<InstanceName, Report>, now: Timestamp) -> Option<Flipped> {
+fn flipped(run: &Run, reports: &BTreeMap<InstanceName, InstanceReport>, now: Timestamp) -> Option<Flipped> {
     let Some(Step::Flip { turn, .. }) = run.current() else { return None };
     let revision = run.step.acted?;
     let took = reports.values().filter_map(|report| report.took.filter(|(of, _)| *of >= revision));

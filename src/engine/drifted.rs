@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
-use super::drift::Drift;
 use super::error::EngineError;
 use super::facts::{seen_server, with_trackers};
-use super::holds::baseline;
 use super::ledger::Ledger;
-use super::report::Report;
-use crate::farm::{Baseline, Entry, Hold, InstanceName, OnDrift, Overruled};
+use crate::farm::{Baseline, Entry, Hold, InstanceName, OnDrift, Overruled, SeenServer};
 use crate::haproxy::{AdminState, MapValue, ServerRef};
 use crate::plan::machine::{self, Outcome};
+use crate::reconcile::Drift;
+use crate::reconcile::InstanceReport;
 use crate::state::{Change, NewEvent, event};
 
 /// What is stored about the changes that one look has found.
@@ -26,7 +25,7 @@ impl Engine {
     pub(super) async fn note_drifts(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<(), EngineError> {
         for (name, report) in reports {
             let entry = |server: &ServerRef| Entry { instance: name.clone(), server: server.clone() };
@@ -82,7 +81,7 @@ impl Engine {
     pub(super) async fn forget_overruled(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<(), EngineError> {
         let process = |entry: &Entry| reports.get(&entry.instance)?.seen.as_ref().map(|seen| seen.process());
         let mut noted = Noted::default();
@@ -118,14 +117,14 @@ impl Engine {
         entry: Entry,
         (was, now): (AdminState, AdminState),
         ledger: &Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Noted {
         let wanted = wants(&entry, ledger) == Some(now);
         let then = if wanted { "as the hold wants it" } else { "left so (on_drift = \"alarm\")" };
         let text = format!("somebody else set {entry} from {was} to {now}: {then}");
         let events = vec![self.drift(&entry, text, ledger)];
         let before = ledger.state.baselines.get(&entry).cloned();
-        let before = before.or_else(|| seen_server(&entry, reports).map(baseline));
+        let before = before.or_else(|| seen_server(&entry, reports).map(SeenServer::baseline));
         let seen = reports.get(&entry.instance).and_then(|report| report.seen.as_ref()).filter(|_| !wanted);
         let overruled = seen.map(|seen| Overruled { state: now, process: seen.process() });
         let state = wish(&entry, now, ledger);
@@ -140,7 +139,7 @@ impl Engine {
         now: AdminState,
         (what, because): (&str, &str),
         ledger: &Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Noted {
         let at = self.clock.now();
         let text = format!("{what}: teeter lets go of it {because}");

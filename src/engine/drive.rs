@@ -11,10 +11,10 @@ use tokio::sync::Notify;
 use super::error::EngineError;
 use super::ledger::Ledger;
 use super::memory::Memory;
-use super::report::Report;
 use super::{Engine, audit};
 use crate::farm::{Entry, Farm, FarmName, Hold, InstanceName, LineNames, Route, Side, Span, Stage, Sticky};
 use crate::plan::Run;
+use crate::reconcile::InstanceReport;
 use crate::state::{Change, NewEvent, event};
 use crate::store::StoreError;
 
@@ -129,7 +129,7 @@ impl Engine {
     async fn note_processes(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<(), EngineError> {
         for (name, report) in reports {
             let Some(process) = report.seen.as_ref().map(|seen| seen.process()) else { continue };
@@ -184,7 +184,7 @@ impl Engine {
     async fn tend_routes(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
         let state = &ledger.state;
@@ -195,7 +195,7 @@ impl Engine {
             // While a map is not there nobody knows where the traffic goes: the route keeps the last servers in.
             let told = |name| {
                 let maps = || route.keys.iter().map(|key| &key.map);
-                let report = reports.get(name).filter(|report: &&Report| report.agreed >= state.revision);
+                let report = reports.get(name).filter(|report: &&InstanceReport| report.agreed >= state.revision);
                 report.is_some_and(|report| report.untold.of(maps(), []).is_none())
             };
             if busy || !route.instances.iter().all(told) {
@@ -233,7 +233,7 @@ impl Engine {
     async fn forget_given_back(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<bool, EngineError> {
         let state = &ledger.state;
         let held = |entry| state.holds.values().any(|hold| hold.entries.contains(entry));

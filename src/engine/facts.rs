@@ -5,11 +5,8 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::baking::watched;
-use super::instance::Instance;
 use super::ledger::Ledger;
-use super::order::{Draining, Order};
 use super::reach::silence;
-use super::report::Report;
 use crate::farm::{
     Entry, Farm, Hold, InstanceName, Load, MemberName, OnDeadline, OutBy, Owner, Reason, SeenServer, Stage, Stays,
     Sticky, VerifySettings, WantedServer, keys, wanted, wanted_maps,
@@ -18,6 +15,9 @@ use crate::haproxy::{AdminBits, AdminState, BackendName, MapKey, MapName, Server
 use crate::plan::Plan;
 use crate::plan::machine::Confirmation;
 use crate::plan::prove::CheckResult;
+use crate::reconcile::Instance;
+use crate::reconcile::InstanceReport;
+use crate::reconcile::{Draining, Order};
 use crate::state::State;
 
 impl Engine {
@@ -119,7 +119,7 @@ pub(super) fn confirmation<'a>(
     revision: u64,
     entries: impl Iterator<Item = &'a Entry>,
     maps: &BTreeSet<&MapName>,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
     aside: &BTreeSet<InstanceName>,
 ) -> Confirmation {
     let mut lines: BTreeMap<&InstanceName, Vec<&ServerRef>> = BTreeMap::new();
@@ -155,7 +155,7 @@ pub(super) fn confirmation<'a>(
 pub(super) fn untold<'a>(
     hold: &Hold,
     instance: &InstanceName,
-    report: &'a Report,
+    report: &'a InstanceReport,
     state: &State,
 ) -> Option<&'a Reason> {
     if report.untold.is_empty() {
@@ -173,7 +173,7 @@ pub(super) fn maps_of(plan: &Plan) -> BTreeSet<&MapName> {
 }
 
 /// The loads of a hold's lines in one instance.
-pub(super) fn loads(hold: &Hold, instance: &InstanceName, report: &Report) -> BTreeMap<Entry, Load> {
+pub(super) fn loads(hold: &Hold, instance: &InstanceName, report: &InstanceReport) -> BTreeMap<Entry, Load> {
     let Some(seen) = &report.seen else { return BTreeMap::new() };
     let mine = hold.entries.iter().filter(|entry| entry.instance == *instance);
     let old = |server: &ServerRef| report.old.iter().filter_map(|worker| worker.in_flight.get(server)).sum();
@@ -212,7 +212,7 @@ pub(super) enum Found<'a> {
 }
 
 /// Looks a line up.
-pub(super) fn find<'a>(entry: &Entry, reports: &'a BTreeMap<InstanceName, Report>) -> Found<'a> {
+pub(super) fn find<'a>(entry: &Entry, reports: &'a BTreeMap<InstanceName, InstanceReport>) -> Found<'a> {
     let report = reports.get(&entry.instance).filter(|report| report.reachable);
     let Some(seen) = report.and_then(|report| report.seen.as_ref()) else { return Found::Unknown };
     seen.servers.get(&entry.server).map_or(Found::Gone, Found::Here)
@@ -227,7 +227,7 @@ pub(super) fn gone(entry: &Entry) -> String {
 pub(super) fn checks(
     hold: &Hold,
     state: &State,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
     probed: impl Fn(&Entry) -> bool,
 ) -> BTreeMap<Entry, CheckResult> {
     let wanted = wanted(state.holds.values(), &state.baselines);
@@ -282,7 +282,11 @@ pub(super) fn checks(
 }
 
 /// The line whose checks tell of this one: itself, or the last one of those that it tracks.
-fn root<'a>(name: &'a ServerRef, server: &'a SeenServer, report: &'a Report) -> (&'a ServerRef, &'a SeenServer) {
+fn root<'a>(
+    name: &'a ServerRef,
+    server: &'a SeenServer,
+    report: &'a InstanceReport,
+) -> (&'a ServerRef, &'a SeenServer) {
     let (mut name, mut server) = (name, server);
     let servers = report.seen.as_ref().map(|seen| &seen.servers);
     while let (Some(tracked), Some(servers)) = (&server.tracked, servers) {
@@ -334,19 +338,25 @@ fn aside(entry: &Entry, hold: &Hold, server: &SeenServer, state: &State) -> Opti
 }
 
 /// A line as it was last seen.
-pub(super) fn seen_server<'a>(entry: &Entry, reports: &'a BTreeMap<InstanceName, Report>) -> Option<&'a SeenServer> {
+pub(super) fn seen_server<'a>(
+    entry: &Entry,
+    reports: &'a BTreeMap<InstanceName, InstanceReport>,
+) -> Option<&'a SeenServer> {
     reports.get(&entry.instance)?.seen.as_ref()?.servers.get(&entry.server)
 }
 
 /// Whether a line takes traffic, and HAProxy's word for it where it does not.
-pub(super) fn not_up(entry: &Entry, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+pub(super) fn not_up(entry: &Entry, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<String> {
     let seen = reports.get(&entry.instance)?.seen.as_ref()?;
     let server = seen.servers.get(&entry.server)?;
     (!server.is_usable() && server.weight > 0 && seen.unused(&entry.server).is_none()).then(|| server.status.clone())
 }
 
 /// Lines that share the maintenance of `entries` by tracking them, directly or not.
-pub(super) fn with_trackers(entries: &BTreeSet<Entry>, reports: &BTreeMap<InstanceName, Report>) -> BTreeSet<Entry> {
+pub(super) fn with_trackers(
+    entries: &BTreeSet<Entry>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> BTreeSet<Entry> {
     let mut all = entries.clone();
     loop {
         let before = all.len();

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::error::EngineError;
 use super::facts::{Found, find};
 use super::left_over::{LeftOver, Retired, left_over};
-use super::report::Report;
 use super::{Engine, Requester};
 use crate::farm::{Entry, FarmName, Hold, InstanceName, Route};
 use crate::haproxy::AdminState;
 use crate::plan::Run;
+use crate::reconcile::InstanceReport;
 use crate::state::{Change, State, asked, event};
 
 impl Engine {
@@ -82,7 +82,7 @@ fn still_out(
     what: &Retired,
     left: &LeftOver,
     state: &State,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
 ) -> Result<(), EngineError> {
     let mut out = BTreeSet::new();
     for (id, entries) in &left.holds {
@@ -123,7 +123,7 @@ fn farm_dropped(
     farm: &FarmName,
     left: &LeftOver,
     state: &State,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
 ) -> Vec<Change> {
     let route = left.route.iter().map(|_| Change::DropRoute(farm.clone()));
     let holds = left.holds.keys().map(|id| Change::DropHold(*id));

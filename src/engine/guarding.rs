@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::error::EngineError;
 use super::holds::require_answer;
 use super::ledger::Ledger;
-use super::report::Report;
 use super::{Engine, outage};
 use crate::farm::{Entry, Farm, InstanceName, Layout, Seen, Side, live_side};
 use crate::haproxy::{AdminBits, AdminState, BackendName};
 use crate::plan::{Veto, guard};
+use crate::reconcile::InstanceReport;
 use crate::state::State;
 
 /// What must be left in service when servers are taken out.
@@ -31,7 +31,7 @@ impl Engine {
         entries: &BTreeSet<Entry>,
         guarding: Guarding,
         ledger: &Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<(), EngineError> {
         if guarding == Guarding::Nothing {
             return Ok(());
@@ -73,7 +73,7 @@ impl Engine {
         &self,
         entries: &BTreeSet<Entry>,
         state: &State,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> bool {
         let seen = soon(reports, state);
         let seen: BTreeMap<InstanceName, &Seen> = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
@@ -105,7 +105,7 @@ fn traffic(
 
 /// What will be seen once HAProxy has been told what the store says: of two commands at a time, the second must not
 /// count on what the first takes out.
-fn soon(reports: &BTreeMap<InstanceName, Report>, state: &State) -> BTreeMap<InstanceName, Seen> {
+fn soon(reports: &BTreeMap<InstanceName, InstanceReport>, state: &State) -> BTreeMap<InstanceName, Seen> {
     let known = reports.iter().filter_map(|(name, report)| Some((name.clone(), report.seen.as_deref()?.clone())));
     let mut seen: BTreeMap<InstanceName, Seen> = known.collect();
     // Who is on the way back, as after a flip.

@@ -9,16 +9,16 @@ use super::facts::{confirmation, seen_server, with_trackers};
 use super::guarding::Guarding;
 use super::ledger::Ledger;
 use super::reach::{Reached, silence};
-use super::report::Report;
-use super::scope::Care;
+use super::targets::LookDepth;
 use super::{Engine, Requester, seen_of};
 use crate::farm::{
-    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, Origin, Owner, Reach, Seen, SeenServer, Selector, Span,
-    Stays, beside,
+    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, Origin, Owner, Reach, Seen, Selector, Span, Stays,
+    beside,
 };
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
 use crate::plan::machine::Confirmation;
+use crate::reconcile::InstanceReport;
 use crate::state::{Change, asked, event};
 
 /// Servers to be taken out.
@@ -52,7 +52,7 @@ impl Engine {
     /// # Errors
     /// Nothing matched, a guard refused, HAProxy refused or does not answer. Nothing has changed then.
     pub async fn hold(self: &Arc<Self>, order: HoldOrder, by: &Requester) -> Result<HoldId, EngineError> {
-        let reports = self.look_for(&order.selectors, Care::Sure).await;
+        let reports = self.look_for(&order.selectors, LookDepth::Sure).await;
         let concerned = self.concerned(&order.selectors, &reports);
         let Reached { reports, without } = self.reached(reports, &order.without, |name| concerned.contains(name))?;
         let named = self.resolve(&order.selectors, &reports)?;
@@ -139,7 +139,7 @@ impl Engine {
     pub(super) fn resolve(
         &self,
         selectors: &[Selector],
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<BTreeSet<Entry>, EngineError> {
         if selectors.is_empty() {
             return Err(EngineError::Usage("no server is named".to_owned()));
@@ -174,7 +174,7 @@ impl Engine {
 pub(super) fn found(
     selector: &Selector,
     lines: &Lines<'_>,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
 ) -> Result<BTreeSet<Entry>, EngineError> {
     selector.find(lines).map_err(|error| match silent(reports) {
         // What does not answer may well have it.
@@ -204,41 +204,27 @@ fn still_reached(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>
 pub(super) fn baselines(
     entries: &BTreeSet<Entry>,
     ledger: &Ledger,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
 ) -> Vec<Change> {
     let new = |entry: &Entry| match ledger.state.baselines.get(entry) {
         Some(known) => known.overruled.map(|_| Baseline { overruled: None, ..known.clone() }),
         None => {
-            seen_server(entry, reports).map(|server| Baseline { origin: origin(entry, reports), ..baseline(server) })
+            seen_server(entry, reports).map(|server| Baseline { origin: origin(entry, reports), ..server.baseline() })
         }
     };
     entries.iter().filter_map(|entry| Some(Change::PutBaseline(entry.clone(), new(entry)?))).collect()
 }
 
 /// Where the HAProxy of a line is reached.
-pub(super) fn origin(entry: &Entry, reports: &BTreeMap<InstanceName, Report>) -> Option<Origin> {
+pub(super) fn origin(entry: &Entry, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<Origin> {
     let report = reports.get(&entry.instance)?;
     Some(Origin { socket: report.socket.to_string(), process: report.seen.as_ref()?.process() })
-}
-
-/// What a server is, as somebody else has left it.
-pub(super) fn baseline(server: &SeenServer) -> Baseline {
-    Baseline {
-        state: server.admin.forced(),
-        agent: server.agent.is_enabled(),
-        agent_down: server.agent_down,
-        down: server.is_down(),
-        weight: server.weight,
-        weighed: false,
-        overruled: None,
-        origin: None,
-    }
 }
 
 /// What is to be taken out has to be seen to be out.
 pub(super) fn require_answer(
     entries: &BTreeSet<Entry>,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
 ) -> Result<(), EngineError> {
     let lost = entries.iter().filter_map(|entry| reports.get(&entry.instance)).find(|report| !report.reachable);
     match lost {
@@ -250,7 +236,7 @@ pub(super) fn require_answer(
 /// Changing a server's state needs level admin: told before anything is attempted.
 pub(super) fn require_admin(
     entries: &BTreeSet<Entry>,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
 ) -> Result<(), EngineError> {
     for entry in entries {
         let level = reports.get(&entry.instance).and_then(|report| report.level);
@@ -266,7 +252,7 @@ pub(super) fn require_admin(
 }
 
 /// What is wrong with an instance that does not answer, if there is one.
-fn silent(reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+fn silent(reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<String> {
     reports.iter().find(|(_, report)| !report.reachable).map(|(name, report)| silence(name, report))
 }
 

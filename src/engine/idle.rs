@@ -21,7 +21,7 @@ impl Engine {
         let Reached { reports, .. } = self.reached(self.read_all().await, without, |_| true)?;
         let seen = seen_of(&reports);
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
-        let live = preflight_route(&farm, &layout, &seen, &self.platform).await?;
+        let live = preflight_route(&farm, &layout, &seen, &self.maps).await?;
         let state = self.published.get();
         let live = state.live(name).or(live);
         let Sides { live, idle } = sides(&farm, &layout, live.as_ref(), &standby(name, &state))

@@ -9,10 +9,10 @@ use super::error::EngineError;
 use super::facts::with_trackers;
 use super::holds::baselines;
 use super::ledger::Ledger;
-use super::report::Report;
 use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, InstanceName, Seen, newcomers};
 use crate::haproxy::commands::Level;
 use crate::haproxy::{AdminState, BackendName};
+use crate::reconcile::InstanceReport;
 use crate::state::{Change, State, event};
 
 /// What a hold makes of the lines that its selectors name by now.
@@ -38,7 +38,7 @@ impl Engine {
     pub(super) async fn join_lines(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
         let lines = answering(reports);
@@ -74,7 +74,7 @@ impl Engine {
     async fn runs_are_whole(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<bool, EngineError> {
         let answers = |name: &InstanceName| reports.get(name).is_some_and(|report| report.reachable);
         let runs = ledger.state.runs.values().filter(|run| run.is_active() && run.reach.without.iter().any(answers));
@@ -92,7 +92,12 @@ impl Engine {
     }
 
     /// What a hold makes of the lines that are there now, unless it is known to make nothing of them.
-    pub(super) fn joining_now(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Joining {
+    pub(super) fn joining_now(
+        &self,
+        hold: &Hold,
+        state: &State,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> Joining {
         let looked = Joined { revision: hold.revision, lines: answering(reports) };
         if self.memory().joined.get(&hold.id) == Some(&looked) {
             return Joining::default();
@@ -102,9 +107,9 @@ impl Engine {
 
     /// What a hold makes of the lines that are there now. The last usable servers of a backend that gets traffic stay:
     /// nobody has said that it may be left without any.
-    fn joining(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Joining {
+    fn joining(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Joining {
         let answers = |name: &InstanceName| reports.get(name).is_some_and(|report| report.reachable);
-        let there: BTreeMap<InstanceName, Report> =
+        let there: BTreeMap<InstanceName, InstanceReport> =
             reports.iter().filter(|(name, _)| answers(name)).map(|(name, it)| (name.clone(), it.clone())).collect();
         let back = hold.reach.without.iter().filter(|name| answers(name)).cloned().collect();
         let mut joining = Joining { back, ..Joining::default() };
@@ -142,7 +147,7 @@ impl Engine {
     pub(super) async fn join_routes(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
         let (mut changes, mut events) = (Vec::new(), Vec::new());
@@ -165,7 +170,7 @@ impl Engine {
     pub(super) fn joining_routes(
         &self,
         state: &State,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> BTreeMap<FarmName, BTreeSet<InstanceName>> {
         let there: BTreeMap<InstanceName, &Seen> = reports
             .iter()
@@ -198,7 +203,12 @@ impl Engine {
 
 /// A line that comes in the very state in which the hold has the same line of a HAProxy that is not configured any more is
 /// taken for that one under another name: it was before what that was.
-fn as_under_old_name(changes: &mut [Change], hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) {
+fn as_under_old_name(
+    changes: &mut [Change],
+    hold: &Hold,
+    state: &State,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) {
     let gone = |entry: &&Entry| !reports.contains_key(&entry.instance) && hold.entries.contains(*entry);
     let old: BTreeMap<_, _> =
         state.baselines.iter().filter(|(entry, _)| gone(entry)).map(|(e, was)| (&e.server, was)).collect();
@@ -214,7 +224,7 @@ fn as_under_old_name(changes: &mut [Change], hold: &Hold, state: &State, reports
 }
 
 /// What lines each HAProxy has that answers, in short.
-fn answering(reports: &BTreeMap<InstanceName, Report>) -> BTreeMap<InstanceName, u64> {
+fn answering(reports: &BTreeMap<InstanceName, InstanceReport>) -> BTreeMap<InstanceName, u64> {
     let answering = reports.iter().filter(|(_, report)| report.reachable);
     answering.map(|(name, report)| (name.clone(), report.lines)).collect()
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::error::EngineError;
-use super::platform::Platform;
 use super::troubles::Troubles;
 use crate::farm::RunId;
 use crate::plan::Run;
+use crate::platform::Platform;
 use crate::state::{Change, NewEvent, State, Transaction};
 use crate::store::{Store, Tally};
 

@@ -3,70 +3,50 @@
 //! Requests change the store and wait until HAProxy agrees; a background task looks at every hold and run whenever
 //! something was seen or a time has come, and lets the pure decisions of `plan` say what follows.
 
-mod apply;
 mod asking;
 mod attend;
 mod audit;
 mod baking;
 mod begin;
 mod carry;
-/// The only clock.
-pub mod clock;
 /// What is wrong, without changing anything.
 pub mod doctor;
-mod drift;
 mod drifted;
 mod drive;
-mod emptied;
 mod error;
 mod facts;
 mod forget;
 mod guarding;
 mod holds;
 mod idle;
-mod instance;
 mod join;
 mod judge;
-mod late;
 mod ledger;
 mod left_over;
-mod look;
-mod looks;
-mod map_file;
-mod map_files;
 mod memory;
-mod old_workers;
-mod order;
 mod other_version;
 mod outage;
 mod output;
-mod pace;
-/// The machine that it runs on.
-pub mod platform;
 mod prober;
 mod probing;
 mod reach;
 mod reading;
 mod release;
 mod renamed;
-mod report;
 mod requester;
 mod retention;
 mod rivals;
 mod route;
 mod runs;
-mod scope;
 mod set_back;
 mod share;
-mod shared;
 mod show;
 mod show_run;
 mod stays;
-mod sticking;
 mod steps;
 mod stored;
+mod targets;
 mod troubles;
-mod turn;
 mod unheld;
 mod warming;
 mod weighing;
@@ -79,16 +59,16 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use tokio::time::Instant;
 
-use self::clock::Clock;
-use self::instance::Instance;
 use self::ledger::{Ledger, Published};
 use self::memory::Memory;
-use self::platform::Platform;
 use self::reach::Reached;
-use self::report::Report;
-use self::scope::{Care, backends_of};
+use self::targets::{LookDepth, backends_of};
 use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Seen, Selector};
 use crate::haproxy::{Client, Master, ServerRef};
+use crate::platform::Clock;
+use crate::platform::Platform;
+use crate::reconcile::InstanceReport;
+use crate::reconcile::{Instance, MapWriters, Setup};
 use crate::state::event;
 use crate::store::Store;
 
@@ -123,6 +103,8 @@ pub struct Engine {
     prober: Arc<dyn Prober>,
     clock: Clock,
     platform: Platform,
+    /// The writers of map files.
+    maps: MapWriters,
     /// When it was started.
     begun: Instant,
     /// Something was seen, answered or changed: look at holds and runs again.
@@ -151,9 +133,13 @@ impl Engine {
         let clock = platform.clock;
         let troubles = Troubles::default();
         let ledger = Ledger::open(Arc::clone(&store), platform.clone(), troubles.clone())?;
-        let resumes = ledger.state.is_told();
+        let setup = Setup {
+            maps: MapWriters::new(platform.clone()),
+            resumes: ledger.state.is_told(),
+            nudge: Arc::clone(&nudge),
+        };
         let instance = |(name, client, master): (InstanceName, Client, Option<Master>)| {
-            (name.clone(), Instance::start(name, client, master, platform.clone(), resumes, Arc::clone(&nudge)))
+            (name.clone(), Instance::start(name, client, master, &setup))
         };
         let engine = Arc::new(Self {
             farms: RwLock::new(Arc::new(farms)),
@@ -169,6 +155,7 @@ impl Engine {
             prober,
             clock,
             platform,
+            maps: setup.maps,
             begun: clock.mark(),
             nudge,
             passes: AtomicU64::new(0),
@@ -182,7 +169,7 @@ impl Engine {
             engine.warn_of_left_over(&ledger.state);
             engine.publish(&ledger);
         }
-        map_file::sweep(engine.farms().values(), &engine.platform);
+        engine.maps.sweep(engine.farms().values());
         engine.platform.spawn(retention::tend(Arc::downgrade(&engine), engine.retention.subscribe()));
         engine.platform.spawn(drive::drive(Arc::downgrade(&engine), Arc::clone(&engine.nudge)));
         Ok(engine)
@@ -191,7 +178,7 @@ impl Engine {
     /// Takes over another set of farms, and what happens when somebody changes held servers that no farm has. Runs go
     /// on with the plan they were begun with.
     pub async fn set_farms(&self, farms: BTreeMap<FarmName, Farm>, holds: HoldsSettings) {
-        map_file::sweep(farms.values(), &self.platform);
+        self.maps.sweep(farms.values());
         *self.farms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(farms);
         *self.holds.write().unwrap_or_else(PoisonError::into_inner) = holds;
         let ledger = self.ledger.lock().await;
@@ -259,12 +246,12 @@ impl Engine {
         self.tick.send_modify(|tick| *tick += 1);
     }
 
-    fn reports(&self) -> BTreeMap<InstanceName, Report> {
+    fn reports(&self) -> BTreeMap<InstanceName, InstanceReport> {
         self.instances.iter().map(|(name, instance)| (name.clone(), instance.reports.borrow().clone())).collect()
     }
 
     /// Looks at every HAProxy now, for a change.
-    async fn look_again(&self) -> BTreeMap<InstanceName, Report> {
+    async fn look_again(&self) -> BTreeMap<InstanceName, InstanceReport> {
         self.look(self.instances.values().map(|instance| instance.look_again(None))).await
     }
 
@@ -275,7 +262,7 @@ impl Engine {
     }
 
     /// Looks at what these selectors may name, with what stands with it.
-    async fn look_for(&self, selectors: &[Selector], care: Care) -> BTreeMap<InstanceName, Report> {
+    async fn look_for(&self, selectors: &[Selector], care: LookDepth) -> BTreeMap<InstanceName, InstanceReport> {
         let farms = self.farms();
         let looks = self.instances.values().map(|instance| {
             let seen = instance.reports.borrow().seen.clone();
@@ -286,13 +273,16 @@ impl Engine {
         if self.resolve(selectors, &reports).is_ok() { reports } else { self.look_again().await }
     }
 
-    async fn look(&self, looks: impl Iterator<Item = impl Future<Output = ()>>) -> BTreeMap<InstanceName, Report> {
+    async fn look(
+        &self,
+        looks: impl Iterator<Item = impl Future<Output = ()>>,
+    ) -> BTreeMap<InstanceName, InstanceReport> {
         tokio::time::timeout(ANSWER_TAKES + ANSWER_TAKES, futures_util::future::join_all(looks)).await.ok();
         self.reports()
     }
 }
 
-fn seen_of(reports: &BTreeMap<InstanceName, Report>) -> BTreeMap<InstanceName, &Seen> {
+fn seen_of(reports: &BTreeMap<InstanceName, InstanceReport>) -> BTreeMap<InstanceName, &Seen> {
     reports.iter().filter_map(|(name, report)| Some((name.clone(), report.seen.as_deref()?))).collect()
 }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Engine;
 use super::error::EngineError;
 use super::facts::seen_server;
-use super::report::Report;
 use super::seen_of;
 use crate::farm::{Entry, Farm, InstanceName, Layout, MemberName, SeenServer};
 use crate::plan::Veto;
+use crate::reconcile::InstanceReport;
 
 impl Engine {
     /// Refuses to bring back members that run another version than those of their farm that are in service. Where no
@@ -16,7 +16,7 @@ impl Engine {
     pub(super) async fn refuse_other_versions(
         &self,
         back: &BTreeSet<Entry>,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<(), EngineError> {
         let farms = self.farms();
         let tells = |farm: &&Farm| farm.settings.verify.names_version() && farm.settings.flip.route.is_empty();
@@ -46,7 +46,7 @@ impl Engine {
         &self,
         farm: &Farm,
         members: BTreeMap<MemberName, Vec<Entry>>,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> BTreeMap<MemberName, String> {
         let Some(probe) = &farm.settings.verify.http else { return BTreeMap::new() };
         let address = |entries: &[Entry]| {
@@ -67,7 +67,11 @@ impl Engine {
 type Members = BTreeMap<MemberName, Vec<Entry>>;
 
 /// The members that come back, and the others that take traffic.
-fn sides(layout: &Layout, back: &BTreeSet<Entry>, reports: &BTreeMap<InstanceName, Report>) -> (Members, Members) {
+fn sides(
+    layout: &Layout,
+    back: &BTreeSet<Entry>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> (Members, Members) {
     let comes = |lines: &[Entry]| lines.iter().any(|line| back.contains(line));
     let serves = |line: &Entry| seen_server(line, reports).is_some_and(SeenServer::is_usable);
     let (coming, others): (Members, Members) =

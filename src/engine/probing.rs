@@ -10,9 +10,9 @@ use super::Engine;
 use super::facts::{Found, find, gone};
 use super::judge::{MustShow, failed};
 use super::memory::{Probing, Results, put};
-use super::report::Report;
 use crate::farm::{AfterProof, Entry, Hold, HttpProbe, InstanceName, MemberName, OutBy};
 use crate::plan::prove::ProbeResult;
+use crate::reconcile::InstanceReport;
 use crate::state::{Change, State};
 
 /// How a member can be asked; the later, the better.
@@ -36,7 +36,7 @@ impl Engine {
         (since, then): (Timestamp, AfterProof),
         versions: &BTreeSet<String>,
         state: &State,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Option<BTreeMap<MemberName, ProbeResult>> {
         let mut targets: BTreeMap<&MemberName, Target> = BTreeMap::new();
         for entry in &hold.entries {
@@ -81,7 +81,13 @@ impl Engine {
         Some(answers)
     }
 
-    fn target(&self, hold: &Hold, entry: &Entry, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Target {
+    fn target(
+        &self,
+        hold: &Hold,
+        entry: &Entry,
+        state: &State,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> Target {
         let Some(probe) = self.verify_settings(state, hold, entry).http else { return Target::Nothing };
         let seen = reports.get(&entry.instance).and_then(|report| report.seen.as_ref());
         let unused = seen.and_then(|seen| seen.unused(&entry.server));

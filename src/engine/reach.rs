@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use super::error::EngineError;
-use super::report::Report;
 use super::{Engine, seen_of};
 use crate::farm::{Hold, InstanceName, Reach, Selector};
 use crate::plan::Run;
+use crate::reconcile::InstanceReport;
 
 /// The HAProxys that a change reaches now.
 pub(super) struct Reached {
     /// What those report that answer.
-    pub(super) reports: BTreeMap<InstanceName, Report>,
+    pub(super) reports: BTreeMap<InstanceName, InstanceReport>,
     /// Those that it goes on without.
     pub(super) without: BTreeSet<InstanceName>,
 }
@@ -34,13 +34,13 @@ impl Engine {
     /// Another one does not answer, none does, or `without` names one that is not configured.
     pub(super) fn reached(
         &self,
-        mut reports: BTreeMap<InstanceName, Report>,
+        mut reports: BTreeMap<InstanceName, InstanceReport>,
         without: &BTreeSet<InstanceName>,
         concerns: impl Fn(&InstanceName) -> bool,
     ) -> Result<Reached, EngineError> {
         self.away_among(without, &reports)?;
         let (aside, missed) = self.away(&reports, without, &concerns);
-        let answers = |(name, report): (&InstanceName, &Report)| report.reachable && concerns(name);
+        let answers = |(name, report): (&InstanceName, &InstanceReport)| report.reachable && concerns(name);
         if !missed.is_empty() || !reports.iter().any(answers) {
             let all: Vec<_> = missed.into_iter().chain(aside).collect();
             return Err(EngineError::Unreachable(refusal(&all)));
@@ -53,7 +53,7 @@ impl Engine {
     /// The HAProxys that something concerns and that do not answer: those that may be away, and the others.
     fn away<'a>(
         &self,
-        reports: &'a BTreeMap<InstanceName, Report>,
+        reports: &'a BTreeMap<InstanceName, InstanceReport>,
         without: &BTreeSet<InstanceName>,
         concerns: impl Fn(&InstanceName) -> bool,
     ) -> (Silent<'a>, Silent<'a>) {
@@ -70,7 +70,7 @@ impl Engine {
         &self,
         needed: BTreeSet<InstanceName>,
         without: &BTreeSet<InstanceName>,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<(), EngineError> {
         let (_, missed) = self.away(reports, without, |name| needed.contains(name));
         if missed.is_empty() { Ok(()) } else { Err(EngineError::Unreachable(refusal(&missed))) }
@@ -80,7 +80,7 @@ impl Engine {
     pub(super) fn concerned(
         &self,
         selectors: &[Selector],
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> BTreeSet<InstanceName> {
         let (all, seen) = (self.instances.keys().cloned().collect(), seen_of(reports));
         if selectors.is_empty() {
@@ -96,7 +96,7 @@ impl Engine {
     pub(super) fn away_among(
         &self,
         without: &BTreeSet<InstanceName>,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<BTreeSet<InstanceName>, EngineError> {
         if let Some(unknown) = without.iter().find(|name| !self.instances.contains_key(*name)) {
             let known = self.instances.keys().map(InstanceName::as_str).collect::<Vec<_>>().join(", ");
@@ -113,7 +113,7 @@ impl Engine {
         &self,
         reach: &Reach,
         instances: impl Iterator<Item = &'a InstanceName>,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> BTreeSet<InstanceName> {
         let configured = self.may_be_away();
         let all: BTreeSet<&InstanceName> = instances.collect();
@@ -127,21 +127,29 @@ impl Engine {
     }
 
     /// The same of a run.
-    pub(super) fn aside_of_run(&self, run: &Run, reports: &BTreeMap<InstanceName, Report>) -> BTreeSet<InstanceName> {
+    pub(super) fn aside_of_run(
+        &self,
+        run: &Run,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> BTreeSet<InstanceName> {
         self.aside(&run.reach, super::carry::entries(&run.plan).map(|entry| &entry.instance), reports)
     }
 
     /// The same of a hold.
-    pub(super) fn aside_of(&self, hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> BTreeSet<InstanceName> {
+    pub(super) fn aside_of(
+        &self,
+        hold: &Hold,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> BTreeSet<InstanceName> {
         self.aside(&hold.reach, hold.entries.iter().map(|entry| &entry.instance), reports)
     }
 }
 
 /// HAProxys that do not answer, and what is known of them.
-type Silent<'a> = Vec<(&'a InstanceName, &'a Report)>;
+type Silent<'a> = Vec<(&'a InstanceName, &'a InstanceReport)>;
 
 /// Why nothing is begun while these do not answer, and what to type.
-fn refusal(away: &[(&InstanceName, &Report)]) -> String {
+fn refusal(away: &[(&InstanceName, &InstanceReport)]) -> String {
     let texts: Vec<String> = away.iter().map(|(name, report)| silence(name, report)).collect();
     let options: Vec<String> = away.iter().map(|(name, _)| format!("--without-haproxy {name}")).collect();
     format!(
@@ -153,7 +161,7 @@ fn refusal(away: &[(&InstanceName, &Report)]) -> String {
 }
 
 /// What is said of a HAProxy that does not answer.
-pub(super) fn silence(name: &InstanceName, report: &Report) -> String {
+pub(super) fn silence(name: &InstanceName, report: &InstanceReport) -> String {
     let trouble = report.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
     match report.seen {
         None => format!("HAProxy {name} has not answered since teeterd was started{trouble}"),

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::report::Report;
-use super::scope::{Care, backends_of};
+use super::targets::{LookDepth, backends_of};
 use super::{ANSWER_TAKES, Engine, EngineError};
 use crate::farm::{Entry, InstanceName, Selector};
+use crate::reconcile::InstanceReport;
 use crate::state::Event;
 use crate::store::EventQuery;
 
@@ -35,7 +35,7 @@ impl Engine {
     }
 
     /// Looks at every HAProxy, for a reader.
-    pub(super) async fn read_all(&self) -> BTreeMap<InstanceName, Report> {
+    pub(super) async fn read_all(&self) -> BTreeMap<InstanceName, InstanceReport> {
         self.read(self.instances.keys().map(|_| None)).await
     }
 
@@ -43,11 +43,11 @@ impl Engine {
     pub(super) async fn read_for(
         &self,
         selectors: &[Selector],
-    ) -> (BTreeMap<InstanceName, Report>, Result<BTreeSet<Entry>, EngineError>) {
+    ) -> (BTreeMap<InstanceName, InstanceReport>, Result<BTreeSet<Entry>, EngineError>) {
         let farms = self.farms();
         let backends = self.instances.values().map(|instance| {
             let seen = instance.reports.borrow().seen.clone();
-            seen.and_then(|seen| backends_of(selectors, &farms, &seen, Care::Known))
+            seen.and_then(|seen| backends_of(selectors, &farms, &seen, LookDepth::Known))
         });
         let reports = self.read(backends).await;
         let found = self.resolve(selectors, &reports);
@@ -63,7 +63,7 @@ impl Engine {
     async fn read(
         &self,
         backends: impl Iterator<Item = Option<BTreeSet<crate::haproxy::BackendName>>>,
-    ) -> BTreeMap<InstanceName, Report> {
+    ) -> BTreeMap<InstanceName, InstanceReport> {
         let looks = self.instances.values().zip(backends).map(|(instance, backends)| instance.looks.look(backends));
         let looks = tokio::time::timeout(ANSWER_TAKES + ANSWER_TAKES, futures_util::future::join_all(looks));
         match looks.await {

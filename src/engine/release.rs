@@ -7,10 +7,9 @@ use jiff::Timestamp;
 
 use super::error::EngineError;
 use super::facts::{Found, find, seen_server, with_trackers};
-use super::holds::{baseline, found, origin, require_answer};
+use super::holds::{found, origin, require_answer};
 use super::ledger::Ledger;
-use super::report::Report;
-use super::scope::Care;
+use super::targets::LookDepth;
 use super::{Engine, Requester, seen_of};
 use crate::api::SessionView;
 use crate::farm::{
@@ -19,6 +18,7 @@ use crate::farm::{
 };
 use crate::haproxy::commands::{Session, SessionBytes, ShowSession, ShowSessions};
 use crate::haproxy::{AdminState, Line};
+use crate::reconcile::InstanceReport;
 use crate::state::{Change, State, asked, event};
 
 /// Servers to be brought back.
@@ -46,7 +46,7 @@ impl Engine {
     /// # Errors
     /// Nothing matched, nothing is held, or what is held belongs to somebody else.
     pub async fn release(self: &Arc<Self>, order: ReleaseOrder, by: &Requester) -> Result<Vec<HoldId>, EngineError> {
-        let reports = self.look_for(&order.selectors, Care::Known).await;
+        let reports = self.look_for(&order.selectors, LookDepth::Known).await;
         if order.verify && !order.force {
             // What is not known any more has no version.
             let named = self.resolve(&order.selectors, &reports).unwrap_or_default();
@@ -145,7 +145,7 @@ impl Engine {
         &self,
         selectors: &[Selector],
         state: &State,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<BTreeSet<Entry>, EngineError> {
         let (seen, farms) = (seen_of(reports), self.farms());
         let there = Lines::new(&farms, &seen);
@@ -251,13 +251,16 @@ struct Taken {
 }
 
 /// Lines that somebody else has put in maintenance or drain, with what they are in.
-fn set_by_others(entries: &BTreeSet<Entry>, reports: &BTreeMap<InstanceName, Report>) -> BTreeMap<Entry, AdminState> {
+fn set_by_others(
+    entries: &BTreeSet<Entry>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> BTreeMap<Entry, AdminState> {
     let state = |entry: &Entry| seen_server(entry, reports).map(|server| server.admin.forced());
     let set = entries.iter().filter_map(|entry| Some((entry.clone(), state(entry)?)));
     set.filter(|(_, state)| *state > AdminState::Ready).collect()
 }
 
-fn take_over(entries: &BTreeSet<Entry>, ledger: &Ledger, reports: &BTreeMap<InstanceName, Report>) -> Taken {
+fn take_over(entries: &BTreeSet<Entry>, ledger: &Ledger, reports: &BTreeMap<InstanceName, InstanceReport>) -> Taken {
     let mut taken = Taken::default();
     let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
     for (entry, was) in
@@ -268,7 +271,7 @@ fn take_over(entries: &BTreeSet<Entry>, ledger: &Ledger, reports: &BTreeMap<Inst
     }
     for (entry, state) in set_by_others(entries, reports).into_iter().filter(|(entry, _)| !held(entry)) {
         let Some(server) = seen_server(&entry, reports) else { continue };
-        let was = Baseline { state: AdminState::Ready, origin: origin(&entry, reports), ..baseline(server) };
+        let was = Baseline { state: AdminState::Ready, origin: origin(&entry, reports), ..server.baseline() };
         taken.baselines.push(Change::PutBaseline(entry.clone(), was));
         taken.mode = taken.mode.max(state);
         taken.free.insert(entry);

@@ -6,8 +6,8 @@ use super::Engine;
 use super::error::EngineError;
 use super::ledger::Ledger;
 use super::left_over::left_over;
-use super::report::Report;
 use crate::farm::{Baseline, Entry, Hold, InstanceName, Origin, Renamed};
+use crate::reconcile::InstanceReport;
 use crate::state::{Change, State, event};
 
 impl Engine {
@@ -16,7 +16,7 @@ impl Engine {
     pub(super) async fn take_over_renamed(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Result<bool, EngineError> {
         let Some((from, to)) = renamed(&ledger.state, reports) else { return Ok(false) };
         let text = format!(
@@ -62,14 +62,14 @@ impl Engine {
 }
 
 /// A HAProxy of the store that is not configured, and the one that it is by now, where that is one only.
-fn renamed(state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<(InstanceName, InstanceName)> {
+fn renamed(state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<(InstanceName, InstanceName)> {
     let gone = |name: &InstanceName| !reports.contains_key(name);
     let mut origins: BTreeMap<&InstanceName, Vec<&Origin>> = BTreeMap::new();
     for (entry, was) in state.baselines.iter().filter(|(entry, _)| gone(&entry.instance)) {
         origins.entry(&entry.instance).or_default().extend(&was.origin);
     }
     origins.into_iter().find_map(|(from, origins)| {
-        let is = |(name, report): &(&InstanceName, &Report)| {
+        let is = |(name, report): &(&InstanceName, &InstanceReport)| {
             let process = report.seen.as_ref().map(|seen| seen.process());
             let same = |origin: &&Origin| process.is_some_and(|process| origin.process.is(&process));
             origins.iter().any(|origin| *origin.socket == *report.socket)
@@ -83,7 +83,7 @@ fn renamed(state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<(I
 
 /// Whether a HAProxy has what is held in the other one as teeter left it there. In containers two processes may have one
 /// number and have started in the same second.
-fn is_as_left(name: Renamed<'_>, report: &Report, state: &State) -> bool {
+fn is_as_left(name: Renamed<'_>, report: &InstanceReport, state: &State) -> bool {
     let holds =
         |entry: &Entry| state.holds.values().filter(move |hold| hold.entries.contains(entry)).collect::<Vec<_>>();
     state.baselines.keys().filter(|entry| entry.instance == *name.from).all(|entry| {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::carry::entries;
 use super::ledger::Ledger;
-use super::report::Report;
 use crate::farm::{
     Canary, DrainSettings, GroupName, InstanceName, Ladder, Route, RouteKey, Side, Stays, Sticky, cookie_version,
 };
 use crate::haproxy::{AdminState, MapKey, MapName};
 use crate::plan::{Run, Step, Strategy};
+use crate::reconcile::InstanceReport;
 
 /// How a group is emptied. Behind a route nobody new comes, so its servers stay ready until nothing is in flight. A side
 /// that stands by then goes to drain and no further: its checks go on, and it can be back at once.
@@ -53,7 +53,7 @@ fn is_watched(run: &Run, group: &GroupName) -> bool {
 }
 
 /// The farm's route as it is: as stored, or as the run found it.
-pub(super) fn stored_route(run: &Run, ledger: &Ledger, reports: &BTreeMap<InstanceName, Report>) -> Route {
+pub(super) fn stored_route(run: &Run, ledger: &Ledger, reports: &BTreeMap<InstanceName, InstanceReport>) -> Route {
     let plan = &run.plan;
     let told = |(map, key): &(MapName, MapKey)| {
         let mut seen =

@@ -8,10 +8,10 @@ use super::carry::hold_of;
 use super::facts::seen_server;
 use super::holds::baselines;
 use super::ledger::Ledger;
-use super::report::Report;
 use super::route::stored_route;
 use crate::farm::{Canary, Entry, GroupName, Hold, HoldId, InstanceName, Percent, Route, Stage, weights};
 use crate::plan::{Run, Undo};
+use crate::reconcile::InstanceReport;
 use crate::state::Change;
 
 /// A share of the traffic that is to be given.
@@ -32,7 +32,7 @@ impl Sharing<'_> {
         &self,
         next_hold: u64,
         ledger: &Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Given {
         if self.run.plan.flip.route.is_empty() {
@@ -43,7 +43,7 @@ impl Sharing<'_> {
     }
 
     /// The map says how many clients in a hundred go to the group, whose servers are in.
-    fn by_clients(&self, ledger: &Ledger, reports: &BTreeMap<InstanceName, Report>) -> Given {
+    fn by_clients(&self, ledger: &Ledger, reports: &BTreeMap<InstanceName, InstanceReport>) -> Given {
         let before = stored_route(self.run, ledger, reports);
         let tried = |share| Some(Canary { group: self.group.clone(), share });
         let canary = tried(Some(self.share));
@@ -63,7 +63,7 @@ impl Sharing<'_> {
         &self,
         mut next_hold: u64,
         ledger: &Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Given {
         let was = |group: &GroupName| -> BTreeMap<Entry, u16> {
@@ -105,7 +105,11 @@ impl Sharing<'_> {
 }
 
 /// What servers were, with their weights to be put back.
-fn weighed(entries: &BTreeSet<Entry>, ledger: &Ledger, reports: &BTreeMap<InstanceName, Report>) -> Vec<Change> {
+fn weighed(
+    entries: &BTreeSet<Entry>,
+    ledger: &Ledger,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> Vec<Change> {
     let known = entries.iter().filter_map(|entry| Some((entry, ledger.state.baselines.get(entry)?)));
     let known = known.map(|(entry, was)| Change::PutBaseline(entry.clone(), was.clone()));
     let all = known.chain(baselines(entries, ledger, reports));

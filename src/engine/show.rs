@@ -9,7 +9,6 @@ use super::facts::{Found, find, untold};
 use super::left_over::left_over;
 use super::memory::Memory;
 use super::renamed::last_seen;
-use super::report::Report;
 use super::show_run::{run_view, text};
 use super::{Engine, seen_of};
 use crate::api::{
@@ -22,6 +21,7 @@ use crate::farm::{
 };
 use crate::haproxy::{AdminState, ServerRef};
 use crate::plan::Run;
+use crate::reconcile::InstanceReport;
 use crate::state::{Changed, Event, State};
 
 impl Engine {
@@ -133,14 +133,14 @@ impl Engine {
         run.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists the latest")))
     }
 
-    fn view_of_run(&self, run: &Run, state: &State, reports: &BTreeMap<InstanceName, Report>) -> RunView {
+    fn view_of_run(&self, run: &Run, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> RunView {
         let holds = state.holds.values().filter(|hold| hold.owner == Owner::Run(run.id));
         let not_reached = holds.filter_map(|hold| self.not_reached(hold, state, reports)).collect();
         RunView { not_reached, ..run_view(run, state, &self.memory(), self.clock.now()) }
     }
 
     /// The members of lines that have other names, of all that HAProxy has.
-    fn line_names(&self, reports: &BTreeMap<InstanceName, Report>) -> LineNames {
+    fn line_names(&self, reports: &BTreeMap<InstanceName, InstanceReport>) -> LineNames {
         let lines = reports.values().flat_map(|report| report.seen.iter().flat_map(|seen| seen.servers.keys()));
         LineNames::of(lines, &self.farms())
     }
@@ -153,7 +153,12 @@ impl Engine {
     }
 
     /// What went wrong with a hold and what it does not reach, for people.
-    pub(super) fn note(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+    pub(super) fn note(
+        &self,
+        hold: &Hold,
+        state: &State,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> Option<String> {
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         let left = instances.into_iter().filter_map(|name| untold(hold, name, reports.get(name)?, state));
         let left: BTreeSet<String> = left.map(|why| why.words().to_owned()).collect();
@@ -172,7 +177,7 @@ impl Engine {
     }
 }
 
-fn instance_view(name: &InstanceName, socket: &str, report: &Report, revision: u64) -> InstanceView {
+fn instance_view(name: &InstanceName, socket: &str, report: &InstanceReport, revision: u64) -> InstanceView {
     let refused = || report.refused.as_ref().map(|(_, words)| words.clone());
     let trouble = report.trouble.clone().or_else(refused);
     InstanceView {
@@ -189,7 +194,11 @@ fn instance_view(name: &InstanceName, socket: &str, report: &Report, revision: u
     }
 }
 
-fn route_view(farm: &Farm, stored: Option<&Route>, reports: &BTreeMap<InstanceName, Report>) -> Option<RouteView> {
+fn route_view(
+    farm: &Farm,
+    stored: Option<&Route>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> Option<RouteView> {
     let keys = &farm.settings.flip.route;
     let mut entries = Vec::new();
     let mut sides = BTreeSet::new();
@@ -208,7 +217,7 @@ fn route_view(farm: &Farm, stored: Option<&Route>, reports: &BTreeMap<InstanceNa
     (!keys.is_empty()).then(|| RouteView { farm: farm.name.to_string(), live, entries, kept: stored.is_some() })
 }
 
-fn server_view(entry: &Entry, seen: &SeenServer, report: &Report, state: &State) -> ServerView {
+fn server_view(entry: &Entry, seen: &SeenServer, report: &InstanceReport, state: &State) -> ServerView {
     let Entry { instance, server } = entry;
     let reachable = report.reachable;
     let off = report.seen.as_ref().and_then(|seen| seen.off.get(&server.backend)).copied();
@@ -268,7 +277,7 @@ fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> 
 }
 
 /// What each HAProxy reports.
-type Reports = BTreeMap<InstanceName, Report>;
+type Reports = BTreeMap<InstanceName, InstanceReport>;
 
 fn hold_view(hold: &Hold, (reports, line_names): (&Reports, &LineNames), memory: &Memory, now: Timestamp) -> HoldView {
     let remembered = memory.holds.get(&hold.id);
@@ -311,7 +320,7 @@ fn overruled(hold: &Hold, state: &State) -> Option<String> {
 }
 
 /// The lines of a hold in HAProxys that are not configured any more, for people.
-fn unconfigured(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+fn unconfigured(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<String> {
     let lines: Vec<&Entry> = hold.entries.iter().filter(|entry| !reports.contains_key(&entry.instance)).collect();
     let named: BTreeSet<&InstanceName> = lines.iter().map(|entry| &entry.instance).collect();
     let names = named.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
@@ -325,7 +334,7 @@ fn unconfigured(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Rep
 }
 
 /// The lines of a hold that HAProxy does not have, for people.
-fn not_there(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+fn not_there(hold: &Hold, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<String> {
     let gone = hold.entries.iter().filter(|entry| matches!(find(entry, reports), Found::Gone));
     let gone: Vec<String> = gone.map(|entry| format!("{entry} {}", super::facts::gone(entry))).collect();
     (!gone.is_empty()).then(|| gone.join(", "))

@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{not_up, seen_server};
-use super::report::Report;
 use super::seen_of;
 use crate::farm::{Entry, GroupName, Hold, InstanceName, Layout, Owner, SeenServer, Side};
 use crate::haproxy::AdminState;
 use crate::plan::guard::{in_service, last_servers, led_away};
 use crate::plan::roles::has_roles;
 use crate::plan::{Run, Step, Strategy, Veto};
+use crate::reconcile::InstanceReport;
 use crate::state::State;
 
 /// The members that would be in service if the step were done now; `None` where it takes nobody out and gives nobody
 /// traffic, or takes nobody away who serves. A batch is not taken out because it is down for a moment: it waits for others
 /// all the same.
-pub(super) fn stays(run: &Run, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Option<usize> {
+pub(super) fn stays(run: &Run, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<usize> {
     match run.current()? {
         // What a run before has left out is out already.
         Step::Out { group, .. } if is_out(run, group, state) => None,
@@ -32,7 +32,7 @@ pub(super) fn stays(run: &Run, state: &State, reports: &BTreeMap<InstanceName, R
 
 /// The backend that would be left without a server if a batch went out now; nothing where an outage is wanted, or where
 /// nobody is taken out.
-pub(super) fn last_of(run: &Run, reports: &BTreeMap<InstanceName, Report>) -> Option<String> {
+pub(super) fn last_of(run: &Run, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<String> {
     let Step::Out { group, .. } = run.current()? else { return None };
     if run.plan.strategy != Strategy::Rolling || run.plan.needed == 0 || run.step.acted.is_some() {
         return None;
@@ -69,7 +69,7 @@ fn left_without(
     run: &Run,
     group: &GroupName,
     state: &State,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
 ) -> (usize, usize) {
     let seen = seen_of(reports);
     let planned = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
@@ -90,7 +90,7 @@ fn serving(
     counts: impl Fn(&GroupName) -> bool,
     aside_too: bool,
     state: &State,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
 ) -> usize {
     let ours = |hold: &Hold| hold.owner == Owner::Run(run.id);
     let serves = |entry: &Entry| {

@@ -9,12 +9,12 @@ use super::Engine;
 use super::error::EngineError;
 use super::facts::{checks, loads, overruled, untold};
 use super::ledger::Ledger;
-use super::report::Report;
 use super::warming::warm_up_takes;
 use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, MemberName, ProofPhase, Reach, Span, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::prove::{self, ProofFacts, ProofVerdict};
 use crate::plan::{DrainVerdict, Emptying, Step, Wait};
+use crate::reconcile::InstanceReport;
 use crate::state::{Change, NewEvent, State, event};
 
 /// What one hold does next.
@@ -33,7 +33,7 @@ impl Engine {
     pub(super) async fn step_holds(
         self: &Arc<Self>,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
         let mut changed = false;
@@ -76,7 +76,7 @@ impl Engine {
         self: &Arc<Self>,
         hold: &Hold,
         state: &State,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Move {
         if hold.entries.iter().all(|entry| reports.contains_key(&entry.instance)) {
@@ -96,7 +96,7 @@ impl Engine {
         self: &Arc<Self>,
         hold: &Hold,
         state: &State,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Move {
         if is_over(hold, now) {
@@ -200,7 +200,7 @@ impl Engine {
         hold: &Hold,
         at: Emptying,
         state: &State,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Move {
         let Emptying { mode, since, killed, hardened } = at;
@@ -220,7 +220,7 @@ impl Engine {
         }
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         for name in instances {
-            let has_it = |report: &&Report| {
+            let has_it = |report: &&InstanceReport| {
                 report.reachable && report.agreed >= hold.revision && untold(hold, name, report, state).is_none()
             };
             let Some(report) = reports.get(name).filter(has_it) else {
@@ -380,7 +380,7 @@ fn is_over(hold: &Hold, now: Timestamp) -> bool {
 }
 
 /// Each HAProxy of a hold that does not answer. Without its checks nobody is proven, and there is one try only.
-fn no_answer(hold: &Hold, reports: &BTreeMap<InstanceName, Report>) -> Option<Wait> {
+fn no_answer(hold: &Hold, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<Wait> {
     let names: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
     let away = names.into_iter().filter_map(|name| Some((name, reports.get(name).filter(|it| !it.reachable)?)));
     let (instances, troubles): (Vec<_>, Vec<_>) = away.map(|(name, it)| (name.clone(), it.trouble.clone())).unzip();

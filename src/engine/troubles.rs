@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Engine;
-use super::clock::Clock;
+use crate::platform::Clock;
 use crate::store::StoreError;
 
 /// What is wrong now, by what it is about. Clones are the same.

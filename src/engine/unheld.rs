@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use super::join::Joining;
-use super::report::Report;
 use crate::farm::{Entry, Hold, InstanceName, SeenServer, Stage};
 use crate::haproxy::AdminState;
+use crate::reconcile::InstanceReport;
 use crate::state::State;
 
 impl Engine {
@@ -15,7 +15,7 @@ impl Engine {
         &self,
         hold: &Hold,
         state: &State,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Option<String> {
         let Joining { refused, .. } = self.joining_now(hold, state, reports);
         let refused_text = refused.iter().map(|(entry, why)| {
@@ -40,7 +40,11 @@ impl Engine {
     }
 
     /// The HAProxys that answer and have not been told all that is stored.
-    pub(super) fn not_told(&self, state: &State, reports: &BTreeMap<InstanceName, Report>) -> BTreeSet<InstanceName> {
+    pub(super) fn not_told(
+        &self,
+        state: &State,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> BTreeSet<InstanceName> {
         let mut names: BTreeSet<InstanceName> = BTreeSet::new();
         for hold in state.holds.values() {
             let Joining { lines, back, .. } = self.joining_now(hold, state, reports);
@@ -53,7 +57,7 @@ impl Engine {
 
 /// Lines that take requests and that nobody holds though they stand for servers of this hold: in the same HAProxy by the
 /// same name, in any by the same address and port.
-fn unheld(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Vec<(Entry, String)> {
+fn unheld(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Vec<(Entry, String)> {
     if hold.wants() == AdminState::Ready || matches!(hold.stage, Stage::Shared { .. }) {
         return Vec::new();
     }

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::Engine;
 use super::facts::{Found, find, gone};
 use super::memory::{Asking, Results, put};
-use super::report::Report;
 use crate::farm::{AfterProof, Hold, InstanceName, MemberName, ProofPhase, Span, WarmUp};
 use crate::plan::prove::WarmUpFacts;
 use crate::plan::warm::Warmth;
+use crate::reconcile::InstanceReport;
 use crate::state::State;
 
 impl Engine {
@@ -23,7 +23,7 @@ impl Engine {
         hold: &Hold,
         (since, phase, then): (Timestamp, ProofPhase, AfterProof),
         state: &State,
-        reports: &BTreeMap<InstanceName, Report>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Option<WarmUpFacts> {
         let settings = of_run(hold, then, state)?.clone();
         if !matches!(phase, ProofPhase::WarmUp { .. }) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::in_use::Off;
 use super::maps::SeenMaps;
+use super::model::hold::Baseline;
 use super::servers::Servers;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -125,6 +126,20 @@ pub struct SeenServer {
 }
 
 impl SeenServer {
+    /// The state to give back to this server after its last hold.
+    pub fn baseline(&self) -> Baseline {
+        Baseline {
+            state: self.admin.forced(),
+            agent: self.agent.is_enabled(),
+            agent_down: self.agent_down,
+            down: self.is_down(),
+            weight: self.weight,
+            weighed: false,
+            overruled: None,
+            origin: None,
+        }
+    }
+
     /// Whether the load balancer may choose it (`srv_currently_usable` in HAProxy's sources).
     pub fn is_usable(&self) -> bool {
         !self.admin.in_maint() && !self.admin.in_drain() && self.op.is_up() && self.weight > 0

@@ -61,10 +61,10 @@ pub enum Quirk {
     /// Up to 2.4, the master's `show proc` has a column of relative numbers between type and reloads.
     RelativePids,
     /// Up to 2.4, a worker that a reload has replaced prints the header of `show stat` and no row, while it still lists
-    /// its sessions and its connections: `engine/old_workers.rs` counts sessions then. (Changed by 07954fb06, 2.5-dev2.)
+    /// its sessions and its connections: `reconcile/old_workers.rs` counts sessions then. (Changed by 07954fb06, 2.5-dev2.)
     LeavingWorkerHasNoCounters,
     /// Up to 2.4, every worker of a master has the processes among its servers, in `show servers state` and `show servers
-    /// conn`: `cur-1` and `old-PID` of a backend MASTER, which `show stat` does not know. `engine/look.rs` leaves them
+    /// conn`: `cur-1` and `old-PID` of a backend MASTER, which `show stat` does not know. `reconcile/look.rs` leaves them
     /// out. (Mended by a39e6266d, 2.5-dev5.)
     ProcessesAmongServers,
     /// From 2.6 on, `ssl` on a `stats socket` line is taken and then forgotten: the socket speaks plain text, to

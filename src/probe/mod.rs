@@ -9,10 +9,10 @@ mod version;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::engine::clock::Clock;
 use crate::engine::{Answer, Prober};
 use crate::farm::HttpProbe;
 use crate::plan::warm::Timed;
+use crate::platform::Clock;
 
 /// Probes over the network.
 #[derive(Debug, Clone, Copy)]

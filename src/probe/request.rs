@@ -10,8 +10,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::tls;
-use crate::engine::clock::Clock;
 use crate::farm::HttpProbe;
+use crate::platform::Clock;
 
 /// An answer to its last byte.
 pub(super) struct Reply {

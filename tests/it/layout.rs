@@ -56,6 +56,16 @@ fn imports_point_up() {
 }
 
 #[test]
+fn the_reconciler_knows_the_model_and_the_wire_only() {
+    for (path, text) in sources("reconcile") {
+        for module in modules() {
+            let allowed = ["haproxy", "farm", "platform", "reconcile"].contains(&module.as_str());
+            assert!(allowed || !code(&text).contains(&format!("crate::{module}")), "{} uses {module}", path.display());
+        }
+    }
+}
+
+#[test]
 fn the_core_is_pure() {
     for module in ["farm", "plan", "state"] {
         for (path, text) in sources(module) {

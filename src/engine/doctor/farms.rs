@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fitting, error, ok, warning};
 use crate::api::FindingView;
-use crate::engine::map_file;
-use crate::engine::platform::Platform;
+
 use crate::farm::{Farm, FarmError, InstanceName, Seen, live_side};
+use crate::reconcile::MapWriters;
 
 /// Compares a farm with what HAProxy has.
 ///
@@ -32,12 +32,12 @@ pub(super) fn fits(Fitting { farm, layout, live }: &Fitting<'_>) -> FindingView 
 }
 
 /// Map files that are to be kept in step and cannot be, and those that lack what was in them.
-pub(super) async fn of_files(farm: &Farm, platform: &Platform) -> Vec<FindingView> {
+pub(super) async fn of_files(farm: &Farm, files: &MapWriters) -> Vec<FindingView> {
     let flip = &farm.settings.flip;
     let maps: BTreeSet<_> = flip.route.iter().filter(|_| flip.write_map).map(|route| &route.map).collect();
-    let problems = map_file::check_all(maps.iter().copied(), platform).await.into_iter();
+    let problems = files.check(maps.iter().copied()).await.into_iter();
     let problems = problems.map(|problem| error(about(farm), format!("flip.route: {problem}")));
-    let troubles = map_file::troubles(maps.iter().copied(), platform).await.into_iter();
+    let troubles = files.troubles(maps.iter().copied()).await.into_iter();
     let troubles = troubles.map(|trouble| warning(about(farm), format!("flip.route: {trouble}")));
     problems.chain(troubles).collect()
 }

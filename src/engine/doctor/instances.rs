@@ -2,10 +2,10 @@
 
 use super::{error, ok, unreachable, warning};
 use crate::api::FindingView;
-use crate::engine::look::Look;
 use crate::farm::InstanceName;
 use crate::haproxy::Master;
 use crate::haproxy::commands::Level;
+use crate::reconcile::Look;
 
 pub(super) fn of_instance(name: &InstanceName, address: &str, look: &Look) -> FindingView {
     let about = format!("HAProxy {name}");

@@ -13,12 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use super::facts::asked_of;
-use super::look::look_at_all;
-use super::platform::Platform;
 use super::prober::Prober;
 use crate::api::FindingView;
 use crate::farm::{Farm, FarmName, InstanceName, Layout, Seen, Side};
 use crate::haproxy::{AdminState, Client, Master, ServerRef};
+use crate::reconcile::{MapWriters, look_at_all};
 use crate::state::State;
 
 /// The ways to one HAProxy: its stats socket and, where one is configured, its master's socket.
@@ -54,7 +53,7 @@ impl Engine {
         let state = self.published.get();
         let farms = self.farms();
         let mut findings =
-            examine(&farms, haproxies, (&state, &before), &self.may_be_away(), &*self.prober, &self.platform).await;
+            examine(&farms, haproxies, (&state, &before), &self.may_be_away(), &*self.prober, &self.maps).await;
         findings.extend(self.of_holds(&state, &reports));
         findings.extend(store::disagreements(&state, &reports));
         findings.extend(store::leftovers(&state, &farms, &reports));
@@ -76,7 +75,7 @@ pub async fn examine(
     (state, before): (&State, &Before),
     may_be_away: &BTreeSet<InstanceName>,
     prober: &dyn Prober,
-    platform: &Platform,
+    files: &MapWriters,
 ) -> Vec<FindingView> {
     let keys = asked_of(farms.values());
     let looks = haproxies.iter().map(|(name, (client, _))| {
@@ -115,7 +114,7 @@ pub async fn examine(
         }
         // Where no HAProxy answers its files are elsewhere, too.
         if !examined.seen.is_empty() {
-            findings.extend(farms::of_files(farm, platform).await);
+            findings.extend(farms::of_files(farm, files).await);
         }
     }
     findings.extend(members::left_aside(&examined));

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::{ok, unreachable, warning};
 use crate::api::FindingView;
 use crate::engine::Engine;
-use crate::engine::report::Report;
 use crate::farm::InstanceName;
 use crate::haproxy::Error;
+use crate::reconcile::InstanceReport;
 use crate::state::State;
 
 /// One that does not answer.
@@ -26,7 +26,7 @@ pub(super) fn away(name: &InstanceName, may_be: bool, trouble: &Error) -> Findin
 
 impl Engine {
     /// Lines and HAProxys that holds do not reach.
-    pub(super) fn of_holds(&self, state: &State, reports: &BTreeMap<InstanceName, Report>) -> Vec<FindingView> {
+    pub(super) fn of_holds(&self, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Vec<FindingView> {
         let of = |(id, hold)| Some(warning(format!("hold {id}"), self.not_reached(hold, state, reports)?));
         state.holds.iter().filter_map(of).collect()
     }

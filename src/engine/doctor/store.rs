@@ -6,13 +6,13 @@ use super::{error, warning};
 use crate::api::FindingView;
 use crate::engine::facts::{Found, find};
 use crate::engine::left_over::{LeftOver, left_over};
-use crate::engine::report::Report;
 use crate::farm::{Farm, FarmName, InstanceName, Reason};
 use crate::haproxy::AdminState;
+use crate::reconcile::InstanceReport;
 use crate::state::State;
 
 /// Where HAProxy is not as the store wants it.
-pub(super) fn disagreements(state: &State, reports: &BTreeMap<InstanceName, Report>) -> Vec<FindingView> {
+pub(super) fn disagreements(state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Vec<FindingView> {
     let mut findings = Vec::new();
     // One that does not answer has its finding already.
     for (name, report) in reports.iter().filter(|(_, report)| report.reachable) {
@@ -42,7 +42,7 @@ pub(super) fn disagreements(state: &State, reports: &BTreeMap<InstanceName, Repo
 pub(super) fn leftovers(
     state: &State,
     farms: &BTreeMap<FarmName, Farm>,
-    reports: &BTreeMap<InstanceName, Report>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
 ) -> Vec<FindingView> {
     let all = left_over(state, farms, &reports.keys().collect());
     let left = all.iter().map(|(what, left)| {
@@ -63,7 +63,7 @@ pub(super) fn leftovers(
 }
 
 /// The servers that HAProxy has out by what is left over, to be typed.
-fn out(left: &LeftOver, state: &State, reports: &BTreeMap<InstanceName, Report>) -> String {
+fn out(left: &LeftOver, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> String {
     let holds =
         left.holds.iter().filter(|(id, _)| state.holds.get(id).is_some_and(|hold| hold.wants() > AdminState::Ready));
     let is_out = |entry: &&crate::farm::Entry| match find(entry, reports) {

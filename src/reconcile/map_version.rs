@@ -1,6 +1,6 @@
 //! Turning several entries of a map at once: a new version of the whole map, filled unseen and then committed.
 
-use super::apply::Part;
+use super::send::Part;
 use crate::farm::{About, after};
 use crate::haproxy::commands::{AddMap, Change, CommitMap, Info, PrepareMap, ShowMap};
 use crate::haproxy::{Answers, Client, Command, CommandError, Error, Line, MapKey, MapName, MapValue};

@@ -9,35 +9,35 @@ use crate::haproxy::{AdminState, BackendName, ServerRef};
 
 /// What an instance is told.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Order {
+pub(crate) struct Order {
     /// The store's revision that this was worked out from.
-    pub(super) revision: u64,
+    pub(crate) revision: u64,
     /// What HAProxy should be told.
-    pub(super) wanted: Arc<Wanted>,
+    pub(crate) wanted: Arc<Wanted>,
     /// What its maps should have.
-    pub(super) maps: Arc<WantedMaps>,
+    pub(crate) maps: Arc<WantedMaps>,
     /// Entries of maps that are to be looked up.
-    pub(super) keys: Arc<Keys>,
+    pub(crate) keys: Arc<Keys>,
     /// Servers whose emptying somebody waits for, hold by hold.
-    pub(super) draining: Arc<Vec<Draining>>,
+    pub(crate) draining: Arc<Vec<Draining>>,
     /// Backends whose counters somebody watches.
-    pub(super) watched: Arc<BTreeSet<BackendName>>,
+    pub(crate) watched: Arc<BTreeSet<BackendName>>,
     /// Whether servers are held that may have lines here, too, once HAProxy answers.
-    pub(super) follows: bool,
+    pub(crate) follows: bool,
     /// Whether there may be lines of them in any backend, any moment.
-    pub(super) spreads: bool,
+    pub(crate) spreads: bool,
     /// Servers whose sessions are to be ended.
-    pub(super) kill: Arc<BTreeSet<ServerRef>>,
+    pub(crate) kill: Arc<BTreeSet<ServerRef>>,
 }
 
 impl Order {
     /// What the servers are that it is about, without teeter's holds.
-    pub(super) fn before(&self) -> BTreeMap<ServerRef, AdminState> {
+    pub(crate) fn before(&self) -> BTreeMap<ServerRef, AdminState> {
         self.wanted.iter().map(|(server, wanted)| (server.clone(), wanted.before)).collect()
     }
 
     /// The same without the servers of backends that are off: HAProxy takes no orders for them.
-    pub(super) fn without(&self, off: &BTreeMap<BackendName, Off>) -> Self {
+    pub(crate) fn without(&self, off: &BTreeMap<BackendName, Off>) -> Self {
         let mut order = self.clone();
         if order.wanted.keys().any(|server| off.contains_key(&server.backend)) {
             Arc::make_mut(&mut order.wanted).retain(|server, _| !off.contains_key(&server.backend));
@@ -48,12 +48,12 @@ impl Order {
 
 /// Servers that are being emptied together.
 #[derive(Debug, Clone)]
-pub(super) struct Draining {
-    pub(super) servers: BTreeSet<ServerRef>,
+pub(crate) struct Draining {
+    pub(crate) servers: BTreeSet<ServerRef>,
     /// Whether no step of the ladder is left: what is said of them next is that they are drained.
-    pub(super) last: bool,
+    pub(crate) last: bool,
     /// Whether clients that stick to them keep the next step from being taken.
-    pub(super) sticks: bool,
+    pub(crate) sticks: bool,
     /// Whether idle connections are waited for, too.
-    pub(super) idle: bool,
+    pub(crate) idle: bool,
 }

@@ -12,12 +12,12 @@ use crate::haproxy::{Client, Error, ServerRef};
 
 /// What is remembered of one HAProxy between two looks.
 #[derive(Debug, Default)]
-pub(super) struct Emptied {
+pub(super) struct SessionListCheck {
     /// Draining servers on which nothing was in flight then.
     quiet: BTreeSet<ServerRef>,
 }
 
-impl Emptied {
+impl SessionListCheck {
     /// Where all servers of a hold have been without requests in two looks, asks for the list of sessions and notes in
     /// `seen` what it says of them. `false`: another process answered.
     pub(super) async fn ask(

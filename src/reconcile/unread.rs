@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// Whether there may be such commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Late {
+pub(super) enum UnreadCommands {
     /// Every reply has been read.
     None,
     /// They come when HAProxy answers again.
@@ -19,7 +19,7 @@ pub(super) enum Late {
     Until(Instant),
 }
 
-impl Late {
+impl UnreadCommands {
     /// HAProxy has answered.
     pub(super) fn answered(&mut self, now: Instant) {
         match *self {
@@ -41,12 +41,12 @@ const TAKES: Duration = Duration::from_millis(500);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::clock::Clock;
+    use crate::platform::Clock;
 
     #[test]
     fn they_have_come_some_time_after_the_first_answer() {
         let begun = Clock::new().mark();
-        let mut late = Late::Unanswered;
+        let mut late = UnreadCommands::Unanswered;
         assert!(late.may_follow());
         late.answered(begun);
         late.answered(begun + TAKES / 2);

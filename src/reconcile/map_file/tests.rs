@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::attempt::{Attempt, Progress};
 use super::place::Place;
 use super::*;
-use crate::engine::clock::Clock;
 use crate::farm::WantedMap;
+use crate::platform::Clock;
 
 pub(super) fn wanted(live: &str, kept: Option<&str>) -> WantedMap {
     WantedMap {

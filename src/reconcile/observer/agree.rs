@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::apply::{Applied, apply};
-use super::super::late::Late;
 use super::super::map_files::Trouble;
 use super::super::order::Order;
-use super::super::pace::Waiting;
+use super::super::pace::PollReason;
+use super::super::send::{Applied, apply};
+use super::super::unread::UnreadCommands;
 use super::Observer;
 use crate::farm::{About, Batch, Gate, PutOff, Reason, Seen, Untold, WantedMap, WantedMaps, diff, diff_maps, lacking};
 use crate::haproxy::{Error, MapName};
@@ -64,7 +64,7 @@ impl Observer {
         order: &Order,
         untold: BTreeMap<MapName, Reason>,
         seen: Arc<Seen>,
-    ) -> Result<Option<Waiting>, Error> {
+    ) -> Result<Option<PollReason>, Error> {
         let (mut seen, mut untold) = (seen, untold);
         for _ in 0..STAGES {
             let told = without(&order.maps, &untold);
@@ -82,7 +82,7 @@ impl Observer {
                     let drifts = self.drifts.live(&backend, servers);
                     self.found(drifts);
                     self.report.trouble = Some(format!("somebody else has turned the traffic to backend {backend}"));
-                    return Ok(Some(Waiting::Checks));
+                    return Ok(Some(PollReason::Checks));
                 }
                 Some(PutOff::Until(words)) => {
                     later = Untold::later(before, &words);
@@ -91,7 +91,7 @@ impl Observer {
                 None => {}
             }
             if differ.is_empty() && self.drifts.is_undecided() {
-                return Ok(Some(Waiting::Checks));
+                return Ok(Some(PollReason::Checks));
             }
             if differ.is_empty() {
                 let told = without(&told, &later.maps);
@@ -100,10 +100,10 @@ impl Observer {
             }
             let steps = Batch::stage(differ);
             self.drifts.sending(&steps);
-            let Some(process) = &self.process else { return Ok(Some(Waiting::Answer(0))) };
+            let Some(process) = &self.process else { return Ok(Some(PollReason::Answer(0))) };
             let applied = apply(&self.client, process, &steps, &self.clock).await;
             if applied.is_err() {
-                self.late = Late::Unanswered;
+                self.late = UnreadCommands::Unanswered;
             }
             match applied? {
                 Applied::All(took, off) => {
@@ -112,7 +112,7 @@ impl Observer {
                     if !off.is_empty() {
                         // What is wanted of them is left out from the next look on.
                         self.off.extend(off);
-                        return Ok(Some(Waiting::Answer(0)));
+                        return Ok(Some(PollReason::Answer(0)));
                     }
                 }
                 Applied::Refused(About::Map(map), words) => {
@@ -125,7 +125,7 @@ impl Observer {
                 Applied::Refused(About::Server(_), words) => return Ok(Some(self.refused(order, words))),
                 Applied::OtherProcess => {
                     self.scope.everything();
-                    return Ok(Some(Waiting::Answer(0)));
+                    return Ok(Some(PollReason::Answer(0)));
                 }
             }
             // Silence is not success: read back.
@@ -137,14 +137,14 @@ impl Observer {
                 None => return Ok(Some(self.leaving())),
             }
         }
-        Ok(Some(Waiting::Checks))
+        Ok(Some(PollReason::Checks))
     }
 
     /// HAProxy has what is wanted, but for what it is not told.
-    fn agree(&mut self, order: &Order, told: Arc<WantedMaps>, untold: Untold, seen: &Seen) -> Option<Waiting> {
+    fn agree(&mut self, order: &Order, told: Arc<WantedMaps>, untold: Untold, seen: &Seen) -> Option<PollReason> {
         if self.late.may_follow() {
             self.report.trouble = Some("commands whose replies nobody has read may still be carried out".to_owned());
-            return Some(Waiting::Checks);
+            return Some(PollReason::Checks);
         }
         if let Some(words) = untold.words().filter(|_| *self.report.untold != untold) {
             tracing::warn!(instance = %self.name, "{words}");

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::turn::turn_together;
-use crate::engine::clock::Clock;
+use super::map_version::turn_together;
 use crate::farm::{About, Step};
 use crate::haproxy::commands::{Change, Info};
 use crate::haproxy::{BackendName, Client, Command, CommandError, Error, Line, Quirk, RefusalKind};
+use crate::platform::Clock;
 
 /// What became of a batch.
 #[derive(Debug)]

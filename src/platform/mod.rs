@@ -1,5 +1,7 @@
 //! What the engine uses of the machine that it runs on: the clock, the disk, and tasks. A simulation has another.
 
+mod clock;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,8 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 
-use super::clock::Clock;
-use super::map_file::MapKeeper;
+pub use self::clock::Clock;
 
 /// The machine that an engine runs on. Clones are the same machine.
 #[derive(Debug, Clone, Default)]
@@ -17,8 +18,6 @@ pub struct Platform {
     pub clock: Clock,
     /// How the disk is worked with.
     pub disk: Disk,
-    /// The files of maps, each with one writer.
-    pub(super) maps: MapKeeper,
     tasks: Arc<Mutex<Vec<AbortHandle>>>,
     /// The threads that answer readers; where there are none, they share those of everything else.
     readers: Option<Handle>,

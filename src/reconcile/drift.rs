@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::holds::baseline;
 use crate::farm::{
     About, Baseline, Batch, OnDrift, Reason, Seen, SeenMaps, Step, Untold, Wanted, WantedMaps, WantedServer,
 };
@@ -14,7 +13,7 @@ use crate::haproxy::{AdminState, BackendName, MapKey, MapName, MapValue, ServerR
 
 /// Something that somebody else has changed, which HAProxy had confirmed to be as teeter wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Drift {
+pub(crate) enum Drift {
     /// A held server.
     Server { server: ServerRef, was: AdminState, now: AdminState, then: OnDrift },
     /// A held server that was deleted is there again, and was this when it was first seen: the next look may find it as
@@ -30,7 +29,7 @@ pub(super) enum Drift {
 
 /// What one HAProxy process was last confirmed to have, by server.
 #[derive(Debug, Default)]
-pub(super) struct Drifts {
+pub(crate) struct Drifts {
     ours: BTreeMap<ServerRef, AdminState>,
     /// What has been found and not been set right yet, so that it is told once.
     told: BTreeMap<ServerRef, AdminState>,
@@ -68,7 +67,7 @@ impl Left {
 
 impl Drifts {
     /// Compares what is seen with what was last confirmed, and gives what is new.
-    pub(super) fn find(&mut self, wanted: &Wanted, seen: &Seen) -> Vec<Drift> {
+    pub(crate) fn find(&mut self, wanted: &Wanted, seen: &Seen) -> Vec<Drift> {
         self.ours.retain(|server, _| wanted.get(server).is_some_and(|wanted| wanted.held));
         let mut drifts = self.come_back(wanted, seen);
         self.left_alone.retain(|server, left| wanted.get(server).is_some_and(|wanted| left.stands(wanted)));
@@ -108,7 +107,7 @@ impl Drifts {
                     self.left_alone.insert(server.clone(), Left { state, looser: false, until_wanted: false });
                     // Whoever has added it may set it once more before the next look.
                     self.ours.insert(server.clone(), state);
-                    drifts.push(Drift::Again { server: server.clone(), is: baseline(now) });
+                    drifts.push(Drift::Again { server: server.clone(), is: now.baseline() });
                 }
                 Some(_) => {}
             }
@@ -117,13 +116,13 @@ impl Drifts {
     }
 
     /// Gives what is new of servers that stay in because the traffic was turned to their backend.
-    pub(super) fn live(&mut self, backend: &BackendName, servers: BTreeSet<ServerRef>) -> Vec<Drift> {
+    pub(crate) fn live(&mut self, backend: &BackendName, servers: BTreeSet<ServerRef>) -> Vec<Drift> {
         let new = servers.into_iter().filter(|server| self.live.insert(server.clone()));
         new.map(|server| Drift::Live { backend: backend.clone(), server }).collect()
     }
 
     /// The same for maps, where what is wanted is what was confirmed.
-    pub(super) fn find_in_maps(&mut self, wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Drift> {
+    pub(crate) fn find_in_maps(&mut self, wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Drift> {
         let mut drifts = Vec::new();
         let turned = Arc::clone(&self.turned);
         for (map, wanted) in wanted.iter().filter(|(map, wanted)| turned.get(*map) == Some(wanted)) {
@@ -142,7 +141,7 @@ impl Drifts {
     }
 
     /// Leaves out what must not be done, or not again so soon. Gives what somebody keeps changing.
-    pub(super) fn allow(&mut self, batch: &mut Batch, maps: &WantedMaps, seen: &Seen, now: Instant) -> Untold {
+    pub(crate) fn allow(&mut self, batch: &mut Batch, maps: &WantedMaps, seen: &Seen, now: Instant) -> Untold {
         let Self { ours, left_alone, contested, contested_maps, turned, .. } = self;
         let (mut refused, mut later) = (BTreeSet::new(), Untold::default());
         let keeps = |what: String| Reason::NotYet(format!("somebody keeps changing {what}, which teeter has set"));
@@ -172,18 +171,18 @@ impl Drifts {
     }
 
     /// Whether all that differs differs because somebody wants it stricter, and is left alone.
-    pub(super) fn is_left_alone(&self, batch: &Batch) -> bool {
+    pub(crate) fn is_left_alone(&self, batch: &Batch) -> bool {
         let mut steps = batch.incoming.iter().chain(&batch.rest);
         steps.all(|step| step.server().and_then(|server| self.left_alone.get(server)).is_some_and(|left| !left.looser))
     }
 
     /// Whether the store has yet to say what becomes of a change.
-    pub(super) fn is_undecided(&self) -> bool {
+    pub(crate) fn is_undecided(&self) -> bool {
         self.left_alone.values().any(|left| left.looser)
     }
 
     /// Something is about to be sent: what these servers have is not known until it is read back.
-    pub(super) fn sending(&mut self, steps: &[Step]) {
+    pub(crate) fn sending(&mut self, steps: &[Step]) {
         for server in steps.iter().filter_map(Step::server) {
             self.ours.remove(server);
             self.told.remove(server);
@@ -191,7 +190,7 @@ impl Drifts {
     }
 
     /// HAProxy has what is wanted, but for what it is not told: that stays as it was confirmed before.
-    pub(super) fn confirmed(&mut self, wanted: &Wanted, maps: &Arc<WantedMaps>, untold: &Untold, seen: &Seen) {
+    pub(crate) fn confirmed(&mut self, wanted: &Wanted, maps: &Arc<WantedMaps>, untold: &Untold, seen: &Seen) {
         self.turned = Arc::clone(maps);
         self.live.clear();
         self.told_in_maps.retain(|(map, _), _| untold.maps.contains_key(map));

@@ -7,35 +7,35 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::clock::Clock;
-use super::instance::Refresh;
+use super::Refresh;
 use super::look::{Look, look_at, look_at_all};
 use super::old_workers;
 use super::order::Order;
-use super::platform::Platform;
-use super::report::Report;
+use super::report::InstanceReport;
 use super::shared::Shared;
 use crate::farm::{Off, Process, Seen};
 use crate::haproxy::commands::{Session, ShowSessions};
 use crate::haproxy::{AdminState, BackendName, Client, Error, Master, ServerRef};
+use crate::platform::Clock;
+use crate::platform::Platform;
 
 /// Backends that a reader wants looked at, everything where none are named, and where the answer goes.
-type Ask = (Option<BTreeSet<BackendName>>, oneshot::Sender<Report>);
+type Ask = (Option<BTreeSet<BackendName>>, oneshot::Sender<InstanceReport>);
 
 /// What readers ask one HAProxy by.
 #[derive(Debug)]
-pub(super) struct Looks {
+pub(crate) struct Looks {
     /// With a place of its own at HAProxy.
-    pub(super) client: Arc<Client>,
-    pub(super) master: Option<Arc<Master>>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) master: Option<Arc<Master>>,
     asks: mpsc::Sender<Ask>,
-    reports: watch::Receiver<Report>,
+    reports: watch::Receiver<InstanceReport>,
     sessions: Shared<Result<Vec<Session>, Error>>,
 }
 
 impl Looks {
     /// Looks at these backends, at every one where none are named. What HAProxy was told is as its observer has reported.
-    pub(super) async fn look(&self, backends: Option<BTreeSet<BackendName>>) -> Report {
+    pub(crate) async fn look(&self, backends: Option<BTreeSet<BackendName>>) -> InstanceReport {
         let (asked, answer) = oneshot::channel();
         // One that has ended goes with its engine: then there is nothing newer.
         let sent = self.asks.send((backends, asked)).await.is_ok();
@@ -44,27 +44,27 @@ impl Looks {
     }
 
     /// Every session.
-    pub(super) async fn sessions(&self) -> Arc<Result<Vec<Session>, Error>> {
+    pub(crate) async fn sessions(&self) -> Arc<Result<Vec<Session>, Error>> {
         self.sessions.get(async || self.client.ask(&ShowSessions).await).await
     }
 }
 
 /// Takes these looks, one at a time.
-pub(super) struct Looker {
+pub(crate) struct Looker {
     client: Arc<Client>,
     clock: Clock,
     orders: watch::Receiver<Order>,
-    reports: watch::Receiver<Report>,
+    reports: watch::Receiver<InstanceReport>,
     refresh: mpsc::Sender<Refresh>,
     asks: mpsc::Receiver<Ask>,
 }
 
 impl Looker {
     /// Begins to look for readers, beside an observer.
-    pub(super) fn start(
+    pub(crate) fn start(
         client: &Client,
         master: Option<&Master>,
-        (orders, reports): (&watch::Sender<Order>, &watch::Receiver<Report>),
+        (orders, reports): (&watch::Sender<Order>, &watch::Receiver<InstanceReport>),
         refresh: mpsc::Sender<Refresh>,
         platform: &Platform,
     ) -> Looks {
@@ -104,7 +104,7 @@ impl Looker {
         }
     }
 
-    async fn look(&self, backends: Option<&BTreeSet<BackendName>>) -> Report {
+    async fn look(&self, backends: Option<&BTreeSet<BackendName>>) -> InstanceReport {
         let (revision, keys, before) = {
             let order = self.orders.borrow();
             (order.revision, Arc::clone(&order.keys), order.before())
@@ -146,7 +146,7 @@ impl Looker {
     }
 
     /// What the observer sees when it looks again.
-    async fn observed(&self) -> Report {
+    async fn observed(&self) -> InstanceReport {
         let (done, seen) = oneshot::channel();
         if self.refresh.send((None, done)).await.is_ok() {
             seen.await.ok();
@@ -160,7 +160,7 @@ fn onto(
     look: Look,
     seen: &Seen,
     part: Option<&BTreeSet<BackendName>>,
-    report: &Report,
+    report: &InstanceReport,
     before: BTreeMap<ServerRef, AdminState>,
 ) -> Seen {
     let mut now = look.onto(Some(seen), part);
@@ -215,7 +215,7 @@ mod tests {
         let address = Address::Unix("/nowhere".into());
         let client = Client::over(address, Box::new(door.clone()), Duration::from_secs(3600));
         let (orders, _) = watch::channel(Order::default());
-        let (_, reports) = watch::channel(Report::first(platform.clock.now(), "".into()));
+        let (_, reports) = watch::channel(InstanceReport::first(platform.clock.now(), "".into()));
         let (refresh, _) = mpsc::channel(1);
         (Looker::start(&client, None, (&orders, &reports), refresh, &platform), client)
     }

@@ -16,7 +16,7 @@ use crate::haproxy::{Client, CommandError, Error, Line, ServerRef, TableName};
 
 /// What is remembered of one HAProxy process between two looks.
 #[derive(Debug, Default)]
-pub(super) struct Sticking {
+pub(super) struct StickTables {
     /// The tables with entries for servers, and when they were asked.
     tables: BTreeMap<TableName, Stuck>,
     asked: Option<Instant>,
@@ -24,7 +24,7 @@ pub(super) struct Sticking {
     without: BTreeSet<TableName>,
 }
 
-impl Sticking {
+impl StickTables {
     /// Where nothing is in flight on servers whose clients may stay, notes in `seen` to which of them clients stick by a
     /// table. `false`: another process answered.
     pub(super) async fn ask(
@@ -127,9 +127,9 @@ mod tests {
         let names = ["app/web01", "app/web02", "api/web01"];
         let servers = names.iter().map(|name| (name.parse().unwrap(), SeenServer::sample())).collect();
         let seen = Seen { servers, ..Seen::default() };
-        let sticking = |tables: &[(&str, Stuck)]| Sticking {
+        let sticking = |tables: &[(&str, Stuck)]| StickTables {
             tables: tables.iter().map(|(name, stuck)| (name.parse().unwrap(), stuck.clone())).collect(),
-            ..Sticking::default()
+            ..StickTables::default()
         };
         let stuck = |tables: &[(&str, Stuck)]| {
             let sticking = sticking(tables);

@@ -16,21 +16,21 @@ use crate::haproxy::{BackendName, Error, Master, ServerRef};
 
 /// A worker that a reload has replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OldWorker {
-    pub(super) pid: u32,
+pub(crate) struct OldWorker {
+    pub(crate) pid: u32,
     /// How long it has been running.
-    pub(super) age: Duration,
+    pub(crate) age: Duration,
     /// What it knows its backends by.
     ids: BTreeMap<BackendName, ProxyId>,
     /// Requests on each server that has any.
-    pub(super) in_flight: BTreeMap<ServerRef, u64>,
+    pub(crate) in_flight: BTreeMap<ServerRef, u64>,
     /// Requests of each backend that are on none of its servers.
-    pub(super) between: BTreeMap<BackendName, u64>,
+    pub(crate) between: BTreeMap<BackendName, u64>,
 }
 
 /// What is known of the old workers of one HAProxy.
 #[derive(Debug)]
-pub(super) struct OldWorkers {
+pub(crate) struct OldWorkers {
     master: Option<Arc<Master>>,
     known: Arc<Vec<OldWorker>>,
     asked: Option<Instant>,
@@ -41,28 +41,28 @@ pub(super) struct OldWorkers {
 }
 
 impl OldWorkers {
-    pub(super) fn new(master: Option<Arc<Master>>) -> Self {
+    pub(crate) fn new(master: Option<Arc<Master>>) -> Self {
         Self { master, known: Arc::default(), asked: None, due: None, trouble: None }
     }
 
     /// The old workers, as last seen.
-    pub(super) fn known(&self) -> Arc<Vec<OldWorker>> {
+    pub(crate) fn known(&self) -> Arc<Vec<OldWorker>> {
         Arc::clone(&self.known)
     }
 
     /// What is wrong with the master's socket.
-    pub(super) fn trouble(&self) -> Option<&String> {
+    pub(crate) fn trouble(&self) -> Option<&String> {
         self.trouble.as_ref()
     }
 
     /// Whether it would be known if there were any.
-    pub(super) fn can_see(&self) -> bool {
+    pub(crate) fn can_see(&self) -> bool {
         self.master.is_some() && self.trouble.is_none()
     }
 
     /// Whether there may be old workers that are not counted: then nothing can be said to be drained. A master that
     /// stays away does not stop everything for ever: that is told, and is another trouble.
-    pub(super) fn is_unsure(&self, now: Instant) -> bool {
+    pub(crate) fn is_unsure(&self, now: Instant) -> bool {
         let due = self.due.is_some_and(|since| now.duration_since(since) < MASTER_TAKES);
         self.trouble.is_some() && (due || !self.known.is_empty())
     }
@@ -70,7 +70,7 @@ impl OldWorkers {
     /// Looks, where there may be something new: when another process has `replaced` the one before, and `surely` when
     /// somebody asks for everything. Old workers are looked at as often as the new one is. The process that is `serving` is
     /// none of them: after a reload that failed the master lists it among them.
-    pub(super) async fn look(
+    pub(crate) async fn look(
         &mut self,
         serving: u32,
         (replaced, surely): (bool, bool),
@@ -114,7 +114,7 @@ impl OldWorkers {
     }
 
     /// How many requests have been given to each server, those among them that no counter has.
-    pub(super) async fn assigned(&self) -> Result<BTreeMap<ServerRef, u64>, Error> {
+    pub(crate) async fn assigned(&self) -> Result<BTreeMap<ServerRef, u64>, Error> {
         let mut all = BTreeMap::new();
         let Some(master) = &self.master else { return Ok(all) };
         for worker in self.known.iter() {
@@ -129,7 +129,7 @@ impl OldWorkers {
     }
 
     /// Ends the sessions on these servers.
-    pub(super) async fn kill(&self, servers: &BTreeSet<ServerRef>) -> Result<(), Error> {
+    pub(crate) async fn kill(&self, servers: &BTreeSet<ServerRef>) -> Result<(), Error> {
         let Some(master) = &self.master else { return Ok(()) };
         let busy = |worker: &&OldWorker| worker.in_flight.keys().any(|server| servers.contains(server));
         for worker in self.known.iter().filter(busy) {
@@ -149,7 +149,7 @@ impl OldWorkers {
 }
 
 /// Adds what old workers serve to what was seen.
-pub(super) fn add_to(seen: &mut Seen, old: &[OldWorker], looked_at: Option<&BTreeSet<BackendName>>) {
+pub(crate) fn add_to(seen: &mut Seen, old: &[OldWorker], looked_at: Option<&BTreeSet<BackendName>>) {
     // Servers that were not looked at now have been added to already.
     let fresh = |server: &ServerRef| looked_at.is_none_or(|backends| backends.contains(&server.backend));
     let all = old.iter().flat_map(|worker| &worker.in_flight);
@@ -214,7 +214,7 @@ async fn look_at(
 }
 
 /// Tells of each reload as it begins, until the one who is told is gone.
-pub(super) async fn watch(master: Arc<Master>, reloaded: std::sync::Weak<Notify>) {
+pub(crate) async fn watch(master: Arc<Master>, reloaded: std::sync::Weak<Notify>) {
     loop {
         let ended = master.reloaded().await;
         let Some(reloaded) = reloaded.upgrade() else { return };

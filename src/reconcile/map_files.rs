@@ -10,8 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::map_file::{self, Agreed, Failed, MapKeeper, Stamp, Wish};
-use super::platform::Platform;
+use super::map_file::{self, Agreed, Failed, MapKeeper, MapWriters, Stamp, Wish};
 use crate::farm::{SeenMaps, WantedMap, WantedMaps, file_of};
 use crate::haproxy::MapName;
 
@@ -26,7 +25,7 @@ pub(super) struct MapFiles {
     watched: BTreeSet<MapName>,
     writing: BTreeMap<MapName, Writing>,
     write: Write,
-    platform: Platform,
+    maps: MapWriters,
 }
 
 /// A file that is being written.
@@ -47,9 +46,9 @@ pub(super) enum Trouble {
 }
 
 impl MapFiles {
-    pub(super) fn new(platform: Platform) -> Self {
+    pub(super) fn new(maps: MapWriters) -> Self {
         let (known, watched, writing) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { known, watched, writing, write: MapKeeper::agree, platform }
+        Self { known, watched, writing, write: MapKeeper::agree, maps }
     }
 
     /// Makes every file agree that is to be kept in step, and that HAProxy reads. Gives what is to be told of them, and
@@ -82,11 +81,11 @@ impl MapFiles {
             self.known.remove(map);
         }
         let known = self.known.get(map).filter(|(_, known)| known == wanted).map(|(stamp, _)| *stamp);
-        let (write, platform, watched) = (self.write, &self.platform, self.watched.contains(map));
+        let (write, MapWriters { keeper, platform }, watched) = (self.write, &self.maps, self.watched.contains(map));
         self.writing.entry(map.clone()).or_insert_with(|| {
             let now = platform.clock.mark();
             let wish = Wish { wanted: wanted.clone(), revision, known, watched, now };
-            let (keeper, path) = (platform.maps.clone(), path.clone());
+            let (keeper, path) = (keeper.clone(), path.clone());
             let task = platform.on_disk(move || write(&keeper, &path, &wish));
             Writing { since: now, wanted: wanted.clone(), task }
         });
@@ -158,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_disk_is_not_waited_for_and_has_the_last_wish_in_the_end() {
-        let mut files = MapFiles { write: gated, ..MapFiles::new(Platform::default()) };
+        let mut files = MapFiles { write: gated, ..MapFiles::new(MapWriters::default()) };
         let slow = |(_, troubles): (_, BTreeMap<MapName, Trouble>)| match troubles.into_values().next() {
             Some(Trouble::Slow(words)) => words,
             other => panic!("not slow: {other:?}"),

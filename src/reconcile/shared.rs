@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::clock::Clock;
+use crate::platform::Clock;
 
 /// One piece of work at a time, for whoever asks for it meanwhile.
 #[derive(Debug)]

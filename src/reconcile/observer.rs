@@ -3,7 +3,7 @@
 //! It is driven by levels, not by edges: after a reload, a crash or a failed connection the next look finds what
 //! differs, and the same code puts it right.
 
-mod telling;
+mod agree;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,123 +13,46 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use self::telling::Refusals;
-use super::clock::Clock;
+use self::agree::Refusals;
 use super::drift::{Drift, Drifts};
-use super::emptied::Emptied;
-use super::late::Late;
 use super::look::{Look, look_at, look_at_all};
-use super::looks::{Looker, Looks};
 use super::map_files::MapFiles;
 use super::old_workers::{self, OldWorkers};
 use super::order::Order;
-use super::pace::{Waiting, pace};
-use super::platform::Platform;
-use super::report::Report;
+use super::pace::{PollReason, pace};
+use super::report::InstanceReport;
 use super::scope::Scope;
-use super::sticking::Sticking;
+use super::session_list::SessionListCheck;
+use super::stick_tables::StickTables;
+use super::unread::UnreadCommands;
+use super::{Refresh, Setup};
 use crate::farm::{InstanceName, Off, Process, WantedMaps};
 use crate::haproxy::commands::{Change, Info, ShutdownSessions};
 use crate::haproxy::{BackendName, Client, Error, Line, Master, ServerRef};
+use crate::platform::Clock;
 
-/// One HAProxy, for the rest of the engine.
-#[derive(Debug)]
-pub(super) struct Instance {
-    /// For orders, and for what has to be known before one is given.
+/// The ends of an observer's channels to its [`super::Instance`], and what both use.
+pub(super) struct Ends {
     pub(super) client: Arc<Client>,
-    /// For everybody who only looks.
-    pub(super) looks: Looks,
-    pub(super) orders: watch::Sender<Order>,
-    pub(super) reports: watch::Receiver<Report>,
-    refresh: mpsc::Sender<Refresh>,
-    master: Option<Arc<Master>>,
-    rounds: Arc<AtomicU64>,
+    pub(super) master: Option<Arc<Master>>,
+    pub(super) orders: watch::Receiver<Order>,
+    pub(super) reports: watch::Sender<InstanceReport>,
+    pub(super) refresh: mpsc::Receiver<Refresh>,
+    /// Notified when the master reports that a reload has begun.
+    pub(super) reloaded: Arc<Notify>,
+    /// How many rounds the observer has begun.
+    pub(super) rounds: Arc<AtomicU64>,
 }
 
-/// Backends that a change wants looked at, everything where none are named, and who wants to be told.
-pub(super) type Refresh = (Option<BTreeSet<BackendName>>, oneshot::Sender<()>);
-
-impl Instance {
-    /// Starts to observe. `resumes`: another teeterd may have sent something before. `nudge` is notified of every report.
-    pub(super) fn start(
-        name: InstanceName,
-        client: Client,
-        master: Option<Master>,
-        platform: Platform,
-        resumes: bool,
-        nudge: Arc<Notify>,
-    ) -> Self {
-        let (client, master) = (Arc::new(client), master.map(Arc::new));
-        let reloaded = Arc::new(Notify::new());
-        if let Some(master) = &master {
-            platform.spawn(old_workers::watch(Arc::clone(master), Arc::downgrade(&reloaded)));
-        }
-        let (orders, order_rx) = watch::channel(Order::default());
-        let first = Report::first(platform.clock.now(), client.address().to_string().into());
-        let (report_tx, reports) = watch::channel(first.clone());
-        let (refresh, refresh_rx) = mpsc::channel(32);
-        let rounds = Arc::<AtomicU64>::default();
-        let looks = Looker::start(&client, master.as_deref(), (&orders, &reports), refresh.clone(), &platform);
-        let observer = Observer {
-            name,
-            client: Arc::clone(&client),
-            clock: platform.clock,
-            orders: order_rx,
-            reports: report_tx,
-            refresh: refresh_rx,
-            nudge,
-            report: first,
-            scope: Scope::new(),
-            took: Duration::ZERO,
-            widely: None,
-            widely_took: Duration::ZERO,
-            tries: 0,
-            emptied: Emptied::default(),
-            sticking: Sticking::default(),
-            process: None,
-            unchanged: (0, 0),
-            killed: None,
-            drifts: Drifts::default(),
-            late: if resumes { Late::Unanswered } else { Late::None },
-            off: BTreeSet::new(),
-            set_down: BTreeSet::new(),
-            files: MapFiles::new(platform.clone()),
-            refusals: Refusals::default(),
-            old: OldWorkers::new(master.clone()),
-            reloaded,
-            hurry: None,
-            turned: Arc::default(),
-            rounds: Arc::clone(&rounds),
-        };
-        platform.spawn(observer.run());
-        Self { client, looks, orders, reports, refresh, master, rounds }
-    }
-
-    /// Rises for as long as its observer goes on: with each of its rounds, and with each answer in one, or its absence.
-    pub(super) fn progress(&self) -> u64 {
-        let asked = self.master.as_ref().map_or(0, |master| master.ended());
-        self.rounds.load(Ordering::Relaxed) + self.client.ended() + asked
-    }
-
-    /// Looks, for a change, at these backends now, at every one where none are named, and returns when that has been reported.
-    pub(super) async fn look_again(&self, backends: Option<BTreeSet<BackendName>>) {
-        let (done, seen) = oneshot::channel();
-        if self.refresh.send((backends, done)).await.is_ok() {
-            // An observer that ends takes the channel with it: then there is nothing newer to wait for.
-            seen.await.ok();
-        }
-    }
-}
-
-struct Observer {
+pub(super) struct Observer {
     name: InstanceName,
     client: Arc<Client>,
     clock: Clock,
     orders: watch::Receiver<Order>,
-    reports: watch::Sender<Report>,
+    reports: watch::Sender<InstanceReport>,
     refresh: mpsc::Receiver<Refresh>,
     nudge: Arc<Notify>,
-    report: Report,
+    report: InstanceReport,
     scope: Scope,
     /// How long the last look took.
     took: Duration,
@@ -138,15 +61,15 @@ struct Observer {
     /// How long that took.
     widely_took: Duration,
     tries: u32,
-    emptied: Emptied,
-    sticking: Sticking,
+    emptied: SessionListCheck,
+    sticking: StickTables,
     /// What the process that is seen last said of itself.
     process: Option<Info>,
     /// How much was in flight on the draining servers, and in how many looks that has not changed.
     unchanged: (u64, u32),
     killed: Option<Instant>,
     drifts: Drifts,
-    late: Late,
+    late: UnreadCommands,
     /// Backends of this process that have refused orders because they are shut down.
     off: BTreeSet<BackendName>,
     /// Servers that were set down to be checked afresh, and that no check has found well since.
@@ -165,7 +88,41 @@ struct Observer {
 }
 
 impl Observer {
-    async fn run(mut self) {
+    pub(super) fn new(name: InstanceName, ends: Ends, first: InstanceReport, setup: &Setup) -> Self {
+        Self {
+            name,
+            client: ends.client,
+            clock: setup.maps.platform.clock,
+            orders: ends.orders,
+            reports: ends.reports,
+            refresh: ends.refresh,
+            nudge: Arc::clone(&setup.nudge),
+            report: first,
+            scope: Scope::new(),
+            took: Duration::ZERO,
+            widely: None,
+            widely_took: Duration::ZERO,
+            tries: 0,
+            emptied: SessionListCheck::default(),
+            sticking: StickTables::default(),
+            process: None,
+            unchanged: (0, 0),
+            killed: None,
+            drifts: Drifts::default(),
+            late: if setup.resumes { UnreadCommands::Unanswered } else { UnreadCommands::None },
+            off: BTreeSet::new(),
+            set_down: BTreeSet::new(),
+            files: MapFiles::new(setup.maps.clone()),
+            refusals: Refusals::default(),
+            old: OldWorkers::new(ends.master),
+            reloaded: ends.reloaded,
+            hurry: None,
+            turned: Arc::default(),
+            rounds: ends.rounds,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
         let mut asked: Vec<oneshot::Sender<()>> = Vec::new();
         loop {
             self.rounds.fetch_add(1, Ordering::Relaxed);
@@ -178,11 +135,11 @@ impl Observer {
             let at_stake = order.follows || !order.wanted.is_empty() || !order.maps.is_empty();
             let waiting = match waiting {
                 // Whoever comes back must not serve for long before it is told.
-                Waiting::Answer(tries) if at_stake => Waiting::Answer(tries.min(AT_STAKE)),
+                PollReason::Answer(tries) if at_stake => PollReason::Answer(tries.min(AT_STAKE)),
                 other => other,
             };
             let hurry = at_stake && self.hurry.is_some_and(|since| since.elapsed() < RELOAD_TAKES);
-            let waiting = if hurry { Waiting::Reload } else { waiting };
+            let waiting = if hurry { PollReason::Reload } else { waiting };
             self.report.order = order.revision;
             self.reports.send_replace(self.report.clone());
             self.nudge.notify_one();
@@ -205,7 +162,7 @@ impl Observer {
         }
     }
 
-    async fn round(&mut self, order: &Order) -> Result<Waiting, Error> {
+    async fn round(&mut self, order: &Order) -> Result<PollReason, Error> {
         if !self.look(order).await? {
             return Ok(self.leaving());
         }
@@ -230,12 +187,12 @@ impl Observer {
                 && self.emptied.ask(told, &self.old, &order.draining, seen).await?;
             if !same {
                 self.scope.everything();
-                return Ok(Waiting::Answer(0));
+                return Ok(PollReason::Answer(0));
             }
         }
         self.kill(order).await?;
         match self.waiting(order) {
-            Waiting::Held | Waiting::Nothing if self.report.untold.waits() => Ok(Waiting::Checks),
+            PollReason::Held | PollReason::Nothing if self.report.untold.waits() => Ok(PollReason::Checks),
             waiting => Ok(waiting),
         }
     }
@@ -247,21 +204,21 @@ impl Observer {
         }
     }
 
-    fn refused(&mut self, order: &Order, words: String) -> Waiting {
+    fn refused(&mut self, order: &Order, words: String) -> PollReason {
         tracing::warn!(instance = %self.name, "{words}");
         self.report.refused = Some((order.revision, words));
         self.scope.everything();
-        Waiting::AfterRefusal
+        PollReason::AfterRefusal
     }
 
     /// The process that answers is leaving. Until another one does, nothing is known.
-    fn leaving(&mut self) -> Waiting {
+    fn leaving(&mut self) -> PollReason {
         self.tries = self.tries.saturating_add(1);
         if self.tries > LEAVING_TRIES {
             self.report.reachable = false;
             self.report.trouble = Some("only a process that is stopping answers".to_owned());
         }
-        Waiting::Answer(0)
+        PollReason::Answer(0)
     }
 
     /// Looks. `false`: the process that answered is leaving; another will answer soon.
@@ -304,7 +261,7 @@ impl Observer {
             self.set_down.clear();
             self.files.forget();
             self.refusals = Refusals::default();
-            self.sticking = Sticking::default();
+            self.sticking = StickTables::default();
         }
         let surely = self.scope.is_whole();
         self.scope.taken();
@@ -347,7 +304,7 @@ impl Observer {
         Ok(true)
     }
 
-    fn lost(&mut self, error: &Error) -> Waiting {
+    fn lost(&mut self, error: &Error) -> PollReason {
         if self.report.reachable {
             tracing::warn!(instance = %self.name, "{error}");
         }
@@ -355,7 +312,7 @@ impl Observer {
         self.report.trouble = Some(error.to_string());
         self.scope.everything();
         self.tries = self.tries.saturating_add(1);
-        Waiting::Answer(self.tries)
+        PollReason::Answer(self.tries)
     }
 
     fn note_begun(&mut self, order: &Order, steps: &[crate::farm::Step]) {
@@ -400,7 +357,7 @@ impl Observer {
         Ok(())
     }
 
-    fn waiting(&mut self, order: &Order) -> Waiting {
+    fn waiting(&mut self, order: &Order) -> PollReason {
         if !order.draining.is_empty() {
             let seen = self.report.seen.as_deref();
             let load = |server| seen.and_then(|seen| seen.servers.get(server)).map_or(0, |seen| seen.load.in_flight());
@@ -409,14 +366,14 @@ impl Observer {
                 (before, looks) if before == in_flight => (in_flight, looks.saturating_add(1)),
                 _ => (in_flight, 0),
             };
-            return Waiting::Drain { in_flight, unchanged: self.unchanged.1 };
+            return PollReason::Drain { in_flight, unchanged: self.unchanged.1 };
         }
         if order.wanted.values().any(|server| server.afresh.is_some() || !server.held) {
-            Waiting::Checks
+            PollReason::Checks
         } else if order.wanted.is_empty() && order.maps.is_empty() && order.watched.is_empty() {
-            Waiting::Nothing
+            PollReason::Nothing
         } else {
-            Waiting::Held
+            PollReason::Held
         }
     }
 }

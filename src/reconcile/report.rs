@@ -12,46 +12,46 @@ use crate::haproxy::commands::Level;
 
 /// What an instance reports.
 #[derive(Debug, Clone)]
-pub(super) struct Report {
+pub(crate) struct InstanceReport {
     /// The stats socket.
-    pub(super) socket: Arc<str>,
+    pub(crate) socket: Arc<str>,
     /// What was last seen; `None` before the first answer.
-    pub(super) seen: Option<Arc<Seen>>,
+    pub(crate) seen: Option<Arc<Seen>>,
     /// Processes that reloads have left behind.
-    pub(super) old: Arc<Vec<OldWorker>>,
+    pub(crate) old: Arc<Vec<OldWorker>>,
     /// Whether they would be seen.
-    pub(super) sees_old: bool,
+    pub(crate) sees_old: bool,
     /// The level of the socket.
-    pub(super) level: Option<Level>,
+    pub(crate) level: Option<Level>,
     /// Whether HAProxy answered the last time.
-    pub(super) reachable: bool,
+    pub(crate) reachable: bool,
     /// What is wrong.
-    pub(super) trouble: Option<String>,
+    pub(crate) trouble: Option<String>,
     /// The revision of the order that the last round was about, whatever came of it.
-    pub(super) order: u64,
+    pub(crate) order: u64,
     /// The latest revision that HAProxy was read back to agree with; 0 after a change of process.
-    pub(super) agreed: u64,
+    pub(crate) agreed: u64,
     /// What of that it was not told.
-    pub(super) untold: Arc<Untold>,
+    pub(crate) untold: Arc<Untold>,
     /// The revision that HAProxy refused, and its words.
-    pub(super) refused: Option<(u64, String)>,
+    pub(crate) refused: Option<(u64, String)>,
     /// How long the last batch took, and for which revision.
-    pub(super) took: Option<(u64, Duration)>,
+    pub(crate) took: Option<(u64, Duration)>,
     /// Rises when lines have come or gone, or have another address.
-    pub(super) lines: u64,
+    pub(crate) lines: u64,
     /// Rises with every look.
-    pub(super) sample: u64,
+    pub(crate) sample: u64,
     /// When that was.
-    pub(super) at: Timestamp,
+    pub(crate) at: Timestamp,
     /// Proofs begun in this process.
-    pub(super) begun: Arc<Begun>,
+    pub(crate) begun: Arc<Begun>,
     /// What others have changed, since the start; numbered by its place.
-    pub(super) drifts: Arc<Vec<Drift>>,
+    pub(crate) drifts: Arc<Vec<Drift>>,
 }
 
-impl Report {
+impl InstanceReport {
     /// Before anything was looked at.
-    pub(super) fn first(at: Timestamp, socket: Arc<str>) -> Self {
+    pub(crate) fn first(at: Timestamp, socket: Arc<str>) -> Self {
         Self {
             socket,
             seen: None,

@@ -13,23 +13,23 @@ use crate::haproxy::{
 
 /// What a look found.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(crate) struct Look {
     /// What the process says of itself.
-    pub(super) info: Info,
+    pub(crate) info: Info,
     /// It is leaving, or two processes answered.
-    pub(super) stopping: bool,
-    pub(super) level: Option<Level>,
-    pub(super) servers: Servers,
-    pub(super) backends: BTreeMap<BackendName, SeenBackend>,
-    pub(super) maps: SeenMaps,
+    pub(crate) stopping: bool,
+    pub(crate) level: Option<Level>,
+    pub(crate) servers: Servers,
+    pub(crate) backends: BTreeMap<BackendName, SeenBackend>,
+    pub(crate) maps: SeenMaps,
 }
 
 /// Entries of maps that are to be looked up.
-pub(super) type Keys = BTreeSet<(MapName, MapKey)>;
+pub(crate) type Keys = BTreeSet<(MapName, MapKey)>;
 
 /// Looks at every backend. Costly where there are thousands of servers: done at the start, after a reload and when
 /// somebody asks.
-pub(super) async fn look_at_all(client: &Client, keys: &Keys) -> Result<Look, Error> {
+pub(crate) async fn look_at_all(client: &Client, keys: &Keys) -> Result<Look, Error> {
     let maps = look_up(client, keys).await?;
     let mut line = Line::new();
     let (state, conn, level) = (ShowServersState::default(), ShowServersConn::default(), ShowCliLevel);
@@ -50,7 +50,7 @@ pub(super) async fn look_at_all(client: &Client, keys: &Keys) -> Result<Look, Er
 /// Looks at some backends, of which `known` has the numbers. The states come before the counters, so that what is counted
 /// was counted after HAProxy had what is seen. `None`: the numbers are not those of these backends, and everything has to
 /// be looked at.
-pub(super) async fn look_at(
+pub(crate) async fn look_at(
     client: &Client,
     backends: &BTreeSet<BackendName>,
     known: &BTreeMap<BackendName, SeenBackend>,
@@ -155,7 +155,7 @@ fn has_room(line: &Line, backend: &BackendName) -> bool {
 
 /// How many requests have been given to each server, those among them that no counter has. `None`: another process
 /// answered than the one that said `before`.
-pub(super) async fn assigned(client: &Client, before: &Info) -> Result<Option<BTreeMap<ServerRef, u64>>, Error> {
+pub(crate) async fn assigned(client: &Client, before: &Info) -> Result<Option<BTreeMap<ServerRef, u64>>, Error> {
     let mut line = Line::new();
     let slot = line.push(&CountAssigned);
     let answers = client.send(&line).await?;
@@ -285,7 +285,7 @@ impl Look {
 
     /// Brings what was seen `before` of the same process up to date, where this was a look at some `backends`; else
     /// replaces it.
-    pub(super) fn onto(self, before: Option<&Seen>, backends: Option<&BTreeSet<BackendName>>) -> Seen {
+    pub(crate) fn onto(self, before: Option<&Seen>, backends: Option<&BTreeSet<BackendName>>) -> Seen {
         let (mut servers, mut all) = match (before, backends) {
             (Some(before), Some(part)) => {
                 let mut servers = before.servers.clone();
