@@ -111,7 +111,7 @@ impl Table {
             let others = self.rows.iter().filter(|row| row.connections == ours.connections && row.way != ours.way);
             let ratios: Vec<_> = others.map(|row| ratio(row.way.title(), row.inversions_per_flip(), base)).collect();
             let (title, clients) = (ours.way.title(), ours.connections);
-            lines.push(format!("Inversions a flip, {clients} clients, to those of {title}: {}.", ratios.join(", ")));
+            lines.push(format!("Inversions per flip, {clients} clients, relative to {title}: {}.", ratios.join(", ")));
         }
         lines
     }
@@ -121,12 +121,11 @@ impl Table {
         let mut lines = Vec::new();
         if slowest.is_finite() {
             let verdict = if slowest < ENOUGH { "too few to trust the windows" } else { "enough to see a flip by" };
-            lines.push(format!("While nobody flipped, never fewer than {slowest:.0} requests a second: {verdict}."));
+            lines.push(format!("Between flips, never fewer than {slowest:.0} requests a second: {verdict}."));
         }
         for row in self.rows.iter().filter(|row| row.unclean() > 0) {
             let (title, unclean) = (row.way.title(), row.unclean());
-            lines
-                .push(format!("{title}: {unclean} flips began before the one before them was over. Distrust the row."));
+            lines.push(format!("{title}: {unclean} flips began before the previous one was over. Distrust the row."));
         }
         for (way, why) in &self.left_out {
             lines.push(format!("{} was left out: {why}.", way.title()));

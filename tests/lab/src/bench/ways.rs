@@ -43,21 +43,21 @@ impl Way {
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Reload => {
-                "haproxy.cfg is written anew, with `disabled` at the servers that go out, and the master gets SIGUSR2; \
+                "haproxy.cfg is rewritten, with `disabled` at the servers that go out, and the master gets SIGUSR2; \
                  the flip is over when the new worker answers on the stats socket. One change and one reload, \
-                 without the check of the file that `systemctl reload` makes before it. Where requests are short, as \
-                 here, the old worker has taken its last before the new one answers its first, so the versions do not \
-                 mix. Its price: connections closed under a request (resent), waits, and the loss of every state that \
-                 was set at run time."
+                 without the check of the file that `systemctl reload` makes first. With short requests, as here, \
+                 the old worker has accepted its last before the new one answers its first, so the versions do not \
+                 mix. The price: connections closed under a request (resent), waits, and the loss of every state \
+                 that was set at run time."
             }
             Self::Socat => {
                 "one shell script: a line `echo \"set server … state ready\" | socat stdio …` for each server that \
                  comes in, then a line with `drain` for each that goes out."
             }
             Self::AnsibleOrder => {
-                "what community.general.haproxy sends for `state: enabled` on each server that comes in, then \
+                "the commands of community.general.haproxy for `state: enabled` on each server that comes in, then \
                  `state: drain` on each that goes out, every command on a connection of its own. Sent by this program \
-                 and not by Ansible, without the start of a process for each server: the real one is slower."
+                 and not by Ansible, without the start of a process for each server: the real module is slower."
             }
             Self::Ansible => {
                 "ansible-playbook with the real community.general.haproxy: a task that loops over the servers that \
@@ -65,7 +65,7 @@ impl Way {
                  processes share the cores with the load."
             }
             Self::Dataplane => {
-                "what the Data Plane API sends for a PUT of the `admin_state` of each server: look, change, look \
+                "the commands of the Data Plane API for a PUT of the `admin_state` of each server: look, change, look \
                  again, every command on a connection of its own. Sent by this program, without the HTTP in front."
             }
             Self::TeeterServers => "`teeter flip web GROUP`, process included; `[farm.web.flip]` has mode \"servers\".",

@@ -76,7 +76,7 @@ async fn at_size(args: &PollingArgs, wide: &Wide, servers: usize) -> io::Result<
     teeter.run(&["status", TARGET]).await?;
     let fresh = memory(&teeter)?.now;
     let rest = time_of(wide, watched).await? - quiet;
-    say(&format!("| {servers} | nobody waits, teeterd at rest | | | | {rest:.2} | |"))?;
+    say(&format!("| {servers} | none, teeterd idle | | | | {rest:.2} | |"))?;
     let all = asked(wide, &teeter, &["status"], STATUS).await?;
     let one = asked(wide, &teeter, &["status", TARGET], STATUS).await?;
 
@@ -98,7 +98,7 @@ async fn at_size(args: &PollingArgs, wide: &Wide, servers: usize) -> io::Result<
 }
 
 const WAITING: &str = "\
-| servers | who waits | drains | noticed after, median ms | p99 ms | HAProxy's time, ms/s | of `teeter drain`'s |
+| servers | command that waits | drains | noticed after, median ms | p99 ms | HAProxy's time, ms/s | of `teeter drain`'s |
 |---:|---|---:|---:|---:|---:|---:|";
 
 const TEETERD: &str = "\

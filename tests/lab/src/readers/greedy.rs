@@ -32,7 +32,7 @@ pub(crate) struct GreedyArgs {
 /// What they ask; first nobody asks anything.
 pub(crate) fn kinds() -> [(&'static str, Option<String>); 5] {
     [
-        ("nobody reads", None),
+        ("none", None),
         ("`doctor`", Some("/v1/doctor".to_owned())),
         ("`store verify`", Some("/v1/store".to_owned())),
         ("`status` of a thousand", Some(dear())),
