@@ -1,4 +1,4 @@
-# The package by itself, beside the HAProxy of the distribution.
+# The package alone, beside the HAProxy of the distribution.
 useradd --create-home alice
 useradd --create-home mallory
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq /checks/teeter.deb >&2
@@ -15,7 +15,7 @@ ok "apt installs the package, and its units run: teeterd as a user of its own, t
 teeterd --check 2>&1 | has '1 HAProxy, 0 farms' || wrong "the configuration of the package says something"
 as alice teeter status >&2
 as alice teeter holds --json | tr -d ' \n' | has '"holds":\[\]' || wrong "there is a hold"
-ok "it finds the HAProxy of the distribution without being configured, and holds nothing"
+ok "teeterd finds the HAProxy of the distribution without configuration, and there are no holds"
 
 for command in $(teeter --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | grep -vx help); do
     [ -s "/usr/share/man/man1/teeter-$command.1.gz" ] || wrong "there is no manual page for $command"

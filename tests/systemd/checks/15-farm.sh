@@ -1,7 +1,7 @@
-# The sample of the package, as somebody would take it over.
+# The sample of the package, as an operator would use it.
 cp /usr/share/doc/teeter/examples/servers.cfg /etc/haproxy/haproxy.cfg
 cp /usr/share/doc/teeter/examples/servers.toml /etc/teeter/teeter.toml
-# The master's socket, as docs/haproxy.md says.
+# The master's socket, as in docs/haproxy.md.
 echo 'EXTRAOPTS="-S /run/haproxy/master.sock,mode,660"' >>/etc/default/haproxy
 sed -i '/^name = "edge"/a master = "/run/haproxy/master.sock"' /etc/teeter/teeter.toml
 chown alice /srv

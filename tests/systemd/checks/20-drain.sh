@@ -10,4 +10,4 @@ as mallory teeter drain app/web02 --reason mischief >/tmp/said 2>/tmp/refusal ||
 [ $code -eq 4 ] && grep -q 'for the group teeter' /tmp/refusal || wrong "mallory got $code: $(cat /tmp/refusal)"
 as mallory socat -u OPEN:/dev/null UNIX-CONNECT:/run/teeter/control.sock 2>/dev/null && wrong "mallory can open the socket"
 is_in app/web02
-ok "whoever is not in it is refused: $(sed -n 's/^teeter: //p' /tmp/refusal)"
+ok "a user outside the group is refused: $(sed -n 's/^teeter: //p' /tmp/refusal)"

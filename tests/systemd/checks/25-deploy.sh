@@ -12,4 +12,4 @@ pid=$(pid_of teeterd.service)
 systemctl reload teeterd.service
 [ "$(pid_of teeterd.service)" = "$pid" ] || wrong "it is another process"
 until_it_holds logged 'configuration read again'
-ok "systemctl reload has the configuration read again"
+ok "systemctl reload makes teeterd read the configuration again"

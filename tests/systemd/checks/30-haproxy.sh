@@ -4,10 +4,10 @@ pid=$(pid_of haproxy.service)
 systemctl restart haproxy.service
 is_new haproxy.service "$pid"
 until_it_holds is_out app/web01
-ok "HAProxy restarted: the new one, which knows nothing, is told again that the server is out"
+ok "HAProxy restarted: teeterd takes the server out of the new process"
 
 worker=$(echo 'show info' | socat -t 5 - /run/haproxy/admin.sock | sed -n 's/^Pid: //p')
-# As its unit has it done, by a command that is not in every Debian.
+# As its unit does it; the command is not in every Debian.
 systemctl kill --kill-whom=main --signal=USR2 haproxy.service
 another_worker() { [ "$(echo 'show info' | socat -t 5 - /run/haproxy/admin.sock | sed -n 's/^Pid: //p')" != "$worker" ]; }
 until_it_holds another_worker

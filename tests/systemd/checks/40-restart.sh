@@ -1,4 +1,4 @@
-# Calls go on all the time. None may fail: systemd keeps the socket, and they wait in it.
+# Calls go on all the time. None may fail: systemd keeps the socket, and calls wait in it.
 calls_begin
 as alice teeter wait app/web01 --until up --timeout 60s >/tmp/waited 2>&1 &
 waiting=$!
@@ -24,4 +24,4 @@ is_out app/web01
 as alice teeter holds >&2
 systemctl is-active --quiet teeterd.service || wrong "it is not active"
 only_alice_holds
-ok "teeterd stopped: what is out stays out, and the next call starts it"
+ok "teeterd stopped: servers that are out stay out, and the next call starts teeterd"

@@ -11,4 +11,4 @@ cp /tmp/teeter.toml /etc/teeter/teeter.toml
 systemctl restart teeterd.service
 systemctl is-active --quiet teeterd.socket || wrong "the socket is gone"
 only_alice_holds
-ok "with a configuration that is wrong it does not start, and says where; mended, it goes on where it was"
+ok "with a wrong configuration teeterd does not start, and reports the place; after the fix it goes on as before"

@@ -7,14 +7,14 @@ pid=$(pid_of teeterd.service) told=$(systemctl show --property WatchdogTimestamp
 told_again() { [ "$(systemctl show --property WatchdogTimestampMonotonic --value teeterd.service)" -gt $((told + 5000000)) ]; }
 until_it_holds told_again
 [ "$(pid_of teeterd.service)" = "$pid" ] || wrong "it did not live that long"
-ok "teeterd tells the watchdog, for longer than that waits"
+ok "teeterd notifies the watchdog, for longer than the timeout"
 
 kill -STOP "$pid"
 until_it_holds is_new teeterd.service "$pid"
 until_it_holds logged 'Watchdog timeout'
 only_alice_holds
 is_out app/web01
-ok "teeterd stopped in its tracks: the watchdog ends it, and another takes over"
+ok "teeterd suspended: the watchdog ends it, and another teeterd takes over"
 rm -r $drop_in
 systemctl daemon-reload
 systemctl restart teeterd.service

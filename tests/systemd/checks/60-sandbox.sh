@@ -1,4 +1,4 @@
-# The daemon as it runs.
+# The running daemon.
 status=/proc/$(pid_of teeterd.service)/status user=$(id -u teeter)
 for line in 'CapEff:	0000000000000000' 'CapPrm:	0000000000000000' 'CapBnd:	0000000000000000' 'CapAmb:	0000000000000000' \
     'NoNewPrivs:	1' 'Seccomp:	2' "Uid:	$user	$user	$user	$user"; do
@@ -6,10 +6,10 @@ for line in 'CapEff:	0000000000000000' 'CapPrm:	0000000000000000' 'CapBnd:	00000
 done
 ok "teeterd has no capability, can gain no privilege, and its system calls are filtered"
 
-# And a script in the very same unit, but for what is started and how. As root it shows that it is the unit that keeps
-# the rest away, and not only the modes of files.
+# A script in the same unit, with another program. As root it shows that the unit denies access, and not only the modes
+# of files.
 install -d -o teeter -g haproxy /etc/haproxy/maps
-# A file system of its own, as many machines have them.
+# A separate file system, as on many machines.
 mount -t tmpfs none /opt
 unit=$(systemctl show --property FragmentPath --value teeterd.service)
 in_its_place() { # PART... from standard input, the unit

@@ -1,3 +1,3 @@
-# `inside` boots the machine when this file is there.
+# `inside` reboots the machine if this file exists.
 is_out app/web01
 touch /checks/reboot

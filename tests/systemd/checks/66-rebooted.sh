@@ -2,4 +2,4 @@ for server in web01 web02 web03 web04; do systemctl start app@$server.service; d
 until_it_holds is_out app/web01
 only_alice_holds
 until_it_holds is_in app/web02
-ok "the machine rebooted: the server that was out is out again"
+ok "machine rebooted: the server that was out is out again"

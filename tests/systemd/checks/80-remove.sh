@@ -6,16 +6,16 @@ done
 ! command -v teeter teeterd || wrong "they are still there"
 [ ! -e /run/teeter ] || wrong "/run/teeter is still there"
 [ -s /var/lib/teeter/teeter.db ] && [ -s /etc/teeter/teeter.toml ] || wrong "store or configuration are gone"
-ok "removed: what is out stays out, store and configuration stay"
+ok "removed: servers that are out stay out, store and configuration stay"
 
 apt-get install -y -qq /checks/teeter.deb >&2
 until_it_holds only_alice_holds
 is_out app/web01
-ok "and installed once more it goes on where it was"
+ok "installed once more: it goes on as before"
 
 apt-get purge -y -qq teeter >&2
 left=$(find / -xdev \( -path /proc -o -path /sys -o -path /out -o -path /checks -o -path /var/log \) -prune -o \
     -name '*teeter*' -print; systemctl list-unit-files 'teeter*' --no-legend; find /run /tmp -name '*teeter*')
 [ -z "$left" ] || wrong "still there: $left"
 systemctl --failed --no-legend | grep . && wrong "a unit has failed"
-ok "purged: nothing is left but the user, as is Debian's custom"
+ok "purged: only the user is left, as is Debian's custom"
