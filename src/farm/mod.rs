@@ -1,77 +1,51 @@
-//! The pure model: members, entries, groups, holds; what is wanted, what is seen, and the difference.
+//! The pure model: members, server lines, groups, holds, routes; what is wanted, what is seen, and the difference.
 //!
-//! Knows no input or output, no clock, no tokio. What it needs of HAProxy are its names, bits and commands.
+//! Knows no input or output, no clock, no tokio. Of HAProxy it needs names, bits and commands. The folders stand in the
+//! order of their imports: each may use those above it, never one below.
 
-mod bake;
-mod balance;
-mod built;
-mod canary;
-mod diff;
-mod flip;
-
-mod host;
-mod in_use;
-mod layout;
-mod lines;
-mod maps;
-mod members;
-mod model;
 mod names;
-mod out;
-mod pattern;
-mod reach;
-mod renamed;
-mod rolling;
-mod process;
-mod route;
-mod route_check;
+mod span;
+mod built;
 mod seen;
 mod select;
-mod served;
-mod servers;
 mod settings;
-mod span;
-mod trust;
-mod unfarmed;
-mod untold;
-mod verify;
-mod version;
-mod wanted;
-mod warm_up;
+mod layout;
+mod model;
+mod diff;
 
-pub use bake::{BakeSettings, Counts, Share};
-pub use balance::{Balance, Balances};
 pub use built::BuiltAt;
-pub use canary::{CanarySettings, Percent, Steps, weights};
+pub use diff::gate::{Gate, PutOff};
+pub use diff::maps::{SeenMap, SeenMaps, WantedMap, WantedMaps, after, diff_maps, keys};
+pub use diff::untold::{Reason, Untold, lacking};
+pub use diff::wanted::{Wanted, WantedServer, wanted};
 pub use diff::{About, Batch, Begun, Step, diff};
-pub use flip::{FlipMode, FlipOrder, FlipSettings, RouteKey, Sticky, file_of};
-pub use host::{Host, HostError};
-pub use in_use::{Off, left_aside};
+pub use layout::lines::Lines;
+pub use layout::live_side::live_side;
+pub use layout::same_process::{SameProcess, beside};
 pub use layout::{Farm, FarmError, Layout};
-pub use lines::Lines;
-pub use maps::{SeenMap, SeenMaps, WantedMap, WantedMaps, after, diff_maps, keys};
-pub use members::{LineNames, Members};
 pub use model::hold::{
     AfterProof, Baseline, Hold, Ladder, OnDeadline, Origin, Overruled, Owner, ProofPhase, Stage, Stays,
 };
+pub use model::reach::{Reach, newcomers};
+pub use model::renamed::Renamed;
+pub use model::route::{Canary, Route, Side, cookie_version, wanted_maps};
 pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, MemberName, RunId};
-pub use out::{Agent, OutBy};
-pub use process::{SameProcess, beside};
-pub use reach::{Reach, newcomers};
-pub use renamed::Renamed;
-pub use rolling::{BatchSize, RollingSettings};
-pub use route::{Canary, Route, Side, cookie_version, wanted_maps};
-pub use route_check::live_side;
+pub use seen::balance::{Balance, Balances};
+pub use seen::in_use::{Off, left_aside};
+pub use seen::out::{Agent, OutBy};
+pub use seen::servers::Servers;
 pub use seen::{Load, Process, Seen, SeenBackend, SeenServer};
-pub use select::{SelectError, Selector};
-pub use served::{Gate, PutOff};
-pub use servers::Servers;
+pub use select::host::{Host, HostError};
+pub use select::selector::{SelectError, Selector};
+pub use settings::bake::{BakeSettings, Counts, Share};
+pub use settings::canary::{CanarySettings, Percent, Steps, weights};
+pub use settings::flip::{FlipMode, FlipOrder, FlipSettings, RouteKey, Sticky, file_of};
+pub use settings::holds::HoldsSettings;
+pub use settings::members::{LineNames, Members};
+pub use settings::rolling::{BatchSize, RollingSettings};
+pub use settings::trust::TlsTrust;
+pub use settings::verify::{HttpProbe, VerifySettings};
+pub use settings::version::{BuiltSource, JsonPointer, Pattern, VersionSource};
+pub use settings::warm_up::{OnCold, WarmUp};
 pub use settings::{DrainSettings, FarmSettings, Halves, MinAvailable, OnDrift, OnStall, StallAction};
 pub use span::{Span, SpanError};
-pub use trust::TlsTrust;
-pub use unfarmed::HoldsSettings;
-pub use untold::{Reason, Untold, lacking};
-pub use verify::{HttpProbe, VerifySettings};
-pub use version::{BuiltSource, JsonPointer, Pattern, VersionSource};
-pub use wanted::{Wanted, WantedServer, wanted};
-pub use warm_up::{OnCold, WarmUp};

@@ -9,10 +9,10 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::farm::members::LineNames;
+use crate::farm::model::reach::Reach;
 use crate::farm::names::{Entry, HoldId, MemberName, RunId};
-use crate::farm::reach::Reach;
 use crate::farm::seen::Process;
+use crate::farm::settings::members::LineNames;
 use crate::farm::span::Span;
 use crate::haproxy::AdminState;
 

@@ -1,0 +1,356 @@
+//! The last gate before HAProxy is told something: a backend that gets traffic keeps somebody who serves it.
+//!
+//! What is wanted was worked out from a look some moments old. By the time at which it is told, another process of HAProxy
+//! may be there, whose servers teeter has just set down to be checked afresh; or a map may lead to a backend of which the
+//! record does not know that it gets the traffic. What would leave nobody is put off until that has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::farm::diff::maps::{WantedMap, WantedMaps};
+use crate::farm::diff::untold::Reason;
+use crate::farm::diff::wanted::Wanted;
+use crate::farm::diff::{About, Batch, Step};
+use crate::farm::seen::{Seen, SeenServer};
+use crate::haproxy::{AdminState, BackendName, MapKey, MapName, ServerRef};
+
+/// Why something is not told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutOff {
+    /// It is told as soon as something is as it should be, and what.
+    Until(String),
+    /// Somebody else has turned the traffic to a backend, or the record does not know of it: these are in it.
+    TakenOver(BackendName, BTreeSet<ServerRef>),
+}
+
+/// What is wanted of one HAProxy, and what it has.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate<'a> {
+    /// What its servers should be told.
+    pub wanted: &'a Wanted,
+    /// What its maps should have.
+    pub maps: &'a WantedMaps,
+    /// What it has.
+    pub seen: &'a Seen,
+    /// Servers that teeter has set down in this process, and that no check has found well since.
+    pub set_down: &'a BTreeSet<ServerRef>,
+}
+
+impl Gate<'_> {
+    /// Takes out of a batch what would leave nobody in a backend that may get traffic by one of these maps, which are not
+    /// told. Where a map is not there at all, nobody knows which of its backends that is.
+    pub fn set_aside(&self, batch: &mut Batch, untold: &BTreeMap<MapName, Reason>) -> BTreeMap<ServerRef, Reason> {
+        let mut aside = BTreeMap::new();
+        for (map, why) in untold {
+            let seen = self.seen.maps.get(map).filter(|seen| !seen.missing);
+            let leads_to = |backend: &&BackendName| {
+                seen.is_none_or(|seen| seen.entries.values().any(|to| to.as_deref() == Some(backend.as_str())))
+            };
+            for backend in self.maps.get(map).iter().flat_map(|wanted| &wanted.backends).filter(leads_to) {
+                let kept = self.keep_in(batch, backend);
+                aside.extend(kept.into_iter().map(|server| (server, why.clone())));
+            }
+        }
+        aside
+    }
+
+    /// Takes out of a batch what has to wait, and gives the reason. What an operator has asked for by name is theirs to
+    /// know.
+    pub fn keep_served(&self, batch: &mut Batch) -> Option<PutOff> {
+        if batch.rest.is_empty() {
+            return None;
+        }
+        let too_early = self.put_off_turns(batch);
+        let emptied = self.put_off_outs(batch);
+        too_early.or(emptied)
+    }
+
+    /// Turns to backends whose servers are still being checked afresh.
+    fn put_off_turns(&self, batch: &mut Batch) -> Option<PutOff> {
+        let turned: BTreeSet<&MapName> = batch.rest.iter().filter_map(map_of).collect();
+        let unproven: BTreeMap<MapName, BackendName> = turned
+            .into_iter()
+            .filter_map(|map| Some((map.clone(), self.targets(map).find(|backend| self.waits_for_checks(backend))?)))
+            .collect();
+        batch.rest.retain(|step| map_of(step).is_none_or(|map| !unproven.contains_key(map)));
+        unproven.values().next().map(checking)
+    }
+
+    /// What takes the last servers out that serve a backend which gets traffic once the maps of the batch are turned.
+    fn put_off_outs(&self, batch: &mut Batch) -> Option<PutOff> {
+        let turned: BTreeSet<MapName> = batch.rest.iter().filter_map(map_of).cloned().collect();
+        let mut why = None;
+        let mut checked = self.awaiting();
+        checked.retain(|backend| self.waits_for_checks(backend));
+        for backend in &self.live_after(&turned) | &checked {
+            let kept = self.keep_in(batch, &backend);
+            if !kept.is_empty() && why.is_none() {
+                why = Some(match checked.contains(&backend) {
+                    true => checking(&backend),
+                    false if self.is_turned_elsewhere(&backend) => PutOff::Until(format!(
+                        "the last servers of backend {backend} are not taken out while somebody else's change of a map \
+                         gives it the traffic"
+                    )),
+                    false => PutOff::TakenOver(backend, kept),
+                });
+            }
+        }
+        why
+    }
+
+    /// Takes out of a batch what would leave nobody in a backend in which somebody serves now.
+    fn keep_in(&self, batch: &mut Batch, backend: &BackendName) -> BTreeSet<ServerRef> {
+        let servers = || self.seen.servers.of(backend);
+        let left = servers().any(|(server, now)| self.will_serve(server, now));
+        if left || !servers().any(|(_, now)| now.is_usable()) {
+            return BTreeSet::new();
+        }
+        let followed: BTreeSet<&ServerRef> = servers().filter_map(|(_, now)| now.tracked.as_ref()).collect();
+        let stands_in = |server: &ServerRef| server.backend == *backend || followed.contains(server);
+        let (mut kept, rest) = (BTreeSet::new(), std::mem::take(&mut batch.rest));
+        for step in rest {
+            match step.server().filter(|server| stands_in(server) && self.is_to_go_out(server)) {
+                Some(server) => drop(kept.insert(server.clone())),
+                None => batch.rest.push(step),
+            }
+        }
+        kept
+    }
+
+    /// Backends with servers that are still being checked afresh, or that follow one.
+    fn awaiting(&self) -> BTreeSet<BackendName> {
+        if self.set_down.is_empty() {
+            return BTreeSet::new();
+        }
+        let awaited = self.seen.servers.iter().filter(|(server, now)| self.is_awaited(server, now));
+        awaited.map(|(server, _)| server.backend.clone()).collect()
+    }
+
+    /// Backends that a map is about to lead to.
+    fn targets(&self, map: &MapName) -> impl Iterator<Item = BackendName> {
+        let seen = move |key: &MapKey| self.seen.maps.get(map).and_then(|seen| seen.entries.get(key)?.as_deref());
+        let entries = self.maps.get(map).into_iter().flat_map(|wanted| wanted.entries());
+        let new = entries.filter_map(move |(key, to)| to.map(|to| to.as_str()).filter(|to| seen(key) != Some(to)));
+        new.filter_map(|to| to.parse().ok())
+    }
+
+    /// Backends that get traffic by a map once these maps have been turned. Entries for clients that may stay elsewhere
+    /// are left aside: their time is over when they are.
+    fn live_after(&self, turned: &BTreeSet<MapName>) -> BTreeSet<BackendName> {
+        let mut live = BTreeSet::new();
+        for (map, seen) in &self.seen.maps {
+            let wanted = self.maps.get(map);
+            for (key, now) in &seen.entries {
+                let to = wanted.and_then(|wanted| wanted.live.get(key)).map(|to| to.as_str());
+                let value = match to {
+                    Some(to) if turned.contains(map) => Some(to),
+                    None if wanted.is_some_and(|wanted| wanted.beside.contains_key(key)) => None,
+                    _ => now.as_deref(),
+                };
+                live.extend(value.and_then(|value| value.parse::<BackendName>().ok()));
+            }
+        }
+        live
+    }
+
+    /// Whether every entry that leads to a backend is to lead to another.
+    fn is_turned_elsewhere(&self, backend: &BackendName) -> bool {
+        let led =
+            self.seen.maps.iter().flat_map(|(map, seen)| seen.entries.iter().map(move |(key, now)| (map, key, now)));
+        let mut led = led.filter(|(_, _, now)| now.as_deref() == Some(backend.as_str()));
+        let to = |map, key| self.maps.get(map).and_then(|wanted: &WantedMap| wanted.live.get(key));
+        led.all(|(map, key, _)| to(map, key).is_some_and(|to| to.as_str() != backend.as_str()))
+    }
+
+    /// Whether nobody will serve a backend because its servers are still being checked afresh.
+    fn waits_for_checks(&self, backend: &BackendName) -> bool {
+        let servers = || self.seen.servers.of(backend);
+        servers().any(|(server, now)| self.is_awaited(server, now) && self.is_to_be_ready(server, now))
+            && !servers().any(|(server, now)| self.will_serve(server, now))
+    }
+
+    fn is_awaited(&self, server: &ServerRef, now: &SeenServer) -> bool {
+        !now.op.is_up() && self.set_down.contains(now.tracked.as_ref().unwrap_or(server))
+    }
+
+    fn is_to_be_ready(&self, server: &ServerRef, now: &SeenServer) -> bool {
+        let state = |server: &ServerRef, now: &SeenServer| {
+            self.wanted.get(server).map_or(now.admin.forced(), |wanted| wanted.state)
+        };
+        let tracked = now.tracked.as_ref().and_then(|server| Some((server, self.seen.servers.get(server)?)));
+        let own = state(server, now) == AdminState::Ready;
+        own && tracked.is_none_or(|(server, now)| state(server, now) == AdminState::Ready)
+    }
+
+    /// Whether a server takes traffic once it has been told what is wanted. From maintenance HAProxy takes it for well.
+    fn will_serve(&self, server: &ServerRef, now: &SeenServer) -> bool {
+        let weight = self.wanted.get(server).and_then(|wanted| wanted.weight).unwrap_or(now.weight);
+        let is_up = now.op.is_up() || (now.admin.in_maint() && !self.is_awaited(server, now));
+        weight > 0 && is_up && self.is_to_be_ready(server, now)
+    }
+
+    /// Whether a server that serves is to be out, and no operator has asked for that.
+    fn is_to_go_out(&self, server: &ServerRef) -> bool {
+        self.wanted.get(server).is_some_and(|wanted| wanted.state > AdminState::Ready && !wanted.asked)
+            && self.seen.servers.get(server).is_some_and(SeenServer::is_usable)
+    }
+}
+
+fn checking(backend: &BackendName) -> PutOff {
+    PutOff::Until(format!(
+        "backend {backend} does not get the traffic yet: HAProxy is still checking its servers afresh"
+    ))
+}
+
+fn map_of(step: &Step) -> Option<&MapName> {
+    match &step.about {
+        About::Map(map) => Some(map),
+        About::Server(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::farm::{Begun, SeenMap, WantedServer, diff};
+    use crate::haproxy::{AdminBits, Command, OpState};
+
+    /// Backends `a` and `b`, each with one server of the same name, and the traffic where the map says.
+    struct Case {
+        seen: Seen,
+        wanted: Wanted,
+        maps: WantedMaps,
+        set_down: BTreeSet<ServerRef>,
+    }
+
+    impl Case {
+        fn new(live: &str) -> Self {
+            let key = "web".parse().unwrap();
+            let entries = BTreeMap::from([(key, Some(live.to_owned()))]);
+            let seen = SeenMap { missing: false, entries };
+            let maps = BTreeMap::from([("/m".parse().unwrap(), seen)]);
+            let seen = Seen { pid: 1, version: "2.6".into(), maps, ..Seen::default() };
+            Self { seen, wanted: Wanted::new(), maps: WantedMaps::new(), set_down: BTreeSet::new() }
+        }
+
+        fn server(mut self, name: &str, admin: u32, op: OpState, state: AdminState) -> Self {
+            let server: ServerRef = name.parse().unwrap();
+            let seen = SeenServer { admin: AdminBits(admin), op, ..SeenServer::sample() };
+            self.seen.servers.insert(server.clone(), seen);
+            let held = state != AdminState::Ready;
+            self.wanted.insert(server, WantedServer { state, held, ..WantedServer::given_back(None) });
+            self
+        }
+
+        fn turned_to(mut self, backend: &str) -> Self {
+            let live = BTreeMap::from([("web".parse().unwrap(), backend.parse().unwrap())]);
+            self.maps = BTreeMap::from([("/m".parse().unwrap(), WantedMap { live, ..WantedMap::default() })]);
+            self
+        }
+
+        fn gate(&self) -> Gate<'_> {
+            Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, set_down: &self.set_down }
+        }
+
+        /// What is told, and why not all.
+        fn told(&self) -> (Vec<String>, Option<PutOff>) {
+            let mut batch = diff(&self.wanted, &self.maps, &self.seen, &Begun::new());
+            let gate = Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, set_down: &self.set_down };
+            let why = gate.keep_served(&mut batch);
+            (batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect(), why)
+        }
+    }
+
+    use AdminState::{Drain, Ready};
+    use OpState::{Running, Stopped};
+
+    #[test]
+    fn traffic_is_not_turned_to_servers_that_are_being_checked_afresh() {
+        let mut case = Case::new("b").turned_to("a").server("a/s", 8, Stopped, Ready).server("b/s", 0, Running, Drain);
+        case.set_down.insert("a/s".parse().unwrap());
+        let (told, why) = case.told();
+        assert_eq!(told, ["set server a/s state ready"]);
+        assert!(matches!(why, Some(PutOff::Until(why)) if why.contains("backend a")));
+        // Down by itself: that has been looked at before, and is not what this is about.
+        case.set_down.clear();
+        let turned = ["set server a/s state ready", "set map /m web a", "set server b/s state drain"];
+        assert_eq!(case.told(), (turned.map(str::to_owned).to_vec(), None));
+    }
+
+    #[test]
+    fn without_a_map_the_others_go_on_until_the_checks_have_passed() {
+        let mut case = Case::new("other").server("a/new", 8, Stopped, Ready).server("a/old", 0, Running, Drain);
+        case.set_down.insert("a/new".parse().unwrap());
+        assert_eq!(case.told().0, ["set server a/new state ready"]);
+        case.set_down.clear();
+        let flip = ["set server a/new state ready", "set server a/old state drain"];
+        assert_eq!(case.told(), (flip.map(str::to_owned).to_vec(), None));
+    }
+
+    #[test]
+    fn those_who_follow_a_line_that_is_being_checked_wait_for_it_too() {
+        let case = Case::new("other").server("a/new", 8, Stopped, Ready).server("a/old", 0, Running, Drain);
+        let mut case = case.server("b/new", 8, Stopped, Ready).server("b/old", 0, Running, Drain);
+        for name in ["new", "old"] {
+            let follower = case.seen.servers.get_mut(&format!("b/{name}").parse().unwrap()).unwrap();
+            follower.tracked = Some(format!("a/{name}").parse().unwrap());
+        }
+        case.set_down.insert("a/new".parse().unwrap());
+        assert_eq!(case.told().0, ["set server a/new state ready", "set server b/new state ready"]);
+    }
+
+    #[test]
+    fn who_gets_the_traffic_is_not_taken_out_whole() {
+        let case = Case::new("a").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
+        let (told, why) = case.told();
+        assert!(told.is_empty());
+        let servers = BTreeSet::from(["a/s".parse().unwrap()]);
+        assert_eq!(why, Some(PutOff::TakenOver("a".parse().unwrap(), servers.clone())));
+        // The route leads there, too.
+        let case = Case::new("a").turned_to("a").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
+        assert_eq!(case.told().1, Some(PutOff::TakenOver("a".parse().unwrap(), servers)));
+        assert_eq!(Case::new("b").server("a/s", 0, Running, Drain).told().0, ["set server a/s state drain"]);
+        // Another one is left.
+        let case = Case::new("a").server("a/s", 0, Running, Drain).server("a/t", 0, Running, Ready);
+        assert_eq!(case.told().0, ["set server a/s state drain"]);
+        // The map is to lead elsewhere, and cannot be told at present.
+        let case = Case::new("a").turned_to("b").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
+        let mut batch = diff(&case.wanted, &case.maps, &case.seen, &Begun::new());
+        batch.retain(|step| step.server().is_some());
+        assert!(matches!(case.gate().keep_served(&mut batch), Some(PutOff::Until(_))));
+        assert!(batch.is_empty());
+        // Nobody serves there anyway.
+        assert_eq!(Case::new("a").server("a/s", 0, Stopped, Drain).told().0, ["set server a/s state drain"]);
+        // Somebody has said so.
+        let mut case = Case::new("a").server("a/s", 0, Running, Drain);
+        case.wanted.values_mut().for_each(|server| server.asked = true);
+        assert_eq!(case.told().0, ["set server a/s state drain"]);
+    }
+
+    #[test]
+    fn a_map_that_is_not_there_leaves_servers_in_where_it_may_have_led() {
+        let aside = |case: &Case| {
+            let mut batch = diff(&case.wanted, &WantedMaps::new(), &case.seen, &Begun::new());
+            let untold = BTreeMap::from([("/m".parse().unwrap(), Reason::Cannot("no map".to_owned()))]);
+            let aside = case.gate().set_aside(&mut batch, &untold);
+            let told: Vec<String> = batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect();
+            (aside.keys().map(ToString::to_string).collect::<Vec<_>>(), told)
+        };
+        let mut case = Case::new("b").turned_to("b").server("a/s", 0, Running, Drain).server("c/s", 0, Running, Drain);
+        case.maps.values_mut().for_each(|map| map.backends = ["a", "b"].map(|name| name.parse().unwrap()).into());
+        // It leads elsewhere; and only where it may lead does it matter.
+        let both = ["set server a/s state drain", "set server c/s state drain"].map(str::to_owned).to_vec();
+        assert_eq!(aside(&case), (vec![], both.clone()));
+        case.seen.maps.values_mut().for_each(|map| *map = SeenMap { missing: true, ..SeenMap::default() });
+        assert_eq!(aside(&case), (vec!["a/s".to_owned()], both[1..].to_vec()));
+        // An operator knows.
+        case.wanted.values_mut().for_each(|server| server.asked = true);
+        assert_eq!(aside(&case), (vec![], both));
+    }
+
+    #[test]
+    fn those_that_follow_another_line_count_as_it_does() {
+        let mut case = Case::new("all").server("a/s", 0, Running, Drain).server("all/s", 0, Running, Ready);
+        case.seen.servers.get_mut(&"all/s".parse().unwrap()).unwrap().tracked = Some("a/s".parse().unwrap());
+        assert!(case.told().0.is_empty());
+    }
+}

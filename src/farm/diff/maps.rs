@@ -1,0 +1,166 @@
+//! Maps as they should be, as they are, and the commands that make one the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::farm::diff::{About, Step};
+use crate::haproxy::commands::{AddMap, Change, DelMap, SetMap};
+use crate::haproxy::{BackendName, MapKey, MapName, MapValue};
+
+/// What one HAProxy's maps should have.
+pub type WantedMaps = BTreeMap<MapName, WantedMap>;
+
+/// The entries that one map should have; others in it are somebody else's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WantedMap {
+    /// The entries that name the backend which gets the traffic.
+    pub live: BTreeMap<MapKey, MapValue>,
+    /// Those beside them, looked up for clients that may stay elsewhere; `None` must not be there.
+    pub beside: BTreeMap<MapKey, Option<MapValue>>,
+    /// Whether the file is kept in step.
+    pub write: bool,
+    /// The backends that it may lead to.
+    pub backends: BTreeSet<BackendName>,
+}
+
+/// What one HAProxy's maps have, as far as anybody asked.
+pub type SeenMaps = BTreeMap<MapName, SeenMap>;
+
+/// What one map has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SeenMap {
+    /// HAProxy has no such map.
+    pub missing: bool,
+    /// The entries that were looked up; `None` where there is none of this key.
+    pub entries: BTreeMap<MapKey, Option<String>>,
+}
+
+impl WantedMap {
+    /// Every entry, in the order in which they are to be told: whoever may stay is known before the traffic turns.
+    pub fn entries(&self) -> impl Iterator<Item = (&MapKey, Option<&MapValue>)> {
+        let beside = self.beside.iter().map(|(key, value)| (key, value.as_ref()));
+        beside.chain(self.live.iter().map(|(key, value)| (key, Some(value))))
+    }
+
+    fn differs(&self, seen: &SeenMap, key: &MapKey, value: Option<&MapValue>) -> bool {
+        seen.entries.get(key).and_then(Option::as_deref) != value.map(MapValue::as_str)
+    }
+}
+
+/// Works out what to send: a step for each map that differs. Entries that let clients stay are added before the
+/// traffic is turned, and taken away after.
+pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Step> {
+    let nothing = SeenMap::default();
+    let step = |(map, wanted): (&MapName, &WantedMap)| {
+        let seen = seen.get(map).unwrap_or(&nothing);
+        let (mut put, mut take) = (Vec::new(), Vec::new());
+        let (mut undo_put, mut undo_take) = (Vec::new(), Vec::new());
+        for (key, value) in wanted.entries().filter(|(key, value)| wanted.differs(seen, key, *value)) {
+            let found = seen.entries.get(key).cloned().flatten();
+            let was = found.as_ref().and_then(|was| was.parse::<MapValue>().ok());
+            // A value that no command can carry is replaced all the same, and cannot be put back.
+            let to = change(map, key, found.is_some(), value);
+            let undo = change(map, key, value.is_some(), was.as_ref()).filter(|_| was.is_some() == found.is_some());
+            let (forward, back) = if value.is_some() { (&mut put, &mut undo_put) } else { (&mut take, &mut undo_take) };
+            forward.extend(to);
+            back.extend(undo);
+        }
+        put.append(&mut take);
+        undo_put.append(&mut undo_take);
+        undo_put.reverse();
+        let turned = wanted.live.iter().filter(|(key, value)| wanted.differs(seen, key, Some(value))).count();
+        Step { about: About::Map(map.clone()), changes: put, undo: undo_put, together: turned > 1 }
+    };
+    wanted.iter().map(step).filter(|step| !step.changes.is_empty()).collect()
+}
+
+fn change(map: &MapName, key: &MapKey, is_there: bool, to: Option<&MapValue>) -> Option<Change> {
+    let (map, key) = (map.clone(), key.clone());
+    Some(match (is_there, to) {
+        (false, None) => return None,
+        (false, Some(value)) => Change::AddMap(AddMap { map, version: None, key, value: value.clone() }),
+        (true, Some(value)) => Change::SetMap(SetMap { map, key, value: value.clone() }),
+        (true, None) => Change::DelMap(DelMap { map, key }),
+    })
+}
+
+/// The entries of a map after some changes, for writing them all at once.
+pub fn after(entries: Vec<(MapKey, MapValue)>, changes: &[Change]) -> Vec<(MapKey, MapValue)> {
+    let mut entries = entries;
+    for change in changes {
+        match change {
+            Change::SetMap(SetMap { key, value, .. }) => {
+                entries.iter_mut().filter(|(old, _)| old == key).for_each(|(_, old)| old.clone_from(value));
+            }
+            Change::AddMap(AddMap { key, value, .. }) => entries.push((key.clone(), value.clone())),
+            Change::DelMap(DelMap { key, .. }) => entries.retain(|(old, _)| old != key),
+            _ => {}
+        }
+    }
+    entries
+}
+
+/// The keys that are to be looked up, by map.
+pub fn keys(wanted: &WantedMaps) -> BTreeSet<(MapName, MapKey)> {
+    wanted.iter().flat_map(|(map, wanted)| wanted.entries().map(|(key, _)| (map.clone(), key.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::haproxy::Command;
+
+    fn wanted(live: &[(&str, &str)], beside: &[(&str, Option<&str>)]) -> WantedMaps {
+        let live = live.iter().map(|(key, value)| (key.parse().unwrap(), value.parse().unwrap())).collect();
+        let beside = beside
+            .iter()
+            .map(|(key, value)| (key.parse().unwrap(), value.map(|value| value.parse().unwrap())))
+            .collect();
+        BTreeMap::from([("/m".parse().unwrap(), WantedMap { live, beside, ..WantedMap::default() })])
+    }
+
+    fn seen(entries: &[(&str, Option<&str>)]) -> SeenMaps {
+        let entries = entries.iter().map(|(key, value)| (key.parse().unwrap(), value.map(str::to_owned))).collect();
+        BTreeMap::from([("/m".parse().unwrap(), SeenMap { missing: false, entries })])
+    }
+
+    fn texts(changes: &[Change]) -> Vec<String> {
+        changes.iter().map(Command::text).collect()
+    }
+
+    #[test]
+    fn who_may_stay_is_known_before_the_turn_and_forgotten_after() {
+        let turn = wanted(&[("web", "web_a")], &[("web@a", None), ("web@b", Some("web_b"))]);
+        let before = seen(&[("web", Some("web_b")), ("web@a", Some("web_a")), ("web@b", None)]);
+        let steps = diff_maps(&turn, &before);
+        assert_eq!(texts(&steps[0].changes), ["add map /m web@b web_b", "set map /m web web_a", "del map /m web@a"]);
+        assert_eq!(texts(&steps[0].undo), ["add map /m web@a web_a", "set map /m web web_b", "del map /m web@b"]);
+        assert!(!steps[0].together);
+        let after = seen(&[("web", Some("web_a")), ("web@a", None), ("web@b", Some("web_b"))]);
+        assert!(diff_maps(&turn, &after).is_empty());
+    }
+
+    #[test]
+    fn several_keys_turn_together() {
+        let turn = wanted(&[("web", "web_a"), ("ws", "ws_a")], &[]);
+        let steps = diff_maps(&turn, &seen(&[("web", Some("web_b")), ("ws", Some("ws_b"))]));
+        assert!(steps[0].together);
+        let all = [("web", "web_b"), ("other", "x"), ("ws", "ws_b")];
+        let all = all.map(|(key, value)| (key.parse().unwrap(), value.parse().unwrap())).to_vec();
+        let after = after(all, &steps[0].changes);
+        let after: Vec<_> = after.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        assert_eq!(after, ["web web_a", "other x", "ws ws_a"]);
+    }
+
+    #[test]
+    fn a_value_that_no_command_can_carry_is_replaced_and_not_added_to() {
+        let steps = diff_maps(&wanted(&[("web", "web_a")], &[]), &seen(&[("web", Some("a b"))]));
+        assert_eq!(texts(&steps[0].changes), ["set map /m web web_a"]);
+        assert!(steps[0].undo.is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_is_gone_is_put_back() {
+        let steps = diff_maps(&wanted(&[("web", "web_a")], &[]), &seen(&[("web", None)]));
+        assert_eq!(texts(&steps[0].changes), ["add map /m web web_a"]);
+    }
+}

@@ -1,0 +1,37 @@
+//! A name with shell globs in it, or without.
+
+use globset::{Glob, GlobMatcher};
+
+/// A name as somebody typed it.
+#[derive(Debug, Clone)]
+pub(in crate::farm) enum Pattern {
+    /// Itself and no other: thousands of these are compared with thousands of lines.
+    Name(String),
+    Glob(Box<GlobMatcher>),
+}
+
+impl Pattern {
+    /// # Errors
+    /// Not a name and not a pattern of names, and why.
+    pub(in crate::farm) fn new(text: &str) -> Result<Self, String> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_:.-*?[]!^{},".contains(c);
+        if text.is_empty() || !text.chars().all(allowed) {
+            return Err(USE.to_owned());
+        }
+        if !text.contains(['*', '?', '[', ']', '{', '}']) {
+            return Ok(Self::Name(text.to_owned()));
+        }
+        let glob = Glob::new(text).map_err(|error| error.kind().to_string())?;
+        Ok(Self::Glob(Box::new(glob.compile_matcher())))
+    }
+
+    pub(in crate::farm) fn is_match(&self, name: &str) -> bool {
+        match self {
+            Self::Name(text) => text == name,
+            Self::Glob(glob) => glob.is_match(name),
+        }
+    }
+}
+
+const USE: &str = "use BACKEND/SERVER or SERVER, with shell globs, farm:FARM, farm:FARM/GROUP or host:ADDRESS; HAPROXY: \
+                   before BACKEND/SERVER or SERVER means that HAProxy only";

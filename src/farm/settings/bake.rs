@@ -1,0 +1,208 @@
+//! What the configuration says about watching a side after a flip, and what HAProxy counts of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::farm::seen::Load;
+use crate::farm::span::Span;
+
+/// `[farm.NAME.bake]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BakeSettings {
+    /// How long to watch.
+    #[serde(rename = "for")]
+    pub takes: Span,
+    /// How much larger the share of 5xx answers may be than before.
+    #[serde(default)]
+    pub max_5xx: Option<Share>,
+    /// How much larger the share of failed connections and broken answers may be than before.
+    #[serde(default)]
+    pub max_errors: Option<Share>,
+    /// How long the average answer may take, as a share of what it took before.
+    #[serde(default)]
+    pub max_time: Option<Share>,
+    /// Requests that are needed for a verdict.
+    #[serde(default = "enough")]
+    pub min_requests: u64,
+}
+
+fn enough() -> u64 {
+    100
+}
+
+impl BakeSettings {
+    /// Only lets time pass.
+    pub fn nothing(takes: Span) -> Self {
+        Self { takes, max_5xx: None, max_errors: None, max_time: None, min_requests: enough() }
+    }
+
+    /// Whether nothing is compared.
+    pub fn is_nothing(&self) -> bool {
+        self.max_5xx.is_none() && self.max_errors.is_none() && self.max_time.is_none()
+    }
+
+    /// Checks what can be known without HAProxy.
+    ///
+    /// # Errors
+    /// What cannot be meant.
+    pub(in crate::farm) fn check(&self) -> Result<(), String> {
+        if self.takes == Span::default() {
+            return Err("watches for no time: give `for` a time".to_owned());
+        }
+        if self.is_nothing() {
+            return Err("watches nothing: give max_5xx, max_errors or max_time".to_owned());
+        }
+        match self.max_time {
+            Some(share) if share < Share::ALL => {
+                Err(format!("max_time {share} is less than answers took before: 200% is twice as long"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A share, in hundredths of a percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Share(u32);
+
+impl Share {
+    /// All of it.
+    pub const ALL: Self = Self(10_000);
+
+    /// The share that a part is of a whole; of nothing it is nothing.
+    pub fn of(part: u64, whole: u64) -> Self {
+        if whole == 0 {
+            return Self(0);
+        }
+        let share = u128::from(part) * 10_000 / u128::from(whole);
+        Self(u32::try_from(share).unwrap_or(u32::MAX))
+    }
+
+    /// This and so much more.
+    pub fn plus(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+
+    /// This share of a number.
+    pub fn times(self, number: u64) -> u64 {
+        u64::try_from(u128::from(number) * u128::from(self.0) / 10_000).unwrap_or(u64::MAX)
+    }
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let error = || format!("{text:?} is not a share such as \"1%\", \"0.5%\" or \"200%\"");
+        let number = text.strip_suffix('%').ok_or_else(error)?;
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || whole.len() > 5 || part.len() > 2 || !digits(whole) || !digits(part) {
+            return Err(error());
+        }
+        format!("{whole}{part:0<2}").parse().map(Self).map_err(|_| error())
+    }
+}
+
+impl TryFrom<String> for Share {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Share> for String {
+    fn from(share: Share) -> String {
+        share.to_string()
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:02}", self.0 / 100, self.0 % 100);
+        let short = text.trim_end_matches('0').trim_end_matches('.');
+        f.pad(&format!("{short}%"))
+    }
+}
+
+/// What HAProxy has counted of some servers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Requests.
+    pub requests: u64,
+    /// Answers 500 to 599, those that HAProxy gave itself among them.
+    pub hrsp_5xx: u64,
+    /// Connections that failed, and answers that broke off or could not be read.
+    pub errors: u64,
+    /// The time of all answers together, in milliseconds, as far as it is known.
+    pub time: u64,
+}
+
+impl Counts {
+    /// Of one server, since its process began. HAProxy has the time of answers as an average of the last thousand.
+    pub fn of(load: &Load) -> Self {
+        let time = load.rtime.unwrap_or_default() * load.stot;
+        Self { requests: load.stot, hrsp_5xx: load.hrsp_5xx, errors: load.errors, time }
+    }
+
+    /// What has been added since then. A process that has begun anew has counted only this.
+    #[must_use]
+    pub fn since(self, then: Self) -> Self {
+        if self.requests < then.requests {
+            return self;
+        }
+        let requests = self.requests - then.requests;
+        Self {
+            requests,
+            hrsp_5xx: self.hrsp_5xx.saturating_sub(then.hrsp_5xx),
+            errors: self.errors.saturating_sub(then.errors),
+            // The average is that of late, not of all time.
+            time: self.average() * requests,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self {
+            requests: self.requests + more.requests,
+            hrsp_5xx: self.hrsp_5xx + more.hrsp_5xx,
+            errors: self.errors + more.errors,
+            time: self.time + more.time,
+        }
+    }
+
+    /// The average time of an answer, in milliseconds.
+    pub fn average(&self) -> u64 {
+        self.time / self.requests.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_exact() {
+        for (text, shown) in [("1%", "1%"), ("0.5%", "0.5%"), ("0.05%", "0.05%"), ("200%", "200%"), ("1.50%", "1.5%")] {
+            assert_eq!(text.parse::<Share>().unwrap().to_string(), shown);
+        }
+        for text in ["1", "%", "-1%", "1.234%", "x%", "1e3%", ".5%", "999999%"] {
+            assert!(text.parse::<Share>().is_err(), "{text}");
+        }
+        assert_eq!(Share::of(1, 3).to_string(), "33.33%");
+        assert_eq!(Share::of(1, 0).to_string(), "0%");
+    }
+
+    #[test]
+    fn a_process_that_began_anew_counts_from_nothing() {
+        let counts = |requests, hrsp_5xx| Counts { requests, hrsp_5xx, errors: 0, time: requests * 10 };
+        assert_eq!(counts(100, 7).since(counts(60, 5)), Counts { requests: 40, hrsp_5xx: 2, errors: 0, time: 400 });
+        assert_eq!(counts(10, 1).since(counts(60, 5)), counts(10, 1));
+    }
+}

@@ -1,0 +1,255 @@
+//! What the configuration says about turning a farm's traffic from one group to another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::farm::model::route::{SHARE, Side, TRIAL};
+use crate::farm::names::GroupName;
+use crate::haproxy::{BackendName, MapKey, MapName};
+
+/// `[farm.NAME.flip]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlipSettings {
+    /// How; follows from `route` where unset.
+    pub mode: Option<FlipMode>,
+    /// Who goes first, where servers are turned one after the other.
+    pub order: FlipOrder,
+    /// What becomes of clients that have a session on the side that goes out.
+    pub sticky: Option<Sticky>,
+    /// The entries of a HAProxy map that name the backend which gets the traffic.
+    #[serde(deserialize_with = "one_or_many")]
+    pub route: Vec<RouteKey>,
+    /// Whether teeter keeps the map's file in step, so that a reload does not turn the traffic back.
+    pub write_map: bool,
+}
+
+impl Default for FlipSettings {
+    fn default() -> Self {
+        Self { mode: None, order: FlipOrder::default(), sticky: None, route: Vec::new(), write_map: true }
+    }
+}
+
+/// How traffic is turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlipMode {
+    /// By the states of servers, one command after the other.
+    Servers,
+    /// By an entry of a map: all at once.
+    Route,
+}
+
+/// Who goes first, where servers are turned one after the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlipOrder {
+    /// Who comes in: for a moment both serve.
+    #[default]
+    Overlap,
+    /// Who goes out: for a moment nobody serves, and requests get a 503.
+    Gap,
+}
+
+/// What becomes of clients that have a session on the side that goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sticky {
+    /// They move at the flip like everybody else.
+    Break,
+    /// They may go on where they are until the grace ends.
+    Honour,
+    /// They keep the version that they began with until the grace ends.
+    Pin,
+}
+
+/// `route = { map, key, all, GROUP = BACKEND, … }`: one entry of a map, and the backend for each side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteKey {
+    /// The map, by the path that haproxy.cfg gives.
+    pub map: MapName,
+    /// The key that haproxy.cfg looks up.
+    pub key: MapKey,
+    /// The backend with every member in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<BackendName>,
+    /// The backend of each group.
+    #[serde(flatten)]
+    pub groups: BTreeMap<GroupName, BackendName>,
+}
+
+impl RouteKey {
+    /// The backend of a side.
+    pub fn backend(&self, side: &Side) -> Option<&BackendName> {
+        match side {
+            Side::All => self.all.as_ref(),
+            Side::Group(group) => self.groups.get(group),
+        }
+    }
+
+    /// The side that a backend belongs to.
+    pub fn side(&self, backend: &str) -> Option<Side> {
+        if self.all.as_ref().is_some_and(|all| all.as_str() == backend) {
+            return Some(Side::All);
+        }
+        let group = self.groups.iter().find(|(_, of)| of.as_str() == backend)?;
+        Some(Side::Group(group.0.clone()))
+    }
+
+    /// Every backend and its side.
+    pub fn backends(&self) -> impl Iterator<Item = (Side, &BackendName)> {
+        let all = self.all.iter().map(|backend| (Side::All, backend));
+        all.chain(self.groups.iter().map(|(group, backend)| (Side::Group(group.clone()), backend)))
+    }
+}
+
+impl FlipSettings {
+    /// What becomes of sticky clients: where nothing is said they may finish on their server, unless the whole
+    /// backend is routed away from them.
+    pub fn sticky(&self) -> Sticky {
+        self.sticky.unwrap_or(if self.route.is_empty() { Sticky::Honour } else { Sticky::Break })
+    }
+
+    /// Checks what can be known without HAProxy. `groups`: those that the configuration names, unless it leaves them
+    /// to HAProxy's servers.
+    ///
+    /// # Errors
+    /// The key under `flip` that is to be changed, and why.
+    pub(in crate::farm) fn check(&self, groups: &BTreeSet<&str>) -> Result<(), (&'static str, String)> {
+        match self.mode {
+            Some(FlipMode::Route) if self.route.is_empty() => {
+                return Err(("mode", "is route, and there is no route = { map, key, all, … }".to_owned()));
+            }
+            Some(FlipMode::Servers) if !self.route.is_empty() => {
+                return Err(("mode", "is servers, and there is a route: leave one of them out".to_owned()));
+            }
+            _ => {}
+        }
+        if self.sticky == Some(Sticky::Pin) && self.route.is_empty() {
+            return Err(("sticky", "pin needs a route: servers alone cannot tell clients by version".to_owned()));
+        }
+        if self.order == FlipOrder::Gap && !self.route.is_empty() {
+            return Err(("order", "a route turns all at once: there is no order and no gap".to_owned()));
+        }
+        let mut keys = BTreeSet::new();
+        for route in &self.route {
+            let problem = |problem: String| Err(("route", problem));
+            if route.map.as_str().starts_with('#') {
+                return problem(format!(
+                    "map {} is a number, which another reload may give to another map: write the path that stands in haproxy.cfg",
+                    route.map
+                ));
+            }
+            if route.map.as_str().starts_with('@') || route.key.as_str().starts_with(['#', '@']) {
+                return problem(format!("{} {} is not a map and a key", route.map, route.key));
+            }
+            if self.write_map && route.file().is_some_and(|file| !file.starts_with('/')) {
+                return problem(format!(
+                    "map {} is not an absolute path, so its file is not known: give one in haproxy.cfg and here, or say write_map = false",
+                    route.map
+                ));
+            }
+            if route.map != self.route[0].map {
+                return problem(format!(
+                    "the keys stand in two maps, {} and {}, which HAProxy cannot turn at once: put them into one file",
+                    self.route[0].map, route.map
+                ));
+            }
+            if let Some(group) = route.groups.keys().find(|group| [SHARE, TRIAL].contains(&group.as_str())) {
+                return problem(format!("group {group} has the name of an entry that canary deploys use"));
+            }
+            if !keys.insert(&route.key) {
+                return problem(format!("key {} is there twice", route.key));
+            }
+            if let Some(group) = groups.iter().find(|group| !route.groups.keys().any(|name| name.as_str() == **group)) {
+                return problem(format!("group {group} has no backend: add {group} = \"BACKEND\""));
+            }
+            if let Some(group) = route.groups.keys().find(|group| !groups.contains(group.as_str())) {
+                return problem(format!("{group} is no group of the farm, whose groups are {}", list(groups)));
+            }
+            let mut backends = BTreeSet::new();
+            if let Some((_, twice)) = route.backends().find(|(_, backend)| !backends.insert(*backend)) {
+                return problem(format!("backend {twice} stands for two sides"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RouteKey {
+    /// The file behind the map, if there is one: HAProxy 3.1 and later know maps that live in memory only.
+    pub fn file(&self) -> Option<&str> {
+        file_of(&self.map)
+    }
+}
+
+/// The file behind a map: without the prefixes of HAProxy 3.1 and later.
+pub fn file_of(map: &MapName) -> Option<&str> {
+    let name = map.as_str();
+    if name.starts_with("virt@") {
+        return None;
+    }
+    Some(name.strip_prefix("opt@").or_else(|| name.strip_prefix("file@")).unwrap_or(name))
+}
+
+fn list(names: &BTreeSet<&str>) -> String {
+    names.iter().copied().collect::<Vec<_>>().join(", ")
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<RouteKey>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(RouteKey),
+        Many(Vec<RouteKey>),
+    }
+    OneOrMany::deserialize(deserializer)
+        .map(|routes| match routes {
+            OneOrMany::One(route) => vec![route],
+            OneOrMany::Many(routes) => routes,
+        })
+        .map_err(|_| serde::de::Error::custom("a route is { map = \"/path\", key = \"…\", all = \"BACKEND\", GROUP = \"BACKEND\", … }, or a list of those"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(toml: &str) -> (&'static str, String) {
+        let settings: FlipSettings = toml::from_str(toml).unwrap();
+        settings.check(&BTreeSet::from(["a", "b"])).unwrap_err()
+    }
+
+    #[test]
+    fn one_route_or_several() {
+        let one: FlipSettings =
+            toml::from_str("route = { map = \"/m\", key = \"web\", all = \"w\", a = \"wa\", b = \"wb\" }").unwrap();
+        assert_eq!(one.route[0].side("wb").unwrap().to_string(), "b");
+        assert_eq!(one.sticky(), Sticky::Break);
+        let several: FlipSettings = toml::from_str(
+            "route = [{ map = \"/m\", key = \"web\", a = \"wa\", b = \"wb\" }, { map = \"/m\", key = \"ws\", a = \"sa\", b = \"sb\" }]",
+        )
+        .unwrap();
+        assert!(several.check(&BTreeSet::from(["a", "b"])).is_ok());
+        assert_eq!(several.route.len(), 2);
+    }
+
+    #[test]
+    fn routes_that_cannot_be_meant_are_refused() {
+        let route = |inner: &str| format!("route = {{ {inner} }}");
+        for (toml, key, words) in [
+            (route("map = \"#3\", key = \"web\", a = \"wa\", b = \"wb\""), "route", "is a number"),
+            (route("map = \"maps/m\", key = \"web\", a = \"wa\", b = \"wb\""), "route", "not an absolute path"),
+            (route("map = \"/m\", key = \"web\", a = \"wa\""), "route", "group b has no backend"),
+            (route("map = \"/m\", key = \"web\", a = \"x\", b = \"y\", c = \"z\""), "route", "c is no group"),
+            (route("map = \"/m\", key = \"web\", a = \"x\", b = \"x\""), "route", "stands for two sides"),
+            ("mode = \"route\"".to_owned(), "mode", "there is no route"),
+            ("sticky = \"pin\"".to_owned(), "sticky", "needs a route"),
+        ] {
+            let (at, problem) = problem(&toml);
+            assert_eq!(at, key, "{toml}");
+            assert!(problem.contains(words), "{toml}: {problem}");
+        }
+    }
+}

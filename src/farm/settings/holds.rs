@@ -1,0 +1,22 @@
+//! What holds go by on servers that no farm has.
+
+use serde::Deserialize;
+
+use crate::farm::settings::OnDrift;
+use crate::farm::span::Span;
+
+/// `[holds]`: settings for servers that no farm has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoldsSettings {
+    /// What happens when somebody else changes a held server.
+    pub on_drift: OnDrift,
+    /// How long a server has to show that it is healthy.
+    pub verify_deadline: Span,
+}
+
+impl Default for HoldsSettings {
+    fn default() -> Self {
+        Self { on_drift: OnDrift::default(), verify_deadline: Span::from_secs(60) }
+    }
+}

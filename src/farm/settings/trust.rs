@@ -1,0 +1,97 @@
+//! How a server is known that is asked over TLS.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// How a server is known that speaks TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsTrust {
+    /// The certificates of the authorities one of which must have signed the server's.
+    pub ca: Option<PathBuf>,
+    /// The name that the server's certificate must have, and that it is asked for.
+    pub server_name: Option<String>,
+    /// Any certificate will do.
+    pub insecure: bool,
+}
+
+impl TlsTrust {
+    pub(in crate::farm) fn check(&self) -> Result<(), &'static str> {
+        let problem = match self {
+            TlsTrust { ca: None, insecure: false, .. } => {
+                "does not say whom to trust: write tls = { ca = \"/PATH/OF/CA.pem\" }, or tls = { insecure = true } to \
+                 take any certificate"
+            }
+            TlsTrust { ca: Some(_), insecure: true, .. } => "with insecure any certificate will do: leave ca out",
+            TlsTrust { ca: Some(ca), .. } if !ca.is_absolute() => "the path of ca is not absolute",
+            TlsTrust { server_name: Some(name), .. } if !is_word(name) => "server_name is not a name",
+            _ => return Ok(()),
+        };
+        Err(problem)
+    }
+}
+
+/// `true`, `false`, or a table that says more.
+pub(in crate::farm) fn yes_or_how<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TlsTrust>, D::Error> {
+    struct YesOrHow;
+
+    impl<'de> Visitor<'de> for YesOrHow {
+        type Value = Option<TlsTrust>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("true, false, or a table such as { ca = \"/PATH/OF/CA.pem\" }")
+        }
+
+        fn visit_bool<E: Error>(self, yes: bool) -> Result<Self::Value, E> {
+            Ok(yes.then(TlsTrust::default))
+        }
+
+        /// As the environment gives it.
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            let yes: bool = text.parse().map_err(|_| E::invalid_type(Unexpected::Str(text), &self))?;
+            self.visit_bool(yes)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            TlsTrust::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+
+    deserializer.deserialize_any(YesOrHow)
+}
+
+/// What can stand in a header or a certificate.
+pub(in crate::farm) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::farm::VerifySettings;
+
+    #[test]
+    fn tls_without_anybody_to_trust_says_what_to_write() {
+        let check = |tls: &str| {
+            let settings: VerifySettings = toml::from_str(&format!("http = {{ path = \"/\", tls = {tls} }}")).unwrap();
+            settings.check().map_err(|(key, problem)| format!("{key}: {problem}"))
+        };
+        for (tls, says) in [
+            ("true", "insecure = true"),
+            ("{}", "insecure = true"),
+            ("{ server_name = \"shop\" }", "insecure = true"),
+            ("{ ca = \"ca.pem\" }", "not absolute"),
+            ("{ ca = \"/ca.pem\", insecure = true }", "leave ca out"),
+            ("{ insecure = true, server_name = \"\" }", "not a name"),
+        ] {
+            let error = check(tls).unwrap_err();
+            assert!(error.starts_with("http.tls: ") && error.contains(says), "{tls} gave {error}");
+        }
+        for tls in ["false", "{ insecure = true }", "{ ca = \"/ca.pem\" }"] {
+            assert_eq!(check(tls), Ok(()));
+        }
+    }
+}
