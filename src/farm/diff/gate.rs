@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::diff::maps::{WantedMap, WantedMaps};
+use crate::farm::diff::batch::{About, Batch, Step};
 use crate::farm::diff::untold::Reason;
 use crate::farm::diff::wanted::Wanted;
-use crate::farm::diff::{About, Batch, Step};
-use crate::farm::seen::{Seen, SeenServer};
+use crate::farm::diff::wanted_maps::{WantedMap, WantedMaps};
+use crate::farm::seen::server::SeenServer;
+use crate::farm::seen::snapshot::Seen;
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName, ServerRef};
 
 /// Why something is not told.

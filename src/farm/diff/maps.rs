@@ -1,38 +1,12 @@
 //! Maps as they should be, as they are, and the commands that make one the other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::farm::diff::{About, Step};
+use crate::farm::diff::batch::{About, Step};
+use crate::farm::diff::wanted_maps::{WantedMap, WantedMaps};
+use crate::farm::seen::maps::{SeenMap, SeenMaps};
 use crate::haproxy::commands::{AddMap, Change, DelMap, SetMap};
-use crate::haproxy::{BackendName, MapKey, MapName, MapValue};
-
-/// What one HAProxy's maps should have.
-pub type WantedMaps = BTreeMap<MapName, WantedMap>;
-
-/// The entries that one map should have; others in it are somebody else's.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WantedMap {
-    /// The entries that name the backend which gets the traffic.
-    pub live: BTreeMap<MapKey, MapValue>,
-    /// Those beside them, looked up for clients that may stay elsewhere; `None` must not be there.
-    pub beside: BTreeMap<MapKey, Option<MapValue>>,
-    /// Whether the file is kept in step.
-    pub write: bool,
-    /// The backends that it may lead to.
-    pub backends: BTreeSet<BackendName>,
-}
-
-/// What one HAProxy's maps have, as far as anybody asked.
-pub type SeenMaps = BTreeMap<MapName, SeenMap>;
-
-/// What one map has.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SeenMap {
-    /// HAProxy has no such map.
-    pub missing: bool,
-    /// The entries that were looked up; `None` where there is none of this key.
-    pub entries: BTreeMap<MapKey, Option<String>>,
-}
+use crate::haproxy::{MapKey, MapName, MapValue};
 
 impl WantedMap {
     /// Every entry, in the order in which they are to be told: whoever may stay is known before the traffic turns.
@@ -106,6 +80,8 @@ pub fn keys(wanted: &WantedMaps) -> BTreeSet<(MapName, MapKey)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::haproxy::Command;
 

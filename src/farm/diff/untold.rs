@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::diff::About;
-use crate::farm::diff::maps::{SeenMaps, WantedMaps};
+use crate::farm::diff::batch::About;
+use crate::farm::diff::wanted_maps::WantedMaps;
 use crate::farm::names::InstanceName;
+use crate::farm::seen::maps::SeenMaps;
 use crate::haproxy::{MapName, ServerRef};
 
 /// Why something is not told.

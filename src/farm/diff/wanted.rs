@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::farm::model::hold::{Baseline, Hold, ProofPhase, Stage};
+use crate::farm::model::baseline::Baseline;
+use crate::farm::model::hold::{Hold, ProofPhase, Stage};
 use crate::farm::names::{Entry, InstanceName};
-use crate::farm::settings::OnDrift;
+use crate::farm::settings::drift::OnDrift;
 use crate::haproxy::{AdminState, ServerRef};
 
 /// What one HAProxy should be told, for each server that teeter has, or had, a hand in.

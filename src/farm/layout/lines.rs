@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::layout::Farm;
 use crate::farm::names::{Entry, FarmName, InstanceName, MemberName};
-use crate::farm::seen::{Seen, SeenServer};
+use crate::farm::seen::server::SeenServer;
+use crate::farm::seen::snapshot::Seen;
+use crate::farm::settings::farm::Farm;
 use crate::haproxy::ServerRef;
 
 /// What selectors are resolved against.

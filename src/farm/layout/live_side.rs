@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::layout::{Farm, FarmError, Layout};
-use crate::farm::model::route::Side;
+use crate::farm::error::FarmError;
+use crate::farm::layout::arrange::Layout;
 use crate::farm::names::{Entry, InstanceName};
-use crate::farm::seen::Seen;
-use crate::farm::settings::flip::RouteKey;
-use crate::haproxy::{BackendName, Series};
+use crate::farm::seen::snapshot::Seen;
+use crate::farm::settings::farm::Farm;
+use crate::farm::settings::route_key::RouteKey;
+use crate::farm::settings::side::Side;
+use crate::haproxy::{BackendName, Series, ServerName, ServerRef};
 
 /// Finds the side that gets a farm's traffic now, by its maps; `None` where it has no route.
 ///
@@ -87,9 +89,7 @@ fn backends(key: &RouteKey, layout: &Layout, instance: &InstanceName, seen: &See
             Side::Group(group) => layout.groups.get(group).is_some_and(|group| group.contains(member)),
         };
         let members: BTreeSet<_> = layout.members.keys().filter(|member| belongs(member)).collect();
-        let list = |names: Vec<&&crate::haproxy::ServerName>| {
-            names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
-        };
+        let list = |names: Vec<&&ServerName>| names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
         let missing: Vec<_> = members.difference(&there).collect();
         if !missing.is_empty() {
             problems.push(format!("backend {backend} for {side} lacks {}", list(missing)));
@@ -98,8 +98,8 @@ fn backends(key: &RouteKey, layout: &Layout, instance: &InstanceName, seen: &See
         if !strangers.is_empty() {
             problems.push(format!("backend {backend} for {side} has {}, which does not belong to it", list(strangers)));
         }
-        let entry = |member: &&&crate::haproxy::ServerName| {
-            let server = crate::haproxy::ServerRef { backend: backend.clone(), server: (**member).clone() };
+        let entry = |member: &&&ServerName| {
+            let server = ServerRef { backend: backend.clone(), server: (**member).clone() };
             Entry { instance: instance.clone(), server }
         };
         let known: BTreeSet<&Entry> = layout.members.values().flatten().collect();

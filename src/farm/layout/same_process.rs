@@ -7,9 +7,10 @@
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::layout::Layout;
+use crate::farm::layout::arrange::Layout;
 use crate::farm::names::{Entry, InstanceName, MemberName};
-use crate::farm::seen::{Seen, SeenServer};
+use crate::farm::seen::server::SeenServer;
+use crate::farm::seen::snapshot::Seen;
 use crate::haproxy::{AdminState, ServerRef};
 
 /// Where a process listens.
@@ -177,6 +178,7 @@ fn follows(server: &SeenServer, seen: &Seen, is_one: impl Fn(&ServerRef) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::farm::Farm;
     use crate::haproxy::AdminBits;
 
     fn seen(lines: &[(&str, &str, u16)]) -> Seen {
@@ -187,7 +189,7 @@ mod tests {
 
     fn same(farm: &str, all: &[(&str, &Seen)]) -> (Vec<String>, String) {
         let all = all.iter().map(|(name, seen)| (name.parse().unwrap(), *seen)).collect();
-        let farm = crate::farm::layout::Farm { name: "web".parse().unwrap(), settings: toml::from_str(farm).unwrap() };
+        let farm = Farm { name: "web".parse().unwrap(), settings: toml::from_str(farm).unwrap() };
         let layout = farm.layout(&all).unwrap();
         let same = SameProcess::of(&layout, &all);
         (same.texts(), same.to_write(&layout))

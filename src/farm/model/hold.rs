@@ -9,10 +9,10 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::farm::model::line_names::LineNames;
 use crate::farm::model::reach::Reach;
 use crate::farm::names::{Entry, HoldId, MemberName, RunId};
-use crate::farm::seen::Process;
-use crate::farm::settings::members::LineNames;
+use crate::farm::settings::drain::OnDeadline;
 use crate::farm::span::Span;
 use crate::haproxy::AdminState;
 
@@ -161,21 +161,6 @@ impl Ladder {
     }
 }
 
-/// What happens to sessions that are still there at the deadline.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnDeadline {
-    /// Stop and say so; the servers stay out, the sessions go on.
-    #[default]
-    Fail,
-    /// End the sessions and go on when they are gone.
-    Kill,
-    /// Go on with the sessions still there.
-    Proceed,
-    /// Stop, say so, and bring the servers back.
-    Restore,
-}
-
 /// How far a hold has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "is")]
@@ -284,50 +269,4 @@ pub enum AfterProof {
     Release,
     /// All must pass; then the hold waits to be released by its run.
     Wait,
-}
-
-/// What a server was before its first hold: to be put back after the last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Baseline {
-    /// The state that somebody had set.
-    pub state: AdminState,
-    /// Whether its agent check was on.
-    pub agent: bool,
-    /// Whether its agent check said that it is down.
-    #[serde(default)]
-    pub agent_down: bool,
-    /// Whether its checks said DOWN: it comes back to that, and gets no traffic before they pass.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub down: bool,
-    /// Its weight.
-    pub weight: u16,
-    /// Whether its weight was changed, and is to be put back.
-    #[serde(default)]
-    pub weighed: bool,
-    /// What somebody else has set against its hold, where that is left so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub overruled: Option<Overruled>,
-    /// Where its HAProxy was: by this it is known again when the configuration calls it otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
-}
-
-/// Where a HAProxy was reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// Its stats socket.
-    pub socket: String,
-    /// The process that answered there.
-    #[serde(flatten)]
-    pub process: Process,
-}
-
-/// A state that somebody else has set on a held server, and that is left so (`on_drift = "alarm"`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Overruled {
-    /// The state.
-    pub state: AdminState,
-    /// The process that was told so; any other one has forgotten it.
-    #[serde(flatten)]
-    pub process: Process,
 }

@@ -1,6 +1,10 @@
-//! What teeter keeps of a farm: the holds on its servers, and its route.
+//! What teeter keeps of farms: holds, routes, and what servers were before their first hold.
 
-pub(super) mod hold;
+pub(super) mod line_names;
 pub(super) mod reach;
-pub(super) mod renamed;
+pub(super) mod baseline;
+pub(super) mod hold;
 pub(super) mod route;
+pub(super) mod joining;
+pub(super) mod renamed;
+pub(super) mod weights;

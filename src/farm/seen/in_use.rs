@@ -8,18 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::names::{Entry, InstanceName};
+use crate::farm::seen::off::Off;
 use crate::farm::seen::out::{Agent, OutBy};
-use crate::farm::seen::{Seen, SeenServer};
+use crate::farm::seen::server::SeenServer;
+use crate::farm::seen::snapshot::Seen;
 use crate::haproxy::{AdminBits, AdminState, BackendName, ServerRef};
-
-/// Why HAProxy takes no orders for the servers of a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Off {
-    /// It is `disabled` in haproxy.cfg, or gone since: HAProxy has no counters for it. It gets no traffic.
-    Disabled,
-    /// HAProxy has refused an order because it was shut down at runtime. Requests may still be in it.
-    Refuses,
-}
 
 impl Seen {
     /// Whether lines of this backend are left aside by every selector: it gets no traffic.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::farm::seen::SeenServer;
-use crate::farm::seen::in_use::Off;
+use crate::farm::seen::off::Off;
+use crate::farm::seen::server::SeenServer;
 use crate::haproxy::{AdminBits, AdminState, OpState, ServerRef};
 
 /// A reason why a server takes no new requests that is not teeter's, and that its checks cannot change.

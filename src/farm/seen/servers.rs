@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Index;
 use std::sync::Arc;
 
-use crate::farm::seen::SeenServer;
+use crate::farm::seen::server::SeenServer;
 use crate::haproxy::{BackendName, ServerRef};
 
 /// Server lines as they were seen.

@@ -1,13 +1,13 @@
 //! A machine by its address, with the servers that HAProxy reaches there.
 
-// Addresses are values: `core` has them without the sockets.
-use core::net::{IpAddr, SocketAddr};
 use std::fmt;
 use std::str::FromStr;
+// Addresses are values: `core` has them without the sockets.
+use core::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
-use crate::farm::seen::SeenServer;
+use crate::farm::seen::server::SeenServer;
 
 /// An IP address, or one port of it. However it was written, it is one value: `::ffff:10.0.0.7` is `10.0.0.7`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

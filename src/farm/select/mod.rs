@@ -1,5 +1,6 @@
-//! How people name servers.
+//! How people name servers: the text of a selector, and whether a name matches it.
 
-pub(super) mod host;
 pub(super) mod pattern;
+pub(super) mod host;
+pub(super) mod error;
 pub(super) mod selector;

@@ -1,12 +1,10 @@
 //! What the configuration says about turning a farm's traffic from one group to another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::farm::model::route::{SHARE, Side, TRIAL};
-use crate::farm::names::GroupName;
-use crate::haproxy::{BackendName, MapKey, MapName};
+use crate::farm::settings::route_key::{RouteKey, SHARE, TRIAL};
 
 /// `[farm.NAME.flip]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,46 +60,6 @@ pub enum Sticky {
     Honour,
     /// They keep the version that they began with until the grace ends.
     Pin,
-}
-
-/// `route = { map, key, all, GROUP = BACKEND, … }`: one entry of a map, and the backend for each side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RouteKey {
-    /// The map, by the path that haproxy.cfg gives.
-    pub map: MapName,
-    /// The key that haproxy.cfg looks up.
-    pub key: MapKey,
-    /// The backend with every member in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub all: Option<BackendName>,
-    /// The backend of each group.
-    #[serde(flatten)]
-    pub groups: BTreeMap<GroupName, BackendName>,
-}
-
-impl RouteKey {
-    /// The backend of a side.
-    pub fn backend(&self, side: &Side) -> Option<&BackendName> {
-        match side {
-            Side::All => self.all.as_ref(),
-            Side::Group(group) => self.groups.get(group),
-        }
-    }
-
-    /// The side that a backend belongs to.
-    pub fn side(&self, backend: &str) -> Option<Side> {
-        if self.all.as_ref().is_some_and(|all| all.as_str() == backend) {
-            return Some(Side::All);
-        }
-        let group = self.groups.iter().find(|(_, of)| of.as_str() == backend)?;
-        Some(Side::Group(group.0.clone()))
-    }
-
-    /// Every backend and its side.
-    pub fn backends(&self) -> impl Iterator<Item = (Side, &BackendName)> {
-        let all = self.all.iter().map(|backend| (Side::All, backend));
-        all.chain(self.groups.iter().map(|(group, backend)| (Side::Group(group.clone()), backend)))
-    }
 }
 
 impl FlipSettings {
@@ -175,22 +133,6 @@ impl FlipSettings {
         }
         Ok(())
     }
-}
-
-impl RouteKey {
-    /// The file behind the map, if there is one: HAProxy 3.1 and later know maps that live in memory only.
-    pub fn file(&self) -> Option<&str> {
-        file_of(&self.map)
-    }
-}
-
-/// The file behind a map: without the prefixes of HAProxy 3.1 and later.
-pub fn file_of(map: &MapName) -> Option<&str> {
-    let name = map.as_str();
-    if name.starts_with("virt@") {
-        return None;
-    }
-    Some(name.strip_prefix("opt@").or_else(|| name.strip_prefix("file@")).unwrap_or(name))
 }
 
 fn list(names: &BTreeSet<&str>) -> String {

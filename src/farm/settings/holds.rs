@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::farm::settings::OnDrift;
+use crate::farm::settings::drift::OnDrift;
 use crate::farm::span::Span;
 
 /// `[holds]`: settings for servers that no farm has.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::farm::settings::probe::{HttpProbe, Problem, check_path, check_server, ok};
 use crate::farm::settings::trust::{TlsTrust, yes_or_how};
-use crate::farm::settings::verify::{HttpProbe, Problem, check_path, check_server, ok};
 use crate::farm::span::Span;
 
 /// Requests that a server must answer fast before it gets traffic.

@@ -1,0 +1,252 @@
+//! The commands that make one HAProxy agree with what is wanted, in the order that never leaves it without servers.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::farm::diff::batch::{About, Batch, Step};
+use crate::farm::diff::maps::diff_maps;
+use crate::farm::diff::wanted::{Wanted, WantedServer};
+use crate::farm::diff::wanted_maps::{WantedMap, WantedMaps};
+use crate::farm::seen::server::SeenServer;
+use crate::farm::seen::snapshot::Seen;
+use crate::haproxy::commands::{
+    AgentSwitch, Change, SetServerAgentDown, SetServerHealth, SetServerState, SetServerWeight, Switch,
+};
+use crate::haproxy::{AdminState, ServerRef};
+
+/// Proofs already begun in the process that is seen: for each server the time that names its proof.
+pub type Begun = BTreeMap<ServerRef, Timestamp>;
+
+/// Works out what to send. Servers that HAProxy does not have are left out. Whoever takes more traffic comes first
+/// and whoever takes less comes last, so that at no moment fewer servers are in than before and after; unless a hold
+/// wants its servers out first.
+pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &Begun) -> Batch {
+    let turns = diff_maps(maps, &seen.maps);
+    // A backend that is about to get traffic must not have a server in it that is to be out: a new process of HAProxy
+    // knows of no hold.
+    let gets_traffic = |server: &ServerRef| {
+        let turned = turns.iter().filter_map(|step| match &step.about {
+            About::Map(map) => maps.get(map),
+            About::Server(_) => None,
+        });
+        turned.flat_map(WantedMap::entries).any(|(_, to)| to.is_some_and(|to| to.as_str() == server.backend.as_str()))
+    };
+    let stays_out = |server: &ServerRef, wanted: &WantedServer| {
+        let now = seen.servers.get(server).map(|now| now.admin.forced());
+        wanted.state > AdminState::Ready && now == Some(wanted.state) && gets_traffic(server)
+    };
+    let out = wanted.iter().filter(|(server, wanted)| stays_out(server, wanted));
+    let again = out.map(|(server, wanted)| Step {
+        about: About::Server(server.clone()),
+        changes: vec![Change::State(SetServerState { server: server.clone(), state: wanted.state })],
+        undo: Vec::new(),
+        together: false,
+    });
+    let again = again.collect();
+    let mut steps: Vec<(Direction, Step)> = wanted
+        .iter()
+        .filter_map(|(server, wanted)| {
+            let now = seen.servers.get(server)?;
+            let step = step(server, wanted, now, begun.get(server).copied());
+            let direction = match direction(wanted, now) {
+                Direction::Out if gets_traffic(server) => Direction::OutBefore,
+                direction => direction,
+            };
+            (!step.changes.is_empty()).then_some((direction, step))
+        })
+        .collect();
+    steps.extend(turns.iter().cloned().map(|step| (Direction::Route, step)));
+    steps.sort_by_key(|(direction, _)| *direction);
+    let (incoming, rest) = steps.into_iter().partition(|(direction, _)| *direction < Direction::Route);
+    let steps = |part: Vec<(Direction, Step)>| part.into_iter().map(|(_, step)| step).collect();
+    Batch { incoming: steps(incoming), again, rest: steps(rest) }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Direction {
+    FirstOut,
+    /// Who takes traffic already, before somebody comes in beside it.
+    Weight,
+    In,
+    /// Who goes out of a backend that is about to get traffic.
+    OutBefore,
+    Route,
+    Neither,
+    Out,
+}
+
+fn direction(wanted: &WantedServer, now: &SeenServer) -> Direction {
+    if wanted.weight.is_some() && wanted.state == now.admin.forced() {
+        Direction::Weight
+    } else if wanted.state == AdminState::Ready {
+        Direction::In
+    } else if wanted.state > now.admin.forced() && now.admin.forced() == AdminState::Ready {
+        if wanted.first_out { Direction::FirstOut } else { Direction::Out }
+    } else {
+        Direction::Neither
+    }
+}
+
+fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Option<Timestamp>) -> Step {
+    let (mut changes, mut undo) = (Vec::new(), Vec::new());
+    let state = |state| Change::State(SetServerState { server: server.clone(), state });
+    let agent = |switch| Change::Agent(AgentSwitch { server: server.clone(), switch });
+    // An agent is muted before the state is set, and may speak again only after: its word counts at once.
+    if wanted.held && now.agent.is_enabled() {
+        changes.push(agent(Switch::Disable));
+        undo.push(agent(Switch::Enable));
+    }
+    let speaks = wanted.agent && !wanted.held && !now.agent.is_enabled();
+    // What an agent said before it was muted holds until it speaks again, which may be seconds away.
+    if speaks && wanted.agent_down {
+        changes.push(agent(Switch::Enable));
+        changes.push(Change::AgentDown(SetServerAgentDown { server: server.clone() }));
+    }
+    let weight = |weight| Change::Weight(SetServerWeight { server: server.clone(), weight });
+    if let Some(wanted) = wanted.weight.filter(|wanted| *wanted != now.weight) {
+        changes.push(weight(wanted));
+        undo.push(weight(now.weight));
+    }
+    let is_now = now.admin.forced();
+    let checked = now.check.is_enabled() && now.tracked.is_none();
+    let proof_due = wanted.afresh.is_some() && wanted.afresh > begun;
+    let was_down = wanted.down && is_now == AdminState::Maint && wanted.state < AdminState::Maint;
+    // HAProxy takes a server that leaves maintenance for up before it has checked it.
+    let out_of_maint = |to| {
+        let by_drain = [state(AdminState::Drain), Change::Health(SetServerHealth { server: server.clone() })];
+        by_drain.into_iter().chain((to == AdminState::Ready).then(|| state(to)))
+    };
+    if wanted.state != is_now {
+        if was_down && checked {
+            changes.extend(out_of_maint(wanted.state));
+        } else {
+            changes.push(state(wanted.state));
+        }
+        let was: Vec<Change> = match is_now {
+            AdminState::Ready if wanted.state == AdminState::Maint && checked && now.is_down() => {
+                out_of_maint(is_now).collect()
+            }
+            is_now => vec![state(is_now)],
+        };
+        undo.splice(0..0, was);
+    }
+    if proof_due && checked && !was_down {
+        changes.push(Change::Health(SetServerHealth { server: server.clone() }));
+    }
+    if speaks && !wanted.agent_down {
+        changes.push(agent(Switch::Enable));
+    }
+    Step { about: About::Server(server.clone()), changes, undo, together: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::haproxy::{AdminBits, CheckBits, Command};
+
+    fn seen(servers: &[(&str, u32, u32)]) -> Seen {
+        let server = |admin: u32, agent: u32| SeenServer {
+            admin: AdminBits(admin),
+            agent: CheckBits(agent),
+            ..SeenServer::sample()
+        };
+        let servers = servers.iter().map(|(name, admin, agent)| (name.parse().unwrap(), server(*admin, *agent)));
+        Seen { pid: 1, version: "2.6".into(), servers: servers.collect(), ..Seen::default() }
+    }
+
+    fn wanted(servers: &[(&str, AdminState, bool, bool)]) -> Wanted {
+        let server = |state, agent, held| WantedServer { state, agent, held, ..WantedServer::given_back(None) };
+        servers
+            .iter()
+            .map(|(name, state, agent, held)| (name.parse().unwrap(), server(*state, *agent, *held)))
+            .collect()
+    }
+
+    fn sent(wanted: &Wanted, seen: &Seen) -> Vec<String> {
+        texts(diff(wanted, &WantedMaps::new(), seen, &Begun::new()).steps())
+    }
+
+    fn texts(steps: Vec<Step>) -> Vec<String> {
+        steps.iter().flat_map(|step| &step.changes).map(Command::text).collect()
+    }
+
+    /// A map that is to lead to this backend.
+    fn leading_to(backend: &str) -> WantedMaps {
+        let live = [("web".parse().unwrap(), backend.parse().unwrap())].into();
+        WantedMaps::from([("/m".parse().unwrap(), WantedMap { live, ..WantedMap::default() })])
+    }
+
+    #[test]
+    fn a_flip_brings_in_before_it_takes_out() {
+        let wanted = wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
+        let sent = sent(&wanted, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]));
+        assert_eq!(sent, ["set server app/b state ready", "set server app/a state drain"]);
+    }
+
+    #[test]
+    fn with_a_gap_it_takes_out_first() {
+        let mut wanted =
+            wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
+        wanted.values_mut().for_each(|server| server.first_out = server.held);
+        let sent = sent(&wanted, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]));
+        assert_eq!(sent, ["set server app/a state drain", "set server app/b state ready"]);
+    }
+
+    #[test]
+    fn traffic_is_turned_to_servers_that_are_in_already() {
+        let wanted = wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
+        let maps = leading_to("b");
+        let first = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]), &Begun::new());
+        assert_eq!(texts(first.stage()), ["set server app/b state ready"]);
+        let second = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 0, 4)]), &Begun::new());
+        assert_eq!(texts(second.stage()), ["add map /m web b", "set server app/a state drain"]);
+    }
+
+    #[test]
+    fn traffic_is_turned_to_no_server_that_is_to_be_out() {
+        let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
+        // A process that was just started: nobody is held there.
+        let batch = diff(&wanted, &leading_to("all"), &seen(&[("all/b", 0, 0), ("b/b", 0, 0)]), &Begun::new());
+        assert_eq!(texts(batch.stage()), ["set server all/b state maint"]);
+    }
+
+    #[test]
+    fn who_is_out_where_the_traffic_goes_is_told_again_with_the_turn() {
+        let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
+        let batch = diff(&wanted, &leading_to("all"), &seen(&[("all/b", 1, 0), ("b/b", 1, 0)]), &Begun::new());
+        assert_eq!(texts(batch.clone().stage()), ["set server all/b state maint", "add map /m web all"]);
+        let mut put_off = batch;
+        put_off.retain(|step| step.server().is_some());
+        assert!(put_off.is_empty() && texts(put_off.stage()).is_empty());
+    }
+
+    #[test]
+    fn what_agrees_is_left_alone_and_what_is_missing_too() {
+        let wanted = wanted(&[("app/a", AdminState::Maint, false, true), ("app/gone", AdminState::Maint, false, true)]);
+        assert!(sent(&wanted, &seen(&[("app/a", 5, 0)])).is_empty());
+    }
+
+    #[test]
+    fn an_agent_is_muted_first_and_speaks_again_last() {
+        let out = wanted(&[("app/a", AdminState::Maint, false, true)]);
+        assert_eq!(sent(&out, &seen(&[("app/a", 0, 6)])), ["disable agent app/a", "set server app/a state maint"]);
+        let back = wanted(&[("app/a", AdminState::Ready, true, false)]);
+        assert_eq!(sent(&back, &seen(&[("app/a", 1, 2)])), ["set server app/a state ready", "enable agent app/a"]);
+        let mut down = back;
+        down.values_mut().for_each(|server| server.agent_down = true);
+        let expected = ["enable agent app/a", "set server app/a agent down", "set server app/a state ready"];
+        assert_eq!(sent(&down, &seen(&[("app/a", 8, 2)])), expected);
+    }
+
+    #[test]
+    fn a_proof_is_begun_once_a_process_and_after_the_drain() {
+        let mut wanted = wanted(&[("app/a", AdminState::Drain, false, true)]);
+        let proof: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        wanted.values_mut().for_each(|server| server.afresh = Some(proof));
+        let expected = ["set server app/a state drain", "set server app/a health down"];
+        assert_eq!(sent(&wanted, &seen(&[("app/a", 1, 0)])), expected);
+        let begun = Begun::from([("app/a".parse().unwrap(), proof)]);
+        assert!(diff(&wanted, &WantedMaps::new(), &seen(&[("app/a", 8, 0)]), &begun).is_empty());
+    }
+}

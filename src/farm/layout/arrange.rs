@@ -1,0 +1,217 @@
+//! How a farm's configuration falls on the servers that HAProxy has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::farm::error::FarmError;
+use crate::farm::names::{Entry, GroupName, InstanceName, MemberName};
+use crate::farm::seen::in_use::{left_aside, spare};
+use crate::farm::seen::out::OutBy;
+use crate::farm::seen::snapshot::Seen;
+use crate::farm::settings::farm::Farm;
+
+/// A farm as it falls on the servers that HAProxy has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Its members and their entries. The first entry of a member is the one of the earliest pattern.
+    pub members: BTreeMap<MemberName, Vec<Entry>>,
+    /// Its groups; every member is in exactly one, but for those that are spare where the groups are halves.
+    pub groups: BTreeMap<GroupName, BTreeSet<MemberName>>,
+    /// Members that are not in use, and why: they are neither counted nor worked on.
+    pub spare: BTreeMap<MemberName, OutBy>,
+    /// Backends that are off and have lines of its members, for people.
+    pub aside: Vec<String>,
+    /// Whether one of its members leads, and the others may be DOWN with all of their lines.
+    pub leader: bool,
+}
+
+impl Layout {
+    /// The same as far as it falls on one HAProxy.
+    pub fn within(&self, instance: &InstanceName) -> Self {
+        let there =
+            |entries: &Vec<Entry>| entries.iter().filter(|entry| entry.instance == *instance).cloned().collect();
+        let members = self.members.iter().map(|(member, entries)| (member.clone(), there(entries)));
+        Self { members: members.collect(), ..self.clone() }
+    }
+}
+
+impl Farm {
+    /// Finds the farm's members and groups among what HAProxy has.
+    ///
+    /// # Errors
+    /// A pattern that matches nothing, a group that overlaps another, a member in no group.
+    pub fn layout(&self, seen: &BTreeMap<InstanceName, &Seen>) -> Result<Layout, FarmError> {
+        let mut members: BTreeMap<MemberName, Vec<Entry>> = BTreeMap::new();
+        for pattern in self.settings.members.iter() {
+            let mut matched = false;
+            for (instance, seen) in seen {
+                for server in seen.servers.keys().filter(|server| pattern.matches(server)) {
+                    matched = true;
+                    if seen.is_disabled(&server.backend) {
+                        continue;
+                    }
+                    let entry = Entry { instance: instance.clone(), server: server.clone() };
+                    if let Some((one, other)) = self.settings.members.in_two(server) {
+                        return Err(self.error("members", format!("{server} is a line of both {one} and {other}")));
+                    }
+                    let member = self.settings.members.of(server).unwrap_or_else(|| server.server.clone());
+                    let entries = members.entry(member).or_default();
+                    if !entries.contains(&entry) {
+                        entries.push(entry);
+                    }
+                }
+            }
+            if !matched {
+                return Err(self.error("members", format!("HAProxy has no server that matches {:?}", pattern.as_str())));
+            }
+        }
+        let why = |entries: &Vec<Entry>| spare(entries, seen);
+        let spare = members.iter().filter_map(|(member, entries)| Some((member.clone(), why(entries)?)));
+        let spare: BTreeMap<MemberName, OutBy> = spare.collect();
+        let groups = self.groups(&members, &spare)?;
+        let aside = left_aside(seen, |server, _| self.has(server));
+        Ok(Layout { members, groups, spare, aside, leader: self.settings.leader })
+    }
+
+    fn groups(
+        &self,
+        members: &BTreeMap<MemberName, Vec<Entry>>,
+        spare: &BTreeMap<MemberName, OutBy>,
+    ) -> Result<BTreeMap<GroupName, BTreeSet<MemberName>>, FarmError> {
+        let mut groups: BTreeMap<GroupName, BTreeSet<MemberName>> = BTreeMap::new();
+        if self.settings.halves.is_some() {
+            // Behind a route each half has a backend of its own, and members stay in theirs, in use or not.
+            let split = |member: &&MemberName| !self.settings.flip.route.is_empty() || !spare.contains_key(*member);
+            let split: Vec<&MemberName> = members.keys().filter(split).collect();
+            let (first, second) = split.split_at(split.len() / 2);
+            for (name, names) in [("a", first.to_vec()), ("b", second.to_vec())] {
+                let name = name.parse().map_err(|_| self.error("halves", "no name for a half".into()))?;
+                groups.insert(name, names.into_iter().cloned().collect());
+            }
+            return Ok(groups);
+        }
+        for (name, patterns) in &self.settings.groups {
+            let mut group = BTreeSet::new();
+            for pattern in patterns {
+                let found: Vec<&MemberName> = members
+                    .iter()
+                    .filter(|(member, entries)| {
+                        pattern.names(member) || entries.iter().any(|entry| pattern.matches(&entry.server))
+                    })
+                    .map(|(member, _)| member)
+                    .collect();
+                if found.is_empty() {
+                    return Err(self.error("groups", format!("group {name}: no member matches {:?}", pattern.as_str())));
+                }
+                group.extend(found.into_iter().cloned());
+            }
+            groups.insert(name.clone(), group);
+        }
+        for member in members.keys().filter(|_| !groups.is_empty()) {
+            let of: Vec<&str> =
+                groups.iter().filter(|(_, group)| group.contains(member)).map(|(name, _)| name.as_str()).collect();
+            match of.len() {
+                0 => return Err(self.error("groups", format!("{member} is in no group"))),
+                1 => {}
+                _ => return Err(self.error("groups", format!("{member} is in more than one group: {}", of.join(", ")))),
+            }
+        }
+        Ok(groups)
+    }
+}
+
+impl Layout {
+    /// How many members are in use: what halves and batches are of.
+    pub fn in_use(&self) -> usize {
+        self.members.len() - self.spare.len()
+    }
+
+    /// How many members the farm has, without slots that wait for a server: what a minimum is a share of. One that
+    /// somebody has put in maintenance is missing, and counts.
+    pub fn counted(&self) -> usize {
+        self.members.len() - self.spare.values().filter(|why| !matches!(why, OutBy::Set(..))).count()
+    }
+
+    /// Every entry of every member.
+    pub fn entries(&self) -> BTreeSet<Entry> {
+        self.members.values().flatten().cloned().collect()
+    }
+
+    /// Every entry of a group's members, if there is such a group.
+    pub fn group(&self, name: &GroupName) -> Option<BTreeSet<Entry>> {
+        let group = self.groups.get(name)?;
+        Some(group.iter().filter_map(|member| self.members.get(member)).flatten().cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn farm(toml: &str) -> Farm {
+        Farm { name: "web".parse().unwrap(), settings: toml::from_str(toml).unwrap() }
+    }
+
+    fn seen(servers: &[&str]) -> Seen {
+        let mut seen = Seen { pid: 1, ..Seen::default() };
+        for server in servers {
+            seen.servers.insert(server.parse().unwrap(), crate::farm::SeenServer::sample());
+        }
+        seen
+    }
+
+    fn layout(toml: &str) -> Result<Layout, FarmError> {
+        let seen = seen(&["app/w1", "app/w2", "app/w3", "api/w1", "api/w2", "api/w3", "other/x"]);
+        farm(toml).layout(&BTreeMap::from([("edge".parse().unwrap(), &seen)]))
+    }
+
+    #[test]
+    fn members_gather_their_lines_from_every_backend() {
+        let layout = layout("members = [\"app/w*\", \"api/w*\"]\nhalves = \"auto\"").unwrap();
+        assert_eq!(layout.members.len(), 3);
+        assert_eq!(layout.members[&"w1".parse().unwrap()][0].to_string(), "edge:app/w1");
+        assert_eq!(layout.group(&"a".parse().unwrap()).unwrap().len(), 2);
+        assert_eq!(layout.group(&"b".parse().unwrap()).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn halves_are_of_the_members_in_use() {
+        let servers = ["app/s1", "app/s2", "app/s3", "app/s4", "app/s5", "app/s6"];
+        let mut seen = seen(&servers);
+        for slot in &servers[2..] {
+            let mut server = seen.servers[&slot.parse().unwrap()].clone();
+            server.admin = crate::haproxy::AdminBits(if *slot == "app/s3" { 4 } else { 5 });
+            seen.servers.insert(slot.parse().unwrap(), server);
+        }
+        let lay = |toml: &str| farm(toml).layout(&BTreeMap::from([("edge".parse().unwrap(), &seen)])).unwrap();
+        let layout = lay("members = [\"app/s*\"]\nhalves = \"auto\"");
+        assert_eq!((layout.members.len(), layout.in_use()), (6, 3));
+        let names =
+            |group: &str| layout.groups[&group.parse().unwrap()].iter().map(|name| name.as_str()).collect::<Vec<_>>();
+        assert_eq!((names("a"), names("b")), (vec!["s1"], vec!["s2", "s3"]));
+        // Named groups have the spare members that their patterns match.
+        let layout = lay("members = [\"app/s*\"]\ngroups = { a = [\"s[1-3]\"], b = [\"s[4-6]\"] }");
+        assert_eq!((layout.groups[&"b".parse().unwrap()].len(), layout.spare.len()), (3, 3));
+    }
+
+    #[test]
+    fn a_backend_that_is_off_has_no_lines_of_members() {
+        let mut seen = seen(&["app/w1", "old/w1", "old/w2"]);
+        seen.off.insert("old".parse().unwrap(), crate::farm::Off::Disabled);
+        let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
+        let layout = farm("members = [\"*/w*\", \"old/w*\"]").layout(&all).unwrap();
+        assert_eq!(layout.entries().iter().map(ToString::to_string).collect::<Vec<_>>(), ["edge:app/w1"]);
+        assert_eq!(layout.aside.len(), 1);
+    }
+
+    #[test]
+    fn groups_must_hold_every_member_once() {
+        for (groups, problem) in [
+            ("a = [\"w1\"], b = [\"w2\"]", "w3 is in no group"),
+            ("a = [\"w*\"], b = [\"w2\"]", "w2 is in more than one group: a, b"),
+            ("a = [\"w*\"], b = [\"nope\"]", "group b: no member matches \"nope\""),
+        ] {
+            let error = layout(&format!("members = [\"app/w*\"]\ngroups = {{ {groups} }}")).unwrap_err();
+            assert_eq!(error.problem, problem);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Lines that come after a hold began, and HAProxys that were away: what of them joins the hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::farm::model::hold::{Hold, Stage};
+use crate::farm::names::{Entry, FarmName, InstanceName, MemberName};
+use crate::farm::seen::snapshot::Seen;
+use crate::farm::select::selector::{Meaning, Selector};
+use crate::farm::settings::drain::OnDeadline;
+use crate::farm::settings::farm::Farm;
+use crate::haproxy::ServerRef;
+
+impl Hold {
+    /// The same as far as it is about other HAProxys than these; all of it where a member would have no line left.
+    pub fn beside(&self, away: &BTreeSet<InstanceName>) -> Option<Self> {
+        let there = |entry: &&Entry| !away.contains(&entry.instance);
+        let hold = Self { entries: self.entries.iter().filter(there).cloned().collect(), ..self.clone() };
+        (!away.is_empty() && hold.members() == self.members()).then_some(hold)
+    }
+
+    /// Whether lines may join it in backends where it has none.
+    pub fn may_spread(&self) -> bool {
+        let is_one_line = |text: &String| text.parse::<Selector>().is_ok_and(|selector| selector.is_one_line());
+        self.reach.follows && !self.selectors.iter().all(is_one_line)
+    }
+
+    /// The same with lines that have come, and with HAProxys that it went on without and that answer now. Where its
+    /// servers were out, it empties these first: in the state that the others are in, which is never made less strict.
+    #[must_use]
+    pub fn joined(&self, lines: &BTreeSet<Entry>, back: &BTreeSet<InstanceName>, now: Timestamp) -> Self {
+        let mut hold = self.clone();
+        hold.entries.extend(lines.iter().cloned());
+        hold.reach.without.retain(|name| !back.contains(name));
+        if !hold.entries.iter().any(|entry| lines.contains(entry) || back.contains(&entry.instance)) {
+            return hold;
+        }
+        match &mut hold.stage {
+            Stage::Draining { since, killed, .. } => (*since, *killed) = (now, None),
+            Stage::Out { mode, .. } | Stage::Stuck { mode, .. } => {
+                hold.stage = Stage::Draining { mode: *mode, since: now, killed: None, hardened: true };
+                // Its servers may be worked on by now: nothing brings them back by itself.
+                if hold.ladder.on_deadline == OnDeadline::Restore {
+                    hold.ladder.on_deadline = OnDeadline::Fail;
+                }
+            }
+            Stage::Proving { .. } | Stage::Shared { .. } | Stage::Proven { .. } => {}
+        }
+        hold
+    }
+}
+
+/// The lines that a hold's selectors name and that it does not have: they have come since it began. A deploy's hold is
+/// on the members that it has, whatever else its group may have by now.
+#[must_use]
+pub fn newcomers(
+    hold: &Hold,
+    farms: &BTreeMap<FarmName, Farm>,
+    seen: &BTreeMap<InstanceName, &Seen>,
+) -> BTreeSet<Entry> {
+    if !hold.reach.follows || matches!(hold.stage, Stage::Shared { .. }) {
+        return BTreeSet::new();
+    }
+    let member = |entry: &Entry| -> MemberName {
+        let farm = farms.values().find_map(|farm| farm.settings.members.of(&entry.server));
+        farm.unwrap_or_else(|| entry.server.server.clone())
+    };
+    let held: BTreeSet<MemberName> = hold.entries.iter().map(member).collect();
+    let let_go: BTreeSet<MemberName> = hold.reach.left.iter().map(member).collect();
+    let new = |entry: &Entry| {
+        let member = member(entry);
+        !hold.entries.contains(entry)
+            && !hold.reach.left.contains(entry)
+            // Who was given back by name stays so, with all the lines that it gets.
+            && (held.contains(&member) || !let_go.contains(&member))
+    };
+    let selectors = hold.selectors.iter().filter_map(|text| text.parse::<Selector>().ok());
+    let named = selectors.flat_map(|selector| selector.named_later(hold, farms, seen));
+    named.filter(new).collect()
+}
+
+impl Selector {
+    /// Finds the lines that it names for a hold that has been there before them. A group of a farm is fixed: its servers
+    /// are those that are held, and those that its own patterns name, however the halves fall by now.
+    pub(in crate::farm) fn named_later(
+        &self,
+        hold: &Hold,
+        farms: &BTreeMap<FarmName, Farm>,
+        seen: &BTreeMap<InstanceName, &Seen>,
+    ) -> BTreeSet<Entry> {
+        let Meaning::Farm(farm, group) = &self.meaning else { return self.resolve(farms, seen).unwrap_or_default() };
+        let Some(farm) = farms.get(farm) else { return BTreeSet::new() };
+        let member = |server: &ServerRef| farm.settings.members.of(server);
+        let held: BTreeSet<MemberName> = hold.entries.iter().filter_map(|entry| member(&entry.server)).collect();
+        let by_group = |member: &MemberName| {
+            let patterns = group.as_ref().and_then(|group| farm.settings.groups.get(group));
+            group.is_none() || patterns.is_some_and(|all| all.iter().any(|pattern| pattern.names(member)))
+        };
+        let named = |server: &ServerRef| {
+            member(server)
+                .is_some_and(|member| held.contains(&member) || (hold.owner.run().is_none() && by_group(&member)))
+        };
+        let lines = seen.iter().flat_map(|(name, seen)| seen.servers.keys().map(move |server| (name, server)));
+        let lines = lines.filter(|(_, server)| named(server));
+        lines.map(|(name, server)| Entry { instance: name.clone(), server: server.clone() }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::farm::{HoldId, Ladder, Owner, Reach, RunId, SeenServer, Span, Stays};
+    use crate::haproxy::AdminState;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn entry(text: &str) -> Entry {
+        text.to_owned().try_into().unwrap()
+    }
+
+    fn entries(texts: &[&str]) -> BTreeSet<Entry> {
+        texts.iter().map(|text| entry(text)).collect()
+    }
+
+    fn hold(selectors: &[&str], lines: &[&str], owner: Owner) -> Hold {
+        Hold {
+            id: HoldId(1),
+            owner,
+            reason: String::new(),
+            selectors: selectors.iter().map(ToString::to_string).collect(),
+            entries: entries(lines),
+            since: at(0),
+            expires: None,
+            ladder: Ladder {
+                first: AdminState::Drain,
+                last: AdminState::Drain,
+                grace: Span::default(),
+                deadline: Span::from_secs(30),
+                on_deadline: OnDeadline::Restore,
+                stays: Stays::WhoSticks,
+                idle: false,
+            },
+            stage: Stage::Out { mode: AdminState::Maint, at: at(0), left: 0 },
+            first_out: false,
+            revision: 1,
+            note: None,
+            reach: Reach::following(BTreeSet::new()),
+            names: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_hold_of_one_line_does_not_spread() {
+        let of = |selector: &str| hold(&[selector], &["e:app/w1"], operator()).may_spread();
+        assert!(!of("app/w1"));
+        assert!(["w1", "*/w1", "app/w[1]", "farm:web", "host:127.0.0.1"].into_iter().all(of));
+    }
+
+    fn operator() -> Owner {
+        Owner::Operator("ann".into())
+    }
+
+    fn come(hold: &Hold, farm: &str, lines: &[&str]) -> Vec<String> {
+        let mut seen: BTreeMap<InstanceName, Seen> = BTreeMap::new();
+        for line in lines {
+            let Entry { instance, server } = entry(line);
+            seen.entry(instance).or_default().servers.insert(server, SeenServer::sample());
+        }
+        let seen = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
+        let name: FarmName = "web".parse().unwrap();
+        let farm = Farm { name: name.clone(), settings: toml::from_str(farm).unwrap() };
+        newcomers(hold, &BTreeMap::from([(name, farm)]), &seen).iter().map(ToString::to_string).collect()
+    }
+
+    const FARM: &str = "members = [\"*/web*\"]\nhalves = \"auto\"";
+
+    #[test]
+    fn a_hold_is_on_what_its_selectors_name_for_lines_that_come_later_too() {
+        let now = ["a:app/web1", "a:api/web1", "a:app/web2", "a:x/db1", "b:app/web1", "b:x/web1"];
+        for (selector, more) in [
+            ("web1", &["a:api/web1", "b:app/web1", "b:x/web1"][..]),
+            ("app/web1", &["b:app/web1"]),
+            ("app/*", &["a:app/web2", "b:app/web1"]),
+            ("host:127.0.0.1", &["a:api/web1", "a:app/web2", "a:x/db1", "b:app/web1", "b:x/web1"]),
+            ("farm:web", &["a:api/web1", "a:app/web2", "b:app/web1", "b:x/web1"]),
+            ("farm:web/a", &["a:api/web1", "b:app/web1", "b:x/web1"]),
+            ("nothing/web1", &[]),
+        ] {
+            assert_eq!(come(&hold(&[selector], &["a:app/web1"], operator()), FARM, &now), more, "{selector}");
+        }
+        let mut old = hold(&["web1"], &["a:app/web1"], operator());
+        old.reach = Reach::default();
+        assert!(come(&old, FARM, &now).is_empty());
+    }
+
+    #[test]
+    fn a_deploy_holds_the_members_that_it_has() {
+        let now = ["a:app/web1", "a:api/web1", "a:app/web2", "a:db/db1", "b:app/web1"];
+        let run = hold(&["farm:web/a"], &["a:app/web1"], Owner::Run(RunId(3)));
+        assert_eq!(come(&run, FARM, &now), ["a:api/web1", "b:app/web1"]);
+        let mut run = hold(&["farm:web/a"], &["a:app/web1"], Owner::Run(RunId(3)));
+        run.reach.left = entries(&["a:api/web1"]);
+        assert_eq!(come(&run, FARM, &now), ["b:app/web1"]);
+    }
+
+    #[test]
+    fn what_was_given_back_is_not_taken_again() {
+        let now = ["a:app/web1", "a:api/web1", "a:app/web2", "b:app/web2", "b:app/web3"];
+        let mut part = hold(&["web*"], &["a:app/web1"], operator());
+        part.reach = part.reach.but(&entries(&["a:api/web1", "a:app/web2"]));
+        // web1 is held still, of web2 nothing is.
+        assert_eq!(come(&part, FARM, &now), ["b:app/web3"]);
+        part.entries.insert(entry("b:x/web2"));
+        assert_eq!(come(&part, FARM, &now), ["b:app/web2", "b:app/web3"]);
+    }
+
+    #[test]
+    fn lines_that_come_are_emptied_and_nothing_is_made_less_strict() {
+        let mut was = hold(&["web1"], &["a:app/web1"], operator());
+        was.reach.without.insert("b".parse().unwrap());
+        let back = BTreeSet::from(["b".parse().unwrap()]);
+        let is = was.joined(&entries(&["b:app/web1"]), &back, at(9));
+        let draining = Stage::Draining { mode: AdminState::Maint, since: at(9), killed: None, hardened: true };
+        assert_eq!((is.stage.clone(), is.ladder.on_deadline), (draining, OnDeadline::Fail));
+        assert!(is.reach.without.is_empty() && is.entries.len() == 2);
+        // A HAProxy without such a line changes nothing.
+        let is = was.joined(&BTreeSet::new(), &back, at(9));
+        assert_eq!((is.stage, is.reach.without), (was.stage, BTreeSet::new()));
+    }
+
+    #[test]
+    fn a_member_is_judged_by_the_lines_that_are_there() {
+        let hold = hold(&["web1"], &["a:app/web1", "b:app/web1"], operator());
+        let away = |name: &str| BTreeSet::from([name.parse().unwrap()]);
+        assert_eq!(hold.beside(&away("b")).unwrap().entries, entries(&["a:app/web1"]));
+        assert_eq!(hold.beside(&BTreeSet::new()), None);
+        assert_eq!(hold.beside(&(&away("a") | &away("b"))), None);
+    }
+}

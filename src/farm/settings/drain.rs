@@ -1,0 +1,40 @@
+//! `[farm.NAME.drain]`: how servers are emptied.
+
+use serde::{Deserialize, Serialize};
+
+use crate::farm::span::Span;
+
+/// `[farm.NAME.drain]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DrainSettings {
+    /// How long clients that stick to a server may go on using it.
+    pub grace: Span,
+    /// How long to wait until nothing is in flight.
+    pub deadline: Span,
+    /// What happens then.
+    pub on_deadline: OnDeadline,
+    /// Whether to wait, too, until HAProxy keeps no idle connections to a server.
+    pub idle: bool,
+}
+
+impl Default for DrainSettings {
+    fn default() -> Self {
+        Self { grace: Span::from_secs(30), deadline: Span::from_secs(300), on_deadline: OnDeadline::Fail, idle: false }
+    }
+}
+
+/// What happens to sessions that are still there at the deadline.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDeadline {
+    /// Stop and say so; the servers stay out, the sessions go on.
+    #[default]
+    Fail,
+    /// End the sessions and go on when they are gone.
+    Kill,
+    /// Go on with the sessions still there.
+    Proceed,
+    /// Stop, say so, and bring the servers back.
+    Restore,
+}
