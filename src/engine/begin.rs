@@ -6,7 +6,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::baking::counted;
-use super::carry::entries as plan_entries;
 use super::error::EngineError;
 use super::facts::seen_server;
 use super::holds::{found, require_admin};
@@ -157,7 +156,7 @@ impl Engine {
         let reach = reach_of(&farm, &plan, away, &seen);
         let counted = counted(&plan, &reports);
         let is_down = |entry: &&Entry| seen_server(entry, &reports).is_some_and(SeenServer::is_down);
-        let down = plan_entries(&plan).filter(is_down).cloned().collect();
+        let down = plan.entries().filter(is_down).cloned().collect();
         let now = self.clock.now();
         let done = plan.steps.is_empty();
         let run = Run {
@@ -348,7 +347,7 @@ fn modes(backends: &Backends) -> BTreeMap<(InstanceName, BackendName), String> {
 /// What a run's holds reach beside the lines of its plan. Those that its members have and that the plan leaves alone stay
 /// so; those that come later do not.
 fn reach_of(farm: &Farm, plan: &Plan, without: BTreeSet<InstanceName>, seen: &BTreeMap<InstanceName, &Seen>) -> Reach {
-    let planned: BTreeSet<&Entry> = super::carry::entries(plan).collect();
+    let planned: BTreeSet<&Entry> = plan.entries().collect();
     let lines = seen.iter().flat_map(|(name, seen)| seen.servers.keys().map(move |server| (name, server)));
     let lines = lines.filter(|(_, server)| farm.has(server));
     let lines = lines.map(|(name, server)| Entry { instance: name.clone(), server: server.clone() });

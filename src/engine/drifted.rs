@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use super::error::EngineError;
-use super::facts::{seen_server, with_trackers};
+use super::facts::{observed, seen_server, with_trackers};
 use super::ledger::Ledger;
 use crate::farm::{Baseline, Entry, Hold, InstanceName, OnDrift, Overruled, SeenServer};
 use crate::haproxy::{AdminState, MapValue, ServerRef};
 use crate::plan::machine::{self, Outcome};
 use crate::reconcile::Drift;
 use crate::reconcile::InstanceReport;
-use crate::state::{Change, NewEvent, event};
+use crate::state::{Change, Effects, NewEvent, event};
 
 /// What is stored about the changes that one look has found.
 #[derive(Default)]
@@ -165,7 +165,8 @@ impl Engine {
             let Some(run) = run.and_then(|id| state.runs.get(&id)) else { continue };
             let why = format!("{what}, and teeter lets go of what others change {because}");
             if let Outcome::Go(stopped, actions) = machine::handle_taken(run, hold.id, why, at) {
-                let (stopped, changes, events) = self.translate(*stopped, actions, ledger, reports, at);
+                let Effects { run: stopped, changes, events } =
+                    state.effects(run, *stopped, actions, &observed(reports), at);
                 noted.changes.push(Change::PutRun(Box::new(stopped)));
                 noted.changes.extend(changes);
                 noted.events.extend(events);

@@ -142,8 +142,7 @@ impl Engine {
                 pid => format!("{} before, {pid} now", before.pid),
             };
             let text = format!("HAProxy {name} is another process: {which}; what it had been told is told again");
-            let there =
-                |run: &&Run| run.is_active() && super::carry::entries(&run.plan).any(|entry| entry.instance == *name);
+            let there = |run: &&Run| run.is_active() && run.plan.entries().any(|entry| entry.instance == *name);
             let mut runs: Vec<_> = ledger.state.runs.values().filter(there).map(|run| Some(run.id)).collect();
             if runs.is_empty() {
                 runs.push(None);

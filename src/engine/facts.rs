@@ -18,7 +18,7 @@ use crate::plan::prove::CheckResult;
 use crate::reconcile::Instance;
 use crate::reconcile::InstanceReport;
 use crate::reconcile::{Draining, Order};
-use crate::state::State;
+use crate::state::{Observed, ObservedInstance, State};
 
 impl Engine {
     /// Tells every instance what the store says now.
@@ -357,19 +357,13 @@ pub(super) fn with_trackers(
     entries: &BTreeSet<Entry>,
     reports: &BTreeMap<InstanceName, InstanceReport>,
 ) -> BTreeSet<Entry> {
-    let mut all = entries.clone();
-    loop {
-        let before = all.len();
-        for (name, report) in reports {
-            for (server, seen) in report.seen.iter().flat_map(|seen| seen.servers.iter()) {
-                let Some(tracked) = &seen.tracked else { continue };
-                if all.contains(&Entry { instance: name.clone(), server: tracked.clone() }) {
-                    all.insert(Entry { instance: name.clone(), server: server.clone() });
-                }
-            }
-        }
-        if all.len() == before {
-            return all;
-        }
-    }
+    observed(reports).with_trackers(entries)
+}
+
+/// The last answer of each HAProxy, as changes of the state are worked out from it.
+pub(super) fn observed(reports: &BTreeMap<InstanceName, InstanceReport>) -> Observed<'_> {
+    let answers = reports.iter().filter_map(|(name, report)| {
+        Some((name, ObservedInstance { socket: &report.socket, seen: report.seen.as_deref()? }))
+    });
+    answers.collect()
 }

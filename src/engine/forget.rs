@@ -72,7 +72,7 @@ impl Engine {
 fn busy<'a>(what: &Retired, state: &'a State) -> Option<&'a Run> {
     let about = |run: &&Run| match what {
         Retired::Farm(farm) => run.plan.farm == *farm,
-        Retired::Haproxy(name) => super::carry::entries(&run.plan).any(|entry| entry.instance == *name),
+        Retired::Haproxy(name) => run.plan.entries().any(|entry| entry.instance == *name),
     };
     state.runs.values().filter(|run| run.is_active()).find(about)
 }

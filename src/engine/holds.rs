@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::EngineError;
-use super::facts::{confirmation, seen_server, with_trackers};
+use super::facts::{confirmation, observed, with_trackers};
 use super::guarding::Guarding;
-use super::ledger::Ledger;
 use super::reach::{Reached, silence};
 use super::targets::LookDepth;
 use super::{Engine, Requester, seen_of};
 use crate::farm::{
-    Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, Origin, Owner, Reach, Seen, Selector, Span, Stays,
-    beside,
+    Entry, Hold, HoldId, InstanceName, Ladder, Lines, Owner, Reach, Seen, Selector, Span, Stays, beside,
 };
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
@@ -81,7 +79,7 @@ impl Engine {
             names: Default::default(),
         };
         // What was seen before the store was locked may be what a hold had made of them that has ended since.
-        let mut changes = baselines(&hold.entries, &ledger, &self.reports());
+        let mut changes = ledger.state.new_baselines(&hold.entries, &observed(&self.reports()));
         changes.push(Change::PutHold(Box::new(hold.clone())));
         let lines: Vec<String> = hold.entries.iter().map(ToString::to_string).collect();
         let beside = without.iter().map(|name| format!(" (without HAProxy {name}, which does not answer)"));
@@ -197,28 +195,6 @@ fn still_reached(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>
             lines.join(" ")
         )
     })
-}
-
-/// What servers are, for those that nobody has held yet. What somebody else has set against a hold counts no more when
-/// they are taken out anew.
-pub(super) fn baselines(
-    entries: &BTreeSet<Entry>,
-    ledger: &Ledger,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) -> Vec<Change> {
-    let new = |entry: &Entry| match ledger.state.baselines.get(entry) {
-        Some(known) => known.overruled.map(|_| Baseline { overruled: None, ..known.clone() }),
-        None => {
-            seen_server(entry, reports).map(|server| Baseline { origin: origin(entry, reports), ..server.baseline() })
-        }
-    };
-    entries.iter().filter_map(|entry| Some(Change::PutBaseline(entry.clone(), new(entry)?))).collect()
-}
-
-/// Where the HAProxy of a line is reached.
-pub(super) fn origin(entry: &Entry, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<Origin> {
-    let report = reports.get(&entry.instance)?;
-    Some(Origin { socket: report.socket.to_string(), process: report.seen.as_ref()?.process() })
 }
 
 /// What is to be taken out has to be seen to be out.

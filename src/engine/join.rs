@@ -6,8 +6,7 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::error::EngineError;
-use super::facts::with_trackers;
-use super::holds::baselines;
+use super::facts::{observed, with_trackers};
 use super::ledger::Ledger;
 use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, InstanceName, Seen, newcomers};
 use crate::haproxy::commands::Level;
@@ -60,7 +59,7 @@ impl Engine {
             let Joining { lines, back, .. } = joining;
             let revision = ledger.next_revision();
             let joined = Hold { revision, ..hold.joined(&lines, &back, now) };
-            let mut changes = baselines(&lines, ledger, reports);
+            let mut changes = ledger.state.new_baselines(&lines, &observed(reports));
             as_under_old_name(&mut changes, &hold, &ledger.state, reports);
             changes.push(Change::PutHold(Box::new(joined)));
             let happened = event(now, "hold.joined", told(&lines, &back), hold.owner.run(), Some(id));

@@ -46,7 +46,7 @@ impl Ledger {
 
     /// The revision that the next commit will have.
     pub(super) fn next_revision(&self) -> u64 {
-        self.state.revision + 1
+        self.state.next_revision()
     }
 
     /// Makes changes durable, then visible.

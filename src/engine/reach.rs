@@ -132,7 +132,7 @@ impl Engine {
         run: &Run,
         reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> BTreeSet<InstanceName> {
-        self.aside(&run.reach, super::carry::entries(&run.plan).map(|entry| &entry.instance), reports)
+        self.aside(&run.reach, run.plan.entries().map(|entry| &entry.instance), reports)
     }
 
     /// The same of a hold.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::EngineError;
-use super::facts::{Found, find, seen_server, with_trackers};
-use super::holds::{found, origin, require_answer};
+use super::facts::{Found, find, observed, seen_server, with_trackers};
+use super::holds::{found, require_answer};
 use super::ledger::Ledger;
 use super::targets::LookDepth;
 use super::{Engine, Requester, seen_of};
@@ -269,9 +269,11 @@ fn take_over(entries: &BTreeSet<Entry>, ledger: &Ledger, reports: &BTreeMap<Inst
         let was = Baseline { state: AdminState::Ready, overruled: None, ..was.clone() };
         taken.baselines.push(Change::PutBaseline(entry.clone(), was));
     }
+    let observed = observed(reports);
     for (entry, state) in set_by_others(entries, reports).into_iter().filter(|(entry, _)| !held(entry)) {
-        let Some(server) = seen_server(&entry, reports) else { continue };
-        let was = Baseline { state: AdminState::Ready, origin: origin(&entry, reports), ..server.baseline() };
+        let Some(server) = observed.server(&entry) else { continue };
+        let origin = observed.origin(&entry);
+        let was = Baseline { state: AdminState::Ready, origin, ..server.baseline() };
         taken.baselines.push(Change::PutBaseline(entry.clone(), was));
         taken.mode = taken.mode.max(state);
         taken.free.insert(entry);

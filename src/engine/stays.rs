@@ -53,17 +53,6 @@ fn is_out(run: &Run, group: &GroupName, state: &State) -> bool {
     run.members(group).flat_map(|member| &member.entries).all(ours)
 }
 
-/// The step that has taken a group out, before the one that the run is at, and whether it did nothing else.
-pub(super) fn took_out(run: &Run, group: &GroupName) -> Option<(usize, bool)> {
-    let takes = |step: &Step| match step {
-        Step::Out { group: of, .. } => of == group,
-        Step::Flip { hold, .. } => hold.contains(group),
-        _ => false,
-    };
-    let at = run.plan.steps.iter().take(run.cursor).rposition(takes)?;
-    Some((at, matches!(run.plan.steps.get(at), Some(Step::Out { .. }))))
-}
-
 /// How many are in service without a group, and how many with it.
 fn left_without(
     run: &Run,

@@ -13,7 +13,7 @@ use super::warming::warm_up_takes;
 use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, MemberName, ProofPhase, Reach, Span, Stage};
 use crate::haproxy::AdminState;
 use crate::plan::prove::{self, ProofFacts, ProofVerdict};
-use crate::plan::{DrainVerdict, Emptying, Step, Wait};
+use crate::plan::{DrainVerdict, Emptying, Run, Wait};
 use crate::reconcile::InstanceReport;
 use crate::state::{Change, NewEvent, State, event};
 
@@ -131,7 +131,8 @@ impl Engine {
                         checks: checks(hold, state, reports, |entry| {
                             self.verify_settings(state, hold, entry).http.is_some()
                         }),
-                        alone: *then == AfterProof::Wait && carries_alone(hold, state),
+                        alone: *then == AfterProof::Wait
+                            && hold.owner.run().and_then(|id| state.runs.get(&id)).is_some_and(Run::flips_next),
                         was_down: were_down(hold, state),
                         leader: hold.owner.run().and_then(|id| state.runs.get(&id)).is_some_and(|run| run.plan.leader),
                         may_come_up: COMING_UP_TAKES.after(from.max(*since)).min(until),
@@ -404,16 +405,6 @@ fn why_out(hold: &Hold, bad: &BTreeMap<MemberName, String>, now: Timestamp) -> S
         }
         _ => why,
     }
-}
-
-/// Whether this hold's members get the traffic of its farm next, and nobody else.
-fn carries_alone(hold: &Hold, state: &State) -> bool {
-    let run = hold.owner.run().and_then(|id| state.runs.get(&id));
-    let next = run.and_then(|run| {
-        let mut later = run.plan.steps.iter().skip(run.cursor + 1);
-        later.find(|step| !matches!(step, Step::Work { .. }))
-    });
-    matches!(next, Some(Step::Flip { hold, .. }) if !hold.is_empty())
 }
 
 /// What is said of servers that are empty and stay in drain: clients that stick to one still reach it there.

@@ -1,6 +1,10 @@
 //! Whether the side that has just got the traffic does worse than the other did.
 
-use crate::farm::{BakeSettings, Counts, Share};
+use std::collections::BTreeMap;
+
+use super::run::{Bake, Run};
+use super::steps::Step;
+use crate::farm::{BakeSettings, Counts, Entry, GroupName, Share};
 
 /// What is known of the side that is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +15,43 @@ pub struct Figures {
     pub now: Counts,
 }
 
+impl Bake {
+    /// What a watch that begins now is measured against. `counts`: what HAProxy has counted of a line.
+    pub fn begin(run: &Run, counts: impl Fn(&Entry) -> Option<Counts>) -> Self {
+        let Some(Step::Bake { new, old, .. }) = run.current() else {
+            return Self { before: Counts::default(), from: BTreeMap::new() };
+        };
+        let all_and_late = |entry: &Entry| {
+            let now = counts(entry)?;
+            Some((now, now.since(run.counted.get(entry).copied().unwrap_or_default())))
+        };
+        let (all, late) = lines(run, old)
+            .filter_map(all_and_late)
+            .fold((Counts::default(), Counts::default()), |sum, line| (sum.0.and(line.0), sum.1.and(line.1)));
+        let enough = run.plan.bake.as_ref().is_some_and(|bake| late.requests >= bake.min_requests);
+        Self {
+            // A run too short for a comparison is compared with all that the process has counted.
+            before: if enough { late } else { all },
+            from: lines(run, new).filter_map(|entry| Some((entry.clone(), counts(entry)?))).collect(),
+        }
+    }
+}
+
+/// The lines of a run's groups.
+fn lines<'a>(run: &'a Run, groups: &'a [GroupName]) -> impl Iterator<Item = &'a Entry> {
+    groups.iter().flat_map(|group| run.members(group)).flat_map(|member| &member.entries)
+}
+
 impl Figures {
+    /// The figures of the watch that a run is at; `None` where it is at none, or has not begun it.
+    pub fn of_watch(run: &Run, counts: impl Fn(&Entry) -> Option<Counts>) -> Option<Self> {
+        let (Some(Step::Bake { .. }), Some(bake)) = (run.current(), &run.bake) else { return None };
+        run.step.acted?;
+        let since = |(entry, from): (&Entry, &Counts)| counts(entry).map(|now| now.since(*from));
+        let now = bake.from.iter().filter_map(since).fold(Counts::default(), Counts::and);
+        Some(Self { before: bake.before, now })
+    }
+
     /// Whether there were too few requests for a verdict.
     pub fn are_too_few(&self, settings: &BakeSettings) -> bool {
         self.now.requests < settings.min_requests

@@ -11,6 +11,7 @@ pub mod blue_green;
 pub mod canary;
 mod comparing;
 mod drain;
+mod ladder;
 /// The flip by itself.
 pub mod flip;
 /// Every reason for a veto.

@@ -166,6 +166,11 @@ impl Plan {
 }
 
 impl Plan {
+    /// Every line of its members.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.groups.values().flatten().flat_map(|member| &member.entries)
+    }
+
     /// The members that are left alone, together where the reason is the same.
     pub fn left_alone(&self) -> Vec<(Vec<&MemberName>, &str)> {
         let mut by_reason: Vec<(Vec<&MemberName>, &str)> = Vec::new();

@@ -7,15 +7,15 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::machine::{
-    Action, Confirmation, Facts, Illegal, Outcome, Report, handle_abort, handle_report, handle_taken, handle_tick,
+    Confirmation, Facts, Illegal, Outcome, Report, handle_abort, handle_report, handle_taken, handle_tick,
 };
 use super::prove::ProbeResult;
 use super::{
-    Aside, CallerState, FailureKind, Figures, Plan, Run, RunState, Step, StepState, Undo, Veto, Wait, guard, see_saw,
+    Aside, CallerState, FailureKind, Figures, Plan, Run, RunState, Step, StepState, Veto, Wait, guard, see_saw,
 };
 use crate::farm::{
-    Counts, Entry, Farm, Hold, HoldId, Ladder, MemberName, OnDeadline, Owner, ProofPhase, RunId, Seen, SeenServer,
-    Side, Span, Stage, Stays,
+    Counts, Entry, Farm, Hold, HoldId, Ladder, MemberName, OnDeadline, Owner, RunId, Seen, SeenServer, Side, Span,
+    Stage, Stays,
 };
 use crate::haproxy::{AdminBits, AdminState, OpState};
 use jiff::Timestamp;
@@ -232,15 +232,18 @@ fn a_refused_flip_leaves_the_halves_as_they_were() {
         world.tick();
         world.set_stages(&Stage::Proven { at: at(0) });
     }
-    let before = world.holds.clone();
+    let stages = |world: &World| -> Vec<(HoldId, Stage)> {
+        world.state.holds.values().map(|hold| (hold.id, hold.stage.clone())).collect()
+    };
+    let before = stages(&world);
     assert!(world.tick().is_none());
-    assert_ne!(world.holds, before);
+    assert_ne!(stages(&world), before);
     world.confirmation = Confirmation::Refused("No such server.".into());
     world.tick();
     assert!(
         matches!(&world.run.state, RunState::Failed { kind: FailureKind::Refused, why } if why == "No such server.")
     );
-    assert_eq!(world.holds, before);
+    assert_eq!(stages(&world), before);
     // Once HAProxy agrees again the same step goes on.
     world.confirmation = Confirmation::Agreed;
     world.report(Report::Done).unwrap();
@@ -288,10 +291,10 @@ fn an_abort_asks_for_the_version_in_service() {
     world.settle();
     world.abort();
     assert_eq!(world.run.state, RunState::Aborting);
-    let Stage::Proving { versions, .. } = &world.holds[&HoldId(1)].stage else { panic!("no proof") };
+    let Stage::Proving { versions, .. } = &world.state.holds[&HoldId(1)].stage else { panic!("no proof") };
     assert_eq!(versions, &BTreeSet::from(["v1".to_owned()]));
     assert!(world.tick().is_some());
-    world.holds.clear();
+    world.state.holds.clear();
     world.tick();
     assert_eq!(world.run.state, RunState::Aborted);
     let ended = world.run.clone();
@@ -312,7 +315,7 @@ fn a_report_about_another_step_is_refused() {
 #[test]
 fn a_route_leads_to_whoever_is_not_worked_on() {
     let mut world = World::of(ROUTE);
-    let sides = |world: &World| world.turned.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let sides = |world: &World| world.switched.iter().map(ToString::to_string).collect::<Vec<_>>();
     world.settle();
     assert_eq!(sides(&world), ["b"]);
     world.report(Report::Done).unwrap();

@@ -2,8 +2,13 @@
 //!
 //! Pure: `store` keeps it on disk, `engine` keeps it in memory.
 
+mod baseline;
 mod caller;
+mod effects;
 mod event;
+mod observed;
+mod route;
+mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +16,9 @@ use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId, Side};
 use crate::plan::Run;
 
 pub use caller::{Caller, Login};
+pub use effects::Effects;
 pub use event::{Changed, Event, NewEvent, asked, event};
+pub use observed::{Observed, ObservedInstance};
 
 /// Everything that decisions are made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +73,11 @@ pub enum Change {
 pub const REMEMBERED: u64 = 200;
 
 impl State {
+    /// The revision that the next transaction gets.
+    pub fn next_revision(&self) -> u64 {
+        self.revision + 1
+    }
+
     /// The side that gets a farm's traffic, where teeter has turned it.
     pub fn live(&self, farm: &FarmName) -> Option<Side> {
         self.routes.get(farm).map(|route| route.live.clone())

@@ -19,9 +19,9 @@ proptest! {
                 7 => world.set_stages(&Stage::Proven { at: at(world.now) }),
                 _ => world.now += 7,
             }
-            let live = world.turned.last().map_or("all", Side::as_str).to_owned();
+            let live = world.switched.last().map_or("all", Side::as_str).to_owned();
             for (group, id) in &world.run.holds {
-                prop_assert!(!world.holds.contains_key(id) || group.as_str() != live, "{live} is out");
+                prop_assert!(!world.state.holds.contains_key(id) || group.as_str() != live, "{live} is out");
             }
             if world.run.state == RunState::Done || world.run.state == RunState::Aborted {
                 prop_assert_eq!(live, "all");
@@ -44,8 +44,8 @@ proptest! {
                 6 => world.set_stages(&Stage::Proven { at: at(world.now) }),
                 7 => world.confirmation = Confirmation::Refused("no".into()),
                 8 => {
-                    let Some(id) = world.holds.keys().next().copied() else { continue };
-                    world.holds.remove(&id);
+                    let Some(id) = world.state.holds.keys().next().copied() else { continue };
+                    world.state.holds.remove(&id);
                     world.take(handle_taken(&world.run, id, "taken".into(), at(world.now)));
                 }
                 _ => {
@@ -55,7 +55,7 @@ proptest! {
             }
             let out = world.out();
             prop_assert!(out.len() <= 2, "{out:?} are out");
-            prop_assert!(world.holds.values().all(|hold| hold.owner == Owner::Run(RunId(7))));
+            prop_assert!(world.state.holds.values().all(|hold| hold.owner == Owner::Run(RunId(7))));
             if world.run.state == RunState::Done {
                 prop_assert!(out.is_empty());
             }

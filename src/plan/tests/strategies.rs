@@ -78,7 +78,7 @@ fn who_does_not_answer_is_left_alone() {
     world.now += 11;
     world.settle();
     assert_eq!(world.run.left_out.keys().cloned().collect::<Vec<_>>(), names(&["w1"]));
-    let held: BTreeSet<&MemberName> = world.holds.values().flat_map(|hold| hold.members()).collect();
+    let held: BTreeSet<&MemberName> = world.state.holds.values().flat_map(|hold| hold.members()).collect();
     assert_eq!(held.into_iter().cloned().collect::<Vec<_>>(), names(&["w0"]));
     // A batch of which nobody answers is passed over.
     let mut world = rolling_world(SIX, &seen(4, &[]));
@@ -102,7 +102,7 @@ fn as_many_may_fail_as_the_policy_allows() {
             world.settle();
             assert_eq!(world.run.state, RunState::Done);
             assert_eq!(world.run.left_out.keys().cloned().collect::<Vec<_>>(), names(&["w0", "w1"]));
-            let out: Vec<_> = world.holds.values().flat_map(|hold| hold.members()).cloned().collect();
+            let out: Vec<_> = world.state.holds.values().flat_map(|hold| hold.members()).cloned().collect();
             assert_eq!(out, names(&["w0", "w1"]));
         }
     }
@@ -114,11 +114,11 @@ fn nobody_goes_out_while_too_few_others_serve() {
     world.tick();
     world.stays = Some(0);
     assert!(matches!(world.tick(), Some(Wait::Others { left: 0, needed: 1, .. })));
-    assert!(world.holds.is_empty());
+    assert!(world.state.holds.is_empty());
     world.now += 61;
     world.tick();
     assert!(matches!(&world.run.state, RunState::Failed { kind: FailureKind::Guard, .. }), "{:?}", world.run.state);
-    assert!(world.holds.is_empty());
+    assert!(world.state.holds.is_empty());
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn at_the_end_everybody_is_asked_again() {
     let world = end(&[("w0", told("1")), ("w1", told("2")), ("w2", told("2")), ("w3", told("2"))]);
     let RunState::Failed { why, kind: FailureKind::Proof } = &world.run.state else { panic!("{:?}", world.run.state) };
     assert!(why.contains("different versions: w0 runs 1, w1 runs 2"), "{why}");
-    assert!(world.holds.is_empty(), "who serves goes on serving");
+    assert!(world.state.holds.is_empty(), "who serves goes on serving");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_share_goes_back_to_nothing_when_it_is_aborted_or_bad() {
             world.settle();
             assert_eq!(world.run.state, RunState::RolledBack);
             assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w0", "w1"]), "the new version is out");
-            assert_eq!(world.holds.len(), 1, "and nothing else is held");
+            assert_eq!(world.state.holds.len(), 1, "and nothing else is held");
         }
     }
 }
@@ -252,7 +252,7 @@ fn a_share_goes_back_to_nothing_when_it_is_aborted_or_bad() {
 fn who_takes_over_a_server_that_shares_the_traffic_sends_nobody_forward() {
     let mut world = tried(HALVES, "5%");
     let (at, with) = (world.run.cursor, world.run.holds[&"b".parse::<GroupName>().unwrap()]);
-    world.holds.remove(&with);
+    world.state.holds.remove(&with);
     world.take(handle_taken(&world.run, with, "taken".into(), at_now(&world)));
     assert_eq!(world.run.cursor, at);
     assert!(matches!(world.run.state, RunState::Failed { kind: FailureKind::Taken, .. }));
@@ -279,9 +279,9 @@ fn blue_green_world() -> World {
     let plan =
         blue_green::plan(&farm, &layout_of(&farm, &seen), (None, &none), None, &all, &Aside::default(), &held).unwrap();
     let mut world = World::carrying_out(plan);
-    world.next = 2;
+    world.state.next_hold = 2;
     world.run.holds = held;
-    world.holds.insert(standby.id, Hold { owner: Owner::Run(RunId(7)), ..standby });
+    world.state.holds.insert(standby.id, Hold { owner: Owner::Run(RunId(7)), ..standby });
     world
 }
 
@@ -291,17 +291,17 @@ fn blue_green_works_on_the_side_that_stands_by_and_leaves_the_other_so() {
     let steps: Vec<String> = world.run.plan.steps.iter().map(ToString::to_string).collect();
     assert_eq!(steps, ["out green", "drain green", "work green", "verify green", "flip blue to green", "drain blue"]);
     world.settle();
-    assert_eq!(world.holds.len(), 1, "the one that it had before is gone");
+    assert_eq!(world.state.holds.len(), 1, "the one that it had before is gone");
     world.report(Report::Done).unwrap();
     world.settle();
     assert_eq!(world.run.state, RunState::Done);
-    let out: Vec<_> = world.holds.values().flat_map(|hold| hold.members()).cloned().collect();
+    let out: Vec<_> = world.state.holds.values().flat_map(|hold| hold.members()).cloned().collect();
     assert_eq!(out, names(&["w0", "w1"]));
     // Aborted during the work, the side goes on standing by.
     let mut world = blue_green_world();
     world.settle();
     world.abort();
-    assert_eq!((world.run.state.clone(), world.holds.len()), (RunState::Aborted, 1));
+    assert_eq!((world.run.state.clone(), world.state.holds.len()), (RunState::Aborted, 1));
 }
 
 #[test]
@@ -338,8 +338,8 @@ fn a_flip_is_turned_back_until_the_other_side_is_worked_on() {
     assert!(matches!(world.rollback(), Err(Illegal::NoWayBack { .. })), "twice");
     world.settle();
     assert_eq!(world.run.state, RunState::RolledBack);
-    assert_eq!(world.turned.iter().map(ToString::to_string).collect::<Vec<_>>(), ["b", "a", "b", "all"]);
-    let out: BTreeSet<_> = world.holds.values().flat_map(|hold| hold.members()).cloned().collect();
+    assert_eq!(world.switched.iter().map(ToString::to_string).collect::<Vec<_>>(), ["b", "a", "b", "all"]);
+    let out: BTreeSet<_> = world.state.holds.values().flat_map(|hold| hold.members()).cloned().collect();
     assert_eq!(out.into_iter().collect::<Vec<_>>(), names(&["w0", "w1"]));
     // Once the other side may have been touched, nobody runs the version before.
     let mut world = World::of(ROUTE);

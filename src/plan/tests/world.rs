@@ -1,21 +1,21 @@
-//! A run, carried out in an invented world as the engine would.
+//! A run in an invented world: what the machine asks for is done as the engine does it, with no HAProxy behind it.
 
 use super::*;
+use crate::state::{Effects, Observed, State};
 
 /// A world that does what the machine says, one obstacle at a time.
 pub(super) struct World {
     pub(super) run: Run,
-    pub(super) holds: BTreeMap<HoldId, Hold>,
+    pub(super) state: State,
     pub(super) confirmation: Confirmation,
     pub(super) not_up: BTreeMap<Entry, String>,
     pub(super) answers: BTreeMap<MemberName, ProbeResult>,
     pub(super) figures: Option<Figures>,
     pub(super) stays: Option<usize>,
     pub(super) last_of: Option<String>,
-    pub(super) next: u64,
     pub(super) now: i64,
-    /// Where the route was turned to, in order.
-    pub(super) turned: Vec<Side>,
+    /// The sides that the route was switched to, in order.
+    pub(super) switched: Vec<Side>,
 }
 
 /// The same farm with a route.
@@ -59,16 +59,15 @@ impl World {
         };
         Self {
             run,
-            holds: BTreeMap::new(),
+            state: State { next_hold: 1, ..State::default() },
             confirmation: Confirmation::Agreed,
             not_up: BTreeMap::new(),
             answers: BTreeMap::new(),
             figures: Some(Figures { before: Counts::default(), now: Counts::default() }),
             stays: None,
             last_of: None,
-            next: 1,
             now: 0,
-            turned: Vec::new(),
+            switched: Vec::new(),
         }
     }
 
@@ -80,9 +79,9 @@ impl World {
 
     pub(super) fn facts(&self) -> Facts<'_> {
         Facts {
-            holds: &self.holds,
+            holds: &self.state.holds,
             confirmation: self.confirmation.clone(),
-            live: self.turned.last().cloned(),
+            live: self.state.live(&self.run.plan.farm),
             not_up: self.not_up.clone(),
             answers: self.answers.clone(),
             figures: self.figures,
@@ -91,84 +90,24 @@ impl World {
         }
     }
 
-    /// Carries out what the machine wants, as the engine would.
+    /// Stores what the machine wants, as the engine does.
     pub(super) fn take(&mut self, outcome: Outcome) -> Option<Wait> {
         let (run, actions) = match outcome {
             Outcome::Wait(wait) => return Some(wait),
             Outcome::Rest => return None,
             Outcome::Go(run, actions) => (*run, actions),
         };
-        let (stood, acts) = (run.cursor == self.run.cursor, actions.iter().any(|a| !matches!(a, Action::Note(_))));
+        let Effects { run, changes, .. } =
+            self.state.effects(&self.run, run, actions, &Observed::default(), at(self.now));
+        self.state.apply(&changes, self.state.next_revision());
         self.run = run;
-        for action in actions {
-            match action {
-                Action::Hold(group) => {
-                    let before = self.run.holds.get(&group).and_then(|id| self.holds.remove(id));
-                    self.run.step.undo.extend(before.map(|hold| Undo::Put(Box::new(hold))));
-                    let members: Vec<Entry> =
-                        self.run.members(&group).flat_map(|member| member.entries.clone()).collect();
-                    let id = HoldId(self.next);
-                    self.next += 1;
-                    let stage =
-                        Stage::Draining { mode: AdminState::Drain, since: at(self.now), killed: None, hardened: false };
-                    self.holds.insert(id, hold(id.0, Owner::Run(self.run.id), members, stage));
-                    self.run.holds.insert(group, id);
-                    self.run.step.undo.push(Undo::Drop(id));
-                }
-                Action::Release(group) => {
-                    let gone = self.run.holds.get(&group).and_then(|id| self.holds.remove(id));
-                    self.run.step.undo.extend(gone.map(|hold| Undo::Put(Box::new(hold))));
-                }
-                Action::Prove { group, then, versions } => {
-                    let hold = self.holds.get_mut(&self.run.holds[&group]).unwrap();
-                    let phase = ProofPhase::Probes { mode: AdminState::Maint };
-                    hold.stage =
-                        Stage::Proving { since: at(self.now), until: at(self.now + 60), phase, then, versions };
-                }
-                Action::Share { group, with, .. } if self.run.plan.flip.route.is_empty() => {
-                    for group in [group, with] {
-                        let members: Vec<Entry> =
-                            self.run.members(&group).flat_map(|member| member.entries.clone()).collect();
-                        let id = *self.run.holds.entry(group).or_insert(HoldId(self.next));
-                        self.next += 1;
-                        let shared =
-                            hold(id.0, Owner::Run(self.run.id), members, Stage::Shared { weights: BTreeMap::new() });
-                        let before = self.holds.insert(id, shared);
-                        let undo = before.map_or(Undo::Drop(id), |before| Undo::Put(Box::new(before)));
-                        self.run.step.undo.push(undo);
-                    }
-                }
-                Action::Share { group, .. } => {
-                    let gone = self.run.holds.get(&group).and_then(|id| self.holds.remove(id));
-                    self.run.step.undo.extend(gone.map(|hold| Undo::Put(Box::new(hold))));
-                }
-                Action::Park(group) => {
-                    let hold = self.holds.get_mut(&self.run.holds[&group]).unwrap();
-                    hold.stage = Stage::Out { mode: hold.wants(), at: at(self.now), left: 0 };
-                }
-                Action::Undo => {
-                    for undo in std::mem::take(&mut self.run.step.undo) {
-                        match undo {
-                            Undo::Put(hold) => drop(self.holds.insert(hold.id, *hold)),
-                            Undo::Drop(id) => drop(self.holds.remove(&id)),
-                            Undo::Turn(_) => {}
-                        }
-                    }
-                }
-                Action::Turn(side) => {
-                    self.turned.push(side);
-                }
-                Action::DrainAgain(_) | Action::Note(_) | Action::Watch | Action::Harden(_) => {}
-            }
-        }
-        if stood && acts && self.run.state == RunState::Running {
-            self.run.step.acted = Some(1);
-        }
+        let live = self.state.live(&self.run.plan.farm).filter(|live| self.switched.last() != Some(live));
+        self.switched.extend(live);
         None
     }
 
     pub(super) fn set_stages(&mut self, stage: &Stage) {
-        let moving = self.holds.values_mut().filter(|hold| !matches!(hold.stage, Stage::Shared { .. }));
+        let moving = self.state.holds.values_mut().filter(|hold| !matches!(hold.stage, Stage::Shared { .. }));
         moving.for_each(|hold| hold.stage = stage.clone());
     }
 
@@ -192,7 +131,7 @@ impl World {
     }
 
     pub(super) fn out(&self) -> BTreeSet<MemberName> {
-        let out = self.holds.values().filter(|hold| !matches!(hold.stage, Stage::Shared { .. }));
+        let out = self.state.holds.values().filter(|hold| !matches!(hold.stage, Stage::Shared { .. }));
         out.flat_map(Hold::members).cloned().collect()
     }
 
