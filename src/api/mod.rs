@@ -3,6 +3,7 @@
 mod problem;
 mod requests;
 mod views;
+mod words;
 
 pub use self::problem::{Exit, Problem};
 pub use self::requests::{
@@ -13,4 +14,8 @@ pub use self::views::{
     AttendantView, CallerView, ChangedView, EventView, Events, FindingView, Findings, FlipView, HoldView, Holds,
     IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView, RunView, Runs, ServerView,
     SessionView, Sessions, StatusView, StepView, StoreView, WorkView,
+};
+pub use self::words::{
+    CallerPresence, FindingStatus, FlipMode, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,
+    SocketLevel, StepStatus, WorkPhase,
 };

@@ -6,6 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::words::{
+    CallerPresence, FindingStatus, FlipMode, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,
+    SocketLevel, StepStatus, WorkPhase,
+};
+
 /// What HAProxy says now, and who holds what.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct StatusView {
@@ -27,7 +32,8 @@ pub struct RouteView {
     /// The farm.
     pub farm: String,
     /// The side that gets the traffic: the name of a group, or `all`; `unknown` where HAProxy does not say.
-    pub live: String,
+    #[schema(value_type = String)]
+    pub live: LiveSide,
     /// Each entry that says so, in each HAProxy.
     pub entries: Vec<RouteEntryView>,
     /// Whether teeter has turned it and keeps it so.
@@ -51,7 +57,7 @@ pub struct RouteEntryView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FindingView {
     /// `ok`, `warning`, `error`, or `unreachable`.
-    pub state: String,
+    pub state: FindingStatus,
     /// What was looked at.
     pub about: String,
     /// What was found, and what to do.
@@ -74,7 +80,7 @@ pub struct InstanceView {
     /// Its version.
     pub version: Option<String>,
     /// The level of the stats socket: user, operator or admin.
-    pub level: Option<String>,
+    pub level: Option<SocketLevel>,
     /// Whether HAProxy agrees with the holds in the store.
     pub agrees: bool,
     /// Whether processes that a reload has left behind are seen: that needs the master's socket.
@@ -99,7 +105,7 @@ pub struct ServerView {
     /// HAProxy's word for its status; `unknown` when HAProxy does not answer.
     pub status: String,
     /// What it was told: ready, drain or maint (from the admin bits).
-    pub admin: String,
+    pub admin: ServerAdmin,
     /// Whether it takes new requests.
     pub in_service: bool,
     /// Its weight, 0 to 256.
@@ -154,9 +160,9 @@ pub struct HoldView {
     /// What is out, in short: a member's name where all its lines are held, otherwise its lines as BACKEND/SERVER.
     pub members: Vec<String>,
     /// The state it wants them in: drain or maint, or ready while they empty behind a route that leads elsewhere.
-    pub mode: String,
+    pub mode: ServerAdmin,
     /// How far it has come: draining, stuck, out, proving, proven, or shared: in traffic with another weight.
-    pub stage: String,
+    pub stage: HoldStage,
     /// Requests that were left when the policy `proceed` went on.
     pub left: u64,
     /// Since when.
@@ -205,16 +211,16 @@ pub struct RunView {
     /// The farm.
     pub farm: String,
     /// How it is deployed to.
-    pub strategy: String,
+    pub strategy: RunStrategy,
     /// The version that is to run at the end.
     pub version: Option<String>,
     /// How it stands: running, failed, aborting, aborted, rolled back or done.
-    pub state: String,
+    pub state: RunStatus,
     /// Why it failed.
     pub why: Option<String>,
     /// What kind of failure: work, proof, deadline, refused, unreachable, guard (too few others are in service),
     /// bake (worse than before, and no way back), stalled (nobody did the work), or taken: somebody else has taken over servers that the run kept out.
-    pub failure: Option<String>,
+    pub failure: Option<RunFailure>,
     /// Who began it.
     pub by: String,
     /// When.
@@ -249,7 +255,7 @@ pub struct RunView {
     pub left_out: BTreeMap<String, String>,
     /// Whether the process that does its work is there: `here` or `gone`; nothing where it is advanced step by step.
     #[serde(default)]
-    pub caller: Option<String>,
+    pub caller: Option<CallerPresence>,
     /// The caller that attends to it now, and that alone reports on its work.
     #[serde(default)]
     pub attendant: Option<AttendantView>,
@@ -309,7 +315,7 @@ pub struct FlipView {
     pub took_ms: f64,
     /// `route`: an entry of a map turned the traffic, all at once. `servers`: while the commands ran, both sides may
     /// have been given requests.
-    pub mode: String,
+    pub mode: FlipMode,
 }
 
 /// One step of a run.
@@ -318,7 +324,7 @@ pub struct StepView {
     /// What it does, in words: `drain a`.
     pub text: String,
     /// How it stands: done, now, failed, skipped or to do.
-    pub state: String,
+    pub state: StepStatus,
     /// The servers that the caller works on in it.
     #[serde(default)]
     pub servers: Vec<String>,
@@ -333,7 +339,7 @@ pub struct WorkView {
     pub group: String,
     /// On what: deploy, or before-out, after-out or after-in.
     #[serde(default = "deploy")]
-    pub phase: String,
+    pub phase: WorkPhase,
     /// Its members' names.
     pub servers: Vec<String>,
     /// Their addresses as host:port, in the same order.
@@ -486,6 +492,6 @@ pub struct Events {
     pub events: Vec<EventView>,
 }
 
-fn deploy() -> String {
-    "deploy".to_owned()
+fn deploy() -> WorkPhase {
+    WorkPhase::Deploy
 }

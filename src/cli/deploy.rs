@@ -11,7 +11,7 @@ use super::keep::Keep;
 use super::output::Output;
 use super::work::work;
 use super::{Context, ending, look, manifest, print, tables};
-use crate::api::{Exit, RunRequest, RunView};
+use crate::api::{Exit, RunRequest, RunStatus, RunView};
 
 /// `teeter deploy`.
 pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliError> {
@@ -36,7 +36,7 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
     };
     if context.json {
         print::json(&run)?;
-    } else if run.state == "done" {
+    } else if run.state == RunStatus::Done {
         ending::summary(&run)?;
     }
     ending::explain(context, &run).await;

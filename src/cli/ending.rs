@@ -2,26 +2,26 @@
 
 use super::error::{CliError, going_on};
 use super::{Context, clock, hold, print};
-use crate::api::{Exit, RunView};
+use crate::api::{Exit, RunFailure, RunStatus, RunView};
 
 /// The exit code of a run that has ended.
 pub(super) fn exit(run: &RunView) -> Exit {
-    match (run.state.as_str(), run.failure.as_deref()) {
-        ("done", _) => Exit::Done,
-        ("aborted", _) | (_, Some("taken")) => Exit::Aborted,
-        (_, Some("deadline")) => Exit::TimedOut,
-        (_, Some("guard")) => Exit::Refused,
-        (_, Some("unreachable")) => Exit::Unreachable,
+    match (&run.state, &run.failure) {
+        (RunStatus::Done, _) => Exit::Done,
+        (RunStatus::Aborted, _) | (_, Some(RunFailure::Taken)) => Exit::Aborted,
+        (_, Some(RunFailure::Deadline)) => Exit::TimedOut,
+        (_, Some(RunFailure::Guard)) => Exit::Refused,
+        (_, Some(RunFailure::Unreachable)) => Exit::Unreachable,
         _ => Exit::Failed,
     }
 }
 
 /// Says on standard error why a run did not end well, who is out, and what to type.
 pub(super) async fn explain(context: &Context, run: &RunView) {
-    match run.state.as_str() {
-        "done" => return,
-        "aborted" => print::err(&format!("run {} was aborted", run.id)),
-        "rolled back" => {
+    match run.state {
+        RunStatus::Done => return,
+        RunStatus::Aborted => print::err(&format!("run {} was aborted", run.id)),
+        RunStatus::RolledBack => {
             let why = run.rollback.as_deref().unwrap_or("no reason was given");
             print::err(&format!("run {} was rolled back: {why}", run.id));
         }
@@ -36,7 +36,7 @@ pub(super) async fn explain(context: &Context, run: &RunView) {
     }
     remarks(run);
     kept_out(run);
-    if run.next.is_none() && run.state == "failed" {
+    if run.next.is_none() && run.state == RunStatus::Failed {
         print::err(&going_on(run.id));
     }
 }
@@ -80,7 +80,7 @@ pub(super) fn notes(run: &RunView) {
     }
     match &run.next {
         // Who stands by is not kept out by a mishap.
-        Some(next) if matches!(run.strategy.as_str(), "flip" | "blue-green") => print::err(next),
+        Some(next) if run.strategy.leaves_standby() => print::err(next),
         _ if !run.out.is_empty() => kept_out(run),
         _ => {}
     }

@@ -7,7 +7,7 @@ use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::watch::{PAUSE, Watch};
 use super::{Context, clock};
-use crate::api::{AdvanceRequest, RunView, WorkView};
+use crate::api::{AdvanceRequest, RunStatus, RunView, StepStatus, WorkView};
 
 /// What a run wants of its caller.
 pub(super) enum Standing {
@@ -22,9 +22,9 @@ pub(super) enum Standing {
 impl Standing {
     /// Of this run.
     pub(super) fn of(run: &RunView) -> Self {
-        match (run.state.as_str(), &run.work) {
-            ("done" | "failed" | "aborted" | "rolled back", _) => Self::Ended,
-            ("running", Some(work)) => Self::Work(work.clone()),
+        match (&run.state, &run.work) {
+            (RunStatus::Done | RunStatus::Failed | RunStatus::Aborted | RunStatus::RolledBack, _) => Self::Ended,
+            (RunStatus::Running, Some(work)) => Self::Work(work.clone()),
             _ => Self::Going,
         }
     }
@@ -67,9 +67,9 @@ impl<'a> Follow<'a> {
     pub(super) fn show(&mut self, run: &RunView) {
         let now = clock::now();
         for step in run.steps.get(self.shown..done(run)).unwrap_or_default() {
-            let how = match step.state.as_str() {
-                "skipped" => continue,
-                "failed" => " failed",
+            let how = match step.state {
+                StepStatus::Skipped => continue,
+                StepStatus::Failed => " failed",
                 _ => "",
             };
             self.progress.line(&format!("{}  {}{how}", clock::elapsed(self.started, now), step.text));

@@ -9,7 +9,7 @@ use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Context, clock, look, named, print, shell, tables};
-use crate::api::{Exit, HoldView};
+use crate::api::{Exit, HoldStage, HoldView};
 
 /// How the wait for a hold ended.
 enum Ended {
@@ -95,7 +95,7 @@ pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Ex
             Exit::Aborted
         }
         Some(Ended::Overdue(after)) => {
-            let waiting = hold.waiting.as_deref().unwrap_or(&hold.stage);
+            let waiting = hold.waiting.as_deref().unwrap_or(hold.stage.as_str());
             print::err(&format!(
                 "hold {id}: after {} {servers} is not known to be empty: {waiting}\n\
                  hold {id} stays and goes on without this command\n\
@@ -135,16 +135,16 @@ async fn settle(
     let mut watch = Watch::known(&context.client, format!("/v1/holds/{}", hold.id));
     let mut limit = Limit::default();
     loop {
-        match hold.stage.as_str() {
-            "out" => return Ok(Ended::Out),
-            "stuck" => return Ok(Ended::Stuck),
-            "proving" if hold.expires.is_some_and(|at| at <= clock::now()) => return Ok(Ended::Over),
+        match hold.stage {
+            HoldStage::Out => return Ok(Ended::Out),
+            HoldStage::Stuck => return Ok(Ended::Stuck),
+            HoldStage::Verifying if hold.expires.is_some_and(|at| at <= clock::now()) => return Ok(Ended::Over),
             // What was drained with `restore` comes back by itself.
-            "proving" if !restores => return Ok(Ended::Returning),
+            HoldStage::Verifying if !restores => return Ok(Ended::Returning),
             _ => {}
         }
-        let until = limit.waits(hold.stage.clone(), hold.within_s, limit::OWN);
-        progress.waiting(&format!("{} ({until})", hold.waiting.as_deref().unwrap_or(&hold.stage)));
+        let until = limit.waits(hold.stage.to_string(), hold.within_s, limit::OWN);
+        progress.waiting(&format!("{} ({until})", hold.waiting.as_deref().unwrap_or(hold.stage.as_str())));
         let next = tokio::select! {
             biased;
             () = interrupt.received() => return Ok(Ended::Interrupted),

@@ -6,12 +6,13 @@ use std::ffi::OsString;
 use super::args::HookOptions;
 use super::error::CliError;
 use super::hook::Hook;
+use crate::api::WorkPhase;
 
 /// The hooks of a run, by phase.
 #[derive(Debug)]
 pub(super) struct Hooks {
     deploy: Hook,
-    others: BTreeMap<&'static str, Hook>,
+    others: BTreeMap<WorkPhase, Hook>,
     /// How many calls for single servers at once; `None`: one call for the group.
     servers_at_once: Option<usize>,
     /// What hooks are told beside the work.
@@ -28,7 +29,7 @@ impl Hooks {
         let mut others = BTreeMap::new();
         for (phase, command) in options.phases() {
             let words = ["sh", "-c", command].map(OsString::from);
-            others.insert(phase, Hook::find(&words, options.hook_timeout)?);
+            others.insert(phase.into(), Hook::find(&words, options.hook_timeout)?);
         }
         let servers_at_once = options.per_server.then_some(options.parallel.map_or(1, |servers| servers.get().into()));
         Ok(Self { deploy, others, servers_at_once, also: Vec::new() })
@@ -50,9 +51,9 @@ impl Hooks {
     }
 
     /// The hook of a phase, and for how many servers by themselves it is called at once.
-    pub(super) fn of(&self, phase: &str) -> Option<(&Hook, Option<usize>)> {
+    pub(super) fn of(&self, phase: &WorkPhase) -> Option<(&Hook, Option<usize>)> {
         match phase {
-            "deploy" => Some((&self.deploy, self.servers_at_once)),
+            WorkPhase::Deploy => Some((&self.deploy, self.servers_at_once)),
             other => self.others.get(other).map(|hook| (hook, None)),
         }
     }

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::error::CliError;
 use super::{Context, calendar, clock, events, print, tables};
-use crate::api::{Exit, Findings, Holds, RunView, Runs, Sessions, StatusView};
+use crate::api::{Exit, FindingStatus, Findings, Holds, RunView, Runs, Sessions, StatusView};
 use crate::control::client::{ClientError, with_query};
 
 /// A path with these selectors.
@@ -43,8 +43,8 @@ pub(super) async fn doctor(context: &Context) -> Result<Exit, CliError> {
     } else {
         print::out(&tables::findings(&view.findings))?;
     }
-    let any = |state: &str| view.findings.iter().any(|finding| finding.state == state);
-    Ok(match (any("error"), any("unreachable")) {
+    let any = |state: FindingStatus| view.findings.iter().any(|finding| finding.state == state);
+    Ok(match (any(FindingStatus::Error), any(FindingStatus::Unreachable)) {
         (true, _) => Exit::Failed,
         (false, true) => Exit::Unreachable,
         (false, false) => Exit::Done,

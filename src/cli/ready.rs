@@ -10,7 +10,7 @@ use super::look;
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Context, clock, named, print, shell, tables};
-use crate::api::{Exit, HoldView, Holds, ReleaseRequest, StatusView};
+use crate::api::{Exit, HoldStage, HoldView, Holds, ReleaseRequest, StatusView};
 
 /// `teeter ready`.
 pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliError> {
@@ -136,7 +136,7 @@ async fn finish(context: &Context, fallen: Vec<HoldView>, args: &Ready) -> Resul
 const SET_OUTSIDE: &str = "set outside teeter";
 
 fn proving(hold: &HoldView) -> bool {
-    matches!(hold.stage.as_str(), "proving" | "proven")
+    matches!(hold.stage, HoldStage::Verifying | HoldStage::Verified)
 }
 
 /// How long all of them may take yet; none where teeterd gives one of them no time.
@@ -147,7 +147,7 @@ fn within_s(pending: &BTreeMap<u64, HoldView>) -> Option<u64> {
 
 fn waiting(pending: &BTreeMap<u64, HoldView>) -> String {
     let texts = pending.values().map(|hold| {
-        let waiting = hold.waiting.as_deref().unwrap_or(&hold.stage);
+        let waiting = hold.waiting.as_deref().unwrap_or(hold.stage.as_str());
         format!("{}: {waiting}", tables::servers(hold))
     });
     texts.collect::<Vec<_>>().join("; ")

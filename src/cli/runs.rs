@@ -10,7 +10,7 @@ use super::follow::{Follow, Standing};
 use super::interrupt::Interrupt;
 use super::look;
 use super::{Context, ending, print, shell};
-use crate::api::{AdvanceRequest, Exit, Holds, IdleView, RollbackRequest, RunView, StatusView};
+use crate::api::{AdvanceRequest, Exit, Holds, IdleView, RollbackRequest, RunFailure, RunStatus, RunView, StatusView};
 use crate::farm::{FarmName, InstanceName};
 
 /// `teeter begin`.
@@ -44,7 +44,7 @@ pub(super) async fn flip(context: &Context, args: Flip) -> Result<Exit, CliError
     };
     if context.json {
         print::json(&run)?;
-    } else if run.state == "done" {
+    } else if run.state == RunStatus::Done {
         ending::summary(&run)?;
     }
     ending::explain(context, &run).await;
@@ -120,7 +120,7 @@ pub(super) async fn rollback(context: &Context, run: u64, reason: Option<String>
     if context.json {
         print::json(&run)?;
     }
-    if run.state != "rolled back" {
+    if run.state != RunStatus::RolledBack {
         ending::explain(context, &run).await;
         return Ok(ending::exit(&run));
     }
@@ -139,9 +139,9 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
     let mut follow = Follow::new(context, &run);
     let mut now = run;
     // A run that has failed and one that works are both on their way: only the end counts here.
-    while !matches!(now.state.as_str(), "aborted" | "rolled back" | "done") {
+    while !matches!(now.state, RunStatus::Aborted | RunStatus::RolledBack | RunStatus::Done) {
         follow.show(&now);
-        if let ("aborting", Some(next)) = (now.state.as_str(), &now.next) {
+        if let (RunStatus::Aborting, Some(next)) = (&now.state, &now.next) {
             follow.progress.clear();
             print::err(&format!(
                 "run {} is not aborted yet: {}\nkept out of {}: {}\nnext: {next}",
@@ -169,7 +169,7 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
     } else {
         print::out(&aftermath(context, &now).await?)?;
     }
-    Ok(if now.state == "done" { Exit::Failed } else { Exit::Done })
+    Ok(if now.state == RunStatus::Done { Exit::Failed } else { Exit::Done })
 }
 
 /// The run once it wants something of the caller; `None` where the caller has been interrupted, and told what becomes
@@ -206,14 +206,14 @@ async fn wait_and_tell(
     };
     let work = if let Standing::Work(work) = Standing::of(&run) { Some(work) } else { None };
     // The failure that was reported is the answer that was asked for.
-    let recorded = reports_failure && run.failure.as_deref() == Some("work");
+    let recorded = reports_failure && run.failure == Some(RunFailure::Work);
     let exit = if recorded || work.is_some() { Exit::Done } else { ending::exit(&run) };
     if context.json {
         print::json(&run)?;
     } else if exit == Exit::Done {
         print::out(&shell::assignments(&shell::variables(&run, work.as_ref())))?;
     }
-    if run.state == "done" {
+    if run.state == RunStatus::Done {
         print::err(&format!("run {} is done", run.id));
     } else if work.is_none() {
         ending::explain(context, &run).await;
@@ -247,7 +247,7 @@ async fn aftermath(context: &Context, run: &RunView) -> Result<String, CliError>
         set.insert(server.server.as_str());
     }
     let back: Vec<&str> = back.difference(&not).copied().collect();
-    let ended = if run.state == "rolled back" { "rolled back" } else { "aborted" };
+    let ended = if run.state == RunStatus::RolledBack { "rolled back" } else { "aborted" };
     let mut text = format!("run {} is {ended}", run.id);
     if !back.is_empty() {
         text.push_str(&format!("\nin service: {}", back.join(" ")));

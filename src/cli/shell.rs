@@ -9,7 +9,7 @@ pub(super) fn variables(run: &RunView, work: Option<&WorkView>) -> Vec<(&'static
         ("TEETER_FARM", run.farm.clone()),
         ("TEETER_VERSION", run.version.clone().unwrap_or_default()),
         ("TEETER_STEP", work.map(|work| work.step.to_string()).unwrap_or_default()),
-        ("TEETER_PHASE", work.map(|work| work.phase.clone()).unwrap_or_default()),
+        ("TEETER_PHASE", work.map(|work| work.phase.to_string()).unwrap_or_default()),
         ("TEETER_GROUP", work.map(|work| work.group.clone()).unwrap_or_default()),
         ("TEETER_SERVERS", work.map(|work| work.servers.join(" ")).unwrap_or_default()),
         ("TEETER_ADDRESSES", work.map(|work| work.addresses.join(" ")).unwrap_or_default()),

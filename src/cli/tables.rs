@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{calendar, clock};
-use crate::api::{FindingView, HoldView, InstanceView, RouteView, RunView, ServerView, SessionView, StatusView};
+use crate::api::{
+    FindingView, HoldView, InstanceView, LiveSide, RouteView, RunStatus, RunView, ServerView, SessionView, StatusView,
+    StepStatus,
+};
 
 /// `teeter status`.
 pub(super) fn status(view: &StatusView) -> String {
@@ -20,7 +23,7 @@ pub(super) fn status(view: &StatusView) -> String {
         [
             line_name(server, several),
             if server.backup { format!("{} (backup)", server.status) } else { server.status.clone() },
-            server.admin.clone(),
+            server.admin.to_string(),
             server.in_flight.to_string(),
             server.qcur.to_string(),
             server.weight.to_string(),
@@ -57,16 +60,20 @@ pub(super) fn status(view: &StatusView) -> String {
 fn traffic(route: &RouteView) -> String {
     let backends: BTreeSet<&str> = route.entries.iter().filter_map(|entry| entry.backend.as_deref()).collect();
     let backends = backends.into_iter().collect::<Vec<_>>().join(", ");
-    match (route.live.as_str(), backends.as_str()) {
-        ("unknown", "") => format!("{}: where its traffic goes is not known: `teeter doctor` says why", route.farm),
-        ("unknown", backends) => format!("{}: its traffic goes to {backends}: `teeter doctor` says more", route.farm),
-        (live, backends) => format!("{}: its traffic goes to {live} ({backends})", route.farm),
+    match (&route.live, backends.as_str()) {
+        (LiveSide::NotKnown, "") => {
+            format!("{}: where its traffic goes is not known: `teeter doctor` says why", route.farm)
+        }
+        (LiveSide::NotKnown, backends) => {
+            format!("{}: its traffic goes to {backends}: `teeter doctor` says more", route.farm)
+        }
+        (LiveSide::Side(live), backends) => format!("{}: its traffic goes to {live} ({backends})", route.farm),
     }
 }
 
 /// `teeter doctor`.
 pub(super) fn findings(findings: &[FindingView]) -> String {
-    let rows = findings.iter().map(|finding| [finding.state.clone(), finding.about.clone(), finding.text.clone()]);
+    let rows = findings.iter().map(|finding| [finding.state.to_string(), finding.about.clone(), finding.text.clone()]);
     columns(["", "WHAT", "FOUND"], rows, &[])
 }
 
@@ -99,8 +106,8 @@ pub(super) fn holds(holds: &[HoldView], now: Timestamp, zone: &TimeZone) -> Stri
             hold.id.to_string(),
             hold.owner.clone(),
             servers(hold),
-            hold.mode.clone(),
-            hold.stage.clone(),
+            hold.mode.to_string(),
+            hold.stage.to_string(),
             clock::age(hold.since, now),
             calendar::until(hold, now, zone),
             hold.reason.clone(),
@@ -159,7 +166,7 @@ pub(super) fn runs(runs: &[RunView], now: Timestamp) -> String {
         [
             run.id.to_string(),
             run.farm.clone(),
-            run.strategy.clone(),
+            run.strategy.to_string(),
             run.version.clone().unwrap_or_else(|| "-".to_owned()),
             state(run).to_owned(),
             run.steps.get(run.cursor).map_or_else(|| "-".to_owned(), |step| step.text.clone()),
@@ -173,7 +180,7 @@ pub(super) fn runs(runs: &[RunView], now: Timestamp) -> String {
 
 /// How a run stands, in one word or two.
 pub(super) fn state(run: &RunView) -> &str {
-    if run.paused && run.state == "running" { "paused" } else { &run.state }
+    if run.paused && run.state == RunStatus::Running { "paused" } else { run.state.as_str() }
 }
 
 /// The command that goes on with a run, or who does so without one.
@@ -185,11 +192,11 @@ fn next(run: &RunView, now: Timestamp) -> String {
 /// A run's steps, marked.
 pub(super) fn steps(run: &RunView) -> String {
     let lines = run.steps.iter().map(|step| {
-        let mark = match step.state.as_str() {
-            "done" => "+",
-            "now" => ">",
-            "failed" => "!",
-            "skipped" => "-",
+        let mark = match step.state {
+            StepStatus::Done => "+",
+            StepStatus::Now => ">",
+            StepStatus::Failed => "!",
+            StepStatus::Skipped => "-",
             _ => " ",
         };
         let servers = match step.servers.as_slice() {

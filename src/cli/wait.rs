@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Context, look, named, print, tables};
-use crate::api::{Exit, Holds, ServerView, StatusView};
+use crate::api::{Exit, HoldStage, Holds, ServerView, StatusView};
 use crate::farm::{InstanceName, Span};
 
 /// `teeter wait`.
@@ -122,8 +122,9 @@ async fn emptying(context: &Context, view: &StatusView) -> Result<String, CliErr
         return Ok(String::new());
     }
     let (view, _): (Holds, _) = context.client.get("/v1/holds").await?;
-    let emptying = view.holds.into_iter().filter(|hold| on_them.contains(&hold.id) && hold.stage == "draining");
-    Ok(emptying.map(|hold| hold.waiting.unwrap_or(hold.stage)).collect::<Vec<_>>().join(", "))
+    let emptying =
+        view.holds.into_iter().filter(|hold| on_them.contains(&hold.id) && hold.stage == HoldStage::Draining);
+    Ok(emptying.map(|hold| hold.waiting.unwrap_or_else(|| hold.stage.to_string())).collect::<Vec<_>>().join(", "))
 }
 
 /// Which servers are not there yet, and why; empty when all are.

@@ -12,7 +12,7 @@ use super::hooks::Hooks;
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::{Context, clock, print, shell};
-use crate::api::{RunView, WorkView};
+use crate::api::{RunView, WorkPhase, WorkView};
 
 /// Does the work that a run waits for.
 pub(super) async fn work(
@@ -96,7 +96,7 @@ impl Calls<'_> {
 
     async fn call(&self, part: WorkView, from: &str) -> Outcome {
         let elapsed = clock::elapsed(self.run.started, clock::now());
-        let what = if part.phase == "deploy" { "hook" } else { &part.phase };
+        let what = if part.phase == WorkPhase::Deploy { "hook" } else { part.phase.as_str() };
         print::err(&format!("{elapsed}  {what} for {}: {}", part.group, part.servers.join(" ")));
         let mut variables = shell::variables(self.run, Some(&part));
         variables.extend_from_slice(self.also);

@@ -18,7 +18,7 @@ use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use crate::api::Exit;
+use crate::api::{Exit, FindingStatus};
 use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
 use crate::control::{self, Access, Roles, chain};
 use crate::engine::{self, Engine};
@@ -112,10 +112,10 @@ fn check(config: &Config) -> ExitCode {
         &prober,
         &files,
     ));
-    for finding in findings.iter().filter(|finding| finding.state != "ok") {
+    for finding in findings.iter().filter(|finding| finding.state != FindingStatus::Ok) {
         logging::say(&format!("{}: {}: {}", finding.state, finding.about, finding.text));
     }
-    if findings.iter().any(|finding| finding.state == "error") {
+    if findings.iter().any(|finding| finding.state == FindingStatus::Error) {
         return ExitCode::from(Exit::Usage as u8);
     }
     logging::say(&format!("the configuration is well: {asked} HAProxy, {} farms", config.farms.len()));

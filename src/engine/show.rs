@@ -12,8 +12,8 @@ use super::renamed::last_seen;
 use super::show_run::{run_view, text};
 use super::{Engine, seen_of};
 use crate::api::{
-    CallerView, ChangedView, EventView, HoldView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView,
-    RunView, ServerView, StatusView,
+    CallerView, ChangedView, EventView, HoldStage, HoldView, InstanceView, LiveSide, LoginView, OldProcessView,
+    RouteEntryView, RouteView, RunStatus, RunView, ServerView, SocketLevel, StatusView,
 };
 use crate::farm::{
     Baseline, Entry, Farm, Hold, HoldId, InstanceName, LineNames, MemberName, Off, OutBy, Owner, Route, RunId,
@@ -171,7 +171,7 @@ impl Engine {
     /// A plan that is not carried out, as a run.
     pub fn plan_view(&self, run: &Run) -> RunView {
         let mut view = run_view(run, &State::default(), &Memory::default(), self.clock.now());
-        view.state = "planned".to_owned();
+        view.state = RunStatus::Planned;
         view.next = None;
         view
     }
@@ -187,7 +187,7 @@ fn instance_view(name: &InstanceName, socket: &str, report: &InstanceReport, rev
         trouble: trouble.or_else(|| report.untold.words()),
         pid: report.seen.as_ref().map(|seen| seen.pid),
         version: report.seen.as_ref().map(|seen| seen.version.clone()),
-        level: report.level.map(|level| level.to_string()),
+        level: report.level.map(SocketLevel::from),
         agrees: report.reachable && report.agreed >= revision && report.untold.is_empty(),
         sees_old: report.sees_old,
         may_be_away: false,
@@ -211,8 +211,8 @@ fn route_view(
         }
     }
     let live = match sides.into_iter().collect::<Vec<_>>()[..] {
-        [Some(ref side)] => side.to_string(),
-        _ => "unknown".to_owned(),
+        [Some(ref side)] => LiveSide::Side(side.to_string()),
+        _ => LiveSide::NotKnown,
     };
     (!keys.is_empty()).then(|| RouteView { farm: farm.name.to_string(), live, entries, kept: stored.is_some() })
 }
@@ -236,7 +236,7 @@ fn server_view(entry: &Entry, seen: &SeenServer, report: &InstanceReport, state:
             Some(Off::Disabled) => "DISABLED".to_owned(),
             Some(Off::Refuses) | None => seen.status.clone(),
         },
-        admin: seen.admin.forced().to_string(),
+        admin: seen.admin.forced().into(),
         in_service: reachable && off.is_none() && seen.is_usable(),
         weight: seen.weight,
         in_flight: seen.load.in_flight(),
@@ -283,12 +283,12 @@ fn hold_view(hold: &Hold, (reports, line_names): (&Reports, &LineNames), memory:
     let remembered = memory.holds.get(&hold.id);
     let wait = remembered.and_then(|memory| memory.wait.clone());
     let (stage, left) = match hold.stage {
-        Stage::Draining { .. } => ("draining", 0),
-        Stage::Stuck { .. } => ("stuck", 0),
-        Stage::Out { left, .. } => ("out", left),
-        Stage::Proving { .. } => ("proving", 0),
-        Stage::Shared { .. } => ("shared", 0),
-        Stage::Proven { .. } => ("proven", 0),
+        Stage::Draining { .. } => (HoldStage::Draining, 0),
+        Stage::Stuck { .. } => (HoldStage::Stuck, 0),
+        Stage::Out { left, .. } => (HoldStage::Out, left),
+        Stage::Proving { .. } => (HoldStage::Verifying, 0),
+        Stage::Shared { .. } => (HoldStage::Shared, 0),
+        Stage::Proven { .. } => (HoldStage::Verified, 0),
     };
     HoldView {
         id: hold.id.0,
@@ -296,8 +296,8 @@ fn hold_view(hold: &Hold, (reports, line_names): (&Reports, &LineNames), memory:
         reason: hold.reason.clone(),
         entries: hold.entries.iter().map(ToString::to_string).collect(),
         members: names(hold, reports, line_names),
-        mode: hold.wants().to_string(),
-        stage: stage.to_owned(),
+        mode: hold.wants().into(),
+        stage,
         left,
         since: hold.since,
         expires: hold.expires,

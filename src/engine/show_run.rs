@@ -6,16 +6,18 @@ use jiff::Timestamp;
 
 use super::carry::wait_of;
 use super::memory::Memory;
-use crate::api::{AttendantView, FlipView, RunView, StepView, WorkView};
+use crate::api::{
+    AttendantView, CallerPresence, FlipMode, FlipView, RunFailure, RunStatus, RunView, StepStatus, StepView, WorkView,
+};
 use crate::farm::{GroupName, MemberName};
 use crate::plan::machine::way_back;
-use crate::plan::{Attendant, CallerState, FailureKind, Flipped, Passed, Phase, Run, RunState, Step, Wait};
+use crate::plan::{Attendant, CallerState, Flipped, Passed, Phase, Run, RunState, Step, Wait};
 use crate::state::State;
 
 /// A run as it stands.
 pub(super) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp) -> RunView {
     let failed = match &run.state {
-        RunState::Failed { why, kind } => Some((why.clone(), failure(*kind))),
+        RunState::Failed { why, kind } => Some((why.clone(), RunFailure::from(*kind))),
         _ => None,
     };
     let out: Vec<String> = state
@@ -35,11 +37,11 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
     RunView {
         id: run.id.0,
         farm: run.plan.farm.to_string(),
-        strategy: run.plan.strategy.to_string(),
+        strategy: run.plan.strategy.into(),
         version: run.plan.version.clone(),
-        state: word(&run.state).to_owned(),
+        state: status(&run.state),
         why: failed.as_ref().map(|(why, _)| why.clone()),
-        failure: failed.map(|(_, kind)| kind.to_owned()),
+        failure: failed.map(|(_, kind)| kind),
         by: run.by.clone(),
         started: run.started,
         finished: run.finished,
@@ -64,8 +66,8 @@ pub(super) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         paused: run.paused,
         caller: match run.caller {
             CallerState::Never => None,
-            CallerState::Here => Some("here".to_owned()),
-            CallerState::Gone { .. } => Some("gone".to_owned()),
+            CallerState::Here => Some(CallerPresence::Here),
+            CallerState::Gone { .. } => Some(CallerPresence::Gone),
         },
         attendant: attendant(run).map(attendant_view),
         versions: text(run.versions.clone()),
@@ -98,26 +100,26 @@ fn attendant_view(attendant: &Attendant) -> AttendantView {
 fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
     let state = match (&run.state, index.cmp(&run.cursor)) {
         (_, std::cmp::Ordering::Less) => match run.passed.get(&index) {
-            None => "done",
-            Some(Passed::Failed) => "failed",
-            Some(Passed::Skipped) => "skipped",
+            None => StepStatus::Done,
+            Some(Passed::Failed) => StepStatus::Failed,
+            Some(Passed::Skipped) => StepStatus::Skipped,
         },
-        (RunState::Running, std::cmp::Ordering::Equal) => "now",
-        (RunState::Failed { .. }, std::cmp::Ordering::Equal) => "failed",
-        _ => "to do",
+        (RunState::Running, std::cmp::Ordering::Equal) => StepStatus::Now,
+        (RunState::Failed { .. }, std::cmp::Ordering::Equal) => StepStatus::Failed,
+        _ => StepStatus::ToDo,
     };
     let servers = match step {
         Step::Work { group, .. } => run.plan.groups.get(group).map(Vec::as_slice).unwrap_or_default(),
         _ => &[],
     };
     let servers = servers.iter().map(|member| member.name.to_string()).collect();
-    StepView { text: step.to_string(), state: state.to_owned(), servers }
+    StepView { text: step.to_string(), state, servers }
 }
 
 fn flip_view(flip: &Flipped) -> FlipView {
     let took_ms = std::time::Duration::from_micros(flip.took).as_secs_f64() * 1000.0;
-    let mode = if flip.route { "route" } else { "servers" };
-    FlipView { step: flip.step, at: flip.at, took_ms, mode: mode.to_owned() }
+    let mode = if flip.route { FlipMode::Route } else { FlipMode::Servers };
+    FlipView { step: flip.step, at: flip.at, took_ms, mode }
 }
 
 fn work_view(run: &Run) -> Option<WorkView> {
@@ -125,7 +127,7 @@ fn work_view(run: &Run) -> Option<WorkView> {
     Some(WorkView {
         step: run.cursor,
         group: group.to_string(),
-        phase: phase.to_string(),
+        phase: (*phase).into(),
         servers: run.members(group).map(|member| member.name.to_string()).collect(),
         addresses: run.members(group).map(|member| member.address.clone()).collect(),
     })
@@ -203,28 +205,15 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
     }
 }
 
-pub(super) fn word(state: &RunState) -> &'static str {
+/// The state of a run, as a word.
+pub(super) fn status(state: &RunState) -> RunStatus {
     match state {
-        RunState::Running => "running",
-        RunState::Failed { .. } => "failed",
-        RunState::Aborting => "aborting",
-        RunState::Aborted => "aborted",
-        RunState::RolledBack => "rolled back",
-        RunState::Done => "done",
-    }
-}
-
-fn failure(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Work => "work",
-        FailureKind::Proof => "proof",
-        FailureKind::Deadline => "deadline",
-        FailureKind::Refused => "refused",
-        FailureKind::Unreachable => "unreachable",
-        FailureKind::Taken => "taken",
-        FailureKind::Guard => "guard",
-        FailureKind::Stalled => "stalled",
-        FailureKind::Bake => "bake",
+        RunState::Running => RunStatus::Running,
+        RunState::Failed { .. } => RunStatus::Failed,
+        RunState::Aborting => RunStatus::Aborting,
+        RunState::Aborted => RunStatus::Aborted,
+        RunState::RolledBack => RunStatus::RolledBack,
+        RunState::Done => RunStatus::Done,
     }
 }
 

@@ -261,3 +261,21 @@ fn record_requests() {
         std::fs::write(format!("{FOLDER}/{name}.json"), format!("{text}\n")).unwrap();
     }
 }
+
+/// The description has the words that fields may have.
+#[test]
+fn the_description_lists_the_words_of_the_documents() {
+    let document = serde_json::to_value(teeter::control::openapi_document()).unwrap();
+    let schemas = &document["components"]["schemas"];
+    for (schema, field, words) in [
+        ("HoldView", "stage", "HoldStage"),
+        ("RunView", "state", "RunStatus"),
+        ("StepView", "state", "StepStatus"),
+        ("FindingView", "state", "FindingStatus"),
+    ] {
+        let reference = &schemas[schema]["properties"][field];
+        assert!(reference.to_string().contains(&format!("#/components/schemas/{words}")), "{schema}: {reference}");
+        let listed = schemas[words]["enum"].as_array().unwrap_or_else(|| panic!("{words} is not described"));
+        assert!(listed.len() > 3, "{listed:?}");
+    }
+}

@@ -10,6 +10,7 @@ use clap::builder::NonEmptyStringValueParser;
 use super::RunOptions;
 use crate::api::RunRequest;
 use crate::farm::{FarmName, Span};
+use crate::plan::Phase;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Deploy {
@@ -58,7 +59,7 @@ pub(in crate::cli) struct HookOptions {
 impl Deploy {
     /// As the API wants it.
     pub(in crate::cli) fn request(&self) -> RunRequest {
-        let phases = self.hooks.phases().map(|(phase, _)| phase.to_owned()).collect();
+        let phases = self.hooks.phases().map(|(phase, _)| phase.to_string()).collect();
         // The grammar sees to it that there is a farm where there is no manifest.
         let farm = self.farm.as_ref().map(ToString::to_string).unwrap_or_default();
         RunRequest { farm, phases, ..self.options.request() }
@@ -67,8 +68,12 @@ impl Deploy {
 
 impl HookOptions {
     /// The commands around the hook, by phase.
-    pub(in crate::cli) fn phases(&self) -> impl Iterator<Item = (&'static str, &String)> {
-        let commands = [("before-out", &self.before_out), ("after-out", &self.after_out), ("after-in", &self.after_in)];
+    pub(in crate::cli) fn phases(&self) -> impl Iterator<Item = (Phase, &String)> {
+        let commands = [
+            (Phase::BeforeOut, &self.before_out),
+            (Phase::AfterOut, &self.after_out),
+            (Phase::AfterIn, &self.after_in),
+        ];
         commands.into_iter().filter_map(|(phase, command)| command.as_ref().map(|command| (phase, command)))
     }
 }

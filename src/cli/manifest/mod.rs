@@ -135,7 +135,7 @@ async fn all(context: &Context, deploys: &[Deploy], report: &mut Report, interru
                 if exit == Exit::Done {
                     ending::notes(&run);
                 }
-                entry.went(&run.state.clone(), exit, run.why.clone(), Some(run));
+                entry.went(&run.state.to_string(), exit, run.why.clone(), Some(run));
                 exit
             }
             Ok(CarriedOut::Left(run)) => {
@@ -191,7 +191,7 @@ impl Build {
             settle: text(self.settle),
             max_failed: self.max_failed,
             allow_outage: self.allow_outage,
-            phases: options.phases().map(|(phase, _)| phase.to_owned()).collect(),
+            phases: options.phases().map(|(phase, _)| phase.to_string()).collect(),
             ..RunRequest::default()
         };
         Ok(Deploy { request, hooks })

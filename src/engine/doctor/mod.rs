@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Engine;
 use super::facts::asked_of;
 use super::prober::Prober;
-use crate::api::FindingView;
+use crate::api::{FindingStatus, FindingView};
 use crate::farm::{Farm, FarmName, InstanceName, Layout, Seen, Side};
 use crate::haproxy::{AdminState, Client, Master, ServerRef};
 use crate::reconcile::{MapWriters, look_at_all};
@@ -131,20 +131,20 @@ pub async fn examine(
 
 /// Nothing is wrong with this.
 fn ok(about: String, text: String) -> FindingView {
-    FindingView { state: "ok".to_owned(), about, text }
+    FindingView { state: FindingStatus::Ok, about, text }
 }
 
 /// Something works now, and will not when it matters.
 fn warning(about: String, text: String) -> FindingView {
-    FindingView { state: "warning".to_owned(), about, text }
+    FindingView { state: FindingStatus::Warning, about, text }
 }
 
 /// It does not answer.
 fn unreachable(about: String, text: String) -> FindingView {
-    FindingView { state: "unreachable".to_owned(), about, text }
+    FindingView { state: FindingStatus::Unreachable, about, text }
 }
 
 /// Something does not work.
 fn error(about: String, text: String) -> FindingView {
-    FindingView { state: "error".to_owned(), about, text }
+    FindingView { state: FindingStatus::Error, about, text }
 }
