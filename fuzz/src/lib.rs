@@ -7,10 +7,9 @@ use teeter::config::Config;
 use teeter::control::harmless::harmless;
 use teeter::farm::{Selector, Span};
 use teeter::haproxy::commands::{
-    AddMap, AgentSwitch, CommitMap, CountAssigned, DelMap, GetMap, HealthSwitch, PrepareMap, ProxyId, SetMap,
-    SetServerHealth, SetServerState, SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowProc,
-    ShowServersConn, ShowServersState, ShowSession, ShowSessions, ShowStat, ShowVersion, ShutdownSession,
-    ShutdownSessions, StatKind, Switch,
+    AddMap, AgentSwitch, CommitMap, CountAssigned, DelMap, GetMap, PrepareMap, ProxyId, SetMap, SetServerHealth,
+    SetServerState, SetServerWeight, ShowCliLevel, ShowInfo, ShowMap, ShowProc, ShowServersConn, ShowServersState,
+    ShowSession, ShowSessions, ShowStat, ShutdownSession, ShutdownSessions, StatKind, Switch,
 };
 use teeter::haproxy::{
     AdminState, BackendName, Codec, Command, FrameError, Line, MapKey, MapName, MapValue, Series, ServerName, ServerRef,
@@ -34,7 +33,6 @@ pub fn replies(reply: &[u8]) {
     let server: ServerRef = "app/web01".parse().expect("a name");
     let (map, key): (MapName, MapKey) = ("/live.map".parse().expect("a name"), "web".parse().expect("a name"));
     let _ = ShowInfo.parse(reply).map(|info| info.version.parse::<Series>());
-    let _ = ShowVersion.parse(reply);
     let _ = ShowCliLevel.parse(reply);
     let _ = ShowStat::default().parse(reply);
     let _ = ShowServersState::default().parse(reply);
@@ -50,7 +48,6 @@ pub fn replies(reply: &[u8]) {
     }
     let _ = ShutdownSession { id: "0x1".parse().expect("an identity") }.parse(reply);
     let _ = ShowSession { id: "0x1".parse().expect("an identity") }.parse(reply);
-    let _ = ShowMaps.parse(reply);
     let _ = ShowMap { map: map.clone() }.parse(reply);
     let _ = PrepareMap { map: map.clone() }.parse(reply);
     let _ = GetMap { map, key }.parse(reply);
@@ -133,7 +130,6 @@ pub fn commands(data: &[u8]) {
     let number = weight.to_string();
     sent.push(&SetServerWeight { server: server.clone(), weight }, &["set", "server", &name, "weight", &number]);
     sent.push(&AgentSwitch { server: server.clone(), switch: Switch::Disable }, &["disable", "agent", &name]);
-    sent.push(&HealthSwitch { server: server.clone(), switch: Switch::Enable }, &["enable", "health", &name]);
     sent.push(&ShutdownSessions { server }, &["shutdown", "sessions", "server", &name]);
     sent.push(&ShowMap { map: map.clone() }, &["show", "map", map.as_str()]);
     sent.push(&GetMap { map: map.clone(), key: key.clone() }, &["get", "map", map.as_str(), key.as_str()]);

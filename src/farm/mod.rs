@@ -15,10 +15,10 @@ mod model;
 mod diff;
 
 pub use built::BuiltAt;
-pub use diff::batch::{About, Batch, Step};
+pub use diff::batch::{About, Batch, BatchStep};
 pub use diff::gate::{Gate, PutOff};
 pub use diff::maps::{after, diff_maps, keys};
-pub use diff::servers::{Begun, diff};
+pub use diff::servers::{StartedVerifications, diff};
 pub use diff::untold::{Reason, Untold, lacking};
 pub use diff::wanted::{Wanted, WantedServer, wanted};
 pub use diff::wanted_maps::{WantedMap, WantedMaps, wanted_maps};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::farm::{
-    About, Baseline, Batch, OnDrift, Reason, Seen, SeenMaps, Step, Untold, Wanted, WantedMaps, WantedServer,
+    About, Baseline, Batch, BatchStep, OnDrift, Reason, Seen, SeenMaps, Untold, Wanted, WantedMaps, WantedServer,
 };
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName, MapValue, ServerRef};
 
@@ -153,7 +153,7 @@ impl Drifts {
                 later.maps.insert(map.clone(), keeps(format!("entries of map {map}")));
             }
         }
-        for server in batch.incoming.iter().chain(&batch.again).chain(&batch.rest).filter_map(Step::server) {
+        for server in batch.incoming.iter().chain(&batch.again).chain(&batch.rest).filter_map(BatchStep::server) {
             let state = seen.servers.get(server).map(|seen| seen.admin.forced());
             // Somebody has undone what teeter had confirmed: set it right, but not for ever as fast as one can look.
             let undone = ours.get(server).is_some_and(|ours| state.is_some_and(|state| state < *ours));
@@ -182,8 +182,8 @@ impl Drifts {
     }
 
     /// Something is about to be sent: what these servers have is not known until it is read back.
-    pub(crate) fn sending(&mut self, steps: &[Step]) {
-        for server in steps.iter().filter_map(Step::server) {
+    pub(crate) fn sending(&mut self, steps: &[BatchStep]) {
+        for server in steps.iter().filter_map(BatchStep::server) {
             self.ours.remove(server);
             self.told.remove(server);
         }

@@ -2,7 +2,7 @@
 
 use super::send::Part;
 use crate::farm::{About, after};
-use crate::haproxy::commands::{AddMap, Change, CommitMap, Info, PrepareMap, ShowMap};
+use crate::haproxy::commands::{AddMap, CommitMap, Info, PrepareMap, SetCommand, ShowMap};
 use crate::haproxy::{Answers, Client, Command, CommandError, Error, Line, MapKey, MapName, MapValue};
 
 /// Makes changes to one map that lookups see all together. Everybody else's entries are carried over as they were
@@ -14,7 +14,7 @@ pub(super) async fn turn_together(
     client: &Client,
     process: &Info,
     map: &MapName,
-    changes: &[Change],
+    changes: &[SetCommand],
 ) -> Result<Part, Error> {
     let mut line = Line::new();
     let refused = |error| Part::Refused(About::Map(map.clone()), error);

@@ -27,7 +27,7 @@ use super::stick_tables::StickTables;
 use super::unread::UnreadCommands;
 use super::{Refresh, Setup};
 use crate::farm::{InstanceName, Off, Process, WantedMaps};
-use crate::haproxy::commands::{Change, Info, ShutdownSessions};
+use crate::haproxy::commands::{Info, SetCommand, ShutdownSessions};
 use crate::haproxy::{BackendName, Client, Error, Line, Master, ServerRef};
 use crate::platform::Clock;
 
@@ -315,9 +315,11 @@ impl Observer {
         PollReason::Answer(self.tries)
     }
 
-    fn note_begun(&mut self, order: &Order, steps: &[crate::farm::Step]) {
+    fn note_begun(&mut self, order: &Order, steps: &[crate::farm::BatchStep]) {
         let mut begun = (*self.report.begun).clone();
-        for step in steps.iter().filter(|step| step.changes.iter().any(|change| matches!(change, Change::Health(_)))) {
+        for step in
+            steps.iter().filter(|step| step.changes.iter().any(|change| matches!(change, SetCommand::Health(_))))
+        {
             let Some(server) = step.server() else { continue };
             let wanted = order.wanted.get(server);
             // What was DOWN before is not waited for.

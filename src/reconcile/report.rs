@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::drift::Drift;
 use super::old_workers::OldWorker;
-use crate::farm::{Begun, Seen, Untold};
+use crate::farm::{Seen, StartedVerifications, Untold};
 use crate::haproxy::commands::Level;
 
 /// What an instance reports.
@@ -44,7 +44,7 @@ pub(crate) struct InstanceReport {
     /// When that was.
     pub(crate) at: Timestamp,
     /// Proofs begun in this process.
-    pub(crate) begun: Arc<Begun>,
+    pub(crate) begun: Arc<StartedVerifications>,
     /// What others have changed, since the start; numbered by its place.
     pub(crate) drifts: Arc<Vec<Drift>>,
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::map_version::turn_together;
-use crate::farm::{About, Step};
-use crate::haproxy::commands::{Change, Info};
+use crate::farm::{About, BatchStep};
+use crate::haproxy::commands::{Info, SetCommand};
 use crate::haproxy::{BackendName, Client, Command, CommandError, Error, Line, Quirk, RefusalKind};
 use crate::platform::Clock;
 
@@ -28,17 +28,22 @@ pub(super) enum Applied {
 ///
 /// # Errors
 /// The connection failed: any part of the batch may have been done. Look again.
-pub(super) async fn apply(client: &Client, process: &Info, steps: &[Step], clock: &Clock) -> Result<Applied, Error> {
+pub(super) async fn apply(
+    client: &Client,
+    process: &Info,
+    steps: &[BatchStep],
+    clock: &Clock,
+) -> Result<Applied, Error> {
     let begun = clock.mark();
-    let mut done: Vec<&Step> = Vec::new();
+    let mut done: Vec<&BatchStep> = Vec::new();
     let mut off = BTreeSet::new();
     // What must be seen at once is a transaction of its own, between the lines before and after it.
     // What follows a turn goes by itself, as soon as the turn was taken.
-    let goes_on = |one: &Step, next: &Step| one.server().is_some() || next.server().is_none();
+    let goes_on = |one: &BatchStep, next: &BatchStep| one.server().is_some() || next.server().is_none();
     for part in steps.chunk_by(|one, next| !one.together && !next.together && goes_on(one, next)) {
         let applied = match part {
             // Where HAProxy has no transactions, no route has several keys: these are of several routes.
-            [Step { about: About::Map(map), changes, together: true, .. }]
+            [BatchStep { about: About::Map(map), changes, together: true, .. }]
                 if !process.has(Quirk::NoMapTransactions) =>
             {
                 turn_together(client, process, map, changes).await?
@@ -69,8 +74,8 @@ pub(super) enum Part {
 async fn send_all<'a>(
     client: &Client,
     process: &Info,
-    steps: &'a [Step],
-    done: &mut Vec<&'a Step>,
+    steps: &'a [BatchStep],
+    done: &mut Vec<&'a BatchStep>,
     off: &mut BTreeSet<BackendName>,
 ) -> Result<Part, Error> {
     for part in lines(steps) {
@@ -94,13 +99,13 @@ async fn send_all<'a>(
     Ok(Part::Taken)
 }
 
-type Results<'a> = Vec<(&'a Step, Result<(), CommandError>)>;
+type Results<'a> = Vec<(&'a BatchStep, Result<(), CommandError>)>;
 
 /// Sends one line. `None`: the process is not the one that was meant.
 async fn send<'a>(
     client: &Client,
     process: &Info,
-    part: &[(&'a Step, &'a Change)],
+    part: &[(&'a BatchStep, &'a SetCommand)],
 ) -> Result<Option<Results<'a>>, Error> {
     let mut line = Line::new();
     let slots: Vec<_> = part.iter().map(|(_, change)| line.push(*change)).collect();
@@ -113,11 +118,11 @@ async fn send<'a>(
 }
 
 /// Takes back what was done, the last first, as far as HAProxy lets.
-async fn undo(client: &Client, process: &Info, done: &[&Step]) -> Result<(), Error> {
-    let mut taken_back: Vec<Step> = Vec::new();
+async fn undo(client: &Client, process: &Info, done: &[&BatchStep]) -> Result<(), Error> {
+    let mut taken_back: Vec<BatchStep> = Vec::new();
     for step in done.iter().rev() {
         if taken_back.iter().all(|back| back.about != step.about) {
-            taken_back.push(Step { changes: step.undo.clone(), undo: Vec::new(), ..(*step).clone() });
+            taken_back.push(BatchStep { changes: step.undo.clone(), undo: Vec::new(), ..(*step).clone() });
         }
     }
     for part in lines(&taken_back) {
@@ -127,7 +132,7 @@ async fn undo(client: &Client, process: &Info, done: &[&Step]) -> Result<(), Err
     Ok(())
 }
 
-fn lines(steps: &[Step]) -> Vec<Vec<(&Step, &Change)>> {
+fn lines(steps: &[BatchStep]) -> Vec<Vec<(&BatchStep, &SetCommand)>> {
     let (mut lines, mut line, mut part) = (Vec::new(), Line::new(), Vec::new());
     for (step, change) in steps.iter().flat_map(|step| step.changes.iter().map(move |change| (step, change))) {
         if !line.has_room_for(&change.text()) {
@@ -149,11 +154,11 @@ mod tests {
     use crate::haproxy::AdminState;
     use crate::haproxy::commands::{SetServerState, ShowInfo};
 
-    fn drain(name: &str) -> Step {
+    fn drain(name: &str) -> BatchStep {
         let server: crate::haproxy::ServerRef = name.parse().unwrap();
-        let state = |state| vec![Change::State(SetServerState { server: server.clone(), state })];
+        let state = |state| vec![SetCommand::State(SetServerState { server: server.clone(), state })];
         let (changes, undo) = (state(AdminState::Drain), state(AdminState::Ready));
-        Step { about: About::Server(server.clone()), changes, undo, together: false }
+        BatchStep { about: About::Server(server.clone()), changes, undo, together: false }
     }
 
     #[tokio::test]
@@ -182,10 +187,10 @@ mod tests {
     fn a_long_batch_is_cut_between_commands_and_keeps_its_order() {
         let step = |number: usize| {
             let server: crate::haproxy::ServerRef = format!("app/web{number:04}").parse().unwrap();
-            let changes = vec![Change::State(SetServerState { server: server.clone(), state: AdminState::Drain })];
-            Step { about: About::Server(server), changes, undo: Vec::new(), together: false }
+            let changes = vec![SetCommand::State(SetServerState { server: server.clone(), state: AdminState::Drain })];
+            BatchStep { about: About::Server(server), changes, undo: Vec::new(), together: false }
         };
-        let steps: Vec<Step> = (0..1000).map(step).collect();
+        let steps: Vec<BatchStep> = (0..1000).map(step).collect();
         let lines = lines(&steps);
         assert!(lines.len() > 1);
         let order: Vec<_> = lines.iter().flatten().map(|(step, _)| step.about.clone()).collect();

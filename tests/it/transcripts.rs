@@ -4,9 +4,9 @@
 
 use bytes::{Bytes, BytesMut};
 use teeter::haproxy::commands::{
-    AddMap, Change, CommitMap, DelMap, GetMap, Info, Level, PrepareMap, ProxyId, SetMap, SetServerHealth,
-    SetServerState, SetServerWeight, ShowBackends, ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn,
-    ShowServersState, ShowSession, ShowSessions, ShowStat, ShutdownSessions, StatKind, TakesWeights,
+    AddMap, CommitMap, DelMap, GetMap, Info, Level, PrepareMap, ProxyId, SetCommand, SetMap, SetServerHealth,
+    SetServerState, SetServerWeight, ShowBackends, ShowCliLevel, ShowInfo, ShowMap, ShowServersConn, ShowServersState,
+    ShowSession, ShowSessions, ShowStat, ShutdownSessions, StatKind, TakesWeights,
 };
 use teeter::haproxy::{
     AdminState, Codec, Command, CommandError, Line, MapKey, MapName, OpState, Quirk, RefusalKind, ServerRef,
@@ -22,7 +22,7 @@ pub(crate) struct Transcript {
 }
 
 /// A command of the transcripts that teeter has no type for.
-struct Raw<'a>(&'a str);
+pub(crate) struct Raw<'a>(pub(crate) &'a str);
 
 impl Command for Raw<'_> {
     type Reply = String;
@@ -126,12 +126,12 @@ pub(crate) fn server(name: &str) -> ServerRef {
     name.parse().unwrap()
 }
 
-fn state(name: &str, state: AdminState) -> Change {
-    Change::State(SetServerState { server: server(name), state })
+fn state(name: &str, state: AdminState) -> SetCommand {
+    SetCommand::State(SetServerState { server: server(name), state })
 }
 
-fn weight(weight: u16) -> Change {
-    Change::Weight(SetServerWeight { server: server("app/web02"), weight })
+fn weight(weight: u16) -> SetCommand {
+    SetCommand::Weight(SetServerWeight { server: server("app/web02"), weight })
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn maps_are_read() {
     for series in SERIES {
         let map = Transcript::of(series, "show-map").map();
         let [web, shop, nobody] = ["web", "shop", "nobody"].map(|key| key.parse::<MapKey>().unwrap());
-        assert_eq!(read(series, "show-maps", &ShowMaps).unwrap(), [map.to_string()]);
+        assert!(read(series, "show-maps", &Raw("show map")).unwrap().contains(map.as_str()));
         let entries = read(series, "show-map", &ShowMap { map: map.clone() }).unwrap();
         let entries: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).collect();
         assert_eq!(entries, [("web", "app"), ("shop", "other")]);
@@ -292,12 +292,12 @@ fn changes_and_refusals_are_told_apart() {
         read(series, "set-server-state", &drain("app/web02")).unwrap();
         read(series, "set-server-weight", &weight(7)).unwrap();
         assert_eq!(read(series, "show-cli-level", &ShowCliLevel).unwrap(), Level::Admin);
-        let refused = |name: &str, change: &Change| refusal(series, name, change);
+        let refused = |name: &str, change: &SetCommand| refusal(series, name, change);
         assert_eq!(refused("set-server-no-server", &drain("app/nobody")).0, RefusalKind::NoSuchServer);
         assert_eq!(refused("set-server-no-backend", &drain("nowhere/web01")).0, RefusalKind::NoSuchBackend);
         assert_eq!(refused("permission-denied", &drain("app/web01")).0, RefusalKind::PermissionDenied);
         assert!(refused("set-server-weight-too-great", &weight(300)).1.contains("256"));
-        let health = Change::Health(SetServerHealth { server: server("other/x") });
+        let health = SetCommand::Health(SetServerHealth { server: server("other/x") });
         assert!(refused("set-server-health-tracking", &health).1.contains("tracking"));
         for (name, text, words) in [
             ("set-server-bad-state", "set server app/web02 state asleep", "expects 'ready', 'drain' and 'maint'"),

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use teeter::haproxy::commands::{
-    AgentSwitch, Change, GetMap, HealthSwitch, Level, SetMap, SetServerHealth, SetServerState, SetServerWeight,
-    ShowCliLevel, ShowInfo, ShowMap, ShowMaps, ShowServersConn, ShowServersState, ShowSession, ShowSessions, ShowStat,
-    ShowVersion, ShutdownSessions, StatKind, Switch,
+    AgentSwitch, GetMap, Level, SetCommand, SetMap, SetServerHealth, SetServerState, SetServerWeight, ShowCliLevel,
+    ShowInfo, ShowMap, ShowServersConn, ShowServersState, ShowSession, ShowSessions, ShowStat, ShutdownSessions,
+    StatKind, Switch,
 };
 use teeter::haproxy::{Address, AdminState, Client, Command, Line, OpState, Quirk, Refusal, RefusalKind, ServerRef};
 use teeter_lab::{App, Haproxy, Held};
+
+use crate::transcripts::Raw;
 
 struct Wire {
     client: Client,
@@ -42,7 +44,7 @@ impl Wire {
         Self { client, haproxy, app, port, dir }
     }
 
-    async fn refusal(&self, command: &Change) -> Refusal {
+    async fn refusal(&self, command: &SetCommand) -> Refusal {
         self.client.ask(command).await.unwrap_err().refusal().unwrap().clone()
     }
 }
@@ -59,11 +61,10 @@ async fn what_is_read_is_what_haproxy_has() {
     assert_eq!(info.pid, wire.haproxy.pid().await.unwrap());
     assert!(!info.stopping && info.version.contains('.'));
     assert_eq!(client.ask(&ShowCliLevel).await.unwrap(), Level::Admin);
-    match client.ask(&ShowVersion).await {
-        Ok(version) => assert_eq!(version, info.version),
-        Err(error) => assert_eq!(error.refusal().unwrap().kind, RefusalKind::UnknownCommand),
-    }
-    assert_eq!(client.ask(&ShowVersion).await.is_err(), info.has(Quirk::NoShowVersion));
+    let version = client.ask(&Raw("show version")).await.unwrap();
+    let has_version = version.trim() == info.version;
+    assert!(has_version || version.starts_with("Unknown command"), "{version}");
+    assert_eq!(!has_version, info.has(Quirk::NoShowVersion));
     let states = client.ask(&ShowServersState::default()).await.unwrap();
     assert_eq!(states.len(), 3);
     let first = states.iter().find(|row| row.server == server("app/web01")).unwrap();
@@ -85,37 +86,31 @@ async fn what_is_read_is_what_haproxy_has() {
 async fn changes_are_silent_and_read_back() {
     let wire = Wire::start().await;
     let name = server("app/web01");
-    let state = |state| Change::State(SetServerState { server: name.clone(), state });
+    let state = |state| SetCommand::State(SetServerState { server: name.clone(), state });
     for (change, column, value) in [
         (state(AdminState::Drain), "srv_admin_state", "8"),
-        (Change::Health(SetServerHealth { server: name.clone() }), "srv_op_state", "0"),
+        (SetCommand::Health(SetServerHealth { server: name.clone() }), "srv_op_state", "0"),
         (state(AdminState::Maint), "srv_admin_state", "1"),
         (state(AdminState::Ready), "srv_admin_state", "0"),
-        (Change::Weight(SetServerWeight { server: name.clone(), weight: 7 }), "srv_uweight", "7"),
-        (Change::Agent(AgentSwitch { server: name.clone(), switch: Switch::Disable }), "srv_agent_state", "18"),
+        (SetCommand::Weight(SetServerWeight { server: name.clone(), weight: 7 }), "srv_uweight", "7"),
+        (SetCommand::Agent(AgentSwitch { server: name.clone(), switch: Switch::Disable }), "srv_agent_state", "18"),
     ] {
         wire.client.ask(&change).await.unwrap();
         assert_eq!(wire.haproxy.server_line("app/web01").await.unwrap()[column], value, "{}", change.text());
-    }
-    let check = |switch| Change::Check(HealthSwitch { server: name.clone(), switch });
-    for (change, enabled) in [(check(Switch::Disable), false), (check(Switch::Enable), true)] {
-        wire.client.ask(&change).await.unwrap();
-        let rows = wire.client.ask(&ShowServersState::default()).await.unwrap();
-        assert_eq!(rows.iter().find(|row| row.server == name).unwrap().check.is_enabled(), enabled);
     }
 }
 
 #[tokio::test]
 async fn refusals_are_recognised_in_the_middle_of_a_line() {
     let wire = Wire::start().await;
-    let unknown = |name| Change::State(SetServerState { server: server(name), state: AdminState::Drain });
+    let unknown = |name| SetCommand::State(SetServerState { server: server(name), state: AdminState::Drain });
     assert_eq!(wire.refusal(&unknown("app/nobody")).await.kind, RefusalKind::NoSuchServer);
     assert_eq!(wire.refusal(&unknown("nowhere/web01")).await.kind, RefusalKind::NoSuchBackend);
-    let heavy = Change::Weight(SetServerWeight { server: server("app/web01"), weight: 300 });
+    let heavy = SetCommand::Weight(SetServerWeight { server: server("app/web01"), weight: 300 });
     assert!(wire.refusal(&heavy).await.words.contains("256"));
-    let agent = Change::Agent(AgentSwitch { server: server("app/web02"), switch: Switch::Enable });
+    let agent = SetCommand::Agent(AgentSwitch { server: server("app/web02"), switch: Switch::Enable });
     assert!(wire.refusal(&agent).await.words.contains("Agent"));
-    let tracking = Change::Health(SetServerHealth { server: server("other/x") });
+    let tracking = SetCommand::Health(SetServerHealth { server: server("other/x") });
     assert!(wire.refusal(&tracking).await.words.contains("tracking"));
     // Each answer belongs to its command, whatever the others say.
     let changes = [heavy, unknown("app/nobody"), unknown("app/web02"), agent, tracking, unknown("app/web01")];
@@ -134,7 +129,7 @@ async fn refusals_are_recognised_in_the_middle_of_a_line() {
 #[tokio::test]
 async fn sessions_are_listed_and_ended() {
     let wire = Wire::start().await;
-    let second = Change::State(SetServerState { server: server("app/web02"), state: AdminState::Maint });
+    let second = SetCommand::State(SetServerState { server: server("app/web02"), state: AdminState::Maint });
     wire.client.ask(&second).await.unwrap();
     let mut held = Held::open(([127, 0, 0, 1], wire.port).into(), "/ws", &[]).await.unwrap();
     let sessions = wire.client.ask(&ShowSessions).await.unwrap();
@@ -150,7 +145,6 @@ async fn sessions_are_listed_and_ended() {
 async fn maps_are_read_and_turned() {
     let wire = Wire::start().await;
     let map: teeter::haproxy::MapName = wire.dir.path().join("live.map").display().to_string().parse().unwrap();
-    assert!(wire.client.ask(&ShowMaps).await.unwrap().contains(&map.to_string()));
     let key: teeter::haproxy::MapKey = "web".parse().unwrap();
     let get = GetMap { map: map.clone(), key: key.clone() };
     assert_eq!(wire.client.ask(&get).await.unwrap().as_deref(), Some("app"));

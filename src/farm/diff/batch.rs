@@ -1,17 +1,17 @@
 //! The commands for one HAProxy in the order in which they are sent.
 
-use crate::haproxy::commands::Change;
+use crate::haproxy::commands::SetCommand;
 use crate::haproxy::{MapName, ServerRef};
 
 /// One server's or map's part of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct BatchStep {
     /// What it changes.
     pub about: About,
     /// What to send, in order.
-    pub changes: Vec<Change>,
+    pub changes: Vec<SetCommand>,
     /// What to send to have it as it was.
-    pub undo: Vec<Change>,
+    pub undo: Vec<SetCommand>,
     /// Whether all of it must be seen at once.
     pub together: bool,
 }
@@ -25,7 +25,7 @@ pub enum About {
     Map(MapName),
 }
 
-impl Step {
+impl BatchStep {
     /// The server that it changes, if it is one.
     pub fn server(&self) -> Option<&ServerRef> {
         match &self.about {
@@ -39,17 +39,17 @@ impl Step {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     /// What comes before traffic is turned: servers that take more of it, and servers that must not be where it goes.
-    pub incoming: Vec<Step>,
+    pub incoming: Vec<BatchStep>,
     /// What is told again together with a turn, though it is so: who is out of the backend that gets the traffic. Another
     /// process than the one that was looked at may take the line, and it knows of no hold.
-    pub again: Vec<Step>,
+    pub again: Vec<BatchStep>,
     /// Everything else: maps first, servers that take less traffic last.
-    pub rest: Vec<Step>,
+    pub rest: Vec<BatchStep>,
 }
 
 impl Batch {
     /// Everything, in order.
-    pub fn steps(self) -> Vec<Step> {
+    pub fn steps(self) -> Vec<BatchStep> {
         let again = if self.turns() { self.again } else { Vec::new() };
         self.incoming.into_iter().chain(again).chain(self.rest).collect()
     }
@@ -60,12 +60,12 @@ impl Batch {
 
     /// What to send now. Traffic is turned only when the servers that it goes to have been read back to take it, and those
     /// beside them to take none.
-    pub fn stage(self) -> Vec<Step> {
+    pub fn stage(self) -> Vec<BatchStep> {
         if self.turns() && !self.incoming.is_empty() { self.incoming } else { self.steps() }
     }
 
     /// The same without some of it.
-    pub fn retain(&mut self, keep: impl Fn(&Step) -> bool) {
+    pub fn retain(&mut self, keep: impl Fn(&BatchStep) -> bool) {
         self.incoming.retain(&keep);
         self.again.retain(&keep);
         self.rest.retain(&keep);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::diff::batch::{About, Batch, Step};
+use crate::farm::diff::batch::{About, Batch, BatchStep};
 use crate::farm::diff::untold::Reason;
 use crate::farm::diff::wanted::Wanted;
 use crate::farm::diff::wanted_maps::{WantedMap, WantedMaps};
@@ -202,7 +202,7 @@ fn checking(backend: &BackendName) -> PutOff {
     ))
 }
 
-fn map_of(step: &Step) -> Option<&MapName> {
+fn map_of(step: &BatchStep) -> Option<&MapName> {
     match &step.about {
         About::Map(map) => Some(map),
         About::Server(_) => None,
@@ -212,7 +212,7 @@ fn map_of(step: &Step) -> Option<&MapName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::farm::{Begun, SeenMap, WantedServer, diff};
+    use crate::farm::{SeenMap, StartedVerifications, WantedServer, diff};
     use crate::haproxy::{AdminBits, Command, OpState};
 
     /// Backends `a` and `b`, each with one server of the same name, and the traffic where the map says.
@@ -254,7 +254,7 @@ mod tests {
 
         /// What is told, and why not all.
         fn told(&self) -> (Vec<String>, Option<PutOff>) {
-            let mut batch = diff(&self.wanted, &self.maps, &self.seen, &Begun::new());
+            let mut batch = diff(&self.wanted, &self.maps, &self.seen, &StartedVerifications::new());
             let gate = Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, set_down: &self.set_down };
             let why = gate.keep_served(&mut batch);
             (batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect(), why)
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(case.told().0, ["set server a/s state drain"]);
         // The map is to lead elsewhere, and cannot be told at present.
         let case = Case::new("a").turned_to("b").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
-        let mut batch = diff(&case.wanted, &case.maps, &case.seen, &Begun::new());
+        let mut batch = diff(&case.wanted, &case.maps, &case.seen, &StartedVerifications::new());
         batch.retain(|step| step.server().is_some());
         assert!(matches!(case.gate().keep_served(&mut batch), Some(PutOff::Until(_))));
         assert!(batch.is_empty());
@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn a_map_that_is_not_there_leaves_servers_in_where_it_may_have_led() {
         let aside = |case: &Case| {
-            let mut batch = diff(&case.wanted, &WantedMaps::new(), &case.seen, &Begun::new());
+            let mut batch = diff(&case.wanted, &WantedMaps::new(), &case.seen, &StartedVerifications::new());
             let untold = BTreeMap::from([("/m".parse().unwrap(), Reason::Cannot("no map".to_owned()))]);
             let aside = case.gate().set_aside(&mut batch, &untold);
             let told: Vec<String> = batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect();

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::farm::diff::batch::{About, Step};
+use crate::farm::diff::batch::{About, BatchStep};
 use crate::farm::diff::wanted_maps::{WantedMap, WantedMaps};
 use crate::farm::seen::maps::{SeenMap, SeenMaps};
-use crate::haproxy::commands::{AddMap, Change, DelMap, SetMap};
+use crate::haproxy::commands::{AddMap, DelMap, SetCommand, SetMap};
 use crate::haproxy::{MapKey, MapName, MapValue};
 
 impl WantedMap {
@@ -22,7 +22,7 @@ impl WantedMap {
 
 /// Works out what to send: a step for each map that differs. Entries that let clients stay are added before the
 /// traffic is turned, and taken away after.
-pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Step> {
+pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<BatchStep> {
     let nothing = SeenMap::default();
     let step = |(map, wanted): (&MapName, &WantedMap)| {
         let seen = seen.get(map).unwrap_or(&nothing);
@@ -42,31 +42,31 @@ pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Step> {
         undo_put.append(&mut undo_take);
         undo_put.reverse();
         let turned = wanted.live.iter().filter(|(key, value)| wanted.differs(seen, key, Some(value))).count();
-        Step { about: About::Map(map.clone()), changes: put, undo: undo_put, together: turned > 1 }
+        BatchStep { about: About::Map(map.clone()), changes: put, undo: undo_put, together: turned > 1 }
     };
     wanted.iter().map(step).filter(|step| !step.changes.is_empty()).collect()
 }
 
-fn change(map: &MapName, key: &MapKey, is_there: bool, to: Option<&MapValue>) -> Option<Change> {
+fn change(map: &MapName, key: &MapKey, is_there: bool, to: Option<&MapValue>) -> Option<SetCommand> {
     let (map, key) = (map.clone(), key.clone());
     Some(match (is_there, to) {
         (false, None) => return None,
-        (false, Some(value)) => Change::AddMap(AddMap { map, version: None, key, value: value.clone() }),
-        (true, Some(value)) => Change::SetMap(SetMap { map, key, value: value.clone() }),
-        (true, None) => Change::DelMap(DelMap { map, key }),
+        (false, Some(value)) => SetCommand::AddMap(AddMap { map, version: None, key, value: value.clone() }),
+        (true, Some(value)) => SetCommand::SetMap(SetMap { map, key, value: value.clone() }),
+        (true, None) => SetCommand::DelMap(DelMap { map, key }),
     })
 }
 
 /// The entries of a map after some changes, for writing them all at once.
-pub fn after(entries: Vec<(MapKey, MapValue)>, changes: &[Change]) -> Vec<(MapKey, MapValue)> {
+pub fn after(entries: Vec<(MapKey, MapValue)>, changes: &[SetCommand]) -> Vec<(MapKey, MapValue)> {
     let mut entries = entries;
     for change in changes {
         match change {
-            Change::SetMap(SetMap { key, value, .. }) => {
+            SetCommand::SetMap(SetMap { key, value, .. }) => {
                 entries.iter_mut().filter(|(old, _)| old == key).for_each(|(_, old)| old.clone_from(value));
             }
-            Change::AddMap(AddMap { key, value, .. }) => entries.push((key.clone(), value.clone())),
-            Change::DelMap(DelMap { key, .. }) => entries.retain(|(old, _)| old != key),
+            SetCommand::AddMap(AddMap { key, value, .. }) => entries.push((key.clone(), value.clone())),
+            SetCommand::DelMap(DelMap { key, .. }) => entries.retain(|(old, _)| old != key),
             _ => {}
         }
     }
@@ -99,7 +99,7 @@ mod tests {
         BTreeMap::from([("/m".parse().unwrap(), SeenMap { missing: false, entries })])
     }
 
-    fn texts(changes: &[Change]) -> Vec<String> {
+    fn texts(changes: &[SetCommand]) -> Vec<String> {
         changes.iter().map(Command::text).collect()
     }
 

@@ -4,24 +4,24 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::farm::diff::batch::{About, Batch, Step};
+use crate::farm::diff::batch::{About, Batch, BatchStep};
 use crate::farm::diff::maps::diff_maps;
 use crate::farm::diff::wanted::{Wanted, WantedServer};
 use crate::farm::diff::wanted_maps::{WantedMap, WantedMaps};
 use crate::farm::seen::server::SeenServer;
 use crate::farm::seen::snapshot::Seen;
 use crate::haproxy::commands::{
-    AgentSwitch, Change, SetServerAgentDown, SetServerHealth, SetServerState, SetServerWeight, Switch,
+    AgentSwitch, SetCommand, SetServerAgentDown, SetServerHealth, SetServerState, SetServerWeight, Switch,
 };
 use crate::haproxy::{AdminState, ServerRef};
 
 /// Proofs already begun in the process that is seen: for each server the time that names its proof.
-pub type Begun = BTreeMap<ServerRef, Timestamp>;
+pub type StartedVerifications = BTreeMap<ServerRef, Timestamp>;
 
 /// Works out what to send. Servers that HAProxy does not have are left out. Whoever takes more traffic comes first
 /// and whoever takes less comes last, so that at no moment fewer servers are in than before and after; unless a hold
 /// wants its servers out first.
-pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &Begun) -> Batch {
+pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &StartedVerifications) -> Batch {
     let turns = diff_maps(maps, &seen.maps);
     // A backend that is about to get traffic must not have a server in it that is to be out: a new process of HAProxy
     // knows of no hold.
@@ -37,14 +37,14 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &Begun) -> B
         wanted.state > AdminState::Ready && now == Some(wanted.state) && gets_traffic(server)
     };
     let out = wanted.iter().filter(|(server, wanted)| stays_out(server, wanted));
-    let again = out.map(|(server, wanted)| Step {
+    let again = out.map(|(server, wanted)| BatchStep {
         about: About::Server(server.clone()),
-        changes: vec![Change::State(SetServerState { server: server.clone(), state: wanted.state })],
+        changes: vec![SetCommand::State(SetServerState { server: server.clone(), state: wanted.state })],
         undo: Vec::new(),
         together: false,
     });
     let again = again.collect();
-    let mut steps: Vec<(Direction, Step)> = wanted
+    let mut steps: Vec<(Direction, BatchStep)> = wanted
         .iter()
         .filter_map(|(server, wanted)| {
             let now = seen.servers.get(server)?;
@@ -59,7 +59,7 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &Begun) -> B
     steps.extend(turns.iter().cloned().map(|step| (Direction::Route, step)));
     steps.sort_by_key(|(direction, _)| *direction);
     let (incoming, rest) = steps.into_iter().partition(|(direction, _)| *direction < Direction::Route);
-    let steps = |part: Vec<(Direction, Step)>| part.into_iter().map(|(_, step)| step).collect();
+    let steps = |part: Vec<(Direction, BatchStep)>| part.into_iter().map(|(_, step)| step).collect();
     Batch { incoming: steps(incoming), again, rest: steps(rest) }
 }
 
@@ -88,10 +88,10 @@ fn direction(wanted: &WantedServer, now: &SeenServer) -> Direction {
     }
 }
 
-fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Option<Timestamp>) -> Step {
+fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Option<Timestamp>) -> BatchStep {
     let (mut changes, mut undo) = (Vec::new(), Vec::new());
-    let state = |state| Change::State(SetServerState { server: server.clone(), state });
-    let agent = |switch| Change::Agent(AgentSwitch { server: server.clone(), switch });
+    let state = |state| SetCommand::State(SetServerState { server: server.clone(), state });
+    let agent = |switch| SetCommand::Agent(AgentSwitch { server: server.clone(), switch });
     // An agent is muted before the state is set, and may speak again only after: its word counts at once.
     if wanted.held && now.agent.is_enabled() {
         changes.push(agent(Switch::Disable));
@@ -101,9 +101,9 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
     // What an agent said before it was muted holds until it speaks again, which may be seconds away.
     if speaks && wanted.agent_down {
         changes.push(agent(Switch::Enable));
-        changes.push(Change::AgentDown(SetServerAgentDown { server: server.clone() }));
+        changes.push(SetCommand::AgentDown(SetServerAgentDown { server: server.clone() }));
     }
-    let weight = |weight| Change::Weight(SetServerWeight { server: server.clone(), weight });
+    let weight = |weight| SetCommand::Weight(SetServerWeight { server: server.clone(), weight });
     if let Some(wanted) = wanted.weight.filter(|wanted| *wanted != now.weight) {
         changes.push(weight(wanted));
         undo.push(weight(now.weight));
@@ -114,7 +114,7 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
     let was_down = wanted.down && is_now == AdminState::Maint && wanted.state < AdminState::Maint;
     // HAProxy takes a server that leaves maintenance for up before it has checked it.
     let out_of_maint = |to| {
-        let by_drain = [state(AdminState::Drain), Change::Health(SetServerHealth { server: server.clone() })];
+        let by_drain = [state(AdminState::Drain), SetCommand::Health(SetServerHealth { server: server.clone() })];
         by_drain.into_iter().chain((to == AdminState::Ready).then(|| state(to)))
     };
     if wanted.state != is_now {
@@ -123,7 +123,7 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
         } else {
             changes.push(state(wanted.state));
         }
-        let was: Vec<Change> = match is_now {
+        let was: Vec<SetCommand> = match is_now {
             AdminState::Ready if wanted.state == AdminState::Maint && checked && now.is_down() => {
                 out_of_maint(is_now).collect()
             }
@@ -132,12 +132,12 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
         undo.splice(0..0, was);
     }
     if proof_due && checked && !was_down {
-        changes.push(Change::Health(SetServerHealth { server: server.clone() }));
+        changes.push(SetCommand::Health(SetServerHealth { server: server.clone() }));
     }
     if speaks && !wanted.agent_down {
         changes.push(agent(Switch::Enable));
     }
-    Step { about: About::Server(server.clone()), changes, undo, together: false }
+    BatchStep { about: About::Server(server.clone()), changes, undo, together: false }
 }
 
 #[cfg(test)]
@@ -164,10 +164,10 @@ mod tests {
     }
 
     fn sent(wanted: &Wanted, seen: &Seen) -> Vec<String> {
-        texts(diff(wanted, &WantedMaps::new(), seen, &Begun::new()).steps())
+        texts(diff(wanted, &WantedMaps::new(), seen, &StartedVerifications::new()).steps())
     }
 
-    fn texts(steps: Vec<Step>) -> Vec<String> {
+    fn texts(steps: Vec<BatchStep>) -> Vec<String> {
         steps.iter().flat_map(|step| &step.changes).map(Command::text).collect()
     }
 
@@ -197,9 +197,9 @@ mod tests {
     fn traffic_is_turned_to_servers_that_are_in_already() {
         let wanted = wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
         let maps = leading_to("b");
-        let first = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]), &Begun::new());
+        let first = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]), &StartedVerifications::new());
         assert_eq!(texts(first.stage()), ["set server app/b state ready"]);
-        let second = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 0, 4)]), &Begun::new());
+        let second = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 0, 4)]), &StartedVerifications::new());
         assert_eq!(texts(second.stage()), ["add map /m web b", "set server app/a state drain"]);
     }
 
@@ -207,14 +207,16 @@ mod tests {
     fn traffic_is_turned_to_no_server_that_is_to_be_out() {
         let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
         // A process that was just started: nobody is held there.
-        let batch = diff(&wanted, &leading_to("all"), &seen(&[("all/b", 0, 0), ("b/b", 0, 0)]), &Begun::new());
+        let batch =
+            diff(&wanted, &leading_to("all"), &seen(&[("all/b", 0, 0), ("b/b", 0, 0)]), &StartedVerifications::new());
         assert_eq!(texts(batch.stage()), ["set server all/b state maint"]);
     }
 
     #[test]
     fn who_is_out_where_the_traffic_goes_is_told_again_with_the_turn() {
         let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
-        let batch = diff(&wanted, &leading_to("all"), &seen(&[("all/b", 1, 0), ("b/b", 1, 0)]), &Begun::new());
+        let batch =
+            diff(&wanted, &leading_to("all"), &seen(&[("all/b", 1, 0), ("b/b", 1, 0)]), &StartedVerifications::new());
         assert_eq!(texts(batch.clone().stage()), ["set server all/b state maint", "add map /m web all"]);
         let mut put_off = batch;
         put_off.retain(|step| step.server().is_some());
@@ -246,7 +248,7 @@ mod tests {
         wanted.values_mut().for_each(|server| server.afresh = Some(proof));
         let expected = ["set server app/a state drain", "set server app/a health down"];
         assert_eq!(sent(&wanted, &seen(&[("app/a", 1, 0)])), expected);
-        let begun = Begun::from([("app/a".parse().unwrap(), proof)]);
+        let begun = StartedVerifications::from([("app/a".parse().unwrap(), proof)]);
         assert!(diff(&wanted, &WantedMaps::new(), &seen(&[("app/a", 8, 0)]), &begun).is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::haproxy::error::{CommandError, Refusal};
+use crate::haproxy::error::CommandError;
 use crate::haproxy::line::Command;
 use crate::haproxy::quirks::Quirk;
 
@@ -76,28 +76,6 @@ impl Command for ShowInfo {
             sessions: number("CurrStreams").or_else(|| number("CurrConns")).unwrap_or_default(),
             stopping: number("Stopping") == Some(1),
         })
-    }
-}
-
-/// `show version`, which not all have: [`Quirk::NoShowVersion`](crate::haproxy::Quirk::NoShowVersion).
-#[derive(Debug, Clone, Copy)]
-pub struct ShowVersion;
-
-impl Command for ShowVersion {
-    type Reply = String;
-
-    fn write(&self, line: &mut String) {
-        line.push_str("show version");
-    }
-
-    fn parse(&self, reply: &[u8]) -> Result<String, CommandError> {
-        if let Some(refusal) = Refusal::recognise(self.text(), reply) {
-            return Err(CommandError::Refused(refusal));
-        }
-        match std::str::from_utf8(reply).map(str::trim) {
-            Ok(version) if version.starts_with(|first: char| first.is_ascii_digit()) => Ok(version.to_owned()),
-            _ => Err(CommandError::unreadable(self.text(), reply)),
-        }
     }
 }
 
@@ -199,12 +177,5 @@ mod tests {
         let before = said(8, 100, None, 500);
         assert!(said(8, 101, None, 502).is_of(&before));
         assert!(!said(8, 99, None, 502).is_of(&before) && !said(8, 101, None, 3).is_of(&before));
-    }
-
-    #[test]
-    fn show_version_is_refused_before_2_6() {
-        let reply = b"Unknown command. Please enter one of the following commands only :\n  help\n";
-        assert!(matches!(ShowVersion.parse(reply), Err(CommandError::Refused(_))));
-        assert_eq!(ShowVersion.parse(b"3.2.26-1\n").unwrap(), "3.2.26-1");
     }
 }

@@ -8,10 +8,6 @@ use crate::haproxy::error::{CommandError, Refusal};
 use crate::haproxy::line::Command;
 use crate::haproxy::name::{MapKey, MapName};
 
-/// `show map`: which maps there are.
-#[derive(Debug, Clone, Copy)]
-pub struct ShowMaps;
-
 /// `show map PATH`: every entry of one map.
 #[derive(Debug, Clone)]
 pub struct ShowMap {
@@ -35,22 +31,6 @@ pub struct MapEntry {
     pub key: String,
     /// Its value.
     pub value: String,
-}
-
-impl Command for ShowMaps {
-    type Reply = Vec<String>;
-
-    fn write(&self, line: &mut String) {
-        line.push_str("show map");
-    }
-
-    fn parse(&self, reply: &[u8]) -> Result<Vec<String>, CommandError> {
-        let text = readable(self, reply)?;
-        if !text.starts_with("# id") {
-            return Err(CommandError::unreadable(self.text(), reply));
-        }
-        Ok(text.lines().skip(1).filter_map(|line| parenthesised(line).ok()).map(|(_, path)| path.to_owned()).collect())
-    }
 }
 
 impl Command for ShowMap {
@@ -99,10 +79,6 @@ fn readable(command: &impl Command, reply: &[u8]) -> Result<String, CommandError
     }
 }
 
-fn parenthesised(line: &str) -> IResult<&str, &str> {
-    preceded(take_until("("), delimited(tag("("), take_until(")"), tag(")"))).parse(line)
-}
-
 /// `… found=yes, … val="web_a", type="str"`; 2.2 and 2.6 write `value=`.
 fn quoted_value(text: &str) -> IResult<&str, &str> {
     let named =
@@ -124,9 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_and_entries_are_listed() {
-        let maps = b"# id (file) description\n0 (/etc/haproxy/live.map) pattern loaded from file '/x' used by map\n";
-        assert_eq!(ShowMaps.parse(maps).unwrap(), ["/etc/haproxy/live.map"]);
+    fn entries_are_listed() {
         let command = ShowMap { map: "/etc/haproxy/live.map".parse().unwrap() };
         let entries = command.parse(b"0x55 web web_all\n0x56 empty\n").unwrap();
         assert_eq!((entries[0].key.as_str(), entries[0].value.as_str()), ("web", "web_all"));

@@ -13,13 +13,13 @@ mod stick;
 
 pub use assigned::CountAssigned;
 pub use balance::{BackendRow, ShowBackends, TakesWeights};
-pub use info::{Info, Level, ShowCliLevel, ShowInfo, ShowVersion};
-pub use map::{GetMap, MapEntry, ShowMap, ShowMaps};
+pub use info::{Info, Level, ShowCliLevel, ShowInfo};
+pub use map::{GetMap, MapEntry, ShowMap};
 pub use map_change::{AddMap, CommitMap, DelMap, MapVersion, PrepareMap, SetMap};
 pub use proc::{LastReload, ShowProc, Worker};
 pub use server::{
-    AgentSwitch, Change, HealthSwitch, SetServerAgentDown, SetServerHealth, SetServerState, SetServerWeight,
-    ShutdownSessions, Switch,
+    AgentSwitch, SetCommand, SetServerAgentDown, SetServerHealth, SetServerState, SetServerWeight, ShutdownSessions,
+    Switch,
 };
 pub use servers_conn::{ServerConnections, ShowServersConn};
 pub use servers_state::{ServerState, ShowServersState};

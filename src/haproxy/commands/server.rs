@@ -58,15 +58,6 @@ pub struct AgentSwitch {
     pub switch: Switch,
 }
 
-/// `enable|disable health B/S`. A disabled check freezes the server as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthSwitch {
-    /// Which server.
-    pub server: ServerRef,
-    /// On or off.
-    pub switch: Switch,
-}
-
 /// `shutdown sessions server B/S`: ends every session on it, shortly after the reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShutdownSessions {
@@ -77,14 +68,12 @@ pub struct ShutdownSessions {
 /// Any silent command that changes a server or a map, so that a batch can hold them in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each variant is the command of that name")]
-pub enum Change {
+pub enum SetCommand {
     State(SetServerState),
     Health(SetServerHealth),
     Weight(SetServerWeight),
     Agent(AgentSwitch),
     AgentDown(SetServerAgentDown),
-    Check(HealthSwitch),
-    Shutdown(ShutdownSessions),
     SetMap(SetMap),
     AddMap(AddMap),
     DelMap(DelMap),
@@ -112,7 +101,6 @@ silent_command!(SetServerHealth, |this| "set server {} health down", this.server
 silent_command!(SetServerAgentDown, |this| "set server {} agent down", this.server);
 silent_command!(SetServerWeight, |this| "set server {} weight {}", this.server, this.weight);
 silent_command!(AgentSwitch, |this| "{} agent {}", this.switch.verb(), this.server);
-silent_command!(HealthSwitch, |this| "{} health {}", this.switch.verb(), this.server);
 silent_command!(ShutdownSessions, |this| "shutdown sessions server {}", this.server);
 
 impl Switch {
@@ -124,7 +112,7 @@ impl Switch {
     }
 }
 
-impl Command for Change {
+impl Command for SetCommand {
     type Reply = ();
 
     fn write(&self, line: &mut String) {
@@ -134,8 +122,6 @@ impl Command for Change {
             Self::Weight(command) => command.write(line),
             Self::Agent(command) => command.write(line),
             Self::AgentDown(command) => command.write(line),
-            Self::Check(command) => command.write(line),
-            Self::Shutdown(command) => command.write(line),
             Self::SetMap(command) => command.write(line),
             Self::AddMap(command) => command.write(line),
             Self::DelMap(command) => command.write(line),
