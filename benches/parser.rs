@@ -1,9 +1,8 @@
-//! How fast a table of HAProxy's is read, beside what else could read it: `cargo bench --bench parser`.
+//! How fast teeter and other parsers read a table of HAProxy's: `cargo bench --bench parser`.
 //!
-//! The dump has ten thousand rows of the shape that HAProxy was recorded to print, with the counters of servers that
-//! have work. Every contender finds the column `scur` by its name and adds it up; `split` only looks at each byte and
-//! cuts at the two delimiters, as the simplest loop would that knows nothing of columns and quotes. The last lines
-//! are ratios of the medians of this very run.
+//! The dump has ten thousand rows like a recorded row of HAProxy, with the counters of busy servers. Every parser finds
+//! the column `scur` by its name and adds it up. `split` only looks at each byte and cuts at the two delimiters, as the
+//! simplest loop without columns and quotes would. The last lines are ratios of the medians of this run.
 
 use std::hint::black_box;
 use std::io::{self, Write as _};
@@ -59,7 +58,7 @@ fn by_split(dump: &[u8]) -> usize {
     filled
 }
 
-/// teeter's table: rows, and the sum of `scur`.
+/// With teeter's table: the number of rows, and the sum of `scur`.
 fn by_table(dump: &[u8]) -> (usize, u64) {
     let mut table = Table::new(Separator::Comma, dump).expect("it has a header");
     let scur = table.column("scur");
@@ -71,7 +70,7 @@ fn by_table(dump: &[u8]) -> (usize, u64) {
     (rows, sum)
 }
 
-/// The `csv` crate, with the record used again.
+/// With the `csv` crate and one reused record.
 fn by_csv(dump: &[u8]) -> (usize, u64) {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(&dump[2..]);
     let scur = reader.byte_headers().expect("it has a header").iter().position(|name| name == b"scur");
@@ -84,13 +83,13 @@ fn by_csv(dump: &[u8]) -> (usize, u64) {
     (rows, sum)
 }
 
-/// Everything that teeter wants of the table, as its own type.
+/// With teeter's typed rows, which have all columns that teeter uses.
 fn by_show_stat(dump: &[u8]) -> (usize, u64) {
     let rows = ShowStat::default().parse(dump).expect("it is a table");
     (rows.len(), rows.iter().map(|row| row.scur).sum())
 }
 
-/// `serde_json`, told to leave alone what is not wanted: the sum of `scur`.
+/// With `serde_json`, which skips all other fields: the sum of `scur`.
 fn by_json(json: &[u8]) -> u64 {
     let rows: Vec<Vec<JsonField<'_>>> = serde_json::from_slice(json).expect("it is JSON");
     let wanted = rows.iter().flatten().filter(|field| field.field.name == "scur");
@@ -114,7 +113,7 @@ struct JsonValue {
     value: serde_json::Value,
 }
 
-/// A table as recorded, from its header to its last row.
+/// A recorded table, from its header to its last row.
 fn recorded(name: &str) -> String {
     let text = transcript(name);
     let start = text.find("# pxname").expect("it has a header");
@@ -132,7 +131,7 @@ fn transcript(name: &str) -> String {
     std::fs::read_to_string(path).expect("it was recorded")
 }
 
-/// The header, and the row of a server that has been at work for a while, many times over.
+/// The header, and many copies of the row of a busy server.
 fn dump(recorded: &str) -> Vec<u8> {
     let mut lines = recorded.lines();
     let (header, row) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
@@ -155,7 +154,7 @@ fn dump(recorded: &str) -> Vec<u8> {
     dump.into_bytes()
 }
 
-/// The recorded rows, many times over.
+/// Many copies of the recorded rows.
 fn json(recorded: &str) -> Vec<u8> {
     let rows = &recorded[1..recorded.len() - 1];
     format!("[{}]", vec![rows; JSON_ROWS / 3].join(",")).into_bytes()
@@ -170,7 +169,7 @@ fn report(output: &Path, bytes: usize) -> io::Result<()> {
     let [Some(split), Some(table), Some(csv), Some(rows), Some(json)] =
         ["split", "table", "csv", "rows", "json"].map(seconds)
     else {
-        // Somebody asked for some of them only.
+        // The command line selected only some of the benchmarks.
         return Ok(());
     };
     let mut out = io::stdout().lock();

@@ -1,5 +1,5 @@
-//! What is tried on arbitrary bytes. Each function is a target of cargo-fuzz (`make fuzz`), and the tests of teeter
-//! call it with everything in `corpus/`, on any toolchain. It returns, or it panics and has found something.
+//! Fuzz targets: functions of arbitrary bytes. `make fuzz` runs each with cargo-fuzz, and the tests of teeter call it
+//! with every file in `corpus/`, on any toolchain. A target that panics has found a bug.
 
 use bytes::{Bytes, BytesMut};
 use teeter::api::{AdvanceRequest, HoldRequest, OutputLine, OutputRequest, Problem, ReleaseRequest, RunRequest};
@@ -16,10 +16,10 @@ use teeter::haproxy::{
 };
 use tokio_util::codec::{Decoder, Encoder};
 
-/// A target.
+/// A fuzz target: a function of arbitrary bytes.
 pub type Target = fn(&[u8]);
 
-/// Every target, by its name and that of its corpus.
+/// Every target with its name, which is also the name of its folder in `corpus/`.
 pub const TARGETS: [(&str, Target); 5] = [
     ("replies", replies),
     ("chunking", chunking),
@@ -28,7 +28,7 @@ pub const TARGETS: [(&str, Target); 5] = [
     ("requests", requests),
 ];
 
-/// No reply, whatever it says, is more than an error to any command.
+/// Every command reads any reply without a panic: at worst it returns an error.
 pub fn replies(reply: &[u8]) {
     let server: ServerRef = "app/web01".parse().expect("a name");
     let (map, key): (MapName, MapKey) = ("/live.map".parse().expect("a name"), "web".parse().expect("a name"));
@@ -38,11 +38,11 @@ pub fn replies(reply: &[u8]) {
     let _ = ShowServersState::default().parse(reply);
     let _ = ShowServersConn::default().parse(reply);
     for session in ShowSessions.parse(reply).unwrap_or_default() {
-        // What was read can be asked for again, and is then one word.
+        // A name that was read is one word when it is written into a command.
         assert!(!ShowSession { id: session.id }.text().contains([';', '\n', '<']));
     }
     let _ = CountAssigned.parse(reply);
-    // What the master says of its processes, and what a worker answers to through it.
+    // The master's list of processes, and the replies of a worker through the master.
     for worker in ShowProc.parse(reply).unwrap_or_default() {
         assert!(!worker.version.contains(char::is_whitespace), "{worker:?}");
     }
@@ -52,13 +52,13 @@ pub fn replies(reply: &[u8]) {
     let _ = PrepareMap { map: map.clone() }.parse(reply);
     let _ = GetMap { map, key }.parse(reply);
     if let Err(error) = (SetServerHealth { server }).parse(reply) {
-        // Nobody's log is flooded by a reply.
+        // A reply does not flood the log.
         assert!(error.to_string().len() < 2000, "{error}");
     }
 }
 
-/// However the bytes of an answer arrive, the same frames come of them, and the same end. The first three bytes say
-/// how many replies are waited for, how many bytes are allowed, and in what pieces the rest arrives.
+/// An answer gives the same frames and the same end, in pieces of any size. The first three bytes are the number of
+/// expected replies, the limit of bytes, and the size of the pieces.
 pub fn chunking(data: &[u8]) {
     let [count, budget, pieces, wire @ ..] = data else { return };
     let (count, budget) = (usize::from(count % 8) + 1, 1 << (budget % 16));
@@ -68,7 +68,7 @@ pub fn chunking(data: &[u8]) {
     }
 }
 
-/// The frames of an answer that arrives in pieces of this size, and how it ended.
+/// The frames of an answer that arrives in pieces of this size, and its end.
 fn frames(wire: &[u8], count: usize, budget: usize, size: usize) -> (Vec<Bytes>, &'static str) {
     let mut line = Line::new();
     for _ in 1..count {
@@ -101,7 +101,7 @@ fn frames(wire: &[u8], count: usize, budget: usize, size: usize) -> (Vec<Bytes>,
     (frames, "done")
 }
 
-/// No name or value makes more of a line than the commands that were put on it. The texts are parted by zero bytes.
+/// No name or value adds a command to a line. Zero bytes separate the texts.
 pub fn commands(data: &[u8]) {
     let texts: Vec<_> = data.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
     let text = |at: usize| texts.get(at).map_or("", |text| text.as_ref());
@@ -157,7 +157,7 @@ pub fn commands(data: &[u8]) {
     assert_eq!(sent.line.replies() + 1, sent.words.len());
 }
 
-/// A line, and what HAProxy should understand by it.
+/// A line, and the words that HAProxy should read in it.
 struct Sent {
     line: Line,
     words: Vec<Vec<String>>,
@@ -177,8 +177,8 @@ fn words(of: &[&str]) -> Vec<String> {
     of.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// How HAProxy's CLI takes a line apart (management guide, section 9.3): commands end at a semicolon or a newline,
-/// words at blanks; a backslash takes the meaning from what follows it, and `<<` at the end begins a payload.
+/// Splits a line as HAProxy's CLI does (management guide, section 9.3): commands end at a semicolon or a newline, words
+/// at blanks; a backslash escapes the next character, and `<<` at the end begins a payload.
 pub fn as_haproxy_reads(wire: &str) -> Vec<Vec<String>> {
     let (mut commands, mut command, mut word) = (Vec::new(), Vec::new(), String::new());
     let mut characters = wire.chars();
@@ -201,7 +201,7 @@ pub fn as_haproxy_reads(wire: &str) -> Vec<Vec<String>> {
     commands
 }
 
-/// Any text is a configuration or an error that says where.
+/// Any text is a configuration, or an error with its place.
 pub fn configuration(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if let Err(error) = Config::from_text(&text, std::path::Path::new("/t.toml"), std::iter::empty()) {
@@ -213,7 +213,7 @@ pub fn configuration(data: &[u8]) {
     }
 }
 
-/// Any body is a request or an error; what was read is written and read again without loss.
+/// Any body is a request or an error. A request is the same after it is written and read again.
 pub fn requests(data: &[u8]) {
     if let Some(request) = again::<HoldRequest>(data) {
         for text in [request.expires_in, request.grace, request.deadline].into_iter().flatten() {
