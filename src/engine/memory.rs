@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::join::Joined;
+use crate::engine::holds::join::Joined;
 use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, Process, RunId};
 use crate::plan::prove::ProbeResult;
 use crate::plan::warm::Warmth;
@@ -16,7 +16,7 @@ use crate::state::State;
 
 /// What is remembered between two looks.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     pub(super) holds: BTreeMap<HoldId, HoldMemory>,
     pub(super) run_waits: BTreeMap<RunId, Wait>,
     /// From when on each run is driven by this teeterd.

@@ -3,52 +3,18 @@
 //! Requests change the store and wait until HAProxy agrees; a background task looks at every hold and run whenever
 //! something was seen or a time has come, and lets the pure decisions of `plan` say what follows.
 
-mod asking;
-mod attend;
-mod audit;
-mod baking;
-mod begin;
-mod carry;
-/// What is wrong, without changing anything.
-pub mod doctor;
-mod drifted;
-mod drive;
+mod driver;
 mod error;
-mod facts;
-mod forget;
-mod guarding;
+mod fleet;
 mod holds;
-mod idle;
-mod join;
-mod judge;
-mod ledger;
-mod left_over;
 mod memory;
-mod other_version;
-mod outage;
-mod output;
 mod prober;
-mod probing;
-mod reach;
-mod reading;
-mod release;
-mod renamed;
-mod requester;
-mod retention;
-mod rivals;
+mod record;
+mod retired;
 mod runs;
-mod set_back;
-mod show;
-mod show_run;
-mod stays;
-mod steps;
-mod stored;
-mod targets;
-mod troubles;
-mod unheld;
-mod warming;
-mod weighing;
-/// The one snapshot type.
+mod verify;
+mod views;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -57,31 +23,30 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use tokio::time::Instant;
 
-use self::ledger::{Ledger, Published};
+use self::fleet::reach::Reached;
+use self::fleet::targets::{LookDepth, backends_of};
 use self::memory::Memory;
-use self::reach::Reached;
-use self::targets::{LookDepth, backends_of};
+use self::record::ledger::{Ledger, Published};
 use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Seen, Selector};
 use crate::haproxy::{Client, Master, ServerRef};
-use crate::platform::Clock;
-use crate::platform::Platform;
-use crate::reconcile::InstanceReport;
-use crate::reconcile::{Instance, MapWriters, Setup};
+use crate::platform::{Clock, Platform};
+use crate::reconcile::{Instance, InstanceReport, MapWriters, Setup};
 use crate::state::event;
 use crate::store::Store;
 
-pub use self::attend::{Attendance, Claim, Introduction};
-pub use self::begin::{DrainChange, RollingChange, RunOrder};
 pub use self::error::EngineError;
-pub use self::guarding::Guarding;
-pub use self::holds::HoldOrder;
-pub use self::left_over::Retired;
-pub use self::output::{HOOK_OUTPUT, Said};
+pub use self::holds::guard::Guarding;
+pub use self::holds::release::ReleaseOrder;
+pub use self::holds::take::HoldOrder;
 pub use self::prober::{Answer, Prober};
-pub use self::release::ReleaseOrder;
-pub use self::requester::{Requester, Waiting};
-pub use self::retention::Retention;
-pub use self::troubles::Troubles;
+pub use self::record::requester::{Requester, Waiting};
+pub use self::record::retention::Retention;
+pub use self::record::troubles::Troubles;
+pub use self::retired::left_over::Retired;
+pub use self::runs::begin::{DrainChange, RollingChange, RunOrder};
+pub use self::runs::callers::{Attendance, Claim, Introduction};
+pub use self::runs::hook_output::{HOOK_OUTPUT, Said};
+pub use self::views::doctor;
 
 /// Everything that teeter does, behind one handle.
 pub struct Engine {
@@ -97,7 +62,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     memory: Mutex<Memory>,
     troubles: Troubles,
-    retention: retention::Known,
+    retention: record::retention::Known,
     prober: Arc<dyn Prober>,
     clock: Clock,
     platform: Platform,
@@ -149,7 +114,7 @@ impl Engine {
             store,
             memory: Mutex::default(),
             troubles,
-            retention: retention::Known::new(None),
+            retention: record::retention::Known::new(None),
             prober,
             clock,
             platform,
@@ -168,8 +133,8 @@ impl Engine {
             engine.publish(&ledger);
         }
         engine.maps.sweep(engine.farms().values());
-        engine.platform.spawn(retention::tend(Arc::downgrade(&engine), engine.retention.subscribe()));
-        engine.platform.spawn(drive::drive(Arc::downgrade(&engine), Arc::clone(&engine.nudge)));
+        engine.platform.spawn(record::retention::tend(Arc::downgrade(&engine), engine.retention.subscribe()));
+        engine.platform.spawn(driver::drive(Arc::downgrade(&engine), Arc::clone(&engine.nudge)));
         Ok(engine)
     }
 

@@ -1,0 +1,85 @@
+//! Asking HAProxy what it makes of new weights, and of what is to be watched, before anything is begun.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::farm::{Balance, Balances, Entry, InstanceName};
+use crate::haproxy::commands::{BackendRow, ShowBackends, TakesWeights};
+use crate::haproxy::{BackendName, Command, Error, Line, ServerRef};
+
+/// What the configuration of each HAProxy says of its backends.
+pub(crate) type Backends = BTreeMap<InstanceName, BTreeMap<BackendName, BackendRow>>;
+
+impl Engine {
+    /// What the configuration says of every backend that these lines may stand in.
+    pub(crate) async fn backends(&self, entries: &BTreeSet<Entry>) -> Result<Backends, EngineError> {
+        let names: BTreeSet<&InstanceName> = entries.iter().map(|entry| &entry.instance).collect();
+        let mut all = Backends::new();
+        for name in names {
+            let Some(instance) = self.instances.get(name) else { continue };
+            all.insert(name.clone(), instance.client.ask(&ShowBackends).await.map_err(unreachable)?);
+        }
+        Ok(all)
+    }
+
+    /// What the backends of these lines make of new weights. Changes nothing.
+    pub(crate) async fn balances(
+        &self,
+        entries: &BTreeSet<Entry>,
+        backends: &Backends,
+    ) -> Result<Balances, EngineError> {
+        let mut balances = Balances::new();
+        for (name, rows) in backends {
+            let Some(instance) = self.instances.get(name) else { continue };
+            // One line of each backend stands for it.
+            let lines: BTreeMap<&BackendName, &ServerRef> = entries
+                .iter()
+                .filter(|entry| entry.instance == *name)
+                .map(|entry| (&entry.server.backend, &entry.server))
+                .collect();
+            let algorithm = |backend: &BackendName| rows.get(backend).map_or("", |row| row.algo.as_str()).to_owned();
+            let asks: Vec<TakesWeights> = lines
+                .iter()
+                .filter(|(backend, _)| !Balance::is_told_by(&algorithm(backend)))
+                .map(|(_, server)| TakesWeights { server: (*server).clone() })
+                .collect();
+            let mut takes: BTreeMap<BackendName, Option<bool>> = BTreeMap::new();
+            for part in parts(&asks) {
+                let mut line = Line::new();
+                let slots: Vec<_> = part.iter().map(|ask| (line.push(ask), ask)).collect();
+                let answers = instance.client.send(&line).await.map_err(unreachable)?;
+                for (slot, ask) in slots {
+                    let said = answers.read(slot, ask).map_err(|error| unreachable(instance.client.error(error)))?;
+                    takes.insert(ask.server.backend.clone(), said);
+                }
+            }
+            balances.extend(lines.into_keys().map(|backend| {
+                let takes = takes.get(backend).copied().flatten();
+                ((name.clone(), backend.clone()), Balance::of(&algorithm(backend), takes))
+            }));
+        }
+        Ok(balances)
+    }
+}
+
+/// As many of them as fit a line.
+fn parts(asks: &[TakesWeights]) -> Vec<Vec<TakesWeights>> {
+    let (mut parts, mut part, mut line) = (Vec::new(), Vec::new(), Line::new());
+    for ask in asks {
+        if !line.has_room_for(&ask.text()) {
+            parts.push(std::mem::take(&mut part));
+            line = Line::new();
+        }
+        let _ = line.push(ask);
+        part.push(ask.clone());
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
+fn unreachable(error: Error) -> EngineError {
+    EngineError::Unreachable(error.to_string())
+}

@@ -1,0 +1,9 @@
+//! Holds: taken by operators, driven to their end, joined by server lines that come later, released.
+
+pub(crate) mod guard;
+pub(crate) mod join;
+pub(crate) mod not_reached;
+pub(crate) mod progress;
+pub(crate) mod refusal;
+pub(crate) mod release;
+pub(crate) mod take;

@@ -1,0 +1,100 @@
+//! What a hold does not reach: lines of its servers that take requests all the same, and HAProxys that are away.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::Engine;
+use crate::engine::holds::join::Joining;
+use crate::farm::{Entry, Hold, InstanceName, SeenServer, Stage};
+use crate::haproxy::AdminState;
+use crate::reconcile::InstanceReport;
+use crate::state::State;
+
+impl Engine {
+    /// What is to be said of a hold beside its servers, for people: what it does not reach, and why.
+    pub(crate) fn not_reached(
+        &self,
+        hold: &Hold,
+        state: &State,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> Option<String> {
+        let Joining { refused, .. } = self.joining_now(hold, state, reports);
+        let refused_text = refused.iter().map(|(entry, why)| {
+            format!(
+                "{entry} came later and is not held, because {why}: `teeter drain {entry} --reason … --allow-outage` takes \
+                 it out"
+            )
+        });
+        let unheld: Vec<String> = unheld(hold, state, reports)
+            .into_iter()
+            .filter(|(entry, _)| !refused.contains_key(entry))
+            .map(said)
+            .collect();
+        let more = unheld.len().saturating_sub(SHOWN);
+        let more = (more > 0).then(|| format!("{more} more lines of its servers take requests and are not held"));
+        let away = self.aside_of(hold, reports);
+        let away = hold.reach.without.union(&away).map(|name| {
+            format!("HAProxy {name} does not answer and is gone on without: it is told as soon as it answers")
+        });
+        let texts = away.chain(refused_text).chain(unheld.iter().take(SHOWN).cloned()).chain(more);
+        texts.reduce(|one, more| format!("{one}; {more}"))
+    }
+
+    /// The HAProxys that answer and have not been told all that is stored.
+    pub(crate) fn not_told(
+        &self,
+        state: &State,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> BTreeSet<InstanceName> {
+        let mut names: BTreeSet<InstanceName> = BTreeSet::new();
+        for hold in state.holds.values() {
+            let Joining { lines, back, .. } = self.joining_now(hold, state, reports);
+            names.extend(lines.into_iter().map(|entry| entry.instance).chain(back));
+        }
+        names.extend(self.joining_routes(state, reports).into_values().flatten());
+        names
+    }
+}
+
+/// Lines that take requests and that nobody holds though they stand for servers of this hold: in the same HAProxy by the
+/// same name, in any by the same address and port.
+fn unheld(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Vec<(Entry, String)> {
+    if hold.wants() == AdminState::Ready || matches!(hold.stage, Stage::Shared { .. }) {
+        return Vec::new();
+    }
+    let names: BTreeSet<_> = hold.entries.iter().map(|entry| (&entry.instance, &entry.server.server)).collect();
+    let seen = |entry: &Entry| reports.get(&entry.instance)?.seen.as_ref()?.servers.get(&entry.server).and_then(place);
+    let places: BTreeSet<_> = hold.entries.iter().filter_map(seen).collect();
+    let held = |entry: &Entry| state.holds.values().any(|hold| hold.entries.contains(entry));
+    let mut found = Vec::new();
+    for (name, report) in reports.iter().filter(|(_, report)| report.reachable) {
+        for (line, server) in report.seen.iter().flat_map(|seen| seen.servers.iter()) {
+            let by_name = names.contains(&(name, &line.server));
+            let by_place = place(server).filter(|place| places.contains(place));
+            let off = report.seen.as_ref().is_some_and(|seen| seen.is_disabled(&line.backend));
+            if off || !server.is_usable() || (!by_name && by_place.is_none()) {
+                continue;
+            }
+            let entry = Entry { instance: name.clone(), server: line.clone() };
+            if !held(&entry) {
+                let why = match by_place {
+                    Some((address, port)) => format!("the same address, {address}:{port}"),
+                    None => "the same name".to_owned(),
+                };
+                found.push((entry, why));
+            }
+        }
+    }
+    found
+}
+
+/// Where HAProxy reaches a server, where that is known.
+fn place(server: &SeenServer) -> Option<(String, u16)> {
+    (!server.address.is_empty() && server.port > 0).then(|| (server.address.clone(), server.port))
+}
+
+fn said((entry, why): (Entry, String)) -> String {
+    format!("{entry} takes requests and is not held: it has {why}")
+}
+
+/// As many lines are named.
+const SHOWN: usize = 3;

@@ -1,0 +1,236 @@
+//! Taking servers out by hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::error::EngineError;
+use crate::engine::fleet::orders::{confirmation, observed, with_trackers};
+use crate::engine::fleet::reach::{Reached, silence};
+use crate::engine::fleet::targets::LookDepth;
+use crate::engine::holds::guard::Guarding;
+
+use crate::engine::{Engine, Requester, seen_of};
+use crate::farm::{
+    Entry, Hold, HoldId, InstanceName, Ladder, Lines, Owner, Reach, Seen, Selector, Span, Stays, beside,
+};
+use crate::haproxy::AdminState;
+use crate::haproxy::commands::Level;
+use crate::plan::machine::Confirmation;
+use crate::reconcile::InstanceReport;
+use crate::state::{Change, asked, event};
+
+/// Servers to be taken out.
+#[derive(Debug, Clone)]
+pub struct HoldOrder {
+    /// Which.
+    pub selectors: Vec<Selector>,
+    /// Why.
+    pub reason: String,
+    /// When the hold ends by itself.
+    pub expires_in: Option<Span>,
+    /// Drain or maint, and for how long what.
+    pub mode: AdminState,
+    /// The grace, where one was given: then the ladder ends in maintenance.
+    pub grace: Option<Span>,
+    /// The deadline, where one was given.
+    pub deadline: Option<Span>,
+    /// The policy, where one was given.
+    pub on_deadline: Option<crate::farm::OnDeadline>,
+    /// Wait until HAProxy keeps no idle connections to them, whatever the farm's settings say.
+    pub idle: bool,
+    /// What must be left in service.
+    pub guard: Guarding,
+    /// HAProxys that may be away.
+    pub without: BTreeSet<InstanceName>,
+}
+
+impl Engine {
+    /// Takes servers out. When this returns HAProxy has confirmed it; emptying goes on in the background.
+    ///
+    /// # Errors
+    /// Nothing matched, a guard refused, HAProxy refused or does not answer. Nothing has changed then.
+    pub async fn hold(self: &Arc<Self>, order: HoldOrder, by: &Requester) -> Result<HoldId, EngineError> {
+        let reports = self.look_for(&order.selectors, LookDepth::Sure).await;
+        let concerned = self.concerned(&order.selectors, &reports);
+        let Reached { reports, without } = self.reached(reports, &order.without, |name| concerned.contains(name))?;
+        let named = self.resolve(&order.selectors, &reports)?;
+        let entries = with_trackers(&named, &reports);
+        require_admin(&entries, &reports)?;
+        let mut ledger = self.begin_change(by).await?;
+        self.guard_outage(&entries, order.guard, &ledger, &reports)?;
+        let now = self.clock.now();
+        let owner = Owner::Operator(by.caller.person().to_owned());
+        let before = ledger.state.holds.values().find(|hold| hold.owner == owner && hold.entries == entries).cloned();
+        let ladder = self.ladder(&order, &entries);
+        let hold = Hold {
+            id: before.as_ref().map_or(HoldId(ledger.state.next_hold), |hold| hold.id),
+            owner,
+            reason: order.reason.clone(),
+            selectors: order.selectors.iter().map(ToString::to_string).collect(),
+            since: before.as_ref().map_or(now, |hold| hold.since),
+            expires: order.expires_in.map(|span| span.after(now)),
+            stage: ladder.begin(now),
+            ladder,
+            first_out: false,
+            revision: ledger.next_revision(),
+            note: still_reached(&entries, &seen_of(&reports)),
+            entries,
+            reach: Reach::following(without.clone()),
+            names: Default::default(),
+        };
+        // What was seen before the store was locked may be what a hold had made of them that has ended since.
+        let mut changes = ledger.state.new_baselines(&hold.entries, &observed(&self.reports()));
+        changes.push(Change::PutHold(Box::new(hold.clone())));
+        let lines: Vec<String> = hold.entries.iter().map(ToString::to_string).collect();
+        let beside = without.iter().map(|name| format!(" (without HAProxy {name}, which does not answer)"));
+        let beside: String = beside.collect();
+        let text = format!("{} {}{beside}: {}", order.mode, lines.join(", "), order.reason);
+        let happened = asked(event(now, "hold.created", text, None, Some(hold.id)), &by.caller);
+        let revision = self.write(&mut ledger, changes, vec![happened]).await?;
+        self.publish(&ledger);
+        drop(ledger);
+        let undo = before.map_or(Change::DropHold(hold.id), |before| Change::PutHold(Box::new(before)));
+        self.confirm(revision, &hold, vec![undo]).await?;
+        Ok(hold.id)
+    }
+
+    /// Waits until HAProxy has confirmed a change; takes it back when it refuses or does not answer.
+    pub(crate) async fn confirm(&self, revision: u64, hold: &Hold, undo: Vec<Change>) -> Result<(), EngineError> {
+        let said = || {
+            let reports = self.reports();
+            confirmation(revision, hold.entries.iter(), &BTreeSet::new(), &reports, &self.aside_of(hold, &reports))
+        };
+        let mut ticks = self.tick.subscribe();
+        let agreed = async {
+            loop {
+                ticks.borrow_and_update();
+                match said() {
+                    Confirmation::Agreed => return Ok(()),
+                    Confirmation::Refused(words) => return Err(EngineError::Refused(words)),
+                    Confirmation::Pending { .. } => drop(ticks.changed().await),
+                }
+            }
+        };
+        let error = match tokio::time::timeout(CONFIRMATION_TAKES, agreed).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let (silent, trouble) = match said() {
+                    Confirmation::Pending { instances, trouble } => (instances, trouble.unwrap_or_default()),
+                    Confirmation::Agreed | Confirmation::Refused(_) => (Vec::new(), String::new()),
+                };
+                let silent: Vec<&str> = silent.iter().map(InstanceName::as_str).collect();
+                EngineError::Unreachable(format!(
+                    "HAProxy {} did not confirm within {CONFIRMATION_TAKES:?}; taken back. {trouble}",
+                    silent.join(", ")
+                ))
+            }
+        };
+        let mut ledger = self.ledger.lock().await;
+        let happened = event(self.clock.now(), "hold.undone", error.to_string(), None, Some(hold.id));
+        self.write(&mut ledger, undo, vec![happened]).await?;
+        self.publish(&ledger);
+        Err(error)
+    }
+
+    /// Finds every line that the selectors name.
+    pub(crate) fn resolve(
+        &self,
+        selectors: &[Selector],
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> Result<BTreeSet<Entry>, EngineError> {
+        if selectors.is_empty() {
+            return Err(EngineError::Usage("no server is named".to_owned()));
+        }
+        let (seen, farms) = (seen_of(reports), self.farms());
+        let lines = Lines::new(&farms, &seen);
+        let mut entries = BTreeSet::new();
+        for selector in selectors {
+            entries.extend(found(selector, &lines, reports)?);
+        }
+        Ok(entries)
+    }
+
+    /// The ladder that an operator asked for; a deadline that was not named is the farm's.
+    fn ladder(&self, order: &HoldOrder, entries: &BTreeSet<Entry>) -> Ladder {
+        let farms = self.farms();
+        let of = |entry: &Entry| farms.values().find(|farm| farm.has(&entry.server));
+        let drain = entries.iter().find_map(of).map(|farm| farm.settings.drain).unwrap_or_default();
+        Ladder {
+            first: order.mode,
+            last: if order.grace.is_some() { AdminState::Maint } else { order.mode },
+            grace: order.grace.unwrap_or_default(),
+            deadline: order.deadline.unwrap_or(drain.deadline),
+            on_deadline: order.on_deadline.unwrap_or(drain.on_deadline),
+            stays: Stays::WhoSticks,
+            idle: order.idle || drain.idle,
+        }
+    }
+}
+
+/// The lines that one of several selectors names.
+pub(crate) fn found(
+    selector: &Selector,
+    lines: &Lines<'_>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> Result<BTreeSet<Entry>, EngineError> {
+    selector.find(lines).map_err(|error| match silent(reports) {
+        // What does not answer may well have it.
+        Some(silence) if !matches!(error, crate::farm::SelectError::Malformed { .. }) => {
+            EngineError::Unreachable(format!("{error}; {silence}"))
+        }
+        _ => error.into(),
+    })
+}
+
+/// What is to be said where requests reach a process that is taken out through lines of other names, which stay.
+fn still_reached(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> Option<String> {
+    let lines: BTreeSet<String> = beside(entries, seen).iter().map(|entry| entry.server.to_string()).collect();
+    let lines = lines.into_iter().collect::<Vec<_>>();
+    (!lines.is_empty()).then(|| {
+        format!(
+            "{} stays in service at the same address and port: requests still come through it; `teeter drain {} --reason \
+             TEXT` takes it out, too",
+            lines.join(" and "),
+            lines.join(" ")
+        )
+    })
+}
+
+/// What is to be taken out has to be seen to be out.
+pub(crate) fn require_answer(
+    entries: &BTreeSet<Entry>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> Result<(), EngineError> {
+    let lost = entries.iter().filter_map(|entry| reports.get(&entry.instance)).find(|report| !report.reachable);
+    match lost {
+        Some(report) => Err(EngineError::Unreachable(report.trouble.clone().unwrap_or_default())),
+        None => Ok(()),
+    }
+}
+
+/// Changing a server's state needs level admin: told before anything is attempted.
+pub(crate) fn require_admin(
+    entries: &BTreeSet<Entry>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> Result<(), EngineError> {
+    for entry in entries {
+        let level = reports.get(&entry.instance).and_then(|report| report.level);
+        if let Some(level) = level.filter(|level| *level < Level::Admin) {
+            return Err(EngineError::NotPermitted(format!(
+                "the stats socket of HAProxy {} has level {level}, and changing a server needs admin: write `level admin` \
+                 on its `stats socket` line in haproxy.cfg and reload HAProxy",
+                entry.instance
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with an instance that does not answer, if there is one.
+fn silent(reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<String> {
+    reports.iter().find(|(_, report)| !report.reachable).map(|(name, report)| silence(name, report))
+}
+
+const CONFIRMATION_TAKES: Duration = Duration::from_secs(10);

@@ -1,0 +1,122 @@
+//! The store and its state in memory, changed together.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::engine::error::EngineError;
+use crate::engine::record::troubles::Troubles;
+use crate::farm::RunId;
+use crate::plan::Run;
+use crate::platform::Platform;
+use crate::state::{Change, NewEvent, State, Transaction};
+use crate::store::{Store, Tally};
+
+/// The state, and the store that it is in.
+pub(crate) struct Ledger {
+    pub(crate) state: Arc<State>,
+    published: Published,
+    store: Arc<dyn Store>,
+    platform: Platform,
+    troubles: Troubles,
+}
+
+impl Ledger {
+    pub(crate) fn open(store: Arc<dyn Store>, platform: Platform, troubles: Troubles) -> Result<Self, EngineError> {
+        let state = Arc::new(store.load()?);
+        Ok(Self { published: Published(Arc::new(RwLock::new(Arc::clone(&state)))), state, store, platform, troubles })
+    }
+
+    /// The state for who only looks, as it was last committed: it is had without waiting for a change.
+    pub(crate) fn published(&self) -> Published {
+        self.published.clone()
+    }
+
+    /// A run, also one that has ended and is only in the store by now.
+    pub(crate) async fn run(&self, id: RunId) -> Result<Run, EngineError> {
+        let found = match self.state.runs.get(&id) {
+            Some(run) => Some(run.clone()),
+            None => {
+                let store = Arc::clone(&self.store);
+                let read = self.platform.on_disk(move || store.run(id));
+                read.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??
+            }
+        };
+        found.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists the latest")))
+    }
+
+    /// The revision that the next commit will have.
+    pub(crate) fn next_revision(&self) -> u64 {
+        self.state.next_revision()
+    }
+
+    /// Makes changes durable, then visible.
+    pub(crate) async fn commit(&mut self, changes: Vec<Change>, events: Vec<NewEvent>) -> Result<u64, EngineError> {
+        let (store, transaction) =
+            (Arc::clone(&self.store), Transaction { expect: self.state.revision, changes, events });
+        let written = self.platform.on_disk(move || store.commit(&transaction).map(|revision| (revision, transaction)));
+        let written = written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")));
+        self.troubles.of_store(written.as_ref().ok().map(Result::as_ref), &self.platform.clock);
+        match written.and_then(|written| Ok(written?)) {
+            Ok((revision, transaction)) => {
+                // Copied only where a reader looks at what was before.
+                self.published.change(&mut self.state, |state| {
+                    Arc::make_mut(state).apply(&transaction.changes, revision);
+                });
+                Ok(revision)
+            }
+            Err(error) => {
+                // A disk that fails may have kept what it refused: the store knows, and nobody else.
+                self.load_again().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn load_again(&mut self) {
+        let store = Arc::clone(&self.store);
+        match self.platform.on_disk(move || store.load()).await {
+            Ok(Ok(new)) => self.published.change(&mut self.state, |state| *state = Arc::new(new)),
+            Ok(Err(error)) => tracing::error!("the store cannot be read again: {error}"),
+            Err(error) => tracing::error!("the store cannot be read again: {error}"),
+        }
+    }
+
+    /// Forgets runs that have gone from the store.
+    pub(crate) fn forget_runs(&mut self, gone: &BTreeSet<RunId>) {
+        self.published.change(&mut self.state, |state| Arc::make_mut(state).forget_runs(gone));
+    }
+
+    /// Records what changes nothing, and what the daemon's own log is not for: the words of others.
+    pub(crate) async fn record(&self, events: Vec<NewEvent>) -> Result<(), EngineError> {
+        let store = Arc::clone(&self.store);
+        let written = self.platform.on_disk(move || store.record(&events));
+        let written = written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?;
+        self.troubles.of_store(Some(written.as_ref()), &self.platform.clock);
+        written.map_err(Into::into)
+    }
+
+    /// Counts the events of a kind that a run has.
+    pub(crate) async fn tally(&self, run: RunId, kind: &'static str) -> Result<Tally, EngineError> {
+        let store = Arc::clone(&self.store);
+        let counted = self.platform.on_disk(move || store.tally(run, kind));
+        counted.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?.map_err(Into::into)
+    }
+}
+
+/// The latest state that was committed. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Published(Arc<RwLock<Arc<State>>>);
+
+impl Published {
+    pub(crate) fn get(&self) -> Arc<State> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes it, and the ledger's own with it.
+    fn change(&self, own: &mut Arc<State>, change: impl FnOnce(&mut Arc<State>)) {
+        let mut published = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *own = Arc::default();
+        change(&mut published);
+        *own = Arc::clone(&published);
+    }
+}

@@ -1,0 +1,161 @@
+//! Forgetting what the store keeps of farms and HAProxys that are not configured any more. Changes no traffic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::engine::error::EngineError;
+use crate::engine::fleet::orders::{Found, find};
+use crate::engine::retired::left_over::{LeftOver, Retired, left_over};
+use crate::engine::{Engine, Requester};
+use crate::farm::{Entry, FarmName, Hold, InstanceName, Route};
+use crate::haproxy::AdminState;
+use crate::plan::Run;
+use crate::reconcile::InstanceReport;
+use crate::state::{Change, State, asked, event};
+
+impl Engine {
+    /// Forgets everything of a farm or a HAProxy that is not configured. Gives what that was, for people.
+    ///
+    /// # Errors
+    /// It is configured, a run of it has not ended, a server is still out by it, or there is nothing of it.
+    pub async fn forget(self: &Arc<Self>, what: &Retired, by: &Requester) -> Result<String, EngineError> {
+        self.is_retired(what)?;
+        let reports = self.look_again().await;
+        let mut ledger = self.begin_change(by).await?;
+        self.is_retired(what)?;
+        if let Some(run) = busy(what, &ledger.state) {
+            return Err(EngineError::Busy(format!(
+                "run {0} of farm {1} has not ended and is about {what}: `teeter abort {0}` ends it",
+                run.id, run.plan.farm
+            )));
+        }
+        let all = left_over(&ledger.state, &self.farms(), &self.instances.keys().collect());
+        let Some(left) = all.get(what) else {
+            return Err(EngineError::NotFound(format!(
+                "there is nothing of {what} in the store: `teeter doctor` says of what there is"
+            )));
+        };
+        still_out(what, left, &ledger.state, &reports)?;
+        let changes = match what {
+            Retired::Farm(farm) => farm_dropped(farm, left, &ledger.state, &reports),
+            Retired::Haproxy(name) => haproxy_dropped(name, left, &ledger.state, ledger.next_revision()),
+        };
+        let text = format!("{what}: {left}");
+        let happened = asked(event(self.clock.now(), "forgotten", text.clone(), None, None), &by.caller);
+        self.write(&mut ledger, changes, vec![happened]).await?;
+        self.publish(&ledger);
+        drop(ledger);
+        self.nudge.notify_one();
+        Ok(text)
+    }
+
+    fn is_retired(&self, what: &Retired) -> Result<(), EngineError> {
+        let configured = match what {
+            Retired::Farm(farm) => self.farms().contains_key(farm),
+            Retired::Haproxy(name) => self.instances.contains_key(name),
+        };
+        let read = match what {
+            Retired::Farm(_) => "`systemctl reload teeterd`",
+            Retired::Haproxy(_) => "`systemctl restart teeterd`",
+        };
+        match configured {
+            true => Err(EngineError::StillNeeded(format!(
+                "{what} is configured, so what the store knows of it is needed: take it out of teeterd's configuration \
+                 first, then {read}"
+            ))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A run that has not ended and that is about it.
+fn busy<'a>(what: &Retired, state: &'a State) -> Option<&'a Run> {
+    let about = |run: &&Run| match what {
+        Retired::Farm(farm) => run.plan.farm == *farm,
+        Retired::Haproxy(name) => run.plan.entries().any(|entry| entry.instance == *name),
+    };
+    state.runs.values().filter(|run| run.is_active()).find(about)
+}
+
+/// Refuses to forget why a server is out that HAProxy has: nobody would bring it back.
+fn still_out(
+    what: &Retired,
+    left: &LeftOver,
+    state: &State,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> Result<(), EngineError> {
+    let mut out = BTreeSet::new();
+    for (id, entries) in &left.holds {
+        let Some(hold) = state.holds.get(id).filter(|hold| hold.wants() > AdminState::Ready) else { continue };
+        for entry in entries.iter().filter(|entry| reports.contains_key(&entry.instance)) {
+            match find(entry, reports) {
+                Found::Unknown => {
+                    let trouble = reports.get(&entry.instance).and_then(|report| report.trouble.clone());
+                    return Err(EngineError::Unreachable(format!(
+                        "whether {entry} is still out by hold {} is not known: {}",
+                        hold.id,
+                        trouble.unwrap_or_default()
+                    )));
+                }
+                Found::Here(server) if server.admin.forced() > AdminState::Ready => drop(out.insert(entry.to_string())),
+                Found::Here(_) | Found::Gone => {}
+            }
+        }
+    }
+    if out.is_empty() {
+        return Ok(());
+    }
+    let out: Vec<String> = out.into_iter().collect();
+    let servers: BTreeSet<&str> =
+        out.iter().map(|entry| entry.split_once(':').map_or(&**entry, |(_, it)| it)).collect();
+    let servers = servers.into_iter().collect::<Vec<_>>().join(" ");
+    Err(EngineError::StillNeeded(format!(
+        "{} still out by what the store knows of {what}: `teeter ready {servers}` brings back first",
+        match out.as_slice() {
+            [one] => format!("{one} is"),
+            all => format!("{} are", all.join(", ")),
+        }
+    )))
+}
+
+/// What a farm has left over goes; what a server was before it was held is kept where HAProxy has the server.
+fn farm_dropped(
+    farm: &FarmName,
+    left: &LeftOver,
+    state: &State,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> Vec<Change> {
+    let route = left.route.iter().map(|_| Change::DropRoute(farm.clone()));
+    let holds = left.holds.keys().map(|id| Change::DropHold(*id));
+    let others = |entry: &Entry| holding(entry, state).any(|hold| !left.holds.contains_key(&hold.id));
+    let gone = |entry: &&Entry| !matches!(find(entry, reports), Found::Here(_)) && !others(entry);
+    let lines = left.holds.values().flatten().filter(gone).map(|entry| Change::DropBaseline(entry.clone()));
+    route.chain(holds).chain(lines).collect()
+}
+
+/// The lines of a HAProxy leave holds and routes; what is left empty by that goes.
+fn haproxy_dropped(name: &InstanceName, left: &LeftOver, state: &State, revision: u64) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for route in left.routes.iter().filter_map(|farm| state.routes.get(farm)) {
+        let instances: BTreeSet<InstanceName> = route.instances.iter().filter(|it| *it != name).cloned().collect();
+        changes.push(match instances.is_empty() {
+            true => Change::DropRoute(route.farm.clone()),
+            false => Change::PutRoute(Box::new(Route { instances, ..route.clone() })),
+        });
+    }
+    for (id, gone) in &left.holds {
+        let Some(hold) = state.holds.get(id) else { continue };
+        let entries: BTreeSet<Entry> = &hold.entries - gone;
+        changes.push(match entries.is_empty() {
+            true => Change::DropHold(*id),
+            false => Change::PutHold(Box::new(Hold { entries, revision, ..hold.clone() })),
+        });
+    }
+    let lines = state.baselines.keys().filter(|entry| entry.instance == *name);
+    changes.extend(lines.map(|entry| Change::DropBaseline(entry.clone())));
+    changes
+}
+
+fn holding<'a>(entry: &'a Entry, state: &'a State) -> impl Iterator<Item = &'a Hold> {
+    state.holds.values().filter(move |hold| hold.entries.contains(entry))
+}

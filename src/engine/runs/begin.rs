@@ -1,0 +1,432 @@
+//! Beginning a run: every guard is asked, and the plan made, before anything is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::engine::error::EngineError;
+use crate::engine::fleet::balances::Backends;
+use crate::engine::fleet::orders::seen_server;
+use crate::engine::fleet::reach::Reached;
+use crate::engine::holds::refusal::instead_of;
+use crate::engine::holds::take::{found, require_admin};
+use crate::engine::runs::bake::counted;
+
+use crate::engine::{Engine, Requester, seen_of};
+use crate::farm::{
+    Balances, BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe,
+    InstanceName, Layout, Lines, MemberName, OnDeadline, OnStall, Owner, Reach, RollingSettings, RunId, Seen,
+    SeenServer, Selector, Side, Span, Steps, VersionSource, live_side,
+};
+use crate::haproxy::BackendName;
+use crate::haproxy::commands::BackendRow;
+use crate::plan::roles::has_roles;
+use crate::plan::watching::blind;
+use crate::plan::weighing::unweighable;
+use crate::plan::{
+    Aside, CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, canary, compared, flip,
+    rolling, see_saw,
+};
+use crate::reconcile::{InstanceReport, MapWriters};
+use crate::state::{Caller, Change, NewEvent, State, asked, event};
+
+/// A deploy to be begun.
+#[derive(Debug, Clone)]
+pub struct RunOrder {
+    /// Which farm.
+    pub farm: FarmName,
+    /// How it is deployed to.
+    pub strategy: Strategy,
+    /// Where a flip turns the traffic to.
+    pub to: Option<Side>,
+    /// The version that is to run at the end.
+    pub version: Option<String>,
+    /// Who goes first where servers are turned, where it is to differ from the farm's settings.
+    pub order: Option<FlipOrder>,
+    /// How servers are emptied, where it is to differ from the farm's settings.
+    pub drain: DrainChange,
+    /// How a farm is rolled through, where it is to differ from the farm's settings.
+    pub rolling: RollingChange,
+    /// The shares of a canary, where they are to differ from the farm's settings.
+    pub steps: Option<Steps>,
+    /// How long each of them lasts.
+    pub pause: Option<Span>,
+    /// What becomes of it when nobody does its work, where it is to differ from the farm's settings.
+    pub on_stall: Option<OnStall>,
+    /// What the caller does around the deploy itself.
+    pub phases: BTreeSet<Phase>,
+    /// Members that are to be left aside.
+    pub without: Vec<Selector>,
+    /// Roll, too, where too few are left in service.
+    pub allow_outage: bool,
+    /// HAProxys that may be away.
+    pub without_haproxy: BTreeSet<InstanceName>,
+}
+
+/// What one run does otherwise than its farm's rolling settings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RollingChange {
+    /// Another size of a batch.
+    pub batch: Option<BatchSize>,
+    /// Another time to settle.
+    pub settle: Option<Span>,
+    /// Another number of servers that may fail.
+    pub max_failed: Option<usize>,
+}
+
+impl RollingChange {
+    fn change(self, settings: &mut RollingSettings) {
+        settings.batch = self.batch.unwrap_or(settings.batch);
+        settings.settle = self.settle.unwrap_or(settings.settle);
+        settings.max_failed = self.max_failed.unwrap_or(settings.max_failed);
+    }
+
+    fn is_some(self) -> bool {
+        self.batch.is_some() || self.settle.is_some() || self.max_failed.is_some()
+    }
+}
+
+/// What one run does otherwise than its farm's drain settings.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DrainChange {
+    /// Another grace.
+    pub grace: Option<Span>,
+    /// Another deadline.
+    pub deadline: Option<Span>,
+    /// Another policy.
+    pub on_deadline: Option<OnDeadline>,
+}
+
+impl DrainChange {
+    fn change(self, settings: &mut DrainSettings) {
+        settings.deadline = self.deadline.unwrap_or(settings.deadline);
+        // A shorter deadline was meant for the whole ladder.
+        settings.grace = self.grace.unwrap_or(settings.grace.min(settings.deadline));
+        settings.on_deadline = self.on_deadline.unwrap_or(settings.on_deadline);
+    }
+}
+
+impl Engine {
+    /// Makes a plan and, unless it is only to be shown, begins to carry it out.
+    ///
+    /// # Errors
+    /// There is no such farm, it does not fit HAProxy, or a guard refused. Nothing has changed then.
+    pub async fn begin(self: &Arc<Self>, order: RunOrder, dry_run: bool, by: &Requester) -> Result<Run, EngineError> {
+        let farm = self.farm_for(&order)?;
+        let Reached { reports, without: away } = self.look_at_every(&order.without_haproxy).await?;
+        let seen = seen_of(&reports);
+        let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
+        let entries = layout.entries();
+        require_admin(&entries, &reports)?;
+        let without = self.without(&order, &entries, &reports)?;
+        let live = preflight_route(&farm, &layout, &seen, &self.maps).await?;
+        let versions = self.versions_now(&farm, order.version.as_deref(), &layout, &reports).await?;
+        let by_weights = order.strategy == Strategy::Canary && farm.settings.flip.route.is_empty();
+        let backends = match by_weights || farm.settings.bake.is_some() {
+            true => self.backends(&entries).await?,
+            false => Backends::new(),
+        };
+        let balances = if by_weights { self.balances(&entries, &backends).await? } else { Balances::new() };
+        let mut ledger = self.begin_change(by).await?;
+        if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
+            return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id, stands: run.stands() }]));
+        }
+        // What teeter has turned is where the store says, even while a HAProxy that was reloaded is being told.
+        let live = ledger.state.live(&order.farm).or(live);
+        let standby = standby(&order.farm, &ledger.state);
+        let left = left_out(&order.farm, &ledger.state, &standby);
+        let ours = |hold: &&Hold| standby.values().any(|id| *id == hold.id) || left.iter().any(|of| of.id == hold.id);
+        let others = ledger.state.holds.values().filter(|hold| !ours(hold));
+        let works = order.strategy != Strategy::Flip;
+        let aside = Aside::of(&layout, &without, others).map_err(EngineError::Vetoed)?.with(&layout, &left, works);
+        let plan = plan(&farm, &layout, &order, live, &seen, &aside, &standby);
+        let plan =
+            plan.map_err(|vetoes| self.refusal(vetoes, &BTreeSet::new(), &seen, &ledger, instead_of(order.strategy)))?;
+        let plan = Plan { off: layout.aside.clone(), ..plan };
+        let notes = [plan.notes.clone(), taken_notes(&left, works)].concat();
+        let plan = Plan { notes, roles: has_roles(&layout, &seen), ..plan };
+        let (plan, refused) = compared(&farm, &layout, plan, &seen);
+        let mut vetoes = unweighable(&plan, &balances, &seen);
+        vetoes.extend(refused);
+        vetoes.extend(blind(&plan, &modes(&backends)));
+        if !vetoes.is_empty() {
+            return Err(EngineError::Vetoed(vetoes));
+        }
+        let reach = reach_of(&farm, &plan, away, &seen);
+        let counted = counted(&plan, &reports);
+        let is_down = |entry: &&Entry| seen_server(entry, &reports).is_some_and(SeenServer::is_down);
+        let down = plan.entries().filter(is_down).cloned().collect();
+        let now = self.clock.now();
+        let done = plan.steps.is_empty();
+        let run = Run {
+            id: RunId(if dry_run { 0 } else { ledger.state.next_run }),
+            plan,
+            cursor: 0,
+            step: StepState { since: now, acted: None, undo: Vec::new() },
+            state: if done { RunState::Done } else { RunState::Running },
+            by: by.caller.person().to_owned(),
+            started: now,
+            finished: done.then_some(now),
+            holds: standby.clone(),
+            versions,
+            flips: Vec::new(),
+            left_out: BTreeMap::new(),
+            passed: BTreeMap::new(),
+            counted,
+            bake: None,
+            caller: CallerState::Never,
+            attended: None,
+            leaving: false,
+            paused: false,
+            down,
+            remarks: Vec::new(),
+            rollback: None,
+            reach,
+        };
+        if dry_run {
+            return Ok(run);
+        }
+        let events = begun(&run, now, &by.caller);
+        let taken_over = standby.values().filter_map(|id| ledger.state.holds.get(id));
+        let taken_over = taken_over.chain(left.iter().filter(|_| works));
+        let taken_over =
+            taken_over.map(|hold| Change::PutHold(Box::new(Hold { owner: Owner::Run(run.id), ..hold.clone() })));
+        let changes = std::iter::once(Change::PutRun(Box::new(run.clone()))).chain(taken_over).collect();
+        self.write(&mut ledger, changes, events).await?;
+        drop(ledger);
+        self.bump();
+        self.nudge.notify_one();
+        Ok(run)
+    }
+
+    /// The farm as this order wants it.
+    fn farm_for(&self, order: &RunOrder) -> Result<Farm, EngineError> {
+        let mut farm = self.farm(&order.farm)?;
+        let usage = |text: &str| Err(EngineError::Usage(text.to_owned()));
+        if order.strategy != Strategy::Rolling && (order.rolling.is_some() || order.allow_outage) {
+            return usage(
+                "a batch, a time to settle, servers that may fail and an outage are for the strategy rolling",
+            );
+        }
+        if order.strategy == Strategy::Flip && order.to.is_none() {
+            return usage("to which group? or to all");
+        }
+        order.drain.change(&mut farm.settings.drain);
+        if order.strategy != Strategy::Canary && (order.steps.is_some() || order.pause.is_some()) {
+            return usage("steps and a pause are for the strategy canary");
+        }
+        order.rolling.change(&mut farm.settings.rolling);
+        let canary = &mut farm.settings.canary;
+        canary.steps = order.steps.clone().unwrap_or_else(|| canary.steps.clone());
+        canary.pause = order.pause.unwrap_or(canary.pause);
+        farm.settings.on_stall = order.on_stall.or(farm.settings.on_stall);
+        farm.settings.flip.order = order.order.unwrap_or(farm.settings.flip.order);
+        if order.strategy == Strategy::Rolling {
+            let asks = farm.settings.rolling.status;
+            let http = farm.settings.verify.http.take().unwrap_or_else(|| HttpProbe::of("/_status"));
+            farm.settings.verify.http = asks.then_some(http);
+        }
+        farm.check().map_err(|error| EngineError::Usage(error.to_string()))?;
+        Ok(farm)
+    }
+
+    /// The lines that the caller wants to be left aside.
+    fn without(
+        &self,
+        order: &RunOrder,
+        entries: &BTreeSet<Entry>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> Result<BTreeSet<Entry>, EngineError> {
+        let (seen, farms) = (seen_of(reports), self.farms());
+        let lines = Lines::new(&farms, &seen);
+        let mut without = BTreeSet::new();
+        for selector in &order.without {
+            let found = found(selector, &lines, reports)?;
+            if found.is_disjoint(entries) {
+                let text = format!(
+                    "--without {selector} names no member of farm {farm}: see `teeter status farm:{farm}`",
+                    farm = order.farm
+                );
+                return Err(EngineError::Usage(text));
+            }
+            without.extend(found);
+        }
+        Ok(without)
+    }
+
+    /// A farm of the configuration.
+    pub(crate) fn farm(&self, name: &FarmName) -> Result<Farm, EngineError> {
+        let farms = self.farms();
+        farms.get(name).cloned().ok_or_else(|| {
+            let known = farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
+            let known =
+                if known.is_empty() { "none is configured".to_owned() } else { format!("the farms are {known}") };
+            EngineError::NotFound(format!("there is no farm {name}: {known}"))
+        })
+    }
+
+    /// The version that each member runs now, where a probe tells. No member at all passing it means that the probe
+    /// is wrong: better known before anything moves.
+    async fn versions_now(
+        &self,
+        farm: &Farm,
+        version: Option<&str>,
+        layout: &Layout,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> Result<BTreeMap<MemberName, String>, EngineError> {
+        let verify = &farm.settings.verify;
+        let Some(probe) = &verify.http else { return Ok(BTreeMap::new()) };
+        let address = |entry: &Entry| {
+            let seen = reports.get(&entry.instance)?.seen.as_ref()?;
+            let server = seen.servers.get(&entry.server)?;
+            let known = !server.address.is_empty() && seen.unused(&entry.server).is_none();
+            known.then(|| server.endpoint())
+        };
+        let members = layout.members.iter().filter(|(member, _)| !layout.spare.contains_key(*member));
+        let asks = members.filter_map(|(member, entries)| Some((member.clone(), entries.iter().find_map(address)?)));
+        let answers = futures_util::future::join_all(asks.map(|(member, address)| {
+            let answer = self.prober.probe(address, probe.clone());
+            async move { (member, answer.await) }
+        }))
+        .await;
+        if !answers.is_empty() && answers.iter().all(|(_, answer)| answer.is_err()) {
+            let answers = answers.into_iter().filter_map(|(member, answer)| Some((member, answer.err()?))).collect();
+            return Err(EngineError::Vetoed(vec![Veto::ProbeFailsEverywhere { answers }]));
+        }
+        let told: BTreeMap<_, _> =
+            answers.into_iter().filter_map(|(member, answer)| Some((member, answer.ok()??))).collect();
+        match version.filter(|_| told.is_empty() && verify.names_version()) {
+            Some(version) => Err(EngineError::Vetoed(vec![Veto::VersionUntold {
+                farm: farm.name.clone(),
+                version: version.to_owned(),
+            }])),
+            None => Ok(told),
+        }
+    }
+}
+
+/// The plan that the order's strategy makes.
+fn plan(
+    farm: &Farm,
+    layout: &Layout,
+    order: &RunOrder,
+    live: Option<Side>,
+    seen: &BTreeMap<InstanceName, &Seen>,
+    aside: &Aside,
+    standby: &BTreeMap<GroupName, HoldId>,
+) -> Result<Plan, Vec<Veto>> {
+    let elsewhere = live.as_ref().is_some_and(|live| *live != Side::All);
+    if !order.strategy.leaves_standby() && !standby.is_empty() && !elsewhere {
+        let groups = standby.keys().cloned().collect();
+        return Err(vec![Veto::StandsBy { farm: farm.name.clone(), groups }]);
+    }
+    let (version, phases) = (order.version.clone(), &order.phases);
+    let plan = match order.strategy {
+        Strategy::Flip => {
+            let to = order.to.as_ref().unwrap_or(&Side::All);
+            flip::plan(farm, layout, (live, to), seen, aside, standby)
+        }
+        Strategy::SeeSaw => see_saw::plan(farm, layout, (version, phases), live, seen, aside),
+        Strategy::Canary => canary::plan(farm, layout, (version, phases), live, seen, aside),
+        Strategy::Rolling => rolling::plan(farm, layout, (version, phases, order.allow_outage), live, seen, aside),
+        Strategy::BlueGreen => blue_green::plan(farm, layout, (version, phases), live, seen, aside, standby),
+    }?;
+    let left = layout.members.iter().filter(|(member, _)| plan.skipped.contains_key(*member));
+    Ok(Plan { aside: left.map(|(member, lines)| (member.clone(), lines.clone())).collect(), ..plan })
+}
+
+/// The modes of backends, `http` or `tcp`.
+fn modes(backends: &Backends) -> BTreeMap<(InstanceName, BackendName), String> {
+    let of = |(name, rows): (&InstanceName, &BTreeMap<BackendName, BackendRow>)| {
+        rows.iter().map(|(backend, row)| ((name.clone(), backend.clone()), row.mode.clone())).collect::<Vec<_>>()
+    };
+    backends.iter().flat_map(of).collect()
+}
+
+/// What a run's holds reach beside the lines of its plan. Those that its members have and that the plan leaves alone stay
+/// so; those that come later do not.
+fn reach_of(farm: &Farm, plan: &Plan, without: BTreeSet<InstanceName>, seen: &BTreeMap<InstanceName, &Seen>) -> Reach {
+    let planned: BTreeSet<&Entry> = plan.entries().collect();
+    let lines = seen.iter().flat_map(|(name, seen)| seen.servers.keys().map(move |server| (name, server)));
+    let lines = lines.filter(|(_, server)| farm.has(server));
+    let lines = lines.map(|(name, server)| Entry { instance: name.clone(), server: server.clone() });
+    let left = lines.filter(|entry| !planned.contains(entry)).collect();
+    Reach { left, ..Reach::following(without) }
+}
+
+/// Checks the farm's route, and finds where the traffic goes.
+pub(crate) async fn preflight_route(
+    farm: &Farm,
+    layout: &Layout,
+    seen: &BTreeMap<InstanceName, &Seen>,
+    files: &MapWriters,
+) -> Result<Option<Side>, EngineError> {
+    let refused = |problems: Vec<String>| {
+        let veto = |problem| Veto::Route { problem };
+        Err(EngineError::Vetoed(problems.into_iter().map(veto).collect()))
+    };
+    let live = match live_side(farm, layout, seen) {
+        Ok(live) => live,
+        Err(problems) => return refused(problems.iter().map(ToString::to_string).collect()),
+    };
+    let flip = &farm.settings.flip;
+    let maps: BTreeSet<_> = flip.route.iter().map(|route| &route.map).collect();
+    let problems = files.check(maps.into_iter().filter(|_| flip.write_map)).await;
+    if problems.is_empty() { Ok(live) } else { refused(problems) }
+}
+
+/// The holds by which runs that have ended have left groups of a farm standing by.
+pub(crate) fn standby(farm: &FarmName, state: &State) -> BTreeMap<GroupName, HoldId> {
+    let flips = state
+        .runs
+        .values()
+        .filter(|run| !run.is_active() && run.plan.strategy.leaves_standby() && run.plan.farm == *farm);
+    let holds = flips.flat_map(|run| run.holds.iter().map(|(group, id)| (run.id, group, *id)));
+    let ours = holds.filter(|(run, _, id)| state.holds.get(id).is_some_and(|hold| hold.owner == Owner::Run(*run)));
+    ours.map(|(_, group, id)| (group.clone(), id)).collect()
+}
+
+/// The holds by which runs of a farm that have ended have left servers out, but for those that stand by.
+fn left_out(farm: &FarmName, state: &State, standby: &BTreeMap<GroupName, HoldId>) -> Vec<Hold> {
+    let ended = |id: RunId| state.runs.get(&id).is_some_and(|run| !run.is_active() && run.plan.farm == *farm);
+    let stands_by = |hold: &Hold| standby.values().any(|id| *id == hold.id);
+    let left = state.holds.values().filter(|hold| hold.owner.run().is_some_and(ended) && !stands_by(hold));
+    left.cloned().collect()
+}
+
+/// What is said of what ended runs have left out.
+fn taken_notes(left: &[Hold], works: bool) -> Vec<String> {
+    let note = |hold: &Hold| {
+        let members = hold.members().into_iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
+        let why = hold.note.iter().map(|note| format!(" ({note})")).collect::<String>();
+        format!("takes over what {} has left out, and begins with it: {members}{why}", hold.owner)
+    };
+    left.iter().filter(|_| works).map(note).collect()
+}
+
+fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
+    let to = run.plan.version.as_ref().map(|version| format!(" to {version}")).unwrap_or_default();
+    let text = match (run.plan.strategy, run.plan.steps.last()) {
+        (Strategy::Flip, None) => format!("flip of {}: the traffic is there already", run.plan.farm),
+        (Strategy::Flip, Some(_)) => format!("flip of {} begun by {}", run.plan.farm, caller.person()),
+        (strategy, _) => format!("{strategy} deploy of {}{to} begun by {}", run.plan.farm, caller.person()),
+    };
+    let mut events = vec![asked(event(now, "run.begun", text, Some(run.id), None), caller)];
+    let skipped = run.plan.left_alone().into_iter().map(|(members, why)| {
+        let are = if members.len() == 1 { "is" } else { "are" };
+        let members = members.into_iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
+        format!("{members} {are} left alone: {why}")
+    });
+    let notes = skipped.chain(run.plan.off.iter().cloned()).chain(run.plan.notes.iter().cloned());
+    events.extend(notes.map(|text| event(now, "run.note", text, Some(run.id), None)));
+    let source = run.plan.verify.http.as_ref().and_then(|http| http.version.as_ref());
+    let unproven = match source {
+        None => Some("the new version will not be proven: verify.http.version is not configured"),
+        Some(VersionSource::Built(_)) => Some("the new version is proven by when it was built, and not by its name"),
+        Some(_) => None,
+    };
+    let unproven = unproven.filter(|_| run.plan.version.is_some());
+    events.extend(unproven.map(|text| event(now, "run.note", text.to_owned(), Some(run.id), None)));
+    events
+}

@@ -1,0 +1,157 @@
+//! Who attends to a run: a caller keeps a stream open while it works, and its end is noticed. Meanwhile only this caller
+//! reports on the work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::error::EngineError;
+use crate::engine::record::ledger::Ledger;
+use crate::engine::{Engine, Requester};
+use crate::farm::RunId;
+use crate::plan::{Attendant, CallerState, Run, RunState, Step};
+use crate::state::{Change, event};
+
+/// Somebody attends to a run until this is dropped.
+pub struct Attendance {
+    engine: Arc<Engine>,
+    run: RunId,
+}
+
+/// What a caller says of itself when it begins to attend.
+#[derive(Debug, Clone, Default)]
+pub struct Introduction {
+    /// A word by which its reports are known.
+    pub key: Option<String>,
+    /// Its terminal, and the host that it is used from.
+    pub place: Option<String>,
+    /// What it runs.
+    pub what: Option<String>,
+}
+
+/// By what right somebody reports on the work of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Claim {
+    /// The word that the caller who attends has named.
+    pub key: Option<String>,
+    /// Whatever another caller is doing.
+    pub force: bool,
+}
+
+impl Engine {
+    /// Begins to attend to a run.
+    ///
+    /// # Errors
+    /// There is no such run, or another caller attends to it.
+    pub async fn attend(
+        self: &Arc<Self>,
+        run: RunId,
+        introduction: Introduction,
+        by: &Requester,
+    ) -> Result<Attendance, EngineError> {
+        let Introduction { key, place, what } = introduction;
+        let claim = Claim { key: key.clone(), force: false };
+        let ledger = self.ledger.lock().await;
+        let found = ledger.run(run).await?;
+        let known = self.attendant(&found);
+        if let Some(other) = known.as_ref().filter(|other| !is(other, &claim, by)) {
+            return Err(EngineError::Busy(format!("{other}, and attends to run {run}: one caller at a time does so")));
+        }
+        let since = known.map_or_else(|| self.clock.now(), |known| known.since);
+        let (user, uid, pid) = (by.caller.person().to_owned(), by.caller.uid, by.caller.pid);
+        let attendant = Attendant { user, uid, pid, key, place, what, since };
+        let mut memory = self.memory();
+        memory.attending.entry(run).or_insert((attendant, 0)).1 += 1;
+        memory.met.insert(run);
+        drop((memory, ledger));
+        self.nudge.notify_one();
+        Ok(Attendance { engine: Arc::clone(self), run })
+    }
+
+    /// The caller that attends to a run now. After a restart those that did before are awaited.
+    fn attendant(&self, run: &Run) -> Option<Attendant> {
+        let here = self.memory().attending.get(&run.id).map(|(attendant, _)| attendant.clone());
+        here.or_else(|| run.attended.clone().filter(|_| run.caller == CallerState::Here && self.awaits(run)))
+    }
+
+    /// Whether who attended to a run when teeterd was started may not have found it again yet.
+    fn awaits(&self, run: &Run) -> bool {
+        !self.memory().met.contains(&run.id) && self.begun.elapsed() < CALLERS_TAKE
+    }
+
+    /// The caller whose work a report of somebody else would cut off. A watch is nobody's work: whoever may deploy may
+    /// cut it short.
+    pub(crate) fn cuts_off(&self, run: &Run, claim: &Claim, by: &Requester) -> Option<Attendant> {
+        let at_work = run.state == RunState::Running && matches!(run.current(), Some(Step::Work { .. }));
+        self.attendant(run).filter(|attendant| at_work && !is(attendant, claim, by))
+    }
+
+    /// Waits a moment where another caller is at work: that one has just ended is only known when its connection has.
+    pub(crate) async fn await_departure(&self, id: RunId, claim: &Claim, by: &Requester) -> Result<(), EngineError> {
+        let mut ticks = self.ticks();
+        let gone = async {
+            loop {
+                ticks.borrow_and_update();
+                let run = self.ledger.lock().await.run(id).await?;
+                if self.cuts_off(&run, claim, by).is_none() {
+                    return Ok(());
+                }
+                ticks.changed().await.ok();
+            }
+        };
+        tokio::time::timeout(DEPARTURE_TAKES, gone).await.unwrap_or(Ok(()))
+    }
+
+    /// Records who has come to attend to a run, and who has gone.
+    pub(crate) async fn note_callers(&self, ledger: &mut Ledger) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        let (mut changes, mut events) = (Vec::new(), Vec::new());
+        for run in ledger.state.runs.values().filter(|run| run.is_active()) {
+            let here = self.memory().attending.get(&run.id).map(|(attendant, _)| attendant.clone());
+            let (caller, text) = match (&here, run.caller) {
+                (Some(_), CallerState::Never) => (CallerState::Here, None),
+                // By a teeterd that did not note who.
+                (Some(_), CallerState::Here) if run.attended.is_none() => (CallerState::Here, None),
+                (Some(_), CallerState::Gone { .. }) => (CallerState::Here, Some("its caller is back")),
+                // After a restart callers need a moment to find teeterd again.
+                (None, CallerState::Here) if !self.awaits(run) => {
+                    (CallerState::Gone { at: now }, Some("its caller has gone"))
+                }
+                _ => continue,
+            };
+            // A run that has failed has told its caller so, and needs nobody.
+            let text = text.filter(|_| matches!(run.state, RunState::Running | RunState::Aborting));
+            events.extend(text.map(|text| event(now, "run.caller", text.to_owned(), Some(run.id), None)));
+            let attended = here.or_else(|| run.attended.clone());
+            changes.push(Change::PutRun(Box::new(Run { caller, attended, ..run.clone() })));
+        }
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        self.write(ledger, changes, events).await?;
+        Ok(true)
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        let mut memory = self.engine.memory();
+        if let Some((_, count)) = memory.attending.get_mut(&self.run) {
+            *count -= 1;
+            if *count == 0 {
+                memory.attending.remove(&self.run);
+            }
+        }
+        drop(memory);
+        self.engine.nudge.notify_one();
+    }
+}
+
+fn is(attendant: &Attendant, claim: &Claim, by: &Requester) -> bool {
+    attendant.is(by.caller.uid, by.caller.pid, claim.key.as_deref())
+}
+
+/// They try every half second.
+const CALLERS_TAKE: Duration = Duration::from_secs(5);
+
+/// From the end of a process until teeterd has noticed it.
+const DEPARTURE_TAKES: Duration = Duration::from_secs(1);

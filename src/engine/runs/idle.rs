@@ -1,0 +1,41 @@
+//! Which group of a farm gets no traffic.
+
+use std::collections::BTreeSet;
+
+use crate::api::IdleView;
+use crate::engine::error::EngineError;
+use crate::engine::fleet::reach::Reached;
+use crate::engine::runs::begin::{preflight_route, standby};
+use crate::engine::{Engine, seen_of};
+use crate::farm::{Entry, FarmName, InstanceName};
+use crate::plan::blue_green::{Sides, sides};
+
+impl Engine {
+    /// Finds the group of a farm that gets no traffic: the one to deploy to. HAProxys of `without` may be away.
+    ///
+    /// # Errors
+    /// There is no such farm, HAProxy does not answer, or no group is without traffic.
+    pub async fn idle(&self, name: &FarmName, without: &BTreeSet<InstanceName>) -> Result<IdleView, EngineError> {
+        let farm = self.farm(name)?;
+        let Reached { reports, .. } = self.reached(self.read_all().await, without, |_| true)?;
+        let seen = seen_of(&reports);
+        let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
+        let live = preflight_route(&farm, &layout, &seen, &self.maps).await?;
+        let state = self.published.get();
+        let live = state.live(name).or(live);
+        let Sides { live, idle } = sides(&farm, &layout, live.as_ref(), &standby(name, &state))
+            .map_err(|veto| EngineError::Vetoed(vec![veto]))?;
+        let address = |entry: &Entry| {
+            let server = seen.get(&entry.instance)?.servers.get(&entry.server)?;
+            (!server.address.is_empty()).then(|| server.endpoint())
+        };
+        let members = layout.groups.get(&idle).into_iter().flatten();
+        let (servers, addresses) = members
+            .filter_map(|member| {
+                let entries = layout.members.get(member)?;
+                Some((member.to_string(), entries.iter().find_map(address).unwrap_or_default()))
+            })
+            .unzip();
+        Ok(IdleView { farm: name.to_string(), idle: idle.to_string(), live: live.to_string(), servers, addresses })
+    }
+}

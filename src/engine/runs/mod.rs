@@ -1,0 +1,10 @@
+//! Runs: begun, driven step by step, commanded by operators, attended by callers that run hooks.
+
+pub(crate) mod bake;
+pub(crate) mod begin;
+pub(crate) mod callers;
+pub(crate) mod commands;
+pub(crate) mod hook_output;
+pub(crate) mod idle;
+pub(crate) mod in_service;
+pub(crate) mod progress;

@@ -1,0 +1,184 @@
+//! Carrying out what the machine of `plan` says about runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::engine::fleet::orders::{confirmation, maps_of, not_up, observed, seen_server};
+
+use crate::engine::record::ledger::Ledger;
+use crate::engine::runs::bake::counts;
+use crate::engine::runs::in_service::{last_of, stays};
+
+use crate::farm::{Entry, InstanceName, SeenServer};
+use crate::plan::machine::{self, Confirmation, Facts, Outcome};
+use crate::plan::{Figures, Flipped, Run, RunState, Step, Wait, not_deployed_to, roles};
+use crate::reconcile::InstanceReport;
+use crate::state::{Caller, Change, Effects, asked, event};
+
+impl Engine {
+    /// Lets every run take the step that it can take now. Whether any did.
+    pub(crate) async fn step_runs(
+        self: &Arc<Self>,
+        ledger: &mut Ledger,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+        now: Timestamp,
+    ) -> Result<bool, EngineError> {
+        if !self.store.holds_lease() {
+            return Ok(false);
+        }
+        let mut changed = false;
+        let active = ledger.state.runs.values().filter(|run| run.is_active());
+        let active: Vec<Run> = active.filter_map(|run| self.taken_up(run, reports, now)).collect();
+        self.ask_for_runs(active.iter());
+        for run in active {
+            let facts = self.facts(&run, ledger, reports);
+            let outcome = machine::handle_tick(&run, &facts, now);
+            changed |= self.carry_out(ledger, &run, outcome, reports, None).await?;
+        }
+        Ok(changed)
+    }
+
+    /// The run as this teeterd has it to drive: not before it has seen what the run is about, and with what a step waits
+    /// for counted from then on. While no teeterd was there nobody could confirm or answer. What is not teeter's to do
+    /// goes on without it: the caller's work, and the watch after a flip.
+    fn taken_up(&self, run: &Run, reports: &BTreeMap<InstanceName, InstanceReport>, now: Timestamp) -> Option<Run> {
+        let instances: BTreeSet<&InstanceName> = run.plan.entries().map(|entry| &entry.instance).collect();
+        let aside = self.aside_of_run(run, reports);
+        let unseen =
+            |name: &InstanceName| reports.get(name).filter(|report| report.seen.is_none() && !aside.contains(name));
+        let (instances, troubles): (Vec<_>, Vec<_>) =
+            instances.into_iter().filter_map(|name| Some((name.clone(), unseen(name)?.trouble.clone()))).unzip();
+        let mut memory = self.memory();
+        if run.state == RunState::Running && !instances.is_empty() {
+            let trouble = troubles.into_iter().flatten().next();
+            memory.run_waits.insert(run.id, Wait::Confirmation { instances, trouble });
+            return None;
+        }
+        let from = *memory.taken_up.entry(run.id).or_insert(now);
+        let mut run = run.clone();
+        if !matches!(run.current(), Some(Step::Work { .. } | Step::Bake { .. })) {
+            run.step.since = run.step.since.max(from);
+        }
+        Some(run)
+    }
+
+    /// What the machine is told about a run.
+    pub(crate) fn facts<'a>(
+        &self,
+        run: &Run,
+        ledger: &'a Ledger,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> Facts<'a> {
+        let aside = self.aside_of_run(run, reports);
+        let pending = |revision| confirmation(revision, run.plan.entries(), &maps_of(&run.plan), reports, &aside);
+        Facts {
+            holds: &ledger.state.holds,
+            confirmation: run.step.acted.map_or(Confirmation::Agreed, pending),
+            live: ledger.state.live(&run.plan.farm),
+            not_up: lines_not_up(run, ledger, reports, &aside),
+            answers: self.answers(run),
+            figures: Figures::of_watch(run, |entry| counts(entry, reports)),
+            stays: stays(run, &ledger.state, reports),
+            last_of: last_of(run, reports),
+        }
+    }
+
+    /// Stores the run that the machine gave back, together with what its actions mean. Whether there was anything.
+    pub(crate) async fn carry_out(
+        &self,
+        ledger: &mut Ledger,
+        before: &Run,
+        outcome: Outcome,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+        by: Option<(&Caller, String)>,
+    ) -> Result<bool, EngineError> {
+        let (run, actions) = match outcome {
+            Outcome::Wait(wait) => {
+                self.memory().run_waits.insert(before.id, wait);
+                return Ok(false);
+            }
+            Outcome::Rest => return Ok(false),
+            Outcome::Go(run, actions) => (*run, actions),
+        };
+        self.memory().run_waits.remove(&run.id);
+        let now = self.clock.now();
+        let Effects { mut run, changes, mut events } =
+            ledger.state.effects(before, run, actions, &observed(reports), now);
+        if let (Some(flipped), true) = (flipped(before, reports, now), run.cursor > before.cursor) {
+            if let Some(event) = events.first_mut() {
+                let took = Duration::from_micros(flipped.took).as_secs_f64() * 1000.0;
+                event.text = format!("{} (commands took {took:.2} ms from the first to the last reply)", event.text);
+            }
+            run.flips.push(flipped);
+        }
+        if before.is_active() && run.state == RunState::Done {
+            let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
+            let serves = |entry: &Entry| !held(entry) && seen_server(entry, reports).is_some_and(SeenServer::is_usable);
+            let left = not_deployed_to(&run, serves);
+            events.extend(left.iter().map(|text| event(now, "run.remark", text.clone(), Some(run.id), None)));
+            run.remarks.extend(left);
+        }
+        if let Some((caller, what)) = by {
+            events.insert(0, asked(event(now, "run.asked", what, Some(run.id), None), caller));
+        }
+        if events.is_empty() && !changes.is_empty() {
+            let step = run.current().map(ToString::to_string).unwrap_or_default();
+            events.push(event(now, "run.step", step, Some(run.id), None));
+        }
+        let changes = std::iter::once(Change::PutRun(Box::new(run))).chain(changes).collect();
+        self.write(ledger, changes, events).await?;
+        self.publish(ledger);
+        self.nudge.notify_one();
+        Ok(true)
+    }
+}
+
+/// Lines of the plan that nobody holds and that take no traffic, though they should: some are DOWN by design, and some are
+/// in HAProxys that may be away, and are.
+fn lines_not_up(
+    run: &Run,
+    ledger: &Ledger,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+    aside: &BTreeSet<InstanceName>,
+) -> BTreeMap<Entry, String> {
+    let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
+    let there = run.plan.entries().filter(|entry| !aside.contains(&entry.instance));
+    let free: Vec<&Entry> = there.filter(|entry| !held(entry)).collect();
+    let down: BTreeMap<Entry, String> =
+        free.iter().filter_map(|entry| Some(((*entry).clone(), not_up(entry, reports)?))).collect();
+    let excused = roles::excused(
+        free,
+        (&run.down, run.plan.leader),
+        |entry| run.member_of(entry),
+        |entry| !down.contains_key(entry),
+    );
+    let excused: BTreeSet<Entry> = excused.into_keys().cloned().collect();
+    down.into_iter().filter(|(entry, _)| !excused.contains(entry)).collect()
+}
+
+/// How the step's change was measured, where the step is a flip: the window in which both sides may have been given
+/// requests.
+fn flipped(run: &Run, reports: &BTreeMap<InstanceName, InstanceReport>, now: Timestamp) -> Option<Flipped> {
+    let Some(Step::Flip { turn, .. }) = run.current() else { return None };
+    let revision = run.step.acted?;
+    let took = reports.values().filter_map(|report| report.took.filter(|(of, _)| *of >= revision));
+    let took = took.map(|(_, took)| took).max()?;
+    let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    Some(Flipped { step: run.cursor, at: now, took, route: turn.is_some() })
+}
+
+/// Why a run waits, where it is at a hold: the hold's own reason.
+pub(crate) fn wait_of(run: &Run, memory: &crate::engine::memory::Memory) -> Option<Wait> {
+    match memory.run_waits.get(&run.id)? {
+        Wait::Hold => {
+            let holds = run.holds.values().filter_map(|id| memory.holds.get(id)?.wait.clone());
+            Some(holds.max_by_key(|wait| wait.until()).unwrap_or(Wait::Hold))
+        }
+        wait => Some(wait.clone()),
+    }
+}

@@ -1,0 +1,80 @@
+//! Servers that are to come back with another version than those in service have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::error::EngineError;
+use crate::engine::fleet::orders::seen_server;
+use crate::engine::{Engine, seen_of};
+use crate::farm::{Entry, Farm, InstanceName, Layout, MemberName, SeenServer};
+use crate::plan::Veto;
+use crate::reconcile::InstanceReport;
+
+impl Engine {
+    /// Refuses to bring back members that run another version than those of their farm that are in service. Where no
+    /// version is told nothing can be said, nor behind a route, whose sides may differ.
+    pub(crate) async fn refuse_other_versions(
+        &self,
+        back: &BTreeSet<Entry>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> Result<(), EngineError> {
+        let farms = self.farms();
+        let tells = |farm: &&Farm| farm.settings.verify.names_version() && farm.settings.flip.route.is_empty();
+        let touched = |farm: &&Farm| back.iter().any(|entry| farm.has(&entry.server));
+        let mut vetoes = Vec::new();
+        for farm in farms.values().filter(tells).filter(touched) {
+            let Ok(layout) = farm.layout(&seen_of(reports)) else { continue };
+            let (coming, serving) = sides(&layout, back, reports);
+            if coming.is_empty() || serving.is_empty() {
+                continue;
+            }
+            let (coming, serving) =
+                futures_util::future::join(self.told(farm, coming, reports), self.told(farm, serving, reports)).await;
+            let serving: BTreeSet<String> = serving.into_values().collect();
+            let other = coming.into_iter().filter(|(_, version)| !serving.is_empty() && !serving.contains(version));
+            vetoes.extend(other.map(|(member, version)| Veto::OtherVersion {
+                member,
+                version,
+                serving: serving.iter().cloned().collect(),
+            }));
+        }
+        if vetoes.is_empty() { Ok(()) } else { Err(EngineError::Vetoed(vetoes)) }
+    }
+
+    /// The versions that members tell now; nothing of those that do not answer.
+    async fn told(
+        &self,
+        farm: &Farm,
+        members: BTreeMap<MemberName, Vec<Entry>>,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> BTreeMap<MemberName, String> {
+        let Some(probe) = &farm.settings.verify.http else { return BTreeMap::new() };
+        let address = |entries: &[Entry]| {
+            let mut servers = entries.iter().filter_map(|entry| seen_server(entry, reports));
+            servers.find(|server| !server.address.is_empty()).map(SeenServer::endpoint)
+        };
+        let asks = members.into_iter().filter_map(|(member, entries)| Some((member, address(&entries)?)));
+        let answers = asks.map(|(member, address)| {
+            let answer = self.prober.probe(address, probe.clone());
+            async move { (member, answer.await) }
+        });
+        let answers = futures_util::future::join_all(answers).await;
+        answers.into_iter().filter_map(|(member, answer)| Some((member, answer.ok()??))).collect()
+    }
+}
+
+/// Members with their lines.
+type Members = BTreeMap<MemberName, Vec<Entry>>;
+
+/// The members that come back, and the others that take traffic.
+fn sides(
+    layout: &Layout,
+    back: &BTreeSet<Entry>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> (Members, Members) {
+    let comes = |lines: &[Entry]| lines.iter().any(|line| back.contains(line));
+    let serves = |line: &Entry| seen_server(line, reports).is_some_and(SeenServer::is_usable);
+    let (coming, others): (Members, Members) =
+        layout.members.clone().into_iter().partition(|(_, lines)| comes(lines) && !lines.iter().any(serves));
+    let serving = others.into_iter().filter(|(_, lines)| lines.iter().any(serves)).collect();
+    (coming, serving)
+}

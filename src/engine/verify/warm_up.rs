@@ -1,0 +1,99 @@
+//! Warming up the servers of holds that are about to get traffic: one task for each member, until its answers are fast.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::engine::Engine;
+use crate::engine::fleet::orders::{Found, find, gone};
+use crate::engine::memory::{Asking, Results, put};
+use crate::farm::{AfterProof, Hold, InstanceName, MemberName, ProofPhase, Span, WarmUp};
+use crate::plan::prove::WarmUpFacts;
+use crate::plan::warm::Warmth;
+use crate::reconcile::InstanceReport;
+use crate::state::State;
+
+impl Engine {
+    /// How warm a hold's members are, where they are to be warmed up; begins to ask, where that has come, and nobody
+    /// does yet.
+    pub(crate) fn warm_up(
+        self: &Arc<Self>,
+        hold: &Hold,
+        (since, phase, then): (Timestamp, ProofPhase, AfterProof),
+        state: &State,
+        reports: &BTreeMap<InstanceName, InstanceReport>,
+    ) -> Option<WarmUpFacts> {
+        let settings = of_run(hold, then, state)?.clone();
+        if !matches!(phase, ProofPhase::WarmUp { .. }) {
+            return Some(WarmUpFacts { settings, members: BTreeMap::new() });
+        }
+        let mut addresses: BTreeMap<&MemberName, Result<String, String>> = BTreeMap::new();
+        for entry in &hold.entries {
+            let address = match find(entry, reports) {
+                Found::Here(server) if !server.address.is_empty() => Ok(server.endpoint()),
+                Found::Here(_) => Err("has no address: HAProxy has not resolved its name".to_owned()),
+                Found::Gone => Err(gone(entry)),
+                Found::Unknown => Err("has not been asked yet".to_owned()),
+            };
+            let best = addresses.entry(hold.names.member(entry)).or_insert_with(|| address.clone());
+            if best.is_err() {
+                *best = address;
+            }
+        }
+        let mut memory = self.memory();
+        let memory = memory.of(hold);
+        if memory.warming.as_ref().is_none_or(|warming| warming.since != since) {
+            memory.warming = Some(Asking::new(since));
+        }
+        let Asking { results, tasks, .. } = memory.warming.as_mut()?;
+        let mut members = BTreeMap::new();
+        for (member, address) in addresses {
+            match address {
+                Ok(address) => {
+                    tasks.entry(member.clone()).or_insert_with(|| {
+                        let asked = (Arc::clone(self), member.clone(), address);
+                        let asking = ask(asked, settings.clone(), Arc::clone(results));
+                        self.platform.spawn(asking).abort_handle()
+                    });
+                }
+                Err(why) => drop(members.insert(member.clone(), Warmth::unasked(why))),
+            }
+        }
+        members.extend(results.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        Some(WarmUpFacts { settings, members })
+    }
+}
+
+/// How long the part of a proof may take that a hold is in, where that is its warm-up.
+pub(crate) fn warm_up_takes(hold: &Hold, phase: ProofPhase, then: AfterProof, state: &State) -> Option<Span> {
+    let settings = of_run(hold, then, state)?;
+    matches!(phase, ProofPhase::WarmUp { .. }).then_some(settings.deadline)
+}
+
+/// What is only brought back is as it was before, and somebody waits for it; what is about to get traffic from a deploy
+/// is new.
+fn of_run<'a>(hold: &Hold, then: AfterProof, state: &'a State) -> Option<&'a WarmUp> {
+    let run = state.runs.get(&hold.owner.run()?).filter(|run| then == AfterProof::Wait && run.rollback.is_none())?;
+    run.plan.verify.warm_up.as_ref()
+}
+
+/// Asks a member until it is warm, one request after the other.
+async fn ask((engine, member, address): (Arc<Engine>, MemberName, String), settings: WarmUp, results: Results<Warmth>) {
+    let mut warmth = Warmth::default();
+    while !warmth.is_warm(&settings) {
+        let request = settings.request(warmth.path(&settings));
+        let answer = engine.prober.time(address.clone(), request).await;
+        let is_well = answer.as_ref().is_ok_and(|answer| answer.status == settings.expect);
+        warmth.handle_answer(&settings, answer);
+        put(&results, &member, warmth.clone());
+        // A slow answer warms; one that is none would come again at once, and without end.
+        if !is_well {
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+    engine.nudge.notify_one();
+}
+
+const ASK_AGAIN: Duration = Duration::from_millis(250);

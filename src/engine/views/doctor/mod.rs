@@ -1,0 +1,150 @@
+//! What is wrong, found without changing anything. Each kind of finding has a file of its own.
+
+mod checks;
+mod farms;
+mod instances;
+mod members;
+mod plans;
+mod reach;
+mod store;
+mod versions;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::api::{FindingStatus, FindingView};
+use crate::engine::Engine;
+use crate::engine::fleet::orders::asked_of;
+use crate::engine::prober::Prober;
+use crate::farm::{Farm, FarmName, InstanceName, Layout, Seen, Side};
+use crate::haproxy::{AdminState, Client, Master, ServerRef};
+use crate::reconcile::{MapWriters, look_at_all};
+use crate::state::State;
+
+/// The ways to one HAProxy: its stats socket and, where one is configured, its master's socket.
+pub type Ways<'a> = (&'a Client, Option<&'a Master>);
+
+/// What every file here looks at.
+struct Examined<'a> {
+    /// What each HAProxy that answers says now.
+    seen: BTreeMap<InstanceName, &'a Seen>,
+    /// The farms that fit it; none where not every HAProxy answers.
+    farms: Vec<Fitting<'a>>,
+}
+
+/// A farm that fits what HAProxy has.
+struct Fitting<'a> {
+    farm: &'a Farm,
+    layout: Layout,
+    /// The side that gets its traffic, where it has a route.
+    live: Option<Side>,
+}
+
+impl Engine {
+    /// Asks every HAProxy anew and compares with the configuration.
+    pub async fn doctor(&self) -> Vec<FindingView> {
+        let instances = self.instances.iter();
+        let ways = instances
+            .map(|(name, instance)| (name.clone(), (&*instance.looks.client, instance.looks.master.as_deref())));
+        let haproxies = ways.collect();
+        let before = self.instances.iter().map(|(name, instance)| (name.clone(), instance.orders.borrow().before()));
+        let before = before.collect();
+        let reports = self.read_all().await;
+        self.try_the_store().await;
+        let state = self.published.get();
+        let farms = self.farms();
+        let mut findings =
+            examine(&farms, haproxies, (&state, &before), &self.may_be_away(), &*self.prober, &self.maps).await;
+        findings.extend(self.of_holds(&state, &reports));
+        findings.extend(store::disagreements(&state, &reports));
+        findings.extend(store::leftovers(&state, &farms, &reports));
+        findings.extend(self.troubles.all().into_iter().map(|(about, words)| error(about.to_owned(), words)));
+        findings.extend(self.rivals().into_iter().map(|(name, text)| error(format!("HAProxy {name}"), text)));
+        findings.extend(self.store.trouble().map(|trouble| error("the store".to_owned(), trouble.to_owned())));
+        findings
+    }
+}
+
+/// What servers are, HAProxy by HAProxy, that teeter holds or is giving back, without its holds.
+pub type Before = BTreeMap<InstanceName, BTreeMap<ServerRef, AdminState>>;
+
+/// Compares a configuration with what HAProxys say, and with what is stored; nothing, where nobody knows. A HAProxy that
+/// does not answer is a finding like any other, and none of trouble where it may be away.
+pub async fn examine(
+    farms: &BTreeMap<FarmName, Farm>,
+    haproxies: BTreeMap<InstanceName, Ways<'_>>,
+    (state, before): (&State, &Before),
+    may_be_away: &BTreeSet<InstanceName>,
+    prober: &dyn Prober,
+    files: &MapWriters,
+) -> Vec<FindingView> {
+    let keys = asked_of(farms.values());
+    let looks = haproxies.iter().map(|(name, (client, _))| {
+        let keys = &keys;
+        async move { (name.clone(), client.address().to_string(), look_at_all(client, keys).await) }
+    });
+    let (mut findings, mut seen) = (Vec::new(), BTreeMap::new());
+    for (name, address, look) in futures_util::future::join_all(looks).await {
+        findings.push(match &look {
+            Err(trouble) => reach::away(&name, may_be_away.contains(&name), trouble),
+            Ok(look) => instances::of_instance(&name, &address, look),
+        });
+        if let Ok(look) = look {
+            let before = before.get(&name).cloned().unwrap_or_default();
+            seen.insert(name, Seen { before, ..look.onto(None, None) });
+        }
+    }
+    let missing = |name: &&InstanceName| !seen.contains_key(*name) && !may_be_away.contains(*name);
+    let whole = !seen.is_empty() && !haproxies.keys().any(|name| missing(&name));
+    let mut examined = Examined {
+        seen: seen.iter().map(|(name, seen)| (name.clone(), seen)).collect(),
+        farms: Vec::with_capacity(farms.len()),
+    };
+    for farm in farms.values() {
+        if whole {
+            match farms::fit(farm, &examined.seen) {
+                Ok(fitting) => {
+                    findings.push(farms::fits(&fitting));
+                    examined.farms.push(fitting);
+                }
+                Err(problems) => findings.extend(problems),
+            }
+        } else {
+            let text = "not compared: not every HAProxy answers".to_owned();
+            findings.push(warning(format!("farm {}", farm.name), text));
+        }
+        // Where no HAProxy answers its files are elsewhere, too.
+        if !examined.seen.is_empty() {
+            findings.extend(farms::of_files(farm, files).await);
+        }
+    }
+    findings.extend(members::left_aside(&examined));
+    findings.extend(plans::refused(&examined, state));
+    findings.extend(checks::unchecked(&examined));
+    findings.extend(checks::lopsided(&examined));
+    findings.extend(versions::in_service(&examined, state, prober).await);
+    findings.extend(members::same_process(&examined));
+    let serving = |name: &InstanceName| examined.seen.get(name).map(|seen| seen.pid);
+    let masters = haproxies.iter().map(|(name, (_, master))| instances::of_master(name, *master, serving(name)));
+    findings.extend(futures_util::future::join_all(masters).await.into_iter().flatten());
+    findings
+}
+
+/// Nothing is wrong with this.
+fn ok(about: String, text: String) -> FindingView {
+    FindingView { state: FindingStatus::Ok, about, text }
+}
+
+/// Something works now, and will not when it matters.
+fn warning(about: String, text: String) -> FindingView {
+    FindingView { state: FindingStatus::Warning, about, text }
+}
+
+/// It does not answer.
+fn unreachable(about: String, text: String) -> FindingView {
+    FindingView { state: FindingStatus::Unreachable, about, text }
+}
+
+/// Something does not work.
+fn error(about: String, text: String) -> FindingView {
+    FindingView { state: FindingStatus::Error, about, text }
+}

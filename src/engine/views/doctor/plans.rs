@@ -1,0 +1,89 @@
+//! What would refuse the next deploy: the plans themselves are made, and thrown away.
+
+use std::collections::BTreeSet;
+
+use super::farms::about;
+use super::{Examined, Fitting, warning};
+use crate::api::FindingView;
+use crate::engine::runs::begin::standby;
+use crate::farm::{Farm, InstanceName, RollingSettings, Seen, Side};
+use crate::haproxy::BackendName;
+use crate::plan::{Aside, Veto, blue_green, rolling, see_saw};
+use crate::state::State;
+
+/// Deploys that guards would refuse as things are now.
+pub(super) fn refused(examined: &Examined<'_>, state: &State) -> Vec<FindingView> {
+    let busy = |farm: &Farm| state.runs.values().any(|run| run.is_active() && run.plan.farm == farm.name);
+    let farms = examined.farms.iter().filter(|fitting| !busy(fitting.farm) && fitting.layout.members.len() <= MOST);
+    farms.flat_map(|fitting| of_farm(fitting, examined, state)).collect()
+}
+
+fn of_farm(Fitting { farm, layout, live }: &Fitting<'_>, examined: &Examined<'_>, state: &State) -> Vec<FindingView> {
+    let backends: BTreeSet<&BackendName> =
+        layout.members.values().flatten().map(|entry| &entry.server.backend).collect();
+    let seen: Vec<(InstanceName, Seen)> =
+        examined.seen.iter().map(|(name, seen)| (name.clone(), of_backends(seen, &backends))).collect();
+    let seen = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
+    let live = state.live(&farm.name).or_else(|| live.clone());
+    let standby = standby(&farm.name, state);
+    let others = state.holds.values().filter(|hold| !standby.values().any(|id| *id == hold.id));
+    let Ok(aside) = Aside::of(layout, &BTreeSet::new(), others) else {
+        // A run or somebody's hold is in the way: that is told where holds are shown.
+        return Vec::new();
+    };
+    let phases = BTreeSet::new();
+    let one_sided = live.as_ref().is_some_and(|live| *live != Side::All) || !standby.is_empty();
+    let rolls = || rolling::plan(farm, layout, (None, &phases, false), live.clone(), &seen, &aside);
+    let usual = match layout.groups.len() {
+        2 if one_sided => {
+            Some(("blue-green", blue_green::plan(farm, layout, (None, &phases), live.clone(), &seen, &aside, &standby)))
+        }
+        2 => Some(("see-saw", see_saw::plan(farm, layout, (None, &phases), live.clone(), &seen, &aside))),
+        _ => None,
+    };
+    let mut findings = Vec::new();
+    let said = |strategy: &str, vetoes: &[Veto], then: &str| {
+        // Two halves of one size are refused in the same words.
+        let why: BTreeSet<String> = vetoes.iter().map(ToString::to_string).collect();
+        let why = why.into_iter().collect::<Vec<_>>().join("; ");
+        warning(about(farm), format!("a {strategy} deploy would be refused now: {why}{}{then}", remedy(vetoes)))
+    };
+    if let Some((strategy, Err(vetoes))) = &usual {
+        let then = match !one_sided && rolls().is_ok() {
+            true => format!("; `teeter deploy {} --strategy rolling` would go on", farm.name),
+            false => String::new(),
+        };
+        findings.push(said(strategy, vetoes, &then));
+    }
+    // Whoever has said nothing about rolling does not roll a farm that has two groups.
+    let is_rolled = usual.is_none() || farm.settings.rolling != RollingSettings::default();
+    if is_rolled
+        && !one_sided
+        && let Err(vetoes) = rolls()
+    {
+        findings.push(said("rolling", &vetoes, ""));
+    }
+    findings
+}
+
+/// What to change where it is the minimum that refuses.
+fn remedy(vetoes: &[Veto]) -> String {
+    let left = vetoes.iter().filter_map(|veto| match veto {
+        Veto::MinAvailable { left, .. } => Some(*left),
+        _ => None,
+    });
+    match left.min() {
+        None | Some(0) => String::new(),
+        Some(left) => format!(": write min_available = {left} at most, or give the farm more members"),
+    }
+}
+
+/// The same of some backends alone, so that plans of many farms do not look at everything each.
+fn of_backends(seen: &Seen, backends: &BTreeSet<&BackendName>) -> Seen {
+    let servers = backends.iter().flat_map(|backend| seen.servers.of(backend));
+    let servers = servers.map(|(name, server)| (name.clone(), server.clone())).collect();
+    Seen { servers, ..seen.clone() }
+}
+
+/// A plan in batches looks at all members for each of them.
+const MOST: usize = 1000;

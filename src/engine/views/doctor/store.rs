@@ -1,0 +1,76 @@
+//! What the store says: whether HAProxy agrees with it, and what it keeps that nothing is configured for any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{error, warning};
+use crate::api::FindingView;
+use crate::engine::fleet::orders::{Found, find};
+use crate::engine::retired::left_over::{LeftOver, left_over};
+use crate::farm::{Farm, FarmName, InstanceName, Reason};
+use crate::haproxy::AdminState;
+use crate::reconcile::InstanceReport;
+use crate::state::State;
+
+/// Where HAProxy is not as the store wants it.
+pub(super) fn disagreements(state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Vec<FindingView> {
+    let mut findings = Vec::new();
+    // One that does not answer has its finding already.
+    for (name, report) in reports.iter().filter(|(_, report)| report.reachable) {
+        let about = || format!("HAProxy {name}");
+        let again = "`teeter status` says what differs";
+        if report.agreed < state.revision && state.is_told() {
+            findings.push(match (&report.refused, &report.trouble) {
+                (Some((_, words)), _) => error(about(), format!("it does not agree with the store: {words}; {again}")),
+                (None, Some(words)) => warning(about(), format!("it does not agree with the store: {words}; {again}")),
+                (None, None) => warning(about(), format!("it does not agree with the store yet; {again}")),
+            });
+            continue;
+        }
+        let untold: BTreeMap<&str, &Reason> =
+            report.untold.maps.values().chain(report.untold.servers.values()).map(|why| (why.words(), why)).collect();
+        findings.extend(untold.into_values().map(|why| match why {
+            Reason::Cannot(words) => error(about(), format!("it does not agree with the store: {words}; {again}")),
+            Reason::NotYet(words) => {
+                warning(about(), format!("it does not agree with the store yet: {words}; {again}"))
+            }
+        }));
+    }
+    findings
+}
+
+/// What is left over of farms and HAProxys that are not configured.
+pub(super) fn leftovers(
+    state: &State,
+    farms: &BTreeMap<FarmName, Farm>,
+    reports: &BTreeMap<InstanceName, InstanceReport>,
+) -> Vec<FindingView> {
+    let all = left_over(state, farms, &reports.keys().collect());
+    let left = all.iter().map(|(what, left)| {
+        let back = match out(left, state, reports) {
+            servers if servers.is_empty() => String::new(),
+            servers => format!("`teeter ready {servers}` brings back what is out, then "),
+        };
+        let text =
+            format!("it is not configured any more, and the store has {left}: {back}`{}` forgets it", what.command());
+        warning(what.to_string(), text)
+    });
+    let runs = state.runs.values().filter(|run| run.is_active() && !farms.contains_key(&run.plan.farm));
+    let runs = runs.map(|run| {
+        let text = format!("it is not configured any more, and run {0} has not ended: `teeter abort {0}`", run.id);
+        warning(format!("farm {}", run.plan.farm), text)
+    });
+    left.chain(runs).collect()
+}
+
+/// The servers that HAProxy has out by what is left over, to be typed.
+fn out(left: &LeftOver, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> String {
+    let holds =
+        left.holds.iter().filter(|(id, _)| state.holds.get(id).is_some_and(|hold| hold.wants() > AdminState::Ready));
+    let is_out = |entry: &&crate::farm::Entry| match find(entry, reports) {
+        Found::Here(server) => server.admin.forced() > AdminState::Ready,
+        Found::Gone | Found::Unknown => false,
+    };
+    let servers: BTreeSet<String> =
+        holds.flat_map(|(_, entries)| entries).filter(is_out).map(|entry| entry.server.to_string()).collect();
+    servers.into_iter().collect::<Vec<_>>().join(" ")
+}

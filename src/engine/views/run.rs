@@ -1,0 +1,223 @@
+//! Making views of runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::api::{
+    AttendantView, CallerPresence, FlipMode, FlipView, RunFailure, RunStatus, RunView, StepStatus, StepView, WorkView,
+};
+use crate::engine::memory::Memory;
+use crate::engine::runs::progress::wait_of;
+use crate::farm::{GroupName, MemberName};
+use crate::plan::machine::way_back;
+use crate::plan::{Attendant, CallerState, Flipped, Passed, Phase, Run, RunState, Step, Wait};
+use crate::state::State;
+
+/// A run as it stands.
+pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp) -> RunView {
+    let failed = match &run.state {
+        RunState::Failed { why, kind } => Some((why.clone(), RunFailure::from(*kind))),
+        _ => None,
+    };
+    let out: Vec<String> = state
+        .holds
+        .values()
+        .filter(|hold| hold.owner == crate::farm::Owner::Run(run.id))
+        .flat_map(|hold| &hold.entries)
+        .map(|entry| run.member_of(entry))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .map(ToString::to_string)
+        .collect();
+    let wait = wait_of(run, memory).filter(|_| run.is_active());
+    let stays = wait.as_ref().filter(|wait| matches!(wait, Wait::CallerStays { .. })).map(|_| stays(run));
+    let holds = run.holds.values().filter_map(|id| Some((state.holds.get(id)?, memory.holds.get(id)?)));
+    let in_flight = holds.map(|(hold, memory)| text(memory.watch.in_flight(hold)));
+    RunView {
+        id: run.id.0,
+        farm: run.plan.farm.to_string(),
+        strategy: run.plan.strategy.into(),
+        version: run.plan.version.clone(),
+        state: status(&run.state),
+        why: failed.as_ref().map(|(why, _)| why.clone()),
+        failure: failed.map(|(_, kind)| kind),
+        by: run.by.clone(),
+        started: run.started,
+        finished: run.finished,
+        cursor: run.cursor,
+        steps: run.plan.steps.iter().enumerate().map(|(index, step)| step_view(run, index, step)).collect(),
+        within_s: wait.as_ref().and_then(|wait| wait.within_s(now)),
+        waiting: wait.map(|wait| wait.to_string()),
+        in_flight: in_flight
+            .reduce(|mut all, more| {
+                all.extend(more);
+                all
+            })
+            .unwrap_or_default(),
+        work: work_view(run),
+        without_haproxy: run.reach.without.iter().map(ToString::to_string).collect(),
+        skipped: text(run.plan.skipped.clone()),
+        off: run.plan.off.clone(),
+        left_out: text(run.left_out.iter().map(|(member, left)| (member.clone(), left.why.clone())).collect()),
+        notes: run.plan.notes.clone(),
+        remarks: run.remarks.clone(),
+        rollback: run.rollback.clone(),
+        paused: run.paused,
+        caller: match run.caller {
+            CallerState::Never => None,
+            CallerState::Here => Some(CallerPresence::Here),
+            CallerState::Gone { .. } => Some(CallerPresence::Gone),
+        },
+        attendant: attendant(run).map(attendant_view),
+        versions: text(run.versions.clone()),
+        flips: run.flips.iter().map(flip_view).collect(),
+        next: stays.or_else(|| next(run, &out)),
+        out,
+        not_reached: Vec::new(),
+    }
+}
+
+/// What brings a run to its end whose caller does not stop.
+fn stays(run: &Run) -> String {
+    let process = run.attended.as_ref().and_then(|attended| attended.pid);
+    let process =
+        process.map_or_else(|| "its caller".to_owned(), |pid| format!("process {pid}, and what it has started"));
+    format!("end {process}: then what is well comes back by itself; `teeter abort {}` waits for that", run.id)
+}
+
+/// The caller that does the run's work now.
+fn attendant(run: &Run) -> Option<&Attendant> {
+    let working = run.caller == CallerState::Here && matches!(run.state, RunState::Running | RunState::Aborting);
+    run.attended.as_ref().filter(|_| working)
+}
+
+fn attendant_view(attendant: &Attendant) -> AttendantView {
+    let Attendant { user, pid, place, what, since, .. } = attendant.clone();
+    AttendantView { user, pid, place, what, text: attendant.to_string(), since }
+}
+
+fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
+    let state = match (&run.state, index.cmp(&run.cursor)) {
+        (_, std::cmp::Ordering::Less) => match run.passed.get(&index) {
+            None => StepStatus::Done,
+            Some(Passed::Failed) => StepStatus::Failed,
+            Some(Passed::Skipped) => StepStatus::Skipped,
+        },
+        (RunState::Running, std::cmp::Ordering::Equal) => StepStatus::Now,
+        (RunState::Failed { .. }, std::cmp::Ordering::Equal) => StepStatus::Failed,
+        _ => StepStatus::ToDo,
+    };
+    let servers = match step {
+        Step::Work { group, .. } => run.plan.groups.get(group).map(Vec::as_slice).unwrap_or_default(),
+        _ => &[],
+    };
+    let servers = servers.iter().map(|member| member.name.to_string()).collect();
+    StepView { text: step.to_string(), state, servers }
+}
+
+fn flip_view(flip: &Flipped) -> FlipView {
+    let took_ms = std::time::Duration::from_micros(flip.took).as_secs_f64() * 1000.0;
+    let mode = if flip.route { FlipMode::Route } else { FlipMode::Servers };
+    FlipView { step: flip.step, at: flip.at, took_ms, mode }
+}
+
+fn work_view(run: &Run) -> Option<WorkView> {
+    let (RunState::Running, Some(Step::Work { group, phase })) = (&run.state, run.current()) else { return None };
+    Some(WorkView {
+        step: run.cursor,
+        group: group.to_string(),
+        phase: (*phase).into(),
+        servers: run.members(group).map(|member| member.name.to_string()).collect(),
+        addresses: run.members(group).map(|member| member.address.clone()).collect(),
+    })
+}
+
+/// The command that goes on from here.
+fn next(run: &Run, out: &[String]) -> Option<String> {
+    let (id, farm) = (run.id, &run.plan.farm);
+    let standby = run.plan.strategy.leaves_standby();
+    let end = if standby { "to leave the traffic where it is" } else { "to bring back what is well" };
+    match (&run.state, run.current()) {
+        // The process that attends to it reports by itself.
+        (RunState::Running, Some(Step::Work { .. })) if attendant(run).is_some() => {
+            run.paused.then(|| format!("`teeter resume {id}`, or it stands still when that work has ended"))
+        }
+        (RunState::Running, Some(Step::Work { group, phase })) => {
+            let (step, by) = (run.cursor, &run.by);
+            let what = if *phase == Phase::Deploy { "work".to_owned() } else { phase.to_string() };
+            let who = match run.caller {
+                CallerState::Gone { .. } => format!(
+                    "the command that did the {what} on group {group} is not there any more: see how far it came, \
+                     finish it, and then"
+                ),
+                CallerState::Never | CallerState::Here => {
+                    format!("the {what} on group {group} is for {by}, who began the run; when it is done")
+                }
+            };
+            Some(format!(
+                "{who} `teeter advance {id} --step {step}`, or `teeter advance {id} --step {step} --failed WHY`; or `teeter abort {id}`"
+            ))
+        }
+        (RunState::Running, _) if run.paused => Some(format!("`teeter resume {id}` to go on")),
+        (RunState::Running | RunState::Aborting, _) => None,
+        (RunState::Failed { .. }, Some(Step::Work { group, phase: Phase::Deploy })) => Some(format!(
+            "mend group {group} by hand and `teeter advance {id}` to go on with its proof; or `teeter abort {id}` {end}"
+        )),
+        (RunState::Failed { .. }, Some(Step::Work { group, phase })) => {
+            let (stands, then) = match phase {
+                Phase::AfterOut => ("is out", "to go on to the work on it"),
+                Phase::BeforeOut => ("is still in service", "to go on and take it out"),
+                Phase::AfterIn | Phase::Deploy => ("is in service again", "to go on from there"),
+            };
+            Some(format!(
+                "group {group} {stands}: do by hand what {phase} has not done and `teeter advance {id}` {then}; or \
+                 `teeter abort {id}` {}",
+                if out.is_empty() { "to end the run: nobody is out" } else { end }
+            ))
+        }
+        (RunState::Failed { .. }, Some(step)) => {
+            let back = if way_back(run).is_ok() {
+                format!("`teeter rollback {id}` to turn the traffic back; ")
+            } else {
+                String::new()
+            };
+            Some(format!("`teeter advance {id}` to try `{step}` again; {back}or `teeter abort {id}` {end}"))
+        }
+        (RunState::Done | RunState::RolledBack, _) if standby && !out.is_empty() => {
+            let stands_by = |group: &&GroupName| {
+                let of = run.plan.groups.get(*group).into_iter().flatten();
+                of.into_iter().any(|member| out.contains(&member.name.to_string()))
+            };
+            let back = run.plan.groups.keys().filter(stands_by);
+            let back: Vec<String> = back.map(|group| format!("`teeter flip {farm} {group}`")).collect();
+            Some(format!("{} stand by: {} turns the traffic to them", out.join(", "), back.join(" or ")))
+        }
+        (RunState::Aborted, _) if standby => Some(format!(
+            "`teeter status farm:{farm}` shows who has the traffic; `teeter flip {farm} GROUP` or `teeter flip {farm} all` turns it"
+        )),
+        (RunState::Aborted | RunState::RolledBack | RunState::Done, _) if !out.is_empty() => Some(format!(
+            "mend {} and `teeter ready {}`, with --no-verify to skip the proof; or deploy to the farm again: that begins with them",
+            out.join(", "),
+            out.join(" ")
+        )),
+        _ => None,
+    }
+}
+
+/// The state of a run, as a word.
+pub(crate) fn status(state: &RunState) -> RunStatus {
+    match state {
+        RunState::Running => RunStatus::Running,
+        RunState::Failed { .. } => RunStatus::Failed,
+        RunState::Aborting => RunStatus::Aborting,
+        RunState::Aborted => RunStatus::Aborted,
+        RunState::RolledBack => RunStatus::RolledBack,
+        RunState::Done => RunStatus::Done,
+    }
+}
+
+/// The same by names.
+pub(crate) fn text<V>(map: BTreeMap<MemberName, V>) -> BTreeMap<String, V> {
+    map.into_iter().map(|(member, value)| (member.to_string(), value)).collect()
+}
