@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use super::print;
 use crate::api::Exit;
-use crate::control::chain;
 use crate::control::client::ClientError;
+use crate::platform::chain;
 use crate::store::StoreError;
 
 /// A command that cannot go on.

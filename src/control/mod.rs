@@ -3,7 +3,6 @@
 /// What goes over it.
 mod bounds;
 mod answers;
-mod chain;
 /// The client that the command line uses.
 pub mod client;
 mod desk;
@@ -25,7 +24,6 @@ mod server;
 pub mod socket;
 mod store;
 
-pub use chain::chain;
 pub use listen::serve;
 pub use peer::Peer;
 pub use permit::Access;

@@ -13,6 +13,7 @@ use crate::api::{Exit, Problem};
 use crate::engine::EngineError;
 use crate::farm::HoldId;
 use crate::plan::Veto;
+use crate::platform::chain;
 
 /// An error on its way out.
 #[derive(Debug)]
@@ -181,7 +182,7 @@ impl Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        let detail = error.to_string();
+        let detail = chain(&error);
         let (exit, kind, title, status) = match &error {
             EngineError::Usage(_) => return Self::usage(detail),
             EngineError::NotFound(_) => return Self::not_found(detail),

@@ -29,7 +29,7 @@ use self::memory::Memory;
 use self::record::ledger::{Ledger, Published};
 use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Seen, Selector};
 use crate::haproxy::{Client, Master, ServerRef};
-use crate::platform::{Clock, Platform};
+use crate::platform::{Clock, Platform, chain};
 use crate::reconcile::{Instance, InstanceReport, MapWriters, Setup};
 use crate::state::event;
 use crate::store::Store;
@@ -148,7 +148,7 @@ impl Engine {
         let happened =
             event(self.clock.now(), "config.read", "the configuration was read again".to_owned(), None, None);
         if let Err(error) = ledger.record(vec![happened]).await {
-            tracing::warn!("that the configuration was read again is not recorded: {error}");
+            tracing::warn!("that the configuration was read again is not recorded: {}", chain(&error));
         }
         // Other entries of maps are to be looked up from now on.
         self.publish(&ledger);

@@ -11,7 +11,7 @@ use super::address::Address;
 #[derive(Debug, Error)]
 pub enum Error {
     /// Nobody accepts connections at the address, or this process may not connect.
-    #[error("cannot connect to HAProxy at {address}: {source}")]
+    #[error("cannot connect to HAProxy at {address}")]
     Connect {
         /// Where the stats socket was expected.
         address: Address,
@@ -29,7 +29,7 @@ pub enum Error {
         within: Duration,
     },
     /// The connection broke or the replies were not framed. What HAProxy did with the line is unknown.
-    #[error("the connection to HAProxy at {address} failed: {source}")]
+    #[error("the connection to HAProxy at {address} failed")]
     Frame {
         /// The socket that was asked.
         address: Address,
@@ -37,7 +37,7 @@ pub enum Error {
         source: FrameError,
     },
     /// HAProxy answered a command with a refusal or with something unreadable.
-    #[error("HAProxy at {address}: {source}")]
+    #[error("a command to HAProxy at {address} failed")]
     Command {
         /// The socket that was asked.
         address: Address,
@@ -71,7 +71,7 @@ pub enum FrameError {
     #[error("its reply is longer than any that was asked for")]
     TooLong,
     /// Reading or writing failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
 }
 

@@ -1,15 +1,19 @@
 //! What the engine uses of the machine that it runs on: the clock, the disk, and tasks. A simulation has another.
 
 mod clock;
+mod error_chain;
+mod lock;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 
 pub use self::clock::Clock;
+pub use self::error_chain::chain;
+pub use self::lock::{lock, read, write};
 
 /// The machine that an engine runs on. Clones are the same machine.
 #[derive(Debug, Clone, Default)]
@@ -59,7 +63,7 @@ impl Platform {
     }
 
     fn keep<T>(&self, task: JoinHandle<T>) -> JoinHandle<T> {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = lock(&self.tasks);
         if tasks.len() == tasks.capacity() {
             tasks.retain(|task| !task.is_finished());
         }
@@ -85,7 +89,7 @@ impl Platform {
 
     /// Stops every task where it stands, as the end of the process would.
     pub fn stop(&self) {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|task| task.abort());
+        lock(&self.tasks).drain(..).for_each(|task| task.abort());
     }
 }
 

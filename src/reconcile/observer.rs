@@ -29,7 +29,7 @@ use super::{Refresh, Setup};
 use crate::farm::{InstanceName, Off, Process, WantedMaps};
 use crate::haproxy::commands::{Info, SetCommand, ShutdownSessions};
 use crate::haproxy::{BackendName, Client, Error, Line, Master, ServerRef};
-use crate::platform::Clock;
+use crate::platform::{Clock, chain};
 
 /// The ends of an observer's channels to its [`super::Instance`], and what both use.
 pub(super) struct Ends {
@@ -306,10 +306,10 @@ impl Observer {
 
     fn lost(&mut self, error: &Error) -> PollReason {
         if self.report.reachable {
-            tracing::warn!(instance = %self.name, "{error}");
+            tracing::warn!(instance = %self.name, "{}", chain(error));
         }
         self.report.reachable = false;
-        self.report.trouble = Some(error.to_string());
+        self.report.trouble = Some(chain(error));
         self.scope.everything();
         self.tries = self.tries.saturating_add(1);
         PollReason::Answer(self.tries)

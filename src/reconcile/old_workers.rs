@@ -13,6 +13,7 @@ use crate::haproxy::commands::{
     CountAssigned, ProxyId, ShowSessions, ShowStat, ShutdownSession, StatKind, StatRow, Worker,
 };
 use crate::haproxy::{BackendName, Error, Master, ServerRef};
+use crate::platform::chain;
 
 /// A worker that a reload has replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl OldWorkers {
             Ok(workers) => workers,
             Err(error) => {
                 // Those that were known may still be there, and are counted until they are known to be gone.
-                self.trouble = Some(format!("processes that a reload left behind are not seen: {error}"));
+                self.trouble = Some(format!("processes that a reload left behind are not seen: {}", chain(&error)));
                 return;
             }
         };
@@ -105,7 +106,7 @@ impl OldWorkers {
                 // It ended while it was asked.
                 Err(error) if error.refusal().is_some() => {}
                 Err(error) => {
-                    self.trouble = Some(format!("process {} that a reload left behind: {error}", worker.pid));
+                    self.trouble = Some(format!("process {} that a reload left behind: {}", worker.pid, chain(&error)));
                     seen.extend(known.cloned());
                 }
             }

@@ -16,8 +16,8 @@ use super::shared::Shared;
 use crate::farm::{Off, Process, Seen};
 use crate::haproxy::commands::{Session, ShowSessions};
 use crate::haproxy::{AdminState, BackendName, Client, Error, Master, ServerRef};
-use crate::platform::Clock;
 use crate::platform::Platform;
+use crate::platform::{Clock, chain};
 
 /// Backends that a reader wants looked at, everything where none are named, and where the answer goes.
 type Ask = (Option<BTreeSet<BackendName>>, oneshot::Sender<InstanceReport>);
@@ -128,7 +128,7 @@ impl Looker {
             Ok(look) => look,
             Err(error) => {
                 report.reachable = false;
-                report.trouble = Some(error.to_string());
+                report.trouble = Some(chain(&error));
                 return report;
             }
         };

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::CWD;
-use tokio::sync::watch;
 
 use super::{BESIDE, EventQuery, SqliteStore, Store, StoreError, Tally, Verified, beside, rename_new};
 use crate::farm::RunId;
 use crate::plan::Run;
+use crate::platform::chain;
 use crate::state::{Event, NewEvent, State, Transaction};
 
 /// Opens the store of a daemon. One that is damaged is set aside, and what is given then changes nothing.
@@ -27,17 +27,18 @@ pub fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
         Err(error) => return Err(error),
     };
     let aside = set_aside(path).map_err(|source| StoreError::NotAside {
-        problem: error.to_string(),
+        problem: chain(&error),
         path: path.display().to_string(),
         source,
     })?;
+    let problem = chain(&error);
     let reason = format!(
-        "{error}, and has been set aside as {0}. teeterd only observes: nothing is changed, and whoever is out stays out, \
+        "{problem}, and has been set aside as {0}. teeterd only observes: nothing is changed, and whoever is out stays out, \
          unexplained. Look at `teeter status`, and at what `teeter store verify {0}` finds, then restart teeterd: it begins \
          with an empty store, or with a backup that is put back before",
         aside.display()
     );
-    Ok(Arc::new(Aside { reason, revision: watch::Sender::new(0) }))
+    Ok(Arc::new(Aside { reason }))
 }
 
 /// Gives a file, and what SQLite keeps beside it, a name that nothing has yet.
@@ -61,7 +62,6 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
 
 struct Aside {
     reason: String,
-    revision: watch::Sender<u64>,
 }
 
 impl Aside {
@@ -101,10 +101,6 @@ impl Store for Aside {
 
     fn backup(&self) -> Result<File, StoreError> {
         self.refused()
-    }
-
-    fn watch(&self) -> watch::Receiver<u64> {
-        self.revision.subscribe()
     }
 
     fn holds_lease(&self) -> bool {

@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use thiserror::Error;
-use tokio::sync::watch;
 
 use crate::farm::RunId;
 use crate::plan::Run;
@@ -99,7 +98,7 @@ pub enum StoreError {
         reason: String,
     },
     /// It is damaged and cannot be set aside.
-    #[error("{problem}, and {path} cannot be set aside: {source}")]
+    #[error("{problem}, and {path} cannot be set aside")]
     NotAside {
         /// What is wrong with it.
         problem: String,
@@ -109,7 +108,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// Its file cannot be made, opened or read.
-    #[error("the store {path}: {source}")]
+    #[error("cannot use the store {path}")]
     File {
         /// Its path.
         path: String,
@@ -117,7 +116,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// A row in it cannot be read.
-    #[error("the store {path} has a {what} that cannot be read: {source}")]
+    #[error("the store {path} has a {what} that cannot be read")]
     Damaged {
         /// Its path.
         path: String,
@@ -139,12 +138,12 @@ pub enum StoreError {
         problem: String,
     },
     /// The database failed.
-    #[error("the store {path}: {source}")]
+    #[error("the database of the store {path} failed: {problem}")]
     Database {
         /// Its path.
         path: String,
-        /// What the database said.
-        source: rusqlite::Error,
+        /// The error of the database. It is not a source: its own source repeats it in other words.
+        problem: rusqlite::Error,
     },
 }
 
@@ -216,9 +215,6 @@ pub trait Store: Send + Sync {
     /// The store cannot be read, or there is no room for the copy.
     fn backup(&self) -> Result<File, StoreError>;
 
-    /// The revision, as it changes.
-    fn watch(&self) -> watch::Receiver<u64>;
-
     /// Whether this daemon may drive runs now. A store of one's own always says yes.
     fn holds_lease(&self) -> bool;
 
@@ -246,9 +242,9 @@ impl StoreError {
 
     /// What to do, where that is known.
     pub fn advice(&self) -> Option<String> {
-        let Self::Database { path, source } = self else { return None };
+        let Self::Database { path, problem } = self else { return None };
         let folder = Path::new(path).parent().unwrap_or(Path::new("/")).display();
-        match source.sqlite_error_code() {
+        match problem.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Some(format!("make room on the file system of {folder}")),
             Some(rusqlite::ErrorCode::ReadOnly) => {
                 Some(format!("let teeterd write to {folder}: is its file system mounted read-only?"))

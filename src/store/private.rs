@@ -100,7 +100,7 @@ mod tests {
             symlink(&victim, dir.path().join(link)).unwrap();
             let error = SqliteStore::open(&path).unwrap_err();
             assert!(matches!(error, StoreError::File { .. }), "{error:?}");
-            let words = error.to_string();
+            let words = crate::platform::chain(&error);
             assert!(words.contains(link) && words.contains("name the file itself"), "{words}");
             untouched();
             fs::remove_file(dir.path().join(link)).unwrap();

@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -15,6 +15,7 @@ use super::schema::failure;
 use super::sqlite::BUSY;
 use super::verify::{self, Verified};
 use super::{StoreError, beside};
+use crate::platform::lock;
 
 /// The connections that only read.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Readers {
 
     /// The one for events.
     pub(super) fn of_events(&self) -> MutexGuard<'_, Connection> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.events)
     }
 
     /// Looks whether the store is whole, as it is now.

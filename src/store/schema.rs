@@ -9,12 +9,12 @@ use super::StoreError;
 /// What an error of the database means for the store in this file.
 pub(super) fn failure(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
     let path = path.display().to_string();
-    move |source| match source.sqlite_error_code() {
+    move |problem| match problem.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::InUse { path: path.clone() },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Corrupt { path: path.clone(), what: source.to_string() }
+            StoreError::Corrupt { path: path.clone(), what: problem.to_string() }
         }
-        _ => StoreError::Database { path: path.clone(), source },
+        _ => StoreError::Database { path: path.clone(), problem },
     }
 }
 

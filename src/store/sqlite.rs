@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
 
 use super::lock::Lock;
 use super::readers::Readers;
@@ -19,6 +18,7 @@ use super::verify::{self, Verified};
 use super::{EventQuery, Keep, Pruned, Store, StoreError, Tally, private, prune};
 use crate::farm::RunId;
 use crate::plan::Run;
+use crate::platform::lock;
 use crate::state::{Change, Event, NewEvent, REMEMBERED, State, Transaction};
 
 /// A SQLite file.
@@ -28,7 +28,6 @@ pub struct SqliteStore {
     connection: Mutex<Connection>,
     /// None of a store in memory, which its one connection reads, too.
     readers: Option<Readers>,
-    revision: watch::Sender<u64>,
     /// The last to go.
     _lock: Option<Lock>,
 }
@@ -66,20 +65,13 @@ impl SqliteStore {
 
     fn of(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
         migrate(&mut connection, path)?;
-        let revision = counter(&connection, "revision").map_err(failure(path))?;
         let path = path.display().to_string();
-        Ok(Self {
-            path,
-            connection: Mutex::new(connection),
-            readers: None,
-            revision: watch::Sender::new(revision),
-            _lock: None,
-        })
+        Ok(Self { path, connection: Mutex::new(connection), readers: None, _lock: None })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic while the lock was held leaves at worst a transaction that was never committed.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.connection)
     }
 
     /// The connection for what is read while the daemon runs.
@@ -87,8 +79,8 @@ impl SqliteStore {
         self.readers.as_ref().map_or_else(|| self.connection(), Readers::of_events)
     }
 
-    pub(super) fn error(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::Database { path: self.path.clone(), source }
+    pub(super) fn error(&self, problem: rusqlite::Error) -> StoreError {
+        StoreError::Database { path: self.path.clone(), problem }
     }
 
     fn rows<T: DeserializeOwned>(
@@ -256,7 +248,6 @@ impl Store for SqliteStore {
         }
         self.append(&transaction, &wanted.events)?;
         transaction.commit().map_err(failed)?;
-        self.revision.send_replace(revision);
         Ok(revision)
     }
 
@@ -314,10 +305,6 @@ impl Store for SqliteStore {
             source: io::Error::new(io::ErrorKind::Unsupported, "it is in memory only"),
         };
         self.readers.as_ref().ok_or_else(in_memory)?.copy()
-    }
-
-    fn watch(&self) -> watch::Receiver<u64> {
-        self.revision.subscribe()
     }
 
     fn holds_lease(&self) -> bool {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use super::records::records;
 use super::schema::{failure, migrate};
 use super::{StoreError, beside, lock};
+use crate::platform::chain;
 
 /// What a store was found to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,7 +80,7 @@ pub fn verify_file(path: &Path) -> Result<Verified, StoreError> {
     match migrate(&mut connection, path).and_then(|_| records(&connection).map_err(&failed)) {
         Ok(found) => Ok(Verified { schema, ..found }),
         Err(error @ StoreError::Database { .. }) => {
-            Ok(Verified { schema, problems: vec![error.to_string()], ..Verified::default() })
+            Ok(Verified { schema, problems: vec![chain(&error)], ..Verified::default() })
         }
         Err(error) => Err(error),
     }

@@ -17,6 +17,7 @@ use crate::engine::record::audit;
 use crate::engine::record::ledger::Ledger;
 use crate::farm::{Entry, Farm, FarmName, Hold, InstanceName, LineNames, Route, Side, Span, Stage, Sticky};
 use crate::plan::Run;
+use crate::platform::chain;
 use crate::reconcile::InstanceReport;
 use crate::state::{Change, NewEvent, event};
 use crate::store::StoreError;
@@ -29,7 +30,7 @@ pub(crate) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
             engine.passes.fetch_add(1, Ordering::Relaxed);
             engine.try_the_store_again().await;
             if let Err(error) = engine.drive_once().await {
-                tracing::error!("cannot go on: {error}");
+                tracing::error!("cannot go on: {}", chain(&error));
             }
             engine.bump();
         }
@@ -105,7 +106,7 @@ impl Engine {
                 Ok(revision)
             }
             Err(EngineError::Store(error @ StoreError::Conflict { .. })) => {
-                tracing::error!("another process writes to the store: {error}");
+                tracing::error!("another process writes to the store: {}", chain(&error));
                 Err(error.into())
             }
             Err(error) => Err(error),

@@ -7,6 +7,7 @@ use crate::engine::error::EngineError;
 use crate::farm::{Balance, Balances, Entry, InstanceName};
 use crate::haproxy::commands::{BackendRow, ShowBackends, TakesWeights};
 use crate::haproxy::{BackendName, Command, Error, Line, ServerRef};
+use crate::platform::chain;
 
 /// What the configuration of each HAProxy says of its backends.
 pub(crate) type Backends = BTreeMap<InstanceName, BTreeMap<BackendName, BackendRow>>;
@@ -81,5 +82,5 @@ fn parts(asks: &[TakesWeights]) -> Vec<Vec<TakesWeights>> {
 }
 
 fn unreachable(error: Error) -> EngineError {
-    EngineError::Unreachable(error.to_string())
+    EngineError::Unreachable(chain(&error))
 }

@@ -18,6 +18,7 @@ use crate::farm::{
 };
 use crate::haproxy::commands::{Session, SessionBytes, ShowSession, ShowSessions};
 use crate::haproxy::{AdminState, Line};
+use crate::platform::chain;
 use crate::reconcile::InstanceReport;
 use crate::state::{Change, State, asked, event};
 
@@ -190,8 +191,8 @@ impl Engine {
                 continue;
             }
             let unreachable = |error: &crate::haproxy::Error| match error.refusal() {
-                Some(_) => EngineError::NotPermitted(error.to_string()),
-                None => EngineError::Unreachable(error.to_string()),
+                Some(_) => EngineError::NotPermitted(chain(error)),
+                None => EngineError::Unreachable(chain(error)),
             };
             let looks = &instance.looks;
             let sessions = looks.sessions().await;

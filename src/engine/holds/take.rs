@@ -17,6 +17,7 @@ use crate::farm::{
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
 use crate::plan::machine::Confirmation;
+use crate::platform::chain;
 use crate::reconcile::InstanceReport;
 use crate::state::{Change, asked, event};
 
@@ -128,7 +129,7 @@ impl Engine {
             }
         };
         let mut ledger = self.ledger.lock().await;
-        let happened = event(self.clock.now(), "hold.undone", error.to_string(), None, Some(hold.id));
+        let happened = event(self.clock.now(), "hold.undone", chain(&error), None, Some(hold.id));
         self.write(&mut ledger, undo, vec![happened]).await?;
         self.publish(&ledger);
         Err(error)

@@ -7,7 +7,7 @@ use crate::engine::error::EngineError;
 use crate::engine::record::troubles::Troubles;
 use crate::farm::RunId;
 use crate::plan::Run;
-use crate::platform::Platform;
+use crate::platform::{Platform, chain};
 use crate::state::{Change, NewEvent, State, Transaction};
 use crate::store::{Store, Tally};
 
@@ -76,7 +76,7 @@ impl Ledger {
         let store = Arc::clone(&self.store);
         match self.platform.on_disk(move || store.load()).await {
             Ok(Ok(new)) => self.published.change(&mut self.state, |state| *state = Arc::new(new)),
-            Ok(Err(error)) => tracing::error!("the store cannot be read again: {error}"),
+            Ok(Err(error)) => tracing::error!("the store cannot be read again: {}", chain(&error)),
             Err(error) => tracing::error!("the store cannot be read again: {error}"),
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::platform::chain;
 use crate::state::event;
 use crate::store::{Keep, Pruned};
 
@@ -67,7 +68,7 @@ pub(crate) async fn tend(engine: Weak<Engine>, mut known: watch::Receiver<Option
         if let Some(retention) = retention {
             let Some(engine) = engine.upgrade() else { return };
             if let Err(error) = engine.prune(&*retention).await {
-                tracing::warn!("what may go cannot be taken out of the store: {error}");
+                tracing::warn!("what may go cannot be taken out of the store: {}", chain(&error));
             }
         }
         if let Ok(Err(_)) = tokio::time::timeout(AGAIN, known.changed()).await {

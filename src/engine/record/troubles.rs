@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::engine::Engine;
-use crate::platform::Clock;
+use crate::platform::{Clock, chain};
 use crate::store::StoreError;
 
 /// What is wrong now, by what it is about. Clones are the same.
@@ -60,7 +60,8 @@ impl Troubles {
             Some(Err(error)) if error.is_of_disk() => {
                 let advice = error.advice().map(|advice| format!(". To do: {advice}")).unwrap_or_default();
                 let words = format!(
-                    "it cannot be written ({error}): every change is refused, and what is due waits, until it can{advice}"
+                    "it cannot be written ({}): every change is refused, and what is due waits, until it can{advice}",
+                    chain(error)
                 );
                 self.set(STORE, words, clock);
             }

@@ -7,7 +7,6 @@ use teeter::farm::RunId;
 use teeter::plan::Run;
 use teeter::state::{Event, NewEvent, State, Transaction};
 use teeter::store::{EventQuery, SqliteStore, Store, StoreError, Tally, Verified};
-use tokio::sync::watch;
 
 use crate::watch::Watch;
 
@@ -103,10 +102,6 @@ impl Store for FailingStore {
 
     fn backup(&self) -> Result<std::fs::File, StoreError> {
         self.store.backup()
-    }
-
-    fn watch(&self) -> watch::Receiver<u64> {
-        self.store.watch()
     }
 
     fn holds_lease(&self) -> bool {
