@@ -243,7 +243,7 @@ impl From<FailureKind> for RunFailure {
     fn from(kind: FailureKind) -> Self {
         match kind {
             FailureKind::Work => Self::Work,
-            FailureKind::Proof => Self::Verify,
+            FailureKind::Verify => Self::Verify,
             FailureKind::Deadline => Self::Deadline,
             FailureKind::Refused => Self::Refused,
             FailureKind::Unreachable => Self::Unreachable,

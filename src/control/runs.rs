@@ -22,7 +22,7 @@ use crate::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest,
 use crate::engine::{Claim, DrainChange, Engine, Introduction, RollingChange, RunOrder};
 use crate::farm::{FlipOrder, OnStall, RunId, StallAction};
 use crate::haproxy::steers;
-use crate::plan::machine::Report;
+use crate::plan::machine::WorkReport;
 use crate::plan::{Phase, Strategy};
 
 pub(super) fn routes() -> Router<Arc<Engine>> {
@@ -82,8 +82,8 @@ pub(super) async fn advance(
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     let id = RunId(number(&id)?);
     let report = match request.failed {
-        Some(why) => Report::Failed(plain(&why)),
-        None => Report::Done,
+        Some(why) => WorkReport::Failed(plain(&why)),
+        None => WorkReport::Done,
     };
     let claim = Claim { key: request.key, force: request.force };
     engine.advance(id, request.step, report, &claim, &asker.by).await?;

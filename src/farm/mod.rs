@@ -28,7 +28,7 @@ pub use layout::lines::Lines;
 pub use layout::live_side::live_side;
 pub use layout::same_process::{SameProcess, beside};
 pub use model::baseline::{Baseline, Origin, Overruled};
-pub use model::hold::{AfterProof, Hold, Ladder, Owner, ProofPhase, Stage, Stays};
+pub use model::hold::{AfterVerify, Emptying, Hold, Ladder, Owner, Stage, Stays, Verification, VerifyPhase};
 pub use model::joining::newcomers;
 pub use model::line_names::LineNames;
 pub use model::reach::Reach;

@@ -35,7 +35,7 @@ impl Aside {
         let member_of =
             |entry: &Entry| layout.members.iter().find(|(_, lines)| lines.contains(entry)).map(|(name, _)| name);
         for hold in holds.into_iter().filter(|hold| !hold.entries.is_disjoint(&entries)) {
-            let comes_back = matches!(hold.stage, Stage::Proving { .. } | Stage::Proven { .. });
+            let comes_back = matches!(hold.stage, Stage::Verifying(_) | Stage::Verified { .. });
             match &hold.owner {
                 Owner::Run(_) => vetoes.extend(guard::held(&entries, [hold], None)),
                 Owner::Operator(owner) if comes_back => vetoes.push(Veto::ComingBack {

@@ -82,13 +82,13 @@ pub fn plan(
     if !vetoes.is_empty() {
         return Err(vetoes);
     }
-    let turn = (!farm.settings.flip.route.is_empty()).then(|| Side::Group(new.clone()));
+    let switch = (!farm.settings.flip.route.is_empty()).then(|| Side::Group(new.clone()));
     let steps = vec![
-        Step::Out { group: new.clone(), turn: None },
+        Step::Out { group: new.clone(), switch: None },
         Step::Drain { group: new.clone() },
         Step::Work { group: new.clone(), phase: Phase::Deploy },
         Step::Verify { group: new.clone() },
-        Step::Flip { release: vec![new.clone()], hold: vec![old.clone()], turn },
+        Step::Flip { release: vec![new.clone()], hold: vec![old.clone()], switch },
         Step::Drain { group: old },
     ];
     let steps = complete(steps, farm, phases, vec![new]);

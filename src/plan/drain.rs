@@ -6,8 +6,7 @@ use jiff::Timestamp;
 
 use super::samples::Samples;
 use super::wait::Wait;
-use crate::farm::{Entry, Hold, InstanceName, Ladder, Load, MemberName, OnDeadline, Span, Stage, Stays};
-use crate::haproxy::AdminState;
+use crate::farm::{Emptying, Entry, Hold, InstanceName, Ladder, Load, MemberName, OnDeadline, Span, Stage, Stays};
 
 /// What the samples since HAProxy's confirmation say about the servers of one hold. Forgotten when the hold changes
 /// and when teeterd restarts: then counting begins anew.
@@ -18,19 +17,6 @@ pub struct DrainWatch {
     before: BTreeMap<MemberName, u64>,
     /// When each HAProxy was first seen to have been told: from then on clients have the grace.
     told: BTreeMap<InstanceName, Timestamp>,
-}
-
-/// How far a hold that is draining has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Emptying {
-    /// The state that its servers are in.
-    pub mode: AdminState,
-    /// When its deadline began to count.
-    pub since: Timestamp,
-    /// When its sessions were ended by force.
-    pub killed: Option<Timestamp>,
-    /// Whether the last step of its ladder has been taken.
-    pub hardened: bool,
 }
 
 /// What a hold that is draining does next.
@@ -59,7 +45,7 @@ impl DrainWatch {
     pub fn again(&self, hold: &Hold) -> Self {
         let mut told = self.told.clone();
         match hold.stage {
-            Stage::Draining { since, .. } => told.retain(|_, at| *at >= since),
+            Stage::Draining(Emptying { since, .. }) => told.retain(|_, at| *at >= since),
             _ => told.clear(),
         }
         Self { instances: BTreeMap::new(), before: self.in_flight(hold), told }
@@ -77,8 +63,8 @@ impl DrainWatch {
     }
 
     /// What the hold does next.
-    pub fn next(&self, hold: &Hold, at: Emptying, now: Timestamp) -> DrainVerdict {
-        let Emptying { mode, since, killed, hardened } = at;
+    pub fn next(&self, hold: &Hold, emptying: Emptying, now: Timestamp) -> DrainVerdict {
+        let Emptying { mode, since, killed, hardened } = emptying;
         let Ladder { last, grace, deadline, on_deadline, stays, idle, .. } = hold.ladder;
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         let unconfirmed: Vec<InstanceName> =
@@ -89,9 +75,9 @@ impl DrainWatch {
         let (grace_ends, ends) = (grace.after(since.max(told)), deadline.after(since));
         if !hardened {
             let may_stay = match stays {
-                Stays::Nobody => false,
-                Stays::WhoSticks => self.clients_stick(),
-                Stays::Everybody => true,
+                Stays::None => false,
+                Stays::Sticky => self.clients_stick(),
+                Stays::All => true,
             };
             return if now >= grace_ends || (calm && !may_stay) {
                 DrainVerdict::Harden
@@ -105,7 +91,7 @@ impl DrainWatch {
         }
         if mode < last {
             // Nobody comes any more; whoever was on the way a moment ago still finds the servers as they were.
-            let asked = if stays == Stays::Nobody { since } else { grace_ends };
+            let asked = if stays == Stays::None { since } else { grace_ends };
             let moved_on = MOVING_TAKES.after(asked).min(ends);
             return if calm || now >= moved_on {
                 DrainVerdict::Harden
@@ -208,6 +194,7 @@ const KILL_TAKES: Span = Span::from_secs(10);
 mod tests {
     use super::*;
     use crate::farm::{HoldId, Owner};
+    use crate::haproxy::AdminState;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millisecond(1_800_000_000_000 + millis).unwrap()
@@ -232,10 +219,10 @@ mod tests {
                 grace: Span::from_secs(5),
                 deadline: Span::from_secs(30),
                 on_deadline,
-                stays: Stays::WhoSticks,
+                stays: Stays::Sticky,
                 idle: false,
             },
-            stage: Stage::Draining { mode: AdminState::Drain, since: at(0), killed: None, hardened: false },
+            stage: Stage::Draining(Emptying { mode: AdminState::Drain, since: at(0), killed: None, hardened: false }),
             first_out: false,
             revision: 1,
             note: None,
@@ -355,12 +342,12 @@ mod tests {
     #[test]
     fn the_grace_is_for_whoever_may_stay() {
         let sticky = watch(&[(0, Load { sticky: true, ..NONE }), (20, Load { sticky: true, ..NONE })]);
-        for (stays, verdict) in [(Stays::Nobody, DrainVerdict::Harden), (Stays::Everybody, DrainVerdict::Harden)] {
+        for (stays, verdict) in [(Stays::None, DrainVerdict::Harden), (Stays::All, DrainVerdict::Harden)] {
             let mut hold = hold(AdminState::Drain, OnDeadline::Fail);
             hold.ladder.stays = stays;
             let emptying = Emptying { mode: AdminState::Drain, since: at(0), killed: None, hardened: false };
             let waits = matches!(sticky.next(&hold, emptying, at(20)), DrainVerdict::Wait(Wait::StickyClients { .. }));
-            assert_eq!(waits, stays == Stays::Everybody);
+            assert_eq!(waits, stays == Stays::All);
             assert_eq!(sticky.next(&hold, emptying, at(5_000)), verdict);
             // A side that stays ready to come back ends in drain: then only what is in flight counts.
             assert_eq!(next(&sticky, &hold, AdminState::Drain, 5_020), DrainVerdict::Drained { left: 0 });

@@ -63,11 +63,11 @@ pub fn plan(
     if !vetoes.is_empty() {
         return Err(vetoes);
     }
-    let turn = (!farm.settings.flip.route.is_empty()).then(|| to.clone());
+    let switch = (!farm.settings.flip.route.is_empty()).then(|| to.clone());
     let mut steps: Vec<Step> = back.iter().map(|group| Step::Verify { group: group.clone() }).collect();
     // Nothing to do where the traffic is there already: a plan without steps.
-    if !back.is_empty() || !out.is_empty() || (turn.is_some() && live.as_ref() != Some(to)) {
-        steps.push(Step::Flip { release: back, hold: out.clone(), turn });
+    if !back.is_empty() || !out.is_empty() || (switch.is_some() && live.as_ref() != Some(to)) {
+        steps.push(Step::Flip { release: back, hold: out.clone(), switch });
     }
     steps.extend(out.into_iter().map(|group| Step::Drain { group }));
     Ok(Plan::of(farm, Strategy::Flip, planned, steps, live.unwrap_or(Side::All)))

@@ -16,16 +16,16 @@ impl Run {
             matches!(self.current(), Some(Step::Out { .. })) && self.plan.strategy == Strategy::BlueGreen;
         let (first, last, stays) = match route {
             // The side on standby has no clients, and HAProxy does not have to check it while it is worked on.
-            _ if out_of_standby => (AdminState::Maint, AdminState::Maint, Stays::Nobody),
-            None if sticky == Sticky::Break => (AdminState::Maint, AdminState::Maint, Stays::Nobody),
-            None if self.is_watched(group) => (AdminState::Drain, AdminState::Drain, Stays::WhoSticks),
-            None => (AdminState::Drain, AdminState::Maint, Stays::WhoSticks),
+            _ if out_of_standby => (AdminState::Maint, AdminState::Maint, Stays::None),
+            None if sticky == Sticky::Break => (AdminState::Maint, AdminState::Maint, Stays::None),
+            None if self.is_watched(group) => (AdminState::Drain, AdminState::Drain, Stays::Sticky),
+            None => (AdminState::Drain, AdminState::Maint, Stays::Sticky),
             Some(route) => {
                 let stays = match sticky {
-                    _ if !route.can_keep(&side) => Stays::Nobody,
-                    Sticky::Break => Stays::Nobody,
-                    Sticky::Honour => Stays::WhoSticks,
-                    Sticky::Pin => Stays::Everybody,
+                    _ if !route.can_keep(&side) => Stays::None,
+                    Sticky::Break => Stays::None,
+                    Sticky::Honour => Stays::Sticky,
+                    Sticky::Pin => Stays::All,
                 };
                 let comes_back = self.leaves_standby() || self.is_watched(group);
                 (AdminState::Ready, if comes_back { AdminState::Drain } else { AdminState::Maint }, stays)

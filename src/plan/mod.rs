@@ -22,9 +22,9 @@ mod phases;
 mod out_of_service;
 mod planned;
 /// When a server may come back.
-pub mod prove;
+pub mod verify;
 #[cfg(test)]
-mod prove_tests;
+mod verify_tests;
 /// Lines that are DOWN by design.
 pub mod roles;
 /// The rolling strategy.
@@ -51,7 +51,7 @@ pub use aside::{Aside, not_deployed_to};
 pub use attendant::Attendant;
 pub use bake::Figures;
 pub use comparing::compared;
-pub use drain::{DrainVerdict, DrainWatch, Emptying};
+pub use drain::{DrainVerdict, DrainWatch};
 pub use out_of_service::out_of_service;
 pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};
 pub use steps::{Phase, Plan, PlannedMember, Step, Strategy};

@@ -61,11 +61,11 @@ mod tests {
         let (a, b): (GroupName, GroupName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let work = |group: &GroupName| Step::Work { group: group.clone(), phase: Phase::Deploy };
         let steps = vec![
-            Step::Out { group: a.clone(), turn: None },
+            Step::Out { group: a.clone(), switch: None },
             work(&a),
-            Step::Flip { release: vec![a.clone()], hold: vec![b.clone()], turn: None },
+            Step::Flip { release: vec![a.clone()], hold: vec![b.clone()], switch: None },
             work(&b),
-            Step::In { group: b.clone(), turn: None },
+            Step::In { group: b.clone(), switch: None },
         ];
         let text = |phases: &[Phase]| {
             let steps = with_phases(steps.clone(), &phases.iter().copied().collect());

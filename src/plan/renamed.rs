@@ -21,7 +21,7 @@ impl Run {
         run.reach = name.reach(&self.reach);
         let undo = self.step.undo.iter().map(|undo| match undo {
             Undo::Put(hold) => Undo::Put(Box::new(name.hold(hold))),
-            Undo::Turn(route) => Undo::Turn(Box::new(name.route(route))),
+            Undo::Switch(route) => Undo::Switch(Box::new(name.route(route))),
             Undo::Drop(id) => Undo::Drop(*id),
         });
         run.step = StepState { undo: undo.collect(), ..self.step.clone() };

@@ -110,14 +110,14 @@ fn batch_steps(farm: &Farm, group: &GroupName, ask: bool) -> Vec<Step> {
         steps.push(Step::Ask { group: group.clone() });
     }
     steps.extend([
-        Step::Out { group: group.clone(), turn: None },
+        Step::Out { group: group.clone(), switch: None },
         Step::Drain { group: group.clone() },
         Step::Work { group: group.clone(), phase: Phase::Deploy },
     ]);
     if !takes.is_zero() {
         steps.push(Step::Settle { group: group.clone(), takes });
     }
-    steps.extend([Step::Verify { group: group.clone() }, Step::In { group, turn: None }]);
+    steps.extend([Step::Verify { group: group.clone() }, Step::In { group, switch: None }]);
     steps
 }
 

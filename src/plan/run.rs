@@ -136,8 +136,9 @@ pub enum Undo {
     Put(Box<Hold>),
     /// There was none of this number.
     Drop(HoldId),
-    /// The traffic went there.
-    Turn(Box<Route>),
+    /// The route was this one.
+    #[serde(alias = "turn")]
+    Switch(Box<Route>),
 }
 
 /// A flip as it was measured.
@@ -182,8 +183,9 @@ pub enum RunState {
 pub enum FailureKind {
     /// The caller said that its work failed.
     Work,
-    /// Servers did not show that they are well.
-    Proof,
+    /// Servers did not show that they are healthy.
+    #[serde(alias = "proof")]
+    Verify,
     /// Sessions were left at the deadline.
     Deadline,
     /// HAProxy refused a change.

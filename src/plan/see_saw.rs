@@ -86,19 +86,19 @@ pub(super) fn plan_in_order(
         return Err(vetoes);
     }
     let (a, b) = (first.clone(), second.clone());
-    let turn = |side: Side| (!farm.settings.flip.route.is_empty()).then_some(side);
-    let (to_a, to_b) = (turn(Side::Group(a.clone())), turn(Side::Group(b.clone())));
+    let switch = |side: Side| (!farm.settings.flip.route.is_empty()).then_some(side);
+    let (to_a, to_b) = (switch(Side::Group(a.clone())), switch(Side::Group(b.clone())));
     let everybody = vec![a.clone(), b.clone()];
     let steps = vec![
-        Step::Out { group: a.clone(), turn: to_b },
+        Step::Out { group: a.clone(), switch: to_b },
         Step::Drain { group: a.clone() },
         Step::Work { group: a.clone(), phase: Phase::Deploy },
         Step::Verify { group: a.clone() },
-        Step::Flip { release: vec![a], hold: vec![b.clone()], turn: to_a },
+        Step::Flip { release: vec![a], hold: vec![b.clone()], switch: to_a },
         Step::Drain { group: b.clone() },
         Step::Work { group: b.clone(), phase: Phase::Deploy },
         Step::Verify { group: b.clone() },
-        Step::In { group: b, turn: turn(Side::All) },
+        Step::In { group: b, switch: switch(Side::All) },
     ];
     let steps = complete(steps, farm, phases, everybody);
     Ok(Plan {

@@ -215,9 +215,9 @@ pub enum Step {
     Out {
         /// Which.
         group: GroupName,
-        /// The side that a route is turned to in the same change.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        turn: Option<Side>,
+        /// The side that a route is switched to in the same change.
+        #[serde(alias = "turn", default, skip_serializing_if = "Option::is_none")]
+        switch: Option<Side>,
     },
     /// Wait until nothing is in flight on it.
     Drain {
@@ -252,9 +252,9 @@ pub enum Step {
         /// The groups that go out.
         #[serde(deserialize_with = "one_or_many")]
         hold: Vec<GroupName>,
-        /// The side that a route is turned to in the same change.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        turn: Option<Side>,
+        /// The side that a route is switched to in the same change.
+        #[serde(alias = "turn", default, skip_serializing_if = "Option::is_none")]
+        switch: Option<Side>,
     },
     /// Give a group a share of the traffic.
     Share {
@@ -279,9 +279,9 @@ pub enum Step {
     In {
         /// Which.
         group: GroupName,
-        /// The side that a route is turned to in the same change.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        turn: Option<Side>,
+        /// The side that a route is switched to in the same change.
+        #[serde(alias = "turn", default, skip_serializing_if = "Option::is_none")]
+        switch: Option<Side>,
     },
     /// Ask everybody who was deployed to, in traffic.
     AskAll {
@@ -317,8 +317,8 @@ impl fmt::Display for Step {
             Self::Work { group, phase } => format!("{phase} {group}"),
             Self::Settle { group, takes } => format!("settle {group} {takes}"),
             Self::Verify { group } => format!("verify {group}"),
-            Self::Flip { turn: Some(Side::All), .. } => "flip to all".to_owned(),
-            Self::Flip { release, hold, turn } => match (&release[..], &hold[..], turn) {
+            Self::Flip { switch: Some(Side::All), .. } => "flip to all".to_owned(),
+            Self::Flip { release, hold, switch } => match (&release[..], &hold[..], switch) {
                 ([], _, Some(side)) => format!("flip to {side}"),
                 ([], hold, None) => format!("flip away from {}", list(hold)),
                 (release, [], _) => format!("flip to all, with {} again", list(release)),
@@ -357,6 +357,6 @@ mod tests {
         let step: Step = serde_json::from_str(r#"{"do":"flip","release":"a","hold":"b"}"#).unwrap();
         assert_eq!(step.to_string(), "flip b to a");
         let step: Step = serde_json::from_str(r#"{"do":"out","group":"a"}"#).unwrap();
-        assert_eq!(step, Step::Out { group: "a".parse().unwrap(), turn: None });
+        assert_eq!(step, Step::Out { group: "a".parse().unwrap(), switch: None });
     }
 }

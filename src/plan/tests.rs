@@ -7,15 +7,15 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::machine::{
-    Confirmation, Facts, Illegal, Outcome, Report, handle_abort, handle_report, handle_taken, handle_tick,
+    Confirmation, Facts, Illegal, Outcome, WorkReport, handle_abort, handle_lost_servers, handle_report, handle_tick,
 };
-use super::prove::ProbeResult;
+use super::verify::ProbeResult;
 use super::{
     Aside, CallerState, FailureKind, Figures, Plan, Run, RunState, Step, StepState, Veto, Wait, guard, see_saw,
 };
 use crate::farm::{
     Counts, Entry, Farm, Hold, HoldId, Ladder, MemberName, OnDeadline, Owner, RunId, Seen, SeenServer, Side, Span,
-    Stage, Stays,
+    Stage, Stays, Verification,
 };
 use crate::haproxy::{AdminBits, AdminState, OpState};
 use jiff::Timestamp;
@@ -69,7 +69,7 @@ fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: 
             grace: Span::from_secs(5),
             deadline: Span::from_secs(30),
             on_deadline: OnDeadline::Fail,
-            stays: Stays::WhoSticks,
+            stays: Stays::Sticky,
             idle: false,
         },
         stage,
@@ -110,7 +110,8 @@ fn vetoes_come_before_anything_moves() {
     let alone = planned(HALVES, &seen(4, &[(2, 8), (3, 8)]), &[]).unwrap_err();
     assert!(alone.iter().any(|veto| matches!(veto, Veto::LastServers { .. })), "{alone:?}");
     let out = || Stage::Out { mode: AdminState::Maint, at: at(0), left: 0 };
-    for (owner, stage) in [(Owner::Operator("ann".into()), Stage::Proven { at: at(0) }), (Owner::Run(RunId(2)), out())]
+    for (owner, stage) in
+        [(Owner::Operator("ann".into()), Stage::Verified { at: at(0) }), (Owner::Run(RunId(2)), out())]
     {
         let busy = planned(HALVES, &seen(4, &[]), &[hold(1, owner, [entry("app/w0")], stage)]).unwrap_err();
         assert!(busy.iter().any(Veto::is_busy), "{busy:?}");
@@ -213,24 +214,24 @@ fn a_run_goes_half_by_half() {
     let mut world = World::new();
     world.settle();
     assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w0", "w1"]));
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     world.settle();
     assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w2", "w3"]));
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     world.settle();
     assert!(world.out().is_empty());
     assert_eq!(world.run.state, RunState::Done);
-    assert_eq!(world.report(Report::Done), Err(Illegal::Ended(RunId(7))));
+    assert_eq!(world.report(WorkReport::Done), Err(Illegal::Ended(RunId(7))));
 }
 
 #[test]
 fn a_refused_flip_leaves_the_halves_as_they_were() {
     let mut world = World::new();
     world.settle();
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     while !matches!(world.run.current(), Some(Step::Flip { .. })) {
         world.tick();
-        world.set_stages(&Stage::Proven { at: at(0) });
+        world.set_stages(&Stage::Verified { at: at(0) });
     }
     let stages = |world: &World| -> Vec<(HoldId, Stage)> {
         world.state.holds.values().map(|hold| (hold.id, hold.stage.clone())).collect()
@@ -246,7 +247,7 @@ fn a_refused_flip_leaves_the_halves_as_they_were() {
     assert_eq!(stages(&world), before);
     // Once HAProxy agrees again the same step goes on.
     world.confirmation = Confirmation::Agreed;
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     world.settle();
     assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w2", "w3"]));
 }
@@ -268,19 +269,19 @@ fn members_that_do_not_come_up_fail_the_last_step() {
     let mut world = World::new();
     for _ in 0..2 {
         world.settle();
-        world.report(Report::Done).unwrap();
+        world.report(WorkReport::Done).unwrap();
     }
     world.not_up = BTreeMap::from([(entry("app/w3"), "DOWN".into())]);
     while !matches!(world.run.current(), Some(Step::In { .. })) {
         world.tick();
-        world.set_stages(&Stage::Proven { at: at(0) });
+        world.set_stages(&Stage::Verified { at: at(0) });
     }
     world.tick();
     assert!(matches!(world.tick(), Some(Wait::Up { .. })));
     world.now = 61;
     world.tick();
     assert!(
-        matches!(&world.run.state, RunState::Failed { kind: FailureKind::Proof, why } if why.contains("app/w3 is DOWN"))
+        matches!(&world.run.state, RunState::Failed { kind: FailureKind::Verify, why } if why.contains("app/w3 is DOWN"))
     );
 }
 
@@ -291,7 +292,9 @@ fn an_abort_asks_for_the_version_in_service() {
     world.settle();
     world.abort();
     assert_eq!(world.run.state, RunState::Aborting);
-    let Stage::Proving { versions, .. } = &world.state.holds[&HoldId(1)].stage else { panic!("no proof") };
+    let Stage::Verifying(Verification { versions, .. }) = &world.state.holds[&HoldId(1)].stage else {
+        panic!("no proof")
+    };
     assert_eq!(versions, &BTreeSet::from(["v1".to_owned()]));
     assert!(world.tick().is_some());
     world.state.holds.clear();
@@ -306,9 +309,9 @@ fn an_abort_asks_for_the_version_in_service() {
 fn a_report_about_another_step_is_refused() {
     let mut world = World::new();
     world.settle();
-    let error = handle_report(&world.run, Some(6), Report::Done, at(0)).unwrap_err();
+    let error = handle_report(&world.run, Some(6), WorkReport::Done, at(0)).unwrap_err();
     assert_eq!(error, Illegal::OtherStep { run: RunId(7), at: 2, reported: 6 });
-    assert!(matches!(world.report(Report::Failed("hook".into())), Ok(())));
+    assert!(matches!(world.report(WorkReport::Failed("hook".into())), Ok(())));
     assert!(matches!(&world.run.state, RunState::Failed { kind: FailureKind::Work, .. }));
 }
 
@@ -318,10 +321,10 @@ fn a_route_leads_to_whoever_is_not_worked_on() {
     let sides = |world: &World| world.switched.iter().map(ToString::to_string).collect::<Vec<_>>();
     world.settle();
     assert_eq!(sides(&world), ["b"]);
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     world.settle();
     assert_eq!(sides(&world), ["b", "a"]);
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     world.settle();
     assert_eq!(sides(&world), ["b", "a", "all"]);
 }
@@ -349,10 +352,10 @@ fn a_run_that_loses_servers_begins_again_with_taking_them_out() {
     let mut world = World::new();
     world.settle();
     let hold = world.run.holds[&"a".parse().unwrap()];
-    assert!(matches!(handle_taken(&world.run, HoldId(99), "x".into(), at(9)), Outcome::Rest));
-    world.take(handle_taken(&world.run, hold, "ann set it".into(), at(9)));
+    assert!(matches!(handle_lost_servers(&world.run, HoldId(99), "x".into(), at(9)), Outcome::Rest));
+    world.take(handle_lost_servers(&world.run, hold, "ann set it".into(), at(9)));
     assert!(matches!(&world.run.state, RunState::Failed { kind: FailureKind::Taken, why } if why == "ann set it"));
     assert_eq!(world.run.current().map(ToString::to_string).as_deref(), Some("drain a"));
     // Once it has stopped it is stopped.
-    assert!(matches!(handle_taken(&world.run, hold, "again".into(), at(9)), Outcome::Rest));
+    assert!(matches!(handle_lost_servers(&world.run, hold, "again".into(), at(9)), Outcome::Rest));
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{Change, NewEvent, Observed, State, event};
-use crate::farm::{AfterProof, Entry, FlipOrder, GroupName, Hold, HoldId, Owner, Route, SeenServer, Side, Stage};
+use crate::farm::{
+    AfterVerify, Emptying, Entry, FlipOrder, GroupName, Hold, HoldId, Owner, Route, SeenServer, Side, Stage,
+};
 use crate::haproxy::AdminState;
 use crate::plan::machine::Action;
 use crate::plan::{Bake, Run, RunState, Undo};
@@ -70,7 +72,7 @@ impl Working<'_> {
                 let run = Some(self.effects.run.id);
                 self.effects.events.push(event(self.now, "run.note", text, run, None));
             }
-            Action::Turn(side) => self.switch(side),
+            Action::Switch(side) => self.switch(side),
             Action::Hold(group) => self.hold(group),
             Action::DrainAgain(group) => self.drain_again(group),
             Action::Share { group, with, share } => self.share(&group, &with, share),
@@ -81,7 +83,7 @@ impl Working<'_> {
             Action::Harden(group) => self.harden(&group),
             Action::Park(group) => self.park(&group),
             Action::Release(group) => self.release(&group),
-            Action::Prove { group, then, versions } => self.verify(&group, then, versions),
+            Action::Verify { group, then, versions } => self.verify(&group, then, versions),
             Action::Undo => self.undo(),
         }
     }
@@ -108,7 +110,7 @@ impl Working<'_> {
         let before = self.state.route_of(run, self.observed);
         let route = self.state.switched(run, &before, side);
         self.route = Some(route.clone());
-        self.effects.run.step.undo.push(Undo::Turn(Box::new(before)));
+        self.effects.run.step.undo.push(Undo::Switch(Box::new(before)));
         self.effects.changes.push(Change::PutRoute(Box::new(route)));
     }
 
@@ -171,7 +173,7 @@ impl Working<'_> {
         let planned = self.effects.run.members(&group).flat_map(|member| member.entries.iter().cloned()).collect();
         let entries = &self.observed.with_trackers(&planned) | &hold.entries;
         let stage = match entries == hold.entries {
-            true => Stage::Draining { mode: hold.wants(), since: self.now, killed: None, hardened: true },
+            true => Stage::Draining(Emptying { mode: hold.wants(), since: self.now, killed: None, hardened: true }),
             false => hold.ladder.begin(self.now),
         };
         self.effects.changes.extend(self.state.new_baselines(&entries, self.observed));
@@ -181,7 +183,7 @@ impl Working<'_> {
     fn harden(&mut self, group: &GroupName) {
         let Some(hold) = self.held(group) else { return };
         let ladder = self.effects.run.ladder(group, self.route.as_ref());
-        let stage = Stage::Draining { mode: hold.wants(), since: self.now, killed: None, hardened: true };
+        let stage = Stage::Draining(Emptying { mode: hold.wants(), since: self.now, killed: None, hardened: true });
         self.put(Hold { stage, ladder, ..hold });
     }
 
@@ -197,10 +199,10 @@ impl Working<'_> {
         }
     }
 
-    fn verify(&mut self, group: &GroupName, then: AfterProof, versions: BTreeSet<String>) {
+    fn verify(&mut self, group: &GroupName, then: AfterVerify, versions: BTreeSet<String>) {
         let Some(hold) = self.held(group) else { return };
         self.take_from_left_out(&hold);
-        let stage = hold.proof(self.now, self.effects.run.plan.verify.deadline, then, versions);
+        let stage = hold.verification(self.now, self.effects.run.plan.verify.deadline, then, versions);
         self.put(Hold { stage, note: None, ..hold });
     }
 
@@ -225,7 +227,7 @@ impl Working<'_> {
             match undo {
                 Undo::Put(hold) => self.put(*hold),
                 Undo::Drop(id) => self.effects.changes.push(Change::DropHold(id)),
-                Undo::Turn(route) => self.effects.changes.push(Change::PutRoute(route)),
+                Undo::Switch(route) => self.effects.changes.push(Change::PutRoute(route)),
             }
         }
     }

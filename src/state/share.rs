@@ -24,7 +24,7 @@ impl Working<'_> {
         self.effects.changes.push(Change::PutRoute(Box::new(route)));
         // A share that HAProxy was told must be taken back, and not just forgotten.
         let before = Route { canary: before.canary.clone().or_else(|| canary(None)), ..before };
-        self.effects.run.step.undo.push(Undo::Turn(Box::new(before)));
+        self.effects.run.step.undo.push(Undo::Switch(Box::new(before)));
         if let Some(hold) = self.held(group) {
             self.drop_hold(hold);
         }

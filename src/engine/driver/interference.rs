@@ -163,7 +163,7 @@ impl Engine {
             }
             let Some(run) = run.and_then(|id| state.runs.get(&id)) else { continue };
             let why = format!("{what}, and teeter lets go of what others change {because}");
-            if let Outcome::Go(stopped, actions) = machine::handle_taken(run, hold.id, why, at) {
+            if let Outcome::Go(stopped, actions) = machine::handle_lost_servers(run, hold.id, why, at) {
                 let Effects { run: stopped, changes, events } =
                     state.effects(run, *stopped, actions, &observed(reports), at);
                 noted.changes.push(Change::PutRun(Box::new(stopped)));

@@ -168,7 +168,7 @@ impl Engine {
     fn doubts(&self, name: &InstanceName, ledger: &Ledger) -> (Vec<Change>, Vec<NewEvent>) {
         let mut memory = self.memory();
         let holds = ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name));
-        let draining = holds.filter(|hold| matches!(hold.stage, Stage::Draining { .. }));
+        let draining = holds.filter(|hold| matches!(hold.stage, Stage::Draining(_)));
         let left = draining.map(|hold| (hold, memory.of(hold).watch.left(hold))).filter(|(_, left)| !left.is_empty());
         left.map(|(hold, left)| {
             let note = format!(

@@ -8,13 +8,13 @@ use crate::engine::fleet::reach::silence;
 use crate::engine::record::ledger::Ledger;
 use crate::engine::runs::bake::watched;
 use crate::farm::{
-    Entry, Farm, Hold, InstanceName, Load, MemberName, OnDeadline, OutBy, Owner, Reason, SeenServer, Stage, Stays,
-    Sticky, VerifySettings, WantedServer, keys, wanted, wanted_maps,
+    Emptying, Entry, Farm, Hold, InstanceName, Load, MemberName, OnDeadline, OutBy, Owner, Reason, SeenServer, Stage,
+    Stays, Sticky, VerifySettings, WantedServer, keys, wanted, wanted_maps,
 };
 use crate::haproxy::{AdminBits, AdminState, BackendName, MapKey, MapName, ServerRef};
 use crate::plan::Plan;
 use crate::plan::machine::Confirmation;
-use crate::plan::prove::CheckResult;
+use crate::plan::verify::CheckResult;
 use crate::reconcile::{Draining, Instance, InstanceReport, Order};
 use crate::state::{Observed, ObservedInstance, State};
 
@@ -36,14 +36,14 @@ impl Engine {
                 Arc::new(entries.map(|entry| entry.server.clone()).collect::<BTreeSet<_>>())
             };
             let draining = state.holds.values().filter_map(|hold| {
-                let Stage::Draining { mode, hardened, .. } = hold.stage else { return None };
+                let Stage::Draining(Emptying { mode, hardened, .. }) = hold.stage else { return None };
                 let entries = hold.entries.iter().filter(|entry| entry.instance == *name);
                 let servers: BTreeSet<_> = entries.map(|entry| entry.server.clone()).collect();
                 (!servers.is_empty()).then(|| Draining {
                     servers,
                     last: hardened && mode >= hold.ladder.last,
                     // Of servers that stay in drain it is told who may come back.
-                    sticks: hold.ladder.stays == Stays::WhoSticks && (!hardened || mode == AdminState::Drain),
+                    sticks: hold.ladder.stays == Stays::Sticky && (!hardened || mode == AdminState::Drain),
                     idle: hold.ladder.idle,
                 })
             });
@@ -58,7 +58,7 @@ impl Engine {
                 follows: state.holds.values().any(|hold| hold.reach.follows),
                 spreads: state.holds.values().any(Hold::may_spread),
                 kill: of(|hold| {
-                    matches!(hold.stage, Stage::Draining { killed: Some(_), .. })
+                    matches!(hold.stage, Stage::Draining(Emptying { killed: Some(_), .. }))
                         && hold.ladder.on_deadline == OnDeadline::Kill
                 }),
             };

@@ -10,10 +10,12 @@ use crate::engine::error::EngineError;
 use crate::engine::fleet::orders::{checks, loads, overruled, untold};
 use crate::engine::record::ledger::Ledger;
 use crate::engine::verify::warm_up::warm_up_takes;
-use crate::farm::{AfterProof, Entry, Hold, HoldId, InstanceName, MemberName, ProofPhase, Reach, Span, Stage};
+use crate::farm::{
+    AfterVerify, Emptying, Entry, Hold, HoldId, InstanceName, MemberName, Reach, Span, Stage, Verification, VerifyPhase,
+};
 use crate::haproxy::AdminState;
-use crate::plan::prove::{self, ProofFacts, ProofVerdict};
-use crate::plan::{DrainVerdict, Emptying, Run, Wait};
+use crate::plan::verify::{self, VerifyFacts, VerifyVerdict};
+use crate::plan::{DrainVerdict, Run, Wait};
 use crate::reconcile::InstanceReport;
 use crate::state::{Change, NewEvent, State, event};
 
@@ -86,7 +88,9 @@ impl Engine {
         known.entries.retain(|entry| reports.contains_key(&entry.instance));
         match &hold.stage {
             _ if !known.entries.is_empty() => self.next_move(&known, state, reports, now),
-            Stage::Proving { then: AfterProof::Release, .. } => Move::End("released; no HAProxy has it".to_owned()),
+            Stage::Verifying(Verification { then: AfterVerify::Release, .. }) => {
+                Move::End("released; no HAProxy has it".to_owned())
+            }
             _ if is_over(hold, now) => Move::End("expired; no HAProxy has it".to_owned()),
             _ => Move::Wait(None),
         }
@@ -104,65 +108,56 @@ impl Engine {
                 return Move::Wait(Some(wait));
             }
             let takes = self.proof_takes(hold, state);
-            let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());
+            let stage = hold.verification(now, takes, AfterVerify::Release, BTreeSet::new());
             return Move::To(stage, None, "expired; comes back if it is well".to_owned());
         }
         // Whoever was not there, or stopped, has not seen what became of it: its time is not counted.
         let from = *self.memory().of(hold).from.get_or_insert(now);
         match &hold.stage {
-            Stage::Draining { mode, since, killed, hardened } => {
-                let since = from.max(*since);
-                let at = Emptying { mode: *mode, since, killed: *killed, hardened: *hardened };
-                self.drain(hold, at, state, reports, now)
+            Stage::Draining(emptying) => {
+                let emptying = Emptying { since: from.max(emptying.since), ..*emptying };
+                self.drain(hold, emptying, state, reports, now)
             }
-            Stage::Proving { since, until, phase, then, versions } => {
+            Stage::Verifying(verification) => {
+                let Verification { since, until, phase, then, .. } = verification;
                 let until = until.saturating_add(from.max(*since).duration_since(*since)).unwrap_or(*until);
+                let verification = &Verification { until, ..verification.clone() };
                 let facts = match phase {
-                    ProofPhase::Probes { .. } => ProofFacts {
-                        probes: self.probes(hold, (*since, *then), versions, state, reports),
-                        warm_up: self.warm_up(hold, (*since, *phase, *then), state, reports),
-                        ..ProofFacts::default()
+                    VerifyPhase::Probes { .. } => VerifyFacts {
+                        probes: self.probes(hold, verification, state, reports),
+                        warm_up: self.warm_up(hold, verification, state, reports),
+                        ..VerifyFacts::default()
                     },
-                    ProofPhase::WarmUp { .. } => ProofFacts {
-                        warm_up: self.warm_up(hold, (*since, *phase, *then), state, reports),
-                        ..ProofFacts::default()
+                    VerifyPhase::WarmUp { .. } => VerifyFacts {
+                        warm_up: self.warm_up(hold, verification, state, reports),
+                        ..VerifyFacts::default()
                     },
-                    ProofPhase::Checks { .. } => ProofFacts {
+                    VerifyPhase::Checks { .. } => VerifyFacts {
                         checks: checks(hold, state, reports, |entry| {
                             self.verify_settings(state, hold, entry).http.is_some()
                         }),
-                        alone: *then == AfterProof::Wait
+                        alone: *then == AfterVerify::Wait
                             && hold.owner.run().and_then(|id| state.runs.get(&id)).is_some_and(Run::flips_next),
                         was_down: were_down(hold, state),
                         leader: hold.owner.run().and_then(|id| state.runs.get(&id)).is_some_and(|run| run.plan.leader),
                         may_come_up: COMING_UP_TAKES.after(from.max(*since)).min(until),
                         at_most: self.proof_takes(hold, state).times(SLOW_CHECKS).after(until),
-                        ..ProofFacts::default()
+                        ..VerifyFacts::default()
                     },
                 };
-                match prove::next(hold, (until, *phase, *then), &facts, now) {
-                    ProofVerdict::Wait(wait) => Move::Wait(Some(wait)),
-                    ProofVerdict::WarmUp { mode, takes } => {
-                        let stage = Stage::Proving {
-                            since: now,
-                            until: takes.after(now),
-                            phase: ProofPhase::WarmUp { mode },
-                            then: *then,
-                            versions: versions.clone(),
-                        };
+                match verify::next(hold, verification, &facts, now) {
+                    VerifyVerdict::Wait(wait) => Move::Wait(Some(wait)),
+                    VerifyVerdict::WarmUp { mode, takes } => {
+                        let stage =
+                            Stage::Verifying(verification.go_on(VerifyPhase::WarmUp { mode }, now, takes.after(now)));
                         let passed = if facts.probes.is_some() { "probes passed; " } else { "" };
                         Move::To(stage, None, format!("{passed}warming up"))
                     }
-                    ProofVerdict::Check { afresh, cold } => {
-                        let warmed = matches!(phase, ProofPhase::WarmUp { .. });
-                        let stage = Stage::Proving {
-                            since: now,
-                            // The time of the warm-up is its own.
-                            until: if warmed { self.proof_takes(hold, state).after(now) } else { until },
-                            phase: ProofPhase::Checks { afresh },
-                            then: *then,
-                            versions: versions.clone(),
-                        };
+                    VerifyVerdict::Check { afresh, cold } => {
+                        let warmed = matches!(phase, VerifyPhase::WarmUp { .. });
+                        // The time of the warm-up is its own.
+                        let until = if warmed { self.proof_takes(hold, state).after(now) } else { until };
+                        let stage = Stage::Verifying(verification.go_on(VerifyPhase::Checks { afresh }, now, until));
                         let note = (!cold.is_empty()).then(|| format!("not warm: {}", why(&cold)));
                         let passed = match &note {
                             Some(note) => format!("{note}; "),
@@ -172,39 +167,39 @@ impl Engine {
                         };
                         Move::To(stage, note, format!("{passed}HAProxy's checks must pass"))
                     }
-                    ProofVerdict::Proven(but) if *then == AfterProof::Release => {
+                    VerifyVerdict::Verified(but) if *then == AfterVerify::Release => {
                         let text = if but.is_empty() { "well; released".to_owned() } else { released_but(&but) };
                         Move::End(text)
                     }
-                    ProofVerdict::Proven(but) => {
+                    VerifyVerdict::Verified(but) => {
                         let but = (!but.is_empty()).then(|| list(&but));
                         // What was said of the warm-up goes on to whoever asked for the proof.
                         let but = hold.note.iter().cloned().chain(but).reduce(|note, but| format!("{note}, {but}"));
                         let text = but.clone().unwrap_or_else(|| "well".to_owned());
-                        Move::To(Stage::Proven { at: now }, but, text)
+                        Move::To(Stage::Verified { at: now }, but, text)
                     }
-                    ProofVerdict::Failed(bad) if *then == AfterProof::Release && bad.len() < hold.members().len() => {
+                    VerifyVerdict::Failed(bad) if *then == AfterVerify::Release && bad.len() < hold.members().len() => {
                         Move::Split(bad)
                     }
-                    ProofVerdict::Failed(bad) => {
+                    VerifyVerdict::Failed(bad) => {
                         let why = why_out(hold, &bad, now);
                         Move::To(stays_out(hold, *phase, now), Some(why.clone()), format!("not well, stays out: {why}"))
                     }
                 }
             }
-            Stage::Out { .. } | Stage::Stuck { .. } | Stage::Shared { .. } | Stage::Proven { .. } => Move::Wait(None),
+            Stage::Out { .. } | Stage::Stuck { .. } | Stage::Shared { .. } | Stage::Verified { .. } => Move::Wait(None),
         }
     }
 
     fn drain(
         &self,
         hold: &Hold,
-        at: Emptying,
+        emptying: Emptying,
         state: &State,
         reports: &BTreeMap<InstanceName, InstanceReport>,
         now: Timestamp,
     ) -> Move {
-        let Emptying { mode, since, killed, hardened } = at;
+        let Emptying { mode, since, hardened, .. } = emptying;
         let mut memory = self.memory();
         let memory = memory.of(hold);
         let overruled = overruled(hold, state);
@@ -242,7 +237,7 @@ impl Engine {
                 "HAProxy did not confirm it".to_owned()
             }
         };
-        match memory.watch.next(hold, at, now) {
+        match memory.watch.next(hold, emptying, now) {
             DrainVerdict::Wait(wait) => Move::Wait(Some(wait)),
             DrainVerdict::Harden => {
                 let (harder, hardened) = hold.ladder.harder(mode, hardened);
@@ -251,7 +246,7 @@ impl Engine {
                     harder => format!("from {mode} to {harder}"),
                 };
                 // What is noted while servers are emptied is a doubt about that, and stays.
-                let stage = Stage::Draining { mode: harder, since, killed, hardened };
+                let stage = Stage::Draining(Emptying { mode: harder, hardened, ..emptying });
                 Move::To(stage, hold.note.clone(), text)
             }
             DrainVerdict::Drained { left: 0 } => {
@@ -266,20 +261,20 @@ impl Engine {
             }
             DrainVerdict::Kill => {
                 let text = format!("deadline: {}; ending sessions", remains());
-                Move::To(Stage::Draining { mode, since, killed: Some(now), hardened }, None, text)
+                Move::To(Stage::Draining(Emptying { killed: Some(now), ..emptying }), None, text)
             }
             DrainVerdict::Stuck => {
                 let note = remains();
                 Move::To(Stage::Stuck { mode, at: now }, Some(note.clone()), format!("deadline: {note}"))
             }
             DrainVerdict::Restore => {
-                let stage = Stage::Proving {
+                let stage = Stage::Verifying(Verification {
                     since: now,
                     until: PROOF_TAKES.after(now),
-                    phase: ProofPhase::Checks { afresh: mode == AdminState::Maint },
-                    then: AfterProof::Release,
+                    phase: VerifyPhase::Checks { afresh: mode == AdminState::Maint },
+                    then: AfterVerify::Release,
                     versions: BTreeSet::new(),
-                };
+                });
                 Move::To(stage, None, format!("deadline: {}; bringing back", remains()))
             }
         }
@@ -291,10 +286,10 @@ impl Engine {
         let now = self.clock.now();
         let (mut changes, mut events) = (Vec::new(), Vec::new());
         for hold in ledger.state.holds.values() {
-            let Stage::Proving { phase, then, versions, .. } = &hold.stage else { continue };
-            let takes = warm_up_takes(hold, *phase, *then, &ledger.state);
+            let Stage::Verifying(verification) = &hold.stage else { continue };
+            let takes = warm_up_takes(hold, verification, &ledger.state);
             let until = takes.unwrap_or_else(|| self.proof_takes(hold, &ledger.state)).after(now);
-            let stage = Stage::Proving { since: now, until, phase: *phase, then: *then, versions: versions.clone() };
+            let stage = Stage::Verifying(verification.go_on(verification.phase, now, until));
             events.push(happened(hold, now, "hold.stage", "teeterd was restarted; the proof begins anew".to_owned()));
             changes.push(Change::PutHold(Box::new(Hold { stage, revision: ledger.next_revision(), ..hold.clone() })));
         }
@@ -323,8 +318,8 @@ fn split(
     let revision = ledger.next_revision();
     let (stay, go) = hold.entries.iter().cloned().partition(|entry| bad.contains_key(hold.names.member(entry)));
     let phase = match hold.stage {
-        Stage::Proving { phase, .. } => phase,
-        _ => ProofPhase::Probes { mode: hold.wants() },
+        Stage::Verifying(Verification { phase, .. }) => phase,
+        _ => VerifyPhase::Probes { mode: hold.wants() },
     };
     // Whoever waits for the hold learns from it what failed, so the number stays with the failure.
     let (stage, why) = (stays_out(&hold, phase, now), why_out(&hold, bad, now));
@@ -336,31 +331,31 @@ fn split(
     let goes = Hold { id: HoldId(ledger.state.next_hold), entries: go, reach: goes_reach, revision, ..hold };
     let mut changes = vec![Change::PutHold(Box::new(stays))];
     match phase {
-        ProofPhase::Probes { mode } | ProofPhase::WarmUp { mode } => {
-            let stage = Stage::Proving {
+        VerifyPhase::Probes { mode } | VerifyPhase::WarmUp { mode } => {
+            let stage = Stage::Verifying(Verification {
                 since: now,
                 until: takes.after(now),
-                phase: ProofPhase::Checks { afresh: mode == AdminState::Maint },
-                then: AfterProof::Release,
+                phase: VerifyPhase::Checks { afresh: mode == AdminState::Maint },
+                then: AfterVerify::Release,
                 versions: BTreeSet::new(),
-            };
+            });
             changes.push(Change::PutHold(Box::new(Hold { stage, ..goes })));
         }
-        ProofPhase::Checks { .. } => events.push(happened(&goes, now, "hold.ended", "well; released".to_owned())),
+        VerifyPhase::Checks { .. } => events.push(happened(&goes, now, "hold.ended", "well; released".to_owned())),
     }
     (changes, events)
 }
 
 /// Where a hold goes back to when its members are not well: never to where clients could reach them.
-fn stays_out(hold: &Hold, phase: ProofPhase, now: Timestamp) -> Stage {
+fn stays_out(hold: &Hold, phase: VerifyPhase, now: Timestamp) -> Stage {
     let mode = match phase {
         // It was only on its way out, behind a route: what it is told must not depend on where the route leads.
-        ProofPhase::Probes { mode: AdminState::Ready } | ProofPhase::WarmUp { mode: AdminState::Ready } => {
+        VerifyPhase::Probes { mode: AdminState::Ready } | VerifyPhase::WarmUp { mode: AdminState::Ready } => {
             hold.ladder.last
         }
-        ProofPhase::Probes { mode } | ProofPhase::WarmUp { mode } => mode,
-        ProofPhase::Checks { afresh: true } => AdminState::Maint,
-        ProofPhase::Checks { afresh: false } => hold.ladder.last,
+        VerifyPhase::Probes { mode } | VerifyPhase::WarmUp { mode } => mode,
+        VerifyPhase::Checks { afresh: true } => AdminState::Maint,
+        VerifyPhase::Checks { afresh: false } => hold.ladder.last,
     };
     Stage::Out { mode, at: now, left: 0 }
 }
@@ -376,7 +371,7 @@ fn were_down(hold: &Hold, state: &State) -> BTreeSet<Entry> {
 
 /// Whether a hold's time has run out and its members are not on their way back yet.
 fn is_over(hold: &Hold, now: Timestamp) -> bool {
-    let goes_out = matches!(hold.stage, Stage::Draining { .. } | Stage::Stuck { .. } | Stage::Out { .. });
+    let goes_out = matches!(hold.stage, Stage::Draining(_) | Stage::Stuck { .. } | Stage::Out { .. });
     goes_out && hold.expires.is_some_and(|at| at <= now)
 }
 
@@ -391,7 +386,7 @@ fn no_answer(hold: &Hold, reports: &BTreeMap<InstanceName, InstanceReport>) -> O
 /// When a hold ends by itself once it is in another stage: not any more, where its time has run out and its members
 /// were not well then. They may be worked on still, and come back when somebody says so.
 fn expires_after(hold: &Hold, stage: &Stage, now: Timestamp) -> Option<Timestamp> {
-    let failed = matches!((&hold.stage, stage), (Stage::Proving { .. }, Stage::Out { .. }));
+    let failed = matches!((&hold.stage, stage), (Stage::Verifying(_), Stage::Out { .. }));
     hold.expires.filter(|at| !failed || *at > now)
 }
 

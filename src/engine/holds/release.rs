@@ -13,7 +13,7 @@ use crate::engine::holds::take::{found, require_answer};
 use crate::engine::record::ledger::Ledger;
 use crate::engine::{Engine, Requester, seen_of};
 use crate::farm::{
-    AfterProof, Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, OnDeadline, Owner, Reach, Selector, Span,
+    AfterVerify, Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, OnDeadline, Owner, Reach, Selector, Span,
     Stage, Stays,
 };
 use crate::haproxy::commands::{Session, SessionBytes, ShowSession, ShowSessions};
@@ -92,7 +92,7 @@ impl Engine {
         if order.verify && !taken.free.is_empty() {
             next += 1;
             let takes = order.deadline.unwrap_or_else(|| self.proof_takes(&fresh, &ledger.state));
-            let stage = fresh.proof(now, takes, AfterProof::Release, BTreeSet::new());
+            let stage = fresh.verification(now, takes, AfterVerify::Release, BTreeSet::new());
             ids.push(fresh.id);
             changes.push(Change::PutHold(Box::new(Hold { stage, revision, ..fresh })));
         }
@@ -113,7 +113,7 @@ impl Engine {
             events.push(asked(happened, &by.caller));
             if order.verify {
                 let takes = order.deadline.unwrap_or_else(|| self.proof_takes(&hold, &ledger.state));
-                let stage = hold.proof(now, takes, AfterProof::Release, BTreeSet::new());
+                let stage = hold.verification(now, takes, AfterVerify::Release, BTreeSet::new());
                 changes.push(Change::PutHold(Box::new(Hold {
                     id,
                     entries: back,
@@ -297,7 +297,7 @@ fn taken_hold(
         grace: Span::default(),
         deadline: Span::default(),
         on_deadline: OnDeadline::Fail,
-        stays: Stays::Nobody,
+        stays: Stays::None,
         idle: false,
     };
     Hold {

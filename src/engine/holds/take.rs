@@ -164,7 +164,7 @@ impl Engine {
             grace: order.grace.unwrap_or_default(),
             deadline: order.deadline.unwrap_or(drain.deadline),
             on_deadline: order.on_deadline.unwrap_or(drain.on_deadline),
-            stays: Stays::WhoSticks,
+            stays: Stays::Sticky,
             idle: order.idle || drain.idle,
         }
     }

@@ -101,11 +101,11 @@ pub(crate) fn log(event: &NewEvent, farm: Option<&str>) {
 
 fn hold(hold: &Hold) -> String {
     let stage = match &hold.stage {
-        Stage::Draining { .. } => "draining".to_owned(),
+        Stage::Draining(_) => "draining".to_owned(),
         Stage::Stuck { .. } => "stuck".to_owned(),
         Stage::Out { .. } => "out".to_owned(),
-        Stage::Proving { .. } => "proving".to_owned(),
-        Stage::Proven { .. } => "proven".to_owned(),
+        Stage::Verifying(_) => "verifying".to_owned(),
+        Stage::Verified { .. } => "verified".to_owned(),
         Stage::Shared { weights } => {
             format!("weights {}", weights.values().map(ToString::to_string).collect::<Vec<_>>().join(", "))
         }

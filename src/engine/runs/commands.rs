@@ -4,7 +4,7 @@ use crate::engine::error::EngineError;
 use crate::engine::runs::callers::Claim;
 use crate::engine::{Engine, Requester};
 use crate::farm::RunId;
-use crate::plan::machine::{self, Report as WorkReport};
+use crate::plan::machine::{self, WorkReport};
 use crate::plan::{Attendant, RunState};
 
 impl Engine {

@@ -164,12 +164,12 @@ fn lines_not_up(
 /// How the step's change was measured, where the step is a flip: the window in which both sides may have been given
 /// requests.
 fn flipped(run: &Run, reports: &BTreeMap<InstanceName, InstanceReport>, now: Timestamp) -> Option<Flipped> {
-    let Some(Step::Flip { turn, .. }) = run.current() else { return None };
+    let Some(Step::Flip { switch, .. }) = run.current() else { return None };
     let revision = run.step.acted?;
     let took = reports.values().filter_map(|report| report.took.filter(|(of, _)| *of >= revision));
     let took = took.map(|(_, took)| took).max()?;
     let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    Some(Flipped { step: run.cursor, at: now, took, route: turn.is_some() })
+    Some(Flipped { step: run.cursor, at: now, took, route: switch.is_some() })
 }
 
 /// Why a run waits, where it is at a hold: the hold's own reason.

@@ -8,7 +8,7 @@ use crate::engine::memory::{Probing, put};
 use crate::engine::verify::judge::MustShow;
 use crate::engine::verify::probing::ask;
 use crate::farm::{MemberName, RunId};
-use crate::plan::prove::ProbeResult;
+use crate::plan::verify::ProbeResult;
 use crate::plan::{Run, RunState, Step};
 
 impl Engine {

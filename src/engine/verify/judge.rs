@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::engine::prober::Answer;
 use crate::farm::{BuiltAt, Hold};
-use crate::plan::prove::ProbeResult;
+use crate::plan::verify::ProbeResult;
 use crate::plan::{Run, RunState};
 use crate::state::State;
 

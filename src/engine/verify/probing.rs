@@ -1,17 +1,15 @@
 //! Asking the servers of holds that are to come back: one task for each member, until it answers well.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-
-use jiff::Timestamp;
 
 use crate::engine::Engine;
 use crate::engine::fleet::orders::{Found, find, gone};
 use crate::engine::memory::{Probing, Results, put};
 use crate::engine::verify::judge::{MustShow, failed};
-use crate::farm::{AfterProof, Entry, Hold, HttpProbe, InstanceName, MemberName, OutBy};
-use crate::plan::prove::ProbeResult;
+use crate::farm::{AfterVerify, Entry, Hold, HttpProbe, InstanceName, MemberName, OutBy, Verification};
+use crate::plan::verify::ProbeResult;
 use crate::reconcile::InstanceReport;
 use crate::state::{Change, State};
 
@@ -33,8 +31,7 @@ impl Engine {
     pub(crate) fn probes(
         self: &Arc<Self>,
         hold: &Hold,
-        (since, then): (Timestamp, AfterProof),
-        versions: &BTreeSet<String>,
+        verification: &Verification,
         state: &State,
         reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Option<BTreeMap<MemberName, ProbeResult>> {
@@ -49,11 +46,11 @@ impl Engine {
         if targets.values().all(|target| matches!(target, Target::Nothing)) {
             return None;
         }
-        let must_show = MustShow::of(hold, versions, state);
+        let must_show = MustShow::of(hold, &verification.versions, state);
         let mut memory = self.memory();
         let memory = memory.of(hold);
-        if memory.probing.as_ref().is_none_or(|probing| probing.since != since) {
-            memory.probing = Some(Probing::new(since));
+        if memory.probing.as_ref().is_none_or(|probing| probing.since != verification.since) {
+            memory.probing = Some(Probing::new(verification.since));
         }
         let probing = memory.probing.as_mut()?;
         let mut answers = BTreeMap::new();
@@ -61,7 +58,9 @@ impl Engine {
             let answer = match target {
                 Target::Nothing => Some(ProbeResult::Passed { version: None }),
                 // What is not there has nothing to show, and a deploy needs it.
-                Target::Gone(_) if then == AfterProof::Release => Some(ProbeResult::Passed { version: None }),
+                Target::Gone(_) if verification.then == AfterVerify::Release => {
+                    Some(ProbeResult::Passed { version: None })
+                }
                 Target::Gone(why) => Some(failed(why)),
                 Target::NoAddress => Some(failed("has no address: HAProxy has not resolved its name".to_owned())),
                 // Just after the start HAProxy may not have answered yet.

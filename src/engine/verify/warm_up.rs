@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::engine::Engine;
 use crate::engine::fleet::orders::{Found, find, gone};
 use crate::engine::memory::{Asking, Results, put};
-use crate::farm::{AfterProof, Hold, InstanceName, MemberName, ProofPhase, Span, WarmUp};
-use crate::plan::prove::WarmUpFacts;
+use crate::farm::{AfterVerify, Hold, InstanceName, MemberName, Span, Verification, VerifyPhase, WarmUp};
+use crate::plan::verify::WarmUpFacts;
 use crate::plan::warm::Warmth;
 use crate::reconcile::InstanceReport;
 use crate::state::State;
@@ -21,12 +19,12 @@ impl Engine {
     pub(crate) fn warm_up(
         self: &Arc<Self>,
         hold: &Hold,
-        (since, phase, then): (Timestamp, ProofPhase, AfterProof),
+        verification: &Verification,
         state: &State,
         reports: &BTreeMap<InstanceName, InstanceReport>,
     ) -> Option<WarmUpFacts> {
-        let settings = of_run(hold, then, state)?.clone();
-        if !matches!(phase, ProofPhase::WarmUp { .. }) {
+        let settings = warm_up_of(hold, verification, state)?.clone();
+        if !matches!(verification.phase, VerifyPhase::WarmUp { .. }) {
             return Some(WarmUpFacts { settings, members: BTreeMap::new() });
         }
         let mut addresses: BTreeMap<&MemberName, Result<String, String>> = BTreeMap::new();
@@ -44,8 +42,8 @@ impl Engine {
         }
         let mut memory = self.memory();
         let memory = memory.of(hold);
-        if memory.warming.as_ref().is_none_or(|warming| warming.since != since) {
-            memory.warming = Some(Asking::new(since));
+        if memory.warming.as_ref().is_none_or(|warming| warming.since != verification.since) {
+            memory.warming = Some(Asking::new(verification.since));
         }
         let Asking { results, tasks, .. } = memory.warming.as_mut()?;
         let mut members = BTreeMap::new();
@@ -67,15 +65,18 @@ impl Engine {
 }
 
 /// How long the part of a proof may take that a hold is in, where that is its warm-up.
-pub(crate) fn warm_up_takes(hold: &Hold, phase: ProofPhase, then: AfterProof, state: &State) -> Option<Span> {
-    let settings = of_run(hold, then, state)?;
-    matches!(phase, ProofPhase::WarmUp { .. }).then_some(settings.deadline)
+pub(crate) fn warm_up_takes(hold: &Hold, verification: &Verification, state: &State) -> Option<Span> {
+    let settings = warm_up_of(hold, verification, state)?;
+    matches!(verification.phase, VerifyPhase::WarmUp { .. }).then_some(settings.deadline)
 }
 
 /// What is only brought back is as it was before, and somebody waits for it; what is about to get traffic from a deploy
 /// is new.
-fn of_run<'a>(hold: &Hold, then: AfterProof, state: &'a State) -> Option<&'a WarmUp> {
-    let run = state.runs.get(&hold.owner.run()?).filter(|run| then == AfterProof::Wait && run.rollback.is_none())?;
+fn warm_up_of<'a>(hold: &Hold, verification: &Verification, state: &'a State) -> Option<&'a WarmUp> {
+    let run = state
+        .runs
+        .get(&hold.owner.run()?)
+        .filter(|run| verification.then == AfterVerify::Wait && run.rollback.is_none())?;
     run.plan.verify.warm_up.as_ref()
 }
 

@@ -10,7 +10,7 @@ use crate::api::{
 use crate::engine::memory::Memory;
 use crate::engine::runs::progress::wait_of;
 use crate::farm::{GroupName, MemberName};
-use crate::plan::machine::way_back;
+use crate::plan::machine::rollback_path;
 use crate::plan::{Attendant, CallerState, Flipped, Passed, Phase, Run, RunState, Step, Wait};
 use crate::state::State;
 
@@ -177,7 +177,7 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
             ))
         }
         (RunState::Failed { .. }, Some(step)) => {
-            let back = if way_back(run).is_ok() {
+            let back = if rollback_path(run).is_ok() {
                 format!("`teeter rollback {id}` to turn the traffic back; ")
             } else {
                 String::new()

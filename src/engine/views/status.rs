@@ -283,12 +283,12 @@ fn hold_view(hold: &Hold, (reports, line_names): (&Reports, &LineNames), memory:
     let remembered = memory.holds.get(&hold.id);
     let wait = remembered.and_then(|memory| memory.wait.clone());
     let (stage, left) = match hold.stage {
-        Stage::Draining { .. } => (HoldStage::Draining, 0),
+        Stage::Draining(_) => (HoldStage::Draining, 0),
         Stage::Stuck { .. } => (HoldStage::Stuck, 0),
         Stage::Out { left, .. } => (HoldStage::Out, left),
-        Stage::Proving { .. } => (HoldStage::Verifying, 0),
+        Stage::Verifying(_) => (HoldStage::Verifying, 0),
         Stage::Shared { .. } => (HoldStage::Shared, 0),
-        Stage::Proven { .. } => (HoldStage::Verified, 0),
+        Stage::Verified { .. } => (HoldStage::Verified, 0),
     };
     HoldView {
         id: hold.id.0,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::farm::model::baseline::Baseline;
-use crate::farm::model::hold::{Hold, ProofPhase, Stage};
+use crate::farm::model::hold::{Hold, Stage, Verification, VerifyPhase};
 use crate::farm::names::{Entry, InstanceName};
 use crate::farm::settings::drift::OnDrift;
 use crate::haproxy::{AdminState, ServerRef};
@@ -66,7 +66,9 @@ pub fn wanted<'a>(
             if let Stage::Shared { weights } = &hold.stage {
                 server.weight = weights.get(entry).copied().or(server.weight);
             }
-            if let Stage::Proving { since, phase: ProofPhase::Checks { afresh: true }, .. } = hold.stage {
+            if let Stage::Verifying(Verification { since, phase: VerifyPhase::Checks { afresh: true }, .. }) =
+                hold.stage
+            {
                 // Of two that want it shown, the later one's proof is good enough for both.
                 server.afresh = server.afresh.max(Some(since));
             }

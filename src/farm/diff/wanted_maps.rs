@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::farm::model::hold::{Hold, Stage, Stays};
+use crate::farm::model::hold::{Emptying, Hold, Stage, Stays};
 use crate::farm::model::route::Route;
 use crate::farm::names::InstanceName;
 use crate::farm::settings::flip::Sticky;
@@ -59,12 +59,12 @@ pub fn wanted_maps<'a>(
 impl Route {
     /// Whether this hold lets clients stay on a side that the traffic has been turned away from.
     fn keeps(&self, side: &Side, hold: &Hold) -> bool {
-        let open = matches!(hold.stage, Stage::Draining { hardened: false, .. });
+        let open = matches!(hold.stage, Stage::Draining(Emptying { hardened: false, .. }));
         let on = |key: &RouteKey| {
             let backend = key.backend(side);
             hold.entries.iter().any(|entry| Some(&entry.server.backend) == backend)
         };
-        open && hold.ladder.stays != Stays::Nobody && hold.owner.run().is_some() && self.keys.iter().any(on)
+        open && hold.ladder.stays != Stays::None && hold.owner.run().is_some() && self.keys.iter().any(on)
     }
 
     /// The entries that the maps should have.

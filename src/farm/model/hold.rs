@@ -55,20 +55,23 @@ pub struct Hold {
 impl Hold {
     /// The state that it wants its servers in.
     pub fn wants(&self) -> AdminState {
-        match self.stage {
+        match &self.stage {
             Stage::Shared { .. } => AdminState::Ready,
-            Stage::Draining { mode, .. } | Stage::Stuck { mode, .. } | Stage::Out { mode, .. } => mode,
-            Stage::Proving { phase: ProofPhase::Probes { mode } | ProofPhase::WarmUp { mode }, .. } => mode,
-            Stage::Proving { phase: ProofPhase::Checks { .. }, .. } | Stage::Proven { .. } => AdminState::Drain,
+            Stage::Draining(Emptying { mode, .. }) | Stage::Stuck { mode, .. } | Stage::Out { mode, .. } => *mode,
+            Stage::Verifying(Verification { phase, .. }) => match phase {
+                VerifyPhase::Probes { mode } | VerifyPhase::WarmUp { mode } => *mode,
+                VerifyPhase::Checks { .. } => AdminState::Drain,
+            },
+            Stage::Verified { .. } => AdminState::Drain,
         }
     }
 
-    /// The stage in which its members begin to show that they are well, with the first part of the proof: they stay in
-    /// the state that they are in, or leave the traffic that they have a share of, and have `takes` for all of it.
-    pub fn proof(&self, now: Timestamp, takes: Span, then: AfterProof, versions: BTreeSet<String>) -> Stage {
+    /// The stage in which a verification begins, with probes. The servers stay in the state that they are in, or leave
+    /// the traffic that they have a share of, and have `takes` to pass.
+    pub fn verification(&self, now: Timestamp, takes: Span, then: AfterVerify, versions: BTreeSet<String>) -> Stage {
         let mode = if matches!(self.stage, Stage::Shared { .. }) { self.ladder.first } else { self.wants() };
-        let phase = ProofPhase::Probes { mode };
-        Stage::Proving { since: now, until: takes.after(now), phase, then, versions }
+        let phase = VerifyPhase::Probes { mode };
+        Stage::Verifying(Verification { since: now, until: takes.after(now), phase, then, versions })
     }
 
     /// The members that it keeps out.
@@ -106,22 +109,22 @@ impl fmt::Display for Owner {
     }
 }
 
-/// How a server is emptied: drain, after a grace maintenance, at the deadline the policy. Where a route has led the
-/// traffic away the servers stay ready at first: who is on the way finds them as they were.
+/// The drain ladder: how servers are emptied. Usually drain, maintenance after the grace, and the policy at the deadline.
+/// Where a route has led the traffic away the servers stay ready at first, for requests that are on their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ladder {
     /// The first state.
     pub first: AdminState,
-    /// The state at the end, when it differs: reached after `grace`, or as soon as nothing is in flight and no
-    /// client sticks to the server.
+    /// The last state, when it differs: reached after `grace`, or as soon as nothing is in flight and no sticky client
+    /// is left.
     pub last: AdminState,
-    /// How long clients that stick to the server may go on.
+    /// How long sticky clients may go on.
     pub grace: Span,
     /// How long to wait until nothing is in flight.
     pub deadline: Span,
-    /// What happens then.
+    /// What happens at the deadline.
     pub on_deadline: OnDeadline,
-    /// Who may go on until the grace ends.
+    /// The clients that may go on until the grace ends.
     #[serde(default)]
     pub stays: Stays,
     /// Whether idle connections are waited for, too.
@@ -133,31 +136,34 @@ pub struct Ladder {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stays {
-    /// None: only what is in flight is waited for.
-    Nobody,
-    /// Those that stick to a server. Where there seem to be none, the grace is not waited for.
+    /// None: only requests in flight are waited for.
+    #[serde(alias = "nobody")]
+    None,
+    /// Sticky clients. Where there seem to be none, the grace is not waited for.
     #[default]
-    WhoSticks,
-    /// Any that come back: the whole grace is theirs.
-    Everybody,
+    #[serde(alias = "who_sticks")]
+    Sticky,
+    /// Any client that comes back, for the whole grace.
+    #[serde(alias = "everybody")]
+    All,
 }
 
 impl Ladder {
-    /// The stage that follows when `from` has been reached: first nobody may come any more, then the servers are
-    /// taken out.
+    /// The state and the flag `hardened` that follow when the servers are in `mode`: first no client may come any more,
+    /// then the servers are taken out.
     pub fn harder(&self, mode: AdminState, hardened: bool) -> (AdminState, bool) {
-        let asked_to_move = !hardened && mode == AdminState::Ready && self.stays != Stays::Nobody;
+        let asked_to_move = !hardened && mode == AdminState::Ready && self.stays != Stays::None;
         (if asked_to_move { mode } else { self.last }, true)
     }
 
     /// The stage that a hold with this ladder begins with.
     pub fn begin(&self, now: Timestamp) -> Stage {
-        let waits = self.stays != Stays::Nobody && self.grace > Span::default();
+        let waits = self.stays != Stays::None && self.grace > Span::default();
         let hardened = match self.first {
-            AdminState::Ready => self.stays == Stays::Nobody,
+            AdminState::Ready => self.stays == Stays::None,
             first => first == self.last && (first == AdminState::Maint || !waits),
         };
-        Stage::Draining { mode: self.first, since: now, killed: None, hardened }
+        Stage::Draining(Emptying { mode: self.first, since: now, killed: None, hardened })
     }
 }
 
@@ -165,18 +171,8 @@ impl Ladder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "is")]
 pub enum Stage {
-    /// Waits until nothing is in flight.
-    Draining {
-        /// The state the servers are in.
-        mode: AdminState,
-        /// From when the deadline counts.
-        since: Timestamp,
-        /// When the remaining sessions were ended by force.
-        killed: Option<Timestamp>,
-        /// Whether the last step of the ladder has been taken: nobody may stay any more.
-        #[serde(default)]
-        hardened: bool,
-    },
+    /// The servers are being emptied: the hold waits until nothing is in flight.
+    Draining(Emptying),
     /// The deadline passed under [`OnDeadline::Fail`].
     Stuck {
         /// The state the servers are in.
@@ -184,38 +180,66 @@ pub enum Stage {
         /// When the deadline passed.
         at: Timestamp,
     },
-    /// Nothing is in flight; somebody may work on the servers.
+    /// Nothing is in flight: the servers may be worked on.
     Out {
         /// The state the servers are in.
         mode: AdminState,
-        /// Since when.
+        /// When the last request ended.
         at: Timestamp,
         /// Requests that were left, under [`OnDeadline::Proceed`].
         left: u64,
     },
-    /// Is to come back and has to show that it is well.
-    Proving {
-        /// Since when.
-        since: Timestamp,
-        /// Until when.
-        until: Timestamp,
-        /// What is being shown.
-        phase: ProofPhase,
-        /// What follows.
-        then: AfterProof,
-        /// The versions that the members may show; any, where empty.
-        versions: BTreeSet<String>,
-    },
-    /// Takes a share of the traffic, by these weights.
+    /// The servers are to come back and must first show that they are healthy.
+    #[serde(alias = "proving")]
+    Verifying(Verification),
+    /// The servers get a share of the traffic.
     Shared {
-        /// Of each line; the others have theirs.
+        /// The weights of lines; a line that is not named here keeps its own.
         weights: BTreeMap<Entry, u16>,
     },
-    /// Has shown that it is well and waits to be released.
-    Proven {
-        /// Since when.
+    /// The servers have shown that they are healthy; their run will release them.
+    #[serde(alias = "proven")]
+    Verified {
+        /// When the verification ended.
         at: Timestamp,
     },
+}
+
+/// How far the emptying of a hold's servers has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Emptying {
+    /// The state the servers are in.
+    pub mode: AdminState,
+    /// When the deadline began to count.
+    pub since: Timestamp,
+    /// When teeter ended the remaining sessions; `None` until then.
+    pub killed: Option<Timestamp>,
+    /// Whether the last step of the drain ladder has been taken: no client may stay any more.
+    #[serde(default)]
+    pub hardened: bool,
+}
+
+/// A verification that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// When the present phase began.
+    pub since: Timestamp,
+    /// The deadline of the present phase.
+    pub until: Timestamp,
+    /// What the servers are to show now.
+    pub phase: VerifyPhase,
+    /// What follows when they have.
+    pub then: AfterVerify,
+    /// The versions that the members may run; any, where empty.
+    pub versions: BTreeSet<String>,
+}
+
+impl Verification {
+    /// The next phase, which begins now and has this deadline.
+    #[must_use]
+    pub fn go_on(&self, phase: VerifyPhase, now: Timestamp, until: Timestamp) -> Self {
+        Self { since: now, until, phase, ..self.clone() }
+    }
 }
 
 impl Stage {
@@ -223,50 +247,50 @@ impl Stage {
     pub fn moved(&self, to: &impl Fn(Timestamp) -> Timestamp) -> Self {
         let mut moved = self.clone();
         match &mut moved {
-            Self::Draining { since, killed, .. } => {
-                *since = to(*since);
-                *killed = killed.map(to);
+            Self::Draining(emptying) => {
+                emptying.since = to(emptying.since);
+                emptying.killed = emptying.killed.map(to);
             }
-            Self::Proving { since, until, .. } => {
-                *since = to(*since);
-                *until = to(*until);
+            Self::Verifying(verification) => {
+                verification.since = to(verification.since);
+                verification.until = to(verification.until);
             }
-            Self::Stuck { at, .. } | Self::Out { at, .. } | Self::Proven { at } => *at = to(*at),
+            Self::Stuck { at, .. } | Self::Out { at, .. } | Self::Verified { at } => *at = to(*at),
             Self::Shared { .. } => {}
         }
         moved
     }
 }
 
-/// The parts of a proof, in their order. Probes come first, because in maintenance not even a client that sticks to the server
-/// reaches it, while HAProxy's own checks run only outside maintenance.
+/// The phases of a verification, in order. Probes come first: a server in maintenance is not even reached by sticky
+/// clients, while HAProxy's own checks run only outside maintenance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "is")]
-pub enum ProofPhase {
-    /// teeter asks the server itself.
+pub enum VerifyPhase {
+    /// teeter sends requests of its own.
     Probes {
         /// The state that the servers stay in meanwhile.
         mode: AdminState,
     },
-    /// Their answers must become fast, where a deploy is to have that.
+    /// Answers to the warm-up must become fast; only in a deploy whose farm is configured to have one.
     WarmUp {
         /// The state that the servers stay in meanwhile.
         mode: AdminState,
     },
     /// HAProxy's checks must pass.
     Checks {
-        /// They must pass afresh, from "down": set where the servers come from maintenance, after which HAProxy
-        /// would take them for well without a check.
+        /// Whether they must pass afresh, from "down". Set where the servers come from maintenance: HAProxy would take
+        /// them for healthy without a check.
         afresh: bool,
     },
 }
 
-/// What follows a proof.
+/// What follows a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum AfterProof {
-    /// Each member that passes is released at once; those that do not stay out.
+pub enum AfterVerify {
+    /// Each member that passes is released at once; the others stay out.
     Release,
-    /// All must pass; then the hold waits to be released by its run.
+    /// All must pass; then the hold waits until its run releases it.
     Wait,
 }

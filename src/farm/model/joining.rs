@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::farm::model::hold::{Hold, Stage};
+use crate::farm::model::hold::{Emptying, Hold, Stage};
 use crate::farm::names::{Entry, FarmName, InstanceName, MemberName};
 use crate::farm::seen::snapshot::Seen;
 use crate::farm::select::selector::{Meaning, Selector};
@@ -37,15 +37,15 @@ impl Hold {
             return hold;
         }
         match &mut hold.stage {
-            Stage::Draining { since, killed, .. } => (*since, *killed) = (now, None),
+            Stage::Draining(Emptying { since, killed, .. }) => (*since, *killed) = (now, None),
             Stage::Out { mode, .. } | Stage::Stuck { mode, .. } => {
-                hold.stage = Stage::Draining { mode: *mode, since: now, killed: None, hardened: true };
+                hold.stage = Stage::Draining(Emptying { mode: *mode, since: now, killed: None, hardened: true });
                 // Its servers may be worked on by now: nothing brings them back by itself.
                 if hold.ladder.on_deadline == OnDeadline::Restore {
                     hold.ladder.on_deadline = OnDeadline::Fail;
                 }
             }
-            Stage::Proving { .. } | Stage::Shared { .. } | Stage::Proven { .. } => {}
+            Stage::Verifying(_) | Stage::Shared { .. } | Stage::Verified { .. } => {}
         }
         hold
     }
@@ -140,7 +140,7 @@ mod tests {
                 grace: Span::default(),
                 deadline: Span::from_secs(30),
                 on_deadline: OnDeadline::Restore,
-                stays: Stays::WhoSticks,
+                stays: Stays::Sticky,
                 idle: false,
             },
             stage: Stage::Out { mode: AdminState::Maint, at: at(0), left: 0 },
@@ -223,7 +223,8 @@ mod tests {
         was.reach.without.insert("b".parse().unwrap());
         let back = BTreeSet::from(["b".parse().unwrap()]);
         let is = was.joined(&entries(&["b:app/web1"]), &back, at(9));
-        let draining = Stage::Draining { mode: AdminState::Maint, since: at(9), killed: None, hardened: true };
+        let draining =
+            Stage::Draining(Emptying { mode: AdminState::Maint, since: at(9), killed: None, hardened: true });
         assert_eq!((is.stage.clone(), is.ladder.on_deadline), (draining, OnDeadline::Fail));
         assert!(is.reach.without.is_empty() && is.entries.len() == 2);
         // A HAProxy without such a line changes nothing.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{Action, Facts, Outcome, fail, next_step, skip_group};
 use crate::farm::{GroupName, MemberName, Span};
-use crate::plan::prove::ProbeResult;
 use crate::plan::run::{FailureKind, LeftOut, Run};
+use crate::plan::verify::ProbeResult;
 use crate::plan::wait::Wait;
 
 /// Asks a group before it is taken out. Who does not answer may be broken, or not in use at all: it is left alone.
@@ -36,7 +36,7 @@ pub(super) fn ask_all(run: &Run, groups: &[GroupName], facts: &Facts<'_>, now: T
     if members.is_empty() {
         let left: Vec<String> = run.left_out.iter().map(|(member, left)| format!("{member} ({})", left.why)).collect();
         let why = format!("no member was deployed to: {}", left.join(", "));
-        return fail(run, FailureKind::Proof, why, Vec::new());
+        return fail(run, FailureKind::Verify, why, Vec::new());
     }
     let wanted = run.must_show();
     let (mut bad, mut told, mut unanswered) = (BTreeMap::new(), BTreeMap::new(), false);
@@ -74,7 +74,7 @@ pub(super) fn ask_all(run: &Run, groups: &[GroupName], facts: &Facts<'_>, now: T
     }
     let list: Vec<String> = bad.iter().map(|(member, why)| format!("{member} {why}")).collect();
     let what = if differ { "members run different versions" } else { "in service, but not as deployed" };
-    fail(&run, FailureKind::Proof, format!("{what}: {}", list.join(", ")), Vec::new())
+    fail(&run, FailureKind::Verify, format!("{what}: {}", list.join(", ")), Vec::new())
 }
 
 /// Nobody is called unwell who has only not answered yet.

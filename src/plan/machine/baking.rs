@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::way_back::handle_rollback;
+use super::rollback::handle_rollback;
 use super::{Action, Facts, Outcome, act, fail, next_step, next_with_remark};
 use crate::farm::GroupName;
 use crate::plan::run::{FailureKind, Run};

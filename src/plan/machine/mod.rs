@@ -10,20 +10,20 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::bake::Figures;
-use super::prove::ProbeResult;
 use super::run::{FailureKind, LeftOut, Passed, Run, RunState, StepState};
 use super::steps::{Phase, Step};
+use super::verify::ProbeResult;
 use super::wait::Wait;
-use crate::farm::{AfterProof, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Percent, Side};
+use crate::farm::{AfterVerify, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Percent, Side};
 
+mod abort;
 mod asking;
 mod baking;
-mod ending;
+mod rollback;
 mod running;
-mod way_back;
 
-pub use ending::handle_abort;
-pub use way_back::{WayBack, handle_rollback, way_back};
+pub use abort::handle_abort;
+pub use rollback::{RollbackPath, handle_rollback, rollback_path};
 
 /// What the machine is told about the world.
 #[derive(Debug)]
@@ -86,14 +86,14 @@ pub enum Action {
     Park(GroupName),
     /// Release a group.
     Release(GroupName),
-    /// Turn the farm's route to a side.
-    Turn(Side),
-    /// Have a group's hold prove that its members are well.
-    Prove {
+    /// Switch the farm's route to a side.
+    Switch(Side),
+    /// Have the members of a group's hold show that they are healthy.
+    Verify {
         /// Which group.
         group: GroupName,
         /// What follows.
-        then: AfterProof,
+        then: AfterVerify,
         /// The versions that they may show; any, where empty.
         versions: BTreeSet<String>,
     },
@@ -143,7 +143,7 @@ pub enum Illegal {
     },
     /// It cannot be rolled back.
     #[error("run {run} cannot be rolled back: {why}")]
-    NoWayBack {
+    NoRollback {
         /// Which run.
         run: crate::farm::RunId,
         /// Why not, and what to do instead.
@@ -163,7 +163,7 @@ pub enum Illegal {
 
 /// What the caller says of its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Report {
+pub enum WorkReport {
     /// It is done.
     Done,
     /// It failed, and how.
@@ -174,7 +174,7 @@ pub enum Report {
 pub fn handle_tick(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     match run.state {
         RunState::Failed { .. } | RunState::Aborted | RunState::RolledBack | RunState::Done => Outcome::Rest,
-        RunState::Aborting => ending::aborting(run, facts, now),
+        RunState::Aborting => abort::aborting(run, facts, now),
         RunState::Running if run.paused && run.step.acted.is_none() && !at_work(run) => Outcome::Wait(Wait::Paused),
         RunState::Running => match run.current() {
             Some(step) => running::running(run, step, facts, now),
@@ -211,7 +211,7 @@ fn at_work(run: &Run) -> bool {
 ///
 /// # Errors
 /// The run has ended or is not waiting for this.
-pub fn handle_report(run: &Run, step: Option<usize>, report: Report, now: Timestamp) -> Result<Outcome, Illegal> {
+pub fn handle_report(run: &Run, step: Option<usize>, report: WorkReport, now: Timestamp) -> Result<Outcome, Illegal> {
     if !run.is_active() {
         return Err(Illegal::Ended(run.id));
     }
@@ -224,10 +224,10 @@ pub fn handle_report(run: &Run, step: Option<usize>, report: Report, now: Timest
     }
     match (&run.state, run.current(), report) {
         (RunState::Aborting, ..) => Err(not_at_work("it is being aborted")),
-        (_, Some(step @ Step::Work { .. }), Report::Done) => {
+        (_, Some(step @ Step::Work { .. }), WorkReport::Done) => {
             Ok(next_step(run, now, vec![Action::Note(format!("{step} done"))]))
         }
-        (_, Some(Step::Work { group, phase }), Report::Failed(why)) => {
+        (_, Some(Step::Work { group, phase }), WorkReport::Failed(why)) => {
             let what = if *phase == Phase::Deploy { "the work".to_owned() } else { format!("the hook {phase}") };
             let why = format!("{what} on group {group} failed: {why}");
             // What failed while the servers were in traffic has taken nobody out.
@@ -238,11 +238,11 @@ pub fn handle_report(run: &Run, step: Option<usize>, report: Report, now: Timest
                 fail(run, FailureKind::Work, why, Vec::new())
             })
         }
-        (RunState::Running, Some(step @ Step::Bake { .. }), Report::Done) => {
+        (RunState::Running, Some(step @ Step::Bake { .. }), WorkReport::Done) => {
             Ok(next_with_remark(run, now, format!("{step} was cut short, without a verdict")))
         }
-        (RunState::Failed { .. }, Some(step), Report::Done) => Ok(again(run, step, now)),
-        (RunState::Failed { .. }, _, Report::Failed(_)) => Err(not_at_work("it has failed already")),
+        (RunState::Failed { .. }, Some(step), WorkReport::Done) => Ok(again(run, step, now)),
+        (RunState::Failed { .. }, _, WorkReport::Failed(_)) => Err(not_at_work("it has failed already")),
         _ => Err(not_at_work("it goes on by itself")),
     }
 }
@@ -265,7 +265,7 @@ fn again(run: &Run, step: &Step, now: Timestamp) -> Outcome {
         _ => Vec::new(),
     };
     // Whoever has been brought in, and is waited for, is not brought in once more.
-    let waited = matches!((step, &run.state), (Step::In { .. }, RunState::Failed { kind: FailureKind::Proof, .. }));
+    let waited = matches!((step, &run.state), (Step::In { .. }, RunState::Failed { kind: FailureKind::Verify, .. }));
     let acted = run.step.acted.filter(|_| waited);
     let mut run = run.clone();
     run.state = RunState::Running;
@@ -276,7 +276,7 @@ fn again(run: &Run, step: &Step, now: Timestamp) -> Outcome {
 
 /// Stops a run because somebody else has taken over servers of one of its holds. It begins again with the emptying of
 /// their group, which takes them out once more: whatever came after that was done on servers that nobody else touched.
-pub fn handle_taken(run: &Run, hold: HoldId, why: String, now: Timestamp) -> Outcome {
+pub fn handle_lost_servers(run: &Run, hold: HoldId, why: String, now: Timestamp) -> Outcome {
     let group = run.holds.iter().find(|(_, id)| **id == hold).map(|(group, _)| group);
     match (&run.state, group) {
         // What has failed and stays out is nobody's business any more.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::abort::handle_abort;
 use super::asking::{ask, ask_all};
 use super::baking::{bake, has_share, kept_ready};
-use super::ending::handle_abort;
 use super::{Action, Confirmation, Facts, Outcome, act, fail, fail_group, next_step, next_with_remark, taken};
-use crate::farm::{AfterProof, GroupName, Hold, InstanceName, Side, Span, Stage, StallAction};
+use crate::farm::{AfterVerify, GroupName, Hold, InstanceName, Side, Span, Stage, StallAction};
 use crate::plan::run::{CallerState, FailureKind, Run};
 use crate::plan::steps::Step;
 use crate::plan::wait::Wait;
@@ -28,8 +28,8 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
     let said = |run: &Run| next_step(run, now, vec![Action::Note(format!("{step} confirmed"))]);
     match step {
         Step::Ask { group } => ask(run, group, facts, now),
-        Step::Out { group, turn } => match run.step.acted {
-            None => out(run, group, turn.as_ref(), facts, now),
+        Step::Out { group, switch } => match run.step.acted {
+            None => out(run, group, switch.as_ref(), facts, now),
             Some(_) => confirmed(run, facts, now, said),
         },
         Step::Drain { group } if run.step.acted.is_none() && hold(group).is_some() && kept_ready(run, group) => {
@@ -42,21 +42,21 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
             _ => next_step(run, now, vec![Action::Note(format!("{step}: {takes} are over"))]),
         },
         Step::Verify { group } => verify(run, group, hold(group), now),
-        Step::Flip { release, hold, turn } => match run.step.acted {
+        Step::Flip { release, hold, switch } => match run.step.acted {
             None => {
                 if let Some(outcome) = too_few(run, ("taken out", &hold[..]), run.plan.needed, facts, now) {
                     return outcome;
                 }
-                let turn = turn.iter().cloned().map(Action::Turn);
+                let switch = switch.iter().cloned().map(Action::Switch);
                 let release = release.iter().cloned().map(Action::Release);
-                act(run, release.chain(turn).chain(hold.iter().cloned().map(Action::Hold)).collect())
+                act(run, release.chain(switch).chain(hold.iter().cloned().map(Action::Hold)).collect())
             }
             Some(_) => confirmed(run, facts, now, said),
         },
-        Step::In { group, turn } => match run.step.acted {
+        Step::In { group, switch } => match run.step.acted {
             None => {
-                let turn = turn.iter().cloned().map(Action::Turn);
-                act(run, std::iter::once(Action::Release(group.clone())).chain(turn).collect())
+                let switch = switch.iter().cloned().map(Action::Switch);
+                act(run, std::iter::once(Action::Release(group.clone())).chain(switch).collect())
             }
             Some(_) => confirmed(run, facts, now, |run| up(run, group, facts, now)),
         },
@@ -76,7 +76,7 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
 }
 
 /// Takes a group out, as soon as enough others are in service.
-fn out(run: &Run, group: &GroupName, turn: Option<&Side>, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+fn out(run: &Run, group: &GroupName, switch: Option<&Side>, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     // The leader waits for another one to lead; until then none is in service beside it.
     let leads = run.plan.leader && facts.last_of.is_some();
     let too_few = || too_few(run, ("taken out", std::slice::from_ref(group)), run.plan.needed, facts, now);
@@ -91,7 +91,7 @@ fn out(run: &Run, group: &GroupName, turn: Option<&Side>, facts: &Facts<'_>, now
             false => fail(run, FailureKind::Guard, format!("{group} was not taken out: {wait}"), Vec::new()),
         };
     }
-    act(run, turn.cloned().map(Action::Turn).into_iter().chain([Action::Hold(group.clone())]).collect())
+    act(run, switch.cloned().map(Action::Switch).into_iter().chain([Action::Hold(group.clone())]).collect())
 }
 
 /// Waits, and in the end stands still, where too few would be left in service. A way back is held up only where that is
@@ -164,16 +164,16 @@ fn work(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outc
 fn verify(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> Outcome {
     match (run.step.acted, hold) {
         (None, _) => {
-            act(run, vec![Action::Prove { group: group.clone(), then: AfterProof::Wait, versions: run.must_show() }])
+            act(run, vec![Action::Verify { group: group.clone(), then: AfterVerify::Wait, versions: run.must_show() }])
         }
-        (Some(_), Some(Hold { stage: Stage::Proven { .. }, note, .. })) => match note {
+        (Some(_), Some(Hold { stage: Stage::Verified { .. }, note, .. })) => match note {
             Some(note) => next_with_remark(run, now, format!("{group} is well, but for {note}")),
             None => next_step(run, now, vec![Action::Note(format!("{group} is well"))]),
         },
-        (Some(_), Some(Hold { stage: Stage::Proving { .. }, .. })) => Outcome::Wait(Wait::Hold),
+        (Some(_), Some(Hold { stage: Stage::Verifying(_), .. })) => Outcome::Wait(Wait::Hold),
         (Some(_), other) => {
             let note = other.and_then(|hold| hold.note.clone()).unwrap_or_default();
-            fail_group(run, group, FailureKind::Proof, format!("group {group} is not well: {note}"), now)
+            fail_group(run, group, FailureKind::Verify, format!("group {group} is not well: {note}"), now)
         }
     }
 }
@@ -193,7 +193,7 @@ fn up(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcom
         Outcome::Wait(Wait::Up { entries: down, until })
     } else {
         let down: Vec<String> = down.iter().map(|(entry, status)| format!("{entry} is {status}")).collect();
-        fail(run, FailureKind::Proof, format!("not every member came up: {}", down.join(", ")), Vec::new())
+        fail(run, FailureKind::Verify, format!("not every member came up: {}", down.join(", ")), Vec::new())
     }
 }
 

@@ -12,11 +12,11 @@ proptest! {
         for event in events {
             match event {
                 0..=2 => drop(world.tick()),
-                3 => drop(world.report(Report::Done)),
-                4 => drop(world.report(Report::Failed("x".into()))),
+                3 => drop(world.report(WorkReport::Done)),
+                4 => drop(world.report(WorkReport::Failed("x".into()))),
                 5 => world.abort(),
                 6 => world.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(world.now), left: 0 }),
-                7 => world.set_stages(&Stage::Proven { at: at(world.now) }),
+                7 => world.set_stages(&Stage::Verified { at: at(world.now) }),
                 _ => world.now += 7,
             }
             let live = world.switched.last().map_or("all", Side::as_str).to_owned();
@@ -37,16 +37,16 @@ proptest! {
         for event in events {
             match event {
                 0 | 1 => drop(world.tick()),
-                2 => drop(world.report(Report::Done)),
-                3 => drop(world.report(Report::Failed("x".into()))),
+                2 => drop(world.report(WorkReport::Done)),
+                3 => drop(world.report(WorkReport::Failed("x".into()))),
                 4 => world.abort(),
                 5 => world.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(world.now), left: 0 }),
-                6 => world.set_stages(&Stage::Proven { at: at(world.now) }),
+                6 => world.set_stages(&Stage::Verified { at: at(world.now) }),
                 7 => world.confirmation = Confirmation::Refused("no".into()),
                 8 => {
                     let Some(id) = world.state.holds.keys().next().copied() else { continue };
                     world.state.holds.remove(&id);
-                    world.take(handle_taken(&world.run, id, "taken".into(), at(world.now)));
+                    world.take(handle_lost_servers(&world.run, id, "taken".into(), at(world.now)));
                 }
                 _ => {
                     world.confirmation = Confirmation::Agreed;

@@ -94,11 +94,11 @@ fn as_many_may_fail_as_the_policy_allows() {
         let settings = SIX.replace("batch = 2", &format!("max_failed = {max_failed}, batch = 2"));
         let mut world = rolling_world(&settings, &seen(4, &[]));
         world.settle();
-        world.report(Report::Failed("disk full".into())).unwrap();
+        world.report(WorkReport::Failed("disk full".into())).unwrap();
         assert_eq!(world.run.state == RunState::Running, goes_on, "{max_failed}");
         if goes_on {
             world.settle();
-            world.report(Report::Done).unwrap();
+            world.report(WorkReport::Done).unwrap();
             world.settle();
             assert_eq!(world.run.state, RunState::Done);
             assert_eq!(world.run.left_out.keys().cloned().collect::<Vec<_>>(), names(&["w0", "w1"]));
@@ -130,7 +130,7 @@ fn at_the_end_everybody_is_asked_again() {
         }
         for _ in 0..2 {
             world.settle();
-            world.report(Report::Done).unwrap();
+            world.report(WorkReport::Done).unwrap();
         }
         world.settle();
         world
@@ -138,7 +138,7 @@ fn at_the_end_everybody_is_asked_again() {
     assert_eq!(end(&[]).run.state, RunState::Done);
     let told = |version: &str| ProbeResult::Passed { version: Some(version.into()) };
     let world = end(&[("w0", told("1")), ("w1", told("2")), ("w2", told("2")), ("w3", told("2"))]);
-    let RunState::Failed { why, kind: FailureKind::Proof } = &world.run.state else { panic!("{:?}", world.run.state) };
+    let RunState::Failed { why, kind: FailureKind::Verify } = &world.run.state else { panic!("{:?}", world.run.state) };
     assert!(why.contains("different versions: w0 runs 1, w1 runs 2"), "{why}");
     assert!(world.state.holds.is_empty(), "who serves goes on serving");
 }
@@ -190,7 +190,7 @@ fn canary_world(settings: &str) -> World {
 fn tried(settings: &str, share: &str) -> World {
     let mut world = canary_world(settings);
     world.settle();
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     let at = |world: &World| {
         let before = world.run.cursor.checked_sub(1).and_then(|before| world.run.plan.steps.get(before));
         before.is_some_and(|step| step.to_string() == format!("share {share} a")) && world.run.step.acted.is_some()
@@ -200,7 +200,7 @@ fn tried(settings: &str, share: &str) -> World {
             return world;
         }
         match world.run.current() {
-            Some(Step::Verify { .. }) => world.set_stages(&Stage::Proven { at: at_now(&world) }),
+            Some(Step::Verify { .. }) => world.set_stages(&Stage::Verified { at: at_now(&world) }),
             Some(Step::Bake { .. }) => world.now += 301,
             _ => {}
         }
@@ -253,7 +253,7 @@ fn who_takes_over_a_server_that_shares_the_traffic_sends_nobody_forward() {
     let mut world = tried(HALVES, "5%");
     let (at, with) = (world.run.cursor, world.run.holds[&"b".parse::<GroupName>().unwrap()]);
     world.state.holds.remove(&with);
-    world.take(handle_taken(&world.run, with, "taken".into(), at_now(&world)));
+    world.take(handle_lost_servers(&world.run, with, "taken".into(), at_now(&world)));
     assert_eq!(world.run.cursor, at);
     assert!(matches!(world.run.state, RunState::Failed { kind: FailureKind::Taken, .. }));
     world.rollback().unwrap();
@@ -264,7 +264,7 @@ fn who_takes_over_a_server_that_shares_the_traffic_sends_nobody_forward() {
 #[test]
 fn a_pause_can_be_cut_short() {
     let mut world = tried(HALVES, "5%");
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     assert_eq!(world.run.current().unwrap().to_string(), "share 25% a");
 }
 
@@ -272,7 +272,7 @@ const COLOURS: &str = "members = [\"app/*\"]\ngroups = { blue = [\"w[01]\"], gre
 
 fn blue_green_world() -> World {
     let (farm, seen) = (farm(COLOURS), seen(4, &[(2, 1), (3, 1)]));
-    let standby = hold(1, Owner::Run(RunId(3)), [entry("app/w2"), entry("app/w3")], Stage::Proven { at: at(0) });
+    let standby = hold(1, Owner::Run(RunId(3)), [entry("app/w2"), entry("app/w3")], Stage::Verified { at: at(0) });
     let held = BTreeMap::from([("green".parse().unwrap(), standby.id)]);
     let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
     let none = BTreeSet::new();
@@ -292,7 +292,7 @@ fn blue_green_works_on_the_side_that_stands_by_and_leaves_the_other_so() {
     assert_eq!(steps, ["out green", "drain green", "work green", "verify green", "flip blue to green", "drain blue"]);
     world.settle();
     assert_eq!(world.state.holds.len(), 1, "the one that it had before is gone");
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     world.settle();
     assert_eq!(world.run.state, RunState::Done);
     let out: Vec<_> = world.state.holds.values().flat_map(|hold| hold.members()).cloned().collect();
@@ -326,16 +326,16 @@ impl World {
 fn a_flip_is_turned_back_until_the_other_side_is_worked_on() {
     let mut world = World::of(ROUTE);
     world.settle();
-    assert!(matches!(world.rollback(), Err(Illegal::NoWayBack { why, .. }) if why.contains("teeter abort 7")));
-    world.report(Report::Done).unwrap();
+    assert!(matches!(world.rollback(), Err(Illegal::NoRollback { why, .. }) if why.contains("teeter abort 7")));
+    world.report(WorkReport::Done).unwrap();
     while !matches!(world.run.current(), Some(Step::Drain { group }) if group.as_str() == "b") {
         if let Some(Step::Verify { .. }) = world.run.current() {
-            world.set_stages(&Stage::Proven { at: at(world.now) });
+            world.set_stages(&Stage::Verified { at: at(world.now) });
         }
         world.tick();
     }
     world.rollback().unwrap();
-    assert!(matches!(world.rollback(), Err(Illegal::NoWayBack { .. })), "twice");
+    assert!(matches!(world.rollback(), Err(Illegal::NoRollback { .. })), "twice");
     world.settle();
     assert_eq!(world.run.state, RunState::RolledBack);
     assert_eq!(world.switched.iter().map(ToString::to_string).collect::<Vec<_>>(), ["b", "a", "b", "all"]);
@@ -344,18 +344,20 @@ fn a_flip_is_turned_back_until_the_other_side_is_worked_on() {
     // Once the other side may have been touched, nobody runs the version before.
     let mut world = World::of(ROUTE);
     world.settle();
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     world.settle();
-    assert!(matches!(world.rollback(), Err(Illegal::NoWayBack { why, .. }) if why.contains("the work on b has begun")));
+    assert!(
+        matches!(world.rollback(), Err(Illegal::NoRollback { why, .. }) if why.contains("the work on b has begun"))
+    );
 }
 
 /// A see-saw that watches, at its watch.
 fn baking() -> World {
     let mut world = World::of(&format!("{ROUTE}\n[bake]\nfor = \"60s\"\nmax_5xx = \"1%\"\nmin_requests = 10\n"));
     world.settle();
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     while !matches!(world.run.current(), Some(Step::Bake { .. })) || world.run.step.acted.is_none() {
-        world.set_stages(&Stage::Proven { at: at(world.now) });
+        world.set_stages(&Stage::Verified { at: at(world.now) });
         world.tick();
     }
     world
@@ -416,10 +418,10 @@ proptest! {
             };
             match event {
                 0..=2 => drop(world.tick()),
-                3 => drop(world.report(Report::Done)),
-                4 => drop(world.report(Report::Failed("x".into()))),
+                3 => drop(world.report(WorkReport::Done)),
+                4 => drop(world.report(WorkReport::Failed("x".into()))),
                 5 => world.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(world.now), left: 0 }),
-                6 => world.set_stages(&Stage::Proven { at: at(world.now) }),
+                6 => world.set_stages(&Stage::Verified { at: at(world.now) }),
                 7 => {
                     for member in &serving {
                         world.answers.insert(member.clone(), passed());
@@ -445,11 +447,11 @@ proptest! {
         for event in events {
             match event {
                 0 | 1 => drop(world.tick()),
-                2 => drop(world.report(Report::Done)),
-                3 => drop(world.report(Report::Failed("x".into()))),
+                2 => drop(world.report(WorkReport::Done)),
+                3 => drop(world.report(WorkReport::Failed("x".into()))),
                 4 => world.abort(),
                 5 => world.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(world.now), left: 0 }),
-                6 => world.set_stages(&Stage::Proven { at: at(world.now) }),
+                6 => world.set_stages(&Stage::Verified { at: at(world.now) }),
                 7 => drop(world.rollback()),
                 _ => world.now += 7,
             }
@@ -467,7 +469,7 @@ fn phases_are_work_of_their_own() {
     let mut world = World::carrying_out(plan);
     world.settle();
     assert_eq!(world.run.current().unwrap().to_string(), "after-out a");
-    world.report(Report::Done).unwrap();
+    world.report(WorkReport::Done).unwrap();
     assert_eq!(world.run.current().unwrap().to_string(), "work a");
     assert_eq!(world.run.worked_on().count(), 0);
 }

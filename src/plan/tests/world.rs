@@ -123,7 +123,7 @@ impl World {
                 (Some(Step::Drain { .. }), Some(_)) => {
                     self.set_stages(&Stage::Out { mode: AdminState::Maint, at: at(self.now), left: 0 });
                 }
-                (Some(Step::Verify { .. }), Some(_)) => self.set_stages(&Stage::Proven { at: at(self.now) }),
+                (Some(Step::Verify { .. }), Some(_)) => self.set_stages(&Stage::Verified { at: at(self.now) }),
                 _ => {}
             }
         }
@@ -135,7 +135,7 @@ impl World {
         out.flat_map(Hold::members).cloned().collect()
     }
 
-    pub(super) fn report(&mut self, report: Report) -> Result<(), Illegal> {
+    pub(super) fn report(&mut self, report: WorkReport) -> Result<(), Illegal> {
         let outcome = handle_report(&self.run, None, report, at(self.now))?;
         self.take(outcome);
         Ok(())

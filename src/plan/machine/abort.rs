@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::rollback::{handle_rollback, tries};
 use super::running::CONFIRMATION_TAKES;
-use super::way_back::{handle_rollback, tries};
 use super::{Action, Confirmation, Facts, Outcome, at_work};
-use crate::farm::{AfterProof, GroupName, Hold, HoldId, MemberName, Owner, Side, Span, Stage};
+use crate::farm::{AfterVerify, GroupName, Hold, HoldId, MemberName, Owner, Side, Span, Stage};
 use crate::plan::run::{CallerState, Run, RunState, StepState};
 use crate::plan::wait::Wait;
 
@@ -31,7 +31,7 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         if run.state == RunState::Aborted {
             return Outcome::Rest;
         }
-        if turn_back(run, facts).is_some() {
+        if switch_back(run, facts).is_some() {
             aborted.state = RunState::Aborting;
             return Outcome::Go(Box::new(aborted), vec![Action::Note("abort".to_owned())]);
         }
@@ -56,7 +56,7 @@ fn bring_back(run: &Run, held: &[&GroupName], facts: &Facts<'_>) -> Outcome {
     let aborted = Run { state: RunState::Aborting, leaving: false, ..run.clone() };
     let bring = |group: &&GroupName| match keeps_serving(run, group, facts) {
         true => Action::Release((*group).clone()),
-        false => Action::Prove { group: (*group).clone(), then: AfterProof::Release, versions: versions.clone() },
+        false => Action::Verify { group: (*group).clone(), then: AfterVerify::Release, versions: versions.clone() },
     };
     let note = match versions.iter().next() {
         Some(_) => format!(
@@ -78,7 +78,7 @@ fn end_flip(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     ended.finished = Some(now);
     let proving = |id| {
         let stage = facts.holds.get(id).map(|hold| &hold.stage);
-        matches!(stage, Some(Stage::Proving { .. } | Stage::Proven { .. }))
+        matches!(stage, Some(Stage::Verifying(_) | Stage::Verified { .. }))
     };
     let park = run.holds.iter().filter(|(_, id)| proving(id)).map(|(group, _)| Action::Park(group.clone()));
     let note = Action::Note("aborted; the traffic stays where it is".to_owned());
@@ -86,13 +86,14 @@ fn end_flip(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
 }
 
 /// Where a run that ends early leaves the traffic: with everybody who is not held, unless those run different versions.
-fn turn_back(run: &Run, facts: &Facts<'_>) -> Option<Action> {
+fn switch_back(run: &Run, facts: &Facts<'_>) -> Option<Action> {
     if versions_in_service(run, facts).len() > 1 {
         return None;
     }
     let route = &run.plan.flip.route;
     let elsewhere = facts.live.as_ref().is_some_and(|live| *live != Side::All);
-    (elsewhere && !route.is_empty() && route.iter().all(|route| route.all.is_some())).then_some(Action::Turn(Side::All))
+    (elsewhere && !route.is_empty() && route.iter().all(|route| route.all.is_some()))
+        .then_some(Action::Switch(Side::All))
 }
 
 pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
@@ -108,14 +109,14 @@ pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome 
         return bring_back(run, &held.map(|(group, _)| group).collect::<Vec<_>>(), facts);
     }
     let holds: Vec<&Hold> = facts.holds.values().filter(|hold| hold.owner == Owner::Run(run.id)).collect();
-    if holds.iter().any(|hold| matches!(hold.stage, Stage::Proving { .. } | Stage::Proven { .. })) {
+    if holds.iter().any(|hold| matches!(hold.stage, Stage::Verifying(_) | Stage::Verified { .. })) {
         return Outcome::Wait(Wait::Hold);
     }
     let mut run = run.clone();
-    if let Some(turn) = turn_back(&run, facts) {
+    if let Some(switch) = switch_back(&run, facts) {
         run.step = StepState { since: now, acted: None, undo: Vec::new() };
         let note = Action::Note("the traffic goes to everybody who is not kept out".to_owned());
-        return Outcome::Go(Box::new(run), vec![turn, note]);
+        return Outcome::Go(Box::new(run), vec![switch, note]);
     }
     if let Confirmation::Pending { instances, trouble } = &facts.confirmation
         && now < CONFIRMATION_TAKES.after(run.step.since)

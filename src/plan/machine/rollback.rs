@@ -11,7 +11,7 @@ use crate::plan::steps::{Phase, Step, Strategy};
 
 /// How a run's traffic is turned back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WayBack<'a> {
+pub enum RollbackPath<'a> {
     /// A group that has a share of it goes out.
     Share {
         /// Who has it.
@@ -34,8 +34,8 @@ pub enum WayBack<'a> {
 ///
 /// # Errors
 /// Nothing has been turned, or the side that it was turned away from has been worked on.
-pub fn way_back(run: &Run) -> Result<WayBack<'_>, Illegal> {
-    let no_way = |why: String| Err(Illegal::NoWayBack { run: run.id, why });
+pub fn rollback_path(run: &Run) -> Result<RollbackPath<'_>, Illegal> {
+    let no_way = |why: String| Err(Illegal::NoRollback { run: run.id, why });
     let (id, farm) = (run.id, &run.plan.farm);
     match run.state {
         RunState::Done if run.plan.strategy.leaves_standby() => {
@@ -57,12 +57,14 @@ pub fn way_back(run: &Run) -> Result<WayBack<'_>, Illegal> {
     }
     let done = run.plan.steps.iter().take(run.cursor).rev();
     let flips = done.filter_map(|step| match step {
-        Step::Flip { release, hold, turn } if !release.is_empty() && !hold.is_empty() => Some((release, hold, turn)),
+        Step::Flip { release, hold, switch } if !release.is_empty() && !hold.is_empty() => {
+            Some((release, hold, switch))
+        }
         _ => None,
     });
     if tries(run) {
         let mut shares = run.plan.steps.iter().filter_map(|step| match step {
-            Step::Share { group, with, .. } => Some(WayBack::Share { group, with }),
+            Step::Share { group, with, .. } => Some(RollbackPath::Share { group, with }),
             _ => None,
         });
         return shares.next().map_or_else(|| no_way("it has given no share".to_owned()), Ok);
@@ -73,7 +75,7 @@ pub fn way_back(run: &Run) -> Result<WayBack<'_>, Illegal> {
              `teeter abort {id}`"
         ));
     }
-    let Some((new, old, turn)) = flips.take(1).next() else {
+    let Some((new, old, switch)) = flips.take(1).next() else {
         return no_way(format!("no traffic has been turned yet: `teeter abort {id}` brings back what is well"));
     };
     let works = |step: &&Step| matches!(step, Step::Work { group, phase: Phase::Deploy } if old.contains(group));
@@ -84,39 +86,39 @@ pub fn way_back(run: &Run) -> Result<WayBack<'_>, Illegal> {
              `teeter abort {id}`"
         ));
     }
-    Ok(WayBack::Flip { new, old, routed: turn.is_some() })
+    Ok(RollbackPath::Flip { new, old, routed: switch.is_some() })
 }
 
 /// Turns a run's traffic back, to the side that still runs what ran before: what is left of the plan is that instead.
 ///
 /// # Errors
-/// As [`way_back`].
+/// As [`rollback_path`].
 pub fn handle_rollback(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) -> Result<Outcome, Illegal> {
     let hold = |group: &GroupName| run.holds.get(group).and_then(|id| facts.holds.get(id));
     let whole = run.plan.flip.route.iter().all(|route| route.all.is_some());
-    let (mut tail, routed) = match way_back(run)? {
-        WayBack::Share { group, with } => {
+    let (mut tail, routed) = match rollback_path(run)? {
+        RollbackPath::Share { group, with } => {
             let routed = !run.plan.flip.route.is_empty();
             // Where weights make the share, the other group's are held, too.
             let release = hold(with).map(|_| with.clone()).into_iter().collect();
-            let turn = routed.then(|| Side::Group(with.clone()));
+            let switch = routed.then(|| Side::Group(with.clone()));
             let tail =
-                vec![Step::Flip { release, hold: vec![group.clone()], turn }, Step::Drain { group: group.clone() }];
+                vec![Step::Flip { release, hold: vec![group.clone()], switch }, Step::Drain { group: group.clone() }];
             (tail, routed)
         }
-        WayBack::Flip { new, old, routed } => {
+        RollbackPath::Flip { new, old, routed } => {
             // Whoever has only been drained has been checked all along; whoever was in maintenance shows first that it
             // is well.
             let checked = |group: &&GroupName| hold(group).is_some_and(|hold| hold.wants() < AdminState::Maint);
             let verify = old.iter().filter(|group| !checked(group)).map(|group| Step::Verify { group: group.clone() });
-            let turn = old.first().filter(|_| routed).map(|group| Side::Group(group.clone()));
-            let flip = Step::Flip { release: old.to_vec(), hold: new.to_vec(), turn };
+            let switch = old.first().filter(|_| routed).map(|group| Side::Group(group.clone()));
+            let flip = Step::Flip { release: old.to_vec(), hold: new.to_vec(), switch };
             let drain = new.iter().map(|group| Step::Drain { group: group.clone() });
             (verify.chain([flip]).chain(drain).collect(), routed)
         }
     };
     if routed && whole && !run.plan.strategy.leaves_standby() {
-        tail.push(Step::Flip { release: Vec::new(), hold: Vec::new(), turn: Some(Side::All) });
+        tail.push(Step::Flip { release: Vec::new(), hold: Vec::new(), switch: Some(Side::All) });
     }
     let mut run = run.clone();
     run.plan.steps.truncate(run.cursor);

@@ -6,10 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Wait;
-use super::prove::{CheckResult, ProbeResult, ProofFacts, ProofVerdict, WarmUpFacts, next};
+use super::verify::{CheckResult, ProbeResult, VerifyFacts, VerifyVerdict, WarmUpFacts, next};
 use super::warm::{Timed, Warmth};
 use crate::farm::{
-    AfterProof, Entry, Hold, HoldId, Ladder, MemberName, OnDeadline, Owner, ProofPhase, Span, Stage, Stays, WarmUp,
+    AfterVerify, Entry, Hold, HoldId, Ladder, MemberName, OnDeadline, Owner, Span, Stage, Stays, Verification,
+    VerifyPhase, WarmUp,
 };
 use crate::haproxy::AdminState;
 
@@ -21,15 +22,18 @@ fn entry(name: &str) -> Entry {
     format!("edge:app/{name}").try_into().unwrap()
 }
 
-fn hold(names: &[&str], phase: ProofPhase, then: AfterProof) -> Hold {
-    let (since, until) = (at(0), at(60));
+fn verification(phase: VerifyPhase, then: AfterVerify) -> Verification {
+    Verification { since: at(0), until: at(60), phase, then, versions: BTreeSet::new() }
+}
+
+fn hold(names: &[&str], phase: VerifyPhase, then: AfterVerify) -> Hold {
     Hold {
         id: HoldId(1),
         owner: Owner::Operator("ann".into()),
         reason: String::new(),
         selectors: Vec::new(),
         entries: names.iter().map(|name| entry(name)).collect(),
-        since,
+        since: at(0),
         expires: None,
         ladder: Ladder {
             first: AdminState::Drain,
@@ -37,10 +41,10 @@ fn hold(names: &[&str], phase: ProofPhase, then: AfterProof) -> Hold {
             grace: Span::default(),
             deadline: Span::from_secs(30),
             on_deadline: OnDeadline::Fail,
-            stays: Stays::WhoSticks,
+            stays: Stays::Sticky,
             idle: false,
         },
-        stage: Stage::Proving { since, until, phase, then, versions: BTreeSet::new() },
+        stage: Stage::Verifying(verification(phase, then)),
         first_out: false,
         revision: 1,
         note: None,
@@ -49,12 +53,12 @@ fn hold(names: &[&str], phase: ProofPhase, then: AfterProof) -> Hold {
     }
 }
 
-fn verdict(results: &[(&str, CheckResult)], then: AfterProof, alone: bool, now: i64) -> ProofVerdict {
-    let phase = ProofPhase::Checks { afresh: false };
+fn verdict(results: &[(&str, CheckResult)], then: AfterVerify, alone: bool, now: i64) -> VerifyVerdict {
+    let phase = VerifyPhase::Checks { afresh: false };
     let names: Vec<&str> = results.iter().map(|(name, _)| *name).collect();
     let checks = results.iter().map(|(name, result)| (entry(name), result.clone())).collect();
-    let facts = ProofFacts { checks, alone, at_most: at(600), ..ProofFacts::default() };
-    next(&hold(&names, phase, then), (at(60), phase, then), &facts, at(now))
+    let facts = VerifyFacts { checks, alone, at_most: at(600), ..VerifyFacts::default() };
+    next(&hold(&names, phase, then), &verification(phase, then), &facts, at(now))
 }
 
 #[test]
@@ -62,25 +66,25 @@ fn a_release_waits_only_for_what_may_still_come() {
     let no = |what: &str| what.to_owned();
     let results =
         [("w1", CheckResult::Passed), ("w2", CheckResult::Cannot(no("x"))), ("w3", CheckResult::Unasked(no("y")))];
-    let ProofVerdict::Proven(but) = verdict(&results, AfterProof::Release, false, 1) else { panic!("it waits") };
+    let VerifyVerdict::Verified(but) = verdict(&results, AfterVerify::Release, false, 1) else { panic!("it waits") };
     assert_eq!(but, BTreeMap::from([(entry("w2"), no("x")), (entry("w3"), no("not proven: y"))]));
-    let waits = verdict(&[("w1", CheckResult::NotYet(no("DOWN")))], AfterProof::Release, false, 1);
-    assert!(matches!(waits, ProofVerdict::Wait(Wait::Checks { .. })));
+    let waits = verdict(&[("w1", CheckResult::NotYet(no("DOWN")))], AfterVerify::Release, false, 1);
+    assert!(matches!(waits, VerifyVerdict::Wait(Wait::Checks { .. })));
 }
 
 #[test]
 fn a_deploy_does_not_turn_traffic_to_who_cannot_take_it() {
     let (cannot, aside) = (CheckResult::Cannot("x".into()), CheckResult::Aside("held by ann".into()));
     let results = [("w1", CheckResult::Passed), ("w2", cannot)];
-    assert!(matches!(verdict(&results, AfterProof::Wait, false, 1), ProofVerdict::Wait(_)));
-    let ProofVerdict::Failed(bad) = verdict(&results, AfterProof::Wait, false, 60) else { panic!("it is well") };
+    assert!(matches!(verdict(&results, AfterVerify::Wait, false, 1), VerifyVerdict::Wait(_)));
+    let VerifyVerdict::Failed(bad) = verdict(&results, AfterVerify::Wait, false, 60) else { panic!("it is well") };
     assert_eq!(bad.keys().map(MemberName::as_str).collect::<Vec<_>>(), ["w2"]);
     // What somebody else keeps out is theirs, as long as somebody is left to carry the traffic.
     let one = [("w1", CheckResult::Passed), ("w2", aside.clone())];
-    assert!(matches!(verdict(&one, AfterProof::Wait, true, 1), ProofVerdict::Proven(but) if but.len() == 1));
+    assert!(matches!(verdict(&one, AfterVerify::Wait, true, 1), VerifyVerdict::Verified(but) if but.len() == 1));
     let all = [("w1", aside.clone()), ("w2", aside)];
-    assert!(matches!(verdict(&all, AfterProof::Wait, true, 1), ProofVerdict::Wait(_)));
-    assert!(matches!(verdict(&all, AfterProof::Wait, false, 1), ProofVerdict::Proven(_)));
+    assert!(matches!(verdict(&all, AfterVerify::Wait, true, 1), VerifyVerdict::Wait(_)));
+    assert!(matches!(verdict(&all, AfterVerify::Wait, false, 1), VerifyVerdict::Verified(_)));
 }
 
 const MODE: AdminState = AdminState::Maint;
@@ -91,8 +95,8 @@ fn warm_up(more: &str) -> WarmUp {
 
 #[test]
 fn a_warm_up_follows_the_probes_where_there_is_one() {
-    let phase = ProofPhase::Probes { mode: MODE };
-    let hold = hold(&["w1"], phase, AfterProof::Wait);
+    let phase = VerifyPhase::Probes { mode: MODE };
+    let hold = hold(&["w1"], phase, AfterVerify::Wait);
     let decide = |passed: bool, settings: Option<WarmUp>| {
         let result = match passed {
             true => ProbeResult::Passed { version: None },
@@ -100,19 +104,19 @@ fn a_warm_up_follows_the_probes_where_there_is_one() {
         };
         let probes = Some(BTreeMap::from([("w1".parse().unwrap(), result)]));
         let warm_up = settings.map(|settings| WarmUpFacts { settings, members: BTreeMap::new() });
-        let facts = ProofFacts { probes, warm_up, ..ProofFacts::default() };
-        next(&hold, (at(60), phase, AfterProof::Wait), &facts, at(1))
+        let facts = VerifyFacts { probes, warm_up, ..VerifyFacts::default() };
+        next(&hold, &verification(phase, AfterVerify::Wait), &facts, at(1))
     };
     let takes = Span::from_secs(9);
-    assert_eq!(decide(true, Some(warm_up("deadline = \"9s\""))), ProofVerdict::WarmUp { mode: MODE, takes });
-    assert_eq!(decide(true, None), ProofVerdict::Check { afresh: true, cold: BTreeMap::new() });
-    assert!(matches!(decide(false, Some(warm_up(""))), ProofVerdict::Wait(Wait::Probes { .. })));
+    assert_eq!(decide(true, Some(warm_up("deadline = \"9s\""))), VerifyVerdict::WarmUp { mode: MODE, takes });
+    assert_eq!(decide(true, None), VerifyVerdict::Check { afresh: true, cold: BTreeMap::new() });
+    assert!(matches!(decide(false, Some(warm_up(""))), VerifyVerdict::Wait(Wait::Probes { .. })));
 }
 
 #[test]
 fn all_are_warm_or_the_policy_decides_at_the_deadline() {
-    let phase = ProofPhase::WarmUp { mode: MODE };
-    let hold = hold(&["w1", "w2"], phase, AfterProof::Wait);
+    let phase = VerifyPhase::WarmUp { mode: MODE };
+    let hold = hold(&["w1", "w2"], phase, AfterVerify::Wait);
     let decide = |answers: &[(&str, u64)], policy: &str, now: i64| {
         let settings = warm_up(&format!("on_deadline = \"{policy}\""));
         let warmth = |(name, millis): &(&str, u64)| {
@@ -122,18 +126,20 @@ fn all_are_warm_or_the_policy_decides_at_the_deadline() {
         };
         let members = answers.iter().map(warmth).collect();
         let warm_up = Some(WarmUpFacts { settings: settings.clone(), members });
-        let facts = ProofFacts { warm_up, ..ProofFacts::default() };
-        next(&hold, (at(60), phase, AfterProof::Wait), &facts, at(now))
+        let facts = VerifyFacts { warm_up, ..VerifyFacts::default() };
+        next(&hold, &verification(phase, AfterVerify::Wait), &facts, at(now))
     };
-    let warm = ProofVerdict::Check { afresh: true, cold: BTreeMap::new() };
+    let warm = VerifyVerdict::Check { afresh: true, cold: BTreeMap::new() };
     assert_eq!(decide(&[("w1", 9), ("w2", 9)], "fail", 1), warm);
-    let ProofVerdict::Wait(wait) = decide(&[("w1", 9), ("w2", 340)], "fail", 1) else { panic!("it does not wait") };
+    let VerifyVerdict::Wait(wait) = decide(&[("w1", 9), ("w2", 340)], "fail", 1) else { panic!("it does not wait") };
     assert_eq!((wait.to_string().as_str(), wait.until()), ("warming up: w2 1 request, last 340 ms", Some(at(60))));
-    assert!(matches!(decide(&[("w1", 9)], "proceed", 59), ProofVerdict::Wait(_)));
-    let ProofVerdict::Failed(bad) = decide(&[("w1", 9), ("w2", 340)], "fail", 60) else { panic!("it goes on") };
+    assert!(matches!(decide(&[("w1", 9)], "proceed", 59), VerifyVerdict::Wait(_)));
+    let VerifyVerdict::Failed(bad) = decide(&[("w1", 9), ("w2", 340)], "fail", 60) else { panic!("it goes on") };
     let why = "GET / took 340 ms at the 1st request, not below 200 ms";
     assert_eq!(bad, BTreeMap::from([("w2".parse().unwrap(), why.to_owned())]));
-    let ProofVerdict::Check { cold, .. } = decide(&[("w1", 9), ("w2", 340)], "proceed", 60) else { panic!("it fails") };
+    let VerifyVerdict::Check { cold, .. } = decide(&[("w1", 9), ("w2", 340)], "proceed", 60) else {
+        panic!("it fails")
+    };
     assert_eq!(cold, bad);
 }
 
@@ -141,31 +147,31 @@ fn all_are_warm_or_the_policy_decides_at_the_deadline() {
 fn what_was_down_is_not_waited_for_and_slow_checks_are() {
     let down = |passing| CheckResult::Down { why: "DOWN".into(), passing };
     let decide = |lines: &[(&str, CheckResult)], was_down: &[&str], then, alone, now| {
-        let phase = ProofPhase::Checks { afresh: true };
+        let phase = VerifyPhase::Checks { afresh: true };
         let names: Vec<&str> = lines.iter().map(|(name, _)| *name).collect();
-        let facts = ProofFacts {
+        let facts = VerifyFacts {
             checks: lines.iter().map(|(name, result)| (entry(name), result.clone())).collect(),
             was_down: was_down.iter().map(|name| entry(name)).collect(),
             may_come_up: at(10),
             at_most: at(600),
             alone,
-            ..ProofFacts::default()
+            ..VerifyFacts::default()
         };
-        next(&hold(&names, phase, then), (at(60), phase, then), &facts, at(now))
+        next(&hold(&names, phase, then), &verification(phase, then), &facts, at(now))
     };
-    use AfterProof::{Release, Wait as Deploy};
+    use AfterVerify::{Release, Wait as Deploy};
     // A server that was DOWN with all of its lines has a little time, and a deploy needs it up.
     let alone = [("w1", down(false))];
-    assert!(matches!(decide(&alone, &["w1"], Release, false, 9), ProofVerdict::Wait(_)));
-    let ProofVerdict::Proven(but) = decide(&alone, &["w1"], Release, false, 10) else { panic!("it waits") };
+    assert!(matches!(decide(&alone, &["w1"], Release, false, 9), VerifyVerdict::Wait(_)));
+    let VerifyVerdict::Verified(but) = decide(&alone, &["w1"], Release, false, 10) else { panic!("it waits") };
     assert_eq!(but[&entry("w1")], "DOWN, as it was before it was taken out");
-    assert!(matches!(decide(&alone, &["w1"], Deploy, false, 59), ProofVerdict::Wait(_)));
-    assert!(matches!(decide(&alone, &[], Release, false, 60), ProofVerdict::Failed(_)), "it was up before");
+    assert!(matches!(decide(&alone, &["w1"], Deploy, false, 59), VerifyVerdict::Wait(_)));
+    assert!(matches!(decide(&alone, &[], Release, false, 60), VerifyVerdict::Failed(_)), "it was up before");
     // Checks that pass and only need time are waited for, though not for ever.
     let slow = [("w1", down(true))];
-    assert!(matches!(decide(&slow, &[], Deploy, false, 599), ProofVerdict::Wait(_)));
-    assert!(matches!(decide(&slow, &[], Deploy, false, 600), ProofVerdict::Failed(_)));
-    assert!(matches!(decide(&slow, &["w1"], Release, false, 60), ProofVerdict::Wait(_)), "it is coming up");
+    assert!(matches!(decide(&slow, &[], Deploy, false, 599), VerifyVerdict::Wait(_)));
+    assert!(matches!(decide(&slow, &[], Deploy, false, 600), VerifyVerdict::Failed(_)));
+    assert!(matches!(decide(&slow, &["w1"], Release, false, 60), VerifyVerdict::Wait(_)), "it is coming up");
     let one_fails = [("w1", down(true)), ("w2", down(false))];
-    assert!(matches!(decide(&one_fails, &[], Deploy, false, 60), ProofVerdict::Failed(_)));
+    assert!(matches!(decide(&one_fails, &[], Deploy, false, 60), VerifyVerdict::Failed(_)));
 }

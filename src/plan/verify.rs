@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::roles;
 use super::wait::Wait;
 use super::warm::Warmth;
-use crate::farm::{AfterProof, Entry, Hold, MemberName, OnCold, ProofPhase, Span, WarmUp};
+use crate::farm::{AfterVerify, Entry, Hold, MemberName, OnCold, Span, Verification, VerifyPhase, WarmUp};
 use crate::haproxy::AdminState;
 
 /// What a probe of one member last said.
@@ -53,7 +53,7 @@ pub enum CheckResult {
 
 /// What is known about the servers of one hold that are to come back.
 #[derive(Debug, Clone, Default)]
-pub struct ProofFacts {
+pub struct VerifyFacts {
     /// The latest probe of each member; absent while none has been answered. `None` where no probe is configured.
     pub probes: Option<BTreeMap<MemberName, ProbeResult>>,
     /// The warm-up, where there is to be one.
@@ -84,7 +84,7 @@ pub struct WarmUpFacts {
 /// What a hold whose servers are to come back does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
-pub enum ProofVerdict {
+pub enum VerifyVerdict {
     /// Nothing yet.
     Wait(Wait),
     /// The probes have passed; warm them up, in the state that they are in.
@@ -102,38 +102,34 @@ pub enum ProofVerdict {
         cold: BTreeMap<MemberName, String>,
     },
     /// There is nothing more to wait for. All is well, but for what is said of these.
-    Proven(BTreeMap<Entry, String>),
+    Verified(BTreeMap<Entry, String>),
     /// These members have not shown in time that they are well, and why; the others have not failed.
     Failed(BTreeMap<MemberName, String>),
 }
 
 /// Decides what follows for a hold in `Stage::Proving`.
-pub fn next(
-    hold: &Hold,
-    (until, phase, then): (Timestamp, ProofPhase, AfterProof),
-    facts: &ProofFacts,
-    now: Timestamp,
-) -> ProofVerdict {
+pub fn next(hold: &Hold, verification: &Verification, facts: &VerifyFacts, now: Timestamp) -> VerifyVerdict {
+    let Verification { until, phase, then, .. } = *verification;
     match phase {
-        ProofPhase::Probes { mode } => {
+        VerifyPhase::Probes { mode } => {
             let bad = facts.probes.as_ref().map(|probes| not_passed(&hold.members(), probes)).unwrap_or_default();
             if bad.is_empty() {
                 return match &facts.warm_up {
-                    Some(WarmUpFacts { settings, .. }) => ProofVerdict::WarmUp { mode, takes: settings.deadline },
+                    Some(WarmUpFacts { settings, .. }) => VerifyVerdict::WarmUp { mode, takes: settings.deadline },
                     None => check(mode, BTreeMap::new()),
                 };
             }
             let is_final = |member: &MemberName| {
                 let result = facts.probes.as_ref().and_then(|probes| probes.get(member));
                 // A deploy's new process may take a moment to replace the old one; at a release nothing is coming.
-                then == AfterProof::Release && matches!(result, Some(ProbeResult::Failed { wrong_version: true, .. }))
+                then == AfterVerify::Release && matches!(result, Some(ProbeResult::Failed { wrong_version: true, .. }))
             };
             if now >= until || bad.keys().all(is_final) {
-                return ProofVerdict::Failed(bad);
+                return VerifyVerdict::Failed(bad);
             }
-            ProofVerdict::Wait(Wait::Probes { members: bad, until })
+            VerifyVerdict::Wait(Wait::Probes { members: bad, until })
         }
-        ProofPhase::WarmUp { mode } => {
+        VerifyPhase::WarmUp { mode } => {
             let Some(WarmUpFacts { settings, members }) = &facts.warm_up else { return check(mode, BTreeMap::new()) };
             let warmth = |member: &MemberName| members.get(member).cloned().unwrap_or_default();
             let all = hold.members().into_iter().map(|member| (member.clone(), warmth(member)));
@@ -143,51 +139,51 @@ pub fn next(
                 _ if cold.is_empty() => check(mode, BTreeMap::new()),
                 _ if now < until => {
                     let members = cold.iter().map(|(member, warmth)| (member.clone(), warmth.to_string())).collect();
-                    ProofVerdict::Wait(Wait::WarmUp { members, until })
+                    VerifyVerdict::Wait(Wait::WarmUp { members, until })
                 }
-                OnCold::Fail => ProofVerdict::Failed(why()),
+                OnCold::Fail => VerifyVerdict::Failed(why()),
                 OnCold::Proceed => check(mode, why()),
             }
         }
-        ProofPhase::Checks { .. } => {
+        VerifyPhase::Checks { .. } => {
             let (not_yet, but) = sort(hold, then, facts, now);
             if not_yet.is_empty() {
-                ProofVerdict::Proven(but)
+                VerifyVerdict::Verified(but)
             } else if now >= until && !(now < facts.at_most && not_yet.keys().all(|entry| passes(entry, facts))) {
                 let why = |(entry, status): (&Entry, &String)| {
                     (hold.names.member(entry).clone(), format!("({entry}: {status})"))
                 };
-                ProofVerdict::Failed(not_yet.iter().map(why).collect())
+                VerifyVerdict::Failed(not_yet.iter().map(why).collect())
             } else {
-                ProofVerdict::Wait(Wait::Checks { entries: not_yet, until })
+                VerifyVerdict::Wait(Wait::Checks { entries: not_yet, until })
             }
         }
     }
 }
 
 /// Whether a line only needs more of the checks that pass.
-fn passes(entry: &Entry, facts: &ProofFacts) -> bool {
+fn passes(entry: &Entry, facts: &VerifyFacts) -> bool {
     matches!(facts.checks.get(entry), Some(CheckResult::Down { passing: true, .. }))
 }
 
 /// From maintenance HAProxy would take servers for well without a check.
-fn check(mode: AdminState, cold: BTreeMap<MemberName, String>) -> ProofVerdict {
-    ProofVerdict::Check { afresh: mode == AdminState::Maint, cold }
+fn check(mode: AdminState, cold: BTreeMap<MemberName, String>) -> VerifyVerdict {
+    VerifyVerdict::Check { afresh: mode == AdminState::Maint, cold }
 }
 
 /// The lines that are waited for, and those that are not well and not waited for. A release gives back what was: it
 /// waits for nothing that it cannot bring about. A deploy goes on to turn traffic to these servers.
 fn sort(
     hold: &Hold,
-    then: AfterProof,
-    facts: &ProofFacts,
+    then: AfterVerify,
+    facts: &VerifyFacts,
     now: Timestamp,
 ) -> (BTreeMap<Entry, String>, BTreeMap<Entry, String>) {
     let is_up = |entry: &Entry| matches!(facts.checks.get(entry), Some(CheckResult::Passed | CheckResult::Unasked(_)));
     // Whoever is about to carry the traffic alone must be all there.
     let lines = hold.entries.iter().filter(|_| !facts.alone);
     let excused = roles::excused(lines, (&facts.was_down, facts.leader), |line| hold.names.member(line), is_up);
-    let was_down = |entry: &Entry| facts.was_down.contains(entry) && then == AfterProof::Release;
+    let was_down = |entry: &Entry| facts.was_down.contains(entry) && then == AfterVerify::Release;
     let (mut not_yet, mut but, mut aside) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for entry in &hold.entries {
         let (list, why) = match facts.checks.get(entry) {
@@ -198,7 +194,7 @@ fn sort(
                 aside.insert(hold.names.member(entry));
                 (&mut but, why.clone())
             }
-            Some(CheckResult::Cannot(why)) if then == AfterProof::Release => (&mut but, why.clone()),
+            Some(CheckResult::Cannot(why)) if then == AfterVerify::Release => (&mut but, why.clone()),
             Some(CheckResult::Cannot(why) | CheckResult::NotYet(why)) => (&mut not_yet, why.clone()),
             Some(CheckResult::Down { why, passing }) => match excused.get(entry) {
                 Some(as_before) => (&mut but, format!("{why}, {as_before}")),
