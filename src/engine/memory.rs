@@ -35,10 +35,6 @@ pub(crate) struct Memory {
     pub(super) settled: BTreeMap<FarmName, Timestamp>,
     /// What the lines that join each hold were last worked out from.
     pub(super) joined: BTreeMap<HoldId, Joined>,
-    /// When it was last tried whether the store can be written.
-    pub(super) tried_store: Option<Instant>,
-    /// Other processes that work with a HAProxy as a teeterd does.
-    pub(super) rivals: BTreeMap<InstanceName, String>,
     /// When holds and runs were last looked at.
     pub(super) looked: Option<Instant>,
 }

@@ -1,15 +1,16 @@
 //! What becomes of changes that others have made to what teeter holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::engine::fleet::reports::Reports;
+use std::collections::BTreeSet;
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::fleet::orders::{observed, seen_server, with_trackers};
+
 use crate::engine::record::ledger::Ledger;
-use crate::farm::{Baseline, Entry, Hold, InstanceName, OnDrift, Overruled, SeenServer};
+use crate::farm::{Baseline, Entry, Hold, OnDrift, Overruled, SeenServer};
 use crate::haproxy::{AdminState, MapValue, ServerRef};
 use crate::plan::machine::{self, Outcome};
-use crate::reconcile::{Drift, InstanceReport};
+use crate::reconcile::Drift;
 use crate::state::{Change, Effects, NewEvent, event};
 
 /// What is stored about the changes that one look has found.
@@ -21,11 +22,7 @@ struct Noted {
 
 impl Engine {
     /// Records what others have changed, and what follows from it.
-    pub(crate) async fn note_drifts(
-        &self,
-        ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Result<(), EngineError> {
+    pub(crate) async fn note_drifts(&self, ledger: &mut Ledger, reports: &Reports) -> Result<(), EngineError> {
         for (name, report) in reports {
             let entry = |server: &ServerRef| Entry { instance: name.clone(), server: server.clone() };
             let known = self.memory().drifts.get(name).copied().unwrap_or_default();
@@ -65,23 +62,17 @@ impl Engine {
                     }
                 };
                 // One after the other: what follows from a change depends on what followed from the one before.
-                let noted = (noted.changes, noted.events);
-                let name = name.clone();
-                self.write_once(ledger, noted, move |memory| {
-                    memory.drifts.insert(name, number + 1);
-                })
-                .await?;
+                let note = || {
+                    self.memory().drifts.insert(name.clone(), number + 1);
+                };
+                ledger.write_once(noted.changes, noted.events, note).await?;
             }
         }
         Ok(())
     }
 
     /// Forgets what somebody had set against a hold, where another process has forgotten it too.
-    pub(crate) async fn forget_overruled(
-        &self,
-        ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Result<(), EngineError> {
+    pub(crate) async fn forget_overruled(&self, ledger: &mut Ledger, reports: &Reports) -> Result<(), EngineError> {
         let process = |entry: &Entry| reports.get(&entry.instance)?.seen.as_ref().map(|seen| seen.process());
         let mut noted = Noted::default();
         for (entry, was) in &ledger.state.baselines {
@@ -95,7 +86,7 @@ impl Engine {
         if noted.changes.is_empty() {
             return Ok(());
         }
-        self.write(ledger, noted.changes, noted.events).await?;
+        ledger.write(noted.changes, noted.events).await?;
         Ok(())
     }
 
@@ -111,19 +102,13 @@ impl Engine {
     }
 
     /// The server is left as somebody has set it, until they or a new process have it as the hold wants.
-    fn alarmed(
-        &self,
-        entry: Entry,
-        (was, now): (AdminState, AdminState),
-        ledger: &Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Noted {
+    fn alarmed(&self, entry: Entry, (was, now): (AdminState, AdminState), ledger: &Ledger, reports: &Reports) -> Noted {
         let wanted = wants(&entry, ledger) == Some(now);
         let then = if wanted { "as the hold wants it" } else { "left so (on_drift = \"alarm\")" };
         let text = format!("somebody else set {entry} from {was} to {now}: {then}");
         let events = vec![self.drift(&entry, text, ledger)];
         let before = ledger.state.baselines.get(&entry).cloned();
-        let before = before.or_else(|| seen_server(&entry, reports).map(SeenServer::baseline));
+        let before = before.or_else(|| reports.server(&entry).map(SeenServer::baseline));
         let seen = reports.get(&entry.instance).and_then(|report| report.seen.as_ref()).filter(|_| !wanted);
         let overruled = seen.map(|seen| Overruled { state: now, process: seen.process() });
         let state = wish(&entry, now, ledger);
@@ -138,7 +123,7 @@ impl Engine {
         now: AdminState,
         (what, because): (&str, &str),
         ledger: &Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> Noted {
         let at = self.clock.now();
         let text = format!("{what}: teeter lets go of it {because}");
@@ -148,7 +133,7 @@ impl Engine {
             let is = Baseline { state: now, overruled: None, ..before.clone() };
             noted.changes.push(Change::PutBaseline(entry.clone(), is));
         }
-        let gone = with_trackers(&BTreeSet::from([entry.clone()]), reports);
+        let gone = reports.with_trackers(&BTreeSet::from([entry.clone()]));
         for hold in state.holds.values().filter(|hold| !hold.entries.is_disjoint(&gone)) {
             let entries = &hold.entries - &gone;
             let run = hold.owner.run();
@@ -165,7 +150,7 @@ impl Engine {
             let why = format!("{what}, and teeter lets go of what others change {because}");
             if let Outcome::Go(stopped, actions) = machine::handle_lost_servers(run, hold.id, why, at) {
                 let Effects { run: stopped, changes, events } =
-                    state.effects(run, *stopped, actions, &observed(reports), at);
+                    state.effects(run, *stopped, actions, &reports.observed(), at);
                 noted.changes.push(Change::PutRun(Box::new(stopped)));
                 noted.changes.extend(changes);
                 noted.events.extend(events);

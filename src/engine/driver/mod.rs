@@ -2,7 +2,8 @@
 
 mod interference;
 
-use std::collections::BTreeMap;
+use crate::engine::fleet::reports::Reports;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,15 +13,13 @@ use tokio::sync::Notify;
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::memory::Memory;
-use crate::engine::record::audit;
+
 use crate::engine::record::ledger::Ledger;
-use crate::farm::{Entry, Farm, FarmName, Hold, InstanceName, LineNames, Route, Side, Span, Stage, Sticky};
+use crate::farm::{Entry, Hold, InstanceName, Route, Side, Span, Stage, Sticky};
 use crate::plan::Run;
 use crate::platform::chain;
 use crate::reconcile::InstanceReport;
 use crate::state::{Change, NewEvent, event};
-use crate::store::StoreError;
 
 /// Drives holds and runs until the engine is dropped.
 pub(crate) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
@@ -28,11 +27,11 @@ pub(crate) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
         {
             let Some(engine) = engine.upgrade() else { return };
             engine.passes.fetch_add(1, Ordering::Relaxed);
-            engine.try_the_store_again().await;
+            engine.record.try_the_store_again().await;
             if let Err(error) = engine.drive_once().await {
                 tracing::error!("cannot go on: {}", chain(&error));
             }
-            engine.bump();
+            engine.fleet.bump();
         }
         // Deadlines are looked at in every pass; a pass is cheap and instances nudge when they see something.
         tokio::time::timeout(PASS_AT_LEAST, nudge.notified()).await.ok();
@@ -42,18 +41,18 @@ pub(crate) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
 impl Engine {
     /// Lets every hold and run take the steps that it can take now.
     async fn drive_once(self: &Arc<Self>) -> Result<(), EngineError> {
-        let reports = self.reports();
-        let mut ledger = self.ledger.lock().await;
+        let reports = self.fleet.reports();
+        let mut ledger = self.record.lock().await;
         // Before anything is made of the lines that it has under its new name.
         while self.take_over_renamed(&mut ledger, &reports).await? {
-            self.publish(&ledger);
+            self.fleet.publish(&ledger.state);
         }
         self.note_processes(&mut ledger, &reports).await?;
         self.note_drifts(&mut ledger, &reports).await?;
         self.forget_overruled(&mut ledger, &reports).await?;
         // Each pass may make another possible: a hold that is drained lets its run go on.
         for _ in 0..PASSES {
-            self.publish_news(&ledger);
+            self.fleet.publish_news(&ledger.state);
             let now = self.time_of_pass();
             let changed = self.note_callers(&mut ledger).await?
                 | self.join_lines(&mut ledger, &reports, now).await?
@@ -84,57 +83,8 @@ impl Engine {
         now
     }
 
-    /// Commits what was worked out from the ledger while it was locked, records what is other than before, and tells
-    /// the log. A conflict cannot be: nobody else writes.
-    pub(crate) async fn write(
-        &self,
-        ledger: &mut Ledger,
-        changes: Vec<Change>,
-        events: Vec<NewEvent>,
-    ) -> Result<u64, EngineError> {
-        let changed = audit::changed(&ledger.state, &changes);
-        let events = audit::with_changed(events, changed, self.clock.now());
-        let farms = self.farms();
-        let changes = changes.into_iter().map(|change| with_names(change, &farms)).collect::<Vec<_>>();
-        let told: Vec<(NewEvent, Option<String>)> = events
-            .iter()
-            .map(|event| (event.clone(), audit::farms_of(event, &ledger.state, &changes, &farms)))
-            .collect();
-        match ledger.commit(changes, events).await {
-            Ok(revision) => {
-                told.iter().for_each(|(event, farm)| audit::log(event, farm.as_deref()));
-                Ok(revision)
-            }
-            Err(EngineError::Store(error @ StoreError::Conflict { .. })) => {
-                tracing::error!("another process writes to the store: {}", chain(&error));
-                Err(error.into())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The same, for what is to be recorded once: `then` notes that it has been, also where the disk has kept what it
-    /// refused.
-    pub(crate) async fn write_once(
-        &self,
-        ledger: &mut Ledger,
-        (changes, events): (Vec<Change>, Vec<NewEvent>),
-        then: impl FnOnce(&mut Memory) + Send,
-    ) -> Result<(), EngineError> {
-        let before = ledger.state.revision;
-        let written = self.write(ledger, changes, events).await;
-        if ledger.state.revision > before {
-            then(&mut self.memory());
-        }
-        written.map(drop)
-    }
-
     /// Records when another HAProxy process is there than before.
-    async fn note_processes(
-        &self,
-        ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Result<(), EngineError> {
+    async fn note_processes(&self, ledger: &mut Ledger, reports: &Reports) -> Result<(), EngineError> {
         for (name, report) in reports {
             let Some(process) = report.seen.as_ref().map(|seen| seen.process()) else { continue };
             let before = *self.memory().processes.entry(name.clone()).or_insert(process);
@@ -154,12 +104,11 @@ impl Engine {
             let happened = |run| event(self.clock.now(), "haproxy.process", text.clone(), run, None);
             let (changes, doubts) = if report.sees_old { Default::default() } else { self.doubts(name, ledger) };
             let events = runs.into_iter().map(happened).chain(doubts).collect();
-            let name = name.clone();
-            self.write_once(ledger, (changes, events), move |memory| {
-                memory.processes.insert(name, process);
-            })
-            .await?;
-            self.publish(ledger);
+            let note = || {
+                self.memory().processes.insert(name.clone(), process);
+            };
+            ledger.write_once(changes, events, note).await?;
+            self.fleet.publish(&ledger.state);
         }
         Ok(())
     }
@@ -184,14 +133,9 @@ impl Engine {
 
     /// Keeps routes as the configuration has them, and leaves them to others when all of a farm gets its traffic again
     /// or when the configuration has none any more. Not while a run needs them.
-    async fn tend_routes(
-        &self,
-        ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-        now: Timestamp,
-    ) -> Result<bool, EngineError> {
+    async fn tend_routes(&self, ledger: &mut Ledger, reports: &Reports, now: Timestamp) -> Result<bool, EngineError> {
         let state = &ledger.state;
-        let farms = self.farms();
+        let farms = self.fleet.farms();
         let mut changes = Vec::new();
         for (name, route) in &state.routes {
             let busy = state.runs.values().any(|run| run.is_active() && run.plan.farm == *name);
@@ -228,16 +172,12 @@ impl Engine {
         if changes.is_empty() {
             return Ok(false);
         }
-        self.write(ledger, changes, Vec::new()).await?;
+        ledger.write(changes, Vec::new()).await?;
         Ok(true)
     }
 
     /// Forgets what servers were, once nobody holds them and HAProxy has them as they were.
-    async fn forget_given_back(
-        &self,
-        ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Result<bool, EngineError> {
+    async fn forget_given_back(&self, ledger: &mut Ledger, reports: &Reports) -> Result<bool, EngineError> {
         let state = &ledger.state;
         let held = |entry| state.holds.values().any(|hold| hold.entries.contains(entry));
         // A run that may still have to undo its change needs what servers were.
@@ -258,7 +198,7 @@ impl Engine {
         if changes.is_empty() {
             return Ok(false);
         }
-        self.write(ledger, changes, Vec::new()).await?;
+        ledger.write(changes, Vec::new()).await?;
         Ok(true)
     }
 }
@@ -273,15 +213,3 @@ const STOPPED: Duration = Duration::from_secs(5);
 const A_RELOAD_TAKES: Span = Span::from_secs(10);
 
 const PASS_AT_LEAST: Duration = Duration::from_millis(250);
-
-/// A hold is stored with the names of its members, so that it keeps them when the configuration changes.
-fn with_names(change: Change, farms: &BTreeMap<FarmName, Farm>) -> Change {
-    match change {
-        Change::PutHold(mut hold) => {
-            let lines = hold.entries.iter().map(|entry| &entry.server);
-            hold.names = std::mem::take(&mut hold.names).and(LineNames::of(lines, farms));
-            Change::PutHold(hold)
-        }
-        other => other,
-    }
-}

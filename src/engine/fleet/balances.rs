@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::fleet::Fleet;
 use crate::farm::{Balance, Balances, Entry, InstanceName};
 use crate::haproxy::commands::{BackendRow, ShowBackends, TakesWeights};
 use crate::haproxy::{BackendName, Command, Error, Line, ServerRef};
@@ -12,7 +12,7 @@ use crate::platform::chain;
 /// What the configuration of each HAProxy says of its backends.
 pub(crate) type Backends = BTreeMap<InstanceName, BTreeMap<BackendName, BackendRow>>;
 
-impl Engine {
+impl Fleet {
     /// What the configuration says of every backend that these lines may stand in.
     pub(crate) async fn backends(&self, entries: &BTreeSet<Entry>) -> Result<Backends, EngineError> {
         let names: BTreeSet<&InstanceName> = entries.iter().map(|entry| &entry.instance).collect();

@@ -2,8 +2,147 @@
 //! HAProxy instances that do not answer.
 
 pub(crate) mod balances;
+pub(crate) mod loads;
 pub(crate) mod orders;
 pub(crate) mod reach;
 pub(crate) mod reads;
+pub(crate) mod reports;
 pub(crate) mod rivals;
+pub(crate) mod select;
 pub(crate) mod targets;
+
+use crate::engine::fleet::reports::Reports;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio::sync::{Notify, watch};
+
+use self::reach::Reached;
+
+use self::targets::{LookDepth, backends_of};
+use crate::engine::ANSWER_TAKES;
+use crate::engine::error::EngineError;
+use crate::engine::farms::Farms;
+use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Selector};
+use crate::haproxy::{Client, Master, ServerRef};
+use crate::reconcile::{Instance, MapWriters, Setup};
+
+/// The HAProxy instances of the configuration, and the farms in them.
+pub(crate) struct Fleet {
+    farms: Farms,
+    /// For servers that no farm has.
+    holds: RwLock<HoldsSettings>,
+    pub(crate) instances: BTreeMap<InstanceName, Instance>,
+    may_be_away: RwLock<Arc<BTreeSet<InstanceName>>>,
+    rivals: Mutex<BTreeMap<InstanceName, String>>,
+    /// The writers of map files.
+    pub(crate) maps: MapWriters,
+    /// Wakes the driver of holds and runs.
+    pub(crate) nudge: Arc<Notify>,
+    /// Rises when views may have something new to show.
+    tick: watch::Sender<u64>,
+}
+
+impl Fleet {
+    /// Starts to observe every instance, each by its stats socket and, where one is configured, its master's socket.
+    pub(crate) fn start(
+        farms: Farms,
+        holds: HoldsSettings,
+        haproxies: Vec<(InstanceName, Client, Option<Master>)>,
+        setup: &Setup,
+    ) -> Self {
+        let instance = |(name, client, master): (InstanceName, Client, Option<Master>)| {
+            (name.clone(), Instance::start(name, client, master, setup))
+        };
+        Self {
+            farms,
+            holds: RwLock::new(holds),
+            instances: haproxies.into_iter().map(instance).collect(),
+            may_be_away: RwLock::default(),
+            rivals: Mutex::default(),
+            maps: setup.maps.clone(),
+            nudge: Arc::clone(&setup.nudge),
+            tick: watch::Sender::new(1),
+        }
+    }
+
+    /// Takes over the farms and hold settings of a configuration that was read again.
+    pub(crate) fn set_farms(&self, farms: BTreeMap<FarmName, Farm>, holds: HoldsSettings) {
+        self.maps.sweep(farms.values());
+        self.farms.set(farms);
+        *self.holds.write().unwrap_or_else(PoisonError::into_inner) = holds;
+    }
+
+    /// Rises when views may have something new to show.
+    pub(crate) fn ticks(&self) -> watch::Receiver<u64> {
+        self.tick.subscribe()
+    }
+
+    /// For each observer a number that rises with each of its rounds and answers.
+    pub(crate) fn progress(&self) -> impl Iterator<Item = (String, u64)> {
+        self.instances.iter().map(|(name, instance)| (format!("the observer of {name}"), instance.progress()))
+    }
+
+    pub(crate) fn farms(&self) -> Arc<BTreeMap<FarmName, Farm>> {
+        self.farms.get()
+    }
+
+    /// What happens when somebody else changes a server while it is held.
+    pub(crate) fn on_drift(&self, server: &ServerRef) -> OnDrift {
+        let farms = self.farms();
+        let farm = farms.values().find(|farm| farm.has(server));
+        farm.map_or_else(|| self.of_holds_elsewhere().on_drift, |farm| farm.settings.on_drift)
+    }
+
+    /// What holds go by on servers that no farm has.
+    pub(crate) fn of_holds_elsewhere(&self) -> HoldsSettings {
+        *self.holds.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A farm of the configuration.
+    pub(crate) fn farm(&self, name: &FarmName) -> Result<Farm, EngineError> {
+        let farms = self.farms();
+        farms.get(name).cloned().ok_or_else(|| {
+            let known = farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
+            let known =
+                if known.is_empty() { "none is configured".to_owned() } else { format!("the farms are {known}") };
+            EngineError::NotFound(format!("there is no farm {name}: {known}"))
+        })
+    }
+
+    pub(crate) fn bump(&self) {
+        self.tick.send_modify(|tick| *tick += 1);
+    }
+
+    pub(crate) fn reports(&self) -> Reports {
+        self.instances.iter().map(|(name, instance)| (name.clone(), instance.reports.borrow().clone())).collect()
+    }
+
+    /// Looks at every HAProxy now, for a change.
+    pub(crate) async fn look_again(&self) -> Reports {
+        self.look(self.instances.values().map(|instance| instance.look_again(None))).await
+    }
+
+    /// The same where nothing may be unknown, but for those that may be away.
+    pub(crate) async fn look_at_every(&self, without: &BTreeSet<InstanceName>) -> Result<Reached, EngineError> {
+        let reports = self.look_again().await;
+        self.reached(reports, without, |_| true)
+    }
+
+    /// Looks at what these selectors may name, with what stands with it.
+    pub(crate) async fn look_for(&self, selectors: &[Selector], care: LookDepth) -> Reports {
+        let farms = self.farms();
+        let looks = self.instances.values().map(|instance| {
+            let seen = instance.reports.borrow().seen.clone();
+            instance.look_again(seen.and_then(|seen| backends_of(selectors, &farms, &seen, care)))
+        });
+        let reports = self.look(looks).await;
+        // What is not known by now may have come since everything was looked at.
+        if self.resolve(selectors, &reports).is_ok() { reports } else { self.look_again().await }
+    }
+
+    async fn look(&self, looks: impl Iterator<Item = impl Future<Output = ()>>) -> Reports {
+        tokio::time::timeout(ANSWER_TAKES + ANSWER_TAKES, futures_util::future::join_all(looks)).await.ok();
+        self.reports()
+    }
+}

@@ -1,10 +1,11 @@
 //! Which HAProxys a change reaches: every one that is configured, but for those that may be away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::engine::fleet::reports::Reports;
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use crate::engine::error::EngineError;
-use crate::engine::{Engine, seen_of};
+use crate::engine::fleet::Fleet;
 use crate::farm::{Hold, InstanceName, Reach, Selector};
 use crate::plan::Run;
 use crate::reconcile::InstanceReport;
@@ -12,14 +13,14 @@ use crate::reconcile::InstanceReport;
 /// The HAProxys that a change reaches now.
 pub(crate) struct Reached {
     /// What those report that answer.
-    pub(crate) reports: BTreeMap<InstanceName, InstanceReport>,
+    pub(crate) reports: Reports,
     /// Those that it goes on without.
     pub(crate) without: BTreeSet<InstanceName>,
 }
 
-impl Engine {
+impl Fleet {
     /// Takes over which HAProxys are away from time to time: drains and deploys go on without them then.
-    pub fn set_may_be_away(&self, names: BTreeSet<InstanceName>) {
+    pub(crate) fn set_may_be_away(&self, names: BTreeSet<InstanceName>) {
         *self.may_be_away.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
         self.nudge.notify_one();
     }
@@ -34,7 +35,7 @@ impl Engine {
     /// Another one does not answer, none does, or `without` names one that is not configured.
     pub(crate) fn reached(
         &self,
-        mut reports: BTreeMap<InstanceName, InstanceReport>,
+        reports: Reports,
         without: &BTreeSet<InstanceName>,
         concerns: impl Fn(&InstanceName) -> bool,
     ) -> Result<Reached, EngineError> {
@@ -46,14 +47,13 @@ impl Engine {
             return Err(EngineError::Unreachable(refusal(&all)));
         }
         let without = aside.into_iter().map(|(name, _)| name.clone()).collect();
-        reports.retain(|_, report| report.reachable);
-        Ok(Reached { reports, without })
+        Ok(Reached { reports: reports.reachable(), without })
     }
 
     /// The HAProxys that something concerns and that do not answer: those that may be away, and the others.
     fn away<'a>(
         &self,
-        reports: &'a BTreeMap<InstanceName, InstanceReport>,
+        reports: &'a Reports,
         without: &BTreeSet<InstanceName>,
         concerns: impl Fn(&InstanceName) -> bool,
     ) -> (Silent<'a>, Silent<'a>) {
@@ -70,19 +70,15 @@ impl Engine {
         &self,
         needed: BTreeSet<InstanceName>,
         without: &BTreeSet<InstanceName>,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> Result<(), EngineError> {
         let (_, missed) = self.away(reports, without, |name| needed.contains(name));
         if missed.is_empty() { Ok(()) } else { Err(EngineError::Unreachable(refusal(&missed))) }
     }
 
     /// The HAProxys that these selectors are about.
-    pub(crate) fn concerned(
-        &self,
-        selectors: &[Selector],
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> BTreeSet<InstanceName> {
-        let (all, seen) = (self.instances.keys().cloned().collect(), seen_of(reports));
+    pub(crate) fn concerned(&self, selectors: &[Selector], reports: &Reports) -> BTreeSet<InstanceName> {
+        let (all, seen) = (self.instances.keys().cloned().collect(), reports.seen());
         if selectors.is_empty() {
             return all;
         }
@@ -96,7 +92,7 @@ impl Engine {
     pub(crate) fn away_among(
         &self,
         without: &BTreeSet<InstanceName>,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> Result<BTreeSet<InstanceName>, EngineError> {
         if let Some(unknown) = without.iter().find(|name| !self.instances.contains_key(*name)) {
             let known = self.instances.keys().map(InstanceName::as_str).collect::<Vec<_>>().join(", ");
@@ -113,7 +109,7 @@ impl Engine {
         &self,
         reach: &Reach,
         instances: impl Iterator<Item = &'a InstanceName>,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> BTreeSet<InstanceName> {
         let configured = self.may_be_away();
         let all: BTreeSet<&InstanceName> = instances.collect();
@@ -127,20 +123,12 @@ impl Engine {
     }
 
     /// The same of a run.
-    pub(crate) fn aside_of_run(
-        &self,
-        run: &Run,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> BTreeSet<InstanceName> {
+    pub(crate) fn aside_of_run(&self, run: &Run, reports: &Reports) -> BTreeSet<InstanceName> {
         self.aside(&run.reach, run.plan.entries().map(|entry| &entry.instance), reports)
     }
 
     /// The same of a hold.
-    pub(crate) fn aside_of(
-        &self,
-        hold: &Hold,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> BTreeSet<InstanceName> {
+    pub(crate) fn aside_of(&self, hold: &Hold, reports: &Reports) -> BTreeSet<InstanceName> {
         self.aside(&hold.reach, hold.entries.iter().map(|entry| &entry.instance), reports)
     }
 }

@@ -1,31 +1,34 @@
 //! Other teeterds that work with the same HAProxy, as far as they are known.
 
-use crate::engine::Engine;
+use std::sync::PoisonError;
+
+use crate::engine::fleet::Fleet;
 use crate::farm::InstanceName;
 
-impl Engine {
+impl Fleet {
     /// Notes the other process that works with a HAProxy as this one does, or that there is none.
-    pub fn set_rival(&self, haproxy: &InstanceName, who: Option<String>) {
-        let mut memory = self.memory();
-        let before = memory.rivals.remove(haproxy);
+    pub(crate) fn set_rival(&self, haproxy: &InstanceName, who: Option<String>) {
+        let mut rivals = self.rivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = rivals.remove(haproxy);
         match who {
             Some(who) => {
                 let text = said(&who);
                 if before.as_ref() != Some(&who) {
                     tracing::warn!("HAProxy {haproxy}: {text}");
                 }
-                memory.rivals.insert(haproxy.clone(), who);
+                rivals.insert(haproxy.clone(), who);
             }
             None if before.is_some() => tracing::info!("HAProxy {haproxy}: the other teeterd has gone"),
             None => return,
         }
-        drop(memory);
+        drop(rivals);
         self.bump();
     }
 
     /// What is to be said of them.
     pub(crate) fn rivals(&self) -> Vec<(InstanceName, String)> {
-        self.memory().rivals.iter().map(|(name, who)| (name.clone(), said(who))).collect()
+        let rivals = self.rivals.lock().unwrap_or_else(PoisonError::into_inner);
+        rivals.iter().map(|(name, who)| (name.clone(), said(who))).collect()
     }
 }
 

@@ -1,16 +1,17 @@
 //! What must be left in service when somebody takes servers out by hand.
 
+use crate::engine::fleet::reports::Reports;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::holds::refusal;
-use crate::engine::holds::take::require_answer;
+
 use crate::engine::record::ledger::Ledger;
 use crate::farm::{Entry, Farm, InstanceName, Layout, Seen, Side, live_side};
 use crate::haproxy::{AdminBits, AdminState, BackendName};
 use crate::plan::{Veto, guard};
-use crate::reconcile::InstanceReport;
+
 use crate::state::State;
 
 /// What must be left in service when servers are taken out.
@@ -32,7 +33,7 @@ impl Engine {
         entries: &BTreeSet<Entry>,
         guarding: Guarding,
         ledger: &Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> Result<(), EngineError> {
         if guarding == Guarding::Nothing {
             return Ok(());
@@ -40,7 +41,7 @@ impl Engine {
         let seen = soon(reports, &ledger.state);
         let seen: BTreeMap<InstanceName, &Seen> = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
         let (mut vetoes, mut away) = (Vec::new(), BTreeSet::new());
-        for farm in self.farms().values() {
+        for farm in self.fleet.farms().values() {
             let strict = guarding == Guarding::AllButMin && entries.iter().any(|entry| farm.has(&entry.server));
             let layout = match farm.layout(&seen) {
                 Ok(layout) => layout,
@@ -55,7 +56,7 @@ impl Engine {
             away.extend(idle);
             if strict {
                 // What was last seen says nothing of how many are in service now.
-                require_answer(&layout.entries(), reports)?;
+                reports.require_answer(&layout.entries())?;
                 vetoes.extend(guard::all_but_min(farm, &layout, &live, entries, &seen));
             } else {
                 vetoes.extend(guard::min_available(farm, &layout, &live, entries, &seen));
@@ -70,15 +71,10 @@ impl Engine {
     }
 
     /// Whether a backend that gets traffic would be left without a usable server when `entries` go out.
-    pub(crate) fn is_last(
-        &self,
-        entries: &BTreeSet<Entry>,
-        state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> bool {
+    pub(crate) fn is_last(&self, entries: &BTreeSet<Entry>, state: &State, reports: &Reports) -> bool {
         let seen = soon(reports, state);
         let seen: BTreeMap<InstanceName, &Seen> = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
-        let farms = self.farms();
+        let farms = self.fleet.farms();
         let layouts = farms.values().filter_map(|farm| Some((farm, farm.layout(&seen).ok()?)));
         let away = layouts.flat_map(|(farm, layout)| traffic(farm, &layout, state, &seen).1).collect();
         !guard::last_servers(entries, &away, &seen).is_empty()
@@ -106,7 +102,7 @@ fn traffic(
 
 /// What will be seen once HAProxy has been told what the store says: of two commands at a time, the second must not
 /// count on what the first takes out.
-fn soon(reports: &BTreeMap<InstanceName, InstanceReport>, state: &State) -> BTreeMap<InstanceName, Seen> {
+fn soon(reports: &Reports, state: &State) -> BTreeMap<InstanceName, Seen> {
     let known = reports.iter().filter_map(|(name, report)| Some((name.clone(), report.seen.as_deref()?.clone())));
     let mut seen: BTreeMap<InstanceName, Seen> = known.collect();
     // Who is on the way back, as after a flip.

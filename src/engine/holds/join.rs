@@ -1,18 +1,19 @@
 //! Lines that come while their server is held: by a reload, `add server`, or a HAProxy that appears.
 
+use crate::engine::fleet::reports::Reports;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::fleet::orders::{observed, with_trackers};
 
 use crate::engine::record::ledger::Ledger;
 use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, InstanceName, Seen, newcomers};
 use crate::haproxy::commands::Level;
 use crate::haproxy::{AdminState, BackendName};
-use crate::reconcile::InstanceReport;
+
 use crate::state::{Change, State, event};
 
 /// What a hold makes of the lines that its selectors name by now.
@@ -38,7 +39,7 @@ impl Engine {
     pub(crate) async fn join_lines(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
         let lines = answering(reports);
@@ -60,22 +61,18 @@ impl Engine {
             let Joining { lines, back, .. } = joining;
             let revision = ledger.next_revision();
             let joined = Hold { revision, ..hold.joined(&lines, &back, now) };
-            let mut changes = ledger.state.new_baselines(&lines, &observed(reports));
+            let mut changes = ledger.state.new_baselines(&lines, &reports.observed());
             as_under_old_name(&mut changes, &hold, &ledger.state, reports);
             changes.push(Change::PutHold(Box::new(joined)));
             let happened = event(now, "hold.joined", told(&lines, &back), hold.owner.run(), Some(id));
-            self.write(ledger, changes, vec![happened]).await?;
+            ledger.write(changes, vec![happened]).await?;
             changed = true;
         }
         Ok(changed)
     }
 
     /// Lets runs count on HAProxys that they were begun without, and that answer now.
-    async fn runs_are_whole(
-        &self,
-        ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Result<bool, EngineError> {
+    async fn runs_are_whole(&self, ledger: &mut Ledger, reports: &Reports) -> Result<bool, EngineError> {
         let answers = |name: &InstanceName| reports.get(name).is_some_and(|report| report.reachable);
         let runs = ledger.state.runs.values().filter(|run| run.is_active() && run.reach.without.iter().any(answers));
         let whole = runs.map(|run| {
@@ -87,17 +84,12 @@ impl Engine {
         if changes.is_empty() {
             return Ok(false);
         }
-        self.write(ledger, changes, Vec::new()).await?;
+        ledger.write(changes, Vec::new()).await?;
         Ok(true)
     }
 
     /// What a hold makes of the lines that are there now, unless it is known to make nothing of them.
-    pub(crate) fn joining_now(
-        &self,
-        hold: &Hold,
-        state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Joining {
+    pub(crate) fn joining_now(&self, hold: &Hold, state: &State, reports: &Reports) -> Joining {
         let looked = Joined { revision: hold.revision, lines: answering(reports) };
         if self.memory().joined.get(&hold.id) == Some(&looked) {
             return Joining::default();
@@ -107,18 +99,18 @@ impl Engine {
 
     /// What a hold makes of the lines that are there now. The last usable servers of a backend that gets traffic stay:
     /// nobody has said that it may be left without any.
-    fn joining(&self, hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Joining {
+    fn joining(&self, hold: &Hold, state: &State, reports: &Reports) -> Joining {
         let answers = |name: &InstanceName| reports.get(name).is_some_and(|report| report.reachable);
-        let there: BTreeMap<InstanceName, InstanceReport> =
+        let there: Reports =
             reports.iter().filter(|(name, _)| answers(name)).map(|(name, it)| (name.clone(), it.clone())).collect();
         let back = hold.reach.without.iter().filter(|name| answers(name)).cloned().collect();
         let mut joining = Joining { back, ..Joining::default() };
         if !hold.reach.follows {
             return joining;
         }
-        let seen: BTreeMap<InstanceName, &Seen> = crate::engine::seen_of(&there);
-        let named = newcomers(hold, &self.farms(), &seen);
-        let all = &with_trackers(&(&named | &hold.entries), &there) - &hold.entries;
+        let seen: BTreeMap<InstanceName, &Seen> = there.seen();
+        let named = newcomers(hold, &self.fleet.farms(), &seen);
+        let all = &there.with_trackers(&(&named | &hold.entries)) - &hold.entries;
         let mut backends: BTreeMap<(InstanceName, BackendName), BTreeSet<Entry>> = BTreeMap::new();
         let takes_orders =
             |entry: &Entry| seen.get(&entry.instance).is_some_and(|seen| !seen.is_disabled(&entry.server.backend));
@@ -147,7 +139,7 @@ impl Engine {
     pub(crate) async fn join_routes(
         &self,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
         let (mut changes, mut events) = (Vec::new(), Vec::new());
@@ -162,7 +154,7 @@ impl Engine {
         if changes.is_empty() {
             return Ok(false);
         }
-        self.write(ledger, changes, events).await?;
+        ledger.write(changes, events).await?;
         Ok(true)
     }
 
@@ -170,14 +162,14 @@ impl Engine {
     pub(crate) fn joining_routes(
         &self,
         state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> BTreeMap<FarmName, BTreeSet<InstanceName>> {
         let there: BTreeMap<InstanceName, &Seen> = reports
             .iter()
             .filter(|(_, report)| report.reachable)
             .filter_map(|(name, report)| Some((name.clone(), report.seen.as_deref()?)))
             .collect();
-        let farms = self.farms();
+        let farms = self.fleet.farms();
         let mut all = BTreeMap::new();
         for (name, route) in &state.routes {
             let Some(farm) = farms.get(name) else { continue };
@@ -203,12 +195,7 @@ impl Engine {
 
 /// A line that comes in the very state in which the hold has the same line of a HAProxy that is not configured any more is
 /// taken for that one under another name: it was before what that was.
-fn as_under_old_name(
-    changes: &mut [Change],
-    hold: &Hold,
-    state: &State,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) {
+fn as_under_old_name(changes: &mut [Change], hold: &Hold, state: &State, reports: &Reports) {
     let gone = |entry: &&Entry| !reports.contains_key(&entry.instance) && hold.entries.contains(*entry);
     let old: BTreeMap<_, _> =
         state.baselines.iter().filter(|(entry, _)| gone(entry)).map(|(e, was)| (&e.server, was)).collect();
@@ -224,7 +211,7 @@ fn as_under_old_name(
 }
 
 /// What lines each HAProxy has that answers, in short.
-fn answering(reports: &BTreeMap<InstanceName, InstanceReport>) -> BTreeMap<InstanceName, u64> {
+fn answering(reports: &Reports) -> BTreeMap<InstanceName, u64> {
     let answering = reports.iter().filter(|(_, report)| report.reachable);
     answering.map(|(name, report)| (name.clone(), report.lines)).collect()
 }

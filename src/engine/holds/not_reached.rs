@@ -1,22 +1,18 @@
 //! What a hold does not reach: lines of its servers that take requests all the same, and HAProxys that are away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::engine::fleet::reports::Reports;
+use std::collections::BTreeSet;
 
 use crate::engine::Engine;
 use crate::engine::holds::join::Joining;
 use crate::farm::{Entry, Hold, InstanceName, SeenServer, Stage};
 use crate::haproxy::AdminState;
-use crate::reconcile::InstanceReport;
+
 use crate::state::State;
 
 impl Engine {
     /// What is to be said of a hold beside its servers, for people: what it does not reach, and why.
-    pub(crate) fn not_reached(
-        &self,
-        hold: &Hold,
-        state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Option<String> {
+    pub(crate) fn not_reached(&self, hold: &Hold, state: &State, reports: &Reports) -> Option<String> {
         let Joining { refused, .. } = self.joining_now(hold, state, reports);
         let refused_text = refused.iter().map(|(entry, why)| {
             format!(
@@ -31,7 +27,7 @@ impl Engine {
             .collect();
         let more = unheld.len().saturating_sub(SHOWN);
         let more = (more > 0).then(|| format!("{more} more lines of its servers take requests and are not held"));
-        let away = self.aside_of(hold, reports);
+        let away = self.fleet.aside_of(hold, reports);
         let away = hold.reach.without.union(&away).map(|name| {
             format!("HAProxy {name} does not answer and is gone on without: it is told as soon as it answers")
         });
@@ -40,11 +36,7 @@ impl Engine {
     }
 
     /// The HAProxys that answer and have not been told all that is stored.
-    pub(crate) fn not_told(
-        &self,
-        state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> BTreeSet<InstanceName> {
+    pub(crate) fn not_told(&self, state: &State, reports: &Reports) -> BTreeSet<InstanceName> {
         let mut names: BTreeSet<InstanceName> = BTreeSet::new();
         for hold in state.holds.values() {
             let Joining { lines, back, .. } = self.joining_now(hold, state, reports);
@@ -57,7 +49,7 @@ impl Engine {
 
 /// Lines that take requests and that nobody holds though they stand for servers of this hold: in the same HAProxy by the
 /// same name, in any by the same address and port.
-fn unheld(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Vec<(Entry, String)> {
+fn unheld(hold: &Hold, state: &State, reports: &Reports) -> Vec<(Entry, String)> {
     if hold.wants() == AdminState::Ready || matches!(hold.stage, Stage::Shared { .. }) {
         return Vec::new();
     }

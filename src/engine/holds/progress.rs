@@ -1,5 +1,10 @@
 //! What holds do by themselves: empty their servers, prove them, expire.
 
+use crate::engine::fleet::loads::loads;
+use crate::engine::fleet::loads::overruled;
+use crate::engine::fleet::loads::untold;
+use crate::engine::fleet::reports::Reports;
+use crate::engine::verify::checks::checks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,7 +12,6 @@ use jiff::Timestamp;
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::fleet::orders::{checks, loads, overruled, untold};
 use crate::engine::record::ledger::Ledger;
 use crate::engine::verify::warm_up::warm_up_takes;
 use crate::farm::{
@@ -35,14 +39,14 @@ impl Engine {
     pub(crate) async fn step_holds(
         self: &Arc<Self>,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
         let mut changed = false;
         let ids: Vec<HoldId> = ledger.state.holds.keys().copied().collect();
         for id in ids {
             let Some(hold) = ledger.state.holds.get(&id).cloned() else { continue };
-            let aside = self.aside_of(&hold, reports);
+            let aside = self.fleet.aside_of(&hold, reports);
             let there = hold.beside(&aside);
             let without = if there.is_some() { aside } else { BTreeSet::new() };
             self.memory().of(&hold).watch.leave_aside(&without);
@@ -67,20 +71,14 @@ impl Engine {
                     split(hold, &bad, ledger, takes, now)
                 }
             };
-            self.write(ledger, changes, events).await?;
+            ledger.write(changes, events).await?;
             changed = true;
         }
         Ok(changed)
     }
 
     /// The lines of a HAProxy that is not configured any more are left as they are, whatever becomes of the others.
-    fn move_of(
-        self: &Arc<Self>,
-        hold: &Hold,
-        state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-        now: Timestamp,
-    ) -> Move {
+    fn move_of(self: &Arc<Self>, hold: &Hold, state: &State, reports: &Reports, now: Timestamp) -> Move {
         if hold.entries.iter().all(|entry| reports.contains_key(&entry.instance)) {
             return self.next_move(hold, state, reports, now);
         }
@@ -96,13 +94,7 @@ impl Engine {
         }
     }
 
-    fn next_move(
-        self: &Arc<Self>,
-        hold: &Hold,
-        state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-        now: Timestamp,
-    ) -> Move {
+    fn next_move(self: &Arc<Self>, hold: &Hold, state: &State, reports: &Reports, now: Timestamp) -> Move {
         if is_over(hold, now) {
             if let Some(wait) = no_answer(hold, reports) {
                 return Move::Wait(Some(wait));
@@ -191,14 +183,7 @@ impl Engine {
         }
     }
 
-    fn drain(
-        &self,
-        hold: &Hold,
-        emptying: Emptying,
-        state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-        now: Timestamp,
-    ) -> Move {
+    fn drain(&self, hold: &Hold, emptying: Emptying, state: &State, reports: &Reports, now: Timestamp) -> Move {
         let Emptying { mode, since, hardened, .. } = emptying;
         let mut memory = self.memory();
         let memory = memory.of(hold);
@@ -294,7 +279,7 @@ impl Engine {
             changes.push(Change::PutHold(Box::new(Hold { stage, revision: ledger.next_revision(), ..hold.clone() })));
         }
         if !changes.is_empty() {
-            self.write(ledger, changes, events).await?;
+            ledger.write(changes, events).await?;
         }
         Ok(())
     }
@@ -376,7 +361,7 @@ fn is_over(hold: &Hold, now: Timestamp) -> bool {
 }
 
 /// Each HAProxy of a hold that does not answer. Without its checks nobody is proven, and there is one try only.
-fn no_answer(hold: &Hold, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<Wait> {
+fn no_answer(hold: &Hold, reports: &Reports) -> Option<Wait> {
     let names: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
     let away = names.into_iter().filter_map(|name| Some((name, reports.get(name).filter(|it| !it.reachable)?)));
     let (instances, troubles): (Vec<_>, Vec<_>) = away.map(|(name, it)| (name.clone(), it.trouble.clone())).unzip();

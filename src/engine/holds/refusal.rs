@@ -24,7 +24,7 @@ impl Engine {
             return EngineError::Vetoed(vetoes);
         }
         let named: BTreeSet<&FarmName> = vetoes.iter().filter_map(farm_of).collect();
-        let farms = self.farms();
+        let farms = self.fleet.farms();
         let near = |entry: &Entry| {
             let beside = |it: &Entry| it.instance == entry.instance && it.server.backend == entry.server.backend;
             taken.iter().any(beside) || farms.values().any(|it| named.contains(&it.name) && it.has(&entry.server))

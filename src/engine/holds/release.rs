@@ -1,5 +1,8 @@
 //! Bringing servers back by hand, and asking what is still on them.
 
+use crate::engine::fleet::reports::Found;
+use crate::engine::fleet::reports::Reports;
+use crate::engine::fleet::select::found;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,11 +10,11 @@ use jiff::Timestamp;
 
 use crate::api::SessionView;
 use crate::engine::error::EngineError;
-use crate::engine::fleet::orders::{Found, find, observed, seen_server, with_trackers};
+
 use crate::engine::fleet::targets::LookDepth;
-use crate::engine::holds::take::{found, require_answer};
+
 use crate::engine::record::ledger::Ledger;
-use crate::engine::{Engine, Requester, seen_of};
+use crate::engine::{Engine, Requester};
 use crate::farm::{
     AfterVerify, Baseline, Entry, Hold, HoldId, InstanceName, Ladder, Lines, OnDeadline, Owner, Reach, Selector, Span,
     Stage, Stays,
@@ -19,7 +22,7 @@ use crate::farm::{
 use crate::haproxy::commands::{Session, SessionBytes, ShowSession, ShowSessions};
 use crate::haproxy::{AdminState, Line};
 use crate::platform::chain;
-use crate::reconcile::InstanceReport;
+
 use crate::state::{Change, State, asked, event};
 
 /// Servers to be brought back.
@@ -47,15 +50,15 @@ impl Engine {
     /// # Errors
     /// Nothing matched, nothing is held, or what is held belongs to somebody else.
     pub async fn release(self: &Arc<Self>, order: ReleaseOrder, by: &Requester) -> Result<Vec<HoldId>, EngineError> {
-        let reports = self.look_for(&order.selectors, LookDepth::Known).await;
+        let reports = self.fleet.look_for(&order.selectors, LookDepth::Known).await;
         if order.verify && !order.force {
             // What is not known any more has no version.
-            let named = self.resolve(&order.selectors, &reports).unwrap_or_default();
+            let named = self.fleet.resolve(&order.selectors, &reports).unwrap_or_default();
             self.refuse_other_versions(&named, &reports).await?;
         }
-        let mut ledger = self.begin_change(by).await?;
-        let without = self.away_among(&order.without, &reports)?;
-        let entries = with_trackers(&self.resolve_held(&order.selectors, &ledger.state, &reports)?, &reports);
+        let mut ledger = self.record.begin(by).await?;
+        let without = self.fleet.away_among(&order.without, &reports)?;
+        let entries = reports.with_trackers(&self.resolve_held(&order.selectors, &ledger.state, &reports)?);
         let entries = self.can_be_told(entries, &ledger.state)?;
         let now = self.clock.now();
         let owner = Owner::Operator(order.owner.clone().unwrap_or_else(|| by.caller.person().to_owned()));
@@ -64,7 +67,7 @@ impl Engine {
         let (mine, others): (Vec<Hold>, Vec<Hold>) =
             on_them.into_iter().partition(|hold| may_release(hold, &owner, &ledger.state));
         let taken = match order.take_over {
-            true => take_over(&entries, &ledger, &self.reports()),
+            true => take_over(&entries, &ledger, &self.fleet.reports()),
             false => Taken::default(),
         };
         if mine.is_empty() && taken.baselines.is_empty() {
@@ -75,7 +78,7 @@ impl Engine {
                 let back = hold.entries.intersection(&entries).map(|entry| &entry.instance);
                 back.filter(|name| !hold.reach.without.contains(*name))
             });
-            self.refuse_without(needed.cloned().collect(), &order.without, &reports)?;
+            self.fleet.refuse_without(needed.cloned().collect(), &order.without, &reports)?;
         }
         let (mut events, mut ids) = (Vec::new(), Vec::new());
         let mut changes: Vec<Change> = taken.baselines;
@@ -128,10 +131,10 @@ impl Engine {
                 changes.push(Change::DropHold(id));
             }
         }
-        let revision = self.write(&mut ledger, changes, events).await?;
-        self.publish(&ledger);
+        let revision = ledger.write(changes, events).await?;
+        self.fleet.publish(&ledger.state);
         drop(ledger);
-        self.nudge.notify_one();
+        self.fleet.nudge.notify_one();
         if !order.verify {
             // A HAProxy that does not answer now is told as soon as it does.
             let there = entries.into_iter().filter(|entry| reports.get(&entry.instance).is_some_and(|it| it.reachable));
@@ -146,9 +149,9 @@ impl Engine {
         &self,
         selectors: &[Selector],
         state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> Result<BTreeSet<Entry>, EngineError> {
-        let (seen, farms) = (seen_of(reports), self.farms());
+        let (seen, farms) = (reports.seen(), self.fleet.farms());
         let there = Lines::new(&farms, &seen);
         let mut entries = BTreeSet::new();
         for selector in selectors {
@@ -159,7 +162,7 @@ impl Engine {
             let lines = state.holds.values().flat_map(|hold| hold.entries.iter().map(move |entry| (hold, entry)));
             // A server may have another address by now than the one by which it was taken out.
             let moved = |hold: &Hold| selector.host().is_some() && hold.selectors == [selector.as_str()];
-            let away = lines.filter(|(hold, entry)| moved(hold) || !matches!(find(entry, reports), Found::Here(_)));
+            let away = lines.filter(|(hold, entry)| moved(hold) || !matches!(reports.find(entry), Found::Here(_)));
             let away: BTreeSet<Entry> =
                 away.filter(|(hold, entry)| named(hold, entry)).map(|(_, entry)| entry.clone()).collect();
             match found(selector, &there, reports) {
@@ -169,7 +172,7 @@ impl Engine {
             }
             entries.extend(away);
         }
-        if entries.is_empty() { self.resolve(selectors, reports) } else { Ok(entries) }
+        if entries.is_empty() { self.fleet.resolve(selectors, reports) } else { Ok(entries) }
     }
 
     /// The sessions that are still on servers.
@@ -177,11 +180,11 @@ impl Engine {
     /// # Errors
     /// Nothing matched, or HAProxy does not answer or refuses.
     pub async fn sessions(&self, selectors: &[Selector]) -> Result<Vec<SessionView>, EngineError> {
-        let (reports, entries) = self.read_for(selectors).await;
+        let (reports, entries) = self.fleet.read_for(selectors).await;
         let entries = entries?;
-        require_answer(&entries, &reports)?;
+        reports.require_answer(&entries)?;
         let mut views = Vec::new();
-        for (name, instance) in &self.instances {
+        for (name, instance) in &self.fleet.instances {
             let mine: BTreeMap<(&str, &str), &Entry> = entries
                 .iter()
                 .filter(|entry| entry.instance == *name)
@@ -252,16 +255,13 @@ struct Taken {
 }
 
 /// Lines that somebody else has put in maintenance or drain, with what they are in.
-fn set_by_others(
-    entries: &BTreeSet<Entry>,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) -> BTreeMap<Entry, AdminState> {
-    let state = |entry: &Entry| seen_server(entry, reports).map(|server| server.admin.forced());
+fn set_by_others(entries: &BTreeSet<Entry>, reports: &Reports) -> BTreeMap<Entry, AdminState> {
+    let state = |entry: &Entry| reports.server(entry).map(|server| server.admin.forced());
     let set = entries.iter().filter_map(|entry| Some((entry.clone(), state(entry)?)));
     set.filter(|(_, state)| *state > AdminState::Ready).collect()
 }
 
-fn take_over(entries: &BTreeSet<Entry>, ledger: &Ledger, reports: &BTreeMap<InstanceName, InstanceReport>) -> Taken {
+fn take_over(entries: &BTreeSet<Entry>, ledger: &Ledger, reports: &Reports) -> Taken {
     let mut taken = Taken::default();
     let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
     for (entry, was) in
@@ -270,7 +270,7 @@ fn take_over(entries: &BTreeSet<Entry>, ledger: &Ledger, reports: &BTreeMap<Inst
         let was = Baseline { state: AdminState::Ready, overruled: None, ..was.clone() };
         taken.baselines.push(Change::PutBaseline(entry.clone(), was));
     }
-    let observed = observed(reports);
+    let observed = reports.observed();
     for (entry, state) in set_by_others(entries, reports).into_iter().filter(|(entry, _)| !held(entry)) {
         let Some(server) = observed.server(&entry) else { continue };
         let origin = observed.origin(&entry);

@@ -5,20 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::error::EngineError;
-use crate::engine::fleet::orders::{confirmation, observed, with_trackers};
-use crate::engine::fleet::reach::{Reached, silence};
+
+use crate::engine::fleet::reach::Reached;
 use crate::engine::fleet::targets::LookDepth;
 use crate::engine::holds::guard::Guarding;
 
-use crate::engine::{Engine, Requester, seen_of};
-use crate::farm::{
-    Entry, Hold, HoldId, InstanceName, Ladder, Lines, Owner, Reach, Seen, Selector, Span, Stays, beside,
-};
+use crate::engine::{Engine, Requester};
+use crate::farm::{Entry, Hold, HoldId, InstanceName, Ladder, Owner, Reach, Seen, Selector, Span, Stays, beside};
 use crate::haproxy::AdminState;
-use crate::haproxy::commands::Level;
+
 use crate::plan::machine::Confirmation;
 use crate::platform::chain;
-use crate::reconcile::InstanceReport;
+
 use crate::state::{Change, asked, event};
 
 /// Servers to be taken out.
@@ -52,13 +50,14 @@ impl Engine {
     /// # Errors
     /// Nothing matched, a guard refused, HAProxy refused or does not answer. Nothing has changed then.
     pub async fn hold(self: &Arc<Self>, order: HoldOrder, by: &Requester) -> Result<HoldId, EngineError> {
-        let reports = self.look_for(&order.selectors, LookDepth::Sure).await;
-        let concerned = self.concerned(&order.selectors, &reports);
-        let Reached { reports, without } = self.reached(reports, &order.without, |name| concerned.contains(name))?;
-        let named = self.resolve(&order.selectors, &reports)?;
-        let entries = with_trackers(&named, &reports);
-        require_admin(&entries, &reports)?;
-        let mut ledger = self.begin_change(by).await?;
+        let reports = self.fleet.look_for(&order.selectors, LookDepth::Sure).await;
+        let concerned = self.fleet.concerned(&order.selectors, &reports);
+        let Reached { reports, without } =
+            self.fleet.reached(reports, &order.without, |name| concerned.contains(name))?;
+        let named = self.fleet.resolve(&order.selectors, &reports)?;
+        let entries = reports.with_trackers(&named);
+        reports.require_admin(&entries)?;
+        let mut ledger = self.record.begin(by).await?;
         self.guard_outage(&entries, order.guard, &ledger, &reports)?;
         let now = self.clock.now();
         let owner = Owner::Operator(by.caller.person().to_owned());
@@ -75,21 +74,21 @@ impl Engine {
             ladder,
             first_out: false,
             revision: ledger.next_revision(),
-            note: still_reached(&entries, &seen_of(&reports)),
+            note: still_reached(&entries, &reports.seen()),
             entries,
             reach: Reach::following(without.clone()),
             names: Default::default(),
         };
         // What was seen before the store was locked may be what a hold had made of them that has ended since.
-        let mut changes = ledger.state.new_baselines(&hold.entries, &observed(&self.reports()));
+        let mut changes = ledger.state.new_baselines(&hold.entries, &self.fleet.reports().observed());
         changes.push(Change::PutHold(Box::new(hold.clone())));
         let lines: Vec<String> = hold.entries.iter().map(ToString::to_string).collect();
         let beside = without.iter().map(|name| format!(" (without HAProxy {name}, which does not answer)"));
         let beside: String = beside.collect();
         let text = format!("{} {}{beside}: {}", order.mode, lines.join(", "), order.reason);
         let happened = asked(event(now, "hold.created", text, None, Some(hold.id)), &by.caller);
-        let revision = self.write(&mut ledger, changes, vec![happened]).await?;
-        self.publish(&ledger);
+        let revision = ledger.write(changes, vec![happened]).await?;
+        self.fleet.publish(&ledger.state);
         drop(ledger);
         let undo = before.map_or(Change::DropHold(hold.id), |before| Change::PutHold(Box::new(before)));
         self.confirm(revision, &hold, vec![undo]).await?;
@@ -99,10 +98,10 @@ impl Engine {
     /// Waits until HAProxy has confirmed a change; takes it back when it refuses or does not answer.
     pub(crate) async fn confirm(&self, revision: u64, hold: &Hold, undo: Vec<Change>) -> Result<(), EngineError> {
         let said = || {
-            let reports = self.reports();
-            confirmation(revision, hold.entries.iter(), &BTreeSet::new(), &reports, &self.aside_of(hold, &reports))
+            let reports = self.fleet.reports();
+            reports.confirmation(revision, hold.entries.iter(), &BTreeSet::new(), &self.fleet.aside_of(hold, &reports))
         };
-        let mut ticks = self.tick.subscribe();
+        let mut ticks = self.fleet.ticks();
         let agreed = async {
             loop {
                 ticks.borrow_and_update();
@@ -128,34 +127,16 @@ impl Engine {
                 ))
             }
         };
-        let mut ledger = self.ledger.lock().await;
+        let mut ledger = self.record.lock().await;
         let happened = event(self.clock.now(), "hold.undone", chain(&error), None, Some(hold.id));
-        self.write(&mut ledger, undo, vec![happened]).await?;
-        self.publish(&ledger);
+        ledger.write(undo, vec![happened]).await?;
+        self.fleet.publish(&ledger.state);
         Err(error)
-    }
-
-    /// Finds every line that the selectors name.
-    pub(crate) fn resolve(
-        &self,
-        selectors: &[Selector],
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Result<BTreeSet<Entry>, EngineError> {
-        if selectors.is_empty() {
-            return Err(EngineError::Usage("no server is named".to_owned()));
-        }
-        let (seen, farms) = (seen_of(reports), self.farms());
-        let lines = Lines::new(&farms, &seen);
-        let mut entries = BTreeSet::new();
-        for selector in selectors {
-            entries.extend(found(selector, &lines, reports)?);
-        }
-        Ok(entries)
     }
 
     /// The ladder that an operator asked for; a deadline that was not named is the farm's.
     fn ladder(&self, order: &HoldOrder, entries: &BTreeSet<Entry>) -> Ladder {
-        let farms = self.farms();
+        let farms = self.fleet.farms();
         let of = |entry: &Entry| farms.values().find(|farm| farm.has(&entry.server));
         let drain = entries.iter().find_map(of).map(|farm| farm.settings.drain).unwrap_or_default();
         Ladder {
@@ -170,21 +151,6 @@ impl Engine {
     }
 }
 
-/// The lines that one of several selectors names.
-pub(crate) fn found(
-    selector: &Selector,
-    lines: &Lines<'_>,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) -> Result<BTreeSet<Entry>, EngineError> {
-    selector.find(lines).map_err(|error| match silent(reports) {
-        // What does not answer may well have it.
-        Some(silence) if !matches!(error, crate::farm::SelectError::Malformed { .. }) => {
-            EngineError::Unreachable(format!("{error}; {silence}"))
-        }
-        _ => error.into(),
-    })
-}
-
 /// What is to be said where requests reach a process that is taken out through lines of other names, which stay.
 fn still_reached(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> Option<String> {
     let lines: BTreeSet<String> = beside(entries, seen).iter().map(|entry| entry.server.to_string()).collect();
@@ -197,41 +163,6 @@ fn still_reached(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>
             lines.join(" ")
         )
     })
-}
-
-/// What is to be taken out has to be seen to be out.
-pub(crate) fn require_answer(
-    entries: &BTreeSet<Entry>,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) -> Result<(), EngineError> {
-    let lost = entries.iter().filter_map(|entry| reports.get(&entry.instance)).find(|report| !report.reachable);
-    match lost {
-        Some(report) => Err(EngineError::Unreachable(report.trouble.clone().unwrap_or_default())),
-        None => Ok(()),
-    }
-}
-
-/// Changing a server's state needs level admin: told before anything is attempted.
-pub(crate) fn require_admin(
-    entries: &BTreeSet<Entry>,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) -> Result<(), EngineError> {
-    for entry in entries {
-        let level = reports.get(&entry.instance).and_then(|report| report.level);
-        if let Some(level) = level.filter(|level| *level < Level::Admin) {
-            return Err(EngineError::NotPermitted(format!(
-                "the stats socket of HAProxy {} has level {level}, and changing a server needs admin: write `level admin` \
-                 on its `stats socket` line in haproxy.cfg and reload HAProxy",
-                entry.instance
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// What is wrong with an instance that does not answer, if there is one.
-fn silent(reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<String> {
-    reports.iter().find(|(_, report)| !report.reachable).map(|(name, report)| silence(name, report))
 }
 
 const CONFIRMATION_TAKES: Duration = Duration::from_secs(10);

@@ -2,19 +2,19 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::record::Record;
 use crate::engine::record::ledger::Ledger;
 use crate::farm::Hold;
 use crate::plan::{CallerState, Run, Undo};
 use crate::state::{Change, event};
 use crate::store::EventQuery;
 
-impl Engine {
+impl Record {
     /// Moves the ends of holds, and what drains and runs count from, to where they would be had the clock always been
     /// as it is now. How far it went back is known from the last thing that was recorded.
     pub(crate) async fn set_back(&self, ledger: &mut Ledger) -> Result<(), EngineError> {
-        let now = self.clock.now();
+        let now = self.platform.clock.now();
         let last = self.events(EventQuery { limit: 1, ..EventQuery::default() }).await?;
         let Some(by) = last.last().map(|last| last.at.duration_since(now)).filter(|by| *by > A_MOMENT) else {
             return Ok(());
@@ -30,7 +30,7 @@ impl Engine {
         let text = format!(
             "the clock was set back by {by:#}: the ends of holds, and what drains and runs wait for, go with it"
         );
-        self.write(ledger, changes, vec![event(now, "clock", text, None, None)]).await?;
+        ledger.write(changes, vec![event(now, "clock", text, None, None)]).await?;
         Ok(())
     }
 }

@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::engine::error::EngineError;
+use crate::engine::farms::Farms;
+use crate::engine::record::audit;
 use crate::engine::record::troubles::Troubles;
 use crate::farm::RunId;
+use crate::farm::{Farm, FarmName, LineNames};
 use crate::plan::Run;
 use crate::platform::{Platform, chain};
 use crate::state::{Change, NewEvent, State, Transaction};
-use crate::store::{Store, Tally};
+use crate::store::{Store, StoreError, Tally};
+use std::collections::BTreeMap;
 
 /// The state, and the store that it is in.
 pub(crate) struct Ledger {
@@ -18,12 +22,25 @@ pub(crate) struct Ledger {
     store: Arc<dyn Store>,
     platform: Platform,
     troubles: Troubles,
+    farms: Farms,
 }
 
 impl Ledger {
-    pub(crate) fn open(store: Arc<dyn Store>, platform: Platform, troubles: Troubles) -> Result<Self, EngineError> {
+    pub(crate) fn open(
+        store: Arc<dyn Store>,
+        platform: Platform,
+        troubles: Troubles,
+        farms: Farms,
+    ) -> Result<Self, EngineError> {
         let state = Arc::new(store.load()?);
-        Ok(Self { published: Published(Arc::new(RwLock::new(Arc::clone(&state)))), state, store, platform, troubles })
+        Ok(Self {
+            published: Published(Arc::new(RwLock::new(Arc::clone(&state)))),
+            state,
+            store,
+            platform,
+            troubles,
+            farms,
+        })
     }
 
     /// The state for who only looks, as it was last committed: it is had without waiting for a change.
@@ -49,8 +66,46 @@ impl Ledger {
         self.state.next_revision()
     }
 
+    /// Commits changes that were worked out from this ledger while it was locked, records the differences, and logs them. A
+    /// conflict means that another process writes to the store.
+    pub(crate) async fn write(&mut self, changes: Vec<Change>, events: Vec<NewEvent>) -> Result<u64, EngineError> {
+        let changed = audit::changed(&self.state, &changes);
+        let events = audit::with_changed(events, changed, self.platform.clock.now());
+        let farms = self.farms.get();
+        let changes = changes.into_iter().map(|change| with_names(change, &farms)).collect::<Vec<_>>();
+        let logged: Vec<(NewEvent, Option<String>)> =
+            events.iter().map(|event| (event.clone(), audit::farms_of(event, &self.state, &changes, &farms))).collect();
+        match self.commit(changes, events).await {
+            Ok(revision) => {
+                logged.iter().for_each(|(event, farm)| audit::log(event, farm.as_deref()));
+                Ok(revision)
+            }
+            Err(EngineError::Store(error @ StoreError::Conflict { .. })) => {
+                tracing::error!("another process writes to the store: {}", chain(&error));
+                Err(error.into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes what must be recorded once. `then` notes that it is recorded, also where the disk has kept a transaction that
+    /// it reported as failed.
+    pub(crate) async fn write_once(
+        &mut self,
+        changes: Vec<Change>,
+        events: Vec<NewEvent>,
+        then: impl FnOnce() + Send,
+    ) -> Result<(), EngineError> {
+        let before = self.state.revision;
+        let written = self.write(changes, events).await;
+        if self.state.revision > before {
+            then();
+        }
+        written.map(drop)
+    }
+
     /// Makes changes durable, then visible.
-    pub(crate) async fn commit(&mut self, changes: Vec<Change>, events: Vec<NewEvent>) -> Result<u64, EngineError> {
+    async fn commit(&mut self, changes: Vec<Change>, events: Vec<NewEvent>) -> Result<u64, EngineError> {
         let (store, transaction) =
             (Arc::clone(&self.store), Transaction { expect: self.state.revision, changes, events });
         let written = self.platform.on_disk(move || store.commit(&transaction).map(|revision| (revision, transaction)));
@@ -118,5 +173,17 @@ impl Published {
         *own = Arc::default();
         change(&mut published);
         *own = Arc::clone(&published);
+    }
+}
+
+/// A hold is stored with the names of its members, so that it keeps them when the configuration changes.
+fn with_names(change: Change, farms: &BTreeMap<FarmName, Farm>) -> Change {
+    match change {
+        Change::PutHold(mut hold) => {
+            let lines = hold.entries.iter().map(|entry| &entry.server);
+            hold.names = std::mem::take(&mut hold.names).and(LineNames::of(lines, farms));
+            Change::PutHold(hold)
+        }
+        other => other,
     }
 }

@@ -6,3 +6,133 @@ pub(crate) mod ledger;
 pub(crate) mod requester;
 pub(crate) mod retention;
 pub(crate) mod troubles;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
+use tokio::time::Instant;
+
+use self::ledger::{Ledger, Published};
+use self::requester::Requester;
+use self::troubles::{STORE, Troubles};
+use crate::engine::error::EngineError;
+use crate::engine::farms::Farms;
+use crate::platform::Platform;
+use crate::state::{Event, State};
+use crate::store::{EventQuery, Store, StoreError};
+
+/// The store, and the state that was last committed to it.
+pub(crate) struct Record {
+    ledger: AsyncMutex<Ledger>,
+    published: Published,
+    store: Arc<dyn Store>,
+    pub(crate) troubles: Troubles,
+    retention: retention::Known,
+    /// When an attempt to write to the store was last made on purpose.
+    tried: Mutex<Option<Instant>>,
+    platform: Platform,
+}
+
+impl Record {
+    /// Loads the state.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) fn open(store: Arc<dyn Store>, platform: Platform, farms: Farms) -> Result<Self, EngineError> {
+        let troubles = Troubles::default();
+        let ledger = Ledger::open(Arc::clone(&store), platform.clone(), troubles.clone(), farms)?;
+        Ok(Self {
+            published: ledger.published(),
+            ledger: AsyncMutex::new(ledger),
+            store,
+            troubles,
+            retention: retention::Known::new(None),
+            tried: Mutex::default(),
+            platform,
+        })
+    }
+
+    /// The ledger, for the driver's own changes. Other changes wait until it is dropped.
+    pub(crate) async fn lock(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().await
+    }
+
+    /// The ledger, for a change that begins now and is carried through from here on.
+    ///
+    /// # Errors
+    /// The requester has disconnected before.
+    pub(crate) async fn begin(&self, by: &Requester) -> Result<MutexGuard<'_, Ledger>, EngineError> {
+        let ledger = self.ledger.lock().await;
+        if by.begins() { Ok(ledger) } else { Err(EngineError::TakenBack) }
+    }
+
+    /// The state as it was last committed. Waits for no change.
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.published.get()
+    }
+
+    /// Runs `work` with the store on a thread that may wait for the disk.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the daemon is stopping.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let store = Arc::clone(&self.store);
+        let read = self.platform.on_disk(move || work(&*store));
+        Ok(read.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??)
+    }
+
+    /// Reads recorded events.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) async fn events(&self, query: EventQuery) -> Result<Vec<Event>, EngineError> {
+        self.read(move |store| store.events(query)).await
+    }
+
+    /// Whether this process is the one that may write to the store.
+    pub(crate) fn holds_lease(&self) -> bool {
+        self.store.holds_lease()
+    }
+
+    /// What is wrong with the store as a whole, if anything.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.store.trouble()
+    }
+
+    /// Tries to write to the store, at most once in [`REFUSED_LATELY`], and notes the result as a trouble. One page is
+    /// written, so success does not clear a refusal of a larger change that has just been made.
+    pub(crate) async fn try_the_store(&self) {
+        let now = self.platform.clock.mark();
+        {
+            let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+            if tried.is_some_and(|before| now.duration_since(before) < REFUSED_LATELY) {
+                return;
+            }
+            *tried = Some(now);
+        }
+        let store = Arc::clone(&self.store);
+        let tried = self.platform.on_disk(move || store.try_to_write());
+        let Ok(Ok(tried)) = tokio::time::timeout(DISK_TAKES, tried).await else { return };
+        let refused = self.troubles.last(STORE).is_some_and(|last| last.elapsed() < REFUSED_LATELY);
+        if tried.is_err() || !refused {
+            self.troubles.of_store(Some(tried.as_ref()), &self.platform.clock);
+        }
+    }
+
+    /// Tries again when the last refusal is [`REFUSED_LATELY`] old and nothing else has tried since.
+    pub(crate) async fn try_the_store_again(&self) {
+        if self.troubles.last(STORE).is_some_and(|last| last.elapsed() >= REFUSED_LATELY) {
+            self.try_the_store().await;
+        }
+    }
+}
+
+/// Changes that wait are tried again several times a second; a refusal counts for this long.
+const REFUSED_LATELY: Duration = Duration::from_secs(5);
+
+/// A disk that takes longer than this has not told whether it can be written.
+const DISK_TAKES: Duration = Duration::from_secs(5);

@@ -2,10 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::MutexGuard;
-
-use crate::engine::record::ledger::Ledger;
-use crate::engine::{Engine, EngineError};
 use crate::state::Caller;
 
 /// Who asks for one change. Clones are the same one.
@@ -24,11 +20,12 @@ impl Requester {
     }
 
     /// That they wait: to be kept for as long as they do.
-    pub fn waits(&self) -> Waiting {
-        Waiting(Arc::clone(&self.begun))
+    pub fn waits(&self) -> CancelOnDrop {
+        CancelOnDrop(Arc::clone(&self.begun))
     }
 
-    fn begins(&self) -> bool {
+    /// Marks the change as begun. `false`: the requester took it back before.
+    pub(crate) fn begins(&self) -> bool {
         *self.begun.get_or_init(|| true)
     }
 }
@@ -36,22 +33,11 @@ impl Requester {
 /// Takes back a change that has not begun when this is dropped.
 #[must_use]
 #[derive(Debug)]
-pub struct Waiting(Arc<OnceLock<bool>>);
+pub struct CancelOnDrop(Arc<OnceLock<bool>>);
 
-impl Drop for Waiting {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.get_or_init(|| false);
-    }
-}
-
-impl Engine {
-    /// The ledger for a change that begins now, and that is carried through from here on.
-    ///
-    /// # Errors
-    /// Whoever asked for it has gone. HAProxy may have kept them waiting; what they wanted then need not be right now.
-    pub(crate) async fn begin_change(&self, by: &Requester) -> Result<MutexGuard<'_, Ledger>, EngineError> {
-        let ledger = self.ledger.lock().await;
-        if by.begins() { Ok(ledger) } else { Err(EngineError::TakenBack) }
     }
 }
 

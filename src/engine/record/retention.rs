@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::engine::Engine;
 use crate::engine::error::EngineError;
+use crate::engine::record::Record;
 use crate::platform::chain;
 use crate::state::event;
 use crate::store::{Keep, Pruned};
@@ -22,28 +22,28 @@ pub trait Retention: Display + Send + Sync {
 /// Nothing goes before it is known what is to be kept.
 pub(crate) type Known = watch::Sender<Option<Arc<dyn Retention>>>;
 
-impl Engine {
+impl Record {
     /// From now on this is kept, and no more.
-    pub fn set_retention(&self, retention: Arc<dyn Retention>) {
+    pub(crate) fn set_retention(&self, retention: Arc<dyn Retention>) {
         self.retention.send_replace(Some(retention));
     }
 
     /// Takes away all that may go now. What is to go is recorded with the first of it, and what has gone at the end.
     async fn prune(&self, retention: &dyn Retention) -> Result<(), EngineError> {
-        let keep = retention.at(self.clock.now());
+        let keep = retention.at(self.platform.clock.now());
         let begun = format!("records that may go are taken out of the store: it keeps {retention}");
-        let mut begun = Some(event(self.clock.now(), "store.pruning", begun, None, None));
+        let mut begun = Some(event(self.platform.clock.now(), "store.pruning", begun, None, None));
         let mut gone = Pruned::default();
         loop {
-            let before = self.clock.mark();
+            let before = self.platform.clock.mark();
             let (told, keep) = (begun.clone(), keep);
-            let step = self.of_store(move |store| store.prune(&keep, ROWS, told.as_ref())).await?;
+            let step = self.read(move |store| store.prune(&keep, ROWS, told.as_ref())).await?;
             if step.is_empty() {
                 break;
             }
             begun = None;
             if !step.runs.is_empty() {
-                self.ledger.lock().await.forget_runs(&step.runs);
+                self.lock().await.forget_runs(&step.runs);
             }
             gone.extend(step);
             tokio::time::sleep((before.elapsed() * 4).max(PAUSE)).await;
@@ -57,17 +57,18 @@ impl Engine {
              hooks' output",
             runs.len()
         );
-        self.ledger.lock().await.record(vec![event(self.clock.now(), "store.pruned", text, None, None)]).await
+        self.lock().await.record(vec![event(self.platform.clock.now(), "store.pruned", text, None, None)]).await
     }
 }
 
-/// Looks every hour, and whenever something else is to be kept, until the engine has gone.
-pub(crate) async fn tend(engine: Weak<Engine>, mut known: watch::Receiver<Option<Arc<dyn Retention>>>) {
+/// Looks every hour, and whenever something else is to be kept, until the record is dropped.
+pub(crate) async fn tend(record: Weak<Record>) {
+    let Some(mut known) = record.upgrade().map(|record| record.retention.subscribe()) else { return };
     loop {
         let retention = known.borrow_and_update().clone();
         if let Some(retention) = retention {
-            let Some(engine) = engine.upgrade() else { return };
-            if let Err(error) = engine.prune(&*retention).await {
+            let Some(record) = record.upgrade() else { return };
+            if let Err(error) = record.prune(&*retention).await {
                 tracing::warn!("what may go cannot be taken out of the store: {}", chain(&error));
             }
         }

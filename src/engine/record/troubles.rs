@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::engine::Engine;
 use crate::platform::{Clock, chain};
 use crate::store::StoreError;
 
@@ -49,7 +47,7 @@ impl Troubles {
     }
 
     /// When something was last found wrong, where it is wrong.
-    fn last(&self, about: &str) -> Option<Instant> {
+    pub(crate) fn last(&self, about: &str) -> Option<Instant> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(about).map(|trouble| trouble.last)
     }
 
@@ -70,46 +68,4 @@ impl Troubles {
     }
 }
 
-impl Engine {
-    /// Something of teeterd itself is wrong, or, with `None`, is not wrong any more.
-    pub fn set_trouble(&self, about: &'static str, words: Option<String>) {
-        match words {
-            Some(words) => self.troubles.set(about, words, &self.clock),
-            None => self.troubles.clear(about),
-        }
-    }
-
-    /// Finds out, every few seconds at most, whether the store can be written, as far as one page of it tells: what has just been refused counts for
-    /// more.
-    pub(crate) async fn try_the_store(&self) {
-        let now = self.clock.mark();
-        // It writes to the disk, and every caller who may look may ask for it at any rate.
-        let before = self.memory().tried_store;
-        if before.is_some_and(|before| now.duration_since(before) < REFUSED_LATELY) {
-            return;
-        }
-        self.memory().tried_store = Some(now);
-        let store = Arc::clone(&self.store);
-        let tried = self.platform.on_disk(move || store.try_to_write());
-        let Ok(Ok(tried)) = tokio::time::timeout(DISK_TAKES, tried).await else { return };
-        let refused = self.troubles.last(STORE).is_some_and(|last| last.elapsed() < REFUSED_LATELY);
-        if tried.is_err() || !refused {
-            self.troubles.of_store(Some(tried.as_ref()), &self.clock);
-        }
-    }
-
-    /// The same where it could not be written for a while and nothing else has tried.
-    pub(crate) async fn try_the_store_again(&self) {
-        if self.troubles.last(STORE).is_some_and(|last| last.elapsed() >= REFUSED_LATELY) {
-            self.try_the_store().await;
-        }
-    }
-}
-
-const STORE: &str = "the store";
-
-/// What waits is tried again several times a second.
-const REFUSED_LATELY: Duration = Duration::from_secs(5);
-
-/// A disk that takes longer than this has not said whether it can be written.
-const DISK_TAKES: Duration = Duration::from_secs(5);
+pub(crate) const STORE: &str = "the store";

@@ -1,16 +1,18 @@
 //! Forgetting what the store keeps of farms and HAProxys that are not configured any more. Changes no traffic.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::engine::fleet::reports::Found;
+use crate::engine::fleet::reports::Reports;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::engine::error::EngineError;
-use crate::engine::fleet::orders::{Found, find};
+
 use crate::engine::retired::left_over::{LeftOver, Retired, left_over};
 use crate::engine::{Engine, Requester};
 use crate::farm::{Entry, FarmName, Hold, InstanceName, Route};
 use crate::haproxy::AdminState;
 use crate::plan::Run;
-use crate::reconcile::InstanceReport;
+
 use crate::state::{Change, State, asked, event};
 
 impl Engine {
@@ -20,8 +22,8 @@ impl Engine {
     /// It is configured, a run of it has not ended, a server is still out by it, or there is nothing of it.
     pub async fn forget(self: &Arc<Self>, what: &Retired, by: &Requester) -> Result<String, EngineError> {
         self.is_retired(what)?;
-        let reports = self.look_again().await;
-        let mut ledger = self.begin_change(by).await?;
+        let reports = self.fleet.look_again().await;
+        let mut ledger = self.record.begin(by).await?;
         self.is_retired(what)?;
         if let Some(run) = busy(what, &ledger.state) {
             return Err(EngineError::Busy(format!(
@@ -29,7 +31,7 @@ impl Engine {
                 run.id, run.plan.farm
             )));
         }
-        let all = left_over(&ledger.state, &self.farms(), &self.instances.keys().collect());
+        let all = left_over(&ledger.state, &self.fleet.farms(), &self.fleet.instances.keys().collect());
         let Some(left) = all.get(what) else {
             return Err(EngineError::NotFound(format!(
                 "there is nothing of {what} in the store: `teeter doctor` says of what there is"
@@ -42,17 +44,17 @@ impl Engine {
         };
         let text = format!("{what}: {left}");
         let happened = asked(event(self.clock.now(), "forgotten", text.clone(), None, None), &by.caller);
-        self.write(&mut ledger, changes, vec![happened]).await?;
-        self.publish(&ledger);
+        ledger.write(changes, vec![happened]).await?;
+        self.fleet.publish(&ledger.state);
         drop(ledger);
-        self.nudge.notify_one();
+        self.fleet.nudge.notify_one();
         Ok(text)
     }
 
     fn is_retired(&self, what: &Retired) -> Result<(), EngineError> {
         let configured = match what {
-            Retired::Farm(farm) => self.farms().contains_key(farm),
-            Retired::Haproxy(name) => self.instances.contains_key(name),
+            Retired::Farm(farm) => self.fleet.farms().contains_key(farm),
+            Retired::Haproxy(name) => self.fleet.instances.contains_key(name),
         };
         let read = match what {
             Retired::Farm(_) => "`systemctl reload teeterd`",
@@ -78,17 +80,12 @@ fn busy<'a>(what: &Retired, state: &'a State) -> Option<&'a Run> {
 }
 
 /// Refuses to forget why a server is out that HAProxy has: nobody would bring it back.
-fn still_out(
-    what: &Retired,
-    left: &LeftOver,
-    state: &State,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) -> Result<(), EngineError> {
+fn still_out(what: &Retired, left: &LeftOver, state: &State, reports: &Reports) -> Result<(), EngineError> {
     let mut out = BTreeSet::new();
     for (id, entries) in &left.holds {
         let Some(hold) = state.holds.get(id).filter(|hold| hold.wants() > AdminState::Ready) else { continue };
         for entry in entries.iter().filter(|entry| reports.contains_key(&entry.instance)) {
-            match find(entry, reports) {
+            match reports.find(entry) {
                 Found::Unknown => {
                     let trouble = reports.get(&entry.instance).and_then(|report| report.trouble.clone());
                     return Err(EngineError::Unreachable(format!(
@@ -119,16 +116,11 @@ fn still_out(
 }
 
 /// What a farm has left over goes; what a server was before it was held is kept where HAProxy has the server.
-fn farm_dropped(
-    farm: &FarmName,
-    left: &LeftOver,
-    state: &State,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) -> Vec<Change> {
+fn farm_dropped(farm: &FarmName, left: &LeftOver, state: &State, reports: &Reports) -> Vec<Change> {
     let route = left.route.iter().map(|_| Change::DropRoute(farm.clone()));
     let holds = left.holds.keys().map(|id| Change::DropHold(*id));
     let others = |entry: &Entry| holding(entry, state).any(|hold| !left.holds.contains_key(&hold.id));
-    let gone = |entry: &&Entry| !matches!(find(entry, reports), Found::Here(_)) && !others(entry);
+    let gone = |entry: &&Entry| !matches!(reports.find(entry), Found::Here(_)) && !others(entry);
     let lines = left.holds.values().flatten().filter(gone).map(|entry| Change::DropBaseline(entry.clone()));
     route.chain(holds).chain(lines).collect()
 }

@@ -1,5 +1,7 @@
 //! A HAProxy that the configuration calls otherwise than before, and one that it does not have any more.
 
+use crate::engine::fleet::reports::Reports;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Engine;
@@ -13,11 +15,7 @@ use crate::state::{Change, State, event};
 impl Engine {
     /// Goes on under the new name with what is held in a HAProxy that has been renamed: it is the same one where it is
     /// reached by the same socket, or is the same process. Whether there was one.
-    pub(crate) async fn take_over_renamed(
-        &self,
-        ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Result<bool, EngineError> {
+    pub(crate) async fn take_over_renamed(&self, ledger: &mut Ledger, reports: &Reports) -> Result<bool, EngineError> {
         let Some((from, to)) = renamed(&ledger.state, reports) else { return Ok(false) };
         let text = format!(
             "HAProxy {from} is called {to} now (it has the same socket, or is the same process): what teeter knows of {from} \
@@ -25,7 +23,7 @@ impl Engine {
         );
         tracing::warn!("{text}");
         let changes = changes(&ledger.state, Renamed { from: &from, to: &to }, ledger.next_revision());
-        self.write(ledger, changes, vec![event(self.clock.now(), "haproxy.renamed", text, None, None)]).await?;
+        ledger.write(changes, vec![event(self.clock.now(), "haproxy.renamed", text, None, None)]).await?;
         Ok(true)
     }
 
@@ -36,7 +34,7 @@ impl Engine {
     /// There is none.
     pub(crate) fn can_be_told(&self, entries: BTreeSet<Entry>, state: &State) -> Result<BTreeSet<Entry>, EngineError> {
         let (known, gone): (BTreeSet<Entry>, BTreeSet<Entry>) =
-            entries.into_iter().partition(|entry| self.instances.contains_key(&entry.instance));
+            entries.into_iter().partition(|entry| self.fleet.instances.contains_key(&entry.instance));
         match gone.first() {
             Some(entry) if known.is_empty() => {
                 let name = &entry.instance;
@@ -53,7 +51,7 @@ impl Engine {
 
     /// Says what the store has of HAProxys and farms that are not configured: nobody may look at `teeter doctor` for long.
     pub(crate) fn warn_of_left_over(&self, state: &State) {
-        for (what, left) in left_over(state, &self.farms(), &self.instances.keys().collect()) {
+        for (what, left) in left_over(state, &self.fleet.farms(), &self.fleet.instances.keys().collect()) {
             tracing::warn!(
                 "{what} is not configured any more, and the store has {left}: `teeter doctor` says what to do about it"
             );
@@ -62,7 +60,7 @@ impl Engine {
 }
 
 /// A HAProxy of the store that is not configured, and the one that it is by now, where that is one only.
-fn renamed(state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<(InstanceName, InstanceName)> {
+fn renamed(state: &State, reports: &Reports) -> Option<(InstanceName, InstanceName)> {
     let gone = |name: &InstanceName| !reports.contains_key(name);
     let mut origins: BTreeMap<&InstanceName, Vec<&Origin>> = BTreeMap::new();
     for (entry, was) in state.baselines.iter().filter(|(entry, _)| gone(&entry.instance)) {

@@ -1,5 +1,7 @@
 //! Beginning a run: every guard is asked, and the plan made, before anything is stored.
 
+use crate::engine::fleet::reports::Reports;
+use crate::engine::fleet::select::found;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,13 +9,13 @@ use jiff::Timestamp;
 
 use crate::engine::error::EngineError;
 use crate::engine::fleet::balances::Backends;
-use crate::engine::fleet::orders::seen_server;
+
 use crate::engine::fleet::reach::Reached;
 use crate::engine::holds::refusal::instead_of;
-use crate::engine::holds::take::{found, require_admin};
+
 use crate::engine::runs::bake::counted;
 
-use crate::engine::{Engine, Requester, seen_of};
+use crate::engine::{Engine, Requester};
 use crate::farm::{
     Balances, BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe,
     InstanceName, Layout, Lines, MemberName, OnDeadline, OnStall, Owner, Reach, RollingSettings, RunId, Seen,
@@ -28,7 +30,7 @@ use crate::plan::{
     Aside, CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, canary, compared, flip,
     rolling, see_saw,
 };
-use crate::reconcile::{InstanceReport, MapWriters};
+use crate::reconcile::MapWriters;
 use crate::state::{Caller, Change, NewEvent, State, asked, event};
 
 /// A deploy to be begun.
@@ -114,21 +116,21 @@ impl Engine {
     /// There is no such farm, it does not fit HAProxy, or a guard refused. Nothing has changed then.
     pub async fn begin(self: &Arc<Self>, order: RunOrder, dry_run: bool, by: &Requester) -> Result<Run, EngineError> {
         let farm = self.farm_for(&order)?;
-        let Reached { reports, without: away } = self.look_at_every(&order.without_haproxy).await?;
-        let seen = seen_of(&reports);
+        let Reached { reports, without: away } = self.fleet.look_at_every(&order.without_haproxy).await?;
+        let seen = reports.seen();
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
         let entries = layout.entries();
-        require_admin(&entries, &reports)?;
+        reports.require_admin(&entries)?;
         let without = self.without(&order, &entries, &reports)?;
-        let live = preflight_route(&farm, &layout, &seen, &self.maps).await?;
+        let live = preflight_route(&farm, &layout, &seen, &self.fleet.maps).await?;
         let versions = self.versions_now(&farm, order.version.as_deref(), &layout, &reports).await?;
         let by_weights = order.strategy == Strategy::Canary && farm.settings.flip.route.is_empty();
         let backends = match by_weights || farm.settings.bake.is_some() {
-            true => self.backends(&entries).await?,
+            true => self.fleet.backends(&entries).await?,
             false => Backends::new(),
         };
-        let balances = if by_weights { self.balances(&entries, &backends).await? } else { Balances::new() };
-        let mut ledger = self.begin_change(by).await?;
+        let balances = if by_weights { self.fleet.balances(&entries, &backends).await? } else { Balances::new() };
+        let mut ledger = self.record.begin(by).await?;
         if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
             return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id, stands: run.stands() }]));
         }
@@ -155,7 +157,7 @@ impl Engine {
         }
         let reach = reach_of(&farm, &plan, away, &seen);
         let counted = counted(&plan, &reports);
-        let is_down = |entry: &&Entry| seen_server(entry, &reports).is_some_and(SeenServer::is_down);
+        let is_down = |entry: &&Entry| reports.server(entry).is_some_and(SeenServer::is_down);
         let down = plan.entries().filter(is_down).cloned().collect();
         let now = self.clock.now();
         let done = plan.steps.is_empty();
@@ -193,16 +195,16 @@ impl Engine {
         let taken_over =
             taken_over.map(|hold| Change::PutHold(Box::new(Hold { owner: Owner::Run(run.id), ..hold.clone() })));
         let changes = std::iter::once(Change::PutRun(Box::new(run.clone()))).chain(taken_over).collect();
-        self.write(&mut ledger, changes, events).await?;
+        ledger.write(changes, events).await?;
         drop(ledger);
-        self.bump();
-        self.nudge.notify_one();
+        self.fleet.bump();
+        self.fleet.nudge.notify_one();
         Ok(run)
     }
 
     /// The farm as this order wants it.
     fn farm_for(&self, order: &RunOrder) -> Result<Farm, EngineError> {
-        let mut farm = self.farm(&order.farm)?;
+        let mut farm = self.fleet.farm(&order.farm)?;
         let usage = |text: &str| Err(EngineError::Usage(text.to_owned()));
         if order.strategy != Strategy::Rolling && (order.rolling.is_some() || order.allow_outage) {
             return usage(
@@ -236,9 +238,9 @@ impl Engine {
         &self,
         order: &RunOrder,
         entries: &BTreeSet<Entry>,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> Result<BTreeSet<Entry>, EngineError> {
-        let (seen, farms) = (seen_of(reports), self.farms());
+        let (seen, farms) = (reports.seen(), self.fleet.farms());
         let lines = Lines::new(&farms, &seen);
         let mut without = BTreeSet::new();
         for selector in &order.without {
@@ -255,17 +257,6 @@ impl Engine {
         Ok(without)
     }
 
-    /// A farm of the configuration.
-    pub(crate) fn farm(&self, name: &FarmName) -> Result<Farm, EngineError> {
-        let farms = self.farms();
-        farms.get(name).cloned().ok_or_else(|| {
-            let known = farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
-            let known =
-                if known.is_empty() { "none is configured".to_owned() } else { format!("the farms are {known}") };
-            EngineError::NotFound(format!("there is no farm {name}: {known}"))
-        })
-    }
-
     /// The version that each member runs now, where a probe tells. No member at all passing it means that the probe
     /// is wrong: better known before anything moves.
     async fn versions_now(
@@ -273,7 +264,7 @@ impl Engine {
         farm: &Farm,
         version: Option<&str>,
         layout: &Layout,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> Result<BTreeMap<MemberName, String>, EngineError> {
         let verify = &farm.settings.verify;
         let Some(probe) = &verify.http else { return Ok(BTreeMap::new()) };

@@ -50,7 +50,7 @@ impl Engine {
     ) -> Result<Attendance, EngineError> {
         let Introduction { key, place, what } = introduction;
         let claim = Claim { key: key.clone(), force: false };
-        let ledger = self.ledger.lock().await;
+        let ledger = self.record.lock().await;
         let found = ledger.run(run).await?;
         let known = self.attendant(&found);
         if let Some(other) = known.as_ref().filter(|other| !is(other, &claim, by)) {
@@ -63,7 +63,7 @@ impl Engine {
         memory.attending.entry(run).or_insert((attendant, 0)).1 += 1;
         memory.met.insert(run);
         drop((memory, ledger));
-        self.nudge.notify_one();
+        self.fleet.nudge.notify_one();
         Ok(Attendance { engine: Arc::clone(self), run })
     }
 
@@ -91,7 +91,7 @@ impl Engine {
         let gone = async {
             loop {
                 ticks.borrow_and_update();
-                let run = self.ledger.lock().await.run(id).await?;
+                let run = self.record.lock().await.run(id).await?;
                 if self.cuts_off(&run, claim, by).is_none() {
                     return Ok(());
                 }
@@ -127,7 +127,7 @@ impl Engine {
         if changes.is_empty() {
             return Ok(false);
         }
-        self.write(ledger, changes, events).await?;
+        ledger.write(changes, events).await?;
         Ok(true)
     }
 }
@@ -142,7 +142,7 @@ impl Drop for Attendance {
             }
         }
         drop(memory);
-        self.engine.nudge.notify_one();
+        self.engine.fleet.nudge.notify_one();
     }
 }
 

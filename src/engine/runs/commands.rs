@@ -23,7 +23,7 @@ impl Engine {
         if !claim.force {
             self.await_departure(id, claim, by).await?;
         }
-        let mut ledger = self.begin_change(by).await?;
+        let mut ledger = self.record.begin(by).await?;
         let run = ledger.run(id).await?;
         let mut what = match &report {
             WorkReport::Done => "advance".to_owned(),
@@ -36,7 +36,7 @@ impl Engine {
             what.push_str(&format!(" (by force, while {attendant})"));
         }
         let outcome = machine::handle_report(&run, step, report, self.clock.now())?;
-        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((&by.caller, what))).await?;
+        self.carry_out(&mut ledger, &run, outcome, &self.fleet.reports(), Some((&by.caller, what))).await?;
         Ok(())
     }
 
@@ -45,12 +45,12 @@ impl Engine {
     /// # Errors
     /// There is no such run, or it is done.
     pub async fn abort(&self, id: RunId, by: &Requester) -> Result<(), EngineError> {
-        let mut ledger = self.begin_change(by).await?;
+        let mut ledger = self.record.begin(by).await?;
         let run = ledger.run(id).await?;
         if run.state == RunState::Done {
             return Err(machine::Illegal::Ended(id).into());
         }
-        let reports = self.reports();
+        let reports = self.fleet.reports();
         let facts = self.facts(&run, &ledger, &reports);
         let outcome = machine::handle_abort(&run, &facts, self.clock.now());
         self.carry_out(&mut ledger, &run, outcome, &reports, Some((&by.caller, "abort".to_owned()))).await?;
@@ -62,11 +62,11 @@ impl Engine {
     /// # Errors
     /// There is no such run, or it has ended.
     pub async fn pause(&self, id: RunId, paused: bool, by: &Requester) -> Result<(), EngineError> {
-        let mut ledger = self.begin_change(by).await?;
+        let mut ledger = self.record.begin(by).await?;
         let run = ledger.run(id).await?;
         let outcome = machine::handle_pause(&run, paused, self.clock.now())?;
         let what = if paused { "pause" } else { "resume" };
-        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((&by.caller, what.to_owned()))).await?;
+        self.carry_out(&mut ledger, &run, outcome, &self.fleet.reports(), Some((&by.caller, what.to_owned()))).await?;
         Ok(())
     }
 
@@ -75,10 +75,11 @@ impl Engine {
     /// # Errors
     /// There is no such run, or it has not failed.
     pub async fn retry(&self, id: RunId, by: &Requester) -> Result<(), EngineError> {
-        let mut ledger = self.begin_change(by).await?;
+        let mut ledger = self.record.begin(by).await?;
         let run = ledger.run(id).await?;
         let outcome = machine::handle_retry(&run, self.clock.now())?;
-        self.carry_out(&mut ledger, &run, outcome, &self.reports(), Some((&by.caller, "retry".to_owned()))).await?;
+        self.carry_out(&mut ledger, &run, outcome, &self.fleet.reports(), Some((&by.caller, "retry".to_owned())))
+            .await?;
         Ok(())
     }
 
@@ -87,9 +88,9 @@ impl Engine {
     /// # Errors
     /// There is no such run, nothing has been turned, or it is too late.
     pub async fn rollback(&self, id: RunId, why: &str, by: &Requester) -> Result<(), EngineError> {
-        let mut ledger = self.begin_change(by).await?;
+        let mut ledger = self.record.begin(by).await?;
         let run = ledger.run(id).await?;
-        let reports = self.reports();
+        let reports = self.fleet.reports();
         let facts = self.facts(&run, &ledger, &reports);
         let outcome = machine::handle_rollback(&run, why, &facts, self.clock.now())?;
         self.carry_out(&mut ledger, &run, outcome, &reports, Some((&by.caller, "rollback".to_owned()))).await?;

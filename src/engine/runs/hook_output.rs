@@ -22,7 +22,7 @@ impl Engine {
     /// There is no such run, or the store cannot be written.
     pub async fn keep_output(&self, id: RunId, lines: Vec<Said>, caller: &Caller) -> Result<bool, EngineError> {
         // Locked to the end, so that two callers do not both take the last room.
-        let ledger = self.ledger.lock().await;
+        let ledger = self.record.lock().await;
         let stranger = ledger.run(id).await?.by != caller.person();
         if ledger.tally(id, HOOK_CUT).await?.events > 0 {
             return Ok(false);
@@ -44,7 +44,7 @@ impl Engine {
         }
         ledger.record(events).await?;
         drop(ledger);
-        self.bump();
+        self.fleet.bump();
         Ok(more)
     }
 }

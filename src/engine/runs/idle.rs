@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::api::IdleView;
+use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::fleet::reach::Reached;
 use crate::engine::runs::begin::{preflight_route, standby};
-use crate::engine::{Engine, seen_of};
 use crate::farm::{Entry, FarmName, InstanceName};
 use crate::plan::blue_green::{Sides, sides};
 
@@ -16,12 +16,12 @@ impl Engine {
     /// # Errors
     /// There is no such farm, HAProxy does not answer, or no group is without traffic.
     pub async fn idle(&self, name: &FarmName, without: &BTreeSet<InstanceName>) -> Result<IdleView, EngineError> {
-        let farm = self.farm(name)?;
-        let Reached { reports, .. } = self.reached(self.read_all().await, without, |_| true)?;
-        let seen = seen_of(&reports);
+        let farm = self.fleet.farm(name)?;
+        let Reached { reports, .. } = self.fleet.reached(self.fleet.read_all().await, without, |_| true)?;
+        let seen = reports.seen();
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
-        let live = preflight_route(&farm, &layout, &seen, &self.maps).await?;
-        let state = self.published.get();
+        let live = preflight_route(&farm, &layout, &seen, &self.fleet.maps).await?;
+        let state = self.record.state();
         let live = state.live(name).or(live);
         let Sides { live, idle } = sides(&farm, &layout, live.as_ref(), &standby(name, &state))
             .map_err(|veto| EngineError::Vetoed(vec![veto]))?;

@@ -1,5 +1,7 @@
 //! Carrying out what the machine of `plan` says about runs.
 
+use crate::engine::fleet::loads::maps_of;
+use crate::engine::fleet::reports::Reports;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,6 @@ use jiff::Timestamp;
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-use crate::engine::fleet::orders::{confirmation, maps_of, not_up, observed, seen_server};
 
 use crate::engine::record::ledger::Ledger;
 use crate::engine::runs::bake::counts;
@@ -17,7 +18,7 @@ use crate::engine::runs::in_service::{last_of, stays};
 use crate::farm::{Entry, InstanceName, SeenServer};
 use crate::plan::machine::{self, Confirmation, Facts, Outcome};
 use crate::plan::{Figures, Flipped, Run, RunState, Step, Wait, not_deployed_to, roles};
-use crate::reconcile::InstanceReport;
+
 use crate::state::{Caller, Change, Effects, asked, event};
 
 impl Engine {
@@ -25,10 +26,10 @@ impl Engine {
     pub(crate) async fn step_runs(
         self: &Arc<Self>,
         ledger: &mut Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
         now: Timestamp,
     ) -> Result<bool, EngineError> {
-        if !self.store.holds_lease() {
+        if !self.record.holds_lease() {
             return Ok(false);
         }
         let mut changed = false;
@@ -46,9 +47,9 @@ impl Engine {
     /// The run as this teeterd has it to drive: not before it has seen what the run is about, and with what a step waits
     /// for counted from then on. While no teeterd was there nobody could confirm or answer. What is not teeter's to do
     /// goes on without it: the caller's work, and the watch after a flip.
-    fn taken_up(&self, run: &Run, reports: &BTreeMap<InstanceName, InstanceReport>, now: Timestamp) -> Option<Run> {
+    fn taken_up(&self, run: &Run, reports: &Reports, now: Timestamp) -> Option<Run> {
         let instances: BTreeSet<&InstanceName> = run.plan.entries().map(|entry| &entry.instance).collect();
-        let aside = self.aside_of_run(run, reports);
+        let aside = self.fleet.aside_of_run(run, reports);
         let unseen =
             |name: &InstanceName| reports.get(name).filter(|report| report.seen.is_none() && !aside.contains(name));
         let (instances, troubles): (Vec<_>, Vec<_>) =
@@ -68,14 +69,9 @@ impl Engine {
     }
 
     /// What the machine is told about a run.
-    pub(crate) fn facts<'a>(
-        &self,
-        run: &Run,
-        ledger: &'a Ledger,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Facts<'a> {
-        let aside = self.aside_of_run(run, reports);
-        let pending = |revision| confirmation(revision, run.plan.entries(), &maps_of(&run.plan), reports, &aside);
+    pub(crate) fn facts<'a>(&self, run: &Run, ledger: &'a Ledger, reports: &Reports) -> Facts<'a> {
+        let aside = self.fleet.aside_of_run(run, reports);
+        let pending = |revision| reports.confirmation(revision, run.plan.entries(), &maps_of(&run.plan), &aside);
         Facts {
             holds: &ledger.state.holds,
             confirmation: run.step.acted.map_or(Confirmation::Agreed, pending),
@@ -94,7 +90,7 @@ impl Engine {
         ledger: &mut Ledger,
         before: &Run,
         outcome: Outcome,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
         by: Option<(&Caller, String)>,
     ) -> Result<bool, EngineError> {
         let (run, actions) = match outcome {
@@ -108,7 +104,7 @@ impl Engine {
         self.memory().run_waits.remove(&run.id);
         let now = self.clock.now();
         let Effects { mut run, changes, mut events } =
-            ledger.state.effects(before, run, actions, &observed(reports), now);
+            ledger.state.effects(before, run, actions, &reports.observed(), now);
         if let (Some(flipped), true) = (flipped(before, reports, now), run.cursor > before.cursor) {
             if let Some(event) = events.first_mut() {
                 let took = Duration::from_micros(flipped.took).as_secs_f64() * 1000.0;
@@ -118,7 +114,7 @@ impl Engine {
         }
         if before.is_active() && run.state == RunState::Done {
             let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
-            let serves = |entry: &Entry| !held(entry) && seen_server(entry, reports).is_some_and(SeenServer::is_usable);
+            let serves = |entry: &Entry| !held(entry) && reports.server(entry).is_some_and(SeenServer::is_usable);
             let left = not_deployed_to(&run, serves);
             events.extend(left.iter().map(|text| event(now, "run.remark", text.clone(), Some(run.id), None)));
             run.remarks.extend(left);
@@ -131,9 +127,9 @@ impl Engine {
             events.push(event(now, "run.step", step, Some(run.id), None));
         }
         let changes = std::iter::once(Change::PutRun(Box::new(run))).chain(changes).collect();
-        self.write(ledger, changes, events).await?;
-        self.publish(ledger);
-        self.nudge.notify_one();
+        ledger.write(changes, events).await?;
+        self.fleet.publish(&ledger.state);
+        self.fleet.nudge.notify_one();
         Ok(true)
     }
 }
@@ -143,14 +139,14 @@ impl Engine {
 fn lines_not_up(
     run: &Run,
     ledger: &Ledger,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
+    reports: &Reports,
     aside: &BTreeSet<InstanceName>,
 ) -> BTreeMap<Entry, String> {
     let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
     let there = run.plan.entries().filter(|entry| !aside.contains(&entry.instance));
     let free: Vec<&Entry> = there.filter(|entry| !held(entry)).collect();
     let down: BTreeMap<Entry, String> =
-        free.iter().filter_map(|entry| Some(((*entry).clone(), not_up(entry, reports)?))).collect();
+        free.iter().filter_map(|entry| Some(((*entry).clone(), reports.not_up(entry)?))).collect();
     let excused = roles::excused(
         free,
         (&run.down, run.plan.leader),
@@ -163,7 +159,7 @@ fn lines_not_up(
 
 /// How the step's change was measured, where the step is a flip: the window in which both sides may have been given
 /// requests.
-fn flipped(run: &Run, reports: &BTreeMap<InstanceName, InstanceReport>, now: Timestamp) -> Option<Flipped> {
+fn flipped(run: &Run, reports: &Reports, now: Timestamp) -> Option<Flipped> {
     let Some(Step::Flip { switch, .. }) = run.current() else { return None };
     let revision = run.step.acted?;
     let took = reports.values().filter_map(|report| report.took.filter(|(of, _)| *of >= revision));

@@ -1,13 +1,13 @@
 //! Servers that are to come back with another version than those in service have.
 
+use crate::engine::fleet::reports::Reports;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::error::EngineError;
-use crate::engine::fleet::orders::seen_server;
-use crate::engine::{Engine, seen_of};
-use crate::farm::{Entry, Farm, InstanceName, Layout, MemberName, SeenServer};
+
+use crate::engine::Engine;
+use crate::farm::{Entry, Farm, Layout, MemberName, SeenServer};
 use crate::plan::Veto;
-use crate::reconcile::InstanceReport;
 
 impl Engine {
     /// Refuses to bring back members that run another version than those of their farm that are in service. Where no
@@ -15,14 +15,14 @@ impl Engine {
     pub(crate) async fn refuse_other_versions(
         &self,
         back: &BTreeSet<Entry>,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> Result<(), EngineError> {
-        let farms = self.farms();
+        let farms = self.fleet.farms();
         let tells = |farm: &&Farm| farm.settings.verify.names_version() && farm.settings.flip.route.is_empty();
         let touched = |farm: &&Farm| back.iter().any(|entry| farm.has(&entry.server));
         let mut vetoes = Vec::new();
         for farm in farms.values().filter(tells).filter(touched) {
-            let Ok(layout) = farm.layout(&seen_of(reports)) else { continue };
+            let Ok(layout) = farm.layout(&reports.seen()) else { continue };
             let (coming, serving) = sides(&layout, back, reports);
             if coming.is_empty() || serving.is_empty() {
                 continue;
@@ -45,11 +45,11 @@ impl Engine {
         &self,
         farm: &Farm,
         members: BTreeMap<MemberName, Vec<Entry>>,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> BTreeMap<MemberName, String> {
         let Some(probe) = &farm.settings.verify.http else { return BTreeMap::new() };
         let address = |entries: &[Entry]| {
-            let mut servers = entries.iter().filter_map(|entry| seen_server(entry, reports));
+            let mut servers = entries.iter().filter_map(|entry| reports.server(entry));
             servers.find(|server| !server.address.is_empty()).map(SeenServer::endpoint)
         };
         let asks = members.into_iter().filter_map(|(member, entries)| Some((member, address(&entries)?)));
@@ -66,13 +66,9 @@ impl Engine {
 type Members = BTreeMap<MemberName, Vec<Entry>>;
 
 /// The members that come back, and the others that take traffic.
-fn sides(
-    layout: &Layout,
-    back: &BTreeSet<Entry>,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) -> (Members, Members) {
+fn sides(layout: &Layout, back: &BTreeSet<Entry>, reports: &Reports) -> (Members, Members) {
     let comes = |lines: &[Entry]| lines.iter().any(|line| back.contains(line));
-    let serves = |line: &Entry| seen_server(line, reports).is_some_and(SeenServer::is_usable);
+    let serves = |line: &Entry| reports.server(line).is_some_and(SeenServer::is_usable);
     let (coming, others): (Members, Members) =
         layout.members.clone().into_iter().partition(|(_, lines)| comes(lines) && !lines.iter().any(serves));
     let serving = others.into_iter().filter(|(_, lines)| lines.iter().any(serves)).collect();

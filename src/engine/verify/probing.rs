@@ -1,16 +1,20 @@
 //! Asking the servers of holds that are to come back: one task for each member, until it answers well.
 
+use crate::engine::fleet::reports::Found;
+use crate::engine::fleet::reports::Reports;
+use crate::engine::fleet::reports::gone;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::engine::fleet::orders::{Found, find, gone};
+
 use crate::engine::memory::{Probing, Results, put};
 use crate::engine::verify::judge::{MustShow, failed};
-use crate::farm::{AfterVerify, Entry, Hold, HttpProbe, InstanceName, MemberName, OutBy, Verification};
+use crate::farm::{AfterVerify, Verification};
+use crate::farm::{Entry, Hold, HttpProbe, MemberName, OutBy};
 use crate::plan::verify::ProbeResult;
-use crate::reconcile::InstanceReport;
+
 use crate::state::{Change, State};
 
 /// How a member can be asked; the later, the better.
@@ -33,7 +37,7 @@ impl Engine {
         hold: &Hold,
         verification: &Verification,
         state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> Option<BTreeMap<MemberName, ProbeResult>> {
         let mut targets: BTreeMap<&MemberName, Target> = BTreeMap::new();
         for entry in &hold.entries {
@@ -80,17 +84,11 @@ impl Engine {
         Some(answers)
     }
 
-    fn target(
-        &self,
-        hold: &Hold,
-        entry: &Entry,
-        state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Target {
+    fn target(&self, hold: &Hold, entry: &Entry, state: &State, reports: &Reports) -> Target {
         let Some(probe) = self.verify_settings(state, hold, entry).http else { return Target::Nothing };
         let seen = reports.get(&entry.instance).and_then(|report| report.seen.as_ref());
         let unused = seen.and_then(|seen| seen.unused(&entry.server));
-        match find(entry, reports) {
+        match reports.find(entry) {
             // What stands on such a line may be a place holder.
             Found::Here(_) if matches!(unused, Some(OutBy::Configuration | OutBy::Backend(_))) => Target::Nothing,
             Found::Unknown => Target::Unknown,
@@ -142,7 +140,7 @@ pub(crate) async fn ask(
         let result = must_show.judge(engine.prober.probe(address.clone(), probe.clone()).await);
         let passed = matches!(result, ProbeResult::Passed { .. });
         put(&results, &member, result);
-        engine.nudge.notify_one();
+        engine.fleet.nudge.notify_one();
         if passed {
             return;
         }

@@ -1,16 +1,20 @@
 //! Warming up the servers of holds that are about to get traffic: one task for each member, until its answers are fast.
 
+use crate::engine::fleet::reports::Found;
+use crate::engine::fleet::reports::Reports;
+use crate::engine::fleet::reports::gone;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::engine::fleet::orders::{Found, find, gone};
+
 use crate::engine::memory::{Asking, Results, put};
-use crate::farm::{AfterVerify, Hold, InstanceName, MemberName, Span, Verification, VerifyPhase, WarmUp};
+use crate::farm::{AfterVerify, Verification, VerifyPhase};
+use crate::farm::{Hold, MemberName, Span, WarmUp};
 use crate::plan::verify::WarmUpFacts;
 use crate::plan::warm::Warmth;
-use crate::reconcile::InstanceReport;
+
 use crate::state::State;
 
 impl Engine {
@@ -21,7 +25,7 @@ impl Engine {
         hold: &Hold,
         verification: &Verification,
         state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
+        reports: &Reports,
     ) -> Option<WarmUpFacts> {
         let settings = warm_up_of(hold, verification, state)?.clone();
         if !matches!(verification.phase, VerifyPhase::WarmUp { .. }) {
@@ -29,7 +33,7 @@ impl Engine {
         }
         let mut addresses: BTreeMap<&MemberName, Result<String, String>> = BTreeMap::new();
         for entry in &hold.entries {
-            let address = match find(entry, reports) {
+            let address = match reports.find(entry) {
                 Found::Here(server) if !server.address.is_empty() => Ok(server.endpoint()),
                 Found::Here(_) => Err("has no address: HAProxy has not resolved its name".to_owned()),
                 Found::Gone => Err(gone(entry)),
@@ -94,7 +98,7 @@ async fn ask((engine, member, address): (Arc<Engine>, MemberName, String), setti
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }
-    engine.nudge.notify_one();
+    engine.fleet.nudge.notify_one();
 }
 
 const ASK_AGAIN: Duration = Duration::from_millis(250);

@@ -1,5 +1,8 @@
 //! Making views of what is stored, seen and remembered.
 
+use crate::engine::fleet::loads::untold;
+use crate::engine::fleet::reports::{Found, Reports, gone};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -9,12 +12,12 @@ use crate::api::{
     RouteEntryView, RouteView, RunStatus, RunView, ServerView, SocketLevel, StatusView,
 };
 use crate::engine::error::EngineError;
-use crate::engine::fleet::orders::{Found, find, untold};
+
+use crate::engine::Engine;
 use crate::engine::memory::Memory;
 use crate::engine::retired::left_over::left_over;
 use crate::engine::retired::renamed::last_seen;
 use crate::engine::views::run::{run_view, text};
-use crate::engine::{Engine, seen_of};
 use crate::farm::{
     Baseline, Entry, Farm, Hold, HoldId, InstanceName, LineNames, MemberName, Off, OutBy, Owner, Route, RunId,
     SameProcess, SeenServer, Selector, Stage, left_aside,
@@ -31,13 +34,13 @@ impl Engine {
     /// A selector names nothing.
     pub async fn status(&self, selectors: &[Selector]) -> Result<StatusView, EngineError> {
         let (reports, chosen) = match selectors {
-            [] => (self.read_all().await, None),
+            [] => (self.fleet.read_all().await, None),
             some => {
-                let (reports, chosen) = self.read_for(some).await;
+                let (reports, chosen) = self.fleet.read_for(some).await;
                 (reports, Some(chosen?))
             }
         };
-        let state = self.published.get();
+        let state = self.record.state();
         let mut servers = Vec::new();
         for (name, report) in &reports {
             for (server, seen) in report.seen.iter().flat_map(|seen| seen.servers.iter()) {
@@ -48,15 +51,15 @@ impl Engine {
             }
         }
         let revision = state.revision;
-        let (untold, may_be_away) = (self.not_told(&state, &reports), self.may_be_away());
-        let instances = self.instances.iter().zip(reports.values());
+        let (untold, may_be_away) = (self.not_told(&state, &reports), self.fleet.may_be_away());
+        let instances = self.fleet.instances.iter().zip(reports.values());
         let instances = instances.map(|((name, instance), report)| {
             let mut view = instance_view(name, &instance.looks.client.address().to_string(), report, revision);
             view.agrees &= !untold.contains(name);
             view.may_be_away = may_be_away.contains(name);
             view
         });
-        let farms = self.farms();
+        let farms = self.fleet.farms();
         let routes = farms.values().filter_map(|farm| {
             let asked = chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|entry| farm.has(&entry.server)));
             asked.then(|| route_view(farm, state.routes.get(&farm.name), &reports)).flatten()
@@ -71,9 +74,9 @@ impl Engine {
                     .values()
                     .any(|farm| farm.has(server) && selectors.iter().any(|it| it.farm() == Some(&farm.name)))
         };
-        let seen = seen_of(&reports);
+        let seen = reports.seen();
         let aside = left_aside(&seen, picked);
-        let left = left_over(&state, &farms, &self.instances.keys().collect());
+        let left = left_over(&state, &farms, &self.fleet.instances.keys().collect());
         let left = left.iter().filter(|_| chosen.is_none());
         let left = left.map(|(what, left)| format!("{what} is not configured any more, and the store has {left}"));
         let in_farm =
@@ -83,9 +86,9 @@ impl Engine {
             let same = SameProcess::of(&layout, &seen).apart(layout.groups.values());
             Some(format!("farm {}: {}", farm.name, same.advice(&layout)?))
         });
-        let trouble = self.store.trouble().map(str::to_owned).into_iter();
-        let own = self.troubles.all().into_iter().map(|(about, words)| format!("{about}: {words}"));
-        let rivals = self.rivals().into_iter().filter(|_| chosen.is_none());
+        let trouble = self.record.trouble().map(str::to_owned).into_iter();
+        let own = self.record.troubles.all().into_iter().map(|(about, words)| format!("{about}: {words}"));
+        let rivals = self.fleet.rivals().into_iter().filter(|_| chosen.is_none());
         let rivals = rivals.map(|(name, text)| format!("HAProxy {name}: {text}"));
         let notes = trouble.chain(own).chain(rivals).chain(noted).chain(doubles).chain(aside).chain(left).collect();
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
@@ -93,8 +96,8 @@ impl Engine {
 
     /// Every hold.
     pub async fn hold_views(&self) -> Vec<HoldView> {
-        let state = self.published.get();
-        let reports = self.reports();
+        let state = self.record.state();
+        let reports = self.fleet.reports();
         let names = self.line_names(&reports);
         let holds = state.holds.values();
         holds.map(|hold| self.view_of(hold, &state, (&reports, &names))).collect()
@@ -105,8 +108,8 @@ impl Engine {
     /// # Errors
     /// There is none of this number; perhaps not any more.
     pub async fn hold_view(&self, id: HoldId) -> Result<HoldView, EngineError> {
-        let state = self.published.get();
-        let reports = self.reports();
+        let state = self.record.state();
+        let reports = self.fleet.reports();
         let names = self.line_names(&reports);
         let hold = state.holds.get(&id).map(|hold| self.view_of(hold, &state, (&reports, &names)));
         hold.ok_or_else(|| EngineError::NotFound(format!("there is no hold {id}, or it has ended")))
@@ -114,8 +117,8 @@ impl Engine {
 
     /// Every run that is remembered, the latest last.
     pub async fn run_views(&self) -> Vec<RunView> {
-        let state = self.published.get();
-        let reports = self.reports();
+        let state = self.record.state();
+        let reports = self.fleet.reports();
         state.runs.values().map(|run| self.view_of_run(run, &state, &reports)).collect()
     }
 
@@ -124,41 +127,36 @@ impl Engine {
     /// # Errors
     /// There is none of this number.
     pub async fn run_view(&self, id: RunId) -> Result<RunView, EngineError> {
-        let state = self.published.get();
+        let state = self.record.state();
         if let Some(run) = state.runs.get(&id) {
-            return Ok(self.view_of_run(run, &state, &self.reports()));
+            return Ok(self.view_of_run(run, &state, &self.fleet.reports()));
         }
-        let run = self.of_store(move |store| store.run(id)).await?;
-        let run = run.map(|run| self.view_of_run(&run, &state, &self.reports()));
+        let run = self.record.read(move |store| store.run(id)).await?;
+        let run = run.map(|run| self.view_of_run(&run, &state, &self.fleet.reports()));
         run.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists the latest")))
     }
 
-    fn view_of_run(&self, run: &Run, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> RunView {
+    fn view_of_run(&self, run: &Run, state: &State, reports: &Reports) -> RunView {
         let holds = state.holds.values().filter(|hold| hold.owner == Owner::Run(run.id));
         let not_reached = holds.filter_map(|hold| self.not_reached(hold, state, reports)).collect();
         RunView { not_reached, ..run_view(run, state, &self.memory(), self.clock.now()) }
     }
 
     /// The members of lines that have other names, of all that HAProxy has.
-    fn line_names(&self, reports: &BTreeMap<InstanceName, InstanceReport>) -> LineNames {
+    fn line_names(&self, reports: &Reports) -> LineNames {
         let lines = reports.values().flat_map(|report| report.seen.iter().flat_map(|seen| seen.servers.keys()));
-        LineNames::of(lines, &self.farms())
+        LineNames::of(lines, &self.fleet.farms())
     }
 
     fn view_of(&self, hold: &Hold, state: &State, (reports, names): (&Reports, &LineNames)) -> HoldView {
         let note = self.note(hold, state, reports);
-        let away = self.aside_of(hold, reports);
+        let away = self.fleet.aside_of(hold, reports);
         let without = hold.reach.without.union(&away).map(ToString::to_string).collect();
         HoldView { note, without, ..hold_view(hold, (reports, names), &self.memory(), self.clock.now()) }
     }
 
     /// What went wrong with a hold and what it does not reach, for people.
-    pub(crate) fn note(
-        &self,
-        hold: &Hold,
-        state: &State,
-        reports: &BTreeMap<InstanceName, InstanceReport>,
-    ) -> Option<String> {
+    pub(crate) fn note(&self, hold: &Hold, state: &State, reports: &Reports) -> Option<String> {
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         let left = instances.into_iter().filter_map(|name| untold(hold, name, reports.get(name)?, state));
         let left: BTreeSet<String> = left.map(|why| why.words().to_owned()).collect();
@@ -194,11 +192,7 @@ fn instance_view(name: &InstanceName, socket: &str, report: &InstanceReport, rev
     }
 }
 
-fn route_view(
-    farm: &Farm,
-    stored: Option<&Route>,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) -> Option<RouteView> {
+fn route_view(farm: &Farm, stored: Option<&Route>, reports: &Reports) -> Option<RouteView> {
     let keys = &farm.settings.flip.route;
     let mut entries = Vec::new();
     let mut sides = BTreeSet::new();
@@ -276,9 +270,6 @@ fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> 
     texts
 }
 
-/// What each HAProxy reports.
-type Reports = BTreeMap<InstanceName, InstanceReport>;
-
 fn hold_view(hold: &Hold, (reports, line_names): (&Reports, &LineNames), memory: &Memory, now: Timestamp) -> HoldView {
     let remembered = memory.holds.get(&hold.id);
     let wait = remembered.and_then(|memory| memory.wait.clone());
@@ -320,7 +311,7 @@ fn overruled(hold: &Hold, state: &State) -> Option<String> {
 }
 
 /// The lines of a hold in HAProxys that are not configured any more, for people.
-fn unconfigured(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<String> {
+fn unconfigured(hold: &Hold, state: &State, reports: &Reports) -> Option<String> {
     let lines: Vec<&Entry> = hold.entries.iter().filter(|entry| !reports.contains_key(&entry.instance)).collect();
     let named: BTreeSet<&InstanceName> = lines.iter().map(|entry| &entry.instance).collect();
     let names = named.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
@@ -334,10 +325,9 @@ fn unconfigured(hold: &Hold, state: &State, reports: &BTreeMap<InstanceName, Ins
 }
 
 /// The lines of a hold that HAProxy does not have, for people.
-fn not_there(hold: &Hold, reports: &BTreeMap<InstanceName, InstanceReport>) -> Option<String> {
-    let gone = hold.entries.iter().filter(|entry| matches!(find(entry, reports), Found::Gone));
-    let gone: Vec<String> =
-        gone.map(|entry| format!("{entry} {}", crate::engine::fleet::orders::gone(entry))).collect();
+fn not_there(hold: &Hold, reports: &Reports) -> Option<String> {
+    let missing = hold.entries.iter().filter(|entry| matches!(reports.find(entry), Found::Gone));
+    let gone: Vec<String> = missing.map(|entry| format!("{entry} {}", gone(entry))).collect();
     (!gone.is_empty()).then(|| gone.join(", "))
 }
 

@@ -42,24 +42,26 @@ struct Fitting<'a> {
 impl Engine {
     /// Asks every HAProxy anew and compares with the configuration.
     pub async fn doctor(&self) -> Vec<FindingView> {
-        let instances = self.instances.iter();
+        let instances = self.fleet.instances.iter();
         let ways = instances
             .map(|(name, instance)| (name.clone(), (&*instance.looks.client, instance.looks.master.as_deref())));
         let haproxies = ways.collect();
-        let before = self.instances.iter().map(|(name, instance)| (name.clone(), instance.orders.borrow().before()));
+        let before =
+            self.fleet.instances.iter().map(|(name, instance)| (name.clone(), instance.orders.borrow().before()));
         let before = before.collect();
-        let reports = self.read_all().await;
-        self.try_the_store().await;
-        let state = self.published.get();
-        let farms = self.farms();
+        let reports = self.fleet.read_all().await;
+        self.record.try_the_store().await;
+        let state = self.record.state();
+        let farms = self.fleet.farms();
         let mut findings =
-            examine(&farms, haproxies, (&state, &before), &self.may_be_away(), &*self.prober, &self.maps).await;
+            examine(&farms, haproxies, (&state, &before), &self.fleet.may_be_away(), &*self.prober, &self.fleet.maps)
+                .await;
         findings.extend(self.of_holds(&state, &reports));
         findings.extend(store::disagreements(&state, &reports));
         findings.extend(store::leftovers(&state, &farms, &reports));
-        findings.extend(self.troubles.all().into_iter().map(|(about, words)| error(about.to_owned(), words)));
-        findings.extend(self.rivals().into_iter().map(|(name, text)| error(format!("HAProxy {name}"), text)));
-        findings.extend(self.store.trouble().map(|trouble| error("the store".to_owned(), trouble.to_owned())));
+        findings.extend(self.record.troubles.all().into_iter().map(|(about, words)| error(about.to_owned(), words)));
+        findings.extend(self.fleet.rivals().into_iter().map(|(name, text)| error(format!("HAProxy {name}"), text)));
+        findings.extend(self.record.trouble().map(|trouble| error("the store".to_owned(), trouble.to_owned())));
         findings
     }
 }

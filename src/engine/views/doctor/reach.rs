@@ -1,13 +1,13 @@
 //! HAProxys that are away, and what holds do not reach.
 
-use std::collections::BTreeMap;
+use crate::engine::fleet::reports::Reports;
 
 use super::{ok, unreachable, warning};
 use crate::api::FindingView;
 use crate::engine::Engine;
 use crate::farm::InstanceName;
 use crate::haproxy::Error;
-use crate::reconcile::InstanceReport;
+
 use crate::state::State;
 
 /// One that does not answer.
@@ -26,7 +26,7 @@ pub(super) fn away(name: &InstanceName, may_be: bool, trouble: &Error) -> Findin
 
 impl Engine {
     /// Lines and HAProxys that holds do not reach.
-    pub(super) fn of_holds(&self, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Vec<FindingView> {
+    pub(super) fn of_holds(&self, state: &State, reports: &Reports) -> Vec<FindingView> {
         let of = |(id, hold)| Some(warning(format!("hold {id}"), self.not_reached(hold, state, reports)?));
         state.holds.iter().filter_map(of).collect()
     }

@@ -1,18 +1,20 @@
 //! What the store says: whether HAProxy agrees with it, and what it keeps that nothing is configured for any more.
 
+use crate::engine::fleet::reports::Found;
+use crate::engine::fleet::reports::Reports;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{error, warning};
 use crate::api::FindingView;
-use crate::engine::fleet::orders::{Found, find};
+
 use crate::engine::retired::left_over::{LeftOver, left_over};
-use crate::farm::{Farm, FarmName, InstanceName, Reason};
+use crate::farm::{Farm, FarmName, Reason};
 use crate::haproxy::AdminState;
-use crate::reconcile::InstanceReport;
+
 use crate::state::State;
 
 /// Where HAProxy is not as the store wants it.
-pub(super) fn disagreements(state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> Vec<FindingView> {
+pub(super) fn disagreements(state: &State, reports: &Reports) -> Vec<FindingView> {
     let mut findings = Vec::new();
     // One that does not answer has its finding already.
     for (name, report) in reports.iter().filter(|(_, report)| report.reachable) {
@@ -39,11 +41,7 @@ pub(super) fn disagreements(state: &State, reports: &BTreeMap<InstanceName, Inst
 }
 
 /// What is left over of farms and HAProxys that are not configured.
-pub(super) fn leftovers(
-    state: &State,
-    farms: &BTreeMap<FarmName, Farm>,
-    reports: &BTreeMap<InstanceName, InstanceReport>,
-) -> Vec<FindingView> {
+pub(super) fn leftovers(state: &State, farms: &BTreeMap<FarmName, Farm>, reports: &Reports) -> Vec<FindingView> {
     let all = left_over(state, farms, &reports.keys().collect());
     let left = all.iter().map(|(what, left)| {
         let back = match out(left, state, reports) {
@@ -63,10 +61,10 @@ pub(super) fn leftovers(
 }
 
 /// The servers that HAProxy has out by what is left over, to be typed.
-fn out(left: &LeftOver, state: &State, reports: &BTreeMap<InstanceName, InstanceReport>) -> String {
+fn out(left: &LeftOver, state: &State, reports: &Reports) -> String {
     let holds =
         left.holds.iter().filter(|(id, _)| state.holds.get(id).is_some_and(|hold| hold.wants() > AdminState::Ready));
-    let is_out = |entry: &&crate::farm::Entry| match find(entry, reports) {
+    let is_out = |entry: &&crate::farm::Entry| match reports.find(entry) {
         Found::Here(server) => server.admin.forced() > AdminState::Ready,
         Found::Gone | Found::Unknown => false,
     };
