@@ -1,16 +1,16 @@
-//! The time at which a version was built, as servers tell it.
+//! The time at which a version was built, as servers report it.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-/// A time as servers tell it: RFC 3339, as in HTTP's headers, or seconds since 1970.
+/// A time of a build: RFC 3339, the format of HTTP headers, or seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuiltAt(Timestamp);
 
 impl BuiltAt {
-    /// Reads it; `None` where it is no time.
+    /// Parses the text of a server; `None` where the text is not a time.
     pub fn read(text: &str) -> Option<Self> {
         let seconds = || {
             let (whole, rest) = text.split_once('.').unwrap_or((text, "0"));
@@ -22,7 +22,8 @@ impl BuiltAt {
         text.parse().ok().or_else(seconds).or_else(http).map(Self)
     }
 
-    /// Whether it lies before `begun`. A time of whole seconds is not older than a fraction of the same second.
+    /// Whether the build is older than `begun`. Many servers report whole seconds: such a time is not older than a
+    /// fraction of the same second.
     pub fn is_before(self, begun: Timestamp) -> bool {
         match self.0.subsec_nanosecond() {
             0 => self.0.as_second() < begun.as_second(),
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_servers_write_them() {
+    fn each_format_of_a_build_time_is_parsed() {
         for text in [
             "2026-11-21T07:30:00Z",
             "2026-11-21T08:30:00+01:00",
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_second_is_as_young_as_any_part_of_it() {
+    fn a_whole_second_is_not_older_than_its_fractions() {
         let begun = "2026-11-21T07:30:00.7Z".parse().unwrap();
         let is_before = |text| BuiltAt::read(text).unwrap().is_before(begun);
         assert!(is_before("2026-11-21T07:29:59Z") && is_before("2026-11-21T07:30:00.6Z"));

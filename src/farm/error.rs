@@ -1,17 +1,17 @@
-//! A farm whose configuration does not fit itself or HAProxy.
+//! The error of a farm whose configuration fits neither itself nor HAProxy.
 
 use thiserror::Error;
 
 use crate::farm::names::FarmName;
 
-/// A farm whose configuration does not fit itself or HAProxy.
+/// A farm whose configuration contradicts itself or does not fit HAProxy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("farm {farm}: {problem}")]
 pub struct FarmError {
-    /// Which farm.
+    /// The farm.
     pub farm: FarmName,
-    /// Which key of it is to be changed.
+    /// The key of the farm's table that the operator has to change.
     pub key: String,
-    /// What is wrong.
+    /// What is wrong with the value of that key.
     pub problem: String,
 }

@@ -1,7 +1,8 @@
-//! The pure model: members, server lines, groups, holds, routes; what is wanted, what is seen, and the difference.
+//! The pure model: members, server lines, groups, holds and routes; the state that is wanted, the state that HAProxy
+//! shows, and the commands that lead from one to the other.
 //!
-//! Knows no input or output, no clock, no tokio. Of HAProxy it needs names, bits and commands. The modules stand in the
-//! order of their imports: each may use those above it, never one below.
+//! This module has no input or output, no clock and no tokio. Of HAProxy it uses names, state bits and commands. The
+//! modules stand in the order of their imports: each may use those above it, never one below.
 
 mod names;
 mod span;

@@ -1,4 +1,4 @@
-//! Names that teeter's users give, and the identities that teeter gives.
+//! Names that operators give, and the numbers that teeter gives.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,16 +24,17 @@ fn in_label(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// One application server. Its lines have its name, unless the table of its farm says otherwise: see `Members`.
+/// The name of one application server. Its server lines have this name, unless the table of its farm says otherwise:
+/// see `Members`.
 pub type MemberName = ServerName;
 
-/// One `backend/server` line of one instance.
+/// One server line (`backend/server`) of one HAProxy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Entry {
-    /// The HAProxy that it stands in.
+    /// The HAProxy that has the line.
     pub instance: InstanceName,
-    /// Its line there.
+    /// The backend and the server of the line.
     pub server: ServerRef,
 }
 
@@ -53,7 +54,7 @@ impl TryFrom<String> for Entry {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let (instance, server) = text.split_once(':').ok_or("an entry is INSTANCE:BACKEND/SERVER")?;
+        let (instance, server) = text.split_once(':').ok_or("a server line is HAPROXY:BACKEND/SERVER")?;
         Ok(Self {
             instance: instance.parse().map_err(|error: NameError| error.to_string())?,
             server: server.parse().map_err(|error: NameError| error.to_string())?,
@@ -83,10 +84,10 @@ macro_rules! identity {
 }
 
 identity!(
-    /// The number of a hold, never used again.
+    /// The number of a hold. It is never used again.
     HoldId
 );
 identity!(
-    /// The number of a run, never used again.
+    /// The number of a run. It is never used again.
     RunId
 );

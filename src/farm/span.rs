@@ -1,5 +1,5 @@
-//! A length of time as people write it: `30s`, `5m`, `2h 30m`, `3d`, `1w`; a day is 24 hours. A number without a unit is refused, because
-//! HAProxy would take it for milliseconds and most other tools for seconds.
+//! A length of time as an operator writes it: `30s`, `5m`, `2h 30m`, `3d`, `1w`. A day has 24 hours. A number without a
+//! unit is refused, because HAProxy takes it for milliseconds and most other tools take it for seconds.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,12 +9,12 @@ use jiff::{SignedDuration, SpanRelativeTo, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A length of time, not negative, at most a year.
+/// A length of time, from zero to a year.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span(Duration);
 
-/// A text that is no length of time.
+/// A text that is not a length of time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{0:?} is not a length of time: give a number with its unit, such as 200ms, 30s, 5m, 2h, 3d or 1w, a year at most"
@@ -22,7 +22,7 @@ pub struct Span(Duration);
 pub struct SpanError(String);
 
 impl Span {
-    /// Whether it is none at all.
+    /// Whether the length is zero.
     pub const fn is_zero(self) -> bool {
         self.0.is_zero()
     }
@@ -37,17 +37,17 @@ impl Span {
         Self(Duration::from_secs(secs))
     }
 
-    /// As the standard library's type.
+    /// The length as the standard library's type.
     pub const fn duration(self) -> Duration {
         self.0
     }
 
-    /// The time that lies this much after `at`; the end of time where that would be later.
+    /// The time that lies this much after `at`. A time beyond the range of [`Timestamp`] becomes the last one in it.
     pub fn after(self, at: Timestamp) -> Timestamp {
         at.saturating_add(self.signed()).unwrap_or(Timestamp::MAX)
     }
 
-    /// So many times as long.
+    /// The length multiplied by a number.
     pub const fn times(self, times: u32) -> Self {
         Self(self.0.saturating_mul(times))
     }
@@ -69,7 +69,7 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, SpanError> {
         let error = || SpanError(text.chars().take(40).collect());
         let span: jiff::Span = text.trim().parse().map_err(|_| error())?;
-        // Months and years have no fixed length, and are refused here.
+        // Months and years have no fixed length: they are refused here.
         let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| error())?;
         let duration = Duration::try_from(signed).map_err(|_| error())?;
         if duration > LONGEST { Err(error()) } else { Ok(Self(duration)) }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_can_be_read_again() {
+    fn a_displayed_span_parses_to_the_same_span() {
         for text in ["30s", "5m", "1h30m", "250ms", "2d", "1w 3d", "36h"] {
             let span: Span = text.parse().unwrap();
             assert_eq!(span.to_string().parse::<Span>().unwrap(), span);

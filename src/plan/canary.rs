@@ -40,7 +40,7 @@ pub fn plan(
     let flip = steps.iter().position(|step| matches!(step, Step::Flip { .. })).unwrap_or(steps.len());
     steps.splice(flip..flip, tries);
     // Where nothing is compared, each share still gets its time.
-    let bake = plan.bake.or_else(|| Some(BakeSettings::nothing(settings.pause)));
+    let bake = plan.bake.or_else(|| Some(BakeSettings::without_comparison(settings.pause)));
     Ok(Plan { strategy: Strategy::Canary, steps, bake, ..plan })
 }
 

@@ -11,7 +11,7 @@ use crate::haproxy::BackendName;
 #[must_use]
 pub fn blind(plan: &Plan, modes: &BTreeMap<(InstanceName, BackendName), String>) -> Option<Veto> {
     let watches = plan.steps.iter().any(|step| matches!(step, Step::Bake { .. }));
-    let bake = plan.bake.as_ref().filter(|bake| watches && !bake.is_nothing() && bake.max_errors.is_none())?;
+    let bake = plan.bake.as_ref().filter(|bake| watches && !bake.compares_nothing() && bake.max_errors.is_none())?;
     let mut entries = plan.groups.values().flatten().flat_map(|member| &member.entries).peekable();
     entries.peek()?;
     let tcp = entries.all(|entry| {

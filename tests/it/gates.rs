@@ -113,7 +113,7 @@ async fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
         ("rolling = { batch = \"150%\" }", "neither a number of members"),
         ("canary = { steps = \"25%,5%\" }", "steps rise"),
         ("canary = { steps = \"100%\" }", "no share below 100%"),
-        ("bake = { for = \"60s\" }", "watches nothing"),
+        ("bake = { for = \"60s\" }", "compares nothing"),
         ("bake = { for = \"60s\", max_5xx = \"1\" }", "is not a share"),
         ("bake = { for = \"60s\", max_time = \"50%\" }", "less than answers took before"),
         ("on_stall = { after = \"1h\", do = \"panic\" }", "panic"),

@@ -37,7 +37,7 @@ async fn what_is_not_in_use_is_neither_counted_nor_worked_on() {
     );
     let shown = stand.done(&["deploy", "web", "--strategy", "rolling", "--batch", "66%", "--dry-run"]).await;
     assert!(shown.contains("left alone: s3, s5 (disabled in haproxy.cfg)"), "{shown}");
-    let aside = "backend legacy of HAProxy edge is disabled and gets no traffic: its lines are left aside (s1, s2)";
+    let aside = "backend legacy of HAProxy edge is disabled and gets no traffic: its lines are skipped (s1, s2)";
     for said in [&shown, &stand.done(&["doctor"]).await, &stand.done(&["status"]).await] {
         assert_eq!(said.matches(aside).count(), 1, "{said}");
     }

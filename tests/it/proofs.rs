@@ -251,7 +251,7 @@ async fn the_check_shows_mistakes_where_they_stand() {
         ("verify.http = { path = \"/\", tls = true }", 29, "insecure = true"),
         ("verify.warm_up = { paths = [], below = \"1s\" }", 20, "no path"),
         ("verify.warm_up = { paths = [\"x\"], below = \"1s\" }", 29, "is not a path"),
-        ("verify.warm_up = { paths = [\"/\"], below = \"0s\" }", 35, "less than no time"),
+        ("verify.warm_up = { paths = [\"/\"], below = \"0s\" }", 35, "below is zero"),
         ("verify.warm_up = { paths = [\"/\"], below = \"1s\", in_a_row = 0 }", 49, "at least 1"),
     ] {
         std::fs::write(site.daemon.config(), good.replace(HEADER, verify)).expect("it is written");

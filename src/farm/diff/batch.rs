@@ -1,22 +1,22 @@
-//! The commands for one HAProxy in the order in which they are sent.
+//! The commands for one HAProxy, in the order in which they are sent.
 
 use crate::haproxy::commands::SetCommand;
 use crate::haproxy::{MapName, ServerRef};
 
-/// One server's or map's part of a batch.
+/// The part of a batch that changes one server or one map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchStep {
-    /// What it changes.
+    /// The server or map that it changes.
     pub about: About,
-    /// What to send, in order.
+    /// The commands to send, in order.
     pub changes: Vec<SetCommand>,
-    /// What to send to have it as it was.
+    /// The commands that undo them.
     pub undo: Vec<SetCommand>,
-    /// Whether all of it must be seen at once.
+    /// Whether all of its commands must take effect at once.
     pub together: bool,
 }
 
-/// What a step changes.
+/// The server or map that a step changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum About {
     /// One server.
@@ -26,7 +26,7 @@ pub enum About {
 }
 
 impl BatchStep {
-    /// The server that it changes, if it is one.
+    /// The server that it changes; `None` where it changes a map.
     pub fn server(&self) -> Option<&ServerRef> {
         match &self.about {
             About::Server(server) => Some(server),
@@ -38,17 +38,18 @@ impl BatchStep {
 /// A batch in the order in which it is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// What comes before traffic is turned: servers that take more of it, and servers that must not be where it goes.
+    /// Steps before traffic is switched: servers that take more traffic, and servers that must be out of the backend
+    /// that gets it.
     pub incoming: Vec<BatchStep>,
-    /// What is told again together with a turn, though it is so: who is out of the backend that gets the traffic. Another
-    /// process than the one that was looked at may take the line, and it knows of no hold.
+    /// Commands that repeat the state of servers that are out of the backend that gets the traffic. They are sent with
+    /// a switch, because another process may receive the line, and that process knows of no hold.
     pub again: Vec<BatchStep>,
-    /// Everything else: maps first, servers that take less traffic last.
+    /// All other steps: maps first, and servers that take less traffic last.
     pub rest: Vec<BatchStep>,
 }
 
 impl Batch {
-    /// Everything, in order.
+    /// Every step, in order.
     pub fn steps(self) -> Vec<BatchStep> {
         let again = if self.turns() { self.again } else { Vec::new() };
         self.incoming.into_iter().chain(again).chain(self.rest).collect()
@@ -58,20 +59,20 @@ impl Batch {
         self.rest.iter().any(|step| matches!(step.about, About::Map(_)))
     }
 
-    /// What to send now. Traffic is turned only when the servers that it goes to have been read back to take it, and those
-    /// beside them to take none.
+    /// The steps to send now. Traffic is switched only after a look confirmed that the servers of its new backend take
+    /// traffic, and that the servers that must be out are out.
     pub fn stage(self) -> Vec<BatchStep> {
         if self.turns() && !self.incoming.is_empty() { self.incoming } else { self.steps() }
     }
 
-    /// The same without some of it.
+    /// Drops the steps that `keep` rejects.
     pub fn retain(&mut self, keep: impl Fn(&BatchStep) -> bool) {
         self.incoming.retain(&keep);
         self.again.retain(&keep);
         self.rest.retain(&keep);
     }
 
-    /// What it changes.
+    /// The servers and maps that it changes.
     pub fn abouts(&self) -> Vec<About> {
         self.incoming.iter().chain(&self.rest).map(|step| step.about.clone()).collect()
     }

@@ -1,8 +1,9 @@
-//! The last gate before HAProxy is told something: a backend that gets traffic keeps somebody who serves it.
+//! The last check before commands are sent: a backend that gets traffic keeps a server in service.
 //!
-//! What is wanted was worked out from a look some moments old. By the time at which it is told, another process of HAProxy
-//! may be there, whose servers teeter has just set down to be checked afresh; or a map may lead to a backend of which the
-//! record does not know that it gets the traffic. What would leave nobody is put off until that has changed.
+//! The wanted state comes from a look that is some moments old. When the commands arrive, another HAProxy process may
+//! be there whose servers teeter has just set DOWN, so that their checks start anew. Or a map may lead to a backend
+//! that the store does not know to get traffic. Commands that would leave such a backend without servers are put off
+//! until that has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,31 +15,32 @@ use crate::farm::seen::server::SeenServer;
 use crate::farm::seen::snapshot::Seen;
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName, ServerRef};
 
-/// Why something is not told.
+/// Why a command is put off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutOff {
-    /// It is told as soon as something is as it should be, and what.
+    /// It is sent after a condition, which the text names.
     Until(String),
-    /// Somebody else has turned the traffic to a backend, or the record does not know of it: these are in it.
+    /// The traffic was switched to a backend outside teeter, or the store does not know about it. These servers are in
+    /// that backend.
     TakenOver(BackendName, BTreeSet<ServerRef>),
 }
 
-/// What is wanted of one HAProxy, and what it has.
+/// The wanted state of one HAProxy, and the state that it shows.
 #[derive(Debug, Clone, Copy)]
 pub struct Gate<'a> {
-    /// What its servers should be told.
+    /// The wanted states of its servers.
     pub wanted: &'a Wanted,
-    /// What its maps should have.
+    /// The wanted entries of its maps.
     pub maps: &'a WantedMaps,
-    /// What it has.
+    /// The state that it shows.
     pub seen: &'a Seen,
-    /// Servers that teeter has set down in this process, and that no check has found well since.
+    /// Servers that teeter has set DOWN in this process and that no check has found healthy since.
     pub set_down: &'a BTreeSet<ServerRef>,
 }
 
 impl Gate<'_> {
-    /// Takes out of a batch what would leave nobody in a backend that may get traffic by one of these maps, which are not
-    /// told. Where a map is not there at all, nobody knows which of its backends that is.
+    /// Takes steps out of a batch that would empty a backend behind one of these maps, which are not changed. Where a
+    /// map is missing in HAProxy, each backend that it may lead to counts.
     pub fn set_aside(&self, batch: &mut Batch, untold: &BTreeMap<MapName, Reason>) -> BTreeMap<ServerRef, Reason> {
         let mut aside = BTreeMap::new();
         for (map, why) in untold {
@@ -54,8 +56,8 @@ impl Gate<'_> {
         aside
     }
 
-    /// Takes out of a batch what has to wait, and gives the reason. What an operator has asked for by name is theirs to
-    /// know.
+    /// Takes steps out of a batch that have to wait, and returns the reason. Servers that an operator takes out by name
+    /// are not kept.
     pub fn keep_served(&self, batch: &mut Batch) -> Option<PutOff> {
         if batch.rest.is_empty() {
             return None;
@@ -65,7 +67,7 @@ impl Gate<'_> {
         too_early.or(emptied)
     }
 
-    /// Turns to backends whose servers are still being checked afresh.
+    /// Puts off switches to backends whose servers are still being checked anew.
     fn put_off_turns(&self, batch: &mut Batch) -> Option<PutOff> {
         let turned: BTreeSet<&MapName> = batch.rest.iter().filter_map(map_of).collect();
         let unproven: BTreeMap<MapName, BackendName> = turned
@@ -76,7 +78,7 @@ impl Gate<'_> {
         unproven.values().next().map(checking)
     }
 
-    /// What takes the last servers out that serve a backend which gets traffic once the maps of the batch are turned.
+    /// Puts off steps that take out the last servers of a backend that gets traffic after the switches of the batch.
     fn put_off_outs(&self, batch: &mut Batch) -> Option<PutOff> {
         let turned: BTreeSet<MapName> = batch.rest.iter().filter_map(map_of).cloned().collect();
         let mut why = None;
@@ -88,8 +90,8 @@ impl Gate<'_> {
                 why = Some(match checked.contains(&backend) {
                     true => checking(&backend),
                     false if self.is_turned_elsewhere(&backend) => PutOff::Until(format!(
-                        "the last servers of backend {backend} are not taken out while somebody else's change of a map \
-                         gives it the traffic"
+                        "the last servers of backend {backend} are not taken out while a change of a map \
+                         outside teeter gives it the traffic"
                     )),
                     false => PutOff::TakenOver(backend, kept),
                 });
@@ -98,7 +100,7 @@ impl Gate<'_> {
         why
     }
 
-    /// Takes out of a batch what would leave nobody in a backend in which somebody serves now.
+    /// Takes steps out of a batch that would empty a backend in which a server serves now. Returns their servers.
     fn keep_in(&self, batch: &mut Batch, backend: &BackendName) -> BTreeSet<ServerRef> {
         let servers = || self.seen.servers.of(backend);
         let left = servers().any(|(server, now)| self.will_serve(server, now));
@@ -110,14 +112,16 @@ impl Gate<'_> {
         let (mut kept, rest) = (BTreeSet::new(), std::mem::take(&mut batch.rest));
         for step in rest {
             match step.server().filter(|server| stands_in(server) && self.is_to_go_out(server)) {
-                Some(server) => drop(kept.insert(server.clone())),
+                Some(server) => {
+                    kept.insert(server.clone());
+                }
                 None => batch.rest.push(step),
             }
         }
         kept
     }
 
-    /// Backends with servers that are still being checked afresh, or that follow one.
+    /// Backends with servers that are still being checked anew, or that track such a server.
     fn awaiting(&self) -> BTreeSet<BackendName> {
         if self.set_down.is_empty() {
             return BTreeSet::new();
@@ -134,8 +138,8 @@ impl Gate<'_> {
         new.filter_map(|to| to.parse().ok())
     }
 
-    /// Backends that get traffic by a map once these maps have been turned. Entries for clients that may stay elsewhere
-    /// are left aside: their time is over when they are.
+    /// Backends that get traffic through a map once these maps are switched. Entries for clients that may stay on
+    /// another side do not count, because their grace is over by then.
     fn live_after(&self, turned: &BTreeSet<MapName>) -> BTreeSet<BackendName> {
         let mut live = BTreeSet::new();
         for (map, seen) in &self.seen.maps {
@@ -153,7 +157,7 @@ impl Gate<'_> {
         live
     }
 
-    /// Whether every entry that leads to a backend is to lead to another.
+    /// Whether every entry that leads to a backend will lead to another one.
     fn is_turned_elsewhere(&self, backend: &BackendName) -> bool {
         let led =
             self.seen.maps.iter().flat_map(|(map, seen)| seen.entries.iter().map(move |(key, now)| (map, key, now)));
@@ -162,7 +166,7 @@ impl Gate<'_> {
         led.all(|(map, key, _)| to(map, key).is_some_and(|to| to.as_str() != backend.as_str()))
     }
 
-    /// Whether nobody will serve a backend because its servers are still being checked afresh.
+    /// Whether a backend has no server only because its servers are still being checked anew.
     fn waits_for_checks(&self, backend: &BackendName) -> bool {
         let servers = || self.seen.servers.of(backend);
         servers().any(|(server, now)| self.is_awaited(server, now) && self.is_to_be_ready(server, now))
@@ -182,14 +186,15 @@ impl Gate<'_> {
         own && tracked.is_none_or(|(server, now)| state(server, now) == AdminState::Ready)
     }
 
-    /// Whether a server takes traffic once it has been told what is wanted. From maintenance HAProxy takes it for well.
+    /// Whether a server takes traffic once it has its wanted state. HAProxy takes a server that leaves maintenance for
+    /// healthy.
     fn will_serve(&self, server: &ServerRef, now: &SeenServer) -> bool {
         let weight = self.wanted.get(server).and_then(|wanted| wanted.weight).unwrap_or(now.weight);
         let is_up = now.op.is_up() || (now.admin.in_maint() && !self.is_awaited(server, now));
         weight > 0 && is_up && self.is_to_be_ready(server, now)
     }
 
-    /// Whether a server that serves is to be out, and no operator has asked for that.
+    /// Whether a server in service goes out, and no operator asked for that.
     fn is_to_go_out(&self, server: &ServerRef) -> bool {
         self.wanted.get(server).is_some_and(|wanted| wanted.state > AdminState::Ready && !wanted.asked)
             && self.seen.servers.get(server).is_some_and(SeenServer::is_usable)
@@ -197,9 +202,7 @@ impl Gate<'_> {
 }
 
 fn checking(backend: &BackendName) -> PutOff {
-    PutOff::Until(format!(
-        "backend {backend} does not get the traffic yet: HAProxy is still checking its servers afresh"
-    ))
+    PutOff::Until(format!("backend {backend} does not get the traffic yet: HAProxy is still checking its servers anew"))
 }
 
 fn map_of(step: &BatchStep) -> Option<&MapName> {
@@ -215,7 +218,7 @@ mod tests {
     use crate::farm::{SeenMap, StartedVerifications, WantedServer, diff};
     use crate::haproxy::{AdminBits, Command, OpState};
 
-    /// Backends `a` and `b`, each with one server of the same name, and the traffic where the map says.
+    /// Backends `a` and `b`, each with one server of the same name. The map leads the traffic to one of them.
     struct Case {
         seen: Seen,
         wanted: Wanted,
@@ -252,8 +255,8 @@ mod tests {
             Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, set_down: &self.set_down }
         }
 
-        /// What is told, and why not all.
-        fn told(&self) -> (Vec<String>, Option<PutOff>) {
+        /// The commands that are sent, and why the others are put off.
+        fn sent(&self) -> (Vec<String>, Option<PutOff>) {
             let mut batch = diff(&self.wanted, &self.maps, &self.seen, &StartedVerifications::new());
             let gate = Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, set_down: &self.set_down };
             let why = gate.keep_served(&mut batch);
@@ -265,30 +268,30 @@ mod tests {
     use OpState::{Running, Stopped};
 
     #[test]
-    fn traffic_is_not_turned_to_servers_that_are_being_checked_afresh() {
+    fn traffic_is_not_switched_to_servers_that_are_being_checked_anew() {
         let mut case = Case::new("b").turned_to("a").server("a/s", 8, Stopped, Ready).server("b/s", 0, Running, Drain);
         case.set_down.insert("a/s".parse().unwrap());
-        let (told, why) = case.told();
-        assert_eq!(told, ["set server a/s state ready"]);
+        let (sent, why) = case.sent();
+        assert_eq!(sent, ["set server a/s state ready"]);
         assert!(matches!(why, Some(PutOff::Until(why)) if why.contains("backend a")));
-        // Down by itself: that has been looked at before, and is not what this is about.
+        // DOWN without teeter: the guards have already looked at that.
         case.set_down.clear();
         let turned = ["set server a/s state ready", "set map /m web a", "set server b/s state drain"];
-        assert_eq!(case.told(), (turned.map(str::to_owned).to_vec(), None));
+        assert_eq!(case.sent(), (turned.map(str::to_owned).to_vec(), None));
     }
 
     #[test]
-    fn without_a_map_the_others_go_on_until_the_checks_have_passed() {
+    fn without_a_map_old_servers_serve_until_the_checks_of_new_ones_pass() {
         let mut case = Case::new("other").server("a/new", 8, Stopped, Ready).server("a/old", 0, Running, Drain);
         case.set_down.insert("a/new".parse().unwrap());
-        assert_eq!(case.told().0, ["set server a/new state ready"]);
+        assert_eq!(case.sent().0, ["set server a/new state ready"]);
         case.set_down.clear();
         let flip = ["set server a/new state ready", "set server a/old state drain"];
-        assert_eq!(case.told(), (flip.map(str::to_owned).to_vec(), None));
+        assert_eq!(case.sent(), (flip.map(str::to_owned).to_vec(), None));
     }
 
     #[test]
-    fn those_who_follow_a_line_that_is_being_checked_wait_for_it_too() {
+    fn servers_that_track_a_checked_server_wait_for_it() {
         let case = Case::new("other").server("a/new", 8, Stopped, Ready).server("a/old", 0, Running, Drain);
         let mut case = case.server("b/new", 8, Stopped, Ready).server("b/old", 0, Running, Drain);
         for name in ["new", "old"] {
@@ -296,39 +299,39 @@ mod tests {
             follower.tracked = Some(format!("a/{name}").parse().unwrap());
         }
         case.set_down.insert("a/new".parse().unwrap());
-        assert_eq!(case.told().0, ["set server a/new state ready", "set server b/new state ready"]);
+        assert_eq!(case.sent().0, ["set server a/new state ready", "set server b/new state ready"]);
     }
 
     #[test]
-    fn who_gets_the_traffic_is_not_taken_out_whole() {
+    fn the_live_backend_keeps_a_server() {
         let case = Case::new("a").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
-        let (told, why) = case.told();
-        assert!(told.is_empty());
+        let (sent, why) = case.sent();
+        assert!(sent.is_empty());
         let servers = BTreeSet::from(["a/s".parse().unwrap()]);
         assert_eq!(why, Some(PutOff::TakenOver("a".parse().unwrap(), servers.clone())));
         // The route leads there, too.
         let case = Case::new("a").turned_to("a").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
-        assert_eq!(case.told().1, Some(PutOff::TakenOver("a".parse().unwrap(), servers)));
-        assert_eq!(Case::new("b").server("a/s", 0, Running, Drain).told().0, ["set server a/s state drain"]);
-        // Another one is left.
+        assert_eq!(case.sent().1, Some(PutOff::TakenOver("a".parse().unwrap(), servers)));
+        assert_eq!(Case::new("b").server("a/s", 0, Running, Drain).sent().0, ["set server a/s state drain"]);
+        // Another server stays in service.
         let case = Case::new("a").server("a/s", 0, Running, Drain).server("a/t", 0, Running, Ready);
-        assert_eq!(case.told().0, ["set server a/s state drain"]);
-        // The map is to lead elsewhere, and cannot be told at present.
+        assert_eq!(case.sent().0, ["set server a/s state drain"]);
+        // The map should lead elsewhere, and cannot be changed at present.
         let case = Case::new("a").turned_to("b").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
         let mut batch = diff(&case.wanted, &case.maps, &case.seen, &StartedVerifications::new());
         batch.retain(|step| step.server().is_some());
         assert!(matches!(case.gate().keep_served(&mut batch), Some(PutOff::Until(_))));
         assert!(batch.is_empty());
-        // Nobody serves there anyway.
-        assert_eq!(Case::new("a").server("a/s", 0, Stopped, Drain).told().0, ["set server a/s state drain"]);
-        // Somebody has said so.
+        // No server serves there anyway.
+        assert_eq!(Case::new("a").server("a/s", 0, Stopped, Drain).sent().0, ["set server a/s state drain"]);
+        // An operator asked for it.
         let mut case = Case::new("a").server("a/s", 0, Running, Drain);
         case.wanted.values_mut().for_each(|server| server.asked = true);
-        assert_eq!(case.told().0, ["set server a/s state drain"]);
+        assert_eq!(case.sent().0, ["set server a/s state drain"]);
     }
 
     #[test]
-    fn a_map_that_is_not_there_leaves_servers_in_where_it_may_have_led() {
+    fn a_missing_map_keeps_servers_in_each_backend_that_it_may_lead_to() {
         let aside = |case: &Case| {
             let mut batch = diff(&case.wanted, &WantedMaps::new(), &case.seen, &StartedVerifications::new());
             let untold = BTreeMap::from([("/m".parse().unwrap(), Reason::Cannot("no map".to_owned()))]);
@@ -338,20 +341,20 @@ mod tests {
         };
         let mut case = Case::new("b").turned_to("b").server("a/s", 0, Running, Drain).server("c/s", 0, Running, Drain);
         case.maps.values_mut().for_each(|map| map.backends = ["a", "b"].map(|name| name.parse().unwrap()).into());
-        // It leads elsewhere; and only where it may lead does it matter.
+        // The map leads elsewhere, and only its own backends matter.
         let both = ["set server a/s state drain", "set server c/s state drain"].map(str::to_owned).to_vec();
         assert_eq!(aside(&case), (vec![], both.clone()));
         case.seen.maps.values_mut().for_each(|map| *map = SeenMap { missing: true, ..SeenMap::default() });
         assert_eq!(aside(&case), (vec!["a/s".to_owned()], both[1..].to_vec()));
-        // An operator knows.
+        // An operator asked for it.
         case.wanted.values_mut().for_each(|server| server.asked = true);
         assert_eq!(aside(&case), (vec![], both));
     }
 
     #[test]
-    fn those_that_follow_another_line_count_as_it_does() {
+    fn tracking_servers_count_like_the_server_that_they_track() {
         let mut case = Case::new("all").server("a/s", 0, Running, Drain).server("all/s", 0, Running, Ready);
         case.seen.servers.get_mut(&"all/s".parse().unwrap()).unwrap().tracked = Some("a/s".parse().unwrap());
-        assert!(case.told().0.is_empty());
+        assert!(case.sent().0.is_empty());
     }
 }

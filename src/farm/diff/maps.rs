@@ -1,4 +1,4 @@
-//! Maps as they should be, as they are, and the commands that make one the other.
+//! The commands that give maps their wanted entries.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::haproxy::commands::{AddMap, DelMap, SetCommand, SetMap};
 use crate::haproxy::{MapKey, MapName, MapValue};
 
 impl WantedMap {
-    /// Every entry, in the order in which they are to be told: whoever may stay is known before the traffic turns.
+    /// Every entry, in the order of the commands: clients that may stay are entered before the traffic is switched.
     pub fn entries(&self) -> impl Iterator<Item = (&MapKey, Option<&MapValue>)> {
         let beside = self.beside.iter().map(|(key, value)| (key, value.as_ref()));
         beside.chain(self.live.iter().map(|(key, value)| (key, Some(value))))
@@ -20,8 +20,8 @@ impl WantedMap {
     }
 }
 
-/// Works out what to send: a step for each map that differs. Entries that let clients stay are added before the
-/// traffic is turned, and taken away after.
+/// Works out the commands: a step for each map that differs. Entries that let clients stay are added before the traffic
+/// is switched, and removed after.
 pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<BatchStep> {
     let nothing = SeenMap::default();
     let step = |(map, wanted): (&MapName, &WantedMap)| {
@@ -31,7 +31,7 @@ pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<BatchStep> {
         for (key, value) in wanted.entries().filter(|(key, value)| wanted.differs(seen, key, *value)) {
             let found = seen.entries.get(key).cloned().flatten();
             let was = found.as_ref().and_then(|was| was.parse::<MapValue>().ok());
-            // A value that no command can carry is replaced all the same, and cannot be put back.
+            // HAProxy may have a value that no command can carry. It is replaced, and cannot be restored.
             let to = change(map, key, found.is_some(), value);
             let undo = change(map, key, value.is_some(), was.as_ref()).filter(|_| was.is_some() == found.is_some());
             let (forward, back) = if value.is_some() { (&mut put, &mut undo_put) } else { (&mut take, &mut undo_take) };
@@ -57,7 +57,7 @@ fn change(map: &MapName, key: &MapKey, is_there: bool, to: Option<&MapValue>) ->
     })
 }
 
-/// The entries of a map after some changes, for writing them all at once.
+/// The entries of a map after some commands, to write them all at once.
 pub fn after(entries: Vec<(MapKey, MapValue)>, changes: &[SetCommand]) -> Vec<(MapKey, MapValue)> {
     let mut entries = entries;
     for change in changes {
@@ -73,7 +73,7 @@ pub fn after(entries: Vec<(MapKey, MapValue)>, changes: &[SetCommand]) -> Vec<(M
     entries
 }
 
-/// The keys that are to be looked up, by map.
+/// The keys to look up, with their maps.
 pub fn keys(wanted: &WantedMaps) -> BTreeSet<(MapName, MapKey)> {
     wanted.iter().flat_map(|(map, wanted)| wanted.entries().map(|(key, _)| (map.clone(), key.clone()))).collect()
 }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_stay_is_known_before_the_turn_and_forgotten_after() {
+    fn clients_that_may_stay_are_added_before_the_switch_and_removed_after() {
         let turn = wanted(&[("web", "web_a")], &[("web@a", None), ("web@b", Some("web_b"))]);
         let before = seen(&[("web", Some("web_b")), ("web@a", Some("web_a")), ("web@b", None)]);
         let steps = diff_maps(&turn, &before);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn several_keys_turn_together() {
+    fn several_keys_are_switched_together() {
         let turn = wanted(&[("web", "web_a"), ("ws", "ws_a")], &[]);
         let steps = diff_maps(&turn, &seen(&[("web", Some("web_b")), ("ws", Some("ws_b"))]));
         assert!(steps[0].together);
@@ -128,14 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_no_command_can_carry_is_replaced_and_not_added_to() {
+    fn a_value_that_no_command_can_carry_is_replaced() {
         let steps = diff_maps(&wanted(&[("web", "web_a")], &[]), &seen(&[("web", Some("a b"))]));
         assert_eq!(texts(&steps[0].changes), ["set map /m web web_a"]);
         assert!(steps[0].undo.is_empty());
     }
 
     #[test]
-    fn an_entry_that_is_gone_is_put_back() {
+    fn a_missing_entry_is_added() {
         let steps = diff_maps(&wanted(&[("web", "web_a")], &[]), &seen(&[("web", None)]));
         assert_eq!(texts(&steps[0].changes), ["add map /m web web_a"]);
     }

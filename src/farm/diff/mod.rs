@@ -1,4 +1,4 @@
-//! What HAProxy should be told, and the commands that make it so.
+//! The state that HAProxy should have, and the commands that lead there.
 
 pub(super) mod batch;
 pub(super) mod wanted;

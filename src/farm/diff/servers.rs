@@ -1,4 +1,4 @@
-//! The commands that make one HAProxy agree with what is wanted, in the order that never leaves it without servers.
+//! The commands that give one HAProxy its wanted state, in an order that never leaves a backend without servers.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,17 @@ use crate::haproxy::commands::{
 };
 use crate::haproxy::{AdminState, ServerRef};
 
-/// Proofs already begun in the process that is seen: for each server the time that names its proof.
+/// Verifications that have started in the process that is seen: for each server the time that identifies its
+/// verification.
 pub type StartedVerifications = BTreeMap<ServerRef, Timestamp>;
 
-/// Works out what to send. Servers that HAProxy does not have are left out. Whoever takes more traffic comes first
-/// and whoever takes less comes last, so that at no moment fewer servers are in than before and after; unless a hold
-/// wants its servers out first.
+/// Works out the commands. Servers that HAProxy does not have are skipped. Servers that take more traffic come first,
+/// and servers that take less come last, so that no moment has fewer servers in service than before and after; unless a
+/// hold wants its servers out first.
 pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &StartedVerifications) -> Batch {
     let turns = diff_maps(maps, &seen.maps);
-    // A backend that is about to get traffic must not have a server in it that is to be out: a new process of HAProxy
-    // knows of no hold.
+    // A backend that is about to get traffic must not have a server in service that should be out: a new HAProxy
+    // process knows of no hold.
     let gets_traffic = |server: &ServerRef| {
         let turned = turns.iter().filter_map(|step| match &step.about {
             About::Map(map) => maps.get(map),
@@ -66,10 +67,10 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &StartedVeri
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Direction {
     FirstOut,
-    /// Who takes traffic already, before somebody comes in beside it.
+    /// Weights of servers in service, before another server comes in.
     Weight,
     In,
-    /// Who goes out of a backend that is about to get traffic.
+    /// Servers that go out of a backend that is about to get traffic.
     OutBefore,
     Route,
     Neither,
@@ -92,13 +93,13 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
     let (mut changes, mut undo) = (Vec::new(), Vec::new());
     let state = |state| SetCommand::State(SetServerState { server: server.clone(), state });
     let agent = |switch| SetCommand::Agent(AgentSwitch { server: server.clone(), switch });
-    // An agent is muted before the state is set, and may speak again only after: its word counts at once.
+    // An agent is muted before the state is set, and enabled only after it: its word takes effect at once.
     if wanted.held && now.agent.is_enabled() {
         changes.push(agent(Switch::Disable));
         undo.push(agent(Switch::Enable));
     }
     let speaks = wanted.agent && !wanted.held && !now.agent.is_enabled();
-    // What an agent said before it was muted holds until it speaks again, which may be seconds away.
+    // The last word of an agent before it was muted holds until its next one, which may be seconds away.
     if speaks && wanted.agent_down {
         changes.push(agent(Switch::Enable));
         changes.push(SetCommand::AgentDown(SetServerAgentDown { server: server.clone() }));
@@ -112,7 +113,7 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
     let checked = now.check.is_enabled() && now.tracked.is_none();
     let proof_due = wanted.afresh.is_some() && wanted.afresh > begun;
     let was_down = wanted.down && is_now == AdminState::Maint && wanted.state < AdminState::Maint;
-    // HAProxy takes a server that leaves maintenance for up before it has checked it.
+    // HAProxy takes a server that leaves maintenance for UP before it has checked it.
     let out_of_maint = |to| {
         let by_drain = [state(AdminState::Drain), SetCommand::Health(SetServerHealth { server: server.clone() })];
         by_drain.into_iter().chain((to == AdminState::Ready).then(|| state(to)))
@@ -171,21 +172,21 @@ mod tests {
         steps.iter().flat_map(|step| &step.changes).map(Command::text).collect()
     }
 
-    /// A map that is to lead to this backend.
+    /// A map that should lead to this backend.
     fn leading_to(backend: &str) -> WantedMaps {
         let live = [("web".parse().unwrap(), backend.parse().unwrap())].into();
         WantedMaps::from([("/m".parse().unwrap(), WantedMap { live, ..WantedMap::default() })])
     }
 
     #[test]
-    fn a_flip_brings_in_before_it_takes_out() {
+    fn a_flip_brings_servers_in_before_it_takes_others_out() {
         let wanted = wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
         let sent = sent(&wanted, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]));
         assert_eq!(sent, ["set server app/b state ready", "set server app/a state drain"]);
     }
 
     #[test]
-    fn with_a_gap_it_takes_out_first() {
+    fn a_flip_with_a_gap_takes_servers_out_first() {
         let mut wanted =
             wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
         wanted.values_mut().for_each(|server| server.first_out = server.held);
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn traffic_is_turned_to_servers_that_are_in_already() {
+    fn traffic_is_switched_after_its_servers_are_in() {
         let wanted = wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
         let maps = leading_to("b");
         let first = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]), &StartedVerifications::new());
@@ -204,16 +205,16 @@ mod tests {
     }
 
     #[test]
-    fn traffic_is_turned_to_no_server_that_is_to_be_out() {
+    fn servers_that_should_be_out_go_out_before_the_switch() {
         let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
-        // A process that was just started: nobody is held there.
+        // A process that was just started: no server is held there.
         let batch =
             diff(&wanted, &leading_to("all"), &seen(&[("all/b", 0, 0), ("b/b", 0, 0)]), &StartedVerifications::new());
         assert_eq!(texts(batch.stage()), ["set server all/b state maint"]);
     }
 
     #[test]
-    fn who_is_out_where_the_traffic_goes_is_told_again_with_the_turn() {
+    fn a_switch_repeats_the_state_of_servers_that_are_out_of_the_new_backend() {
         let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
         let batch =
             diff(&wanted, &leading_to("all"), &seen(&[("all/b", 1, 0), ("b/b", 1, 0)]), &StartedVerifications::new());
@@ -224,13 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn what_agrees_is_left_alone_and_what_is_missing_too() {
+    fn servers_that_agree_and_missing_servers_get_no_command() {
         let wanted = wanted(&[("app/a", AdminState::Maint, false, true), ("app/gone", AdminState::Maint, false, true)]);
         assert!(sent(&wanted, &seen(&[("app/a", 5, 0)])).is_empty());
     }
 
     #[test]
-    fn an_agent_is_muted_first_and_speaks_again_last() {
+    fn an_agent_is_disabled_first_and_enabled_last() {
         let out = wanted(&[("app/a", AdminState::Maint, false, true)]);
         assert_eq!(sent(&out, &seen(&[("app/a", 0, 6)])), ["disable agent app/a", "set server app/a state maint"]);
         let back = wanted(&[("app/a", AdminState::Ready, true, false)]);
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_is_begun_once_a_process_and_after_the_drain() {
+    fn a_verification_starts_once_in_a_process_and_after_the_drain() {
         let mut wanted = wanted(&[("app/a", AdminState::Drain, false, true)]);
         let proof: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         wanted.values_mut().for_each(|server| server.afresh = Some(proof));

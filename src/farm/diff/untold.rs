@@ -1,5 +1,5 @@
-//! What one HAProxy is not told while it is told everything else: the trouble of one route or of one server is not that
-//! of others.
+//! Commands that one HAProxy does not get while it gets all others: a problem of one route or server must not stop the
+//! others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,26 +9,26 @@ use crate::farm::names::InstanceName;
 use crate::farm::seen::maps::SeenMaps;
 use crate::haproxy::{MapName, ServerRef};
 
-/// Why something is not told.
+/// Why a command is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// It is told later, and what that waits for.
+    /// It is sent later; the text names the condition.
     NotYet(String),
-    /// It cannot be told, and why.
+    /// It cannot be sent; the text says why.
     Cannot(String),
 }
 
-/// What one HAProxy is not told.
+/// The maps and servers of one HAProxy that get no commands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Untold {
-    /// Maps that are left as they are.
+    /// Maps that stay as they are, and why.
     pub maps: BTreeMap<MapName, Reason>,
-    /// Servers that are left as they are.
+    /// Servers that stay as they are, and why.
     pub servers: BTreeMap<ServerRef, Reason>,
 }
 
 impl Reason {
-    /// The reason, for people.
+    /// The text of the reason, for people.
     pub fn words(&self) -> &str {
         match self {
             Self::NotYet(words) | Self::Cannot(words) => words,
@@ -37,36 +37,40 @@ impl Reason {
 }
 
 impl Untold {
-    /// Whether everything is told.
+    /// Whether every command is sent.
     pub fn is_empty(&self) -> bool {
         self.maps.is_empty() && self.servers.is_empty()
     }
 
-    /// What is all put off for this reason.
+    /// Puts off all of these for one reason.
     pub fn later(abouts: Vec<About>, words: &str) -> Self {
         let mut untold = Self::default();
         for about in abouts {
             let why = Reason::NotYet(words.to_owned());
             match about {
-                About::Map(map) => drop(untold.maps.insert(map, why)),
-                About::Server(server) => drop(untold.servers.insert(server, why)),
+                About::Map(map) => {
+                    untold.maps.insert(map, why);
+                }
+                About::Server(server) => {
+                    untold.servers.insert(server, why);
+                }
             }
         }
         untold
     }
 
-    /// Whether anything is told later.
+    /// Whether a command is put off.
     pub fn waits(&self) -> bool {
         self.maps.values().chain(self.servers.values()).any(|why| matches!(why, Reason::NotYet(_)))
     }
 
-    /// Adds what is not told, either.
+    /// Adds more maps and servers that get no commands.
     pub fn extend(&mut self, more: Self) {
         self.maps.extend(more.maps);
         self.servers.extend(more.servers);
     }
 
-    /// What is not told of these maps and servers; what cannot be told comes before what is told later.
+    /// Why one of these maps and servers gets no commands. `Cannot` has priority over `NotYet`.
     pub fn of<'a>(
         &self,
         maps: impl IntoIterator<Item = &'a MapName>,
@@ -77,14 +81,14 @@ impl Untold {
         maps.chain(servers).max_by_key(|reason| matches!(reason, Reason::Cannot(_)))
     }
 
-    /// Every reason once, for people.
+    /// The text of every reason, each once, for people; `None` where every command is sent.
     pub fn words(&self) -> Option<String> {
         let all: BTreeSet<&str> = self.maps.values().chain(self.servers.values()).map(Reason::words).collect();
         (!all.is_empty()).then(|| all.into_iter().collect::<Vec<_>>().join("; "))
     }
 }
 
-/// The maps that a HAProxy should have entries in, and does not have.
+/// The wanted maps that HAProxy does not have.
 pub fn lacking(instance: &InstanceName, wanted: &WantedMaps, seen: &SeenMaps) -> BTreeMap<MapName, Reason> {
     let missing = wanted.keys().filter(|map| seen.get(*map).is_some_and(|seen| seen.missing));
     missing.map(|map| (map.clone(), Reason::Cannot(format!("HAProxy {instance} has no map {map}")))).collect()
@@ -96,7 +100,7 @@ mod tests {
     use crate::farm::{SeenMap, WantedMap};
 
     #[test]
-    fn a_map_that_haproxy_does_not_have_is_told_from_one_that_nobody_has_asked_for() {
+    fn only_a_map_that_was_looked_up_can_be_missing() {
         let wanted: WantedMaps =
             ["/a", "/b", "/c"].map(|map| (map.parse().unwrap(), WantedMap::default())).into_iter().collect();
         let seen = [("/a", true), ("/b", false)]
@@ -106,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_comes_before_what_is_told_later() {
+    fn a_command_that_cannot_be_sent_has_priority_over_one_that_waits() {
         let maps = [
             ("/a".parse().unwrap(), Reason::Cannot("no map".to_owned())),
             ("/b".parse().unwrap(), Reason::NotYet("a slow disk".to_owned())),

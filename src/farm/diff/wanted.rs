@@ -1,4 +1,4 @@
-//! What HAProxy should be told, worked out from the holds.
+//! The state that each server should have, worked out from the holds.
 
 use std::collections::BTreeMap;
 
@@ -10,41 +10,42 @@ use crate::farm::names::{Entry, InstanceName};
 use crate::farm::settings::drift::OnDrift;
 use crate::haproxy::{AdminState, ServerRef};
 
-/// What one HAProxy should be told, for each server that teeter has, or had, a hand in.
+/// The wanted states of one HAProxy, for each server that teeter holds or is giving back.
 pub type Wanted = BTreeMap<ServerRef, WantedServer>;
 
-/// What HAProxy should be told about one server.
+/// The wanted state of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedServer {
-    /// The state to set.
+    /// The administrative state.
     pub state: AdminState,
-    /// Whether its agent check was on and is to be on again when nobody holds it. While somebody does, the agent is
-    /// muted: its `ready` would undo the hold.
+    /// Whether its agent check was enabled, and is enabled again after the last hold. During a hold the agent is muted,
+    /// because its `ready` would undo the hold.
     pub agent: bool,
-    /// Whether its agent check said that it is down: that holds until it says otherwise.
+    /// Whether its agent check reported it down. That holds until the agent reports otherwise.
     pub agent_down: bool,
-    /// Whether its checks said DOWN before it was taken out: out of maintenance it is told so, because HAProxy would take
-    /// it for up until it has checked it.
+    /// Whether its checks reported it DOWN before it was taken out. Then it leaves maintenance as DOWN: HAProxy would
+    /// take it for UP until its next check.
     pub down: bool,
-    /// The weight to set, where it is to be another than HAProxy has it.
+    /// The weight to set; `None` where HAProxy's own weight stays.
     pub weight: Option<u16>,
-    /// Where set, its checks must pass afresh: the time names the proof, so that each is begun once per process.
+    /// Where set, its checks must pass anew. The time identifies the verification, so that each starts once in a
+    /// process.
     pub afresh: Option<Timestamp>,
-    /// Whether a hold wants this; otherwise it is being given back.
+    /// Whether a hold wants this; otherwise the server is being given back.
     pub held: bool,
     /// Whether it goes out before others come in.
     pub first_out: bool,
-    /// Whether an operator is among those who want it out.
+    /// Whether an operator's hold is among those that want it out.
     pub asked: bool,
-    /// What happens when somebody else changes it.
+    /// What happens when its state is changed outside teeter.
     pub on_drift: OnDrift,
-    /// The state that it would have if nobody held it.
+    /// The state that it would have without holds.
     pub before: AdminState,
 }
 
-/// Works out what each HAProxy should be told.
+/// Works out the wanted state of each server.
 ///
-/// A server that somebody else had put in maintenance or drain is never made less strict than they left it.
+/// A server that was in maintenance or drain before its first hold keeps at least that state.
 pub fn wanted<'a>(
     holds: impl IntoIterator<Item = &'a Hold>,
     baselines: &BTreeMap<Entry, Baseline>,
@@ -69,7 +70,7 @@ pub fn wanted<'a>(
             if let Stage::Verifying(Verification { since, phase: VerifyPhase::Checks { afresh: true }, .. }) =
                 hold.stage
             {
-                // Of two that want it shown, the later one's proof is good enough for both.
+                // Of two verifications of one server, the later one serves both.
                 server.afresh = server.afresh.max(Some(since));
             }
         }
@@ -78,11 +79,11 @@ pub fn wanted<'a>(
         let server = all.get_mut(&entry.instance).and_then(|servers| servers.get_mut(&entry.server));
         if let Some(server) = server.filter(|server| server.held && server.state != overruled.state) {
             server.state = overruled.state;
-            // It may be in traffic: it is not told to be down.
+            // The server may get traffic, so it is not set DOWN.
             server.afresh = None;
         }
     }
-    // Checks are paused in maintenance: nothing can be proven while somebody else wants that.
+    // Checks are paused in maintenance, so nothing can be verified while a stricter hold keeps the server there.
     for server in all.values_mut().flat_map(BTreeMap::values_mut) {
         if server.state == AdminState::Maint {
             server.afresh = None;
@@ -92,7 +93,7 @@ pub fn wanted<'a>(
 }
 
 impl WantedServer {
-    /// What a server is told that nobody holds.
+    /// The wanted state of a server without holds.
     pub(in crate::farm) fn given_back(was: Option<&Baseline>) -> Self {
         Self {
             state: was.map_or(AdminState::Ready, |was| was.state),

@@ -10,23 +10,23 @@ use crate::farm::settings::route_key::{RouteKey, SHARE, TRIAL, derived};
 use crate::farm::settings::side::Side;
 use crate::haproxy::{BackendName, MapKey, MapName, MapValue};
 
-/// What one HAProxy's maps should have.
+/// The wanted entries of one HAProxy's maps.
 pub type WantedMaps = BTreeMap<MapName, WantedMap>;
 
-/// The entries that one map should have; others in it are somebody else's.
+/// The wanted entries of one map. Other entries of the map do not belong to teeter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WantedMap {
-    /// The entries that name the backend which gets the traffic.
+    /// The entries that name the backend that gets the traffic.
     pub live: BTreeMap<MapKey, MapValue>,
-    /// Those beside them, looked up for clients that may stay elsewhere; `None` must not be there.
+    /// Entries for clients that may stay on another side. An entry with `None` must be absent.
     pub beside: BTreeMap<MapKey, Option<MapValue>>,
-    /// Whether the file is kept in step.
+    /// Whether teeter keeps the file in step.
     pub write: bool,
-    /// The backends that it may lead to.
+    /// The backends that the map may lead to.
     pub backends: BTreeSet<BackendName>,
 }
 
-/// The entries that each HAProxy's maps should have.
+/// The wanted entries of each HAProxy's maps.
 pub fn wanted_maps<'a>(
     routes: impl IntoIterator<Item = &'a Route>,
     holds: impl IntoIterator<Item = &'a Hold>,
@@ -57,7 +57,7 @@ pub fn wanted_maps<'a>(
 }
 
 impl Route {
-    /// Whether this hold lets clients stay on a side that the traffic has been turned away from.
+    /// Whether this hold lets clients stay on a side that lost the traffic.
     fn keeps(&self, side: &Side, hold: &Hold) -> bool {
         let open = matches!(hold.stage, Stage::Draining(Emptying { hardened: false, .. }));
         let on = |key: &RouteKey| {
@@ -67,7 +67,7 @@ impl Route {
         open && hold.ladder.stays != Stays::None && hold.owner.run().is_some() && self.keys.iter().any(on)
     }
 
-    /// The entries that the maps should have.
+    /// The wanted entries beside the live one of this key.
     fn entries(&self, key: &RouteKey, holds: &[&Hold]) -> Vec<(MapKey, Option<MapValue>)> {
         let mut entries = Vec::new();
         if self.sticky == Sticky::Pin {
@@ -81,7 +81,7 @@ impl Route {
             entries.extend(derived(key, '.', SHARE).map(|key| (key, share)));
             entries.extend(derived(key, '.', TRIAL).map(|key| (key, backend.cloned().map(MapValue::from))));
         }
-        // Several sides may run one version: its clients stay where somebody lets them.
+        // Several sides may run one version: its clients stay on a side whose hold permits that.
         let mut labels: BTreeMap<MapValue, Option<MapValue>> = BTreeMap::new();
         for (side, backend) in key.backends().filter(|_| self.sticky != Sticky::Break) {
             let Some(label) = self.label(&side).filter(|_| side != Side::All) else { continue };

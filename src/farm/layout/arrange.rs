@@ -1,4 +1,4 @@
-//! How a farm's configuration falls on the servers that HAProxy has.
+//! How a farm's configuration maps to the servers that HAProxy has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,23 +9,23 @@ use crate::farm::seen::out::OutBy;
 use crate::farm::seen::snapshot::Seen;
 use crate::farm::settings::farm::Farm;
 
-/// A farm as it falls on the servers that HAProxy has.
+/// A farm with the server lines that HAProxy has for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Its members and their entries. The first entry of a member is the one of the earliest pattern.
+    /// Its members and their server lines. The first line of a member matches the earliest pattern.
     pub members: BTreeMap<MemberName, Vec<Entry>>,
-    /// Its groups; every member is in exactly one, but for those that are spare where the groups are halves.
+    /// Its groups. Every member is in exactly one group; where the groups are halves, spare members are in none.
     pub groups: BTreeMap<GroupName, BTreeSet<MemberName>>,
-    /// Members that are not in use, and why: they are neither counted nor worked on.
+    /// Members that are not in use, and why. They are neither counted nor worked on.
     pub spare: BTreeMap<MemberName, OutBy>,
     /// Backends that are off and have lines of its members, for people.
     pub aside: Vec<String>,
-    /// Whether one of its members leads, and the others may be DOWN with all of their lines.
+    /// Whether one of its members leads, and the checks keep all lines of the others DOWN.
     pub leader: bool,
 }
 
 impl Layout {
-    /// The same as far as it falls on one HAProxy.
+    /// The same layout with the server lines of one HAProxy only.
     pub fn within(&self, instance: &InstanceName) -> Self {
         let there =
             |entries: &Vec<Entry>| entries.iter().filter(|entry| entry.instance == *instance).cloned().collect();
@@ -35,10 +35,10 @@ impl Layout {
 }
 
 impl Farm {
-    /// Finds the farm's members and groups among what HAProxy has.
+    /// Finds the farm's members and groups among the servers that HAProxy has.
     ///
     /// # Errors
-    /// A pattern that matches nothing, a group that overlaps another, a member in no group.
+    /// A pattern matches nothing, two groups overlap, or a member is in no group.
     pub fn layout(&self, seen: &BTreeMap<InstanceName, &Seen>) -> Result<Layout, FarmError> {
         let mut members: BTreeMap<MemberName, Vec<Entry>> = BTreeMap::new();
         for pattern in self.settings.members.iter() {
@@ -79,12 +79,12 @@ impl Farm {
     ) -> Result<BTreeMap<GroupName, BTreeSet<MemberName>>, FarmError> {
         let mut groups: BTreeMap<GroupName, BTreeSet<MemberName>> = BTreeMap::new();
         if self.settings.halves.is_some() {
-            // Behind a route each half has a backend of its own, and members stay in theirs, in use or not.
+            // Behind a route each half has its own backend, and each member stays in its backend, used or spare.
             let split = |member: &&MemberName| !self.settings.flip.route.is_empty() || !spare.contains_key(*member);
             let split: Vec<&MemberName> = members.keys().filter(split).collect();
             let (first, second) = split.split_at(split.len() / 2);
             for (name, names) in [("a", first.to_vec()), ("b", second.to_vec())] {
-                let name = name.parse().map_err(|_| self.error("halves", "no name for a half".into()))?;
+                let name = name.parse().map_err(|_| self.error("halves", "a half has no valid name".into()))?;
                 groups.insert(name, names.into_iter().cloned().collect());
             }
             return Ok(groups);
@@ -107,12 +107,16 @@ impl Farm {
             groups.insert(name.clone(), group);
         }
         for member in members.keys().filter(|_| !groups.is_empty()) {
-            let of: Vec<&str> =
+            let names: Vec<&str> =
                 groups.iter().filter(|(_, group)| group.contains(member)).map(|(name, _)| name.as_str()).collect();
-            match of.len() {
+            match names.len() {
                 0 => return Err(self.error("groups", format!("{member} is in no group"))),
                 1 => {}
-                _ => return Err(self.error("groups", format!("{member} is in more than one group: {}", of.join(", ")))),
+                _ => {
+                    return Err(
+                        self.error("groups", format!("{member} is in more than one group: {}", names.join(", ")))
+                    );
+                }
             }
         }
         Ok(groups)
@@ -120,23 +124,23 @@ impl Farm {
 }
 
 impl Layout {
-    /// How many members are in use: what halves and batches are of.
+    /// The number of members in use. Halves and batches are parts of this number.
     pub fn in_use(&self) -> usize {
         self.members.len() - self.spare.len()
     }
 
-    /// How many members the farm has, without slots that wait for a server: what a minimum is a share of. One that
-    /// somebody has put in maintenance is missing, and counts.
+    /// The number of members without the slots that wait for a server. A minimum is a part of this number. A member in
+    /// maintenance that was set outside teeter is counted, because it is missing.
     pub fn counted(&self) -> usize {
         self.members.len() - self.spare.values().filter(|why| !matches!(why, OutBy::Set(..))).count()
     }
 
-    /// Every entry of every member.
+    /// Every server line of every member.
     pub fn entries(&self) -> BTreeSet<Entry> {
         self.members.values().flatten().cloned().collect()
     }
 
-    /// Every entry of a group's members, if there is such a group.
+    /// Every server line of a group's members; `None` when there is no such group.
     pub fn group(&self, name: &GroupName) -> Option<BTreeSet<Entry>> {
         let group = self.groups.get(name)?;
         Some(group.iter().filter_map(|member| self.members.get(member)).flatten().cloned().collect())
@@ -174,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_are_of_the_members_in_use() {
+    fn halves_are_made_of_the_members_in_use() {
         let servers = ["app/s1", "app/s2", "app/s3", "app/s4", "app/s5", "app/s6"];
         let mut seen = seen(&servers);
         for slot in &servers[2..] {
@@ -188,13 +192,13 @@ mod tests {
         let names =
             |group: &str| layout.groups[&group.parse().unwrap()].iter().map(|name| name.as_str()).collect::<Vec<_>>();
         assert_eq!((names("a"), names("b")), (vec!["s1"], vec!["s2", "s3"]));
-        // Named groups have the spare members that their patterns match.
+        // Named groups include the spare members that their patterns match.
         let layout = lay("members = [\"app/s*\"]\ngroups = { a = [\"s[1-3]\"], b = [\"s[4-6]\"] }");
         assert_eq!((layout.groups[&"b".parse().unwrap()].len(), layout.spare.len()), (3, 3));
     }
 
     #[test]
-    fn a_backend_that_is_off_has_no_lines_of_members() {
+    fn lines_in_a_backend_that_is_off_are_skipped() {
         let mut seen = seen(&["app/w1", "old/w1", "old/w2"]);
         seen.off.insert("old".parse().unwrap(), crate::farm::Off::Disabled);
         let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_must_hold_every_member_once() {
+    fn every_member_must_be_in_one_group() {
         for (groups, problem) in [
             ("a = [\"w1\"], b = [\"w2\"]", "w3 is in no group"),
             ("a = [\"w*\"], b = [\"w2\"]", "w2 is in more than one group: a, b"),

@@ -1,4 +1,5 @@
-//! All lines that selectors may name, found by name without a look at each of them: a request may have a thousand names.
+//! An index of all server lines that selectors may name. A request may have a thousand names, so a name is found
+//! without a pass over all lines.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use crate::farm::seen::snapshot::Seen;
 use crate::farm::settings::farm::Farm;
 use crate::haproxy::ServerRef;
 
-/// What selectors are resolved against.
+/// The server lines and members that selectors are resolved against.
 pub struct Lines<'a> {
     pub(in crate::farm) farms: &'a BTreeMap<FarmName, Farm>,
     pub(in crate::farm) seen: &'a BTreeMap<InstanceName, &'a Seen>,
@@ -17,7 +18,7 @@ pub struct Lines<'a> {
     by_member: OnceCell<BTreeMap<MemberName, Vec<Line<'a>>>>,
 }
 
-/// One line of one HAProxy.
+/// One server line of one HAProxy.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::farm) struct Line<'a> {
     pub(in crate::farm) instance: &'a InstanceName,
@@ -32,12 +33,12 @@ impl Line<'_> {
 }
 
 impl<'a> Lines<'a> {
-    /// The lines that these HAProxys have, and the members that these farms make of them.
+    /// The server lines of these HAProxys, and the members that these farms make of them.
     pub fn new(farms: &'a BTreeMap<FarmName, Farm>, seen: &'a BTreeMap<InstanceName, &'a Seen>) -> Self {
         Self { farms, seen, by_server: OnceCell::new(), by_member: OnceCell::new() }
     }
 
-    /// Every line, but for those of backends that are disabled.
+    /// Every server line, except those of disabled backends.
     pub(in crate::farm) fn all(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
         self.seen.iter().flat_map(|(instance, seen)| {
             let lines = seen.servers.iter().filter(|(name, _)| !seen.is_disabled(&name.backend));
@@ -45,7 +46,7 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// Those of this full name.
+    /// The server lines of this full name.
     pub(in crate::farm) fn of_name(&self, name: &ServerRef) -> Vec<Line<'a>> {
         let here = self.seen.iter().filter(|(_, seen)| !seen.is_disabled(&name.backend));
         let line = here.filter_map(|(instance, seen)| {
@@ -55,7 +56,7 @@ impl<'a> Lines<'a> {
         line.collect()
     }
 
-    /// By the names of servers.
+    /// The server lines by the name of their server.
     pub(in crate::farm) fn by_server(&self) -> &BTreeMap<&'a str, Vec<Line<'a>>> {
         self.by_server.get_or_init(|| {
             let mut found: BTreeMap<&str, Vec<Line<'a>>> = BTreeMap::new();
@@ -66,7 +67,7 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// By the names of members, where these are others than those of servers.
+    /// The server lines by the name of their member, where that differs from the name of the server.
     pub(in crate::farm) fn by_member(&self) -> &BTreeMap<MemberName, Vec<Line<'a>>> {
         self.by_member.get_or_init(|| {
             let mut found: BTreeMap<MemberName, Vec<Line<'a>>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Whether a farm's route fits what HAProxy has, and where the traffic goes now.
+//! Whether a farm's route fits HAProxy, and which side gets the traffic now.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use crate::farm::settings::route_key::RouteKey;
 use crate::farm::settings::side::Side;
 use crate::haproxy::{BackendName, Series, ServerName, ServerRef};
 
-/// Finds the side that gets a farm's traffic now, by its maps; `None` where it has no route.
+/// Finds the side that gets a farm's traffic now, by its maps; `None` where the farm has no route.
 ///
 /// # Errors
-/// Everything about its route that does not fit HAProxy: maps, keys, values, backends and who stands in them.
+/// Everything about its route that does not fit HAProxy: maps, keys, values, backends and the servers in them.
 pub fn live_side(
     farm: &Farm,
     layout: &Layout,
@@ -27,7 +27,9 @@ pub fn live_side(
             problems.extend(backends(key, layout, name, seen));
             problems.extend(too_old(&farm.settings.flip.route, name, seen));
             match side_of(key, name, seen) {
-                Ok(side) => drop(sides.entry(side).or_insert_with(|| format!("{} in HAProxy {name}", key.key))),
+                Ok(side) => {
+                    sides.entry(side).or_insert_with(|| format!("{} in HAProxy {name}", key.key));
+                }
                 Err(problem) => problems.push(problem),
             }
         }
@@ -36,7 +38,7 @@ pub fn live_side(
     let live = found.next();
     if let (Some((side, at)), Some((other, elsewhere))) = (&live, found.next()) {
         problems.push(format!(
-            "the traffic goes to {side} by {at}, and to {other} by {elsewhere}: set one of them right with `set map` first"
+            "the traffic goes to {side} by {at}, and to {other} by {elsewhere}: correct one of them with `set map` first"
         ));
     }
     if problems.is_empty() {
@@ -45,22 +47,26 @@ pub fn live_side(
     Err(problems.into_iter().map(|problem| farm.error("flip.route", problem)).collect())
 }
 
-/// Several entries turn at once by a transaction, which HAProxy has since 2.4.
+/// Why an old HAProxy cannot follow this route: several entries are changed at once in a transaction, which HAProxy has
+/// since 2.4.
 fn too_old(keys: &[RouteKey], instance: &InstanceName, seen: &Seen) -> Option<String> {
     let series: Series = seen.version.parse().ok()?;
     let old = keys.len() > 1 && series < Series { major: 2, minor: 4 };
     old.then(|| {
-        format!("HAProxy {instance} is {}, and several keys turn at once from 2.4 on: name one key", seen.version)
+        format!(
+            "HAProxy {instance} is {}, and several keys are changed at once only since 2.4: name one key",
+            seen.version
+        )
     })
 }
 
-/// The side that one entry names in one HAProxy.
+/// The side that one key names in one HAProxy.
 fn side_of(key: &RouteKey, instance: &InstanceName, seen: &Seen) -> Result<Side, String> {
     let RouteKey { map, key: name, .. } = key;
     let found = seen.maps.get(map);
     if found.is_none_or(|found| found.missing) {
         return Err(format!(
-            "HAProxy {instance} has no map {map}: let a `use_backend %[str({name}),map({map})]` in haproxy.cfg read it, under this very path"
+            "HAProxy {instance} has no map {map}: let a `use_backend %[str({name}),map({map})]` in haproxy.cfg read it, under exactly this path"
         ));
     }
     let Some(value) = found.and_then(|found| found.entries.get(name)).and_then(Option::as_deref) else {
@@ -75,7 +81,8 @@ fn side_of(key: &RouteKey, instance: &InstanceName, seen: &Seen) -> Result<Side,
     })
 }
 
-/// Every member must stand in the backend of its group and in that of all, and nobody else in them.
+/// Checks the servers of each backend: the backend of a group has exactly the members of that group, and the backend of
+/// all has every member.
 fn backends(key: &RouteKey, layout: &Layout, instance: &InstanceName, seen: &Seen) -> Vec<String> {
     let mut problems = Vec::new();
     for (side, backend) in key.backends() {

@@ -1,4 +1,4 @@
-//! How the configuration of farms falls on the servers that HAProxy has.
+//! How the configuration of farms maps to the servers that HAProxy has.
 
 pub(super) mod arrange;
 pub(super) mod lines;

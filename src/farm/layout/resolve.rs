@@ -1,4 +1,4 @@
-//! Finds the server lines that a selector names among what HAProxy has.
+//! Finds the server lines that a selector names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,8 @@ use crate::farm::settings::farm::Farm;
 use crate::haproxy::BackendName;
 
 impl Meaning {
-    /// The lines that this means: by their own names, and by those of members that farms have made of them. Only globs and
-    /// hosts are compared with all there are.
+    /// The server lines with this name, and those of a member with this name. Only globs and hosts are compared with
+    /// every line.
     fn among<'a>(&self, lines: &Lines<'a>) -> Vec<Line<'a>> {
         match self {
             Self::Line(Pattern::Name(backend), Pattern::Name(server)) => {
@@ -37,7 +37,8 @@ impl Meaning {
 }
 
 impl Selector {
-    /// The HAProxys among `all` that it is about: those before its colon, where that is no part of a server's name.
+    /// The HAProxys among `all` that it is about: those that its part before the colon matches, unless a server has the
+    /// whole text as its name.
     pub fn within(&self, all: &BTreeSet<InstanceName>, seen: &BTreeMap<InstanceName, &Seen>) -> BTreeSet<InstanceName> {
         let Some(within) = &self.within else { return all.clone() };
         let named: BTreeSet<_> = all.iter().filter(|name| within.haproxy.is_match(name.as_str())).cloned().collect();
@@ -45,22 +46,22 @@ impl Selector {
         if named.is_empty() || is_name() { all.clone() } else { named }
     }
 
-    /// Those of `known` that servers which it names may stand in; `None` where they may stand in any.
+    /// The backends among `known` that may have servers of this selector; `None` where every backend may.
     pub fn backends<'a>(
         &self,
         farms: &BTreeMap<FarmName, Farm>,
         known: impl Iterator<Item = &'a BackendName>,
     ) -> Option<BTreeSet<BackendName>> {
-        let of = |meaning: &'_ Meaning| match meaning {
+        let backend_of = |meaning: &'_ Meaning| match meaning {
             Meaning::Line(backend, _) => Some(backend.clone()),
             Meaning::Member(_) | Meaning::Farm(..) | Meaning::Host(_) => None,
         };
         let globs: Vec<Pattern> = match &self.meaning {
-            Meaning::Line(..) => self.readings().filter_map(of).collect(),
+            Meaning::Line(..) => self.readings().filter_map(backend_of).collect(),
             Meaning::Member(_) | Meaning::Host(_) => return None,
             Meaning::Farm(farm, _) => {
                 let members = farms.get(farm).into_iter().flat_map(|farm| farm.settings.members.iter());
-                members.filter_map(|member| of(&member.meaning)).collect()
+                members.filter_map(|member| backend_of(&member.meaning)).collect()
             }
         };
         Some(known.filter(|backend| globs.iter().any(|glob| glob.is_match(backend.as_str()))).cloned().collect())
@@ -69,7 +70,7 @@ impl Selector {
     /// Finds every server line that it names.
     ///
     /// # Errors
-    /// Nothing has that name, or the farm it names cannot be laid out.
+    /// Nothing has that name, or the farm that it names does not fit HAProxy.
     pub fn resolve(
         &self,
         farms: &BTreeMap<FarmName, Farm>,
@@ -78,7 +79,7 @@ impl Selector {
         self.find(&Lines::new(farms, seen))
     }
 
-    /// The same for one of many selectors.
+    /// Finds every server line that it names in an index, for a request with many selectors.
     ///
     /// # Errors
     /// As [`Selector::resolve`].
@@ -111,10 +112,10 @@ impl Selector {
             }
         }
         let aside = left_aside(seen, |name, server| self.picks(name, server)).join("; ");
-        Err(nothing(if aside.is_empty() { self.hint(farms, seen) } else { format!(" that takes orders: {aside}") }))
+        Err(nothing(if aside.is_empty() { self.hint(farms, seen) } else { format!(" that accepts commands: {aside}") }))
     }
 
-    /// What to type instead, where nothing has that name.
+    /// Suggests what to type, where nothing has that name.
     fn hint(&self, farms: &BTreeMap<FarmName, Farm>, seen: &BTreeMap<InstanceName, &Seen>) -> String {
         let is_backend = |name: &str| {
             let mut lines = seen.values().flat_map(|seen| seen.servers.keys());
@@ -136,9 +137,7 @@ impl Selector {
             _ => match within() {
                 Some((rest, within)) if !seen.keys().any(|name| within.haproxy.is_match(name.as_str())) => {
                     let known = seen.keys().map(InstanceName::as_str).collect::<Vec<_>>().join(", ");
-                    format!(
-                        ": the HAProxys are {known}, and {rest} without the name of one is looked for in all of them"
-                    )
+                    format!(": the HAProxys are {known}, and {rest} alone means all of them")
                 }
                 Some((rest, _)) if is_backend(rest) => format!(": {rest} is a backend, and its servers are {text}/*"),
                 _ => "; `teeter status` lists every server".to_owned(),
@@ -152,7 +151,7 @@ mod tests {
     use super::*;
     use crate::farm::SeenServer;
 
-    /// What `HAPROXY:BACKEND/SERVER` lines a selector means among those that are there.
+    /// The `HAPROXY:BACKEND/SERVER` lines that a selector means among these.
     fn meant(text: &str, lines: &[&str]) -> Result<Vec<String>, String> {
         let mut seen: BTreeMap<InstanceName, Seen> = BTreeMap::new();
         for line in lines {
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_named_as_tables_show_it() {
+    fn a_line_can_be_named_with_its_haproxy() {
         let lines = ["lb1:app/w1", "lb1:api/w1", "lb2:app/w1", "lb3:app/w2"];
         for (text, found) in [
             ("lb1:app/w1", &["lb1:app/w1"][..]),
@@ -178,7 +177,7 @@ mod tests {
         ] {
             assert_eq!(meant(text, &lines).unwrap(), found, "{text}");
         }
-        // A server that has the whole name comes first.
+        // The reading as a whole name has priority.
         let lines = ["lb1:app/lb2:w1", "lb2:app/w1", "lb2:lb1:app/w1"];
         assert_eq!(meant("lb2:w1", &lines).unwrap(), ["lb1:app/lb2:w1"]);
         assert_eq!(meant("lb1:app/w1", &lines).unwrap(), ["lb2:lb1:app/w1"]);
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_server_says_what_would() {
+    fn a_selector_without_servers_gets_a_hint() {
         let lines = ["lb1:app/w1", "lb2:app/w1"];
         for (text, says) in [
             ("app", "it is a backend, and its servers are app/*"),

@@ -1,8 +1,8 @@
-//! One process behind several lines: it is empty only when all of them are.
+//! Server lines that lead to the same application process. The process is empty only when all of these lines are.
 //!
-//! Two lines lead to one process where HAProxy reaches both at one address and port. A loopback address is that of the
-//! machine on which this HAProxy runs, so it is compared within one HAProxy only. A server on a UNIX socket, a name
-//! without an address and a line that is not in use are like no other: HAProxy does not tell where they lead.
+//! Two lines lead to one process when HAProxy reaches both at one address and port. A loopback address belongs to the
+//! machine of that HAProxy, so it is compared within one HAProxy only. A server on a UNIX socket, a name without an
+//! address and a line that is not in use match no other line, because HAProxy does not report where they lead.
 
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +13,10 @@ use crate::farm::seen::server::SeenServer;
 use crate::farm::seen::snapshot::Seen;
 use crate::haproxy::{AdminState, ServerRef};
 
-/// Where a process listens.
+/// The address where a process listens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Process {
-    /// The HAProxy on whose machine it is, where the address says no more.
+    /// The HAProxy whose machine has the address, when it is a loopback address.
     on: Option<InstanceName>,
     address: IpAddr,
     port: u16,
@@ -25,17 +25,18 @@ struct Process {
 /// Lines that lead to a process of a farm under another name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SameProcess {
-    /// Lines that belong to no member of the farm and lead to the process of one, by member.
+    /// Lines that belong to no member and lead to the process of a member, by that member.
     pub beside: BTreeMap<MemberName, BTreeSet<Entry>>,
-    /// The same of lines that are called as one of the member's: the farm's patterns leave their backends out on purpose.
+    /// The same for lines with the server name of one of the member's lines. The farm's patterns exclude their backends
+    /// on purpose.
     pub alike: BTreeMap<MemberName, BTreeSet<Entry>>,
-    /// Members that are one process, each of them with all the others.
+    /// Groups of members that are one process.
     pub doubles: Vec<BTreeSet<MemberName>>,
 }
 
 impl SameProcess {
-    /// Compares a farm's lines with each other and with all others that may get requests. A line that tracks one of the
-    /// farm shares its maintenance, and one that is out gets no requests.
+    /// Compares a farm's lines with each other and with all other lines that may get requests. A line that tracks a
+    /// line of the farm is not reported, because it shares its maintenance, and a line that is out gets no requests.
     pub fn of(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>) -> Self {
         let of_farm = layout.entries();
         let mut members: BTreeMap<Process, BTreeSet<&MemberName>> = BTreeMap::new();
@@ -55,14 +56,14 @@ impl SameProcess {
         for (instance, seen) in seen {
             for (name, server) in seen.servers.iter().filter(|(_, server)| server.admin.forced() == AdminState::Ready) {
                 let entry = Entry { instance: instance.clone(), server: name.clone() };
-                let of = process(&entry, seen).and_then(|process| members.get(&process));
-                let Some(of) = of.filter(|_| !of_farm.contains(&entry)) else { continue };
+                let same_process = process(&entry, seen).and_then(|process| members.get(&process));
+                let Some(same_process) = same_process.filter(|_| !of_farm.contains(&entry)) else { continue };
                 if follows(server, seen, |tracked| {
                     of_farm.contains(&Entry { server: tracked.clone(), ..entry.clone() })
                 }) {
                     continue;
                 }
-                for member in of {
+                for member in same_process {
                     let alike = layout.members[*member].iter().any(|line| line.server.server == name.server);
                     let lines = if alike { &mut same.alike } else { &mut same.beside };
                     lines.entry((*member).clone()).or_default().insert(entry.clone());
@@ -72,13 +73,13 @@ impl SameProcess {
         same
     }
 
-    /// The same without what one group has by itself: all of it goes out together.
+    /// The same without members that one group has: they go out together.
     pub fn apart<'a>(mut self, groups: impl Iterator<Item = &'a BTreeSet<MemberName>> + Clone) -> Self {
         self.doubles.retain(|members| !groups.clone().any(|group| members.is_subset(group)));
         self
     }
 
-    /// What is to be said of lines that are called as those of a member, and are none of them; nothing where there are none.
+    /// A note about lines that have the name of a member's line but belong to no member; `None` where there are none.
     pub fn alike(&self) -> Option<String> {
         let lines: BTreeSet<String> = self.alike.values().flatten().map(|entry| entry.server.to_string()).collect();
         let lines = lines.into_iter().collect::<Vec<_>>();
@@ -87,12 +88,12 @@ impl SameProcess {
         (!lines.is_empty()).then(text)
     }
 
-    /// Whether each process of the farm has one member, and no other lines of other names.
+    /// Whether each process of the farm is one member, without lines of other names.
     pub fn is_empty(&self) -> bool {
         self.beside.is_empty() && self.doubles.is_empty()
     }
 
-    /// What was found, a sentence for each process.
+    /// One sentence for each process that has several names.
     pub fn texts(&self) -> Vec<String> {
         let line = |entry: &Entry| entry.server.to_string();
         let beside = self.beside.iter().map(|(member, lines)| {
@@ -106,7 +107,7 @@ impl SameProcess {
         beside.chain(doubles).collect()
     }
 
-    /// What it means for the farm and what to write; nothing where each process has one member.
+    /// The consequence for the farm, and what to write into its table; `None` where each process has one member.
     pub fn advice(&self, layout: &Layout) -> Option<String> {
         (!self.is_empty()).then(|| {
             format!(
@@ -117,7 +118,7 @@ impl SameProcess {
         })
     }
 
-    /// The key to write into the farm's table, so that each process is one member with all its lines.
+    /// The `members` to write into the farm's table, which makes each process one member with all its lines.
     pub fn to_write(&self, layout: &Layout) -> String {
         let mut done: BTreeSet<&MemberName> = BTreeSet::new();
         let mut members = Vec::new();
@@ -139,8 +140,8 @@ impl SameProcess {
     }
 }
 
-/// Lines of other names that lead to the process of one of these and may get requests. One of the same name in another
-/// backend was left in service on purpose.
+/// Lines of other names that lead to the process of one of these lines and may get requests. A line of the same name in
+/// another backend is not reported: its selector left it in service on purpose.
 pub fn beside(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> BTreeSet<Entry> {
     let name = |entry: &Entry| entry.server.server.clone();
     let mut members: BTreeMap<MemberName, Vec<Entry>> = BTreeMap::new();
@@ -163,7 +164,7 @@ fn process(entry: &Entry, seen: &Seen) -> Option<Process> {
     Some(Process { on: local.then(|| entry.instance.clone()), address, port: server.port })
 }
 
-/// Whether a line tracks, directly or not, one that `is_one`.
+/// Whether a line tracks, directly or through others, a line that `is_one` accepts.
 fn follows(server: &SeenServer, seen: &Seen, is_one: impl Fn(&ServerRef) -> bool) -> bool {
     let mut next = server.tracked.as_ref();
     while let Some(tracked) = next {
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_another_name_with_the_same_address_is_found_wherever_it_stands() {
+    fn a_line_of_another_name_with_the_same_address_is_found_in_any_haproxy() {
         let here =
             seen(&[("app/web1", "10.0.0.1", 80), ("ws/web1-ws", "::ffff:10.0.0.1", 80), ("ws/x", "10.0.0.1", 81)]);
         let there = seen(&[("old/w", "10.0.0.1", 80)]);
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn two_members_of_one_address_are_one_process() {
+    fn two_members_with_one_address_are_one_process() {
         let here = seen(&[("app/web1", "10.0.0.1", 80), ("app/web2", "10.0.0.2", 80), ("ws/web1-ws", "10.0.0.1", 80)]);
         let (texts, write) = same("members = [\"app/*\", \"ws/*\"]", &[("lb1", &here)]);
         assert_eq!(texts, ["web1 and web1-ws have one address and port: they are one process under several names"]);
@@ -214,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared_is_like_no_other() {
+    fn a_line_without_a_comparable_address_matches_no_other() {
         let local =
             seen(&[("app/w1", "127.0.0.1", 80), ("app/w2", "127.0.0.1", 81), ("app/u1", "", 0), ("ws/u2", "", 0)]);
         let other = seen(&[("app/w1", "127.0.0.1", 80), ("ws/w9", "127.0.0.1", 80)]);
         let (texts, _) = same("members = [\"app/*\"]", &[("lb1", &local)]);
         assert!(texts.is_empty(), "{texts:?}");
-        // The loopback address of another HAProxy's machine is another machine.
+        // A loopback address of another HAProxy is on another machine.
         let (texts, _) = same("members = [\"app/w2\"]", &[("lb1", &local), ("lb2", &other)]);
         assert!(texts.is_empty(), "{texts:?}");
         let mut slots = seen(&[("app/w1", "10.0.0.1", 80), ("app/s1", "10.0.0.1", 80), ("ws/t", "10.0.0.1", 80)]);

@@ -1,4 +1,4 @@
-//! What a server was before its first hold.
+//! The state of a server before its first hold.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,28 +6,29 @@ use crate::farm::seen::process::Process;
 use crate::farm::seen::server::SeenServer;
 use crate::haproxy::AdminState;
 
-/// What a server was before its first hold: to be put back after the last.
+/// The state of a server before its first hold. teeter restores it after the last hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
-    /// The state that somebody had set.
+    /// The state that was set outside teeter.
     pub state: AdminState,
-    /// Whether its agent check was on.
+    /// Whether its agent check was enabled.
     pub agent: bool,
-    /// Whether its agent check said that it is down.
+    /// Whether its agent check reported it down.
     #[serde(default)]
     pub agent_down: bool,
-    /// Whether its checks said DOWN: it comes back to that, and gets no traffic before they pass.
+    /// Whether its checks reported it DOWN. Then it comes back as DOWN, and gets no traffic before they pass.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub down: bool,
     /// Its weight.
     pub weight: u16,
-    /// Whether its weight was changed, and is to be put back.
+    /// Whether teeter changed its weight and has to restore it.
     #[serde(default)]
     pub weighed: bool,
-    /// What somebody else has set against its hold, where that is left so.
+    /// The state that was set against its hold, where the hold accepts that (`on_drift = "alarm"`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overruled: Option<Overruled>,
-    /// Where its HAProxy was: by this it is known again when the configuration calls it otherwise.
+    /// Where its HAProxy was reached. By this teeter finds the record again after the HAProxy was renamed in the
+    /// configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }
@@ -42,12 +43,12 @@ pub struct Origin {
     pub process: Process,
 }
 
-/// A state that somebody else has set on a held server, and that is left so (`on_drift = "alarm"`).
+/// A state that was set outside teeter on a held server and stays (`on_drift = "alarm"`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overruled {
     /// The state.
     pub state: AdminState,
-    /// The process that was told so; any other one has forgotten it.
+    /// The process in which it was set; another process has forgotten it.
     #[serde(flatten)]
     pub process: Process,
 }

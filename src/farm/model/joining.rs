@@ -1,4 +1,4 @@
-//! Lines that come after a hold began, and HAProxys that were away: what of them joins the hold.
+//! Which new server lines and returning HAProxys join a hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,21 +13,22 @@ use crate::farm::settings::farm::Farm;
 use crate::haproxy::ServerRef;
 
 impl Hold {
-    /// The same as far as it is about other HAProxys than these; all of it where a member would have no line left.
+    /// The hold without its lines in these HAProxys. `None` where nothing would change, and where a member would have
+    /// no line left.
     pub fn beside(&self, away: &BTreeSet<InstanceName>) -> Option<Self> {
         let there = |entry: &&Entry| !away.contains(&entry.instance);
         let hold = Self { entries: self.entries.iter().filter(there).cloned().collect(), ..self.clone() };
         (!away.is_empty() && hold.members() == self.members()).then_some(hold)
     }
 
-    /// Whether lines may join it in backends where it has none.
+    /// Whether lines in further backends may join it.
     pub fn may_spread(&self) -> bool {
         let is_one_line = |text: &String| text.parse::<Selector>().is_ok_and(|selector| selector.is_one_line());
         self.reach.follows && !self.selectors.iter().all(is_one_line)
     }
 
-    /// The same with lines that have come, and with HAProxys that it went on without and that answer now. Where its
-    /// servers were out, it empties these first: in the state that the others are in, which is never made less strict.
+    /// The hold with new lines, and with HAProxys that answer again. Where its servers were out, it empties the new
+    /// lines first, in the same state as the other lines, which stays as strict.
     #[must_use]
     pub fn joined(&self, lines: &BTreeSet<Entry>, back: &BTreeSet<InstanceName>, now: Timestamp) -> Self {
         let mut hold = self.clone();
@@ -40,7 +41,7 @@ impl Hold {
             Stage::Draining(Emptying { since, killed, .. }) => (*since, *killed) = (now, None),
             Stage::Out { mode, .. } | Stage::Stuck { mode, .. } => {
                 hold.stage = Stage::Draining(Emptying { mode: *mode, since: now, killed: None, hardened: true });
-                // Its servers may be worked on by now: nothing brings them back by itself.
+                // An operator may be working on its servers by now, so nothing restores them automatically.
                 if hold.ladder.on_deadline == OnDeadline::Restore {
                     hold.ladder.on_deadline = OnDeadline::Fail;
                 }
@@ -51,8 +52,8 @@ impl Hold {
     }
 }
 
-/// The lines that a hold's selectors name and that it does not have: they have come since it began. A deploy's hold is
-/// on the members that it has, whatever else its group may have by now.
+/// The new lines that a hold's selectors name and that it does not have. A deploy's hold stays on the members that it
+/// has, even when its group has others by now.
 #[must_use]
 pub fn newcomers(
     hold: &Hold,
@@ -72,7 +73,7 @@ pub fn newcomers(
         let member = member(entry);
         !hold.entries.contains(entry)
             && !hold.reach.left.contains(entry)
-            // Who was given back by name stays so, with all the lines that it gets.
+            // A member that was given back by name stays in service, with its new lines.
             && (held.contains(&member) || !let_go.contains(&member))
     };
     let selectors = hold.selectors.iter().filter_map(|text| text.parse::<Selector>().ok());
@@ -81,8 +82,8 @@ pub fn newcomers(
 }
 
 impl Selector {
-    /// Finds the lines that it names for a hold that has been there before them. A group of a farm is fixed: its servers
-    /// are those that are held, and those that its own patterns name, however the halves fall by now.
+    /// Finds the lines that it names for an existing hold. A group of a farm is fixed: it means the servers that are
+    /// held, and the servers that its own patterns name, even when the halves have changed.
     pub(in crate::farm) fn named_later(
         &self,
         hold: &Hold,
@@ -154,9 +155,9 @@ mod tests {
 
     #[test]
     fn a_hold_of_one_line_does_not_spread() {
-        let of = |selector: &str| hold(&[selector], &["e:app/w1"], operator()).may_spread();
-        assert!(!of("app/w1"));
-        assert!(["w1", "*/w1", "app/w[1]", "farm:web", "host:127.0.0.1"].into_iter().all(of));
+        let may_spread = |selector: &str| hold(&[selector], &["e:app/w1"], operator()).may_spread();
+        assert!(!may_spread("app/w1"));
+        assert!(["w1", "*/w1", "app/w[1]", "farm:web", "host:127.0.0.1"].into_iter().all(may_spread));
     }
 
     fn operator() -> Owner {
@@ -178,7 +179,7 @@ mod tests {
     const FARM: &str = "members = [\"*/web*\"]\nhalves = \"auto\"";
 
     #[test]
-    fn a_hold_is_on_what_its_selectors_name_for_lines_that_come_later_too() {
+    fn new_lines_that_its_selectors_name_join_a_hold() {
         let now = ["a:app/web1", "a:api/web1", "a:app/web2", "a:x/db1", "b:app/web1", "b:x/web1"];
         for (selector, more) in [
             ("web1", &["a:api/web1", "b:app/web1", "b:x/web1"][..]),
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deploy_holds_the_members_that_it_has() {
+    fn a_deploy_keeps_its_members() {
         let now = ["a:app/web1", "a:api/web1", "a:app/web2", "a:db/db1", "b:app/web1"];
         let run = hold(&["farm:web/a"], &["a:app/web1"], Owner::Run(RunId(3)));
         assert_eq!(come(&run, FARM, &now), ["a:api/web1", "b:app/web1"]);
@@ -207,18 +208,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_back_is_not_taken_again() {
+    fn lines_that_were_given_back_do_not_join_again() {
         let now = ["a:app/web1", "a:api/web1", "a:app/web2", "b:app/web2", "b:app/web3"];
         let mut part = hold(&["web*"], &["a:app/web1"], operator());
         part.reach = part.reach.but(&entries(&["a:api/web1", "a:app/web2"]));
-        // web1 is held still, of web2 nothing is.
+        // web1 is still held in part; web2 was given back.
         assert_eq!(come(&part, FARM, &now), ["b:app/web3"]);
         part.entries.insert(entry("b:x/web2"));
         assert_eq!(come(&part, FARM, &now), ["b:app/web2", "b:app/web3"]);
     }
 
     #[test]
-    fn lines_that_come_are_emptied_and_nothing_is_made_less_strict() {
+    fn joining_lines_are_drained_in_the_strict_state() {
         let mut was = hold(&["web1"], &["a:app/web1"], operator());
         was.reach.without.insert("b".parse().unwrap());
         let back = BTreeSet::from(["b".parse().unwrap()]);
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_judged_by_the_lines_that_are_there() {
+    fn a_hold_without_away_haproxys_needs_a_line_of_each_member() {
         let hold = hold(&["web1"], &["a:app/web1", "b:app/web1"], operator());
         let away = |name: &str| BTreeSet::from([name.parse().unwrap()]);
         assert_eq!(hold.beside(&away("b")).unwrap().entries, entries(&["a:app/web1"]));

@@ -1,4 +1,4 @@
-//! The members of lines that have another name than their member.
+//! The members of lines whose server has another name.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::farm::settings::farm::Farm;
 use crate::farm::settings::members::Members;
 use crate::haproxy::ServerRef;
 
-/// The members of those lines that have another name than their member: `ws/web1-ws` of web1.
+/// The members of lines whose server has another name, such as `ws/web1-ws` of the member web1.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LineNames(BTreeMap<ServerRef, MemberName>);
 
 impl LineNames {
-    /// As the tables of farms give them.
+    /// The names that the tables of farms give.
     pub fn of<'a>(lines: impl IntoIterator<Item = &'a ServerRef>, farms: &BTreeMap<FarmName, Farm>) -> Self {
         let tables: Vec<&Members> =
             farms.values().map(|farm| &farm.settings.members).filter(|it| it.is_table()).collect();
@@ -29,19 +29,19 @@ impl LineNames {
         Self(named.collect())
     }
 
-    /// The member of a line that has another name.
+    /// The member of a line whose server has another name; `None` where the names agree.
     pub fn other(&self, line: &ServerRef) -> Option<&MemberName> {
         self.0.get(line)
     }
 
-    /// The same with what is known of more lines.
+    /// Both together. An entry of `more` has priority.
     #[must_use]
     pub fn and(mut self, more: Self) -> Self {
         self.0.extend(more.0);
         self
     }
 
-    /// Whether every line has the name of its member.
+    /// Whether every server has the name of its member.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -51,7 +51,7 @@ impl LineNames {
         self.of_line(&line.server)
     }
 
-    /// The member of a line, in whichever HAProxy.
+    /// The member of a line, in any HAProxy.
     pub fn of_line<'a>(&'a self, line: &'a ServerRef) -> &'a MemberName {
         self.other(line).unwrap_or(&line.server)
     }

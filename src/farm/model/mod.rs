@@ -1,4 +1,4 @@
-//! What teeter keeps of farms: holds, routes, and what servers were before their first hold.
+//! The records that teeter keeps of farms: holds, routes, and the states of servers before their first hold.
 
 pub(super) mod line_names;
 pub(super) mod reach;

@@ -1,4 +1,4 @@
-//! The same HAProxy under another name.
+//! Translates records of a HAProxy that has a new name in the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,47 +7,47 @@ use crate::farm::model::reach::Reach;
 use crate::farm::model::route::Route;
 use crate::farm::names::{Entry, InstanceName};
 
-/// A HAProxy that the configuration calls otherwise than before.
+/// A HAProxy with a new name in the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Renamed<'a> {
-    /// Its name before.
+    /// The name in the records.
     pub from: &'a InstanceName,
-    /// Its name now.
+    /// The name in the configuration.
     pub to: &'a InstanceName,
 }
 
 impl Renamed<'_> {
-    /// The name by which something is known now.
+    /// The new name for the old one, and any other name unchanged.
     pub fn instance(&self, name: &InstanceName) -> InstanceName {
         if name == self.from { self.to.clone() } else { name.clone() }
     }
 
-    /// The same line under the new name.
+    /// The server line under the new name.
     pub fn entry(&self, entry: &Entry) -> Entry {
         Entry { instance: self.instance(&entry.instance), server: entry.server.clone() }
     }
 
-    /// The same lines.
+    /// The server lines under the new name.
     pub fn entries<'a, C: FromIterator<Entry>>(&self, entries: impl IntoIterator<Item = &'a Entry>) -> C {
         entries.into_iter().map(|entry| self.entry(entry)).collect()
     }
 
-    /// The same HAProxys.
+    /// The HAProxys under the new name.
     pub fn instances(&self, names: &BTreeSet<InstanceName>) -> BTreeSet<InstanceName> {
         names.iter().map(|name| self.instance(name)).collect()
     }
 
-    /// The same, by line.
+    /// A map by server line, under the new name.
     pub fn keys<T: Clone>(&self, by_line: &BTreeMap<Entry, T>) -> BTreeMap<Entry, T> {
-        by_line.iter().map(|(entry, it)| (self.entry(entry), it.clone())).collect()
+        by_line.iter().map(|(entry, value)| (self.entry(entry), value.clone())).collect()
     }
 
-    /// What a hold reaches.
+    /// The reach of a hold under the new name.
     pub fn reach(&self, reach: &Reach) -> Reach {
         Reach { left: self.entries(&reach.left), without: self.instances(&reach.without), ..reach.clone() }
     }
 
-    /// A hold. What its owner typed names the HAProxy as it is called now.
+    /// A hold under the new name. Its selectors name the HAProxy by its new name, too.
     pub fn hold(&self, hold: &Hold) -> Hold {
         let stage = match &hold.stage {
             Stage::Shared { weights } => Stage::Shared { weights: self.keys(weights) },
@@ -67,7 +67,7 @@ impl Renamed<'_> {
         }
     }
 
-    /// A route.
+    /// A route under the new name.
     pub fn route(&self, route: &Route) -> Route {
         Route { instances: self.instances(&route.instances), ..route.clone() }
     }

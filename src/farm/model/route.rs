@@ -1,5 +1,5 @@
-//! Routes: which side of a farm gets the traffic, by entries of HAProxy maps. Unlike a line of commands for servers,
-//! an entry turns all at once.
+//! Routes: which side of a farm gets the traffic, by entries of HAProxy maps. An entry switches all traffic at once;
+//! commands for servers take effect one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,39 +12,40 @@ use crate::farm::settings::route_key::RouteKey;
 use crate::farm::settings::side::Side;
 use crate::haproxy::MapValue;
 
-/// Where a farm's traffic goes, as stored: from the first time that teeter turned it.
+/// Where a farm's traffic goes, as stored. A farm has a route from the first time that teeter switched its traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// Whose traffic.
+    /// The farm.
     pub farm: FarmName,
-    /// The entries that say so, and the backends of each side.
+    /// The keys of the maps, with the backends of each side.
     pub keys: Vec<RouteKey>,
-    /// What becomes of clients that have a session elsewhere.
+    /// What happens to clients that have a session on another side.
     pub sticky: Sticky,
-    /// Whether the map's file is kept in step.
+    /// Whether teeter keeps the map's file in step.
     pub write_map: bool,
-    /// In which HAProxys.
+    /// The HAProxys that have the maps.
     pub instances: BTreeSet<InstanceName>,
     /// The side that gets the traffic.
     pub live: Side,
-    /// What clients are told that each side runs, under [`Sticky::Pin`].
+    /// The version that clients are told for each side, under [`Sticky::Pin`].
     pub versions: BTreeMap<Side, MapValue>,
-    /// The group that is tried with a share of the clients.
+    /// The canary: a group that a share of the clients tries.
     #[serde(default)]
     pub canary: Option<Canary>,
 }
 
-/// A group that is tried with a share of the clients.
+/// A group that a share of the clients tries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Canary {
-    /// Which.
+    /// The group that is tried.
     pub group: GroupName,
-    /// How many in a hundred; none once it is over.
+    /// The share in percent; `None` once the canary is over.
     pub share: Option<Percent>,
 }
 
 impl Route {
-    /// What clients of a side are known by: under `honour` the side, under `pin` the version that it runs.
+    /// The label of clients of a side: under `honour` the side, under `pin` the version that it runs. `None` under
+    /// `break`.
     pub fn label(&self, side: &Side) -> Option<MapValue> {
         match self.sticky {
             Sticky::Break => None,
@@ -53,13 +54,13 @@ impl Route {
         }
     }
 
-    /// Whether clients of a side can be told from those of the live one, and so be let stay there.
+    /// Whether the label of a side's clients differs from that of the live side, so that they can stay.
     pub fn can_keep(&self, side: &Side) -> bool {
         self.live != *side && self.label(side).is_some_and(|label| self.label(&self.live) != Some(label))
     }
 }
 
-/// A version as a cookie can carry it; any other text is replaced by `fallback`.
+/// A version that fits into a cookie; any other text is replaced by `fallback`.
 pub fn cookie_version(version: Option<&str>, fallback: &str) -> Option<MapValue> {
     let fits = |text: &&str| {
         !text.is_empty()

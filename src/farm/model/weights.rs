@@ -5,24 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::farm::names::Entry;
 use crate::farm::settings::canary::Percent;
 
-/// The weights, from 1 to 256, by which servers of one backend share its traffic so that those of the canary together
-/// get their percentage. Servers of weight 0 take no part.
+/// The weights, from 1 to 256, with which the canary's servers of a backend together get their percentage of its
+/// traffic. Servers with weight 0 are left out.
 pub fn weights(canary: &BTreeMap<Entry, u16>, others: &BTreeMap<Entry, u16>, share: Percent) -> BTreeMap<Entry, u16> {
     let mut weights = BTreeMap::new();
     let backend = |entry: &Entry| (entry.instance.clone(), entry.server.backend.clone());
     let backends: BTreeSet<_> = canary.keys().map(backend).collect();
     for name in backends {
-        let of = |all: &BTreeMap<Entry, u16>| -> Vec<(Entry, u64)> {
+        let in_this_backend = |all: &BTreeMap<Entry, u16>| -> Vec<(Entry, u64)> {
             let here = all.iter().filter(|(entry, weight)| **weight > 0 && backend(entry) == name);
             here.map(|(entry, weight)| (entry.clone(), u64::from(*weight))).collect()
         };
-        let (canary, others) = (of(canary), of(others));
+        let (canary, others) = (in_this_backend(canary), in_this_backend(others));
         let sum = |all: &[(Entry, u64)]| all.iter().map(|(_, weight)| weight).sum::<u64>();
         let (canary_sum, others_sum, share) = (sum(&canary), sum(&others), u64::from(share.get()));
         if canary_sum == 0 || others_sum == 0 {
             continue;
         }
-        // Shares of the whole, in a common unit.
+        // Shares of the whole in a common unit.
         let scaled: Vec<(Entry, u64)> = canary
             .into_iter()
             .map(|(entry, weight)| (entry, weight * share * others_sum))
@@ -46,9 +46,9 @@ mod tests {
     use crate::farm::Steps;
 
     proptest! {
-        /// As close to the wanted share as whole weights up to 256 allow.
+        /// The result is as close to the wanted share as whole weights up to 256 allow.
         #[test]
-        fn weights_make_the_share(
+        fn weights_give_the_share(
             canary in proptest::collection::vec(1u16..257, 1..4),
             others in proptest::collection::vec(1u16..257, 1..4),
             share in 1u8..100,
@@ -64,7 +64,8 @@ mod tests {
             prop_assert!(weights.values().all(|weight| (1..=256).contains(weight)));
             let part: f64 = canary.keys().map(|entry| f64::from(weights[entry])).sum();
             let all: f64 = weights.values().map(|weight| f64::from(*weight)).sum();
-            // Rounding one weight by half, or up to one, moves the share by no more than that much of the whole.
+            // Each weight is rounded by half at most, or up to one, so the share moves by no more than this part of the
+            // whole.
             let slack = 100.0 * f64::from(u16::try_from(weights.len()).unwrap()) / all;
             prop_assert!((100.0 * part / all - f64::from(share)).abs() <= slack, "{weights:?} for {share}%");
         }

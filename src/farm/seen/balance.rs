@@ -1,39 +1,41 @@
-//! What backends make of weights that are set while HAProxy runs.
+//! What a backend does with weights that are set at runtime.
 
 use std::collections::BTreeMap;
 
 use crate::farm::names::InstanceName;
 use crate::haproxy::BackendName;
 
-/// What a backend makes of weights that are set while HAProxy runs.
+/// What a backend does with weights that are set at runtime. It depends on the algorithm after `balance`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Balance {
-    /// It shares its traffic by them.
+    /// The backend shares its traffic by them.
     ByWeight,
-    /// It takes none but those of the configuration, because of this algorithm.
+    /// The backend with this algorithm accepts only the weights of the configuration.
     Fixed(String),
-    /// It takes any and goes by none, because of this algorithm.
+    /// The backend with this algorithm accepts every weight and ignores it.
     Heedless(String),
-    /// This algorithm may hash consistently, which takes weights, or by a map, which takes none: this HAProxy does not say.
+    /// This algorithm hashes either consistently, and accepts weights, or by a map, and accepts none. This HAProxy does
+    /// not report which.
     Unsaid(String),
 }
 
-/// Of every backend that was asked about.
+/// The answer for every backend that was asked about.
 pub type Balances = BTreeMap<(InstanceName, BackendName), Balance>;
 
 impl Balance {
-    /// Whether its word alone says it.
+    /// Whether the name of the algorithm alone gives the answer.
     pub fn is_told_by(algorithm: &str) -> bool {
         matches!(algorithm, "roundrobin" | "leastconn" | "random" | "first" | "static-rr")
     }
 
-    /// By the word after `balance`, and by what HAProxy says of new weights, where it was asked and does.
+    /// The answer for an algorithm. `takes_weights` is what HAProxy replied to a new weight; `None` where it was not
+    /// asked or did not reply.
     pub fn of(algorithm: &str, takes_weights: Option<bool>) -> Self {
         let named = || algorithm.to_owned();
         match (algorithm, takes_weights) {
             ("first", _) => Self::Heedless(named()),
             ("static-rr", _) | (_, Some(false)) => Self::Fixed(named()),
-            // HAProxy up to 2.9 has no word for `random`, and for no other one.
+            // HAProxy up to 2.9 has no name for `random`, and a name for every other algorithm.
             ("roundrobin" | "leastconn" | "random" | "unknown", _) | (_, Some(true)) => Self::ByWeight,
             (_, None) => Self::Unsaid(named()),
         }
@@ -45,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_is_what_haproxy_says_it_is() {
+    fn only_haproxy_knows_whether_a_hash_accepts_weights() {
         assert_eq!(Balance::of("source", Some(true)), Balance::ByWeight);
         assert_eq!(Balance::of("source", Some(false)), Balance::Fixed("source".into()));
         assert_eq!(Balance::of("source", None), Balance::Unsaid("source".into()));

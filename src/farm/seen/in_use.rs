@@ -1,9 +1,10 @@
-//! Which lines and members are in use, the one notion of it: everything that counts members, splits them or leaves them
-//! aside asks here.
+//! Which server lines and members are in use. This is the only definition: all code that counts, splits or skips
+//! members asks here.
 //!
-//! A line is not in use where nobody could have it serve by `ready` alone: its backend is off, `disabled` stands on it
-//! in haproxy.cfg and nobody has set it ready since, or its name has no address. A member is spare where all its lines
-//! are so, or in maintenance that somebody else has set: a slot that waits for a server. What teeter holds is in use.
+//! A server line is not in use when the state `ready` alone cannot bring it into service: its backend is off, it is
+//! `disabled` in haproxy.cfg and was not set ready since, or its name has no address. A member is spare when each of
+//! its lines is unused, or in maintenance that was set outside teeter: a slot that waits for a server. A line that
+//! teeter holds is in use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,12 +16,12 @@ use crate::farm::seen::snapshot::Seen;
 use crate::haproxy::{AdminBits, AdminState, BackendName, ServerRef};
 
 impl Seen {
-    /// Whether lines of this backend are left aside by every selector: it gets no traffic.
+    /// Whether every selector skips the lines of this backend, because it gets no traffic.
     pub fn is_disabled(&self, backend: &BackendName) -> bool {
         self.off.get(backend) == Some(&Off::Disabled)
     }
 
-    /// Why a line is not in use; `None` where it is, or where HAProxy does not have it.
+    /// Why a line is not in use; `None` when it is in use, or when HAProxy does not have it.
     pub fn unused(&self, name: &ServerRef) -> Option<OutBy> {
         let server = self.servers.get(name)?;
         if let Some(off) = self.off.get(&name.backend) {
@@ -33,7 +34,8 @@ impl Seen {
         (disabled && self.without_holds(name, server) == AdminState::Maint).then_some(OutBy::Configuration)
     }
 
-    /// Why a line would not make its member one that is in use: as [`Seen::unused`], or in maintenance by somebody else.
+    /// Why a line does not make its member one that is in use: the reasons of [`Seen::unused`], and maintenance that
+    /// was set outside teeter.
     pub fn spare(&self, name: &ServerRef) -> Option<OutBy> {
         let server = self.servers.get(name)?;
         let maint = || {
@@ -43,20 +45,21 @@ impl Seen {
         self.unused(name).or_else(maint)
     }
 
-    /// The state that a line has, or would have, if teeter did not hold it.
+    /// The state of a line without teeter's holds.
     fn without_holds(&self, name: &ServerRef, server: &SeenServer) -> AdminState {
         self.before.get(name).copied().unwrap_or_else(|| server.admin.forced())
     }
 }
 
-/// Why a member of these lines is a spare one: all of them are. What somebody has set goes before what is configured.
+/// Why a member with these lines is spare; `None` when one of its lines is in use. A state that was set comes before a
+/// reason of the configuration.
 pub(in crate::farm) fn spare(entries: &[Entry], seen: &BTreeMap<InstanceName, &Seen>) -> Option<OutBy> {
     let of = |entry: &Entry| seen.get(&entry.instance).and_then(|seen| seen.spare(&entry.server));
     let why: Vec<OutBy> = entries.iter().map(of).collect::<Option<_>>()?;
     why.iter().find(|why| matches!(why, OutBy::Set(..))).or(why.first()).cloned()
 }
 
-/// The backends of some HAProxys that are off and have lines which are picked, for people.
+/// Describes, for people, the backends that are off and have lines that `picked` accepts.
 pub fn left_aside(
     seen: &BTreeMap<InstanceName, &Seen>,
     picked: impl Fn(&ServerRef, &SeenServer) -> bool,
@@ -72,11 +75,11 @@ pub fn left_aside(
             let lines = lines.into_iter().collect::<Vec<_>>().join(", ");
             texts.push(match off {
                 Off::Disabled => format!(
-                    "backend {backend} of HAProxy {instance} is disabled and gets no traffic: its lines are left aside ({lines})"
+                    "backend {backend} of HAProxy {instance} is disabled and gets no traffic: its lines are skipped ({lines})"
                 ),
                 Off::Refuses => format!(
-                    "backend {backend} of HAProxy {instance} is shut down and takes no orders: what is still on its lines is \
-                     waited for, and nothing keeps requests from them ({lines})"
+                    "backend {backend} of HAProxy {instance} is shut down and accepts no commands: teeter waits for the \
+                     requests on its lines and cannot keep new ones away ({lines})"
                 ),
             });
         }
@@ -98,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_spare_until_somebody_sets_it_ready() {
+    fn a_slot_is_spare_until_it_is_set_ready() {
         assert_eq!(spare(&seen(5)).unwrap(), "disabled in haproxy.cfg");
         assert_eq!(spare(&seen(4)), None);
         assert_eq!(spare(&seen(1)).unwrap(), "maint, set outside teeter");
@@ -109,26 +112,23 @@ mod tests {
     }
 
     #[test]
-    fn what_teeter_holds_is_in_use_as_it_was_before() {
+    fn a_held_line_is_judged_by_its_state_before_the_hold() {
         let held = |admin, before| Seen { before: [("app/s1".parse().unwrap(), before)].into(), ..seen(admin) };
         assert_eq!(spare(&held(1, AdminState::Ready)), None);
-        // A slot that was in use, and is held in maintenance: HAProxy shows the bits of a spare one.
+        // A slot that was in use and is held in maintenance: HAProxy shows the bits of a spare one.
         assert_eq!(spare(&held(5, AdminState::Ready)), None);
         assert_eq!(spare(&held(5, AdminState::Maint)).unwrap(), "disabled in haproxy.cfg");
         assert_eq!(spare(&held(1, AdminState::Maint)).unwrap(), "maint, set outside teeter");
     }
 
     #[test]
-    fn a_backend_that_is_off_is_named_once_with_its_lines() {
+    fn a_backend_that_is_off_is_reported_once_with_its_lines() {
         let mut seen = seen(0);
         seen.off.insert("app".parse().unwrap(), Off::Disabled);
         assert_eq!(spare(&seen).unwrap(), "its backend is disabled");
         let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
         let said = left_aside(&all, |_, _| true);
-        assert_eq!(
-            said,
-            ["backend app of HAProxy edge is disabled and gets no traffic: its lines are left aside (s1)"]
-        );
+        assert_eq!(said, ["backend app of HAProxy edge is disabled and gets no traffic: its lines are skipped (s1)"]);
         assert!(left_aside(&all, |_, _| false).is_empty());
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::haproxy::{MapKey, MapName};
 
-/// What one HAProxy's maps have, as far as anybody asked.
+/// The maps of one HAProxy, as far as teeter looked them up.
 pub type SeenMaps = BTreeMap<MapName, SeenMap>;
 
-/// What one map has.
+/// The entries of one map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeenMap {
-    /// HAProxy has no such map.
+    /// Whether HAProxy has no such map.
     pub missing: bool,
-    /// The entries that were looked up; `None` where there is none of this key.
+    /// The keys that were looked up; `None` where the map has no such key.
     pub entries: BTreeMap<MapKey, Option<String>>,
 }

@@ -1,4 +1,4 @@
-//! What HAProxy says: its servers, maps and processes as they are, not as they should be.
+//! What HAProxy shows: its servers, maps and processes as they are, not as they should be.
 
 pub(super) mod server;
 pub(super) mod servers;

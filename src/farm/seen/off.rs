@@ -1,10 +1,11 @@
-//! Backends for whose servers HAProxy takes no orders.
+//! Backends whose servers accept no commands.
 
-/// Why HAProxy takes no orders for the servers of a backend.
+/// Why HAProxy accepts no commands for the servers of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Off {
-    /// It is `disabled` in haproxy.cfg, or gone since: HAProxy has no counters for it. It gets no traffic.
+    /// The backend is `disabled` in haproxy.cfg, or was removed since: HAProxy has no counters for it. It gets no
+    /// traffic.
     Disabled,
-    /// HAProxy has refused an order because it was shut down at runtime. Requests may still be in it.
+    /// HAProxy refused a command because the backend was shut down at runtime. It may still have requests.
     Refuses,
 }

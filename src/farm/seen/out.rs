@@ -1,4 +1,4 @@
-//! Who keeps a server out of service where teeter does not: as far as HAProxy's bits tell.
+//! Which program or setting keeps a server out of service where teeter does not, as far as HAProxy's bits show it.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use crate::farm::seen::off::Off;
 use crate::farm::seen::server::SeenServer;
 use crate::haproxy::{AdminBits, AdminState, OpState, ServerRef};
 
-/// A reason why a server takes no new requests that is not teeter's, and that its checks cannot change.
+/// A reason outside teeter why a server gets no new requests, other than failing checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutBy {
-    /// `disabled` stands on its line in haproxy.cfg.
+    /// Its line in haproxy.cfg has `disabled`.
     Configuration,
-    /// Somebody has set this state; its agent may have, where it has one that is heard.
+    /// This state was set outside teeter. An agent may have set it, where the server has an enabled agent check.
     Set(AdminState, Agent),
-    /// The server that it tracks is out.
+    /// The server that it tracks is out. `None` when HAProxy does not name that server.
     Tracked(Option<ServerRef>),
     /// Its name has no address.
     NoAddress,
@@ -25,24 +25,24 @@ pub enum OutBy {
     Backend(Off),
 }
 
-/// Whether a server has an agent check that is heard.
+/// Whether a server has an enabled agent check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agent {
-    /// It has.
+    /// It has one.
     Heard,
-    /// It has none, or none that is heard.
+    /// It has none, or a disabled one.
     Silent,
 }
 
 impl OutBy {
-    /// Whether it is written in the bits that `set server … state` sets.
+    /// Whether the reason is one of the bits that `set server … state` sets.
     pub fn is_set(&self) -> bool {
         matches!(self, Self::Configuration | Self::Set(..))
     }
 }
 
 impl SeenServer {
-    /// Who keeps it out, the strictest first; nobody, or its checks, where empty.
+    /// Why it is out, the strictest reason first. Empty when it is in service, or only its checks keep it out.
     pub fn out_by(&self) -> Vec<OutBy> {
         let bits = self.admin.0;
         let mut by = Vec::new();
@@ -79,7 +79,7 @@ impl fmt::Display for OutBy {
             Self::Agent => f.write_str("its agent says down"),
             Self::Weight => f.write_str("its weight is 0"),
             Self::Backend(Off::Disabled) => f.write_str("its backend is disabled"),
-            Self::Backend(Off::Refuses) => f.write_str("its backend is shut down and takes no orders"),
+            Self::Backend(Off::Refuses) => f.write_str("its backend is shut down and accepts no commands"),
         }
     }
 }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bits_tell_who_it_is() {
+    fn each_bit_has_its_reason() {
         assert!(out_by(0, |_| ()).is_empty() && out_by(4, |_| ()).is_empty());
         assert_eq!(out_by(1, |_| ()), ["maint, set outside teeter"]);
         assert_eq!(out_by(5, |_| ()), ["disabled in haproxy.cfg"]);

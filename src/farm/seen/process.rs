@@ -1,35 +1,36 @@
-//! Which HAProxy process answers, and whether two looks met the same one.
+//! The identity of a HAProxy process, so that a later process with the same process id is recognised as another one.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::haproxy::commands::Info;
 
-/// A process, as far as it is told from others later, also from one with its number.
+/// The identity of a HAProxy process. A process id is used again, so the start time belongs to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Its process id.
     pub pid: u32,
-    /// When it started, as [`Seen::started`].
+    /// When it started: see [`Seen::started`](super::snapshot::Seen::started).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<u64>,
 }
 
 impl Process {
-    /// Whether both are the same. Where HAProxy does not say when it started, two estimates may differ by a little.
+    /// Whether both are the same process. Where HAProxy does not report its start, two estimates may differ by a
+    /// second.
     pub fn is(&self, other: &Self) -> bool {
         let apart = self.started.zip(other.started).map_or(0, |(one, other)| one.abs_diff(other));
         self.pid == other.pid && apart <= ESTIMATED
     }
 
-    /// One that is seen for the first time, `now`.
+    /// A process that is seen for the first time, `now`.
     pub fn of(info: &Info, now: Timestamp) -> Self {
         let estimate = || u64::try_from(now.as_second()).ok().map(|now| now.saturating_sub(info.uptime));
         Self { pid: info.pid, started: info.started.or_else(estimate) }
     }
 
-    /// The same, told from the one before it, where that has been found to be another: two may have started within one
-    /// second.
+    /// The identity of the process that follows `before`. Two processes may start within one second with the same
+    /// process id: the start time is then moved, so that the two differ.
     #[must_use]
     pub fn after(self, before: &Self) -> Self {
         let next = before.started.filter(|_| self.is(before)).map(|started| started + ESTIMATED + 1);
@@ -37,7 +38,7 @@ impl Process {
     }
 }
 
-/// Two estimates of one moment, of which each has whole seconds, in seconds.
+/// The difference, in seconds, that two estimates of one start may have: each is in whole seconds.
 const ESTIMATED: u64 = 1;
 
 #[cfg(test)]
@@ -45,11 +46,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_told_from_another_of_its_number() {
+    fn processes_with_one_process_id_differ_by_their_start() {
         let at = |pid, started| Process { pid, started };
         assert!(at(8, Some(100)).is(&at(8, Some(101))) && at(8, None).is(&at(8, Some(100))));
         assert!(!at(8, Some(100)).is(&at(8, Some(102))) && !at(8, Some(100)).is(&at(9, Some(100))));
-        // As it was stored before it was known when a process started.
+        // A record from before teeter stored the start of a process.
         let stored: crate::farm::Overruled = serde_json::from_str(r#"{"state":"ready","pid":8}"#).unwrap();
         assert!(stored.process.is(&at(8, Some(100))) && !stored.process.is(&at(9, None)));
         let before = at(8, Some(100));

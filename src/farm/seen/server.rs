@@ -5,33 +5,33 @@ use crate::haproxy::{AdminBits, CheckBits, OpState, ServerRef};
 /// One server line at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenServer {
-    /// What HAProxy was told about it.
+    /// The administrative state that was set, or that it inherits.
     pub admin: AdminBits,
-    /// Whether it works.
+    /// Whether it works, by its checks.
     pub op: OpState,
     /// Its weight, 0 to 256.
     pub weight: u16,
-    /// How many of its checks count for it now: below the number that it needs while it is DOWN.
+    /// How many of its checks count now. While it is DOWN this is below the number that it needs.
     pub health: u32,
     /// Its health check.
     pub check: CheckBits,
     /// Its agent check.
     pub agent: CheckBits,
-    /// Whether its agent, where it is heard, says that it is down.
+    /// Whether its agent check is enabled and reports the server down.
     pub agent_down: bool,
-    /// Whether it gets traffic only while no other server of its backend can.
+    /// Whether it gets traffic only while no other server of its backend can (`backup`).
     pub backup: bool,
-    /// Its address; empty while its name is not resolved.
+    /// Its address. Empty while its name is not resolved.
     pub address: String,
     /// Its port.
     pub port: u16,
-    /// The server whose health and maintenance it shares.
+    /// The server whose health and maintenance it shares (`track`).
     pub tracked: Option<ServerRef>,
-    /// HAProxy's word for its status, for people.
+    /// HAProxy's status text, for people.
     pub status: String,
     /// The result of its last check, for people.
     pub last_check: String,
-    /// What it serves.
+    /// What it serves now, and its counters.
     pub load: Load,
 }
 
@@ -41,12 +41,12 @@ impl SeenServer {
         !self.admin.in_maint() && !self.admin.in_drain() && self.op.is_up() && self.weight > 0
     }
 
-    /// Whether its checks say that it is down, and nobody has put it in maintenance, where they would say nothing.
+    /// Whether its checks say that it is down. In maintenance checks are paused, so this is false there.
     pub fn is_down(&self) -> bool {
         !self.op.is_up() && !self.admin.in_maint() && !self.agent_down
     }
 
-    /// Its status, for people who wait for its checks: how many have passed, where they pass and more are needed.
+    /// Its status for an operator who waits for its checks: how many have passed, where they pass and more are needed.
     pub fn standing(&self) -> String {
         let counts = self.status.strip_prefix("DOWN ").and_then(|counts| counts.split_once('/'));
         match counts {
@@ -55,7 +55,7 @@ impl SeenServer {
         }
     }
 
-    /// One that serves, for tests.
+    /// A server in service, for tests.
     #[cfg(test)]
     pub(crate) fn sample() -> Self {
         Self {
@@ -76,12 +76,12 @@ impl SeenServer {
         }
     }
 
-    /// Whether HAProxy reaches it through a UNIX socket, whose path it does not tell.
+    /// Whether HAProxy reaches it through a UNIX socket, whose path HAProxy does not report.
     pub fn is_on_socket(&self) -> bool {
         self.address.is_empty() && self.admin.0 & AdminBits::RESOLUTION_MAINT == 0
     }
 
-    /// Its address and port, as a deploy hook wants them; `-` where HAProxy tells none.
+    /// Its address and port in the format that deploy hooks get; `-` where HAProxy reports none.
     pub fn endpoint(&self) -> String {
         if self.address.is_empty() {
             "-".to_owned()
@@ -93,42 +93,42 @@ impl SeenServer {
     }
 }
 
-/// What one server line serves, and the counters that say whether more may come.
+/// What one server line serves, and the counters that show whether more may come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Requests (TCP: connections) on it.
+    /// Requests on it now. In TCP mode: connections.
     pub scur: u64,
-    /// Requests that wait for a place on it.
+    /// Requests that wait for a free connection to it (its queue).
     pub qcur: u64,
     /// Connections from HAProxy that are in use.
     pub used: u64,
-    /// Requests assigned to it, where HAProxy (3.3 and later) says so.
+    /// Requests assigned to it, where HAProxy reports that (3.3 and later); otherwise 0.
     pub served: u64,
-    /// Connections that HAProxy keeps open to it without a request.
+    /// Idle connections that HAProxy keeps open to it.
     pub idle: u64,
-    /// Requests it was ever given.
+    /// Requests that it was ever given.
     pub stot: u64,
-    /// Failed connection attempts and retries, ever: where it rises, a request may be between two attempts, counted
-    /// nowhere.
+    /// Failed connection attempts and retries, ever. When this rises, a request may be between two attempts, and then
+    /// no counter has it.
     pub troubles: u64,
-    /// Requests that have been given to it, by HAProxy's list of sessions, where that was asked: those that no counter
-    /// has are among them.
+    /// Requests assigned to it by HAProxy's session list, where teeter asked for that list. They include requests that
+    /// no counter has.
     pub assigned: Option<u64>,
-    /// Requests on it in processes that a reload has left behind.
+    /// Requests on it in old processes, which a reload has left behind.
     pub old: u64,
-    /// Server errors it answered, ever.
+    /// Answers with a 5xx status, ever.
     pub hrsp_5xx: u64,
-    /// Connections to it that failed, and answers of it that broke off or could not be read, ever.
+    /// Failed connections to it and broken answers, ever.
     pub errors: u64,
-    /// What an answer took on average of late, in milliseconds.
+    /// The average time of its latest answers, in milliseconds.
     pub rtime: Option<u64>,
-    /// Whether clients stick to it by a cookie.
+    /// Whether clients are bound to it by a cookie.
     pub sticky: bool,
 }
 
 impl Load {
-    /// Requests that it serves or is about to be given. Connections in use are counted where there are no requests: up to
-    /// HAProxy 2.2 a running health check is one of them, so that beside requests they would say too much.
+    /// Requests that it serves or is about to be given. Connections in use count only where there are no requests: up
+    /// to HAProxy 2.2 a running health check is one of them, and would be added to the requests.
     pub fn in_flight(&self) -> u64 {
         let requests = self.scur.max(self.served);
         let counted = self.qcur + if requests == 0 { self.used } else { requests };
@@ -154,7 +154,7 @@ mod tests {
         ] {
             assert_eq!(load.in_flight(), 1);
         }
-        // The second connection is that of a health check.
+        // The second connection belongs to a health check.
         assert_eq!(Load { scur: 1, used: 2, ..none }.in_flight(), 1);
     }
 }

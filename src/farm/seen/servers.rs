@@ -1,5 +1,5 @@
-//! Many servers, backend by backend: a copy shares what has not changed, and what belongs to one backend is found
-//! without looking at the others. There may be ten thousand of them, looked at many times a second.
+//! Many servers, grouped by backend. A copy shares the unchanged backends, and the servers of one backend are found
+//! without a pass over the others. There may be ten thousand servers, looked at many times a second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Index;
@@ -8,69 +8,69 @@ use std::sync::Arc;
 use crate::farm::seen::server::SeenServer;
 use crate::haproxy::{BackendName, ServerRef};
 
-/// Server lines as they were seen.
+/// The server lines that a look has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Servers {
     backends: BTreeMap<BackendName, Arc<Lines>>,
 }
 
-/// The lines of one backend.
+/// The server lines of one backend.
 type Lines = BTreeMap<ServerRef, SeenServer>;
 
 impl Servers {
-    /// One line.
+    /// The server line of this name.
     pub fn get(&self, server: &ServerRef) -> Option<&SeenServer> {
         self.backends.get(&server.backend)?.get(server)
     }
 
-    /// One line, with its name as it is here.
+    /// The server line of this name, with the stored copy of the name.
     pub(in crate::farm) fn line(&self, server: &ServerRef) -> Option<(&ServerRef, &SeenServer)> {
         self.backends.get(&server.backend)?.get_key_value(server)
     }
 
-    /// One line, to be changed.
+    /// The server line of this name, to be changed.
     pub fn get_mut(&mut self, server: &ServerRef) -> Option<&mut SeenServer> {
         Arc::make_mut(self.backends.get_mut(&server.backend)?).get_mut(server)
     }
 
-    /// Adds a line, or replaces it.
+    /// Adds or replaces a server line.
     pub fn insert(&mut self, server: ServerRef, seen: SeenServer) {
         Arc::make_mut(self.backends.entry(server.backend.clone()).or_default()).insert(server, seen);
     }
 
-    /// Takes over all of the backends that `others` has, in place of what was known of them.
+    /// Replaces each backend that `others` has by the one in `others`.
     pub fn take_over(&mut self, others: Self) {
         self.backends.extend(others.backends);
     }
 
-    /// Forgets some backends.
+    /// Removes some backends.
     pub fn forget(&mut self, backends: &BTreeSet<BackendName>) {
         for backend in backends {
             self.backends.remove(backend);
         }
     }
 
-    /// Every line, by backend and name.
+    /// Every server line, ordered by backend and name.
     pub fn iter(&self) -> impl Iterator<Item = (&ServerRef, &SeenServer)> {
         self.backends.values().flat_map(|servers| servers.iter())
     }
 
-    /// The name of every line.
+    /// The name of every server line.
     pub fn keys(&self) -> impl Iterator<Item = &ServerRef> {
         self.iter().map(|(server, _)| server)
     }
 
-    /// The lines of one backend.
+    /// The server lines of one backend.
     pub fn of(&self, backend: &BackendName) -> impl Iterator<Item = (&ServerRef, &SeenServer)> {
         self.backends.get(backend).into_iter().flat_map(|servers| servers.iter())
     }
 
-    /// The backends that have any.
+    /// The backends that have server lines.
     pub fn backends(&self) -> impl Iterator<Item = &BackendName> {
         self.backends.keys()
     }
 
-    /// Whether both have the same lines, at the same addresses, whatever these do.
+    /// Whether both have the same server lines at the same addresses, whatever their states are.
     pub fn has_lines_of(&self, other: &Self) -> bool {
         let same = |(one, other): (&Arc<Lines>, &Arc<Lines>)| {
             let place = |(name, seen): (&ServerRef, &SeenServer)| (name.clone(), seen.address.clone(), seen.port);
@@ -79,12 +79,12 @@ impl Servers {
         self.backends.keys().eq(other.backends.keys()) && self.backends.values().zip(other.backends.values()).all(same)
     }
 
-    /// How many lines there are.
+    /// The number of server lines.
     pub fn len(&self) -> usize {
         self.backends.values().map(|servers| servers.len()).sum()
     }
 
-    /// Whether there is none.
+    /// Whether there are no server lines.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -94,7 +94,7 @@ impl Index<&ServerRef> for Servers {
     type Output = SeenServer;
 
     /// # Panics
-    /// There is no such line.
+    /// There is no such server line.
     fn index(&self, server: &ServerRef) -> &SeenServer {
         self.get(server).unwrap_or_else(|| panic!("no server {server}"))
     }

@@ -1,4 +1,4 @@
-//! What one HAProxy process says at one moment: the servers as they are, not as they should be.
+//! What one HAProxy process shows at one moment: its servers as they are, not as they should be.
 
 use std::collections::BTreeMap;
 
@@ -12,32 +12,33 @@ use crate::haproxy::{AdminState, BackendName, ServerRef};
 /// One HAProxy process at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Its process id; another process means that everything set at runtime is gone.
+    /// Its process id. Another process has lost everything that was set at runtime.
     pub pid: u32,
-    /// When the process started, in seconds since 1970: as HAProxy says, or by its age and the clock when it was first
-    /// seen.
+    /// When the process started, in seconds since 1970. Where HAProxy does not report it, teeter works it out from the
+    /// age of the process at the first look.
     pub started: Option<u64>,
-    /// Its version, as printed.
+    /// Its version, as HAProxy prints it.
     pub version: String,
-    /// Every server that has been looked at.
+    /// Every server line that was looked at.
     pub servers: Servers,
-    /// Every backend that has been looked at.
+    /// Every backend that was looked at.
     pub backends: BTreeMap<BackendName, SeenBackend>,
-    /// The entries of maps that are of interest.
+    /// The entries of maps that routes are about.
     pub maps: SeenMaps,
-    /// Backends for whose servers HAProxy takes no orders.
+    /// Backends whose servers accept no commands, and why.
     pub off: BTreeMap<BackendName, Off>,
-    /// What the servers are that teeter holds, or is giving back, without its holds.
+    /// The state that each held server would have without teeter's holds; the same for servers that are being given
+    /// back.
     pub before: BTreeMap<ServerRef, AdminState>,
 }
 
 impl Seen {
-    /// Which process it is.
+    /// The identity of the process.
     pub fn process(&self) -> Process {
         Process { pid: self.pid, started: self.started }
     }
 
-    /// Requests in a backend that are on none of its servers: they wait for their body or for a retry.
+    /// Requests of a backend that are on none of its servers: they wait for their body or for a retry.
     pub fn between(&self, backend: &BackendName) -> u64 {
         let on_servers: u64 = self.servers.of(backend).map(|(_, server)| server.load.scur + server.load.qcur).sum();
         self.backends.get(backend).map_or(0, |backend| backend.requests).saturating_sub(on_servers)
@@ -47,9 +48,9 @@ impl Seen {
 /// One backend at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SeenBackend {
-    /// What this process knows it by, where it has counters: a name may be that of a frontend, too. One that is `disabled`
-    /// in haproxy.cfg has none.
+    /// Its number in this process. A backend and a frontend may share a name, so commands use the number. `None` where
+    /// HAProxy has no counters for it, as for a backend that is `disabled` in haproxy.cfg.
     pub id: Option<ProxyId>,
-    /// Requests that it has, those for which no server is chosen yet among them.
+    /// Its requests, including those that have no server yet.
     pub requests: u64,
 }

@@ -1,4 +1,4 @@
-//! A selector that cannot be understood or that names nothing.
+//! The error of a selector that cannot be understood or that names nothing.
 
 use thiserror::Error;
 
@@ -7,23 +7,23 @@ use crate::farm::error::FarmError;
 /// A selector that cannot be understood or that names nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SelectError {
-    /// Not a selector.
+    /// The text is not a selector.
     #[error("{text:?} names no server: {problem}")]
     Malformed {
-        /// The beginning of what was typed.
+        /// The beginning of the text.
         text: String,
         /// What is wrong with it.
         problem: String,
     },
-    /// Well formed, but nothing has that name.
+    /// The selector is well formed, and nothing has that name.
     #[error("nothing matches {text:?}{hint}")]
     NothingMatched {
         /// The selector.
         text: String,
-        /// The nearest names, or where to look.
+        /// The nearest names, or where to look for names.
         hint: String,
     },
-    /// The farm it names is not as configured.
+    /// The farm that it names does not fit HAProxy.
     #[error(transparent)]
     Farm(#[from] FarmError),
 }

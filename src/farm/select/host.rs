@@ -2,27 +2,27 @@
 
 use std::fmt;
 use std::str::FromStr;
-// Addresses are values: `core` has them without the sockets.
+// Addresses are plain values here: `core` has them without the sockets of `std`.
 use core::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 
 use crate::farm::seen::server::SeenServer;
 
-/// An IP address, or one port of it. However it was written, it is one value: `::ffff:10.0.0.7` is `10.0.0.7`.
+/// An IP address, with a port or without. Each spelling gives the same value: `::ffff:10.0.0.7` is `10.0.0.7`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Host {
     address: IpAddr,
     port: Option<u16>,
 }
 
-/// A text that is no address.
+/// A text that is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a host is an IP address, such as 10.0.0.7 or 2001:db8::7, or with a port 10.0.0.7:8080 or [2001:db8::7]:8080")]
 pub struct HostError;
 
 impl Host {
-    /// Whether HAProxy reaches this server there.
+    /// Whether HAProxy reaches this server at the address.
     pub fn has(&self, server: &SeenServer) -> bool {
         let there = server.address.parse().is_ok_and(|address: IpAddr| address.to_canonical() == self.address);
         there && self.port.is_none_or(|port| port == server.port)
@@ -37,9 +37,9 @@ impl FromStr for Host {
         if let Ok(address) = bare.unwrap_or(text).parse::<IpAddr>() {
             return Ok(Self { address: address.to_canonical(), port: None });
         }
-        // HAProxy knows no zones (`%1`) in the addresses of servers.
+        // HAProxy does not accept zones (`%1`) in the addresses of servers.
         let with_port = text.parse::<SocketAddr>().ok().filter(|_| !text.contains('%')).ok_or(HostError)?;
-        // HAProxy tells port 0 of a server that has none, such as one on a UNIX socket.
+        // HAProxy reports port 0 for a server without a port, such as one on a UNIX socket.
         let with_port = (with_port.port() > 0).then_some(with_port).ok_or(HostError)?;
         Ok(Self { address: with_port.ip().to_canonical(), port: Some(with_port.port()) })
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_one_value_however_it_is_written() {
+    fn every_spelling_of_an_address_gives_one_value() {
         for (text, normal) in [
             ("10.0.0.7", "10.0.0.7"),
             ("10.0.0.7:8080", "10.0.0.7:8080"),
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn a_text_that_is_not_an_address_is_refused() {
         for text in [
             "",
             "web01",

@@ -1,4 +1,4 @@
-//! How people name servers: the text of a selector, and whether a name matches it.
+//! How operators name servers: the text of a selector, and whether a name matches it.
 
 pub(super) mod pattern;
 pub(super) mod host;

@@ -1,18 +1,18 @@
-//! A name with shell globs in it, or without.
+//! A name, or a shell glob over names.
 
 use globset::{Glob, GlobMatcher};
 
-/// A name as somebody typed it.
+/// A name or glob as an operator typed it.
 #[derive(Debug, Clone)]
 pub(in crate::farm) enum Pattern {
-    /// Itself and no other: thousands of these are compared with thousands of lines.
+    /// A plain name. It is compared without a glob matcher, because a request may have thousands of names.
     Name(String),
     Glob(Box<GlobMatcher>),
 }
 
 impl Pattern {
     /// # Errors
-    /// Not a name and not a pattern of names, and why.
+    /// The text is neither a name nor a glob; the error says why.
     pub(in crate::farm) fn new(text: &str) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_:.-*?[]!^{},".contains(c);
         if text.is_empty() || !text.chars().all(allowed) {

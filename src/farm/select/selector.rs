@@ -1,4 +1,4 @@
-//! Selectors: how people name servers. `app/web01`, `web01`, with shell globs, `farm:web`, `farm:web/a`, `host:10.0.0.7`;
+//! Selectors: how operators name servers. `app/web01`, `web01`, shell globs, `farm:web`, `farm:web/a`, `host:10.0.0.7`;
 //! and in one HAProxy only, as tables show it: `lb1:app/web01`, `lb1:web01`, `lb[12]:app/*`.
 
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::farm::select::host::Host;
 use crate::farm::select::pattern::Pattern;
 use crate::haproxy::ServerRef;
 
-/// One selector, as typed.
+/// One selector as it was typed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Selector {
@@ -30,8 +30,8 @@ pub(in crate::farm) enum Meaning {
     Member(Pattern),
 }
 
-/// The same text read as `HAPROXY:REST`. HAProxy lets names of servers have colons in them, too: this reading counts where
-/// no server has the whole name.
+/// The text read as `HAPROXY:REST`. HAProxy permits colons in the names of servers, so this reading counts only when no
+/// server has the whole text as its name.
 #[derive(Debug, Clone)]
 pub(in crate::farm) struct Within {
     pub(in crate::farm) haproxy: Pattern,
@@ -67,7 +67,7 @@ impl FromStr for Selector {
 }
 
 impl Meaning {
-    /// Lines by their names.
+    /// Reads a selector of server lines by name.
     fn lines(text: &str) -> Result<Self, String> {
         Ok(match text.split_once('/') {
             Some((backend, server)) => Self::Line(Pattern::new(backend)?, Pattern::new(server)?),
@@ -75,7 +75,7 @@ impl Meaning {
         })
     }
 
-    /// Whether it is about a line of this name. A farm and a host are about none by its name.
+    /// Whether it names a line of this name. A farm and a host name no line by its name.
     pub(in crate::farm) fn matches(&self, server: &ServerRef) -> bool {
         match self {
             Self::Line(backend, name) => {
@@ -95,27 +95,28 @@ impl Meaning {
 }
 
 impl Selector {
-    /// What was typed; a host as its address is usually written.
+    /// The text that was typed. For a host: the address in its usual spelling.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether it says by itself whose name it is about, and in which backends: a pattern, neither a farm nor a host.
+    /// Whether it is a name or glob of server lines or members, and not a farm or a host.
     pub fn is_pattern(&self) -> bool {
         matches!(self.meaning, Meaning::Line(..) | Meaning::Member(_))
     }
 
-    /// Whether it is the name of one line, `BACKEND/SERVER`, and no pattern that may match others.
+    /// Whether it names exactly one line, `BACKEND/SERVER`, without a glob.
     pub fn is_one_line(&self) -> bool {
         self.is_pattern() && self.text.contains('/') && !self.text.contains(['*', '?', '[', '{'])
     }
 
-    /// Whether this text is more than a name: it has to be compared with every server, or stands for a farm.
+    /// Whether this text is more than a plain name: a glob or host is compared with every server, and a farm stands for
+    /// many.
     pub fn is_wide(text: &str) -> bool {
         text.contains(['*', '?', '[', '{']) || text.starts_with("farm:") || text.starts_with("host:")
     }
 
-    /// The farm, where it is one or a group of one.
+    /// The farm, when the selector is a farm or one of its groups.
     pub fn farm(&self) -> Option<&FarmName> {
         match &self.meaning {
             Meaning::Farm(farm, _) => Some(farm),
@@ -123,7 +124,7 @@ impl Selector {
         }
     }
 
-    /// The host, where it is one.
+    /// The host, when the selector is one.
     pub fn host(&self) -> Option<Host> {
         match self.meaning {
             Meaning::Host(host) => Some(host),
@@ -131,19 +132,19 @@ impl Selector {
         }
     }
 
-    /// Whether it may mean this line of some HAProxy, in any reading. Farms are resolved by [`Selector::resolve`].
+    /// Whether one of its readings may mean this line. [`Selector::resolve`] handles farms, which match nothing here.
     pub fn picks(&self, name: &ServerRef, server: &SeenServer) -> bool {
         self.readings().any(|meaning| meaning.picks(name, server))
     }
 
-    /// Whether it may mean this line by its name, in any reading. A farm and a host mean none so.
+    /// Whether one of its readings may mean this line by its name. Farms and hosts match nothing here.
     pub fn may_name(&self, entry: &Entry) -> bool {
         let here =
             |within: &Within| within.haproxy.is_match(entry.instance.as_str()) && within.meaning.matches(&entry.server);
         self.meaning.matches(&entry.server) || self.within.as_ref().is_some_and(here)
     }
 
-    /// Whether it means this server line by name, in whatever HAProxy. A farm and a host mean none so.
+    /// Whether it means this server line by name, in any HAProxy. Farms and hosts match nothing here.
     pub fn matches(&self, server: &ServerRef) -> bool {
         self.meaning.matches(server)
     }
@@ -152,7 +153,7 @@ impl Selector {
         std::iter::once(&self.meaning).chain(self.within.as_ref().map(|within| &within.meaning))
     }
 
-    /// Whether it is the name of this member, or a glob that matches it.
+    /// Whether it is the name of this member, or a glob that matches the name.
     pub fn names(&self, member: &MemberName) -> bool {
         matches!(&self.meaning, Meaning::Member(name) if name.is_match(member.as_str()))
     }
@@ -190,7 +191,7 @@ impl PartialEq for Selector {
     }
 }
 
-/// Two names of HAProxy's longest configuration line would not be longer.
+/// Longer than two names of the longest length that HAProxy accepts in a configuration line.
 const LONGEST: usize = 2048;
 
 #[cfg(test)]
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_a_command_is_malformed() {
+    fn a_text_that_could_carry_a_command_is_malformed() {
         let long = "w".repeat(10_000);
         for text in [
             "",

@@ -1,4 +1,4 @@
-//! What the configuration says about watching a side after a flip, and what HAProxy counts of it.
+//! The settings of a bake: how long teeter watches a side after a flip, and how much worse it may become.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,16 +14,16 @@ pub struct BakeSettings {
     /// How long to watch.
     #[serde(rename = "for")]
     pub takes: Span,
-    /// How much larger the share of 5xx answers may be than before.
+    /// How much the share of 5xx answers may rise above the share before the flip; not compared where unset.
     #[serde(default)]
     pub max_5xx: Option<Share>,
-    /// How much larger the share of failed connections and broken answers may be than before.
+    /// How much the share of failed connections and broken answers may rise; not compared where unset.
     #[serde(default)]
     pub max_errors: Option<Share>,
-    /// How long the average answer may take, as a share of what it took before.
+    /// How long the average answer may take, as a share of the average before; not compared where unset.
     #[serde(default)]
     pub max_time: Option<Share>,
-    /// Requests that are needed for a verdict.
+    /// Requests that a comparison needs.
     #[serde(default = "enough")]
     pub min_requests: u64,
 }
@@ -33,26 +33,26 @@ fn enough() -> u64 {
 }
 
 impl BakeSettings {
-    /// Only lets time pass.
-    pub fn nothing(takes: Span) -> Self {
+    /// A bake that only lets time pass.
+    pub fn without_comparison(takes: Span) -> Self {
         Self { takes, max_5xx: None, max_errors: None, max_time: None, min_requests: enough() }
     }
 
     /// Whether nothing is compared.
-    pub fn is_nothing(&self) -> bool {
+    pub fn compares_nothing(&self) -> bool {
         self.max_5xx.is_none() && self.max_errors.is_none() && self.max_time.is_none()
     }
 
     /// Checks what can be known without HAProxy.
     ///
     /// # Errors
-    /// What cannot be meant.
+    /// A setting contradicts another one or has no effect.
     pub(in crate::farm) fn check(&self) -> Result<(), String> {
         if self.takes == Span::default() {
-            return Err("watches for no time: give `for` a time".to_owned());
+            return Err("`for` is zero: give the time to watch".to_owned());
         }
-        if self.is_nothing() {
-            return Err("watches nothing: give max_5xx, max_errors or max_time".to_owned());
+        if self.compares_nothing() {
+            return Err("compares nothing: give max_5xx, max_errors or max_time".to_owned());
         }
         match self.max_time {
             Some(share) if share < Share::ALL => {
@@ -63,16 +63,16 @@ impl BakeSettings {
     }
 }
 
-/// A share, in hundredths of a percent.
+/// A share in hundredths of a percent. It may be more than 100%.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Share(u32);
 
 impl Share {
-    /// All of it.
+    /// 100%.
     pub const ALL: Self = Self(10_000);
 
-    /// The share that a part is of a whole; of nothing it is nothing.
+    /// The share that a part has of a whole. The share of an empty whole is zero.
     pub fn of(part: u64, whole: u64) -> Self {
         if whole == 0 {
             return Self(0);
@@ -81,12 +81,12 @@ impl Share {
         Self(u32::try_from(share).unwrap_or(u32::MAX))
     }
 
-    /// This and so much more.
+    /// The sum of two shares.
     pub fn plus(self, more: Self) -> Self {
         Self(self.0.saturating_add(more.0))
     }
 
-    /// This share of a number.
+    /// This share of a number, rounded down.
     pub fn times(self, number: u64) -> u64 {
         u64::try_from(u128::from(number) * u128::from(self.0) / 10_000).unwrap_or(u64::MAX)
     }

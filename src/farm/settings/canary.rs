@@ -1,4 +1,4 @@
-//! What the configuration says about trying a share of the traffic first, and how a share becomes weights.
+//! The settings of a canary: a share of the traffic tries one group first.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,11 +12,11 @@ use crate::farm::span::Span;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CanarySettings {
-    /// The group that is worked on first, and tried; the first by name where unset.
+    /// The group that is worked on first and gets the share; the first group by name where unset.
     pub group: Option<GroupName>,
-    /// The shares of the traffic that it gets one after the other, before it gets all.
+    /// The shares that the group gets one after the other, before it gets all traffic.
     pub steps: Steps,
-    /// How long each lasts.
+    /// How long each share lasts.
     pub pause: Span,
 }
 
@@ -31,7 +31,7 @@ impl Default for CanarySettings {
 pub struct Percent(u8);
 
 impl Percent {
-    /// The number.
+    /// The number of percent.
     pub fn get(self) -> u8 {
         self.0
     }
@@ -43,7 +43,7 @@ impl fmt::Display for Percent {
     }
 }
 
-/// Shares of the traffic that rise. All of it is what follows, whether it is said or not.
+/// Rising shares of the traffic. 100% always follows as the last step, also when the text leaves it out.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "StepsText")]
 pub struct Steps(Vec<Percent>);
@@ -56,12 +56,12 @@ enum StepsText {
 }
 
 impl Steps {
-    /// The shares below all of it, in their order.
+    /// The shares below 100%, in their order.
     pub fn shares(&self) -> &[Percent] {
         &self.0
     }
 
-    fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+    fn from_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut steps: Vec<Percent> = Vec::new();
         let mut whole = false;
         for text in texts.map(str::trim) {
@@ -79,7 +79,7 @@ impl Steps {
             }
         }
         if steps.is_empty() {
-            return Err("there is no share below 100% to be tried: give steps such as 5%,25%,100%".to_owned());
+            return Err("there is no share below 100% to try: give steps such as 5%,25%,100%".to_owned());
         }
         Ok(Self(steps))
     }
@@ -89,7 +89,7 @@ impl FromStr for Steps {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::of(text.split(','))
+        Self::from_texts(text.split(','))
     }
 }
 
@@ -98,7 +98,7 @@ impl TryFrom<StepsText> for Steps {
 
     fn try_from(text: StepsText) -> Result<Self, String> {
         match text {
-            StepsText::List(list) => Self::of(list.iter().map(String::as_str)),
+            StepsText::List(list) => Self::from_texts(list.iter().map(String::as_str)),
             StepsText::Text(text) => text.parse(),
         }
     }

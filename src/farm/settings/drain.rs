@@ -8,13 +8,13 @@ use crate::farm::span::Span;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DrainSettings {
-    /// How long clients that stick to a server may go on using it.
+    /// How long clients with affinity to a server may go on using it.
     pub grace: Span,
     /// How long to wait until nothing is in flight.
     pub deadline: Span,
-    /// What happens then.
+    /// What happens at the deadline.
     pub on_deadline: OnDeadline,
-    /// Whether to wait, too, until HAProxy keeps no idle connections to a server.
+    /// Whether to wait as well until HAProxy keeps no idle connections to a server.
     pub idle: bool,
 }
 
@@ -24,17 +24,17 @@ impl Default for DrainSettings {
     }
 }
 
-/// What happens to sessions that are still there at the deadline.
+/// What happens to sessions that are left at the deadline.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDeadline {
-    /// Stop and say so; the servers stay out, the sessions go on.
+    /// Stop and report it. The servers stay out, and the sessions go on.
     #[default]
     Fail,
-    /// End the sessions and go on when they are gone.
+    /// End the sessions, and go on when they are gone.
     Kill,
-    /// Go on with the sessions still there.
+    /// Go on with the sessions that are left.
     Proceed,
-    /// Stop, say so, and bring the servers back.
+    /// Stop, report it, and bring the servers back.
     Restore,
 }

@@ -1,19 +1,19 @@
-//! What happens when a held server is changed outside teeter.
+//! What happens when the state of a held server is changed outside teeter.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// What happens when somebody else changes the state of a server that is held.
+/// What happens when the state of a held server is changed outside teeter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDrift {
-    /// What makes it less strict than the hold wants is set right; what makes it stricter is kept.
+    /// A change to a less strict state is reversed; a stricter state is kept.
     #[default]
     Reassert,
-    /// teeter lets go of the server: no hold keeps it out any more.
+    /// teeter lets go of the server: no hold keeps it out any longer.
     Yield,
-    /// It is left as it was set, and said wherever the hold is shown.
+    /// The server stays as it was set, and every view of the hold shows that.
     Alarm,
 }
 

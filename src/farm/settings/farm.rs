@@ -14,12 +14,12 @@ use crate::haproxy::ServerRef;
 pub struct Farm {
     /// Its name.
     pub name: FarmName,
-    /// What the configuration says about it.
+    /// Its table in the configuration.
     pub settings: FarmSettings,
 }
 
 impl Farm {
-    /// Whether a line of this name belongs to one of its members.
+    /// Whether this server line belongs to one of its members.
     pub fn has(&self, server: &ServerRef) -> bool {
         self.settings.members.iter().any(|pattern| pattern.matches(server))
     }
@@ -27,7 +27,7 @@ impl Farm {
     /// Checks what can be known without HAProxy.
     ///
     /// # Errors
-    /// The first setting that cannot be meant.
+    /// The first setting that contradicts another one or has no effect.
     pub fn check(&self) -> Result<(), FarmError> {
         let settings = &self.settings;
         if settings.members.is_empty() {
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_that_cannot_be_meant_are_refused() {
+    fn contradictory_settings_are_refused_with_their_key() {
         for (toml, key) in [
             ("members = []", "members"),
             ("members = [\"web01\"]", "members"),

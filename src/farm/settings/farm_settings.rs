@@ -1,4 +1,4 @@
-//! What the configuration says about a farm.
+//! The table of a farm in the configuration.
 
 use std::collections::BTreeMap;
 
@@ -21,65 +21,65 @@ use crate::farm::span::Span;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FarmSettings {
-    /// Its lines, and which member each belongs to.
+    /// Its server lines, and the member of each.
     pub members: Members,
-    /// Which members are taken out together, by server name or glob.
+    /// Members that are taken out together, by server name or glob.
     #[serde(default)]
     pub groups: BTreeMap<GroupName, Vec<Selector>>,
-    /// `auto`: groups `a` and `b`, the first and second half by name.
+    /// `auto`: groups `a` and `b`, the first and the second half of the members by name.
     #[serde(default)]
     pub halves: Option<Halves>,
-    /// Whether one member leads, and the others are DOWN by their checks with all of their lines.
+    /// Whether one member leads, and the checks keep all lines of the others DOWN.
     #[serde(default)]
     pub leader: bool,
-    /// How many members must be in service at any time.
+    /// How many members must stay in service.
     #[serde(default)]
     pub min_available: MinAvailable,
     /// How its servers are emptied.
     #[serde(default)]
     pub drain: DrainSettings,
-    /// What they must show before they come back.
+    /// What servers must show before they come back.
     #[serde(default)]
     pub verify: VerifySettings,
-    /// How traffic is turned from one group to another.
+    /// How traffic is switched from one group to another.
     #[serde(default)]
     pub flip: FlipSettings,
-    /// What is watched after a flip, and how much worse it may be than before; nothing where unset.
+    /// What is watched after a flip, and how much worse it may become; no bake where unset.
     #[serde(default)]
     pub bake: Option<BakeSettings>,
-    /// How a share of the traffic is tried first.
+    /// How one group is tried with a share of the traffic.
     #[serde(default)]
     pub canary: CanarySettings,
-    /// How it is rolled through batch by batch.
+    /// How the farm is worked through batch by batch.
     #[serde(default)]
     pub rolling: RollingSettings,
-    /// What becomes of a run whose work nobody does; nothing where unset.
+    /// What happens to a run whose caller stopped working on it; nothing where unset.
     #[serde(default)]
     pub on_stall: Option<OnStall>,
-    /// What happens when somebody else changes one of its servers while it is held.
+    /// What happens when a held server of the farm is changed outside teeter.
     #[serde(default)]
     pub on_drift: OnDrift,
 }
 
-/// What becomes of a run whose work nobody does.
+/// What happens to a run whose caller stopped working on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OnStall {
-    /// After what time.
+    /// How long the run waits for its caller.
     pub after: Span,
-    /// What is done then.
+    /// What happens after that time.
     #[serde(rename = "do", default)]
     pub action: StallAction,
 }
 
-/// What is done about a run whose work nobody does.
+/// What happens to a run whose caller stopped working on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StallAction {
-    /// It stands still and says so; servers stay as they are.
+    /// The run stops and reports it; servers stay as they are.
     #[default]
     Hold,
-    /// It is aborted: what is well comes back.
+    /// The run is aborted: healthy servers come back.
     Restore,
 }
 
@@ -87,6 +87,6 @@ pub enum StallAction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Halves {
-    /// By name, the first half rounded down.
+    /// By name. The first half is rounded down.
     Auto,
 }

@@ -1,4 +1,4 @@
-//! What the configuration says about turning a farm's traffic from one group to another.
+//! The settings of a flip: how a farm's traffic is switched from one group to another.
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,16 @@ use crate::farm::settings::route_key::{RouteKey, SHARE, TRIAL};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlipSettings {
-    /// How; follows from `route` where unset.
+    /// The mode. Where unset, it follows from `route`.
     pub mode: Option<FlipMode>,
-    /// Who goes first, where servers are turned one after the other.
+    /// Which group is changed first, where servers are changed one after the other.
     pub order: FlipOrder,
-    /// What becomes of clients that have a session on the side that goes out.
+    /// What happens to clients that have a session on the side that goes out.
     pub sticky: Option<Sticky>,
-    /// The entries of a HAProxy map that name the backend which gets the traffic.
+    /// The keys of a HAProxy map whose values name the backend that gets the traffic.
     #[serde(deserialize_with = "one_or_many")]
     pub route: Vec<RouteKey>,
-    /// Whether teeter keeps the map's file in step, so that a reload does not turn the traffic back.
+    /// Whether teeter keeps the map's file in step, so that a reload does not switch the traffic back.
     pub write_map: bool,
 }
 
@@ -29,51 +29,50 @@ impl Default for FlipSettings {
     }
 }
 
-/// How traffic is turned.
+/// How traffic is switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FlipMode {
     /// By the states of servers, one command after the other.
     Servers,
-    /// By an entry of a map: all at once.
+    /// By an entry of a map, in one moment.
     Route,
 }
 
-/// Who goes first, where servers are turned one after the other.
+/// Which group is changed first, where servers are changed one after the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FlipOrder {
-    /// Who comes in: for a moment both serve.
+    /// The group that comes in: for a moment both groups serve.
     #[default]
     Overlap,
-    /// Who goes out: for a moment nobody serves, and requests get a 503.
+    /// The group that goes out: for a moment no server serves, and requests get a 503.
     Gap,
 }
 
-/// What becomes of clients that have a session on the side that goes out.
+/// What happens to clients that have a session on the side that goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sticky {
-    /// They move at the flip like everybody else.
+    /// They move at the flip like all other clients.
     Break,
-    /// They may go on where they are until the grace ends.
+    /// They may stay on their server until the grace ends.
     Honour,
-    /// They keep the version that they began with until the grace ends.
+    /// They keep the version that they started with until the grace ends.
     Pin,
 }
 
 impl FlipSettings {
-    /// What becomes of sticky clients: where nothing is said they may finish on their server, unless the whole
-    /// backend is routed away from them.
+    /// What happens to sticky clients. By default they may finish on their server, unless a route takes the traffic
+    /// from their whole backend.
     pub fn sticky(&self) -> Sticky {
         self.sticky.unwrap_or(if self.route.is_empty() { Sticky::Honour } else { Sticky::Break })
     }
 
-    /// Checks what can be known without HAProxy. `groups`: those that the configuration names, unless it leaves them
-    /// to HAProxy's servers.
+    /// Checks what can be known without HAProxy. `groups` has the groups that the configuration names.
     ///
     /// # Errors
-    /// The key under `flip` that is to be changed, and why.
+    /// The key under `flip` that the operator has to change, and why.
     pub(in crate::farm) fn check(&self, groups: &BTreeSet<&str>) -> Result<(), (&'static str, String)> {
         match self.mode {
             Some(FlipMode::Route) if self.route.is_empty() => {
@@ -88,14 +87,14 @@ impl FlipSettings {
             return Err(("sticky", "pin needs a route: servers alone cannot tell clients by version".to_owned()));
         }
         if self.order == FlipOrder::Gap && !self.route.is_empty() {
-            return Err(("order", "a route turns all at once: there is no order and no gap".to_owned()));
+            return Err(("order", "a route switches all traffic at once: leave order out".to_owned()));
         }
         let mut keys = BTreeSet::new();
         for route in &self.route {
             let problem = |problem: String| Err(("route", problem));
             if route.map.as_str().starts_with('#') {
                 return problem(format!(
-                    "map {} is a number, which another reload may give to another map: write the path that stands in haproxy.cfg",
+                    "map {} is a number, which another reload may give to another map: write its path as in haproxy.cfg",
                     route.map
                 ));
             }
@@ -104,13 +103,13 @@ impl FlipSettings {
             }
             if self.write_map && route.file().is_some_and(|file| !file.starts_with('/')) {
                 return problem(format!(
-                    "map {} is not an absolute path, so its file is not known: give one in haproxy.cfg and here, or say write_map = false",
+                    "map {} is not an absolute path, so its file is not known: give one in haproxy.cfg and here, or set write_map = false",
                     route.map
                 ));
             }
             if route.map != self.route[0].map {
                 return problem(format!(
-                    "the keys stand in two maps, {} and {}, which HAProxy cannot turn at once: put them into one file",
+                    "the keys are in two maps, {} and {}, which HAProxy cannot change at once: put them into one file",
                     self.route[0].map, route.map
                 ));
             }
@@ -118,17 +117,17 @@ impl FlipSettings {
                 return problem(format!("group {group} has the name of an entry that canary deploys use"));
             }
             if !keys.insert(&route.key) {
-                return problem(format!("key {} is there twice", route.key));
+                return problem(format!("key {} appears twice", route.key));
             }
             if let Some(group) = groups.iter().find(|group| !route.groups.keys().any(|name| name.as_str() == **group)) {
                 return problem(format!("group {group} has no backend: add {group} = \"BACKEND\""));
             }
             if let Some(group) = route.groups.keys().find(|group| !groups.contains(group.as_str())) {
-                return problem(format!("{group} is no group of the farm, whose groups are {}", list(groups)));
+                return problem(format!("{group} is not a group of the farm; its groups are {}", list(groups)));
             }
             let mut backends = BTreeSet::new();
             if let Some((_, twice)) = route.backends().find(|(_, backend)| !backends.insert(*backend)) {
-                return problem(format!("backend {twice} stands for two sides"));
+                return problem(format!("backend {twice} belongs to two sides"));
             }
         }
         Ok(())
@@ -178,14 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn routes_that_cannot_be_meant_are_refused() {
+    fn contradictory_flip_settings_are_refused_with_their_key() {
         let route = |inner: &str| format!("route = {{ {inner} }}");
         for (toml, key, words) in [
             (route("map = \"#3\", key = \"web\", a = \"wa\", b = \"wb\""), "route", "is a number"),
             (route("map = \"maps/m\", key = \"web\", a = \"wa\", b = \"wb\""), "route", "not an absolute path"),
             (route("map = \"/m\", key = \"web\", a = \"wa\""), "route", "group b has no backend"),
-            (route("map = \"/m\", key = \"web\", a = \"x\", b = \"y\", c = \"z\""), "route", "c is no group"),
-            (route("map = \"/m\", key = \"web\", a = \"x\", b = \"x\""), "route", "stands for two sides"),
+            (route("map = \"/m\", key = \"web\", a = \"x\", b = \"y\", c = \"z\""), "route", "c is not a group"),
+            (route("map = \"/m\", key = \"web\", a = \"x\", b = \"x\""), "route", "belongs to two sides"),
             ("mode = \"route\"".to_owned(), "mode", "there is no route"),
             ("sticky = \"pin\"".to_owned(), "sticky", "needs a route"),
         ] {

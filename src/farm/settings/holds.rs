@@ -1,15 +1,15 @@
-//! What holds go by on servers that no farm has.
+//! The settings of holds on servers that belong to no farm.
 
 use serde::Deserialize;
 
 use crate::farm::settings::drift::OnDrift;
 use crate::farm::span::Span;
 
-/// `[holds]`: settings for servers that no farm has.
+/// `[holds]`: settings for servers that belong to no farm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HoldsSettings {
-    /// What happens when somebody else changes a held server.
+    /// What happens when a held server is changed outside teeter.
     pub on_drift: OnDrift,
     /// How long a server has to show that it is healthy.
     pub verify_deadline: Span,

@@ -1,4 +1,4 @@
-//! Which lines are a farm's, and to which member each belongs: as patterns, or member by member.
+//! Which server lines belong to a farm, and to which member: as a list of patterns, or as a table of members.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use crate::farm::names::MemberName;
 use crate::farm::select::selector::Selector;
 use crate::haproxy::ServerRef;
 
-/// `members` of a farm: a list of patterns of `backend/server`, where each server name is a member; or a table, where each
-/// key is a member and has the patterns of its lines, whatever they are called.
+/// `members` of a farm. A list has patterns of `backend/server`, and each server name is a member. In a table, each key
+/// is a member, and its value has the patterns of the member's lines, whatever their names are.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "Text")]
 pub struct Members(Vec<(Option<MemberName>, Selector)>);
@@ -45,23 +45,23 @@ impl Members {
         self.0.iter().map(|(_, pattern)| pattern)
     }
 
-    /// Whether there is none.
+    /// Whether there are no patterns.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether it says for any line which member it belongs to.
+    /// Whether it is a table, which names the member of each line.
     pub(in crate::farm) fn is_table(&self) -> bool {
         self.0.iter().any(|(name, _)| name.is_some())
     }
 
-    /// The member that a line belongs to.
+    /// The member that a line belongs to; `None` where the line does not belong to the farm.
     pub fn of(&self, server: &ServerRef) -> Option<MemberName> {
         let (name, _) = self.0.iter().find(|(_, pattern)| pattern.matches(server))?;
         Some(name.clone().unwrap_or_else(|| server.server.clone()))
     }
 
-    /// Two members of different names that one line belongs to.
+    /// Two different members that claim one line.
     pub fn in_two(&self, server: &ServerRef) -> Option<(&MemberName, &MemberName)> {
         let mut named =
             self.0.iter().filter(|(_, pattern)| pattern.matches(server)).filter_map(|(name, _)| name.as_ref());
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_has_lines_of_its_name_or_those_that_are_named() {
+    fn a_line_belongs_to_the_member_of_its_name_or_of_its_table() {
         let member = |of: &Members, line: &str| of.of(&line.parse().unwrap()).map(|name| name.to_string());
         let list = members("members = [\"app/web*\"]");
         assert_eq!((member(&list, "app/web1").as_deref(), member(&list, "ws/web1")), (Some("web1"), None));

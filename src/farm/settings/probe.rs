@@ -1,42 +1,42 @@
-//! A request to a server, as it is configured.
+//! The settings of one HTTP request to a server.
 
 use serde::{Deserialize, Serialize};
 
-use crate::farm::settings::trust::{TlsTrust, is_word, yes_or_how};
+use crate::farm::settings::trust::{TlsTrust, bool_or_table, is_word};
 use crate::farm::settings::version::VersionSource;
 use crate::farm::span::Span;
 
-/// A request to a server's own address.
+/// The settings of a request to a server's own address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpProbe {
-    /// What to ask for.
+    /// The path to request.
     pub path: String,
-    /// The status that is well.
+    /// The status of a healthy answer.
     #[serde(default = "ok")]
     pub expect: u16,
-    /// Another port than the one HAProxy sends traffic to.
+    /// The port, where it is not the one that HAProxy sends traffic to.
     #[serde(default)]
     pub port: Option<u16>,
     /// The Host header; the address where unset.
     #[serde(default)]
     pub host: Option<String>,
-    /// Whether it is asked over TLS, and how it is known then.
-    #[serde(default, deserialize_with = "yes_or_how", skip_serializing_if = "Option::is_none")]
+    /// Whether the request uses TLS, and how teeter verifies the server then.
+    #[serde(default, deserialize_with = "bool_or_table", skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsTrust>,
     /// How long one request may take.
     #[serde(default = "probe_timeout")]
     pub timeout: Span,
-    /// Where the answer says which version is running.
+    /// Where the answer has the running version.
     #[serde(default)]
     pub version: Option<VersionSource>,
 }
 
-/// What cannot be meant: the key, and why.
+/// A setting that contradicts another one or has no effect: its key, and why.
 pub(in crate::farm) type Problem = (String, String);
 
 impl HttpProbe {
-    /// A request for this path, with everything else as it is where nothing is configured.
+    /// The settings of a request for this path, with the default of every other setting.
     pub fn of(path: &str) -> Self {
         let (path, expect, timeout) = (path.to_owned(), ok(), probe_timeout());
         Self { path, expect, port: None, host: None, tls: None, timeout, version: None }
@@ -46,7 +46,7 @@ impl HttpProbe {
         check_path("path", &self.path)?;
         check_server(self.expect, self.port, self.host.as_deref(), self.tls.as_ref())?;
         if self.timeout == Span::default() {
-            return Err(("timeout".to_owned(), "no answer comes in no time".to_owned()));
+            return Err(("timeout".to_owned(), "the timeout is zero".to_owned()));
         }
         let header = self.version.as_ref().and_then(VersionSource::header).unwrap_or("x");
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -57,7 +57,7 @@ impl HttpProbe {
     }
 }
 
-/// Whether this can be asked for.
+/// Checks that a path can be requested.
 pub(in crate::farm) fn check_path(key: &str, path: &str) -> Result<(), Problem> {
     match path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(()),
@@ -65,14 +65,14 @@ pub(in crate::farm) fn check_path(key: &str, path: &str) -> Result<(), Problem> 
     }
 }
 
-/// Whether a server can be asked like this.
+/// Checks the settings that every request has.
 pub(in crate::farm) fn check_server(
     expect: u16,
     port: Option<u16>,
     host: Option<&str>,
     tls: Option<&TlsTrust>,
 ) -> Result<(), Problem> {
-    // Those below 200 come before an answer and are none.
+    // A status below 200 is not the final answer.
     if !(200..600).contains(&expect) {
         return Err(("expect".to_owned(), format!("{expect} is not the HTTP status of an answer")));
     }

@@ -1,4 +1,4 @@
-//! What the configuration says about rolling through a farm batch by batch.
+//! The settings of a rolling deploy, which works through a farm batch by batch.
 
 use serde::Deserialize;
 
@@ -11,11 +11,11 @@ use crate::farm::span::Span;
 pub struct RollingSettings {
     /// How many members go out together.
     pub batch: BatchSize,
-    /// How long a server may come to rest after the work, before it is asked.
+    /// How long servers get to settle after the work, before teeter probes them.
     pub settle: Span,
-    /// Servers that may fail and stay out before the run stands still.
+    /// How many servers may fail and stay out before the run stops.
     pub max_failed: usize,
-    /// Whether servers are asked for their status (`verify.http`, or `/_status`) before they go out and at the end.
+    /// Whether servers are probed (`verify.http`, or `/_status`) before they go out and at the end.
     pub status: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `route = { map, key, … }`: one key of a HAProxy map, and the backend for each side.
+//! `route = { map, key, … }`: one key of a HAProxy map, and the backend of each side.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use crate::farm::names::GroupName;
 use crate::farm::settings::side::Side;
 use crate::haproxy::{BackendName, MapKey, MapName};
 
-/// `route = { map, key, all, GROUP = BACKEND, … }`: one entry of a map, and the backend for each side.
+/// `route = { map, key, all, GROUP = BACKEND, … }`: one entry of a map, and the backend of each side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteKey {
-    /// The map, by the path that haproxy.cfg gives.
+    /// The map, by the path in haproxy.cfg.
     pub map: MapName,
     /// The key that haproxy.cfg looks up.
     pub key: MapKey,
-    /// The backend with every member in it.
+    /// The backend with all members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all: Option<BackendName>,
     /// The backend of each group.
@@ -37,22 +37,22 @@ impl RouteKey {
         if self.all.as_ref().is_some_and(|all| all.as_str() == backend) {
             return Some(Side::All);
         }
-        let group = self.groups.iter().find(|(_, of)| of.as_str() == backend)?;
+        let group = self.groups.iter().find(|(_, named)| named.as_str() == backend)?;
         Some(Side::Group(group.0.clone()))
     }
 
-    /// Every backend and its side.
+    /// Each side with its backend.
     pub fn backends(&self) -> impl Iterator<Item = (Side, &BackendName)> {
         let all = self.all.iter().map(|backend| (Side::All, backend));
         all.chain(self.groups.iter().map(|(group, backend)| (Side::Group(group.clone()), backend)))
     }
 
-    /// The file behind the map, if there is one: HAProxy 3.1 and later know maps that live in memory only.
+    /// The file behind the map; `None` for a map in memory, which HAProxy has since 3.1.
     pub fn file(&self) -> Option<&str> {
         file_of(&self.map)
     }
 
-    /// The entries that say which version each side runs.
+    /// The entries that tell clients which version each side runs.
     pub fn versions(&self) -> impl Iterator<Item = (Side, (MapName, MapKey))> {
         let entry = |(side, _): (Side, _)| {
             let key = derived(self, '.', side.as_str())?;
@@ -62,7 +62,7 @@ impl RouteKey {
     }
 }
 
-/// The file behind a map: without the prefixes of HAProxy 3.1 and later.
+/// The file behind a map, without the prefixes that HAProxy has since 3.1; `None` for a map in memory.
 pub fn file_of(map: &MapName) -> Option<&str> {
     let name = map.as_str();
     if name.starts_with("virt@") {
@@ -71,12 +71,14 @@ pub fn file_of(map: &MapName) -> Option<&str> {
     Some(name.strip_prefix("opt@").or_else(|| name.strip_prefix("file@")).unwrap_or(name))
 }
 
-/// The keys beside a route's own: `KEY@LABEL` for clients that may stay, `KEY.SIDE` for the version of a side.
+/// A key beside the key of a route: `KEY@LABEL` for clients that may stay, `KEY.SIDE` for the version of a side.
 pub(in crate::farm) fn derived(key: &RouteKey, separator: char, label: &str) -> Option<MapKey> {
     format!("{}{separator}{label}", key.key).parse().ok()
 }
 
-/// `KEY.share` says how many clients in a hundred are to try something, and `KEY.trial` which backend. They sort so
-/// that the share is there first and gone first: whoever sees a share alone finds nothing to try.
+/// The suffix of the entry for the share of clients, in percent, that try the canary; [`TRIAL`] is the one for their
+/// backend. In the order of the keys the share is added first and removed first: a reader that finds only a share has
+/// no backend to try.
 pub(in crate::farm) const SHARE: &str = "share";
+/// The suffix of the entry for the backend of the canary.
 pub(in crate::farm) const TRIAL: &str = "trial";

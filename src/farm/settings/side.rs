@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use crate::farm::names::GroupName;
 use crate::haproxy::NameError;
 
-/// A side of a farm: one group, or all of it.
+/// A side of a farm: all members, or one group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Side {
-    /// Every member.
+    /// All members.
     All,
     /// The members of one group.
     Group(GroupName),
 }
 
 impl Side {
-    /// Its name.
+    /// `all`, or the name of the group.
     pub fn as_str(&self) -> &str {
         match self {
             Self::All => ALL,
@@ -56,5 +56,5 @@ impl fmt::Display for Side {
     }
 }
 
-/// The word for every member; no group may be called so where there is a route.
+/// The name of the side with all members. A farm with a route may have no group of this name.
 const ALL: &str = "all";

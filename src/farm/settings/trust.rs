@@ -1,4 +1,4 @@
-//! How a server is known that is asked over TLS.
+//! How teeter verifies a server that it requests over TLS.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,15 +7,15 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// How a server is known that speaks TLS.
+/// How teeter verifies a server over TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsTrust {
-    /// The certificates of the authorities one of which must have signed the server's.
+    /// The file with certificates of authorities. One of them must have signed the server's certificate.
     pub ca: Option<PathBuf>,
-    /// The name that the server's certificate must have, and that it is asked for.
+    /// The name that teeter requests and that the server's certificate must have.
     pub server_name: Option<String>,
-    /// Any certificate will do.
+    /// Whether any certificate is accepted.
     pub insecure: bool,
 }
 
@@ -23,10 +23,10 @@ impl TlsTrust {
     pub(in crate::farm) fn check(&self) -> Result<(), &'static str> {
         let problem = match self {
             TlsTrust { ca: None, insecure: false, .. } => {
-                "does not say whom to trust: write tls = { ca = \"/PATH/OF/CA.pem\" }, or tls = { insecure = true } to \
+                "names no authority to trust: write tls = { ca = \"/PATH/OF/CA.pem\" }, or tls = { insecure = true } to \
                  take any certificate"
             }
-            TlsTrust { ca: Some(_), insecure: true, .. } => "with insecure any certificate will do: leave ca out",
+            TlsTrust { ca: Some(_), insecure: true, .. } => "insecure accepts any certificate: leave ca out",
             TlsTrust { ca: Some(ca), .. } if !ca.is_absolute() => "the path of ca is not absolute",
             TlsTrust { server_name: Some(name), .. } if !is_word(name) => "server_name is not a name",
             _ => return Ok(()),
@@ -35,11 +35,11 @@ impl TlsTrust {
     }
 }
 
-/// `true`, `false`, or a table that says more.
-pub(in crate::farm) fn yes_or_how<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TlsTrust>, D::Error> {
-    struct YesOrHow;
+/// Deserializes `true`, `false`, or a table with the details.
+pub(in crate::farm) fn bool_or_table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TlsTrust>, D::Error> {
+    struct BoolOrTable;
 
-    impl<'de> Visitor<'de> for YesOrHow {
+    impl<'de> Visitor<'de> for BoolOrTable {
         type Value = Option<TlsTrust>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +50,7 @@ pub(in crate::farm) fn yes_or_how<'de, D: Deserializer<'de>>(deserializer: D) ->
             Ok(yes.then(TlsTrust::default))
         }
 
-        /// As the environment gives it.
+        /// The environment has only text.
         fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
             let yes: bool = text.parse().map_err(|_| E::invalid_type(Unexpected::Str(text), &self))?;
             self.visit_bool(yes)
@@ -61,10 +61,10 @@ pub(in crate::farm) fn yes_or_how<'de, D: Deserializer<'de>>(deserializer: D) ->
         }
     }
 
-    deserializer.deserialize_any(YesOrHow)
+    deserializer.deserialize_any(BoolOrTable)
 }
 
-/// What can stand in a header or a certificate.
+/// Whether a text can stand in a header or a certificate.
 pub(in crate::farm) fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -74,7 +74,7 @@ mod tests {
     use crate::farm::VerifySettings;
 
     #[test]
-    fn tls_without_anybody_to_trust_says_what_to_write() {
+    fn tls_settings_without_an_authority_are_refused_with_a_hint() {
         let check = |tls: &str| {
             let settings: VerifySettings = toml::from_str(&format!("http = {{ path = \"/\", tls = {tls} }}")).unwrap();
             settings.check().map_err(|(key, problem)| format!("{key}: {problem}"))

@@ -1,4 +1,4 @@
-//! What servers must show before they come back, as it is configured.
+//! The settings of a verification: what servers must show before they come back.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,11 @@ use crate::farm::span::Span;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifySettings {
-    /// A request that each server must answer well.
+    /// A request that each server must answer as a healthy one.
     pub http: Option<HttpProbe>,
     /// Requests that each server must answer fast.
     pub warm_up: Option<WarmUp>,
-    /// How long a server has to show that it is well.
+    /// How long a server has to show that it is healthy.
     pub deadline: Span,
 }
 
@@ -26,12 +26,12 @@ impl Default for VerifySettings {
 }
 
 impl VerifySettings {
-    /// Whether servers tell by name which version they run.
+    /// Whether servers report the name of the version that they run.
     pub fn names_version(&self) -> bool {
         self.http.as_ref().and_then(|http| http.version.as_ref()).is_some_and(VersionSource::names)
     }
 
-    /// Whether servers tell when they were built instead.
+    /// Whether servers report the time of their build instead.
     pub fn tells_build(&self) -> bool {
         matches!(&self.http, Some(HttpProbe { version: Some(VersionSource::Built(_)), .. }))
     }
@@ -39,7 +39,7 @@ impl VerifySettings {
     /// Checks what can be known without a server.
     pub(in crate::farm) fn check(&self) -> Result<(), Problem> {
         if self.deadline == Span::default() {
-            return Err(("deadline".to_owned(), "verify.deadline: no server shows anything in no time".to_owned()));
+            return Err(("deadline".to_owned(), "verify.deadline is zero: give servers time to answer".to_owned()));
         }
         self.http.as_ref().map_or(Ok(()), |http| http.check().map_err(under("http")))?;
         self.warm_up.as_ref().map_or(Ok(()), |warm_up| warm_up.check().map_err(under("warm_up")))
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_earlier_stores_have_is_read() {
+    fn settings_in_earlier_stores_are_read() {
         let stored = r#"{"http":{"path":"/_status","expect":200,"port":null,"host":null,"timeout":"5s",
             "version":{"header":"x-version"}},"deadline":"1m"}"#;
         let settings: VerifySettings = serde_json::from_str(stored).unwrap();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_plan_has_is_read_from_its_store() {
+    fn settings_in_a_plan_survive_the_store() {
         let settings: VerifySettings = toml::from_str(
             "http = { path = \"/\", tls = { ca = \"/ca.pem\", server_name = \"shop\" } }\n\
              warm_up = { paths = [\"/\"], below = \"200ms\", on_deadline = \"proceed\", tls = { insecure = true } }",

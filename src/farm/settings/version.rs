@@ -1,39 +1,39 @@
-//! Where a server's answer says which version is running, or when it was built.
+//! Where a server's answer has the running version, or the time of its build.
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-/// Where an answer says which version is running.
+/// Where an answer has the running version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "SourceTable")]
 pub enum VersionSource {
     /// In this header.
     Header(String),
-    /// At this place of a JSON body.
+    /// At this place of its JSON body.
     Json(JsonPointer),
-    /// Where this matches the body.
+    /// In the part of its body that this matches.
     Regex(Pattern),
-    /// Nowhere, but it says when it was built.
+    /// Nowhere: the answer has the time of the build instead.
     Built(BuiltSource),
 }
 
-/// Where an answer says when the version that is running was built.
+/// Where an answer has the time of the build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "BuiltTable")]
 pub enum BuiltSource {
     /// In this header.
     Header(String),
-    /// At this place of a JSON body.
+    /// At this place of its JSON body.
     Json(JsonPointer),
 }
 
 impl VersionSource {
-    /// Whether it tells the version by its name, so that it can be compared with one that somebody has named.
+    /// Whether it gives the name of the version, which teeter can compare with the version of a deploy.
     pub fn names(&self) -> bool {
         !matches!(self, Self::Built(_))
     }
 
-    /// The header that it reads, if it does.
+    /// The header that it reads; `None` where it reads the body.
     pub(in crate::farm) fn header(&self) -> Option<&str> {
         match self {
             Self::Header(name) | Self::Built(BuiltSource::Header(name)) => Some(name),
@@ -42,7 +42,7 @@ impl VersionSource {
     }
 }
 
-/// The sources as they are written: one key of several. A table says better what is wrong than an enum does.
+/// A source as it is written, with one key of several. The error of a table is clearer than the error of an enum.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SourceTable {
@@ -91,7 +91,7 @@ impl TryFrom<BuiltTable> for BuiltSource {
 pub struct JsonPointer(String);
 
 impl JsonPointer {
-    /// As it was written.
+    /// The text of the pointer.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -119,18 +119,18 @@ impl From<JsonPointer> for String {
     }
 }
 
-/// A regular expression, and what it finds: its first group, or all that it matches where it has none.
+/// A regular expression. It finds its first group, or its whole match where it has no group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern(Regex);
 
 impl Pattern {
-    /// As it was written.
+    /// The text of the expression.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// What it finds first.
+    /// The first text that it finds.
     pub fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
         let group = usize::from(self.0.captures_len() > 1);
         self.0.captures(text)?.get(group).map(|found| found.as_str())
@@ -149,7 +149,7 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // The drawing of the expression with its mistake takes several lines; the last says what it is.
+        // The error of a regular expression has several lines with a drawing; the last line has the reason.
         let short = |error: regex::Error| error.to_string().lines().last().unwrap_or_default().trim().to_owned();
         let wrong = |error| format!("{text:?} is not a regular expression: {}", short(error));
         Regex::new(&text).map(Self).map_err(wrong)
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_store_has_can_be_read_again() {
+    fn every_source_survives_the_store() {
         for text in [
             r#"{"header":"x-version"}"#,
             r#"{"json":"/app/version"}"#,
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_source_is_told() {
+    fn a_wrong_source_is_refused_with_its_reason() {
         for (text, says) in [
             (r#"{}"#, "exactly one of header, json, regex and built"),
             (r#"{"header":"x","json":"/v"}"#, "exactly one of header, json, regex and built"),
@@ -198,12 +198,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_finds_its_first_group_or_all() {
+    fn a_pattern_finds_its_first_group_or_its_whole_match() {
         let find = |pattern: &str, text| Pattern::try_from(pattern.to_owned()).unwrap().find(text).map(str::to_owned);
         assert_eq!(find("build ([0-9.]+)", "shop build 1.2.3 of today").as_deref(), Some("1.2.3"));
         assert_eq!(find("v[0-9]+", "web01 v12").as_deref(), Some("v12"));
         assert_eq!(find("v[0-9]+", "nothing"), None);
-        // A group that took no part says nothing.
+        // A group that took no part in the match gives nothing.
         assert_eq!(find("v([0-9]+)?", "v"), None);
     }
 }

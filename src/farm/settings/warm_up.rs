@@ -1,42 +1,42 @@
-//! The warm-up of a server, as it is configured.
+//! The settings of a warm-up.
 
 use serde::{Deserialize, Serialize};
 
 use crate::farm::settings::probe::{HttpProbe, Problem, check_path, check_server, ok};
-use crate::farm::settings::trust::{TlsTrust, yes_or_how};
+use crate::farm::settings::trust::{TlsTrust, bool_or_table};
 use crate::farm::span::Span;
 
 /// Requests that a server must answer fast before it gets traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WarmUp {
-    /// What to ask for, one after the other and again from the first.
+    /// The paths to request, one after the other and again from the first.
     pub paths: Vec<String>,
-    /// An answer that takes less is fast.
+    /// The time below which an answer is fast.
     pub below: Span,
-    /// How many rounds over all paths must be fast one after the other.
+    /// How many rounds over all paths must be fast in a row.
     #[serde(default = "three")]
     pub in_a_row: u32,
-    /// How many requests there must be at least.
+    /// How many requests the warm-up has at least.
     #[serde(default)]
     pub requests: u32,
-    /// How long a server has.
+    /// How long the warm-up of a server may take.
     #[serde(default = "minute")]
     pub deadline: Span,
-    /// What happens then.
+    /// What happens at the deadline.
     #[serde(default)]
     pub on_deadline: OnCold,
-    /// The status that is well.
+    /// The status of a healthy answer.
     #[serde(default = "ok")]
     pub expect: u16,
-    /// Another port than the one HAProxy sends traffic to.
+    /// The port, where it is not the one that HAProxy sends traffic to.
     #[serde(default)]
     pub port: Option<u16>,
     /// The Host header; the address where unset.
     #[serde(default)]
     pub host: Option<String>,
-    /// Whether it is asked over TLS, and how it is known then.
-    #[serde(default, deserialize_with = "yes_or_how", skip_serializing_if = "Option::is_none")]
+    /// Whether the requests use TLS, and how teeter verifies the server then.
+    #[serde(default, deserialize_with = "bool_or_table", skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsTrust>,
 }
 
@@ -44,15 +44,15 @@ pub struct WarmUp {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnCold {
-    /// It is not well.
+    /// The server counts as unhealthy.
     #[default]
     Fail,
-    /// It goes on as it is, with a note.
+    /// The server goes on without being warm, with a note.
     Proceed,
 }
 
 impl WarmUp {
-    /// The request for one of its paths.
+    /// The settings of the request for one of its paths.
     pub fn request(&self, path: &str) -> HttpProbe {
         HttpProbe {
             path: path.to_owned(),
@@ -60,7 +60,7 @@ impl WarmUp {
             port: self.port,
             host: self.host.clone(),
             tls: self.tls.clone(),
-            // The first answers of a cold server take as long as they take.
+            // The first answers of a cold server may take until the deadline.
             timeout: self.deadline,
             version: None,
         }
@@ -74,10 +74,10 @@ impl WarmUp {
             check_path(&format!("paths.{index}"), path)?;
         }
         if self.below == Span::default() {
-            return Err(("below".to_owned(), "no answer takes less than no time".to_owned()));
+            return Err(("below".to_owned(), "below is zero, and every answer takes longer".to_owned()));
         }
         if self.in_a_row == 0 {
-            return Err(("in_a_row".to_owned(), "0 fast rounds show nothing: give at least 1".to_owned()));
+            return Err(("in_a_row".to_owned(), "in_a_row is 0: give at least 1".to_owned()));
         }
         if self.deadline <= self.below {
             return Err(("deadline".to_owned(), "the deadline is not longer than one fast answer".to_owned()));

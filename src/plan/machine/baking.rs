@@ -34,7 +34,7 @@ pub(super) fn bake(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         return Outcome::Wait(Wait::Baking { requests, until });
     }
     let step = run.current().map(ToString::to_string).unwrap_or_default();
-    if settings.is_nothing() {
+    if settings.compares_nothing() {
         let farm = &run.plan.farm;
         let why = format!("nothing was compared, because [farm.{farm}.bake] is not configured");
         return next_with_remark(run, now, format!("{step} passed without a verdict: {requests} requests, {why}"));
