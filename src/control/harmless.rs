@@ -1,7 +1,7 @@
 //! Words of programs that nobody has looked at, on their way to a terminal or a log. What may not get there is what
-//! [`steers`](crate::haproxy::steers).
+//! [`controls_terminal`](crate::haproxy::controls_terminal).
 
-use crate::haproxy::steers;
+use crate::haproxy::controls_terminal;
 
 /// One line of plain text: without escape sequences, nothing that steers a terminal or turns the reading direction,
 /// tabs as blanks, and what is not UTF-8 as `U+FFFD`.
@@ -13,7 +13,7 @@ pub fn harmless(bytes: &[u8]) -> String {
         let blanks = TAB - column % TAB;
         match c {
             '\t' => line.extend(std::iter::repeat_n(' ', blanks)),
-            c if steers(c) => line.push('?'),
+            c if controls_terminal(c) => line.push('?'),
             c => line.push(c),
         }
         column += if c == '\t' { blanks } else { 1 };
@@ -26,7 +26,7 @@ pub fn harmless(bytes: &[u8]) -> String {
 pub fn one_line(text: &str) -> String {
     let plain = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
-        c if steers(c) => '?',
+        c if controls_terminal(c) => '?',
         c => c,
     };
     text.chars().map(plain).collect()
@@ -34,7 +34,7 @@ pub fn one_line(text: &str) -> String {
 
 /// The same as the lines that it has.
 pub fn lines(text: &str) -> String {
-    text.chars().map(|c| if steers(c) && c != '\n' { '?' } else { c }).collect()
+    text.chars().map(|c| if controls_terminal(c) && c != '\n' { '?' } else { c }).collect()
 }
 
 /// The distance between two tab stops.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::problem::Failure;
 use crate::engine::HOOK_OUTPUT;
 use crate::farm::{InstanceName, OnDeadline, RunId, Selector, Span};
-use crate::haproxy::steers;
+use crate::haproxy::controls_terminal;
 use crate::store::EventQuery;
 
 /// The parameters of a request's query.
@@ -86,7 +86,7 @@ pub(super) fn policy(text: Option<&str>) -> Result<Option<OnDeadline>, Failure> 
 
 pub(super) fn reason(text: String) -> Result<String, Failure> {
     let text = text.trim();
-    if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(steers) {
+    if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(controls_terminal) {
         return Err(Failure::usage(format!(
             "a reason has 1 to {LONGEST_TEXT} characters, none of them a control character or one that turns the direction \
              of reading"

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::haproxy::steers;
+use crate::haproxy::controls_terminal;
 
 /// What somebody may do. Each may also do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,7 +126,7 @@ impl FromStr for Grantee {
         // No tool makes a user whose name is a number, and none with blanks or a colon.
         let id = match id.parse() {
             Ok(number) => Id::Number(number),
-            Err(_) if id.is_empty() || id.contains(|c: char| c == ':' || c.is_whitespace() || steers(c)) => {
+            Err(_) if id.is_empty() || id.contains(|c: char| c == ':' || c.is_whitespace() || controls_terminal(c)) => {
                 return Err(malformed());
             }
             Err(_) => Id::Name(id.to_owned()),

@@ -21,7 +21,7 @@ use super::server::{Answer, Body, Read, Shared, answer, ticks, wait};
 use crate::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest, RunView, Runs};
 use crate::engine::{Claim, DrainChange, Engine, Introduction, RollingChange, RunOrder};
 use crate::farm::{FlipOrder, OnStall, RunId, StallAction};
-use crate::haproxy::steers;
+use crate::haproxy::controls_terminal;
 use crate::plan::machine::WorkReport;
 use crate::plan::{Phase, Strategy};
 
@@ -208,7 +208,7 @@ fn order(request: RunRequest) -> Result<RunOrder, Failure> {
         other => Err(Failure::usage(format!("phase {other:?} is none of before-out, after-out and after-in"))),
     };
     let version = request.version.filter(|version| !version.is_empty());
-    if version.as_ref().is_some_and(|version| version.len() > 200 || version.chars().any(steers)) {
+    if version.as_ref().is_some_and(|version| version.len() > 200 || version.chars().any(controls_terminal)) {
         return Err(Failure::usage("a version has at most 200 characters, none of them a control character"));
     }
     Ok(RunOrder {
@@ -253,7 +253,7 @@ fn stall(action: Option<&str>, after: Option<&str>) -> Result<Option<OnStall>, F
 
 /// Words of a caller, for the log: one line, not too long.
 fn plain(text: &str) -> String {
-    text.chars().filter(|c| !steers(*c)).take(LONGEST_TEXT).collect()
+    text.chars().filter(|c| !controls_terminal(*c)).take(LONGEST_TEXT).collect()
 }
 
 /// The most characters of what a caller says of itself.

@@ -107,7 +107,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::haproxy::steers;
+    use crate::haproxy::controls_terminal;
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);
@@ -133,7 +133,7 @@ mod tests {
         });
         let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
         let line = text.strip_suffix('\n').unwrap();
-        assert!(!line.chars().any(steers), "{line:?}");
+        assert!(!line.chars().any(controls_terminal), "{line:?}");
         let clean = "a?b?c?d?e?[2J f";
         for words in
             [&format!("says {clean}"), &format!("farm=\"{clean}\""), "run=7", "held=true", &format!("shown={clean}")]

@@ -1,4 +1,4 @@
-//! Where a stats socket is.
+//! The address of a stats socket.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The address of a stats socket, written as here: `/path`, `tcp://host:port`, `tls://host:port`, `abns@name`.
+/// The address of a stats socket, written as `/path`, `tcp://host:port`, `tls://host:port` or `abns@name`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Address {
@@ -21,15 +21,15 @@ pub enum Address {
     Abstract(AbstractName),
 }
 
-/// The name of an abstract socket as HAProxy has it.
+/// The name of an abstract socket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AbstractName {
     name: String,
-    /// HAProxy's `abns@` fills the name up with zero bytes, which are part of it; `abnsz@`, since 3.1, does not.
+    /// HAProxy's `abns@` fills the name up with zero bytes, which belong to the name; `abnsz@`, since 3.1, does not.
     filled: bool,
 }
 
-/// A text that is no address of a stats socket.
+/// A text that is not an address of a stats socket.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{0:?} is not a socket address: give an absolute path, tcp://HOST:PORT, tls://HOST:PORT, abns@NAME or abnsz@NAME"
@@ -37,7 +37,7 @@ pub struct AbstractName {
 pub struct AddressError(String);
 
 impl AbstractName {
-    /// The name as the kernel wants it in the place of a path: behind a zero byte.
+    /// The name in the form that the kernel expects instead of a path: after a zero byte.
     pub(super) fn path(&self) -> Vec<u8> {
         let mut path = vec![0];
         path.extend_from_slice(self.name.as_bytes());
@@ -102,7 +102,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// The bytes that Linux has for the path of a UNIX socket (unix(7)), the zero byte before an abstract name included.
+/// The size in bytes that Linux has for the path of a UNIX socket (unix(7)), with the zero byte before an abstract
+/// name.
 const SUN_PATH: usize = 108;
 
 #[cfg(test)]
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_as_in_the_manual_is_an_address() {
+    fn only_the_documented_forms_are_addresses() {
         for text in [
             "/run/haproxy/admin.sock",
             "tcp://127.0.0.1:9999",
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn one_kind_of_abstract_name_is_filled_up() {
+    fn only_abns_names_are_filled_with_zeros() {
         let path = |text: &str| match text.parse().unwrap() {
             Address::Abstract(name) => name.path(),
             other => panic!("{other}"),

@@ -1,52 +1,52 @@
 //! The state words of `show servers state`: decimal numbers whose bits are named here.
 //!
-//! The status word of `show stat` is for people: it says `DOWN` of a drained server whose checks fail and
-//! `DRAIN (agent)` whoever drained it. Decisions read these bits.
+//! The status word of `show stat` is for people: it is `DOWN` for a drained server whose checks fail, and `DRAIN
+//! (agent)` for every drained server with an agent. Decisions read these bits.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What HAProxy was told about a server: the `srv_admin_state` column (`enum srv_admin`, 2.2 to 3.5).
+/// The administrative state of a server: the `srv_admin_state` column (`enum srv_admin`, 2.2 to 3.5).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AdminBits(pub u32);
 
 impl AdminBits {
-    /// In maintenance because somebody said so (`set server … state maint`).
+    /// In maintenance by a command (`set server … state maint`) or an agent.
     pub const FORCED_MAINT: u32 = 1;
     /// In maintenance because the server it tracks is.
     pub const INHERITED_MAINT: u32 = 2;
-    /// `disabled` in the configuration; stays set after `ready`, without effect.
+    /// `disabled` in the configuration. The bit stays set after `ready`, without effect.
     pub const CONFIG_MAINT: u32 = 4;
-    /// Draining because somebody said so.
+    /// Draining by a command or an agent.
     pub const FORCED_DRAIN: u32 = 8;
     /// Draining because the server it tracks is.
     pub const INHERITED_DRAIN: u32 = 16;
     /// In maintenance because its name has no address.
     pub const RESOLUTION_MAINT: u32 = 32;
 
-    /// Whether somebody (teeter, a person, an agent) put it in maintenance.
+    /// Whether a command or an agent put it in maintenance.
     pub fn forced_maint(self) -> bool {
         self.0 & Self::FORCED_MAINT != 0
     }
 
-    /// Whether somebody put it in drain.
+    /// Whether a command or an agent put it in drain.
     pub fn forced_drain(self) -> bool {
         self.0 & Self::FORCED_DRAIN != 0
     }
 
-    /// Whether it is in maintenance, for whatever reason.
+    /// Whether it is in maintenance for any reason.
     pub fn in_maint(self) -> bool {
         self.0 & (Self::FORCED_MAINT | Self::INHERITED_MAINT | Self::RESOLUTION_MAINT) != 0
     }
 
-    /// Whether it is draining, for whatever reason.
+    /// Whether it is draining for any reason.
     pub fn in_drain(self) -> bool {
         self.0 & (Self::FORCED_DRAIN | Self::INHERITED_DRAIN) != 0
     }
 
-    /// The state that somebody set, leaving aside what is inherited or unresolved.
+    /// The state that a command or an agent set, without inherited states and unresolved names.
     pub fn forced(self) -> AdminState {
         if self.forced_maint() {
             AdminState::Maint
@@ -65,7 +65,7 @@ pub enum AdminState {
     /// Takes traffic when its checks say it is up.
     #[default]
     Ready,
-    /// Takes no new clients; those with a cookie or a stick entry still come; checks run.
+    /// Takes no new clients; clients with a cookie or a stick entry still come; checks run.
     Drain,
     /// Takes nothing; checks are paused.
     Maint,
@@ -96,7 +96,7 @@ pub enum OpState {
 }
 
 impl OpState {
-    /// Reads the column's number.
+    /// Parses the column's number.
     pub fn from_number(number: u32) -> Option<Self> {
         Some(match number {
             0 => Self::Stopped,
@@ -107,7 +107,7 @@ impl OpState {
         })
     }
 
-    /// Whether it would serve if it were let.
+    /// Whether its checks would let it serve.
     pub fn is_up(self) -> bool {
         matches!(self, Self::Starting | Self::Running)
     }
@@ -122,7 +122,7 @@ impl CheckBits {
     const CONFIGURED: u32 = 2;
     const ENABLED: u32 = 4;
 
-    /// Whether there is such a check at all, on or off.
+    /// Whether there is such a check, enabled or not.
     pub fn is_configured(self) -> bool {
         self.0 & Self::CONFIGURED != 0
     }

@@ -21,12 +21,12 @@ use super::error::{CommandError, Error, FrameError};
 use super::line::{Answers, Command, Line};
 use super::tls::TlsSettings;
 
-/// A stats socket, and how to prove oneself to it where it asks for that.
+/// A stats socket, with the TLS settings to reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Where it is.
+    /// The address of the socket.
     pub address: Address,
-    /// For [`Address::Tls`], and only for that.
+    /// The TLS settings, for [`Address::Tls`] only.
     pub tls: Option<TlsSettings>,
 }
 
@@ -47,18 +47,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that gives every line `deadline`, connecting included. Waiting for the lines before it is not.
+    /// A client that gives every line `deadline`, connecting included. Time in the queue behind earlier lines does not
+    /// count.
     pub fn new(endpoint: impl Into<Endpoint>, deadline: Duration) -> Self {
         let endpoint = endpoint.into();
         Self::over(endpoint.address.clone(), Box::new(Socket::new(endpoint)), deadline)
     }
 
-    /// The same over any kind of connection; `address` is what errors name.
+    /// A client over any kind of connection. Errors name `address`.
     pub fn over(address: Address, connect: Box<dyn Connect>, deadline: Duration) -> Self {
         Self { address, connect: connect.into(), place: Semaphore::new(1), ended: AtomicU64::new(0), deadline }
     }
 
-    /// Another client of the same HAProxy, with a connection of its own: neither ever waits for the other.
+    /// Another client of the same HAProxy, with its own connection: neither waits for the other.
     pub fn beside(&self) -> Self {
         let (address, connect) = (self.address.clone(), Arc::clone(&self.connect));
         Self { address, connect, place: Semaphore::new(1), ended: AtomicU64::new(0), deadline: self.deadline }
@@ -69,7 +70,7 @@ impl Client {
         &self.address
     }
 
-    /// How many lines have had their end, with their replies or without.
+    /// How many lines have ended, with their replies or without. The watchdog reads it.
     pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
@@ -84,14 +85,15 @@ impl Client {
     }
 
     async fn send_for(&self, line: &Line, most: usize) -> Result<Answers, Error> {
-        // The semaphore is never closed, so acquiring cannot fail other than by waiting.
+        // The semaphore is never closed, so this only waits.
         let place = self.place.acquire().await;
         let late = || Error::Deadline { address: self.address.clone(), within: self.deadline };
         let exchange = tokio::time::timeout(self.deadline, self.exchange(line, most)).await;
         drop(place);
         self.ended.fetch_add(1, Ordering::Relaxed);
         let (replies, end) = exchange.map_err(|_| late())??;
-        // Another program than HAProxy rarely answers as often as it was asked: say what it is, not that it stopped.
+        // Another program than HAProxy rarely gives the expected number of replies: report the other program, not the
+        // missing replies.
         let broken = |source| Error::Frame { address: self.address.clone(), source };
         let nothing = replies.is_empty();
         match (Answers::new(replies), end) {
@@ -113,8 +115,8 @@ impl Client {
         answers.read(slot, command).map_err(|source| self.error(source))
     }
 
-    /// Sends a single command that changes nothing, and reads its reply if that has no more than `most` bytes. `None`: it
-    /// has more, and is not read to its end.
+    /// Sends a single command that changes nothing, and reads its reply when that has at most `most` bytes; otherwise
+    /// `None`, and the rest of the reply is not read.
     ///
     /// # Errors
     /// As [`Client::ask`].
@@ -127,7 +129,7 @@ impl Client {
         }
     }
 
-    /// A command's error with the address that it happened at.
+    /// Adds the address to a command's error.
     pub fn error(&self, source: CommandError) -> Error {
         Error::Command { address: self.address.clone(), source }
     }
@@ -138,7 +140,7 @@ impl Client {
     }
 }
 
-/// The replies that came, and whether they were all.
+/// The replies that came, and an error when replies are missing.
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     line: &Line,
@@ -146,7 +148,7 @@ async fn converse(
 ) -> (Vec<Bytes>, Result<(), FrameError>) {
     let mut framed = Framed::new(stream, Codec::new(most));
     let mut replies = Vec::with_capacity(line.replies());
-    // Who closes early may have said why before: read even when the line could not be sent whole.
+    // A program that closes early may have sent the reason before: read it even when the line could not be sent whole.
     let sent = framed.send(line).await;
     while !framed.codec().is_done() {
         match framed.next().await {
@@ -161,5 +163,5 @@ async fn converse(
     (replies, sent)
 }
 
-/// The most bytes that one line may be answered with: ten thousand servers print about 5 MB of `show stat`.
+/// The most bytes of replies to one line. Ten thousand servers print about 5 MB of `show stat`.
 const LONGEST_REPLY: usize = 64 << 20;

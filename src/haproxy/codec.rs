@@ -1,13 +1,13 @@
-//! Framing: where one reply ends and the next begins. Knows nothing of what a reply means.
+//! Framing: where one reply ends and the next begins. It does not look at the meaning of a reply.
 //!
-//! A connection carries one line, which begins with `prompt`. HAProxy up to 3.1 then ends every reply, that of
-//! `prompt` included, with a newline and `> ` ([`Quirk::PromptAfterEachReply`]). Since 3.2 every reply, that of `prompt`
-//! included, is ended by an empty line, and `> ` comes after the last. Which of the two is speaking is not asked of its
-//! version, which only the reply tells, but seen in the bytes after the first newline: what follows there is the reply
-//! to `show info`, which is never empty and never begins with `>`.
+//! A connection carries one line, which begins with `prompt`. HAProxy up to 3.1 then ends every reply, also the one to
+//! `prompt`, with a newline and `> ` ([`Quirk::PromptAfterEachReply`]). Since 3.2 an empty line ends every reply, also
+//! the one to `prompt`, and `> ` comes after the last. The codec does not ask for the version, which only a reply has.
+//! It looks at the bytes after the first newline: they are the reply to `show info`, which is never empty and never
+//! begins with `>`.
 //!
-//! In a table with quoted fields only what stands outside quotes ends it. Up to 2.6, the answer of a server to its check
-//! comes with its newlines, and may hold a prompt or an empty line.
+//! In a table with quoted fields, a mark inside quotes does not end the reply. Up to 2.6, the answer of a server to its
+//! check is printed with its newlines, and may contain a prompt or an empty line.
 //!
 //! [`Quirk::PromptAfterEachReply`]: super::Quirk::PromptAfterEachReply
 
@@ -22,12 +22,12 @@ use super::line::Line;
 #[derive(Debug)]
 pub struct Codec {
     ending: Ending,
-    /// Of each reply that is expected whether it may have quoted fields.
+    /// For each expected reply, whether it may have quoted fields.
     quotes: Vec<bool>,
     seen: usize,
-    /// Up to here there is no end of the reply.
+    /// Before this place there is no end of the reply.
     scanned: usize,
-    /// Up to here quotes have been counted, and whether one is open there.
+    /// Quotes have been counted up to this place, and whether one is open there.
     counted: (usize, bool),
     budget: usize,
 }
@@ -56,7 +56,7 @@ impl Codec {
         self.seen
     }
 
-    /// Whether a place is inside quotes. A quote inside them is doubled, so that it opens what it closes.
+    /// Whether a place is inside quotes. A quote inside a field is doubled: it closes and opens the field again.
     fn is_quoted(&mut self, bytes: &[u8], place: usize) -> bool {
         let (counted, open) = self.counted;
         let more = memchr::memchr_iter(b'"', &bytes[counted..place]).count();
@@ -100,7 +100,7 @@ impl Decoder for Codec {
             Ending::EmptyLine if bytes.first() == Some(&b'\n') => return self.frame(bytes, 0, 1),
             Ending::EmptyLine | Ending::Unknown => (EMPTY_LINE, 1),
         };
-        // A refusal is no table.
+        // A refusal is not a table.
         let quotes = self.quotes.get(self.seen).is_some_and(|quotes| *quotes) && bytes.starts_with(b"#");
         while let Some(at) = memmem::find(&bytes[self.scanned..], mark) {
             let end = self.scanned + at;
@@ -109,7 +109,7 @@ impl Decoder for Codec {
             }
             self.scanned = end + 1;
         }
-        // The mark may be cut in two by the end of what has arrived.
+        // The mark may be cut in two at the end of the bytes that have arrived.
         self.scanned = bytes.len().saturating_sub(mark.len() - 1);
         if bytes.len() > self.budget { Err(FrameError::TooLong) } else { Ok(None) }
     }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quoted_ends_nothing() {
+    fn quoted_marks_end_no_reply() {
         let table = "# pxname,last_chk,x\napp,\"Host\n> \n\n\"\"x,y\n> # pxname\n\n> end\",7\napp,,8\n";
         let mut line = Line::new();
         let _ = line.push(&ShowStat::default());

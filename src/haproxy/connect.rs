@@ -1,4 +1,4 @@
-//! How a stream of bytes to HAProxy is had: over a socket, or however a simulation does it.
+//! How a stream of bytes to HAProxy is opened: over a socket, or by a simulation.
 
 use std::ffi::OsString;
 use std::fmt::Debug;
@@ -23,7 +23,7 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>
 
 /// Makes connections to one HAProxy.
 pub trait Connect: Debug + Send + Sync {
-    /// Makes another one.
+    /// Opens another connection.
     fn connect(&self) -> Connecting<'_>;
 }
 
@@ -48,7 +48,8 @@ impl Connect for Socket {
                 Address::Abstract(name) => Box::new(UnixStream::connect(OsString::from_vec(name.path())).await?),
                 Address::Tcp(host) => Box::new(TcpStream::connect(host).await?),
                 Address::Tls(host) => {
-                    let tls = self.tls.as_ref().ok_or_else(|| io::Error::other("no authority is configured"))?;
+                    let tls =
+                        self.tls.as_ref().ok_or_else(|| io::Error::other("no certificate authority is configured"))?;
                     Box::new(tls.connect(host).await?)
                 }
             })

@@ -1,4 +1,4 @@
-//! What can go wrong between teeter and one HAProxy, each with what was attempted and HAProxy's own words.
+//! The errors between teeter and one HAProxy, each with what was attempted and HAProxy's own words.
 
 use std::io;
 use std::time::Duration;
@@ -7,39 +7,39 @@ use thiserror::Error;
 
 use super::address::Address;
 
-/// An exchange with HAProxy that did not give its answers.
+/// An exchange with HAProxy that failed.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// Nobody accepts connections at the address, or this process may not connect.
+    /// No process accepts connections at the address, or this process may not connect.
     #[error("cannot connect to HAProxy at {address}")]
     Connect {
-        /// Where the stats socket was expected.
+        /// The address of the stats socket.
         address: Address,
         /// Why the connection failed.
         source: io::Error,
     },
-    /// HAProxy took longer than it was given. What it did with the line is unknown.
+    /// HAProxy took longer than its deadline. What it did with the line is unknown.
     #[error(
         "HAProxy at {address} did not answer within {within:?}: is it stopped or overloaded, or are its 10 CLI connections in use?"
     )]
     Deadline {
-        /// The socket that was asked.
+        /// The address of the stats socket.
         address: Address,
-        /// The time it was given.
+        /// The deadline.
         within: Duration,
     },
     /// The connection broke or the replies were not framed. What HAProxy did with the line is unknown.
     #[error("the connection to HAProxy at {address} failed")]
     Frame {
-        /// The socket that was asked.
+        /// The address of the stats socket.
         address: Address,
-        /// What was wrong.
+        /// What was wrong with the connection or the replies.
         source: FrameError,
     },
     /// HAProxy answered a command with a refusal or with something unreadable.
     #[error("a command to HAProxy at {address} failed")]
     Command {
-        /// The socket that was asked.
+        /// The address of the stats socket.
         address: Address,
         /// The command and what HAProxy said.
         source: CommandError,
@@ -56,33 +56,33 @@ impl Error {
     }
 }
 
-/// Replies that could not be taken apart.
+/// Replies that could not be separated.
 #[derive(Debug, Error)]
 pub enum FrameError {
     /// The connection ended before every reply was there.
     #[error("it closed after {seen} of {expected} replies")]
     Truncated {
-        /// Replies read to their end.
+        /// The number of complete replies.
         seen: usize,
-        /// Replies the line should have had.
+        /// The number of replies that the line should get.
         expected: usize,
     },
     /// The replies were longer than the budget for one line.
-    #[error("its reply is longer than any that was asked for")]
+    #[error("its reply is longer than any expected one")]
     TooLong,
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// One command that did not give its reply.
+/// One command that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CommandError {
-    /// HAProxy understood and said no.
+    /// HAProxy understood the command and refused it.
     #[error("{0}")]
     Refused(Refusal),
-    /// The reply has no reading: another program, or a version nobody has met.
-    #[error("`{command}` was answered with something that is not HAProxy's: {said:?}")]
+    /// The reply cannot be parsed: another program answers, or an unknown version of HAProxy.
+    #[error("`{command}` got a reply that is not HAProxy's: {said:?}")]
     Unreadable {
         /// The command as sent.
         command: String,
@@ -102,7 +102,7 @@ impl CommandError {
     }
 }
 
-/// HAProxy's "no" to one command.
+/// HAProxy's refusal of one command.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("HAProxy refused `{command}`: {words}")]
 pub struct Refusal {
@@ -110,11 +110,11 @@ pub struct Refusal {
     pub command: String,
     /// What HAProxy said, first line only.
     pub words: String,
-    /// What kind of refusal that is.
+    /// The kind of the refusal.
     pub kind: RefusalKind,
 }
 
-/// The refusals that callers tell apart.
+/// The kinds of refusals that callers distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalKind {
     /// No server of that name in the backend.
@@ -123,13 +123,13 @@ pub enum RefusalKind {
     NoSuchBackend,
     /// The socket's level is too low.
     PermissionDenied,
-    /// The process is leaving (after a reload) and takes no more changes.
+    /// The process is leaving after a reload, or the backend was shut down. Neither accepts changes.
     ProxyDisabled,
     /// This version has no such command.
     UnknownCommand,
     /// No such map, or no such key in it.
     NoSuchMapEntry,
-    /// Anything else; the words say it.
+    /// Any other refusal: its words say why.
     Other,
 }
 
@@ -152,7 +152,7 @@ impl Refusal {
     }
 }
 
-/// HAProxy's words, as found in its sources from 2.2 to 3.5.
+/// HAProxy's messages, as found in its sources from 2.2 to 3.5.
 const KINDS: &[(&str, RefusalKind)] = &[
     ("No such server.", RefusalKind::NoSuchServer),
     ("No such backend.", RefusalKind::NoSuchBackend),

@@ -1,9 +1,8 @@
-//! One line of commands, and the typed places of its answers.
+//! One line of commands, and typed access to its replies.
 //!
-//! Several commands on one line reach HAProxy together and are answered in order; they are **not** executed
-//! atomically (since 2.6 the CLI yields to traffic between two commands). Every line begins by switching to
-//! interactive mode, which makes the end of each reply recognisable on all versions, and with `show info`, which
-//! binds all that follows to one process.
+//! Several commands on one line reach HAProxy together and are answered in order; they are **not** executed atomically
+//! (since 2.6 the CLI yields to traffic between two commands). Every line begins with `prompt`, which makes the end of
+//! each reply recognisable on all versions, and with `show info`, which binds the rest of the line to one process.
 
 use std::marker::PhantomData;
 
@@ -14,25 +13,25 @@ use super::error::{CommandError, Refusal};
 
 /// A request to HAProxy that names the type of its reply.
 pub trait Command {
-    /// What a successful reply means.
+    /// The parsed form of a successful reply.
     type Reply;
 
     /// Appends the command, without a separator or a newline.
     fn write(&self, line: &mut String);
 
-    /// Reads the reply to it.
+    /// Parses the reply to it.
     ///
     /// # Errors
-    /// HAProxy refused the command, or answered something that this command has no reading for.
+    /// HAProxy refused the command, or its reply cannot be parsed.
     fn parse(&self, reply: &[u8]) -> Result<Self::Reply, CommandError>;
 
-    /// Whether the reply is a table whose fields may be quoted. Inside quotes stands what others say, such as the answer to
-    /// a check, and nothing in there ends the reply.
+    /// Whether the reply is a table with quoted fields. A quoted field may have text of other programs, such as the
+    /// answer to a check, and nothing in it ends the reply.
     fn quotes(&self) -> bool {
         false
     }
 
-    /// The command as HAProxy would be told it, for messages.
+    /// The text of the command, for messages.
     fn text(&self) -> String {
         let mut text = String::new();
         self.write(&mut text);
@@ -44,11 +43,11 @@ pub trait Command {
 #[derive(Debug, Clone)]
 pub struct Line {
     text: String,
-    /// Of each command whether its reply may have quoted fields.
+    /// For each command, whether its reply may have quoted fields.
     quotes: Vec<bool>,
 }
 
-/// The place in [`Answers`] where the reply to one command will be.
+/// The place in [`Answers`] for the reply to one command.
 #[derive(Debug)]
 #[must_use]
 pub struct Slot<C> {
@@ -60,7 +59,7 @@ impl Line {
     /// The longest line that is sent, in bytes. HAProxy 2.6 hangs without a message above 15,360.
     pub const LONGEST: usize = 8000;
 
-    /// A line that only asks which process is there.
+    /// A line with `show info` only, which tells which process answers.
     pub fn new() -> Self {
         let mut text = String::from("prompt;");
         ShowInfo.write(&mut text);
@@ -86,7 +85,7 @@ impl Line {
         self.quotes.len()
     }
 
-    /// Whether a reply may have quoted fields.
+    /// For each command, whether its reply may have quoted fields.
     pub(super) fn quotes(&self) -> &[bool] {
         &self.quotes
     }
@@ -106,22 +105,22 @@ impl Default for Line {
 /// All replies to one line, and the process that gave them.
 #[derive(Debug)]
 pub struct Answers {
-    /// What the answering process said about itself, before it did anything else on the line.
+    /// The report of the answering process about itself, before it executed anything else on the line.
     pub info: Info,
     replies: Vec<Bytes>,
 }
 
 impl Answers {
-    /// Orders the frames of a line that has been read to its end.
+    /// Takes the frames of a line that was read to its end.
     ///
     /// # Errors
-    /// The first reply is not that of HAProxy's `show info`.
+    /// The first reply is not one to HAProxy's `show info`.
     pub(super) fn new(replies: Vec<Bytes>) -> Result<Self, CommandError> {
         let info = ShowInfo.parse(replies.first().map_or(&[][..], |reply| reply))?;
         Ok(Self { info, replies })
     }
 
-    /// Reads the reply to `command`, which was pushed for `slot`.
+    /// Parses the reply to `command`, which was pushed for `slot`.
     ///
     /// # Errors
     /// As [`Command::parse`].
@@ -130,7 +129,7 @@ impl Answers {
     }
 }
 
-/// Reads the reply of a command that says nothing when it succeeds: any text is HAProxy's refusal.
+/// Parses the reply of a command that replies nothing on success: any text is HAProxy's refusal.
 pub(super) fn silent(command: &impl Command, reply: &[u8]) -> Result<(), CommandError> {
     let words = String::from_utf8_lossy(reply);
     let words = words.trim();

@@ -1,7 +1,7 @@
-//! The client of a master's socket: it shows the workers that reloads have left behind, and speaks with them.
+//! The client of a master's socket: it lists the workers that reloads have left behind, and sends them commands.
 //!
 //! One command travels on one connection (management guide, section 9.4). The master's CLI is interactive from the
-//! start and does not end after a reply, so this side closes its half, and the reply is read to its end.
+//! start and does not close the connection after a reply, so the client closes its half and reads the reply to its end.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::connect::{Connect, Socket};
 use super::error::{CommandError, Error, FrameError};
 use super::line::Command;
 
-/// Speaks with one master, and through it with each of its workers, over one connection at a time.
+/// Sends commands to one master, and through it to each of its workers, over one connection at a time.
 #[derive(Debug)]
 pub struct Master {
     path: PathBuf,
@@ -29,37 +29,38 @@ pub struct Master {
 }
 
 impl Master {
-    /// A client that gives every command `deadline`, connecting included. Waiting for the commands before it is not.
+    /// A client that gives every command `deadline`, connecting included. Time in the queue behind earlier commands
+    /// does not count.
     pub fn new(path: PathBuf, deadline: Duration) -> Self {
         let socket = Socket::new(Address::Unix(path.clone()).into());
         Self::over(path, Box::new(socket), deadline)
     }
 
-    /// The same over any kind of connection; `path` is what errors name.
+    /// A client over any kind of connection. Errors name `path`.
     pub fn over(path: PathBuf, connect: Box<dyn Connect>, deadline: Duration) -> Self {
         Self { path, connect: connect.into(), place: Semaphore::new(1), ended: AtomicU64::new(0), deadline }
     }
 
-    /// Another client of the same master, with a connection of its own: neither ever waits for the other.
+    /// Another client of the same master, with its own connection: neither waits for the other.
     pub fn beside(&self) -> Self {
         let (path, connect) = (self.path.clone(), Arc::clone(&self.connect));
         Self { path, connect, place: Semaphore::new(1), ended: AtomicU64::new(0), deadline: self.deadline }
     }
 
-    /// The socket.
+    /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How many commands have had their end, with their replies or without.
+    /// How many commands have ended, with their replies or without. The watchdog reads it.
     pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Every worker, old ones too.
+    /// Lists every worker, also old ones.
     ///
     /// # Errors
-    /// The master does not answer, or not as one.
+    /// The master does not answer, or another program answers.
     pub async fn workers(&self) -> Result<Vec<Worker>, Error> {
         self.ask(String::new(), &ShowProc).await
     }
@@ -72,8 +73,8 @@ impl Master {
         self.ask(String::new(), &LastReload).await
     }
 
-    /// Sends a command to one worker. An old worker still shows what it serves and ends sessions, but refuses to
-    /// change servers.
+    /// Sends a command to one worker. An old worker still lists its sessions and ends them, but refuses to change
+    /// servers.
     ///
     /// # Errors
     /// As [`Master::workers`]; a worker that has ended meanwhile is [`Error::Command`].
@@ -81,16 +82,16 @@ impl Master {
         self.ask(format!("@!{pid} "), command).await
     }
 
-    /// Ends when the master ends its connections: the first sign of a reload, some tens of milliseconds before the new
-    /// worker answers. Also ends when the connection has been idle for too long for HAProxy's taste.
+    /// Waits until the master ends this connection: the first sign of a reload, some tens of milliseconds before the
+    /// new worker answers. HAProxy also ends a connection that is idle for too long.
     ///
     /// # Errors
     /// The master does not accept connections.
     pub async fn reloaded(&self) -> Result<(), Error> {
         let connect = |source| Error::Connect { address: self.address(), source };
         let mut stream = self.connect.connect().await.map_err(connect)?;
-        // Whatever ends it, an end or an error, it has ended.
-        stream.read(&mut [0; 64]).await.map(drop).unwrap_or_default();
+        // The end of the connection and an error on it mean the same.
+        let _ = stream.read(&mut [0; 64]).await;
         Ok(())
     }
 
@@ -98,7 +99,7 @@ impl Master {
         let mut line = prefix;
         command.write(&mut line);
         line.push('\n');
-        // The semaphore is never closed, so acquiring cannot fail other than by waiting.
+        // The semaphore is never closed, so this only waits.
         let place = self.place.acquire().await;
         let late = || Error::Deadline { address: self.address(), within: self.deadline };
         let exchange = tokio::time::timeout(self.deadline, self.exchange(&line)).await;
@@ -118,7 +119,8 @@ impl Master {
         let said = async {
             stream.write_all(line.as_bytes()).await?;
             stream.shutdown().await?;
-            // From 3.0 on the master sometimes says that no such worker is there and then leaves the connection open.
+            // From 3.0 on the master sometimes replies that there is no such worker and then leaves the connection
+            // open.
             while !is_gone(&reply) && (reply.len() as u64) < LONGEST_REPLY {
                 if stream.read_buf(&mut reply).await? == 0 {
                     break;
@@ -130,7 +132,7 @@ impl Master {
         if reply.len() as u64 >= LONGEST_REPLY {
             return Err(broken(FrameError::TooLong));
         }
-        // A worker that dies, or a master that reloads, ends the connection without a word.
+        // A worker that dies, or a master that reloads, ends the connection without a reply.
         if reply.is_empty() {
             return Err(broken(FrameError::Truncated { seen: 0, expected: 1 }));
         }
@@ -142,12 +144,12 @@ impl Master {
     }
 }
 
-/// Whether a reply is the whole of what the master says of a process that is not there (any more).
+/// Whether a reply is the whole message of the master about a process that has ended.
 fn is_gone(reply: &[u8]) -> bool {
     reply.starts_with(NO_SUCH_WORKER) && reply.ends_with(b"\n")
 }
 
-/// The most bytes that one command may be answered with.
+/// The most bytes of the reply to one command.
 const LONGEST_REPLY: u64 = 64 << 20;
 
 const NO_SUCH_WORKER: &[u8] = b"Can't find the target";
@@ -160,7 +162,7 @@ mod tests {
     use crate::haproxy::commands::ShowInfo;
 
     #[tokio::test]
-    async fn a_worker_that_has_gone_is_known_without_the_end_of_the_connection() {
+    async fn the_reply_about_an_ended_worker_needs_no_end_of_the_connection() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("master.sock");
         let listener = UnixListener::bind(&path).unwrap();

@@ -1,6 +1,6 @@
 //! The wire: names, framing, grammar, typed commands and replies, and a client for one stats socket.
 //!
-//! Knows HAProxy's Runtime API (management guide, section 9.3) from 2.2 on. Has never heard of a farm.
+//! Covers HAProxy's Runtime API (management guide, section 9.3) from 2.2 on. This module does not know farms.
 
 mod address;
 mod bits;
@@ -14,7 +14,7 @@ mod line;
 mod master;
 mod name;
 mod quirks;
-mod steers;
+mod terminal;
 mod table;
 mod tls;
 
@@ -29,7 +29,7 @@ pub use master::Master;
 pub(crate) use name::name_type;
 pub use name::{BackendName, MapKey, MapName, MapValue, NameError, ServerName, ServerRef, TableName};
 pub use quirks::{Quirk, Series};
-pub use steers::steers;
 pub use table::{Column, Row, Separator, Table};
+pub use terminal::controls_terminal;
 pub use tls::TlsSettings;
 pub(crate) use tls::{name, roots, tls_client};

@@ -1,8 +1,7 @@
-//! Names that may stand in a command: knows HAProxy's alphabets, and that nothing else may pass.
+//! Names that may stand in a command. Their types know HAProxy's alphabets and refuse every other text.
 //!
-//! On HAProxy's CLI `;` and a newline begin another command, `<<` begins a payload, `\` escapes and a blank ends
-//! an argument. A value of one of these types has none of them in it, so writing it can never produce a second
-//! command.
+//! On HAProxy's CLI `;` and a newline begin another command, `<<` begins a payload, `\` escapes and a blank ends an
+//! argument. No value of these types contains one of them, so writing it can never produce a second command.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A text that cannot be the name it was given for.
+/// A text that is not a valid name of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{what} name {shown:?} {problem}")]
 pub struct NameError {
@@ -29,9 +28,10 @@ impl NameError {
     }
 }
 
-/// Makes a type of names: what it names, the bytes allowed, the longest one, and what is said of another byte.
+/// Makes a type of names: what it names, the allowed bytes, the greatest length, and the error for another byte.
 ///
-/// HAProxy sets no limit on a name beyond that of a configuration line, 2048 bytes; a command line must hold two.
+/// HAProxy limits a name only by the length of a configuration line, 2048 bytes. A command line must have room for two
+/// names.
 macro_rules! name_type {
     ($(#[$doc:meta])* $type:ident, $what:literal, $allowed:expr, $longest:literal, $problem:literal) => {
         $(#[$doc])*
@@ -99,15 +99,15 @@ name_type!(
     BackendName, "backend", in_config_name, 1024, "has a character other than letters, digits and _ : . -"
 );
 name_type!(
-    /// The name of a server inside its backend, of the same alphabet as a backend's.
+    /// The name of a server inside its backend, with the alphabet of a backend's name.
     ServerName, "server", in_config_name, 1024, "has a character other than letters, digits and _ : . -"
 );
 name_type!(
-    /// A map as HAProxy knows it: the path of its file.
+    /// A map by the path of its file, as HAProxy lists it.
     MapName, "map", in_word, 1024, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
 );
 name_type!(
-    /// A stick table: the name of its proxy, or that of its peers section and its own.
+    /// A stick table: the name of its proxy, or the name of its peers section with its own.
     TableName, "table", in_word, 2048, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
 );
 name_type!(
@@ -125,11 +125,11 @@ impl From<BackendName> for MapValue {
     }
 }
 
-/// One `backend/server` line of one HAProxy.
+/// One server line (`backend/server`) of one HAProxy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ServerRef {
-    /// The backend that the server stands in.
+    /// The backend of the server.
     pub backend: BackendName,
     /// The server's own name.
     pub server: ServerName,
@@ -176,12 +176,12 @@ fn in_config_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.' | b'-')
 }
 
-/// What one argument of a command may consist of when no stricter alphabet applies.
+/// Whether an argument of a command may have this byte, where no stricter alphabet applies.
 fn in_word(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b';' | b'\\' | b'<' | b'"' | b'\'')
 }
 
-/// How much of a refused text an error repeats.
+/// How many characters of a refused text an error repeats.
 const SHOWN: usize = 40;
 
 #[cfg(test)]
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn injections_do_not() {
+    fn names_that_could_carry_a_command_are_refused() {
         let long = "a".repeat(10_000);
         for text in ["", "web01;shutdown sessions", "a b", "a\nb", "a<<b", "a\\", "wéb", "a/b", "*", &long] {
             assert!(text.parse::<ServerName>().is_err(), "{text:?}");

@@ -1,8 +1,8 @@
-//! The grammar of HAProxy's tables: a header that begins with `#` and names the columns, then a row a line.
+//! The grammar of HAProxy's tables: a header that begins with `#` and names the columns, then one row a line.
 //!
 //! Columns are found by name, never by position: versions and build options insert some in the middle. Fields are
-//! slices of the reply; nothing is copied. A row is looked through once, a word at a time, for the places where its
-//! fields end; what a field says is read when somebody asks for it, because most columns interest nobody.
+//! slices of the reply; nothing is copied. A row is scanned once, a word at a time, for the ends of its fields. A field
+//! is parsed only when it is asked for, because teeter needs few of the columns.
 
 mod ends;
 
@@ -14,12 +14,12 @@ use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
 use self::ends::{SPARE, scan, slowly};
-use super::steers::steers;
+use super::terminal::controls_terminal;
 
 /// How fields are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Separator {
-    /// `show stat`: commas; a field may be quoted, a quote inside doubled (management guide, section 9.1).
+    /// `show stat`: commas. A field may be quoted, with each quote inside doubled (management guide, section 9.1).
     Comma,
     /// `show servers state`, `show servers conn`: single blanks.
     Blank,
@@ -42,7 +42,7 @@ pub struct Table<'a> {
     rest: &'a [u8],
 }
 
-/// The place of a column, if this table has it.
+/// The index of a column; `None` when this table does not have it.
 pub type Column = Option<usize>;
 
 impl<'a> Table<'a> {
@@ -66,7 +66,7 @@ impl<'a> Table<'a> {
         row.ends.resize(self.columns.len() + SPARE, 0);
         let place = scan(self.rest, self.separator, &mut row.ends);
         let place = place.unwrap_or_else(|| slowly(self.rest, self.separator, &mut row.ends));
-        // What the header has no name for cannot be asked for.
+        // Fields beyond the header have no name and cannot be asked for.
         row.fields = place.fields.min(self.columns.len());
         row.line = &self.rest[..place.end];
         self.rest = self.rest.get(place.end + 1..).unwrap_or_default();
@@ -78,7 +78,7 @@ impl<'a> Table<'a> {
 #[derive(Debug, Default)]
 pub struct Row<'a> {
     line: &'a [u8],
-    /// Where each field ends; only the first `fields` mean something.
+    /// Where each field ends; only the first `fields` places are valid.
     ends: Vec<usize>,
     fields: usize,
 }
@@ -89,7 +89,7 @@ impl<'a> Row<'a> {
         let Some(at) = column.filter(|at| *at < self.fields) else { return &[] };
         let start = if at == 0 { 0 } else { self.ends[at - 1] + 1 };
         let field = &self.line[start..self.ends[at]];
-        // An opening quote that is never closed is a character like any other.
+        // An opening quote without a closing one is a plain character.
         if field.first() == Some(&b'"') { quoted(field).map_or(field, |(_, inside)| inside) } else { field }
     }
 
@@ -98,10 +98,11 @@ impl<'a> Row<'a> {
         std::str::from_utf8(self.bytes(column)).unwrap_or_default()
     }
 
-    /// What a column says, for people: in whatever bytes and however many lines somebody said it, on one line.
+    /// The text of a column for people, on one line: control characters become blanks, and other bytes than UTF-8 are
+    /// replaced.
     pub fn words(&self, column: Column) -> String {
         let text = String::from_utf8_lossy(self.bytes(column)).replace("\"\"", "\"");
-        let plain = text.chars().map(|c| if steers(c) { ' ' } else { c }).collect::<String>();
+        let plain = text.chars().map(|c| if controls_terminal(c) { ' ' } else { c }).collect::<String>();
         plain.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
@@ -135,8 +136,8 @@ fn whole_field(separator: Separator, bytes: &[u8]) -> IResult<&[u8], &[u8]> {
     }
 }
 
-/// The inside of a quoted field, a doubled quote left as it is: no field that teeter decides by can contain one. It may
-/// have several lines.
+/// The inside of a quoted field. Doubled quotes stay: no field that teeter decides by can contain one. It may have
+/// several lines.
 fn quoted(bytes: &[u8]) -> IResult<&[u8], &[u8]> {
     let inside = recognize(many0_count(alt((tag("\"\""), is_not("\"")))));
     terminated(delimited(tag("\""), inside, tag("\"")), take_while(|byte| !matches!(byte, b',' | b'\n'))).parse(bytes)
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_table_is_none() {
+    fn a_reply_that_is_not_a_table_is_none() {
         for reply in [b"".as_slice(), b"No such proxy.\n", b"HTTP/1.0 400 Bad request\n"] {
             assert!(Table::new(Separator::Comma, reply).is_none());
         }

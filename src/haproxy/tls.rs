@@ -1,6 +1,6 @@
-//! TLS to a stats socket: whom teeter trusts, and what it shows of itself.
+//! TLS to a stats socket: the authority that teeter trusts, and its own certificate.
 //!
-//! Whoever reaches a stats socket of level admin can do everything, so both sides prove who they are: HAProxy with a
+//! A client of a stats socket with level admin can do everything, so both sides prove their identity: HAProxy with a
 //! certificate of the configured authority, teeter with its own (`verify required` on HAProxy's `stats socket`).
 
 use std::io;
@@ -21,21 +21,21 @@ use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVeri
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
-    /// The certificates of the authorities one of which must have signed HAProxy's.
+    /// The file with certificates of authorities. One of them must have signed HAProxy's certificate.
     pub ca: PathBuf,
-    /// teeter's certificate and what it was signed with, if HAProxy asks for one.
+    /// teeter's certificate with its intermediate ones; needed where HAProxy asks for a certificate.
     pub certificate: Option<PathBuf>,
-    /// The key of that certificate; it may stand in the same file.
+    /// The key of that certificate; the certificate's file where unset.
     pub key: Option<PathBuf>,
     /// The name that HAProxy's certificate must have; the host of the address where unset.
     pub server_name: Option<String>,
 }
 
-/// Makes TLS connections by the settings, with the files as they are at that time.
+/// Opens TLS connections by the settings, with the files as they are at that time.
 #[derive(Debug)]
 pub(super) struct Tls {
     settings: TlsSettings,
-    /// What the files were when they were read, and what was read.
+    /// The marks of the files when they were read, and the configuration from them.
     read: Mutex<Option<(Vec<Mark>, Arc<ClientConfig>)>>,
 }
 
@@ -44,7 +44,7 @@ impl Tls {
         Self { settings, read: Mutex::new(None) }
     }
 
-    /// Connects to `host:port` and has both sides prove who they are.
+    /// Connects to `host:port`; both sides prove their identity.
     pub(super) async fn connect(&self, address: &str) -> io::Result<TlsStream<TcpStream>> {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let name = name(self.settings.server_name.as_deref().unwrap_or(host))?;
@@ -52,8 +52,8 @@ impl Tls {
         connector.connect(name, TcpStream::connect(address).await?).await
     }
 
-    /// What the files say. They are read again when one has changed, so that a renewed certificate is used without a
-    /// restart, and otherwise kept, because sessions can be taken up again only by the same configuration.
+    /// The configuration from the files. They are read again when one has changed, so that a renewed certificate needs
+    /// no restart. Otherwise the configuration is kept, because only the same one can resume sessions.
     fn config(&self) -> io::Result<Arc<ClientConfig>> {
         let TlsSettings { ca, certificate, key, .. } = &self.settings;
         let files = [Some(ca), certificate.as_ref(), key.as_ref()].into_iter().flatten();
@@ -73,49 +73,48 @@ impl Tls {
         let builder = tls_client()?.with_root_certificates(roots(&self.settings.ca)?);
         let Some(certificate) = &self.settings.certificate else { return Ok(builder.with_no_client_auth()) };
         let key = self.settings.key.as_ref().unwrap_or(certificate);
-        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| of(key, error))?;
-        builder.with_client_auth_cert(certificates(certificate)?, secret).map_err(|error| of(certificate, error))
+        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| in_file(key, error))?;
+        builder.with_client_auth_cert(certificates(certificate)?, secret).map_err(|error| in_file(certificate, error))
     }
 }
 
-/// The beginning of a configuration.
+/// The beginning of a TLS configuration.
 pub(crate) fn tls_client() -> io::Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     builder.with_safe_default_protocol_versions().map_err(io::Error::other)
 }
 
-/// The authorities of a file.
+/// The authorities in a file.
 pub(crate) fn roots(ca: &Path) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for authority in certificates(ca)? {
-        roots.add(authority).map_err(|error| of(ca, error))?;
+        roots.add(authority).map_err(|error| in_file(ca, error))?;
     }
     Ok(roots)
 }
 
-/// The name that a certificate must have: a host as it stands in an address.
+/// The name that a certificate must have: a host of an address.
 pub(crate) fn name(host: &str) -> io::Result<ServerName<'static>> {
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let error = format!("{host:?} is no name that a certificate can have");
+    let error = format!("{host:?} is not a name that a certificate can have");
     ServerName::try_from(host).map_err(|_| io::Error::other(error))
 }
 
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let found = found.map_err(|error| of(path, error))?;
-    if found.is_empty() { Err(of(path, "there is no certificate in it")) } else { Ok(found) }
+    let found = found.map_err(|error| in_file(path, error))?;
+    if found.is_empty() { Err(in_file(path, "it has no certificate")) } else { Ok(found) }
 }
 
-/// What tells a file from the one that it replaced: its number, its size, and when it was changed, which alone is too
-/// coarse.
+/// The identity of a file's content: its inode, its size and its time of change. That time alone is too coarse.
 type Mark = (u64, u64, i64, i64);
 
 fn mark(path: &Path) -> io::Result<Mark> {
-    let metadata = std::fs::metadata(path).map_err(|error| of(path, error))?;
+    let metadata = std::fs::metadata(path).map_err(|error| in_file(path, error))?;
     Ok((metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
 }
 
 /// An error with the file that it is about.
-fn of(path: &Path, error: impl std::fmt::Display) -> io::Error {
+fn in_file(path: &Path, error: impl std::fmt::Display) -> io::Error {
     io::Error::other(format!("{}: {error}", path.display()))
 }

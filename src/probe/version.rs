@@ -4,7 +4,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use crate::farm::{BuiltAt, BuiltSource, JsonPointer, VersionSource};
-use crate::haproxy::steers;
+use crate::haproxy::controls_terminal;
 
 /// What an answer tells, or how it fails to: said of the answer.
 pub(super) fn told(source: &VersionSource, headers: &HeaderMap, body: &[u8]) -> Result<String, String> {
@@ -24,7 +24,7 @@ pub(super) fn told(source: &VersionSource, headers: &HeaderMap, body: &[u8]) -> 
         return Err("with nothing where its version should be".to_owned());
     }
     // It is stored and shown wherever its server is: it cannot be of any size, nor of several lines.
-    if text.len() > LONGEST || text.chars().any(steers) {
+    if text.len() > LONGEST || text.chars().any(controls_terminal) {
         return Err(format!(
             "with {} where its version should be, which has {LONGEST} characters at most",
             excerpt(text.as_bytes())

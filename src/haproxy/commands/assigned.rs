@@ -1,8 +1,8 @@
-//! `show sess` once more, read for one thing only: how many requests have been given to each server.
+//! `show sess`, read only for the number of requests that each server has.
 //!
-//! HAProxy walks its list of sessions while every other thread stands still. So a request stands on its server here from
-//! the moment of the choice on, also where no counter has it: between the choice and the connection, when its place in
-//! a queue has just come, and in the second before a refused connection is tried again.
+//! HAProxy walks its list of sessions while all its other threads stand still. So a request counts for its server here
+//! from the moment of the choice on, also where no counter has it: between the choice and the connection, when its
+//! place in a queue has just come, and in the second before a refused connection is retried.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::haproxy::error::{CommandError, Refusal};
 use crate::haproxy::line::Command;
 use crate::haproxy::name::ServerRef;
 
-/// `show sess`, as the number of requests that each server has. Needs level operator.
+/// `show sess`, as the number of requests of each server. Needs level operator.
 #[derive(Debug, Clone, Copy)]
 pub struct CountAssigned;
 
@@ -45,12 +45,12 @@ impl Command for CountAssigned {
     }
 }
 
-/// The server that a session has to do with, now or soon. Sessions of HAProxy's own have no address and name neither
-/// backend nor server.
+/// The server of a session, now or soon. HAProxy's internal sessions have no address and name neither backend nor
+/// server.
 fn assigned(line: &str) -> Option<ServerRef> {
     let (rest, backend) = value(line, " be=").ok()?;
     let (rest, server) = value(rest, " srv=").ok()?;
-    // A session that is done with its server may still be handing the answer to a slow client.
+    // A session that has finished with its server may still be sending the answer to a slow client.
     if server_side(rest).is_ok_and(|(_, state)| state == CLOSED) {
         return None;
     }
@@ -61,7 +61,7 @@ fn value<'a>(line: &'a str, key: &'static str) -> IResult<&'a str, &'a str> {
     preceded((take_until(key), tag(key)), take_till(|end| end == ' ')).parse(line)
 }
 
-/// The state of the side of the server; up to 2.5 that is called `s1`.
+/// The state of the server's side; up to 2.5 its name is `s1`.
 fn server_side(line: &str) -> IResult<&str, u8> {
     let named = |name: &'static str| preceded((take_until(name), tag(name)), number);
     alt((named(" scb=["), named(" s1=["))).parse(line)
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_counted_until_its_server_is_done_with_it() {
+    fn a_request_is_counted_until_its_server_has_answered() {
         let line = |server: &str, side: &str| {
             format!("0x55: proto=tcpv4 src=127.0.0.1:52114 fe=www be=app srv={server} ts=00 age=1s rq[f=c0h] {side}\n")
         };
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_sessions_is_unreadable() {
+    fn a_reply_that_is_not_a_session_list_is_unreadable() {
         assert!(CountAssigned.parse(b"Permission denied\n").is_err());
         assert!(CountAssigned.parse(b"something else\n").is_err());
     }

@@ -1,4 +1,4 @@
-//! How backends choose a server, and whether a backend takes other weights while HAProxy runs.
+//! How backends choose a server, and whether a backend accepts new weights at runtime.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use crate::haproxy::line::Command;
 use crate::haproxy::name::{BackendName, ServerRef};
 use crate::haproxy::table::{Row, Separator, Table};
 
-/// `show stat -1 2 -1`, read for what the configuration says of every backend.
+/// `show stat -1 2 -1`, read for the settings of every backend.
 #[derive(Debug, Clone, Copy)]
 pub struct ShowBackends;
 
-/// What the configuration says of a backend.
+/// The settings of a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendRow {
     /// `algo`: the balancing algorithm, by the word after `balance`. Empty without level operator; `unknown` where
@@ -49,9 +49,9 @@ impl Command for ShowBackends {
     }
 }
 
-/// `add server BACKEND/SERVER` without an address, of a server that is there: it can never add anything. HAProxy asks
-/// first whether the backend balances dynamically, and refuses the words after that, so that its refusal tells. The word
-/// in `algo` does not: `balance source` is static or dynamic, depending on its `hash-type`. Needs level admin.
+/// `add server BACKEND/SERVER` without an address, for a server that exists: it can never add anything. HAProxy first
+/// checks whether the backend balances dynamically, and parses the rest after that, so its refusal gives the answer.
+/// The word in `algo` does not: `balance source` is static or dynamic, depending on its `hash-type`. Needs level admin.
 #[derive(Debug, Clone)]
 pub struct TakesWeights {
     /// A server of the backend.
@@ -59,7 +59,7 @@ pub struct TakesWeights {
 }
 
 impl Command for TakesWeights {
-    /// `None`: this HAProxy does not say (before 2.6 there is no such command, or only in an experimental mode).
+    /// `None`: this HAProxy gives no answer (before 2.6 there is no such command, or only in an experimental mode).
     type Reply = Option<bool>;
 
     fn write(&self, line: &mut String) {
@@ -71,7 +71,7 @@ impl Command for TakesWeights {
         Ok(match refusal.words.as_str() {
             words if words.contains("must use a dynamic load balancing") => Some(false),
             words if words.starts_with("'server' expects") => Some(true),
-            // In 3.4 words and order are others: the backend, then the name, then the address.
+            // In 3.4 the words and their order differ: the backend, then the name, then the address.
             words if words.contains("uses a non dynamic load balancing method") => Some(false),
             words if words.starts_with("Already exists a server with the same name") => Some(true),
             _ => None,
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_tells_whether_weights_are_taken() {
+    fn the_refusal_shows_whether_weights_are_accepted() {
         let ask = TakesWeights { server: "app/w1".parse().unwrap() };
         assert_eq!(ask.text(), "add server app/w1");
         for (said, takes) in [

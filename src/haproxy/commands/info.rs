@@ -1,4 +1,4 @@
-//! Who answers: `show info`, `show version`, `show cli level`.
+//! Which process answers, and what its socket may do: `show info`, `show cli level`.
 
 use std::fmt;
 
@@ -12,29 +12,30 @@ use crate::haproxy::quirks::Quirk;
 #[derive(Debug, Clone, Copy)]
 pub struct ShowInfo;
 
-/// What a HAProxy process says about itself.
+/// The report of a HAProxy process about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
     /// Its version as printed, for example `2.6.12-1+deb12u4`.
     pub version: String,
-    /// Its process id, as it sees it. A reload changes it; a restart need not: where HAProxy is the only process of a
-    /// container, it has the same one each time.
+    /// Its process id, as the process sees it. A reload changes it. A restart may keep it: where HAProxy is the only
+    /// process of a container, the id is always the same.
     pub pid: u32,
     /// Seconds since it started.
     pub uptime: u64,
     /// When it started, in seconds since 1970: `Start_time_sec`, from 2.5 on.
     pub started: Option<u64>,
-    /// Connections that it has accepted since it started, those to its sockets among them.
+    /// Connections that it has accepted since it started, including connections to its sockets.
     pub connections: u64,
-    /// Requests that it has now; before 2.8, which does not say, connections of clients.
+    /// Requests that it has now. Before 2.8, which does not report them: connections of clients.
     pub sessions: u64,
-    /// Whether it is leaving: after a reload an old process serves what it has and refuses changes.
+    /// Whether it is leaving: after a reload an old process finishes its requests and refuses changes.
     pub stopping: bool,
 }
 
 impl Info {
-    /// Whether the process that said this is the one that said `before` earlier. A process keeps its id and the time of its
-    /// start, and its age and what it has counted never fall. No clock of this side is asked: it may have stood still.
+    /// Whether the process of this report is the process of an earlier report `before`. A process keeps its id and its
+    /// start time, and its age and counters never fall. teeter's own clock is not used, because it may have stood
+    /// still.
     pub fn is_of(&self, before: &Self) -> bool {
         let fixed = |info: &Self| (info.pid, info.started, info.version.clone());
         fixed(self) == fixed(before) && self.uptime >= before.uptime && self.connections >= before.connections
@@ -55,13 +56,14 @@ impl Command for ShowInfo {
 
     fn parse(&self, reply: &[u8]) -> Result<Info, CommandError> {
         let unreadable = || CommandError::unreadable(self.text(), reply);
-        // A description may be in any encoding.
+        // A description may have any encoding.
         let text = String::from_utf8_lossy(reply);
         let value = |name: &str| {
             text.lines().find_map(|line| line.split_once(": ").filter(|(key, _)| *key == name).map(|(_, value)| value))
         };
         let number = |name: &str| value(name).and_then(|value| value.parse::<u64>().ok());
-        // Products that are built from HAProxy have names of their own. What is needed tells HAProxy from others.
+        // Products that are built from HAProxy have other names. The required fields distinguish them from other
+        // programs.
         let version = value("Version").filter(|version| version.contains(|c: char| c.is_ascii_digit()));
         let pid = number("Pid").and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
         let (Some(version), Some(pid), Some(uptime)) = (version, pid, number("Uptime_sec")) else {
@@ -87,11 +89,11 @@ pub struct ShowCliLevel;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// May read most things.
+    /// Reads most things.
     User,
-    /// May read everything and change a little.
+    /// Reads everything and changes a little.
     Operator,
-    /// May do everything; changing a server's state needs it.
+    /// Does everything; changing a server's state needs this level.
     Admin,
 }
 
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_told_from_one_with_its_number() {
+    fn processes_with_one_id_are_distinguished() {
         let said = |pid: u32, uptime: u64, started: Option<u64>, connections: u64| Info {
             version: "2.6.12".into(),
             pid,
@@ -165,15 +167,15 @@ mod tests {
         assert!(said(8, 9_000, Some(1_790_000_000), 9_000).is_of(&before));
         for other in [
             said(9, 101, Some(1_790_000_000), 501),
-            // Restarted, and older than the one before by now.
+            // A restarted process that is already older than the one before.
             said(8, 200, Some(1_790_000_130), 900),
-            // In the same second.
+            // A restart in the same second.
             said(8, 100, Some(1_790_000_000), 1),
             Info { version: "2.6.13".into(), ..said(8, 101, Some(1_790_000_000), 501) },
         ] {
             assert!(!other.is_of(&before), "{other:?}");
         }
-        // Up to 2.4 it does not say when it started.
+        // Up to 2.4 a process does not report its start.
         let before = said(8, 100, None, 500);
         assert!(said(8, 101, None, 502).is_of(&before));
         assert!(!said(8, 99, None, 502).is_of(&before) && !said(8, 101, None, 3).is_of(&before));

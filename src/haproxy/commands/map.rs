@@ -11,23 +11,23 @@ use crate::haproxy::name::{MapKey, MapName};
 /// `show map PATH`: every entry of one map.
 #[derive(Debug, Clone)]
 pub struct ShowMap {
-    /// Which map.
+    /// The map.
     pub map: MapName,
 }
 
-/// `get map PATH KEY`: what a lookup of the key would give.
+/// `get map PATH KEY`: the result of a lookup of the key.
 #[derive(Debug, Clone)]
 pub struct GetMap {
-    /// Which map.
+    /// The map.
     pub map: MapName,
-    /// The key looked up.
+    /// The key to look up.
     pub key: MapKey,
 }
 
 /// One entry of a map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MapEntry {
-    /// The key as in the file.
+    /// The key, as in the file.
     pub key: String,
     /// Its value.
     pub value: String,

@@ -1,32 +1,32 @@
 //! Changing maps: `set map`, `add map`, `del map`, and the transaction `prepare map`, `add map @N`, `commit map`
 //! (management guide, section 9.3; transactions since 2.4).
 //!
-//! All but `prepare map` are silent when they succeed.
+//! All but `prepare map` reply nothing on success.
 
 use crate::haproxy::error::{CommandError, Refusal};
 use crate::haproxy::line::{Command, silent};
 use crate::haproxy::name::{MapKey, MapName, MapValue};
 
-/// `set map PATH KEY VALUE`: replaces the value of an entry that exists. A lookup sees the old or the new value,
-/// never anything else.
+/// `set map PATH KEY VALUE`: replaces the value of an entry that exists. A lookup gets the old or the new value, never
+/// anything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetMap {
-    /// Which map.
+    /// The map.
     pub map: MapName,
-    /// The key, which must be there.
+    /// The key, which must exist.
     pub key: MapKey,
     /// Its new value.
     pub value: MapValue,
 }
 
-/// `add map PATH KEY VALUE`. HAProxy adds the key a second time where it is there already, and the first one counts.
+/// `add map PATH KEY VALUE`. HAProxy adds a second entry for a key that exists, and lookups find the first one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddMap {
-    /// Which map.
+    /// The map.
     pub map: MapName,
-    /// The version it is added to, where it is part of a transaction.
+    /// The version that gets the entry, in a transaction.
     pub version: Option<MapVersion>,
-    /// The key, which should not be there yet.
+    /// The key, which should not exist yet.
     pub key: MapKey,
     /// Its value.
     pub value: MapValue,
@@ -35,30 +35,30 @@ pub struct AddMap {
 /// `del map PATH KEY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DelMap {
-    /// Which map.
+    /// The map.
     pub map: MapName,
-    /// The key, which must be there.
+    /// The key, which must exist.
     pub key: MapKey,
 }
 
-/// The number of a version of a map that is being prepared.
+/// The number of a version of a map in preparation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MapVersion(u32);
 
-/// `prepare map PATH`: begins a new version of a map, empty and seen by nobody.
+/// `prepare map PATH`: begins a new version of a map, which is empty and which no lookup sees.
 #[derive(Debug, Clone)]
 pub struct PrepareMap {
-    /// Which map.
+    /// The map.
     pub map: MapName,
 }
 
-/// `commit map @N PATH`: from here on every lookup sees the new version, and nothing of the old one. Refused where a
-/// later version has been committed.
+/// `commit map @N PATH`: from then on every lookup sees the new version and nothing of the old one. HAProxy refuses it
+/// after the commit of a later version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitMap {
-    /// Which map.
+    /// The map.
     pub map: MapName,
-    /// Which version of it.
+    /// The version to commit.
     pub version: MapVersion,
 }
 
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transaction_carries_the_number_it_was_given() {
+    fn a_transaction_uses_the_number_of_its_version() {
         let map: MapName = "/m".parse().unwrap();
         let version = PrepareMap { map: map.clone() }.parse(b"New version created: 7\n").unwrap();
         let add = AddMap {

@@ -10,11 +10,11 @@ use nom::{IResult, Parser};
 use crate::haproxy::error::{CommandError, Refusal};
 use crate::haproxy::line::Command;
 
-/// `show proc`. Only the master's socket knows it.
+/// `show proc`. Only the master's socket has this command.
 #[derive(Debug, Clone, Copy)]
 pub struct ShowProc;
 
-/// `show proc`, for whether the last reload failed.
+/// `show proc`, read for whether the last reload failed.
 #[derive(Debug, Clone, Copy)]
 pub struct LastReload;
 
@@ -23,9 +23,9 @@ pub struct LastReload;
 pub struct Worker {
     /// Its process id.
     pub pid: u32,
-    /// Whether a reload has replaced it, and it only serves what it had.
+    /// Whether a reload has replaced it: then it only finishes its requests.
     pub old: bool,
-    /// How long it has been running.
+    /// The time since it started.
     pub uptime: Duration,
     /// Its version, as printed.
     pub version: String,
@@ -66,8 +66,8 @@ impl Command for LastReload {
         ShowProc.write(line);
     }
 
-    /// The master counts what has failed since the last reload that did not. Up to 2.4 it does not count; then, and from
-    /// 3.2 on as well, the worker that goes on serving stands among the old ones, and there is no other.
+    /// The master counts the failures since the last successful reload. Up to 2.4 it does not count; there, and also
+    /// from 3.2 on, the worker that goes on serving is listed among the old ones, and there is no other.
     fn parse(&self, reply: &[u8]) -> Result<bool, CommandError> {
         let workers = ShowProc.parse(reply)?;
         let text = String::from_utf8_lossy(reply);
@@ -77,8 +77,8 @@ impl Command for LastReload {
     }
 }
 
-/// A row: the process id first, the version last, the time before it. What stands between differs: up to 2.4 there is
-/// a relative number, and an old worker's is `[was: 1]`.
+/// A row: the process id first, the version last, the time before it. The columns between them differ: up to 2.4 there
+/// is a relative number, which is `[was: 1]` for an old worker.
 fn worker(line: &str, old: bool) -> Option<Worker> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (first, [.., time, version]) = (words.first()?, &words[..]) else { return None };
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reload_that_failed_is_told_by_its_count_or_by_who_is_left() {
+    fn a_failed_reload_shows_in_its_count_or_in_the_workers_left() {
         let master =
             |reloads: &str, workers: &str| format!("#<PID> <type>\n7 master {reloads} 0d00h00m02s 2.6\n{workers}");
         let serving = "# workers\n8 worker 0 0d00h00m01s 2.6\n# programs\n";
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_are_told_from_old_ones() {
+    fn old_workers_are_distinguished_from_new_ones() {
         let new = "#<PID>          <type>          <reloads>       <uptime>        <version>      \n\
             6702            master          1 [failed: 0]   0d00h00m02s     2.6.12-1\n# workers\n\
             6875            worker          0               0d00h00m01s     2.6.12-1\n# old workers\n\

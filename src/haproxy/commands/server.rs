@@ -1,4 +1,5 @@
-//! Commands that change a server. All are silent when they succeed, and also when they did nothing: read back.
+//! Commands that change a server. Each replies nothing on success, and also when it had no effect: look at the server
+//! again.
 
 use super::map_change::{AddMap, DelMap, SetMap};
 use crate::haproxy::bits::AdminState;
@@ -9,34 +10,35 @@ use crate::haproxy::name::ServerRef;
 /// `set server B/S state ready|drain|maint`. Needs level admin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetServerState {
-    /// Which server.
+    /// The server.
     pub server: ServerRef,
     /// Its new state.
     pub state: AdminState,
 }
 
-/// `set server B/S health down`: counted as failed until its checks pass `rise` times. Without effect in
+/// `set server B/S health down`: the server counts as failed until its checks pass `rise` times. Without effect in
 /// maintenance; refused for a server that tracks another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetServerHealth {
-    /// Which server.
+    /// The server.
     pub server: ServerRef,
 }
 
-/// `set server B/S agent down`: as if its agent had said so; counts until the agent speaks. Refused where there is no
-/// agent check or it is switched off.
+/// `set server B/S agent down`: as if its agent had reported it, until the agent's next word. Refused where there is no
+/// agent check or it is disabled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetServerAgentDown {
-    /// Which server.
+    /// The server.
     pub server: ServerRef,
 }
 
 /// `set server B/S weight N`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetServerWeight {
-    /// Which server.
+    /// The server.
     pub server: ServerRef,
-    /// Absolute, 0 to 256. (A percentage of 1 would be rounded to 0 and drain it; so there is none.)
+    /// Absolute, 0 to 256. HAProxy rounds a percentage of a weight of 1 to 0, which drains the server, so teeter sends
+    /// none.
     pub weight: u16,
 }
 
@@ -49,23 +51,23 @@ pub enum Switch {
     Disable,
 }
 
-/// `enable|disable agent B/S`. A disabled agent's answers are ignored, its `ready` and `drain` too.
+/// `enable|disable agent B/S`. HAProxy ignores the answers of a disabled agent, also `ready` and `drain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentSwitch {
-    /// Which server.
+    /// The server.
     pub server: ServerRef,
     /// On or off.
     pub switch: Switch,
 }
 
-/// `shutdown sessions server B/S`: ends every session on it, shortly after the reply.
+/// `shutdown sessions server B/S`: ends every session on the server, shortly after the reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShutdownSessions {
-    /// Which server.
+    /// The server.
     pub server: ServerRef,
 }
 
-/// Any silent command that changes a server or a map, so that a batch can hold them in order.
+/// A command that changes a server or a map and replies nothing, so that a batch can hold several in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each variant is the command of that name")]
 pub enum SetCommand {
@@ -139,7 +141,7 @@ mod tests {
     use crate::haproxy::RefusalKind;
 
     #[test]
-    fn silence_is_success_and_any_text_is_not() {
+    fn an_empty_reply_is_success_and_any_text_is_a_refusal() {
         let server: ServerRef = "app/web01".parse().unwrap();
         let command = SetServerState { server: server.clone(), state: AdminState::Maint };
         assert!(command.parse(b"\n").is_ok());

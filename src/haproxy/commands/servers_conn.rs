@@ -15,13 +15,13 @@ pub struct ShowServersConn {
 /// One row of `show servers conn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConnections {
-    /// Which server.
+    /// The server.
     pub server: ServerRef,
-    /// Connections that serve something now.
+    /// Connections in use.
     pub used: u64,
-    /// Connections kept open for the next request.
+    /// Idle connections that are kept open.
     pub idle: u64,
-    /// Requests assigned and not yet released; only HAProxy 3.3 and later say.
+    /// Requests assigned and not yet released. HAProxy reports it since 3.3.
     pub served: Option<u64>,
 }
 

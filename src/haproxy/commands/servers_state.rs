@@ -16,21 +16,21 @@ pub struct ShowServersState {
 /// One row of `show servers state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerState {
-    /// Which server.
+    /// The server.
     pub server: ServerRef,
-    /// Its address; empty where its name is not resolved.
+    /// Its address. Empty where its name is not resolved.
     pub address: String,
     /// Its port.
     pub port: u16,
-    /// Whether it works.
+    /// Whether it works, by its checks.
     pub op: OpState,
-    /// What HAProxy was told about it.
+    /// The administrative state that was set, or that it inherits.
     pub admin: AdminBits,
-    /// Its weight now, as set by a user: 0 to 256.
+    /// Its current weight: 0 to 256.
     pub weight: u16,
     /// Its weight in the configuration.
     pub initial_weight: u16,
-    /// How many of its checks count for it now.
+    /// How many of its checks count now.
     pub health: u32,
     /// The state of its health check.
     pub check: CheckBits,
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn an_admin_state_is_decimal() {
-        // 16 is "draining by inheritance"; read as hexadecimal it would be something else.
+        // 16 is "draining by inheritance"; as a hexadecimal number it would mean something else.
         let reply = b"1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_check_state srv_agent_state srv_port\n2 app 1 a1 127.0.0.1 2 16 1 1 6 0 80\n";
         let servers = ShowServersState::default().parse(reply).unwrap();
         assert!(servers[0].admin.in_drain() && !servers[0].admin.in_maint());
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_row_is_unreadable_not_guessed() {
+    fn a_cut_row_is_unreadable() {
         let reply = b"1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n2 app 1 a1\n";
         assert!(ShowServersState::default().parse(reply).is_err());
     }

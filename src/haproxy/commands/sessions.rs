@@ -1,4 +1,4 @@
-//! `show sess`: what is still there, for people who wait for a server to empty.
+//! `show sess`: the sessions that are left, for an operator who waits for a server to empty.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,14 +20,14 @@ pub struct ShowSessions;
 /// `show sess ID`: the details of one session.
 #[derive(Debug, Clone)]
 pub struct ShowSession {
-    /// Which session, from [`ShowSessions`].
+    /// The session, from [`ShowSessions`].
     pub id: SessionId,
 }
 
-/// `shutdown session ID`: ends one session. Works in a worker that is leaving, too. Needs level admin.
+/// `shutdown session ID`: ends one session, also in a worker that is leaving. Needs level admin.
 #[derive(Debug, Clone)]
 pub struct ShutdownSession {
-    /// Which session, from [`ShowSessions`].
+    /// The session, from [`ShowSessions`].
     pub id: SessionId,
 }
 
@@ -57,24 +57,24 @@ impl fmt::Display for SessionId {
 pub struct Session {
     /// Its identity.
     pub id: SessionId,
-    /// Its client, as `address:port` or HAProxy's word for it.
+    /// Its client, as `address:port` or a word of HAProxy's.
     pub source: String,
-    /// The frontend that took it.
+    /// The frontend that accepted it.
     pub frontend: String,
-    /// The backend it was given to; `<NONE>` before that.
+    /// The backend of the session; `<NONE>` before the choice.
     pub backend: String,
-    /// The server it was given to; `<none>` before that.
+    /// The server of the session; `<none>` before the choice.
     pub server: String,
-    /// How long it has been there, in HAProxy's words: `4s`, `1h2m`.
+    /// Its age, in HAProxy's format: `4s`, `1h2m`.
     pub age: String,
 }
 
-/// What went through a session so far.
+/// The bytes that went through a session so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionBytes {
-    /// From the client.
+    /// Bytes from the client.
     pub request: u64,
-    /// To the client.
+    /// Bytes to the client.
     pub response: u64,
 }
 
@@ -115,7 +115,7 @@ impl Command for ShowSession {
         line.push_str(&self.id.0);
     }
 
-    /// `None`: the session has ended meanwhile, or HAProxy does not tell.
+    /// `None`: the session has ended, or HAProxy does not report its bytes.
     fn parse(&self, reply: &[u8]) -> Result<Option<SessionBytes>, CommandError> {
         if let Some(refusal) = Refusal::recognise(self.text(), reply) {
             return Err(CommandError::Refused(refusal));
@@ -129,7 +129,7 @@ impl Command for ShowSession {
             let line = text.lines().map(str::trim_start).find(|line| line.starts_with(side))?;
             number(line, key)
         };
-        // What the channel has taken in, or the end that it takes from: `Quirk::SessionBytesAtTheEnds`.
+        // The bytes are on the channel, or on the end that it reads from: `Quirk::SessionBytesAtTheEnds`.
         let bytes = |channel, end| on(channel, "total=").or_else(|| on(end, "in="));
         let both = bytes("req=0x", "scf=0x").zip(bytes("res=0x", "scb=0x"));
         Ok(both.map(|(request, response)| SessionBytes { request, response }))
@@ -183,7 +183,7 @@ mod tests {
                          iobuf.flags=0x0 .in=9\n  scb=0x4 flags=0x00001001 state=EST sub=1 in=815 out=14\n  \
                          req=0x5 (f=0x848001 an=0x0 tofwd=-1)\n  res=0x6 (f=0x80048001 an=0x0 tofwd=-1)\n";
         assert_eq!(command.parse(since_3_4.as_bytes()).unwrap(), Some(SessionBytes { request: 14, response: 815 }));
-        // The ends were there before, without the bytes.
+        // The ends existed earlier, without the bytes.
         let neither =
             "0x1: [x] id=7\n  scf=0x2 flags=0x0 state=EST\n  scb=0x4 flags=0x0\n  req=0x5 (f=0x8)\n  res=0x6 (f=0x8)\n";
         assert_eq!(command.parse(neither.as_bytes()).unwrap(), None);

@@ -1,8 +1,8 @@
 //! `show stat` (management guide, section 9.1): counters, filtered by proxy and type.
 //!
-//! A name does not say which proxy is meant: a frontend and a backend may share one, and HAProxy takes the first of them;
-//! a number that is no name is taken for an id, and so is a name that begins with one. So a backend is asked for by its
-//! id, which `#` marks, and rows are told apart by their `type`.
+//! A name is ambiguous: a frontend and a backend may share one, and HAProxy takes the first of them; HAProxy takes a
+//! number that is not a name for an id, and also a name that begins with a number. So a backend is asked for by its id,
+//! after a `#`, and rows are distinguished by their `type`.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::haproxy::error::{CommandError, Refusal};
 use crate::haproxy::line::Command;
 use crate::haproxy::table::{Row, Separator, Table};
 
-/// `show stat #ID TYPE -1`, or of everything.
+/// `show stat #ID TYPE -1`, for one backend or for all proxies.
 #[derive(Debug, Clone, Default)]
 pub struct ShowStat {
     /// Only this backend; all proxies where `None`.
     pub backend: Option<ProxyId>,
-    /// Which rows.
+    /// The rows to print.
     pub kind: StatKind,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for ProxyId {
     }
 }
 
-/// Which rows `show stat` prints.
+/// The rows that `show stat` prints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StatKind {
     /// Backends and servers: types 2 and 4.
@@ -49,7 +49,7 @@ pub struct StatRow {
     pub svname: String,
     /// The number of its proxy.
     pub iid: ProxyId,
-    /// What the row is of: 1 is a backend, 2 a server.
+    /// The kind of the row: 1 is a backend, 2 a server.
     pub r#type: u64,
     pub status: String,
     pub qcur: u64,
@@ -62,16 +62,16 @@ pub struct StatRow {
     /// `backend/server` that it tracks; empty if none.
     pub tracked: String,
     pub check_status: String,
-    /// The server's cookie value; empty where clients do not stick to it by cookie.
+    /// The server's cookie value; empty where no cookie binds clients to it.
     pub cookie: String,
     pub last_chk: String,
-    /// Milliseconds, average of the last 1024 requests.
+    /// In milliseconds, the average of the last 1024 requests.
     pub rtime: Option<u64>,
     /// Seconds since the status last changed.
     pub lastchg: Option<u64>,
-    /// How the agent stands: 0 is down. Only where there is one that is heard.
+    /// The health of its agent: 0 is down. `None` where it has no enabled agent.
     pub agent_health: Option<u64>,
-    /// `bck`: 1 on the line of a backup server, on that of a backend how many there are.
+    /// `bck`: 1 on the row of a backup server; on the row of a backend, the number of its backup servers.
     pub backups: u64,
     /// Since 3.3.
     pub served: Option<u64>,
@@ -90,7 +90,7 @@ impl Command for ShowStat {
     fn write(&self, line: &mut String) {
         match self.backend {
             Some(id) => line.push_str(&format!("show stat {id}")),
-            // The slash, which no name has, keeps a proxy called `-1` from being meant.
+            // No name has a slash, so it prevents HAProxy from taking a proxy named `-1`.
             None => line.push_str("show stat -1/"),
         }
         line.push_str(match self.kind {

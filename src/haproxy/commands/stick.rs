@@ -1,4 +1,4 @@
-//! `show table` (management guide, since 1.5): which servers clients stick to by a stick table.
+//! `show table` (management guide, since 1.5): the servers that stick tables bind clients to.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +10,22 @@ use crate::haproxy::name::TableName;
 #[derive(Debug, Clone, Copy)]
 pub struct ShowTables;
 
-/// `show table NAME data.server_id gt 0`: the entries that name a server. HAProxy refuses it for a table that keeps no
+/// `show table NAME data.server_id gt 0`: the entries that name a server. HAProxy refuses it for a table without
 /// servers, such as one that counts requests.
 #[derive(Debug, Clone)]
 pub struct ShowStuck {
-    /// Which table.
+    /// The table.
     pub table: TableName,
 }
 
-/// Which servers a table has entries for.
+/// The servers that a table has entries for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stuck {
-    /// To these.
+    /// The table was read.
     To {
-        /// By name, or by address and port.
+        /// Its servers, by name, or by address and port.
         servers: BTreeSet<String>,
-        /// Whether there are entries that have a number only.
+        /// Whether some entries have only the number of a server.
         unnamed: bool,
     },
     /// The table is too long to be read.
@@ -69,14 +69,19 @@ impl Command for ShowStuck {
         }
         let (mut servers, mut unnamed) = (BTreeSet::new(), false);
         for line in lines {
-            // A blank in a key is escaped, so that what a client sent is one word.
+            // HAProxy escapes a blank in a key, so a key that a client sent is one word.
             let words = || line.split(' ').skip_while(|word| !word.starts_with("key="));
-            // A dash stands for a key that the entry has not.
+            // A dash stands for a missing key.
             let value = |key: &str| {
-                words().skip(1).find_map(|word| word.strip_prefix(key)).filter(|it| !it.is_empty() && *it != "-")
+                words()
+                    .skip(1)
+                    .find_map(|word| word.strip_prefix(key))
+                    .filter(|value| !value.is_empty() && *value != "-")
             };
             match value("server_key=").or_else(|| value("server_name=")) {
-                Some(server) => drop(servers.insert(server.to_owned())),
+                Some(server) => {
+                    servers.insert(server.to_owned());
+                }
                 None => unnamed |= value("server_id=").is_some(),
             }
         }

@@ -1,8 +1,8 @@
-//! Where the fields of a row end: found a word at a time, or by the grammar where quotes are in the way.
+//! The ends of the fields of a row: found a word at a time, or by the grammar where quotes are in the way.
 
 use super::{Separator, whole_field};
 
-/// Where a row ends, its newline not included, and how many fields it has.
+/// Where a row ends, without its newline, and how many fields it has.
 pub(super) struct Place {
     pub(super) end: usize,
     pub(super) fields: usize,
@@ -10,9 +10,9 @@ pub(super) struct Place {
 
 /// Finds the ends of the fields of the row that `bytes` begins with. `None` where a quote may hide a separator.
 ///
-/// Most fields are empty or short, so that a search for each separator by itself would cost more than it finds. The
-/// bytes of a word are compared all at once, and the places found are written without asking how many there are:
-/// what is written beyond that is overwritten by the next word.
+/// Most fields are empty or short, so a search for each separator would cost more than it finds. All bytes of a word
+/// are compared at once, and a full word of places is written without counting them first: the next word overwrites the
+/// surplus.
 pub(super) fn scan(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Option<Place> {
     let quote = if separator == Separator::Comma { b'"' } else { b'\n' };
     let (mut at, mut fields) = (0, 0);
@@ -25,7 +25,7 @@ pub(super) fn scan(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Op
             if end < bytes.len() && bytes[end] != b'\n' {
                 return None;
             }
-            // Only those before the end of the row.
+            // Only the separators before the end of the row count.
             separators &= (stops & stops.wrapping_neg()) - 1;
             fields = write(ends, fields, at, separators);
             ends[fields] = end;
@@ -36,10 +36,10 @@ pub(super) fn scan(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Op
     }
 }
 
-/// The same, quotes understood: the grammar, field by field.
+/// Finds the ends by the grammar, field by field, with quotes.
 pub(super) fn slowly(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Place {
     let (mut rest, mut fields) = (bytes, 0);
-    // What the table has no room for is passed over: a row ends at the first newline that is not inside quotes.
+    // Fields beyond the room in the table are skipped. A row ends at the first newline outside quotes.
     while !rest.is_empty() && rest[0] != b'\n' {
         let Ok((after, field)) = whole_field(separator, rest) else { break };
         let end = bytes.len() - rest.len() + field.len();
@@ -52,7 +52,7 @@ pub(super) fn slowly(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> 
     Place { end: bytes.len() - rest.len(), fields }
 }
 
-/// The eight bytes at a place; what is beyond the end is as good as a newline.
+/// The eight bytes at a place. Bytes beyond the end count as newlines.
 fn word(bytes: &[u8], at: usize) -> u64 {
     if let Some(Ok(word)) = bytes.get(at..at + WORD).map(TryInto::try_into) {
         return u64::from_le_bytes(word);
@@ -74,7 +74,7 @@ fn place(marks: u64) -> usize {
     (marks.trailing_zeros() / u8::BITS) as usize
 }
 
-/// Writes down the places of the marks after the first `fields` ends; gives the number of ends then.
+/// Writes the places of the marks after the first `fields` ends, and returns the new number of ends.
 fn write(ends: &mut [usize], fields: usize, at: usize, mut marks: u64) -> usize {
     // Every mark is the highest bit of its byte: the multiplication adds them up in the highest byte.
     let count = ((marks >> (u8::BITS - 1)).wrapping_mul(EACH) >> (u64::BITS - u8::BITS)) as usize;
@@ -93,11 +93,11 @@ fn write(ends: &mut [usize], fields: usize, at: usize, mut marks: u64) -> usize 
     (fields + count).min(ends.len() - SPARE)
 }
 
-/// Bytes that are compared at once.
+/// The number of bytes that are compared at once.
 const WORD: usize = size_of::<u64>();
-/// Room for a word of separators and the end of the row behind the last end that is kept.
+/// Room behind the last end that is kept, for a word of separators and the end of the row.
 pub(super) const SPARE: usize = WORD + 1;
-/// One in each byte of a word.
+/// The value one in each byte of a word.
 const EACH: u64 = u64::from_le_bytes([1; WORD]);
 /// The highest bit of each byte of a word.
 const HIGHEST: u64 = u64::from_le_bytes([0x80; WORD]);
@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn words_give_what_the_grammar_gives(
+        fn the_scan_and_the_grammar_find_the_same_ends(
             row in proptest::collection::vec(prop_oneof![Just(b','), Just(b' '), Just(b'\n'), Just(b'"'), any::<u8>()], 1..80),
             columns in 1usize..60,
         ) {
@@ -118,7 +118,7 @@ mod tests {
                 let expected = slowly(&row, separator, &mut slow);
                 if let Some(place) = scan(&row, separator, &mut fast) {
                     prop_assert_eq!(place.end, expected.end);
-                    // The grammar sees no field behind a separator that ends the row; such a field is empty anyway.
+                    // The grammar sees no field after a separator that ends the row; such a field is empty.
                     let both = place.fields.min(expected.fields).min(columns);
                     prop_assert_eq!(&fast[..both], &slow[..both]);
                     prop_assert!(place.fields.min(columns) <= expected.fields + 1);
