@@ -1,4 +1,4 @@
-//! The servers behind HAProxy: which version each runs, whether it is well, and who works on it.
+//! The servers behind HAProxy: the version of each, whether it is healthy, and which hooks work on it.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -22,8 +22,8 @@ struct All {
     shape: Shape,
     fakes: Vec<Fake>,
     apps: Vec<App>,
-    /// Which of them leads, where one does.
-    leads: usize,
+    /// The number of the leader, in a farm with a leader.
+    leader: usize,
     dice: Dice,
 }
 
@@ -32,23 +32,29 @@ struct App {
     version: String,
     /// A hook has stopped it.
     stopped: bool,
-    /// It is ill until so many who made it so have taken that back.
-    ills: usize,
+    /// The number of faults that make it sick.
+    sick: usize,
     /// Hooks that work on it.
     worked_on: BTreeSet<u64>,
 }
 
+impl App {
+    fn is_healthy(&self) -> bool {
+        !self.stopped && self.sick == 0
+    }
+}
+
 impl Apps {
-    /// Servers that all run `v1` and are well.
+    /// Servers that all run `v1` and are healthy.
     pub fn new(shape: Shape, fakes: Vec<Fake>, dice: Dice) -> Self {
-        let app = App { version: "v1".to_owned(), stopped: false, ills: 0, worked_on: BTreeSet::new() };
+        let app = App { version: "v1".to_owned(), stopped: false, sick: 0, worked_on: BTreeSet::new() };
         if shape.leader {
-            tell_who_leads(&fakes, shape, 0);
+            set_leader(&fakes, shape, 0);
         }
-        Self(Arc::new(Mutex::new(All { apps: vec![app; shape.members()], leads: 0, shape, fakes, dice })))
+        Self(Arc::new(Mutex::new(All { apps: vec![app; shape.members()], leader: 0, shape, fakes, dice })))
     }
 
-    /// Which version a member runs.
+    /// The version that a member runs.
     pub fn version(&self, member: &str) -> String {
         let all = self.lock();
         all.number(member).map(|number| all.apps[number].version.clone()).unwrap_or_default()
@@ -59,41 +65,41 @@ impl Apps {
         self.change(member, |app| app.worked_on.extend([hook]));
     }
 
-    /// A hook does not work on it any more, whatever has become of it.
+    /// A hook works on a member no longer. It may have been killed.
     pub fn end_work(&self, member: &str, hook: u64) {
         self.change(member, |app| app.worked_on.retain(|one| *one != hook));
     }
 
-    /// Who is worked on.
+    /// The members that hooks work on.
     pub fn worked_on(&self) -> Vec<String> {
         let all = self.lock();
         let at_work = (0..all.apps.len()).filter(|number| !all.apps[*number].worked_on.is_empty());
         at_work.map(|number| all.shape.member(number)).collect()
     }
 
-    /// Stops it.
+    /// Stops a member.
     pub fn stop(&self, member: &str) {
         self.change(member, |app| app.stopped = true);
     }
 
-    /// Starts it, with this version.
+    /// Starts a member, with this version.
     pub fn start(&self, member: &str, version: &str) {
         self.change(member, |app| (app.stopped, app.version) = (false, version.to_owned()));
     }
 
-    /// Makes it ill, or takes that back.
-    pub fn ail(&self, member: &str, ill: bool) {
-        self.change(member, |app| app.ills = if ill { app.ills + 1 } else { app.ills.saturating_sub(1) });
+    /// Makes a member sick, or ends that. Two faults may make it sick at a time.
+    pub fn set_sick(&self, member: &str, sick: bool) {
+        self.change(member, |app| app.sick = if sick { app.sick + 1 } else { app.sick.saturating_sub(1) });
     }
 
-    /// Heals and starts all of them, with the versions that they have.
+    /// Makes every member healthy and starts it, with the version that it has.
     pub fn heal(&self) {
         let members: Vec<String> = {
             let all = self.lock();
             (0..all.apps.len()).map(|number| all.shape.member(number)).collect()
         };
         for member in members {
-            self.change(&member, |app| (app.ills, app.stopped) = (0, false));
+            self.change(&member, |app| (app.sick, app.stopped) = (0, false));
         }
     }
 
@@ -101,14 +107,14 @@ impl Apps {
         let mut all = self.lock();
         let Some(number) = all.number(member) else { return };
         change(&mut all.apps[number]);
-        let well = !all.apps[number].stopped && all.apps[number].ills == 0;
+        let healthy = all.apps[number].is_healthy();
         let (fakes, shape) = (all.fakes.clone(), all.shape);
-        let leads = all.elect();
+        let leader = all.elect();
         drop(all);
-        // The first line is the one with checks; the others follow it, but where their checks pass on one of all.
-        fakes.iter().for_each(|fake| fake.set_health(&shape.lines(number)[0], well));
+        // The first line has checks. Other lines track it, except in the backend of the leader.
+        fakes.iter().for_each(|fake| fake.set_health(&shape.lines(number)[0], healthy));
         if shape.leader {
-            tell_who_leads(&fakes, shape, leads);
+            set_leader(&fakes, shape, leader);
         }
     }
 
@@ -124,31 +130,29 @@ impl Apps {
         let answer = match app {
             None => Err(format!("{address}: no route to host")),
             Some(app) if app.stopped => Err(format!("{address}: connection refused")),
-            Some(app) if app.ills > 0 => Err(format!("{address} answered 503")),
+            Some(app) if app.sick > 0 => Err(format!("{address} answered 503")),
             Some(app) => Ok(app.version.clone()),
         };
         (took, answer)
     }
 }
 
-/// Checks of who leads pass on that one only.
-fn tell_who_leads(fakes: &[Fake], shape: Shape, leads: usize) {
+/// In the backend of the leader, checks pass on the leader only.
+fn set_leader(fakes: &[Fake], shape: Shape, leader: usize) {
     for number in 0..shape.members() {
         for fake in fakes {
-            fake.set_health(&shape.lines(number)[1], number == leads);
+            fake.set_health(&shape.lines(number)[1], number == leader);
         }
     }
 }
 
 impl All {
-    /// Another one leads as soon as the one that did is not well: the first that is. The number of who does, if all but the
-    /// one that did are ill, too.
+    /// The number of the leader. If it is unhealthy, the first healthy server becomes the leader, if there is one.
     fn elect(&mut self) -> usize {
-        let well = |app: &App| !app.stopped && app.ills == 0;
-        if !well(&self.apps[self.leads]) {
-            self.leads = self.apps.iter().position(well).unwrap_or(self.leads);
+        if !self.apps[self.leader].is_healthy() {
+            self.leader = self.apps.iter().position(App::is_healthy).unwrap_or(self.leader);
         }
-        self.leads
+        self.leader
     }
 
     fn number(&self, member: &str) -> Option<usize> {

@@ -1,6 +1,7 @@
-//! teeterd in simulated time: the real engine and control interface, which can be killed anywhere and started again.
+//! teeterd in simulated time: the real engine and control interface, which can be killed at any moment and started again.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,26 +27,55 @@ use tower::ServiceExt as _;
 use crate::apps::Apps;
 use crate::disk::FailingStore;
 use crate::fake::Fake;
+use crate::shape::Shape;
 
-/// A teeterd that is up or down; clones are the same one.
+/// A teeterd that is up or down. Clones are the same one.
 #[derive(Clone)]
 pub struct Daemon(Arc<Inner>);
 
 struct Inner {
-    /// Each with its name.
-    haproxys: Vec<(&'static str, Fake)>,
+    /// In the order of their numbers.
+    haproxys: Mutex<Vec<Haproxy>>,
     apps: Apps,
     store: FailingStore,
     config: Config,
     master: bool,
     dice: Mutex<Dice>,
     begun: Instant,
-    /// By how many seconds the system's clock has been set otherwise.
+    /// The number of seconds that the system's clock has been set forward.
     jumped: Mutex<i64>,
-    /// How much longer the next write takes.
+    /// The time that is added to the next write.
     stall: Arc<Mutex<Duration>>,
     starting: tokio::sync::Mutex<()>,
     life: Mutex<Option<Life>>,
+    /// How often it was started.
+    lives: AtomicU64,
+}
+
+/// A HAProxy as the configuration of teeterd names it.
+#[derive(Clone)]
+struct Haproxy {
+    /// The first part of its name.
+    base: &'static str,
+    /// How often it has been renamed.
+    renamed: u32,
+    /// How often its socket has been moved.
+    moved: u32,
+    /// Whether it is configured.
+    configured: bool,
+    fake: Fake,
+}
+
+impl Haproxy {
+    fn name(&self) -> String {
+        if self.renamed == 0 { self.base.to_owned() } else { format!("{}{}", self.base, self.renamed) }
+    }
+
+    /// The path of a socket, which stays when only the name changes.
+    fn socket(&self, suffix: &str) -> PathBuf {
+        let moved = if self.moved == 0 { String::new() } else { self.moved.to_string() };
+        PathBuf::from(format!("/sim/{}{moved}{suffix}.sock", self.base))
+    }
 }
 
 #[derive(Clone)]
@@ -58,12 +88,19 @@ struct Life {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Down;
 
-/// The status of an answer, and its document.
+/// The status of an answer, and its JSON document.
 pub type Answered = (u16, Value);
 
-/// Something that ends when this is dropped.
+/// A request that ends when this is dropped, as when its caller disconnects.
 #[derive(Debug)]
 pub struct Attending(AbortHandle);
+
+impl Attending {
+    /// Whether teeterd has ended it.
+    pub fn has_ended(&self) -> bool {
+        self.0.is_finished()
+    }
+}
 
 impl Drop for Attending {
     fn drop(&mut self) {
@@ -73,66 +110,82 @@ impl Drop for Attending {
 
 impl Daemon {
     /// A teeterd that is down.
-    pub fn new(
-        haproxys: Vec<(&'static str, Fake)>,
-        apps: Apps,
-        store: FailingStore,
-        text: &str,
-        master: bool,
-        dice: Dice,
-    ) -> Self {
+    pub fn new(shape: Shape, fakes: &[Fake], apps: Apps, store: FailingStore, text: &str, dice: Dice) -> Self {
         let config = Config::from_text(text, Path::new("teeter.toml"), std::iter::empty());
         let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));
         let (dice, begun) = (Mutex::new(dice), Instant::now());
-        let life = Mutex::default();
+        let haproxy = |(base, fake): (&&'static str, &Fake)| Haproxy {
+            base,
+            renamed: 0,
+            moved: 0,
+            configured: true,
+            fake: fake.clone(),
+        };
+        let haproxys = Mutex::new(shape.names().iter().zip(fakes).map(haproxy).collect());
+        let (life, lives, master) = (Mutex::default(), AtomicU64::new(0), shape.master);
         let (jumped, stall, starting) = (Mutex::default(), Arc::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { haproxys, apps, store, config, master, dice, begun, jumped, stall, starting, life }))
+        Self(Arc::new(Inner {
+            haproxys,
+            apps,
+            store,
+            config,
+            master,
+            dice,
+            begun,
+            jumped,
+            stall,
+            starting,
+            life,
+            lives,
+        }))
     }
 
     /// Starts it, unless it is up.
     pub async fn start(&self) {
-        let it = &self.0;
-        // The store lets one in at a time.
-        let _one = it.starting.lock().await;
+        let inner = &self.0;
+        // The store admits one teeterd at a time.
+        let _one = inner.starting.lock().await;
         if self.life().is_some() {
             return;
         }
-        let wall = BEGIN.saturating_add(it.begun.elapsed()).unwrap_or(BEGIN);
-        let jumped = jiff::SignedDuration::from_secs(*lock(&it.jumped));
+        let wall = BEGIN.saturating_add(inner.begun.elapsed()).unwrap_or(BEGIN);
+        let jumped = jiff::SignedDuration::from_secs(*lock(&inner.jumped));
         let clock = Clock::starting_at(wall.saturating_add(jumped).unwrap_or(wall));
         let dice = {
-            let mut dice = lock(&it.dice);
+            let mut dice = lock(&inner.dice);
             *dice = dice.other(2);
             Mutex::new(dice.other(1))
         };
-        let stall = Arc::clone(&it.stall);
+        let stall = Arc::clone(&inner.stall);
         let takes = move || {
             let stall = std::mem::take(&mut *lock(&stall));
             let mut dice = lock(&dice);
-            // Most writes are quick; now and then the disk has other things to do.
+            // One write in fifty is slow, because the disk is busy.
             let slow = if dice.of(0..50) == 0 { 200_000 } else { 1_500 };
             (stall + Duration::from_micros(dice.of(50..slow)), Duration::from_micros(dice.of(20..500)))
         };
         let platform = Platform::new(clock, Disk::Simulated(Arc::new(takes)));
-        let instance = |(name, fake): &(&'static str, Fake)| {
-            let way = |to: To| Box::new(Way { fake: fake.clone(), to });
-            let socket = |of: &str| PathBuf::from(format!("/sim/{name}{of}.sock"));
-            let client = Client::over(Address::Unix(socket("")), way(To::Stats), ANSWER_TAKES);
-            let master = it.master.then(|| Master::over(socket("-master"), way(To::Master), ANSWER_TAKES));
-            (name.parse().unwrap_or_else(|error| panic!("{error}")), client, master)
+        let instance = |haproxy: &Haproxy| {
+            let connector = |to: To| Box::new(Connector { fake: haproxy.fake.clone(), to });
+            let client = Client::over(Address::Unix(haproxy.socket("")), connector(To::Stats), ANSWER_TAKES);
+            let master = || Master::over(haproxy.socket("-master"), connector(To::Master), ANSWER_TAKES);
+            (haproxy.name().parse().unwrap_or_else(|error| panic!("{error}")), client, inner.master.then(master))
         };
-        let instances = it.haproxys.iter().map(instance).collect();
-        let (farms, holds) = (it.config.farms.clone(), it.config.holds);
-        let (store, prober) = (Arc::new(it.store.clone()), Arc::new(it.apps.clone()));
+        let instances = lock(&inner.haproxys).iter().filter(|one| one.configured).map(instance).collect();
+        let (farms, holds) = (inner.config.farms.clone(), inner.config.holds);
+        let (store, prober) = (Arc::new(inner.store.clone()), Arc::new(inner.apps.clone()));
         let starting = Engine::start(farms, holds, instances, store, prober, platform.clone());
         match starting.await {
-            Ok(engine) => *lock(&it.life) = Some(Life { platform, router: router(engine) }),
-            // As systemd would: it is started again later.
+            Ok(engine) => {
+                inner.lives.fetch_add(1, Ordering::Relaxed);
+                *lock(&inner.life) = Some(Life { platform, router: router(engine) });
+            }
+            // It ends, as the program would, and is started again later.
             Err(_) => platform.stop(),
         }
     }
 
-    /// Kills it where it stands, or as soon as it has started.
+    /// Kills it at once. If it is starting, it is killed as soon as it has started.
     pub async fn kill(&self) {
         let _one = self.0.starting.lock().await;
         let life = lock(&self.0.life).take();
@@ -142,12 +195,34 @@ impl Daemon {
         tokio::task::yield_now().await;
     }
 
-    /// Sets the system's clock, for lives that begin from now on.
+    /// Sets the system's clock forward, for every start from now on.
     pub fn jump(&self, seconds: i64) {
         *lock(&self.0.jumped) += seconds;
     }
 
-    /// Has the next write take that much longer.
+    /// Gives a HAProxy another name, and perhaps another path of its socket, from the next start on.
+    pub fn rename(&self, number: usize, moved: bool) {
+        let haproxy = &mut lock(&self.0.haproxys)[number];
+        haproxy.renamed += 1;
+        haproxy.moved += u32::from(moved);
+    }
+
+    /// Whether a HAProxy is configured, from the next start on.
+    pub fn configure(&self, number: usize, configured: bool) {
+        lock(&self.0.haproxys)[number].configured = configured;
+    }
+
+    /// The name of each HAProxy, as it is configured now.
+    pub fn names(&self) -> Vec<String> {
+        lock(&self.0.haproxys).iter().map(Haproxy::name).collect()
+    }
+
+    /// How often it was started; `None` while it is down.
+    pub fn life_number(&self) -> Option<u64> {
+        self.life().map(|_| self.0.lives.load(Ordering::Relaxed))
+    }
+
+    /// Adds this time to the next write.
     pub fn stall(&self, by: Duration) {
         *lock(&self.0.stall) = by;
     }
@@ -157,7 +232,7 @@ impl Daemon {
         self.life().is_some()
     }
 
-    /// One request of the caller with this process id.
+    /// One request of the caller that has this process id.
     ///
     /// # Errors
     /// It is down, or was killed before it had answered.
@@ -166,7 +241,7 @@ impl Daemon {
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
         let request = request.extension(ConnectInfo(Peer::from(caller(pid)))).body(body).map_err(|_| Down)?;
-        // As hyper does it: who hangs up takes the answering with it.
+        // As in hyper, a caller that disconnects ends the task that answers it.
         let answering = life.platform.spawn(async move {
             let response = life.router.oneshot(request).await.unwrap_or_else(|never| match never {});
             let status = response.status().as_u16();
@@ -177,7 +252,7 @@ impl Daemon {
         answering.await.map_err(|_| Down)
     }
 
-    /// Attends to a run, as the caller of this key, until what is given back is dropped, or it is killed.
+    /// Attends a run with this key, until the returned request is dropped or teeterd is killed.
     pub fn attend(&self, run: u64, pid: i32, key: &str) -> Option<Attending> {
         let life = self.life()?;
         let key = key.replace(' ', "+");
@@ -185,13 +260,13 @@ impl Daemon {
         let request = request.extension(ConnectInfo(Peer::from(caller(pid)))).body(Body::empty()).ok()?;
         let attending = life.platform.spawn(async move {
             let response = life.router.oneshot(request).await.unwrap_or_else(|never| match never {});
-            // It never says anything, and ends with whoever listens.
+            // The answer has no end: the request ends when the caller disconnects.
             to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default();
         });
         Some(Attending(attending.abort_handle()))
     }
 
-    /// What the store has: holds, runs, routes.
+    /// The content of the store.
     pub fn stored(&self) -> teeter::state::State {
         self.0.store.load().unwrap_or_else(|error| panic!("the store cannot be read: {error}"))
     }
@@ -207,7 +282,7 @@ impl Daemon {
     }
 }
 
-/// Which socket.
+/// The socket that a connection is made to.
 #[derive(Debug, Clone, Copy)]
 enum To {
     Stats,
@@ -215,12 +290,12 @@ enum To {
 }
 
 #[derive(Debug)]
-struct Way {
+struct Connector {
     fake: Fake,
     to: To,
 }
 
-impl Connect for Way {
+impl Connect for Connector {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
             let stream = match self.to {

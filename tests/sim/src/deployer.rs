@@ -1,4 +1,4 @@
-//! `teeter deploy` as it behaves: it begins a run, attends to it, does its work with a hook, and reports.
+//! A deploying process that behaves like `teeter deploy`: it begins a run, attends it, works with a hook, and reports.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,51 +9,49 @@ use teeter_lab::Dice;
 use tokio::task::AbortHandle;
 
 use crate::apps::Apps;
-use crate::world::World;
+use crate::daemon::Attending;
+use crate::simulation::Simulation;
 
-/// Begins a deploy of a version and stays with it to its end. Gives the run's number, if there was one.
-pub async fn deploy(world: Arc<World>, version: String, mut dice: Dice) -> Option<u64> {
-    let (mut status, mut run) = world.call("POST", "/v1/runs", Some(&world.shape.deploy(&version))).await?;
-    // A HAProxy that is away is no reason to go home.
-    for _ in 0..if world.shape.late > 0 { PATIENCE } else { 0 } {
-        if status != 502 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        (status, run) = world.call("POST", "/v1/runs", Some(&world.shape.deploy(&version))).await?;
-    }
-    if status != 201 {
-        return None;
-    }
+/// Deploys a version and stays until the run ends. Gives the number of the run, if one was begun.
+pub async fn deploy(simulation: Arc<Simulation>, version: String, mut dice: Dice) -> Option<u64> {
+    let mut run = begin(&simulation, &version).await?;
     let id = run["id"].as_u64()?;
-    let key = format!("deployer of {id}");
-    let mut attending = None;
+    let mut attendance = Attendance { id, key: format!("deployer of {id}"), request: None };
     let mut lost = 0;
     loop {
-        if attending.is_none() && world.daemon.is_up() {
-            attending = world.daemon.attend(id, world.next_pid(), &key);
-        }
+        simulation.while_stalled().await;
+        attendance.keep_up(&simulation);
         if is_over(&run) {
             return Some(id);
         }
         let Some(work) = wanted(&run) else {
             tokio::time::sleep(Duration::from_millis(dice.of(20..200))).await;
-            match world.call("GET", &format!("/v1/runs/{id}"), None).await {
+            match simulation.call("GET", &format!("/v1/runs/{id}"), None).await {
                 Some((200, next)) => (run, lost) = (next, 0),
                 // It is tried again for a while.
-                _ if lost < PATIENCE => (lost, attending) = (lost + 1, None),
+                _ if lost < PATIENCE => {
+                    lost += 1;
+                    attendance.request = None;
+                }
                 _ => return Some(id),
             }
             continue;
         };
-        let hook = Hook::start(&world, &work, &version, &mut dice);
+        let hook = Hook::start(&simulation, &work, &version, &mut dice);
+        // Until this process reports, it may still work on the servers.
+        let at_work = simulation.reports_count.then(|| AtWork::on(&simulation.apps, servers(&work)));
         let failed = loop {
             tokio::select! {
                 biased;
-                failed = hook.ended() => break Some(failed),
+                failed = hook.ended() => {
+                    simulation.while_stalled().await;
+                    break Some(failed);
+                }
                 () = tokio::time::sleep(Duration::from_millis(300)) => {}
             }
-            let now = world.call("GET", &format!("/v1/runs/{id}"), None).await;
+            simulation.while_stalled().await;
+            attendance.keep_up(&simulation);
+            let now = simulation.call("GET", &format!("/v1/runs/{id}"), None).await;
             if let Some((200, now)) = now
                 && wanted(&now).as_ref() != Some(&work)
             {
@@ -61,27 +59,66 @@ pub async fn deploy(world: Arc<World>, version: String, mut dice: Dice) -> Optio
                 break None;
             }
         };
-        // Nobody wants the work any more: the hook ends, and whoever brings the servers back waits for this.
         let Some(failed) = failed else {
+            // The run wants this work no longer. teeter brings the servers back when this process attends no more.
             hook.kill();
-            attending = None;
+            drop(at_work);
+            attendance.request = None;
             continue;
         };
-        run = report(&world, id, &work, failed, Some(&key)).await?;
+        drop(at_work);
+        run = report(&simulation, id, &work, failed, Some(&attendance.key)).await?;
     }
 }
 
-/// Tells how the work went, until somebody has heard it; with the key of the caller that attends, or over its head.
-pub async fn report(world: &World, id: u64, work: &Value, failed: Option<String>, key: Option<&str>) -> Option<Value> {
+/// Begins the run of a deploy.
+async fn begin(simulation: &Simulation, version: &str) -> Option<Value> {
+    let body = simulation.shape.deploy(version);
+    let (mut status, mut run) = simulation.call("POST", "/v1/runs", Some(&body)).await?;
+    // If a HAProxy is away at first, it is tried again.
+    for _ in 0..if simulation.shape.late > 0 { PATIENCE } else { 0 } {
+        if status != 502 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        (status, run) = simulation.call("POST", "/v1/runs", Some(&body)).await?;
+    }
+    (status == 201).then_some(run)
+}
+
+/// The request by which a process attends a run.
+struct Attendance {
+    id: u64,
+    key: String,
+    request: Option<Attending>,
+}
+
+impl Attendance {
+    /// Attends again if teeterd has ended the request, as when it was started again.
+    fn keep_up(&mut self, simulation: &Simulation) {
+        if self.request.as_ref().is_none_or(Attending::has_ended) && simulation.daemon.is_up() {
+            self.request = simulation.daemon.attend(self.id, simulation.next_pid(), &self.key);
+        }
+    }
+}
+
+/// Reports how the work went, until teeterd answers. Without a key it is reported in place of the caller that attends.
+pub async fn report(
+    simulation: &Simulation,
+    id: u64,
+    work: &Value,
+    failed: Option<String>,
+    key: Option<&str>,
+) -> Option<Value> {
     let body = json!({ "step": work["step"], "failed": failed, "key": key, "force": key.is_none() });
     for _ in 0..PATIENCE {
-        let answer = world.call("POST", &format!("/v1/runs/{id}/advance"), Some(&body)).await;
+        let answer = simulation.call("POST", &format!("/v1/runs/{id}/advance"), Some(&body)).await;
         match answer {
             Some((200, run)) => return Some(run),
             Some((503 | 500, _)) | None => tokio::time::sleep(Duration::from_millis(500)).await,
             // The run has gone on without it.
             Some(_) => {
-                if let Some((200, run)) = world.call("GET", &format!("/v1/runs/{id}"), None).await {
+                if let Some((200, run)) = simulation.call("GET", &format!("/v1/runs/{id}"), None).await {
                     return Some(run);
                 }
             }
@@ -90,14 +127,19 @@ pub async fn report(world: &World, id: u64, work: &Value, failed: Option<String>
     None
 }
 
-/// What a run wants its caller to do.
+/// The work that a run wants its caller to do.
 pub fn wanted(run: &Value) -> Option<Value> {
     Some(run["work"].clone()).filter(|work| !work.is_null() && run["state"] == "running")
 }
 
-/// Whether a run will not go on by itself.
+/// Whether a run does not go on by itself.
 pub fn is_over(run: &Value) -> bool {
     !matches!(run["state"].as_str(), Some("running" | "aborting"))
+}
+
+/// The servers of a piece of work.
+fn servers(work: &Value) -> Vec<String> {
+    work["servers"].as_array().into_iter().flatten().filter_map(|server| Some(server.as_str()?.to_owned())).collect()
 }
 
 /// A hook at work, in a process of its own.
@@ -108,50 +150,49 @@ pub struct Hook {
 
 impl Hook {
     /// Begins the work that a run wants.
-    pub fn start(world: &Arc<World>, work: &Value, version: &str, dice: &mut Dice) -> Self {
-        let servers: Vec<String> =
-            work["servers"].as_array().into_iter().flatten().filter_map(|it| Some(it.as_str()?.to_owned())).collect();
-        let (told, result) = tokio::sync::watch::channel(None);
+    pub fn start(simulation: &Arc<Simulation>, work: &Value, version: &str, dice: &mut Dice) -> Self {
+        let servers = servers(work);
+        let (end, result) = tokio::sync::watch::channel(None);
         let times: Vec<Duration> = (0..4).map(|_| Duration::from_millis(dice.of(10..500))).collect();
-        let begun = Arc::clone(world);
-        let (world, version, late) = (Arc::clone(world), version.to_owned(), dice.of(0..2) == 0);
+        let fails_late = dice.of(0..2) == 0;
+        let (sim, version) = (Arc::clone(simulation), version.to_owned());
         let running = tokio::spawn(async move {
-            world.watch.note(|| format!("a hook works on {servers:?}"));
-            let at_work = AtWork::on(&world.apps, servers.clone());
+            sim.watch.note(|| format!("a hook works on {servers:?}"));
+            let at_work = AtWork::on(&sim.apps, servers.clone());
             tokio::time::sleep(times[0]).await;
             for server in &servers {
-                world.apps.stop(server);
+                sim.apps.stop(server);
             }
             tokio::time::sleep(times[1]).await;
-            if world.hook_fails() && !late {
-                told.send_replace(Some(Some("the new version does not start".to_owned())));
+            if sim.hook_fails() && !fails_late {
+                end.send_replace(Some(Some("the new version does not start".to_owned())));
                 return;
             }
             for server in &servers {
-                world.apps.start(server, &version);
+                sim.apps.start(server, &version);
                 tokio::time::sleep(times[2] / 4).await;
             }
             tokio::time::sleep(times[3]).await;
             drop(at_work);
-            let failed = (late && world.hook_fails()).then(|| "a migration failed".to_owned());
-            world.watch.note(|| format!("the hook ends: {failed:?}"));
-            told.send_replace(Some(failed));
+            let failed = (fails_late && sim.hook_fails()).then(|| "a migration failed".to_owned());
+            sim.watch.note(|| format!("the hook ends: {failed:?}"));
+            end.send_replace(Some(failed));
         });
         let hook = Self { task: running.abort_handle(), result };
-        begun.has_begun(&hook);
+        simulation.has_begun(&hook);
         hook
     }
 
-    /// How it ended: why it failed, if it did.
+    /// Waits for its end. Gives the reason if it failed.
     pub async fn ended(&self) -> Option<String> {
         let mut result = self.result.clone();
         match result.wait_for(Option::is_some).await {
-            Ok(ended) => ended.clone().flatten(),
+            Ok(end) => end.clone().flatten(),
             Err(_) => Some("the hook was killed".to_owned()),
         }
     }
 
-    /// What it is to be killed by.
+    /// A handle that kills it.
     pub fn process(&self) -> AbortHandle {
         self.task.clone()
     }
@@ -162,7 +203,7 @@ impl Hook {
     }
 }
 
-/// Somebody is at work on servers until this is dropped.
+/// Work on servers, until this is dropped.
 pub struct AtWork {
     apps: Apps,
     servers: Vec<String>,
@@ -170,7 +211,7 @@ pub struct AtWork {
 }
 
 impl AtWork {
-    /// Begins.
+    /// Begins to work on servers.
     pub fn on(apps: &Apps, servers: Vec<String>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let hook = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -185,5 +226,5 @@ impl Drop for AtWork {
     }
 }
 
-/// How often a call is tried that teeterd does not answer.
+/// How often a call without an answer is repeated.
 const PATIENCE: u32 = 60;

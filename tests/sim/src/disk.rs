@@ -1,7 +1,8 @@
-//! A store whose disk fails when it is told to.
+//! The store, on a disk that can be full or lie.
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use teeter::farm::RunId;
 use teeter::plan::Run;
@@ -10,13 +11,15 @@ use teeter::store::{EventQuery, SqliteStore, Store, StoreError, Tally, Verified}
 
 use crate::watch::Watch;
 
-/// The real store on a disk that fails.
+/// The real store, on a disk that can fail. Clones are the same one.
 #[derive(Debug, Clone)]
 pub struct FailingStore {
     store: Arc<SqliteStore>,
     watch: Watch,
     full: Arc<AtomicBool>,
     lies: Arc<AtomicBool>,
+    /// Transactions that were refused since the disk is full.
+    refused: Arc<AtomicU64>,
 }
 
 impl FailingStore {
@@ -26,38 +29,44 @@ impl FailingStore {
     /// As [`SqliteStore::open`].
     pub fn new(watch: Watch) -> Result<Self, StoreError> {
         let store = Arc::new(SqliteStore::in_memory()?);
-        Ok(Self { store, watch, full: Arc::default(), lies: Arc::default() })
+        Ok(Self { store, watch, full: Arc::default(), lies: Arc::default(), refused: Arc::default() })
     }
 
-    /// Whether nothing can be written from now on.
+    /// Makes the disk full, or makes room.
     pub fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::Relaxed);
+        self.refused.store(0, Ordering::Relaxed);
     }
 
-    /// Keeps the next transaction and says that it has not.
+    /// Keeps the next transaction and reports an error.
     pub fn lie_once(&self) {
         self.lies.store(true, Ordering::Relaxed);
     }
 
-    /// Tells no lie any more.
-    pub fn mend(&self) {
+    /// Works again.
+    pub fn repair(&self) {
         self.set_full(false);
         self.lies.store(false, Ordering::Relaxed);
     }
 
-    fn room(&self) -> Result<(), StoreError> {
-        if self.full.load(Ordering::Relaxed) { Err(failed("database or disk is full")) } else { Ok(()) }
+    /// How many transactions were refused since the disk is full.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody has what a run has left out come back, whatever it runs.
+    fn require_room(&self) -> Result<(), StoreError> {
+        if self.full.load(Ordering::Relaxed) { Err(failed(io::ErrorKind::StorageFull)) } else { Ok(()) }
+    }
+
+    /// Whether a transaction gives back servers that a run has left out, whatever their version.
     fn mixes(&self, transaction: &Transaction) -> Result<bool, StoreError> {
         let mut released = transaction.events.iter().filter(|event| event.kind == "hold.released").peekable();
         if released.peek().is_none() {
             return Ok(false);
         }
         let state = self.store.load()?;
-        let left = |id| state.holds.get(&id)?.owner.run().and_then(|run| state.runs.get(&run));
-        Ok(released.filter_map(|event| event.hold).any(|id| left(id).is_some_and(|run| !run.is_active())))
+        let run_of = |hold| state.holds.get(&hold)?.owner.run().and_then(|run| state.runs.get(&run));
+        Ok(released.filter_map(|event| event.hold).any(|hold| run_of(hold).is_some_and(|run| !run.is_active())))
     }
 }
 
@@ -67,21 +76,29 @@ impl Store for FailingStore {
     }
 
     fn commit(&self, transaction: &Transaction) -> Result<u64, StoreError> {
-        self.room()?;
+        if let Err(full) = self.require_room() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(full);
+        }
         let mixes = self.mixes(transaction)?;
         let revision = self.store.commit(transaction)?;
         if mixes {
             self.watch.may_mix();
         }
         for caller in transaction.events.iter().filter_map(|event| event.caller.as_ref()) {
-            self.watch.begun_for(caller.pid.unwrap_or_default());
+            self.watch.stored_for(caller.pid.unwrap_or_default());
         }
-        if self.lies.swap(false, Ordering::Relaxed) { Err(failed("disk I/O error")) } else { Ok(revision) }
+        if self.lies.swap(false, Ordering::Relaxed) { Err(failed(io::ErrorKind::Other)) } else { Ok(revision) }
     }
 
     fn record(&self, events: &[NewEvent]) -> Result<(), StoreError> {
-        self.room()?;
+        self.require_room()?;
         self.store.record(events)
+    }
+
+    fn try_to_write(&self) -> Result<(), StoreError> {
+        self.require_room()?;
+        self.store.try_to_write()
     }
 
     fn tally(&self, run: RunId, kind: &str) -> Result<Tally, StoreError> {
@@ -109,6 +126,6 @@ impl Store for FailingStore {
     }
 }
 
-fn failed(words: &str) -> StoreError {
-    StoreError::Aside { reason: format!("the store: {words}") }
+fn failed(kind: io::ErrorKind) -> StoreError {
+    StoreError::File { path: "/sim/teeter.db".to_owned(), source: kind.into() }
 }

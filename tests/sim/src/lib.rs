@@ -1,37 +1,45 @@
-//! A HAProxy that is only simulated, the suite that it and the real ones must pass, and a simulation of teeterd around it.
+//! A simulated HAProxy, the suite that it and the real ones must pass, and a simulation of teeterd around it.
 //!
-//! The fake lives in the simulated time of a runtime whose clock stands still until everybody waits, so that thousands of
-//! deploys can be tried in the time of one. A fake is worth as much as it resembles what it stands for: `suite` says what
-//! teeter relies on, and each case of it is run on the fake and on every real HAProxy of the matrix.
+//! The fake lives in the simulated time of a runtime whose clock stands still until every task waits. So thousands of
+//! deploys are played in the time of one. A fake is worth as much as it resembles HAProxy: `suite` says what teeter relies
+//! on, and each case of it runs on the fake and on every real HAProxy of the matrix.
 //!
-//! A seed gives a scenario (`scenario`, `shape`): a farm, a deploy, and what strikes it. `world` plays it, with the real
-//! engine, store and control interface (`daemon`), servers (`apps`), a disk (`disk`) and callers (`deployer`) that fail.
-//! `watch` looks after every event, `rest` brings everything home and judges what is left, `shrink` takes away what a
-//! failure does not need.
+//! A seed gives a scenario (`scenario`, `shape`): a farm, a deploy, and the acts that disturb it. `simulation` plays it with
+//! the real engine, store and control interface (`daemon`), and with servers (`apps`), `clients`, a disk (`disk`), callers
+//! (`deployer`, `operators`) and faults (`acts`). `watch` checks the invariants after every event, `recovery` repairs
+//! everything and checks what is left, `shrink` removes what a failure does not need.
 
+/// The deploy and the faults of a scenario.
+mod acts;
 /// The servers behind HAProxy.
 pub mod apps;
+/// Clients of the farm.
+mod clients;
 /// teeterd.
 pub mod daemon;
-/// `teeter deploy`.
+/// The process that deploys.
 pub mod deployer;
-/// The disk.
+/// The disk of the store.
 pub mod disk;
 /// HAProxy.
 pub mod fake;
-/// The morning after.
-pub mod rest;
-/// What happens when.
+/// The checks at the end.
+mod final_checks;
+/// Operators and controllers.
+mod operators;
+/// Recovery and final checks.
+pub mod recovery;
+/// A farm, a deploy and its disturbances, from a seed.
 pub mod scenario;
 /// The farm.
 pub mod shape;
-/// Making failures smaller.
+/// Removing what a failure does not need.
 pub mod shrink;
+/// All parts together.
+pub mod simulation;
 pub mod suite;
-/// What must hold.
+/// The invariants.
 pub mod watch;
-/// All of it together.
-pub mod world;
 
 #[cfg(test)]
 mod regressions;
@@ -40,5 +48,5 @@ mod suite_on_fake;
 
 pub use scenario::Scenario;
 pub use shrink::shrink;
+pub use simulation::{Outcome, play};
 pub use watch::Finding;
-pub use world::{Outcome, play};

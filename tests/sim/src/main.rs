@@ -1,4 +1,4 @@
-//! Plays scenarios until one of them shows a fault: `sim --seeds 2000`, or one of them in words: `sim --seed 17`.
+//! Plays scenarios until one fails: `sim --seeds 2000`. Plays one and prints every event: `sim --seed 17`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -10,30 +10,30 @@ use std::time::Duration;
 use clap::Parser;
 use teeter_sim::{Finding, Outcome, Scenario, play, shrink};
 
-/// Plays scenarios of deploys, faults and callers in simulated time, and checks after every event what must always hold.
+/// Plays scenarios of deploys, faults and callers in simulated time, and checks invariants after every event.
 #[derive(Debug, Parser)]
 struct Args {
-    /// How many seeds to play.
+    /// The number of seeds to play.
     #[arg(long, default_value_t = 2_000)]
     seeds: u64,
-    /// The first of them.
+    /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Play only this one, and tell what happens in it.
+    /// Play only this seed, and print every event.
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
-    /// Leave out what a failing seed does not need. Takes a while.
+    /// Remove what a failing seed does not need. This takes a while.
     #[arg(long)]
     shrink: bool,
-    /// How many to play at once; as many as there are cores, where unset.
+    /// The number of seeds to play at the same time; by default the number of cores.
     #[arg(long)]
     jobs: Option<usize>,
-    /// Go on after this many that fail.
+    /// Stop after this many failed seeds.
     #[arg(long, default_value_t = 1)]
     failures: usize,
 }
 
-/// What all seeds together were.
+/// The sums over all seeds.
 #[derive(Debug, Default)]
 struct Total {
     seeds: u64,
@@ -94,15 +94,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells at once what a seed has shown: the others may take the night.
+/// Prints at once what has failed: the other seeds may take all night.
 #[allow(clippy::print_stdout, reason = "a command line tool")]
 fn failed(seed: u64, outcome: &Outcome) {
-    let told = |found: &Finding| format!("\n  {:>10.3} s  {}: {}", found.at.as_secs_f64(), found.which, found.text);
-    let found: String = outcome.found.iter().map(told).collect();
-    println!("FAIL seed {seed}, and again with: sim --seed {seed}{found}");
+    let line = |found: &Finding| format!("\n  {:>10.3} s  {}: {}", found.at.as_secs_f64(), found.which, found.text);
+    let found: String = outcome.found.iter().map(line).collect();
+    println!("FAIL seed {seed}; repeat it with: sim --seed {seed}{found}");
 }
 
-/// Plays one seed and tells what happens in it.
+/// Plays one seed and prints every event.
 #[allow(clippy::print_stdout, reason = "a command line tool")]
 fn one(seed: u64, shrinks: bool) -> ExitCode {
     let mut scenario = Scenario::of(seed);
@@ -134,7 +134,7 @@ impl Total {
         self.refused += outcome.counts.refused;
         self.lasted += outcome.lasted;
         for act in &scenario.acts {
-            *self.acts.entry(act.what.kind()).or_default() += 1;
+            *self.acts.entry(act.fault.kind()).or_default() += 1;
         }
         for ending in &outcome.endings {
             *self.endings.entry(ending.clone()).or_default() += 1;
@@ -147,18 +147,18 @@ impl Total {
     #[allow(clippy::print_stdout, reason = "a command line tool")]
     fn print(&self) {
         println!(
-            "{} seeds, {:.1} simulated hours, {} events checked, {} requests ({} without a server where that may be)",
+            "{} seeds, {:.1} simulated hours, {} events checked, {} requests ({} without a server, in scenarios that allow it)",
             self.seeds,
             self.lasted.as_secs_f64() / 3600.0,
             self.events,
             self.requests,
             self.refused
         );
-        println!("what struck them:");
+        println!("acts:");
         for (kind, count) in &self.acts {
             println!("  {count:>8}  {kind}");
         }
-        println!("how their runs ended:");
+        println!("ends of runs:");
         for (ending, count) in &self.endings {
             println!("  {count:>8}  {ending}");
         }
@@ -166,5 +166,5 @@ impl Total {
     }
 }
 
-/// After so many seeds it says how many there were.
+/// Progress is printed each time after this many seeds.
 const PROGRESS: u64 = 10_000;

@@ -1,5 +1,5 @@
-//! What happens in one simulated life of a farm: its shape, and what strikes when. All of it follows from a seed, and
-//! each part can be taken out without changing the rest.
+//! A scenario: a farm, a deploy, and the acts that disturb it. It follows from a seed, and each act can be removed without
+//! changing the others.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,113 +8,137 @@ use teeter_lab::Dice;
 
 use crate::shape::Shape;
 
-/// A shape, a deploy, and what strikes it.
+/// A farm, a deploy to it, and the acts that disturb it.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// Whatever is left to chance on the way is thrown from this.
+    /// The source of every random choice that is made while the scenario is played.
     pub seed: u64,
     /// The farm and how it is deployed to.
     pub shape: Shape,
-    /// What happens beside the deploy, in order of time.
+    /// The acts beside the deploy, in order of time.
     pub acts: Vec<Act>,
 }
 
-/// Something that happens at a time.
+/// A fault or a call, and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
-    /// Since the deploy began.
+    /// Time since the deploy began.
     pub at: Duration,
-    /// What.
-    pub what: What,
-    /// Which HAProxy it happens to, where it happens to one of several.
+    /// The fault or call.
+    pub fault: Fault,
+    /// The number of the HAProxy that it happens to, if it happens to one of several.
     pub on: usize,
 }
 
-/// Something that happens.
+/// A fault, or a call of an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
-    /// teeterd is killed and started again after a while, perhaps with the system's clock set otherwise meanwhile.
+pub enum Fault {
+    /// teeterd is killed and started again, perhaps with the system's clock set to another time.
     KillTeeterd {
-        /// After this time.
+        /// The time until it is started again.
         back: Duration,
-        /// So many seconds the clock jumps.
+        /// The number of seconds that the clock jumps.
         jump: i64,
     },
-    /// HAProxy is reloaded; here and below one of them, where there are several.
+    /// HAProxy is reloaded. Here and below this happens to one of them, if there are several.
     Reload,
-    /// HAProxy is killed and started again after a while.
+    /// HAProxy is killed and started again after this time.
     KillHaproxy(Duration),
-    /// HAProxy is stopped for a while, as by SIGSTOP.
+    /// HAProxy is stopped for this time, as by SIGSTOP.
     Hang(Duration),
-    /// HAProxy's answers trickle for a while.
+    /// HAProxy answers slowly for this time.
     Slow(Duration),
-    /// The store's disk refuses everything for a while.
+    /// The disk of the store is full for this time. A client asks for the status and the doctor's findings all the while.
     DiskFull(Duration),
-    /// The store's disk takes that long for the next write, as when teeterd itself is stopped. For scenarios: no seed
-    /// has it.
+    /// The next write to the store takes this long, as when teeterd itself is stopped. No seed draws this.
     DiskStalls(Duration),
-    /// The store's disk keeps the next transaction and says that it has not.
+    /// The disk of the store keeps the next transaction and reports an error.
     DiskLies,
-    /// The process that deploys is killed; its hook goes on, or not.
+    /// The deploying process is killed. Its hook goes on or is killed with it.
     KillDeployer {
-        /// Whether the hook outlives it.
+        /// Whether the hook goes on.
         hook_lives: bool,
     },
-    /// The hook fails that is at work, or the next.
+    /// The deploying process hangs for this time and keeps its connections, as when the terminal does not take its output.
+    StallDeployer(Duration),
+    /// The current hook fails, or the next one.
     FailHook,
-    /// Somebody calls `teeter`.
+    /// A user calls `teeter`.
     Call(Call),
-    /// Somebody tells HAProxy something by hand: about the server of this number.
+    /// A user sets the server of this number in HAProxy.
     ByHand(usize, ByHand),
-    /// The server of this number is not well for a while.
+    /// A controller deletes a line of the server of this number by the Runtime API and adds it again.
+    AddAgain {
+        /// The number of the server.
+        server: usize,
+        /// Which of its lines that can be deleted.
+        line: usize,
+        /// The time from adding it to making it ready. `None`: one request to HAProxy does both.
+        pause: Option<Duration>,
+    },
+    /// teeterd is killed and started with another name for a HAProxy.
+    Rename {
+        /// The time until it is started again.
+        back: Duration,
+        /// Whether the socket of that HAProxy has another path, too.
+        moved: bool,
+    },
+    /// teeterd is killed and started without a HAProxy. Later it is killed again and started with it.
+    Remove {
+        /// The time until teeterd is started again, both times.
+        back: Duration,
+        /// The time that teeterd runs without the HAProxy.
+        gone: Duration,
+    },
+    /// The server of this number is unhealthy for this time.
     Sick(usize, Duration),
-    /// Every second answer of what is deployed is a 500, from now on.
+    /// From now on, half of the responses of the new version have status 500.
     BadVersion,
-    /// Others have so many connections to the stats socket open for a while, and say nothing on them.
+    /// Other clients keep this many connections to the stats socket open, without a request.
     Crowd(usize, Duration),
-    /// So many clients of the control socket read all that there is, again and again, for a while.
+    /// This many clients of the control socket read everything, again and again.
     Readers(usize, Duration),
-    /// Somebody tells the server of this number to be ready, and nobody is to know: for tests of this simulation.
+    /// A user makes the server of this number ready, and the checks are not told. For tests of this simulation.
     Sabotage(usize),
 }
 
 /// A call to the control socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// What is asked for.
+    /// The command.
     pub verb: Verb,
-    /// The caller hangs up after this time, whatever it is told.
+    /// The caller disconnects after this time, answered or not.
     pub patience: Option<Duration>,
 }
 
-/// What is asked for.
+/// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// `teeter drain`, of the server of this number, perhaps with an end of its own.
+    /// `teeter drain` of the server of this number. The hold may have an end.
     Drain(usize, Option<Duration>),
-    /// `teeter maint`.
+    /// `teeter maint` of the server of this number. The hold may have an end.
     Maint(usize, Option<Duration>),
-    /// `teeter ready`.
+    /// `teeter ready` of the server of this number.
     Ready(usize),
-    /// `teeter drain`, work on the server for as long as repairs take, `teeter ready`.
+    /// `teeter drain` of the server of this number, a repair, and `teeter ready`.
     Repair(usize),
-    /// Of the latest run.
+    /// `teeter abort` of the latest run.
     Abort,
-    /// Of the latest run.
+    /// `teeter pause` of the latest run.
     Pause,
-    /// Of the latest run.
+    /// `teeter resume` of the latest run.
     Resume,
-    /// Of the latest run.
+    /// `teeter rollback` of the latest run.
     Rollback,
-    /// Of the latest run.
+    /// `teeter retry` of the latest run.
     Retry,
-    /// Another deploy of the same farm.
+    /// Another deploy to the same farm.
     Deploy,
     /// `teeter flip` to a group.
     Flip(&'static str),
 }
 
-/// What somebody tells HAProxy.
+/// A change that a user makes in HAProxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByHand {
     /// `set server … state maint`.
@@ -133,7 +157,7 @@ impl Scenario {
         let dice = Dice::new(seed);
         let shape = Shape::thrown(&mut dice.other(1));
         let mut dice = dice.other(2);
-        // Some go undisturbed: then nothing at all may go wrong.
+        // Some scenarios have no act at all: nothing may fail there.
         let count = [0, 0, 1, 1, 1, 2, 2, 3, 4, 6][dice.of(0..10) as usize];
         let mut acts: Vec<Act> = (0..count).map(|_| Act::thrown(&mut dice, &shape)).collect();
         acts.sort_by_key(|act| act.at);
@@ -144,55 +168,46 @@ impl Scenario {
 impl Act {
     fn thrown(dice: &mut Dice, shape: &Shape) -> Self {
         let at = Duration::from_millis(dice.of(0..6_000));
-        Self { at, what: What::thrown(dice, shape), on: dice.of(0..shape.haproxys as u64) as usize }
+        Self { at, fault: Fault::thrown(dice, shape), on: dice.of(0..shape.haproxys as u64) as usize }
     }
 }
 
-impl What {
+impl Fault {
     fn thrown(dice: &mut Dice, shape: &Shape) -> Self {
         let server = |dice: &mut Dice| dice.of(0..shape.members() as u64) as usize;
-        let mut while_of = |longest: u64| Duration::from_millis(dice.of(20..longest));
-        let (short, long) = (while_of(3_000), while_of(20_000));
+        let mut lasting = |longest: u64| Duration::from_millis(dice.of(20..longest));
+        let (short, long) = (lasting(3_000), lasting(20_000));
         match dice.of(0..100) {
-            0..20 => Self::KillTeeterd { back: short, jump: [0, 0, 0, 3_600, -3_600][dice.of(0..5) as usize] },
-            20..32 => Self::Reload,
-            32..40 => Self::KillHaproxy(short),
-            40..46 => Self::Hang(long),
-            46..50 => Self::Slow(short),
-            50..54 => Self::DiskFull(short),
-            54..58 => Self::DiskLies,
-            58..64 => Self::KillDeployer { hook_lives: dice.of(0..2) == 0 },
-            64..68 => Self::FailHook,
-            68..90 => {
-                let verb = match dice.of(0..16) {
-                    0 | 1 => Verb::Drain(server(dice), (dice.of(0..2) == 0).then_some(short)),
-                    2 => Verb::Maint(server(dice), (dice.of(0..2) == 0).then_some(short)),
-                    3 | 4 => Verb::Ready(server(dice)),
-                    5 | 6 => Verb::Abort,
-                    7 => Verb::Pause,
-                    8 => Verb::Resume,
-                    9 => Verb::Rollback,
-                    10 => Verb::Retry,
-                    11 => Verb::Deploy,
-                    12 => Verb::Flip("a"),
-                    13 | 14 => Verb::Repair(server(dice)),
-                    _ => Verb::Flip("b"),
-                };
-                let patience = (dice.of(0..3) == 0).then(|| Duration::from_micros(dice.of(0..8_000)));
-                Self::Call(Call { verb, patience })
-            }
-            90..92 => Self::BadVersion,
-            92..94 => Self::Crowd(dice.of(1..12) as usize, short),
-            94 => Self::Readers(dice.of(1..12) as usize, short),
-            95..97 => {
+            0..18 => Self::KillTeeterd { back: short, jump: [0, 0, 0, 3_600, -3_600][dice.of(0..5) as usize] },
+            18..29 => Self::Reload,
+            29..36 => Self::KillHaproxy(short),
+            36..41 => Self::Hang(long),
+            41..44 => Self::Slow(short),
+            44..49 => Self::DiskFull(short),
+            49..52 => Self::DiskLies,
+            52..57 => Self::KillDeployer { hook_lives: dice.of(0..2) == 0 },
+            57..60 => Self::FailHook,
+            60..79 => Self::Call(Call::thrown(dice, shape, short)),
+            79..81 => Self::BadVersion,
+            81..83 => Self::Crowd(dice.of(1..12) as usize, short),
+            83..85 => Self::Readers(dice.of(1..12) as usize, short),
+            85 => Self::Readers(dice.of(1..4) as usize, long),
+            86..88 => {
                 let by_hand = [ByHand::Maint, ByHand::Drain, ByHand::Ready, ByHand::Weight][dice.of(0..4) as usize];
                 Self::ByHand(server(dice), by_hand)
             }
-            _ => Self::Sick(server(dice), short),
+            88..90 => Self::Sick(server(dice), short),
+            90..93 => {
+                let pause = (dice.of(0..2) == 0).then_some(short);
+                Self::AddAgain { server: server(dice), line: dice.of(0..2) as usize, pause }
+            }
+            93..95 if shape.haproxys > 1 => Self::Remove { back: short, gone: long },
+            93..97 => Self::Rename { back: short, moved: dice.of(0..3) == 0 },
+            _ => Self::StallDeployer(long),
         }
     }
 
-    /// Whether it leaves servers as they are: only teeterd, its store, or whoever deploys is struck.
+    /// Whether it leaves servers as they are, and affects only teeterd, its store or its callers.
     pub fn spares_servers(&self) -> bool {
         matches!(
             self,
@@ -201,12 +216,19 @@ impl What {
                 | Self::DiskStalls(_)
                 | Self::DiskLies
                 | Self::KillDeployer { .. }
+                | Self::StallDeployer(_)
+                | Self::Rename { .. }
                 | Self::Readers(..)
                 | Self::FailHook
         )
     }
 
-    /// The kind of it, for counting.
+    /// Whether teeterd is killed and started again.
+    pub fn restarts_teeterd(&self) -> bool {
+        matches!(self, Self::KillTeeterd { .. } | Self::Rename { .. } | Self::Remove { .. })
+    }
+
+    /// Its kind, for counting.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::KillTeeterd { jump: 0, .. } => "teeterd killed",
@@ -219,11 +241,15 @@ impl What {
             Self::DiskStalls(_) => "disk stalls",
             Self::DiskLies => "transaction kept and denied",
             Self::KillDeployer { .. } => "deploy killed",
+            Self::StallDeployer(_) => "deploy hangs",
             Self::FailHook => "hook fails",
-            Self::Call(Call { patience: Some(_), .. }) => "call, hung up",
+            Self::Call(Call { patience: Some(_), .. }) => "call, disconnected",
             Self::Call(_) => "call",
-            Self::ByHand(..) => "changed by hand",
-            Self::Sick(..) => "server not well",
+            Self::ByHand(..) => "server changed by hand",
+            Self::AddAgain { .. } => "server line deleted and added",
+            Self::Rename { .. } => "HAProxy renamed",
+            Self::Remove { .. } => "HAProxy removed and configured again",
+            Self::Sick(..) => "server unhealthy",
             Self::BadVersion => "bad version deployed",
             Self::Crowd(..) => "stats socket crowded",
             Self::Readers(..) => "control socket crowded",
@@ -232,12 +258,34 @@ impl What {
     }
 }
 
+impl Call {
+    fn thrown(dice: &mut Dice, shape: &Shape, lasts: Duration) -> Self {
+        let server = |dice: &mut Dice| dice.of(0..shape.members() as u64) as usize;
+        let verb = match dice.of(0..16) {
+            0 | 1 => Verb::Drain(server(dice), (dice.of(0..2) == 0).then_some(lasts)),
+            2 => Verb::Maint(server(dice), (dice.of(0..2) == 0).then_some(lasts)),
+            3 | 4 => Verb::Ready(server(dice)),
+            5 | 6 => Verb::Abort,
+            7 => Verb::Pause,
+            8 => Verb::Resume,
+            9 => Verb::Rollback,
+            10 => Verb::Retry,
+            11 => Verb::Deploy,
+            12 => Verb::Flip("a"),
+            13 | 14 => Verb::Repair(server(dice)),
+            _ => Verb::Flip("b"),
+        };
+        let patience = (dice.of(0..3) == 0).then(|| Duration::from_micros(dice.of(0..8_000)));
+        Self { verb, patience }
+    }
+}
+
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}: {:?}", self.seed, self.shape)?;
         for act in &self.acts {
             let on = if act.on > 0 { " (the other HAProxy)" } else { "" };
-            writeln!(f, "  {:>6} ms  {:?}{on}", act.at.as_millis(), act.what)?;
+            writeln!(f, "  {:>6} ms  {:?}{on}", act.at.as_millis(), act.fault)?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The farm that a scenario plays on: HAProxy's configuration, teeter's, and the deploy.
+//! The farm of a scenario: the configurations of HAProxy and teeter, and the deploy.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use teeter_lab::Dice;
 
-use crate::fake::{BackendSetup, Route, Series, ServerSetup, Setup};
+use crate::fake::{BackendSetup, CheckSetup, Route, Series, ServerSetup, Setup};
 
 /// A farm and how it is deployed to.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// Which HAProxy.
+    /// The series of HAProxy.
     pub series: Series,
     /// Whether HAProxy has a master with a socket.
     pub master: bool,
-    /// Whether a map turns the traffic; otherwise the servers' states do.
+    /// Whether a map switches the traffic. Otherwise the states of servers do.
     pub route: bool,
-    /// How it is deployed to.
+    /// The strategy of the deploy.
     pub strategy: &'static str,
-    /// Members of a group.
+    /// The number of members of a group.
     pub half: usize,
-    /// Whether there is a second backend with the same servers; never with a route, which has three.
+    /// Whether there is a second backend with the same servers. A farm with a route has three backends anyway.
     pub twice: bool,
     /// `drain.grace`, in milliseconds.
     pub grace: u64,
@@ -31,33 +31,32 @@ pub struct Shape {
     pub on_drift: &'static str,
     /// `flip.order`.
     pub order: &'static str,
-    /// Whether the flip is watched.
+    /// Whether there is a bake after the flip.
     pub bake: bool,
     /// Whether servers are warmed up.
     pub warm_up: bool,
-    /// The longest request, in milliseconds.
+    /// The duration of the longest request, in milliseconds.
     pub longest: u64,
-    /// How many HAProxys have the farm's servers.
+    /// The number of HAProxys that have the farm's servers.
     pub haproxys: usize,
-    /// When the last of them is started, in milliseconds after the deploy has begun; 0: it is there before teeterd.
+    /// When the last HAProxy is started, in milliseconds after the deploy has begun. 0: before teeterd.
     pub late: u64,
     /// Whether frontends have the names of the backends that they lead to.
     pub same_names: bool,
-    /// How many lines of its backends wait, disabled, for servers that are not there yet; never with a route.
+    /// The number of disabled lines for servers that are not there yet; 0 with a route.
     pub spare: usize,
-    /// Whether a disabled backend has lines of its members, too; never with a route.
+    /// Whether a disabled backend has lines of the members, too; never with a route.
     pub off: bool,
-    /// Whether there is a second backend with the same servers, whose checks pass on the one that leads; never with a
-    /// route.
+    /// Whether there is a second backend with the same servers, whose checks pass on the leader only; never with a route.
     pub leader: bool,
-    /// Whether clients stick to servers by a table; never with a route.
+    /// Whether clients are sticky by a table; never with a route.
     pub sticky: bool,
-    /// Whether the second backend calls the same servers by other names.
+    /// Whether the second backend has other names for the same servers.
     pub other_names: bool,
 }
 
 impl Shape {
-    /// The plainest farm: two servers, turned by a route.
+    /// The plainest farm: two servers and a route.
     pub const PLAIN: Self = Self {
         series: Series::V2_6,
         master: false,
@@ -82,7 +81,7 @@ impl Shape {
         other_names: false,
     };
 
-    /// A shape by chance.
+    /// A random shape.
     pub fn thrown(dice: &mut Dice) -> Self {
         let strategies = ["see-saw", "see-saw", "see-saw", "rolling", "blue-green", "canary"];
         let route = dice.of(0..5) < 3;
@@ -111,7 +110,7 @@ impl Shape {
         .with_more(dice)
     }
 
-    /// What has come later, so that it takes nothing from what was drawn before.
+    /// Draws the properties that were added later. They are drawn last, so that older draws stay the same.
     fn with_more(self, dice: &mut Dice) -> Self {
         let haproxys = [1, 1, 1, 2][dice.of(0..4) as usize];
         let late = if haproxys > 1 && dice.of(0..4) == 0 { dice.of(500..6_000) } else { 0 };
@@ -123,7 +122,7 @@ impl Shape {
         if self.route { thrown } else { Self { spare, off, leader, sticky, other_names, ..thrown } }
     }
 
-    /// How many members the farm has.
+    /// The number of members of the farm.
     pub fn members(&self) -> usize {
         self.half * 2
     }
@@ -138,8 +137,8 @@ impl Shape {
         format!("10.0.0.{}:8080", number % self.members() + 1)
     }
 
-    /// Every line of a member, as BACKEND/SERVER; the first is the one with checks, which others follow, but for that of who
-    /// leads.
+    /// Every line of a member, as BACKEND/SERVER. The first one has checks, and the others track it, except the line in the
+    /// backend of the leader.
     pub fn lines(&self, number: usize) -> Vec<String> {
         let name = self.member(number);
         let backends: &[&str] = match (self.route, self.has_all(), number < self.half) {
@@ -155,12 +154,33 @@ impl Shape {
         backends.iter().map(line).collect()
     }
 
-    /// What a backend calls a member.
+    /// The lines of a member that HAProxy can delete, because no other line tracks them.
+    pub fn deletable_lines(&self, number: usize) -> Vec<String> {
+        let mut lines = self.lines(number);
+        // The lines of the leader's backend have checks of their own.
+        if lines.len() > 1 && !self.leader {
+            lines.remove(0);
+        }
+        lines
+    }
+
+    /// The address and the keywords with which `add server` makes a line as it is configured.
+    pub fn keywords(&self, number: usize, line: &str) -> String {
+        let (address, checked) = (self.address(number), &self.lines(number)[0]);
+        if line == checked || self.leader {
+            let CheckSetup { inter, fall, rise } = CHECK;
+            format!("{address} check inter {}ms fall {fall} rise {rise} weight 100", inter.as_millis())
+        } else {
+            format!("{address} track {checked} weight 100")
+        }
+    }
+
+    /// The name of a member in a backend.
     fn name_in(&self, backend: &str, member: &str) -> String {
         if self.other_names && backend == "api" { format!("{member}-api") } else { member.to_owned() }
     }
 
-    /// Where clients come in.
+    /// The frontends that clients send requests to.
     pub fn frontends(&self) -> &'static [&'static str] {
         match (self.same_names, self.route, self.twice) {
             (true, false, _) if self.leader => &["app", "lead"],
@@ -174,22 +194,17 @@ impl Shape {
         }
     }
 
-    /// What teeter calls the HAProxys.
+    /// The names of the HAProxys in teeter's first configuration.
     pub fn names(&self) -> &'static [&'static str] {
         &["edge", "ford"][..self.haproxys]
     }
 
-    /// Whether the route has a side for the whole farm. Blue and green have not.
+    /// Whether the route has a side for the whole farm. A blue-green farm has none.
     fn has_all(&self) -> bool {
         self.strategy != "blue-green"
     }
 
-    /// How long a fault may go on before it is teeter's: a drain's deadline and some time for proofs.
-    pub fn deadline(&self) -> Duration {
-        Duration::from_secs(4)
-    }
-
-    /// What the map's file has in the beginning.
+    /// The first text of the map's file.
     pub fn map(&self) -> String {
         format!("web {}\n", if self.has_all() { "web_all" } else { "web_a" })
     }
@@ -198,7 +213,7 @@ impl Shape {
     pub fn setup(&self, map: &Path) -> Setup {
         let mut setup = Setup::new(self.series);
         setup.master = self.master;
-        let check = |server: ServerSetup| server.check(Duration::from_millis(200), 2, 2);
+        let check = |server: ServerSetup| ServerSetup { check: Some(CHECK), ..server };
         let plain = |number: usize| ServerSetup::new(&self.member(number), &self.address(number));
         let (half, all) = (self.half, self.members());
         if !self.route {
@@ -208,7 +223,7 @@ impl Shape {
                 slots.fold(backend, BackendSetup::server)
             };
             let checked = |name: &str| {
-                let backend = BackendSetup { stick: self.sticky.then_some(STUCK_FOR), ..BackendSetup::new(name) };
+                let backend = BackendSetup { stick: self.sticky.then_some(TABLE_EXPIRES), ..BackendSetup::new(name) };
                 slots((0..all).fold(backend, |backend, number| backend.server(check(plain(number)))))
             };
             let app = checked("app");
@@ -250,7 +265,7 @@ impl Shape {
         setup
     }
 
-    /// The members with their lines, whatever these are called.
+    /// The table of members, with the lines of each.
     fn table(&self) -> String {
         let member = |number: usize| {
             let (name, mut lines) = (self.member(number), self.lines(number));
@@ -267,7 +282,7 @@ impl Shape {
             members.map(|number| format!("{:?}", self.member(number))).collect::<Vec<_>>().join(", ")
         };
         let (a, b) = (names(0..self.half), names(self.half..self.members()));
-        // Slots that wait are in no half.
+        // Spare slots are in no group.
         let groups = match self.spare {
             0 => format!("groups = {{ a = [{a}], b = [{b}] }}"),
             _ => "halves = \"auto\"".to_owned(),
@@ -324,14 +339,17 @@ settle = "0s"
         json!({ "farm": "web", "strategy": self.strategy, "version": version })
     }
 
-    /// Whether new requests go to one version only, always.
+    /// Whether all new requests go to one version at any moment.
     pub fn is_exact(&self) -> bool {
         self.route && matches!(self.strategy, "see-saw" | "blue-green")
     }
 }
 
-/// How the names of slots begin that wait for a server.
+/// The health check of every line that does not track another one.
+const CHECK: CheckSetup = CheckSetup { inter: Duration::from_millis(200), fall: 2, rise: 2 };
+
+/// The first part of the names of spare slots.
 pub const SLOT: &str = "slot";
 
-/// How long a table keeps a client: longer than any simulation.
-const STUCK_FOR: Duration = Duration::from_secs(1_800);
+/// The time that a table keeps a client: longer than any simulation.
+const TABLE_EXPIRES: Duration = Duration::from_secs(1_800);

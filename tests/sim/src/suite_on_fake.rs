@@ -1,4 +1,4 @@
-//! The suite on the fake, as each series.
+//! The suite on the fake, as each series, and tests of the fake alone.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -81,7 +81,7 @@ impl Simulated {
         String::from_utf8(answer).unwrap()
     }
 
-    /// What HAProxy holds `app/web01` to, by its bits.
+    /// The bits of `app/web01`.
     fn admin(&self) -> u32 {
         self.fake.truth().current().unwrap().servers[&("app".to_owned(), "web01".to_owned())].admin
     }
@@ -164,9 +164,9 @@ impl Subject for Simulated {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 
-    fn set_well(&self, server: &str, well: bool) {
-        self.fake.set_health(&format!("app/{server}"), well);
-        self.fake.set_health(&format!("lead/{server}"), !well);
+    fn set_healthy(&self, server: &str, healthy: bool) {
+        self.fake.set_health(&format!("app/{server}"), healthy);
+        self.fake.set_health(&format!("lead/{server}"), !healthy);
     }
 
     async fn set_refusing(&self, server: &str, refuses: bool) {
@@ -227,9 +227,9 @@ fn the_fake_is_a_3_4() {
     pass(Series::V3_4);
 }
 
-/// Who had connected to a process that was stopped, and then killed, is heard by nobody.
+/// A command to a stopped process that is then killed is never carried out.
 #[tokio::test(start_paused = true)]
-async fn what_was_asked_of_a_killed_process_ends_with_it() {
+async fn a_command_ends_with_a_killed_process() {
     let subject = Simulated::start(Series::V2_6, false, 1);
     subject.fake.hang(Duration::from_secs(5));
     let mut stream = subject.fake.connect().unwrap();
@@ -241,10 +241,10 @@ async fn what_was_asked_of_a_killed_process_ends_with_it() {
     assert_eq!(subject.admin(), 0);
 }
 
-/// A process that is stopped twice goes on once, and what was asked of it first is carried out first. A second, shorter
-/// hang had let some go on while what had been asked before slept to the end of the first (seed 241441).
+/// A process that is stopped twice goes on once, and carries out commands in the order in which they came. A second, shorter
+/// stop let new commands go on while older ones waited for the end of the first stop (seed 241441).
 #[tokio::test(start_paused = true)]
-async fn a_hang_within_a_hang_ends_nothing() {
+async fn a_shorter_stop_does_not_end_a_longer_one() {
     let subject = Simulated::start(Series::V2_6, false, 1);
     subject.fake.hang(Duration::from_secs(5));
     let mut first = subject.fake.connect().unwrap();

@@ -16,9 +16,9 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::task::JoinHandle;
 
 struct Real {
-    // In this order they end: HAProxy first, the directory last.
+    // They are dropped in this order: HAProxy first, the directory last.
     haproxy: Haproxy,
-    site: Arc<Site>,
+    servers: Arc<Servers>,
     series: Series,
     addr: SocketAddr,
     /// The cookie of each client.
@@ -26,53 +26,53 @@ struct Real {
     dir: TempDir,
 }
 
-/// What is behind HAProxy; cases share it.
-struct Site {
+/// The servers and the agent behind HAProxy, which all cases share.
+struct Servers {
     apps: Vec<App>,
     agent: SocketAddr,
     words: Mutex<String>,
 }
 
-impl Site {
+impl Servers {
     async fn start() -> io::Result<Arc<Self>> {
         let apps = vec![App::start("web01", "v1").await?, App::start("web02", "v1").await?];
         let listener = TcpListener::bind(("127.0.0.1", free_port()?)).await?;
-        let site = Arc::new(Self { apps, agent: listener.local_addr()?, words: Mutex::new(String::new()) });
-        let agent = Arc::downgrade(&site);
+        let servers = Arc::new(Self { apps, agent: listener.local_addr()?, words: Mutex::new(String::new()) });
+        let agent = Arc::downgrade(&servers);
         tokio::spawn(async move {
-            while let (Ok((mut stream, _)), Some(site)) = (listener.accept().await, agent.upgrade()) {
-                let words = format!("{}\n", site.words.lock().unwrap());
-                // HAProxy may have gone: then it did not want to know.
+            while let (Ok((mut stream, _)), Some(servers)) = (listener.accept().await, agent.upgrade()) {
+                let words = format!("{}\n", servers.words.lock().unwrap());
+                // HAProxy may have closed the connection.
                 stream.write_all(words.as_bytes()).await.ok();
             }
         });
-        Ok(site)
+        Ok(servers)
     }
 }
 
 impl Real {
-    async fn start(site: &Arc<Site>, series: Series, master: bool) -> io::Result<Self> {
-        for app in &site.apps {
+    async fn start(servers: &Arc<Servers>, series: Series, master: bool) -> io::Result<Self> {
+        for app in &servers.apps {
             app.set_well(true);
         }
-        *site.words.lock().unwrap() = "up".to_owned();
+        *servers.words.lock().unwrap() = "up".to_owned();
         let dir = tempfile::Builder::new().prefix("sim-").tempdir()?;
         std::fs::write(dir.path().join("live.map"), "web app\nshop other\n")?;
         let port = free_port()?;
-        let config = config(dir.path(), site, port, series);
+        let config = config(dir.path(), servers, port, series);
         let haproxy = if master {
             Haproxy::start_master(dir.path(), &config).await?
         } else {
             Haproxy::start(dir.path(), &config).await?
         };
         let addr = SocketAddr::from(([127, 0, 0, 1], port));
-        Ok(Self { haproxy, site: Arc::clone(site), series, addr, jar: BTreeMap::new(), dir })
+        Ok(Self { haproxy, servers: Arc::clone(servers), series, addr, jar: BTreeMap::new(), dir })
     }
 }
 
-fn config(dir: &Path, site: &Site, port: u16, series: Series) -> String {
-    let (one, two) = (site.apps[0].addr(), site.apps[1].addr());
-    let agent = site.agent.port();
+fn config(dir: &Path, servers: &Servers, port: u16, series: Series) -> String {
+    let (one, two) = (servers.apps[0].addr(), servers.apps[1].addr());
+    let agent = servers.agent.port();
     let twin = if series < Series::V3_4 { "twin" } else { "twin-in" };
     format!(
         "global\n  node lab\n  nbthread 2\n  stats socket {dir}/admin.sock level admin expose-fd listeners\n  \
@@ -106,13 +106,13 @@ async fn say(socket: &Path, line: &str) -> String {
 }
 
 async fn say_bytes(socket: &Path, text: &str) -> String {
-    // A paused process does not answer: who asks it gives up first.
+    // A stopped process does not answer, so the time is limited.
     let mut stream = UnixStream::connect(socket).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
     let mut answer = Vec::new();
     while let Ok(Ok(1..)) = tokio::time::timeout(ANSWER, stream.read_buf(&mut answer)).await {
-        // From 3.0 on a master may leave the connection open behind this.
+        // From 3.0 on, a master may leave the connection open after this.
         if answer.starts_with(b"Can't find the target") && answer.ends_with(b"\n") {
             break;
         }
@@ -148,7 +148,7 @@ impl Subject for Real {
     async fn ask_master(&self, line: &str) -> String {
         let socket = self.haproxy.master_socket();
         loop {
-            // A master that starts itself anew refuses connections, or ends them, for a moment.
+            // A master that executes itself again refuses connections, or ends them, for a moment.
             if UnixStream::connect(&socket).await.is_ok() {
                 let answer = say(&socket, line).await;
                 if !answer.is_empty() {
@@ -203,18 +203,18 @@ impl Subject for Real {
         self.haproxy.reload().await.unwrap();
     }
 
-    fn set_well(&self, server: &str, well: bool) {
-        let app = self.site.apps.iter().find(|app| app.name() == server).unwrap();
-        app.set_well(well);
+    fn set_healthy(&self, server: &str, healthy: bool) {
+        let app = self.servers.apps.iter().find(|app| app.name() == server).unwrap();
+        app.set_well(healthy);
     }
 
     async fn set_refusing(&self, server: &str, refuses: bool) {
-        let app = self.site.apps.iter().find(|app| app.name() == server).unwrap();
+        let app = self.servers.apps.iter().find(|app| app.name() == server).unwrap();
         if refuses { app.stop().await.unwrap() } else { app.start_again().await.unwrap() }
     }
 
     fn set_agent(&self, words: &str) {
-        words.clone_into(&mut self.site.words.lock().unwrap());
+        words.clone_into(&mut self.servers.words.lock().unwrap());
     }
 
     fn pause(&self, paused: bool) {
@@ -232,14 +232,14 @@ async fn haproxy_passes_the_suite() {
     let Some(series) = Series::ALL.into_iter().find(|series| series.name() == own) else {
         return skip(&format!("the suite knows {}", Series::ALL.map(Series::name).join(", ")));
     };
-    let site = Site::start().await.unwrap();
+    let servers = Servers::start().await.unwrap();
     let all: Vec<Case<Real>> = cases();
-    // For work on one of them.
+    // For work on one case.
     let only = std::env::var("TEETER_SIM_CASE").unwrap_or_default();
     assert!(all.iter().any(|case| case.name.contains(&only)), "there is no case {only}");
     let mut failed = Vec::new();
     for case in all.iter().filter(|case| case.name.contains(&only)) {
-        let mut subject = Real::start(&site, series, case.master).await.unwrap();
+        let mut subject = Real::start(&servers, series, case.master).await.unwrap();
         let found = (case.run)(&mut subject).await;
         failed.extend(found.err().map(|error| format!("{}: {error}", case.name)));
     }

@@ -1,4 +1,4 @@
-//! Which server of a backend gets a request.
+//! Balancing: the choice of a server of the backend for a request.
 
 use teeter_lab::Dice;
 
@@ -6,21 +6,21 @@ use super::server::Op;
 use super::setup::Balance;
 use super::worker::Backend;
 
-/// Where a request is to go.
+/// The result of balancing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Choice {
     Server(usize),
-    /// To this one and to no other, when it has room.
+    /// The request waits for this server and no other.
     QueueOf(usize),
-    /// To whichever has room first.
+    /// The request waits for the first server that has room.
     Queue,
-    /// There is none.
+    /// There is no server for it.
     Nowhere,
 }
 
 impl Backend {
-    /// The servers that may get a request of somebody who sticks to none: backups only where no other is usable, and
-    /// then the first.
+    /// The servers that may get a request of a client that is not sticky. The first backup is one of them if no other server is
+    /// usable.
     pub(super) fn usable(&self) -> impl Iterator<Item = usize> {
         let usable = |backup: bool| {
             let servers = self.servers.iter().enumerate().filter(|_| !self.setup.disabled);
@@ -30,7 +30,7 @@ impl Backend {
         usable(false).chain(usable(true).take(backups))
     }
 
-    /// A server that a client sticks to serves also in drain.
+    /// Whether a server serves its sticky clients. It does so in drain, too.
     pub(super) fn persists(&self, server: usize) -> bool {
         self.servers.get(server).is_some_and(|server| server.op != Op::Stopped)
     }
@@ -70,7 +70,7 @@ impl Backend {
         chosen.map_or(Choice::Queue, Choice::Server)
     }
 
-    /// Round robin by weight: who has waited for the most is next.
+    /// Round robin by weight: the server that is furthest behind its share is next.
     fn take_turns(&mut self, room: &[usize]) -> Option<usize> {
         let total: i64 = room.iter().map(|at| i64::from(self.servers[*at].weight)).sum();
         for at in room {

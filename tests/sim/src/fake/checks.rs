@@ -1,16 +1,16 @@
-//! Health checks and agents: what they find, when, and what becomes of a server by it.
+//! Health checks and agents: their times, their results, and what these change.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::host::{App, Host, Occurrence};
 use super::server::{Checked, Heard, Op, Server};
 use super::worker::{At, Worker};
-use super::world::{App, Change, World};
 
-impl World {
-    /// The next check that will find something new: when, of which server, and whether it is the agent. A check that
-    /// finds what the one before did changes nothing, and is left out.
+impl Host {
+    /// The next check with a new result: its time, its server, and whether it is an agent check. A check with the same result as
+    /// the one before changes nothing and is skipped.
     pub(super) fn next_check(&self) -> Option<(Instant, At, bool)> {
         let worker = self.current()?;
         let mut next: Option<(Instant, At, bool)> = None;
@@ -30,20 +30,20 @@ impl World {
         next
     }
 
-    fn is_unwell(&self, worker: &Worker, at: At) -> bool {
-        // Most simulations have all apps well most of the time: names are made only where it matters.
-        self.apps.values().any(|app| app.unwell || app.refuses)
-            && self.apps.get(&worker.entry(at)).is_some_and(|app| app.unwell || app.refuses)
+    fn is_unhealthy(&self, worker: &Worker, at: At) -> bool {
+        // Most of the time all servers are healthy: names are made only if one is not, because that is slow.
+        self.apps.values().any(|app| app.unhealthy || app.refuses)
+            && self.apps.get(&worker.entry(at)).is_some_and(|app| app.unhealthy || app.refuses)
     }
 
-    /// Checks that were left out keep their rhythm: the next one is when it would have been.
+    /// Skipped checks keep their interval: the next one is due at the time that it would have had.
     pub(super) fn catch_up(&mut self, now: Instant) {
         let Some(pid) = self.current else { return };
         let Some(worker) = self.workers.get(&pid) else { return };
         let mut woken = Vec::new();
         for (at, server) in worker.all() {
             let Some(check) = &server.check else { continue };
-            let rests = !check.enabled || server.paused || is_settled(server, self.is_unwell(worker, at));
+            let rests = !check.enabled || server.paused || is_settled(server, self.is_unhealthy(worker, at));
             if rests != check.rests {
                 woken.push((at, rests));
             }
@@ -59,25 +59,25 @@ impl World {
         }
     }
 
-    pub(super) fn check(&mut self, at: At, agent: bool, now: Instant) -> Change {
-        let Some(pid) = self.current else { return Change::Moved };
+    pub(super) fn check(&mut self, at: At, agent: bool, now: Instant) -> Occurrence {
+        let Some(pid) = self.current else { return Occurrence::RequestMoved };
         let apps = &self.apps;
-        let Some(worker) = self.workers.get_mut(&pid) else { return Change::Moved };
+        let Some(worker) = self.workers.get_mut(&pid) else { return Occurrence::RequestMoved };
         let entry = worker.entry(at);
         let app = apps.get(&entry).cloned().unwrap_or_default();
         if agent {
             worker.ask_agent(at, &app, now);
-            return Change::Asked(entry);
+            return Occurrence::AgentAsked(entry);
         }
-        worker.check(at, !app.unwell && !app.refuses, now);
-        Change::Checked(entry)
+        worker.check(at, !app.unhealthy && !app.refuses, now);
+        Occurrence::Checked(entry)
     }
 }
 
-/// Whether a check would find what the one before did, and nothing is left to count.
-fn is_settled(server: &Server, unwell: bool) -> bool {
+/// Whether a check would have the same result as the one before and change no count.
+fn is_settled(server: &Server, unhealthy: bool) -> bool {
     let last = server.check.as_ref().map_or(Checked::Never, |check| check.last);
-    if unwell {
+    if unhealthy {
         last == Checked::Failed && server.health == 0 && server.op == Op::Stopped
     } else {
         let up = server.op == Op::Running || server.agent.as_ref().is_some_and(|agent| agent.health == 0);
@@ -124,7 +124,7 @@ impl Worker {
         }
     }
 
-    /// What an agent says: words for the administrative state, for health, and percentages for the weight.
+    /// Obeys an agent: words for the administrative state and for health, and percentages for the weight.
     fn ask_agent(&mut self, at: At, app: &App, now: Instant) {
         let server = self.server_mut(at);
         let Some(agent) = &mut server.agent else { return };
@@ -153,7 +153,7 @@ impl Worker {
         }
     }
 
-    /// The agent says that a server works, or that it does not.
+    /// The agent reports a server up or down.
     pub(super) fn hear(&mut self, at: At, up: bool, now: Instant) {
         let server = self.server_mut(at);
         if let Some(agent) = &mut server.agent {
@@ -168,7 +168,7 @@ impl Worker {
         }
     }
 
-    /// `BACKEND/SERVER`.
+    /// The name of a line, as `BACKEND/SERVER`.
     pub(super) fn entry(&self, at: At) -> String {
         let backend = &self.backends[at.0];
         [&backend.setup.name, "/", &backend.servers[at.1].setup.name].concat()

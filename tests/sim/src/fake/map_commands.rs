@@ -1,4 +1,4 @@
-//! Commands about maps.
+//! The commands about maps.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Maps: a list of entries for each version that is being prepared, of which one counts.
+//! Maps: a list of entries for each version that is being prepared. Lookups use one version.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,17 +8,17 @@ use std::path::Path;
 pub(super) struct Map {
     /// The version that lookups see.
     current: u32,
-    /// The last version that was given out.
+    /// The last version that was prepared.
     next: u32,
     versions: BTreeMap<u32, Vec<Entry>>,
     entries: u64,
 }
 
-/// Its identity, key and value.
+/// The identity of an entry, its key and its value.
 pub(super) type Entry = (u64, String, String);
 
 impl Map {
-    /// Reads its file: a key and a value on a line, `#` before what is for people.
+    /// Reads the file of a map: a key and a value on a line, and comments that begin with `#`.
     pub(super) fn read(file: &Path) -> io::Result<Self> {
         let text = std::fs::read_to_string(file)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))?;
@@ -30,12 +30,12 @@ impl Map {
         Ok(map)
     }
 
-    /// What lookups see, in order.
+    /// The entries that lookups see, in order.
     pub(super) fn entries(&self) -> &[Entry] {
         self.versions.get(&self.current).map_or(&[], Vec::as_slice)
     }
 
-    /// What a lookup gives: of entries with the same key the first.
+    /// The value of a key. If several entries have the key, the first one counts.
     pub(super) fn look_up(&self, key: &str) -> Option<&str> {
         self.entries().iter().find(|(_, one, _)| one == key).map(|(_, _, value)| value.as_str())
     }
@@ -51,7 +51,7 @@ impl Map {
 
     pub(super) fn set(&mut self, key: &str, value: &str) -> Result<(), &'static str> {
         let mut found = false;
-        // Those of versions that are not committed yet, too.
+        // This changes versions that are not committed yet, too.
         for (_, _, old) in self.versions.values_mut().flatten().filter(|(_, one, _)| one == key) {
             value.clone_into(old);
             found = true;
@@ -68,7 +68,7 @@ impl Map {
         Ok(())
     }
 
-    /// Every entry of the key, or in later series the first only.
+    /// Deletes every entry of a key. Later series delete the first one only.
     pub(super) fn delete(&mut self, key: &str, first_only: bool) -> Result<(), &'static str> {
         let entries = self.versions.entry(self.current).or_default();
         let first = entries.iter().position(|(_, one, _)| one == key).ok_or("Key not found.\n")?;
@@ -88,7 +88,7 @@ impl Map {
         self.next
     }
 
-    /// A version to which nothing was added empties the map.
+    /// Commits a version. If nothing was added to it, the map is empty afterwards.
     pub(super) fn commit(&mut self, version: u32) -> Result<(), &'static str> {
         if version <= self.current || version > self.next {
             return Err(OUT_OF_RANGE);

@@ -1,4 +1,4 @@
-//! The master's socket: the processes, and commands that are passed on to one of them.
+//! The master's socket: it lists the processes and passes commands on to one of them.
 
 use std::fmt::Write as _;
 
@@ -7,12 +7,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Fake;
-use super::commands::Teller;
+use super::commands::Caller;
+use super::host::Host;
 use super::setup::{Level, Series};
 use super::wire::{carry_out, leave, send, wait_while_hung};
-use super::world::World;
 
-/// Serves one connection until who asks closes their half, or a reload.
+/// Serves one connection until the client closes its half, or until a reload.
 pub(super) async fn serve(fake: Fake, stream: DuplexStream, mut life: watch::Receiver<()>) {
     tokio::select! {
         biased;
@@ -37,18 +37,18 @@ async fn talk(fake: &Fake, mut stream: DuplexStream) {
         if send(fake, &mut stream, answer.as_bytes()).await.is_err() {
             return;
         }
-        if answer.starts_with(NO_SUCH_WORKER) && fake.with(|world, _| (world.forgets_to_close(), None)) {
-            // Until who asks has had enough.
+        if answer.starts_with(NO_SUCH_WORKER) && fake.with(|host, _| (host.forgets_to_close(), None)) {
+            // The connection stays open until the client closes it.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// `None`: the connection ends without a word.
+/// The answer to a line. `None`: the connection ends without an answer.
 async fn answer(fake: &Fake, line: &str) -> Option<String> {
     let mut out = String::new();
     if line == "show proc" {
-        fake.with(|world, now| (world.show_processes(now, &mut out), None));
+        fake.with(|host, now| (host.show_processes(now, &mut out), None));
         out.push('\n');
         return Some(out);
     }
@@ -57,17 +57,17 @@ async fn answer(fake: &Fake, line: &str) -> Option<String> {
         return None;
     }
     let Some((worker, command)) = line.strip_prefix('@').and_then(|rest| rest.split_once(' ')) else {
-        fake.with(|world, _| (out.push_str(&world.texts.unknown), None));
+        fake.with(|host, _| (out.push_str(&host.texts.unknown), None));
         out.push('\n');
         return Some(out);
     };
-    let pid = fake.with(|world, _| {
+    let pid = fake.with(|host, _| {
         let pid = match worker.strip_prefix('!') {
-            Some(pid) => pid.parse().ok().filter(|pid| world.workers.contains_key(pid)),
-            None => world.current.filter(|_| worker == "1"),
+            Some(pid) => pid.parse().ok().filter(|pid| host.workers.contains_key(pid)),
+            None => host.current.filter(|_| worker == "1"),
         };
-        // It has a connection for as long as it answers.
-        let worker = pid.and_then(|pid| world.workers.get_mut(&pid));
+        // The process has one connection more while it answers.
+        let worker = pid.and_then(|pid| host.workers.get_mut(&pid));
         (worker.map(|worker| (worker.cli += 1, worker.pid).1), None)
     });
     let Some(pid) = pid else {
@@ -75,14 +75,14 @@ async fn answer(fake: &Fake, line: &str) -> Option<String> {
         return Some(out);
     };
     tokio::task::yield_now().await;
-    let mut teller = Teller { pid, level: Level::Admin, prompt: false };
-    let done = carry_out(fake, &mut teller, command, &mut out).await;
+    let mut caller = Caller { pid, level: Level::Admin, prompt: false };
+    let done = carry_out(fake, &mut caller, command, &mut out).await;
     leave(fake, pid);
     out.push('\n');
     (!done.gone).then_some(out)
 }
 
-impl World {
+impl Host {
     fn show_processes(&self, now: Instant, out: &mut String) {
         let Some(master) = &self.master else { return };
         let relative = self.setup.series == Series::V2_2;
@@ -113,13 +113,13 @@ impl World {
         }
     }
 
-    /// From 3.0 on the master sometimes says that a process is not there, and leaves the connection open.
+    /// From 3.0 on, the master sometimes answers that a process does not exist and leaves the connection open.
     fn forgets_to_close(&mut self) -> bool {
         self.setup.series >= Series::V3_0 && self.dice.of(0..2) == 0
     }
 }
 
-/// The third column is only in those up to 2.4.
+/// A row of `show proc`. The third column exists only up to 2.4.
 fn write_row(out: &mut String, relative: bool, [pid, kind, number, reloads, uptime, version]: [&str; 6]) {
     let _ = write!(out, "{pid:<15} {kind:<15} ");
     if relative {

@@ -1,17 +1,18 @@
-//! A HAProxy that is only simulated: what teeter can see and do of one, in simulated time.
+//! A simulated HAProxy: everything that teeter can see of one and do with it, in simulated time.
 //!
-//! It knows servers, checks, agents, weights, queues, maps, reloads and both sockets. It has no packets and no threads,
-//! reads no clock but the runtime's, and draws lots only from the seed that it is given: the same seed gives the same
-//! run. What it answers and does is held against every real HAProxy by the suite of this crate.
+//! It has servers, checks, agents, weights, queues, maps, reloads and both sockets. It has neither packets nor threads. Its
+//! only clock is that of the runtime, and its only source of chance is its seed: the same seed gives the same run. The suite
+//! of this crate compares its answers and its behaviour with every real HAProxy.
 //!
-//! In the order of dependence: `setup`, `dice` and `texts` know nothing of the rest; `server`, `maps`, `balance`,
-//! `traffic`, `stick`, `checks` and `worker` are one process; `world` is all of them and what happens by itself; `commands`, with
-//! `set`, `map_commands`, `tables`, `statistics` and `sessions`, reads and answers; `wire` and `master` are the sockets; `requests` and
-//! `truth` are for the simulation.
+//! In the order of their imports: `setup` and `texts` know nothing of the rest. `server`, `maps`, `balance`, `traffic`,
+//! `stick`, `checks` and `worker` are one process. `host` has all processes and the events that become due. `commands`, with
+//! `set`, `dynamic`, `map_commands`, `tables`, `statistics` and `sessions`, carries out commands. `wire` and `master` are the
+//! sockets. `requests` and `truth` are for the simulation.
 
 mod balance;
 mod checks;
 mod commands;
+mod dynamic;
 mod map_commands;
 mod maps;
 mod master;
@@ -28,7 +29,7 @@ mod traffic;
 mod truth;
 mod wire;
 mod worker;
-mod world;
+mod host;
 
 use std::fmt;
 use std::io;
@@ -39,29 +40,29 @@ use tokio::io::DuplexStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use host::Occurrence;
 pub use requests::{Refused, Request};
 pub use server::Op;
 pub use setup::{BackendSetup, Balance, CheckSetup, FrontendSetup, Level, Route, Series, ServerSetup, Setup};
 pub use texts::columns;
 pub use truth::{Place, ServerTruth, Truth, WorkerTruth};
-pub use world::Change;
 
-use world::World;
+use host::Host;
 
-/// A simulated HAProxy; clones are the same one.
+/// A simulated HAProxy. Clones are the same one.
 #[derive(Clone)]
 pub struct Fake {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    world: Mutex<World>,
+    host: Mutex<Host>,
     hook: Mutex<Option<Hook>>,
-    /// Tells who lets time pass that something is due at another time.
+    /// Wakes the task that waits for due events, when another one is due first.
     wake: Notify,
 }
 
-type Hook = Arc<dyn Fn(&Fake, &Change) + Send + Sync>;
+type Hook = Arc<dyn Fn(&Fake, &Occurrence) + Send + Sync>;
 
 impl fmt::Debug for Fake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,23 +71,23 @@ impl fmt::Debug for Fake {
 }
 
 impl Fake {
-    /// A HAProxy that runs. Must be called within a runtime, whose clock it lives by.
+    /// Starts a HAProxy. It must be called within a runtime, because it uses the runtime's clock.
     ///
     /// # Panics
-    /// When a map cannot be read, or a server tracks one that is not there: HAProxy would not start.
+    /// If a map cannot be read, or a server tracks one that does not exist: HAProxy would not start.
     pub fn new(setup: Setup, seed: u64) -> Self {
         let now = Instant::now();
-        let mut world = World::new(setup, seed, now);
-        world.start(now).unwrap_or_else(|error| panic!("HAProxy does not start: {error}"));
-        world.catch_up(now);
-        let inner = Inner { world: Mutex::new(world), hook: Mutex::default(), wake: Notify::new() };
+        let mut host = Host::new(setup, seed, now);
+        host.start(now).unwrap_or_else(|error| panic!("HAProxy does not start: {error}"));
+        host.catch_up(now);
+        let inner = Inner { host: Mutex::new(host), hook: Mutex::default(), wake: Notify::new() };
         let fake = Self { inner: Arc::new(inner) };
         tokio::spawn(let_time_pass(Arc::downgrade(&fake.inner)));
         fake
     }
 
-    /// Calls `hook` after every change, with nothing locked: for looking only.
-    pub fn on_change(&self, hook: impl Fn(&Self, &Change) + Send + Sync + 'static) {
+    /// Calls `hook` after every occurrence, with nothing locked. It may look, but not change anything.
+    pub fn on_change(&self, hook: impl Fn(&Self, &Occurrence) + Send + Sync + 'static) {
         *self.inner.hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
     }
 
@@ -95,16 +96,16 @@ impl Fake {
     /// # Errors
     /// HAProxy is down.
     pub fn connect(&self) -> io::Result<DuplexStream> {
-        let level = self.with(|world, _| (world.setup.level, None));
+        let level = self.with(|host, _| (host.setup.level, None));
         self.connect_at(level)
     }
 
-    /// The same, to a socket of another level.
+    /// A connection to a stats socket of another level.
     ///
     /// # Errors
     /// HAProxy is down.
     pub fn connect_at(&self, level: Level) -> io::Result<DuplexStream> {
-        let listening = self.with(|world, _| (world.current.map(|_| world.listening.subscribe()), None));
+        let listening = self.with(|host, _| (host.current.map(|_| host.listening.subscribe()), None));
         let listening = listening.ok_or(io::ErrorKind::ConnectionRefused)?;
         let (ours, theirs) = tokio::io::duplex(BUFFER);
         tokio::spawn(wire::serve(self.clone(), theirs, level, listening));
@@ -114,10 +115,10 @@ impl Fake {
     /// A connection to the master's socket.
     ///
     /// # Errors
-    /// HAProxy is down, has no master, or its master is just starting itself anew.
+    /// HAProxy is down, has no master, or its master executes itself again at the moment.
     pub fn connect_master(&self) -> io::Result<DuplexStream> {
-        let life = self.with(|world, now| {
-            let master = world.master.as_ref().filter(|master| master.away_until <= now);
+        let life = self.with(|host, now| {
+            let master = host.master.as_ref().filter(|master| master.away_until <= now);
             (master.map(|master| master.life.subscribe()), None)
         });
         let life = life.ok_or(io::ErrorKind::ConnectionRefused)?;
@@ -126,22 +127,22 @@ impl Fake {
         Ok(ours)
     }
 
-    /// Begins a reload: some milliseconds later the master ends its connections, some tens later a new process takes
-    /// over. `false`: HAProxy is down, or another reload is under way.
+    /// Begins a reload: some milliseconds later the master ends its connections, and some tens of milliseconds later a new
+    /// process takes over. `false`: HAProxy is down, or another reload is under way.
     pub fn reload(&self) -> bool {
-        let begun = self.with(|world, now| (world.begin_reload(now), None));
+        let begun = self.with(|host, now| (host.begin_reload(now), None));
         self.inner.wake.notify_one();
         begun
     }
 
-    /// What the configuration file says from now on: for the next reload or start.
+    /// Writes another configuration, for the next reload or start.
     pub fn write_setup(&self, setup: Setup) {
-        self.with(|world, _| (world.setup = Arc::new(setup), None));
+        self.with(|host, _| (host.setup = Arc::new(setup), None));
     }
 
     /// Kills every process.
     pub fn kill(&self) {
-        self.with(|world, _| (world.kill(), Some(Change::Killed)));
+        self.with(|host, _| (host.kill(), Some(Occurrence::Killed)));
     }
 
     /// Starts again after [`Fake::kill`].
@@ -149,59 +150,59 @@ impl Fake {
     /// # Errors
     /// A map cannot be read.
     pub fn start(&self) -> io::Result<()> {
-        self.with(|world, now| (world.start(now), Some(Change::Started)))
+        self.with(|host, now| (host.start(now), Some(Occurrence::Started)))
     }
 
-    /// Stops every process in its tracks for that long, or for as long as it was to take anyway: connections are accepted,
-    /// and nothing moves.
+    /// Stops every process for this time, as SIGSTOP does: connections are accepted, and nothing else happens. A longer stop that
+    /// is under way goes on.
     pub fn hang(&self, duration: Duration) {
-        self.with(|world, now| (world.hung_until = world.hung_until.max(Some(now + duration)), None));
+        self.with(|host, now| (host.hung_until = host.hung_until.max(Some(now + duration)), None));
         self.inner.wake.notify_one();
     }
 
-    /// Lets processes go on that hang.
+    /// Lets stopped processes go on.
     pub fn resume(&self) {
-        self.with(|world, _| (world.resume(), None));
+        self.with(|host, _| (host.resume(), None));
         self.inner.wake.notify_one();
     }
 
-    /// Lets answers trickle, a piece at a time; `None`: no more.
+    /// Writes answers in pieces, with this pause between two of them. `None`: at once again.
     pub fn slow(&self, pause: Option<Duration>) {
-        self.with(|world, _| (world.slow = pause, None));
+        self.with(|host, _| (host.slow = pause, None));
     }
 
-    /// What checks of `BACKEND/SERVER` find from now on.
-    pub fn set_health(&self, server: &str, well: bool) {
-        self.with_app(server, |app| app.unwell = !well);
+    /// Sets whether checks of `BACKEND/SERVER` pass.
+    pub fn set_health(&self, server: &str, healthy: bool) {
+        self.with_app(server, |app| app.unhealthy = !healthy);
     }
 
-    /// Whether what is behind `BACKEND/SERVER` refuses connections, of checks and of requests.
+    /// Sets whether the server behind `BACKEND/SERVER` refuses connections, of checks and of requests.
     pub fn set_refusing(&self, server: &str, refuses: bool) {
         self.with_app(server, |app| app.refuses = refuses);
     }
 
-    /// What the agent of `BACKEND/SERVER` says from now on; `None`: nothing.
+    /// Sets the words of the agent of `BACKEND/SERVER`. `None`: it does not answer.
     pub fn set_agent(&self, server: &str, words: Option<&str>) {
         self.with_app(server, |app| app.agent = words.map(str::to_owned));
     }
 
-    fn with_app(&self, server: &str, change: impl FnOnce(&mut world::App)) {
-        self.with(|world, _| {
-            change(world.apps.entry(server.to_owned()).or_default());
-            ((), Some(Change::App(server.to_owned())))
+    fn with_app(&self, server: &str, change: impl FnOnce(&mut host::App)) {
+        self.with(|host, _| {
+            change(host.apps.entry(server.to_owned()).or_default());
+            ((), Some(Occurrence::ServerSet(server.to_owned())))
         });
     }
 
-    /// Looks at everything or changes it, after everything whose time has come has happened.
-    fn with<R>(&self, what: impl FnOnce(&mut World, Instant) -> (R, Option<Change>)) -> R {
+    /// Looks at the state or changes it, after every due event has happened.
+    fn with<R>(&self, what: impl FnOnce(&mut Host, Instant) -> (R, Option<Occurrence>)) -> R {
         let now = Instant::now();
         self.settle(now);
-        let mut world = self.lock();
-        let (result, change) = what(&mut world, now);
+        let mut host = self.lock();
+        let (result, change) = what(&mut host, now);
         if change.is_some() {
-            world.catch_up(now);
+            host.catch_up(now);
         }
-        drop(world);
+        drop(host);
         if let Some(change) = change {
             self.inner.wake.notify_one();
             self.tell(&change);
@@ -217,19 +218,19 @@ impl Fake {
         }
     }
 
-    fn tell(&self, change: &Change) {
+    fn tell(&self, change: &Occurrence) {
         let hook = self.inner.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(hook) = hook {
             hook(self, change);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.inner.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Host> {
+        self.inner.host.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Lets happen what happens by itself, at its time, for as long as anybody has the fake.
+/// Lets due events happen at their times, as long as the fake is in use.
 async fn let_time_pass(inner: Weak<Inner>) {
     loop {
         let Some(fake) = inner.upgrade().map(|inner| Fake { inner }) else { return };
@@ -243,10 +244,10 @@ async fn let_time_pass(inner: Weak<Inner>) {
     }
 }
 
-/// What a socket holds for who reads slowly.
+/// The size of a socket's buffer.
 const BUFFER: usize = 64 << 10;
 
-/// Where nothing is due, somebody looks now and then whether the fake is still wanted.
+/// While nothing is due, the task looks this often whether the fake is still in use.
 const LONG: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]

@@ -1,37 +1,37 @@
-//! Clients: where a new request goes, and how it ends.
+//! Requests of clients: where a new one goes, and how it ends.
 
 use teeter_lab::Dice;
 use tokio::time::Instant;
 
 use super::Fake;
+use super::host::{Due, Host, Occurrence};
 use super::setup::Route;
 use super::stick::Stuck;
 use super::traffic::{NewStream, State};
 use super::truth::Place;
 use super::worker::Worker;
-use super::world::{Change, Event, World};
 
-/// A request that HAProxy has taken.
+/// A request that HAProxy has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Its number, unlike that of any other.
+    /// Its number. No other request has it.
     pub id: u64,
     /// The process that has it.
     pub pid: u32,
-    /// The backend that it was given to.
+    /// The backend that it was routed to.
     pub backend: String,
-    /// The server that has it or that it waits for; `None` while it waits for any.
+    /// The server that has it or that it waits for. `None`: it waits for any server.
     pub server: Option<String>,
-    /// Whether it waits, in a queue or for another try.
+    /// Whether it waits, in a queue or for a retry.
     pub waits: bool,
 }
 
-/// Why there is no request.
+/// The reason why a request gets no server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// HAProxy is down.
     Down,
-    /// HAProxy hangs: nobody answers.
+    /// HAProxy hangs and does not answer.
     Hung,
     /// There is no such frontend.
     NoFrontend,
@@ -40,49 +40,49 @@ pub enum Refused {
 }
 
 impl Fake {
-    /// A new request. A client that has a number keeps its cookies, and its place in tables.
+    /// Begins a request. A client that has a number keeps its cookies and is known to stick tables.
     ///
     /// # Errors
     /// It got no server.
     pub fn begin(&self, frontend: &str, client: Option<u64>) -> Result<Request, Refused> {
-        self.with(|world, now| {
-            let taken = world.begin(frontend, client, now);
+        self.with(|host, now| {
+            let taken = host.begin(frontend, client, now);
             let change = taken.is_ok() || taken == Err(Refused::Unavailable);
-            (taken, change.then_some(Change::Began))
+            (taken, change.then_some(Occurrence::RequestBegan))
         })
     }
 
-    /// A request was answered with 200.
+    /// Ends a request with status 200.
     pub fn end(&self, request: Request) {
         self.end_with(request, Some(200));
     }
 
-    /// A request was answered with this status, or broken off.
+    /// Ends a request with this status, or without one, as when it is cut off.
     pub fn end_with(&self, request: Request, status: Option<u16>) {
-        self.with(|world, now| {
-            // Who hangs notices later.
-            if let Some(until) = world.hung(now) {
-                world.at(until, Event::Finish(request.pid, request.id, status));
+        self.with(|host, now| {
+            // A stopped process notices it later.
+            if let Some(until) = host.hung(now) {
+                host.at(until, Due::Finish(request.pid, request.id, status));
                 return ((), None);
             }
-            let Some(worker) = world.workers.get_mut(&request.pid) else { return ((), None) };
+            let Some(worker) = host.workers.get_mut(&request.pid) else { return ((), None) };
             worker.finish(request.id, status, now);
-            ((), Some(world.moved(request.pid)))
+            ((), Some(host.moved(request.pid)))
         });
     }
 
-    /// Where a request is now: it may have waited when it came. `None`: it has ended.
+    /// Where a request is now, as it may have waited at first. `None`: it has ended.
     pub fn locate(&self, request: &Request) -> Option<Request> {
-        self.with(|world, _| {
-            let worker = world.workers.get(&request.pid);
+        self.with(|host, _| {
+            let worker = host.workers.get(&request.pid);
             (worker.and_then(|worker| worker.request(request.id)), None)
         })
     }
 
-    /// Every server that might get the next request of somebody who sticks to none.
+    /// Every server that may get the next request of a client that is not sticky.
     pub fn eligible(&self, frontend: &str) -> Vec<Place> {
-        self.with(|world, _| {
-            let Some(worker) = world.current() else { return (Vec::new(), None) };
+        self.with(|host, _| {
+            let Some(worker) = host.current() else { return (Vec::new(), None) };
             let Some(frontend) = worker.setup.frontends.iter().find(|one| one.name == frontend) else {
                 return (Vec::new(), None);
             };
@@ -96,7 +96,7 @@ impl Fake {
     }
 }
 
-impl World {
+impl Host {
     fn begin(&mut self, frontend: &str, client: Option<u64>, now: Instant) -> Result<Request, Refused> {
         if self.hung(now).is_some() {
             return Err(Refused::Hung);
@@ -127,15 +127,15 @@ impl World {
         let state = worker.take(id, &new, now, &mut self.dice).ok_or(Refused::Unavailable)?;
         let queue_timeout = worker.backends[backend].setup.queue_timeout;
         match state {
-            State::Queued | State::QueuedFor(_) => self.at(now + queue_timeout, Event::QueueTimeout(pid, id)),
-            State::TurnAround { again, .. } => self.at(again, Event::Retry(pid, id)),
+            State::Queued | State::QueuedFor(_) => self.at(now + queue_timeout, Due::QueueTimeout(pid, id)),
+            State::TurnAround { again, .. } => self.at(again, Due::Retry(pid, id)),
             State::Served(_) => {}
         }
         self.remember(pid, id, cookie, &route, now);
         self.workers.get(&pid).and_then(|worker| worker.request(id)).ok_or(Refused::Unavailable)
     }
 
-    /// The client and the table keep what the answer tells them.
+    /// Keeps the cookies of the answer for the client, and its server in the stick table.
     fn remember(&mut self, pid: u32, id: u64, cookie: Option<(String, u64)>, route: &Route, now: Instant) {
         let Some(worker) = self.workers.get_mut(&pid) else { return };
         let Some(stream) = worker.streams.get(&id) else { return };
@@ -197,7 +197,7 @@ impl Worker {
         }
     }
 
-    /// Every backend that the next request may be given to.
+    /// Every backend that the next request may be routed to.
     fn routes(&self, route: &Route) -> Vec<usize> {
         let none = std::collections::BTreeMap::new();
         let mut all: Vec<usize> = Vec::new();

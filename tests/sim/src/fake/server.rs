@@ -1,4 +1,4 @@
-//! One server line in one process: what was said of it, whether it works, and what it has done.
+//! One server line in one process: its settings, its states and its counters.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::setup::ServerSetup;
 
-/// `srv_admin_state`, bit by bit.
+/// The bits of `srv_admin_state`.
 pub(super) mod admin {
     pub(crate) const FORCED_MAINT: u32 = 1;
     pub(crate) const INHERITED_MAINT: u32 = 2;
@@ -25,7 +25,7 @@ pub enum Op {
     Stopped = 0,
     /// Up.
     Running = 2,
-    /// Up, takes nobody new.
+    /// Up, and gets no new requests.
     Stopping = 3,
 }
 
@@ -35,22 +35,26 @@ pub(super) struct Server {
     pub(super) admin: u32,
     pub(super) op: Op,
     pub(super) weight: u16,
-    /// Of the health check; without one it has a meaning, too, for `health down`.
+    /// The count of the health check. Without a check, `health down` sets it.
     pub(super) health: u32,
     pub(super) rise: u32,
     pub(super) fall: u32,
     pub(super) check: Option<Check>,
     pub(super) agent: Option<Agent>,
-    /// Whether its checks are at rest because it is in maintenance.
+    /// Whether its checks are paused because it is in maintenance.
     pub(super) paused: bool,
-    /// Backend and server that it follows.
+    /// The line that it tracks.
     pub(super) track: Option<(usize, usize)>,
     pub(super) trackers: Vec<(usize, usize)>,
+    /// Whether another line tracks it or has tracked it. Then HAProxy does not delete it.
+    pub(super) is_referenced: bool,
+    /// Whether the Runtime API has deleted it. Its place stays, for a line of the same name that is added again.
+    pub(super) is_deleted: bool,
     pub(super) changed: Instant,
     pub(super) counters: Counters,
-    /// Requests that wait for it, the oldest first.
+    /// Requests that wait for this server, the oldest first.
     pub(super) queue: VecDeque<u64>,
-    /// For round robin.
+    /// How far it is behind its share, for round robin.
     pub(super) turn: i64,
 }
 
@@ -65,11 +69,11 @@ pub(super) struct Counters {
     pub(super) wretr: u64,
     pub(super) wredis: u64,
     pub(super) eresp: u64,
-    /// By the first digit of the status, less one.
+    /// The number of responses of each class of status, 1xx first.
     pub(super) responses: [u64; 5],
     pub(super) failed_checks: u64,
     pub(super) downs: u64,
-    /// Milliseconds, and how many answers they are the average of.
+    /// The average response time in milliseconds, and the number of responses that it is of.
     pub(super) rtime: (u64, u64),
 }
 
@@ -79,7 +83,7 @@ pub(super) struct Check {
     pub(super) due: Instant,
     pub(super) enabled: bool,
     pub(super) last: Checked,
-    /// Whether it would find nothing new, and is left out.
+    /// Whether it is skipped, because its result would change nothing.
     pub(super) rests: bool,
 }
 
@@ -99,7 +103,7 @@ pub(super) struct Agent {
     pub(super) status: Heard,
 }
 
-/// What became of the last question to an agent.
+/// The result of the last agent check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
     Never,
@@ -133,11 +137,27 @@ impl Server {
             paused: setup.disabled,
             track: None,
             trackers: Vec::new(),
+            is_referenced: false,
+            is_deleted: false,
             changed: now,
             counters: Counters::default(),
             queue: VecDeque::new(),
             turn: 0,
         }
+    }
+
+    /// A line as `add server` makes it: in maintenance, with its checks configured but not enabled.
+    pub(super) fn added(setup: &ServerSetup, track: Option<(usize, usize)>, now: Instant) -> Self {
+        let mut server = Self::new(setup, now);
+        server.admin = admin::FORCED_MAINT;
+        server.op = Op::Stopped;
+        server.health = 0;
+        server.track = track;
+        if let Some(check) = &mut server.check {
+            check.enabled = false;
+            check.rests = true;
+        }
+        server
     }
 
     pub(super) fn in_maint(&self) -> bool {
@@ -148,7 +168,7 @@ impl Server {
         self.admin & admin::DRAIN != 0
     }
 
-    /// Whether a request of a client that sticks to nothing may go here.
+    /// Whether it may get a request of a client that is not sticky.
     pub(super) fn is_usable(&self) -> bool {
         self.admin & (admin::MAINT | admin::DRAIN) == 0 && self.op == Op::Running && self.weight > 0
     }

@@ -1,4 +1,4 @@
-//! `show sess`, and ending one.
+//! `show sess` and `shutdown session`.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ impl Worker {
         for (id, stream) in &self.streams {
             self.line(*id, stream, now, out);
         }
-        // The one that asks.
+        // The session of the command itself.
         let _ = write!(out, "0x{:x}: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 ", pointer(0));
         self.rest(0, 10, 8, out);
         Ok(())
@@ -66,7 +66,7 @@ impl Worker {
         };
         let frontend = &self.setup.frontends[stream.frontend].name;
         let age = now.duration_since(stream.begun).as_secs();
-        // Where the bytes stand: behind both channels, or before them at both ends.
+        // The column of the bytes differs: it is behind both channels, or before them.
         let (ends, [request, response]) = if self.setup.series < Series::V3_4 {
             ("", [" total=144", " total=161"])
         } else {
@@ -87,7 +87,7 @@ impl Worker {
         Ok(())
     }
 
-    /// `shutdown session`: works in a process that is leaving, too.
+    /// `shutdown session`. It works in an old process, too.
     pub(super) fn end_session(&mut self, id: &str, now: Instant) -> Said {
         if id.is_empty() {
             return Err("Session pointer expected (use 'show sess').\n");

@@ -1,18 +1,17 @@
-//! Commands that change a server.
+//! The commands that change a server.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::commands::Said;
+use super::host::{Due, Host};
 use super::server::{Op, admin};
 use super::setup::Series;
 use super::worker::{At, Worker};
-use super::world::{Event, World};
 
 impl Worker {
-    /// A process that is leaving takes no more changes of servers, and one that serves takes none of a proxy that its
-    /// configuration disables.
+    /// Refuses a change of a server in an old process, and in a disabled backend.
     pub(super) fn in_service(&self, at: At) -> Said {
         let disabled = self.stopping || self.backends[at.0].setup.disabled;
         if disabled { Err("Proxy is disabled.\n") } else { Ok(()) }
@@ -101,7 +100,7 @@ impl Worker {
     pub(super) fn switch(&mut self, on: bool, what: &str, name: &str, now: Instant) -> Said {
         let at = self.find(name)?;
         self.in_service(at)?;
-        let says_so = self.setup.series > Series::V2_2;
+        let refuses = self.setup.series > Series::V2_2;
         let server = self.server_mut(at);
         match (what, on) {
             ("server", true) => drop(self.set_state(at, "ready", now)),
@@ -113,7 +112,7 @@ impl Worker {
             },
             _ => match &mut server.check {
                 Some(check) => check.enabled = on,
-                None if on && says_so => {
+                None if on && refuses => {
                     return Err("Health check was not configured on this server, cannot enable.\n");
                 }
                 None => {}
@@ -123,11 +122,11 @@ impl Worker {
     }
 }
 
-impl World {
+impl Host {
     /// The sessions of a server end shortly after the answer.
     pub(super) fn end_sessions(&mut self, pid: u32, at: At, now: Instant) {
         let soon = now + Duration::from_millis(self.dice.of(0..200));
-        self.at(soon, Event::Kill(pid, at));
+        self.at(soon, Due::Kill(pid, at));
     }
 }
 

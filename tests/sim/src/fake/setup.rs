@@ -1,9 +1,9 @@
-//! What haproxy.cfg would say: the frontends, backends and servers of a fake, and which HAProxy it is.
+//! The configuration of a fake: its series, and its frontends, backends and servers.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Which HAProxy it behaves like.
+/// The series of HAProxy that the fake behaves like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Series {
     /// 2.2.
@@ -19,10 +19,10 @@ pub enum Series {
 }
 
 impl Series {
-    /// All that are known.
+    /// Every series that the fake knows.
     pub const ALL: [Self; 5] = [Self::V2_2, Self::V2_6, Self::V3_0, Self::V3_2, Self::V3_4];
 
-    /// As in `2.6`.
+    /// The name of the series, as `2.6`.
     pub fn name(self) -> &'static str {
         match self {
             Self::V2_2 => "2.2",
@@ -34,40 +34,40 @@ impl Series {
     }
 }
 
-/// What a connection to the stats socket may do.
+/// The level of a stats socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Look at most things.
+    /// It may read most things.
     User,
-    /// Look at everything.
+    /// It may read everything.
     Operator,
-    /// Everything.
+    /// It may read and change everything.
     Admin,
 }
 
 /// The whole configuration.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Which HAProxy.
+    /// The series.
     pub series: Series,
-    /// Where clients come in.
+    /// The frontends, in order.
     pub frontends: Vec<FrontendSetup>,
-    /// Where they are sent.
+    /// The backends, in order.
     pub backends: Vec<BackendSetup>,
     /// Whether there is a master with its socket.
     pub master: bool,
     /// `stats socket … level`.
     pub level: Level,
-    /// `stats maxconn`: connections beyond it are accepted and not answered until another one ends.
+    /// `stats maxconn`: a connection beyond this is not served until another one ends.
     pub cli_connections: usize,
     /// `stats timeout`.
     pub cli_timeout: Duration,
-    /// How long an old worker may take to leave.
+    /// `hard-stop-after`: the time after which an old process is ended.
     pub hard_stop_after: Option<Duration>,
 }
 
 impl Setup {
-    /// A HAProxy with neither frontends nor backends, with a master, at level admin.
+    /// A configuration without frontends and backends, with a master, at level admin.
     pub fn new(series: Series) -> Self {
         Self {
             series,
@@ -81,14 +81,14 @@ impl Setup {
         }
     }
 
-    /// With another frontend.
+    /// Adds a frontend.
     #[must_use]
     pub fn frontend(mut self, name: &str, route: Route) -> Self {
         self.frontends.push(FrontendSetup { name: name.to_owned(), route });
         self
     }
 
-    /// With another backend.
+    /// Adds a backend.
     #[must_use]
     pub fn backend(mut self, backend: BackendSetup) -> Self {
         self.backends.push(backend);
@@ -101,7 +101,7 @@ impl Setup {
 pub struct FrontendSetup {
     /// Its name.
     pub name: String,
-    /// Where its requests go.
+    /// How it chooses the backend of a request.
     pub route: Route,
 }
 
@@ -110,16 +110,16 @@ pub struct FrontendSetup {
 pub enum Route {
     /// `default_backend`.
     To(String),
-    /// `use_backend %[str(KEY),map_str(FILE)]`, and the default where the entry is missing or names no backend.
+    /// `use_backend %[str(KEY),map_str(FILE)]`, and the default backend if the entry is missing or names no backend.
     Map {
         /// The file of the map.
         file: PathBuf,
         /// The key that is looked up.
         key: String,
-        /// `default_backend`; 503 where there is none.
+        /// `default_backend`. Without one the answer is 503.
         default: Option<String>,
     },
-    /// The same after canary.cfg: of a hundred clients, as many as the entry `KEY.share` says go where `KEY.trial` says.
+    /// As in canary.cfg: of a hundred clients, the number in the entry `KEY.share` goes to the backend in `KEY.trial`.
     Canary {
         /// The file of the map.
         file: PathBuf,
@@ -128,7 +128,7 @@ pub enum Route {
         /// `default_backend`.
         default: Option<String>,
     },
-    /// After pin.cfg: a client that was told the version V goes where `KEY@V` says, if a server is up there.
+    /// As in pin.cfg: a client that had version V goes to the backend in `KEY@V`, if a server is up there.
     Pin {
         /// The file of the map.
         file: PathBuf,
@@ -150,9 +150,9 @@ pub enum Balance {
     LeastConn,
     /// `random`.
     Random,
-    /// `source`: by the client. Static: weights other than 0% and 100% are refused.
+    /// `source`: by the client. It is static: weights other than 0% and 100% are refused.
     Source,
-    /// `static-rr`: as round robin. Static.
+    /// `static-rr`: as round robin, but static.
     StaticRr,
     /// `first`: the first server that has room.
     First,
@@ -170,7 +170,7 @@ impl Balance {
         }
     }
 
-    /// Whether weights cannot be changed while it runs.
+    /// Whether it is static: weights cannot be changed while HAProxy runs.
     pub(super) fn is_static(self) -> bool {
         matches!(self, Self::Source | Self::StaticRr)
     }
@@ -181,14 +181,14 @@ impl Balance {
 pub struct BackendSetup {
     /// Its name.
     pub name: String,
-    /// How servers are chosen.
+    /// How it chooses a server.
     pub balance: Balance,
-    /// `cookie NAME insert`: clients stick to the server whose cookie value they have.
+    /// `cookie NAME insert`: a client goes to the server whose cookie value it has.
     pub cookie: Option<String>,
-    /// `stick on` something that each client has: clients stick to the server that the table has for them, until they
-    /// have not come for this long.
+    /// `stick on`, with a key that each client has: a client goes to its server of the table. The entry expires this long after
+    /// its last request.
     pub stick: Option<Duration>,
-    /// `disabled`: it takes no request and no order, and is in no statistics.
+    /// `disabled`: it gets no requests, refuses commands, and is not in the statistics.
     pub disabled: bool,
     /// `option redispatch`.
     pub redispatch: bool,
@@ -201,7 +201,7 @@ pub struct BackendSetup {
 }
 
 impl BackendSetup {
-    /// A backend without servers: round robin, nobody sticks, redispatch on, three retries.
+    /// A backend without servers: round robin, no sticky clients, redispatch, three retries.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -216,7 +216,7 @@ impl BackendSetup {
         }
     }
 
-    /// With another server.
+    /// Adds a server.
     #[must_use]
     pub fn server(mut self, server: ServerSetup) -> Self {
         self.servers.push(server);
@@ -233,7 +233,7 @@ pub struct ServerSetup {
     pub address: String,
     /// `weight`.
     pub weight: u16,
-    /// `maxconn`; 0 for none.
+    /// `maxconn`; 0 is no limit.
     pub maxconn: u64,
     /// `cookie VALUE`.
     pub cookie: Option<String>,
@@ -287,10 +287,10 @@ impl ServerSetup {
 /// The settings of a health check.
 #[derive(Debug, Clone, Copy)]
 pub struct CheckSetup {
-    /// The time from one to the next.
+    /// The time between two checks.
     pub inter: Duration,
-    /// So many failures in a row are needed for down.
+    /// The number of failures in a row after which a server is down.
     pub fall: u32,
-    /// So many successes in a row are needed for up.
+    /// The number of successes in a row after which a server is up.
     pub rise: u32,
 }

@@ -1,4 +1,4 @@
-//! `show stat`, printed as the tables are.
+//! `show stat`.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,7 @@ impl Worker {
         let wanted = |id: usize| only == -1 || usize::try_from(only) == Ok(id);
         let types: i64 = filter.get(1).and_then(|types| types.parse().ok()).unwrap_or(-1);
         out.push_str(&texts.stat);
-        // One that is leaving says nothing more of its proxies.
+        // An old process of 2.2 lists no proxies.
         if self.stopping && self.setup.series == Series::V2_2 {
             return Ok(());
         }
@@ -26,12 +26,12 @@ impl Worker {
             self.stat_of_frontend(texts, number, out);
         }
         for number in (0..self.backends.len()).filter(|number| wanted(self.backend_id(*number))) {
-            // One that is disabled is in no statistics, and has its number all the same.
+            // A disabled backend is not listed, but it has a number.
             if self.backends[number].setup.disabled {
                 continue;
             }
             if types & 4 != 0 {
-                for server in 0..self.backends[number].servers.len() {
+                for server in self.servers_of(number) {
                     self.stat_of_server(texts, (number, server), now, out);
                 }
             }
@@ -42,9 +42,9 @@ impl Worker {
         Ok(())
     }
 
-    /// The number of the proxy that a word means: that behind `#`; of that name the first in the configuration, where
-    /// frontends stand before backends; else the number that the word begins with, whether or not there is a proxy of it.
-    /// -1 is every proxy.
+    /// The number of the proxy that a word means: the number after `#`; or the first proxy of that name in the configuration,
+    /// where frontends are before backends; or else the number that the word begins with, whether or not a proxy has it. -1
+    /// means every proxy.
     fn proxy_id(&self, word: &str) -> Option<i64> {
         if let Some(id) = word.strip_prefix('#') {
             let ids = FIRST_ID..self.backend_id(self.backends.len());
@@ -61,7 +61,7 @@ impl Worker {
         named.and_then(|id| i64::try_from(id).ok()).or_else(number)
     }
 
-    /// Who the health of a server is taken from.
+    /// The server that the health of a server is taken from: itself, or the one that it tracks.
     fn reference(&self, at: At) -> &Server {
         let mut server = self.server(at);
         while let Some(tracked) = server.track {
@@ -103,7 +103,7 @@ impl Worker {
         let changed = now.duration_since(it.changed).as_secs();
         let backup = u8::from(setup.backup);
         let _ = write!(out, ",{},{},{backup},", it.weight, 1 - backup);
-        // What is of checks is only there where checks are on.
+        // These columns are empty unless checks are enabled.
         let checked = it.is_checked();
         if checked {
             let _ = write!(out, "{},{}", counters.failed_checks, counters.downs);
@@ -141,7 +141,7 @@ impl Worker {
         out.push('\n');
     }
 
-    /// From `agent_status` to `agent_health`.
+    /// The columns from `agent_status` to `agent_health`.
     fn agent_columns(&self, it: &Server, out: &mut String) {
         let agent = it.agent.as_ref().filter(|agent| agent.enabled);
         let duration = if self.setup.series > Series::V2_2 { "0" } else { "" };

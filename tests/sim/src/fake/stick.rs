@@ -1,4 +1,4 @@
-//! Stick tables: who sticks to which server, and `show table`.
+//! Stick tables, and `show table`.
 
 use std::fmt::Write as _;
 
@@ -8,16 +8,16 @@ use super::commands::Said;
 use super::setup::Series;
 use super::worker::{Backend, Worker};
 
-/// What a table has for a client.
+/// The entry of a client in a stick table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stuck {
     pub(super) server: usize,
-    /// When it is forgotten.
+    /// The time at which it expires.
     pub(super) until: Instant,
 }
 
 impl Worker {
-    /// `show table [NAME]`: every table, the last of the configuration first; or the entries of one.
+    /// `show table [NAME]`: every table, the last one of the configuration first, or the entries of one table.
     pub(super) fn show_table(&self, of: &[&str], now: Instant, out: &mut String) -> Said {
         let Some(name) = of.first() else {
             for backend in self.backends.iter().rev().filter(|backend| backend.setup.stick.is_some()) {
@@ -27,7 +27,7 @@ impl Worker {
         };
         let backend = self.backends.iter().find(|backend| backend.setup.name == *name && backend.setup.stick.is_some());
         let backend = backend.ok_or("No such table\n")?;
-        // Entries that are asked for by server have one, and all of these have.
+        // The filter selects entries that have a server, and all of these have one.
         match &of[1..] {
             [] | ["data.server_id", "gt", "0"] => {}
             [data, ..] if data.starts_with("data.") => {
@@ -44,7 +44,7 @@ impl Worker {
         for (client, stuck) in backend.table.iter().filter(|(_, stuck)| stuck.until > now) {
             let left = stuck.until.duration_since(now).as_millis();
             let shard = if series >= Series::V3_0 { "shard=0 " } else { "" };
-            // The name of the server is what it is found by.
+            // HAProxy finds the server again by this name.
             let by = if series == Series::V2_2 { "server_name" } else { "server_key" };
             let server = &backend.servers[stuck.server].setup.name;
             let _ = writeln!(

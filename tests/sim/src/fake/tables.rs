@@ -1,5 +1,5 @@
-//! `show info`, `show servers state`, `show servers conn`: printed column by column into one text, because a simulated
-//! deploy asks for them a thousand times.
+//! `show info`, `show servers state`, `show servers conn`. They are written column by column into one text, because a
+//! simulated deploy reads them a thousand times.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use super::setup::Series;
 use super::texts::{Field, Texts};
 use super::worker::{At, Worker};
 
-/// The number of the first proxy that the configuration names.
+/// The number of the first proxy of the configuration.
 pub(super) const FIRST_ID: usize = 2;
 
 impl Worker {
@@ -39,7 +39,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The number that the configuration gives a backend: what GLOBAL and frontends have comes before.
+    /// The number of a backend. GLOBAL and the frontends have the numbers before.
     pub(super) fn backend_id(&self, backend: usize) -> usize {
         FIRST_ID + self.setup.frontends.len() + backend
     }
@@ -86,10 +86,10 @@ impl Worker {
             let _ = if self.setup.series < Series::V3_4 {
                 write!(out, "{now} {most} {most} 0 0 -1 0")
             } else {
-                // `served` and `idle_sess`: here every request has a connection, and none is between requests.
+                // With `served` and `idle_sess`. Here each request has a connection of its own, and none is idle.
                 write!(out, "{now} {now} {most} {most} 0 0 0 -1 0")
             };
-            // What is of threads a disabled one has in some series only.
+            // For a disabled backend, some series leave out the columns of the threads.
             let disabled = self.backends[at.0].setup.disabled;
             let short = disabled && matches!(self.setup.series, Series::V2_2 | Series::V3_4);
             out.push_str(if short { "\n" } else { " 0 0\n" });
@@ -100,8 +100,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The servers of one backend or of all, in the order of tables: those of a disabled one are still as they were read,
-    /// the last first.
+    /// The servers of one backend or of all, in the order of the tables. Those of a disabled backend are in reverse order.
     fn listed(&self, only: Option<usize>) -> Vec<(At, &Server)> {
         let mut all: Vec<(At, &Server)> = self.all().filter(|(at, _)| only.is_none_or(|only| only == at.0)).collect();
         all.sort_by_key(|((backend, server), _)| {
@@ -111,12 +110,12 @@ impl Worker {
         all
     }
 
-    /// The number of a server in its backend; one that is disabled has given none.
+    /// The number of a server in its backend. In a disabled backend it is 0.
     fn server_id(&self, at: At) -> usize {
         if self.backends[at.0].setup.disabled { 0 } else { at.1 + 1 }
     }
 
-    /// Up to 2.4 a worker has the processes of its master among its servers.
+    /// Up to 2.4, a worker lists the processes of its master among its servers.
     fn process(&self, only: Option<usize>) -> Option<usize> {
         let has = self.setup.series == Series::V2_2 && self.setup.master && only.is_none();
         has.then(|| self.backend_id(self.backends.len()))

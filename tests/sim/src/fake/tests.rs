@@ -31,7 +31,7 @@ async fn every_row_has_as_many_fields_as_the_header_has_names() {
             let reply = ask(&fake, command).await;
             let mut lines = reply.lines().filter(|line| line.len() > 1);
             let header = lines.next().unwrap().trim_start_matches("# ");
-            // The last name of connections stands for the two threads that those of the transcripts had.
+            // The last column of connections is there once for each of the two threads in the transcripts.
             let names = header.split(separator).count() + usize::from(header.contains("idle_per_thr[2]"));
             for row in lines {
                 assert_eq!(row.split(separator).count(), names, "{series:?}:\n{header}\n{row}");
@@ -40,7 +40,7 @@ async fn every_row_has_as_many_fields_as_the_header_has_names() {
     }
 }
 
-/// A little of everything, with answers and the moments at which they came.
+/// Plays a bit of everything. Gives the answers and their times.
 async fn story(seed: u64) -> (String, u64) {
     let fake = Fake::new(setup(Series::V2_6), seed);
     let changes = Arc::new(AtomicU64::new(0));

@@ -1,5 +1,5 @@
-//! What each series prints and no simulation needs to work out, taken from what the real ones were heard to say: the
-//! columns of tables, the lines of `show info`, the answer to a command that it does not know.
+//! Constant texts of each series, from the transcripts of real HAProxys: the columns of tables, the lines of `show info`, the
+//! answer to an unknown command.
 
 use std::sync::OnceLock;
 
@@ -10,19 +10,19 @@ pub(super) struct Texts {
     pub(super) version: String,
     /// The header of `show stat`, with its newline.
     pub(super) stat: String,
-    /// What follows the column `uweight` in rows of servers and of backends, up to the newline.
+    /// The text after the column `uweight` in rows of servers and of backends, up to the newline.
     pub(super) server_tail: String,
     pub(super) backend_tail: String,
     /// The header of `show servers state`.
     pub(super) state: String,
     /// The header of `show servers conn`.
     pub(super) conn: String,
-    /// The lines of `show info`: a text, and the name of the field that stands behind it.
+    /// The lines of `show info`: a text, and the field whose value follows it.
     pub(super) info: Vec<(String, Option<Field>)>,
     pub(super) unknown: String,
 }
 
-/// A line of `show info` that the simulation has something to say to.
+/// A field of `show info` that the fake has a value for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Field {
     Pid,
@@ -108,7 +108,7 @@ impl Texts {
     }
 }
 
-/// Commands that print tables, and the header that a series was heard to print, beginning with `# `.
+/// The header of a table in a transcript. It begins with `# `.
 pub fn columns(series: Series) -> [(&'static str, &'static str); 3] {
     let texts = Texts::of(series);
     [("show stat", &texts.stat), ("show servers state", &texts.state), ("show servers conn", &texts.conn)]

@@ -1,4 +1,4 @@
-//! Requests: where they go, how they wait, and how they end.
+//! Requests in a process: where they go, how they wait, and how they end.
 
 use teeter_lab::Dice;
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ pub(super) enum State {
     Queued,
     /// In the queue of one server.
     QueuedFor(usize),
-    /// In the second before a refused connection is tried again: counted by no counter of the server.
+    /// In the second between a refused connection and its retry. No counter of the server has it then.
     TurnAround { server: usize, again: Instant, tries: u32 },
     /// Served.
     Served(usize),
@@ -39,7 +39,7 @@ impl Stream {
     }
 }
 
-/// A request that comes.
+/// A new request.
 pub(super) struct NewStream<'a> {
     pub(super) frontend: usize,
     pub(super) backend: usize,
@@ -50,7 +50,7 @@ pub(super) struct NewStream<'a> {
 }
 
 impl Worker {
-    /// Takes a request. `None` is a 503.
+    /// Accepts a request. `None`: it is answered with 503.
     pub(super) fn take(&mut self, id: u64, new: &NewStream<'_>, now: Instant, dice: &mut Dice) -> Option<State> {
         let NewStream { frontend, backend, client, stuck, refuses } = *new;
         let it = &mut self.backends[backend];
@@ -102,7 +102,7 @@ impl Worker {
         counters.lbtot += u64::from(balanced);
     }
 
-    /// Ends a request: with a status, or broken off.
+    /// Ends a request with a status, or without one, as when it is cut off.
     pub(super) fn finish(&mut self, id: u64, status: Option<u16>, now: Instant) {
         let Some(stream) = self.streams.remove(&id) else { return };
         let took = u64::try_from(now.duration_since(stream.begun).as_millis()).unwrap_or(u64::MAX);
@@ -129,7 +129,7 @@ impl Worker {
         }
     }
 
-    /// Gives free places of a server to those who wait: for it, and if it is usable also for any.
+    /// Gives the free places of a server to waiting requests: those that wait for it and, if it is usable, for any server.
     pub(super) fn work_off(&mut self, at: At, now: Instant) {
         let _ = now;
         loop {
@@ -140,7 +140,7 @@ impl Worker {
             let usable = server.is_usable();
             let own = server.queue.front().copied();
             let any = self.backends[at.0].queue.front().copied().filter(|_| usable);
-            // Who came first is served first.
+            // The oldest request is first.
             let id = match (own, any) {
                 (Some(own), Some(any)) => own.min(any),
                 (Some(id), None) | (None, Some(id)) => id,
@@ -155,7 +155,7 @@ impl Worker {
         }
     }
 
-    /// What becomes of the queue of a server that is taken out.
+    /// Handles the queue of a server that is taken out.
     pub(super) fn redistribute(&mut self, at: At, now: Instant) {
         let redispatch = self.backends[at.0].setup.redispatch;
         let queue: Vec<u64> = self.server(at).queue.iter().copied().collect();
@@ -164,7 +164,7 @@ impl Worker {
         }
         let gone = self.server(at).op == Op::Stopped;
         match (self.setup.series >= Series::V3_0, redispatch) {
-            // To the same server, over its limit, even in maintenance.
+            // They go to the same server, beyond its limit, even in maintenance.
             (true, true) => {
                 self.server_mut(at).queue.clear();
                 for id in queue {
@@ -191,8 +191,8 @@ impl Worker {
         }
     }
 
-    /// Tries a refused connection again: on the same server, whatever became of it meanwhile, but for the last try with
-    /// `option redispatch`. Gives the time of the next try.
+    /// Retries a refused connection on the same server, whatever its state is. With `option redispatch`, the last retry may go to
+    /// another server. Gives the time of the next retry.
     pub(super) fn retry(
         &mut self,
         id: u64,
@@ -230,7 +230,7 @@ impl Worker {
         matches!(state, State::TurnAround { .. }).then_some(now + TURN_AROUND)
     }
 
-    /// Those that a server serves now.
+    /// The requests that a server has, or that wait for it.
     pub(super) fn on(&self, at: At) -> Vec<u64> {
         let here = |stream: &Stream| stream.backend == at.0 && stream.server() == Some(at.1);
         self.streams.iter().filter(|(_, stream)| here(stream)).map(|(id, _)| *id).collect()
@@ -244,5 +244,5 @@ impl Worker {
     }
 }
 
-/// Before a refused connection is tried again.
+/// The time between a refused connection and its retry.
 pub(super) const TURN_AROUND: std::time::Duration = std::time::Duration::from_secs(1);

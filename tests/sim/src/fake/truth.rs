@@ -1,4 +1,4 @@
-//! What really is, for whoever judges a simulation: not over the wire, and at no cost in simulated time.
+//! The true state of the fake, for the checks of a simulation. Reading it takes no simulated time.
 
 use std::collections::BTreeMap;
 
@@ -9,50 +9,50 @@ use super::server::{Op, admin};
 use super::traffic::State;
 use super::worker::{At, Worker};
 
-/// Everything, at one moment.
+/// The state of all processes, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Truth {
     /// Every process, the oldest first.
     pub workers: Vec<WorkerTruth>,
 }
 
-/// One process.
+/// The state of one process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerTruth {
-    /// Its number.
+    /// Its process id.
     pub pid: u32,
-    /// Whether it takes what is new.
+    /// Whether it takes new requests.
     pub current: bool,
     /// Its servers by backend and name.
     pub servers: BTreeMap<(String, String), ServerTruth>,
-    /// What lookups see of each map: keys and values, in order.
+    /// The entries of each map that lookups see: keys and values, in order.
     pub maps: BTreeMap<String, Vec<(String, String)>>,
-    /// How many requests it has.
+    /// The number of its requests.
     pub requests: usize,
-    /// How many clients stick to each server by a table.
+    /// The number of clients that stick tables keep on each server.
     pub stuck: BTreeMap<(String, String), usize>,
 }
 
-/// One server line in one process.
+/// The state of one server line in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerTruth {
     /// `srv_admin_state`.
     pub admin: u32,
     /// `srv_op_state`.
     pub op: Op,
-    /// As set by a user.
+    /// The current weight.
     pub weight: u16,
-    /// Of its health check.
+    /// The count of its health check.
     pub health: u32,
-    /// Whether a request of somebody who sticks to nothing may go here.
+    /// Whether it may get a request of a client that is not sticky.
     pub usable: bool,
-    /// Requests that have it or are about to, wherever they are counted.
+    /// Requests that it serves or is about to serve, whether or not a counter has them.
     pub requests: usize,
-    /// Requests that wait for it and for no other.
+    /// Requests that wait for this server only.
     pub qcur: usize,
-    /// What its counter says.
+    /// The counter of current sessions.
     pub scur: u64,
-    /// Requests that it was ever given.
+    /// The counter of all sessions.
     pub stot: u64,
 }
 
@@ -68,13 +68,13 @@ pub struct Place {
 }
 
 impl ServerTruth {
-    /// Whether somebody keeps it out, here or where it follows another.
+    /// Whether it is in maintenance or drain, by itself or by the line that it tracks.
     pub fn is_out(&self) -> bool {
         self.admin & (admin::MAINT | admin::DRAIN) != 0
     }
 
-    /// What it was told itself, as people say it; what it follows is another's.
-    pub fn told(&self) -> &'static str {
+    /// Its own state in words, without the state of the line that it tracks.
+    pub fn own_state(&self) -> &'static str {
         match self.admin {
             bits if bits & admin::FORCED_MAINT != 0 => "maint",
             bits if bits & admin::FORCED_DRAIN != 0 => "drain",
@@ -84,7 +84,7 @@ impl ServerTruth {
 }
 
 impl Truth {
-    /// The process that takes what is new; `None` while HAProxy is down.
+    /// The process that takes new requests. `None`: HAProxy is down.
     pub fn current(&self) -> Option<&WorkerTruth> {
         self.workers.iter().find(|worker| worker.current)
     }
@@ -98,11 +98,11 @@ impl WorkerTruth {
 }
 
 impl Fake {
-    /// What really is.
+    /// The true state.
     pub fn truth(&self) -> Truth {
-        self.with(|world, now| {
-            let current = world.current;
-            let workers = world.workers.values().map(|worker| worker.truth(current == Some(worker.pid), now));
+        self.with(|host, now| {
+            let current = host.current;
+            let workers = host.workers.values().map(|worker| worker.truth(current == Some(worker.pid), now));
             (Truth { workers: workers.collect() }, None)
         })
     }

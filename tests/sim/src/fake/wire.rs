@@ -1,7 +1,7 @@
-//! A connection to the stats socket: lines come, commands are carried out one after the other, answers go.
+//! A connection to the stats socket: it reads lines, carries out their commands in order, and writes the answers.
 //!
-//! Between two commands of a line everybody else may have their turn, as with the real one, and somebody who has closed
-//! by then leaves the rest of the line undone.
+//! As in HAProxy, other tasks may run between two commands of a line. If the client has closed the connection by then, the
+//! rest of the line is not carried out.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Fake;
-use super::commands::{Outcome, Teller};
+use super::commands::{Caller, Outcome};
+use super::host::Occurrence;
 use super::setup::{Level, Series};
-use super::world::Change;
 
 /// Serves one connection to its end.
 pub(super) async fn serve(fake: Fake, stream: DuplexStream, level: Level, mut listening: watch::Receiver<()>) {
     let accepted = tokio::select! {
         biased;
-        // Who has not been accepted ends with the socket; a reload hands it on.
+        // A connection that is not accepted yet ends with the socket. A reload hands the socket to the new process.
         _ = listening.changed() => return,
         accepted = accept(&fake) => accepted,
     };
     let Some((pid, mut life, _seat)) = accepted else { return };
-    let (series, idle) = fake.with(|world, _| ((world.setup.series, world.setup.cli_timeout), None));
-    let teller = Teller { pid, level, prompt: false };
+    let (series, idle) = fake.with(|host, _| ((host.setup.series, host.setup.cli_timeout), None));
+    let caller = Caller { pid, level, prompt: false };
     let mut session =
-        Session { fake: fake.clone(), stream, teller, series, idle, read: Vec::new(), out: String::new() };
+        Session { fake: fake.clone(), stream, caller, series, idle, read: Vec::new(), out: String::new() };
     tokio::select! {
         biased;
         // The process was killed.
@@ -37,11 +37,11 @@ pub(super) async fn serve(fake: Fake, stream: DuplexStream, level: Level, mut li
     leave(&fake, pid);
 }
 
-/// Waits for a place at a process. `None`: there is none any more.
+/// Waits until a process accepts the connection. `None`: HAProxy is down.
 async fn accept(fake: &Fake) -> Option<(u32, watch::Receiver<()>, tokio::sync::OwnedSemaphorePermit)> {
     loop {
         wait_while_hung(fake).await;
-        let (pid, seats, mut life) = fake.with(|world, now| (world.answers(now), None))?;
+        let (pid, seats, mut life) = fake.with(|host, now| (host.answers(now), None))?;
         let seat = match seats.clone().try_acquire_owned() {
             Ok(seat) => seat,
             Err(_) => tokio::select! {
@@ -49,9 +49,9 @@ async fn accept(fake: &Fake) -> Option<(u32, watch::Receiver<()>, tokio::sync::O
                 _ = life.changed() => continue,
             },
         };
-        let accepted = fake.with(|world, _| {
-            // A process that waited too long has been replaced: the next one has the socket now.
-            let worker = world.workers.get_mut(&pid);
+        let accepted = fake.with(|host, _| {
+            // The process has been replaced meanwhile: the next one has the socket.
+            let worker = host.workers.get_mut(&pid);
             (worker.map(|worker| worker.cli += 1).is_some(), None)
         });
         if accepted {
@@ -60,28 +60,28 @@ async fn accept(fake: &Fake) -> Option<(u32, watch::Receiver<()>, tokio::sync::O
     }
 }
 
-/// Ends a connection: an old process may have waited for nothing else.
+/// Ends a connection. It may be the last one that an old process waited for.
 pub(super) fn leave(fake: &Fake, pid: u32) {
-    fake.with(|world, _| {
-        let Some(worker) = world.workers.get_mut(&pid) else { return ((), None) };
+    fake.with(|host, _| {
+        let Some(worker) = host.workers.get_mut(&pid) else { return ((), None) };
         worker.cli = worker.cli.saturating_sub(1);
-        ((), world.bury(pid).then_some(Change::Ended(pid)))
+        ((), host.bury(pid).then_some(Occurrence::Ended(pid)))
     });
 }
 
 pub(super) async fn wait_while_hung(fake: &Fake) {
     loop {
-        let hung = fake.with(|world, now| (world.hung(now).map(|until| (until, world.resumed.subscribe())), None));
+        let hung = fake.with(|host, now| (host.hung(now).map(|until| (until, host.resumed.subscribe())), None));
         let Some((until, mut resumed)) = hung else { return };
         let _ = tokio::time::timeout_at(until, resumed.changed()).await;
     }
 }
 
-/// Carries out a command as soon as HAProxy does not hang.
-pub(super) async fn carry_out(fake: &Fake, teller: &mut Teller, command: &str, out: &mut String) -> Outcome {
+/// Carries out a command as soon as HAProxy does not hang any more.
+pub(super) async fn carry_out(fake: &Fake, caller: &mut Caller, command: &str, out: &mut String) -> Outcome {
     loop {
         wait_while_hung(fake).await;
-        if let Some(done) = fake.with(|world, now| world.carry_out(teller, command, out, now)) {
+        if let Some(done) = fake.with(|host, now| host.carry_out(caller, command, out, now)) {
             return done;
         }
     }
@@ -90,7 +90,7 @@ pub(super) async fn carry_out(fake: &Fake, teller: &mut Teller, command: &str, o
 struct Session {
     fake: Fake,
     stream: DuplexStream,
-    teller: Teller,
+    caller: Caller,
     series: Series,
     idle: Duration,
     read: Vec<u8>,
@@ -104,13 +104,13 @@ impl Session {
                 return;
             }
             let more = self.series <= Series::V2_6 && self.read.contains(&b'\n');
-            if !self.teller.prompt && !more {
+            if !self.caller.prompt && !more {
                 return;
             }
         }
     }
 
-    /// The next line, without its end. `None`: there is none, or it took too long or is too long.
+    /// The next line, without its newline. `None`: there is none, or it takes too long, or it is too long.
     async fn line(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
@@ -126,7 +126,7 @@ impl Session {
             }
             let read = tokio::time::timeout(self.idle, self.stream.read_buf(&mut self.read)).await;
             if !matches!(read, Ok(Ok(1..))) {
-                // Up to 3.0, what is whole of a line without its end is carried out.
+                // Up to 3.0, the whole commands of a line without a newline are carried out.
                 if matches!(read, Ok(Ok(0))) && self.series <= Series::V3_0 {
                     let text = String::from_utf8_lossy(&self.read).into_owned();
                     let (whole, _) = text.rsplit_once(';')?;
@@ -144,18 +144,18 @@ impl Session {
         let mut closed = false;
         for (number, command) in commands.iter().enumerate() {
             let last = number + 1 == commands.len();
-            let done = carry_out(&self.fake, &mut self.teller, command, &mut self.out).await;
+            let done = carry_out(&self.fake, &mut self.caller, command, &mut self.out).await;
             if done.gone || done.quit {
                 let _ = self.flush().await;
                 return None;
             }
             self.out.push('\n');
-            if self.teller.prompt && (self.series < Series::V3_2 || last) {
+            if self.caller.prompt && (self.series < Series::V3_2 || last) {
                 self.out.push_str("> ");
             }
             if !last {
                 closed = self.pause(done, closed).await;
-                // Up to 2.5 a line is carried out to its end whatever became of who sent it.
+                // Up to 2.5, a line is carried out to its end even if the client has closed the connection.
                 if closed && self.series > Series::V2_2 {
                     return None;
                 }
@@ -164,7 +164,7 @@ impl Session {
         self.flush().await.ok()
     }
 
-    /// Lets others have their turn. Gives whether the other side has closed.
+    /// Lets other tasks run. Whether the client has closed the connection.
     async fn pause(&mut self, done: Outcome, closed: bool) -> bool {
         let mut closed = closed;
         for _ in 0..done.turns {
@@ -185,9 +185,9 @@ impl Session {
     }
 }
 
-/// Writes an answer, a piece at a time where that is wanted.
+/// Writes an answer, in pieces while HAProxy is slow.
 pub(super) async fn send(fake: &Fake, stream: &mut DuplexStream, bytes: &[u8]) -> std::io::Result<()> {
-    let Some(pause) = fake.with(|world, _| (world.slow, None)) else { return stream.write_all(bytes).await };
+    let Some(pause) = fake.with(|host, _| (host.slow, None)) else { return stream.write_all(bytes).await };
     for piece in bytes.chunks(TRICKLE) {
         stream.write_all(piece).await?;
         tokio::time::sleep(pause).await;
@@ -195,7 +195,7 @@ pub(super) async fn send(fake: &Fake, stream: &mut DuplexStream, bytes: &[u8]) -
     Ok(())
 }
 
-/// Commands are parted by `;`, unless it is escaped.
+/// The commands of a line, which are separated by `;` unless that is escaped.
 pub(super) fn split(line: &str) -> Vec<&str> {
     let (mut commands, mut begin, mut escaped) = (Vec::new(), 0, false);
     for (at, byte) in line.bytes().enumerate() {
@@ -212,12 +212,12 @@ pub(super) fn split(line: &str) -> Vec<&str> {
     commands
 }
 
-impl super::World {
-    /// Which process answers a new connection, its places, and its life.
+impl super::Host {
+    /// The process that answers a new connection, its semaphore of connections, and the channel that closes with it.
     fn answers(&mut self, now: Instant) -> Option<(u32, std::sync::Arc<tokio::sync::Semaphore>, watch::Receiver<()>)> {
         let late = self.late.filter(|(pid, until)| *until > now && self.workers.contains_key(pid));
         let pid = match late {
-            // While the socket is handed over, the process before answers now and then.
+            // While the socket is handed over, the former process answers some connections.
             Some((pid, _)) if self.dice.of(0..4) == 0 => pid,
             _ => self.current?,
         };
@@ -226,10 +226,10 @@ impl super::World {
     }
 }
 
-/// A line may have 15,360 bytes.
+/// The longest line, in bytes.
 const LONGEST: usize = 15_360;
 
-/// The runtime's clock knows no shorter time.
+/// The shortest time of the runtime's clock.
 const NAP: Duration = Duration::from_millis(1);
 
 const TRICKLE: usize = 512;

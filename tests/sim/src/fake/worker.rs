@@ -1,4 +1,4 @@
-//! One process: its servers and how a change of one reaches those that follow it.
+//! One process: its servers, and how a change of one reaches those that track it.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,7 +14,7 @@ use super::setup::{BackendSetup, Route, Series, ServerSetup, Setup};
 use super::stick::Stuck;
 use super::traffic::Stream;
 
-/// The place of a server: that of its backend, and its own there.
+/// The place of a server: the index of its backend, and its own index there.
 pub(super) type At = (usize, usize);
 
 #[derive(Debug)]
@@ -24,12 +24,12 @@ pub(super) struct Worker {
     pub(super) started: Instant,
     /// A reload has replaced it.
     pub(super) stopping: bool,
-    /// How many reloads ago it was started.
+    /// The number of reloads since it was started.
     pub(super) reloads: u32,
     pub(super) backends: Vec<Backend>,
     pub(super) maps: Maps,
     pub(super) streams: BTreeMap<u64, Stream>,
-    /// Connections to the stats socket that it has accepted.
+    /// The number of its connections to the stats socket.
     pub(super) cli: usize,
     pub(super) seats: Arc<Semaphore>,
     /// Dropped when it ends, which ends its connections.
@@ -41,11 +41,11 @@ pub(super) struct Worker {
 pub(super) struct Backend {
     pub(super) setup: BackendSetup,
     pub(super) servers: Vec<Server>,
-    /// `scur` counts from the choice of the backend on.
+    /// Its `scur` counts a request as soon as the backend is chosen.
     pub(super) counters: Counters,
     /// Requests that wait for any server.
     pub(super) queue: VecDeque<u64>,
-    /// Which server a client sticks to.
+    /// The stick table, by client.
     pub(super) table: BTreeMap<u64, Stuck>,
     pub(super) changed: Instant,
 }
@@ -68,7 +68,7 @@ pub(super) fn read_maps(setup: &Setup) -> io::Result<Maps> {
 }
 
 impl Worker {
-    /// A process that has just started, and has read the files of its maps a moment ago.
+    /// A new process, with the maps as it has read them.
     pub(super) fn start(setup: &Arc<Setup>, maps: Maps, pid: u32, now: Instant) -> io::Result<Self> {
         let backends = setup.backends.iter().map(|backend| Backend {
             setup: backend.clone(),
@@ -105,6 +105,7 @@ impl Worker {
             let place = self.find(&tracked).map_err(|_| missing())?;
             self.server_mut(at).track = Some(place);
             self.server_mut(place).trackers.push(at);
+            self.server_mut(place).is_referenced = true;
             let inherited = inherited(self.server(place).admin);
             if inherited != 0 {
                 self.server_mut(at).admin |= inherited;
@@ -115,7 +116,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The first checks are spread over the shortest interval.
+    /// Spreads the first checks over the shortest interval.
     fn spread_checks(&mut self, now: Instant) {
         let intervals = self.backends.iter().flat_map(|backend| &backend.servers);
         let intervals: Vec<_> = intervals.filter_map(|server| server.check.as_ref().map(|check| check.inter)).collect();
@@ -134,12 +135,19 @@ impl Worker {
         sizes.into_iter().enumerate().flat_map(|(backend, size)| (0..size).map(move |server| (backend, server)))
     }
 
-    /// Every server with its place.
+    /// Every server that is not deleted, with its place.
     pub(super) fn all(&self) -> impl Iterator<Item = (At, &Server)> {
         let backends = self.backends.iter().enumerate();
         backends.flat_map(|(number, backend)| {
-            backend.servers.iter().enumerate().map(move |(place, server)| ((number, place), server))
+            let there = backend.servers.iter().enumerate().filter(|(_, server)| !server.is_deleted);
+            there.map(move |(place, server)| ((number, place), server))
         })
+    }
+
+    /// The place in its backend of every server that is not deleted.
+    pub(super) fn servers_of(&self, backend: usize) -> Vec<usize> {
+        let servers = self.backends[backend].servers.iter().enumerate();
+        servers.filter(|(_, server)| !server.is_deleted).map(|(place, _)| place).collect()
     }
 
     pub(super) fn server(&self, (backend, server): At) -> &Server {
@@ -154,16 +162,17 @@ impl Worker {
         self.backends.iter().position(|backend| backend.setup.name == name)
     }
 
-    /// The place of `BACKEND/SERVER`, or what the CLI says of it.
+    /// The place of `BACKEND/SERVER`, or the words with which HAProxy refuses it.
     pub(super) fn find(&self, name: &str) -> Result<At, &'static str> {
         let (backend, server) = name.split_once('/').ok_or("Require 'backend/server'.\n")?;
         let backend = self.backend(backend).ok_or("No such backend.\n")?;
         let servers = &self.backends[backend].servers;
-        let server = servers.iter().position(|one| one.setup.name == server).ok_or("No such server.\n")?;
+        let server = servers.iter().position(|one| one.setup.name == server && !one.is_deleted);
+        let server = server.ok_or("No such server.\n")?;
         Ok((backend, server))
     }
 
-    /// Sets and clears bits of the administrative state, here and as those that follow inherit it.
+    /// Sets and clears bits of the administrative state of a line, and the inherited bits of the lines that track it.
     pub(super) fn administer(&mut self, at: At, set: u32, clear: u32, now: Instant) {
         let server = self.server_mut(at);
         let (before, was_maint) = (server.admin, server.in_maint());
@@ -193,7 +202,7 @@ impl Worker {
         self.after_change(at, went_down, now);
     }
 
-    /// Sets the administrative state, as `set server … state` and agents do. `false`: there is none of that name.
+    /// Sets the administrative state, as `set server … state` and agents do. `false`: there is no such state.
     pub(super) fn set_state(&mut self, at: At, state: &str, now: Instant) -> bool {
         let (set, clear) = match state {
             "ready" => (0, admin::FORCED_MAINT | admin::FORCED_DRAIN),
@@ -201,7 +210,7 @@ impl Worker {
             "maint" => (admin::FORCED_MAINT, admin::FORCED_DRAIN),
             _ => return false,
         };
-        // One after the other: what follows from the first happens before the second.
+        // The first change has all its effects before the second.
         if set != 0 {
             self.administer(at, set, 0, now);
         }
@@ -209,7 +218,7 @@ impl Worker {
         true
     }
 
-    /// Up at once, before any check, unless something else speaks against it.
+    /// Leaves maintenance: the line is up at once, before any check, unless its agent or the line that it tracks is down.
     fn leave_maint(&mut self, at: At) {
         let tracked = self.server(at).track.map(|tracked| self.server(tracked).op);
         let server = self.server_mut(at);
@@ -223,7 +232,7 @@ impl Worker {
         }
     }
 
-    /// Says that a server works, or that it does not: without effect in maintenance.
+    /// Sets the operational state. In maintenance this has no effect.
     pub(super) fn operate(&mut self, at: At, op: Op, now: Instant) {
         let server = self.server_mut(at);
         if server.in_maint() || server.op == op {
@@ -253,7 +262,7 @@ impl Worker {
         }
         let backend = &mut self.backends[at.0];
         backend.changed = now;
-        // Up to 2.6, what waits for any server of a backend that has none waits on.
+        // Up to 2.6, requests of a backend without usable servers go on waiting.
         if backend.usable().next().is_none() && self.setup.series >= Series::V3_0 {
             for id in std::mem::take(&mut backend.queue) {
                 self.finish(id, Some(503), now);
@@ -262,13 +271,13 @@ impl Worker {
     }
 }
 
-/// A server as a process begins it: where the proxy is disabled, nothing is checked.
+/// The setup of a server in a new process. A disabled backend has no checks.
 fn begun(backend: &BackendSetup, server: &ServerSetup) -> ServerSetup {
     let server = server.clone();
     if backend.disabled { ServerSetup { check: None, agent: None, ..server } } else { server }
 }
 
-/// What those that follow a server of this state have of it.
+/// The bits that lines inherit from the line that they track.
 fn inherited(bits: u32) -> u32 {
     let maint = if bits & admin::MAINT == 0 { 0 } else { admin::INHERITED_MAINT };
     let drain = if bits & admin::DRAIN == 0 { 0 } else { admin::INHERITED_DRAIN };

@@ -1,17 +1,17 @@
-//! Checks that count, agents that speak, and weights.
+//! Health checks, agents, and weights.
 
 use super::{Found, Subject, becomes, has, holds, row, says, settled, stays, tell};
 use crate::fake::Series;
 
 pub(super) async fn failures_and_successes_are_counted<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
-    subject.set_well("web01", false);
+    subject.set_healthy("web01", false);
     becomes(subject, "app/web01", &[("status", "DOWN"), ("check_status", "L7STS"), ("chkdown", "1")]).await?;
-    // While the next check is under way it has no result.
+    // While the next check runs, there is no result.
     becomes(subject, "app/web01", &[("srv_check_status", "17"), ("srv_check_result", "2"), ("chkfail", "2")]).await?;
     has(subject, "app/BACKEND", &[("act", "1"), ("weight", "50")]).await?;
-    subject.set_well("web01", true);
-    // On its way up it is down still.
+    subject.set_healthy("web01", true);
+    // Until the last success it is still down.
     becomes(subject, "app/web01", &[("status", "DOWN 1/3"), ("srv_op_state", "0"), ("srv_check_health", "1")]).await?;
     becomes(subject, "app/web01", &[("status", "UP"), ("srv_op_state", "2"), ("srv_check_health", "4")]).await
 }
@@ -19,7 +19,7 @@ pub(super) async fn failures_and_successes_are_counted<S: Subject>(subject: &mut
 pub(super) async fn a_disabled_check_freezes<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     tell(subject, "disable health app/web01").await?;
-    subject.set_well("web01", false);
+    subject.set_healthy("web01", false);
     stays(subject, "app/web01", &[("srv_op_state", "2"), ("srv_check_state", "2"), ("status", "no check")]).await?;
     tell(subject, "enable health app/web01").await?;
     becomes(subject, "app/web01", &[("srv_op_state", "0"), ("status", "DOWN")]).await
@@ -42,10 +42,10 @@ pub(super) async fn an_agent_undoes_a_drain<S: Subject>(subject: &mut S) -> Foun
     Ok(())
 }
 
-pub(super) async fn an_agent_speaks_of_health_and_weight<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn an_agent_sets_health_and_weight<S: Subject>(subject: &mut S) -> Found {
     subject.set_agent("down");
     becomes(subject, "said/talk", &[("srv_op_state", "0"), ("agent_health", "0"), ("status", "DOWN (agent)")]).await?;
-    // It blocks the way out of maintenance, too.
+    // A server whose agent says down stays down after maintenance.
     tell(subject, "set server said/talk state maint").await?;
     tell(subject, "set server said/talk state ready").await?;
     has(subject, "said/talk", &[("srv_admin_state", "0"), ("srv_op_state", "0")]).await?;
@@ -54,7 +54,7 @@ pub(super) async fn an_agent_speaks_of_health_and_weight<S: Subject>(subject: &m
     has(subject, "said/talk", &[("srv_iweight", "100"), ("srv_admin_state", "0")]).await
 }
 
-pub(super) async fn a_disabled_agent_is_not_heard<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_disabled_agent_has_no_effect<S: Subject>(subject: &mut S) -> Found {
     tell(subject, "disable agent said/talk").await?;
     subject.set_agent("drain");
     stays(subject, "said/talk", &[("srv_admin_state", "0"), ("srv_agent_state", "18"), ("agent_health", "")]).await?;
@@ -64,7 +64,7 @@ pub(super) async fn a_disabled_agent_is_not_heard<S: Subject>(subject: &mut S) -
     has(subject, "said/talk", &[("status", "DRAIN (agent)")]).await
 }
 
-pub(super) async fn an_agent_is_told_down<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn set_agent_down_stops_a_server<S: Subject>(subject: &mut S) -> Found {
     tell(subject, "set server said/talk agent down").await?;
     becomes(subject, "said/talk", &[("srv_op_state", "0"), ("agent_health", "0")]).await?;
     subject.set_agent("up");
@@ -83,7 +83,7 @@ pub(super) async fn weights_are_set<S: Subject>(subject: &mut S) -> Found {
     tell(subject, "set server app/web01 weight 0").await?;
     has(subject, "app/BACKEND", &[("act", "1"), ("weight", "50")]).await?;
     says(subject, "get weight app/web01", "0 (initial 50)\n\n").await?;
-    // Without an address nothing is added: the refusal says that other weights are taken.
+    // Without an address nothing is added. The refusal shows that the backend accepts weights.
     if subject.series() != Series::V2_2 {
         let refused = if subject.series() < Series::V3_4 {
             "'server' expects <name> and <addr>[:<port>] as arguments.\n\n"
@@ -92,7 +92,7 @@ pub(super) async fn weights_are_set<S: Subject>(subject: &mut S) -> Found {
         };
         says(subject, "add server app/web01", refused).await?;
     }
-    // Maintenance leaves it alone.
+    // Maintenance does not change the weight.
     tell(subject, "set server app/web01 state maint").await?;
     tell(subject, "set server app/web01 weight 9").await?;
     tell(subject, "set server app/web01 state ready").await?;

@@ -1,4 +1,4 @@
-//! Maps: what lookups see, and how entries change.
+//! Maps: lookups, and changes of entries.
 
 use super::{Found, Subject, becomes, begun, has, holds, same, says, settled, tell};
 use crate::fake::Series;
@@ -13,7 +13,7 @@ async fn entries<S: Subject>(subject: &S) -> String {
     answer.lines().filter_map(entry).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) async fn a_map_turns_requests<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_map_routes_requests<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     let map = subject.map();
     for (value, backend) in [("api", "api"), ("app", "app"), ("nowhere", "app")] {
@@ -87,7 +87,7 @@ pub(super) async fn a_commit_replaces_everything<S: Subject>(subject: &mut S) ->
     settled(subject).await?;
     let map = subject.map();
     says(subject, &format!("prepare map {map}"), "New version created: 1\n\n").await?;
-    // An entry that was added to the version that counts is no part of the one that is prepared.
+    // An entry that is added to the current version is not in the prepared one.
     tell(subject, &format!("add map {map} extra app")).await?;
     tell(subject, &format!("commit map @1 {map}")).await?;
     same("nothing was added", &entries(subject).await, "")?;

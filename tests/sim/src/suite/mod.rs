@@ -1,24 +1,25 @@
-//! What teeter relies on in HAProxy, as cases that the fake and every real one must pass.
+//! The behaviour of HAProxy that teeter relies on, as cases that the fake and every real HAProxy must pass.
 //!
-//! A case speaks to a [`Subject`]: raw lines and raw answers, requests of clients, reloads. It knows which series it speaks
-//! to, and expects what that series does. What differs from run to run, such as numbers of processes, is not compared.
+//! A case uses a [`Subject`]: raw lines and raw answers, requests of clients, reloads. It knows the series of its subject and
+//! expects the behaviour of that series. Values that differ from run to run, such as process ids, are not compared.
 //!
-//! The farm is the same for all. `web` of the map chooses the backend, `app` is the default:
+//! The farm is the same in all cases. The entry `web` of the map chooses the backend, and `app` is the default:
 //!
 //! | backend | servers |
 //! |---|---|
 //! | `app`, cookie SRV | `web01`, `web02` of weight 50, `web03` disabled; checked every 50 ms, rise 3, fall 2 |
 //! | `api` | `web01`, `web02`, which track those of `app` |
-//! | `lone` | `solo`, which takes one request at a time and is not checked; nobody is redispatched |
+//! | `lone` | `solo`, which takes one request at a time and is not checked; no redispatch |
 //! | `pair`, cookie SRV | `p1`, `p2`, which take one request at a time and are not checked |
-//! | `stay`, cookie SRV | the same; nobody is redispatched |
+//! | `stay`, cookie SRV | as `pair`; no redispatch |
 //! | `said` | `talk`, which has an agent and no check |
 //! | `off`, disabled | `web01`, `web02` |
-//! | `twin`, as a frontend before it is called up to 3.2 | `t1`, `t2`, not checked; clients stick by a table |
+//! | `twin`; up to 3.2 a frontend has the same name | `t1`, `t2`, not checked; a stick table |
 //! | `even`, balance static-rr | `e1` of weight 100, not checked |
-//! | `lead` | `web01`, whose check passes only while `web01` is not well; every 50 ms, rise 3, fall 2 |
+//! | `lead` | `web01`, whose check passes only while `web01` is unhealthy; every 50 ms, rise 3, fall 2 |
 
 mod checks;
+mod dynamic;
 mod maps;
 mod proxies;
 mod reloads;
@@ -42,62 +43,62 @@ pub trait Subject {
     /// A connection to the stats socket that stays open.
     type Connection;
 
-    /// Which HAProxy it is.
+    /// Its series.
     fn series(&self) -> Series;
     /// The path of the map.
     fn map(&self) -> String;
     /// Sends a line to the stats socket, with its newline, and reads the answer to its end.
     fn ask(&self, line: &str) -> impl Future<Output = String>;
-    /// The same without the newline.
+    /// Sends a line without its newline, and reads the answer to its end.
     fn ask_cut(&self, line: &str) -> impl Future<Output = String>;
-    /// The same as [`Subject::ask`] at level operator.
+    /// As [`Subject::ask`], at level operator.
     fn ask_operator(&self, line: &str) -> impl Future<Output = String>;
-    /// The same to the master's socket. The answer ends when nothing more comes.
+    /// As [`Subject::ask`], to the master's socket. The answer ends when nothing more comes.
     fn ask_master(&self, line: &str) -> impl Future<Output = String>;
-    /// A connection to the stats socket that has been answered and stays open.
+    /// Opens a connection to the stats socket, waits until it is answered, and keeps it open.
     fn connect(&self) -> impl Future<Output = Self::Connection>;
-    /// Begins a request, with the cookies of the client and its name for tables if it has a number, and waits until a server has it; else the
-    /// status of the answer.
+    /// Begins a request and waits until a server has it. Gives the status if no server gets it. A client that has a number has
+    /// cookies and is known to stick tables.
     fn begin(&mut self, client: Option<u64>) -> impl Future<Output = Result<Self::Held, u16>>;
-    /// Begins a request that may have to wait.
+    /// Begins a request that may have to wait for a server.
     fn queue(&mut self, client: Option<u64>) -> impl Future<Output = Self::Pending>;
-    /// Waits until a server has it.
+    /// Waits until a server has the request.
     fn served(&mut self, pending: Self::Pending) -> impl Future<Output = Result<Self::Held, u16>>;
-    /// The application server that has it: `web01` also behind `p1` and `t1`.
+    /// The application server that has the request. `p1` and `t1` are lines of `web01`.
     fn server(&self, held: &Self::Held) -> String;
-    /// Ends it.
+    /// Ends a request.
     fn end(&mut self, held: Self::Held) -> impl Future<Output = ()>;
     /// Reloads, and waits until another process answers.
     fn reload(&mut self) -> impl Future<Output = ()>;
-    /// Whether the checks of an application server find it well.
-    fn set_well(&self, server: &str, well: bool);
-    /// Whether an application server refuses connections, and has ended those that it had.
+    /// Sets whether the checks of an application server pass.
+    fn set_healthy(&self, server: &str, healthy: bool);
+    /// Sets whether an application server refuses connections. If it does, it ends those that it has.
     fn set_refusing(&self, server: &str, refuses: bool) -> impl Future<Output = ()>;
-    /// What the agent of `said/talk` says.
+    /// Sets the words of the agent of `said/talk`.
     fn set_agent(&self, words: &str);
-    /// Stops every process in its tracks, or lets them go on.
+    /// Stops every process, as SIGSTOP does, or lets them go on.
     fn pause(&self, paused: bool);
 }
 
-/// What a case finds: nothing, or what is not as it should be.
+/// The result of a case: the error says what is not as expected.
 pub type Found = Result<(), String>;
 
 /// One case.
 pub struct Case<S> {
-    /// Its name: what it says of HAProxy.
+    /// Its name, which states the behaviour of HAProxy.
     pub name: &'static str,
     /// Whether it needs a master.
     pub master: bool,
-    /// Tries it.
+    /// Runs it.
     pub run: Run<S>,
 }
 
-/// How a case is tried.
+/// The function that runs a case.
 pub type Run<S> = for<'a> fn(&'a mut S) -> Pin<Box<dyn Future<Output = Found> + 'a>>;
 
 macro_rules! cases {
     ($($module:ident($master:literal): $($name:ident),+ $(,)?;)+) => {
-        /// All of them.
+        /// Every case.
         pub fn cases<S: Subject>() -> Vec<Case<S>> {
             vec![$($(Case {
                 name: stringify!($name),
@@ -111,76 +112,84 @@ macro_rules! cases {
 cases! {
     wire(false):
         an_answer_ends_with_an_empty_line,
-        silence_is_an_empty_line,
+        success_is_an_empty_line,
         answers_come_in_the_order_of_commands,
-        a_prompt_parts_answers,
+        a_prompt_separates_answers,
         a_message_may_lack_its_newline,
-        an_open_prompt_takes_another_line,
-        a_level_is_a_limit,
-        the_columns_are_those_of_the_transcripts,
+        a_connection_with_a_prompt_stays_open,
+        a_level_limits_commands,
+        columns_are_those_of_the_transcripts,
         rows_are_as_wide_as_headers,
         tables_are_filtered,
-        refusals_have_their_words,
-        a_command_may_be_unknown,
-        info_says_who_answers,
-        a_line_that_is_cut_off_is_carried_out_or_not,
-        a_stopped_process_says_nothing;
+        refusals_have_known_words,
+        unknown_commands_are_answered,
+        info_identifies_the_process,
+        a_line_without_newline_is_carried_out_up_to_3_0,
+        a_stopped_process_does_not_answer;
     states(false):
         a_farm_begins_as_configured,
         drain_keeps_checks_and_health,
         a_drained_server_that_fails_is_down,
-        maintenance_rests_checks,
+        maintenance_pauses_checks,
         ready_from_maintenance_is_up_at_once,
-        health_down_in_drain_must_be_proved_away,
+        health_down_in_drain_lasts_until_checks_pass,
         health_down_in_maintenance_is_forgotten,
         states_follow_each_other,
         a_disabled_server_is_made_ready,
-        trackers_inherit,
+        trackers_inherit_states,
         trackers_have_states_of_their_own,
         trackers_follow_health,
-        a_server_without_checks_is_told_down,
-        a_stopping_server_is_brought_back_by_its_checks;
+        health_down_stops_a_server_without_checks,
+        checks_bring_a_stopping_server_back;
     checks(false):
         failures_and_successes_are_counted,
         a_disabled_check_freezes,
         an_agent_changes_the_state,
         an_agent_undoes_a_drain,
-        an_agent_speaks_of_health_and_weight,
-        a_disabled_agent_is_not_heard,
-        an_agent_is_told_down,
+        an_agent_sets_health_and_weight,
+        a_disabled_agent_has_no_effect,
+        set_agent_down_stops_a_server,
         weights_are_set;
     traffic(false):
-        turns_are_taken,
+        round_robin_follows_weights,
         requests_are_counted,
-        drain_keeps_its_clients,
-        maintenance_sends_its_clients_away,
-        no_weight_keeps_its_clients,
+        drain_keeps_sticky_clients,
+        maintenance_sends_sticky_clients_away,
+        weight_0_keeps_sticky_clients,
         a_backend_without_servers_answers_503,
-        a_full_server_lets_requests_wait,
-        a_queue_outlives_the_last_server_or_not,
-        a_queue_when_its_server_drains,
-        a_queue_when_its_server_is_maintained,
-        a_queue_without_redispatch_when_its_server_drains,
-        a_queue_without_redispatch_when_its_server_is_maintained,
-        a_refused_connection_is_tried_again_where_it_was,
-        sessions_of_a_server_are_ended,
-        sessions_are_listed_and_ended;
+        requests_wait_for_a_full_server,
+        the_queue_of_a_backend_without_servers_waits_up_to_2_6,
+        drain_redistributes_the_queue,
+        maintenance_redistributes_the_queue,
+        drain_without_redispatch_keeps_the_queue,
+        maintenance_without_redispatch_redistributes_the_queue_in_new_series,
+        a_refused_connection_is_retried_on_the_same_server,
+        shutdown_ends_the_sessions_of_a_server,
+        a_listed_session_can_be_ended;
     proxies(false):
-        a_name_may_be_that_of_two_proxies,
-        a_disabled_proxy_takes_no_orders,
-        a_static_balance_takes_no_weights,
-        a_table_keeps_its_clients,
-        a_line_may_be_down_by_design;
+        two_proxies_may_have_one_name,
+        a_disabled_backend_refuses_commands,
+        static_balancing_refuses_weights,
+        a_stick_table_keeps_clients,
+        checks_of_a_leader_pass_on_one_line_only;
+    dynamic(false):
+        only_an_unused_server_is_deleted,
+        a_server_with_requests_is_not_deleted,
+        a_deleted_server_is_in_no_table,
+        an_added_server_is_in_maintenance,
+        an_added_server_without_enabled_checks_counts_as_up,
+        an_added_server_may_track,
+        a_server_added_beside_maintenance_waits_for_health;
     maps(false):
-        a_map_turns_requests,
+        a_map_routes_requests,
         entries_are_set_added_and_removed,
         versions_are_prepared_and_committed,
         a_commit_replaces_everything;
     reloads(true):
-        a_reload_forgets,
-        an_old_worker_serves_and_obeys_no_more,
+        a_reload_forgets_runtime_changes,
+        an_old_worker_serves_and_refuses_commands,
         a_master_lists_its_processes,
-        a_master_knows_who_is_gone,
+        a_master_reports_an_unknown_process,
         an_open_connection_keeps_an_old_worker;
 }
 
@@ -194,7 +203,7 @@ async fn row<S: Subject>(subject: &S, server: &str) -> Row {
     row
 }
 
-/// A check that is under way at the moment is left out: the lowest bit of states, and a star before what the last found.
+/// Removes the marks of a check that is running: the lowest bit of states, and a star before the last result.
 fn at_rest(row: &mut Row) {
     for (name, value) in row {
         if matches!(name.as_str(), "srv_check_state" | "srv_agent_state")
@@ -225,18 +234,18 @@ fn rows(table: &str, separator: char) -> Vec<Row> {
     lines.filter(|line| !line.is_empty()).map(named).collect()
 }
 
-/// Holds where every named column is as wished.
+/// Expects these values in these columns.
 async fn has<S: Subject>(subject: &S, server: &str, wished: &[(&str, &str)]) -> Found {
     let row = row(subject, server).await;
     compare(server, &row, wished)
 }
 
-/// The same in the end: what takes its time is waited for.
+/// Waits for these values in these columns.
 async fn becomes<S: Subject>(subject: &S, server: &str, wished: &[(&str, &str)]) -> Found {
     in_the_end(async || has(subject, server, wished).await).await
 }
 
-/// Tries until it is so, as long as anything may take.
+/// Repeats a check until it succeeds, as long as anything may take.
 async fn in_the_end<T>(found: impl AsyncFn() -> Result<T, String>) -> Result<T, String> {
     for _ in 1..PATIENCE {
         if let Ok(found) = found().await {
@@ -247,7 +256,7 @@ async fn in_the_end<T>(found: impl AsyncFn() -> Result<T, String>) -> Result<T, 
     found().await.map_err(|error| format!("in the end {error}"))
 }
 
-/// The same for a while, from now on.
+/// Expects these values in these columns for a while.
 async fn stays<S: Subject>(subject: &S, server: &str, wished: &[(&str, &str)]) -> Found {
     for _ in 0..20 {
         has(subject, server, wished).await?;
@@ -267,7 +276,7 @@ fn compare(server: &str, row: &Row, wished: &[(&str, &str)]) -> Found {
     Ok(())
 }
 
-/// Sends a command that says nothing.
+/// Sends a command and expects an empty answer.
 async fn tell<S: Subject>(subject: &S, line: &str) -> Found {
     says(subject, line, "\n").await
 }
@@ -284,7 +293,7 @@ fn holds(what: &str, holds: bool) -> Found {
     if holds { Ok(()) } else { Err(what.to_owned()) }
 }
 
-/// Waits until checks have found both servers well.
+/// Waits until the checks of both servers have passed.
 async fn settled<S: Subject>(subject: &S) -> Found {
     for server in ["app/web01", "app/web02"] {
         becomes(subject, server, &[("check_status", "L7OK"), ("status", "UP"), ("srv_check_health", "4")]).await?;
@@ -292,14 +301,14 @@ async fn settled<S: Subject>(subject: &S) -> Found {
     Ok(())
 }
 
-/// A request, to the server that has it.
+/// Begins a request. Gives it and its server.
 async fn begun<S: Subject>(subject: &mut S, client: Option<u64>) -> Result<(S::Held, String), String> {
     let held = subject.begin(client).await.map_err(|status| format!("a request was answered with {status}"))?;
     let server = subject.server(&held);
     Ok((held, server))
 }
 
-/// A visit of a client that is over at once: which server it was at.
+/// Begins and ends a request. Gives its server.
 async fn visit<S: Subject>(subject: &mut S, client: Option<u64>) -> Result<String, String> {
     let (held, server) = begun(subject, client).await?;
     subject.end(held).await;

@@ -1,5 +1,4 @@
-//! Proxies that are not what their names say: names that are there twice, backends that are disabled, static balancing,
-//! stick tables, and lines that are down by design.
+//! Special proxies: two with one name, disabled backends, static balancing, stick tables, and the backend of a leader.
 
 use super::{Found, Subject, becomes, has, holds, rows, same, says, settled, stays, tell, visit};
 use crate::fake::Series;
@@ -12,13 +11,13 @@ async fn listed<S: Subject>(subject: &S, command: &str) -> Result<String, String
     Ok(rows(&answer, ',').iter().map(name).collect::<Vec<_>>().join(" "))
 }
 
-pub(super) async fn a_name_may_be_that_of_two_proxies<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn two_proxies_may_have_one_name<S: Subject>(subject: &mut S) -> Found {
     let of_backend = "twin/t1 twin/t2 twin/BACKEND";
     let (of_frontend, frontends, [of_servers, of_all]) = if subject.series() < Series::V3_4 {
-        // The first of that name in the configuration is the frontend, which has neither servers nor a sum of them.
+        // The frontend is the first of that name in the configuration. It has neither servers nor a sum of them.
         ("twin/FRONTEND", "www/FRONTEND twin/FRONTEND", ["", "twin/FRONTEND"])
     } else {
-        // Such a configuration is refused, so the frontend has another name.
+        // HAProxy refuses such a configuration from 3.4 on, so the frontend has another name.
         ("twin-in/FRONTEND", "www/FRONTEND twin-in/FRONTEND", [of_backend; 2])
     };
     for (command, wished) in [
@@ -26,7 +25,7 @@ pub(super) async fn a_name_may_be_that_of_two_proxies<S: Subject>(subject: &mut 
         ("show stat twin 7 -1", of_all),
         ("show stat 3 7 -1", of_frontend),
         ("show stat 11 6 -1", of_backend),
-        // A name is looked for before a number; no name has one of these signs.
+        // HAProxy looks for a name before a number. No name has one of these signs.
         ("show stat +11 6 -1", of_backend),
         ("show stat #11 6 -1", of_backend),
         ("show stat #3 6 -1", ""),
@@ -37,7 +36,7 @@ pub(super) async fn a_name_may_be_that_of_two_proxies<S: Subject>(subject: &mut 
     ] {
         same(command, &listed(subject, command).await?, wished)?;
     }
-    // Where only a backend can be meant, it is found.
+    // Commands that are about backends only find the backend.
     for (command, column) in [("show servers state twin", "srv_name"), ("show servers conn twin", "bkname/svname")] {
         let answer = subject.ask(command).await;
         same(command, &rows(&answer, ' ').len().to_string(), "2")?;
@@ -48,7 +47,7 @@ pub(super) async fn a_name_may_be_that_of_two_proxies<S: Subject>(subject: &mut 
     has(subject, "twin/t1", &[("srv_admin_state", "8"), ("status", "DRAIN")]).await
 }
 
-pub(super) async fn a_disabled_proxy_takes_no_orders<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_disabled_backend_refuses_commands<S: Subject>(subject: &mut S) -> Found {
     for order in [
         "set server off/web01 state drain",
         "set server off/web01 state maint",
@@ -62,7 +61,7 @@ pub(super) async fn a_disabled_proxy_takes_no_orders<S: Subject>(subject: &mut S
         says(subject, order, "Proxy is disabled.\n\n").await?;
     }
     says(subject, "set server off/web09 state drain", "No such server.\n\n").await?;
-    // Its lines stand in one table as if they served, the last first and without numbers, and in no other.
+    // One table lists its lines as if they served, the last one first and without numbers. Other tables do not list them.
     let answer = subject.ask("show servers state off").await;
     let row = |row: &super::Row| format!("{}#{}", row["srv_name"], row["srv_id"]);
     let names = rows(&answer, ' ').iter().map(row).collect::<Vec<_>>().join(" ");
@@ -75,7 +74,7 @@ pub(super) async fn a_disabled_proxy_takes_no_orders<S: Subject>(subject: &mut S
     Ok(())
 }
 
-pub(super) async fn a_static_balance_takes_no_weights<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn static_balancing_refuses_weights<S: Subject>(subject: &mut S) -> Found {
     for weight in ["50", "50%", "256"] {
         let words = "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n\n";
         says(subject, &format!("set server even/e1 weight {weight}"), words).await?;
@@ -84,7 +83,7 @@ pub(super) async fn a_static_balance_takes_no_weights<S: Subject>(subject: &mut 
         tell(subject, &format!("set server even/e1 weight {weight}")).await?;
         has(subject, "even/e1", &[("srv_uweight", uweight), ("srv_iweight", "100")]).await?;
     }
-    // The frontend comes first where it has the name: there is none of this one.
+    // A frontend of the same name would come first. There is none of this name.
     let answer = subject.ask("show stat even 2 -1").await;
     let row = rows(&answer, ',').into_iter().next().unwrap_or_default();
     same("algo", row.get("algo").map_or("", String::as_str), "static-rr")
@@ -110,7 +109,7 @@ async fn stuck<S: Subject>(subject: &S) -> Result<String, String> {
     Ok(found.join(" "))
 }
 
-pub(super) async fn a_table_keeps_its_clients<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_stick_table_keeps_clients<S: Subject>(subject: &mut S) -> Found {
     tell(subject, &format!("set map {} web twin", subject.map())).await?;
     same("an empty table", &stuck(subject).await?, "")?;
     says(subject, "show table app", "No such table\n\n").await?;
@@ -119,7 +118,7 @@ pub(super) async fn a_table_keeps_its_clients<S: Subject>(subject: &mut S) -> Fo
     let home = visit(subject, Some(7)).await?;
     let other = visit(subject, Some(8)).await?;
     holds("two clients have one server", home != other)?;
-    // Who has nothing that the table knows them by is in no table.
+    // A client without a key is in no table.
     visit(subject, None).await?;
     let both = format!("7={} 8={}", line(&home), line(&other));
     super::in_the_end(async || same("the table", &stuck(subject).await?, &both)).await?;
@@ -129,7 +128,7 @@ pub(super) async fn a_table_keeps_its_clients<S: Subject>(subject: &mut S) -> Fo
     says(subject, "show table twin data.http_req_cnt gt 0", refused).await?;
     let tables = subject.ask("show table").await;
     holds(&tables, tables.starts_with("# table: twin, type: string, size:1024, used:2\n"))?;
-    // In drain they stay; in maintenance they go, and the table says so.
+    // In drain they stay. In maintenance they go to another server, and the table has that one.
     tell(subject, &format!("set server twin/{} state drain", line(&home))).await?;
     for _ in 0..2 {
         same("a client of the table", &visit(subject, Some(7)).await?, &home)?;
@@ -141,22 +140,22 @@ pub(super) async fn a_table_keeps_its_clients<S: Subject>(subject: &mut S) -> Fo
     super::in_the_end(async || same("the table", &stuck(subject).await?, &moved)).await
 }
 
-/// The check of `lead/web01` passes only while `web01` is not well: as that of a database which leads passes on one.
-pub(super) async fn a_line_may_be_down_by_design<S: Subject>(subject: &mut S) -> Found {
+/// The check of `lead/web01` passes only while `web01` is unhealthy, as the check of a database passes on the leader only.
+pub(super) async fn checks_of_a_leader_pass_on_one_line_only<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     let down = [("srv_op_state", "0"), ("srv_admin_state", "0"), ("srv_check_health", "0"), ("status", "DOWN")];
     becomes(subject, "lead/web01", &down).await?;
-    // Taken out and brought back by drain it is down all the time.
+    // It is down before, during and after drain.
     tell(subject, "set server lead/web01 state drain").await?;
     tell(subject, "set server lead/web01 state ready").await?;
     stays(subject, "lead/web01", &down).await?;
-    // From maintenance, too, where it is told so on the way.
+    // After maintenance it is down, too, if `health down` is sent in drain.
     let line = "set server lead/web01 state maint;set server lead/web01 state drain;set server lead/web01 health down;\
                 set server lead/web01 state ready";
     says(subject, line, "\n\n\n\n").await?;
     stays(subject, "lead/web01", &down).await?;
-    // It is up as soon as it leads.
-    subject.set_well("web01", false);
+    // It is up as soon as it is the leader.
+    subject.set_healthy("web01", false);
     becomes(subject, "lead/web01", &[("srv_op_state", "2"), ("status", "UP")]).await?;
     becomes(subject, "app/web01", &[("srv_op_state", "0"), ("status", "DOWN")]).await
 }

@@ -1,4 +1,4 @@
-//! What a reload forgets, and what it leaves behind.
+//! Reloads: what the new process does not have, and the old process.
 
 use super::{Found, Subject, becomes, begun, has, holds, in_the_end, rows, same, says, settled, tell};
 use crate::fake::Series;
@@ -8,7 +8,7 @@ async fn pid<S: Subject>(subject: &S) -> String {
     info.lines().find_map(|line| line.strip_prefix("Pid: ")).unwrap_or_default().to_owned()
 }
 
-pub(super) async fn a_reload_forgets<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_reload_forgets_runtime_changes<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     let map = subject.map();
     tell(subject, "set server app/web01 state drain").await?;
@@ -24,7 +24,7 @@ pub(super) async fn a_reload_forgets<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await
 }
 
-pub(super) async fn an_old_worker_serves_and_obeys_no_more<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn an_old_worker_serves_and_refuses_commands<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     tell(subject, "set server app/web02 state drain").await?;
     let (held, _) = begun(subject, None).await?;
@@ -32,7 +32,7 @@ pub(super) async fn an_old_worker_serves_and_obeys_no_more<S: Subject>(subject: 
     let old = pid(subject).await;
     subject.reload().await;
     has(subject, "app/web01", &[("scur", "0"), ("stot", "0")]).await?;
-    // The new process takes over some time before the old one is told to stop.
+    // The new process takes over before the old one is stopped.
     let info = awaits(subject, &format!("@!{old} show info"), stopping).await?;
     holds(&info, info.contains(&format!("\nPid: {old}\n")))?;
     let table = subject.ask_master(&format!("@!{old} show stat -1 6 -1")).await;
@@ -66,7 +66,7 @@ pub(super) async fn an_old_worker_serves_and_obeys_no_more<S: Subject>(subject: 
     leaves(subject, &old).await
 }
 
-/// Asks a master until the answer is what is waited for.
+/// Asks a master until the answer is the expected one.
 async fn awaits<S: Subject>(subject: &S, line: &str, wished: impl Fn(&str) -> bool) -> Result<String, String> {
     in_the_end(async || {
         let answer = subject.ask_master(line).await;
@@ -75,12 +75,12 @@ async fn awaits<S: Subject>(subject: &S, line: &str, wished: impl Fn(&str) -> bo
     .await
 }
 
-/// Whether that is what a process says which was told to stop.
+/// Whether this is the answer of a process that is stopping.
 fn stopping(info: &str) -> bool {
     info.contains("\nStopping: 1\n")
 }
 
-/// Waits until a process is listed no more.
+/// Waits until a process is no longer listed.
 async fn leaves<S: Subject>(subject: &S, pid: &str) -> Found {
     let lists = |list: &str| list.lines().any(|line| line.split_whitespace().next() == Some(pid));
     awaits(subject, "show proc", |list| list.starts_with("#<PID>") && !lists(list)).await.map(drop)
@@ -122,7 +122,7 @@ pub(super) async fn a_master_lists_its_processes<S: Subject>(subject: &mut S) ->
     leaves(subject, &old).await
 }
 
-pub(super) async fn a_master_knows_who_is_gone<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_master_reports_an_unknown_process<S: Subject>(subject: &mut S) -> Found {
     let answer = subject.ask_master("@!999999 show info").await;
     same("answer", &answer, "Can't find the target PID matching the prefix '@!999999'\n")
 }

@@ -1,4 +1,4 @@
-//! `ready`, `drain`, `maint` and `health down`: what they do to a server, and to those that track it.
+//! `ready`, `drain`, `maint` and `health down`: their effects on a server and on lines that track it.
 
 use super::{Found, Subject, becomes, has, settled, stays, tell};
 
@@ -40,24 +40,24 @@ pub(super) async fn drain_keeps_checks_and_health<S: Subject>(subject: &mut S) -
 pub(super) async fn a_drained_server_that_fails_is_down<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     tell(subject, "set server app/web01 state drain").await?;
-    subject.set_well("web01", false);
+    subject.set_healthy("web01", false);
     let down = [("srv_admin_state", "8"), ("srv_op_state", "0"), ("status", "DOWN"), ("srv_check_health", "0")];
     becomes(subject, "app/web01", &down).await?;
-    // Made ready it is down as before.
+    // It is still down after `ready`.
     tell(subject, "set server app/web01 state ready").await?;
     has(subject, "app/web01", &[("srv_admin_state", "0"), ("srv_op_state", "0"), ("status", "DOWN")]).await
 }
 
-pub(super) async fn maintenance_rests_checks<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn maintenance_pauses_checks<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     tell(subject, "set server app/web01 state maint").await?;
-    subject.set_well("web01", false);
+    subject.set_healthy("web01", false);
     let resting = [("srv_admin_state", "1"), ("srv_op_state", "0"), ("status", "MAINT"), ("srv_check_state", "14")];
     stays(subject, "app/web01", &resting).await?;
-    // What the last check found is still there, and proves nothing.
+    // The last result is still there, though it says nothing about the server now.
     let stale = [("srv_check_status", "15"), ("srv_check_result", "3"), ("srv_check_health", "0")];
     has(subject, "app/web01", &stale).await?;
-    // For people, nothing is said of it, but that it went down once more.
+    // `show stat` has no result, and counts one more time down.
     let shown = [("check_status", ""), ("check_health", ""), ("check_rise", ""), ("chkfail", "0"), ("chkdown", "1")];
     has(subject, "app/web01", &shown).await
 }
@@ -65,7 +65,7 @@ pub(super) async fn maintenance_rests_checks<S: Subject>(subject: &mut S) -> Fou
 pub(super) async fn ready_from_maintenance_is_up_at_once<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     tell(subject, "set server app/web01 state maint").await?;
-    subject.set_well("web01", false);
+    subject.set_healthy("web01", false);
     let answer = subject.ask("set server app/web01 state ready;show servers state app;show stat app 4 -1").await;
     let row = super::pick(&answer, ' ', "app/web01", ("be_name", "srv_name"));
     super::compare("app/web01", &row, &[("srv_admin_state", "0"), ("srv_op_state", "2"), ("srv_check_health", "3")])?;
@@ -75,14 +75,14 @@ pub(super) async fn ready_from_maintenance_is_up_at_once<S: Subject>(subject: &m
     becomes(subject, "app/web01", &[("srv_op_state", "0"), ("status", "DOWN"), ("srv_check_health", "0")]).await
 }
 
-pub(super) async fn health_down_in_drain_must_be_proved_away<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn health_down_in_drain_lasts_until_checks_pass<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
-    subject.set_well("web01", false);
+    subject.set_healthy("web01", false);
     let line = "set server app/web01 state maint;set server app/web01 state drain;set server app/web01 health down";
     super::says(subject, line, "\n\n\n").await?;
     let down = [("srv_admin_state", "8"), ("srv_op_state", "0"), ("srv_check_health", "0"), ("status", "DOWN")];
     stays(subject, "app/web01", &down).await?;
-    subject.set_well("web01", true);
+    subject.set_healthy("web01", true);
     becomes(subject, "app/web01", &[("srv_check_health", "4"), ("srv_op_state", "2"), ("status", "DRAIN")]).await?;
     tell(subject, "set server app/web01 state ready").await?;
     has(subject, "app/web01", &[("srv_admin_state", "0"), ("srv_check_health", "4"), ("status", "UP")]).await
@@ -90,7 +90,7 @@ pub(super) async fn health_down_in_drain_must_be_proved_away<S: Subject>(subject
 
 pub(super) async fn health_down_in_maintenance_is_forgotten<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
-    subject.set_well("web01", false);
+    subject.set_healthy("web01", false);
     let line = "set server app/web01 state maint;set server app/web01 health down;set server app/web01 state ready;\
                 show servers state app";
     let answer = subject.ask(line).await;
@@ -120,7 +120,7 @@ pub(super) async fn a_disabled_server_is_made_ready<S: Subject>(subject: &mut S)
     has(subject, "app/web03", &[("srv_admin_state", "5"), ("status", "MAINT")]).await
 }
 
-pub(super) async fn trackers_inherit<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn trackers_inherit_states<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     tell(subject, "set server app/web01 state maint").await?;
     let maint = [("srv_admin_state", "2"), ("srv_op_state", "0"), ("status", "MAINT (via app/web01)")];
@@ -128,7 +128,7 @@ pub(super) async fn trackers_inherit<S: Subject>(subject: &mut S) -> Found {
     tell(subject, "set server api/web01 state maint").await?;
     let both = [("srv_admin_state", "3"), ("status", "MAINT (via app/web01)")];
     has(subject, "api/web01", &both).await?;
-    // A tracker's own `ready` says nothing and does nothing.
+    // `ready` of the tracker itself is accepted and has no effect.
     tell(subject, "set server api/web01 state ready").await?;
     has(subject, "api/web01", &maint).await?;
     tell(subject, "set server app/web01 state drain").await?;
@@ -155,18 +155,18 @@ pub(super) async fn trackers_have_states_of_their_own<S: Subject>(subject: &mut 
 
 pub(super) async fn trackers_follow_health<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
-    subject.set_well("web01", false);
+    subject.set_healthy("web01", false);
     becomes(subject, "app/web01", &[("srv_op_state", "0")]).await?;
     has(subject, "api/web01", &[("srv_op_state", "0"), ("srv_admin_state", "0"), ("status", "DOWN")]).await?;
-    // Made ready while what it tracks is down, it is down.
+    // Made ready while the tracked line is down, it is down.
     tell(subject, "set server api/web01 state maint").await?;
     tell(subject, "set server api/web01 state ready").await?;
     has(subject, "api/web01", &[("srv_op_state", "0"), ("srv_admin_state", "0")]).await?;
-    subject.set_well("web01", true);
+    subject.set_healthy("web01", true);
     becomes(subject, "api/web01", &[("srv_op_state", "2"), ("status", "UP")]).await
 }
 
-pub(super) async fn a_server_without_checks_is_told_down<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn health_down_stops_a_server_without_checks<S: Subject>(subject: &mut S) -> Found {
     tell(subject, "set server lone/solo health down").await?;
     has(subject, "lone/solo", &[("srv_op_state", "0"), ("srv_admin_state", "0"), ("srv_check_health", "0")]).await?;
     has(subject, "lone/BACKEND", &[("status", "DOWN"), ("act", "0"), ("weight", "0")]).await?;
@@ -178,11 +178,11 @@ pub(super) async fn a_server_without_checks_is_told_down<S: Subject>(subject: &m
     has(subject, "lone/solo", &[("srv_op_state", "0"), ("srv_check_state", "0"), ("status", "MAINT")]).await?;
     tell(subject, "set server lone/solo state ready").await?;
     has(subject, "lone/solo", &[("srv_op_state", "2"), ("status", "no check"), ("srv_check_health", "0")]).await?;
-    // Where there is an agent, it brings the server back.
+    // An agent brings the server back.
     becomes(subject, "said/talk", &[("srv_op_state", "2"), ("status", "no check")]).await
 }
 
-pub(super) async fn a_stopping_server_is_brought_back_by_its_checks<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn checks_bring_a_stopping_server_back<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     tell(subject, "set server app/web01 health stopping").await?;
     becomes(subject, "app/web01", &[("srv_op_state", "2"), ("status", "UP")]).await?;

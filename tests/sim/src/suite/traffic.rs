@@ -1,9 +1,9 @@
-//! Requests: which server gets them, who counts them, how they wait.
+//! Requests: their servers, their counters, and their queues.
 
 use super::{Found, Subject, becomes, begun, has, holds, row, rows, same, settled, tell, visit};
 use crate::fake::Series;
 
-pub(super) async fn turns_are_taken<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn round_robin_follows_weights<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     let mut served = (0, 0);
     for _ in 0..8 {
@@ -41,7 +41,7 @@ pub(super) async fn requests_are_counted<S: Subject>(subject: &mut S) -> Found {
     becomes(subject, "app/BACKEND", &[("scur", "0"), ("smax", "2")]).await
 }
 
-pub(super) async fn drain_keeps_its_clients<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn drain_keeps_sticky_clients<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     let home = visit(subject, Some(1)).await?;
     tell(subject, &format!("set server app/{home} state drain")).await?;
@@ -52,7 +52,7 @@ pub(super) async fn drain_keeps_its_clients<S: Subject>(subject: &mut S) -> Foun
     Ok(())
 }
 
-pub(super) async fn maintenance_sends_its_clients_away<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn maintenance_sends_sticky_clients_away<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     let home = visit(subject, Some(1)).await?;
     tell(subject, &format!("set server app/{home} state maint")).await?;
@@ -65,7 +65,7 @@ pub(super) async fn maintenance_sends_its_clients_away<S: Subject>(subject: &mut
     Ok(())
 }
 
-pub(super) async fn no_weight_keeps_its_clients<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn weight_0_keeps_sticky_clients<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     let home = visit(subject, Some(1)).await?;
     tell(subject, &format!("set server app/{home} weight 0")).await?;
@@ -87,7 +87,7 @@ pub(super) async fn a_backend_without_servers_answers_503<S: Subject>(subject: &
     same("server", &visit(subject, None).await?, "web02")
 }
 
-pub(super) async fn a_full_server_lets_requests_wait<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn requests_wait_for_a_full_server<S: Subject>(subject: &mut S) -> Found {
     tell(subject, &format!("set map {} web lone", subject.map())).await?;
     let (first, _) = begun(subject, None).await?;
     let second = subject.queue(None).await;
@@ -101,8 +101,8 @@ pub(super) async fn a_full_server_lets_requests_wait<S: Subject>(subject: &mut S
     becomes(subject, "lone/BACKEND", &[("scur", "0")]).await
 }
 
-/// Up to 2.6 what waits for any server waits on when the last one drains; later it is answered with 503.
-pub(super) async fn a_queue_outlives_the_last_server_or_not<S: Subject>(subject: &mut S) -> Found {
+/// Up to 2.6, requests that wait for any server go on waiting when the last one drains. Later series answer 503.
+pub(super) async fn the_queue_of_a_backend_without_servers_waits_up_to_2_6<S: Subject>(subject: &mut S) -> Found {
     tell(subject, &format!("set map {} web lone", subject.map())).await?;
     let (first, _) = begun(subject, None).await?;
     let second = subject.queue(None).await;
@@ -122,17 +122,17 @@ pub(super) async fn a_queue_outlives_the_last_server_or_not<S: Subject>(subject:
     becomes(subject, "lone/BACKEND", &[("scur", "0"), ("qcur", "0")]).await
 }
 
-/// What becomes of a request that waits for the server of its cookie when that is taken out.
+/// The fate of a request that waits for the server of its cookie when that is taken out.
 enum Fate {
-    /// It waits on, and is served there.
+    /// It goes on waiting, and this server serves it.
     Waits,
-    /// Another server has it.
+    /// Another server serves it.
     Moves,
-    /// It is served there at once, beyond the limit.
+    /// This server serves it at once, beyond its limit.
     Overflows,
 }
 
-/// The change came with 3.1 (1385e33eb) and was brought into 3.0 after its first release.
+/// The behaviour changed in 3.1 (1385e33eb), and in 3.0 after its first release.
 async fn taken_out<S: Subject>(subject: &mut S, backend: &str, state: &str, fate: Fate) -> Found {
     tell(subject, &format!("set map {} web {backend}", subject.map())).await?;
     let (first, home) = begun(subject, Some(1)).await?;
@@ -157,27 +157,29 @@ async fn taken_out<S: Subject>(subject: &mut S, backend: &str, state: &str, fate
     becomes(subject, &format!("{backend}/BACKEND"), &[("scur", "0"), ("qcur", "0")]).await
 }
 
-pub(super) async fn a_queue_when_its_server_drains<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn drain_redistributes_the_queue<S: Subject>(subject: &mut S) -> Found {
     let fate = if subject.series() >= Series::V3_0 { Fate::Overflows } else { Fate::Moves };
     taken_out(subject, "pair", "drain", fate).await
 }
 
-pub(super) async fn a_queue_when_its_server_is_maintained<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn maintenance_redistributes_the_queue<S: Subject>(subject: &mut S) -> Found {
     let fate = if subject.series() >= Series::V3_0 { Fate::Overflows } else { Fate::Moves };
     taken_out(subject, "pair", "maint", fate).await
 }
 
-pub(super) async fn a_queue_without_redispatch_when_its_server_drains<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn drain_without_redispatch_keeps_the_queue<S: Subject>(subject: &mut S) -> Found {
     taken_out(subject, "stay", "drain", Fate::Waits).await
 }
 
-pub(super) async fn a_queue_without_redispatch_when_its_server_is_maintained<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn maintenance_without_redispatch_redistributes_the_queue_in_new_series<S: Subject>(
+    subject: &mut S,
+) -> Found {
     let fate = if subject.series() >= Series::V3_0 { Fate::Moves } else { Fate::Waits };
     taken_out(subject, "stay", "maint", fate).await
 }
 
-/// Between two tries no counter of the server has the request, and then it comes, whatever the server is told meanwhile.
-pub(super) async fn a_refused_connection_is_tried_again_where_it_was<S: Subject>(subject: &mut S) -> Found {
+/// Between two tries no counter of the server has the request. It is retried there, whatever the state of the server is.
+pub(super) async fn a_refused_connection_is_retried_on_the_same_server<S: Subject>(subject: &mut S) -> Found {
     tell(subject, &format!("set map {} web stay", subject.map())).await?;
     tell(subject, "set server stay/p2 state maint").await?;
     subject.set_refusing("web01", true).await;
@@ -199,7 +201,7 @@ pub(super) async fn a_refused_connection_is_tried_again_where_it_was<S: Subject>
     becomes(subject, "stay/p1", &[("scur", "0")]).await
 }
 
-pub(super) async fn sessions_of_a_server_are_ended<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn shutdown_ends_the_sessions_of_a_server<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     tell(subject, "set server app/web02 state drain").await?;
     let (held, _) = begun(subject, None).await?;
@@ -213,7 +215,7 @@ pub(super) async fn sessions_of_a_server_are_ended<S: Subject>(subject: &mut S) 
     Ok(())
 }
 
-pub(super) async fn sessions_are_listed_and_ended<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_listed_session_can_be_ended<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     let (held, server) = begun(subject, None).await?;
     let wished = format!(" fe=www be=app srv={server} ts=");

@@ -1,4 +1,4 @@
-//! How answers come: what parts them, what they look like, and who gets which.
+//! The form of answers: their separators, their columns, and the levels that commands need.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(super) async fn an_answer_ends_with_an_empty_line<S: Subject>(subject: &mut 
     says(subject, "show cli level", "admin\n\n").await
 }
 
-pub(super) async fn silence_is_an_empty_line<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn success_is_an_empty_line<S: Subject>(subject: &mut S) -> Found {
     for command in [
         "set server app/web02 state ready",
         "set server app/web02 weight 50",
@@ -29,7 +29,7 @@ pub(super) async fn answers_come_in_the_order_of_commands<S: Subject>(subject: &
     says(subject, line, "admin\n\nNo such server.\n\n\nadmin\n\n").await
 }
 
-pub(super) async fn a_prompt_parts_answers<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_prompt_separates_answers<S: Subject>(subject: &mut S) -> Found {
     let line = "prompt;show cli level;set server app/nobody state ready;set server app/web02 state ready";
     let wished = if subject.series() >= Series::V3_2 {
         "\nadmin\n\nNo such server.\n\n\n> "
@@ -49,7 +49,7 @@ pub(super) async fn a_message_may_lack_its_newline<S: Subject>(subject: &mut S) 
     says(subject, "prompt;set server app/web02 weight abc;show cli level", wished).await
 }
 
-pub(super) async fn an_open_prompt_takes_another_line<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_connection_with_a_prompt_stays_open<S: Subject>(subject: &mut S) -> Found {
     says(
         subject,
         "prompt\nshow cli level\nshow cli level;show cli level",
@@ -61,7 +61,7 @@ pub(super) async fn an_open_prompt_takes_another_line<S: Subject>(subject: &mut 
     .await
 }
 
-pub(super) async fn a_level_is_a_limit<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_level_limits_commands<S: Subject>(subject: &mut S) -> Found {
     for denied in [
         "set server app/web01 state drain",
         "set server app/nobody state drain",
@@ -74,7 +74,7 @@ pub(super) async fn a_level_is_a_limit<S: Subject>(subject: &mut S) -> Found {
         same(denied, &subject.ask_operator(denied).await, "Permission denied\n\n")?;
     }
     let map = subject.map();
-    // Up to 3.3, maps are everybody's.
+    // Up to 3.3, commands about maps need no level.
     let of_maps = if subject.series() < Series::V3_4 { "\n" } else { "Permission denied\n\n" };
     for (allowed, answer) in [
         ("show cli level", "operator\n\n".to_owned()),
@@ -86,7 +86,7 @@ pub(super) async fn a_level_is_a_limit<S: Subject>(subject: &mut S) -> Found {
     Ok(())
 }
 
-pub(super) async fn the_columns_are_those_of_the_transcripts<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn columns_are_those_of_the_transcripts<S: Subject>(subject: &mut S) -> Found {
     for (command, header) in columns(subject.series()) {
         let answer = subject.ask(command).await;
         let found = answer.lines().find(|line| line.starts_with("# ")).unwrap_or_default();
@@ -105,7 +105,7 @@ pub(super) async fn rows_are_as_wide_as_headers<S: Subject>(subject: &mut S) -> 
         let mut count = 0;
         for line in lines.filter(|line| !line.is_empty()) {
             count += 1;
-            // Of a disabled one some have nothing to say for each thread.
+            // For a disabled backend, some series leave out the columns of the threads.
             let short = more > 0 && matches!(subject.series(), Series::V2_2 | Series::V3_4) && line.starts_with("off/");
             let width = if short { width - 2 } else { width };
             holds(&format!("{command}: {line:?} has not {width} fields"), line.split(separator).count() == width)?;
@@ -133,7 +133,7 @@ pub(super) async fn tables_are_filtered<S: Subject>(subject: &mut S) -> Found {
     Ok(())
 }
 
-pub(super) async fn refusals_have_their_words<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn refusals_have_known_words<S: Subject>(subject: &mut S) -> Found {
     let map = subject.map();
     for (command, words) in [
         ("set server app/nobody state drain", "No such server."),
@@ -166,7 +166,7 @@ pub(super) async fn refusals_have_their_words<S: Subject>(subject: &mut S) -> Fo
     Ok(())
 }
 
-pub(super) async fn a_command_may_be_unknown<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn unknown_commands_are_answered<S: Subject>(subject: &mut S) -> Found {
     let mut unknown = vec!["frobnicate", "show proc"];
     if subject.series() == Series::V2_2 {
         unknown.extend(["show version", "prepare map x", "commit map @1 x"]);
@@ -179,7 +179,7 @@ pub(super) async fn a_command_may_be_unknown<S: Subject>(subject: &mut S) -> Fou
     Ok(())
 }
 
-pub(super) async fn info_says_who_answers<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn info_identifies_the_process<S: Subject>(subject: &mut S) -> Found {
     let value = |text: &str, name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         line.map(str::to_owned)
@@ -199,8 +199,8 @@ pub(super) async fn info_says_who_answers<S: Subject>(subject: &mut S) -> Found 
     Ok(())
 }
 
-/// Up to 3.0 what is whole of it is carried out, before the other side is seen to have closed.
-pub(super) async fn a_line_that_is_cut_off_is_carried_out_or_not<S: Subject>(subject: &mut S) -> Found {
+/// Up to 3.0, its whole commands are carried out, because HAProxy notices the closed connection later.
+pub(super) async fn a_line_without_newline_is_carried_out_up_to_3_0<S: Subject>(subject: &mut S) -> Found {
     subject.ask_cut("set server lone/solo state drain;set server app/web01 state dra").await;
     let drained = if subject.series() >= Series::V3_2 { "0" } else { "8" };
     super::becomes(subject, "lone/solo", &[("srv_admin_state", drained)]).await?;
@@ -211,7 +211,7 @@ pub(super) async fn a_line_that_is_cut_off_is_carried_out_or_not<S: Subject>(sub
     Ok(())
 }
 
-pub(super) async fn a_stopped_process_says_nothing<S: Subject>(subject: &mut S) -> Found {
+pub(super) async fn a_stopped_process_does_not_answer<S: Subject>(subject: &mut S) -> Found {
     subject.pause(true);
     let asked = tokio::time::timeout(Duration::from_millis(300), subject.ask("show cli level")).await;
     subject.pause(false);

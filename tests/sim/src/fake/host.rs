@@ -1,4 +1,4 @@
-//! Everything there is, and what happens by itself: checks, agents, reloads that come to their end, times that run out.
+//! All processes of a HAProxy, and the events that become due: checks, agents, ends of reloads, timeouts.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,33 +14,33 @@ use super::texts::Texts;
 use super::worker::{At, Maps, Worker, read_maps};
 
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct Host {
     pub(super) setup: Arc<Setup>,
     pub(super) texts: &'static Texts,
     pub(super) dice: Dice,
     /// When the simulation began.
     pub(super) base: Instant,
     pub(super) workers: BTreeMap<u32, Worker>,
-    /// The process that takes what is new; `None` while HAProxy is down.
+    /// The process that takes new requests. `None`: HAProxy is down.
     pub(super) current: Option<u32>,
     pub(super) master: Option<Master>,
     pub(super) next_pid: u32,
-    /// Lasts as long as the stats socket.
+    /// Closes with the stats socket.
     pub(super) listening: watch::Sender<()>,
     pub(super) hung_until: Option<Instant>,
-    /// Wakes those who wait for that, when it ends before its time.
+    /// Wakes the tasks that wait for its end, if it ends early.
     pub(super) resumed: watch::Sender<()>,
     pub(super) slow: Option<Duration>,
     pub(super) apps: BTreeMap<String, App>,
-    /// What clients remember: the value of each cookie.
+    /// The cookies of clients.
     pub(super) jar: BTreeMap<(u64, String), String>,
     pub(super) next_stream: u64,
     pub(super) reloading: bool,
-    /// What the process that is about to take over has read of its maps, if it could.
+    /// The maps as the process that is about to take over has read them. `None`: it could not.
     read: Option<Maps>,
-    /// A process that has been replaced, and until when it may answer once more.
+    /// The former process after a reload, and until when it may answer a connection.
     pub(super) late: Option<(u32, Instant)>,
-    events: BTreeMap<(Instant, u64), Event>,
+    events: BTreeMap<(Instant, u64), Due>,
     serial: u64,
 }
 
@@ -50,36 +50,36 @@ pub(super) struct Master {
     pub(super) started: Instant,
     pub(super) reloads: u32,
     pub(super) failed: u32,
-    /// Until when it starts itself anew, and refuses connections.
+    /// Until when it executes itself again and refuses connections.
     pub(super) away_until: Instant,
-    /// Replaced at a reload, which ends its connections.
+    /// Closes at a reload, which ends its connections.
     pub(super) life: watch::Sender<()>,
 }
 
-/// What is behind a server: what its checks and its agent find, and whether it takes connections.
+/// The server behind a line: whether its checks pass, what its agent says, and whether it accepts connections.
 #[derive(Debug, Clone, Default)]
 pub(super) struct App {
-    pub(super) unwell: bool,
+    pub(super) unhealthy: bool,
     pub(super) refuses: bool,
     pub(super) agent: Option<String>,
 }
 
-/// What happened, for those who check after each that all is well.
+/// An event in HAProxy. The simulation checks its invariants after each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum Occurrence {
     /// A process carried out a command.
-    Told(u32, String),
+    Command(u32, String),
     /// The health check of a server had a result.
     Checked(String),
-    /// The agent of a server was asked.
-    Asked(String),
-    /// A request came, or was refused.
-    Began,
-    /// A request ended, or went on to a server.
-    Moved,
+    /// An agent check of a server had a result.
+    AgentAsked(String),
+    /// A request began, or was refused.
+    RequestBegan,
+    /// A request ended, or got a server after it had waited.
+    RequestMoved,
     /// A new process has taken over.
     Reloaded,
-    /// A reload was tried, and the configuration or a map could not be read.
+    /// A reload failed, because the configuration or a map could not be read.
     ReloadFailed,
     /// A process has ended.
     Ended(u32),
@@ -87,13 +87,13 @@ pub enum Change {
     Started,
     /// HAProxy was killed.
     Killed,
-    /// What is behind a server changed.
-    App(String),
+    /// The health, refusals or agent of a server were set.
+    ServerSet(String),
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Event {
-    /// What is to take over has been begun, and reads its files; with a master it is that, which executes itself anew.
+pub(super) enum Due {
+    /// A reload begins: the new process reads its files. A master executes itself again.
     Begins,
     Takeover,
     Retry(u32, u64),
@@ -103,7 +103,7 @@ pub(super) enum Event {
     Kill(u32, At),
 }
 
-impl World {
+impl Host {
     pub(super) fn new(setup: Setup, seed: u64, now: Instant) -> Self {
         let mut dice = Dice::new(seed);
         let next_pid = u32::try_from(dice.of(1000..9000)).unwrap_or(1000);
@@ -151,7 +151,7 @@ impl World {
         Ok(())
     }
 
-    /// Every process ends at once, and their connections with them.
+    /// Ends every process and its connections at once.
     pub(super) fn kill(&mut self) {
         self.workers.clear();
         self.listening = watch::channel(()).0;
@@ -166,13 +166,13 @@ impl World {
         }
         self.reloading = true;
         let begins = now + Duration::from_millis(self.dice.of(1..6));
-        self.at(begins, Event::Begins);
+        self.at(begins, Due::Begins);
         let takes = Duration::from_millis(self.dice.of(39..145));
-        self.at(now + takes, Event::Takeover);
+        self.at(now + takes, Due::Takeover);
         true
     }
 
-    pub(super) fn at(&mut self, when: Instant, event: Event) {
+    pub(super) fn at(&mut self, when: Instant, event: Due) {
         self.serial += 1;
         self.events.insert((when, self.serial), event);
     }
@@ -190,7 +190,7 @@ impl World {
         self.workers.get(self.current.as_ref()?)
     }
 
-    /// When the next thing happens by itself.
+    /// The time of the next due event.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let event = self.events.keys().next().map(|(when, _)| *when);
         let check = self.next_check().map(|(when, ..)| when);
@@ -201,8 +201,8 @@ impl World {
         due.map(|due| self.hung(now).map_or(due, |until| due.max(until)))
     }
 
-    /// Lets one thing happen whose time has come.
-    pub(super) fn step(&mut self, now: Instant) -> Option<Change> {
+    /// Lets one due event happen.
+    pub(super) fn step(&mut self, now: Instant) -> Option<Occurrence> {
         if self.hung(now).is_some() {
             return None;
         }
@@ -224,9 +224,9 @@ impl World {
         }
     }
 
-    fn happens(&mut self, event: Event, now: Instant) -> Option<Change> {
+    fn happens(&mut self, event: Due, now: Instant) -> Option<Occurrence> {
         match event {
-            Event::Begins => {
+            Due::Begins => {
                 self.read = read_maps(&self.setup).ok();
                 let away = now + Duration::from_millis(self.dice.of(0..20));
                 let master = self.master.as_mut()?;
@@ -234,48 +234,48 @@ impl World {
                 master.away_until = away;
                 None
             }
-            Event::Takeover => Some(self.take_over(now)),
-            Event::Retry(pid, id) => {
+            Due::Takeover => Some(self.take_over(now)),
+            Due::Retry(pid, id) => {
                 let apps = &self.apps;
                 let worker = self.workers.get_mut(&pid)?;
                 let entries = entries(worker);
                 let refuses = |at: At| apps.get(&entries(at)).is_some_and(|app| app.refuses);
                 let again = worker.retry(id, now, &mut self.dice, &refuses);
                 if let Some(again) = again {
-                    self.at(again, Event::Retry(pid, id));
+                    self.at(again, Due::Retry(pid, id));
                 }
                 Some(self.moved(pid))
             }
-            Event::QueueTimeout(pid, id) => {
+            Due::QueueTimeout(pid, id) => {
                 let worker = self.workers.get_mut(&pid)?;
                 worker.is_waiting(id).then(|| worker.finish(id, Some(503), now))?;
                 Some(self.moved(pid))
             }
-            Event::HardStop(pid) => {
+            Due::HardStop(pid) => {
                 self.workers.remove(&pid)?;
-                Some(Change::Ended(pid))
+                Some(Occurrence::Ended(pid))
             }
-            Event::Finish(pid, id, status) => {
+            Due::Finish(pid, id, status) => {
                 self.workers.get_mut(&pid)?.finish(id, status, now);
                 Some(self.moved(pid))
             }
-            Event::Kill(pid, at) => {
+            Due::Kill(pid, at) => {
                 self.workers.get_mut(&pid)?.kill_streams(at, now);
                 Some(self.moved(pid))
             }
         }
     }
 
-    fn take_over(&mut self, now: Instant) -> Change {
+    fn take_over(&mut self, now: Instant) -> Occurrence {
         self.reloading = false;
-        let Some(old) = self.current else { return Change::ReloadFailed };
+        let Some(old) = self.current else { return Occurrence::ReloadFailed };
         let pid = self.pid();
         let started = self.read.take().and_then(|maps| Worker::start(&self.setup, maps, pid, now).ok());
         let Some(worker) = started else {
             if let Some(master) = &mut self.master {
                 master.failed += 1;
             }
-            return Change::ReloadFailed;
+            return Occurrence::ReloadFailed;
         };
         for old in self.workers.values_mut() {
             old.reloads += 1;
@@ -285,18 +285,18 @@ impl World {
             master.reloads += 1;
         }
         if let Some(limit) = self.setup.hard_stop_after {
-            self.at(now + limit, Event::HardStop(old));
+            self.at(now + limit, Due::HardStop(old));
         }
         self.workers.insert(pid, worker);
         self.current = Some(pid);
         self.late = Some((old, now + Duration::from_millis(self.dice.of(0..6))));
         self.bury(old);
-        Change::Reloaded
+        Occurrence::Reloaded
     }
 
-    /// After something of a request: an old process that has nothing left to do ends.
-    pub(super) fn moved(&mut self, pid: u32) -> Change {
-        if self.bury(pid) { Change::Ended(pid) } else { Change::Moved }
+    /// After a change of a request: an old process without requests and connections ends.
+    pub(super) fn moved(&mut self, pid: u32) -> Occurrence {
+        if self.bury(pid) { Occurrence::Ended(pid) } else { Occurrence::RequestMoved }
     }
 
     pub(super) fn bury(&mut self, pid: u32) -> bool {
