@@ -72,7 +72,7 @@ fn remarks(run: &RunView) {
 /// Says on standard error what is to be known of a run that is done.
 pub(super) fn notes(run: &RunView) {
     for (member, why) in &run.skipped {
-        print::err(&format!("left alone: {member} ({why})"));
+        print::err(&format!("skipped: {member} ({why})"));
     }
     remarks(run);
     for (member, why) in &run.left_out {

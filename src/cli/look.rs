@@ -143,7 +143,7 @@ pub(super) fn header(run: &RunView) -> String {
         }
     }
     for (why, members) in reasons {
-        text.push_str(&format!("\nleft alone: {} ({why})", members.join(", ")));
+        text.push_str(&format!("\nskipped: {} ({why})", members.join(", ")));
     }
     for aside in &run.off {
         text.push_str(&format!("\nleft aside: {aside}"));

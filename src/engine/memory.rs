@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::engine::holds::join::Joined;
 use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, Process, RunId};
 use crate::plan::verify::ProbeResult;
-use crate::plan::warm::Warmth;
+use crate::plan::warm_up::Warmth;
 use crate::plan::{Attendant, DrainWatch, Wait};
 use crate::state::State;
 

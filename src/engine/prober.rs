@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::farm::HttpProbe;
-use crate::plan::warm::Timed;
+use crate::plan::warm_up::Timed;
 
 /// What a server answered: the version it told, if one was asked for, or why it is not well.
 pub type Answer = Result<Option<String>, String>;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::plan::Step;
 use super::run::{Bake, Run};
-use super::steps::Step;
 use crate::farm::{BakeSettings, Counts, Entry, GroupName, Share};
 
 /// What is known of the side that is watched.

@@ -1,28 +1,28 @@
-//! Blue-green: work on the side that gets no traffic, turn the traffic to it, and leave the other side standing by.
+//! Blue-green: work on the side that gets no traffic, switch the traffic to it, and leave the other side on standby.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::aside::Aside;
 use super::guard;
+use super::input::PlanningInput;
+use super::members::{groups, refuse_empty};
 use super::phases::complete;
-use super::planned::{groups, refuse_empty};
-use super::steps::{Phase, Plan, Step, Strategy};
+use super::plan::{Phase, Plan, Step, Strategy};
 use super::veto::Veto;
-use crate::farm::{Entry, Farm, GroupName, HoldId, InstanceName, Layout, Seen, Side};
+use crate::farm::{Entry, Farm, GroupName, HoldId, Layout, Side};
 
-/// The two sides of a farm: the one that gets the traffic, and the one that does not.
+/// The two sides of a farm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sides {
-    /// Gets the traffic.
+    /// The group that gets the traffic.
     pub live: GroupName,
-    /// Does not.
+    /// The group that gets none.
     pub idle: GroupName,
 }
 
-/// Finds the side that gets no traffic: the one that the route leads away from, or the one that stands by.
+/// Finds the side that gets no traffic: the one that the route leads away from, or the one on standby.
 ///
 /// # Errors
-/// Not two groups, or both get traffic, or neither.
+/// The farm has not two groups, or both get traffic, or neither.
 pub fn sides(
     farm: &Farm,
     layout: &Layout,
@@ -35,7 +35,7 @@ pub fn sides(
     };
     let live = match live {
         Some(Side::Group(live)) => Some(live),
-        // A side that stands by gets nothing, though all would.
+        // A side on standby gets no traffic, though the route may lead to all.
         _ => match (standby.contains_key(first), standby.contains_key(second)) {
             (false, true) => Some(first),
             (true, false) => Some(second),
@@ -49,35 +49,27 @@ pub fn sides(
     }
 }
 
-/// Makes the plan of a blue-green deploy, or says why there must not be one. `standby`: holds by which earlier runs
-/// have left groups out.
+/// Makes the plan of a blue-green deploy.
 ///
 /// # Errors
 /// Every veto that applies.
-pub fn plan(
-    farm: &Farm,
-    layout: &Layout,
-    (version, phases): (Option<String>, &BTreeSet<Phase>),
-    live: Option<Side>,
-    seen: &BTreeMap<InstanceName, &Seen>,
-    aside: &Aside,
-    standby: &BTreeMap<GroupName, HoldId>,
-) -> Result<Plan, Vec<Veto>> {
-    let Sides { live: old, idle: new } = sides(farm, layout, live.as_ref(), standby).map_err(|veto| vec![veto])?;
-    let planned = groups(layout, seen, &standby.keys().collect(), aside);
-    let groups = &planned.0;
+pub fn plan(input: &PlanningInput<'_>) -> Result<Plan, Vec<Veto>> {
+    let PlanningInput { farm, layout, seen, skipped, .. } = *input;
+    let Sides { live: old, idle: new } = sides(farm, layout, input.live, input.standby).map_err(|veto| vec![veto])?;
+    let planned = groups(input, &input.standby.keys().collect());
     let mut vetoes = refuse_empty(&planned, layout, &[&new, &old]);
-    // It will carry the traffic by itself.
-    let size = groups.get(&new).map_or(0, Vec::len);
+    // The new side will carry the traffic by itself.
+    let size = planned.groups.get(&new).map_or(0, Vec::len);
     let needed = farm.settings.min_available.of(layout.counted()).max(1);
     if size < needed && vetoes.is_empty() {
         let setting = farm.settings.min_available.to_string();
         vetoes.push(Veto::MinAvailable { farm: farm.name.clone(), left: size, needed, setting });
     }
-    // Whoever shares a backend with the idle side must not be left alone without anybody.
+    // A backend that the idle side shares with other servers must not be left without one.
+    let members = planned.groups.get(&new).into_iter().flatten();
     let taken: BTreeSet<Entry> =
-        groups.get(&new).into_iter().flatten().flat_map(|member| &member.entries).chain(&aside.out).cloned().collect();
-    let away = live.as_ref().map(|live| guard::routed_away(farm, live)).unwrap_or_default();
+        members.flat_map(|member| &member.entries).chain(&skipped.held_lines).cloned().collect();
+    let away = input.live.map(|live| guard::routed_away(farm, live)).unwrap_or_default();
     vetoes.extend(guard::last_servers(&taken, &away, seen));
     if !vetoes.is_empty() {
         return Err(vetoes);
@@ -91,8 +83,8 @@ pub fn plan(
         Step::Flip { release: vec![new.clone()], hold: vec![old.clone()], switch },
         Step::Drain { group: old },
     ];
-    let steps = complete(steps, farm, phases, vec![new]);
-    let live = live.unwrap_or(Side::All);
-    let plan = Plan::of(farm, Strategy::BlueGreen, planned, steps, live);
-    Ok(Plan { version, needed, bake: farm.settings.bake.clone(), ..plan })
+    let steps = complete(input, steps, vec![new]);
+    let live = input.live.cloned().unwrap_or(Side::All);
+    let plan = Plan::new(input, Strategy::BlueGreen, planned, steps, live);
+    Ok(Plan { needed, bake: farm.settings.bake.clone(), ..plan })
 }

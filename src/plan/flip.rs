@@ -1,33 +1,27 @@
-//! Flip: turn the traffic to a group, or to all, without any work. The side that goes out stays ready to come back.
+//! Flip: switch the traffic to a group, or to all, without any work. The side that goes out stays on standby.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::aside::Aside;
 use super::guard;
-use super::planned::{groups, refuse_empty};
-use super::steps::{Plan, Step, Strategy};
+use super::input::PlanningInput;
+use super::members::{groups, refuse_empty};
+use super::plan::{Plan, Step, Strategy};
 use super::veto::Veto;
-use crate::farm::{Entry, Farm, GroupName, HoldId, InstanceName, Layout, Seen, Side};
+use crate::farm::{Entry, GroupName, Side};
 
-/// Makes the plan of a flip, or says why there must not be one. `standby`: holds by which earlier flips have left
-/// groups out.
+/// Makes the plan of a flip to a side.
 ///
 /// # Errors
 /// Every veto that applies.
-pub fn plan(
-    farm: &Farm,
-    layout: &Layout,
-    (live, to): (Option<Side>, &Side),
-    seen: &BTreeMap<InstanceName, &Seen>,
-    aside: &Aside,
-    standby: &BTreeMap<GroupName, HoldId>,
-) -> Result<Plan, Vec<Veto>> {
+pub fn plan(input: &PlanningInput<'_>, to: &Side) -> Result<Plan, Vec<Veto>> {
+    let PlanningInput { farm, layout, live, seen, skipped, standby, .. } = *input;
     let mut vetoes = Vec::new();
-    let comes = |group: &GroupName| match to {
+    let comes_in = |group: &GroupName| match to {
         Side::All => true,
         Side::Group(name) => name == group,
     };
-    let (incoming, outgoing): (Vec<&GroupName>, Vec<&GroupName>) = layout.groups.keys().partition(|group| comes(group));
+    let (incoming, outgoing): (Vec<&GroupName>, Vec<&GroupName>) =
+        layout.groups.keys().partition(|group| comes_in(group));
     if incoming.is_empty() {
         vetoes.push(Veto::NoSuchGroup { asked: to.clone(), found: layout.groups.keys().cloned().collect() });
     }
@@ -37,38 +31,34 @@ pub fn plan(
     if !vetoes.is_empty() {
         return Err(vetoes);
     }
-    let planned = groups(layout, seen, &standby.keys().collect(), aside);
-    let groups = &planned.0;
+    let planned = groups(input, &standby.keys().collect());
     vetoes.extend(refuse_empty(&planned, layout, &incoming));
     let back: Vec<GroupName> =
-        incoming.iter().filter(|group| standby.contains_key(**group)).map(|g| (*g).clone()).collect();
+        incoming.iter().filter(|group| standby.contains_key(**group)).map(|group| (*group).clone()).collect();
+    let has_members = |group: &GroupName| planned.groups.get(group).is_some_and(|members| !members.is_empty());
     let out: Vec<GroupName> = outgoing
         .iter()
-        .filter(|group| !standby.contains_key(**group) && groups.get(**group).is_some_and(|of| !of.is_empty()))
+        .filter(|group| !standby.contains_key(**group) && has_members(group))
         .map(|group| (*group).clone())
         .collect();
-    // Who was out has to prove itself first; who is in has to carry the traffic as it stands.
+    // A group that was out is verified first; a group that is in service must carry the traffic as it is.
     if back.is_empty() {
-        let taken: BTreeSet<Entry> = out
-            .iter()
-            .filter_map(|group| groups.get(group))
-            .flatten()
-            .flat_map(|member| &member.entries)
-            .chain(&aside.out)
-            .cloned()
-            .collect();
+        let members = out.iter().filter_map(|group| planned.groups.get(group)).flatten();
+        let taken: BTreeSet<Entry> =
+            members.flat_map(|member| &member.entries).chain(&skipped.held_lines).cloned().collect();
         vetoes.extend(guard::last_servers(&taken, &guard::routed_away(farm, &Side::All), seen));
-        vetoes.extend(guard::others_carry(&farm.name, farm.settings.min_available, layout, &taken, seen));
+        vetoes.extend(guard::others_carry(farm, layout, &taken, seen));
     }
     if !vetoes.is_empty() {
         return Err(vetoes);
     }
     let switch = (!farm.settings.flip.route.is_empty()).then(|| to.clone());
     let mut steps: Vec<Step> = back.iter().map(|group| Step::Verify { group: group.clone() }).collect();
-    // Nothing to do where the traffic is there already: a plan without steps.
-    if !back.is_empty() || !out.is_empty() || (switch.is_some() && live.as_ref() != Some(to)) {
+    // Where the traffic is on that side already, the plan has no steps.
+    if !back.is_empty() || !out.is_empty() || (switch.is_some() && live != Some(to)) {
         steps.push(Step::Flip { release: back, hold: out.clone(), switch });
     }
     steps.extend(out.into_iter().map(|group| Step::Drain { group }));
-    Ok(Plan::of(farm, Strategy::Flip, planned, steps, live.unwrap_or(Side::All)))
+    let live = live.cloned().unwrap_or(Side::All);
+    Ok(Plan { version: None, ..Plan::new(input, Strategy::Flip, planned, steps, live) })
 }

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::roles::has_roles;
 use super::veto::Veto;
-use crate::farm::{
-    Entry, Farm, FarmName, FlipSettings, Hold, InstanceName, Layout, MemberName, MinAvailable, Owner, Seen, Side,
-};
+use crate::farm::{Entry, Farm, FlipSettings, Hold, InstanceName, Layout, MemberName, Owner, Seen, Side};
 use crate::haproxy::{BackendName, ServerRef};
 
 /// Backends of a farm's route that get no traffic while it goes to `live`, or soon will not: they may be left empty.
@@ -62,7 +60,7 @@ pub fn min_available(
     let away = away_from(layout, live);
     let taken: BTreeSet<Entry> = taken.union(&away).cloned().collect();
     let worse = in_service(layout, &taken, seen) < in_service(layout, &away, seen);
-    others_carry(&farm.name, farm.settings.min_available, layout, &taken, seen).filter(|_| worse)
+    others_carry(farm, layout, &taken, seen).filter(|_| worse)
 }
 
 /// Whether a farm of which some members are `taken` keeps as many in service as it must have, whatever is out or down
@@ -100,15 +98,15 @@ fn away_from(layout: &Layout, live: &Side) -> BTreeSet<Entry> {
 /// one, and as many as the farm must have, whatever was down before.
 #[must_use]
 pub fn others_carry(
-    farm: &FarmName,
-    setting: MinAvailable,
+    farm: &Farm,
     layout: &Layout,
     taken: &BTreeSet<Entry>,
     seen: &BTreeMap<InstanceName, &Seen>,
 ) -> Option<Veto> {
     let left = in_service(layout, taken, seen);
+    let setting = farm.settings.min_available;
     let needed = setting.of(layout.counted()).max(1);
-    (left < needed).then(|| Veto::MinAvailable { farm: farm.clone(), left, needed, setting: setting.to_string() })
+    (left < needed).then(|| Veto::MinAvailable { farm: farm.name.clone(), left, needed, setting: setting.to_string() })
 }
 
 /// How many members take traffic when `taken` are out: with all their lines or, where these have roles, with any. A backup server does only when no other

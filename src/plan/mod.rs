@@ -1,59 +1,82 @@
 //! Pure decisions: strategies that make plans, one machine that runs any plan, vetoes, and waits as typed reasons.
 //!
-//! Knows no input or output, no clock, no tokio: time is an argument, facts come in, actions go out.
+//! No input or output, no clock, no tokio: time is an argument, facts come in, actions go out.
 
-mod aside;
+/// What HAProxy's addresses say about a plan.
+mod addresses;
+/// The caller that does a run's work.
 mod attendant;
+/// The comparison of the side that has just got the traffic with the side that had it before.
 mod bake;
+/// Watches that could never see anything.
+pub mod blind_watch;
 /// The blue-green strategy.
 pub mod blue_green;
 /// The canary strategy.
 pub mod canary;
-mod comparing;
+/// When a server is drained.
 mod drain;
-mod ladder;
 /// The flip by itself.
 pub mod flip;
-/// Every reason for a veto.
+/// What must not be begun.
 pub mod guard;
+/// What every strategy makes its plan from.
+mod input;
+/// How a run empties a group.
+mod ladder;
 /// The machine that runs any plan.
 pub mod machine;
-mod phases;
+/// The members that a plan works on.
+mod members;
+/// Skipped members that serve at the end of a deploy.
+mod not_deployed;
+/// Lines that take no traffic already.
 mod out_of_service;
-mod planned;
-/// When a server may come back.
-pub mod verify;
-#[cfg(test)]
-mod verify_tests;
+/// Hooks and watches that are added to any plan.
+mod phases;
+/// Plans and their steps.
+mod plan;
+/// Runs whose HAProxy has been renamed.
+mod renamed;
 /// Lines that are DOWN by design.
 pub mod roles;
 /// The rolling strategy.
 pub mod rolling;
-mod renamed;
+/// Runs, as they are stored.
 mod run;
+/// Samples of what is in flight in one HAProxy.
 mod samples;
 /// The see-saw strategy.
 pub mod see_saw;
-mod steps;
-mod standing;
+/// Whether weights can give a canary its share.
+pub mod share_weights;
+/// Members that a plan skips.
+mod skipped;
+/// A run's status in words.
+mod status_text;
 #[cfg(test)]
 mod tests;
+/// When a server may come back.
+pub mod verify;
+#[cfg(test)]
+mod verify_tests;
+/// Why something must not be begun.
 mod veto;
+/// Why something waits.
 mod wait;
 /// When a server is warm.
-pub mod warm;
-/// Whether a watch could see anything.
-pub mod watching;
-/// Whether weights can give a share.
-pub mod weighing;
+pub mod warm_up;
 
-pub use aside::{Aside, not_deployed_to};
+pub use addresses::compared;
 pub use attendant::Attendant;
 pub use bake::Figures;
-pub use comparing::compared;
 pub use drain::{DrainVerdict, DrainWatch};
+pub use input::PlanningInput;
+pub use members::PlannedMember;
+pub use not_deployed::not_deployed_to;
 pub use out_of_service::out_of_service;
+pub use plan::{Phase, Plan, Step, Strategy};
 pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};
-pub use steps::{Phase, Plan, PlannedMember, Step, Strategy};
+pub use skipped::Skipped;
 pub use veto::Veto;
 pub use wait::Wait;

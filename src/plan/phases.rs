@@ -2,38 +2,39 @@
 
 use std::collections::BTreeSet;
 
-use super::steps::{Phase, Step};
-use crate::farm::{BakeSettings, Farm, GroupName};
+use super::input::PlanningInput;
+use super::plan::{Phase, Step};
+use crate::farm::{BakeSettings, GroupName};
 
-/// A plan's steps with all that may stand between and after them: a watch after a flip, hooks, and a question to all
-/// of these groups at the end.
-pub(super) fn complete(steps: Vec<Step>, farm: &Farm, phases: &BTreeSet<Phase>, groups: Vec<GroupName>) -> Vec<Step> {
-    let mut steps = with_phases(with_bake(steps, &farm.settings.bake), phases);
-    if farm.settings.verify.http.is_some() {
+/// A strategy's steps with what every plan adds: a watch after each flip, hooks, and a last question to all members of
+/// these groups.
+pub(super) fn complete(input: &PlanningInput<'_>, steps: Vec<Step>, groups: Vec<GroupName>) -> Vec<Step> {
+    let mut steps = with_phases(with_bake(steps, &input.farm.settings.bake), input.phases);
+    if input.farm.settings.verify.http.is_some() {
         steps.push(Step::AskAll { groups });
     }
     steps
 }
 
-/// A plan's steps with the caller's work of these phases among them, for each group that is worked on.
+/// The steps with the caller's work in these phases, for each group that is worked on.
 fn with_phases(steps: Vec<Step>, phases: &BTreeSet<Phase>) -> Vec<Step> {
     let deploys = |step: &Step| match step {
         Step::Work { group, phase: Phase::Deploy } => Some(group.clone()),
         _ => None,
     };
     let worked: BTreeSet<GroupName> = steps.iter().filter_map(deploys).collect();
-    let of = |groups: &[GroupName], phase: Phase| -> Vec<Step> {
+    let hooks = |groups: &[GroupName], phase: Phase| -> Vec<Step> {
         let groups = groups.iter().filter(|group| phases.contains(&phase) && worked.contains(*group));
         groups.map(|group| Step::Work { group: group.clone(), phase }).collect()
     };
     let around = |step: Step| {
         let (before, after) = match &step {
-            Step::Out { group, .. } => (of(std::slice::from_ref(group), Phase::BeforeOut), Vec::new()),
+            Step::Out { group, .. } => (hooks(std::slice::from_ref(group), Phase::BeforeOut), Vec::new()),
             Step::Work { group, phase: Phase::Deploy } => {
-                (of(std::slice::from_ref(group), Phase::AfterOut), Vec::new())
+                (hooks(std::slice::from_ref(group), Phase::AfterOut), Vec::new())
             }
-            Step::Flip { release, hold, .. } => (of(hold, Phase::BeforeOut), of(release, Phase::AfterIn)),
-            Step::In { group, .. } => (Vec::new(), of(std::slice::from_ref(group), Phase::AfterIn)),
+            Step::Flip { release, hold, .. } => (hooks(hold, Phase::BeforeOut), hooks(release, Phase::AfterIn)),
+            Step::In { group, .. } => (Vec::new(), hooks(std::slice::from_ref(group), Phase::AfterIn)),
             _ => (Vec::new(), Vec::new()),
         };
         before.into_iter().chain([step]).chain(after)
@@ -41,7 +42,7 @@ fn with_phases(steps: Vec<Step>, phases: &BTreeSet<Phase>) -> Vec<Step> {
     steps.into_iter().flat_map(around).collect()
 }
 
-/// A plan's steps with a watch after every flip, where the farm wants one.
+/// The steps with a watch after every flip, where the farm is configured to have one.
 fn with_bake(steps: Vec<Step>, bake: &Option<BakeSettings>) -> Vec<Step> {
     let watch = |step: &Step| match step {
         Step::Flip { release, hold, .. } if bake.is_some() => {
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flip_is_the_way_in_of_one_side_and_out_of_the_other() {
+    fn a_flip_has_the_hooks_of_the_side_that_comes_in_and_of_the_side_that_goes_out() {
         let (a, b): (GroupName, GroupName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let work = |group: &GroupName| Step::Work { group: group.clone(), phase: Phase::Deploy };
         let steps = vec![

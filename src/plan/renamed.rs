@@ -1,7 +1,7 @@
 //! A run whose HAProxy has another name by now.
 
+use super::members::PlannedMember;
 use super::run::{Bake, Run, StepState, Undo};
-use super::steps::PlannedMember;
 use crate::farm::{Entry, Renamed};
 
 impl Run {
@@ -12,7 +12,7 @@ impl Run {
         for member in run.plan.groups.values_mut().flatten() {
             *member = PlannedMember { entries: name.entries(&member.entries), ..member.clone() };
         }
-        for lines in run.plan.aside.values_mut() {
+        for lines in run.plan.skipped_lines.values_mut() {
             *lines = name.entries::<Vec<Entry>>(lines.iter());
         }
         run.counted = name.keys(&self.counted);

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attendant::Attendant;
-use super::steps::{Phase, Plan, PlannedMember, Step};
+use super::members::PlannedMember;
+use super::plan::{Phase, Plan, Step};
 use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, MemberName, Reach, Route, RunId};
 
 /// One deploy: a plan, a cursor, and what is known so far.
@@ -240,6 +241,11 @@ impl Run {
     pub fn must_show(&self) -> BTreeSet<String> {
         let shown = self.plan.verify.names_version() && self.rollback.is_none();
         self.plan.version.iter().filter(|_| shown).cloned().collect()
+    }
+
+    /// Whether it is at a step in which the caller works.
+    pub fn is_at_work(&self) -> bool {
+        matches!(self.current(), Some(Step::Work { .. }))
     }
 
     /// Whether it may still change traffic.

@@ -11,11 +11,12 @@ use super::machine::{
 };
 use super::verify::ProbeResult;
 use super::{
-    Aside, CallerState, FailureKind, Figures, Plan, Run, RunState, Step, StepState, Veto, Wait, guard, see_saw,
+    CallerState, FailureKind, Figures, Phase, Plan, PlanningInput, Run, RunState, Skipped, Step, StepState, Veto, Wait,
+    guard, see_saw,
 };
 use crate::farm::{
-    Counts, Entry, Farm, Hold, HoldId, Ladder, MemberName, OnDeadline, Owner, RunId, Seen, SeenServer, Side, Span,
-    Stage, Stays, Verification,
+    Counts, Entry, Farm, GroupName, Hold, HoldId, InstanceName, Ladder, Layout, MemberName, OnDeadline, Owner, RunId,
+    Seen, SeenServer, Side, Span, Stage, Stays, Verification,
 };
 use crate::haproxy::{AdminBits, AdminState, OpState};
 use jiff::Timestamp;
@@ -50,8 +51,21 @@ fn planned(settings: &str, seen: &Seen, holds: &[Hold]) -> Result<Plan, Vec<Veto
     let farm = farm(settings);
     let seen = BTreeMap::from([("edge".parse().unwrap(), seen)]);
     let layout = farm.layout(&seen).unwrap();
-    let aside = Aside::of(&layout, &BTreeSet::new(), holds)?;
-    see_saw::plan(&farm, &layout, (Some("v2".into()), &BTreeSet::new()), None, &seen, &aside)
+    let skipped = Skipped::by_holds(&layout, &BTreeSet::new(), holds)?;
+    see_saw::plan(&PlanningInput { version: Some("v2"), ..input(&farm, &layout, &seen, &skipped) })
+}
+
+static NO_PHASES: BTreeSet<Phase> = BTreeSet::new();
+static NO_STANDBY: BTreeMap<GroupName, HoldId> = BTreeMap::new();
+
+/// No version, no hooks, no route and no group on standby.
+fn input<'a>(
+    farm: &'a Farm,
+    layout: &'a Layout,
+    seen: &'a BTreeMap<InstanceName, &'a Seen>,
+    skipped: &'a Skipped,
+) -> PlanningInput<'a> {
+    PlanningInput { farm, layout, version: None, phases: &NO_PHASES, live: None, seen, skipped, standby: &NO_STANDBY }
 }
 
 fn hold(id: u64, owner: Owner, entries: impl IntoIterator<Item = Entry>, stage: Stage) -> Hold {
@@ -104,7 +118,7 @@ fn a_see_saw_has_the_steps_of_the_table() {
 fn vetoes_come_before_anything_moves() {
     let one_group = "members = [\"app/*\"]\ngroups = { a = [\"w*\"] }";
     assert!(matches!(planned(one_group, &seen(2, &[]), &[]).unwrap_err()[..], [Veto::Groups { .. }]));
-    // Two of the four are down for somebody: each half can only go if the other carries the load.
+    // One of the four is down: each half can only go if the other carries the load.
     let down = planned(&format!("{HALVES}min_available = \"50%\""), &seen(4, &[(3, 1)]), &[]).unwrap_err();
     assert!(down.iter().any(|veto| matches!(veto, Veto::MinAvailable { left: 1, needed: 2, .. })), "{down:?}");
     let alone = planned(HALVES, &seen(4, &[(2, 8), (3, 8)]), &[]).unwrap_err();
@@ -119,7 +133,7 @@ fn vetoes_come_before_anything_moves() {
 }
 
 #[test]
-fn who_is_in_repair_is_left_aside_and_counts_as_out() {
+fn a_member_held_by_an_operator_is_skipped_and_counts_as_out() {
     let out = Stage::Out { mode: AdminState::Maint, at: at(0), left: 0 };
     let repair = hold(1, Owner::Operator("ann".into()), [entry("app/w1")], out);
     let in_repair = |settings: &str| planned(settings, &seen(4, &[]), std::slice::from_ref(&repair));
@@ -130,18 +144,18 @@ fn who_is_in_repair_is_left_aside_and_counts_as_out() {
     // HAProxy may not have been told yet, and it counts as out all the same.
     let few = in_repair(&format!("{HALVES}min_available = 2")).unwrap_err();
     assert!(few.iter().any(|veto| matches!(veto, Veto::MinAvailable { left: 1, needed: 2, .. })), "{few:?}");
-    // A half of which nobody is left is refused with its reasons.
+    // A half with no member left is refused with the reasons.
     let both = hold(1, Owner::Operator("ann".into()), ["app/w0", "api/w1"].map(entry), repair.stage.clone());
     let empty = planned(HALVES, &seen(4, &[]), &[both]).unwrap_err();
-    assert!(empty.iter().any(|veto| veto.to_string().contains("w0 is left alone (held by ann: r)")), "{empty:?}");
+    assert!(empty.iter().any(|veto| veto.to_string().contains("w0 is skipped (held by ann: r)")), "{empty:?}");
 }
 
 #[test]
-fn whoever_was_left_aside_and_serves_is_named_at_the_end() {
+fn a_skipped_member_that_serves_is_named_at_the_end() {
     let mut run = World::new().run;
-    run.plan.aside = BTreeMap::from([("w9".parse().unwrap(), vec![entry("app/w9")])]);
+    run.plan.skipped_lines = BTreeMap::from([("w9".parse().unwrap(), vec![entry("app/w9")])]);
     assert!(super::not_deployed_to(&run, |_| false).is_empty());
-    assert!(super::not_deployed_to(&run, |_| true)[0].contains("w9 was left alone and takes traffic"));
+    assert!(super::not_deployed_to(&run, |_| true)[0].contains("w9 was skipped and takes traffic"));
     run.versions.insert("w9".parse().unwrap(), "v2".into());
     assert!(super::not_deployed_to(&run, |_| true).is_empty(), "it runs what is deployed");
 }
@@ -154,12 +168,12 @@ fn the_last_usable_server_of_any_backend_is_guarded() {
     assert!(
         matches!(&guard::last_servers(&taken, &BTreeSet::new(), &all)[..], [Veto::LastServers { backend, .. }] if backend == "edge:app")
     );
-    // What serves nobody may go.
+    // A server without clients may go.
     assert!(guard::last_servers(&BTreeSet::from([entry("app/w1")]), &BTreeSet::new(), &all).is_empty());
 }
 
 #[test]
-fn a_minimum_is_kept_whatever_is_out_already() {
+fn members_that_are_out_already_count_against_the_minimum() {
     let farm = |min: &str| farm(&format!("{HALVES}min_available = {min}"));
     let refused = |min: &str, down: &[(usize, u32)], taken: &[&str]| {
         let (seen, farm) = (seen(4, down), farm(min));
@@ -174,15 +188,15 @@ fn a_minimum_is_kept_whatever_is_out_already() {
     assert_eq!(refused("2", &[], &["app/w0", "app/w1"]), None);
     assert_eq!(refused("2", &[], &["app/w0", "app/w1", "app/w2"]), Some((1, 2, 2)));
     assert_eq!(refused("\"50%\"", &[(3, 1)], &["app/w0", "app/w1"]), Some((1, 2, 1)));
-    // Somebody who is out already makes it no worse, and too few are in service all the same.
+    // A member that is out already makes it no worse, and too few are in service all the same.
     assert_eq!(refused("2", &[(1, 1), (2, 8), (3, 1)], &["app/w3"]), Some((1, 2, 0)));
     assert_eq!(refused("2", &[(1, 1), (2, 8), (3, 1)], &["other/x"]), None);
-    // Never nobody.
+    // At least one member stays in service.
     assert_eq!(refused("0", &[], &["app/w0", "app/w1", "app/w2", "app/w3"]), Some((0, 1, 3)));
 }
 
 #[test]
-fn a_backup_carries_only_when_nobody_else_is_left() {
+fn a_backup_counts_only_when_no_other_server_is_left() {
     let mut seen = seen(4, &[]);
     let backups = |seen: &mut Seen, which: &[&str]| {
         let names: Vec<_> = seen.servers.keys().cloned().collect();
@@ -199,7 +213,7 @@ fn a_backup_carries_only_when_nobody_else_is_left() {
             _ => None,
         }),
     };
-    // w0 and w1 serve, w2 and w3 stand by: one of them serves when both are out.
+    // w0 and w1 serve, w2 and w3 are backups: one of these serves when both are out.
     backups(&mut seen, &["w2", "w3"]);
     assert_eq!((left(&seen, &min(1)), left(&seen, &min(2))), (None, Some(1)));
     // Beside w2 the backup w3 gets nothing.
@@ -225,7 +239,7 @@ fn a_run_goes_half_by_half() {
 }
 
 #[test]
-fn a_refused_flip_leaves_the_halves_as_they_were() {
+fn a_refused_flip_restores_both_halves() {
     let mut world = World::new();
     world.settle();
     world.report(WorkReport::Done).unwrap();
@@ -253,7 +267,7 @@ fn a_refused_flip_leaves_the_halves_as_they_were() {
 }
 
 #[test]
-fn a_silent_haproxy_is_waited_for_with_a_deadline() {
+fn a_haproxy_that_does_not_answer_fails_the_step_at_the_deadline() {
     let mut world = World::new();
     world.confirmation = Confirmation::Pending { instances: vec!["edge".parse().unwrap()], trouble: None };
     world.tick();
@@ -316,7 +330,7 @@ fn a_report_about_another_step_is_refused() {
 }
 
 #[test]
-fn a_route_leads_to_whoever_is_not_worked_on() {
+fn a_route_leads_to_the_group_that_is_not_worked_on() {
     let mut world = World::of(ROUTE);
     let sides = |world: &World| world.switched.iter().map(ToString::to_string).collect::<Vec<_>>();
     world.settle();
@@ -330,15 +344,17 @@ fn a_route_leads_to_whoever_is_not_worked_on() {
 }
 
 #[test]
-fn a_flip_proves_who_was_out_and_leaves_the_others_standing_by() {
+fn a_flip_verifies_the_group_that_was_out_and_leaves_the_other_on_standby() {
     let (farm, seen) = (farm(ROUTE), seen(4, &[(2, 8), (3, 8)]));
     let seen = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
     let layout = farm.layout(&seen).unwrap();
     let b = "b".parse().unwrap();
     let standby = BTreeMap::from([(b, HoldId(3))]);
     let plan = |to: &str| {
-        let (live, to) = (Some("a".parse().unwrap()), to.parse().unwrap());
-        let plan = super::flip::plan(&farm, &layout, (live, &to), &seen, &Aside::default(), &standby);
+        let (live, to) = ("a".parse().unwrap(), to.parse().unwrap());
+        let skipped = Skipped::default();
+        let input = PlanningInput { live: Some(&live), standby: &standby, ..input(&farm, &layout, &seen, &skipped) };
+        let plan = super::flip::plan(&input, &to);
         plan.map(|plan| plan.steps.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     assert_eq!(plan("b").unwrap(), ["verify b", "flip a to b", "drain a"]);
@@ -348,7 +364,7 @@ fn a_flip_proves_who_was_out_and_leaves_the_others_standing_by() {
 }
 
 #[test]
-fn a_run_that_loses_servers_begins_again_with_taking_them_out() {
+fn a_run_that_loses_servers_goes_back_to_taking_them_out() {
     let mut world = World::new();
     world.settle();
     let hold = world.run.holds[&"a".parse().unwrap()];
@@ -356,6 +372,6 @@ fn a_run_that_loses_servers_begins_again_with_taking_them_out() {
     world.take(handle_lost_servers(&world.run, hold, "ann set it".into(), at(9)));
     assert!(matches!(&world.run.state, RunState::Failed { kind: FailureKind::Taken, why } if why == "ann set it"));
     assert_eq!(world.run.current().map(ToString::to_string).as_deref(), Some("drain a"));
-    // Once it has stopped it is stopped.
+    // A stopped run stays stopped.
     assert!(matches!(handle_lost_servers(&world.run, hold, "again".into(), at(9)), Outcome::Rest));
 }

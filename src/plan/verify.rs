@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::roles;
 use super::wait::Wait;
-use super::warm::Warmth;
+use super::warm_up::Warmth;
 use crate::farm::{AfterVerify, Entry, Hold, MemberName, OnCold, Span, Verification, VerifyPhase, WarmUp};
 use crate::haproxy::AdminState;
 
@@ -188,7 +188,7 @@ fn sort(
     for entry in &hold.entries {
         let (list, why) = match facts.checks.get(entry) {
             Some(CheckResult::Passed) => continue,
-            Some(CheckResult::Unasked(why)) => (&mut but, format!("not proven: {why}")),
+            Some(CheckResult::Unasked(why)) => (&mut but, format!("not verified: {why}")),
             Some(CheckResult::Unused(why)) => (&mut but, why.clone()),
             Some(CheckResult::Aside(why)) => {
                 aside.insert(hold.names.member(entry));

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Wait;
 use super::verify::{CheckResult, ProbeResult, VerifyFacts, VerifyVerdict, WarmUpFacts, next};
-use super::warm::{Timed, Warmth};
+use super::warm_up::{Timed, Warmth};
 use crate::farm::{
     AfterVerify, Entry, Hold, HoldId, Ladder, MemberName, OnDeadline, Owner, Span, Stage, Stays, Verification,
     VerifyPhase, WarmUp,
@@ -67,7 +67,7 @@ fn a_release_waits_only_for_what_may_still_come() {
     let results =
         [("w1", CheckResult::Passed), ("w2", CheckResult::Cannot(no("x"))), ("w3", CheckResult::Unasked(no("y")))];
     let VerifyVerdict::Verified(but) = verdict(&results, AfterVerify::Release, false, 1) else { panic!("it waits") };
-    assert_eq!(but, BTreeMap::from([(entry("w2"), no("x")), (entry("w3"), no("not proven: y"))]));
+    assert_eq!(but, BTreeMap::from([(entry("w2"), no("x")), (entry("w3"), no("not verified: y"))]));
     let waits = verdict(&[("w1", CheckResult::NotYet(no("DOWN")))], AfterVerify::Release, false, 1);
     assert!(matches!(waits, VerifyVerdict::Wait(Wait::Checks { .. })));
 }

@@ -1,4 +1,4 @@
-//! Vetoes: what must not be begun, and why, in words.
+//! Vetoes: why something must not be begun, in words.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,36 +13,36 @@ use crate::farm::{FarmName, GroupName, MemberName, RunId, Side};
 pub enum Veto {
     /// A backend would be left without a server that takes traffic.
     LastServers {
-        /// Which backend of which HAProxy.
+        /// The HAProxy and the backend, as `edge:app`.
         backend: String,
-        /// Servers of it that would be taken out.
+        /// The backend's servers that would be taken out.
         taken: Vec<String>,
     },
     /// Fewer members would be in service than the farm must have.
     MinAvailable {
-        /// Which farm.
+        /// The farm's name.
         farm: FarmName,
         /// Members that would be left in service.
         left: usize,
-        /// Members that must be.
+        /// Members that must be in service.
         needed: usize,
-        /// What the configuration says.
+        /// The setting `min_available` as configured.
         setting: String,
     },
-    /// The same, where the minimum is to be kept whatever is out already.
+    /// Fewer members would be in service than the request asks to keep, counting all that are out already.
     AllButMin {
-        /// Which farm.
+        /// The farm's name.
         farm: FarmName,
         /// Members that would be left in service.
         left: usize,
-        /// Members that must be.
+        /// Members that must be in service.
         needed: usize,
-        /// What the configuration says.
+        /// The setting `min_available` as configured.
         setting: String,
         /// Members in service that could go now.
         may_go: usize,
     },
-    /// A minimum is to be kept, and the farm does not fit HAProxy, so that nobody can say how many are in service.
+    /// A minimum is to be kept, but the farm does not fit HAProxy, so its members in service cannot be counted.
     Uncounted {
         /// What does not fit.
         problem: String,
@@ -54,69 +54,69 @@ pub enum Veto {
         /// What to write into the farm's table.
         write: String,
     },
-    /// What is configured to ask servers cannot reach them.
+    /// teeter is configured to send servers requests, and cannot reach them.
     NoPath {
         /// The members that cannot be asked.
         members: Vec<MemberName>,
-        /// The key that cannot be meant.
+        /// The configuration key that cannot work.
         key: String,
     },
-    /// Somebody holds members already.
+    /// Another user or run holds members already.
     Held {
-        /// Who.
+        /// The hold's owner.
         owner: String,
-        /// Which.
+        /// The members that are held.
         members: Vec<MemberName>,
-        /// Why.
+        /// The hold's reason.
         reason: String,
     },
     /// An operator's hold is about to end, and its servers are on their way back.
     ComingBack {
-        /// Whose hold.
+        /// The operator.
         owner: String,
-        /// Which members.
+        /// The members on their way back.
         members: Vec<MemberName>,
     },
     /// The farm is being deployed to.
     Running {
-        /// The run that does.
+        /// The run's number.
         run: RunId,
-        /// How it stands, as the end of a sentence about it.
-        stands: String,
+        /// What it does, as the end of a sentence.
+        status: String,
     },
-    /// The farm has not the groups that the strategy needs.
+    /// The farm does not have the groups that the strategy needs.
     Groups {
-        /// Which groups there are.
+        /// The farm's groups.
         found: Vec<GroupName>,
     },
-    /// Nothing of a group could be worked on.
+    /// No member of a group can be worked on.
     NothingLeft {
         /// The group.
         group: GroupName,
-        /// Why its members are left out.
+        /// Why its members are skipped.
         why: String,
     },
     /// The farm has no group of this name.
     NoSuchGroup {
-        /// What was asked for.
+        /// The side that was asked for.
         asked: Side,
-        /// Which groups there are.
+        /// The farm's groups.
         found: Vec<GroupName>,
     },
-    /// The farm's route cannot be turned to all.
+    /// The farm's route cannot be switched to all.
     NoBackendForAll,
-    /// Only one side of the farm has the traffic.
+    /// Only one side of the farm gets the traffic.
     OneSideLive {
-        /// Which farm.
+        /// The farm's name.
         farm: FarmName,
-        /// Which side.
+        /// That side.
         live: Side,
     },
-    /// A flip has left groups standing by.
-    StandsBy {
-        /// Which farm.
+    /// A flip has left groups on standby.
+    OnStandby {
+        /// The farm's name.
         farm: FarmName,
-        /// Which groups.
+        /// The groups on standby.
         groups: Vec<GroupName>,
     },
     /// The farm's route does not fit HAProxy.
@@ -133,23 +133,23 @@ pub enum Veto {
     },
     /// No member is in service.
     NobodyServes {
-        /// Which farm.
+        /// The farm's name.
         farm: FarmName,
     },
-    /// No group of the farm is without traffic.
+    /// Every group of the farm gets traffic.
     NobodyIdle {
-        /// Which farm.
+        /// The farm's name.
         farm: FarmName,
         /// Its groups.
         groups: Vec<GroupName>,
     },
     /// A server that is to come back runs another version than those in service.
     OtherVersion {
-        /// Which server.
+        /// The member that is to come back.
         member: MemberName,
-        /// What it runs.
+        /// The version that it runs.
         version: String,
-        /// What those in service run.
+        /// The versions of the members in service.
         serving: Vec<String>,
     },
     /// A share of the traffic cannot be given.
@@ -162,22 +162,22 @@ pub enum Veto {
         /// Why, with what to do.
         problem: String,
     },
-    /// No member tells its version, so none could be seen to run the new one.
+    /// No member tells its version, so the new version could not be verified.
     VersionUntold {
-        /// Which farm.
+        /// The farm's name.
         farm: FarmName,
-        /// The version that is to be deployed.
+        /// The version to deploy.
         version: String,
     },
-    /// No member answers the probe that is to prove the new version.
+    /// No member passes the probe that is to verify the new version.
     ProbeFailsEverywhere {
-        /// What the members answered.
+        /// What each member answered.
         answers: BTreeMap<MemberName, String>,
     },
 }
 
 impl Veto {
-    /// Whether waiting for somebody else to finish would help.
+    /// Whether it ends by itself when another user or run has finished.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Held { .. } | Self::ComingBack { .. } | Self::Running { .. })
     }
@@ -210,12 +210,12 @@ impl fmt::Display for Veto {
                 let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>();
                 write!(
                     f,
-                    "{} held by {owner}, on the way back and not proven yet: `teeter wait {} --until up`, and deploy then",
+                    "{} held by {owner}, on the way back and not verified yet: `teeter wait {} --until up`, and deploy then",
                     members.join(", "),
                     members.join(" ")
                 )
             }
-            Self::Running { run, stands } => write!(f, "run {run} {stands}; `teeter show {run}` says how it goes on"),
+            Self::Running { run, status } => write!(f, "run {run} {status}; `teeter show {run}` says how it goes on"),
             Self::Groups { found } => {
                 let found = found.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
                 let found = if found.is_empty() { "none".to_owned() } else { found };
@@ -235,9 +235,9 @@ impl fmt::Display for Veto {
                 f,
                 "only {live} of {farm} gets the traffic, and a see-saw begins with all: `teeter flip {farm} all` first"
             ),
-            Self::StandsBy { farm, groups } => {
+            Self::OnStandby { farm, groups } => {
                 let groups = groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
-                write!(f, "{groups} of {farm} stands by, and a deploy begins with all: `teeter flip {farm} all` first")
+                write!(f, "{groups} of {farm} is on standby, and a deploy begins with all: `teeter flip {farm} all` first")
             }
             Self::Batch { size, members } => {
                 write!(f, "a batch of {size} is more than the farm, which has {members} members")
@@ -259,19 +259,19 @@ impl fmt::Display for Veto {
             Self::NobodyIdle { farm, groups } => {
                 let names = groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(" and ");
                 let live = groups.first().map_or("GROUP", GroupName::as_str);
-                write!(f, "{names} of {farm} both get traffic, so neither can be worked on: `teeter flip {farm} {live}` makes the other stand by")
+                write!(f, "{names} of {farm} both get traffic, so neither can be worked on: `teeter flip {farm} {live}` puts the other on standby")
             }
             Self::Route { problem } | Self::Share { problem } | Self::Watch { problem } => f.write_str(problem),
             Self::OtherVersion { member, version, serving } => write!(
                 f,
-                "{member} runs {version}, and those in service run {}, so visitors would meet both: deploy to it, or bring it \
+                "{member} runs {version}, and those in service run {}, so clients would meet both: deploy to it, or bring it \
                  back all the same with `teeter ready {member} --force`",
                 serving.join(" and ")
             ),
             Self::VersionUntold { farm, version } => write!(
                 f,
-                "no member of {farm} tells its version now, so none could be seen to run {version} after the deploy: set \
-                 verify.http.version of the farm right, or deploy without --to"
+                "no member of {farm} tells its version now, so none could be seen to run {version} after the deploy: correct \
+                 verify.http.version of the farm, or deploy without --to"
             ),
             Self::NothingLeft { group, why } => write!(f, "no member of group {group} can be worked on: {why}"),
             Self::ProbeFailsEverywhere { answers } => {

@@ -14,65 +14,65 @@ use crate::farm::{Entry, GroupName, InstanceName, MemberName};
 pub enum Wait {
     /// HAProxy has not confirmed the change yet.
     Confirmation {
-        /// The instances that have not.
+        /// The HAProxy instances that have not confirmed it.
         instances: Vec<InstanceName>,
-        /// What the last attempt met, if it failed.
+        /// The error of the last attempt, if it failed.
         trouble: Option<String>,
     },
     /// Requests are in flight.
     InFlight {
-        /// How many on each member.
+        /// The number on each member.
         requests: BTreeMap<MemberName, u64>,
         /// When the deadline passes.
         until: Timestamp,
     },
-    /// Nothing was in flight in the last sample; another must say the same.
+    /// Nothing was in flight in the last sample; another sample must agree.
     SecondSample {
-        /// Not before then, because connections were being retried.
+        /// The earliest time of that sample; `None` where no connection was being retried.
         not_before: Option<Timestamp>,
     },
     /// Nothing is in flight, but HAProxy keeps connections open for the next request.
     Idle {
-        /// How many to each member.
+        /// The number to each member.
         connections: BTreeMap<MemberName, u64>,
         /// When the deadline passes.
         until: Timestamp,
     },
-    /// Nothing is in flight, but clients stick to the servers and may go on until the grace ends.
+    /// Nothing is in flight, but sticky clients may go on until the grace ends.
     StickyClients {
-        /// When it ends.
+        /// When the grace ends.
         until: Timestamp,
     },
     /// The caller's work.
     Work {
         /// The group that is worked on.
         group: GroupName,
-        /// Since when the caller has been gone that had begun it.
+        /// When the caller left that had begun it; `None` while it is there, or if there never was one.
         #[serde(default)]
         gone: Option<Timestamp>,
     },
-    /// Somebody has paused the run.
+    /// An operator has paused the run.
     Paused,
-    /// The caller to stop working.
+    /// The caller has been asked to stop working, and has not stopped yet.
     Caller {
-        /// Until when at most.
+        /// When the time to stop is over.
         until: Timestamp,
     },
-    /// The caller has not stopped in its time: what it works on stays out until its process has ended.
+    /// The caller has not stopped in time: the servers that it works on stay out until its process has ended.
     CallerStays {
-        /// Who that is.
+        /// The caller, in words.
         who: String,
     },
     /// Servers have been asked and have not answered yet.
     Asking {
-        /// Which.
+        /// The members that have not answered.
         members: Vec<MemberName>,
         /// When the deadline passes.
         until: Timestamp,
     },
     /// Servers do not answer the probe as they should.
     Probes {
-        /// What each last answered.
+        /// The last answer of each.
         members: BTreeMap<MemberName, String>,
         /// When the deadline passes.
         until: Timestamp,
@@ -98,49 +98,49 @@ pub enum Wait {
         /// When the deadline passes.
         until: Timestamp,
     },
-    /// Somebody else has set servers to less than the hold wants, and they are left so.
+    /// Servers were set to less than the hold wants, outside teeter, and the configuration says to leave them so.
     Overruled {
-        /// What was set on each.
+        /// The state that was set on each line.
         entries: BTreeMap<Entry, String>,
         /// When the deadline passes.
         until: Timestamp,
     },
     /// Too few members would be left in service.
     Others {
-        /// How many.
+        /// Members that would be left.
         left: usize,
-        /// How many there must be.
+        /// Members that must be left.
         needed: usize,
         /// When the deadline passes.
         until: Timestamp,
     },
     /// A backend would be left without a server.
     LastServer {
-        /// Which backend of which HAProxy.
+        /// The HAProxy and the backend, as `edge:app`.
         backend: String,
         /// When the deadline passes.
         until: Timestamp,
     },
-    /// What was deployed gets time to come to rest.
+    /// The servers get time to settle after the work.
     Settling {
-        /// When it is over.
+        /// When that time is over.
         until: Timestamp,
     },
     /// The side that has just got the traffic is watched.
     Baking {
-        /// Requests that it has been given.
+        /// Requests that it has got so far.
         requests: u64,
         /// When the watch is over.
         until: Timestamp,
     },
-    /// The time of a hold is over, and without HAProxy's checks nobody can be proven.
+    /// A hold has expired, and its servers cannot be verified while HAProxy does not answer.
     Answer {
-        /// The instances that do not answer.
+        /// The HAProxy instances that do not answer.
         instances: Vec<InstanceName>,
-        /// What the last attempt met.
+        /// The error of the last attempt.
         trouble: Option<String>,
     },
-    /// A hold has to settle before the run goes on.
+    /// The run waits for one of its holds.
     Hold,
 }
 
@@ -152,7 +152,7 @@ impl fmt::Display for Wait {
                 trouble.iter().try_for_each(|trouble| write!(f, ": {trouble}"))
             }
             Self::Answer { instances, trouble } => {
-                write!(f, "its time is over, waiting for HAProxy {} to answer", list(instances))?;
+                write!(f, "expired, waiting for HAProxy {} to answer", list(instances))?;
                 trouble.iter().try_for_each(|trouble| write!(f, ": {trouble}"))
             }
             Self::InFlight { requests, .. } => {
@@ -167,23 +167,23 @@ impl fmt::Display for Wait {
                 write!(f, "nothing in flight, waiting until HAProxy closes idle connections ({})", pairs(connections))
             }
             Self::StickyClients { .. } => {
-                f.write_str("nothing in flight, clients that stick to a server may go on until the grace ends")
+                f.write_str("nothing in flight, sticky clients may go on until the grace ends")
             }
             Self::Work { group, gone: None } => write!(f, "waiting for the work on group {group}"),
             Self::Work { group, gone: Some(_) } => {
-                write!(f, "waiting for the work on group {group}, which nobody does: the caller has gone")
+                write!(f, "waiting for the work on group {group}, whose caller has gone")
             }
-            Self::Paused => f.write_str("paused, until somebody resumes it"),
+            Self::Paused => f.write_str("paused until `teeter resume`"),
             Self::Caller { .. } => f.write_str("waiting until the caller has stopped working"),
             Self::CallerStays { who } => {
                 write!(f, "its caller has not stopped working, and what the run holds stays out until it has: {who}")
             }
             Self::Asking { members, .. } => write!(f, "asking {}", list(members)),
-            Self::Probes { members, .. } => write!(f, "not well yet: {}", pairs(members)),
+            Self::Probes { members, .. } => write!(f, "not healthy yet: {}", pairs(members)),
             Self::WarmUp { members, .. } => write!(f, "warming up: {}", pairs(members)),
             Self::Checks { entries, .. } => write!(f, "HAProxy's checks have not passed yet: {}", pairs(entries)),
             Self::Up { entries, .. } => write!(f, "not up yet: {}", pairs(entries)),
-            Self::Overruled { entries, .. } => write!(f, "not held as it should be: {}", pairs(entries)),
+            Self::Overruled { entries, .. } => write!(f, "overridden outside teeter: {}", pairs(entries)),
             Self::Others { left, needed, .. } => {
                 write!(f, "only {left} members would be left in service, and {needed} are needed")
             }

@@ -11,7 +11,7 @@ use std::pin::Pin;
 
 use crate::engine::{Answer, Prober};
 use crate::farm::HttpProbe;
-use crate::plan::warm::Timed;
+use crate::plan::warm_up::Timed;
 use crate::platform::Clock;
 
 /// Probes over the network.

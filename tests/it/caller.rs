@@ -60,7 +60,7 @@ async fn what_nobody_works_on_comes_back_where_the_policy_says_so() {
     site.wait_for_bits([0; 4]).await;
     until(|| async { run(&site).await["state"] == "aborted" }).await;
     let events = site.teeter(&["events", "1"]).await;
-    assert!(events.out.contains("nobody has reported on the work on group a for 1s"), "{events:?}");
+    assert!(events.out.contains("no caller has reported on the work on group a for 1s"), "{events:?}");
     end_hooks(&site).await;
 }
 

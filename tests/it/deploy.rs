@@ -88,7 +88,7 @@ async fn what_somebody_else_put_in_maintenance_stays_there() {
     assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
     assert_eq!(site.farm.app("web02").version(), "v1");
     let shown = site.teeter(&["show"]).await;
-    assert!(shown.out.contains("web02 is left alone"), "{shown:?}");
+    assert!(shown.out.contains("web02 is skipped"), "{shown:?}");
 }
 
 #[tokio::test]

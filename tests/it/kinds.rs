@@ -80,7 +80,7 @@ impl Kind {
             assert_eq!(deployed.code, 0, "{}: {deployed:?}\n{}", self.line, stand.daemon.log());
             let shown = stand.done(&["show", "1"]).await;
             let skipped = !self.skipped.is_empty();
-            assert_eq!(shown.contains("web02 is left alone"), skipped, "{shown}");
+            assert_eq!(shown.contains("web02 is skipped"), skipped, "{shown}");
             assert!(shown.contains(self.skipped), "{shown}");
             self.is_as_before(&stand, &serves).await;
             for server in ["app/web01", "api/web01", "old/web01", "app/web03", "old/web03", "app/web04"] {
@@ -138,7 +138,7 @@ async fn a_server_of_weight_0() {
 #[tokio::test]
 async fn a_server_that_the_configuration_disables() {
     let (bits, held_by) = (MAINT | 4, "disabled in haproxy.cfg");
-    Kind { line: "check disabled", bits, held_by, skipped: "web02 is left alone: disabled in haproxy.cfg", ..Kind::UP }
+    Kind { line: "check disabled", bits, held_by, skipped: "web02 is skipped: disabled in haproxy.cfg", ..Kind::UP }
         .goes_round()
         .await;
 }
@@ -146,7 +146,7 @@ async fn a_server_that_the_configuration_disables() {
 #[tokio::test]
 async fn a_server_without_an_address() {
     let (line, held_by) = ("check resolvers nobody init-addr none", "its name has no address");
-    Kind { line, bits: 32, held_by, skipped: "web02 is left alone: its name has no address", ..Kind::UP }
+    Kind { line, bits: 32, held_by, skipped: "web02 is skipped: its name has no address", ..Kind::UP }
         .goes_round()
         .await;
 }
@@ -154,7 +154,7 @@ async fn a_server_without_an_address() {
 #[tokio::test]
 async fn a_server_that_somebody_drains() {
     let (told, held_by) = (&["set server app/web02 state drain"], "drain, set outside teeter");
-    Kind { told, bits: DRAIN, held_by, skipped: "drain by somebody else", ..Kind::UP }.goes_round().await;
+    Kind { told, bits: DRAIN, held_by, skipped: "was set to drain outside teeter", ..Kind::UP }.goes_round().await;
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn what_is_not_in_use_is_neither_counted_nor_worked_on() {
         serde_json::json!({"s3": "disabled in haproxy.cfg", "s5": "disabled in haproxy.cfg"})
     );
     let shown = stand.done(&["deploy", "web", "--strategy", "rolling", "--batch", "66%", "--dry-run"]).await;
-    assert!(shown.contains("left alone: s3, s5 (disabled in haproxy.cfg)"), "{shown}");
+    assert!(shown.contains("skipped: s3, s5 (disabled in haproxy.cfg)"), "{shown}");
     let aside = "backend legacy of HAProxy edge is disabled and gets no traffic: its lines are skipped (s1, s2)";
     for said in [&shown, &stand.done(&["doctor"]).await, &stand.done(&["status"]).await] {
         assert_eq!(said.matches(aside).count(), 1, "{said}");
@@ -61,7 +61,7 @@ async fn what_is_not_in_use_is_neither_counted_nor_worked_on() {
     assert!(only.code == 3 && only.err.contains("is disabled and gets no traffic"), "{only:?}");
     let deployed = stand.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(deployed.code, 0, "{deployed:?}\n{}", stand.daemon.log());
-    assert!(stand.recorded("s3, s5 are left alone: disabled in haproxy.cfg").await && stand.recorded(aside).await);
+    assert!(stand.recorded("s3, s5 are skipped: disabled in haproxy.cfg").await && stand.recorded(aside).await);
     // One that is shut down while HAProxy runs refuses orders for ever: the other lines are taken out, and come back.
     stand.tell("shutdown frontend side").await;
     stand.done(&["drain", "s4", "--reason", "r"]).await;

@@ -46,7 +46,7 @@ async fn a_server_in_repair_is_left_aside_by_every_strategy_and_named_when_it_co
         let plan = ["deploy", "web", "--strategy", strategy, "--dry-run"];
         let planned = stand.teeter(&plan).await;
         assert_eq!(planned.code, 0, "{strategy}: {planned:?}");
-        assert!(planned.out.contains("left alone: web02 (held by"), "{strategy}: {planned:?}");
+        assert!(planned.out.contains("skipped: web02 (held by"), "{strategy}: {planned:?}");
         assert!(planned.out.contains("new disk on Friday"), "{strategy}: {planned:?}");
         assert!(!planned.out.contains("work a: web01 web02"), "{strategy}: {planned:?}");
     }
@@ -54,7 +54,7 @@ async fn a_server_in_repair_is_left_aside_by_every_strategy_and_named_when_it_co
     assert_eq!(refused.code, 3, "{refused:?}");
     let refused = stand.teeter(&["deploy", "web", "--without", "web0[34]", "--dry-run"]).await;
     assert_eq!(refused.code, 6, "{refused:?}");
-    assert!(refused.err.contains("web03 is left alone (left aside by --without)"), "{refused:?}");
+    assert!(refused.err.contains("web03 is skipped (skipped by --without)"), "{refused:?}");
     // While the run is under way the server comes back, as it was.
     let go = stand.dir().join("go");
     let waits = format!("while [ ! -e {} ]; do sleep 0.05; done", go.display());
@@ -66,11 +66,11 @@ async fn a_server_in_repair_is_left_aside_by_every_strategy_and_named_when_it_co
     let ended = finish(deploy).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     for server in ["web02", "web03"] {
-        assert!(ended.err.contains(&format!("{server} was left alone and takes traffic")), "{ended:?}");
+        assert!(ended.err.contains(&format!("{server} was skipped and takes traffic")), "{ended:?}");
     }
     let run = stand.json(&["show", "1"]).await;
     assert_eq!(run["remarks"].as_array().map(Vec::len), Some(2), "{run}");
-    assert!(stand.recorded("web02 was left alone and takes traffic").await);
+    assert!(stand.recorded("web02 was skipped and takes traffic").await);
 }
 
 const LEADER: &str = "defaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n\

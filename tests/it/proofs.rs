@@ -142,7 +142,7 @@ async fn the_deadline_of_a_warm_up_fails_or_proceeds() {
     site.farm.apps().iter().for_each(|app| app.set_cold(usize::MAX, Duration::from_millis(200)));
     deploys(&site, "v2").await;
     let events = site.teeter(&["events", "--limit", "500"]).await.out;
-    assert!(events.contains("a is well, but for not warm: web01 GET / took "), "{events}");
+    assert!(events.contains("a is healthy, except not warm: web01 GET / took "), "{events}");
     prove_by(&site, &proceed, &fail).await;
     let deploy = site.daemon.spawn(&["deploy", "web", "--to", "v3", "--", &site.hook()]);
     let waiting = || async { site.json(&["show"]).await["waiting"].to_string() };

@@ -51,7 +51,10 @@ async fn it_is_too_early_before_the_flip_and_too_late_once_the_second_half_is_wo
     assert_eq!(begun.code, 0, "{begun:?}");
     let early = site.teeter(&["rollback", "1"]).await;
     assert_eq!(early.code, 6, "{early:?}");
-    assert!(early.err.contains("no traffic has been turned yet") && early.err.contains("teeter abort 1"), "{early:?}");
+    assert!(
+        early.err.contains("no traffic has been switched yet") && early.err.contains("teeter abort 1"),
+        "{early:?}"
+    );
     let advanced = site.teeter(&["advance", "1"]).await;
     assert_eq!(advanced.code, 0, "{advanced:?}");
     let late = site.teeter(&["rollback", "1"]).await;

@@ -118,8 +118,8 @@ async fn a_server_that_nothing_checks_is_released_and_not_called_well() {
         assert!(ready.contains("app/web01 takes traffic (no check)"), "{ready}");
         assert!(ready.contains("app/web02 takes traffic (no check)"), "{ready}");
     }
-    assert!(stand.recorded("edge:app/web01: not proven: it has no checks").await);
-    assert!(stand.recorded("edge:app/web02: not proven: its health checks are switched off").await);
+    assert!(stand.recorded("edge:app/web01: not verified: it has no checks").await);
+    assert!(stand.recorded("edge:app/web02: not verified: its health checks are switched off").await);
     assert!(!stand.recorded("well; released").await);
     // Frozen while it is down: a drain leaves it so, and no waiting would change it.
     stand.tell("set server app/web02 health down").await;

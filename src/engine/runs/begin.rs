@@ -23,12 +23,12 @@ use crate::farm::{
 };
 use crate::haproxy::BackendName;
 use crate::haproxy::commands::BackendRow;
+use crate::plan::blind_watch::blind;
 use crate::plan::roles::has_roles;
-use crate::plan::watching::blind;
-use crate::plan::weighing::unweighable;
+use crate::plan::share_weights::unweighable;
 use crate::plan::{
-    Aside, CallerState, Phase, Plan, Run, RunState, StepState, Strategy, Veto, blue_green, canary, compared, flip,
-    rolling, see_saw,
+    CallerState, Phase, Plan, PlanningInput, Run, RunState, Skipped, StepState, Strategy, Veto, blue_green, canary,
+    compared, flip, rolling, see_saw,
 };
 use crate::reconcile::MapWriters;
 use crate::state::{Caller, Change, NewEvent, State, asked, event};
@@ -132,7 +132,7 @@ impl Engine {
         let balances = if by_weights { self.fleet.balances(&entries, &backends).await? } else { Balances::new() };
         let mut ledger = self.record.begin(by).await?;
         if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
-            return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id, stands: run.stands() }]));
+            return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id, status: run.status_text() }]));
         }
         // What teeter has turned is where the store says, even while a HAProxy that was reloaded is being told.
         let live = ledger.state.live(&order.farm).or(live);
@@ -141,8 +141,18 @@ impl Engine {
         let ours = |hold: &&Hold| standby.values().any(|id| *id == hold.id) || left.iter().any(|of| of.id == hold.id);
         let others = ledger.state.holds.values().filter(|hold| !ours(hold));
         let works = order.strategy != Strategy::Flip;
-        let aside = Aside::of(&layout, &without, others).map_err(EngineError::Vetoed)?.with(&layout, &left, works);
-        let plan = plan(&farm, &layout, &order, live, &seen, &aside, &standby);
+        let skipped = Skipped::by_holds(&layout, &without, others).map_err(EngineError::Vetoed)?;
+        let input = PlanningInput {
+            farm: &farm,
+            layout: &layout,
+            version: order.version.as_deref(),
+            phases: &order.phases,
+            live: live.as_ref(),
+            seen: &seen,
+            skipped: &skipped.with_left_out(&layout, &left, works),
+            standby: &standby,
+        };
+        let plan = plan(&input, &order);
         let plan =
             plan.map_err(|vetoes| self.refusal(vetoes, &BTreeSet::new(), &seen, &ledger, instead_of(order.strategy)))?;
         let plan = Plan { off: layout.aside.clone(), ..plan };
@@ -298,33 +308,21 @@ impl Engine {
 }
 
 /// The plan that the order's strategy makes.
-fn plan(
-    farm: &Farm,
-    layout: &Layout,
-    order: &RunOrder,
-    live: Option<Side>,
-    seen: &BTreeMap<InstanceName, &Seen>,
-    aside: &Aside,
-    standby: &BTreeMap<GroupName, HoldId>,
-) -> Result<Plan, Vec<Veto>> {
-    let elsewhere = live.as_ref().is_some_and(|live| *live != Side::All);
-    if !order.strategy.leaves_standby() && !standby.is_empty() && !elsewhere {
-        let groups = standby.keys().cloned().collect();
-        return Err(vec![Veto::StandsBy { farm: farm.name.clone(), groups }]);
+fn plan(input: &PlanningInput<'_>, order: &RunOrder) -> Result<Plan, Vec<Veto>> {
+    let one_sided = input.live.is_some_and(|live| *live != Side::All);
+    if !order.strategy.leaves_standby() && !input.standby.is_empty() && !one_sided {
+        let groups = input.standby.keys().cloned().collect();
+        return Err(vec![Veto::OnStandby { farm: input.farm.name.clone(), groups }]);
     }
-    let (version, phases) = (order.version.clone(), &order.phases);
     let plan = match order.strategy {
-        Strategy::Flip => {
-            let to = order.to.as_ref().unwrap_or(&Side::All);
-            flip::plan(farm, layout, (live, to), seen, aside, standby)
-        }
-        Strategy::SeeSaw => see_saw::plan(farm, layout, (version, phases), live, seen, aside),
-        Strategy::Canary => canary::plan(farm, layout, (version, phases), live, seen, aside),
-        Strategy::Rolling => rolling::plan(farm, layout, (version, phases, order.allow_outage), live, seen, aside),
-        Strategy::BlueGreen => blue_green::plan(farm, layout, (version, phases), live, seen, aside, standby),
+        Strategy::Flip => flip::plan(input, order.to.as_ref().unwrap_or(&Side::All)),
+        Strategy::SeeSaw => see_saw::plan(input),
+        Strategy::Canary => canary::plan(input),
+        Strategy::Rolling => rolling::plan(input, order.allow_outage),
+        Strategy::BlueGreen => blue_green::plan(input),
     }?;
-    let left = layout.members.iter().filter(|(member, _)| plan.skipped.contains_key(*member));
-    Ok(Plan { aside: left.map(|(member, lines)| (member.clone(), lines.clone())).collect(), ..plan })
+    let skipped = input.layout.members.iter().filter(|(member, _)| plan.skipped.contains_key(*member));
+    Ok(Plan { skipped_lines: skipped.map(|(member, lines)| (member.clone(), lines.clone())).collect(), ..plan })
 }
 
 /// The modes of backends, `http` or `tcp`.
@@ -404,10 +402,10 @@ fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
         (strategy, _) => format!("{strategy} deploy of {}{to} begun by {}", run.plan.farm, caller.person()),
     };
     let mut events = vec![asked(event(now, "run.begun", text, Some(run.id), None), caller)];
-    let skipped = run.plan.left_alone().into_iter().map(|(members, why)| {
+    let skipped = run.plan.skipped_by_reason().into_iter().map(|(members, why)| {
         let are = if members.len() == 1 { "is" } else { "are" };
         let members = members.into_iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
-        format!("{members} {are} left alone: {why}")
+        format!("{members} {are} skipped: {why}")
     });
     let notes = skipped.chain(run.plan.off.iter().cloned()).chain(run.plan.notes.iter().cloned());
     events.extend(notes.map(|text| event(now, "run.note", text, Some(run.id), None)));

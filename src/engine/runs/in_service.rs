@@ -57,7 +57,7 @@ fn left_without(run: &Run, group: &GroupName, state: &State, reports: &Reports) 
     let seen = reports.seen();
     let planned = run.plan.groups.values().flatten().map(|member| (member.name.clone(), member.entries.clone()));
     // Whoever is left alone and takes traffic is in service like any other.
-    let aside = run.plan.aside.iter().map(|(member, entries)| (member.clone(), entries.clone()));
+    let aside = run.plan.skipped_lines.iter().map(|(member, entries)| (member.clone(), entries.clone()));
     let layout = Layout { members: planned.chain(aside).collect(), leader: run.plan.leader, ..Layout::default() };
     // Whom somebody has taken out a moment ago may still be seen to serve.
     let out = state.holds.values().filter(|hold| hold.wants() > AdminState::Ready);
@@ -85,7 +85,7 @@ fn serving(run: &Run, counts: impl Fn(&GroupName) -> bool, aside_too: bool, stat
     let planned = groups.flat_map(|group| run.members(group)).filter(|member| in_service(&member.entries)).count();
     // Behind a route, a member that is left alone may be on the side that the traffic leaves. A spare slot is left alone,
     // too, and serves nothing.
-    let aside = run.plan.aside.values().filter(|_| run.plan.flip.route.is_empty() && aside_too);
+    let aside = run.plan.skipped_lines.values().filter(|_| run.plan.flip.route.is_empty() && aside_too);
     let takes_traffic = |entry: &Entry| reports.server(entry).is_some_and(SeenServer::is_usable);
     planned + aside.filter(|entries| in_service(entries) && entries.iter().any(takes_traffic)).count()
 }

@@ -13,8 +13,8 @@ use crate::engine::memory::{Asking, Results, put};
 use crate::farm::{AfterVerify, Verification, VerifyPhase};
 use crate::farm::{Hold, MemberName, Span, WarmUp};
 use crate::plan::verify::WarmUpFacts;
-use crate::plan::warm::Warmth;
 
+use crate::plan::warm_up::Warmth;
 use crate::state::State;
 
 impl Engine {

@@ -1,27 +1,28 @@
-//! How a run ends before its last step: it is aborted.
+//! Aborting a run: how it ends before its last step.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::rollback::{handle_rollback, tries};
-use super::running::CONFIRMATION_TAKES;
-use super::{Action, Confirmation, Facts, Outcome, at_work};
+use super::confirm::CONFIRMATION_TAKES;
+use super::history::has_share;
+use super::outcome::{Action, Confirmation, Facts, Outcome};
+use super::rollback::handle_rollback;
 use crate::farm::{AfterVerify, GroupName, Hold, HoldId, MemberName, Owner, Side, Span, Stage};
 use crate::plan::run::{CallerState, Run, RunState, StepState};
 use crate::plan::wait::Wait;
 
-/// Ends a run: what it holds comes back if it is well. Accepted in every state; aborting what has ended changes
-/// nothing, except that members still held are tried once more.
+/// Ends a run: the members that it holds come back if they are healthy. Accepted in every state; aborting a run that has
+/// ended changes nothing, except that members still held are verified once more.
 pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if matches!(run.state, RunState::Aborting | RunState::RolledBack | RunState::Done) {
         return Outcome::Rest;
     }
     if run.plan.strategy.leaves_standby() {
-        return end_flip(run, facts, now);
+        return end_in_place(run, facts, now);
     }
-    // Two versions serve: the share goes back first, and with it the one who has it.
-    if run.is_active() && run.rollback.is_none() && tries(run) {
+    // Two versions serve: the group that has a share loses it and goes out first.
+    if run.is_active() && run.rollback.is_none() && has_share(run) {
         return handle_rollback(run, "it was aborted", facts, now).unwrap_or(Outcome::Rest);
     }
     let held: Vec<&GroupName> =
@@ -40,8 +41,8 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
         return Outcome::Go(Box::new(aborted), vec![Action::Note("aborted; nothing was held".to_owned())]);
     }
     aborted.finished = None;
-    // Whoever works on servers stops first: they come back to visitors.
-    if run.caller == CallerState::Here && run.state == RunState::Running && at_work(run) {
+    // The caller must stop working on servers before they get clients again.
+    if run.caller == CallerState::Here && run.state == RunState::Running && run.is_at_work() {
         aborted.state = RunState::Aborting;
         aborted.leaving = true;
         aborted.step = StepState { since: now, acted: None, undo: Vec::new() };
@@ -50,7 +51,7 @@ pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     bring_back(&aborted, &held, facts)
 }
 
-/// Has all that is out show that it is well, and comes back with what does.
+/// Verifies all groups that are out, and brings back their healthy members.
 fn bring_back(run: &Run, held: &[&GroupName], facts: &Facts<'_>) -> Outcome {
     let versions = versions_in_service(run, facts);
     let aborted = Run { state: RunState::Aborting, leaving: false, ..run.clone() };
@@ -60,32 +61,33 @@ fn bring_back(run: &Run, held: &[&GroupName], facts: &Facts<'_>) -> Outcome {
     };
     let note = match versions.iter().next() {
         Some(_) => format!(
-            "abort: what is well and runs {} comes back",
+            "abort: healthy members that run {} come back",
             versions.iter().cloned().collect::<Vec<_>>().join(" or ")
         ),
-        None => "abort: what is well comes back".to_owned(),
+        None => "abort: healthy members come back".to_owned(),
     };
     Outcome::Go(Box::new(aborted), held.iter().map(bring).chain([Action::Note(note)]).collect())
 }
 
-/// A flip, or a deploy to the side that stands by, ends where it is: who serves goes on serving, who is out stays out.
-fn end_flip(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+/// Ends a flip, or a deploy to the side on standby, where it is: the side in service goes on, the other stays out.
+fn end_in_place(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if !run.is_active() {
         return Outcome::Rest;
     }
     let mut ended = run.clone();
     ended.state = RunState::Aborted;
     ended.finished = Some(now);
-    let proving = |id| {
+    let is_verified = |id| {
         let stage = facts.holds.get(id).map(|hold| &hold.stage);
         matches!(stage, Some(Stage::Verifying(_) | Stage::Verified { .. }))
     };
-    let park = run.holds.iter().filter(|(_, id)| proving(id)).map(|(group, _)| Action::Park(group.clone()));
+    let park = run.holds.iter().filter(|(_, id)| is_verified(id)).map(|(group, _)| Action::Park(group.clone()));
     let note = Action::Note("aborted; the traffic stays where it is".to_owned());
     Outcome::Go(Box::new(ended), park.chain([note]).collect())
 }
 
-/// Where a run that ends early leaves the traffic: with everybody who is not held, unless those run different versions.
+/// The switch with which a run that ends early gives the traffic to all members that are not held, unless these run
+/// different versions.
 fn switch_back(run: &Run, facts: &Facts<'_>) -> Option<Action> {
     if versions_in_service(run, facts).len() > 1 {
         return None;
@@ -99,10 +101,10 @@ fn switch_back(run: &Run, facts: &Facts<'_>) -> Option<Action> {
 pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if run.leaving {
         let until = STOPPING_TAKES.after(run.step.since);
-        // Whoever works on servers that get traffic again breaks requests, however long it has been asked to stop.
+        // A caller that works on servers in service breaks requests, however long ago it was asked to stop.
         if run.caller == CallerState::Here {
-            let who = || run.attended.as_ref().map_or_else(|| "it is not known who".to_owned(), ToString::to_string);
-            let wait = if now < until { Wait::Caller { until } } else { Wait::CallerStays { who: who() } };
+            let caller = || run.attended.as_ref().map_or_else(|| "an unknown caller".to_owned(), ToString::to_string);
+            let wait = if now < until { Wait::Caller { until } } else { Wait::CallerStays { who: caller() } };
             return Outcome::Wait(wait);
         }
         let held = run.holds.iter().filter(|(_, id)| facts.holds.contains_key(id));
@@ -115,7 +117,7 @@ pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome 
     let mut run = run.clone();
     if let Some(switch) = switch_back(&run, facts) {
         run.step = StepState { since: now, acted: None, undo: Vec::new() };
-        let note = Action::Note("the traffic goes to everybody who is not kept out".to_owned());
+        let note = Action::Note("the traffic goes to all members that are not held".to_owned());
         return Outcome::Go(Box::new(run), vec![switch, note]);
     }
     if let Confirmation::Pending { instances, trouble } = &facts.confirmation
@@ -134,21 +136,21 @@ pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome 
     Outcome::Go(Box::new(run), vec![Action::Note(note)])
 }
 
-/// Whether a group has a part of the traffic, by its weights, and runs what ran before: it needs to show nothing, and
-/// somebody has to serve while the others do.
+/// Whether a group has a part of the traffic, by its weights, and was not worked on: it needs no verification, and must
+/// serve while the other group is verified.
 fn keeps_serving(run: &Run, group: &GroupName, facts: &Facts<'_>) -> bool {
     let hold = run.holds.get(group).and_then(|id| facts.holds.get(id));
     let shared = hold.is_some_and(|hold| matches!(hold.stage, Stage::Shared { .. }));
     shared && !run.worked_on().any(|worked| worked == group)
 }
 
-/// The versions that members of the farm serve which the run does not hold: only these may come back at an abort, or
-/// visitors would meet two versions at once.
+/// The versions of the farm's members that the run does not hold: only these versions may come back at an abort, or
+/// clients would meet two versions at once.
 fn versions_in_service(run: &Run, facts: &Facts<'_>) -> BTreeSet<String> {
     let serving = run.holds.iter().filter(|(group, _)| keeps_serving(run, group, facts));
     let serving: BTreeSet<&HoldId> = serving.map(|(_, id)| id).collect();
-    let out = facts.holds.values().filter(|hold| hold.owner == Owner::Run(run.id) && !serving.contains(&hold.id));
-    let held: BTreeSet<&MemberName> = out.flat_map(Hold::members).collect();
+    let holds_out = facts.holds.values().filter(|hold| hold.owner == Owner::Run(run.id) && !serving.contains(&hold.id));
+    let held: BTreeSet<&MemberName> = holds_out.flat_map(Hold::members).collect();
     run.versions.iter().filter(|(member, _)| !held.contains(member)).map(|(_, version)| version.clone()).collect()
 }
 

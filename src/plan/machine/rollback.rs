@@ -1,41 +1,41 @@
-//! The way back from a flip, or from a share of the traffic: other steps in place of what is left of a plan.
+//! Rolling back a flip, or a share of the traffic: other steps replace what is left of the plan.
 
 use jiff::Timestamp;
 
-use super::baking::has_share;
-use super::{Action, Facts, Illegal, Outcome};
+use super::history::has_share;
+use super::outcome::{Action, Facts, Illegal, Outcome};
 use crate::farm::{GroupName, Side};
 use crate::haproxy::AdminState;
+use crate::plan::plan::{Phase, Step, Strategy};
 use crate::plan::run::{Run, RunState, StepState};
-use crate::plan::steps::{Phase, Step, Strategy};
 
-/// How a run's traffic is turned back.
+/// How a run's traffic can be rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RollbackPath<'a> {
-    /// A group that has a share of it goes out.
+    /// The group that has a share of the traffic goes out.
     Share {
-        /// Who has it.
+        /// The group that has the share.
         group: &'a GroupName,
-        /// Who has the rest.
+        /// The group that has the rest.
         with: &'a GroupName,
     },
-    /// A flip is turned round.
+    /// A flip in the other direction.
     Flip {
-        /// Who came in.
+        /// The groups that came in.
         new: &'a [GroupName],
-        /// Who went out, and still runs what ran before.
+        /// The groups that went out, and still run the previous version.
         old: &'a [GroupName],
-        /// Whether a route was turned.
+        /// Whether a route was switched.
         routed: bool,
     },
 }
 
-/// How a run's traffic could be turned back as it stands.
+/// How a run's traffic can be rolled back now.
 ///
 /// # Errors
-/// Nothing has been turned, or the side that it was turned away from has been worked on.
+/// No traffic has been switched, or the side that it was switched away from has been worked on.
 pub fn rollback_path(run: &Run) -> Result<RollbackPath<'_>, Illegal> {
-    let no_way = |why: String| Err(Illegal::NoRollback { run: run.id, why });
+    let refuse = |why: String| Err(Illegal::NoRollback { run: run.id, why });
     let (id, farm) = (run.id, &run.plan.farm);
     match run.state {
         RunState::Done if run.plan.strategy.leaves_standby() => {
@@ -44,16 +44,16 @@ pub fn rollback_path(run: &Run) -> Result<RollbackPath<'_>, Illegal> {
                 _ => None,
             });
             let side = outs.next_back().map_or("GROUP", GroupName::as_str);
-            return no_way(format!(
-                "it is done: `teeter flip {farm} {side}` turns the traffic to the side that stands by"
+            return refuse(format!(
+                "it is done: `teeter flip {farm} {side}` switches the traffic to the side on standby"
             ));
         }
         RunState::Done | RunState::Aborted | RunState::RolledBack => return Err(Illegal::Ended(id)),
-        RunState::Aborting => return no_way("it is being aborted".to_owned()),
+        RunState::Aborting => return refuse("it is being aborted".to_owned()),
         RunState::Running | RunState::Failed { .. } => {}
     }
     if run.rollback.is_some() {
-        return no_way("it is being rolled back already".to_owned());
+        return refuse("it is being rolled back already".to_owned());
     }
     let done = run.plan.steps.iter().take(run.cursor).rev();
     let flips = done.filter_map(|step| match step {
@@ -62,34 +62,36 @@ pub fn rollback_path(run: &Run) -> Result<RollbackPath<'_>, Illegal> {
         }
         _ => None,
     });
-    if tries(run) {
+    if has_share(run) {
         let mut shares = run.plan.steps.iter().filter_map(|step| match step {
             Step::Share { group, with, .. } => Some(RollbackPath::Share { group, with }),
             _ => None,
         });
-        return shares.next().map_or_else(|| no_way("it has given no share".to_owned()), Ok);
+        return shares.next().map_or_else(|| refuse("it has given no share".to_owned()), Ok);
     }
     if run.plan.strategy == Strategy::Rolling {
-        return no_way(format!(
-            "a rolling deploy turns no traffic, so there is no side to turn it back to: deploy the version before, after \
-             `teeter abort {id}`"
+        return refuse(format!(
+            "a rolling deploy switches no traffic, so there is no side to switch back to: deploy the previous version, \
+             after `teeter abort {id}`"
         ));
     }
     let Some((new, old, switch)) = flips.take(1).next() else {
-        return no_way(format!("no traffic has been turned yet: `teeter abort {id}` brings back what is well"));
+        return refuse(format!(
+            "no traffic has been switched yet: `teeter abort {id}` brings back the healthy members"
+        ));
     };
     let works = |step: &&Step| matches!(step, Step::Work { group, phase: Phase::Deploy } if old.contains(group));
     let begun = run.plan.steps.iter().take(run.cursor + 1).find(works);
     if let Some(Step::Work { group, .. }) = begun {
-        return no_way(format!(
-            "the work on {group} has begun, so nobody runs the version before any more: deploy that version, after \
+        return refuse(format!(
+            "the work on {group} has begun, so no group runs the previous version any more: deploy that version, after \
              `teeter abort {id}`"
         ));
     }
     Ok(RollbackPath::Flip { new, old, routed: switch.is_some() })
 }
 
-/// Turns a run's traffic back, to the side that still runs what ran before: what is left of the plan is that instead.
+/// Rolls a run back: replaces what is left of the plan by a switch to the side that still runs the previous version.
 ///
 /// # Errors
 /// As [`rollback_path`].
@@ -99,7 +101,7 @@ pub fn handle_rollback(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) 
     let (mut tail, routed) = match rollback_path(run)? {
         RollbackPath::Share { group, with } => {
             let routed = !run.plan.flip.route.is_empty();
-            // Where weights make the share, the other group's are held, too.
+            // Where weights make the share, the run holds the other group, too.
             let release = hold(with).map(|_| with.clone()).into_iter().collect();
             let switch = routed.then(|| Side::Group(with.clone()));
             let tail =
@@ -107,10 +109,10 @@ pub fn handle_rollback(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) 
             (tail, routed)
         }
         RollbackPath::Flip { new, old, routed } => {
-            // Whoever has only been drained has been checked all along; whoever was in maintenance shows first that it
-            // is well.
-            let checked = |group: &&GroupName| hold(group).is_some_and(|hold| hold.wants() < AdminState::Maint);
-            let verify = old.iter().filter(|group| !checked(group)).map(|group| Step::Verify { group: group.clone() });
+            // HAProxy has checked a group in drain all along; a group that was in maintenance is verified first.
+            let is_checked = |group: &&GroupName| hold(group).is_some_and(|hold| hold.wants() < AdminState::Maint);
+            let verify =
+                old.iter().filter(|group| !is_checked(group)).map(|group| Step::Verify { group: group.clone() });
             let switch = old.first().filter(|_| routed).map(|group| Side::Group(group.clone()));
             let flip = Step::Flip { release: old.to_vec(), hold: new.to_vec(), switch };
             let drain = new.iter().map(|group| Step::Drain { group: group.clone() });
@@ -127,9 +129,4 @@ pub fn handle_rollback(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) 
     run.rollback = Some(why.to_owned());
     run.step = StepState { since: now, acted: None, undo: Vec::new() };
     Ok(Outcome::Go(Box::new(run), vec![Action::Note(format!("rolling back: {why}"))]))
-}
-
-/// Whether a group has, or is just being given, a share of the traffic.
-pub(super) fn tries(run: &Run) -> bool {
-    has_share(run) || (matches!(run.current(), Some(Step::Share { .. })) && run.step.acted.is_some())
 }

@@ -1,13 +1,13 @@
-//! Whatever happens, in whatever order.
+//! Properties that hold for any events in any order.
 
 use proptest::prelude::*;
 
 use super::*;
 
 proptest! {
-    /// Whatever is reported, aborted or refused: the route never leads to a group that is out.
+    /// For any reports, aborts and refusals: the route never leads to a group that is out.
     #[test]
-    fn a_route_never_leads_to_who_is_out(events in proptest::collection::vec(0u8..9, 1..80)) {
+    fn a_route_never_leads_to_a_group_that_is_out(events in proptest::collection::vec(0u8..9, 1..80)) {
         let mut world = World::of(ROUTE);
         for event in events {
             match event {
@@ -29,8 +29,8 @@ proptest! {
         }
     }
 
-    /// Whatever is reported, aborted or refused, in whatever order: never both halves out, nothing out without a
-    /// hold of the run, and an ended run holds only what its end state names.
+    /// For any reports, aborts and refusals, in any order: both halves are never out together, no server is out without
+    /// a hold of the run, and a run that is done holds nothing.
     #[test]
     fn no_order_of_events_takes_both_halves_out(events in proptest::collection::vec(0u8..10, 1..80)) {
         let mut world = World::new();
@@ -62,7 +62,7 @@ proptest! {
         }
     }
 
-    /// A plan is only made where each half leaves enough behind.
+    /// A plan is only made if each half leaves enough members in service.
     #[test]
     fn no_plan_undercuts_what_must_be_available(servers in 2usize..9, bits in proptest::collection::vec((0usize..9, 0u32..17), 0..6), percent in 0u8..=100) {
         let seen = seen(servers, &bits);

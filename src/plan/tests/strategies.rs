@@ -1,11 +1,10 @@
-//! Rolling, blue-green and the way back.
+//! Rolling, canary, blue-green and rollbacks.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::farm::{GroupName, Layout};
 use crate::plan::machine::handle_rollback;
-use crate::plan::{Phase, Strategy, blue_green, canary, rolling};
+use crate::plan::{Strategy, blue_green, canary, rolling};
 
 const SIX: &str =
     "members = [\"app/*\"]\nrolling = { batch = 2, settle = \"5s\" }\nverify = { http = { path = \"/s\" } }\n";
@@ -18,8 +17,8 @@ fn roll(settings: &str, seen: &Seen, holds: &[Hold], outage: bool) -> Result<Pla
     let farm = farm(settings);
     let all = BTreeMap::from([("edge".parse().unwrap(), seen)]);
     let layout = layout_of(&farm, seen);
-    let aside = Aside::of(&layout, &BTreeSet::new(), holds)?;
-    rolling::plan(&farm, &layout, (None, &BTreeSet::new(), outage), None, &all, &aside)
+    let skipped = Skipped::by_holds(&layout, &BTreeSet::new(), holds)?;
+    rolling::plan(&input(&farm, &layout, &all, &skipped), outage)
 }
 
 fn passed() -> ProbeResult {
@@ -39,7 +38,7 @@ fn rolling_world(settings: &str, seen: &Seen) -> World {
 }
 
 #[test]
-fn rolling_asks_empties_works_proves_and_brings_back_batch_by_batch() {
+fn rolling_asks_empties_works_verifies_and_brings_back_batch_by_batch() {
     let plan = roll(SIX, &seen(3, &[]), &[], false).unwrap();
     let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
     let batch = |name: &str| {
@@ -53,14 +52,14 @@ fn rolling_asks_empties_works_proves_and_brings_back_batch_by_batch() {
 }
 
 #[test]
-fn rolling_goes_over_who_serves_and_leaves_enough_of_them() {
+fn rolling_deploys_to_members_in_service_and_leaves_enough_of_them() {
     let mut with_one_down = seen(4, &[(3, 1)]);
     let down = with_one_down.servers.keys().find(|name| name.to_string() == "app/w2").cloned().unwrap();
     with_one_down.servers.get_mut(&down).unwrap().op = OpState::Stopped;
     let plan = roll(&SIX.replace("batch = 2", "batch = 1"), &with_one_down, &[], false).unwrap();
     assert_eq!(plan.skipped.keys().cloned().collect::<Vec<_>>(), names(&["w2", "w3"]));
     let veto = |settings: &str, seen: &Seen| roll(settings, seen, &[], false).unwrap_err().remove(0);
-    assert!(matches!(veto(SIX, &with_one_down), Veto::LastServers { .. }), "both who serve at once");
+    assert!(matches!(veto(SIX, &with_one_down), Veto::LastServers { .. }), "both members in service at once");
     assert!(matches!(veto(&SIX.replace("batch = 2", "batch = 9"), &seen(4, &[])), Veto::Batch { size: 9, members: 4 }));
     let half = format!("min_available = \"75%\"\n{SIX}");
     assert!(matches!(veto(&half, &seen(4, &[])), Veto::MinAvailable { left: 2, needed: 3, .. }));
@@ -71,7 +70,7 @@ fn rolling_goes_over_who_serves_and_leaves_enough_of_them() {
 }
 
 #[test]
-fn who_does_not_answer_is_left_alone() {
+fn a_member_that_does_not_answer_is_skipped() {
     let mut world = rolling_world(SIX, &seen(4, &[]));
     world.answers.insert("w1".parse().unwrap(), failed("answers /s with 503 and not 200"));
     assert!(matches!(world.tick(), Some(Wait::Probes { .. })));
@@ -80,7 +79,7 @@ fn who_does_not_answer_is_left_alone() {
     assert_eq!(world.run.left_out.keys().cloned().collect::<Vec<_>>(), names(&["w1"]));
     let held: BTreeSet<&MemberName> = world.state.holds.values().flat_map(|hold| hold.members()).collect();
     assert_eq!(held.into_iter().cloned().collect::<Vec<_>>(), names(&["w0"]));
-    // A batch of which nobody answers is passed over.
+    // A batch in which no member answers is skipped.
     let mut world = rolling_world(SIX, &seen(4, &[]));
     world.answers.retain(|member, _| !names(&["w0", "w1"]).contains(member));
     world.now += 11;
@@ -109,7 +108,7 @@ fn as_many_may_fail_as_the_policy_allows() {
 }
 
 #[test]
-fn nobody_goes_out_while_too_few_others_serve() {
+fn no_group_goes_out_while_too_few_others_serve() {
     let mut world = rolling_world(SIX, &seen(4, &[]));
     world.tick();
     world.stays = Some(0);
@@ -122,7 +121,7 @@ fn nobody_goes_out_while_too_few_others_serve() {
 }
 
 #[test]
-fn at_the_end_everybody_is_asked_again() {
+fn at_the_end_all_members_are_asked_again() {
     let end = |answers: &[(&str, ProbeResult)]| {
         let mut world = rolling_world(&SIX.replace("batch = 2", "batch = 3").replace("min", ""), &seen(4, &[]));
         for (member, answer) in answers {
@@ -140,54 +139,53 @@ fn at_the_end_everybody_is_asked_again() {
     let world = end(&[("w0", told("1")), ("w1", told("2")), ("w2", told("2")), ("w3", told("2"))]);
     let RunState::Failed { why, kind: FailureKind::Verify } = &world.run.state else { panic!("{:?}", world.run.state) };
     assert!(why.contains("different versions: w0 runs 1, w1 runs 2"), "{why}");
-    assert!(world.state.holds.is_empty(), "who serves goes on serving");
+    assert!(world.state.holds.is_empty(), "members in service go on serving");
 }
 
 #[test]
-fn what_a_run_before_has_left_out_goes_first() {
+fn members_left_out_by_an_earlier_run_go_first() {
     let out = Stage::Out { mode: AdminState::Maint, at: at(0), left: 0 };
     let left = hold(1, Owner::Run(RunId(3)), ["app/w3", "api/w3"].map(entry), out);
     let mut maint = seen(4, &[(3, 1)]);
-    // What teeter holds is in use.
+    // A line that teeter holds counts as in use.
     maint.before = left.entries.iter().map(|entry| (entry.server.clone(), AdminState::Ready)).collect();
     let all = BTreeMap::from([("edge".parse().unwrap(), &maint)]);
-    let taken = |farm: &Farm| {
+    let taken_over = |farm: &Farm| {
         let layout = layout_of(farm, &maint);
-        let aside = Aside::default().with(&layout, [&left], true);
-        (layout, aside)
+        let skipped = Skipped::default().with_left_out(&layout, [&left], true);
+        (layout, skipped)
     };
-    let none = BTreeSet::new();
     let halves = farm(HALVES);
-    let (layout, aside) = taken(&halves);
-    let plan = super::see_saw::plan(&halves, &layout, (None, &none), None, &all, &aside).unwrap();
+    let (layout, skipped) = taken_over(&halves);
+    let plan = super::see_saw::plan(&input(&halves, &layout, &all, &skipped)).unwrap();
     let texts = |plan: &Plan| plan.steps.iter().take(3).map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(texts(&plan), ["out b", "drain b", "work b"]);
-    let plan = canary::plan(&halves, &layout, (None, &none), None, &all, &aside).unwrap();
+    let plan = canary::plan(&input(&halves, &layout, &all, &skipped)).unwrap();
     assert_eq!(texts(&plan), ["out b", "drain b", "work b"]);
     // With it back, three of four are in service while another one is out, though only two are now.
     let settings = SIX.replace("batch = 2", "batch = 1") + "min_available = 3\n";
     let rolled = farm(&settings);
-    let (layout, aside) = taken(&rolled);
-    let plan = rolling::plan(&rolled, &layout, (None, &none, false), None, &all, &aside).unwrap();
+    let (layout, skipped) = taken_over(&rolled);
+    let plan = rolling::plan(&input(&rolled, &layout, &all, &skipped), false).unwrap();
     assert_eq!(texts(&plan), ["out batch-1", "drain batch-1", "work batch-1"]);
     let first = &plan.groups[&"batch-1".parse::<GroupName>().unwrap()];
     assert_eq!(first.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(), ["w3"]);
     assert_eq!(plan.groups.len(), 4);
-    // A flip works on nobody: it goes round them.
-    let aside = Aside::default().with(&layout, [&left], false);
-    assert_eq!(aside.members[&"w3".parse().unwrap()], "left out by run 3");
+    // A flip works on no server: it skips them.
+    let skipped = Skipped::default().with_left_out(&layout, [&left], false);
+    assert_eq!(skipped.members[&"w3".parse().unwrap()], "left out by run 3");
 }
 
 fn canary_world(settings: &str) -> World {
     let (farm, seen) = (farm(settings), seen(4, &[]));
     let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
-    let plan =
-        canary::plan(&farm, &layout_of(&farm, &seen), (None, &BTreeSet::new()), None, &all, &Aside::default()).unwrap();
+    let (layout, skipped) = (layout_of(&farm, &seen), Skipped::default());
+    let plan = canary::plan(&input(&farm, &layout, &all, &skipped)).unwrap();
     World::carrying_out(plan)
 }
 
 /// Brings a canary to its pause at this share.
-fn tried(settings: &str, share: &str) -> World {
+fn canary_at(settings: &str, share: &str) -> World {
     let mut world = canary_world(settings);
     world.settle();
     world.report(WorkReport::Done).unwrap();
@@ -222,8 +220,8 @@ fn a_canary_is_a_see_saw_that_flips_share_by_share() {
     let other = canary_world(&HALVES.replace("members", "canary = { group = \"b\" }\nmembers"));
     assert_eq!(other.run.plan.steps[0].to_string(), "out b");
     for (settings, share) in [(HALVES, "25%"), (ROUTE, "5%")] {
-        let mut world = tried(settings, share);
-        assert!(world.out().is_empty(), "everybody serves");
+        let mut world = canary_at(settings, share);
+        assert!(world.out().is_empty(), "all members serve");
         world.settle();
         assert_eq!(world.run.current().unwrap().to_string(), "work b", "{settings}");
         assert_eq!(world.out().into_iter().collect::<Vec<_>>(), names(&["w2", "w3"]));
@@ -231,10 +229,10 @@ fn a_canary_is_a_see_saw_that_flips_share_by_share() {
 }
 
 #[test]
-fn a_share_goes_back_to_nothing_when_it_is_aborted_or_bad() {
+fn an_aborted_or_bad_canary_loses_its_share() {
     for settings in [HALVES, ROUTE] {
         for abort in [true, false] {
-            let mut world = tried(settings, "25%");
+            let mut world = canary_at(settings, "25%");
             if abort {
                 world.abort();
             } else {
@@ -249,8 +247,8 @@ fn a_share_goes_back_to_nothing_when_it_is_aborted_or_bad() {
 }
 
 #[test]
-fn who_takes_over_a_server_that_shares_the_traffic_sends_nobody_forward() {
-    let mut world = tried(HALVES, "5%");
+fn losing_a_server_with_a_share_does_not_send_the_run_forward() {
+    let mut world = canary_at(HALVES, "5%");
     let (at, with) = (world.run.cursor, world.run.holds[&"b".parse::<GroupName>().unwrap()]);
     world.state.holds.remove(&with);
     world.take(handle_lost_servers(&world.run, with, "taken".into(), at_now(&world)));
@@ -263,7 +261,7 @@ fn who_takes_over_a_server_that_shares_the_traffic_sends_nobody_forward() {
 
 #[test]
 fn a_pause_can_be_cut_short() {
-    let mut world = tried(HALVES, "5%");
+    let mut world = canary_at(HALVES, "5%");
     world.report(WorkReport::Done).unwrap();
     assert_eq!(world.run.current().unwrap().to_string(), "share 25% a");
 }
@@ -275,9 +273,8 @@ fn blue_green_world() -> World {
     let standby = hold(1, Owner::Run(RunId(3)), [entry("app/w2"), entry("app/w3")], Stage::Verified { at: at(0) });
     let held = BTreeMap::from([("green".parse().unwrap(), standby.id)]);
     let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
-    let none = BTreeSet::new();
-    let plan =
-        blue_green::plan(&farm, &layout_of(&farm, &seen), (None, &none), None, &all, &Aside::default(), &held).unwrap();
+    let (layout, skipped) = (layout_of(&farm, &seen), Skipped::default());
+    let plan = blue_green::plan(&PlanningInput { standby: &held, ..input(&farm, &layout, &all, &skipped) }).unwrap();
     let mut world = World::carrying_out(plan);
     world.state.next_hold = 2;
     world.run.holds = held;
@@ -286,7 +283,7 @@ fn blue_green_world() -> World {
 }
 
 #[test]
-fn blue_green_works_on_the_side_that_stands_by_and_leaves_the_other_so() {
+fn blue_green_works_on_the_standby_side_and_leaves_the_other_on_standby() {
     let mut world = blue_green_world();
     let steps: Vec<String> = world.run.plan.steps.iter().map(ToString::to_string).collect();
     assert_eq!(steps, ["out green", "drain green", "work green", "verify green", "flip blue to green", "drain blue"]);
@@ -297,7 +294,7 @@ fn blue_green_works_on_the_side_that_stands_by_and_leaves_the_other_so() {
     assert_eq!(world.run.state, RunState::Done);
     let out: Vec<_> = world.state.holds.values().flat_map(|hold| hold.members()).cloned().collect();
     assert_eq!(out, names(&["w0", "w1"]));
-    // Aborted during the work, the side goes on standing by.
+    // Aborted during the work, the side stays on standby.
     let mut world = blue_green_world();
     world.settle();
     world.abort();
@@ -308,7 +305,7 @@ fn blue_green_works_on_the_side_that_stands_by_and_leaves_the_other_so() {
 fn one_side_must_be_without_traffic() {
     let (farm, seen) = (farm(COLOURS), seen(4, &[]));
     let layout = layout_of(&farm, &seen);
-    let sides = |live: Option<&Side>| blue_green::sides(&farm, &layout, live, &BTreeMap::new());
+    let sides = |live: Option<&Side>| blue_green::sides(&farm, &layout, live, &NO_STANDBY);
     assert!(matches!(sides(None), Err(Veto::NobodyIdle { .. })));
     assert!(matches!(sides(Some(&Side::All)), Err(Veto::NobodyIdle { .. })));
     assert_eq!(sides(Some(&"green".parse().unwrap())).unwrap().idle.as_str(), "blue");
@@ -323,7 +320,7 @@ impl World {
 }
 
 #[test]
-fn a_flip_is_turned_back_until_the_other_side_is_worked_on() {
+fn a_flip_can_be_rolled_back_until_the_other_side_is_worked_on() {
     let mut world = World::of(ROUTE);
     world.settle();
     assert!(matches!(world.rollback(), Err(Illegal::NoRollback { why, .. }) if why.contains("teeter abort 7")));
@@ -341,7 +338,7 @@ fn a_flip_is_turned_back_until_the_other_side_is_worked_on() {
     assert_eq!(world.switched.iter().map(ToString::to_string).collect::<Vec<_>>(), ["b", "a", "b", "all"]);
     let out: BTreeSet<_> = world.state.holds.values().flat_map(|hold| hold.members()).cloned().collect();
     assert_eq!(out.into_iter().collect::<Vec<_>>(), names(&["w0", "w1"]));
-    // Once the other side may have been touched, nobody runs the version before.
+    // Once the other side may have been changed, no group runs the previous version.
     let mut world = World::of(ROUTE);
     world.settle();
     world.report(WorkReport::Done).unwrap();
@@ -369,7 +366,7 @@ fn figures(requests: u64, hrsp_5xx: u64) -> Option<Figures> {
 }
 
 #[test]
-fn a_watch_that_sees_something_bad_turns_back_and_a_quiet_one_goes_on() {
+fn a_watch_rolls_back_what_is_worse_and_goes_on_otherwise() {
     let mut world = baking();
     world.figures = figures(9, 9);
     assert!(matches!(world.tick(), Some(Wait::Baking { requests: 9, .. })), "too few to judge by");
@@ -389,8 +386,8 @@ fn a_watch_that_sees_something_bad_turns_back_and_a_quiet_one_goes_on() {
 }
 
 proptest! {
-    /// Whatever farm, whatever is down, whatever happens: a rolling deploy never has fewer in service than it must,
-    /// touches nobody whom it left alone, and what stays out at the end is named.
+    /// For any farm, any servers that are down and any events: a rolling deploy never has fewer members in service than
+    /// it must, changes no member that it skips, and names the members that stay out at the end.
     #[test]
     fn rolling_never_takes_too_many(
         servers in 1usize..9,
@@ -440,7 +437,7 @@ proptest! {
         }
     }
 
-    /// Whatever happens to a blue-green deploy, somebody serves, and what is out is held.
+    /// For any events: a blue-green deploy leaves one side in service, and holds the other.
     #[test]
     fn blue_green_never_has_both_sides_out(events in proptest::collection::vec(0u8..9, 1..80)) {
         let mut world = blue_green_world();
@@ -465,7 +462,8 @@ fn phases_are_work_of_their_own() {
     let (farm, seen) = (farm(HALVES), seen(4, &[]));
     let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
     let phases = BTreeSet::from([Phase::AfterOut]);
-    let plan = see_saw::plan(&farm, &layout_of(&farm, &seen), (None, &phases), None, &all, &Aside::default()).unwrap();
+    let (layout, skipped) = (layout_of(&farm, &seen), Skipped::default());
+    let plan = see_saw::plan(&PlanningInput { phases: &phases, ..input(&farm, &layout, &all, &skipped) }).unwrap();
     let mut world = World::carrying_out(plan);
     world.settle();
     assert_eq!(world.run.current().unwrap().to_string(), "after-out a");

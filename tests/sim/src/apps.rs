@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use teeter::engine::{Answer, Prober};
 use teeter::farm::HttpProbe;
-use teeter::plan::warm::Timed;
+use teeter::plan::warm_up::Timed;
 use teeter_lab::Dice;
 
 use crate::fake::Fake;

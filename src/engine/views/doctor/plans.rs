@@ -8,7 +8,7 @@ use crate::api::FindingView;
 use crate::engine::runs::begin::standby;
 use crate::farm::{Farm, InstanceName, RollingSettings, Seen, Side};
 use crate::haproxy::BackendName;
-use crate::plan::{Aside, Veto, blue_green, rolling, see_saw};
+use crate::plan::{PlanningInput, Skipped, Veto, blue_green, rolling, see_saw};
 use crate::state::State;
 
 /// Deploys that guards would refuse as things are now.
@@ -27,18 +27,25 @@ fn of_farm(Fitting { farm, layout, live }: &Fitting<'_>, examined: &Examined<'_>
     let live = state.live(&farm.name).or_else(|| live.clone());
     let standby = standby(&farm.name, state);
     let others = state.holds.values().filter(|hold| !standby.values().any(|id| *id == hold.id));
-    let Ok(aside) = Aside::of(layout, &BTreeSet::new(), others) else {
+    let Ok(skipped) = Skipped::by_holds(layout, &BTreeSet::new(), others) else {
         // A run or somebody's hold is in the way: that is told where holds are shown.
         return Vec::new();
     };
-    let phases = BTreeSet::new();
+    let input = PlanningInput {
+        farm,
+        layout,
+        version: None,
+        phases: &BTreeSet::new(),
+        live: live.as_ref(),
+        seen: &seen,
+        skipped: &skipped,
+        standby: &standby,
+    };
     let one_sided = live.as_ref().is_some_and(|live| *live != Side::All) || !standby.is_empty();
-    let rolls = || rolling::plan(farm, layout, (None, &phases, false), live.clone(), &seen, &aside);
+    let rolls = || rolling::plan(&input, false);
     let usual = match layout.groups.len() {
-        2 if one_sided => {
-            Some(("blue-green", blue_green::plan(farm, layout, (None, &phases), live.clone(), &seen, &aside, &standby)))
-        }
-        2 => Some(("see-saw", see_saw::plan(farm, layout, (None, &phases), live.clone(), &seen, &aside))),
+        2 if one_sided => Some(("blue-green", blue_green::plan(&input))),
+        2 => Some(("see-saw", see_saw::plan(&input))),
         _ => None,
     };
     let mut findings = Vec::new();

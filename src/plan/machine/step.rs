@@ -5,32 +5,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::abort::handle_abort;
-use super::asking::{ask, ask_all};
-use super::baking::{bake, has_share, kept_ready};
-use super::{Action, Confirmation, Facts, Outcome, act, fail, fail_group, next_step, next_with_remark, taken};
-use crate::farm::{AfterVerify, GroupName, Hold, InstanceName, Side, Span, Stage, StallAction};
+use super::ask::{ask, ask_all};
+use super::confirm::confirmed;
+use super::history::{kept_ready, was_given_share};
+use super::outcome::{Action, Facts, Outcome};
+use super::transition::{act, fail, fail_group, lost_servers, next_step, next_with_remark};
+use super::watch::watch;
+use crate::farm::{AfterVerify, GroupName, Hold, Side, Stage, StallAction};
+use crate::plan::plan::Step;
 use crate::plan::run::{CallerState, FailureKind, Run};
-use crate::plan::steps::Step;
 use crate::plan::wait::Wait;
 
-pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+/// What follows at this step of a run that goes on.
+pub(super) fn next(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     let hold = |group: &GroupName| run.holds.get(group).and_then(|id| facts.holds.get(id));
-    // While the run stood still somebody may have taken over what it is to bring back.
+    // While the run was stopped another user may have taken over the group that it is to bring back.
     let needed = match step {
         Step::Verify { group } | Step::In { group, .. } | Step::Settle { group, .. } => std::slice::from_ref(group),
-        // Whoever has a share of the traffic is in already.
-        Step::Flip { release, .. } if !has_share(run) => &release[..],
+        // A group that has a share of the traffic is in service already.
+        Step::Flip { release, .. } if !was_given_share(run) => &release[..],
         _ => &[],
     };
     if let Some(gone) = needed.iter().find(|group| run.step.acted.is_none() && hold(group).is_none()) {
-        return taken(run, gone, format!("group {gone} is not held by this run any more"), now);
+        return lost_servers(run, gone, format!("group {gone} is not held by this run any more"), now);
     }
-    let said = |run: &Run| next_step(run, now, vec![Action::Note(format!("{step} confirmed"))]);
+    let note_confirmed = |run: &Run| next_step(run, now, vec![Action::Note(format!("{step} confirmed"))]);
     match step {
         Step::Ask { group } => ask(run, group, facts, now),
         Step::Out { group, switch } => match run.step.acted {
             None => out(run, group, switch.as_ref(), facts, now),
-            Some(_) => confirmed(run, facts, now, said),
+            Some(_) => confirmed(run, facts, now, note_confirmed),
         },
         Step::Drain { group } if run.step.acted.is_none() && hold(group).is_some() && kept_ready(run, group) => {
             act(run, vec![Action::Harden(group.clone())])
@@ -44,42 +48,44 @@ pub(super) fn running(run: &Run, step: &Step, facts: &Facts<'_>, now: Timestamp)
         Step::Verify { group } => verify(run, group, hold(group), now),
         Step::Flip { release, hold, switch } => match run.step.acted {
             None => {
-                if let Some(outcome) = too_few(run, ("taken out", &hold[..]), run.plan.needed, facts, now) {
+                if let Some(outcome) = too_few(run, &refused(hold, "taken out"), run.plan.needed, facts, now) {
                     return outcome;
                 }
                 let switch = switch.iter().cloned().map(Action::Switch);
                 let release = release.iter().cloned().map(Action::Release);
                 act(run, release.chain(switch).chain(hold.iter().cloned().map(Action::Hold)).collect())
             }
-            Some(_) => confirmed(run, facts, now, said),
+            Some(_) => confirmed(run, facts, now, note_confirmed),
         },
         Step::In { group, switch } => match run.step.acted {
             None => {
                 let switch = switch.iter().cloned().map(Action::Switch);
                 act(run, std::iter::once(Action::Release(group.clone())).chain(switch).collect())
             }
-            Some(_) => confirmed(run, facts, now, |run| up(run, group, facts, now)),
+            Some(_) => confirmed(run, facts, now, |run| wait_until_up(run, group, facts, now)),
         },
         Step::Share { group, with, share } => match run.step.acted {
             None => {
-                if let Some(outcome) = too_few(run, ("tried", std::slice::from_ref(group)), 1, facts, now) {
+                if let Some(outcome) =
+                    too_few(run, &refused(std::slice::from_ref(group), "given a share"), 1, facts, now)
+                {
                     return outcome;
                 }
                 let (group, with, share) = (group.clone(), with.clone(), *share);
                 act(run, vec![Action::Share { group, with, share }])
             }
-            Some(_) => confirmed(run, facts, now, said),
+            Some(_) => confirmed(run, facts, now, note_confirmed),
         },
-        Step::Bake { .. } => bake(run, facts, now),
+        Step::Bake { .. } => watch(run, facts, now),
         Step::AskAll { groups } => ask_all(run, groups, facts, now),
     }
 }
 
 /// Takes a group out, as soon as enough others are in service.
 fn out(run: &Run, group: &GroupName, switch: Option<&Side>, facts: &Facts<'_>, now: Timestamp) -> Outcome {
-    // The leader waits for another one to lead; until then none is in service beside it.
+    // The leader waits until another server leads; until then no other server is in service.
     let leads = run.plan.leader && facts.last_of.is_some();
-    let too_few = || too_few(run, ("taken out", std::slice::from_ref(group)), run.plan.needed, facts, now);
+    let too_few = || too_few(run, &refused(std::slice::from_ref(group), "taken out"), run.plan.needed, facts, now);
     if let Some(outcome) = (!leads).then(too_few).flatten() {
         return outcome;
     }
@@ -94,15 +100,15 @@ fn out(run: &Run, group: &GroupName, switch: Option<&Side>, facts: &Facts<'_>, n
     act(run, switch.cloned().map(Action::Switch).into_iter().chain([Action::Hold(group.clone())]).collect())
 }
 
-/// Waits, and in the end stands still, where too few would be left in service. A way back is held up only where that is
-/// nobody.
-fn too_few(
-    run: &Run,
-    (what, groups): (&str, &[GroupName]),
-    needed: usize,
-    facts: &Facts<'_>,
-    now: Timestamp,
-) -> Option<Outcome> {
+/// What is said when a step's change to its groups is not made: `a was not taken out`.
+fn refused(groups: &[GroupName], change: &str) -> String {
+    let names: Vec<&str> = groups.iter().map(GroupName::as_str).collect();
+    format!("{} was not {change}", names.join(", "))
+}
+
+/// Waits, and at the deadline stops, while too few members would be left in service. A rollback waits only if none would
+/// be left. `refused`: what is said then.
+fn too_few(run: &Run, refused: &str, needed: usize, facts: &Facts<'_>, now: Timestamp) -> Option<Outcome> {
     let needed = if run.rollback.is_some() { needed.min(1) } else { needed };
     let left = facts.stays.filter(|left| *left < needed)?;
     let until = run.plan.verify.deadline.after(run.step.since);
@@ -110,10 +116,9 @@ fn too_few(
     if now < until {
         return Some(Outcome::Wait(wait));
     }
-    let names: Vec<&str> = groups.iter().map(GroupName::as_str).collect();
     let down = facts.not_up.iter().map(|(entry, status)| format!("{entry} is {status}")).collect::<Vec<_>>().join(", ");
     let down = if down.is_empty() { down } else { format!("; not in service: {down}") };
-    Some(fail(run, FailureKind::Guard, format!("{} was not {what}: {wait}{down}", names.join(", ")), Vec::new()))
+    Some(fail(run, FailureKind::Guard, format!("{refused}: {wait}{down}"), Vec::new()))
 }
 
 fn drain(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> Outcome {
@@ -135,8 +140,8 @@ fn drain(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> O
     }
 }
 
-/// Waits for the caller. One that is there has a limit of its own for what it does; for one that has gone, or that has
-/// never been there, the run has.
+/// Waits for the caller's work. A caller that is attached limits the time of its work itself; for one that has gone, or
+/// that never was attached, the run has a limit.
 fn work(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     let gone = match run.caller {
         CallerState::Gone { at } => Some(at),
@@ -148,12 +153,12 @@ fn work(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outc
     if now < stall.after.after(since) {
         return wait;
     }
-    let why = format!("nobody has reported on the work on group {group} for {}", stall.after);
+    let why = format!("no caller has reported on the work on group {group} for {}", stall.after);
     match stall.action {
         StallAction::Hold => fail(run, FailureKind::Stalled, why, Vec::new()),
         StallAction::Restore => match handle_abort(run, facts, now) {
             Outcome::Go(aborted, actions) => {
-                let note = Action::Note(format!("{why}: it is aborted, as its farm's on_stall says"));
+                let note = Action::Note(format!("{why}: the run is aborted, as its farm's on_stall says"));
                 Outcome::Go(aborted, std::iter::once(note).chain(actions).collect())
             }
             other => other,
@@ -167,21 +172,22 @@ fn verify(run: &Run, group: &GroupName, hold: Option<&Hold>, now: Timestamp) -> 
             act(run, vec![Action::Verify { group: group.clone(), then: AfterVerify::Wait, versions: run.must_show() }])
         }
         (Some(_), Some(Hold { stage: Stage::Verified { .. }, note, .. })) => match note {
-            Some(note) => next_with_remark(run, now, format!("{group} is well, but for {note}")),
-            None => next_step(run, now, vec![Action::Note(format!("{group} is well"))]),
+            Some(note) => next_with_remark(run, now, format!("{group} is healthy, except {note}")),
+            None => next_step(run, now, vec![Action::Note(format!("{group} is healthy"))]),
         },
         (Some(_), Some(Hold { stage: Stage::Verifying(_), .. })) => Outcome::Wait(Wait::Hold),
         (Some(_), other) => {
             let note = other.and_then(|hold| hold.note.clone()).unwrap_or_default();
-            fail_group(run, group, FailureKind::Verify, format!("group {group} is not well: {note}"), now)
+            fail_group(run, group, FailureKind::Verify, format!("group {group} is not healthy: {note}"), now)
         }
     }
 }
 
-/// Waits until everybody is up whom the run has brought back: this group, and those before it.
-fn up(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+/// Waits until all members are up that the run has brought back: those of this group, and of the groups before it.
+fn wait_until_up(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     let back: BTreeSet<&GroupName> = run.worked_on().chain([group]).collect();
-    let members: BTreeSet<_> = back.into_iter().flat_map(|group| run.members(group)).map(|of| &of.name).collect();
+    let members: BTreeSet<_> =
+        back.into_iter().flat_map(|group| run.members(group)).map(|member| &member.name).collect();
     let down = facts.not_up.iter().filter(|(entry, _)| members.contains(run.member_of(entry)));
     let down: BTreeMap<_, _> = down.map(|(entry, status)| (entry.clone(), status.clone())).collect();
     let until = run.plan.verify.deadline.after(run.step.since);
@@ -196,24 +202,3 @@ fn up(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcom
         fail(run, FailureKind::Verify, format!("not every member came up: {}", down.join(", ")), Vec::new())
     }
 }
-
-/// Goes on when HAProxy has confirmed the step's change; fails, and puts back what was, when it refuses or is silent
-/// for too long.
-fn confirmed(run: &Run, facts: &Facts<'_>, now: Timestamp, then: impl FnOnce(&Run) -> Outcome) -> Outcome {
-    match &facts.confirmation {
-        Confirmation::Agreed => then(run),
-        Confirmation::Refused(words) => fail(run, FailureKind::Refused, words.clone(), vec![Action::Undo]),
-        Confirmation::Pending { instances, trouble } if now < CONFIRMATION_TAKES.after(run.step.since) => {
-            Outcome::Wait(Wait::Confirmation { instances: instances.clone(), trouble: trouble.clone() })
-        }
-        Confirmation::Pending { instances, trouble } => {
-            let names: Vec<&str> = instances.iter().map(InstanceName::as_str).collect();
-            let trouble = trouble.as_deref().unwrap_or("no answer");
-            let why = format!("HAProxy {} did not confirm within {CONFIRMATION_TAKES}: {trouble}", names.join(", "));
-            fail(run, FailureKind::Unreachable, why, vec![Action::Undo])
-        }
-    }
-}
-
-/// HAProxy answers in milliseconds; a reload takes some tenths of a second. Past this it is not there.
-pub(super) const CONFIRMATION_TAKES: Span = Span::from_secs(30);

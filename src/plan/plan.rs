@@ -1,14 +1,15 @@
-//! A plan: complete and immutable. Whoever carries it out has nothing left to choose.
+//! Plans: complete and immutable. The machine that carries a plan out has nothing left to choose.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::planned::Planned;
+use super::input::PlanningInput;
+use super::members::{PlannedMember, PlannedMembers};
 use crate::farm::{
-    BakeSettings, DrainSettings, Entry, Farm, FarmName, FlipSettings, GroupName, MemberName, OnStall, Percent, Side,
-    Span, VerifySettings,
+    BakeSettings, DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, OnStall, Percent, Side, Span,
+    VerifySettings,
 };
 
 /// How a farm is deployed to.
@@ -20,33 +21,33 @@ pub enum Strategy {
     SeeSaw,
     /// One batch after the other.
     Rolling,
-    /// A share of the traffic, more of it, all of it.
+    /// A share of the traffic, a larger share, all of it.
     Canary,
-    /// The side that gets no traffic, a flip, and the other side stands by.
+    /// The side that gets no traffic, then a flip; the other side stays on standby.
     BlueGreen,
-    /// No work: only turn the traffic.
+    /// No work: the traffic is only switched.
     Flip,
 }
 
 impl Strategy {
-    /// Whether who is turned away from stays ready to come back, also after the end.
+    /// Whether the side that the traffic is switched away from stays on standby, also after the end of the run.
     pub fn leaves_standby(self) -> bool {
         matches!(self, Self::BlueGreen | Self::Flip)
     }
 }
 
-/// When the caller works: the deploy itself, or something around it.
+/// When the caller works: on the deploy itself, or on something around it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// While the group still serves.
     BeforeOut,
-    /// When it is empty.
+    /// When nothing is in flight on the group any more.
     AfterOut,
-    /// The deploy.
+    /// The deploy itself.
     #[default]
     Deploy,
-    /// When it serves again.
+    /// When the group serves again.
     AfterIn,
 }
 
@@ -76,29 +77,29 @@ impl fmt::Display for Strategy {
 /// Everything that a run will do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// How.
+    /// The strategy that made it.
     pub strategy: Strategy,
-    /// On which farm.
+    /// The farm that it deploys to.
     pub farm: FarmName,
-    /// The version that is to run at the end, if one was named.
+    /// The version that is to run at the end; `None` where none was named.
     pub version: Option<String>,
-    /// Who is worked on together.
+    /// The members that are worked on together.
     pub groups: BTreeMap<GroupName, Vec<PlannedMember>>,
-    /// Members that are left alone, and why.
+    /// Members that are skipped, with the reason.
     pub skipped: BTreeMap<MemberName, String>,
-    /// The lines of those, by which it is seen whether they take traffic.
-    #[serde(default)]
-    pub aside: BTreeMap<MemberName, Vec<Entry>>,
-    /// Lines of its members that are left aside, for people.
+    /// The lines of skipped members, by which teeter sees whether they take traffic.
+    #[serde(default, alias = "aside")]
+    pub skipped_lines: BTreeMap<MemberName, Vec<Entry>>,
+    /// Which lines of its members are skipped and why, in sentences.
     #[serde(default)]
     pub off: Vec<String>,
-    /// Whether lines of its farm were DOWN by design when it was made.
+    /// Whether lines of the farm were DOWN by design when the plan was made.
     #[serde(default)]
     pub roles: bool,
-    /// Whether one member of its farm leads, and the others are DOWN with all of their lines.
+    /// Whether one member of the farm leads, and the others are DOWN with all of their lines.
     #[serde(default)]
     pub leader: bool,
-    /// What is to be known of it before it begins, for people.
+    /// What the operator should know before the run begins, in sentences.
     #[serde(default)]
     pub notes: Vec<String>,
     /// What is done, in this order.
@@ -107,7 +108,7 @@ pub struct Plan {
     pub drain: DrainSettings,
     /// What servers must show before they come back.
     pub verify: VerifySettings,
-    /// How traffic is turned.
+    /// How traffic is switched.
     #[serde(default)]
     pub flip: FlipSettings,
     /// The side that got the traffic when the run was begun.
@@ -116,13 +117,13 @@ pub struct Plan {
     /// Members that must be in service whenever a group goes out.
     #[serde(default)]
     pub needed: usize,
-    /// What becomes of it when nobody does its work.
+    /// What happens when no caller does the run's work.
     #[serde(default)]
     pub on_stall: Option<OnStall>,
-    /// What is watched after a flip.
+    /// What is watched after a flip; `None` where nothing is.
     #[serde(default)]
     pub bake: Option<BakeSettings>,
-    /// Servers that may fail and stay out before the run stands still.
+    /// Servers that may fail and stay out before the run stops.
     #[serde(default)]
     pub max_failed: usize,
 }
@@ -132,22 +133,22 @@ fn all() -> Side {
 }
 
 impl Plan {
-    /// What every plan takes over from its farm. No version, no watch, and no minimum.
-    pub(super) fn of(
-        farm: &Farm,
+    /// A plan with the settings of its farm, without a watch and without a minimum of members in service.
+    pub(super) fn new(
+        input: &PlanningInput<'_>,
         strategy: Strategy,
-        (groups, skipped): Planned,
+        members: PlannedMembers,
         steps: Vec<Step>,
         live: Side,
     ) -> Self {
-        let settings = &farm.settings;
+        let settings = &input.farm.settings;
         Self {
             strategy,
-            farm: farm.name.clone(),
-            version: None,
-            groups,
-            skipped,
-            aside: BTreeMap::new(),
+            farm: input.farm.name.clone(),
+            version: input.version.map(ToOwned::to_owned),
+            groups: members.groups,
+            skipped: members.skipped,
+            skipped_lines: BTreeMap::new(),
             off: Vec::new(),
             roles: false,
             leader: settings.leader,
@@ -163,16 +164,14 @@ impl Plan {
             max_failed: 0,
         }
     }
-}
 
-impl Plan {
     /// Every line of its members.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.groups.values().flatten().flat_map(|member| &member.entries)
     }
 
-    /// The members that are left alone, together where the reason is the same.
-    pub fn left_alone(&self) -> Vec<(Vec<&MemberName>, &str)> {
+    /// The skipped members, those with the same reason together.
+    pub fn skipped_by_reason(&self) -> Vec<(Vec<&MemberName>, &str)> {
         let mut by_reason: Vec<(Vec<&MemberName>, &str)> = Vec::new();
         for (member, why) in &self.skipped {
             match by_reason.iter_mut().find(|(_, reason)| reason == why) {
@@ -184,67 +183,49 @@ impl Plan {
     }
 }
 
-/// A member as a hook is told of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlannedMember {
-    /// Its name.
-    pub name: MemberName,
-    /// Its address, as host:port; `-` for one on a UNIX socket.
-    pub address: String,
-    /// Every line that stands for it.
-    pub entries: Vec<Entry>,
-}
-
-impl PlannedMember {
-    /// Whether teeter can ask it by itself: HAProxy does not tell the path of a UNIX socket.
-    pub fn has_address(&self) -> bool {
-        self.address != "-"
-    }
-}
-
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "do")]
 pub enum Step {
-    /// Ask a group whether it is well, before it goes out.
+    /// Ask the members of a group whether they are healthy, before it goes out.
     Ask {
-        /// Which.
+        /// The group that is asked.
         group: GroupName,
     },
     /// Take a group out.
     Out {
-        /// Which.
+        /// The group that goes out.
         group: GroupName,
         /// The side that a route is switched to in the same change.
         #[serde(alias = "turn", default, skip_serializing_if = "Option::is_none")]
         switch: Option<Side>,
     },
-    /// Wait until nothing is in flight on it.
+    /// Wait until nothing is in flight on a group.
     Drain {
-        /// Which.
+        /// The group that is emptied.
         group: GroupName,
     },
-    /// Let the caller work on it.
+    /// Let the caller work on a group.
     Work {
-        /// Which.
+        /// The group that is worked on.
         group: GroupName,
-        /// On what.
+        /// The deploy itself, or the hook.
         #[serde(default)]
         phase: Phase,
     },
-    /// Let it come to rest.
+    /// Give a group time to settle.
     Settle {
-        /// Which.
+        /// The group that settles.
         group: GroupName,
-        /// For how long.
+        /// The length of the pause.
         takes: Span,
     },
-    /// Have it show that it is well, without traffic.
+    /// Have a group show that it is healthy, without traffic.
     Verify {
-        /// Which.
+        /// The group that is verified.
         group: GroupName,
     },
-    /// Turn the traffic: groups in, groups out, in one change.
+    /// Switch the traffic: groups in, groups out, in one change.
     Flip {
         /// The groups that come in.
         #[serde(deserialize_with = "one_or_many")]
@@ -258,40 +239,40 @@ pub enum Step {
     },
     /// Give a group a share of the traffic.
     Share {
-        /// Which.
+        /// The group that gets the share.
         group: GroupName,
         /// The group that has the rest.
         with: GroupName,
-        /// How much.
+        /// The share, in percent.
         share: Percent,
     },
-    /// Watch those who have just got the traffic.
+    /// Watch the groups that have just got the traffic.
     Bake {
-        /// The groups that have it.
+        /// The groups that have the traffic.
         new: Vec<GroupName>,
         /// The groups that had it before.
         old: Vec<GroupName>,
-        /// For how long, where it is not as the farm says.
+        /// The bake time, where it differs from the farm's setting.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         takes: Option<Span>,
     },
-    /// Bring a group back, and see all members up.
+    /// Bring a group back, and wait until all members are up.
     In {
-        /// Which.
+        /// The group that comes back.
         group: GroupName,
         /// The side that a route is switched to in the same change.
         #[serde(alias = "turn", default, skip_serializing_if = "Option::is_none")]
         switch: Option<Side>,
     },
-    /// Ask everybody who was deployed to, in traffic.
+    /// Ask all members that were deployed to, in service.
     AskAll {
-        /// The groups.
+        /// The groups of these members.
         groups: Vec<GroupName>,
     },
 }
 
 impl Step {
-    /// The one group that it is about, if it is about one.
+    /// The group that it is about; `None` where it is about several.
     pub fn group(&self) -> Option<&GroupName> {
         match self {
             Self::Ask { group }
@@ -334,7 +315,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// Stores of earlier versions have one group where there may be several now.
+/// Reads one group, as in stores of earlier versions, or a list of groups.
 fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<GroupName>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -353,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_of_earlier_stores_are_read() {
+    fn steps_of_earlier_versions_are_read() {
         let step: Step = serde_json::from_str(r#"{"do":"flip","release":"a","hold":"b"}"#).unwrap();
         assert_eq!(step.to_string(), "flip b to a");
         let step: Step = serde_json::from_str(r#"{"do":"out","group":"a"}"#).unwrap();

@@ -1,13 +1,13 @@
-//! Whether a canary can be given its share by weights: asked before anything is begun.
+//! Whether weights can give a canary its share: checked before a run begins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::steps::{Plan, Step};
+use super::plan::{Plan, Step};
 use super::veto::Veto;
 use crate::farm::{Balance, Balances, Entry, GroupName, InstanceName, Seen};
 use crate::haproxy::BackendName;
 
-/// Why the shares of a plan could not be given by weights; nothing where a route gives them, or nobody gets any.
+/// Vetoes if weights cannot give the shares of a plan. None where a route gives them, or the plan has no shares.
 #[must_use]
 pub fn unweighable(plan: &Plan, balances: &Balances, seen: &BTreeMap<InstanceName, &Seen>) -> Vec<Veto> {
     let shares = plan.steps.iter().find_map(|step| match step {
@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
     use crate::farm::{Farm, SeenServer};
-    use crate::plan::{Aside, canary};
+    use crate::plan::{PlanningInput, Skipped, canary};
 
     const BACKUP: u16 = 256;
 
@@ -85,7 +85,17 @@ mod tests {
         let seen = Seen { servers: servers.iter().map(server).collect(), ..Seen::default() };
         let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
         let layout = farm.layout(&all).unwrap();
-        let plan = canary::plan(&farm, &layout, (None, &BTreeSet::new()), None, &all, &Aside::default()).unwrap();
+        let input = PlanningInput {
+            farm: &farm,
+            layout: &layout,
+            version: None,
+            phases: &BTreeSet::new(),
+            live: None,
+            seen: &all,
+            skipped: &Skipped::default(),
+            standby: &BTreeMap::new(),
+        };
+        let plan = canary::plan(&input).unwrap();
         let balances = balance.map(|balance| (("edge".parse().unwrap(), "app".parse().unwrap()), balance));
         unweighable(&plan, &balances.into_iter().collect(), &all).iter().map(ToString::to_string).collect()
     }
@@ -102,7 +112,7 @@ mod tests {
             let said = refused(&usual, Some(balance));
             assert!(said.len() == 1 && said[0].contains(says) && said[0].contains("route"), "{said:?}");
         }
-        // A backup gets nothing beside the others, whatever its weight.
+        // A backup gets no traffic beside other servers, whatever its weight.
         let said = refused(&[("app/a1", BACKUP), ("app/b1", 1), ("app/b2", 1)], None);
         assert!(said.len() == 1 && said[0].contains("edge:app has weight 0 or is a backup"), "{said:?}");
     }

@@ -1,15 +1,16 @@
-//! Watching the side that has just got the traffic, and turning back where it does worse than the other did.
+//! Watching the side that has just got the traffic, and rolling back if it does worse than the other side did.
 
 use jiff::Timestamp;
 
+use super::history::last_switch;
+use super::outcome::{Action, Facts, Outcome};
 use super::rollback::handle_rollback;
-use super::{Action, Facts, Outcome, act, fail, next_step, next_with_remark};
-use crate::farm::GroupName;
+use super::transition::{act, fail, next_step, next_with_remark};
+use crate::plan::plan::Step;
 use crate::plan::run::{FailureKind, Run};
-use crate::plan::steps::Step;
 use crate::plan::wait::Wait;
 
-pub(super) fn bake(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
+pub(super) fn watch(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     let Some(settings) = &run.plan.bake else {
         return next_step(run, now, vec![Action::Note("nothing is to be watched".to_owned())]);
     };
@@ -23,10 +24,10 @@ pub(super) fn bake(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     let until = takes.after(run.step.since);
     let Some(figures) = &facts.figures else { return Outcome::Wait(Wait::Baking { requests: 0, until }) };
     if let Some(breach) = figures.breach(settings) {
-        let why = format!("since {} {breach}", got(run));
+        let why = format!("since {} {breach}", last_switch(run));
         return match handle_rollback(run, &why, facts, now) {
             Ok(outcome) => outcome,
-            Err(no_way) => fail(run, FailureKind::Bake, format!("{why}; {no_way}"), Vec::new()),
+            Err(no_rollback) => fail(run, FailureKind::Bake, format!("{why}; {no_rollback}"), Vec::new()),
         };
     }
     let requests = figures.now.requests;
@@ -46,28 +47,4 @@ pub(super) fn bake(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     }
     let note = format!("watched for {takes}: {requests} requests, no worse than before");
     next_step(run, now, vec![Action::Note(note)])
-}
-
-/// What the watched side was given before the watch, in words.
-fn got(run: &Run) -> String {
-    let mut before = run.plan.steps.iter().take(run.cursor).rev();
-    let given = before.find(|step| matches!(step, Step::Flip { .. } | Step::Share { .. }));
-    match given {
-        Some(Step::Share { group, share, .. }) => format!("group {group} was given {share} of the traffic"),
-        _ => "the flip".to_owned(),
-    }
-}
-
-/// Whether a group was kept ready to come back until the watch was over.
-pub(super) fn kept_ready(run: &Run, group: &GroupName) -> bool {
-    let before = run.plan.steps.iter().take(run.cursor).rev();
-    let mut bakes = before.take_while(|step| !matches!(step, Step::Flip { .. }));
-    bakes.any(|step| matches!(step, Step::Bake { old, .. } if old.contains(group)))
-}
-
-/// Whether a group has a share of the traffic: it was given one, and the flip to it has not been confirmed.
-pub(super) fn has_share(run: &Run) -> bool {
-    let before = run.plan.steps.iter().take(run.cursor).rev();
-    let mut since = before.take_while(|step| !matches!(step, Step::Flip { .. }));
-    since.any(|step| matches!(step, Step::Share { .. }))
 }

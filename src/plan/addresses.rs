@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::steps::{Plan, Strategy};
+use super::plan::{Plan, Strategy};
 use super::veto::Veto;
 use crate::farm::{Farm, InstanceName, Layout, MemberName, SameProcess, Seen};
 

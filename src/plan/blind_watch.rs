@@ -1,13 +1,13 @@
-//! Whether a watch after a flip could ever find anything: asked before anything is begun.
+//! Watches that could never see anything: refused before a run begins.
 
 use std::collections::BTreeMap;
 
-use super::steps::{Plan, Step};
+use super::plan::{Plan, Step};
 use super::veto::Veto;
 use crate::farm::InstanceName;
 use crate::haproxy::BackendName;
 
-/// Why the watch of a plan could see nothing: it compares only what HAProxy does not count in TCP mode.
+/// A veto if the watch of a plan could see nothing: it compares only figures that HAProxy does not count in TCP mode.
 #[must_use]
 pub fn blind(plan: &Plan, modes: &BTreeMap<(InstanceName, BackendName), String>) -> Option<Veto> {
     let watches = plan.steps.iter().any(|step| matches!(step, Step::Bake { .. }));
@@ -38,7 +38,7 @@ mod tests {
 
     use super::*;
     use crate::farm::{Farm, Seen, SeenServer};
-    use crate::plan::{Aside, see_saw};
+    use crate::plan::{PlanningInput, Skipped, see_saw};
 
     #[test]
     fn a_watch_needs_something_that_is_counted() {
@@ -49,7 +49,17 @@ mod tests {
             let seen = Seen { servers: names.into_iter().collect(), ..Seen::default() };
             let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
             let layout = farm.layout(&all).unwrap();
-            let plan = see_saw::plan(&farm, &layout, (None, &BTreeSet::new()), None, &all, &Aside::default()).unwrap();
+            let input = PlanningInput {
+                farm: &farm,
+                layout: &layout,
+                version: None,
+                phases: &BTreeSet::new(),
+                live: None,
+                seen: &all,
+                skipped: &Skipped::default(),
+                standby: &BTreeMap::new(),
+            };
+            let plan = see_saw::plan(&input).unwrap();
             let modes = BTreeMap::from([(("edge".parse().unwrap(), "app".parse().unwrap()), mode.to_owned())]);
             blind(&plan, &modes).map(|veto| veto.to_string())
         };
