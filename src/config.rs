@@ -1,7 +1,7 @@
-//! The configuration: TOML and `TEETER_*` variables in, typed settings out.
+//! The configuration: reads TOML and `TEETER_*` variables, and returns typed settings.
 //!
-//! Whatever is not understood is an error that says where it stands: file, line and column, or the variable. Knows
-//! the farms' settings and nothing of what is done with them.
+//! Everything that is not understood is an error with its place: file, line and column, or the variable. This module
+//! knows the settings of farms, and not how they are used.
 
 mod environment;
 mod place;
@@ -22,7 +22,7 @@ use crate::haproxy::{Address, MapKey, MapName};
 pub use self::retention::RetentionSettings;
 pub use self::settings::{ControlSettings, InstanceSettings, LogLevel, LogSettings, LogTo, StoreSettings};
 
-/// Everything that can be configured.
+/// All settings.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
     /// `[control]`.
@@ -31,13 +31,13 @@ pub struct Config {
     pub store: StoreSettings,
     /// `[retention]`.
     pub retention: RetentionSettings,
-    /// `[[haproxy]]`; where empty, [`usual_sockets`] says where to look.
+    /// `[[haproxy]]`. Where empty, [`usual_sockets`] has the sockets to try.
     pub haproxy: Vec<InstanceSettings>,
     /// `[log]`.
     pub log: LogSettings,
     /// `[holds]`.
     pub holds: HoldsSettings,
-    /// `[farm.NAME]`, each checked as far as that is possible without HAProxy.
+    /// `[farm.NAME]`, each checked as far as possible without HAProxy.
     pub farms: BTreeMap<FarmName, Farm>,
 }
 
@@ -47,39 +47,39 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration {}", path.display())]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Something in the file is wrong.
+    /// The file has a mistake.
     #[error("{}:{line}:{column}: {problem}", path.display())]
     File {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// From 1.
+        /// The line, from 1.
         line: usize,
-        /// From 1, in characters.
+        /// The column, from 1, in characters.
         column: usize,
-        /// What is wrong.
+        /// The mistake.
         problem: String,
     },
-    /// Something in the environment is wrong, or does not go with the file.
+    /// The environment has a mistake, or contradicts the file.
     #[error("{variable} in the environment: {problem}")]
     Environment {
         /// The variable.
         variable: String,
-        /// What is wrong.
+        /// The mistake.
         problem: String,
     },
 }
 
 impl Config {
     /// Reads the file, lays the environment's `TEETER_SECTION__KEY` over it and checks the result. Without a path it
-    /// is [`DEFAULT_PATH`], which need not exist.
+    /// reads [`DEFAULT_PATH`], which need not exist.
     ///
     /// # Errors
-    /// The first thing that is wrong, and where it stands.
+    /// The first mistake, and its place.
     pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let file = path.unwrap_or(Path::new(DEFAULT_PATH));
         let text = match std::fs::read_to_string(file) {
@@ -90,7 +90,7 @@ impl Config {
         Self::from_text(&text, file, env)
     }
 
-    /// The same of a text, which errors say to stand in this file.
+    /// Reads the settings from a text. errors name `file` as its file.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -100,7 +100,8 @@ impl Config {
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let environment = Environment::new(env);
-        // The file by itself first, for the sake of line and column: they are lost where something is laid over it.
+        // The file is first read without the environment, because line and column are lost once something is laid over
+        // it.
         toml::from_str::<Sections>(text).map_err(|error| {
             let (line, column) = place::of_byte(text, error.span().map_or(0, |span| span.start));
             ConfigError::File { path: file.to_owned(), line, column, problem: error.message().to_owned() }
@@ -124,7 +125,7 @@ impl Config {
         config.problem().map_or(Ok(config), Err)
     }
 
-    /// What is well formed and cannot be meant.
+    /// Finds a setting that is well formed and contradicts another one.
     fn problem(&self) -> Option<Problem> {
         if let Some((key, problem)) = self.retention.problem() {
             return Some(Problem { key: vec!["retention".into(), key.into()], problem });
@@ -159,18 +160,18 @@ impl Config {
 }
 
 impl Config {
-    /// HAProxys that may be away.
+    /// The HAProxys that may be away.
     pub fn may_be_away(&self) -> BTreeSet<InstanceName> {
         self.haproxy.iter().filter(|haproxy| haproxy.may_be_away).map(|haproxy| haproxy.name.clone()).collect()
     }
 }
 
-/// The sockets that HAProxy's packages and manuals use, those that exist, each once.
+/// The usual paths of HAProxy's stats socket in packages and manuals: those that exist, each once.
 pub fn usual_sockets() -> Vec<PathBuf> {
     existing(USUAL_SOCKETS.iter().map(Path::new))
 }
 
-/// Where the configuration is when nobody says so.
+/// The path of the configuration without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/teeter/teeter.toml";
 
 fn existing<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
@@ -178,7 +179,7 @@ fn existing<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
     paths.filter(|path| path.canonicalize().is_ok_and(|real| seen.insert(real))).map(Path::to_owned).collect()
 }
 
-/// The file as it is written.
+/// The file's content by its sections.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sections {
@@ -206,7 +207,7 @@ impl From<Sections> for Config {
     }
 }
 
-/// A problem, and the key that is to be changed.
+/// A mistake, and the key that the operator has to change.
 struct Problem {
     key: Vec<String>,
     problem: String,
@@ -219,18 +220,18 @@ impl From<FarmError> for Problem {
     }
 }
 
-/// What is wrong with how a `tls://` socket is to be trusted, and the key that it stands in.
+/// The mistake in the TLS settings of a socket, and its key; `None` where there is none.
 fn tls_problem(instance: &InstanceSettings) -> Option<(&'static str, String)> {
     let Some(tls) = &instance.tls else {
         let is_tls = matches!(instance.socket, Address::Tls(_));
         return is_tls
-            .then(|| ("socket", "a tls:// socket needs tls = { ca = \"PATH\" } to know HAProxy by".to_owned()));
+            .then(|| ("socket", "a tls:// socket needs tls = { ca = \"PATH\" } to verify HAProxy".to_owned()));
     };
     let files = [Some(&tls.ca), tls.certificate.as_ref(), tls.key.as_ref()];
     let problem = if !matches!(instance.socket, Address::Tls(_)) {
         format!("{} does not speak TLS; tls://HOST:PORT does", instance.socket)
     } else if tls.key.is_some() && tls.certificate.is_none() {
-        "there is a key without a certificate".to_owned()
+        "key needs a certificate: set certificate, too".to_owned()
     } else {
         let relative = files.into_iter().flatten().find(|path| !path.is_absolute())?;
         format!("{relative:?} is not an absolute path")
@@ -238,7 +239,7 @@ fn tls_problem(instance: &InstanceSettings) -> Option<(&'static str, String)> {
     Some(("tls", problem))
 }
 
-/// A pattern that stands in two groups puts every server it matches into both.
+/// Finds a pattern in two groups, which would put every matching server into both.
 fn groups_apart(farm: &Farm) -> Result<(), FarmError> {
     let mut seen = BTreeMap::new();
     for (group, pattern) in
@@ -255,14 +256,14 @@ fn groups_apart(farm: &Farm) -> Result<(), FarmError> {
     Ok(())
 }
 
-/// A key that two farms turn would follow whoever turned it last.
+/// Finds a key of a map in the routes of two farms: each would reverse the other's switches.
 fn routes_apart<'a>(
     farm: &'a Farm,
     seen: &mut BTreeMap<(&'a MapName, &'a MapKey), &'a FarmName>,
 ) -> Result<(), FarmError> {
     for route in &farm.settings.flip.route {
         if let Some(other) = seen.insert((&route.map, &route.key), &farm.name) {
-            let problem = format!("key {} in map {} is turned by farm {other} already", route.key, route.map);
+            let problem = format!("key {} in map {} belongs to farm {other} already", route.key, route.map);
             return Err(FarmError { farm: farm.name.clone(), key: "flip.route".to_owned(), problem });
         }
     }

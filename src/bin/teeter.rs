@@ -1,4 +1,4 @@
-//! The command. Everything is in the library.
+//! The command `teeter`. Its code is in the library.
 
 fn main() -> std::process::ExitCode {
     teeter::cli::main()

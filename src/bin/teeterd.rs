@@ -1,4 +1,4 @@
-//! The daemon `teeterd`.
+//! The daemon `teeterd`. Its code is in the library.
 
 fn main() -> std::process::ExitCode {
     teeter::daemon::main()

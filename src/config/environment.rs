@@ -1,7 +1,7 @@
 //! Settings in the environment: `TEETER_STORE__PATH` is `path` in `[store]`.
 //!
-//! Only names with a double underscore are settings. `TEETER_SOCKET`, `TEETER_RUN` and their like belong to the
-//! command line and to hooks, and may well stand in the daemon's environment too.
+//! Only names with a double underscore are settings. `TEETER_SOCKET`, `TEETER_RUN` and similar names belong to the
+//! command line and to hooks, and may also be in the daemon's environment.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ impl Environment {
         sources.build()?.try_deserialize()
     }
 
-    /// The variable that a problem comes from: without it there would be none, or another.
+    /// The variable that causes a mistake: without it there would be no mistake, or another one.
     pub(super) fn culprit(&self, problem: &str, problem_without: impl Fn(&Self) -> Option<String>) -> Option<String> {
         let is_culprit = |name: &&String| {
             let mut others = self.clone();
@@ -56,8 +56,8 @@ impl Source for Environment {
     }
 }
 
-/// Names of sections and settings are small letters in the file and usually capitals here; the names of farms and
-/// groups stay as they are written.
+/// Names of sections and settings are in lower case in the file, and usually in upper case in a variable. The names of
+/// farms and groups keep their case.
 fn key(name: &str) -> Vec<String> {
     let mut key: Vec<String> = Vec::new();
     for part in name.split("__") {
@@ -71,11 +71,11 @@ fn key(name: &str) -> Vec<String> {
     key
 }
 
-/// As the `config` crate writes a key: `farm.web.halves`, `haproxy[0].name`.
+/// Writes a key like the `config` crate: `farm.web.halves`, `haproxy[0].name`.
 fn path(key: &[String]) -> String {
     let mut path = String::new();
     for (index, part) in key.iter().enumerate() {
-        // Two digits, because the list is filled up to that number.
+        // At most two digits, because the list is filled up to that number.
         let is_index = index == 1 && key[0] == "haproxy" && part.len() <= 2 && part.parse::<u8>().is_ok();
         match is_index {
             true => path.push_str(&format!("[{part}]")),
@@ -86,7 +86,7 @@ fn path(key: &[String]) -> String {
     path
 }
 
-/// Lists and tables are written as in the file; everything else is taken as it stands.
+/// Lists and tables are written as in the file. Every other value is a plain text.
 fn value(name: &str, text: &str) -> Result<Value, config::ConfigError> {
     let origin = Some(name.to_owned());
     if !text.starts_with(['[', '{']) {

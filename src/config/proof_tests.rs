@@ -1,4 +1,4 @@
-//! What servers must show: mistakes in it are shown where they stand.
+//! Mistakes in the settings of a verification are reported with their place.
 
 use super::tests::error;
 use super::*;

@@ -1,4 +1,4 @@
-//! `[retention]`: what the store keeps, and for how long.
+//! `[retention]`: which records the store keeps, and for how long.
 
 use std::fmt;
 
@@ -13,13 +13,13 @@ use crate::store::Keep;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetentionSettings {
-    /// How long runs that have ended are kept, with their events.
+    /// How long ended runs are kept, with their events.
     pub runs: Age,
     /// How long events are kept.
     pub events: Age,
-    /// How long what hooks said is kept.
+    /// How long hook output is kept.
     pub hook_output: Age,
-    /// How much all records may take.
+    /// The greatest size of all records.
     pub size: Size,
 }
 
@@ -41,13 +41,16 @@ impl Retention for RetentionSettings {
 }
 
 impl RetentionSettings {
-    /// What is well formed and cannot be meant: the key, and why.
+    /// Finds a setting that contradicts another one: its key, and why.
     pub(super) fn problem(&self) -> Option<(&'static str, String)> {
         let days = |age: Age| age.0.unwrap_or(u32::MAX);
         let longer = days(self.hook_output) > days(self.events);
         longer.then(|| {
             let (output, events) = (self.hook_output, self.events);
-            ("hook_output", format!("what hooks say is events, which are kept for {events}, and not for {output}"))
+            (
+                "hook_output",
+                format!("hook output is a kind of event, and events are kept for {events}, not for {output}"),
+            )
         })
     }
 }
@@ -59,7 +62,7 @@ impl fmt::Display for RetentionSettings {
     }
 }
 
-/// How old something may get, in days; `None`: for ever.
+/// An age in days; `None`: without limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Age(Option<u32>);
 
@@ -93,7 +96,7 @@ impl fmt::Display for Age {
     }
 }
 
-/// How much something may take, in bytes; `None`: as much as it does.
+/// A size in bytes; `None`: without limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(Option<u64>);
 
@@ -120,7 +123,7 @@ impl fmt::Display for Size {
     }
 }
 
-/// A whole number with one of these units.
+/// Parses a whole number with one of these units.
 fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (digits, unit) = units.iter().find_map(|(unit, of)| Some((text.strip_suffix(unit)?.trim_end(), *of)))?;
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -129,7 +132,7 @@ fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// A store of less would lose what has just happened.
+/// A smaller store would lose events of the last minutes.
 const LEAST: u64 = 16 << 20;
 
 #[cfg(test)]
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_year_of_a_busy_site_is_kept_where_nothing_is_said() {
+    fn the_defaults_keep_a_year_of_a_busy_site() {
         let keep = read("").unwrap().at("2026-11-26T00:00:00Z".parse().unwrap());
         assert_eq!(keep.runs.to_string(), "2025-10-22T00:00:00Z");
         assert_eq!((keep.events, keep.size), (keep.runs, 2 << 30));
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_by_its_name_and_place() {
+    fn contradictory_retention_is_refused_with_its_key_and_place() {
         for (line, words) in [
             ("runs = \"0d\"", "neither a number of days"),
             ("runs = \"5\"", "\"5\" is neither"),
@@ -173,7 +176,7 @@ mod tests {
             ("size = \"2GB\"", "such as \"500MiB\""),
             ("size = \"99999999999GiB\"", "16MiB at least"),
             ("hooks = \"3d\"", "unknown field `hooks`"),
-            ("hook_output = \"2y\"", "which are kept for 400d, and not for 730d"),
+            ("hook_output = \"2y\"", "events are kept for 400d, not for 730d"),
         ] {
             let error = read(line).unwrap_err();
             assert!(error.starts_with("t.toml:2:") && error.contains(words), "{line}: {error}");

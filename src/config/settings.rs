@@ -1,4 +1,4 @@
-//! The sections that are not a farm's.
+//! The sections other than farms.
 
 use std::path::PathBuf;
 
@@ -13,17 +13,17 @@ use crate::haproxy::{Address, TlsSettings};
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ControlSettings {
-    /// The control socket.
+    /// The path of the control socket.
     #[serde(deserialize_with = "absolute")]
     pub socket: PathBuf,
-    /// Its mode, written in octal digits as a string.
+    /// The mode of the socket, in octal digits as a string.
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
-    /// Its group; the daemon's own where unset.
+    /// The group of the socket; the daemon's own group where unset.
     pub group: Option<String>,
-    /// Whether it may be made in a directory that other users may write to.
+    /// Whether the socket may be in a directory that other users may write to.
     pub shared_directory: bool,
-    /// Who may do what. Without it whoever may open the socket may do everything.
+    /// The roles of users and groups. Without it every user who may open the socket may do everything.
     pub roles: Option<Roles>,
 }
 
@@ -40,7 +40,7 @@ impl Default for ControlSettings {
 }
 
 impl ControlSettings {
-    /// Whether both are about one and the same socket, whoever may do what there.
+    /// Whether both describe the same socket, whatever their roles are.
     pub fn same_socket(&self, other: &Self) -> bool {
         Self { roles: None, ..self.clone() } == Self { roles: None, ..other.clone() }
     }
@@ -50,7 +50,7 @@ impl ControlSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
-    /// The database.
+    /// The path of the database.
     #[serde(deserialize_with = "absolute")]
     pub path: PathBuf,
     /// Whether it may be in a directory that other users may write to.
@@ -67,17 +67,17 @@ impl Default for StoreSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceSettings {
-    /// What teeter calls it.
+    /// The name of the HAProxy in teeter.
     pub name: InstanceName,
     /// Its stats socket.
     pub socket: Address,
-    /// How both prove who they are, for a `tls://` socket.
+    /// The TLS settings, for a `tls://` socket.
     pub tls: Option<TlsSettings>,
-    /// Its master socket: shows the processes that a reload has left behind.
+    /// Its master socket, which lists the processes that a reload has left behind.
     #[serde(default, deserialize_with = "absolute_or_none")]
     pub master: Option<PathBuf>,
-    /// Whether it is stopped on purpose from time to time, as keepalived does with the balancer that stands by: drains and
-    /// deploys go on without it then.
+    /// Whether it is sometimes stopped on purpose, as keepalived does with the load balancer on standby. Drains and
+    /// deploys then go on without it.
     #[serde(default)]
     pub may_be_away: bool,
 }
@@ -86,13 +86,13 @@ pub struct InstanceSettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
-    /// Where the log goes.
+    /// The destination of the log.
     pub to: LogTo,
-    /// How much is logged.
+    /// The level of the log.
     pub level: LogLevel,
 }
 
-/// Where the log goes.
+/// The destination of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogTo {
@@ -101,24 +101,24 @@ pub enum LogTo {
     Auto,
     /// To the journal, with fields.
     Journald,
-    /// To standard error, a line each.
+    /// To standard error, one event a line.
     Plain,
 }
 
-/// How much is logged.
+/// The level of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// What failed.
+    /// Failures.
     Error,
-    /// And what is doubtful.
+    /// Failures and warnings.
     Warn,
-    /// And what was done.
+    /// Also what teeterd has done.
     #[default]
     Info,
-    /// And why.
+    /// Also the reasons.
     Debug,
-    /// And every line to and from HAProxy.
+    /// Also every line to and from HAProxy.
     Trace,
 }
 
@@ -128,7 +128,7 @@ fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     mode.ok_or_else(|| D::Error::custom(format!("{text:?} is not a file mode such as \"0660\"")))
 }
 
-/// The daemon's working directory is nobody's business, so a path may not depend on it.
+/// Refuses a relative path: the daemon's working directory must not matter.
 fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     let path = PathBuf::deserialize(deserializer)?;
     if path.is_absolute() { Ok(path) } else { Err(D::Error::custom(format!("{path:?} is not an absolute path"))) }

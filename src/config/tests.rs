@@ -151,7 +151,7 @@ fn the_sample_is_well() {
 fn what_the_package_installs_says_nothing_until_it_is_edited() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/teeter.toml")).unwrap();
     assert_eq!(load(&text, &[]).unwrap(), Config::default());
-    // What is commented out has no space behind its sign, and is well once the sign is gone.
+    // A commented-out setting has no space after its sign, and is valid without the sign.
     let edited = text.lines().map(|line| match line.strip_prefix('#') {
         Some(code) if !code.starts_with(' ') => code,
         _ => line,
@@ -167,7 +167,7 @@ fn tls_is_for_sockets_that_speak_it_and_complete() {
         ("tls://lb:1", "", "3:1: ", "needs tls"),
         ("/a.sock", "tls = { ca = \"/ca.pem\" }", "4:1: ", "does not speak TLS"),
         ("tls://lb:1", "tls = { ca = \"ca.pem\" }", "4:1: ", "not an absolute path"),
-        ("tls://lb:1", "tls = { ca = \"/ca.pem\", key = \"/k.pem\" }", "4:1: ", "without a certificate"),
+        ("tls://lb:1", "tls = { ca = \"/ca.pem\", key = \"/k.pem\" }", "4:1: ", "key needs a certificate"),
         ("tls://lb:1", "tls = { key = \"/k.pem\" }", "4:7: ", "missing field `ca`"),
     ] {
         let error = error(&instance(socket, tls), &[]);

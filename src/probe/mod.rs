@@ -1,6 +1,7 @@
-//! Asking a server itself, at its own address, whether it is well, which version it runs and how long it takes.
+//! Requests to a server at its own address: whether it is healthy, which version it runs, and how long it takes to
+//! answer.
 //!
-//! One request on one connection, with a deadline and a bounded answer; knows nothing of holds and runs.
+//! One request on one connection, with a deadline and a limited answer. This module does not know holds and runs.
 
 mod request;
 mod tls;
@@ -14,14 +15,14 @@ use crate::farm::HttpProbe;
 use crate::plan::warm_up::Timed;
 use crate::platform::Clock;
 
-/// Probes over the network.
+/// Sends probes over the network.
 #[derive(Debug, Clone, Copy)]
 pub struct NetworkProber {
     clock: Clock,
 }
 
 impl NetworkProber {
-    /// Measures by this clock.
+    /// A prober that measures by this clock.
     pub fn new(clock: Clock) -> Self {
         Self { clock }
     }
@@ -29,26 +30,26 @@ impl NetworkProber {
 
 impl Prober for NetworkProber {
     fn probe(&self, address: String, probe: HttpProbe) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
-        Box::pin(in_time(self.clock, address, probe, |probe, reply| {
+        Box::pin(ask_in_time(self.clock, address, probe, |probe, reply| {
             if reply.head.status.as_u16() != probe.expect {
                 let (path, status) = (&probe.path, reply.head.status.as_u16());
                 return Err(format!("answers {path} with {status} and not {}", probe.expect));
             }
-            let told = |source| version::told(source, &reply.head.headers, &reply.body);
-            let answer = probe.version.as_ref().map(told).transpose();
+            let read = |source| version::read(source, &reply.head.headers, &reply.body);
+            let answer = probe.version.as_ref().map(read).transpose();
             answer.map_err(|why| format!("answers {} {why}", probe.path))
         }))
     }
 
     fn time(&self, address: String, probe: HttpProbe) -> Pin<Box<dyn Future<Output = Result<Timed, String>> + Send>> {
-        Box::pin(in_time(self.clock, address, probe, |_, reply| {
+        Box::pin(ask_in_time(self.clock, address, probe, |_, reply| {
             Ok(Timed { status: reply.head.status.as_u16(), took: reply.took })
         }))
     }
 }
 
-/// Asks, and makes something of the reply.
-async fn in_time<T>(
+/// Sends a request, and judges the reply.
+async fn ask_in_time<T>(
     clock: Clock,
     address: String,
     probe: HttpProbe,

@@ -13,15 +13,16 @@ use super::tls;
 use crate::farm::HttpProbe;
 use crate::platform::Clock;
 
-/// An answer to its last byte.
+/// A complete answer.
 pub(super) struct Reply {
     pub(super) head: http::response::Parts,
     pub(super) body: Bytes,
-    /// From the request to the last byte. To connect is no work of the application.
+    /// The time from the request to the last byte. The time to connect does not count, because the application does no
+    /// work for it.
     pub(super) took: Duration,
 }
 
-/// Asks the server at `address`, on a connection that is made for this.
+/// Sends one request to the server at `address`, on a new connection.
 pub(super) async fn ask(clock: Clock, address: &str, probe: &HttpProbe) -> Result<Reply, String> {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let address = probe.port.map_or_else(|| address.to_owned(), |port| format!("{host}:{port}"));
@@ -53,12 +54,12 @@ async fn exchange(
         .header(http::header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| failed("no request", &error))?;
-    let begun = clock.mark();
+    let started = clock.mark();
     let answer = sender.send_request(request).await.map_err(|error| failed("no answer", &error))?;
     let (head, body) = answer.into_parts();
-    // A server that cannot finish its answer is not well.
+    // A server that cannot finish its answer is unhealthy.
     let body = Limited::new(body, LONGEST).collect().await.map_err(|error| failed("a broken answer", &error))?;
-    let took = begun.elapsed();
+    let took = started.elapsed();
     driver.abort();
     Ok(Reply { head, body: body.to_bytes(), took })
 }
@@ -70,4 +71,5 @@ fn without_port(host: &str) -> &str {
         .map_or(host, |(name, _)| name)
 }
 
+/// The most bytes that the body of an answer may have.
 const LONGEST: usize = 4 << 20;

@@ -1,4 +1,4 @@
-//! TLS to a server that is probed: whom it is taken for.
+//! TLS to a server that is probed, and how its certificate is verified.
 
 use std::io;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, Signature
 use crate::farm::TlsTrust;
 use crate::haproxy::{name, roots, tls_client};
 
-/// Speaks TLS on a connection, to a server that is known as the settings say. The file of the authorities is read each
-/// time, so that a new one counts at once.
+/// Opens TLS on a connection and verifies the server by the settings. The file of the authorities is read each time, so
+/// that a new one takes effect at once.
 pub(super) async fn connect(trust: &TlsTrust, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
     TlsConnector::from(Arc::new(config(trust)?)).connect(name(host)?, stream).await
 }
@@ -24,25 +24,25 @@ fn config(trust: &TlsTrust) -> io::Result<ClientConfig> {
     let builder = tls_client()?;
     let builder = match &trust.ca {
         Some(ca) => builder.with_root_certificates(roots(ca)?),
-        None if trust.insecure => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody::new())),
-        None => return Err(io::Error::other("nobody to trust: there is no ca")),
+        None if trust.insecure => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate::new())),
+        None => return Err(io::Error::other("no authority to trust: ca is not set")),
     };
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-/// Takes any certificate, as HAProxy does with `verify none`. Whoever shows it must have its key all the same.
+/// Accepts any certificate, like HAProxy with `verify none`. The server still needs the key of its certificate.
 #[derive(Debug)]
-struct Anybody(CryptoProvider);
+struct AnyCertificate(CryptoProvider);
 
-impl Anybody {
+impl AnyCertificate {
     fn new() -> Self {
         Self(ring::default_provider())
     }
 }
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

@@ -1,4 +1,4 @@
-//! Reading from an answer which version is running, or when it was built.
+//! Reads the running version, or the time of its build, from an answer.
 
 use http::HeaderMap;
 use serde_json::Value;
@@ -6,24 +6,24 @@ use serde_json::Value;
 use crate::farm::{BuiltAt, BuiltSource, JsonPointer, VersionSource};
 use crate::haproxy::controls_terminal;
 
-/// What an answer tells, or how it fails to: said of the answer.
-pub(super) fn told(source: &VersionSource, headers: &HeaderMap, body: &[u8]) -> Result<String, String> {
+/// The text that an answer has for the version. An error describes the answer.
+pub(super) fn read(source: &VersionSource, headers: &HeaderMap, body: &[u8]) -> Result<String, String> {
     let text = match source {
-        VersionSource::Header(name) => header(name, headers, "tells its version"),
+        VersionSource::Header(name) => header(name, headers, "has its version"),
         VersionSource::Json(pointer) => json(pointer, body),
         VersionSource::Regex(pattern) => {
             let text = String::from_utf8_lossy(body);
             let found = pattern.find(&text).map(str::to_owned);
             found.ok_or_else(|| format!("with a body in which {:?} finds nothing: {}", pattern.as_str(), excerpt(body)))
         }
-        VersionSource::Built(BuiltSource::Header(name)) => header(name, headers, "tells when it was built"),
+        VersionSource::Built(BuiltSource::Header(name)) => header(name, headers, "has the time of its build"),
         VersionSource::Built(BuiltSource::Json(pointer)) => json(pointer, body),
     }?;
     let text = text.trim();
     if text.is_empty() {
         return Err("with nothing where its version should be".to_owned());
     }
-    // It is stored and shown wherever its server is: it cannot be of any size, nor of several lines.
+    // The version is stored and shown with its server, so its size is limited and it has one line.
     if text.len() > LONGEST || text.chars().any(controls_terminal) {
         return Err(format!(
             "with {} where its version should be, which has {LONGEST} characters at most",
@@ -32,22 +32,22 @@ pub(super) fn told(source: &VersionSource, headers: &HeaderMap, body: &[u8]) -> 
     }
     if matches!(source, VersionSource::Built(_)) && BuiltAt::read(text).is_none() {
         return Err(format!(
-            "with {} as the time of its build, and not with RFC 3339, a date of HTTP or seconds since 1970",
+            "with {} as the time of its build, which is neither RFC 3339, nor a date of HTTP, nor seconds since 1970",
             excerpt(text.as_bytes())
         ));
     }
     Ok(text.to_owned())
 }
 
-fn header(name: &str, headers: &HeaderMap, tells: &str) -> Result<String, String> {
+fn header(name: &str, headers: &HeaderMap, purpose: &str) -> Result<String, String> {
     let value = headers.get(name).and_then(|value| value.to_str().ok());
-    value.map(str::to_owned).ok_or_else(|| format!("without the header {name} that {tells}"))
+    value.map(str::to_owned).ok_or_else(|| format!("without the header {name} that {purpose}"))
 }
 
 fn json(pointer: &JsonPointer, body: &[u8]) -> Result<String, String> {
     let place = pointer.as_str();
     let document: Value = serde_json::from_slice(body)
-        .map_err(|_| format!("with a body that is no JSON, to be read at {place:?}: {}", excerpt(body)))?;
+        .map_err(|_| format!("with a body that is not JSON, to be read at {place:?}: {}", excerpt(body)))?;
     match document.pointer(place) {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(Value::Number(number)) => Ok(number.to_string()),
@@ -56,7 +56,7 @@ fn json(pointer: &JsonPointer, body: &[u8]) -> Result<String, String> {
     }
 }
 
-/// The beginning of a text from outside, fit for a line of a log.
+/// The beginning of a text from outside, in a form for a log line.
 fn excerpt(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes.get(..EXCERPT * 4).unwrap_or(bytes)).into_owned();
     match text.char_indices().nth(EXCERPT) {
@@ -65,10 +65,10 @@ fn excerpt(bytes: &[u8]) -> String {
     }
 }
 
-/// As long as a version that a deploy may be told.
+/// The greatest length of a version, which a deploy's version has, too.
 const LONGEST: usize = 200;
 
-/// In characters: enough to see what came instead.
+/// The length of an excerpt in characters: enough to recognise the answer.
 const EXCERPT: usize = 80;
 
 #[cfg(test)]
@@ -79,11 +79,11 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-version", "v2 ".parse().unwrap());
         headers.insert("x-built", "Sat, 21 Nov 2026 07:30:00 GMT".parse().unwrap());
-        told(&serde_json::from_str(source).unwrap(), &headers, body.as_bytes())
+        read(&serde_json::from_str(source).unwrap(), &headers, body.as_bytes())
     }
 
     #[test]
-    fn a_version_is_read_from_where_it_stands() {
+    fn a_version_is_read_from_each_source() {
         let body = r#"{"app": {"version": "v2", "build": 1712, "a/b": "slash"}, "built": 1795246200}"#;
         for (source, version) in [
             (r#"{"header": "x-version"}"#, "v2"),
@@ -99,11 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_said_with_what_came_instead() {
+    fn an_error_shows_the_answer_that_came_instead() {
         let long = format!("<html>{}", "ä".repeat(1000));
         for (source, body, says) in [
             (r#"{"header": "x-other"}"#, "", "without the header x-other"),
-            (r#"{"json": "/v"}"#, "<html>\nno", r#"no JSON, to be read at "/v": "<html>\nno""#),
+            (r#"{"json": "/v"}"#, "<html>\nno", r#"not JSON, to be read at "/v": "<html>\nno""#),
             (r#"{"json": "/v"}"#, &*long, "ä\"…"),
             (r#"{"json": "/v"}"#, r#"{"w": 1}"#, r#"nothing at "/v": "{\"w\": 1}""#),
             (r#"{"json": "/v"}"#, r#"{"v": [1]}"#, "neither text nor number"),

@@ -1,5 +1,5 @@
-//! A store that was damaged: set aside under another name, and in its place one that remembers nothing and refuses
-//! every change. Whoever is out stays out; what was meant to become of them is not guessed.
+//! A damaged store: it is renamed, and a store that has no records and refuses every change takes its place. Servers
+//! that are out stay out, because what their holds were for is not guessed.
 
 use std::fs::File;
 use std::io;
@@ -14,12 +14,13 @@ use crate::plan::Run;
 use crate::platform::chain;
 use crate::state::{Event, NewEvent, State, Transaction};
 
-/// Opens the store of a daemon. One that is damaged is set aside, and what is given then changes nothing.
+/// Opens the store of a daemon. A damaged one is renamed, and the returned store refuses every change.
 ///
 /// # Errors
-/// It cannot be opened for another reason, or cannot be set aside.
+/// It cannot be opened for another reason, or cannot be renamed.
 pub fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
-    // A record that cannot be read is damage like any other: what it was about would be forgotten in silence.
+    // A record that cannot be read is damage, too: without it teeter would silently forget a hold, a baseline, a route
+    // or a run.
     let readable = |store: SqliteStore| store.load().map(|_| store);
     let error = match SqliteStore::open(path).and_then(readable) {
         Ok(store) => return Ok(Arc::new(store)),
@@ -33,15 +34,15 @@ pub fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     })?;
     let problem = chain(&error);
     let reason = format!(
-        "{problem}, and has been set aside as {0}. teeterd only observes: nothing is changed, and whoever is out stays out, \
-         unexplained. Look at `teeter status`, and at what `teeter store verify {0}` finds, then restart teeterd: it begins \
-         with an empty store, or with a backup that is put back before",
+        "{problem}, and has been set aside as {0}. teeterd is now read-only: servers that are out stay out, with no \
+         recorded reason. Look at `teeter status`, and at what `teeter store verify {0}` finds, then restart teeterd: it begins \
+         with an empty store, or with a backup that you restore before",
         aside.display()
     );
     Ok(Arc::new(Aside { reason }))
 }
 
-/// Gives a file, and what SQLite keeps beside it, a name that nothing has yet.
+/// Gives a file, with the files that SQLite keeps beside it, an unused name.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut names = (1..=u32::MAX).map(|number| beside(path, &format!(".damaged-{number}")));
     let aside = loop {
@@ -119,7 +120,7 @@ mod tests {
     use crate::haproxy::AdminState;
     use crate::state::Change;
 
-    /// A store with what a server was, and what is done to it.
+    /// The store of a daemon that is opened after this damage to a store with one baseline.
     fn opened_after(damage: &str) -> Arc<dyn Store> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.db");
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_cannot_be_read_or_is_not_where_it_belongs_is_damage() {
+    fn an_unreadable_or_misplaced_record_is_damage() {
         assert_eq!(opened_after("SELECT 1").trouble(), None);
         for (damage, words) in [
             ("UPDATE baselines SET entry = 'app/web01'", "a baseline under the key \"app/web01\""),

@@ -7,7 +7,7 @@ use crate::farm::{HoldId, RunId};
 use crate::state::Event;
 
 impl SqliteStore {
-    /// The events that are asked for, in order of time.
+    /// The events that match a query, in order of time.
     pub(super) fn events_of(&self, connection: &Connection, query: EventQuery) -> Result<Vec<Event>, StoreError> {
         let failed = |source| self.error(source);
         let mut statement = connection
@@ -17,7 +17,7 @@ impl SqliteStore {
                  ORDER BY id DESC LIMIT ?3",
             )
             .map_err(failed)?;
-        // Fractions of a second have as many digits as they need, so only whole seconds compare as texts.
+        // Fractions of a second have as many digits as they need, so only whole seconds can be compared as texts.
         let since = query.since.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string());
         let mut after = query.after.unwrap_or(0);
         if let Some(since) = &since {

@@ -1,4 +1,4 @@
-//! That one process alone has a store open. SQLite's own locks would keep out what reads, too.
+//! The lock that lets only one process open a store. SQLite's own locks would also keep readers out.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -11,13 +11,13 @@ use rustix::io::Errno;
 use super::sqlite::BUSY;
 use super::{StoreError, private};
 
-/// The lock on a store's file, until this is dropped. It is to be dropped after every connection to that: whoever closes
-/// a file loses the locks of SQLite's on it.
+/// The lock on a store's file, held until this is dropped. It must be dropped after every connection to the file,
+/// because closing the file releases SQLite's own locks on it.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "it is kept, and nothing else")] File);
+pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 impl Lock {
-    /// Takes it; waits a little for a daemon that is just ending.
+    /// Takes the lock. Waits a little for a daemon that is stopping.
     ///
     /// # Errors
     /// Another process has it, or the file cannot be opened.
@@ -56,5 +56,5 @@ pub(super) fn is_taken(file: &File) -> io::Result<bool> {
     Ok(!free)
 }
 
-/// How long one that is just ending is left before it is tried again.
+/// The time between two attempts.
 const AGAIN: Duration = Duration::from_millis(20);

@@ -1,7 +1,7 @@
-//! What must outlive the process: holds, what servers were before, routes, runs, and the log of events.
+//! The records that must outlive the process: holds, baselines, routes, runs and the log of events.
 //!
-//! The trait speaks in transactions with a precondition on the revision, in a watch of changes and in a lease for
-//! whoever drives runs, so that a store shared by several daemons can stand behind the same engine.
+//! The trait has transactions with a precondition on the revision, and a lease for the daemon that drives runs, so that
+//! a store shared by several daemons can stand behind the same engine.
 
 mod aside;
 mod events;
@@ -32,50 +32,50 @@ pub use prune::{Keep, Pruned};
 pub use sqlite::SqliteStore;
 pub use verify::{Verified, verify_file};
 
-/// Which events are asked for.
+/// The query for events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EventQuery {
-    /// Only those of this run.
+    /// Only events of this run.
     pub run: Option<RunId>,
-    /// Only those after this number.
+    /// Only events with a greater number.
     pub after: Option<u64>,
-    /// Only those since then, to the second.
+    /// Only events since then, to the second.
     pub since: Option<Timestamp>,
-    /// All but those of this kind.
+    /// No events of this kind.
     pub without: Option<&'static str>,
-    /// At most so many: the latest, in order of time.
+    /// The greatest number of events. The latest ones are returned, in order of time.
     pub limit: usize,
 }
 
-/// How much of a kind is recorded of a run.
+/// The events of one kind that a run has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Events.
+    /// The number of events.
     pub events: usize,
-    /// Bytes of their texts together.
+    /// The number of bytes of their texts.
     pub bytes: usize,
 }
 
-/// A store that could not do what it was asked.
+/// The error of a store.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// Another process has it open.
+    /// Another process has the store open.
     #[error("the store {path} is in use by another teeterd")]
     InUse {
-        /// Its path.
+        /// The path of its file.
         path: String,
     },
-    /// It was written by a newer teeter.
+    /// A newer teeter wrote the store.
     #[error("the store {path} has schema {found}, and this teeterd knows schemas up to {known}")]
     TooNew {
-        /// Its path.
+        /// The path of its file.
         path: String,
-        /// Its schema.
+        /// The schema of the file.
         found: u32,
-        /// The latest schema that is known.
+        /// The latest schema that this program knows.
         known: u32,
     },
-    /// Somebody else has changed it meanwhile.
+    /// Another process has changed the store meanwhile.
     #[error("the store is at revision {found}, and the change was worked out from revision {expected}")]
     Conflict {
         /// The revision that was expected.
@@ -83,89 +83,89 @@ pub enum StoreError {
         /// The revision that it has.
         found: u64,
     },
-    /// Its file is no database any more, or a damaged one.
+    /// The file is not a database, or a damaged one.
     #[error("the store {path} is damaged ({what})")]
     Corrupt {
-        /// Its path.
+        /// The path of its file.
         path: String,
-        /// What the database says.
+        /// The message of the database.
         what: String,
     },
-    /// It was damaged and has been set aside.
+    /// The store was damaged and has been renamed.
     #[error("{reason}")]
     Aside {
-        /// What happened, and what to do.
+        /// What happened, and what the operator has to do.
         reason: String,
     },
-    /// It is damaged and cannot be set aside.
+    /// The store is damaged and cannot be renamed.
     #[error("{problem}, and {path} cannot be set aside")]
     NotAside {
-        /// What is wrong with it.
+        /// What is wrong with the store.
         problem: String,
-        /// Its path.
+        /// The path of its file.
         path: String,
-        /// Why not.
+        /// Why it cannot be renamed.
         source: std::io::Error,
     },
-    /// Its file cannot be made, opened or read.
+    /// The file cannot be created, opened or read.
     #[error("cannot use the store {path}")]
     File {
-        /// Its path.
+        /// The path of its file.
         path: String,
-        /// Why not.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A row in it cannot be read.
+    /// A record cannot be read.
     #[error("the store {path} has a {what} that cannot be read")]
     Damaged {
-        /// Its path.
+        /// The path of its file.
         path: String,
-        /// What kind of row.
+        /// The kind of the record.
         what: &'static str,
-        /// Why not.
+        /// Why it cannot be read.
         source: serde_json::Error,
     },
-    /// A row stands under a key that cannot be read, or that is not its own.
+    /// A record has a key that cannot be read, or a key of another record.
     #[error("the store {path} has a {what} under the key {key:?}: {problem}")]
     Misfiled {
-        /// Its path.
+        /// The path of its file.
         path: String,
-        /// What kind of row.
+        /// The kind of the record.
         what: &'static str,
-        /// Its key.
+        /// The key of the record.
         key: String,
-        /// What is wrong with that.
+        /// What is wrong with the key.
         problem: String,
     },
     /// The database failed.
     #[error("the database of the store {path} failed: {problem}")]
     Database {
-        /// Its path.
+        /// The path of its file.
         path: String,
         /// The error of the database. It is not a source: its own source repeats it in other words.
         problem: rusqlite::Error,
     },
 }
 
-/// Where holds, runs and events are kept.
+/// A store of holds, baselines, routes, runs and events.
 pub trait Store: Send + Sync {
-    /// Reads everything.
+    /// Reads the state.
     ///
     /// # Errors
     /// The store cannot be read.
     fn load(&self) -> Result<State, StoreError>;
 
-    /// Makes a transaction durable and gives the new revision.
+    /// Makes a transaction durable and returns the new revision.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where the precondition does not hold, others where it cannot be written; then nothing
-    /// of it has been.
+    /// [`StoreError::Conflict`] where the precondition does not hold, other errors where the store cannot be written.
+    /// No part of the transaction is stored then.
     fn commit(&self, transaction: &Transaction) -> Result<u64, StoreError>;
 
-    /// Records what changes nothing: the revision stays.
+    /// Records events that change no state: the revision stays.
     ///
     /// # Errors
-    /// The store cannot be written; then nothing has been recorded.
+    /// The store cannot be written. No event is recorded then.
     fn record(&self, events: &[NewEvent]) -> Result<(), StoreError>;
 
     /// Counts the events of a kind that a run has.
@@ -180,67 +180,67 @@ pub trait Store: Send + Sync {
     /// The store cannot be read.
     fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError>;
 
-    /// Reads a run, also one that has ended long ago.
+    /// Reads one run, also one that ended long ago.
     ///
     /// # Errors
     /// The store cannot be read.
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
 
-    /// Takes away what may go, at most so many events in one transaction, and records `begun` with it where anything goes.
-    /// Neither the revision nor what a decision is made from changes.
+    /// Deletes events and runs that `keep` does not keep, at most so many events in one transaction, and records
+    /// `begun` with the deletion. Changes neither the revision nor a record that a decision needs.
     ///
     /// # Errors
-    /// The store cannot be written; then nothing has gone.
+    /// The store cannot be written. Nothing is deleted then.
     fn prune(&self, _keep: &Keep, _most: usize, _begun: Option<&NewEvent>) -> Result<Pruned, StoreError> {
         Ok(Pruned::default())
     }
 
-    /// Writes what changes nothing, to see whether anything can be written.
+    /// Writes without a change, to find out whether the store can be written.
     ///
     /// # Errors
-    /// Nothing can be written.
+    /// The store cannot be written.
     fn try_to_write(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// Looks whether it is whole: its file, each record, and what records say of one another.
+    /// Verifies the file, each record, and the references between records.
     ///
     /// # Errors
     /// The store cannot be read.
     fn verify(&self) -> Result<Verified, StoreError>;
 
-    /// A copy of it as it is at one moment: a file without a name that the next teeterd may begin with.
+    /// A copy of the store as it is at one moment: a file without a name, which can be the store of a teeterd.
     ///
     /// # Errors
     /// The store cannot be read, or there is no room for the copy.
     fn backup(&self) -> Result<File, StoreError>;
 
-    /// Whether this daemon may drive runs now. A store of one's own always says yes.
+    /// Whether this daemon may drive runs now. A store that only one daemon uses always returns true.
     fn holds_lease(&self) -> bool;
 
-    /// Why it takes no change, where it takes none.
+    /// Why the store accepts no change; `None` where it accepts changes.
     fn trouble(&self) -> Option<&str> {
         None
     }
 }
 
-/// The name of a file that SQLite keeps beside a database, or of one that has taken its place: the same, and this end.
+/// The path of a file beside a database: the path of the database with this suffix.
 fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()
 }
 
-/// What SQLite may keep beside a database.
+/// The suffixes of the files that SQLite keeps beside a database.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
 impl StoreError {
-    /// Whether it is the file, or the disk that it is on, that fails.
+    /// Whether the error comes from the file or from its disk.
     pub fn is_of_disk(&self) -> bool {
         matches!(self, Self::Database { .. } | Self::File { .. })
     }
 
-    /// What to do, where that is known.
+    /// What the operator can do, where that is known.
     pub fn advice(&self) -> Option<String> {
         let Self::Database { path, problem } = self else { return None };
         let folder = Path::new(path).parent().unwrap_or(Path::new("/")).display();
@@ -253,7 +253,7 @@ impl StoreError {
                 Some(format!("look at the directory {folder}, and at how many files teeterd may open"))
             }
             Some(rusqlite::ErrorCode::SystemIoFailure) => {
-                Some(format!("look at the file system of {folder}, and at what the kernel says of its disk"))
+                Some(format!("look at the file system of {folder}, and at what the kernel reports about its disk"))
             }
             _ => None,
         }

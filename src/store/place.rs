@@ -1,5 +1,5 @@
-//! Directories that files are made in: which of them are this process's alone to write to, and how a file gets a name in
-//! one without taking the place of another.
+//! Directories for teeterd's files: whether other users may write to them, and how a file gets a name without replacing
+//! another file.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -13,43 +13,44 @@ use rustix::path::Arg;
 
 use super::{BESIDE, beside};
 
-/// Opens a directory that is made, with this mode, where there is none. Unless `shared`, only root and the user of this
-/// process may write to it: another user could put something else in the place of what is made there.
+/// Opens a directory, and creates it with this mode where there is none. Unless `shared`, only root and the user of
+/// this process may write to it: another user could replace teeterd's files there.
 ///
 /// # Errors
-/// Others may write to it, or the system refuses.
+/// Other users may write to it, or the system refuses.
 pub(crate) fn directory(path: &Path, mode: u32, shared: bool) -> io::Result<OwnedFd> {
     DirBuilder::new().recursive(true).mode(mode).create(path)?;
     let folder = openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     if !shared && let Some(who) = writers(&fstat(&folder)?) {
         return Err(io::Error::other(format!(
-            "{} {who}, who could put something else in the place of what teeterd makes there. Name another directory, take \
-             that right away, or write `shared_directory = true` beside the path in the configuration",
+            "{} {who}, and another user could replace the files that teeterd makes there. Name another directory, change \
+             its mode, or write `shared_directory = true` beside the path in the configuration",
             path.display()
         )));
     }
     Ok(folder)
 }
 
-/// The same for the files of a store, by their path. Where every user may add files and none may replace another's, as in
-/// the root of a file system in memory, the directory will do as long as the store's names are no other user's.
+/// Checks the directory of a store by the store's path, and creates it. A directory in which every user may add files
+/// and none may replace another's, such as the root of a file system in memory, is accepted as long as the store's
+/// files belong to no other user.
 ///
 /// # Errors
-/// Others may write to the directory, one of the files is another user's, or the system refuses.
+/// Other users may write to the directory, one of the files belongs to another user, or the system refuses.
 pub fn of_store(path: &Path, shared: bool) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let sticky = std::fs::symlink_metadata(folder)
-        .is_ok_and(|of| of.is_dir() && of.uid() == 0 && of.permissions().mode() & 0o1022 == 0o1022);
+        .is_ok_and(|found| found.is_dir() && found.uid() == 0 && found.permissions().mode() & 0o1022 == 0o1022);
     directory(folder, 0o700, shared || sticky)?;
     let own = rustix::process::geteuid().as_raw();
     let names = [path.to_owned()].into_iter().chain(BESIDE.map(|end| beside(path, end)));
     for name in names.filter(|_| sticky && !shared) {
         match std::fs::symlink_metadata(&name) {
-            Ok(of) if of.uid() != own => {
+            Ok(found) if found.uid() != own => {
                 return Err(io::Error::other(format!(
                     "{} belongs to uid {}, and every user may add files to its directory: remove it, or name another directory",
                     name.display(),
-                    of.uid()
+                    found.uid()
                 )));
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -59,29 +60,29 @@ pub fn of_store(path: &Path, shared: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Which other users may write to a directory.
-fn writers(of: &Stat) -> Option<String> {
+/// Which other users may write to a directory; `None` where only root and this process may.
+fn writers(folder: &Stat) -> Option<String> {
     let own = rustix::process::geteuid().as_raw();
-    if of.st_uid != 0 && of.st_uid != own {
-        let user = uzers::get_user_by_uid(of.st_uid);
+    if folder.st_uid != 0 && folder.st_uid != own {
+        let user = uzers::get_user_by_uid(folder.st_uid);
         let name = user.map_or_else(String::new, |user| format!(" ({})", user.name().to_string_lossy()));
-        return Some(format!("belongs to another user, uid {}{name}", of.st_uid));
+        return Some(format!("belongs to another user, uid {}{name}", folder.st_uid));
     }
-    match of.st_mode & 0o022 {
+    match folder.st_mode & 0o022 {
         0 => None,
-        0o020 => Some(format!("may be written to by the members of group {}", of.st_gid)),
+        0o020 => Some(format!("may be written to by the members of group {}", folder.st_gid)),
         _ => Some("may be written to by every user".to_owned()),
     }
 }
 
-/// Gives a file another name, which nothing has. Nothing is replaced, also not what gets that name at the same moment.
+/// Renames a file to an unused name. It replaces no file, also not one that gets the name at the same moment.
 ///
 /// # Errors
-/// Something has that name (`AlreadyExists`), or the system refuses.
+/// The name is in use (`AlreadyExists`), or the system refuses.
 pub(crate) fn rename_new(from_in: impl AsFd, from: impl Arg, to_in: impl AsFd, to: impl Arg) -> io::Result<()> {
     let (from, to) = (from.into_c_str()?, to.into_c_str()?);
     match renameat_with(&from_in, &*from, &to_in, &*to, RenameFlags::NOREPLACE) {
-        // Some file systems cannot: a second name is never made over another, either.
+        // Some file systems cannot rename like this. A hard link never replaces a file, either.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
             linkat(&from_in, &*from, &to_in, &*to, AtFlags::empty())?;
             unlinkat(&from_in, &*from, AtFlags::empty())?;
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_that_others_may_write_to_is_not_taken_unless_that_is_allowed() {
+    fn a_directory_that_others_may_write_to_is_refused_unless_shared() {
         let dir = tempfile::tempdir().unwrap();
         let made = dir.path().join("a/b");
         directory(&made, 0o755, false).unwrap();
@@ -119,12 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn a_store_may_be_where_others_may_only_add_files_while_its_own_are_not_theirs() {
+    fn a_sticky_directory_is_accepted_while_the_stores_files_are_its_own() {
         let dir = tempfile::tempdir().unwrap();
         let root = rustix::process::geteuid().is_root();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
         let path = dir.path().join("t.db");
-        // Only root's directory is one in which nobody but the owner of a file can replace it.
+        // Only in a directory of root can no other user replace a file.
         assert_eq!(of_store(&path, false).is_ok(), root);
         for name in ["t.db", "t.db-wal"].into_iter().filter(|_| root) {
             let name = dir.path().join(name);
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_name_takes_no_place_of_another() {
+    fn a_new_name_replaces_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let [from, to] = ["from", "to"].map(|name| dir.path().join(name));
         fs::write(&from, "new").unwrap();

@@ -1,4 +1,4 @@
-//! The store's files: the daemon's alone, and themselves rather than links to others.
+//! The store's files: only the daemon's user may open them, and none of them is a link.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -9,11 +9,11 @@ use rustix::fs::OFlags;
 
 use super::{BESIDE, beside};
 
-/// Makes the file of a database where there is none, for its owner only, and closes one to all others that is there
-/// already. What SQLite keeps beside it gets its mode.
+/// Creates the file of a database for its owner only, and takes the rights of all other users from an existing one. The
+/// files that SQLite creates beside it get its mode.
 ///
 /// # Errors
-/// One of them is a symbolic link or no file, or the system refuses.
+/// One of them is a symbolic link or not a regular file, or the system refuses.
 pub(super) fn make(path: &Path) -> io::Result<()> {
     close(path, OpenOptions::new().create(true).mode(0o600))?;
     for end in BESIDE {
@@ -28,7 +28,7 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
 fn close(path: &Path, options: &mut OpenOptions) -> io::Result<()> {
     let Some((file, found)) = open_itself(path, options.write(true))? else {
         return Err(io::Error::other(format!(
-            "{} is a symbolic link or no file: name the file itself",
+            "{} is a symbolic link or not a regular file: name the file itself",
             path.display()
         )));
     };
@@ -39,13 +39,13 @@ fn close(path: &Path, options: &mut OpenOptions) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a file to be read, and as the options say. `None`: what stands there is a symbolic link, or no file. What is
-/// looked at is what is opened, whatever stands at the path meanwhile.
+/// Opens a file for reading and by the options. `None` where the path is a symbolic link or not a regular file. The
+/// check is made on the opened file, so a change at the path meanwhile has no effect.
 ///
 /// # Errors
 /// The system refuses.
 pub(super) fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<Option<(File, Metadata)>> {
-    // Non-blocking: a pipe would otherwise be waited for.
+    // Non-blocking: the opening of a pipe would otherwise wait.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = match options.read(true).custom_flags(flags).open(path) {
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Ok(None),
@@ -55,7 +55,7 @@ pub(super) fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<
     Ok(found.is_file().then_some((file, found)))
 }
 
-/// What everybody may do. What a group may do is left to whoever has given it that.
+/// The rights of all other users. An operator may give rights to a group, and they stay.
 const OTHERS: u32 = 0o007;
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_is_not_for_others() {
+    fn other_users_get_no_rights_to_a_store() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.db");
         let beside = ["-wal", "-shm"].map(|end| dir.path().join(format!("t.db{end}")));
@@ -80,20 +80,20 @@ mod tests {
             assert_eq!(mode(beside), 0o600, "{}", beside.display());
         }
         drop(store);
-        // One that an earlier teeter has made, and a group that somebody lets in.
+        // A store of an earlier teeter, with rights for a group.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         SqliteStore::open(&path).unwrap().load().unwrap();
         assert_eq!(mode(&path), 0o640);
     }
 
     #[test]
-    fn a_store_behind_a_link_is_refused_and_what_it_points_to_is_left_alone() {
+    fn a_store_behind_a_link_is_refused_and_the_target_stays_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         let (victim, path) = (dir.path().join("victim"), dir.path().join("t.db"));
-        fs::write(&victim, "somebody else's").unwrap();
+        fs::write(&victim, "the file of another user").unwrap();
         fs::set_permissions(&victim, fs::Permissions::from_mode(0o644)).unwrap();
         let untouched = || {
-            assert_eq!(fs::read_to_string(&victim).unwrap(), "somebody else's");
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "the file of another user");
             assert_eq!(mode(&victim), 0o644);
         };
         for link in ["t.db", "t.db-wal", "t.db-shm"] {
@@ -106,7 +106,7 @@ mod tests {
             fs::remove_file(dir.path().join(link)).unwrap();
         }
         fs::remove_file(&path).unwrap();
-        // A link to nothing makes nothing there.
+        // A link to a missing file creates no file.
         symlink(dir.path().join("nothing"), &path).unwrap();
         SqliteStore::open(&path).unwrap_err();
         assert!(!dir.path().join("nothing").exists());

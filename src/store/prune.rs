@@ -1,4 +1,4 @@
-//! What is too old, or too much, leaves the store: in small steps, between which changes are made.
+//! Deletes old and surplus records from the store, in small steps, so that changes can be committed between them.
 
 use std::collections::BTreeSet;
 
@@ -8,37 +8,37 @@ use rusqlite::{Connection, Transaction, params_from_iter};
 use crate::farm::{Hold, RunId};
 use crate::plan::Run;
 
-/// What is kept.
+/// The limits of what the store keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
-    /// Runs that ended before this may go, with their events.
+    /// Runs that ended before this are deleted, with their events.
     pub runs: Timestamp,
-    /// Events before this may go.
+    /// Events before this are deleted.
     pub events: Timestamp,
-    /// What hooks said before this may go.
+    /// Hook output before this is deleted.
     pub hook_output: Timestamp,
-    /// So many bytes all records may take; what is beyond that goes, oldest first, and what hooks said before all else.
+    /// The greatest size of all records, in bytes. Beyond it the oldest ones are deleted, and hook output first.
     pub size: u64,
 }
 
-/// What has gone.
+/// The records that were deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Runs.
+    /// The deleted runs.
     pub runs: BTreeSet<RunId>,
-    /// Events, but for what hooks said.
+    /// The number of deleted events, without hook output.
     pub events: u64,
-    /// What hooks said, in events.
+    /// The number of deleted events of hook output.
     pub hook_output: u64,
 }
 
 impl Pruned {
-    /// Whether nothing has.
+    /// Whether no record was deleted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Adds what has gone with another step.
+    /// Adds the records of another step.
     pub fn extend(&mut self, more: Self) {
         self.runs.extend(more.runs);
         self.events += more.events;
@@ -46,7 +46,7 @@ impl Pruned {
     }
 }
 
-/// Takes away at most so many events that may go, and the runs of which none are left.
+/// Deletes at most `most` events, and the runs that have no event left.
 pub(super) fn prune(transaction: &Transaction<'_>, keep: &Keep, most: usize) -> rusqlite::Result<Pruned> {
     let kept = kept(transaction)?;
     let mut found = Found { most, ..Found::default() };
@@ -66,7 +66,7 @@ pub(super) fn prune(transaction: &Transaction<'_>, keep: &Keep, most: usize) -> 
     found.delete(transaction)
 }
 
-/// What may go.
+/// The records to delete.
 #[derive(Default)]
 struct Found {
     most: usize,
@@ -80,21 +80,22 @@ impl Found {
     }
 
     fn output(&mut self, connection: &Connection, before: &str, kept: &str) -> rusqlite::Result<()> {
-        let of = format!("kind = 'hook.output' AND at < ?1 AND (run IS NULL OR run NOT IN ({kept})) ORDER BY at");
-        self.add(connection, &of, before).map(drop)
+        let condition =
+            format!("kind = 'hook.output' AND at < ?1 AND (run IS NULL OR run NOT IN ({kept})) ORDER BY at");
+        self.add(connection, &condition, before).map(drop)
     }
 
     fn events(&mut self, connection: &Connection, before: &str, kept: &str) -> rusqlite::Result<()> {
-        let of = format!("at < ?1 AND (run IS NULL OR run NOT IN ({kept})) ORDER BY at");
-        self.add(connection, &of, before).map(drop)
+        let condition = format!("at < ?1 AND (run IS NULL OR run NOT IN ({kept})) ORDER BY at");
+        self.add(connection, &condition, before).map(drop)
     }
 
-    /// A run goes when all its events have gone.
+    /// A run is deleted when all its events are.
     fn runs(&mut self, connection: &Connection, before: Timestamp, kept: &str) -> rusqlite::Result<()> {
         let oldest = format!("SELECT json FROM runs WHERE NOT active AND id NOT IN ({kept}) ORDER BY id LIMIT {RUNS}");
         let mut statement = connection.prepare(&oldest)?;
         let oldest = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-        // One that cannot be read is told of by a check of the store, and not thrown away.
+        // A run that cannot be read is kept, and a verification of the store reports it.
         let oldest = oldest.iter().filter_map(|json| serde_json::from_str::<Run>(json).ok());
         for run in oldest.filter(|run| run.finished.unwrap_or(run.started) < before) {
             if self.events.len() >= self.most {
@@ -103,7 +104,7 @@ impl Found {
             if self.add(connection, "run = ?1 ORDER BY id", &run.id.to_string())? {
                 self.runs.insert(run.id);
             }
-            // What is there to be taken away beyond age is taken a run at a time.
+            // For the size, one run is deleted at a time.
             if before == Timestamp::MAX {
                 break;
             }
@@ -111,10 +112,11 @@ impl Found {
         Ok(())
     }
 
-    /// Adds events up to the most. Whether these are all.
-    fn add(&mut self, connection: &Connection, of: &str, value: &str) -> rusqlite::Result<bool> {
+    /// Adds matching events up to the limit of a step. Returns whether these are all of them.
+    fn add(&mut self, connection: &Connection, condition: &str, value: &str) -> rusqlite::Result<bool> {
         let room = self.most.saturating_sub(self.events.len());
-        let mut statement = connection.prepare(&format!("SELECT id FROM events WHERE {of} LIMIT {}", room + 1))?;
+        let mut statement =
+            connection.prepare(&format!("SELECT id FROM events WHERE {condition} LIMIT {}", room + 1))?;
         let ids = statement.query_map([value], |row| row.get(0))?.collect::<rusqlite::Result<Vec<u64>>>()?;
         let all = ids.len() <= room;
         self.events.extend(ids.into_iter().take(room));
@@ -137,7 +139,7 @@ impl Found {
     }
 }
 
-/// The runs that stay with all their events, whatever their age: those that go on, and those whose holds are there.
+/// The runs that are kept with all their events, whatever their age: active runs, and runs whose holds exist.
 fn kept(connection: &Connection) -> rusqlite::Result<String> {
     let mut active = connection.prepare("SELECT id FROM runs WHERE active")?;
     let mut kept: BTreeSet<u64> = active.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
@@ -148,13 +150,13 @@ fn kept(connection: &Connection) -> rusqlite::Result<String> {
     Ok(kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
-/// What all records take. The file may be larger: what has gone leaves room in it for what comes.
+/// The size of all records. The file may be larger, because it keeps the room of deleted records.
 fn size(connection: &Connection) -> rusqlite::Result<u64> {
     let number = |name| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0));
     Ok((number("page_count")?.saturating_sub(number("freelist_count")?)).saturating_mul(number("page_size")?))
 }
 
-/// So many runs are looked at in one step.
+/// How many runs one step looks at.
 const RUNS: usize = 16;
 
 #[cfg(test)]
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_goes_in_steps_and_the_first_says_so() {
+    fn old_records_are_deleted_in_steps_and_the_first_step_records_it() {
         let store = SqliteStore::in_memory().unwrap();
         let (old, new) = ("2024-05-01T10:00:00.5Z", "2026-05-01T10:00:00Z");
         let mut all: Vec<_> = (0..5).map(|_| event(old, "x", "old")).collect();
@@ -201,14 +203,14 @@ mod tests {
         }
         assert_eq!((gone.events, gone.hook_output, steps), (5, 5, 3));
         assert_eq!(texts(&store), ["new output", "new", "begun"]);
-        // Where nothing goes there is nothing to say, and nothing else can be deleted.
+        // A step that deletes nothing records nothing, and no other statement can delete events.
         assert!(store.prune(&keep, 4, Some(&begun)).unwrap().is_empty());
         assert_eq!(texts(&store).len(), 3);
         assert_eq!(store.verify().unwrap().problems, Vec::<String>::new());
     }
 
     #[test]
-    fn what_is_too_much_goes_from_the_oldest_on_and_output_first() {
+    fn surplus_records_are_deleted_oldest_first_and_output_before_others() {
         let store = SqliteStore::in_memory().unwrap();
         let long = "y".repeat(1000);
         let one = |n: usize| match n / 200 {
@@ -226,7 +228,7 @@ mod tests {
         let output = left.iter().filter(|event| event.kind == "hook.output").map(|event| event.at).min();
         let others = left.iter().map(|event| event.at).min();
         assert!(output > others, "{output:?} {others:?}");
-        // With less room the rest goes, too, and nothing is left to be done then.
+        // With a size of zero all records are deleted, and then nothing is left to do.
         let keep = Keep { size: 0, ..keep };
         while !store.prune(&keep, 100, None).unwrap().is_empty() {}
         assert_eq!(texts(&store).len(), 0);

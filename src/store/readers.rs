@@ -1,6 +1,6 @@
-//! Reading a store beside the connection that writes to it: nothing that is read keeps a change waiting.
+//! Connections that read a store beside the connection that writes to it: no reader makes a change wait.
 //!
-//! In SQLite's write-ahead log a reader sees what was committed when it began, and a writer waits for no reader.
+//! In SQLite's write-ahead log a reader sees the state of its start, and a writer waits for no reader.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -17,7 +17,7 @@ use super::verify::{self, Verified};
 use super::{StoreError, beside};
 use crate::platform::lock;
 
-/// The connections that only read.
+/// The read-only connections.
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
@@ -26,27 +26,27 @@ pub(super) struct Readers {
 
 impl Readers {
     /// # Errors
-    /// The file cannot be opened once more.
+    /// The file cannot be opened another time.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { path: path.to_owned(), events: Mutex::new(connect(path)?) })
     }
 
-    /// The one for events.
+    /// The connection for events.
     pub(super) fn of_events(&self) -> MutexGuard<'_, Connection> {
         lock(&self.events)
     }
 
-    /// Looks whether the store is whole, as it is now.
+    /// Verifies the store as it is now.
     pub(super) fn verify(&self) -> Result<Verified, StoreError> {
         let failed = failure(&self.path);
-        // What goes over everything has a connection for itself, and its memory goes with that.
+        // A read of the whole store has its own connection, and its memory is freed with that.
         let connection = connect(&self.path)?;
         let now = connection.unchecked_transaction().map_err(&failed)?;
         verify::verify(&now).map_err(&failed)
     }
 
-    /// A copy of the store as it is now: in memory where it is small, so that a disk that is full is no trouble, and else
-    /// in a file beside it that has no name any more.
+    /// A copy of the store as it is now. A small store is copied in memory, so that a full disk does not prevent it; a
+    /// larger one into a file beside the store, which loses its name at once.
     ///
     /// # Errors
     /// The store cannot be read, or there is no room for the copy.
@@ -60,7 +60,7 @@ impl Readers {
             return in_memory(&mut connection).map_err(failed);
         }
         let now = connection.unchecked_transaction().map_err(&failed)?;
-        // It sees what there is from its first read on.
+        // The first read fixes the state that the connection sees.
         now.query_row("PRAGMA schema_version", [], |row| row.get::<_, u32>(0)).map_err(&failed)?;
         let copy = Copy::make(&self.path, size)?;
         {
@@ -70,7 +70,8 @@ impl Readers {
             while backup.step(PAGES).map_err(&failed)? != StepResult::Done {}
         }
         let of_copy = |source| StoreError::File { path: copy.at.display().to_string(), source };
-        // The format's read and write versions: 2 says that there may be a log beside the file, and there is none.
+        // The read and write versions of the file format: 2 means that there may be a log beside the file, and a copy
+        // has none.
         copy.file.write_all_at(&[1, 1], 18).map_err(of_copy)?;
         copy.file.try_clone().map_err(of_copy)
     }
@@ -89,7 +90,7 @@ fn in_memory(store: &mut Connection) -> io::Result<File> {
     Ok(file)
 }
 
-/// A file in the making. Its name goes when this is dropped.
+/// The file of a copy. Its name is removed when this is dropped.
 struct Copy {
     at: PathBuf,
     file: File,
@@ -99,7 +100,7 @@ impl Copy {
     fn make(store: &Path, size: u64) -> Result<Self, StoreError> {
         let at = beside(store, ".copy");
         let failed = |source| StoreError::File { path: at.display().to_string(), source };
-        // A teeterd that was killed has left it.
+        // A teeterd that was killed may have left such a file.
         match fs::remove_file(&at) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
@@ -123,18 +124,18 @@ impl Copy {
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        // Who comes next removes what is left.
+        // The next copy removes a file that is left.
         fs::remove_file(&self.at).unwrap_or_default();
     }
 }
 
-/// A store of so many bytes at most is copied in memory.
+/// A store of at most so many bytes is copied in memory.
 const SMALL: u64 = 16 << 20;
 
-/// So many pages are copied at a time.
+/// How many pages are copied at a time.
 const PAGES: std::ffi::c_int = 256;
 
-/// So many bytes are left to the store when a copy is made on its file system.
+/// How many bytes a copy must leave free on the store's file system.
 const LEFT: u64 = 64 << 20;
 
 #[cfg(test)]
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_goes_on_while_the_store_is_read() {
+    fn a_change_does_not_wait_for_a_reader() {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&dir.path().join("t.db")).unwrap();
         let query = EventQuery { limit: 10, ..EventQuery::default() };
@@ -172,7 +173,7 @@ mod tests {
         let reader = readers.of_events();
         let now = reader.unchecked_transaction().unwrap();
         assert_eq!(count(&now), 1);
-        // Many more than fit the log before it is written back.
+        // Many more than the log has room for before it is written back.
         for revision in 2..400 {
             store.commit(&change(revision)).unwrap();
         }
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_whole_and_leaves_no_name() {
+    fn a_copy_is_complete_and_leaves_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.db");
         let store = SqliteStore::open(&path).unwrap();
@@ -195,7 +196,7 @@ mod tests {
         store.commit(&change(1)).unwrap();
         copied("small.db");
         store.commit(&changes(2, 1 + usize::try_from(super::SMALL).unwrap())).unwrap();
-        std::fs::write(dir.path().join("t.db.copy"), "what a teeterd that was killed has left").unwrap();
+        std::fs::write(dir.path().join("t.db.copy"), "the copy of a killed teeterd").unwrap();
         copied("large.db");
         assert!(!dir.path().join("t.db.copy").exists());
     }

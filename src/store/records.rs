@@ -1,4 +1,5 @@
-//! Every record of a store, and what each says of others. They are read one at a time: a store may be larger than memory.
+//! Verifies every record of a store, and the references between records. Records are read one at a time, because a
+//! store may be larger than memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,7 @@ use crate::farm::{Baseline, Entry, Hold, HoldId, Owner, Route, RunId};
 use crate::plan::Run;
 use crate::state::Caller;
 
-/// Reads every record. Kept are holds, and runs that are active.
+/// Reads every record. Only holds and active runs are kept in memory.
 pub(super) fn records(connection: &Connection) -> rusqlite::Result<Verified> {
     let mut problems = Problems::default();
     let mut holds = BTreeMap::<HoldId, Hold>::new();
@@ -23,9 +24,11 @@ pub(super) fn records(connection: &Connection) -> rusqlite::Result<Verified> {
     })?;
     let mut baselines = BTreeSet::new();
     let all = "SELECT entry, json FROM baselines";
-    let of_baselines = each::<Baseline>(connection, "baseline", all, &mut problems, |problems, key, _| {
+    let baseline_count = each::<Baseline>(connection, "baseline", all, &mut problems, |problems, key, _| {
         match Entry::try_from(key.clone()) {
-            Ok(entry) => drop(baselines.insert(entry)),
+            Ok(entry) => {
+                baselines.insert(entry);
+            }
             Err(error) => problems.add(format!("baseline {key}: {error}")),
         }
     })?;
@@ -46,18 +49,19 @@ pub(super) fn records(connection: &Connection) -> rusqlite::Result<Verified> {
     let all = "SELECT CAST(id AS TEXT), json FROM runs ORDER BY id";
     let runs = each::<Run>(connection, "run", all, &mut problems, |problems, key, run| {
         problems.expect(key == run.id.to_string(), || format!("run {key} calls itself {}", run.id));
-        let (listed, is) = (listed.contains(&run.id.to_string()), run.is_active());
-        problems.expect(listed == is, || format!("run {} is listed as active: {listed}, and is: {is}", run.id));
+        let (listed, is_active) = (listed.contains(&run.id.to_string()), run.is_active());
+        let differs = || format!("run {} is listed as active: {listed}, and its record says: {is_active}", run.id);
+        problems.expect(listed == is_active, differs);
         let steps = run.plan.steps.len();
         problems.expect(run.cursor <= steps, || format!("run {} is at step {} of {steps}", run.id, run.cursor));
         owners.remove(&run.id);
         last = last.max(Some(run.id.0));
-        if is {
+        if is_active {
             active.insert(run.id, run);
         }
     })?;
     for (run, hold) in owners.iter().flat_map(|(run, holds)| holds.iter().map(move |hold| (run, hold))) {
-        problems.add(format!("hold {hold} is of run {run}, which is not there"));
+        problems.add(format!("hold {hold} belongs to run {run}, which does not exist"));
     }
     let revision = counter(connection, "revision")?;
     across(&holds, &baselines, &active, revision, &mut problems);
@@ -69,11 +73,11 @@ pub(super) fn records(connection: &Connection) -> rusqlite::Result<Verified> {
         problems.expect(!used, || format!("the next {what} would get number {next}, which is used"));
     }
     let events = events(connection, &mut problems)?;
-    let (holds, baselines, problems) = (count, of_baselines, problems.all());
+    let (holds, baselines, problems) = (count, baseline_count, problems.all());
     Ok(Verified { schema: 0, revision, holds, baselines, routes, runs, events, problems })
 }
 
-/// What records say of one another.
+/// Verifies the references between records.
 fn across(
     holds: &BTreeMap<HoldId, Hold>,
     baselines: &BTreeSet<Entry>,
@@ -83,22 +87,23 @@ fn across(
 ) {
     for (id, hold) in holds {
         for entry in hold.entries.iter().filter(|entry| !baselines.contains(entry)) {
-            problems.add(format!("hold {id} has {entry}, of which it is not known what it was before"));
+            problems.add(format!("hold {id} has {entry}, whose state before the hold is not recorded"));
         }
         let at = hold.revision;
-        problems.expect(at <= revision, || format!("hold {id} is of revision {at}, and the store of {revision}"));
+        problems.expect(at <= revision, || format!("hold {id} has revision {at}, and the store has {revision}"));
     }
     for run in active.values() {
         for (group, id) in &run.holds {
-            // One that has gone is released, or has been taken over; one that is there is its own.
+            // A missing hold was released or taken over; an existing one must belong to the run.
             let other = holds.get(id).filter(|hold| hold.owner != Owner::Run(run.id));
-            problems
-                .expect(other.is_none(), || format!("run {} has hold {id} on {group}, which is not its own", run.id));
+            problems.expect(other.is_none(), || {
+                format!("run {} has hold {id} on {group}, which belongs to another owner", run.id)
+            });
         }
     }
 }
 
-/// Counts the events, each of which must be readable and about a run that there is.
+/// Counts the events. Each must be readable, and its run must exist.
 fn events(connection: &Connection, problems: &mut Problems) -> rusqlite::Result<usize> {
     let all = "SELECT id, at, run, caller, run IS NULL OR EXISTS (SELECT 1 FROM runs WHERE runs.id = events.run)
                FROM events ORDER BY id";
@@ -109,9 +114,9 @@ fn events(connection: &Connection, problems: &mut Problems) -> rusqlite::Result<
         count += 1;
         let (id, at): (u64, String) = (row.get(0)?, row.get(1)?);
         let (run, caller, known): (Option<u64>, Option<String>, bool) = (row.get(2)?, row.get(3)?, row.get(4)?);
-        problems.expect(at.parse::<Timestamp>().is_ok(), || format!("event {id} is of no time: {at:?}"));
+        problems.expect(at.parse::<Timestamp>().is_ok(), || format!("event {id} has no valid time: {at:?}"));
         if let Some(run) = run.filter(|_| !known) {
-            problems.add(format!("event {id} is about run {run}, which is not there"));
+            problems.add(format!("event {id} is about run {run}, which does not exist"));
         }
         if let Some(Err(error)) = caller.map(|json| serde_json::from_str::<Caller>(&json)) {
             problems.add(format!("event {id} has a caller that cannot be read: {error}"));
@@ -120,7 +125,7 @@ fn events(connection: &Connection, problems: &mut Problems) -> rusqlite::Result<
     Ok(count)
 }
 
-/// Calls `look` with every record that can be read, and gives their number.
+/// Calls `look` with every record that can be read, and returns their number.
 fn each<T: DeserializeOwned>(
     connection: &Connection,
     what: &str,
@@ -144,7 +149,7 @@ fn each<T: DeserializeOwned>(
     Ok(count)
 }
 
-/// What is wrong; where that is much, the first of it and how much more there is.
+/// The problems that were found: the first ones, and the number of the others.
 #[derive(Default)]
 struct Problems {
     first: Vec<String>,
@@ -156,19 +161,19 @@ impl Problems {
         if self.first.len() < TOLD { self.first.push(problem) } else { self.more += 1 }
     }
 
-    fn expect(&mut self, is: bool, problem: impl FnOnce() -> String) {
-        if !is {
+    fn expect(&mut self, holds: bool, problem: impl FnOnce() -> String) {
+        if !holds {
             self.add(problem());
         }
     }
 
     fn all(mut self) -> Vec<String> {
         if self.more > 0 {
-            self.first.push(format!("and {} problems more", self.more));
+            self.first.push(format!("and {} more problems", self.more));
         }
         self.first
     }
 }
 
-/// So many problems are told one by one.
+/// How many problems are listed.
 const TOLD: usize = 100;

@@ -1,4 +1,4 @@
-//! The schema of the database: every version that ever was, and the way to the latest.
+//! The schema of the database: every version of it, and the migration to the latest.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, pa
 
 use super::StoreError;
 
-/// What an error of the database means for the store in this file.
+/// Maps an error of the database to the error of the store in this file.
 pub(super) fn failure(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
     let path = path.display().to_string();
     move |problem| match problem.sqlite_error_code() {
@@ -18,7 +18,7 @@ pub(super) fn failure(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
     }
 }
 
-/// Brings the schema up to date.
+/// Migrates the database to the latest schema.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let error = failure(path);
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
@@ -31,7 +31,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
         transaction.execute_batch(migration).map_err(&error)?;
     }
     transaction.pragma_update(None, "user_version", known).map_err(&error)?;
-    // A write, so that the lock is taken now and not with the first hold.
+    // A write, so that SQLite takes its lock now and not with the first hold.
     transaction.execute("UPDATE counters SET value = value WHERE name = 'revision'", []).map_err(&error)?;
     transaction.commit().map_err(&error)
 }
@@ -46,7 +46,7 @@ pub(super) fn set_counter(connection: &Connection, name: &str, value: u64) -> ru
     connection.execute("UPDATE counters SET value = ?2 WHERE name = ?1", params![name, value]).map(drop)
 }
 
-/// The schema, one step a version. Only ever appended to.
+/// The migrations, one for each version of the schema. Only ever appended to.
 const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
@@ -63,7 +63,7 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE routes (farm TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 ",
-    // The events are the record of who changed what: added to, and nothing else.
+    // The events are the record of all changes: they are only appended.
     "
     ALTER TABLE events ADD COLUMN changed TEXT;
     CREATE INDEX events_by_time ON events (at);
@@ -75,8 +75,8 @@ const MIGRATIONS: &[&str] = &[
         WHEN EXISTS (SELECT 1 FROM events WHERE id = NEW.id)
         BEGIN SELECT RAISE(ABORT, 'events are never replaced'); END;
 ",
-    // But for what is too old or too much by the configuration: an event goes only where its number has been written here
-    // before, in the same transaction.
+    // Retention may delete events: an event can be deleted only when the same transaction has written its number here
+    // before.
     "
     CREATE TABLE prunable (id INTEGER PRIMARY KEY) STRICT;
     CREATE INDEX output_by_time ON events (at) WHERE kind = 'hook.output';

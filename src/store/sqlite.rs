@@ -1,5 +1,5 @@
-//! The store of one daemon: a SQLite file, write-ahead log, synchronous FULL, locked for as long as it is open. What only
-//! reads has connections of its own.
+//! The store of one daemon: a SQLite file with a write-ahead log and synchronous FULL, locked for as long as it is
+//! open. Readers have their own connections.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -21,31 +21,31 @@ use crate::plan::Run;
 use crate::platform::lock;
 use crate::state::{Change, Event, NewEvent, REMEMBERED, State, Transaction};
 
-/// A SQLite file.
+/// A store in a SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
     path: String,
     connection: Mutex<Connection>,
-    /// None of a store in memory, which its one connection reads, too.
+    /// `None` for a store in memory, whose only connection also reads.
     readers: Option<Readers>,
-    /// The last to go.
+    /// The lock of the file. It must be dropped last.
     _lock: Option<Lock>,
 }
 
 impl SqliteStore {
-    /// Opens the store, makes it if it is not there, and brings its schema up to date.
+    /// Opens the store, creates it where it does not exist, and migrates its schema.
     ///
     /// # Errors
     /// Another process has it open, it is newer than this program, it is damaged, or it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         private::make(path).map_err(|source| StoreError::File { path: path.display().to_string(), source })?;
-        // Two daemons on one store would undo each other.
+        // Two daemons on one store would reverse each other's changes.
         let lock = Lock::take(path)?;
         let error = failure(path);
         let connection = Connection::open(path).map_err(&error)?;
         connection.busy_timeout(BUSY).map_err(&error)?;
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(&error)?;
-        // Better known now than met in the middle of a deploy.
+        // Damage is better known now than in the middle of a deploy.
         let what: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(&error)?;
         if what != "ok" {
             return Err(StoreError::Corrupt { path: path.display().to_string(), what });
@@ -54,7 +54,7 @@ impl SqliteStore {
         Ok(Self { readers: Some(Readers::open(path)?), _lock: Some(lock), ..store })
     }
 
-    /// An empty store that ends with this: for simulations.
+    /// An empty store in memory, for simulations.
     ///
     /// # Errors
     /// The database failed.
@@ -70,11 +70,11 @@ impl SqliteStore {
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A panic while the lock was held leaves at worst a transaction that was never committed.
+        // A panic of another thread leaves at worst a transaction that was never committed.
         lock(&self.connection)
     }
 
-    /// The connection for what is read while the daemon runs.
+    /// The connection for reads while the daemon runs.
     fn reader(&self) -> MutexGuard<'_, Connection> {
         self.readers.as_ref().map_or_else(|| self.connection(), Readers::of_events)
     }
@@ -111,15 +111,15 @@ impl SqliteStore {
             .map_err(|source| self.error(source))?;
         let run: Option<Run> = json.map(|json| self.read("run", &json)).transpose()?;
         if let Some(run) = &run {
-            self.own("run", id.to_string(), &run.id)?;
+            self.check_key("run", id.to_string(), &run.id)?;
         }
         Ok(run)
     }
 
-    /// That a row stands under its own key: of two that call themselves the same, one would be lost.
-    fn own(&self, what: &'static str, key: String, itself: &impl ToString) -> Result<(), StoreError> {
-        let itself = itself.to_string();
-        if key == itself { Ok(()) } else { Err(self.misfiled(what, key, format!("it calls itself {itself}"))) }
+    /// Checks that a record has its own key. Of two records with one identity, one would be lost.
+    fn check_key(&self, what: &'static str, key: String, identity: &impl ToString) -> Result<(), StoreError> {
+        let identity = identity.to_string();
+        if key == identity { Ok(()) } else { Err(self.misfiled(what, key, format!("it calls itself {identity}"))) }
     }
 
     fn misfiled(&self, what: &'static str, key: String, problem: String) -> StoreError {
@@ -192,25 +192,25 @@ impl Store for SqliteStore {
         };
         let holds = "SELECT CAST(id AS TEXT), json FROM holds";
         for (key, hold) in self.rows::<crate::farm::Hold>(&connection, "hold", holds)? {
-            self.own("hold", key, &hold.id)?;
+            self.check_key("hold", key, &hold.id)?;
             state.holds.insert(hold.id, hold);
         }
         for (key, baseline) in self.rows(&connection, "baseline", "SELECT entry, json FROM baselines")? {
-            // Whoever is out by it would never be given back.
+            // Without its baseline a server would never be given back.
             let entry = key.clone().try_into().map_err(|problem| self.misfiled("baseline", key, problem))?;
             state.baselines.insert(entry, baseline);
         }
         for (key, route) in self.rows::<crate::farm::Route>(&connection, "route", "SELECT farm, json FROM routes")? {
-            self.own("route", key, &route.farm)?;
+            self.check_key("route", key, &route.farm)?;
             state.routes.insert(route.farm.clone(), route);
         }
         let since = state.next_run.saturating_sub(REMEMBERED);
         let runs = format!("SELECT CAST(id AS TEXT), json FROM runs WHERE active OR id >= {since}");
         for (key, run) in self.rows::<Run>(&connection, "run", &runs)? {
-            self.own("run", key, &run.id)?;
+            self.check_key("run", key, &run.id)?;
             state.runs.insert(run.id, run);
         }
-        // What has ended and left servers out, or standing by, is asked for by its holds.
+        // Ended runs that left servers out or on standby are found through their holds.
         let holding: BTreeSet<RunId> = state.holds.values().filter_map(|hold| hold.owner.run()).collect();
         for id in holding {
             if !state.runs.contains_key(&id)
@@ -234,7 +234,7 @@ impl Store for SqliteStore {
         set_counter(&transaction, "revision", revision).map_err(failed)?;
         for change in &wanted.changes {
             self.apply(&transaction, change)?;
-            // Numbers of holds and runs are never used again, so they outlive them.
+            // The numbers of holds and runs are never used again, so the counters outlive them.
             let used = match change {
                 Change::PutHold(hold) => Some(("hold", hold.id.0 + 1)),
                 Change::PutRun(run) => Some(("run", run.id.0 + 1)),
@@ -312,7 +312,7 @@ impl Store for SqliteStore {
     }
 }
 
-/// A daemon that is just ending may still have the store open.
+/// A daemon that is stopping may still have the store open.
 pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(2);
 
 #[cfg(test)]
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_committed_is_there_after_opening_again() {
+    fn committed_changes_survive_reopening() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.db");
         let store = SqliteStore::open(&path).unwrap();
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_only_recorded_is_counted_and_changes_no_revision() {
+    fn recorded_events_are_counted_and_keep_the_revision() {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&dir.path().join("t.db")).unwrap();
         store.commit(&baseline(1)).unwrap();
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_worked_out_from_something_older_is_refused_whole() {
+    fn a_change_from_an_older_revision_is_refused_completely() {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&dir.path().join("t.db")).unwrap();
         store.commit(&baseline(1)).unwrap();
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_stays_as_it_is() {
+    fn recorded_events_cannot_be_changed() {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&dir.path().join("t.db")).unwrap();
         store.commit(&baseline(1)).unwrap();
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_found_by_their_time_whatever_the_clock_did() {
+    fn events_are_found_by_their_time_after_the_clock_was_set_back() {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&dir.path().join("t.db")).unwrap();
         let times = ["2026-01-01T10:00:00Z", "2026-01-01T10:00:05.25Z", "2026-01-01T09:00:00Z", "2026-01-01T10:00:07Z"];
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_daemon_is_kept_out() {
+    fn a_second_daemon_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.db");
         let _first = SqliteStore::open(&path).unwrap();
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_store_is_left_alone() {
+    fn a_newer_store_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.db");
         drop(SqliteStore::open(&path).unwrap());

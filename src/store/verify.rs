@@ -1,4 +1,4 @@
-//! Whether a store is whole: the file, each record in it, and what records say of one another. Changes nothing.
+//! Whether a store is whole: its file, each record in it, and the references between records. Changes nothing.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -11,34 +11,35 @@ use super::schema::{failure, migrate};
 use super::{StoreError, beside, lock};
 use crate::platform::chain;
 
-/// What a store was found to be.
+/// The result of a verification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// The schema that the file has.
+    /// The schema of the file.
     pub schema: u32,
-    /// Rises with every transaction.
+    /// The revision of the store, which rises with every transaction.
     pub revision: u64,
-    /// How many holds.
+    /// The number of holds.
     pub holds: usize,
-    /// Of how many server lines it is remembered what they were.
+    /// The number of server lines whose earlier state is recorded.
     pub baselines: usize,
-    /// Of how many farms the traffic is turned.
+    /// The number of farms whose traffic teeter has switched.
     pub routes: usize,
-    /// How many runs.
+    /// The number of runs.
     pub runs: usize,
-    /// How many events.
+    /// The number of events.
     pub events: usize,
-    /// What is wrong, for people; nothing, where it is whole.
+    /// The problems that were found, for people. Empty where the store is whole.
     pub problems: Vec<String>,
 }
 
-/// Verifies the store in a file that no teeterd has open: as it is, and as it would be read after its migration.
+/// Verifies the store in a file that no teeterd has open: the file as it is, and its records after a migration in
+/// memory.
 ///
 /// # Errors
-/// It cannot be read, is in use, or is newer than this program. That it is damaged is no error but what was found.
+/// It cannot be read, is in use, or is newer than this program. Damage is a result and not an error.
 pub fn verify_file(path: &Path) -> Result<Verified, StoreError> {
     let failed = failure(path);
-    // SQLite would call a directory, and a file that may not be read, only "unable to open".
+    // For a directory, and for a file without read permission, SQLite only reports "unable to open".
     let read = File::open(path).and_then(|mut file| Ok((file.read(&mut [0; 1])?, lock::is_taken(&file)?)));
     let (size, taken) = read.map_err(|source| StoreError::File { path: path.display().to_string(), source })?;
     if taken {
@@ -72,7 +73,7 @@ pub fn verify_file(path: &Path) -> Result<Verified, StoreError> {
         Err(other) => return Err(other),
     };
     if schema == 0 {
-        return Ok(damaged("it is no store of teeter's: it has no schema".to_owned()));
+        return Ok(damaged("it is not a store of teeter: it has no schema".to_owned()));
     }
     if !problems.is_empty() {
         return Ok(Verified { schema, problems, ..Verified::default() });
@@ -86,7 +87,7 @@ pub fn verify_file(path: &Path) -> Result<Verified, StoreError> {
     }
 }
 
-/// The same for a store that is open, and thus migrated.
+/// Verifies a store that is open, and thus migrated.
 pub(super) fn verify(connection: &Connection) -> rusqlite::Result<Verified> {
     let problems = integrity(connection)?;
     let schema = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -95,10 +96,11 @@ pub(super) fn verify(connection: &Connection) -> rusqlite::Result<Verified> {
     Ok(found)
 }
 
-/// The whole database as one file has it that needs no other beside it.
+/// The whole database as the content of one file that needs no other file beside it.
 pub(super) fn image(connection: &mut Connection) -> rusqlite::Result<Vec<u8>> {
     let mut image = connection.serialize(MAIN_DB)?.to_vec();
-    // The format's read and write versions: 2 says that there may be a log beside the file, and there is none.
+    // The read and write versions of the file format: 2 means that there may be a log beside the file, and a copy has
+    // none.
     if let Some(versions) = image.get_mut(18..20) {
         versions.fill(1);
     }
@@ -106,7 +108,7 @@ pub(super) fn image(connection: &mut Connection) -> rusqlite::Result<Vec<u8>> {
 }
 
 fn image_of(path: &Path) -> rusqlite::Result<Vec<u8>> {
-    // Without a log there is nothing to be read but the file, and nothing has to be made beside it.
+    // Without a log only the file has to be read, and SQLite need not create files beside it.
     let log = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
     let mut connection = if log {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
@@ -114,7 +116,7 @@ fn image_of(path: &Path) -> rusqlite::Result<Vec<u8>> {
         let uri = format!("file:{}?mode=ro&immutable=1", escaped(path));
         Connection::open_with_flags(uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?
     };
-    // What is wrong is told by a read; a copy that fails says only that there is no memory.
+    // A read reports what is wrong; a failed copy only reports that there is no memory.
     connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, u32>(0))?;
     image(&mut connection)
 }
@@ -130,7 +132,7 @@ fn escaped(path: &Path) -> String {
         .collect()
 }
 
-/// What SQLite finds wrong with the file.
+/// The problems that SQLite finds in the file.
 fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare("PRAGMA integrity_check(20)")?;
     let found: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

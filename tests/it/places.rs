@@ -35,7 +35,7 @@ async fn a_socket_in_a_directory_of_another_user_is_not_made() {
             let (code, words) = ends(dir.path(), socket, store).await;
             assert_eq!(code, Some(1), "{words}");
             let place = others.display().to_string();
-            for said in [what, &place, "could put something else in the place", "shared_directory = true"] {
+            for said in [what, &place, "could replace the files", "shared_directory = true"] {
                 assert!(words.contains(said), "{said}: {words}");
             }
             assert_eq!(std::fs::read_dir(&others).expect("it is read").count(), 0);

@@ -45,7 +45,7 @@ async fn a_route_that_does_not_fit_is_told_with_its_line() {
     let other =
         format!("[farm.other]\nmembers = [\"web_all/*\"]\nhalves = \"auto\"\n[farm.other.flip]\n{twice}\n[farm.web]");
     let said = checked(&site, &[("[farm.web]", &other)]).await;
-    assert!(said.code == 2 && said.err.contains("is turned by farm other already"), "{said:?}");
+    assert!(said.code == 2 && said.err.contains("belongs to farm other already"), "{said:?}");
 }
 
 #[tokio::test]

@@ -108,13 +108,13 @@ async fn what_is_wrong_with_a_store_is_told() {
     assert_eq!(none.code, 3, "{none:?}");
 
     let damages: [(&str, &str); 7] = [
-        ("DELETE FROM runs", "hold 1 is of run 1, which is not there"),
+        ("DELETE FROM runs", "hold 1 belongs to run 1, which does not exist"),
         ("DELETE FROM baselines WHERE entry = 'edge:app/web01'", "hold 1 has edge:app/web01"),
         ("UPDATE holds SET json = '{}'", "hold 1 cannot be read"),
         ("UPDATE holds SET id = 7", "hold 7 calls itself 1"),
-        ("UPDATE runs SET active = 0", "run 1 is listed as active: false, and is: true"),
+        ("UPDATE runs SET active = 0", "run 1 is listed as active: false, and its record says: true"),
         ("UPDATE counters SET value = 1 WHERE name = 'hold'", "the next hold would get number 1, which is used"),
-        ("UPDATE events SET at = 'noon' WHERE id = 1", "event 1 is of no time"),
+        ("UPDATE events SET at = 'noon' WHERE id = 1", "event 1 has no valid time"),
     ];
     for (number, (damage, told)) in damages.into_iter().enumerate() {
         let file = site.farm.dir().join(format!("damaged-{number}.db"));
