@@ -14,7 +14,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::haproxy::AdminState;
 use crate::haproxy::commands::Level;
-use crate::plan::{FailureKind, Phase, Strategy};
+use crate::plan::{FailureKind, Phase, RunState, Strategy};
 
 /// Makes an enum of the words that a field may have.
 macro_rules! words {
@@ -339,6 +339,19 @@ impl From<LiveSide> for String {
 }
 
 const NOT_KNOWN: &str = "unknown";
+
+impl From<&RunState> for RunStatus {
+    fn from(state: &RunState) -> Self {
+        match state {
+            RunState::Running => Self::Running,
+            RunState::Failed { .. } => Self::Failed,
+            RunState::Aborting => Self::Aborting,
+            RunState::Aborted => Self::Aborted,
+            RunState::RolledBack => Self::RolledBack,
+            RunState::Done => Self::Done,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

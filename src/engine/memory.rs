@@ -1,13 +1,12 @@
 //! What is remembered between two looks and may be forgotten: samples, answers to probes, why something waits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::engine::holds::join::Joined;
 use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, Process, RunId};
 use crate::plan::verify::ProbeResult;
 use crate::plan::warm_up::Warmth;
@@ -18,25 +17,42 @@ use crate::state::State;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(super) holds: BTreeMap<HoldId, HoldMemory>,
-    pub(super) run_waits: BTreeMap<RunId, Wait>,
-    /// From when on each run is driven by this teeterd.
-    pub(super) taken_up: BTreeMap<RunId, Timestamp>,
-    /// Who attends to each run, over how many connections.
-    pub(super) attending: BTreeMap<RunId, (Attendant, usize)>,
-    /// Runs that this teeterd has been told of by who attends to them.
-    pub(super) met: BTreeSet<RunId>,
-    /// What runs have asked their members.
-    pub(super) asking: BTreeMap<RunId, Probing>,
-    /// The process of each HAProxy that was last seen.
-    pub(super) processes: BTreeMap<InstanceName, Process>,
-    /// How many changes by others have been recorded, of each HAProxy.
-    pub(super) drifts: BTreeMap<InstanceName, usize>,
-    /// Since when each route has been turned to all of its farm, and every HAProxy has it so.
+    pub(super) runs: BTreeMap<RunId, RunMemory>,
+    pub(super) instances: BTreeMap<InstanceName, InstanceMemory>,
+    /// Since when every HAProxy has had a route on all of its farm.
     pub(super) settled: BTreeMap<FarmName, Timestamp>,
-    /// What the lines that join each hold were last worked out from.
-    pub(super) joined: BTreeMap<HoldId, Joined>,
-    /// When holds and runs were last looked at.
+    /// When the driver last began a pass over holds and runs.
     pub(super) looked: Option<Instant>,
+}
+
+/// What is remembered of one run.
+#[derive(Debug, Default)]
+pub(crate) struct RunMemory {
+    pub(super) wait: Option<Wait>,
+    /// From when on this teeterd drives the run.
+    pub(super) driven_from: Option<Timestamp>,
+    /// The caller that attends to the run, and over how many connections.
+    pub(super) attending: Option<(Attendant, usize)>,
+    /// Whether a caller has attended since this teeterd was started.
+    pub(super) attended: bool,
+    /// Requests to the members of the run, and their answers.
+    pub(super) asking: Option<Probing>,
+}
+
+/// What is remembered of one HAProxy.
+#[derive(Debug, Default)]
+pub(crate) struct InstanceMemory {
+    /// The process that was last recorded.
+    pub(super) process: Option<Process>,
+    /// How many changes made outside teeter have been recorded.
+    pub(super) drifts: usize,
+}
+
+/// What the lines that join a hold were last worked out from: its revision, and the lines of each HAProxy that answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(super) revision: u64,
+    pub(super) lines: BTreeMap<InstanceName, u64>,
 }
 
 /// What is remembered of one hold, as long as it does not change.
@@ -47,6 +63,7 @@ pub(super) struct HoldMemory {
     /// From when on this teeterd has looked at it without a break: what it waits for is not counted before.
     pub(super) from: Option<Timestamp>,
     pub(super) watch: DrainWatch,
+    pub(super) joined: Option<Joined>,
     /// The last sample of each instance that was counted.
     pub(super) samples: BTreeMap<InstanceName, u64>,
     pub(super) wait: Option<Wait>,
@@ -98,20 +115,34 @@ impl Memory {
         memory
     }
 
-    /// Notes that nothing was looked at for a while, until now.
+    /// What the lines that join a hold were last worked out from, without forgetting anything of the hold.
+    pub(super) fn joined(&self, id: HoldId) -> Option<&Joined> {
+        self.holds.get(&id)?.joined.as_ref()
+    }
+
+    /// What is remembered of a run; nothing yet where it is new.
+    pub(super) fn run(&mut self, id: RunId) -> &mut RunMemory {
+        self.runs.entry(id).or_default()
+    }
+
+    /// The caller that attends to a run now.
+    pub(super) fn attendant(&self, id: RunId) -> Option<Attendant> {
+        self.runs.get(&id)?.attending.as_ref().map(|(attendant, _)| attendant.clone())
+    }
+
+    /// Notes that holds and runs were not looked at for a while, until now.
     pub(super) fn resume(&mut self, now: Timestamp) {
-        self.taken_up.values_mut().for_each(|from| *from = now);
+        for run in self.runs.values_mut() {
+            run.driven_from = run.driven_from.map(|_| now);
+        }
         self.settled.clear();
         self.holds.values_mut().for_each(|hold| hold.from = Some(now));
     }
 
-    /// Forgets what is gone.
+    /// Forgets holds, runs and routes that the state does not have any more.
     pub(super) fn retain(&mut self, state: &State) {
         self.holds.retain(|id, _| state.holds.contains_key(id));
-        self.joined.retain(|id, _| state.holds.contains_key(id));
-        self.run_waits.retain(|id, _| state.runs.contains_key(id));
-        self.met.retain(|id| state.runs.contains_key(id));
-        self.taken_up.retain(|id, _| state.runs.contains_key(id));
+        self.runs.retain(|id, run| state.runs.contains_key(id) || run.attending.is_some());
         self.settled.retain(|farm, _| state.routes.contains_key(farm));
     }
 }

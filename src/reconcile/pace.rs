@@ -44,7 +44,12 @@ pub(super) fn pace(waiting: PollReason, took: Duration) -> Duration {
         PollReason::Nothing => 1000,
     };
     let pause = Duration::from_millis(millis);
-    if matches!(waiting, PollReason::Drain { .. }) { pause.max((took * 4).min(RARELY)) } else { pause }
+    match waiting {
+        // A look may take long because the machine is busy. The few that confirm that servers are empty go on at once.
+        PollReason::Drain { in_flight: 0, unchanged: ..=2 } => pause,
+        PollReason::Drain { .. } => pause.max((took * 4).min(RARELY)),
+        _ => pause,
+    }
 }
 
 /// However long looks take, a deadline of some seconds must be kept.

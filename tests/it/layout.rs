@@ -71,6 +71,47 @@ fn the_reconciler_knows_the_model_and_the_wire_only() {
     }
 }
 
+/// The rooms of the engine, in the order in which they may use one another. Files of the engine's root, which put the
+/// rooms together, may use all of them.
+const ROOMS: [&str; 8] = ["record", "fleet", "verify", "retired", "holds", "runs", "views", "driver"];
+
+/// The names of the methods that a file adds to the engine.
+fn engine_methods(text: &str) -> Vec<String> {
+    let blocks = text.split("\nimpl Engine {\n").skip(1).map(|rest| rest.split("\n}\n").next().unwrap_or_default());
+    let names = blocks.flat_map(|block| block.lines()).filter_map(|line| {
+        let after = line.strip_prefix("    ")?.split("fn ").nth(1)?;
+        let is_method = line.starts_with("    pub") || line.starts_with("    fn") || line.starts_with("    async fn");
+        is_method.then(|| after.split(['(', '<']).next().unwrap_or_default().to_owned())
+    });
+    names.collect()
+}
+
+#[test]
+fn rooms_of_the_engine_use_those_before_them_only() {
+    let rooms: Vec<Vec<(PathBuf, String)>> = ROOMS.iter().map(|room| sources(&format!("engine/{room}"))).collect();
+    for (place, files) in rooms.iter().enumerate() {
+        let later = rooms.iter().zip(ROOMS).skip(place + 1);
+        for (later_files, later) in later {
+            let methods: Vec<String> =
+                later_files.iter().flat_map(|(path, text)| engine_methods(code(path, text))).collect();
+            for (path, text) in files {
+                let text = bare(path, text);
+                assert!(!text.contains(&format!("engine::{later}")), "{} uses {later}", path.display());
+                for method in &methods {
+                    let called = ["self", "engine"].iter().any(|of| text.contains(&format!("{of}.{method}(")));
+                    assert!(!called, "{} calls {method} of {later}", path.display());
+                }
+            }
+        }
+    }
+    // The store and HAProxy instances are reached through types of their own, not through the engine.
+    for room in [&rooms[0], &rooms[1]] {
+        for (path, text) in room {
+            assert!(engine_methods(code(path, text)).is_empty(), "{} adds methods to the engine", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_core_is_pure() {
     for module in ["farm", "plan", "state"] {

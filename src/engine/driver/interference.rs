@@ -25,7 +25,7 @@ impl Engine {
     pub(crate) async fn note_drifts(&self, ledger: &mut Ledger, reports: &Reports) -> Result<(), EngineError> {
         for (name, report) in reports {
             let entry = |server: &ServerRef| Entry { instance: name.clone(), server: server.clone() };
-            let known = self.memory().drifts.get(name).copied().unwrap_or_default();
+            let known = self.memory().instances.entry(name.clone()).or_default().drifts;
             for (number, drift) in report.drifts.iter().enumerate().skip(known) {
                 let noted = match drift {
                     Drift::Server { server, was, now, then } => {
@@ -63,7 +63,7 @@ impl Engine {
                 };
                 // One after the other: what follows from a change depends on what followed from the one before.
                 let note = || {
-                    self.memory().drifts.insert(name.clone(), number + 1);
+                    self.memory().instances.entry(name.clone()).or_default().drifts = number + 1;
                 };
                 ledger.write_once(noted.changes, noted.events, note).await?;
             }

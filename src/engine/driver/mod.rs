@@ -87,7 +87,7 @@ impl Engine {
     async fn note_processes(&self, ledger: &mut Ledger, reports: &Reports) -> Result<(), EngineError> {
         for (name, report) in reports {
             let Some(process) = report.seen.as_ref().map(|seen| seen.process()) else { continue };
-            let before = *self.memory().processes.entry(name.clone()).or_insert(process);
+            let before = *self.memory().instances.entry(name.clone()).or_default().process.get_or_insert(process);
             if before.is(&process) {
                 continue;
             }
@@ -105,7 +105,7 @@ impl Engine {
             let (changes, doubts) = if report.sees_old { Default::default() } else { self.doubts(name, ledger) };
             let events = runs.into_iter().map(happened).chain(doubts).collect();
             let note = || {
-                self.memory().processes.insert(name.clone(), process);
+                self.memory().instances.entry(name.clone()).or_default().process = Some(process);
             };
             ledger.write_once(changes, events, note).await?;
             self.fleet.publish(&ledger.state);

@@ -1,6 +1,7 @@
 //! Lines that come while their server is held: by a reload, `add server`, or a HAProxy that appears.
 
 use crate::engine::fleet::reports::Reports;
+use crate::engine::memory::Joined;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,13 +28,6 @@ pub(crate) struct Joining {
     pub(crate) refused: BTreeMap<Entry, String>,
 }
 
-/// What joining was last worked out from: a hold, and the lines of each HAProxy that answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Joined {
-    revision: u64,
-    lines: BTreeMap<InstanceName, u64>,
-}
-
 impl Engine {
     /// Takes out the lines that have come, each with a record of what it was. Whether there were any.
     pub(crate) async fn join_lines(
@@ -48,12 +42,12 @@ impl Engine {
         for id in ids {
             let Some(hold) = ledger.state.holds.get(&id).cloned() else { continue };
             let looked = Joined { revision: hold.revision, lines: lines.clone() };
-            if self.memory().joined.get(&id) == Some(&looked) {
+            if self.memory().joined(id) == Some(&looked) {
                 continue;
             }
             let joining = self.joining(&hold, &ledger.state, reports);
             if joining.refused.is_empty() {
-                self.memory().joined.insert(id, looked);
+                self.memory().of(&hold).joined = Some(looked);
             }
             if joining.lines.is_empty() && joining.back.is_empty() {
                 continue;
@@ -91,7 +85,7 @@ impl Engine {
     /// What a hold makes of the lines that are there now, unless it is known to make nothing of them.
     pub(crate) fn joining_now(&self, hold: &Hold, state: &State, reports: &Reports) -> Joining {
         let looked = Joined { revision: hold.revision, lines: answering(reports) };
-        if self.memory().joined.get(&hold.id) == Some(&looked) {
+        if self.memory().joined(hold.id) == Some(&looked) {
             return Joining::default();
         }
         self.joining(hold, state, reports)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::engine::views::run::status;
+use crate::api::RunStatus;
 use crate::farm::{Baseline, Farm, FarmName, Hold, HoldId, Route, Stage};
 use crate::plan::{Run, RunState};
 use crate::state::{Change, Changed, NewEvent, State, event};
@@ -127,7 +127,7 @@ fn run(run: &Run) -> String {
     let step = run.current().map(|step| format!(" at step {}, {step}", run.cursor + 1)).unwrap_or_default();
     let paused = if run.paused { ", paused" } else { "" };
     let back = if run.rollback.is_some() { ", turning back" } else { "" };
-    format!("{}{why}{step}{paused}{back}", status(&run.state))
+    format!("{}{why}{step}{paused}{back}", RunStatus::from(&run.state))
 }
 
 fn route(route: &Route) -> String {

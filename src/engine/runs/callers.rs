@@ -60,8 +60,9 @@ impl Engine {
         let (user, uid, pid) = (by.caller.person().to_owned(), by.caller.uid, by.caller.pid);
         let attendant = Attendant { user, uid, pid, key, place, what, since };
         let mut memory = self.memory();
-        memory.attending.entry(run).or_insert((attendant, 0)).1 += 1;
-        memory.met.insert(run);
+        let remembered = memory.run(run);
+        remembered.attending.get_or_insert((attendant, 0)).1 += 1;
+        remembered.attended = true;
         drop((memory, ledger));
         self.fleet.nudge.notify_one();
         Ok(Attendance { engine: Arc::clone(self), run })
@@ -69,13 +70,13 @@ impl Engine {
 
     /// The caller that attends to a run now. After a restart those that did before are awaited.
     fn attendant(&self, run: &Run) -> Option<Attendant> {
-        let here = self.memory().attending.get(&run.id).map(|(attendant, _)| attendant.clone());
+        let here = self.memory().attendant(run.id);
         here.or_else(|| run.attended.clone().filter(|_| run.caller == CallerState::Here && self.awaits(run)))
     }
 
     /// Whether who attended to a run when teeterd was started may not have found it again yet.
     fn awaits(&self, run: &Run) -> bool {
-        !self.memory().met.contains(&run.id) && self.begun.elapsed() < CALLERS_TAKE
+        !self.memory().run(run.id).attended && self.begun.elapsed() < CALLERS_TAKE
     }
 
     /// The caller whose work a report of somebody else would cut off. A watch is nobody's work: whoever may deploy may
@@ -106,7 +107,7 @@ impl Engine {
         let now = self.clock.now();
         let (mut changes, mut events) = (Vec::new(), Vec::new());
         for run in ledger.state.runs.values().filter(|run| run.is_active()) {
-            let here = self.memory().attending.get(&run.id).map(|(attendant, _)| attendant.clone());
+            let here = self.memory().attendant(run.id);
             let (caller, text) = match (&here, run.caller) {
                 (Some(_), CallerState::Never) => (CallerState::Here, None),
                 // By a teeterd that did not note who.
@@ -135,10 +136,11 @@ impl Engine {
 impl Drop for Attendance {
     fn drop(&mut self) {
         let mut memory = self.engine.memory();
-        if let Some((_, count)) = memory.attending.get_mut(&self.run) {
-            *count -= 1;
-            if *count == 0 {
-                memory.attending.remove(&self.run);
+        let run = memory.run(self.run);
+        if let Some((_, connections)) = &mut run.attending {
+            *connections -= 1;
+            if *connections == 0 {
+                run.attending = None;
             }
         }
         drop(memory);

@@ -57,10 +57,10 @@ impl Engine {
         let mut memory = self.memory();
         if run.state == RunState::Running && !instances.is_empty() {
             let trouble = troubles.into_iter().flatten().next();
-            memory.run_waits.insert(run.id, Wait::Confirmation { instances, trouble });
+            memory.run(run.id).wait = Some(Wait::Confirmation { instances, trouble });
             return None;
         }
-        let from = *memory.taken_up.entry(run.id).or_insert(now);
+        let from = *memory.run(run.id).driven_from.get_or_insert(now);
         let mut run = run.clone();
         if !matches!(run.current(), Some(Step::Work { .. } | Step::Bake { .. })) {
             run.step.since = run.step.since.max(from);
@@ -95,13 +95,13 @@ impl Engine {
     ) -> Result<bool, EngineError> {
         let (run, actions) = match outcome {
             Outcome::Wait(wait) => {
-                self.memory().run_waits.insert(before.id, wait);
+                self.memory().run(before.id).wait = Some(wait);
                 return Ok(false);
             }
             Outcome::Rest => return Ok(false),
             Outcome::Go(run, actions) => (*run, actions),
         };
-        self.memory().run_waits.remove(&run.id);
+        self.memory().run(run.id).wait = None;
         let now = self.clock.now();
         let Effects { mut run, changes, mut events } =
             ledger.state.effects(before, run, actions, &reports.observed(), now);
@@ -170,7 +170,7 @@ fn flipped(run: &Run, reports: &Reports, now: Timestamp) -> Option<Flipped> {
 
 /// Why a run waits, where it is at a hold: the hold's own reason.
 pub(crate) fn wait_of(run: &Run, memory: &crate::engine::memory::Memory) -> Option<Wait> {
-    match memory.run_waits.get(&run.id)? {
+    match memory.runs.get(&run.id)?.wait.as_ref()? {
         Wait::Hold => {
             let holds = run.holds.values().filter_map(|id| memory.holds.get(id)?.wait.clone());
             Some(holds.max_by_key(|wait| wait.until()).unwrap_or(Wait::Hold))

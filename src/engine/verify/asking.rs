@@ -14,8 +14,9 @@ use crate::plan::{Run, RunState, Step};
 impl Engine {
     /// Begins to ask where a run is at a step that asks, and forgets the answers of steps that are over.
     pub(crate) fn ask_for_runs<'a>(self: &Arc<Self>, runs: impl Iterator<Item = &'a Run>) {
-        let mut asking: BTreeMap<RunId, Probing> = BTreeMap::new();
         let mut memory = self.memory();
+        let earlier = memory.runs.iter_mut().filter_map(|(id, run)| Some((*id, run.asking.take()?)));
+        let mut earlier: BTreeMap<RunId, Probing> = earlier.collect();
         for run in runs.filter(|run| run.state == RunState::Running) {
             let Some(probe) = &run.plan.verify.http else { continue };
             let groups = match run.current() {
@@ -23,7 +24,7 @@ impl Engine {
                 Some(Step::AskAll { groups }) => &groups[..],
                 _ => continue,
             };
-            let before = memory.asking.remove(&run.id).filter(|probing| probing.since == run.step.since);
+            let before = earlier.remove(&run.id).filter(|probing| probing.since == run.step.since);
             let mut probing = before.unwrap_or_else(|| Probing::new(run.step.since));
             // At the end everybody must run what was deployed; before, only be well.
             let wanted = matches!(run.current(), Some(Step::AskAll { .. })) && run.rollback.is_none();
@@ -40,15 +41,18 @@ impl Engine {
                     self.platform.spawn(asked).abort_handle()
                 });
             }
-            asking.insert(run.id, probing);
+            memory.run(run.id).asking = Some(probing);
         }
-        memory.asking = asking;
     }
 
     /// What members have answered since the run's present step began.
     pub(crate) fn answers(&self, run: &Run) -> BTreeMap<MemberName, ProbeResult> {
         let memory = self.memory();
-        let probing = memory.asking.get(&run.id).filter(|probing| probing.since == run.step.since);
+        let probing = memory
+            .runs
+            .get(&run.id)
+            .and_then(|run| run.asking.as_ref())
+            .filter(|probing| probing.since == run.step.since);
         probing
             .map(|probing| probing.results.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .unwrap_or_default()

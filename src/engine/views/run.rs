@@ -39,7 +39,7 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         farm: run.plan.farm.to_string(),
         strategy: run.plan.strategy.into(),
         version: run.plan.version.clone(),
-        state: status(&run.state),
+        state: RunStatus::from(&run.state),
         why: failed.as_ref().map(|(why, _)| why.clone()),
         failure: failed.map(|(_, kind)| kind),
         by: run.by.clone(),
@@ -202,18 +202,6 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
             out.join(" ")
         )),
         _ => None,
-    }
-}
-
-/// The state of a run, as a word.
-pub(crate) fn status(state: &RunState) -> RunStatus {
-    match state {
-        RunState::Running => RunStatus::Running,
-        RunState::Failed { .. } => RunStatus::Failed,
-        RunState::Aborting => RunStatus::Aborting,
-        RunState::Aborted => RunStatus::Aborted,
-        RunState::RolledBack => RunStatus::RolledBack,
-        RunState::Done => RunStatus::Done,
     }
 }
 
