@@ -70,8 +70,8 @@ pub enum Quirk {
     ProcessesAmongServers,
     /// From 2.6 on, `ssl` on a `stats socket` line is accepted and then ignored: the socket speaks plain text with
     /// every client, whatever `verify` says. TLS needs a `listen` section in front of the socket, as in
-    /// docs/haproxy.md; `tests/it/sockets.rs` tries both. (Since 2071a99df, 2.6-dev11, which sets up TLS after a
-    /// listener's line was read, and for `bind` lines only.)
+    /// docs/haproxy.md; `tests/it/haproxy/socket_kinds.rs` tries both. (Since 2071a99df, 2.6-dev11, which sets up TLS
+    /// after a listener's line was read, and for `bind` lines only.)
     StatsSocketWithoutTls,
     /// From 3.4 on, `show sess ID` has no `total=` on the lines of the channels (`req=`, `res=`). The bytes are on the
     /// lines of the ends, as `in=` and `out=` of `scf=` and `scb=`. `commands/sessions.rs` reads either.

@@ -147,14 +147,17 @@ fn no_file_grows_without_end() {
 fn what_is_tried_once_is_there() {
     let once = std::fs::read_to_string("tests/matrix/once").unwrap();
     for line in once.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let mut parts = line.split("::");
-        let path = match parts.next().unwrap() {
-            "it" => format!("tests/it/{}.rs", parts.next().expect("a module: all of them are not tried once")),
-            program => format!("tests/lab/tests/{program}.rs"),
+        let (path, test) = match line.split("::").collect::<Vec<_>>()[..] {
+            ["it", "layout"] => ("tests/it/layout.rs".to_owned(), None),
+            ["it", folder, module] => (format!("tests/it/{folder}/{module}.rs"), None),
+            ["it", folder, module, test] => (format!("tests/it/{folder}/{module}.rs"), Some(test)),
+            ["bench" | "lab"] => (format!("tests/lab/tests/{line}.rs"), None),
+            [program @ ("bench" | "lab"), test] => (format!("tests/lab/tests/{program}.rs"), Some(test)),
+            _ => panic!("{line} is no module and no test"),
         };
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{line}: {path}: {error}"));
-        let test = parts.next().map(|test| format!("fn {test}(")).unwrap_or_default();
-        assert!(text.contains(&test) && parts.next().is_none(), "{line}: there is no such test in {path}");
+        let test = test.map(|test| format!("fn {test}(")).unwrap_or_default();
+        assert!(text.contains(&test), "{line}: there is no such test in {path}");
     }
 }
 

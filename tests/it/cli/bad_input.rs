@@ -1,0 +1,117 @@
+//! Bad input: its clear error, its exit code, and nothing changed.
+
+use std::io::Write as _;
+
+use tokio::net::UnixListener;
+
+use crate::fixtures::site::{Daemon, Site, instance, teeter_at};
+
+async fn refused(site: &Site, args: &[&str], code: i32, word: &str) {
+    let ended = site.teeter(args).await;
+    assert_eq!(ended.code, code, "{args:?}: {ended:?}");
+    assert!(ended.err.contains(word), "{args:?}: {ended:?}");
+}
+
+#[tokio::test]
+async fn names_that_are_none_are_refused_and_nothing_changes() {
+    let site = Site::start().await;
+    let long = "w".repeat(10_000);
+    refused(&site, &["drain", "web99", "--reason", "r"], 3, "web99").await;
+    refused(&site, &["deploy", "shop", "--", "true"], 3, "shop").await;
+    refused(&site, &["drain", "farm:web/c", "--reason", "r"], 3, "a, b").await;
+    refused(&site, &["drain", "web01;shutdown sessions", "--reason", "r"], 2, "web01;shutdown").await;
+    refused(&site, &["drain", "app/web01\nshow info", "--reason", "r"], 2, "app/web01").await;
+    refused(&site, &["drain", &long, "--reason", "r"], 2, "1 to 2048").await;
+    refused(&site, &["drain", "web01", "--reason", "r", "--deadline", "30"], 2, "30").await;
+    refused(&site, &["drain", "web01"], 2, "--reason").await;
+    refused(&site, &["ready", "web01"], 3, "nobody holds").await;
+    refused(&site, &["show", "7"], 3, "7").await;
+    refused(&site, &["advance", "7"], 3, "7").await;
+    refused(&site, &["deploy", "web", "--", "/no/such/hook"], 2, "/no/such/hook").await;
+    assert_eq!(site.bits().await, [0; 4]);
+    assert_eq!(site.json(&["holds"]).await["holds"].as_array().map(Vec::len), Some(0));
+    assert_eq!(site.json(&["runs"]).await["runs"].as_array().map(Vec::len), Some(0));
+}
+
+#[tokio::test]
+async fn a_socket_of_too_low_a_level_is_told_before_anything_moves() {
+    for level in ["operator", "user"] {
+        let farm = teeter_lab::TestFarm::start("v1").await.unwrap();
+        let low = farm.dir().join("low.sock");
+        let config = std::fs::read_to_string(farm.haproxy().config()).unwrap();
+        let line = format!("global\n    stats socket {} level {level}\n", low.display());
+        farm.haproxy().write_config(&config.replacen("global\n", &line, 1)).unwrap();
+        farm.haproxy().restart().await.unwrap();
+        let daemon = Daemon::start(farm.dir(), &instance(&low)).await;
+        let ended = daemon.teeter(&["drain", "app/web01", "--reason", "r"]).await;
+        assert_eq!(ended.code, 4, "{ended:?}");
+        assert!(ended.err.contains(level) && ended.err.contains("level admin"), "{ended:?}");
+        assert_eq!(farm.haproxy().server_admin_bits("app/web01").await.unwrap(), 0);
+        assert_eq!(daemon.teeter(&["status"]).await.code, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_socket_without_haproxy_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(dir.path(), &instance(&dir.path().join("none.sock"))).await;
+    let ended = daemon.teeter(&["drain", "app/web01", "--reason", "r"]).await;
+    assert_eq!(ended.code, 9, "{ended:?}");
+    assert!(ended.err.contains("none.sock"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_socket_of_another_program_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = stream.into_std().unwrap();
+            stream.set_nonblocking(false).unwrap();
+            // Whoever asks may have gone.
+            stream.write_all(b"-ERR unknown command 'prompt'\r\n\n\nHello\n\n").unwrap_or_default();
+        }
+    });
+    let daemon = Daemon::start(dir.path(), &instance(&path)).await;
+    let ended = daemon.teeter(&["drain", "app/web01", "--reason", "r"]).await;
+    assert_eq!(ended.code, 9, "{ended:?}");
+    assert!(ended.err.contains("other.sock") && ended.err.contains("not HAProxy"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_second_daemon_on_the_store_gives_way() {
+    let site = Site::start().await;
+    let config = std::fs::read_to_string(site.daemon.config()).unwrap().replace("control.sock", "second.sock");
+    let path = site.farm.dir().join("second.toml");
+    std::fs::write(&path, config).unwrap();
+    let second =
+        tokio::process::Command::new(env!("CARGO_BIN_EXE_teeterd")).arg("--config").arg(&path).output().await.unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another teeterd"), "{second:?}");
+    assert_eq!(site.teeter(&["holds"]).await.code, 0);
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_told_with_its_place_and_a_reload_keeps_the_old_one() {
+    let site = Site::start().await;
+    let good = std::fs::read_to_string(site.daemon.config()).unwrap();
+    std::fs::write(site.daemon.config(), format!("{good}\nflip_mode = \"x\"\n")).unwrap();
+    let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_teeterd"));
+    let check = check.arg("--check").arg("--config").arg(site.daemon.config()).output().await.unwrap();
+    let line = good.lines().count() + 2;
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert_eq!(check.status.code(), Some(2), "{said}");
+    assert!(said.contains(&format!("teeter.toml:{line}:1")) && said.contains("flip_mode"), "{said}");
+    site.daemon.signal("-HUP").await;
+    crate::fixtures::site::until(|| async { site.daemon.log().contains("the old one stays") }).await;
+    assert_eq!(site.teeter(&["deploy", "web", "--dry-run"]).await.code, 0);
+}
+
+#[tokio::test]
+async fn without_a_daemon_every_command_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = teeter_at(&dir.path().join("none.sock"), &["status"]).await.unwrap();
+    assert_eq!(ended.code, 9);
+    assert!(ended.err.contains("teeterd"), "{ended:?}");
+}

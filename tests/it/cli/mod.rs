@@ -1,0 +1,8 @@
+//! The command line: messages, bad input, and the scripts and samples of the documentation.
+
+mod bad_input;
+mod doctor;
+mod documented_scripts;
+mod existing_site;
+mod messages;
+mod recipes;

@@ -1,0 +1,292 @@
+//! Who may do what, tried by real users.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use teeter_lab::FarmSpec;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::fixtures::site::{Daemon, MAINT, PATIENCE, Site, farm_config, until};
+use crate::fixtures::system_users::{ROOT, User, can_change, curl, nameless, open_to_all, teeter};
+
+/// By number, by name, and by the group of the user; and one to whom nothing is granted.
+const VIEWER: User = nameless(54_001);
+const OPERATOR: User = User { uid: 1, gid: 1 };
+const DEPLOYER: User = User { uid: 5, gid: 54_777 };
+const ADMIN: User = nameless(54_004);
+const OUTSIDER: User = nameless(54_005);
+
+const ROLES: &str = r#"
+[control.roles]
+viewer = ["user:54001", "group:54002"]
+operator = ["user:daemon"]
+deployer = ["group:games"]
+admin = ["user:54004"]
+"#;
+
+/// A site whose control socket everybody reaches, and a `teeter` that everybody may run.
+async fn open_site(roles: &str) -> (Site, PathBuf) {
+    let spec = FarmSpec { version: "v1".to_owned(), ..FarmSpec::default() };
+    let farm = teeter_lab::TestFarm::start_spec(spec).await.expect("a farm starts");
+    let daemon = Daemon::start(farm.dir(), &format!("{}{roles}", farm_config(&farm, ""))).await;
+    let teeter = open_to_all(&daemon);
+    (Site { daemon, farm }, teeter)
+}
+
+fn is_refused((status, problem): &(u16, Value)) -> bool {
+    *status == 403 && problem["type"] == "urn:teeter:role"
+}
+
+/// Every request there is, and who may send it: of viewer, operator, deployer and admin the first.
+const REQUESTS: [(&str, &str, usize, &str); 26] = [
+    ("GET", "/v1/status", 0, ""),
+    ("HEAD", "/v1/status", 0, ""),
+    ("GET", "/v1/holds", 0, ""),
+    ("GET", "/v1/holds/9", 0, ""),
+    ("GET", "/v1/sessions?sel=web01", 0, ""),
+    ("GET", "/v1/runs", 0, ""),
+    ("GET", "/v1/runs/9", 0, ""),
+    ("GET", "/v1/farms/web/idle", 0, ""),
+    ("GET", "/v1/doctor", 0, ""),
+    ("GET", "/v1/events", 0, ""),
+    ("HEAD", "/v1/events/stream", 0, ""),
+    ("GET", "/v1/openapi.json", 0, ""),
+    ("GET", "/v1/nowhere", 0, ""),
+    ("POST", "/v1/holds", 1, r#"{"selectors":["none"],"mode":"drain","reason":"r"}"#),
+    ("POST", "/v1/release", 1, r#"{"selectors":["none"],"verify":true}"#),
+    ("POST", "/v1/runs", 2, r#"{"farm":"none"}"#),
+    ("POST", "/v1/runs/9/advance", 2, "{}"),
+    ("POST", "/v1/runs/9/abort", 2, ""),
+    ("POST", "/v1/runs/9/rollback", 2, "{}"),
+    ("POST", "/v1/runs/9/pause", 2, ""),
+    ("POST", "/v1/runs/9/retry", 2, ""),
+    ("POST", "/v1/runs/9/output", 2, r#"{"lines":[]}"#),
+    ("GET", "/v1/runs/9/attend", 2, ""),
+    ("POST", "/v1/forget", 2, r#"{"farm":"none"}"#),
+    ("POST", "/v1/holds", 3, r#"{"selectors":["none"],"mode":"drain","reason":"r","allow_outage":true}"#),
+    ("POST", "/v1/release", 3, r#"{"selectors":["none"],"verify":true,"owner":"root"}"#),
+];
+
+#[tokio::test]
+async fn each_role_may_do_what_it_may_and_nothing_more() {
+    if !can_change() {
+        return;
+    }
+    let (site, _) = open_site(ROLES).await;
+    let users = [VIEWER, OPERATOR, DEPLOYER, ADMIN];
+    for (method, path, needed, body) in REQUESTS {
+        for (role, user) in users.into_iter().enumerate() {
+            let answer = curl(user, &site.daemon, method, path, body).await;
+            assert_eq!(is_refused(&answer), role < needed, "{user:?} {method} {path} {body}: {answer:?}");
+        }
+        let outside = curl(OUTSIDER, &site.daemon, method, path, body).await;
+        // An answer to HEAD has no document.
+        assert_eq!(outside.0, 403, "{method} {path}: {outside:?}");
+        assert!(!is_refused(&curl(ROOT, &site.daemon, method, path, body).await), "root {method} {path}");
+    }
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_refusal_says_who_one_is_what_is_needed_and_where_it_is_granted() {
+    if !can_change() {
+        return;
+    }
+    let (site, program) = open_site(ROLES).await;
+    let run = async |user, args: &[&str]| teeter(user, &program, &site.daemon, args).await;
+    let status = run(VIEWER, &["status"]).await;
+    assert_eq!(status.code, 0, "{status:?}");
+    let refused = run(VIEWER, &["drain", "app/web01", "--reason", "kernel"]).await;
+    assert_eq!(refused.code, 4, "{refused:?}");
+    let config = site.daemon.config().display().to_string();
+    for words in [
+        "POST /v1/holds needs the role operator",
+        "54001 (uid 54001) has the role viewer",
+        &config,
+        "operator = [\"user:54001\"] under [control.roles]",
+        "systemctl reload teeterd",
+    ] {
+        assert!(refused.err.contains(words), "{words}: {refused:?}");
+    }
+    let outside = run(OUTSIDER, &["status"]).await;
+    assert!(outside.code == 4 && outside.err.contains("has no role"), "{outside:?}");
+    assert!(site.daemon.log().contains("POST /v1/holds needs the role operator"), "{}", site.daemon.log());
+
+    // An operator's server goes out and comes back; a deploy is not theirs, nor is to overrule a guard.
+    let drained = run(OPERATOR, &["maint", "web01", "--reason", "disk"]).await;
+    assert_eq!(drained.code, 0, "{drained:?}");
+    assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
+    for args in [
+        &["begin", "web", "--dry-run"][..],
+        &["flip", "web", "a"],
+        &["maint", "web02", "--reason", "disk", "--allow-outage"],
+    ] {
+        let refused = run(OPERATOR, args).await;
+        assert_eq!(refused.code, 4, "{args:?}: {refused:?}");
+    }
+    // Whose hold it is stays as it was: a deployer does not end it, and an administrator does.
+    let busy = run(DEPLOYER, &["ready", "web01"]).await;
+    assert_eq!(busy.code, 8, "{busy:?}");
+    let others = run(DEPLOYER, &["ready", "web01", "--owner", "daemon"]).await;
+    assert!(others.code == 4 && others.err.contains("the hold of somebody else needs the role admin"), "{others:?}");
+    let admin = run(ADMIN, &["ready", "web01", "--owner", "daemon"]).await;
+    assert_eq!(admin.code, 0, "{admin:?}");
+    let again = run(OPERATOR, &["maint", "web01", "--reason", "disk"]).await;
+    assert_eq!(again.code, 0, "{again:?}");
+    let own = run(OPERATOR, &["ready", "web01", "--owner", "daemon"]).await;
+    assert_eq!(own.code, 0, "{own:?}");
+    let begun = run(DEPLOYER, &["begin", "web"]).await;
+    assert_eq!(begun.code, 0, "{begun:?}");
+    let aborted = run(DEPLOYER, &["abort", "1"]).await;
+    assert_eq!(aborted.code, 0, "{aborted:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn roles_are_taken_over_without_a_restart() {
+    if !can_change() {
+        return;
+    }
+    // Without roles whoever may open the socket may do everything.
+    let (site, _) = open_site("").await;
+    let begin = r#"{"farm":"web","dry_run":true}"#;
+    let status = async |user, method, path, body| curl(user, &site.daemon, method, path, body).await.0;
+    assert_eq!(status(OUTSIDER, "POST", "/v1/runs", begin).await, 200);
+    let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+    let write = |roles: &str| std::fs::write(site.daemon.config(), format!("{config}{roles}")).expect("it is written");
+    write(ROLES);
+    site.daemon.signal("-HUP").await;
+    until(|| async { status(OUTSIDER, "GET", "/v1/holds", "").await == 403 }).await;
+    assert_eq!(status(VIEWER, "POST", "/v1/runs", begin).await, 403);
+    assert_eq!(status(DEPLOYER, "POST", "/v1/runs", begin).await, 200);
+    // A table that grants nothing to anybody leaves root.
+    write("[control.roles]\nviewer = [\"user:no-such-user\"]");
+    site.daemon.signal("-HUP").await;
+    until(|| async { status(ADMIN, "GET", "/v1/holds", "").await == 403 }).await;
+    assert_eq!(status(ROOT, "POST", "/v1/runs", begin).await, 200);
+    assert!(site.daemon.log().contains("nobody here is user:no-such-user"), "{}", site.daemon.log());
+    // One that is not understood takes nothing from anybody, and gives nothing.
+    write("[control.roles]\nviewer = [\"54005\"]");
+    site.daemon.signal("-HUP").await;
+    until(|| async { site.daemon.log().contains("is neither user:NAME nor group:NAME") }).await;
+    assert_eq!(status(ADMIN, "GET", "/v1/holds", "").await, 403);
+}
+
+/// A daemon that alone sees another /etc/group, and that file. `None`, and a word of it, where that cannot be had.
+async fn with_groups(dir: &Path, members: &str) -> Option<(Daemon, PathBuf)> {
+    let group = dir.join("group");
+    std::fs::write(&group, groups(members)).expect("it is written");
+    let mount = format!("mount --bind {} /etc/group && exec \"$@\"", group.display());
+    let by = ["unshare", "--mount", "sh", "-c", &mount, "sh"];
+    let tried = std::process::Command::new(by[0]).args(&by[1..]).arg("true").output();
+    if !tried.is_ok_and(|tried| tried.status.success()) {
+        teeter_lab::skip("there is no mount namespace to be had");
+        return None;
+    }
+    let none = crate::fixtures::site::instance(&dir.join("none.sock"));
+    let config = format!("{none}[control.roles]\ndeployer = [\"group:deployers\"]\n");
+    let daemon = Daemon::start_by(&by, dir, &config).await;
+    open_to_all(&daemon);
+    Some((daemon, group))
+}
+
+/// The machine's groups and one more, with these members.
+fn groups(members: &str) -> String {
+    let groups = std::fs::read_to_string("/etc/group").expect("there are groups");
+    format!("{groups}deployers:x:{DEPLOYERS}:{members}\n")
+}
+
+const DEPLOYERS: u32 = 54_900;
+
+#[tokio::test]
+async fn a_group_is_that_of_its_members_whatever_groups_a_process_has() {
+    if !can_change() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let Some((daemon, group)) = with_groups(dir.path(), "bin").await else { return };
+    let abort = async |user| curl(user, &daemon, "POST", "/v1/runs/9/abort", "").await.0;
+    // A member whose process has another group, and a process that has the group while its user is no member.
+    assert_eq!(abort(User { uid: 2, gid: 54_777 }).await, 404);
+    assert_eq!(abort(User { uid: 1, gid: DEPLOYERS }).await, 403);
+    std::fs::write(&group, groups("daemon")).expect("it is written");
+    assert_eq!(abort(User { uid: 2, gid: DEPLOYERS }).await, 403);
+    assert_eq!(abort(User { uid: 1, gid: 54_777 }).await, 404);
+}
+
+#[tokio::test]
+async fn an_open_connection_keeps_no_role_that_its_user_has_lost() {
+    if !can_change() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory is made");
+    let Some((daemon, group)) = with_groups(dir.path(), "bin").await else { return };
+    let member = User { uid: 2, gid: DEPLOYERS };
+    let [mut requests, mut events] = [connect(member, &daemon).await, connect(member, &daemon).await];
+    let abort = "POST /v1/runs/9/abort HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n\r\n";
+    assert_eq!(status(&mut requests, abort).await, 404);
+    assert_eq!(status(&mut events, "GET /v1/events/stream HTTP/1.1\r\nhost: t\r\n\r\n").await, 200);
+    std::fs::write(&group, groups("")).expect("it is written");
+    assert_eq!(status(&mut requests, abort).await, 403);
+    // A stream is asked about again after some seconds, and at once where the configuration is read again.
+    daemon.signal("-HUP").await;
+    let mut rest = Vec::new();
+    tokio::time::timeout(PATIENCE, events.read_to_end(&mut rest)).await.expect("the stream ends").expect("it is read");
+}
+
+/// A connection of somebody's, to this daemon.
+async fn connect(user: User, daemon: &Daemon) -> UnixStream {
+    let path = daemon.socket().to_owned();
+    let connected = std::thread::spawn(move || {
+        rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(user.gid)).expect("its group is set");
+        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(user.uid)).expect("its user is set");
+        std::os::unix::net::UnixStream::connect(path).expect("it connects")
+    });
+    let stream = connected.join().expect("the thread ends");
+    stream.set_nonblocking(true).expect("it is set");
+    UnixStream::from_std(stream).expect("it is taken over")
+}
+
+/// One request on a connection that stays open: the status of the answer, which comes in one piece.
+async fn status(stream: &mut UnixStream, request: &str) -> u16 {
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+    let mut answer = vec![0; 16 << 10];
+    let length = tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.expect("in time").expect("it is read");
+    let text = String::from_utf8_lossy(&answer[..length]);
+    text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+}
+
+#[tokio::test]
+async fn teeterds_own_user_may_do_everything() {
+    if !can_change() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory is made");
+    crate::fixtures::system_users::give(dir.path(), VIEWER);
+    let id = VIEWER.uid.to_string();
+    let by = ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"];
+    let config = format!("{}[control.roles]\n", crate::fixtures::site::instance(&dir.path().join("none.sock")));
+    let daemon = Daemon::start_by(&by, dir.path(), &config).await;
+    open_to_all(&daemon);
+    let abort = async |user| curl(user, &daemon, "POST", "/v1/runs/9/abort", "").await.0;
+    assert_eq!([abort(VIEWER).await, abort(ROOT).await, abort(OUTSIDER).await], [404, 404, 403]);
+}
+
+#[tokio::test]
+async fn a_user_who_is_refused_again_and_again_does_not_fill_the_log() {
+    if !can_change() {
+        return;
+    }
+    let (site, _) = open_site(ROLES).await;
+    for _ in 0..30 {
+        let answer =
+            curl(VIEWER, &site.daemon, "POST", "/v1/release", r#"{"selectors":["web01"],"verify":true}"#).await;
+        assert!(is_refused(&answer), "{answer:?}");
+    }
+    assert!(is_refused(&curl(OUTSIDER, &site.daemon, "GET", "/v1/status", "").await));
+    let log = site.daemon.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("refused: ")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(lines[0].contains("POST /v1/release needs the role operator") && lines[1].contains("54005"), "{log}");
+}

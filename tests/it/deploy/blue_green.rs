@@ -1,0 +1,127 @@
+//! Blue-green: the idle side is found, worked on, given the traffic, and the other one stays ready.
+
+use std::time::Duration;
+
+use teeter_lab::{FarmSpec, Load, LoadSpec, Sample};
+
+use crate::fixtures::site::{Site, edited, until};
+
+const EDITS: [(&str, &str); 1] = [("deadline = \"60s\"", "deadline = \"20s\"")];
+
+async fn shop() -> Site {
+    let work = Duration::from_millis(1)..Duration::from_millis(10);
+    Site::on_spec(FarmSpec { sample: Sample::BlueGreen, work, ..FarmSpec::default() }, &EDITS).await
+}
+
+/// Where teeter keeps servers out, by name.
+async fn out(site: &Site) -> Vec<String> {
+    let holds = site.json(&["holds"]).await;
+    let members = holds["holds"].as_array().into_iter().flatten().flat_map(|hold| hold["members"].as_array());
+    members.flatten().filter_map(|member| member.as_str().map(str::to_owned)).collect()
+}
+
+#[tokio::test]
+async fn the_idle_colour_gets_the_version_and_then_the_traffic() {
+    let site = shop().await;
+    let idle = site.teeter(&["idle", "shop"]).await;
+    assert!(idle.out.contains("TEETER_GROUP=green\nTEETER_SERVERS='green01 green02'\nTEETER_ADDRESSES="), "{idle:?}");
+    let planned = site.json(&["deploy", "shop", "--strategy", "blue-green", "--to", "v2", "--dry-run"]).await;
+    let load = LoadSpec { connections: 16, pause: Duration::from_millis(2), ..LoadSpec::new(site.farm.addr()) };
+    let load = Load::start(load).expect("load starts");
+    load.more(300).await;
+    let hook = site.hook();
+    let deploy = ["deploy", "shop", "--strategy", "blue-green", "--to", "v2", "--", &hook];
+    let ended = site.teeter(&deploy).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
+    assert!(ended.err.contains("`teeter flip shop blue`"), "{ended:?}");
+    load.more(300).await;
+    let report = load.stop().await.expect("load ends");
+    assert!(report.failed().is_empty(), "{report}");
+    assert_eq!(site.farm.versions(), ["v1", "v1", "v2", "v2"]);
+    assert_eq!(
+        (site.route("shop").await.as_str(), out(&site).await),
+        ("shop_green", vec!["blue01".into(), "blue02".into()])
+    );
+    let run = site.json(&["show", "1"]).await;
+    assert_eq!(planned["steps"].as_array().map(Vec::len), run["steps"].as_array().map(Vec::len));
+    assert_eq!(site.json(&["idle", "shop"]).await["idle"], "blue");
+    // A restart of HAProxy changes nothing about that.
+    site.farm.haproxy().restart().await.expect("it starts again");
+    until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
+    assert_eq!((site.route("shop").await.as_str(), out(&site).await.len()), ("shop_green", 2));
+    // The way back takes no work, and the next deploy begins from there.
+    let back = site.teeter(&["flip", "shop", "blue"]).await;
+    assert_eq!(back.code, 0, "{back:?}");
+    assert_eq!(teeter_lab::get(site.farm.addr(), "/").await.expect("it answers").version(), "v1");
+    let ended = site.teeter(&["deploy", "shop", "--strategy", "blue-green", "--to", "v3", "--", &hook]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(site.farm.versions(), ["v1", "v1", "v3", "v3"]);
+}
+
+#[tokio::test]
+async fn a_bad_version_never_sees_a_visitor() {
+    let site = shop().await;
+    for (hook, at) in [("exit 1", "work green"), ("true", "verify green")] {
+        let deploy = ["deploy", "shop", "--strategy", "blue-green", "--to", "v2", "--", "sh", "-c", hook];
+        let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+        if config.contains("deadline = \"20s\"") {
+            std::fs::write(site.daemon.config(), edited(&config, &[("deadline = \"20s\"", "deadline = \"3s\"")]))
+                .expect("it is written");
+            site.daemon.signal("-HUP").await;
+            until(|| async { site.daemon.log().contains("configuration read again") }).await;
+        }
+        let ended = site.teeter(&deploy).await;
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.err.contains(at), "{ended:?}");
+        assert_eq!(site.route("shop").await, "shop_blue");
+        let run = site.json(&["show"]).await["id"].to_string();
+        for _ in 0..2 {
+            let ended = site.teeter(&["abort", &run]).await;
+            assert_eq!(ended.code, 0, "{ended:?}");
+        }
+        assert_eq!(out(&site).await, ["green01", "green02"], "it goes on standing by");
+    }
+    let hook = site.hook();
+    let ended = site.teeter(&["deploy", "shop", "--strategy", "blue-green", "--to", "v2", "--", &hook]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(site.route("shop").await, "shop_green");
+}
+
+#[tokio::test]
+async fn without_a_route_the_colour_that_stands_by_is_the_idle_one() {
+    let site = Site::start().await;
+    let ended = site.teeter(&["idle", "web"]).await;
+    assert_eq!(ended.code, 6, "{ended:?}");
+    assert!(ended.err.contains("`teeter flip web a`"), "{ended:?}");
+    let flipped = site.teeter(&["flip", "web", "a"]).await;
+    assert_eq!(flipped.code, 0, "{flipped:?}");
+    assert_eq!(site.json(&["idle", "web"]).await["idle"], "b");
+    let hook = site.hook();
+    let ended = site.teeter(&["deploy", "web", "--strategy", "blue-green", "--to", "v2", "--", &hook]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(site.farm.versions(), ["v1", "v1", "v2", "v2"]);
+    assert_eq!(out(&site).await, ["web01", "web02"]);
+    // A see-saw begins with all.
+    let ended = site.teeter(&["deploy", "web", "--to", "v3", "--", &hook]).await;
+    assert_eq!(ended.code, 6, "{ended:?}");
+}
+
+/// teeter had not turned the traffic, and finds it, in a new process of HAProxy, at the side that it keeps out.
+#[tokio::test]
+async fn the_side_that_somebody_has_turned_the_traffic_to_is_let_go_of() {
+    let site = shop().await;
+    assert_eq!(site.teeter(&["begin", "shop", "--strategy", "blue-green", "--to", "v2"]).await.code, 0);
+    until(|| async { site.json(&["show", "1"]).await["work"]["group"] == "green" }).await;
+    let turned = site.map_file().replace("shop_blue", "shop_green");
+    std::fs::write(site.farm.map(), turned).expect("it is written");
+    site.farm.haproxy().restart().await.expect("it starts again");
+    until(|| async { site.json(&["show", "1"]).await["state"] == "failed" }).await;
+    let shown = site.teeter(&["show", "1"]).await;
+    assert!(shown.out.contains("somebody else has turned the traffic to backend shop_green"), "{shown:?}");
+    assert_eq!((site.route("shop").await.as_str(), out(&site).await.len()), ("shop_green", 0));
+    assert_eq!(teeter_lab::get(site.farm.addr(), "/").await.expect("it answers").status, 200);
+    assert_eq!(site.bits().await, [0; 4]);
+    let ended = site.teeter(&["abort", "1"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(site.json(&["holds"]).await["holds"], serde_json::json!([]));
+}

@@ -1,0 +1,156 @@
+//! A share of the traffic first: by clients where there is a route, by weights where there is none.
+
+use teeter_lab::{Browser, FarmSpec, Load, LoadSpec, Sample};
+use tokio::process::Child;
+
+use crate::fixtures::site::{MAINT, Site, finish, step_of, until};
+
+const LONG: [(&str, &str); 1] = [("pause = \"5m\"", "pause = \"10m\"")];
+
+/// A canary deploy of v2, paused at its first share.
+async fn paused(site: &Site, version: &str, steps: &str) -> Child {
+    let hook = site.hook();
+    let deploy =
+        ["deploy", "web", "--strategy", "canary", "--steps", steps, "--pause", "10m", "--to", version, "--", &hook];
+    let child = site.daemon.spawn(&deploy);
+    at(site, "bake a").await;
+    child
+}
+
+/// Waits until the run is at this step, and waits there.
+async fn at(site: &Site, step: &str) {
+    until(|| async {
+        let run = &site.json(&["runs"]).await["runs"][0];
+        step_of(run).is_some_and(|text| text.starts_with(step))
+            && run["waiting"].as_str().is_some_and(|text| text.starts_with("watching"))
+    })
+    .await;
+}
+
+/// The weights of every server, in the order of the sample.
+async fn weights(site: &Site) -> Vec<u64> {
+    let status = site.json(&["status"]).await;
+    let servers = status["servers"].as_array().expect("there are servers").iter();
+    servers.filter(|server| server["backend"] == "app").filter_map(|server| server["weight"].as_u64()).collect()
+}
+
+/// How many of a hundred visitors, each with a number of its own, meet v2.
+async fn share(site: &Site) -> usize {
+    let mut met = 0;
+    for number in 0..100 {
+        let mut visitor = Browser::new(site.farm.addr());
+        visitor.forge("bucket", &number.to_string());
+        let first = visitor.get("/").await.expect("it answers").version().to_owned();
+        let second = visitor.get("/").await.expect("it answers").version().to_owned();
+        assert_eq!(first, second, "a visitor meets one version");
+        met += usize::from(first == "v2");
+    }
+    met
+}
+
+#[tokio::test]
+async fn a_share_of_the_visitors_tries_it_and_each_meets_one_version() {
+    let site = Site::on_spec(FarmSpec { sample: Sample::Canary, ..FarmSpec::default() }, &LONG).await;
+    // Whoever comes without a number is given one, and keeps it.
+    let mut stranger = Browser::new(site.farm.addr());
+    stranger.get("/").await.expect("it answers");
+    assert!(stranger.cookie("bucket").is_some_and(|number| number.parse::<u8>().is_ok_and(|number| number < 100)));
+    let deploy = paused(&site, "v2", "5%,25%,100%").await;
+    assert_eq!(share(&site).await, 5);
+    let mut first = Browser::new(site.farm.addr());
+    first.forge("bucket", "4");
+    assert_eq!(first.get("/").await.expect("it answers").version(), "v2");
+    for forged in ["-1", "999", "x", ""] {
+        let mut visitor = Browser::new(site.farm.addr());
+        visitor.forge("bucket", forged);
+        assert_eq!(visitor.get("/").await.expect("it answers").status, 200);
+    }
+    // A reload of HAProxy and a restart of teeterd change nothing.
+    site.farm.haproxy().reload().await.expect("it reloads");
+    until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
+    assert_eq!(share(&site).await, 5);
+    let cut_short = site.daemon.spawn(&["advance", "1", "--step", "5"]);
+    until(|| async { site.route("web.share").await == "25" }).await;
+    at(&site, "bake a").await;
+    assert_eq!(share(&site).await, 25);
+    assert_eq!(first.get("/").await.expect("it answers").version(), "v2", "who has met it keeps it");
+    let advanced = site.daemon.spawn(&["advance", "1"]);
+    until(|| async { site.route("web").await == "web_a" }).await;
+    assert_eq!((site.route("web.share").await, site.route("web.trial").await), (String::new(), String::new()));
+    assert_eq!(share(&site).await, 100);
+    finish_run(&site, deploy, [cut_short, advanced]).await;
+    assert_eq!(site.farm.versions(), ["v2"; 4]);
+    assert!(!site.map_file().contains("web.share"), "{}", site.map_file());
+}
+
+/// Cuts the last watch short and waits for the end.
+async fn finish_run(site: &Site, deploy: Child, advanced: [Child; 2]) {
+    at(site, "bake a").await;
+    let last = site.daemon.spawn(&["advance", "1"]);
+    let ended = finish(deploy).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
+    drop((advanced, last));
+}
+
+#[tokio::test]
+async fn weights_make_the_share_where_there_is_no_route() {
+    let site = Site::start().await;
+    let before = weights(&site).await;
+    let load = Load::start(LoadSpec { connections: 8, ..LoadSpec::new(site.farm.addr()) }).expect("load starts");
+    let deploy = paused(&site, "v2", "10%,100%").await;
+    let shared = weights(&site).await;
+    let part = 100 * (shared[0] + shared[1]) / shared.iter().sum::<u64>();
+    assert!((9..=11).contains(&part), "{shared:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+    load.more(2000).await;
+    let advanced = site.daemon.spawn(&["advance", "1"]);
+    let ended = finish(deploy).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
+    drop(advanced);
+    let report = load.stop().await.expect("load ends");
+    assert!(report.failed().is_empty(), "{report}");
+    assert_eq!((weights(&site).await, site.bits().await), (before, vec![0; 4]));
+    assert_eq!(site.farm.versions(), ["v2"; 4]);
+}
+
+#[tokio::test]
+async fn aborted_or_bad_the_share_is_taken_back() {
+    // By hand, by weights.
+    let site = Site::start().await;
+    let before = weights(&site).await;
+    let deploy = paused(&site, "v2", "10%").await;
+    for _ in 0..2 {
+        let ended = site.teeter(&["abort", "1"]).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    let ended = finish(deploy).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!((site.bits().await, weights(&site).await), (vec![MAINT, MAINT, 0, 0], before));
+    // By itself, by clients.
+    let edits = [("min_requests = 200", "min_requests = 20")];
+    let site = Site::on_spec(FarmSpec { sample: Sample::Canary, ..FarmSpec::default() }, &edits).await;
+    let load = Load::start(LoadSpec { connections: 8, ..LoadSpec::new(site.farm.addr()) }).expect("load starts");
+    load.more(200).await;
+    let hook = site.hook();
+    let deploy = ["deploy", "web", "--strategy", "canary", "--steps", "20%", "--to", "v2-bad", "--", &hook];
+    let ended = site.teeter(&deploy).await;
+    assert_eq!(ended.code, 1, "{ended:?}\n{}", site.daemon.log());
+    assert!(ended.err.contains("answered with 5xx, 0% before"), "{ended:?}");
+    assert!(ended.err.contains("rolled back: since group a was given 20% of the traffic"), "{ended:?}");
+    assert_eq!((site.route("web.share").await, site.route("web").await), (String::new(), "web_all".to_owned()));
+    load.stop().await.expect("load ends");
+    let mut visitor = Browser::new(site.farm.addr());
+    visitor.forge("bucket", "0");
+    assert_eq!(visitor.get("/").await.expect("it answers").version(), "v1");
+}
+
+#[tokio::test]
+async fn shares_that_cannot_be_meant_are_refused() {
+    let site = Site::start().await;
+    for steps in ["0%", "101%", "25%,5%", "100%", "5"] {
+        let ended = site.teeter(&["deploy", "web", "--strategy", "canary", "--steps", steps, "--", "true"]).await;
+        assert_eq!(ended.code, 2, "{steps}: {ended:?}");
+    }
+    let ended = site.teeter(&["deploy", "web", "--steps", "5%", "--", "true"]).await;
+    assert_eq!(ended.code, 2, "{ended:?}");
+}

@@ -1,0 +1,130 @@
+//! Deploys that a file says: builds in their order, farm after farm.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::fixtures::site::{DRAIN, Ended, MAINT, Site, until};
+
+/// A site with two farms of two servers each, `left` and `right`, in place of `web`.
+async fn two_farms() -> Site {
+    let site = Site::start().await;
+    let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+    let farm = config.find("[farm.web]").expect("it has a farm");
+    let (head, web) = config.split_at(farm);
+    let farms = [("left", "web0[12]", "web01", "web02"), ("right", "web0[34]", "web03", "web04")];
+    let farms = farms.map(|(name, members, first, second)| {
+        let groups = format!("groups = {{ a = [\"{first}\"], b = [\"{second}\"] }}");
+        let farm = web.replace("[farm.web]", &format!("[farm.{name}]")).replace("web0[1-4]", members);
+        farm.replace(r#"groups = { a = ["web01", "web02"], b = ["web03", "web04"] }"#, &groups)
+    });
+    std::fs::write(site.daemon.config(), format!("{head}{}\n{}", farms[0], farms[1])).expect("it is written");
+    site.daemon.signal("-HUP").await;
+    until(|| async { site.daemon.log().contains("configuration read again") }).await;
+    site
+}
+
+fn write(site: &Site, text: &str) -> PathBuf {
+    let path = site.farm.dir().join("deploy.json");
+    std::fs::write(&path, text).expect("it is written");
+    path
+}
+
+/// One build: to `left` in QA, to both farms in PROD.
+fn shop(hook: &[&str]) -> Value {
+    json!({"builds": [{"name": "shop 4.2", "version": "v2", "hook": hook, "environments": {
+        "QA": {"farms": ["left"], "version": "v2-qa"},
+        "PROD": {"farms": ["left", "right"]},
+    }}]})
+}
+
+async fn deploy(site: &Site, manifest: &Value, environment: &str, more: &[&str]) -> Ended {
+    let path = write(site, &manifest.to_string()).display().to_string();
+    site.teeter(&[&["deploy", "--manifest", &path, "--environment", environment], more].concat()).await
+}
+
+async fn no_run(site: &Site) -> bool {
+    site.json(&["runs"]).await["runs"].as_array().is_some_and(Vec::is_empty) && site.bits().await == [0; 4]
+}
+
+#[tokio::test]
+async fn farm_after_farm_is_deployed_to() {
+    let site = two_farms().await;
+    let hook = site.hook();
+    let planned = deploy(&site, &shop(&[&hook]), "PROD", &["--dry-run"]).await;
+    assert_eq!(planned.code, 0, "{planned:?}");
+    assert!(planned.out.contains("of left to v2") && planned.out.contains("of right to v2"), "{planned:?}");
+    assert!(no_run(&site).await);
+    let ended = deploy(&site, &shop(&[&hook]), "QA", &[]).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
+    assert_eq!(site.farm.versions(), ["v2-qa", "v2-qa", "v1", "v1"]);
+    // The hook is told which build it installs, and where.
+    let script = format!("echo \"$TEETER_BUILD in $TEETER_ENVIRONMENT\"; {hook}");
+    let ended = deploy(&site, &shop(&["sh", "-c", &script]), "PROD", &[]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(site.farm.versions(), ["v2"; 4]);
+    assert!(ended.out.contains("b | shop 4.2 in PROD"), "{ended:?}");
+    let table: Vec<Vec<&str>> = ended.out.lines().rev().take(3).map(|line| line.split("  ").collect()).collect();
+    let cells =
+        |line: &[&str]| line.iter().map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect();
+    let rows: Vec<Vec<String>> = table.iter().rev().map(|line| cells(line)).collect();
+    assert_eq!(rows[0], ["BUILD", "FARM", "RUN", "RESULT", "TIME"]);
+    assert_eq!(rows[1][..4], ["shop 4.2", "left", "2", "done"]);
+    assert_eq!(rows[2][..4], ["shop 4.2", "right", "3", "done"]);
+}
+
+#[tokio::test]
+async fn a_failure_at_the_second_farm_ends_it_there() {
+    let site = two_farms().await;
+    let hook = site.hook();
+    let script = format!("if [ $TEETER_FARM = right ]; then exit 3; fi; {hook}");
+    let mut manifest = shop(&["sh", "-c", &script]);
+    let third = json!({"name": "other", "hook": ["true"], "environments": {"PROD": {"farms": ["left"]}}});
+    manifest["builds"].as_array_mut().expect("a list").push(third);
+    let ended = deploy(&site, &manifest, "PROD", &["--json"]).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    let report: Value = serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
+    let results: Vec<&str> =
+        report["deploys"].as_array().unwrap().iter().filter_map(|d| d["result"].as_str()).collect();
+    assert_eq!(results, ["done", "failed", "not begun"], "{report}");
+    assert_eq!((&report["environment"], &report["deploys"][1]["exit"]), (&json!("PROD"), &json!(1)));
+    assert!(report["deploys"][1]["why"].as_str().is_some_and(|why| why.contains("code 3")), "{report}");
+    assert_eq!(site.farm.versions(), ["v2", "v2", "v1", "v1"]);
+    assert_eq!(site.bits().await, [0, 0, MAINT, 0]);
+    assert!(ended.err.contains("teeter advance 2"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_is_refused_is_known_before_anything_moves() {
+    let site = two_farms().await;
+    let drained = site.teeter(&["drain", "web04", "--reason", "kernel"]).await;
+    assert_eq!(drained.code, 0, "{drained:?}");
+    let ended = deploy(&site, &shop(&["true"]), "PROD", &[]).await;
+    // The only server of its group is in repair.
+    assert_eq!(ended.code, 6, "{ended:?}");
+    assert!(ended.err.contains("shop 4.2 on right: ") && ended.err.contains("nothing was begun"), "{ended:?}");
+    assert_eq!(site.bits().await, [0, 0, 0, DRAIN]);
+    assert!(site.json(&["runs"]).await["runs"].as_array().is_some_and(Vec::is_empty));
+}
+
+#[tokio::test]
+async fn mistakes_are_told_before_anything_is_asked() {
+    let site = two_farms().await;
+    let text = shop(&["true"]).to_string().replace("{\"builds\"", "{\n  \"bilds\"");
+    let path = write(&site, &text).display().to_string();
+    let ended = site.teeter(&["deploy", "--manifest", &path, "--environment", "QA"]).await;
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.err.contains("deploy.json:2:9: unknown field `bilds`"), "{ended:?}");
+    let ended = deploy(&site, &shop(&["true"]), "STAGE", &[]).await;
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(ended.err.contains("there are: PROD QA"), "{ended:?}");
+    let ended = deploy(&site, &shop(&["./no-such-hook"]), "PROD", &[]).await;
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.err.contains("there is no hook ./no-such-hook"), "{ended:?}");
+    let mut elsewhere = shop(&["true"]);
+    elsewhere["builds"][0]["environments"]["PROD"]["farms"] = json!(["left", "nowhere"]);
+    let ended = deploy(&site, &elsewhere, "PROD", &[]).await;
+    assert_eq!(ended.code, 3, "{ended:?}");
+    assert!(ended.err.contains("nowhere"), "{ended:?}");
+    assert!(no_run(&site).await);
+}

@@ -1,0 +1,107 @@
+//! The file behind a map, with one writer, whatever looks, writes or is killed beside it.
+
+use teeter_lab::Sample;
+
+use crate::fixtures::site::{Site, until};
+
+/// What is in the directory of the map.
+fn names(site: &Site) -> Vec<String> {
+    let map = site.farm.map();
+    let dir = std::fs::read_dir(map.parent().expect("it is in a directory")).expect("it is read");
+    dir.map(|entry| entry.expect("it is read").file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// With another farm, `pay`, whose route is an entry of the same map.
+async fn with_pay() -> Site {
+    let site = Site::on(Sample::Route, &[]).await;
+    let config = std::fs::read_to_string(site.farm.haproxy().config()).expect("it is there");
+    let backends = config[config.find("\nbackend web_a").expect("it has backends")..].replace("web_", "pay_");
+    site.farm.haproxy().write_config(&format!("{config}{backends}")).expect("it is written");
+    std::fs::write(site.farm.map(), format!("{}pay pay_all\n", site.map_file())).expect("it is written");
+    site.farm.haproxy().restart().await.expect("HAProxy restarts");
+    let toml = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+    let farm = &toml[toml.find("[farm.web]").expect("it has a farm")..];
+    let farm = farm.replace("farm.web", "farm.pay").replace("web_", "pay_").replace("key = \"web\"", "key = \"pay\"");
+    std::fs::write(site.daemon.config(), format!("{toml}\n{farm}")).expect("it is written");
+    site.daemon.signal("-HUP").await;
+    until(|| async { site.daemon.log().contains("configuration read again") }).await;
+    // Its servers have been checked.
+    until(|| async { site.teeter(&["begin", "pay", "--dry-run"]).await.code == 0 }).await;
+    site
+}
+
+#[tokio::test]
+async fn doctors_and_plans_beside_flips_meet_nothing_and_break_nothing() {
+    let site = Site::on(Sample::Route, &[]).await;
+    let before = site.map_file();
+    let flips = async {
+        for to in ["b", "a", "b", "a", "b"] {
+            let flipped = site.teeter(&["flip", "web", to]).await;
+            assert_eq!(flipped.code, 0, "{flipped:?}\n{}", site.daemon.log());
+            assert_eq!(site.map_file(), before.replace("web web_all", &format!("web web_{to}")));
+        }
+    };
+    let looks = async {
+        loop {
+            let (one, other, plan) = tokio::join!(
+                site.teeter(&["doctor"]),
+                site.teeter(&["doctor"]),
+                site.teeter(&["flip", "web", "all", "--dry-run"])
+            );
+            for doctor in [one, other] {
+                assert!(!doctor.out.contains("map file"), "{doctor:?}");
+            }
+            assert!(!plan.err.contains("map file"), "{plan:?}");
+        }
+    };
+    tokio::select! {
+        () = flips => {}
+        () = looks => {}
+    }
+    assert_eq!(names(&site), ["live.map"]);
+}
+
+#[tokio::test]
+async fn two_farms_of_one_map_turn_at_once() {
+    let site = with_pay().await;
+    for to in ["b", "a", "b", "all"] {
+        let (web, pay) = (["flip", "web", to], ["flip", "pay", to]);
+        let (web, pay) = tokio::join!(site.teeter(&web), site.teeter(&pay));
+        assert_eq!((web.code, pay.code), (0, 0), "{web:?} {pay:?}\n{}", site.daemon.log());
+        let file = site.map_file();
+        assert!(file.contains(&format!("\nweb web_{to}\n")) && file.contains(&format!("\npay pay_{to}\n")), "{file}");
+        assert!(file.contains("\nshop shop_blue\n") && file.starts_with('#'), "{file}");
+    }
+    assert_eq!(names(&site), ["live.map"]);
+}
+
+#[tokio::test]
+async fn a_file_that_another_program_empties_is_told() {
+    let site = Site::on(Sample::Route, &[]).await;
+    assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
+    let before = site.map_file();
+    std::fs::write(site.farm.map(), "").expect("it is written");
+    // The traffic follows teeter's entry, so that is there again; what else was in it is not made up.
+    until(|| async { site.map_file() == "web web_b\n" }).await;
+    until(|| async { site.teeter(&["events"]).await.out.contains("another program has emptied it: shop") }).await;
+    let doctor = site.teeter(&["doctor"]).await;
+    assert!(doctor.out.contains("another program has taken away shop"), "{doctor:?}");
+    // Put back, there is nothing to tell.
+    std::fs::write(site.farm.map(), &before).expect("it is written");
+    let doctor = site.teeter(&["doctor"]).await;
+    assert!(doctor.code == 0 && !doctor.out.contains("taken away"), "{doctor:?}");
+    assert_eq!(site.map_file(), before);
+}
+
+#[tokio::test]
+async fn what_a_kill_left_beside_a_map_is_gone_after_the_next_start() {
+    let mut site = Site::on(Sample::Route, &[]).await;
+    site.daemon.kill().await;
+    let map = site.farm.map();
+    // No process has a number as high as that.
+    for left in [".live.map.teeter-2147483000", ".live.map.teeter-2147483000-7"] {
+        std::fs::copy(&map, map.with_file_name(left)).expect("it is copied");
+    }
+    site.daemon.restart().await;
+    until(|| async { names(&site) == ["live.map"] }).await;
+}

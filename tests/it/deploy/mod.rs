@@ -1,0 +1,18 @@
+//! Runs: every strategy, from the plan to the end or the way back.
+
+mod bake;
+mod blue_green;
+mod canary;
+mod every_step;
+mod gates;
+mod hooks;
+mod manifest;
+mod map_file;
+mod pause;
+mod plan_checks;
+mod rollback;
+mod rolling;
+mod route;
+mod route_input;
+mod see_saw;
+mod verification;

@@ -1,0 +1,64 @@
+//! The way back: possible until the other side is worked on, and said to be too late after that.
+
+use teeter_lab::{FarmSpec, Sample};
+
+use crate::fixtures::site::{Site, finish, step_of, until};
+
+/// A see-saw stopped after its flip, before the second half is touched, by a hook that waits for a file.
+async fn flipped(site: &Site) -> tokio::process::Child {
+    let hook = site.hook();
+    let go = site.farm.dir().join("go");
+    let wait = format!("[ $TEETER_GROUP = a ] || while [ ! -e {} ]; do sleep 0.05; done", go.display());
+    let deploy = ["deploy", "web", "--to", "v2", "--before-out", "true", "--after-out", &wait, "--", &hook];
+    let child = site.daemon.spawn(&deploy);
+    until(|| async { step_of(&site.json(&["runs"]).await["runs"][0]) == Some("after-out b") }).await;
+    child
+}
+
+#[tokio::test]
+async fn a_see_saw_is_turned_back_while_the_second_half_is_untouched() {
+    for sample in [Sample::Servers, Sample::Route] {
+        let site = match sample {
+            Sample::Servers => Site::start().await,
+            other => Site::on_spec(FarmSpec { sample: other, ..FarmSpec::default() }, &[]).await,
+        };
+        let deploy = flipped(&site).await;
+        assert_eq!(teeter_lab::get(site.farm.addr(), "/").await.expect("it answers").version(), "v2");
+        let back = site.teeter(&["rollback", "1", "--reason", "the shop is empty"]).await;
+        assert_eq!(back.code, 0, "{back:?}\n{}", site.daemon.log());
+        for _ in 0..8 {
+            assert_eq!(teeter_lab::get(site.farm.addr(), "/").await.expect("it answers").version(), "v1");
+        }
+        // The deploy learns of it, ends its hook, and says why.
+        let ended = finish(deploy).await;
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.err.contains("rolled back: the shop is empty"), "{ended:?}");
+        let run = site.json(&["show", "1"]).await;
+        assert_eq!((run["state"].as_str(), run["rollback"].as_str()), (Some("rolled back"), Some("the shop is empty")));
+        assert_eq!(run["out"].to_string(), r#"["web01","web02"]"#);
+        let twice = site.teeter(&["rollback", "1"]).await;
+        assert_ne!(twice.code, 0, "{twice:?}");
+        // The half that has the new version comes back when somebody says so.
+        let ready = site.teeter(&["ready", "web01", "web02", "--force"]).await;
+        assert_eq!(ready.code, 0, "{ready:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_is_too_early_before_the_flip_and_too_late_once_the_second_half_is_worked_on() {
+    let site = Site::start().await;
+    let begun = site.teeter(&["begin", "web"]).await;
+    assert_eq!(begun.code, 0, "{begun:?}");
+    let early = site.teeter(&["rollback", "1"]).await;
+    assert_eq!(early.code, 6, "{early:?}");
+    assert!(
+        early.err.contains("no traffic has been switched yet") && early.err.contains("teeter abort 1"),
+        "{early:?}"
+    );
+    let advanced = site.teeter(&["advance", "1"]).await;
+    assert_eq!(advanced.code, 0, "{advanced:?}");
+    let late = site.teeter(&["rollback", "1"]).await;
+    assert_eq!(late.code, 6, "{late:?}");
+    assert!(late.err.contains("the work on b has begun"), "{late:?}");
+    assert_eq!(site.teeter(&["rollback", "7"]).await.code, 3);
+}

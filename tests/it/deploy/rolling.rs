@@ -1,0 +1,186 @@
+//! Rolling: batch by batch, and what becomes of a batch that fails.
+
+use std::time::Duration;
+
+use teeter_lab::{FarmSpec, Load, LoadSpec};
+
+use crate::fixtures::site::{MAINT, Site, until};
+
+fn load(site: &Site) -> Load {
+    let spec = LoadSpec { connections: 16, pause: Duration::from_millis(2), ..LoadSpec::new(site.farm.addr()) };
+    Load::start(spec).expect("load starts")
+}
+
+const ROLL: [&str; 8] = ["deploy", "web", "--strategy", "rolling", "--settle", "0s", "--to", "v2"];
+
+fn roll<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&ROLL, more].concat()
+}
+
+/// The texts of a plan's steps.
+fn steps(run: &serde_json::Value) -> Vec<String> {
+    let steps = run["steps"].as_array().into_iter().flatten();
+    steps.map(|step| step["text"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn every_batch_is_replaced_under_load_without_a_failed_request() {
+    let work = Duration::from_millis(1)..Duration::from_millis(10);
+    let site = Site::with("min_available = 2", FarmSpec { work, ..FarmSpec::default() }).await;
+    let planned = site.json(&roll(&["--batch", "50%", "--dry-run"])).await;
+    let load = load(&site);
+    load.more(500).await;
+    let hook = site.hook();
+    let ended = site.teeter(&roll(&["--batch", "50%", "--", &hook])).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
+    load.more(500).await;
+    let report = load.stop().await.expect("load ends");
+    assert!(report.failed().is_empty(), "{report}");
+    for app in site.farm.apps() {
+        assert_eq!((app.version().as_str(), app.broken()), ("v2", 0), "{}", app.name());
+        let replacements = app.log_of_replacements();
+        assert_eq!(replacements.iter().map(|r| r.in_flight).collect::<Vec<_>>(), [0], "{}", app.name());
+    }
+    assert_eq!(site.bits().await, [0; 4]);
+    let run = site.json(&["show", "1"]).await;
+    assert_eq!(steps(&planned), steps(&run), "what was planned is what was done");
+    let log = std::fs::read_to_string(site.farm.dir().join("hook.log")).expect("the hook has run");
+    assert_eq!(log, "web01 batch-1 v2\nweb02 batch-1 v2\nweb03 batch-2 v2\nweb04 batch-2 v2\n");
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_its_proof_stays_out_and_the_rest_serves_on() {
+    let site = Site::with("verify.deadline = \"4s\"", FarmSpec::default()).await;
+    let hook = site.hook();
+    // The second batch is not touched by its hook.
+    let script = format!("if [ \"$TEETER_GROUP\" = batch-2 ]; then exit 0; fi; {hook}");
+    let ended = site.teeter(&roll(&["--", "sh", "-c", &script])).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.err.contains("web02 runs v1 and not v2"), "{ended:?}");
+    assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
+    assert_eq!(site.farm.versions(), ["v2", "v1", "v1", "v1"]);
+    // It is mended by hand, and the run goes on from there.
+    site.farm.app("web02").replace("v2").await.expect("it is replaced");
+    let advanced = site.teeter(&["advance", "1"]).await;
+    assert!(advanced.out.contains("TEETER_SERVERS=web03"), "{advanced:?}");
+    assert_eq!(site.bits().await, [0, 0, MAINT, 0]);
+    for _ in 0..2 {
+        let ended = site.teeter(&["abort", "1"]).await;
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn with_max_failed_a_bad_server_is_left_behind() {
+    let site = Site::with("verify.deadline = \"4s\"", FarmSpec::default()).await;
+    let hook = site.hook();
+    let script = format!("if [ \"$TEETER_SERVERS\" = web02 ]; then exit 7; fi; {hook}");
+    let ended = site.teeter(&roll(&["--max-failed", "1", "--", "sh", "-c", &script])).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.err.contains("not deployed to: web02: the work on group batch-2 failed"), "{ended:?}");
+    assert!(ended.err.contains("teeter ready web02"), "{ended:?}");
+    assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
+    assert_eq!(site.farm.versions(), ["v2", "v1", "v2", "v2"]);
+    let states = site.json(&["show", "1"]).await["steps"].clone();
+    let state = |text: &str| {
+        states.as_array().into_iter().flatten().find(|step| step["text"] == text).map(|step| step["state"].clone())
+    };
+    assert_eq!((state("work batch-2"), state("verify batch-2")), (Some("failed".into()), Some("skipped".into())));
+    let ready = site.teeter(&["ready", "web02", "--force"]).await;
+    assert_eq!(ready.code, 0, "{ready:?}");
+    // One more than allowed, and the run stands still: the third is not touched.
+    let script = "if [ \"$TEETER_SERVERS\" = web01 ]; then exit 7; fi; exit 8";
+    let ended = site.teeter(&roll(&["--max-failed", "1", "--", "sh", "-c", script])).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
+}
+
+#[tokio::test]
+async fn who_does_not_answer_is_left_alone() {
+    let site = Site::start().await;
+    site.farm.app("web03").set_well(false);
+    site.farm.haproxy().wait_for_status("app/web03", "DOWN").await.expect("HAProxy notices");
+    let hook = site.hook();
+    let ended = site.teeter(&roll(&["--", &hook])).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(site.farm.versions(), ["v2", "v2", "v1", "v2"]);
+    let run = site.json(&["show", "1"]).await;
+    assert!(run["skipped"]["web03"].as_str().is_some_and(|why| why.contains("DOWN")), "{run}");
+}
+
+#[tokio::test]
+async fn who_falls_ill_before_its_turn_is_left_alone_and_counts_against_the_minimum() {
+    let site = Site::with("min_available = 3\nverify.deadline = \"3s\"", FarmSpec::default()).await;
+    let hook = site.hook();
+    let sick = site.farm.app("web04");
+    let go = site.farm.dir().join("go");
+    let waits = format!("while [ ! -e {} ]; do sleep 0.05; done", go.display());
+    let deploy = site.daemon.spawn(&roll(&["--after-in", &waits, "--", &hook]));
+    until(|| async { site.farm.app("web01").version() == "v2" && site.bits().await == [0; 4] }).await;
+    sick.set_well(false);
+    site.farm.haproxy().wait_for_status("app/web04", "DOWN").await.expect("HAProxy notices");
+    std::fs::write(&go, "").expect("it is written");
+    let ended = crate::fixtures::site::finish(deploy).await;
+    // With one down there are only two others: too few to take another one out.
+    assert_eq!(ended.code, 6, "{ended:?}");
+    assert!(ended.err.contains("and 3 are needed"), "{ended:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn at_the_end_whoever_does_not_run_the_version_is_named() {
+    let site = Site::with("verify.deadline = \"3s\"", FarmSpec::default()).await;
+    let hook = site.hook();
+    // Somebody puts the old version back on a server that has been through.
+    let back = format!("[ $TEETER_GROUP != batch-4 ] || TEETER_SERVERS=web02 TEETER_VERSION=v1 {hook}");
+    let ended = site.teeter(&roll(&["--after-in", &back, "--", &hook])).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.err.contains("has failed at `ask all`: in service, but not as deployed: web02 runs v1 and not v2"));
+    assert_eq!(site.bits().await, [0; 4], "nobody is taken out for it");
+    site.farm.app("web02").replace("v2").await.expect("it is replaced");
+    let retried = site.teeter(&["retry", "1"]).await;
+    assert_eq!(retried.code, 0, "{retried:?}");
+    assert_eq!(site.json(&["show", "1"]).await["state"], "done");
+}
+
+#[tokio::test]
+async fn a_farm_of_one_server_needs_leave_to_be_without_it() {
+    let site = Site::start().await;
+    let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+    let one = "[farm.one]\nmembers = [\"app/web01\", \"api/web01\"]\n";
+    let others = ["web02", "web03", "web04"].map(|name| format!("set server app/{name} state maint"));
+    for command in &others {
+        site.farm.haproxy().cmd(command).await.expect("HAProxy answers");
+    }
+    std::fs::write(site.daemon.config(), format!("{config}\n{one}")).expect("it is written");
+    site.daemon.signal("-HUP").await;
+    until(|| async { site.daemon.log().contains("configuration read again") }).await;
+    let deploy = ["deploy", "one", "--strategy", "rolling", "--settle", "0s", "--to", "v2"];
+    let hook = site.hook();
+    let refused = site.teeter(&[&deploy[..], &["--", &hook]].concat()).await;
+    assert_eq!(refused.code, 6, "{refused:?}");
+    assert!(refused.err.contains("would be left without a server in service"), "{refused:?}");
+    let ended = site.teeter(&[&deploy[..], &["--allow-outage", "--", &hook]].concat()).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(site.farm.app("web01").version(), "v2");
+}
+
+#[tokio::test]
+async fn bad_orders_are_refused_before_anything_moves() {
+    let site = Site::start().await;
+    for (more, code, words) in [
+        (&["--batch", "5"][..], 6, "a batch of 5 is more than the farm, which has 4 members"),
+        (&["--batch", "0"], 2, "neither a number of members"),
+        (&["--batch", "150%"], 2, "neither a number of members"),
+        (&["--batch", "4"], 6, "would be left without a server"),
+    ] {
+        let ended = site.teeter(&roll(&[more, &["--", "true"]].concat())).await;
+        assert_eq!(ended.code, code, "{more:?}: {ended:?}");
+        assert!(ended.err.contains(words), "{more:?}: {ended:?}");
+    }
+    let ended = site.teeter(&["deploy", "web", "--batch", "2", "--", "true"]).await;
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(site.json(&["runs"]).await["runs"].as_array().is_some_and(Vec::is_empty));
+    assert_eq!(site.bits().await, [0; 4]);
+}

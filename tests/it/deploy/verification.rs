@@ -1,0 +1,264 @@
+//! What a server must show before it comes back: its version from wherever it tells it, TLS, and that it is warm.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use teeter_lab::{App, FarmSpec, Load, LoadSpec};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::fixtures::certificate_authority::Authority;
+use crate::fixtures::site::{MAINT, Site, finish, until};
+
+/// What the site's farm asks for.
+const HEADER: &str = r#"verify.http = { path = "/_status", version = { header = "x-version" } }"#;
+
+fn about(version: &str) -> String {
+    format!(r#"verify.http = {{ path = "/_about", version = {version} }}"#)
+}
+
+/// A site whose proofs are these, with little patience.
+async fn proving(verify: &str) -> Site {
+    let site = Site::with("verify.deadline = \"6s\"", FarmSpec::default()).await;
+    prove_by(&site, HEADER, verify).await;
+    site
+}
+
+/// Has the daemon read another configuration.
+async fn prove_by(site: &Site, before: &str, after: &str) {
+    let reads = || site.daemon.log().matches("configuration read again").count();
+    let (config, read) = (site.daemon.config(), reads());
+    let text = std::fs::read_to_string(config).expect("it is there");
+    assert!(text.contains(before), "{text}");
+    std::fs::write(config, text.replace(before, after)).expect("it is written");
+    site.daemon.signal("-HUP").await;
+    until(|| async { reads() > read }).await;
+}
+
+async fn deploys(site: &Site, version: &str) -> String {
+    let ended = site.teeter(&["deploy", "web", "--to", version, "--", &site.hook()]).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
+    assert_eq!(site.farm.versions(), [version; 4]);
+    assert_eq!(site.bits().await, [0; 4]);
+    site.json(&["show"]).await["versions"].to_string()
+}
+
+#[tokio::test]
+async fn a_version_is_read_from_a_body() {
+    let (json, regex) = (about("{ json = \"/app/version\" }"), about("{ regex = '\"version\":\"(v[0-9]+)\"' }"));
+    let site = proving(&json).await;
+    assert_eq!(deploys(&site, "v2").await.matches("v2").count(), 4);
+    prove_by(&site, &json, &regex).await;
+    assert_eq!(deploys(&site, "v3").await.matches("v3").count(), 4);
+    // The old version is told by what was read, and does not come back as the new one.
+    let ended = site.teeter(&["deploy", "web", "--to", "v4", "--", "true"]).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.err.contains("runs v3 and not v4"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_tells_no_version_is_refused_before_anything_moves() {
+    let (page, place) = (r#"{ path = "/_status", version = { json = "/version" } }"#, about("{ json = \"/version\" }"));
+    let site = proving(&format!("verify.http = {page}")).await;
+    let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
+    assert_eq!(ended.code, 6, "{ended:?}");
+    assert!(ended.err.contains("no JSON") && ended.err.contains(r#""well\n""#), "{ended:?}");
+    prove_by(&site, &format!("verify.http = {page}"), &place).await;
+    let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
+    assert_eq!(ended.code, 6, "{ended:?}");
+    assert!(ended.err.contains("nothing at \"/version\""), "{ended:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn the_time_of_a_build_proves_what_is_new() {
+    let header = about("{ built = { header = \"x-built\" } }");
+    let site = proving(&header).await;
+    // The named version is the hook's: no name is compared.
+    deploys(&site, "v2").await;
+    assert!(site.teeter(&["show"]).await.out.contains("by when it was built"));
+    prove_by(&site, &header, &about("{ built = { json = \"/built\" } }")).await;
+    let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.err.contains("was built 20") && ended.err.contains("before the run began"), "{ended:?}");
+    assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
+    // What is as old as those in service comes back at an abort.
+    let ended = site.teeter(&["abort", "2"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+    // What the hook has replaced does not, as long as the old ones serve.
+    let hook = format!("TEETER_VERSION=v3 {}; exit 1", site.hook());
+    assert_eq!(site.teeter(&["deploy", "web", "--", "sh", "-c", &hook]).await.code, 1);
+    let ended = site.teeter(&["abort", "3"]).await;
+    assert!(ended.out.contains("web01") && ended.out.contains("web02"), "{ended:?}");
+    assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
+}
+
+#[tokio::test]
+async fn no_visitor_meets_a_server_that_is_cold() {
+    let warm_up = "verify.warm_up = { paths = [\"/\", \"/api/\"], below = \"250ms\", in_a_row = 2, requests = 8 }";
+    let site = proving(&format!("{HEADER}\n{warm_up}")).await;
+    site.farm.apps().iter().for_each(|app| app.set_cold(4, Duration::from_millis(500)));
+    let load = Load::start(LoadSpec { pause: Duration::from_millis(2), ..LoadSpec::new(site.farm.addr()) });
+    let load = load.expect("load starts");
+    load.more(200).await;
+    deploys(&site, "v2").await;
+    load.more(200).await;
+    let report = load.stop().await.expect("load ends");
+    assert!(report.failed().is_empty(), "{report}");
+    assert_eq!(report.by_version().len(), 2, "{report}");
+    assert_eq!(site.farm.apps().iter().map(App::cold_visitors).collect::<Vec<_>>(), [0; 4]);
+    let shown = site.teeter(&["events", "--limit", "500"]).await.out;
+    assert!(shown.contains("probes passed; warming up") && shown.contains("warm; HAProxy's checks"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_rolling_deploy_warms_up_each_server_and_asks_all_at_the_end_when_they_were_built() {
+    let warm_up = "verify.warm_up = { paths = [\"/\"], below = \"199ms\" }\nrolling.settle = \"100ms\"";
+    let site = proving(&format!("{}\n{warm_up}", about("{ built = { json = \"/built\" } }"))).await;
+    site.farm.apps().iter().for_each(|app| app.set_cold(2, Duration::from_millis(300)));
+    let args = ["deploy", "web", "--strategy", "rolling", "--to", "v2", "--", &site.hook()];
+    let ended = site.teeter(&args).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
+    let events = site.teeter(&["events", "--limit", "500"]).await.out;
+    assert_eq!(events.matches("warm; HAProxy's checks must pass").count(), 4, "{events}");
+    assert_eq!(site.farm.apps().iter().map(App::cold_visitors).collect::<Vec<_>>(), [0; 4]);
+
+    assert_eq!((site.farm.versions(), site.bits().await), (vec!["v2".to_owned(); 4], vec![0; 4]));
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_warm_up_fails_or_proceeds() {
+    let warm_up =
+        |policy: &str| format!("warm_up = {{ paths = [\"/\"], below = \"99ms\", deadline = \"3s\", {policy} }}");
+    let (proceed, fail) = (warm_up("on_deadline = \"proceed\""), warm_up("in_a_row = 2"));
+    let site = proving(&format!("{HEADER}\nverify.{proceed}")).await;
+    site.farm.apps().iter().for_each(|app| app.set_cold(usize::MAX, Duration::from_millis(200)));
+    deploys(&site, "v2").await;
+    let events = site.teeter(&["events", "--limit", "500"]).await.out;
+    assert!(events.contains("a is healthy, except not warm: web01 GET / took "), "{events}");
+    prove_by(&site, &proceed, &fail).await;
+    let deploy = site.daemon.spawn(&["deploy", "web", "--to", "v3", "--", &site.hook()]);
+    let waiting = || async { site.json(&["show"]).await["waiting"].to_string() };
+    until(|| async { waiting().await.contains("warming up: web01 ") }).await;
+    assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
+    let ended = finish(deploy).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.err.contains("GET / took") && ended.err.contains("request, not below 99 ms"), "{ended:?}");
+    assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
+    // An abort asks for no warm-up: what runs the version in service comes back as it is.
+    for name in ["web01", "web02"] {
+        site.farm.app(name).replace("v2").await.expect("it is replaced");
+    }
+    assert_eq!(site.teeter(&["abort", "2"]).await.code, 0);
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_warm_up_goes_on_in_another_daemon() {
+    let warm_up = "verify.warm_up = { paths = [\"/\"], below = \"199ms\", deadline = \"50s\" }";
+    let mut site = proving(&format!("{HEADER}\n{warm_up}")).await;
+    site.farm.apps().iter().for_each(|app| app.set_cold(usize::MAX, Duration::from_millis(200)));
+    assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
+    for name in ["web01", "web02"] {
+        site.farm.app(name).replace("v2").await.expect("it is replaced");
+    }
+    let advance = site.daemon.spawn(&["advance", "1"]);
+    until(|| async { site.json(&["show"]).await["waiting"].to_string().contains("warming up") }).await;
+    site.daemon.kill().await;
+    drop(advance);
+    for name in ["web01", "web02"] {
+        let app = site.farm.app(name);
+        app.set_cold(0, Duration::ZERO);
+        app.replace("v2").await.expect("it is replaced");
+    }
+    site.daemon.restart().await;
+    until(|| async { site.json(&["show"]).await["work"]["group"] == "b" }).await;
+    assert_eq!(site.bits().await, [0, 0, MAINT, MAINT]);
+}
+
+/// A server that speaks TLS and answers everything with 200; gives its port.
+async fn tls_server(certificate: &Path) -> u16 {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate).expect("it is there").collect();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("there are versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            chain.expect("they are certificates"),
+            PrivateKeyDer::from_pem_file(certificate).expect("a key"),
+        );
+    let acceptor = TlsAcceptor::from(Arc::new(config.expect("they fit")));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+    let port = listener.local_addr().expect("it has an address").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Whoever does not trust it goes away.
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|count| count > 0) {}
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            stream.write_all(answer).await.unwrap_or_default();
+            stream.shutdown().await.unwrap_or_default();
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_server_is_asked_over_tls_and_must_be_who_it_says() {
+    let site = Site::start().await;
+    let (ours, theirs) = (Authority::new(site.farm.dir(), "ours"), Authority::new(site.farm.dir(), "theirs"));
+    let port = tls_server(&ours.certify("app.pem", "app.test")).await;
+    let probe = |more: &str| format!("verify.http = {{ path = \"/\", port = {port}{more} }}");
+    let trusting = |ca: &Path, more: &str| probe(&format!(", tls = {{ ca = {ca:?}{more} }}"));
+    let named = trusting(&ours.ca(), ", server_name = \"app.test\"");
+    let mut before = HEADER.to_owned();
+    for (verify, code, says) in [
+        (named.clone(), 0, ""),
+        (trusting(&ours.ca(), "").replace("tls", "host = \"app.test:443\", tls"), 0, ""),
+        (probe(", tls = { insecure = true }"), 0, ""),
+        (trusting(&ours.ca(), ""), 6, "certificate"),
+        (trusting(&theirs.ca(), ", server_name = \"app.test\""), 6, "certificate"),
+        (trusting(&site.farm.dir().join("absent.pem"), ""), 6, "absent.pem"),
+        (probe(""), 6, "at 127.0.0.1"),
+    ] {
+        prove_by(&site, &before, &verify).await;
+        let ended = site.teeter(&["deploy", "web", "--dry-run"]).await;
+        assert!(ended.code == code && ended.err.contains(says), "{verify}: {ended:?}");
+        before = verify;
+    }
+    prove_by(&site, &before, &named).await;
+    let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
+    assert_eq!(ended.code, 0, "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_check_shows_mistakes_where_they_stand() {
+    let site = Site::start().await;
+    let good = std::fs::read_to_string(site.daemon.config()).expect("it is there");
+    let line = good.lines().position(|line| line.starts_with("verify.http")).expect("it is there") + 1;
+    for (verify, column, says) in [
+        ("verify.http = { path = \"/\", version = { json = \"v\" } }", 48, "not a JSON pointer"),
+        ("verify.http = { path = \"/\", version = { regex = \"(\" } }", 49, "not a regular expression"),
+        ("verify.http = { path = \"/\", version = { header = \"x\", regex = \"x\" } }", 39, "exactly one of"),
+        ("verify.http = { path = \"/\", tls = true }", 29, "insecure = true"),
+        ("verify.warm_up = { paths = [], below = \"1s\" }", 20, "no path"),
+        ("verify.warm_up = { paths = [\"x\"], below = \"1s\" }", 29, "is not a path"),
+        ("verify.warm_up = { paths = [\"/\"], below = \"0s\" }", 35, "below is zero"),
+        ("verify.warm_up = { paths = [\"/\"], below = \"1s\", in_a_row = 0 }", 49, "at least 1"),
+    ] {
+        std::fs::write(site.daemon.config(), good.replace(HEADER, verify)).expect("it is written");
+        let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_teeterd"));
+        let check = check.arg("--check").arg("--config").arg(site.daemon.config()).output().await.expect("it runs");
+        let said = String::from_utf8_lossy(&check.stderr).into_owned();
+        assert_eq!(check.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("teeter.toml:{line}:{column}: ")) && said.contains(says), "{verify}: {said}");
+    }
+}

@@ -1,0 +1,181 @@
+//! Somebody else changes servers that are held, and `on_drift` says what becomes of it.
+
+use teeter_lab::FarmSpec;
+
+use crate::fixtures::custom_backends::Stand;
+use crate::fixtures::site::{DRAIN, MAINT, Site, finish, until};
+
+const YIELD: &str = "on_drift = \"yield\"";
+const ALARM: &str = "on_drift = \"alarm\"";
+
+async fn site(settings: &str) -> Site {
+    Site::with(settings, FarmSpec::default()).await
+}
+
+/// Does what somebody does who does not know of teeter.
+async fn set(site: &Site, server: &str, state: &str) {
+    site.farm.haproxy().tell(&format!("set server {server} state {state}")).await.expect("HAProxy does so");
+}
+
+async fn wait_for_event(site: &Site, words: &str) {
+    until(|| async { site.teeter(&["events", "--limit", "500"]).await.out.contains(words) }).await;
+}
+
+async fn api_bits(site: &Site) -> u32 {
+    site.farm.haproxy().server_admin_bits("api/web01").await.expect("HAProxy has it")
+}
+
+#[tokio::test]
+async fn yield_lets_go_of_what_somebody_changes_and_of_nothing_else() {
+    let site = site(YIELD).await;
+    assert_eq!(site.teeter(&["maint", "web01", "web02", "--reason", "r"]).await.code, 0);
+    set(&site, "app/web01", "ready").await;
+    wait_for_event(&site, "somebody else set edge:app/web01 from maint to ready: teeter lets go of it").await;
+    // The line that tracks it goes with it.
+    until(|| async { api_bits(&site).await == 0 }).await;
+    assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
+    let holds = site.json(&["holds"]).await;
+    assert_eq!(holds["holds"][0]["members"], serde_json::json!(["web02"]), "{holds}");
+    assert_eq!(site.teeter(&["ready", "web02"]).await.code, 0);
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn yield_leaves_a_stricter_wish_to_whoever_has_it() {
+    let site = site(YIELD).await;
+    assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
+    set(&site, "app/web01", "maint").await;
+    wait_for_event(&site, "from drain to maint: teeter lets go of it").await;
+    wait_for_event(&site, "nothing is left of it: somebody else has taken over").await;
+    assert_eq!(site.json(&["holds"]).await["holds"], serde_json::json!([]));
+    assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
+    set(&site, "app/web01", "ready").await;
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_run_that_loses_its_servers_stops_and_can_take_them_out_again() {
+    let site = site(YIELD).await;
+    let begun = site.farm.dir().join("begun");
+    let hook = format!("touch {}; sleep 600", begun.display());
+    let deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);
+    until(|| async { begun.exists() }).await;
+    assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
+    set(&site, "app/web01", "ready").await;
+    // Nobody goes on working on a server that takes traffic.
+    let deploy = finish(deploy).await;
+    assert_eq!(deploy.code, 7, "{deploy:?}");
+    assert!(deploy.err.contains("somebody else set edge:app/web01 from maint to ready"), "{deploy:?}");
+    assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
+    let shown = site.teeter(&["show", "1"]).await.out;
+    assert!(shown.contains("teeter lets go of it") && shown.contains("teeter advance 1"), "{shown}");
+    // Trying again begins with taking it out.
+    for bits in [[MAINT, MAINT, 0, 0], [0, 0, MAINT, MAINT], [0; 4]] {
+        let advanced = site.teeter(&["advance", "1"]).await;
+        assert_eq!(advanced.code, 0, "{advanced:?}");
+        assert_eq!(site.bits().await, bits);
+    }
+    assert_eq!(site.json(&["show", "1"]).await["state"], "done");
+    // Once more, and now the run is given up.
+    assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
+    set(&site, "app/web02", "drain").await;
+    until(|| async { site.json(&["show", "2"]).await["failure"] == "taken" }).await;
+    site.teeter(&["abort", "2"]).await;
+    until(|| async { site.json(&["show", "2"]).await["state"] == "aborted" }).await;
+    assert_eq!(site.bits().await, [0, DRAIN, 0, 0]);
+}
+
+#[tokio::test]
+async fn alarm_leaves_a_server_as_somebody_set_it_and_says_so() {
+    let mut site = site(ALARM).await;
+    assert_eq!(site.teeter(&["maint", "web01", "--reason", "r"]).await.code, 0);
+    set(&site, "app/web01", "ready").await;
+    wait_for_event(&site, "somebody else set edge:app/web01 from maint to ready: left so").await;
+    let told = async |site: &Site| {
+        let holds = site.teeter(&["holds"]).await.out;
+        assert!(holds.contains("edge:app/web01 is left in ready, set outside teeter"), "{holds}");
+        let status = site.teeter(&["status", "app/web01"]).await.out;
+        assert!(status.contains("(r), left in ready, set outside teeter"), "{status}");
+        assert_eq!(site.bits().await, [0; 4]);
+        assert_eq!(site.json(&["status"]).await["instances"][0]["agrees"], true);
+    };
+    told(&site).await;
+    site.daemon.kill().await;
+    site.daemon.restart().await;
+    until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
+    told(&site).await;
+    // Whoever sets it back ends the alarm; the hold is as it was.
+    set(&site, "app/web01", "maint").await;
+    wait_for_event(&site, "from ready to maint: as the hold wants it").await;
+    assert!(!site.teeter(&["holds"]).await.out.contains("is left in"));
+    assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn an_alarm_ends_with_the_process_that_was_told_or_with_a_new_hold() {
+    let site = site(ALARM).await;
+    assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
+    set(&site, "app/web01", "ready").await;
+    wait_for_event(&site, "from drain to ready: left so").await;
+    site.farm.haproxy().reload().await.expect("HAProxy reloads");
+    site.wait_for_bits([DRAIN, 0, 0, 0]).await;
+    wait_for_event(&site, "edge:app/web01 is held again").await;
+    set(&site, "app/web01", "ready").await;
+    until(|| async { site.teeter(&["events"]).await.out.matches("from drain to ready: left so").count() == 2 }).await;
+    assert_eq!(site.teeter(&["maint", "web01", "--reason", "again"]).await.code, 0);
+    assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
+    // A stricter wish is left too, and outlives the hold.
+    assert_eq!(site.teeter(&["drain", "web02", "--reason", "r"]).await.code, 0);
+    set(&site, "app/web02", "maint").await;
+    wait_for_event(&site, "edge:app/web02 from drain to maint: left so").await;
+    assert_eq!(site.teeter(&["ready", "web02"]).await.code, 0);
+    assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_takes_traffic_again_is_neither_drained_nor_proven() {
+    let site = site(&format!("{ALARM}\nverify.deadline = \"2s\"")).await;
+    let slow = tokio::spawn(teeter_lab::get(site.farm.addr(), "/slow?ms=1500"));
+    until(|| async { site.farm.in_flight() > 0 }).await;
+    let busy = site.farm.apps().iter().find(|app| app.in_flight() > 0).expect("one has it").name().to_owned();
+    let drain = site.daemon.spawn(&["drain", &busy, "--reason", "r", "--deadline", "3s"]);
+    until(|| async { site.json(&["holds"]).await["holds"][0]["stage"] == "draining" }).await;
+    // What is changed before HAProxy was read back to agree is not a change of what was confirmed.
+    until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
+    set(&site, &format!("app/{busy}"), "ready").await;
+    let drain = finish(drain).await;
+    assert_eq!(drain.code, 5, "{drain:?}");
+    assert_eq!(slow.await.unwrap().expect("it is answered").status, 200);
+    let holds = site.teeter(&["holds"]).await.out;
+    assert!(holds.contains("set to ready by somebody else"), "{holds}");
+    assert_eq!(site.teeter(&["ready", &busy]).await.code, 0);
+    // The work of a deploy goes on; its proof does not.
+    assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
+    set(&site, "app/web01", "ready").await;
+    wait_for_event(&site, "edge:app/web01 from maint to ready: left so").await;
+    assert!(site.teeter(&["show", "1"]).await.out.contains("left so"), "told in the run's log");
+    let advanced = site.teeter(&["advance", "1"]).await;
+    assert_eq!(advanced.code, 1, "{advanced:?}");
+    assert!(advanced.err.contains("edge:app/web01: set to ready by somebody else"), "{advanced:?}");
+    site.teeter(&["abort", "1"]).await;
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn servers_of_no_farm_go_by_the_default_for_all() {
+    let backends = "backend app\n  server web01 {web01}\n  server web02 {web02}\n";
+    let stand = Stand::start(backends, "[holds]\non_drift = \"alarm\"\n").await;
+    stand.done(&["maint", "app/web01", "--reason", "r"]).await;
+    stand.tell("set server app/web01 state ready").await;
+    until(|| async { stand.recorded("from maint to ready: left so").await }).await;
+    assert_eq!(stand.bits("app/web01").await, 0);
+    // Read again with the farms.
+    let config = std::fs::read_to_string(stand.daemon.config()).expect("it is there");
+    std::fs::write(stand.daemon.config(), config.replace("\"alarm\"", "\"yield\"")).expect("it is written");
+    stand.daemon.signal("-HUP").await;
+    until(|| async { stand.daemon.log().contains("configuration read again") }).await;
+    stand.tell("set server app/web01 state drain").await;
+    until(|| async { stand.recorded("from ready to drain: teeter lets go of it").await }).await;
+    assert_eq!((stand.bits("app/web01").await, stand.holds().await), (DRAIN, 0));
+}

@@ -1,0 +1,73 @@
+//! Maintenance of machines: every server with an address, in all backends.
+
+use crate::fixtures::custom_backends::Stand;
+
+/// Two machines beside those that really answer: one reached by IPv4 and one by IPv6.
+const BACKENDS: &str = "backend app\n  server web01 {web01} check\n  server far 127.0.0.7:8080\n  \
+    server farther 127.0.0.7:8081\n  server six [::7]:8080\nbackend api\n  server web01 {web01} check\n  \
+    server far 127.0.0.7:8080\n  server six ipv6@0:0::7:8080\n";
+
+async fn bits(stand: &Stand) -> Vec<u32> {
+    let mut bits = Vec::new();
+    for server in ["app/web01", "app/far", "app/farther", "app/six", "api/web01", "api/far", "api/six"] {
+        bits.push(stand.bits(server).await);
+    }
+    bits
+}
+
+#[tokio::test]
+async fn a_host_is_taken_out_with_all_its_servers_and_brought_back() {
+    let stand = Stand::start(BACKENDS, "").await;
+    let drained = stand.teeter(&["drain", "--host", "127.0.0.7", "--reason", "kernel"]).await;
+    assert_eq!(drained.code, 0, "{drained:?}");
+    let preview = "host:127.0.0.7 is api/far (127.0.0.7:8080), app/far (127.0.0.7:8080), app/farther (127.0.0.7:8081)";
+    assert!(drained.err.contains(preview), "{drained:?}");
+    assert!(drained.out.contains("teeter ready host:127.0.0.7"), "{drained:?}");
+    assert_eq!(bits(&stand).await, [0, 8, 8, 0, 0, 8, 0]);
+    stand.done(&["wait", "--host", "127.0.0.7", "--until", "drained"]).await;
+    stand.done(&["why", "--host", "127.0.0.7"]).await;
+    let status = stand.done(&["status", "--host", "::ffff:127.0.0.7"]).await;
+    assert!(status.contains("app/farther") && !status.contains("app/six"), "{status}");
+    // One port of it, by another hold of the same owner.
+    stand.done(&["maint", "--host", "127.0.0.7:8081", "--reason", "disk"]).await;
+    assert_eq!(bits(&stand).await, [0, 8, 1, 0, 0, 8, 0]);
+    stand.done(&["ready", "host:127.0.0.7"]).await;
+    assert_eq!((bits(&stand).await, stand.holds().await), (vec![0; 7], 0));
+    stand.done(&["maint", "--host", "0::7", "--reason", "kernel"]).await;
+    assert_eq!(bits(&stand).await, [0, 0, 0, 1, 0, 0, 1]);
+    stand.done(&["ready", "--host", "[::7]:8080"]).await;
+    assert_eq!(bits(&stand).await, [0; 7]);
+}
+
+#[tokio::test]
+async fn a_host_that_no_server_has_is_an_error_and_so_is_a_name() {
+    let stand = Stand::start(BACKENDS, "").await;
+    for command in ["drain", "maint"] {
+        for host in ["127.0.0.9", "127.0.0.7:80", "::9"] {
+            let ended = stand.teeter(&[command, "--host", host, "--reason", "r"]).await;
+            assert_eq!(ended.code, 3, "{host}: {ended:?}");
+            assert!(ended.err.contains("no server of HAProxy has that address"), "{ended:?}");
+        }
+        let ended = stand.teeter(&[command, "--host", "web01.example.net", "--reason", "r"]).await;
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.err.contains("a host is an IP address"), "{ended:?}");
+    }
+    for args in [vec!["status"], vec!["why"], vec!["wait", "--until", "up"], vec!["ready"]] {
+        let ended = stand.teeter(&[&args[..], &["--host", "127.0.0.9"]].concat()).await;
+        assert_eq!(ended.code, 3, "{args:?}: {ended:?}");
+    }
+    // One that is matched does not make up for one that is not.
+    let ended = stand.teeter(&["drain", "app/far", "--host", "127.0.0.9", "--reason", "r"]).await;
+    assert_eq!((ended.code, stand.holds().await), (3, 0), "{ended:?}");
+    assert_eq!(bits(&stand).await, [0; 7]);
+}
+
+#[tokio::test]
+async fn a_server_that_has_moved_comes_back_by_the_address_it_was_taken_by() {
+    let stand = Stand::start(BACKENDS, "").await;
+    stand.done(&["maint", "--host", "127.0.0.7:8081", "--reason", "move"]).await;
+    stand.haproxy.cmd("set server app/farther addr 127.0.0.8").await.unwrap();
+    assert_eq!(stand.status("app/farther").await["address"], "127.0.0.8:8081");
+    stand.done(&["ready", "--host", "127.0.0.7:8081"]).await;
+    assert_eq!((bits(&stand).await, stand.holds().await), (vec![0; 7], 0));
+}

@@ -1,0 +1,168 @@
+//! Holds by hand: what they wait for, what they give back, what they refuse.
+
+use teeter_lab::{FarmSpec, Held};
+
+use crate::fixtures::site::{DRAIN, MAINT, Site, until};
+
+#[tokio::test]
+async fn a_drain_ends_when_the_last_request_does() {
+    let site = Site::start().await;
+    let addr = site.farm.addr();
+    let slow: Vec<_> = (0..8).map(|_| tokio::spawn(teeter_lab::get(addr, "/slow?ms=1200"))).collect();
+    until(|| async { site.farm.app("web01").in_flight() > 0 }).await;
+    let drained = site.teeter(&["drain", "web01", "--reason", "kernel"]).await;
+    assert_eq!(drained.code, 0, "{drained:?}");
+    assert_eq!(site.farm.app("web01").in_flight(), 0);
+    for slow in slow {
+        assert_eq!(slow.await.unwrap().expect("it is answered").status, 200);
+    }
+    assert_eq!(site.bits().await, [DRAIN, 0, 0, 0]);
+    let status = site.teeter(&["status", "web01"]).await;
+    assert!(status.out.contains("kernel"), "{status:?}");
+    let ready = site.teeter(&["ready", "web01"]).await;
+    assert_eq!(ready.code, 0, "{ready:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn the_ladder_goes_from_drain_to_maintenance() {
+    let site = Site::start().await;
+    let drained = site.teeter(&["drain", "app/web01", "--reason", "r", "--grace", "1s"]).await;
+    assert_eq!(drained.code, 0, "{drained:?}");
+    assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
+    // The line that tracks it shares its maintenance and is held with it.
+    assert!(site.json(&["holds"]).await["holds"][0]["entries"].to_string().contains("edge:api/web01"));
+    let ready = site.teeter(&["ready", "app/web01"]).await;
+    assert_eq!(ready.code, 0, "{ready:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn nobody_meets_a_server_that_comes_back_dead() {
+    let site = Site::start().await;
+    assert_eq!(site.teeter(&["maint", "web01", "--reason", "r"]).await.code, 0);
+    site.farm.app("web01").stop().await.expect("it stops");
+    let load = teeter_lab::Load::start(teeter_lab::LoadSpec::new(site.farm.addr())).expect("load starts");
+    let ready = site.daemon.spawn(&["ready", "web01"]);
+    until(|| async { site.json(&["holds"]).await["holds"][0]["stage"] == "proving" }).await;
+    load.more(200).await;
+    assert_eq!(site.bits().await[0], MAINT);
+    site.farm.app("web01").start_again().await.expect("it starts");
+    assert_eq!(crate::fixtures::site::finish(ready).await.code, 0);
+    let report = load.stop().await.expect("load ends");
+    assert!(report.failed().is_empty(), "{report}");
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn two_holds_on_a_member_do_not_fight() {
+    let site = Site::start().await;
+    assert_eq!(site.teeter(&["maint", "app/web01", "--reason", "disk"]).await.code, 0);
+    assert_eq!(site.teeter(&["drain", "web01", "web02", "--reason", "kernel"]).await.code, 0);
+    assert_eq!(site.bits().await, [MAINT, DRAIN, 0, 0]);
+    assert_eq!(site.json(&["holds"]).await["holds"].as_array().map(Vec::len), Some(2));
+    // web02 has one hold, web01 both: releasing web02 leaves web01 as it is.
+    assert_eq!(site.teeter(&["ready", "web02", "--no-verify"]).await.code, 0);
+    assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
+    assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_guard_keeps_the_last_servers_in() {
+    let site = Site::with("min_available = \"50%\"", FarmSpec::default()).await;
+    let refused = site.teeter(&["drain", "web0*", "--reason", "r"]).await;
+    assert_eq!(refused.code, 6, "{refused:?}");
+    let refused = site.teeter(&["drain", "web01", "web02", "web03", "--reason", "r"]).await;
+    assert_eq!(refused.code, 6, "{refused:?}");
+    assert!(refused.err.contains("min_available = 50%"), "{refused:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+    let allowed = site.teeter(&["drain", "web0*", "--reason", "r", "--allow-outage"]).await;
+    assert_eq!(allowed.code, 0, "{allowed:?}");
+    assert_eq!(site.bits().await, [DRAIN; 4]);
+}
+
+#[tokio::test]
+async fn a_hold_expires_and_the_server_comes_back_proven() {
+    let site = Site::start().await;
+    assert_eq!(site.teeter(&["maint", "web01", "--reason", "r", "--for", "1s", "--no-wait"]).await.code, 0);
+    site.wait_for_bits([0; 4]).await;
+    let events = site.teeter(&["events"]).await;
+    assert!(events.out.contains("expired"), "{events:?}");
+}
+
+#[tokio::test]
+async fn why_names_the_sessions_that_are_left() {
+    let site = Site::start().await;
+    let held = Held::open(site.farm.addr(), "/ws", &[]).await.expect("a websocket opens");
+    let server = held.answer().server().to_owned();
+    let why = site.json(&["why", &server]).await;
+    let sessions = why["sessions"].as_array().expect("a list");
+    assert_eq!(sessions.len(), 1, "{why}");
+    assert!(sessions[0]["client"].as_str().unwrap_or_default().starts_with("127.0.0.1:"), "{why}");
+    assert!(sessions[0]["bytes_in"].as_u64().is_some_and(|bytes| bytes > 0), "{why}");
+}
+
+#[tokio::test]
+async fn an_agent_is_muted_while_its_server_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = agent.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = agent.accept().await {
+            // HAProxy may have gone meanwhile.
+            tokio::io::AsyncWriteExt::write_all(&mut stream, b"ready up\n").await.unwrap_or_default();
+        }
+    });
+    let app = teeter_lab::App::start("web01", "v1").await.unwrap();
+    let config = format!(
+        "global\n  stats socket {} level admin\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  \
+         timeout server 9s\n  timeout check 2s\nbackend app\n  server web01 {} check inter 100ms agent-check agent-port {port} agent-inter 50ms\n  \
+         server web02 127.0.0.1:1\n",
+        dir.path().join("admin.sock").display(),
+        app.addr()
+    );
+    let haproxy = teeter_lab::Haproxy::start(dir.path(), &config).await.unwrap();
+    haproxy.wait_for_check("app/web01").await.unwrap();
+    let daemon =
+        crate::fixtures::site::Daemon::start(dir.path(), &crate::fixtures::site::instance(&haproxy.socket())).await;
+    let agent_is_on =
+        async || haproxy.server_line("app/web01").await.unwrap()["srv_agent_state"].parse::<u32>().unwrap() & 4 != 0;
+    assert!(agent_is_on().await);
+    for verb in ["drain", "maint"] {
+        let held = daemon.teeter(&[verb, "app/web01", "--reason", "r"]).await;
+        assert_eq!(held.code, 0, "{held:?}");
+        assert!(!agent_is_on().await);
+    }
+    // Long enough for an agent that could still speak to have spoken.
+    until(|| async { haproxy.stat("app/web02").await.unwrap()["lastchg"].parse::<u32>().unwrap() > 1 }).await;
+    assert_eq!(haproxy.server_admin_bits("app/web01").await.unwrap(), MAINT);
+    let ready = daemon.teeter(&["ready", "app/web01"]).await;
+    assert_eq!(ready.code, 0, "{ready:?}");
+    assert_eq!(haproxy.server_admin_bits("app/web01").await.unwrap(), 0);
+    assert!(agent_is_on().await);
+}
+
+#[tokio::test]
+async fn a_bad_server_does_not_keep_a_good_one_out() {
+    let site = Site::with("verify.deadline = \"2s\"", FarmSpec::default()).await;
+    assert_eq!(site.teeter(&["maint", "web01", "web02", "--reason", "r"]).await.code, 0);
+    site.farm.app("web01").set_well(false);
+    let ready = site.teeter(&["ready", "web01", "web02"]).await;
+    assert_eq!(ready.code, 1, "{ready:?}");
+    site.wait_for_bits([MAINT, 0, 0, 0]).await;
+    let holds = site.json(&["holds"]).await;
+    assert_eq!(holds["holds"][0]["members"], serde_json::json!(["web01"]), "{holds}");
+    site.farm.app("web01").set_well(true);
+    assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
+    assert_eq!(site.bits().await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_hold_on_one_line_does_not_claim_the_whole_server() {
+    let site = Site::start().await;
+    let drained = site.teeter(&["drain", "api/web01", "--reason", "r"]).await;
+    assert!(drained.out.contains("api/web01 is out"), "{drained:?}");
+    assert_eq!(site.bits().await, [0; 4]);
+    assert_eq!(site.teeter(&["ready", "api/web01"]).await.code, 0);
+}

@@ -1,0 +1,95 @@
+//! Time that passes, or seems to, while no teeterd runs.
+
+use rusqlite::{Connection, params};
+
+use crate::fixtures::site::{DRAIN, MAINT, Site, step_of, until};
+
+/// A text with all times in it moved by so many hours.
+fn moved(text: &str, hours: i64) -> String {
+    let moved = |at: jiff::Timestamp| (at + jiff::SignedDuration::from_hours(hours)).to_string();
+    let word = |word: &str| word.parse().map_or_else(|_| word.to_owned(), moved);
+    text.split('"').map(word).collect::<Vec<_>>().join("\"")
+}
+
+/// Moves all times in a column of a store that no teeterd has open.
+fn moves(site: &Site, table: &str, column: &str, hours: i64) {
+    let store = Connection::open(site.farm.dir().join("teeter.db")).expect("it is opened");
+    // Only a test may do that.
+    store.execute_batch("DROP TRIGGER IF EXISTS events_are_final").expect("it is written");
+    let mut all = store.prepare(&format!("SELECT id, {column} FROM {table}")).expect("it is there");
+    let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("it is read");
+    let rows: Vec<(u64, String)> = rows.map(|row| row.expect("it is a row")).collect();
+    assert!(!rows.is_empty());
+    for (id, text) in rows {
+        let update = format!("UPDATE {table} SET {column} = ?2 WHERE id = ?1");
+        store.execute(&update, params![id, moved(&text, hours)]).expect("it is written");
+    }
+}
+
+/// Since when there is the latest hold.
+async fn since(site: &Site) -> jiff::Timestamp {
+    let holds = site.json(&["holds"]).await;
+    let last = holds["holds"].as_array().and_then(|holds| holds.last()).expect("there is one");
+    last["since"].as_str().expect("it is told").parse().expect("it is a time")
+}
+
+async fn holds(site: &Site) -> usize {
+    site.json(&["holds"]).await["holds"].as_array().map_or(0, Vec::len)
+}
+
+#[tokio::test]
+async fn a_hold_ends_in_time_though_the_clock_was_set_back() {
+    let mut site = Site::start().await;
+    assert_eq!(site.teeter(&["drain", "web01", "--reason", "disk", "--for", "3s", "--no-wait"]).await.code, 0);
+    assert_eq!(site.teeter(&["drain", "web03", "--reason", "disk", "--no-wait", "--deadline", "1h"]).await.code, 0);
+    let before = since(&site).await;
+    site.daemon.kill().await;
+    // As a teeterd has written it whose clock was three hours ahead.
+    moves(&site, "holds", "json", 3);
+    moves(&site, "events", "at", 3);
+    site.daemon.restart().await;
+    // The one is over in seconds and not in hours, the other stays.
+    until(|| async { holds(&site).await == 1 }).await;
+    until(|| async { site.bits().await == [0, 0, DRAIN, 0] }).await;
+    let moved = since(&site).await.duration_since(before).abs();
+    assert!(moved.as_secs() < 60, "{moved}");
+    assert!(site.teeter(&["events"]).await.out.contains("the clock was set back by"));
+}
+
+#[tokio::test]
+async fn time_without_a_teeterd_is_not_counted_against_a_change_that_is_to_be_confirmed() {
+    let mut site = Site::start().await;
+    assert_eq!(site.teeter(&["begin", "web", "--phase", "before-out"]).await.code, 0);
+    // HAProxy is told and cannot answer, and then nobody is there to hear of it.
+    site.farm.haproxy().pause().expect("it is stopped");
+    let advance = site.daemon.spawn(&["advance", "1", "--step", "0"]);
+    until(|| async { holds(&site).await == 1 }).await;
+    drop(advance);
+    site.daemon.kill().await;
+    moves(&site, "runs", "json", -3);
+    site.daemon.restart().await;
+    site.farm.haproxy().resume().expect("it goes on");
+    site.wait_for_bits([MAINT, MAINT, 0, 0]).await;
+    assert_eq!(site.json(&["show", "1"]).await["state"], "running");
+}
+
+#[tokio::test]
+async fn time_without_a_teeterd_is_not_counted_against_those_who_are_asked() {
+    let mut site = Site::start().await;
+    let rolling = ["begin", "web", "--strategy", "rolling", "--batch", "2", "--settle", "0s"];
+    assert_eq!(site.teeter(&rolling).await.code, 0);
+    for next in ["web03", "web04"] {
+        site.farm.app(next).set_well(false);
+    }
+    let advance = site.daemon.spawn(&["advance", "1"]);
+    until(|| async { step_of(&site.json(&["show", "1"]).await) == Some("ask batch-2") }).await;
+    drop(advance);
+    site.daemon.kill().await;
+    moves(&site, "runs", "json", -3);
+    for next in ["web03", "web04"] {
+        site.farm.app(next).set_well(true);
+    }
+    site.daemon.restart().await;
+    until(|| async { site.json(&["show", "1"]).await["work"]["group"] == "batch-2" }).await;
+    assert_eq!(site.json(&["show", "1"]).await["left_out"], serde_json::json!({}));
+}

@@ -1,0 +1,116 @@
+//! HAProxy reloaded or killed between any two commands of a flip: afterwards one side is live, the one the store says.
+
+use std::collections::BTreeSet;
+
+use teeter_lab::{FarmSpec, Load, LoadSpec, Sample, TestFarm};
+
+use crate::fixtures::site::{Daemon, Site, edited, finish, until};
+use crate::fixtures::socket_relay::Relay;
+
+/// What happens to HAProxy in the middle of a line.
+#[derive(Clone, Copy, Debug)]
+enum Blow {
+    /// Only the connection ends.
+    None,
+    Reload,
+    Kill,
+}
+
+/// A site whose teeterd speaks through a relay, half of it running v2.
+async fn site(sample: Sample, line: &'static str) -> (Site, Relay) {
+    let farm = TestFarm::start_spec(FarmSpec { sample, version: "v1".into(), ..FarmSpec::default() }).await;
+    let farm = farm.expect("a farm starts");
+    for app in &farm.apps()[2..] {
+        app.replace("v2").await.expect("it is replaced");
+    }
+    let relay = Relay::start(farm.dir().join("relay.sock"), &farm.socket(), line);
+    let (shipped, socket) = (farm.toml().expect("it has a configuration"), farm.socket());
+    let config = edited(&shipped, &[(&socket.display().to_string(), &relay.path.display().to_string())]);
+    let daemon = Daemon::start(farm.dir(), &config).await;
+    (Site { daemon, farm }, relay)
+}
+
+/// The versions that new requests are given now.
+async fn served(site: &Site) -> BTreeSet<String> {
+    let load = Load::start(LoadSpec { connections: 4, ..LoadSpec::new(site.farm.addr()) }).expect("load starts");
+    load.more(60).await;
+    let report = load.stop().await.expect("load ends");
+    assert!(report.failed().is_empty(), "{report}");
+    report.by_version().into_keys().collect()
+}
+
+/// Flips to and fro, each time cut after another command, until no command is left to cut after.
+async fn flip_and_cut(sample: Sample, line: &'static str, blow: Blow) {
+    let (site, mut relay) = site(sample, line).await;
+    let first = site.teeter(&["flip", "web", "a"]).await;
+    assert_eq!(first.code, 0, "{first:?}");
+    let mut commands = 0;
+    for (to, version) in [("b", "v2"), ("a", "v1")].into_iter().cycle() {
+        relay.arm(commands);
+        let flip = site.daemon.spawn(&["flip", "web", to]);
+        let cut = relay.cut().await;
+        let of = cut.of;
+        match blow {
+            Blow::None => {}
+            Blow::Reload => site.farm.haproxy().reload().await.expect("HAProxy reloads"),
+            Blow::Kill => {
+                site.farm.haproxy().kill();
+                site.farm.haproxy().start_again().await.expect("HAProxy starts again");
+            }
+        }
+        drop(cut);
+        let ended = finish(flip).await;
+        let said = format!("{blow:?} after {commands} of {of}: {ended:?}\n{}", site.daemon.log());
+        assert_eq!(ended.code, 0, "{said}");
+        until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
+        assert_eq!(served(&site).await, BTreeSet::from([version.to_owned()]), "{said}");
+        if sample == Sample::Route {
+            assert_eq!(site.route("web").await, format!("web_{to}"), "{said}");
+        }
+        if !matches!(blow, Blow::None) {
+            let shown = site.teeter(&["show"]).await.out;
+            assert!(shown.contains("another process"), "{shown}");
+        }
+        commands += 1;
+        if commands > of {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_is_cut_short_ends_where_the_store_says() {
+    for blow in [Blow::None, Blow::Reload, Blow::Kill] {
+        for line in ["set map ", " state ready"] {
+            flip_and_cut(Sample::Route, line, blow).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_line_for_servers_that_is_cut_short_ends_where_the_store_says() {
+    for blow in [Blow::None, Blow::Reload, Blow::Kill] {
+        flip_and_cut(Sample::Servers, " state ready", blow).await;
+    }
+}
+
+#[tokio::test]
+async fn who_goes_first_is_as_was_asked() {
+    let (site, mut relay) = site(Sample::Servers, " state ready").await;
+    assert_eq!(site.teeter(&["flip", "web", "a"]).await.code, 0);
+    for (to, order, first) in [("b", "overlap", "state ready"), ("a", "gap", "state drain")] {
+        relay.arm(0);
+        let flip = site.daemon.spawn(&["flip", "web", to, "--order", order]);
+        let cut = relay.cut().await;
+        let place = |what: &str| cut.line.find(what).unwrap_or_else(|| panic!("{what} is not in {}", cut.line));
+        let before = place("state ready").min(place("state drain"));
+        assert_eq!(before, place(first), "{order}: {}", cut.line);
+        assert!(cut.line.len() < 8192);
+        drop(cut);
+        let ended = finish(flip).await;
+        assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
+        let run = site.json(&["show"]).await;
+        assert!(run["flips"][0]["took_ms"].as_f64().is_some_and(|took| took > 0.0), "{run}");
+        assert_eq!(run["flips"][0]["mode"], "servers", "{run}");
+    }
+}

@@ -1,0 +1,118 @@
+//! Which process it is that answers: one that was restarted with the number of the one before, and one that serves on
+//! because a reload has failed.
+
+use std::path::{Path, PathBuf};
+
+use teeter_lab::{App, Held, haproxy};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::fixtures::custom_config::Given;
+use crate::fixtures::site::{DRAIN, finish, until};
+
+/// Passes everything on, and has every process of HAProxy say that its number is 8, as in a container.
+fn contained(haproxy: &Path, path: PathBuf) -> PathBuf {
+    let listener = UnixListener::bind(&path).expect("it listens");
+    let haproxy = haproxy.to_owned();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let haproxy = haproxy.clone();
+            tokio::spawn(async move { pass(client, &haproxy).await });
+        }
+    });
+    path
+}
+
+async fn pass(client: UnixStream, haproxy: &Path) -> Option<()> {
+    let (read, mut write) = client.into_split();
+    let (mut line, mut read) = (String::new(), BufReader::new(read));
+    read.read_line(&mut line).await.ok()?;
+    let mut server = UnixStream::connect(haproxy).await.ok()?;
+    server.write_all(line.as_bytes()).await.ok()?;
+    let mut said = Vec::new();
+    let text = loop {
+        if server.read_buf(&mut said).await.ok()? == 0 {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&said);
+        if let Some((before, after)) = text.split_once("\nPid: ")
+            && let Some((_, after)) = after.split_once('\n')
+        {
+            break format!("{before}\nPid: 8\n{after}");
+        }
+    };
+    write.write_all(text.as_bytes()).await.ok()?;
+    let mut rest = Vec::new();
+    tokio::select! {
+        _ = tokio::io::copy(&mut server, &mut write) => {}
+        _ = read.read_to_end(&mut rest) => {}
+    }
+    Some(())
+}
+
+async fn site(toml: &str, hidden: bool) -> (Given, App) {
+    let app = App::start("w1", "v1").await.expect("it starts");
+    let proxies = |_: &Path, front| {
+        format!(
+            "frontend www\n  bind {front}\n  default_backend app\nbackend app\n  server w1 {0}\n  server w2 {0}\n",
+            app.addr()
+        )
+    };
+    let given = if hidden {
+        Given::start_by(proxies, toml, |socket| contained(socket, socket.with_extension("relay"))).await
+    } else {
+        Given::start(proxies, toml).await
+    };
+    (given, app)
+}
+
+#[tokio::test]
+async fn a_process_that_has_the_number_of_the_one_before_has_forgotten_what_that_was_told() {
+    for policy in ["yield", "alarm"] {
+        let (it, _app) = site(&format!("[holds]\non_drift = {policy:?}\n"), true).await;
+        assert_eq!(it.daemon.teeter(&["drain", "app/w1", "--reason", "r"]).await.code, 0);
+        if policy == "alarm" {
+            it.haproxy.tell("set server app/w1 state ready").await.expect("HAProxy does so");
+            until(|| async { it.daemon.teeter(&["events"]).await.out.contains("from drain to ready: left so") }).await;
+        }
+        it.haproxy.restart().await.expect("HAProxy restarts");
+        until(|| async { it.haproxy.server_admin_bits("app/w1").await.is_ok_and(|bits| bits == DRAIN) }).await;
+        let events = || async { it.daemon.teeter(&["events"]).await.out };
+        until(|| async { events().await.contains("8 as before, but started later") }).await;
+        let events = events().await;
+        assert_eq!(events.matches("somebody else").count(), usize::from(policy == "alarm"), "{events}");
+        assert_eq!(it.json(&["holds"]).await["holds"].as_array().map(Vec::len), Some(1));
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_serves_after_a_reload_that_failed_is_not_left_behind() {
+    let (it, app) = site("", false).await;
+    let serving = it.haproxy.pid().await.expect("HAProxy answers");
+    let config = std::fs::read_to_string(it.haproxy.config()).expect("it is there");
+    it.haproxy.write_config(&format!("{config}\n  nonsense\n")).expect("it is written");
+    until(|| async { haproxy::ask(&it.haproxy.master_socket(), "show proc").await.is_ok() }).await;
+    haproxy::ask_bytes(&it.haproxy.master_socket(), "reload").await.expect("the master answers");
+    let failed = |said: std::io::Result<String>| said.is_ok_and(|said| said.contains("# workers"));
+    until(|| async { failed(haproxy::ask(&it.haproxy.master_socket(), "show proc").await) }).await;
+    let held = loop {
+        let held = Held::open(it.front, "/ws", &[]).await.expect("it opens");
+        let sessions = it.haproxy.cmd("show sess").await.expect("HAProxy answers");
+        if sessions.contains("srv=w1") {
+            break held;
+        }
+    };
+    assert_eq!((it.haproxy.pid().await.expect("HAProxy answers"), app.in_flight() > 0), (serving, true));
+    // Some masters list it among the old ones now.
+    let doctor = it.doctor().await;
+    assert!(doctor.contains("0 processes left behind"), "{doctor}");
+    let drain = it.daemon.spawn(&["drain", "app/w1", "--reason", "r", "--deadline", "60s"]);
+    until(|| async { it.json(&["holds"]).await["holds"][0]["stage"] == "draining" }).await;
+    let shown = it.json(&["status", "app/w1"]).await;
+    assert_eq!((&shown["servers"][0]["in_flight"], &shown["servers"][0]["old"]), (&1.into(), &serde_json::json!([])));
+    let why = it.json(&["why", "app/w1"]).await;
+    assert_eq!(why["sessions"].as_array().map(Vec::len), Some(1), "{why}");
+    drop(held);
+    let ended = finish(drain).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", it.daemon.log());
+}

@@ -1,0 +1,80 @@
+//! What five series of HAProxy were once heard to say where they differ: each quirk is where it is said to be, and what a
+//! master and a worker that is leaving say is read on all of them.
+
+use teeter::haproxy::commands::{PrepareMap, ShowProc, ShowServersConn, ShowSessions, ShowStat, StatKind};
+use teeter::haproxy::{Command, Quirk, Series};
+
+use crate::haproxy::transcripts::{Raw, SERIES, Transcript, info, read, server};
+
+/// What is asked of a worker that is leaving.
+const ALL_ROWS: ShowStat = ShowStat { backend: None, kind: StatKind::BackendsAndServers };
+
+/// What the master, or a worker through it, answers: its replies come without a prompt and end with the connection.
+fn of_master<C: Command>(series: &str, name: &str, command: &C) -> C::Reply {
+    let transcript = Transcript::of(series, name);
+    assert!(transcript.sent.ends_with(&command.text()), "{}", transcript.sent);
+    command.parse(&transcript.received).unwrap()
+}
+
+#[test]
+fn quirks_are_where_they_are_said_to_be() {
+    for series in SERIES {
+        let version: Series = series.parse().unwrap();
+        let has = |quirk| {
+            let received = |name| Transcript::of(series, name).received;
+            let holds = |name, words: &str| String::from_utf8_lossy(&received(name)).contains(words);
+            match quirk {
+                Quirk::PromptAfterEachReply => received("show-info").starts_with(b"\n> "),
+                Quirk::MessagesLackNewline => received("set-server-weight-no-number").ends_with(b"garbage\n> "),
+                Quirk::NoShowVersion => {
+                    read(series, "show-version", &Raw("show version")).unwrap().starts_with("Unknown command")
+                }
+                Quirk::ShortStateRows => !holds("show-servers-state", "srv_use_ssl"),
+                Quirk::NoServedCounter => {
+                    let rows = read(series, "show-stat", &ShowStat::default()).unwrap();
+                    rows.iter().all(|row| row.served.is_none()) && !holds("show-servers-conn", " served ")
+                }
+                Quirk::NoMapTransactions => {
+                    let map = Transcript::of(series, "prepare-map").map();
+                    read(series, "prepare-map", &PrepareMap { map }).is_err()
+                }
+                Quirk::RelativePids => holds("master-show-proc", "<relative PID>"),
+                Quirk::LeavingWorkerHasNoCounters => of_master(series, "old-worker-show-stat", &ALL_ROWS).is_empty(),
+                Quirk::ProcessesAmongServers => holds("old-worker-show-servers-conn", "\nMASTER/cur-1 "),
+                Quirk::SessionBytesAtTheEnds => !holds("show-sess-one", " total="),
+                // Not a matter of replies: the tests of sockets try it on the HAProxy at hand.
+                Quirk::StatsSocketWithoutTls => quirk.is_in(version),
+            }
+        };
+        for quirk in Quirk::ALL {
+            assert_eq!(has(quirk), quirk.is_in(version), "{quirk:?} on {series}");
+            assert_eq!(info(series).has(quirk), quirk.is_in(version));
+        }
+    }
+}
+
+#[test]
+fn a_master_lists_the_workers_that_a_reload_left() {
+    for series in SERIES {
+        let workers = |name| {
+            let workers = of_master(series, name, &ShowProc);
+            assert!(workers.iter().all(|worker| worker.version.starts_with(series)), "{workers:?}");
+            workers.iter().map(|worker| worker.old).collect::<Vec<_>>()
+        };
+        assert_eq!(workers("master-show-proc"), [false]);
+        assert_eq!(workers("master-show-proc-reloaded"), [false, true]);
+    }
+}
+
+#[test]
+fn a_worker_that_is_leaving_says_what_it_serves() {
+    for series in SERIES {
+        let web01 = server("app/web01");
+        let rows = of_master(series, "old-worker-show-stat", &ALL_ROWS);
+        assert!(rows.iter().all(|row| row.svname != "web01" || row.scur == 1), "{series}");
+        let connections = of_master(series, "old-worker-show-servers-conn", &ShowServersConn::default());
+        assert_eq!(connections.iter().find(|row| row.server == web01).map(|row| row.used), Some(1), "{series}");
+        let sessions = of_master(series, "old-worker-show-sess", &ShowSessions);
+        assert_eq!(sessions.iter().filter(|session| session.server == "web01").count(), 1, "{series}");
+    }
+}

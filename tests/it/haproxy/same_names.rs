@@ -1,0 +1,79 @@
+//! Names that mean two things: a frontend and a backend that share one, numbers, words of HAProxy's own.
+
+use std::fmt::Write as _;
+
+use teeter::haproxy::Series;
+use teeter_lab::{App, Haproxy, Held};
+
+use crate::fixtures::custom_config::Given;
+use crate::fixtures::site::{finish, until};
+
+/// Backends whose names `show stat` would take for something else, each with a frontend of its name before it.
+const NAMES: [&str; 9] = ["app", "up", "-1", "3", "4x", "typed", "domain", "all", "none"];
+
+const FARM: &str = "[farm.web]\nmembers = [\"app/*\"]\ngroups = { a = [\"w1\"], b = [\"BACKEND\"] }\n\
+                    [farm.web.drain]\ngrace = \"2s\"\n";
+
+#[tokio::test]
+async fn a_backend_is_never_taken_for_a_frontend_or_a_number() {
+    let app = |name| async move { App::start(name, "v1").await.expect("it starts") };
+    let apps = [app("w1").await, app("BACKEND").await];
+    // From 3.3 on no frontend may have the name of a backend; numbers and words are names as before.
+    let version: Series = Haproxy::version().expect("there is a HAProxy").parse().expect("it has a series");
+    let more = if (version.major, version.minor) < (3, 3) { "" } else { "-in" };
+    let it = Given::start(
+        |dir, front| {
+            let mut proxies = String::new();
+            for name in NAMES {
+                let unix = || format!("unix@{}/{name}.sock", dir.display());
+                let bind = if name == "app" { front.to_string() } else { unix() };
+                let _ =
+                    write!(proxies, "frontend {name}{more}\n  bind {bind}\n  default_backend {name}\nbackend {name}\n");
+                if name != "none" {
+                    let _ = writeln!(proxies, "  cookie SRV insert indirect nocache");
+                    for app in &apps {
+                        let _ = writeln!(proxies, "  server {} {} cookie {}", app.name(), app.addr(), app.name());
+                    }
+                }
+            }
+            proxies
+        },
+        FARM,
+    )
+    .await;
+    // All of them are known, with their words, whether looked at together or one by one.
+    for name in NAMES.iter().filter(|name| **name != "none") {
+        let shown = it.json(&["status", "--", &format!("{name}/w1")]).await;
+        assert_eq!(shown["servers"][0]["status"], "no check", "{name}: {shown}");
+    }
+    let mut held = loop {
+        let held = Held::open(it.front, "/ws", &[]).await.expect("it opens");
+        if held.answer().server() == "BACKEND" {
+            break held;
+        }
+    };
+    // A server called BACKEND is not the sum of its backend, and what it serves is seen.
+    let drain = it.daemon.spawn(&["drain", "app/BACKEND", "--reason", "r", "--deadline", "60s"]);
+    until(|| async {
+        let shown = it.json(&["status", "app/BACKEND"]).await;
+        shown["servers"][0]["in_flight"] == 1 && shown["servers"][0]["status"] == "DRAIN"
+    })
+    .await;
+    // And after a reload, in the process that is left behind.
+    it.haproxy.reload().await.expect("HAProxy reloads");
+    until(|| async {
+        let shown = it.json(&["status", "app/BACKEND"]).await;
+        shown["servers"][0]["in_flight"] == 1 && shown["servers"][0]["old"].as_array().is_some_and(|old| old.len() == 1)
+    })
+    .await;
+    held.echo(b"still").await.expect("it is alive");
+    drop(held);
+    let ended = finish(drain).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", it.daemon.log());
+    assert_eq!(it.daemon.teeter(&["ready", "app/BACKEND"]).await.code, 0);
+    // Clients with a cookie have their grace.
+    let begun = it.daemon.spawn(&["begin", "web"]);
+    until(|| async { it.json(&["holds"]).await.to_string().contains("clients that stick") }).await;
+    let ended = finish(begun).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", it.daemon.log());
+}

@@ -1,0 +1,71 @@
+//! Bytes that servers and the configuration put into HAProxy's answers: a check's text with prompts, quotes and empty
+//! lines, a description in another encoding. They shift no reply into the next and hide no server.
+
+use std::net::SocketAddr;
+
+use teeter_lab::App;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+
+use crate::fixtures::custom_config::Given;
+use crate::fixtures::site::until;
+
+/// Greets as a MySQL server that lets nobody in, in words that look like the end of a reply and like another table.
+async fn rude() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("it listens");
+    let address = listener.local_addr().expect("it has an address");
+    tokio::spawn(async move {
+        let words = b"no\n> \n\n\"\",x,\n> # pxname,svname\napp,w1,7,7\n\n> \xe9\x1b[31m\" ;";
+        let length = u8::try_from(words.len() + 3).expect("it is short");
+        let greeting = [&[length, 0, 0, 0, 0xff, 0x10, 0x04], &words[..]].concat();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // HAProxy hangs up when it has heard enough.
+            stream.write_all(&greeting).await.ok();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_a_server_says_ends_no_reply() {
+    let (app, rude) = (App::start("w1", "v1").await.expect("it starts"), rude().await);
+    let it = Given::start(
+        |_, front| {
+            format!(
+                "frontend www\n  bind {front}\n  default_backend app\n\
+                 backend app\n  server w1 {0}\n  server w2 {0}\n\
+                 backend db\n  mode tcp\n  option mysql-check user x\n  server m1 {rude} check inter 100ms fall 1\n  \
+                 server m2 {0}\nbackend last\n  server z {0}\n",
+                app.addr()
+            )
+        },
+        "",
+    )
+    .await;
+    // The same with a description that is not UTF-8.
+    let config = std::fs::read_to_string(it.haproxy.config()).expect("it is there");
+    let config = config.replacen("global\n", "global\n  description \"R?partiteur\"\n", 1).into_bytes();
+    let config: Vec<u8> = config.into_iter().map(|byte| if byte == b'?' { 0xe9 } else { byte }).collect();
+    std::fs::write(it.haproxy.config(), config).expect("it is written");
+    it.haproxy.restart().await.expect("HAProxy restarts");
+    until(|| async {
+        let shown = it.json(&["status", "db/m1"]).await;
+        shown["servers"][0]["last_check"].as_str().is_some_and(|said| said.starts_with("no > "))
+    })
+    .await;
+    let shown = it.json(&["status"]).await;
+    let server = |name: &str| {
+        let servers = shown["servers"].as_array().expect("servers");
+        let named = |it: &&serde_json::Value| {
+            name.split_once('/').is_some_and(|(backend, server)| it["backend"] == backend && it["server"] == server)
+        };
+        servers.iter().find(named).cloned()
+    };
+    for (name, status) in [("app/w1", "no check"), ("db/m1", "DOWN"), ("db/m2", "no check"), ("last/z", "no check")] {
+        assert_eq!(server(name).map(|it| it["status"].clone()), Some(status.into()), "{name} {shown}");
+    }
+    for server in ["db/m1", "app/w1"] {
+        let drained = it.daemon.teeter(&["drain", server, "--reason", "r"]).await;
+        assert_eq!(drained.code, 0, "{drained:?}\n{}", it.daemon.log());
+    }
+}

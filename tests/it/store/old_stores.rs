@@ -1,0 +1,178 @@
+//! Stores that earlier versions of teeterd have written are opened for ever: migrated, and each record as it was.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use serde_json::Value;
+use teeter::state::{State, Transaction};
+use teeter::store::{EventQuery, SqliteStore, Store, verify_file};
+
+use crate::fixtures::site::{DRAIN, MAINT, Site, until};
+
+/// Each was written by the teeterd of its time, with a run that has ended, one half way and an operator's holds. A new
+/// schema adds a line, and the store of a teeterd that had the schema before.
+const STORES: [(&str, u32); 5] =
+    [("schema-1", 1), ("schema-2-first", 2), ("schema-2", 2), ("schema-3", 3), ("schema-4", 4)];
+
+fn path(name: &str) -> String {
+    format!("tests/stores/{name}.db")
+}
+
+/// The rows of a table as they are in the file: a key and a document.
+fn rows(file: &Path, sql: &str) -> Vec<(String, Value)> {
+    let connection = Connection::open(file).expect("it is opened");
+    let mut statement = connection.prepare(sql).expect("it has the table");
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
+    let rows = rows.expect("it is read").map(|row| row.expect("it is a row"));
+    rows.map(|(key, text)| (key, serde_json::from_str(&text).expect("it is a document"))).collect()
+}
+
+/// Keys and values that have another name today.
+const RENAMED: [(&str, &str); 8] = [
+    ("nobody", "none"),
+    ("who_sticks", "sticky"),
+    ("everybody", "all"),
+    ("proving", "verifying"),
+    ("proven", "verified"),
+    ("proof", "verify"),
+    ("turn", "switch"),
+    ("aside", "skipped_lines"),
+];
+
+fn is_renamed(was: &str, is: &str) -> bool {
+    RENAMED.contains(&(was, is))
+}
+
+/// What was said and is not said now. A record may say more than it did.
+fn lost(was: &Value, is: &Value) -> Option<String> {
+    match (was, is) {
+        (Value::Object(was), Value::Object(is)) => was.iter().find_map(|(key, was)| {
+            let renamed = || is.iter().find(|(now, _)| is_renamed(key, now)).map(|(_, value)| value);
+            let lost = lost(was, is.get(key).or_else(renamed).unwrap_or(&Value::Null))?;
+            Some(format!("{key} {lost}"))
+        }),
+        (Value::Array(was), Value::Array(is)) if was.len() == is.len() => {
+            was.iter().zip(is).find_map(|(was, is)| lost(was, is))
+        }
+        // Where there was room for one, there may be a list with that one now.
+        (was, Value::Array(is)) if !was.is_array() && is.len() == 1 => lost(was, &is[0]),
+        (Value::String(was), Value::String(is)) if is_renamed(was, is) => None,
+        (was, is) => (was != is).then(|| format!("was {was} and is {is}")),
+    }
+}
+
+fn records(state: &State, what: &str) -> Vec<(String, Value)> {
+    let json = |value: serde_json::Result<Value>| value.expect("it is a document");
+    match what {
+        "holds" => {
+            let all = state.holds.iter();
+            all.map(|(id, hold)| (id.to_string(), json(serde_json::to_value(hold)))).collect()
+        }
+        "baselines" => {
+            let all = state.baselines.iter();
+            all.map(|(entry, was)| (entry.to_string(), json(serde_json::to_value(was)))).collect()
+        }
+        "routes" => {
+            let all = state.routes.iter();
+            all.map(|(farm, route)| (farm.to_string(), json(serde_json::to_value(route)))).collect()
+        }
+        _ => {
+            let all = state.runs.iter();
+            all.map(|(id, run)| (id.to_string(), json(serde_json::to_value(run)))).collect()
+        }
+    }
+}
+
+#[test]
+fn every_store_that_ever_was_is_read_as_it_was_written() {
+    let mut latest = None;
+    for (name, schema) in STORES {
+        let dir = tempfile::tempdir().expect("a directory is made");
+        let file = dir.path().join("t.db");
+        std::fs::copy(path(name), &file).expect("it is copied");
+        let found = verify_file(&file).expect("it is read");
+        assert_eq!((found.schema, found.problems.as_slice(), found.runs), (schema, &[][..], 2), "{name}");
+        assert!(found.holds >= 1 && found.baselines >= 4 && found.events >= 20, "{name}: {found:?}");
+        let mut tables = vec![
+            ("holds", "SELECT CAST(id AS TEXT), json FROM holds ORDER BY id"),
+            ("baselines", "SELECT entry, json FROM baselines ORDER BY entry"),
+            ("runs", "SELECT CAST(id AS TEXT), json FROM runs ORDER BY id"),
+        ];
+        if schema > 1 {
+            tables.push(("routes", "SELECT farm, json FROM routes ORDER BY farm"));
+        }
+        let before: Vec<_> = tables.into_iter().map(|(what, sql)| (what, rows(&file, sql))).collect();
+        let said = "SELECT CAST(id AS TEXT), json_array(at, kind, text, run, hold) FROM events ORDER BY id";
+        let said = rows(&file, said);
+
+        let store = SqliteStore::open(&file).expect("it is opened");
+        let state = store.load().expect("it is read");
+        for (what, was) in before {
+            let mut now = records(&state, what);
+            now.sort_by_key(|one| was_at(&was, &one.0));
+            assert_eq!(was.len(), now.len(), "{name}: {what}");
+            for ((key, was), (also, is)) in was.iter().zip(&now) {
+                assert_eq!((key, lost(was, is)), (also, None), "{name}: {what} {key}");
+            }
+        }
+        assert_eq!(state.revision, found.revision, "{name}");
+        let (halfway, ended) = (state.runs.values().next_back(), state.runs.values().next());
+        assert!(halfway.is_some_and(|run| run.is_active() && run.cursor == 6), "{name}: {halfway:?}");
+        assert!(ended.is_some_and(|run| !run.is_active() && run.finished.is_some()), "{name}: {ended:?}");
+        assert!(state.next_run > 2 && state.holds.keys().all(|id| id.0 < state.next_hold), "{name}");
+
+        let events = store.events(EventQuery { limit: 5000, ..EventQuery::default() }).expect("they are read");
+        assert_eq!(events.len(), said.len(), "{name}");
+        for (event, (id, was)) in events.iter().zip(&said) {
+            assert_eq!(
+                (&event.id.to_string(), event.kind.as_str(), event.text.as_str()),
+                (id, was[1].as_str().unwrap_or_default(), was[2].as_str().unwrap_or_default()),
+                "{name}"
+            );
+            assert_eq!(Some(event.at.to_string().as_str()), was[0].as_str(), "{name}");
+        }
+        assert!(events.iter().any(|event| event.caller.as_ref().is_some_and(|caller| caller.user == "root")), "{name}");
+
+        // It is a store like any other now.
+        store.commit(&Transaction { expect: state.revision, ..Transaction::default() }).expect("it is written");
+        let now = store.verify().expect("it is read");
+        assert!(now.problems.is_empty() && now.schema >= schema, "{name}: {now:?}");
+        assert_eq!(*latest.get_or_insert(now.schema), now.schema, "{name}");
+    }
+    // The last in the list is of a teeterd that had the schema of today.
+    assert_eq!(latest, STORES.last().map(|(_, schema)| *schema), "a store of the new schema is missing");
+}
+
+/// Where a key stands among those that were there.
+fn was_at(was: &[(String, Value)], key: &str) -> Option<usize> {
+    was.iter().position(|(one, _)| one == key)
+}
+
+#[tokio::test]
+async fn a_run_that_an_earlier_teeterd_began_is_brought_to_its_end() {
+    for name in ["schema-1", "schema-2"] {
+        let mut site = Site::start().await;
+        for done in ["web01", "web02"] {
+            site.farm.app(done).replace("v2").await.expect("it is replaced");
+        }
+        site.daemon.kill().await;
+        let store = site.farm.dir().join("teeter.db");
+        std::fs::remove_file(store.with_extension("db-wal")).unwrap_or_default();
+        std::fs::copy(path(name), &store).expect("it is put in place");
+        site.daemon.restart().await;
+        site.wait_for_bits([0, DRAIN, MAINT, MAINT]).await;
+        for work in ["web03", "web04"] {
+            site.farm.app(work).replace("v2").await.expect("it is replaced");
+        }
+        // Where a run ends by asking everybody, it asks at the addresses of its time, where nobody is any more.
+        let (command, state) = if name == "schema-1" { ("advance", "done") } else { ("abort", "aborted") };
+        let ended = site.teeter(&[command, "2"]).await;
+        assert_eq!(ended.code, 0, "{name}: {ended:?}");
+        assert_eq!(site.json(&["show", "2"]).await["state"], state, "{name}");
+        assert_eq!(site.teeter(&["ready", "web02"]).await.code, 0, "{name}");
+        // Of another operator's hold, which had an end, nothing is left by now or by this.
+        site.teeter(&["ready", "api/web01"]).await;
+        until(|| async { site.json(&["holds"]).await["holds"].as_array().is_some_and(Vec::is_empty) }).await;
+        assert_eq!(site.bits().await, [0; 4], "{name}");
+    }
+}
