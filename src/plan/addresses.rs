@@ -1,4 +1,5 @@
-//! What HAProxy's addresses say about a plan: processes that get requests through other lines, servers that nobody can ask.
+//! What HAProxy's addresses say about a plan: processes that get requests through other lines, and servers that teeter
+//! cannot send requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,7 @@ use super::plan::{Plan, Strategy};
 use super::veto::Veto;
 use crate::farm::{Farm, InstanceName, Layout, MemberName, SameProcess, Seen};
 
-/// A plan with what is to be said of the addresses of its members, and why it must not be begun.
+/// The plan with remarks about the addresses of its members, and the vetoes that follow from these addresses.
 #[must_use]
 pub fn compared(farm: &Farm, layout: &Layout, plan: Plan, seen: &BTreeMap<InstanceName, &Seen>) -> (Plan, Vec<Veto>) {
     let planned: BTreeSet<&MemberName> = plan.groups.values().flatten().map(|member| &member.name).collect();
@@ -35,7 +36,7 @@ pub fn compared(farm: &Farm, layout: &Layout, plan: Plan, seen: &BTreeMap<Instan
         vetoes.extend(needs.map(|(key, _)| Veto::NoPath { members: unasked.clone(), key: key.to_owned() }));
         if verify.http.is_some() {
             let names = unasked.iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
-            off.push(format!("{names} on UNIX sockets cannot be asked by teeter: HAProxy's health checks prove them"));
+            off.push(format!("{names} on UNIX sockets cannot be asked by teeter: HAProxy's health checks verify them"));
         }
     }
     (Plan { off, ..plan }, vetoes)

@@ -9,22 +9,22 @@ use serde::{Deserialize, Serialize};
 /// it says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attendant {
-    /// The user.
+    /// The name of its user.
     pub user: String,
-    /// The user's number.
+    /// The user's id.
     pub uid: u32,
-    /// The process, where it is known.
+    /// The process id; `None` where it is not known.
     pub pid: Option<i32>,
-    /// A word that only this caller knows, where it has named one.
+    /// A secret that only this caller knows; `None` where it has named none.
     #[serde(default)]
     pub key: Option<String>,
-    /// The terminal, and the host that it is used from, in the caller's words.
+    /// The terminal and the host from which it is used, as the caller names them.
     #[serde(default)]
     pub place: Option<String>,
-    /// What it runs, in its own words.
+    /// What it runs, as the caller names it.
     #[serde(default)]
     pub what: Option<String>,
-    /// Since when.
+    /// When it was attached.
     pub since: Timestamp,
 }
 
@@ -70,9 +70,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_worth_more_than_a_process() {
+    fn a_caller_with_a_key_is_known_by_the_key_alone() {
         let keyed = alice(Some("k"), Some(1));
-        // Another connection of the same caller, seen from another place.
+        // Another connection of the same caller, from another process.
         assert!(keyed.is(7, None, Some("k")));
         for key in [None, Some("other"), Some("")] {
             assert!(!keyed.is(7, Some(1), key), "{key:?}");
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_it_is_the_process_of_that_user() {
+    fn a_caller_without_a_key_is_known_by_user_and_process() {
         let plain = alice(None, Some(1));
         assert!(plain.is(7, Some(1), None));
         assert!(!plain.is(7, Some(2), None));

@@ -1,4 +1,4 @@
-//! Whether the side that has just got the traffic does worse than the other did.
+//! Whether the side that has just got the traffic does worse than the other side did.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::plan::Step;
 use super::run::{Bake, Run};
 use crate::farm::{BakeSettings, Counts, Entry, GroupName, Share};
 
-/// What is known of the side that is watched.
+/// What HAProxy has counted for a watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
     /// The side that had the traffic before.
@@ -57,7 +57,7 @@ impl Figures {
         self.now.requests < settings.min_requests
     }
 
-    /// What is worse than it may be.
+    /// What is worse than allowed, in words; `None` where nothing is.
     pub fn breach(&self, settings: &BakeSettings) -> Option<String> {
         if self.are_too_few(settings) {
             return None;
@@ -112,7 +112,7 @@ mod tests {
         assert!(breach(counts(100, 4, 0, 40)).unwrap().contains("4% of 100 requests answered with 5xx, 2% before"));
         assert!(breach(counts(100, 0, 1, 40)).unwrap().contains("1% of 100 requests failed, 0% before"));
         assert!(breach(counts(100, 0, 0, 81)).unwrap().contains("takes 81 ms, 40 ms before"));
-        let nobody = Figures { before: Counts::default(), now: counts(100, 2, 0, 900) };
-        assert!(nobody.breach(&settings).is_some(), "where nothing is known of before, the limit stands alone");
+        let unknown = Figures { before: Counts::default(), now: counts(100, 2, 0, 900) };
+        assert!(unknown.breach(&settings).is_some(), "without figures of before, the limit alone counts");
     }
 }

@@ -45,7 +45,7 @@ pub fn sides(
     let idle = live.map(|live| if live == first { second } else { first });
     match (live, idle) {
         (Some(live), Some(idle)) => Ok(Sides { live: live.clone(), idle: idle.clone() }),
-        _ => Err(Veto::NobodyIdle { farm: farm.name.clone(), groups: vec![first.clone(), second.clone()] }),
+        _ => Err(Veto::NoneIdle { farm: farm.name.clone(), groups: vec![first.clone(), second.clone()] }),
     }
 }
 

@@ -1,4 +1,4 @@
-//! When a server is drained: counting samples, and the ladder of drain, maintenance, deadline and policy.
+//! When a server is drained: counting samples, and the drain ladder of drain, maintenance, deadline and policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,28 +8,28 @@ use super::samples::Samples;
 use super::wait::Wait;
 use crate::farm::{Emptying, Entry, Hold, InstanceName, Ladder, Load, MemberName, OnDeadline, Span, Stage, Stays};
 
-/// What the samples since HAProxy's confirmation say about the servers of one hold. Forgotten when the hold changes
-/// and when teeterd restarts: then counting begins anew.
+/// What the samples since HAProxy's confirmation say about the servers of one hold. Counting begins anew when the hold
+/// changes and when teeterd restarts.
 #[derive(Debug, Clone, Default)]
 pub struct DrainWatch {
     instances: BTreeMap<InstanceName, Samples>,
-    /// What was in flight when the hold last changed: shown until there are samples again, never decided by.
+    /// What was in flight when the hold last changed. Shown until there are samples again; no decision uses it.
     before: BTreeMap<MemberName, u64>,
-    /// When each HAProxy was first seen to have been told: from then on clients have the grace.
-    told: BTreeMap<InstanceName, Timestamp>,
+    /// When each HAProxy was first seen to have confirmed the hold: the grace of clients begins then.
+    confirmed: BTreeMap<InstanceName, Timestamp>,
 }
 
 /// What a hold that is draining does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum DrainVerdict {
-    /// Nothing yet.
+    /// It waits, for this reason.
     Wait(Wait),
-    /// Take the next step of the ladder.
+    /// Take the next step of the drain ladder.
     Harden,
-    /// Nothing is in flight, or the policy says to go on with `left` requests there.
+    /// Nothing is in flight, or the policy says to go on although requests are left.
     Drained {
-        /// Requests that are left.
+        /// The requests that are left.
         left: u64,
     },
     /// End the sessions by force.
@@ -41,24 +41,24 @@ pub enum DrainVerdict {
 }
 
 impl DrainWatch {
-    /// Begins to count anew, because the hold has changed.
+    /// A watch that begins to count anew, because the hold has changed.
     pub fn again(&self, hold: &Hold) -> Self {
-        let mut told = self.told.clone();
+        let mut confirmed = self.confirmed.clone();
         match hold.stage {
-            Stage::Draining(Emptying { since, .. }) => told.retain(|_, at| *at >= since),
-            _ => told.clear(),
+            Stage::Draining(Emptying { since, .. }) => confirmed.retain(|_, at| *at >= since),
+            _ => confirmed.clear(),
         }
-        Self { instances: BTreeMap::new(), before: self.in_flight(hold), told }
+        Self { instances: BTreeMap::new(), before: self.in_flight(hold), confirmed }
     }
 
-    /// Takes a sample of all of the hold's servers in one instance, taken after HAProxy confirmed the hold.
+    /// Adds a sample of all of the hold's servers in one instance, taken after HAProxy confirmed the hold.
     pub fn handle_sample(&mut self, instance: &InstanceName, loads: BTreeMap<Entry, Load>, at: Timestamp) {
-        self.told.entry(instance.clone()).or_insert(at);
+        self.confirmed.entry(instance.clone()).or_insert(at);
         self.instances.entry(instance.clone()).or_default().add(loads, at);
     }
 
-    /// Forgets what was counted in HAProxys that are gone, and what they served with them.
-    pub fn leave_aside(&mut self, gone: &BTreeSet<InstanceName>) {
+    /// Forgets what was counted in HAProxy instances that do not answer and may be away.
+    pub fn skip_instances(&mut self, gone: &BTreeSet<InstanceName>) {
         self.instances.retain(|name, _| !gone.contains(name));
     }
 
@@ -71,12 +71,12 @@ impl DrainWatch {
             instances.iter().filter(|name| !self.instances.contains_key(**name)).map(|name| (*name).clone()).collect();
         let all = |is: fn(&Samples) -> bool| unconfirmed.is_empty() && self.instances.values().all(is);
         let (calm, drained) = (all(Samples::is_calm), all(Samples::is_drained));
-        let told = self.told.values().copied().max().unwrap_or(since);
-        let (grace_ends, ends) = (grace.after(since.max(told)), deadline.after(since));
+        let confirmed = self.confirmed.values().copied().max().unwrap_or(since);
+        let (grace_ends, ends) = (grace.after(since.max(confirmed)), deadline.after(since));
         if !hardened {
             let may_stay = match stays {
                 Stays::None => false,
-                Stays::Sticky => self.clients_stick(),
+                Stays::Sticky => self.has_sticky_clients(),
                 Stays::All => true,
             };
             return if now >= grace_ends || (calm && !may_stay) {
@@ -90,7 +90,7 @@ impl DrainWatch {
             };
         }
         if mode < last {
-            // Nobody comes any more; whoever was on the way a moment ago still finds the servers as they were.
+            // No new client comes; a request that was on its way a moment ago still finds the servers as they were.
             let asked = if stays == Stays::None { since } else { grace_ends };
             let moved_on = MOVING_TAKES.after(asked).min(ends);
             return if calm || now >= moved_on {
@@ -103,7 +103,7 @@ impl DrainWatch {
         if drained && kept.is_empty() {
             return DrainVerdict::Drained { left: 0 };
         }
-        // Where the last step of the ladder was taken just now, HAProxy gets the time to say what it leaves.
+        // If the last step of the drain ladder was taken just now, HAProxy gets the time to report what is in flight.
         let in_doubt = !drained && (!unconfirmed.is_empty() || self.in_flight(hold).is_empty());
         if now < ends || (in_doubt && now < SAMPLES_TAKE.after(ends)) {
             return DrainVerdict::Wait(if drained {
@@ -138,16 +138,17 @@ impl DrainWatch {
         members
     }
 
-    /// Connections that HAProxy keeps open to each member without a request.
+    /// Idle connections that HAProxy keeps open to each member.
     pub fn idle(&self, hold: &Hold) -> BTreeMap<MemberName, u64> {
         let mut members = BTreeMap::new();
-        for (entry, load) in self.instances.values().flat_map(|samples| &samples.last).filter(|(_, it)| it.idle > 0) {
+        for (entry, load) in self.instances.values().flat_map(|samples| &samples.last).filter(|(_, load)| load.idle > 0)
+        {
             *members.entry(hold.names.member(entry).clone()).or_default() += load.idle;
         }
         members
     }
 
-    /// What is in flight, for people: `2 on web01, 1 on web02`.
+    /// What is in flight, in words: `2 on web01, 1 on web02`.
     pub fn left(&self, hold: &Hold) -> String {
         let left = self.in_flight(hold);
         left.iter().map(|(member, requests)| format!("{requests} on {member}")).collect::<Vec<_>>().join(", ")
@@ -165,14 +166,15 @@ impl DrainWatch {
         }
     }
 
-    /// The members that clients stick to.
+    /// The members that have sticky clients.
     pub fn stuck_to(&self, hold: &Hold) -> BTreeSet<MemberName> {
         let loads = self.instances.values().flat_map(|samples| &samples.last);
         loads.filter(|(_, load)| load.sticky).map(|(entry, _)| hold.names.member(entry).clone()).collect()
     }
 
-    /// Whether clients stick to the servers: by cookie, or seen arriving although nobody new is sent there.
-    fn clients_stick(&self) -> bool {
+    /// Whether the servers have sticky clients: by cookie, or because requests arrive although HAProxy sends no new
+    /// clients there.
+    fn has_sticky_clients(&self) -> bool {
         self.instances.values().any(|samples| {
             samples.last.iter().any(|(entry, load)| {
                 load.sticky || samples.first.get(entry).is_some_and(|first| load.stot > first.stot)
@@ -261,7 +263,7 @@ mod tests {
     };
 
     #[test]
-    fn one_quiet_sample_is_not_enough() {
+    fn one_sample_without_requests_is_not_enough() {
         let hold = hold(AdminState::Drain, OnDeadline::Fail);
         let mut watch = watch(&[(100, NONE)]);
         assert!(matches!(next(&watch, &hold, AdminState::Drain, 100), DrainVerdict::Wait(Wait::SecondSample { .. })));
@@ -273,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_connections_are_waited_for_where_that_is_asked() {
+    fn idle_connections_are_waited_for_if_configured() {
         let mut hold = hold(AdminState::Drain, OnDeadline::Fail);
         let idle = Load { idle: 2, ..NONE };
         let watch = watch(&[(0, idle), (20, idle)]);
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn where_haproxy_lists_its_sessions_no_retry_is_waited_for() {
+    fn with_haproxys_list_of_sessions_no_retry_is_waited_for() {
         let hold = hold(AdminState::Drain, OnDeadline::Fail);
         let troubled = Load { troubles: 3, ..NONE };
         let listed = |assigned| Load { assigned: Some(assigned), ..troubled };
@@ -324,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ladder_hardens_at_once_when_nobody_sticks_and_after_the_grace_when_somebody_does() {
+    fn the_drain_ladder_waits_for_the_grace_only_where_clients_are_sticky() {
         let hold = hold(AdminState::Maint, OnDeadline::Fail);
         assert_eq!(next(&watch(&[(0, NONE), (20, NONE)]), &hold, AdminState::Drain, 20), DrainVerdict::Harden);
         let sticky = Load { sticky: true, ..NONE };
@@ -340,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grace_is_for_whoever_may_stay() {
+    fn clients_that_may_stay_have_the_grace() {
         let sticky = watch(&[(0, Load { sticky: true, ..NONE }), (20, Load { sticky: true, ..NONE })]);
         for (stays, verdict) in [(Stays::None, DrainVerdict::Harden), (Stays::All, DrainVerdict::Harden)] {
             let mut hold = hold(AdminState::Drain, OnDeadline::Fail);
@@ -349,13 +351,13 @@ mod tests {
             let waits = matches!(sticky.next(&hold, emptying, at(20)), DrainVerdict::Wait(Wait::StickyClients { .. }));
             assert_eq!(waits, stays == Stays::All);
             assert_eq!(sticky.next(&hold, emptying, at(5_000)), verdict);
-            // A side that stays ready to come back ends in drain: then only what is in flight counts.
+            // A side on standby ends in drain: then only requests in flight count.
             assert_eq!(next(&sticky, &hold, AdminState::Drain, 5_020), DrainVerdict::Drained { left: 0 });
         }
     }
 
     #[test]
-    fn each_policy_does_what_it_says_at_the_deadline() {
+    fn each_policy_acts_at_the_deadline() {
         let watch = watch(&[(0, Load { scur: 2, ..NONE })]);
         for (policy, expected) in [
             (OnDeadline::Fail, DrainVerdict::Stuck),
@@ -373,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_that_does_not_help_ends_too() {
+    fn a_kill_without_effect_ends_as_stuck() {
         let hold = hold(AdminState::Maint, OnDeadline::Kill);
         let watch = watch(&[(0, Load { scur: 1, ..NONE })]);
         let killed = Some(at(30_000));

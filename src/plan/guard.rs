@@ -1,4 +1,4 @@
-//! Every veto, in one place: what must not be begun, and why. Preflight, commands and tests all ask here.
+//! What must not be begun, and why: preflight, commands and tests all ask here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,21 +7,21 @@ use super::veto::Veto;
 use crate::farm::{Entry, Farm, FlipSettings, Hold, InstanceName, Layout, MemberName, Owner, Seen, Side};
 use crate::haproxy::{BackendName, ServerRef};
 
-/// Backends of a farm's route that get no traffic while it goes to `live`, or soon will not: they may be left empty.
+/// Backends of a farm's route that get no traffic when it goes to `live`: they may be left without a server.
 #[must_use]
 pub fn routed_away(farm: &Farm, live: &Side) -> BTreeSet<BackendName> {
     led_away(&farm.settings.flip, live)
 }
 
-/// The same of a route by itself.
+/// Backends of a route that get no traffic when it goes to `live`.
 #[must_use]
 pub fn led_away(flip: &FlipSettings, live: &Side) -> BTreeSet<BackendName> {
     let backends = flip.route.iter().flat_map(crate::farm::RouteKey::backends);
     backends.filter(|(side, _)| side != live).map(|(_, backend)| backend.clone()).collect()
 }
 
-/// Backends that would be left without a usable server when `taken` go out. A backend that has none now is not
-/// made worse and raises no veto, nor does one of `away`, where no traffic goes.
+/// Backends that would be left without a usable server when `taken` go out. A backend that has none now raises no veto:
+/// it is not made worse. Nor does a backend in `away`, which gets no traffic.
 #[must_use]
 pub fn last_servers(
     taken: &BTreeSet<Entry>,
@@ -47,8 +47,8 @@ pub fn last_servers(
         .collect()
 }
 
-/// Whether a farm keeps enough members in service when `taken` go out. A farm that has not enough now and is not made
-/// worse raises no veto. Members of sides that a route leads away from are not in service.
+/// A veto if a farm does not keep enough members in service when `taken` go out. A farm that has too few now and is not
+/// made worse raises none. Members of sides that a route leads away from are not in service.
 #[must_use]
 pub fn min_available(
     farm: &Farm,
@@ -63,8 +63,8 @@ pub fn min_available(
     others_carry(farm, layout, &taken, seen).filter(|_| worse)
 }
 
-/// Whether a farm of which some members are `taken` keeps as many in service as it must have, whatever is out or down
-/// already and whether or not that is made worse.
+/// A veto if a farm does not have its minimum of members in service while `taken` are out, even if that is not made
+/// worse.
 #[must_use]
 pub fn all_but_min(
     farm: &Farm,
@@ -84,7 +84,7 @@ pub fn all_but_min(
     })
 }
 
-/// The lines of the groups that a route leads away from while it goes to `live`.
+/// The lines of the groups that a route leads away from when it goes to `live`.
 fn away_from(layout: &Layout, live: &Side) -> BTreeSet<Entry> {
     match live {
         Side::All => BTreeSet::new(),
@@ -94,8 +94,8 @@ fn away_from(layout: &Layout, live: &Side) -> BTreeSet<Entry> {
     }
 }
 
-/// Whether the members that stay are enough by themselves to carry the traffic while `taken` are worked on: at least
-/// one, and as many as the farm must have, whatever was down before.
+/// A veto if the members that stay are too few to carry the traffic while `taken` are worked on: there must be one, and
+/// as many as the farm must have, even if too few were up before.
 #[must_use]
 pub fn others_carry(
     farm: &Farm,
@@ -109,8 +109,9 @@ pub fn others_carry(
     (left < needed).then(|| Veto::MinAvailable { farm: farm.name.clone(), left, needed, setting: setting.to_string() })
 }
 
-/// How many members take traffic when `taken` are out: with all their lines or, where these have roles, with any. A backup server does only when no other
-/// server of its backend is left, and then (without `option allbackups`, which HAProxy does not tell) only one of them.
+/// How many members take traffic when `taken` are out: with all of their lines or, where lines have roles, with any.
+/// A backup server takes traffic only when no other server of its backend is left, and then only one of them does
+/// (without `option allbackups`, which HAProxy does not tell).
 #[must_use]
 pub fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> usize {
     let serves = |entry: &Entry| {
@@ -129,7 +130,7 @@ pub fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<Inst
                     && spares().next().is_some_and(|(first, _)| *first == entry.server))
         })
     };
-    // A line that is not in use takes no traffic whatever becomes of its member.
+    // A line that is not in use never takes traffic, so it does not count.
     let counts = |entry: &&Entry| seen.get(&entry.instance).is_none_or(|seen| seen.unused(&entry.server).is_none());
     let roles = has_roles(layout, seen);
     let carries = |entries: &&Vec<Entry>| {
@@ -142,7 +143,7 @@ pub fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<Inst
     layout.members.values().filter(carries).count()
 }
 
-/// Holds of somebody else on any of `entries`.
+/// A veto for each hold of another owner on any of `entries`.
 #[must_use]
 pub fn held<'a>(
     entries: &BTreeSet<Entry>,

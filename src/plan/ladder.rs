@@ -6,9 +6,9 @@ use crate::farm::{DrainSettings, GroupName, Ladder, Route, Side, Stays, Sticky};
 use crate::haproxy::AdminState;
 
 impl Run {
-    /// The drain ladder of a group that goes out now. Behind a route no new client comes, so the servers stay ready until
-    /// nothing is in flight. A side on standby then goes to drain and no further: its checks go on, and it can be back at
-    /// once.
+    /// The drain ladder of a group that goes out now. Behind a route no new client comes, so the servers stay ready
+    /// until nothing is in flight. A side on standby then goes to drain and no further: its checks go on, and it can be
+    /// back at once.
     pub fn ladder(&self, group: &GroupName, route: Option<&Route>) -> Ladder {
         let DrainSettings { grace, deadline, on_deadline, idle } = self.plan.drain;
         let (sticky, side) = (self.plan.flip.sticky(), Side::Group(group.clone()));
@@ -34,8 +34,8 @@ impl Run {
         Ladder { first, last, grace, deadline, on_deadline, stays, idle }
     }
 
-    /// Whether the servers that the current step takes out go on standby: they are to be ready to come back, and nobody
-    /// works on them.
+    /// Whether the servers that the current step takes out go on standby: they stay ready to come back, and are not
+    /// worked on.
     pub fn leaves_standby(&self) -> bool {
         self.plan.strategy.leaves_standby() && !matches!(self.current(), Some(Step::Out { .. }))
     }
@@ -48,8 +48,8 @@ impl Run {
         later.any(|step| matches!(step, Step::Bake { old, .. } if old.contains(group)))
     }
 
-    /// The step before the current one that took a group out, where that step did nothing else. `None` where a flip took
-    /// it out.
+    /// The step before the current one that took a group out, where that step did nothing else. `None` where a flip
+    /// took it out.
     pub fn own_out_step(&self, group: &GroupName) -> Option<usize> {
         let takes_out = |step: &Step| match step {
             Step::Out { group: out, .. } => out == group,
@@ -60,8 +60,8 @@ impl Run {
         matches!(self.plan.steps.get(at), Some(Step::Out { .. })).then_some(at)
     }
 
-    /// Whether the step after this one, the caller's work aside, is a flip that takes other groups out: then the members
-    /// that come in carry the traffic of the farm by themselves.
+    /// Whether the step after this one, not counting the caller's work, is a flip that takes other groups out: then the
+    /// members that come in carry the traffic of the farm by themselves.
     pub fn flips_next(&self) -> bool {
         let mut later = self.plan.steps.iter().skip(self.cursor + 1);
         let next = later.find(|step| !matches!(step, Step::Work { .. }));

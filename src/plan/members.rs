@@ -37,8 +37,8 @@ pub(super) struct PlannedMembers {
     pub(super) skipped: BTreeMap<MemberName, String>,
 }
 
-/// Sorts a farm's members into planned and skipped. teeter holds the groups in `ours`: they are out for that reason, and
-/// not skipped.
+/// Sorts a farm's members into planned and skipped. teeter holds the groups in `ours`: they are out for that reason,
+/// and not skipped.
 pub(super) fn groups(input: &PlanningInput<'_>, ours: &BTreeSet<&GroupName>) -> PlannedMembers {
     let layout = input.layout;
     let mut sorted = PlannedMembers::default();

@@ -4,8 +4,8 @@ use super::plan::Strategy;
 use super::run::Run;
 use crate::farm::{Entry, MemberName};
 
-/// Remarks for the end of a deploy about members that it has skipped and that take traffic: they still run what they ran
-/// before. `serves`: whether a line takes traffic now.
+/// Remarks for the end of a deploy about members that it has skipped and that take traffic: they still run what they
+/// ran before. `serves`: whether a line takes traffic now.
 #[must_use]
 pub fn not_deployed_to(run: &Run, serves: impl Fn(&Entry) -> bool) -> Vec<String> {
     let plan = &run.plan;

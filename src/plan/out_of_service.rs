@@ -1,11 +1,11 @@
-//! Who takes no traffic already: named where too few would be left.
+//! Lines that take no traffic already, named when too few servers would be left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::{Entry, Hold, InstanceName, Seen};
 
-/// The lines among `near` that take no traffic, but for those that are `taken`: each with whoever holds it or with
-/// HAProxy's word for it. A line that is not in use is left aside.
+/// The lines among `near` that take no traffic, except those in `taken`: each with its hold, or with its status in
+/// HAProxy. Lines that are not in use are not named.
 #[must_use]
 pub fn out_of_service<'a>(
     near: impl Fn(&Entry) -> bool,
@@ -17,7 +17,9 @@ pub fn out_of_service<'a>(
     let several = seen.len() > 1;
     let mut out = Vec::new();
     for (instance, seen) in seen {
-        for (name, server) in seen.servers.iter().filter(|(name, it)| !it.is_usable() && seen.unused(name).is_none()) {
+        for (name, server) in
+            seen.servers.iter().filter(|(name, server)| !server.is_usable() && seen.unused(name).is_none())
+        {
             let entry = Entry { instance: instance.clone(), server: name.clone() };
             if taken.contains(&entry) || !near(&entry) {
                 continue;
@@ -38,7 +40,7 @@ pub fn out_of_service<'a>(
     out
 }
 
-/// As many are named.
+/// The number of lines that are named.
 const SHOWN: usize = 8;
 
 #[cfg(test)]
@@ -52,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_named_with_what_keeps_it_out() {
+    fn each_line_is_named_with_its_reason() {
         let mut servers = Servers::default();
         let mut put = |name: &str, change: fn(&mut SeenServer)| {
             let mut server = SeenServer::sample();

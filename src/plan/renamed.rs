@@ -1,11 +1,11 @@
-//! A run whose HAProxy has another name by now.
+//! Runs whose HAProxy has been renamed.
 
 use super::members::PlannedMember;
 use super::run::{Bake, Run, StepState, Undo};
 use crate::farm::{Entry, Renamed};
 
 impl Run {
-    /// The same about that HAProxy.
+    /// The run with the new name of that HAProxy.
     #[must_use]
     pub fn renamed(&self, name: Renamed<'_>) -> Self {
         let mut run = self.clone();

@@ -1,13 +1,14 @@
-//! Lines that are DOWN by design. Where a check asks who leads, as with Patroni or Redis, each server stands in several
-//! backends and is up in one of them: its other lines are DOWN, and nothing is wrong with it.
+//! Lines that are DOWN by design. Where a check asks which server leads, as with Patroni or Redis, each server has
+//! lines in several backends and is up in one of them: its other lines are DOWN, and nothing is wrong with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::{Entry, InstanceName, Layout, MemberName, Seen, SeenServer};
 
-/// Those lines that are not up and need not be, and why. `leader`: a server that comes back follows, and all of its lines
-/// may be DOWN, also where it has led before. A line that was DOWN need not be, as long as the server had one
-/// that was up, or has one now. And where a server had some of each, in one HAProxy, as many must be up as were: who leads may have changed.
+/// The lines that are not up and need not be, with the reason. With `leader`, a server that comes back follows: all of
+/// its lines may be DOWN, even if it has led before. Otherwise a line that was DOWN may stay DOWN if the server had a
+/// line that was up, or has one now. And if a server had lines of both kinds in one HAProxy, as many must be up as were
+/// before: the leader may have changed.
 pub fn excused<'a>(
     lines: impl IntoIterator<Item = &'a Entry>,
     (was_down, leader): (&BTreeSet<Entry>, bool),
@@ -39,8 +40,9 @@ pub fn excused<'a>(
     excused
 }
 
-/// Whether the lines of a farm have roles: it is configured to have a leader, or some server is up, and none that somebody has not taken out is up with all of
-/// its lines. Then a server is in service with any of them; in other farms with all.
+/// Whether the lines of a farm have roles: it is configured to have a leader, or some servers are up, and none of those
+/// that are not taken out is up with all of its lines. Then a server is in service with any of its lines; in other
+/// farms with all.
 #[must_use]
 pub fn has_roles(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>) -> bool {
     if layout.leader {
@@ -74,7 +76,7 @@ mod tests {
         names.iter().map(|name| (*name).to_owned().try_into().unwrap()).collect()
     }
 
-    fn of(was_down: &[&str], up: &[&str]) -> Vec<String> {
+    fn excused_lines(was_down: &[&str], up: &[&str]) -> Vec<String> {
         let lines = entries(&["e:primary/pg1", "e:replicas/pg1", "f:primary/pg1", "f:replicas/pg1"]);
         let up = entries(up);
         excused(&lines, (&entries(was_down), false), |line| &line.server.server, |line| up.contains(line))
@@ -84,19 +86,19 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_judged_by_the_lines_that_were_up() {
+    fn lines_that_were_up_must_come_up() {
         let replica = ["e:primary/pg1", "f:primary/pg1"];
-        assert_eq!(of(&replica, &[]), replica, "the others must come up");
-        assert_eq!(of(&replica, &["e:replicas/pg1", "f:replicas/pg1"]), replica);
-        assert!(of(&[], &["e:primary/pg1"]).is_empty(), "where all were up, all must be");
+        assert_eq!(excused_lines(&replica, &[]), replica, "the others must come up");
+        assert_eq!(excused_lines(&replica, &["e:replicas/pg1", "f:replicas/pg1"]), replica);
+        assert!(excused_lines(&[], &["e:primary/pg1"]).is_empty(), "where all were up, all must be");
         let all = ["e:primary/pg1", "e:replicas/pg1", "f:primary/pg1", "f:replicas/pg1"];
-        assert!(of(&all, &[]).is_empty(), "where none was up, nothing is known of who leads");
+        assert!(excused_lines(&all, &[]).is_empty(), "where none was up, the leader is not known");
         // Taken out between two checks, when it led no more and did not follow yet.
-        assert_eq!(of(&all, &["e:replicas/pg1", "f:replicas/pg1"]), replica);
+        assert_eq!(excused_lines(&all, &["e:replicas/pg1", "f:replicas/pg1"]), replica);
     }
 
     #[test]
-    fn of_servers_that_follow_all_lines_may_be_down() {
+    fn all_lines_of_a_follower_may_be_down() {
         let lines = entries(&["e:master/r1", "e:master/r2"]);
         let was_down = entries(&["e:master/r1"]);
         let excused = excused(&lines, (&was_down, true), |line| &line.server.server, |_| false);
@@ -105,10 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn who_leads_may_have_changed() {
+    fn the_leader_may_have_changed() {
         // It led, and follows now; the other HAProxy has not seen that yet.
         let leader = ["e:replicas/pg1", "f:replicas/pg1"];
-        assert_eq!(of(&leader, &["e:replicas/pg1"]), ["e:primary/pg1", "f:replicas/pg1"]);
-        assert_eq!(of(&leader, &leader), ["e:primary/pg1", "f:primary/pg1"]);
+        assert_eq!(excused_lines(&leader, &["e:replicas/pg1"]), ["e:primary/pg1", "f:replicas/pg1"]);
+        assert_eq!(excused_lines(&leader, &leader), ["e:primary/pg1", "f:primary/pg1"]);
     }
 }

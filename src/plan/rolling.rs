@@ -42,7 +42,7 @@ pub fn plan(input: &PlanningInput<'_>, outage: bool) -> Result<Plan, Vec<Veto>> 
     let is_out = |batch: &[PlannedMember]| batch.iter().all(|member| skipped.taken_over.contains(&member.name));
     let mut vetoes = Vec::new();
     if groups.is_empty() {
-        vetoes.push(Veto::NobodyServes { farm: farm.name.clone() });
+        vetoes.push(Veto::NoneInService { farm: farm.name.clone() });
     }
     let mut notes = Vec::new();
     for (name, batch) in groups.iter().filter(|(_, batch)| !outage && !is_out(batch)) {
@@ -114,8 +114,8 @@ fn batch_steps(farm: &Farm, group: &GroupName, ask: bool) -> Vec<Step> {
     steps
 }
 
-/// Batches in the order of the members' names. Their own names sort in the same order. Members that are out already come
-/// first, in one batch.
+/// Batches in the order of the members' names. Their own names sort in the same order. Members that are out already
+/// come first, in one batch.
 fn batches(
     left_out: Vec<PlannedMember>,
     members: &[PlannedMember],

@@ -1,4 +1,4 @@
-//! A run: one deploy, as it is stored.
+//! Runs: each is one deploy, as it is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,51 +10,51 @@ use super::members::PlannedMember;
 use super::plan::{Phase, Plan, Step};
 use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, MemberName, Reach, Route, RunId};
 
-/// One deploy: a plan, a cursor, and what is known so far.
+/// One deploy: a plan, the step it is at, and what is known so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// Its number.
     pub id: RunId,
-    /// What it does.
+    /// What it is to do.
     pub plan: Plan,
-    /// The step that it is at.
+    /// The index of the step that it is at.
     pub cursor: usize,
     /// The state of that step.
     pub step: StepState,
-    /// How the run stands.
+    /// Whether it goes on, has stopped or has ended.
     pub state: RunState,
-    /// Who began it.
+    /// The user that began it.
     pub by: String,
     /// When it began.
     pub started: Timestamp,
-    /// When it ended, if it has.
+    /// When it ended; `None` before.
     pub finished: Option<Timestamp>,
-    /// The holds that it has on its groups.
+    /// Its holds, by group.
     pub holds: BTreeMap<GroupName, HoldId>,
     /// The version that each member was last seen to run.
     pub versions: BTreeMap<MemberName, String>,
-    /// Its flips.
+    /// Its flips, as they were measured.
     #[serde(default)]
     pub flips: Vec<Flipped>,
     /// Members of its plan that it goes on without.
     #[serde(default)]
     pub left_out: BTreeMap<MemberName, LeftOut>,
-    /// Steps that it has gone past without having done them.
+    /// Steps that it has passed without having done them.
     #[serde(default)]
     pub passed: BTreeMap<usize, Passed>,
-    /// What HAProxy had counted when it was begun, where a flip is to be watched.
+    /// What HAProxy had counted when the run began; empty where no flip is watched.
     #[serde(default)]
     pub counted: BTreeMap<Entry, Counts>,
-    /// What its last watch is measured against.
+    /// What its last watch is compared with.
     #[serde(default)]
     pub bake: Option<Bake>,
-    /// Whether somebody attends to it.
+    /// Whether a caller is attached to it.
     #[serde(default)]
     pub caller: CallerState,
-    /// The caller that attends to it, or did last.
+    /// The caller that is attached to it, or was last.
     #[serde(default)]
     pub attended: Option<Attendant>,
-    /// Whether it waits, in the course of an abort, until its caller has stopped working.
+    /// Whether it is being aborted and waits until its caller has stopped working.
     #[serde(default)]
     pub leaving: bool,
     /// Whether it is to begin no further step.
@@ -63,49 +63,49 @@ pub struct Run {
     /// Lines that were DOWN when they were last taken out, or when it was begun.
     #[serde(default)]
     pub down: BTreeSet<Entry>,
-    /// What its caller should know at its end, for people: each has been said once as it happened.
+    /// Remarks for its caller to read at the end; each was recorded as an event when it arose.
     #[serde(default)]
     pub remarks: Vec<String>,
-    /// Why its flip is turned back, where it is.
+    /// Why it is rolled back; `None` where it is not.
     #[serde(default)]
     pub rollback: Option<String>,
-    /// What its holds reach beside the lines of its plan.
+    /// Which lines its holds cover beside those of its plan.
     #[serde(default)]
     pub reach: Reach,
 }
 
-/// Whether somebody attends to a run: a process that does its work, and whose end is noticed.
+/// Whether a caller is attached to a run: a process that does its work, and whose end teeterd notices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "is")]
 pub enum CallerState {
-    /// Nobody ever has: it is advanced step by step.
+    /// No caller ever was: the run is advanced by single commands.
     #[default]
     Never,
-    /// Somebody does.
+    /// A caller is attached.
     Here,
-    /// Nobody does any more.
+    /// The caller is not attached any more.
     Gone {
-        /// Since when.
+        /// When it left.
         at: Timestamp,
     },
 }
 
-/// What a watch is measured against.
+/// What a watch is compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bake {
-    /// Of the side that had the traffic before, while the run was under way until then.
+    /// Counts of the side that had the traffic before, from the beginning of the run to that of the watch.
     pub before: Counts,
-    /// What had been counted of each line of the other side when the watch began.
+    /// The counts of each line of the other side when the watch began.
     pub from: BTreeMap<Entry, Counts>,
 }
 
-/// How a run has gone past a step that it has not done.
+/// Why a run has passed a step that it has not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Passed {
-    /// It failed there, and was allowed to go on.
+    /// The step failed, and the run was allowed to go on.
     Failed,
-    /// The step was about servers that it goes on without.
+    /// The step was about servers that the run goes on without.
     Skipped,
 }
 
@@ -114,7 +114,7 @@ pub enum Passed {
 pub struct LeftOut {
     /// What was wrong with it.
     pub why: String,
-    /// Whether it has failed and stays out of service; otherwise it was not touched.
+    /// Whether it has failed and stays out of service; otherwise the run has not changed it.
     pub out: bool,
 }
 
@@ -123,19 +123,19 @@ pub struct LeftOut {
 pub struct StepState {
     /// When it began.
     pub since: Timestamp,
-    /// The store's revision of the change that it made, which HAProxy has to confirm. `None`: nothing done yet.
+    /// The store's revision of the step's change, which HAProxy must confirm. `None`: nothing has been done yet.
     pub acted: Option<u64>,
-    /// What the holds were before that change, to be put back when HAProxy refuses it.
+    /// The holds and the route before that change, to be restored when HAProxy refuses it.
     pub undo: Vec<Undo>,
 }
 
-/// One hold as it was.
+/// One hold, or the route, before a step's change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undo {
-    /// There was this one.
+    /// There was this hold.
     Put(Box<Hold>),
-    /// There was none of this number.
+    /// There was no hold with this number.
     Drop(HoldId),
     /// The route was this one.
     #[serde(alias = "turn")]
@@ -145,36 +145,36 @@ pub enum Undo {
 /// A flip as it was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flipped {
-    /// The step.
+    /// The index of the step.
     pub step: usize,
     /// When HAProxy had confirmed it.
     pub at: Timestamp,
-    /// From the first byte of the commands to the end of the last reply, in microseconds; the longest of all HAProxys.
+    /// Microseconds from the first byte of the commands to the end of the last reply, in the slowest HAProxy.
     pub took: u64,
-    /// Whether an entry of a map turned the traffic, all at once.
+    /// Whether a route switched the traffic, by one entry of a map.
     pub route: bool,
 }
 
-/// How a run stands.
+/// Whether a run goes on, has stopped or has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum RunState {
-    /// Going on.
+    /// It goes on.
     Running,
-    /// Stopped at its step; `advance` tries that step again, `abort` ends the run.
+    /// It has stopped at its step; `advance` tries that step again, `abort` ends the run.
     Failed {
-        /// What failed.
+        /// What failed, in words.
         why: String,
-        /// What kind of failure.
+        /// The kind of failure.
         kind: FailureKind,
     },
-    /// Bringing back what is well.
+    /// It is being aborted, and brings back its healthy members.
     Aborting,
-    /// Ended before its last step.
+    /// It has ended before its last step.
     Aborted,
-    /// Its flip was turned back, and it has ended.
+    /// It was rolled back, and has ended.
     RolledBack,
-    /// Ended after its last step.
+    /// It has ended after its last step.
     Done,
 }
 
@@ -182,7 +182,7 @@ pub enum RunState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// The caller said that its work failed.
+    /// The caller reported that its work failed.
     Work,
     /// Servers did not show that they are healthy.
     #[serde(alias = "proof")]
@@ -193,13 +193,13 @@ pub enum FailureKind {
     Refused,
     /// HAProxy did not answer.
     Unreachable,
-    /// Somebody else has taken over servers that the run kept out.
+    /// Another user has taken over servers that the run kept out.
     Taken,
-    /// Too few others are in service.
+    /// Too few other members are in service.
     Guard,
-    /// Nobody has done its work.
+    /// No caller has done the run's work.
     Stalled,
-    /// The side that got the traffic does worse than the other did, and it cannot be turned back.
+    /// The side that got the traffic does worse than the other did, and the run cannot be rolled back.
     Bake,
 }
 
@@ -209,24 +209,24 @@ impl Run {
         self.plan.steps.get(self.cursor)
     }
 
-    /// The members of a group that it is still about.
+    /// The members of a group, without those that the run goes on without.
     pub fn members(&self, group: &GroupName) -> impl Iterator<Item = &PlannedMember> {
         let members = self.plan.groups.get(group).map(Vec::as_slice).unwrap_or_default();
         members.iter().filter(|member| !self.left_out.contains_key(&member.name))
     }
 
-    /// Whether a line is one of this member's.
+    /// Whether a line belongs to this member.
     pub fn has_line(&self, member: &MemberName, entry: &Entry) -> bool {
         self.member_of(entry) == member
     }
 
-    /// The member that a line is one of: it may be called otherwise.
+    /// The member that a line belongs to; the line may have another name.
     pub fn member_of<'a>(&'a self, entry: &'a Entry) -> &'a MemberName {
         let mut planned = self.plan.groups.values().flatten();
         planned.find(|member| member.entries.contains(entry)).map_or(&entry.server.server, |member| &member.name)
     }
 
-    /// Groups that have been worked on.
+    /// The groups that have been worked on.
     pub fn worked_on(&self) -> impl Iterator<Item = &GroupName> {
         let done = self.plan.steps.iter().take(self.cursor);
         let worked = done.filter_map(|step| match step {
@@ -236,8 +236,8 @@ impl Run {
         worked.filter(|group| self.members(group).next().is_some())
     }
 
-    /// The versions that members which it has deployed to may show; any, where empty. Who comes back when a flip is
-    /// turned back has never been worked on.
+    /// The versions that members may run after the deploy; any, where empty. Also any in a rollback: the members that
+    /// come back were never worked on.
     pub fn must_show(&self) -> BTreeSet<String> {
         let shown = self.plan.verify.names_version() && self.rollback.is_none();
         self.plan.version.iter().filter(|_| shown).cloned().collect()

@@ -1,4 +1,4 @@
-//! Counting what one HAProxy says: when nothing is in flight on servers, neither there nor on its way.
+//! Samples of one HAProxy: when nothing is in flight, neither on servers nor on its way to them.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use crate::farm::{Entry, Load, Span};
 pub(super) struct Samples {
     pub(super) first: BTreeMap<Entry, Load>,
     pub(super) last: BTreeMap<Entry, Load>,
-    /// When the present run of samples without anything in flight began, and its latest.
+    /// The first and the last of the latest samples in a row with nothing in flight.
     quiet: Option<(Timestamp, Timestamp)>,
 }
 
 impl Samples {
-    /// Takes a sample of all of the hold's servers in the instance.
+    /// Adds a sample of all of the hold's servers in the instance.
     pub(super) fn add(&mut self, loads: BTreeMap<Entry, Load>, at: Timestamp) {
         if self.first.is_empty() {
             self.first.clone_from(&loads);
@@ -31,12 +31,13 @@ impl Samples {
         self.last = loads;
     }
 
-    /// Whether nothing seems to be in flight: enough to take the next step of the ladder, where one looks again.
+    /// Whether nothing seems to be in flight: enough for the next step of the drain ladder, after which samples are
+    /// taken again.
     pub(super) fn is_calm(&self) -> bool {
         self.is_quiet_for(if self.was_troubled() { RETRY_LANDS } else { SAMPLES_APART })
     }
 
-    /// Whether nothing is in flight, neither on a server nor on its way there.
+    /// Whether nothing is in flight, neither on a server nor on its way to one.
     pub(super) fn is_drained(&self) -> bool {
         self.is_quiet_for(if self.may_be_retried() { RETRY_LANDS } else { SAMPLES_APART })
     }
@@ -51,7 +52,7 @@ impl Samples {
     }
 
     /// Whether a request may be between two attempts to connect, where nothing counts it: HAProxy's list of sessions
-    /// has not been asked, and connections have failed. When they did is not known, nor need it have been since the
+    /// has not been asked, and connections have failed. The time of these failures is not known; it may be before the
     /// confirmation.
     fn may_be_retried(&self) -> bool {
         self.last.values().any(|load| load.assigned.is_none() && load.troubles > 0)

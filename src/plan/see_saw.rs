@@ -12,8 +12,8 @@ use crate::farm::{Entry, GroupName, InstanceName, Seen, Side};
 
 /// Makes the plan of a see-saw.
 ///
-/// Members that are in maintenance or drain without teeter, and those in `skipped`, are skipped: the run does not work on
-/// them and leaves them as they are.
+/// Members that are in maintenance or drain without teeter, and those in `skipped`, are skipped: the run does not work
+/// on them and leaves them as they are.
 ///
 /// # Errors
 /// Every veto that applies.

@@ -18,8 +18,8 @@ pub struct Skipped {
 }
 
 impl Skipped {
-    /// Sorts the holds on a farm: members that an operator holds are skipped, every other hold is a veto. Members with a
-    /// line in `without` are skipped because the operator says so.
+    /// Sorts the holds on a farm: members that an operator holds are skipped, every other hold is a veto. Members with
+    /// a line in `without` are skipped because the operator says so.
     ///
     /// # Errors
     /// A run holds members, or an operator's members are on their way back.

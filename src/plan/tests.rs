@@ -307,7 +307,7 @@ fn an_abort_asks_for_the_version_in_service() {
     world.abort();
     assert_eq!(world.run.state, RunState::Aborting);
     let Stage::Verifying(Verification { versions, .. }) = &world.state.holds[&HoldId(1)].stage else {
-        panic!("no proof")
+        panic!("it is not verified")
     };
     assert_eq!(versions, &BTreeSet::from(["v1".to_owned()]));
     assert!(world.tick().is_some());

@@ -1,4 +1,4 @@
-//! When a server may come back: teeter's own probes first, at a deploy its warm-up, then HAProxy's checks.
+//! When a server may come back: teeter's own probes first, in a deploy the warm-up, then HAProxy's checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,43 +10,43 @@ use super::warm_up::Warmth;
 use crate::farm::{AfterVerify, Entry, Hold, MemberName, OnCold, Span, Verification, VerifyPhase, WarmUp};
 use crate::haproxy::AdminState;
 
-/// What a probe of one member last said.
+/// The latest result of probing one member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeResult {
-    /// It answered as it should, and what it called its version.
+    /// It answered as configured.
     Passed {
-        /// The version it told, where a version is asked for.
+        /// The version in its answer; `None` where none is configured to be read.
         version: Option<String>,
     },
-    /// It did not.
+    /// It did not answer as configured.
     Failed {
-        /// What it did instead.
+        /// What it did instead, in words.
         why: String,
-        /// Whether it is well apart from its version.
+        /// Whether only its version is wrong.
         wrong_version: bool,
     },
 }
 
-/// What HAProxy's checks say about one server line.
+/// The result of HAProxy's checks for one server line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckResult {
-    /// They passed; afresh, where that was asked.
+    /// They passed; afresh, where that is required.
     Passed,
-    /// Nothing has asked the server how it is, neither a check nor a probe, and why.
+    /// Neither a check nor a probe has tested the server, for this reason.
     Unasked(String),
-    /// Somebody else keeps it out by their own wish, and how: it is theirs to prove and to bring back.
-    Aside(String),
-    /// It is not in use beside those of its member that are: it has nothing to show, and keeps nobody from coming back.
+    /// Something other than this hold keeps the line out, in these words, and will verify and bring it back.
+    KeptOut(String),
+    /// It is not in use, while other lines of its member are: it needs no check, and its member comes back without it.
     Unused(String),
-    /// It cannot take traffic, and no waiting here changes that, and why.
+    /// It cannot take traffic, for this reason, and waiting does not change that.
     Cannot(String),
-    /// Not yet; HAProxy's word for it.
+    /// They have not passed yet; its status in HAProxy.
     NotYet(String),
-    /// They run, and it is DOWN.
+    /// They run, and the line is DOWN.
     Down {
-        /// HAProxy's word for it.
+        /// Its status in HAProxy.
         why: String,
-        /// Whether checks pass, and only some more are needed.
+        /// Whether checks pass now, and only more of them are needed.
         passing: bool,
     },
 }
@@ -54,30 +54,31 @@ pub enum CheckResult {
 /// What is known about the servers of one hold that are to come back.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyFacts {
-    /// The latest probe of each member; absent while none has been answered. `None` where no probe is configured.
+    /// The latest probe result of each member; a member is absent before its first. `None` where no probe is
+    /// configured.
     pub probes: Option<BTreeMap<MemberName, ProbeResult>>,
-    /// The warm-up, where there is to be one.
+    /// The warm-up; `None` where there is none.
     pub warm_up: Option<WarmUpFacts>,
     /// HAProxy's checks, by server line.
     pub checks: BTreeMap<Entry, CheckResult>,
     /// Lines that were DOWN before they were taken out.
     pub was_down: BTreeSet<Entry>,
-    /// Whether these may all be DOWN, as those of a server that follows.
+    /// Whether all lines may be DOWN, because the farm has a leader and these servers follow.
     pub leader: bool,
-    /// Until when servers all of whose lines were DOWN have time to come up.
+    /// When the time is over in which servers whose lines were all DOWN may come up.
     pub may_come_up: Timestamp,
-    /// Until when a proof goes on past its deadline, as long as the checks of all that it waits for pass.
+    /// How far past its deadline a verification may go on, as long as the checks of all lines that it waits for pass.
     pub at_most: Timestamp,
-    /// Whether these servers are about to carry the traffic by themselves.
+    /// Whether these servers will carry the traffic by themselves.
     pub alone: bool,
 }
 
 /// What is known about a warm-up.
 #[derive(Debug, Clone)]
 pub struct WarmUpFacts {
-    /// What is asked.
+    /// The settings of the warm-up.
     pub settings: WarmUp,
-    /// How warm each member is; absent while it has not been asked.
+    /// How warm each member is; a member is absent before its first request.
     pub members: BTreeMap<MemberName, Warmth>,
 }
 
@@ -85,29 +86,29 @@ pub struct WarmUpFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum VerifyVerdict {
-    /// Nothing yet.
+    /// It waits, for this reason.
     Wait(Wait),
-    /// The probes have passed; warm them up, in the state that they are in.
+    /// The probes have passed; warm the servers up.
     WarmUp {
-        /// That state.
+        /// The state that the servers stay in.
         mode: AdminState,
-        /// How long that may take.
+        /// How long the warm-up may take.
         takes: Span,
     },
-    /// All that teeter asks for itself has passed; let HAProxy check.
+    /// All that teeter tests itself has passed; let HAProxy check.
     Check {
-        /// From "down".
+        /// Whether the checks must pass afresh, from "down".
         afresh: bool,
-        /// Members that go on although they are not warm, and why they are not.
+        /// Members that go on although they are not warm, and why they are cold.
         cold: BTreeMap<MemberName, String>,
     },
-    /// There is nothing more to wait for. All is well, but for what is said of these.
+    /// The servers are healthy, except for the remarks about these lines.
     Verified(BTreeMap<Entry, String>),
-    /// These members have not shown in time that they are well, and why; the others have not failed.
+    /// These members were not healthy in time, for these reasons; the others have not failed.
     Failed(BTreeMap<MemberName, String>),
 }
 
-/// Decides what follows for a hold in `Stage::Proving`.
+/// Decides what follows for a hold in `Stage::Verifying`.
 pub fn next(hold: &Hold, verification: &Verification, facts: &VerifyFacts, now: Timestamp) -> VerifyVerdict {
     let Verification { until, phase, then, .. } = *verification;
     match phase {
@@ -121,7 +122,7 @@ pub fn next(hold: &Hold, verification: &Verification, facts: &VerifyFacts, now: 
             }
             let is_final = |member: &MemberName| {
                 let result = facts.probes.as_ref().and_then(|probes| probes.get(member));
-                // A deploy's new process may take a moment to replace the old one; at a release nothing is coming.
+                // In a deploy the new process may take a moment to replace the old one; at a release no new one comes.
                 then == AfterVerify::Release && matches!(result, Some(ProbeResult::Failed { wrong_version: true, .. }))
             };
             if now >= until || bad.keys().all(is_final) {
@@ -146,9 +147,9 @@ pub fn next(hold: &Hold, verification: &Verification, facts: &VerifyFacts, now: 
             }
         }
         VerifyPhase::Checks { .. } => {
-            let (not_yet, but) = sort(hold, then, facts, now);
+            let SortedLines { not_yet, excepted } = sort(hold, then, facts, now);
             if not_yet.is_empty() {
-                VerifyVerdict::Verified(but)
+                VerifyVerdict::Verified(excepted)
             } else if now >= until && !(now < facts.at_most && not_yet.keys().all(|entry| passes(entry, facts))) {
                 let why = |(entry, status): (&Entry, &String)| {
                     (hold.names.member(entry).clone(), format!("({entry}: {status})"))
@@ -161,45 +162,48 @@ pub fn next(hold: &Hold, verification: &Verification, facts: &VerifyFacts, now: 
     }
 }
 
-/// Whether a line only needs more of the checks that pass.
+/// Whether the checks of a line pass, and only more of them are needed.
 fn passes(entry: &Entry, facts: &VerifyFacts) -> bool {
     matches!(facts.checks.get(entry), Some(CheckResult::Down { passing: true, .. }))
 }
 
-/// From maintenance HAProxy would take servers for well without a check.
+/// Checks must pass afresh after maintenance: HAProxy would take the servers for healthy without a check.
 fn check(mode: AdminState, cold: BTreeMap<MemberName, String>) -> VerifyVerdict {
     VerifyVerdict::Check { afresh: mode == AdminState::Maint, cold }
 }
 
-/// The lines that are waited for, and those that are not well and not waited for. A release gives back what was: it
-/// waits for nothing that it cannot bring about. A deploy goes on to turn traffic to these servers.
-fn sort(
-    hold: &Hold,
-    then: AfterVerify,
-    facts: &VerifyFacts,
-    now: Timestamp,
-) -> (BTreeMap<Entry, String>, BTreeMap<Entry, String>) {
+/// A hold's lines that have not passed HAProxy's checks, with the reason.
+struct SortedLines {
+    /// Those that are waited for.
+    not_yet: BTreeMap<Entry, String>,
+    /// Those that are not healthy, and not waited for.
+    excepted: BTreeMap<Entry, String>,
+}
+
+/// Sorts a hold's lines by the results of HAProxy's checks. A release restores what was before: it does not wait for a
+/// line that cannot come up. A deploy does, because it will switch traffic to these servers.
+fn sort(hold: &Hold, then: AfterVerify, facts: &VerifyFacts, now: Timestamp) -> SortedLines {
     let is_up = |entry: &Entry| matches!(facts.checks.get(entry), Some(CheckResult::Passed | CheckResult::Unasked(_)));
-    // Whoever is about to carry the traffic alone must be all there.
+    // Servers that will carry the traffic by themselves must be up with all lines.
     let lines = hold.entries.iter().filter(|_| !facts.alone);
     let excused = roles::excused(lines, (&facts.was_down, facts.leader), |line| hold.names.member(line), is_up);
     let was_down = |entry: &Entry| facts.was_down.contains(entry) && then == AfterVerify::Release;
-    let (mut not_yet, mut but, mut aside) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    let (mut not_yet, mut excepted, mut kept_out) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for entry in &hold.entries {
         let (list, why) = match facts.checks.get(entry) {
             Some(CheckResult::Passed) => continue,
-            Some(CheckResult::Unasked(why)) => (&mut but, format!("not verified: {why}")),
-            Some(CheckResult::Unused(why)) => (&mut but, why.clone()),
-            Some(CheckResult::Aside(why)) => {
-                aside.insert(hold.names.member(entry));
-                (&mut but, why.clone())
+            Some(CheckResult::Unasked(why)) => (&mut excepted, format!("not verified: {why}")),
+            Some(CheckResult::Unused(why)) => (&mut excepted, why.clone()),
+            Some(CheckResult::KeptOut(why)) => {
+                kept_out.insert(hold.names.member(entry));
+                (&mut excepted, why.clone())
             }
-            Some(CheckResult::Cannot(why)) if then == AfterVerify::Release => (&mut but, why.clone()),
+            Some(CheckResult::Cannot(why)) if then == AfterVerify::Release => (&mut excepted, why.clone()),
             Some(CheckResult::Cannot(why) | CheckResult::NotYet(why)) => (&mut not_yet, why.clone()),
             Some(CheckResult::Down { why, passing }) => match excused.get(entry) {
-                Some(as_before) => (&mut but, format!("{why}, {as_before}")),
+                Some(as_before) => (&mut excepted, format!("{why}, {as_before}")),
                 None if was_down(entry) && !passing && now >= facts.may_come_up => {
-                    (&mut but, format!("{why}, as it was before it was taken out"))
+                    (&mut excepted, format!("{why}, as it was before it was taken out"))
                 }
                 None => (&mut not_yet, why.clone()),
             },
@@ -207,10 +211,10 @@ fn sort(
         };
         list.insert(entry.clone(), why);
     }
-    if facts.alone && aside.len() == hold.members().len() {
-        not_yet.append(&mut but);
+    if facts.alone && kept_out.len() == hold.members().len() {
+        not_yet.append(&mut excepted);
     }
-    (not_yet, but)
+    SortedLines { not_yet, excepted }
 }
 
 fn not_passed(

@@ -1,4 +1,4 @@
-//! When a server may come back, in its cases.
+//! Tests of when a server may come back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -62,7 +62,7 @@ fn verdict(results: &[(&str, CheckResult)], then: AfterVerify, alone: bool, now:
 }
 
 #[test]
-fn a_release_waits_only_for_what_may_still_come() {
+fn a_release_waits_only_for_lines_that_may_come_up() {
     let no = |what: &str| what.to_owned();
     let results =
         [("w1", CheckResult::Passed), ("w2", CheckResult::Cannot(no("x"))), ("w3", CheckResult::Unasked(no("y")))];
@@ -73,16 +73,16 @@ fn a_release_waits_only_for_what_may_still_come() {
 }
 
 #[test]
-fn a_deploy_does_not_turn_traffic_to_who_cannot_take_it() {
-    let (cannot, aside) = (CheckResult::Cannot("x".into()), CheckResult::Aside("held by ann".into()));
+fn a_deploy_does_not_switch_traffic_to_servers_that_cannot_take_it() {
+    let (cannot, kept_out) = (CheckResult::Cannot("x".into()), CheckResult::KeptOut("held by ann".into()));
     let results = [("w1", CheckResult::Passed), ("w2", cannot)];
     assert!(matches!(verdict(&results, AfterVerify::Wait, false, 1), VerifyVerdict::Wait(_)));
-    let VerifyVerdict::Failed(bad) = verdict(&results, AfterVerify::Wait, false, 60) else { panic!("it is well") };
+    let VerifyVerdict::Failed(bad) = verdict(&results, AfterVerify::Wait, false, 60) else { panic!("it is healthy") };
     assert_eq!(bad.keys().map(MemberName::as_str).collect::<Vec<_>>(), ["w2"]);
-    // What somebody else keeps out is theirs, as long as somebody is left to carry the traffic.
-    let one = [("w1", CheckResult::Passed), ("w2", aside.clone())];
+    // A line that another hold keeps out is not waited for, as long as other servers can carry the traffic.
+    let one = [("w1", CheckResult::Passed), ("w2", kept_out.clone())];
     assert!(matches!(verdict(&one, AfterVerify::Wait, true, 1), VerifyVerdict::Verified(but) if but.len() == 1));
-    let all = [("w1", aside.clone()), ("w2", aside)];
+    let all = [("w1", kept_out.clone()), ("w2", kept_out)];
     assert!(matches!(verdict(&all, AfterVerify::Wait, true, 1), VerifyVerdict::Wait(_)));
     assert!(matches!(verdict(&all, AfterVerify::Wait, false, 1), VerifyVerdict::Verified(_)));
 }
@@ -94,7 +94,7 @@ fn warm_up(more: &str) -> WarmUp {
 }
 
 #[test]
-fn a_warm_up_follows_the_probes_where_there_is_one() {
+fn a_configured_warm_up_follows_the_probes() {
     let phase = VerifyPhase::Probes { mode: MODE };
     let hold = hold(&["w1"], phase, AfterVerify::Wait);
     let decide = |passed: bool, settings: Option<WarmUp>| {
@@ -114,7 +114,7 @@ fn a_warm_up_follows_the_probes_where_there_is_one() {
 }
 
 #[test]
-fn all_are_warm_or_the_policy_decides_at_the_deadline() {
+fn cold_members_fail_or_go_on_at_the_deadline_as_configured() {
     let phase = VerifyPhase::WarmUp { mode: MODE };
     let hold = hold(&["w1", "w2"], phase, AfterVerify::Wait);
     let decide = |answers: &[(&str, u64)], policy: &str, now: i64| {
@@ -144,7 +144,7 @@ fn all_are_warm_or_the_policy_decides_at_the_deadline() {
 }
 
 #[test]
-fn what_was_down_is_not_waited_for_and_slow_checks_are() {
+fn lines_that_were_down_are_not_waited_for_and_slow_checks_are() {
     let down = |passing| CheckResult::Down { why: "DOWN".into(), passing };
     let decide = |lines: &[(&str, CheckResult)], was_down: &[&str], then, alone, now| {
         let phase = VerifyPhase::Checks { afresh: true };
@@ -167,7 +167,7 @@ fn what_was_down_is_not_waited_for_and_slow_checks_are() {
     assert_eq!(but[&entry("w1")], "DOWN, as it was before it was taken out");
     assert!(matches!(decide(&alone, &["w1"], Deploy, false, 59), VerifyVerdict::Wait(_)));
     assert!(matches!(decide(&alone, &[], Release, false, 60), VerifyVerdict::Failed(_)), "it was up before");
-    // Checks that pass and only need time are waited for, though not for ever.
+    // Checks that pass and only need time are waited for, but not without limit.
     let slow = [("w1", down(true))];
     assert!(matches!(decide(&slow, &[], Deploy, false, 599), VerifyVerdict::Wait(_)));
     assert!(matches!(decide(&slow, &[], Deploy, false, 600), VerifyVerdict::Failed(_)));

@@ -132,12 +132,12 @@ pub enum Veto {
         members: usize,
     },
     /// No member is in service.
-    NobodyServes {
+    NoneInService {
         /// The farm's name.
         farm: FarmName,
     },
     /// Every group of the farm gets traffic.
-    NobodyIdle {
+    NoneIdle {
         /// The farm's name.
         farm: FarmName,
         /// Its groups.
@@ -253,10 +253,10 @@ impl fmt::Display for Veto {
                      {members} can be reached: remove the key, and HAProxy's health checks are what servers have to pass"
                 )
             }
-            Self::NobodyServes { farm } => {
+            Self::NoneInService { farm } => {
                 write!(f, "no member of {farm} is in service, so there is nothing to roll over: see `teeter status farm:{farm}`")
             }
-            Self::NobodyIdle { farm, groups } => {
+            Self::NoneIdle { farm, groups } => {
                 let names = groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(" and ");
                 let live = groups.first().map_or("GROUP", GroupName::as_str);
                 write!(f, "{names} of {farm} both get traffic, so neither can be worked on: `teeter flip {farm} {live}` puts the other on standby")

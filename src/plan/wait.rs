@@ -1,4 +1,4 @@
-//! Why something waits. Every wait has one of these reasons; the command line, the API and the log print the same.
+//! Why something waits. Every wait has one of these reasons; the command line, the API and the log print the same text.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -61,7 +61,7 @@ pub enum Wait {
     /// The caller has not stopped in time: the servers that it works on stay out until its process has ended.
     CallerStays {
         /// The caller, in words.
-        who: String,
+        caller: String,
     },
     /// Servers have been asked and have not answered yet.
     Asking {
@@ -171,12 +171,12 @@ impl fmt::Display for Wait {
             }
             Self::Work { group, gone: None } => write!(f, "waiting for the work on group {group}"),
             Self::Work { group, gone: Some(_) } => {
-                write!(f, "waiting for the work on group {group}, whose caller has gone")
+                write!(f, "waiting for the work on group {group}; the caller has gone")
             }
             Self::Paused => f.write_str("paused until `teeter resume`"),
             Self::Caller { .. } => f.write_str("waiting until the caller has stopped working"),
-            Self::CallerStays { who } => {
-                write!(f, "its caller has not stopped working, and what the run holds stays out until it has: {who}")
+            Self::CallerStays { caller } => {
+                write!(f, "its caller has not stopped working, and what the run holds stays out until it has: {caller}")
             }
             Self::Asking { members, .. } => write!(f, "asking {}", list(members)),
             Self::Probes { members, .. } => write!(f, "not healthy yet: {}", pairs(members)),

@@ -17,28 +17,28 @@ pub struct Timed {
 /// How warm one server is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Warmth {
-    /// How often it was asked.
+    /// The number of requests so far.
     asked: u32,
-    /// How many answers were well and fast since the last that was not.
+    /// Good and fast answers in a row, up to the latest.
     row: u32,
     last: Option<Result<Duration, String>>,
-    /// The last that was not well and fast.
+    /// The latest answer that was bad or slow, in words.
     bad: Option<String>,
 }
 
 impl Warmth {
-    /// A server that cannot be asked, and why.
+    /// A server that cannot be sent requests, and why.
     pub fn unasked(why: String) -> Self {
         Self { last: Some(Err(why.clone())), bad: Some(why), ..Self::default() }
     }
 
-    /// What to ask for next: the paths in turn.
+    /// The path of the next request: one path after the other.
     pub fn path<'a>(&self, settings: &'a WarmUp) -> &'a str {
-        let turn = (self.asked as usize).checked_rem(settings.paths.len());
-        turn.and_then(|turn| settings.paths.get(turn)).map_or("/", String::as_str)
+        let index = (self.asked as usize).checked_rem(settings.paths.len());
+        index.and_then(|index| settings.paths.get(index)).map_or("/", String::as_str)
     }
 
-    /// Takes the answer for that path, or why there was none.
+    /// Counts the answer to that request, or why there was none.
     pub fn handle_answer(&mut self, settings: &WarmUp, answer: Result<Timed, String>) {
         let path = self.path(settings);
         self.asked = self.asked.saturating_add(1);
@@ -60,8 +60,8 @@ impl Warmth {
         self.bad = bad.or(self.bad.take());
     }
 
-    /// Whether it has been asked often enough, and the last rounds were fast. Paths are asked in turn, so as many
-    /// answers in a row as there are paths are a round, with whichever it begins.
+    /// Whether there were enough requests, and the last rounds were fast. Paths are asked one after the other, so as
+    /// many answers in a row as there are paths are a round, whichever path it begins with.
     pub fn is_warm(&self, settings: &WarmUp) -> bool {
         let paths = u32::try_from(settings.paths.len()).unwrap_or(u32::MAX);
         self.asked >= settings.requests && self.row >= settings.in_a_row.saturating_mul(paths)
@@ -92,7 +92,7 @@ impl fmt::Display for Warmth {
     }
 }
 
-/// Where milliseconds would say 0, microseconds.
+/// In milliseconds, or in microseconds below one.
 fn millis(took: Duration) -> String {
     match took.as_millis() {
         0 => format!("{} µs", took.as_micros()),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_asked_in_turn_and_rounds_counted_over_all() {
+    fn a_round_is_one_answer_of_every_path() {
         let settings = settings("in_a_row = 2");
         let mut warmth = Warmth::default();
         for path in ["/", "/products", "/", "/products"] {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_slow_or_wrong_or_fails_begins_the_row_anew() {
+    fn a_slow_wrong_or_failed_answer_begins_the_row_anew() {
         let settings = settings("in_a_row = 1");
         assert!(after(&settings, &[900, 900, 10, 10]).is_warm(&settings));
         assert!(!after(&settings, &[10, 200, 10]).is_warm(&settings));
@@ -154,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn as_many_requests_as_were_asked_for_are_made() {
+    fn the_configured_number_of_requests_is_made() {
         let settings = settings("in_a_row = 1\nrequests = 5");
         assert!(!after(&settings, &[10; 4]).is_warm(&settings));
         assert!(after(&settings, &[10; 5]).is_warm(&settings));
     }
 
     #[test]
-    fn it_says_how_far_it_is_and_why_it_is_cold() {
+    fn progress_and_the_reason_for_cold_are_shown() {
         let settings = settings("");
         let slow = after(&settings, &[10, 340]);
         assert_eq!(slow.to_string(), "2 requests, last 340 ms");

@@ -2,39 +2,39 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Who asked for a change, as the kernel says.
+/// The process that asked for a change, as the kernel names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
-    /// User id.
+    /// Its user id.
     pub uid: u32,
-    /// Group id.
+    /// Its group id.
     pub gid: u32,
-    /// Process id.
+    /// Its process id; `None` where the kernel does not tell it.
     pub pid: Option<i32>,
-    /// The user's name, or its number.
+    /// The name of its user, or the number of a user without a name.
     pub user: String,
     /// The name of the process.
     pub command: String,
-    /// The program that it ran, where teeterd may see that.
+    /// The program that it ran; `None` where teeterd may not see it.
     #[serde(default)]
     pub exe: Option<String>,
-    /// As whom somebody logged in, where the process is another user's by now, as by sudo.
+    /// The user that logged in, where the process runs as another user now, as with sudo.
     #[serde(default)]
     pub login: Option<Login>,
 }
 
-/// The user as whom somebody logged in. The kernel keeps it over sudo and su.
+/// The user that logged in. The kernel keeps it over sudo and su.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {
-    /// User id.
+    /// The user's id.
     pub uid: u32,
     /// The user's name, or its number.
     pub user: String,
 }
 
 impl Caller {
-    /// Who asks: behind root the user that has logged in. Only there, because a process that nobody has logged in for
-    /// can name any user; root gains nothing by that.
+    /// The user that asks. For root it is the user that logged in. Only for root, because a process without a login can
+    /// set any login user; root gains nothing by that.
     pub fn person(&self) -> &str {
         self.login.as_ref().filter(|_| self.uid == 0).map_or(&self.user, |login| &login.user)
     }

@@ -15,7 +15,7 @@ use crate::plan::{Bake, Run, RunState, Undo};
 /// What a run's actions mean for the store.
 #[derive(Debug, Clone)]
 pub struct Effects {
-    /// The run after them. It is to be stored in the same transaction.
+    /// The run after the actions, to be stored in the same transaction.
     pub run: Run,
     /// What changes beside the run.
     pub changes: Vec<Change>,
@@ -24,8 +24,8 @@ pub struct Effects {
 }
 
 impl State {
-    /// Works out what actions change. `before` is the run that was looked at, `run` the one that the machine returned with
-    /// them.
+    /// Works out what actions change. `before` is the run that was looked at, `run` the one that the machine returned
+    /// with them.
     pub fn effects(
         &self,
         before: &Run,
@@ -162,7 +162,8 @@ impl Working<'_> {
 
     fn drain_again(&mut self, group: GroupName) {
         let Some(hold) = self.held(&group) else {
-            // It was brought back at the deadline: out again, by its own step if it had one, which asks who is in service.
+            // It was brought back at the deadline. It goes out again, by its own step if it has one, because that step
+            // counts the members in service first.
             match self.effects.run.own_out_step(&group) {
                 Some(at) => self.effects.run.cursor = at,
                 None => self.hold(group),

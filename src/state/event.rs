@@ -9,30 +9,30 @@ use crate::farm::{HoldId, RunId};
 /// Something that happened, to be recorded.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// What kind, a stable word.
+    /// Its kind: a word that does not change between versions.
     pub kind: &'static str,
-    /// What happened, for people.
+    /// What happened, in a sentence.
     pub text: String,
-    /// The run it belongs to.
+    /// The run it belongs to, if any.
     pub run: Option<RunId>,
-    /// The hold it belongs to.
+    /// The hold it belongs to, if any.
     pub hold: Option<HoldId>,
-    /// Who asked for it.
+    /// The caller that asked for it; `None` where teeterd acted by itself.
     pub caller: Option<Caller>,
-    /// What its transaction changes, where it is the first event of that.
+    /// What its transaction changes; empty where this is not the first event of the transaction.
     pub changed: Vec<Changed>,
 }
 
-/// What a transaction makes of one thing, in words.
+/// How a transaction changes one thing, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
-    /// Of what.
+    /// The thing that changes, such as `hold 3`.
     pub what: String,
-    /// What it was; `None` where it was not there.
+    /// What it was; `None` where it did not exist.
     pub before: Option<String>,
-    /// What it is; `None` where it is not there any more.
+    /// What it is; `None` where it does not exist any more.
     pub after: Option<String>,
 }
 
@@ -41,19 +41,19 @@ pub struct Changed {
 pub struct Event {
     /// Its number; later is larger.
     pub id: u64,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// What kind.
+    /// Its kind, as [`NewEvent::kind`].
     pub kind: String,
-    /// What happened.
+    /// What happened, in a sentence.
     pub text: String,
-    /// The run it belongs to.
+    /// The run it belongs to, if any.
     pub run: Option<RunId>,
-    /// The hold it belongs to.
+    /// The hold it belongs to, if any.
     pub hold: Option<HoldId>,
-    /// Who asked for it.
+    /// The caller that asked for it; `None` where teeterd acted by itself.
     pub caller: Option<Caller>,
-    /// What its transaction changed, where it is the first event of that.
+    /// What its transaction changed; empty where this is not the first event of the transaction.
     pub changed: Vec<Changed>,
 }
 

@@ -33,9 +33,9 @@ pub struct State {
     pub holds: BTreeMap<HoldId, Hold>,
     /// What each server was before its first hold.
     pub baselines: BTreeMap<Entry, Baseline>,
-    /// Where the traffic of farms goes that teeter has turned.
+    /// The routes of farms whose traffic teeter has switched.
     pub routes: BTreeMap<FarmName, Route>,
-    /// Every run that has not ended or whose holds are there, and the latest of the others.
+    /// Every run that has not ended or still has holds, and the latest of the others.
     pub runs: BTreeMap<RunId, Run>,
 }
 
@@ -44,32 +44,32 @@ pub struct State {
 pub struct Transaction {
     /// The revision that the changes were worked out from.
     pub expect: u64,
-    /// What changes.
+    /// The changes, in the order in which they are applied.
     pub changes: Vec<Change>,
-    /// What is recorded with it.
+    /// The events that are recorded with them.
     pub events: Vec<NewEvent>,
 }
 
 /// One change of the state.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// Add a hold or replace the one of its number.
+    /// Add a hold, or replace the hold with its number.
     PutHold(Box<Hold>),
     /// Remove a hold.
     DropHold(HoldId),
-    /// Remember what a server was.
+    /// Remember what a server was before its first hold.
     PutBaseline(Entry, Baseline),
-    /// Forget it: it has been given back.
+    /// Forget what a server was: its state has been restored.
     DropBaseline(Entry),
-    /// Turn a farm's route, or change what is known of it.
+    /// Switch a farm's route, or change what is known of it.
     PutRoute(Box<Route>),
-    /// Leave a farm's route to others.
+    /// Stop managing a farm's route: other programs may change it.
     DropRoute(FarmName),
-    /// Add a run or replace the one of its number.
+    /// Add a run, or replace the run with its number.
     PutRun(Box<Run>),
 }
 
-/// So many runs are remembered, whether they have ended or not.
+/// The number of runs that are kept in memory, whether they have ended or not.
 pub const REMEMBERED: u64 = 200;
 
 impl State {
@@ -78,17 +78,17 @@ impl State {
         self.revision + 1
     }
 
-    /// The side that gets a farm's traffic, where teeter has turned it.
+    /// The side that gets a farm's traffic; `None` where teeter has not switched it.
     pub fn live(&self, farm: &FarmName) -> Option<Side> {
         self.routes.get(farm).map(|route| route.live.clone())
     }
 
-    /// Whether HAProxy is told anything: then not every reply to whoever wrote this need have been read.
+    /// Whether teeterd has sent HAProxy commands for this state: then an earlier teeterd may have left replies unread.
     pub fn is_told(&self) -> bool {
         !self.baselines.is_empty() || !self.routes.is_empty()
     }
 
-    /// Applies changes that have been made durable as `revision`.
+    /// Applies changes that the store has committed as `revision`.
     pub fn apply(&mut self, changes: &[Change], revision: u64) {
         self.revision = revision;
         for change in changes {
@@ -121,12 +121,12 @@ impl State {
         self.forget_ended();
     }
 
-    /// Forgets runs that have gone from the store.
+    /// Forgets runs that were deleted from the store.
     pub fn forget_runs(&mut self, gone: &BTreeSet<RunId>) {
         self.runs.retain(|id, _| !gone.contains(id));
     }
 
-    /// Forgets runs that have ended, but for the latest and those whose holds are there: the store has them all.
+    /// Forgets runs that have ended, except the latest and those that still have holds. The store keeps all of them.
     fn forget_ended(&mut self) {
         let since = RunId(self.next_run.saturating_sub(REMEMBERED));
         if self.runs.first_key_value().is_none_or(|(first, _)| *first >= since) {

@@ -49,7 +49,7 @@ impl Engine {
             let aside = self.fleet.aside_of(&hold, reports);
             let there = hold.beside(&aside);
             let without = if there.is_some() { aside } else { BTreeSet::new() };
-            self.memory().of(&hold).watch.leave_aside(&without);
+            self.memory().of(&hold).watch.skip_instances(&without);
             let judged = there.as_ref().unwrap_or(&hold);
             let (changes, events) = match self.move_of(judged, &ledger.state, reports, now) {
                 Move::Wait(wait) => {

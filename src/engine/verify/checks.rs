@@ -61,8 +61,8 @@ pub(crate) fn checks(
         let (name, root) = root(&entry.server, server, report);
         let result = check((server, root), wanted, report.begun.contains_key(name), probed(entry));
         Some(match (result, aside(entry, hold, server, state)) {
-            (CheckResult::Passed | CheckResult::Unasked(_) | CheckResult::Aside(_), Some(who)) => {
-                CheckResult::Aside(who)
+            (CheckResult::Passed | CheckResult::Unasked(_) | CheckResult::KeptOut(_), Some(who)) => {
+                CheckResult::KeptOut(who)
             }
             (result, _) => result,
         })
@@ -91,10 +91,10 @@ fn check((server, root): (&SeenServer, &SeenServer), wanted: &WantedServer, begu
     }
     // Checks are paused in maintenance: somebody else, or the line that it tracks, keeps it there and proves it later.
     if wanted.state == AdminState::Maint {
-        return CheckResult::Aside("somebody else keeps it in maintenance".to_owned());
+        return CheckResult::KeptOut("somebody else keeps it in maintenance".to_owned());
     }
     if server.admin.in_maint() && !server.admin.forced_maint() {
-        return CheckResult::Aside(OutBy::Tracked(server.tracked.clone()).to_string());
+        return CheckResult::KeptOut(OutBy::Tracked(server.tracked.clone()).to_string());
     }
     if !root.check.is_enabled() {
         let why = if root.check.is_configured() { "its health checks are switched off" } else { "it has no checks" };

@@ -109,8 +109,9 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The drain ladder: how servers are emptied. Usually drain, maintenance after the grace, and the policy at the deadline.
-/// Where a route has led the traffic away the servers stay ready at first, for requests that are on their way.
+/// The drain ladder: how servers are emptied. Usually drain, maintenance after the grace, and the policy at the
+/// deadline. Where a route has led the traffic away the servers stay ready at first, for requests that are on their
+/// way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ladder {
     /// The first state.

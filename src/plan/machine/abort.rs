@@ -12,8 +12,8 @@ use crate::farm::{AfterVerify, GroupName, Hold, HoldId, MemberName, Owner, Side,
 use crate::plan::run::{CallerState, Run, RunState, StepState};
 use crate::plan::wait::Wait;
 
-/// Ends a run: the members that it holds come back if they are healthy. Accepted in every state; aborting a run that has
-/// ended changes nothing, except that members still held are verified once more.
+/// Ends a run: the members that it holds come back if they are healthy. Accepted in every state; aborting a run that
+/// has ended changes nothing, except that members still held are verified once more.
 pub fn handle_abort(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     if matches!(run.state, RunState::Aborting | RunState::RolledBack | RunState::Done) {
         return Outcome::Rest;
@@ -104,7 +104,7 @@ pub(super) fn aborting(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome 
         // A caller that works on servers in service breaks requests, however long ago it was asked to stop.
         if run.caller == CallerState::Here {
             let caller = || run.attended.as_ref().map_or_else(|| "an unknown caller".to_owned(), ToString::to_string);
-            let wait = if now < until { Wait::Caller { until } } else { Wait::CallerStays { who: caller() } };
+            let wait = if now < until { Wait::Caller { until } } else { Wait::CallerStays { caller: caller() } };
             return Outcome::Wait(wait);
         }
         let held = run.holds.iter().filter(|(_, id)| facts.holds.contains_key(id));

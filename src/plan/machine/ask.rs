@@ -11,7 +11,8 @@ use crate::plan::run::{FailureKind, LeftOut, Run};
 use crate::plan::verify::ProbeResult;
 use crate::plan::wait::Wait;
 
-/// Asks a group before it is taken out. A member that does not answer may be broken, or not in use at all: it is skipped.
+/// Asks a group before it is taken out. A member that does not answer may be broken, or not in use at all: it is
+/// skipped.
 pub(super) fn ask(run: &Run, group: &GroupName, facts: &Facts<'_>, now: Timestamp) -> Outcome {
     let members: Vec<&MemberName> = run.members(group).map(|member| &member.name).collect();
     let bad: BTreeMap<MemberName, String> =

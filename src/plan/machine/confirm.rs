@@ -8,8 +8,8 @@ use crate::farm::{InstanceName, Span};
 use crate::plan::run::{FailureKind, Run};
 use crate::plan::wait::Wait;
 
-/// Goes on when HAProxy has confirmed the step's change. Fails and undoes the change when HAProxy refuses it, or does not
-/// answer in time.
+/// Goes on when HAProxy has confirmed the step's change. Fails and undoes the change when HAProxy refuses it, or does
+/// not answer in time.
 pub(super) fn confirmed(run: &Run, facts: &Facts<'_>, now: Timestamp, then: impl FnOnce(&Run) -> Outcome) -> Outcome {
     match &facts.confirmation {
         Confirmation::Agreed => then(run),

@@ -1,8 +1,8 @@
 //! The machine that runs any plan.
 //!
 //! A function of the stored run, of facts and of the time, called again whenever one of them changes. It keeps nothing
-//! between two calls, so a restarted daemon goes on by calling it again: a step that had begun is one whose change is in
-//! the store and whose effect is looked at again.
+//! between two calls, so a restarted daemon goes on by calling it again: a step that had begun is one whose change is
+//! in the store and whose effect is looked at again.
 
 mod abort;
 mod ask;

@@ -106,8 +106,8 @@ fn refused(groups: &[GroupName], change: &str) -> String {
     format!("{} was not {change}", names.join(", "))
 }
 
-/// Waits, and at the deadline stops, while too few members would be left in service. A rollback waits only if none would
-/// be left. `refused`: what is said then.
+/// Waits, and at the deadline stops, while too few members would be left in service. A rollback waits only if none
+/// would be left. `refused`: what is said then.
 fn too_few(run: &Run, refused: &str, needed: usize, facts: &Facts<'_>, now: Timestamp) -> Option<Outcome> {
     let needed = if run.rollback.is_some() { needed.min(1) } else { needed };
     let left = facts.stays.filter(|left| *left < needed)?;

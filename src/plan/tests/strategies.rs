@@ -306,8 +306,8 @@ fn one_side_must_be_without_traffic() {
     let (farm, seen) = (farm(COLOURS), seen(4, &[]));
     let layout = layout_of(&farm, &seen);
     let sides = |live: Option<&Side>| blue_green::sides(&farm, &layout, live, &NO_STANDBY);
-    assert!(matches!(sides(None), Err(Veto::NobodyIdle { .. })));
-    assert!(matches!(sides(Some(&Side::All)), Err(Veto::NobodyIdle { .. })));
+    assert!(matches!(sides(None), Err(Veto::NoneIdle { .. })));
+    assert!(matches!(sides(Some(&Side::All)), Err(Veto::NoneIdle { .. })));
     assert_eq!(sides(Some(&"green".parse().unwrap())).unwrap().idle.as_str(), "blue");
 }
 

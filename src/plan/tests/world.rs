@@ -111,7 +111,7 @@ impl World {
         moving.for_each(|hold| hold.stage = stage.clone());
     }
 
-    /// Lets everything go well until the run waits for work or ends.
+    /// Lets every step succeed until the run waits for work or ends.
     pub(super) fn settle(&mut self) {
         for _ in 0..40 {
             let waiting = self.tick();
