@@ -2,20 +2,22 @@
 
 mod problem;
 mod requests;
+mod selectors;
 mod views;
 mod words;
 
 pub use self::problem::{Exit, Problem};
 pub use self::requests::{
-    AdvanceRequest, ForgetRequest, ForgottenView, HoldRequest, LONGEST_OUTPUT_LINE, MOST_OUTPUT_OF_A_RUN,
+    AdvanceRequest, ForgetRequest, ForgottenView, HoldMode, HoldRequest, LONGEST_OUTPUT_LINE, MOST_OUTPUT_OF_A_RUN,
     OUTPUT_LINE_OVERHEAD, OutputLine, OutputRequest, OutputView, ReleaseRequest, RollbackRequest, RunRequest,
 };
+pub use self::selectors::Selectors;
 pub use self::views::{
     AttendantView, CallerView, ChangedView, EventView, Events, FindingView, Findings, FlipView, HoldView, Holds,
     IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView, RunView, Runs, ServerView,
     SessionView, Sessions, StatusView, StepView, StoreView, WorkView,
 };
 pub use self::words::{
-    CallerPresence, FindingStatus, FlipMode, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,
+    CallerPresence, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,
     SocketLevel, StepStatus, WorkPhase,
 };

@@ -1,79 +1,118 @@
 //! What clients send over the control socket.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::selectors::Selectors;
+use super::words::{RunStrategy, WorkPhase};
+use crate::farm::{BatchSize, FarmName, FlipOrder, InstanceName, OnDeadline, Side, Span, StallAction, Steps};
+use crate::haproxy::AdminState;
+use crate::plan::{Phase, Strategy};
+
 /// `POST /v1/holds`: take servers out.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldRequest {
-    /// Which servers.
-    pub selectors: Vec<String>,
-    /// `drain` or `maint`.
-    pub mode: String,
-    /// Why, for whoever looks at `teeter holds`.
+    /// The servers to take out.
+    #[schema(value_type = Vec<String>)]
+    pub selectors: Selectors,
+    /// How the servers go out.
+    pub mode: HoldMode,
+    /// The reason, shown by `teeter holds`.
     pub reason: String,
-    /// End by itself after this time, such as `2h`.
+    /// Time after which the hold ends by itself, such as `2h`.
     #[serde(default)]
-    pub expires_in: Option<String>,
-    /// Let clients that stick to the server go on for this time, then go to maintenance.
+    #[schema(value_type = Option<String>)]
+    pub expires_in: Option<Span>,
+    /// Time for which sticky clients may stay; then the servers go to maintenance.
     #[serde(default)]
-    pub grace: Option<String>,
-    /// How long to wait until nothing is in flight.
+    #[schema(value_type = Option<String>)]
+    pub grace: Option<Span>,
+    /// The longest wait until nothing is in flight.
     #[serde(default)]
-    pub deadline: Option<String>,
-    /// `fail`, `kill`, `proceed` or `restore`.
+    #[schema(value_type = Option<String>)]
+    pub deadline: Option<Span>,
+    /// What to do at the deadline: `fail`, `kill`, `proceed` or `restore`.
     #[serde(default)]
-    pub on_deadline: Option<String>,
-    /// Wait, too, until HAProxy keeps no idle connections to the servers.
+    #[schema(value_type = Option<String>)]
+    pub on_deadline: Option<OnDeadline>,
+    /// Wait also until HAProxy keeps no idle connections to the servers.
     #[serde(default)]
     pub idle: bool,
-    /// Take the last servers of a backend too.
+    /// Also take the last servers of a backend.
     #[serde(default)]
     pub allow_outage: bool,
-    /// Refuse rather than leave a farm fewer members in service than its `min_available`, whatever is out already.
+    /// Refuse if a farm would have fewer members in service than its `min_available`, even if other members are out
+    /// already.
     #[serde(default)]
     pub all_but_min: bool,
-    /// HAProxys that do not answer and that are gone on without; they are told as soon as they do.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub without_haproxy: Vec<String>,
+    /// HAProxy instances that may be unreachable; each is told as soon as it answers.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub without_haproxy: BTreeSet<InstanceName>,
+}
+
+/// How the servers of a hold go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldMode {
+    /// No new clients; sticky clients may stay until the grace ends.
+    Drain,
+    /// No clients at all.
+    Maint,
+}
+
+impl From<HoldMode> for AdminState {
+    fn from(mode: HoldMode) -> Self {
+        match mode {
+            HoldMode::Drain => Self::Drain,
+            HoldMode::Maint => Self::Maint,
+        }
+    }
 }
 
 /// `POST /v1/release`: bring servers back.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
-    /// Which servers.
-    pub selectors: Vec<String>,
-    /// Whether they must show first that they are well.
+    /// The servers to bring back.
+    #[schema(value_type = Vec<String>)]
+    pub selectors: Selectors,
+    /// Whether the servers must be verified first.
     pub verify: bool,
-    /// How long they may take to show that, such as `5m`; what `verify.deadline` of their farm says, where unset.
+    /// Time for the verification, such as `5m`; `verify.deadline` of their farm where unset.
     #[serde(default)]
-    pub deadline: Option<String>,
-    /// Bring back, too, what runs another version than those in service.
+    #[schema(value_type = Option<String>)]
+    pub deadline: Option<Span>,
+    /// Also bring back servers that run another version than the servers in service.
     #[serde(default)]
     pub force: bool,
-    /// Bring back, too, what somebody else has put in maintenance or drain.
+    /// Also bring back servers that were set to maintenance or drain outside teeter.
     #[serde(default)]
     pub take_over: bool,
-    /// Whose holds; the caller's own where unset. Holds of runs that have ended are released too.
+    /// The owner of the holds to end; the caller where unset. Holds of runs that have ended are released too.
     #[serde(default)]
     pub owner: Option<String>,
-    /// HAProxys that do not answer and that are gone on without; they are told as soon as they do.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub without_haproxy: Vec<String>,
+    /// HAProxy instances that may be unreachable; each is told as soon as it answers.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub without_haproxy: BTreeSet<InstanceName>,
 }
 
 /// `POST /v1/forget`: forget what the store keeps of a farm or a HAProxy that is not configured any more.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForgetRequest {
-    /// Which farm.
+    /// The farm; set either this or `haproxy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub farm: Option<String>,
-    /// Or which HAProxy.
+    #[schema(value_type = Option<String>)]
+    pub farm: Option<FarmName>,
+    /// The HAProxy instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub haproxy: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub haproxy: Option<InstanceName>,
 }
 
 /// What has been forgotten.
@@ -83,69 +122,113 @@ pub struct ForgottenView {
     pub forgotten: String,
 }
 
-/// `POST /v1/runs`: begin a deploy or a flip.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+/// `POST /v1/runs`: start a deploy or a flip.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunRequest {
-    /// Which farm.
-    pub farm: String,
-    /// `see-saw`, `rolling`, `blue-green` or `canary`; or `flip`: no work, only turn the traffic.
+    /// The farm.
+    #[schema(value_type = String)]
+    pub farm: FarmName,
+    /// How to deploy; `flip` does no work and only switches the traffic. `see-saw` where unset.
     #[serde(default)]
-    pub strategy: Option<String>,
-    /// Where a flip turns the traffic to: the name of a group, or `all`.
+    #[schema(value_type = Option<RunStrategy>)]
+    pub strategy: Option<Strategy>,
+    /// The side that a flip switches the traffic to: the name of a group, or `all`.
     #[serde(default)]
-    pub to: Option<String>,
-    /// Who goes first where servers are turned one by one: `overlap` or `gap`.
+    #[schema(value_type = Option<String>)]
+    pub to: Option<Side>,
+    /// Which servers change first where the traffic is switched server by server: `overlap` or `gap`.
     #[serde(default)]
-    pub order: Option<String>,
-    /// The version that is to run at the end.
+    #[schema(value_type = Option<String>)]
+    pub order: Option<FlipOrder>,
+    /// The version that the farm runs at the end.
     #[serde(default)]
     pub version: Option<String>,
-    /// Only say what would be done.
+    /// Only make the plan and check whether a guard refuses it.
     #[serde(default)]
     pub dry_run: bool,
-    /// What the farm's configuration says, where unset.
+    /// Time for which sticky clients may stay; the setting of the farm where unset.
     #[serde(default)]
-    pub grace: Option<String>,
-    /// What the farm's configuration says, where unset.
+    #[schema(value_type = Option<String>)]
+    pub grace: Option<Span>,
+    /// The longest wait until nothing is in flight; the setting of the farm where unset.
     #[serde(default)]
-    pub deadline: Option<String>,
-    /// What the farm's configuration says, where unset.
+    #[schema(value_type = Option<String>)]
+    pub deadline: Option<Span>,
+    /// What to do at the deadline: `fail`, `kill`, `proceed` or `restore`; the setting of the farm where unset.
     #[serde(default)]
-    pub on_deadline: Option<String>,
-    /// What becomes of the run when nobody does its work: `hold` or `restore`, after `stall_after`.
+    #[schema(value_type = Option<String>)]
+    pub on_deadline: Option<OnDeadline>,
+    /// What to do if the caller does not report its work: `hold` or `restore`, after `stall_after`.
     #[serde(default)]
-    pub on_stall: Option<String>,
-    /// After what time without a report, such as `30m`.
+    #[schema(value_type = Option<String>)]
+    pub on_stall: Option<StallAction>,
+    /// Time without a report, such as `30m`.
     #[serde(default)]
-    pub stall_after: Option<String>,
-    /// For `canary`: the shares of the traffic that are tried, as `5%,25%,100%`.
+    #[schema(value_type = Option<String>)]
+    pub stall_after: Option<Span>,
+    /// For `canary`: the shares of the traffic to try, such as `5%,25%,100%`.
     #[serde(default)]
-    pub steps: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub steps: Option<Steps>,
     /// For `canary`: how long each share lasts.
     #[serde(default)]
-    pub pause: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub pause: Option<Span>,
     /// For `rolling`: how many members go out together, `2` or `25%`.
     #[serde(default)]
-    pub batch: Option<String>,
-    /// For `rolling`: how long servers may come to rest after the work.
+    #[schema(value_type = Option<String>)]
+    pub batch: Option<BatchSize>,
+    /// For `rolling`: time for servers to settle after the work.
     #[serde(default)]
-    pub settle: Option<String>,
-    /// For `rolling`: servers that may fail and stay out before the run stands still.
+    #[schema(value_type = Option<String>)]
+    pub settle: Option<Span>,
+    /// For `rolling`: how many servers may fail and stay out before the run stops.
     #[serde(default)]
     pub max_failed: Option<usize>,
-    /// For `rolling`: go on, too, where too few are left in service.
+    /// For `rolling`: go on even if too few servers are left in service.
     #[serde(default)]
     pub allow_outage: bool,
-    /// Members that are left aside as they are, by selectors.
+    /// Selectors of members to skip.
     #[serde(default)]
-    pub without: Vec<String>,
-    /// What the caller does around the deploy itself: `before-out`, `after-out`, `after-in`.
+    #[schema(value_type = Vec<String>)]
+    pub without: Selectors,
+    /// Work of the caller around the deploy itself: `before-out`, `after-out`, `after-in`.
     #[serde(default)]
-    pub phases: Vec<String>,
-    /// HAProxys that do not answer and that are gone on without; they are told as soon as they do.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub without_haproxy: Vec<String>,
+    #[schema(value_type = Vec<WorkPhase>)]
+    pub phases: Vec<Phase>,
+    /// HAProxy instances that may be unreachable; each is told as soon as it answers.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub without_haproxy: BTreeSet<InstanceName>,
+}
+
+impl RunRequest {
+    /// A deploy to this farm, with the settings of the farm.
+    pub fn new(farm: FarmName) -> Self {
+        Self {
+            farm,
+            strategy: None,
+            to: None,
+            order: None,
+            version: None,
+            dry_run: false,
+            grace: None,
+            deadline: None,
+            on_deadline: None,
+            on_stall: None,
+            stall_after: None,
+            steps: None,
+            pause: None,
+            batch: None,
+            settle: None,
+            max_failed: None,
+            allow_outage: false,
+            without: Selectors::default(),
+            phases: Vec::new(),
+            without_haproxy: BTreeSet::new(),
+        }
+    }
 }
 
 /// `POST /v1/runs/{id}/rollback`: turn a run's flip back.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::words::{
-    CallerPresence, FindingStatus, FlipMode, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,
+    CallerPresence, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,
     SocketLevel, StepStatus, WorkPhase,
 };
 
@@ -315,7 +315,7 @@ pub struct FlipView {
     pub took_ms: f64,
     /// `route`: an entry of a map turned the traffic, all at once. `servers`: while the commands ran, both sides may
     /// have been given requests.
-    pub mode: FlipMode,
+    pub mode: FlipMeans,
 }
 
 /// One step of a run.

@@ -207,7 +207,7 @@ words! {
 
 words! {
     /// How a flip switched the traffic.
-    FlipMode {
+    FlipMeans {
         /// By an entry of a map: all traffic at once.
         Route = "route",
         /// Server by server: while the commands ran, both sides may have been given requests.

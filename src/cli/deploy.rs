@@ -18,14 +18,16 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
     if let (Some(path), Some(environment)) = (&args.manifest, &args.environment) {
         return manifest::deploy(context, (path, environment), &args.options).await;
     }
+    let no_farm = || CliError::Usage { text: "name a farm, or a file with --manifest".to_owned() };
+    let request = args.request().ok_or_else(no_farm)?;
     if args.options.dry_run {
-        let run: RunView = context.client.post("/v1/runs", &args.request()).await?;
+        let run: RunView = context.client.post("/v1/runs", &request).await?;
         return planned(context, &run);
     }
     let hooks = Hooks::find(&args.hook, &args.hooks)?;
     // From here on no signal ends this process before it has said what it leaves behind.
     let mut interrupt = Interrupt::listen()?;
-    let run = match carry_out(context, &args.request(), &hooks, &mut interrupt).await? {
+    let run = match carry_out(context, &request, &hooks, &mut interrupt).await? {
         CarriedOut::Ended(run) => run,
         CarriedOut::Left(run) => {
             if context.json {

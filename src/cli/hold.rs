@@ -9,7 +9,8 @@ use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Context, clock, look, named, print, shell, tables};
-use crate::api::{Exit, HoldStage, HoldView};
+use crate::api::{Exit, HoldMode, HoldStage, HoldView};
+use crate::farm::OnDeadline;
 
 /// How the wait for a hold ended.
 enum Ended {
@@ -26,7 +27,7 @@ enum Ended {
 }
 
 /// `teeter drain` and `teeter maint`.
-pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Exit, CliError> {
+pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Result<Exit, CliError> {
     let mut interrupt = Interrupt::listen()?;
     let named = args.servers.all();
     named::preview(context, &named).await?;
@@ -36,7 +37,7 @@ pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Ex
         None
     } else {
         progress.line(&format!("hold {}: {} is going out", hold.id, tables::servers(&hold)));
-        let restores = args.drain.on_deadline.as_deref() == Some("restore");
+        let restores = args.drain.on_deadline == Some(OnDeadline::Restore);
         Some(settle(context, &mut hold, restores, &mut interrupt, &mut progress).await?)
     };
     progress.clear();
@@ -79,7 +80,7 @@ pub(super) async fn take(context: &Context, mode: &str, args: Take) -> Result<Ex
             ));
             Exit::TimedOut
         }
-        Some(Ended::Vanished) if args.drain.on_deadline.as_deref() == Some("restore") => {
+        Some(Ended::Vanished) if args.drain.on_deadline == Some(OnDeadline::Restore) => {
             print::err(&format!("hold {id} has ended: the deadline passed and {servers} takes traffic again"));
             Exit::TimedOut
         }

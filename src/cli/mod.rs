@@ -44,7 +44,7 @@ use clap::{CommandFactory as _, Parser};
 
 use self::args::{Cli, Command};
 use self::error::CliError;
-use crate::api::Exit;
+use crate::api::{Exit, HoldMode};
 use crate::control::client::Client;
 
 /// What every command has: the client, and how to print.
@@ -92,8 +92,8 @@ pub fn command() -> clap::Command {
 async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Status(servers) => look::status(context, &servers.all()).await,
-        Command::Drain(take) => hold::take(context, "drain", take).await,
-        Command::Maint(take) => hold::take(context, "maint", take).await,
+        Command::Drain(take) => hold::take(context, HoldMode::Drain, take).await,
+        Command::Maint(take) => hold::take(context, HoldMode::Maint, take).await,
         Command::Ready(args) => ready::ready(context, args).await,
         Command::Wait(args) => wait::wait(context, args).await,
         Command::Holds { calendar } => look::holds(context, calendar).await,

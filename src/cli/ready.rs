@@ -15,13 +15,13 @@ use crate::api::{Exit, HoldStage, HoldView, Holds, ReleaseRequest, StatusView};
 /// `teeter ready`.
 pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliError> {
     let request = ReleaseRequest {
-        selectors: args.servers.texts(),
+        selectors: args.servers.all().into(),
         verify: !args.no_verify,
-        deadline: args.deadline.map(|span| span.to_string()),
+        deadline: args.deadline,
         force: args.force,
         take_over: args.take_over,
         owner: args.owner.clone(),
-        without_haproxy: args.without_haproxy.iter().map(ToString::to_string).collect(),
+        without_haproxy: args.without_haproxy.iter().cloned().collect(),
     };
     let mut interrupt = Interrupt::listen()?;
     let named = args.servers.all();

@@ -24,7 +24,6 @@ pub(super) async fn store(context: &Context, task: StoreTask) -> Result<Exit, Cl
 
 /// `teeter forget`.
 pub(super) async fn forget(context: &Context, Forget { farm, haproxy }: Forget) -> Result<Exit, CliError> {
-    let (farm, haproxy) = (farm.map(|farm| farm.to_string()), haproxy.map(|name| name.to_string()));
     let view: ForgottenView = context.client.post("/v1/forget", &ForgetRequest { farm, haproxy }).await?;
     if context.json {
         print::json(&view)?;

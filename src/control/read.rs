@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::problem::Failure;
+use crate::api::Selectors;
 use crate::engine::HOOK_OUTPUT;
-use crate::farm::{InstanceName, OnDeadline, RunId, Selector, Span};
+use crate::farm::{InstanceName, RunId, Selector, Span};
 use crate::haproxy::controls_terminal;
 use crate::store::EventQuery;
 
@@ -27,7 +28,7 @@ impl Query {
     }
 
     pub(super) fn selectors(&self) -> Result<Vec<Selector>, Failure> {
-        selectors(self.all("sel"))
+        Ok(Selectors::read(self.all("sel")).map_err(Failure::usage)?.into_vec())
     }
 
     pub(super) fn events(&self) -> Result<EventQuery, Failure> {
@@ -49,22 +50,6 @@ impl Query {
     }
 }
 
-/// Selectors, each once. How many there may be is looked at before any is made: a glob is dear to make, and dearer to
-/// compare with thousands of servers.
-pub(super) fn selectors<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<Vec<Selector>, Failure> {
-    let mut seen = BTreeSet::new();
-    let texts: Vec<&String> = texts.into_iter().filter(|text| seen.insert(*text)).collect();
-    let wide = || texts.iter().filter(|text| Selector::is_wide(text));
-    let length = wide().map(|text| text.len()).sum::<usize>();
-    if texts.len() > LONGEST_LIST || wide().count() > MOST_WIDE || length > LONGEST_WIDE {
-        return Err(Failure::usage(format!(
-            "more selectors than one request may have: {LONGEST_LIST}, and among them {MOST_WIDE} with {LONGEST_WIDE} \
-             characters together that are globs, farms or hosts; name the others by name, or in another request"
-        )));
-    }
-    texts.into_iter().map(|text| text.parse().map_err(Failure::usage)).collect()
-}
-
 /// Names of HAProxys, each once.
 pub(super) fn haproxies<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<BTreeSet<InstanceName>, Failure> {
     texts.into_iter().map(|text| text.parse().map_err(Failure::usage)).collect()
@@ -78,13 +63,7 @@ pub(super) fn span(text: Option<&str>) -> Result<Option<Span>, Failure> {
     text.map(|text| text.parse().map_err(Failure::usage)).transpose()
 }
 
-pub(super) fn policy(text: Option<&str>) -> Result<Option<OnDeadline>, Failure> {
-    let read = |text: &str| serde_json::from_value(serde_json::Value::from(text));
-    let known = |text: &str| Failure::usage(format!("{text:?} is none of fail, kill, proceed and restore"));
-    text.map(|text| read(text).map_err(|_| known(text))).transpose()
-}
-
-pub(super) fn reason(text: String) -> Result<String, Failure> {
+pub(super) fn reason(text: &str) -> Result<String, Failure> {
     let text = text.trim();
     if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(controls_terminal) {
         return Err(Failure::usage(format!(
@@ -97,9 +76,6 @@ pub(super) fn reason(text: String) -> Result<String, Failure> {
 
 /// The most entries that a list in a request or an answer may have.
 pub(super) const LONGEST_LIST: usize = 1000;
-/// The most selectors in a request that are more than a name, and their characters together.
-pub(super) const MOST_WIDE: usize = 50;
-pub(super) const LONGEST_WIDE: usize = 4096;
 /// The most events in an answer: more than the lines that are kept of a run's hooks.
 pub(super) const MOST_EVENTS: usize = 5000;
 /// The most characters of a text that somebody gives.

@@ -16,14 +16,14 @@ use super::desk::{Reader, Window};
 use super::harmless::harmless;
 use super::permit::{Asker, OUTAGE};
 use super::problem::Failure;
-use super::read::{LONGEST_TEXT, Query, haproxies, number, policy, selectors, span};
+use super::read::{LONGEST_TEXT, Query, haproxies, number};
 use super::server::{Answer, Body, Read, Shared, answer, ticks, wait};
 use crate::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest, RunView, Runs};
 use crate::engine::{Claim, DrainChange, Engine, Introduction, RollingChange, RunOrder};
-use crate::farm::{FlipOrder, OnStall, RunId, StallAction};
+use crate::farm::{OnStall, RunId, StallAction};
 use crate::haproxy::controls_terminal;
+use crate::plan::Phase;
 use crate::plan::machine::WorkReport;
-use crate::plan::{Phase, Strategy};
 
 pub(super) fn routes() -> Router<Arc<Engine>> {
     Router::new()
@@ -181,74 +181,38 @@ pub(super) async fn idle(
     read(engine, &reader, Window::Reads, idle).await
 }
 
-/// A request as typed values.
+/// The order for the engine.
 fn order(request: RunRequest) -> Result<RunOrder, Failure> {
-    let strategy = match request.strategy.as_deref() {
-        None | Some("see-saw") => Strategy::SeeSaw,
-        Some("rolling") => Strategy::Rolling,
-        Some("blue-green") => Strategy::BlueGreen,
-        Some("canary") => Strategy::Canary,
-        Some("flip") => Strategy::Flip,
-        Some(other) => {
-            return Err(Failure::usage(format!(
-                "strategy {other:?} is none of see-saw, rolling, blue-green, canary and flip"
-            )));
-        }
-    };
-    let order = match request.order.as_deref() {
-        None => None,
-        Some("overlap") => Some(FlipOrder::Overlap),
-        Some("gap") => Some(FlipOrder::Gap),
-        Some(other) => return Err(Failure::usage(format!("order {other:?} is neither overlap nor gap"))),
-    };
-    let phase = |name: &String| match name.as_str() {
-        "before-out" => Ok(Phase::BeforeOut),
-        "after-out" => Ok(Phase::AfterOut),
-        "after-in" => Ok(Phase::AfterIn),
-        other => Err(Failure::usage(format!("phase {other:?} is none of before-out, after-out and after-in"))),
-    };
     let version = request.version.filter(|version| !version.is_empty());
     if version.as_ref().is_some_and(|version| version.len() > 200 || version.chars().any(controls_terminal)) {
         return Err(Failure::usage("a version has at most 200 characters, none of them a control character"));
     }
-    Ok(RunOrder {
-        farm: request.farm.parse().map_err(Failure::usage)?,
-        strategy,
-        to: request.to.map(|side| side.parse().map_err(Failure::usage)).transpose()?,
-        version,
-        order,
-        drain: DrainChange {
-            grace: span(request.grace.as_deref())?,
-            deadline: span(request.deadline.as_deref())?,
-            on_deadline: policy(request.on_deadline.as_deref())?,
-        },
-        rolling: RollingChange {
-            batch: request.batch.map(|batch| batch.parse().map_err(Failure::usage)).transpose()?,
-            settle: span(request.settle.as_deref())?,
-            max_failed: request.max_failed,
-        },
-        steps: request.steps.map(|steps| steps.parse().map_err(Failure::usage)).transpose()?,
-        pause: span(request.pause.as_deref())?,
-        on_stall: stall(request.on_stall.as_deref(), request.stall_after.as_deref())?,
-        phases: request.phases.iter().map(phase).collect::<Result<BTreeSet<Phase>, Failure>>()?,
-        without: if request.without.is_empty() { Vec::new() } else { selectors(&request.without)? },
-        allow_outage: request.allow_outage,
-        without_haproxy: haproxies(&request.without_haproxy)?,
-    })
-}
-
-/// What becomes of a run whose work nobody does.
-fn stall(action: Option<&str>, after: Option<&str>) -> Result<Option<OnStall>, Failure> {
-    let action = match action {
-        None | Some("hold") => StallAction::Hold,
-        Some("restore") => StallAction::Restore,
-        Some(other) => return Err(Failure::usage(format!("on_stall {other:?} is neither hold nor restore"))),
-    };
-    match (span(after)?, action) {
-        (Some(after), action) => Ok(Some(OnStall { after, action })),
-        (None, StallAction::Hold) => Ok(None),
-        (None, StallAction::Restore) => Err(Failure::usage("on_stall needs stall_after: after what time?")),
+    let phases: BTreeSet<Phase> = request.phases.into_iter().collect();
+    if phases.contains(&Phase::Deploy) {
+        return Err(Failure::usage("phases are before-out, after-out and after-in; the deploy is always one"));
     }
+    Ok(RunOrder {
+        farm: request.farm,
+        strategy: request.strategy.unwrap_or_default(),
+        to: request.to,
+        version,
+        order: request.order,
+        drain: DrainChange { grace: request.grace, deadline: request.deadline, on_deadline: request.on_deadline },
+        rolling: RollingChange { batch: request.batch, settle: request.settle, max_failed: request.max_failed },
+        steps: request.steps,
+        pause: request.pause,
+        on_stall: match (request.stall_after, request.on_stall) {
+            (Some(after), action) => Some(OnStall { after, action: action.unwrap_or_default() }),
+            (None, Some(StallAction::Restore)) => {
+                return Err(Failure::usage("on_stall = restore needs stall_after: after what time?"));
+            }
+            (None, _) => None,
+        },
+        phases,
+        without: request.without.into_vec(),
+        allow_outage: request.allow_outage,
+        without_haproxy: request.without_haproxy,
+    })
 }
 
 /// Words of a caller, for the log: one line, not too long.

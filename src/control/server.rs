@@ -23,14 +23,13 @@ use super::desk::{Desk, Reader, Window};
 use super::gate::{Gate, gate};
 use super::permit::{Access, Asker, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
-use super::read::{Query, haproxies, number, policy, reason, selectors, span};
+use super::read::{Query, number, reason, span};
 use super::{output, runs, store};
 use crate::api::{
     EventView, Events, Findings, HoldRequest, HoldView, Holds, Problem, ReleaseRequest, Sessions, StatusView,
 };
 use crate::engine::{Engine, EngineError, Guarding, HoldOrder, ReleaseOrder};
 use crate::farm::HoldId;
-use crate::haproxy::AdminState;
 use crate::store::EventQuery;
 
 pub(super) type Shared = State<Arc<Engine>>;
@@ -136,17 +135,13 @@ async fn create_hold(
         asker.may(OUTAGE)?;
     }
     let order = HoldOrder {
-        selectors: selectors(&request.selectors)?,
-        reason: reason(request.reason)?,
-        expires_in: span(request.expires_in.as_deref())?,
-        mode: match request.mode.as_str() {
-            "drain" => AdminState::Drain,
-            "maint" => AdminState::Maint,
-            other => return Err(Failure::usage(format!("mode {other:?} is neither drain nor maint"))),
-        },
-        grace: span(request.grace.as_deref())?,
-        deadline: span(request.deadline.as_deref())?,
-        on_deadline: policy(request.on_deadline.as_deref())?,
+        selectors: request.selectors.into_vec(),
+        reason: reason(&request.reason)?,
+        expires_in: request.expires_in,
+        mode: request.mode.into(),
+        grace: request.grace,
+        deadline: request.deadline,
+        on_deadline: request.on_deadline,
         idle: request.idle,
         guard: match (request.allow_outage, request.all_but_min) {
             (true, true) => return Err(Failure::usage("allow_outage and all_but_min exclude each other")),
@@ -154,7 +149,7 @@ async fn create_hold(
             (false, true) => Guarding::AllButMin,
             (false, false) => Guarding::NotWorse,
         },
-        without: haproxies(&request.without_haproxy)?,
+        without: request.without_haproxy,
     };
     let id = engine.hold(order, &asker.by).await?;
     let (_, tick, view) = answer(ticks(&engine), carried_out(id, engine.hold_view(id).await)?)?;
@@ -177,13 +172,13 @@ async fn release(
         asker.may(OTHERS_HOLD)?;
     }
     let order = ReleaseOrder {
-        selectors: selectors(&request.selectors)?,
+        selectors: request.selectors.into_vec(),
         verify: request.verify,
-        deadline: span(request.deadline.as_deref())?,
+        deadline: request.deadline,
         force: request.force,
         take_over: request.take_over,
         owner: request.owner,
-        without: haproxies(&request.without_haproxy)?,
+        without: request.without_haproxy,
     };
     let ids = engine.release(order, &asker.by).await?;
     let mut holds = engine.hold_views().await;

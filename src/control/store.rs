@@ -45,10 +45,9 @@ pub(super) async fn forget(
     body: Body<ForgetRequest>,
 ) -> Answer<ForgottenView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
-    let unknown = |error: crate::haproxy::NameError| Failure::usage(error.to_string());
     let what = match (request.farm, request.haproxy) {
-        (Some(farm), None) => Retired::Farm(farm.parse().map_err(unknown)?),
-        (None, Some(name)) => Retired::Haproxy(name.parse().map_err(unknown)?),
+        (Some(farm), None) => Retired::Farm(farm),
+        (None, Some(name)) => Retired::Haproxy(name),
         _ => return Err(Failure::usage("name either a farm or a haproxy")),
     };
     let forgotten = engine.forget(&what, &asker.by).await?;

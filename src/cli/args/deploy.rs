@@ -57,12 +57,11 @@ pub(in crate::cli) struct HookOptions {
 }
 
 impl Deploy {
-    /// As the API wants it.
-    pub(in crate::cli) fn request(&self) -> RunRequest {
-        let phases = self.hooks.phases().map(|(phase, _)| phase.to_string()).collect();
-        // The grammar sees to it that there is a farm where there is no manifest.
-        let farm = self.farm.as_ref().map(ToString::to_string).unwrap_or_default();
-        RunRequest { farm, phases, ..self.options.request() }
+    /// The request; `None` where there is no farm, because a manifest names them.
+    pub(in crate::cli) fn request(&self) -> Option<RunRequest> {
+        let phases = self.hooks.phases().map(|(phase, _)| phase).collect();
+        let farm = self.farm.clone()?;
+        Some(RunRequest { phases, ..self.options.request(farm) })
     }
 }
 

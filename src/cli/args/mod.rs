@@ -7,16 +7,17 @@ mod since;
 
 use std::path::PathBuf;
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::de::DeserializeOwned;
 
 pub(super) use self::deploy::{Deploy, HookOptions, some_time};
 pub(super) use self::runs::{Advance, Begin, Flip, RunOptions};
 pub(super) use self::servers::{AnyServers, Servers, Waited};
 pub(super) use self::since::Since;
 use super::help;
-use crate::api::HoldRequest;
-use crate::farm::{FarmName, InstanceName, Span};
+use crate::api::{HoldMode, HoldRequest};
+use crate::farm::{FarmName, InstanceName, OnDeadline, Span};
 
 /// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back proven well.
 #[derive(Debug, Parser)]
@@ -229,8 +230,8 @@ pub(super) struct DrainOptions {
     #[arg(long, value_name = "TIME")]
     deadline: Option<Span>,
     /// What to do when requests are left then: stop, end them, go on regardless, or bring the servers back.
-    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(["fail", "kill", "proceed", "restore"]))]
-    pub(super) on_deadline: Option<String>,
+    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(["fail", "kill", "proceed", "restore"]).try_map(word::<OnDeadline>))]
+    pub(super) on_deadline: Option<OnDeadline>,
 }
 
 #[derive(Debug, Args)]
@@ -297,29 +298,26 @@ pub(super) struct Events {
 
 impl Take {
     /// As the API wants it.
-    pub(super) fn request(&self, mode: &str) -> HoldRequest {
+    pub(super) fn request(&self, mode: HoldMode) -> HoldRequest {
         HoldRequest {
-            selectors: self.servers.texts(),
-            mode: mode.to_owned(),
+            selectors: self.servers.all().into(),
+            mode,
             reason: self.reason.clone(),
-            expires_in: text(self.expires_in),
-            grace: text(self.drain.grace),
-            deadline: text(self.drain.deadline),
-            on_deadline: self.drain.on_deadline.clone(),
+            expires_in: self.expires_in,
+            grace: self.drain.grace,
+            deadline: self.drain.deadline,
+            on_deadline: self.drain.on_deadline,
             idle: self.idle,
             allow_outage: self.allow_outage,
             all_but_min: self.all_but_min,
-            without_haproxy: names(&self.without_haproxy),
+            without_haproxy: self.without_haproxy.iter().cloned().collect(),
         }
     }
 }
 
-fn names(haproxies: &[InstanceName]) -> Vec<String> {
-    haproxies.iter().map(ToString::to_string).collect()
-}
-
-fn text(span: Option<Span>) -> Option<String> {
-    span.map(|span| span.to_string())
+/// A value by its word in the API.
+fn word<T: DeserializeOwned>(word: String) -> Result<T, serde_json::Error> {
+    serde_json::from_value(word.into())
 }
 
 #[cfg(test)]
@@ -399,10 +397,10 @@ mod tests {
         else {
             panic!("not a drain");
         };
-        let request = take.request("drain");
-        assert_eq!(request.selectors, ["a/b", "farm:web"]);
-        assert_eq!((request.mode.as_str(), request.on_deadline.as_deref()), ("drain", Some("kill")));
-        assert_eq!((request.expires_in.as_deref(), request.grace.as_deref()), (Some("2h"), Some("30s")));
+        let request = take.request(HoldMode::Drain);
+        assert_eq!(Vec::from(request.selectors), ["a/b", "farm:web"]);
+        assert_eq!((request.mode, request.on_deadline), (HoldMode::Drain, Some(OnDeadline::Kill)));
+        assert_eq!((request.expires_in, request.grace), (Some(Span::from_secs(7200)), Some(Span::from_secs(30))));
     }
 
     #[test]
@@ -413,7 +411,7 @@ mod tests {
             ("drain web01 --host ::ffff:10.0.0.7 --host ::1 --reason x", vec!["web01", "host:10.0.0.7", "host:::1"]),
         ] {
             let Ok(Command::Drain(take)) = parse(line) else { panic!("{line}") };
-            assert_eq!(take.request("drain").selectors, selectors, "{line}");
+            assert_eq!(Vec::from(take.request(HoldMode::Drain).selectors), selectors, "{line}");
         }
         for line in ["status --host ::1", "why --host ::1", "ready --host ::1", "wait --host ::1 --until up", "status"]
         {

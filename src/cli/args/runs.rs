@@ -1,11 +1,14 @@
 //! What the commands about runs take.
 
-use clap::Args;
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use std::collections::BTreeSet;
 
-use super::{DrainOptions, names, text};
+use clap::Args;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser as _};
+
+use super::{DrainOptions, word};
 use crate::api::RunRequest;
-use crate::farm::{BatchSize, FarmName, InstanceName, Selector, Side, Span, Steps};
+use crate::farm::{BatchSize, FarmName, FlipOrder, InstanceName, Selector, Side, Span, StallAction, Steps};
+use crate::plan::{Phase, Strategy};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Begin {
@@ -15,14 +18,14 @@ pub(in crate::cli) struct Begin {
     #[command(flatten)]
     pub(in crate::cli) options: RunOptions,
     /// Stop for work of yours around the deploy, too: TEETER_PHASE says which it is. May be given several times.
-    #[arg(long = "phase", value_name = "PHASE", value_parser = PossibleValuesParser::new(["before-out", "after-out", "after-in"]))]
-    phases: Vec<String>,
+    #[arg(long = "phase", value_name = "PHASE", value_parser = PossibleValuesParser::new(["before-out", "after-out", "after-in"]).try_map(word::<Phase>))]
+    phases: Vec<Phase>,
 }
 
 impl Begin {
     /// As the API wants it.
     pub(in crate::cli) fn request(&self) -> RunRequest {
-        RunRequest { farm: self.farm.to_string(), phases: self.phases.clone(), ..self.options.request() }
+        RunRequest { phases: self.phases.clone(), ..self.options.request(self.farm.clone()) }
     }
 }
 
@@ -30,8 +33,8 @@ impl Begin {
 pub(in crate::cli) struct RunOptions {
     /// How: one half after the other, batch by batch, on the side that gets no traffic, or with a share
     /// of the traffic first.
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(["see-saw", "rolling", "blue-green", "canary"]))]
-    strategy: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(["see-saw", "rolling", "blue-green", "canary"]).try_map(word::<Strategy>))]
+    strategy: Option<Strategy>,
     /// The version that is to run at the end.
     #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
     to: Option<String>,
@@ -40,11 +43,11 @@ pub(in crate::cli) struct RunOptions {
     pub(in crate::cli) dry_run: bool,
     /// Who goes first where servers are turned one by one: those that come in (both serve for a moment) or those that
     /// go out (nobody serves for a moment).
-    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]))]
-    order: Option<String>,
+    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]).try_map(word::<FlipOrder>))]
+    order: Option<FlipOrder>,
     /// What becomes of the run when nobody does its work: it stands still, or what is well comes back.
-    #[arg(long, value_name = "WHAT", requires = "stall_after", value_parser = PossibleValuesParser::new(["hold", "restore"]))]
-    on_stall: Option<String>,
+    #[arg(long, value_name = "WHAT", requires = "stall_after", value_parser = PossibleValuesParser::new(["hold", "restore"]).try_map(word::<StallAction>))]
+    on_stall: Option<StallAction>,
     /// After what time without a caller, or without a report.
     #[arg(long, value_name = "TIME")]
     stall_after: Option<Span>,
@@ -89,8 +92,8 @@ pub(in crate::cli) struct Flip {
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
     /// Who goes first where servers are turned one by one.
-    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]))]
-    order: Option<String>,
+    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]).try_map(word::<FlipOrder>))]
+    order: Option<FlipOrder>,
     /// Go on though this HAProxy does not answer; it is told as soon as it does. May be given several times.
     #[arg(long, value_name = "NAME")]
     without_haproxy: Vec<InstanceName>,
@@ -116,30 +119,30 @@ pub(in crate::cli) struct Advance {
 
 impl RunOptions {
     /// HAProxys that may be away, as the API wants them.
-    pub(in crate::cli) fn without_haproxy(&self) -> Vec<String> {
-        names(&self.without_haproxy)
+    pub(in crate::cli) fn without_haproxy(&self) -> BTreeSet<InstanceName> {
+        self.without_haproxy.iter().cloned().collect()
     }
 
-    /// As the API wants it, but for the farm.
-    pub(super) fn request(&self) -> RunRequest {
+    /// The request for a deploy to this farm.
+    pub(super) fn request(&self, farm: FarmName) -> RunRequest {
         RunRequest {
-            farm: String::new(),
-            strategy: self.strategy.clone(),
+            farm,
+            strategy: self.strategy,
             to: None,
-            order: self.order.clone(),
+            order: self.order,
             version: self.to.clone(),
             dry_run: self.dry_run,
-            grace: text(self.drain.grace),
-            deadline: text(self.drain.deadline),
-            on_deadline: self.drain.on_deadline.clone(),
-            on_stall: self.on_stall.clone(),
-            stall_after: text(self.stall_after),
-            steps: self.steps.as_ref().map(ToString::to_string),
-            pause: text(self.pause),
-            batch: self.batch.map(|batch| batch.to_string()),
-            settle: text(self.settle),
+            grace: self.drain.grace,
+            deadline: self.drain.deadline,
+            on_deadline: self.drain.on_deadline,
+            on_stall: self.on_stall,
+            stall_after: self.stall_after,
+            steps: self.steps.clone(),
+            pause: self.pause,
+            batch: self.batch,
+            settle: self.settle,
             max_failed: self.max_failed,
-            without: self.without.iter().map(ToString::to_string).collect(),
+            without: self.without.clone().into(),
             allow_outage: self.allow_outage,
             phases: Vec::new(),
             without_haproxy: self.without_haproxy(),
@@ -151,16 +154,15 @@ impl Flip {
     /// As the API wants it.
     pub(in crate::cli) fn request(&self) -> RunRequest {
         RunRequest {
-            farm: self.farm.to_string(),
-            strategy: Some("flip".to_owned()),
-            to: Some(self.to.to_string()),
-            order: self.order.clone(),
+            strategy: Some(Strategy::Flip),
+            to: Some(self.to.clone()),
+            order: self.order,
             dry_run: self.dry_run,
-            grace: text(self.drain.grace),
-            deadline: text(self.drain.deadline),
-            on_deadline: self.drain.on_deadline.clone(),
-            without_haproxy: names(&self.without_haproxy),
-            ..RunRequest::default()
+            grace: self.drain.grace,
+            deadline: self.drain.deadline,
+            on_deadline: self.drain.on_deadline,
+            without_haproxy: self.without_haproxy.iter().cloned().collect(),
+            ..RunRequest::new(self.farm.clone())
         }
     }
 }

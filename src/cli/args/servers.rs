@@ -48,11 +48,6 @@ impl Servers {
     pub(in crate::cli) fn all(&self) -> Vec<Selector> {
         all(&self.selectors, &self.hosts)
     }
-
-    /// The same, as the API wants them.
-    pub(in crate::cli) fn texts(&self) -> Vec<String> {
-        self.all().iter().map(ToString::to_string).collect()
-    }
 }
 
 impl Waited {

@@ -5,11 +5,12 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::path::Path;
 
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de::Error as _};
 
 use crate::cli::error::CliError;
-use crate::farm::{BatchSize, FarmName, Span, Steps};
+use crate::farm::{BatchSize, FarmName, FlipOrder, OnDeadline, Span, StallAction, Steps};
+use crate::plan::Strategy;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -26,13 +27,11 @@ pub(super) struct Build {
     pub(super) name: String,
     pub(super) version: Option<String>,
     #[serde(default, deserialize_with = "strategy")]
-    pub(super) strategy: Option<String>,
-    #[serde(default, deserialize_with = "order")]
-    pub(super) order: Option<String>,
+    pub(super) strategy: Option<Strategy>,
+    pub(super) order: Option<FlipOrder>,
     pub(super) steps: Option<Steps>,
     pub(super) pause: Option<Span>,
-    #[serde(default, deserialize_with = "on_stall")]
-    pub(super) on_stall: Option<String>,
+    pub(super) on_stall: Option<StallAction>,
     pub(super) stall_after: Option<Span>,
     pub(super) batch: Option<BatchSize>,
     pub(super) settle: Option<Span>,
@@ -41,8 +40,7 @@ pub(super) struct Build {
     pub(super) allow_outage: bool,
     pub(super) grace: Option<Span>,
     pub(super) deadline: Option<Span>,
-    #[serde(default, deserialize_with = "on_deadline")]
-    pub(super) on_deadline: Option<String>,
+    pub(super) on_deadline: Option<OnDeadline>,
     #[serde(deserialize_with = "words")]
     pub(super) hook: Vec<String>,
     pub(super) before_out: Option<String>,
@@ -68,7 +66,7 @@ pub(super) struct Environment {
     pub(super) farms: Vec<FarmName>,
     pub(super) version: Option<String>,
     #[serde(default, deserialize_with = "strategy")]
-    pub(super) strategy: Option<String>,
+    pub(super) strategy: Option<Strategy>,
     pub(super) batch: Option<BatchSize>,
 }
 
@@ -155,26 +153,11 @@ fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Span>, D::Erro
     text.map(|text| crate::cli::args::some_time(&text).map_err(D::Error::custom)).transpose()
 }
 
-fn strategy<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    one_of(from, &["see-saw", "rolling", "blue-green", "canary"])
-}
-
-fn order<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    one_of(from, &["overlap", "gap"])
-}
-
-fn on_stall<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    one_of(from, &["hold", "restore"])
-}
-
-fn on_deadline<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    one_of(from, &["fail", "kill", "proceed", "restore"])
-}
-
-fn one_of<'de, D: Deserializer<'de>>(from: D, known: &'static [&'static str]) -> Result<Option<String>, D::Error> {
-    match Option::<String>::deserialize(from)? {
-        Some(text) if !known.contains(&text.as_str()) => Err(de::Error::unknown_variant(&text, known)),
-        text => Ok(text),
+/// A flip is no deploy.
+fn strategy<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Strategy>, D::Error> {
+    match Option::<Strategy>::deserialize(from)? {
+        Some(Strategy::Flip) => Err(D::Error::unknown_variant("flip", &["see-saw", "rolling", "blue-green", "canary"])),
+        strategy => Ok(strategy),
     }
 }
 

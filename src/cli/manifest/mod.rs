@@ -18,7 +18,7 @@ use super::interrupt::Interrupt;
 use super::{Context, ending, look, print, shell, tables};
 use crate::api::{Exit, RunRequest, RunView};
 use crate::control::client::ClientError;
-use crate::farm::Span;
+use crate::farm::FarmName;
 
 /// One build on one farm.
 struct Deploy {
@@ -41,7 +41,7 @@ pub(super) async fn deploy(
             continue;
         };
         for farm in &here.farms {
-            let mut deploy = build.on(here, environment, farm.to_string())?;
+            let mut deploy = build.on(here, environment, farm.clone())?;
             deploy.request.without_haproxy = options.without_haproxy();
             deploys.push(deploy);
             report.deploys.push(Entry {
@@ -162,7 +162,7 @@ impl Build {
     ///
     /// # Errors
     /// One of its hooks is not there.
-    fn on(&self, here: &Environment, environment: &str, farm: String) -> Result<Deploy, CliError> {
+    fn on(&self, here: &Environment, environment: &str, farm: FarmName) -> Result<Deploy, CliError> {
         let options = HookOptions {
             before_out: self.before_out.clone(),
             after_out: self.after_out.clone(),
@@ -174,25 +174,23 @@ impl Build {
         let hook: Vec<OsString> = self.hook.iter().map(OsString::from).collect();
         let hooks = Hooks::find(&hook, &options)?
             .with(vec![("TEETER_BUILD", self.name.clone()), ("TEETER_ENVIRONMENT", environment.to_owned())]);
-        let text = |span: Option<Span>| span.map(|span| span.to_string());
         let request = RunRequest {
-            farm,
-            strategy: here.strategy.clone().or_else(|| self.strategy.clone()),
-            order: self.order.clone(),
+            strategy: here.strategy.or(self.strategy),
+            order: self.order,
             version: here.version.clone().or_else(|| self.version.clone()),
-            grace: text(self.grace),
-            deadline: text(self.deadline),
-            on_deadline: self.on_deadline.clone(),
-            on_stall: self.on_stall.clone(),
-            stall_after: text(self.stall_after),
-            steps: self.steps.as_ref().map(ToString::to_string),
-            pause: text(self.pause),
-            batch: here.batch.or(self.batch).map(|batch| batch.to_string()),
-            settle: text(self.settle),
+            grace: self.grace,
+            deadline: self.deadline,
+            on_deadline: self.on_deadline,
+            on_stall: self.on_stall,
+            stall_after: self.stall_after,
+            steps: self.steps.clone(),
+            pause: self.pause,
+            batch: here.batch.or(self.batch),
+            settle: self.settle,
             max_failed: self.max_failed,
             allow_outage: self.allow_outage,
-            phases: options.phases().map(|(phase, _)| phase.to_string()).collect(),
-            ..RunRequest::default()
+            phases: options.phases().map(|(phase, _)| phase).collect(),
+            ..RunRequest::new(farm)
         };
         Ok(Deploy { request, hooks })
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::api::{
-    AttendantView, CallerPresence, FlipMode, FlipView, RunFailure, RunStatus, RunView, StepStatus, StepView, WorkView,
+    AttendantView, CallerPresence, FlipMeans, FlipView, RunFailure, RunStatus, RunView, StepStatus, StepView, WorkView,
 };
 use crate::engine::memory::Memory;
 use crate::engine::runs::progress::wait_of;
@@ -118,7 +118,7 @@ fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
 
 fn flip_view(flip: &Flipped) -> FlipView {
     let took_ms = std::time::Duration::from_micros(flip.took).as_secs_f64() * 1000.0;
-    let mode = if flip.route { FlipMode::Route } else { FlipMode::Servers };
+    let mode = if flip.route { FlipMeans::Route } else { FlipMeans::Servers };
     FlipView { step: flip.step, at: flip.at, took_ms, mode }
 }
 

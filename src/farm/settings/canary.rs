@@ -44,8 +44,8 @@ impl fmt::Display for Percent {
 }
 
 /// Rising shares of the traffic. 100% always follows as the last step, also when the text leaves it out.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "StepsText")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "StepsText", into = "String")]
 pub struct Steps(Vec<Percent>);
 
 #[derive(Deserialize)]
@@ -101,6 +101,12 @@ impl TryFrom<StepsText> for Steps {
             StepsText::List(list) => Self::from_texts(list.iter().map(String::as_str)),
             StepsText::Text(text) => text.parse(),
         }
+    }
+}
+
+impl From<Steps> for String {
+    fn from(steps: Steps) -> Self {
+        steps.to_string()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A number of members, or a share of the farm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,8 @@ impl fmt::Display for Count {
 }
 
 /// How many members go out together: a number from 1, or a share of the farm, rounded down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "NumberOrText")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "NumberOrText", into = "String")]
 pub struct BatchSize(Count);
 
 impl BatchSize {
@@ -47,6 +47,12 @@ impl BatchSize {
             Count::Percent(percent) => (members * usize::from(percent) / 100).max(1),
             Count::Members(count) => count,
         }
+    }
+}
+
+impl From<BatchSize> for String {
+    fn from(size: BatchSize) -> Self {
+        size.to_string()
     }
 }
 
