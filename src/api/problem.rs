@@ -13,8 +13,11 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What was attempted, on what, what was answered and what to do.
+    /// What was attempted, on which object, and the answer.
     pub detail: String,
+    /// What the caller can do next, such as a command to type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
     /// The exit code of the command line: see [`Exit`].
     pub exit: u8,
 }

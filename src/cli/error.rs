@@ -110,10 +110,13 @@ impl CliError {
         exit
     }
 
-    /// The whole chain of causes, and what to do.
+    /// The whole chain of causes, and hints on lines of their own.
     pub(super) fn text(&self) -> String {
         let mut text = format!("teeter: {}", chain(self));
         match self {
+            Self::Client(ClientError::Problem(problem)) => {
+                problem.hints.iter().for_each(|hint| text.push_str(&format!("\nhint: {hint}")));
+            }
             Self::Client(ClientError::Unreachable { .. }) => {
                 text.push_str("\nIs teeterd running? `systemctl status teeterd` says; --socket names another socket.");
             }

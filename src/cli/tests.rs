@@ -54,7 +54,7 @@ impl Fake {
 
 fn problem(status: u16, exit: u8) -> (u16, Value) {
     let (kind, title) = ("urn:teeter:test".to_owned(), "test".to_owned());
-    (status, json!(Problem { kind, title, status, detail: "the test says no".to_owned(), exit }))
+    (status, json!(Problem { kind, title, status, detail: "the test says no".to_owned(), hints: Vec::new(), exit }))
 }
 
 /// A run of two works, at this step: 0 out, 1 work a, 2 flip, 3 work b, 4 the end.

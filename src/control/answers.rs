@@ -1,4 +1,4 @@
-//! Answers to readers: worked out on the threads of readers, sent piece by piece, and counted until they are sent.
+//! Answers to readers: computed on the reader threads, sent in pieces, and counted until they are sent.
 
 use std::fs::File;
 use std::io;
@@ -16,7 +16,7 @@ use super::desk::{Reader, Window};
 use super::problem::Failure;
 use crate::engine::Engine;
 
-/// Waits for a reader's turn, and answers.
+/// Waits for the reader's turn, then answers.
 pub(super) async fn read<A, F>(engine: Arc<Engine>, reader: &Reader, at: Window, ask: A) -> Result<Response, Failure>
 where
     A: FnOnce(Arc<Engine>) -> F + Send + 'static,
@@ -24,21 +24,21 @@ where
 {
     let turn = reader.turn(at).await.map_err(Failure::full)?;
     let asked = Arc::clone(&engine);
-    // The turn goes with the work: whoever goes away before its end has it until then.
+    // The turn belongs to the work: if the client disconnects, its turn ends when the work does.
     let answered = async move { (ask(asked).await.into_response(), turn) };
     let (answer, turn) = engine.for_reader(answered).await?;
     Ok(until_sent(answer, turn, Some(in_time(at))))
 }
 
-/// Keeps what an answer takes up until it is sent, or until it `ends` before.
+/// Keeps the place of an answer occupied until the answer is sent, or until `ends` ends it earlier.
 pub(super) fn until_sent(answer: Response, place: impl Send + Unpin + 'static, ends: Option<Ends>) -> Response {
     answer.map(|body| Body::new(Held { body, rest: Bytes::new(), ends, _place: place }))
 }
 
-/// Ready when an answer ends before it is sent; with an error, where its reader is to know that something is missing.
+/// Becomes ready when an answer must end early; with an error if its reader must learn that something is missing.
 pub(super) type Ends = Pin<Box<dyn Future<Output = Option<io::Error>> + Send>>;
 
-/// When this has not been taken for too long.
+/// Becomes ready when the reader has taken too long to receive the answer.
 fn in_time(at: Window) -> Ends {
     Box::pin(async move {
         tokio::time::sleep(at.sent_within()).await;
@@ -46,7 +46,7 @@ fn in_time(at: Window) -> Ends {
     })
 }
 
-/// A body that is sent piece by piece, so that whoever has not taken it still has their place.
+/// A body that is sent in pieces: its place stays occupied until the reader has received all of them.
 struct Held<P> {
     body: Body,
     rest: Bytes,
@@ -91,7 +91,7 @@ impl<P: Unpin> HttpBody for Held<P> {
     }
 }
 
-/// The contents of a file, with their length, so that one who gets less knows.
+/// The contents of a file, with their length: a client that receives less knows that it is incomplete.
 pub(super) fn contents(file: File) -> io::Result<impl IntoResponse> {
     let length = file.metadata()?.len();
     let pieces = futures_util::stream::try_unfold((file, 0), async |(file, at)| {
@@ -107,5 +107,5 @@ pub(super) fn contents(file: File) -> io::Result<impl IntoResponse> {
     Ok(([(header::CONTENT_LENGTH, length.to_string())], Body::from_stream(pieces)))
 }
 
-/// What is given to a connection at a time; it takes two of these before it waits for its reader.
+/// Bytes given to a connection at a time; a connection takes two pieces before it waits for its reader.
 const PIECE: usize = 64 << 10;

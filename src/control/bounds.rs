@@ -1,7 +1,7 @@
-//! How much of teeterd one caller may take up, and all together: connections, requests and streams at once.
+//! How many connections, requests and streams one caller, and all callers together, may have at once.
 //!
-//! Each user has a share of their own, so that one who takes all of it only shuts themselves out. Root and teeterd's
-//! own user have theirs apart from what all others share, so that they get in when these have taken everything.
+//! Each user has a separate share, so a user who exhausts it locks out only themselves. Root and teeterd's own user
+//! have shares apart from the common one, so they are served even when other users have exhausted it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,48 +9,48 @@ use std::time::Duration;
 
 use super::desk::Window;
 
-/// What is counted.
+/// What the bounds count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Connection,
     /// A request that only reads.
     Request,
     Stream,
-    /// A request that changes something: apart, so that who reads too much can still do that.
+    /// A request that changes something. Counted separately, so a user who reads too much can still change things.
     Change,
 }
 
-/// Why there is no place left.
+/// The bound that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
-    /// This user has as many as one may have.
+    /// The user has as many as one user may have.
     OfUser(Kind),
-    /// All together have as many connections as there may be.
+    /// All users together have as many connections as are allowed.
     All,
-    /// So many readers wait that one's turn did not come.
+    /// So many readers wait that the turn of this one did not come in time.
     Readers(Window),
 }
 
-/// What is there now.
+/// The current counts.
 #[derive(Debug)]
 pub(super) struct Bounds {
     /// teeterd's own user.
     own: u32,
-    /// How many files teeterd may have open.
+    /// The number of files that teeterd may open.
     files: usize,
     counts: Mutex<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// Connections of all who have no share apart.
+    /// Connections of all users without a separate share.
     shared: usize,
-    /// Connections of all.
+    /// Connections of all users.
     connections: usize,
     of_users: HashMap<u32, [usize; 4]>,
 }
 
-/// A place that is taken until this is dropped.
+/// A place that stays occupied until this value is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     bounds: Arc<Bounds>,
@@ -65,7 +65,7 @@ impl Bounds {
         Arc::new(Self { own: rustix::process::geteuid().as_raw(), files, counts: Mutex::default() })
     }
 
-    /// What is to be told where teeterd may open fewer files than it may have to.
+    /// A warning if teeterd may open fewer files than it may need.
     pub(super) fn too_few_files(&self) -> Option<String> {
         let (files, most) = (self.files, self.files.saturating_sub(RESERVE));
         (files < FILES).then(|| {
@@ -75,14 +75,14 @@ impl Bounds {
         })
     }
 
-    /// Takes a place, if there is one.
+    /// Takes a place, if one is free.
     pub(super) fn take(self: &Arc<Self>, uid: u32, kind: Kind) -> Result<Place, Full> {
         let mut counts = self.counts();
         let shares = kind == Kind::Connection && self.shares(uid);
         if counts.of_users.get(&uid).is_some_and(|of_user| of_user[kind as usize] >= kind.most()) {
             return Err(Full::OfUser(kind));
         }
-        // What teeterd needs for HAProxy and its store no caller can take away, and root still gets in when others do not.
+        // Keep enough files for HAProxy and the store, and let root in when other users are refused.
         let reserve = if shares { RESERVE } else { RESERVE / 2 };
         let many = kind == Kind::Connection && counts.connections >= self.files.saturating_sub(reserve);
         if many || (shares && counts.shared >= MOST_CONNECTIONS) {
@@ -99,13 +99,13 @@ impl Bounds {
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
-        // Nothing that is done under the lock can panic half way.
+        // No code that holds the lock can panic.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Kind {
-    /// How many one user may have at once.
+    /// The most that one user may have at once.
     pub(super) fn most(self) -> usize {
         match self {
             Self::Connection => CONNECTIONS_OF_A_USER,
@@ -132,45 +132,45 @@ impl Drop for Place {
     }
 }
 
-/// Connections of all users together, but for root's and those of teeterd's own user. With these, and with the others
-/// that teeterd opens, they stay below the 1024 files that a service may have open where nobody has allowed more.
+/// Connections of all users together, except those of root and of teeterd's own user. With those and with the other
+/// files that teeterd opens, the total stays below 1024, the default limit of open files for a service.
 pub(super) const MOST_CONNECTIONS: usize = 512;
-/// Files that stay for what is not asked over the control socket: HAProxys, probes, the store, the files of maps.
+/// Files reserved for everything except the control socket: HAProxy, probes, the store, map files.
 const RESERVE: usize = 128;
-/// So many files teeterd may have to open, with every place taken.
+/// Files that teeterd needs when every place is occupied.
 const FILES: usize = 1024;
-/// Connections of one user. A deploy has three at most: thirty pipelines may run as one user.
+/// Connections of one user. A deploy uses at most three, so thirty pipelines can run as one user.
 const CONNECTIONS_OF_A_USER: usize = 160;
-/// Requests of one user that are worked on or waited for, until the last byte of the answer.
+/// Requests of one user that run or wait, until the last byte of the answer.
 const REQUESTS_OF_A_USER: usize = 64;
-/// Changes of one user that are worked on or waited for.
+/// Changes of one user that run or wait.
 const CHANGES_OF_A_USER: usize = 64;
-/// Streams of one user: of events, and those that say that somebody attends to a run.
+/// Streams of one user: event streams, and the streams of callers that attend to a run.
 const STREAMS_OF_A_USER: usize = 64;
-/// Connections beyond all that which are told so and kept until their request is there; the others are told so and closed.
+/// Connections over the limit that stay open until their request arrives, so that the client reads the 503; further
+/// connections get the 503 and are closed at once.
 pub(super) const TOLD_SO: usize = 32;
 
-/// Readers of one user that are answered at once; more of them wait.
+/// Readers of one user that are answered at once; further readers wait.
 pub(super) const READERS_OF_A_USER: usize = 2;
-/// Readers of all users together, but for root and teeterd's own user. What they are answered is in memory until it is
-/// sent.
+/// Readers of all users together, except root and teeterd's own user. Their answers are in memory until they are sent.
 pub(super) const READERS: usize = 4;
-/// A reader waits so long for a turn.
+/// The longest time that a reader waits for its turn.
 pub(super) const TURN_COMES: Duration = Duration::from_secs(10);
-/// An answer to a reader who takes it drop by drop is cut off after this.
+/// The longest time that a client may take to receive an answer.
 pub(super) const ANSWER_TAKES: Duration = Duration::from_secs(60);
-/// The same of a copy of the store, which may be large.
+/// The longest time that a client may take to receive a copy of the store, which may be large.
 pub(super) const COPY_TAKES: Duration = Duration::from_secs(600);
 
-/// The longest line and headers of a request. A thousand selectors fit.
+/// The most bytes in the request line and headers. A thousand selectors fit.
 pub(super) const LONGEST_HEAD: usize = 64 << 10;
-/// The longest body of a request.
+/// The most bytes in the body of a request.
 pub(super) const LONGEST_BODY: usize = 64 << 10;
-/// How long a request's line and headers may take, from the end of the one before.
+/// The time for the request line and headers to arrive, from the end of the previous request.
 pub(super) const HEAD_TAKES: Duration = Duration::from_secs(10);
-/// How long its body may take.
+/// The time for the body of a request to arrive.
 pub(super) const BODY_TAKES: Duration = Duration::from_secs(10);
-/// How long somebody may take nothing of an answer that is ready for them.
+/// The time that a client may go without receiving any byte of a ready answer.
 pub(super) const READER_TAKES: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_takes_everything_shuts_only_themselves_out() {
+    fn a_user_who_exhausts_a_share_locks_out_only_themselves() {
         let bounds = Arc::new(Bounds { own: 7, files: 4096, counts: Mutex::default() });
         let connect = |uid| bounds.take(uid, Kind::Connection);
         let mut places: Vec<Place> = (0..CONNECTIONS_OF_A_USER).map(|_| connect(1000).unwrap()).collect();
@@ -193,7 +193,7 @@ mod tests {
             }
         }
         assert_eq!(places.len(), MOST_CONNECTIONS);
-        // Root and teeterd's own user get in all the same, each as often as anybody.
+        // Root and teeterd's own user are still served, each up to the bound of one user.
         for uid in [0, 7] {
             let own: Vec<_> = std::iter::from_fn(|| connect(uid).ok()).collect();
             assert_eq!(own.len(), CONNECTIONS_OF_A_USER);

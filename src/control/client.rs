@@ -1,6 +1,6 @@
 //! A client of the control socket: one request, one typed answer; long polls; the stream of events.
 //!
-//! Knows HTTP and the socket. Knows nothing of what the requests mean, nor of terminals.
+//! Knows HTTP and the socket, but neither the meaning of the requests nor terminals.
 
 use std::fmt::Write as _;
 use std::io;
@@ -21,19 +21,19 @@ use tokio::net::UnixStream;
 
 use crate::api::{Exit, Problem};
 
-/// The daemon's count of changes, as of an answer: a long poll waits until it is passed.
+/// The daemon's count of changes at the time of an answer: a long poll waits until the count is higher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tick(u64);
 
 /// Why a request has no answer.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// Nobody listens on the socket, or the connection ended before the answer did.
+    /// No process listens on the socket, or the connection ended before the answer was complete.
     #[error("teeterd does not answer on {}", path.display())]
     Unreachable {
         /// The socket.
         path: PathBuf,
-        /// What was met.
+        /// The error of the system.
         source: io::Error,
     },
     /// The caller may not open the socket.
@@ -41,26 +41,26 @@ pub enum ClientError {
     Forbidden {
         /// The socket.
         path: PathBuf,
-        /// The group that may.
+        /// The group that may open it.
         group: String,
-        /// What was met.
+        /// The error of the system.
         source: io::Error,
     },
-    /// teeterd says no, and why.
+    /// teeterd refuses, with a reason.
     #[error("{}", .0.detail)]
     Problem(Problem),
-    /// What was answered is not what was asked for: another version, or not teeterd.
+    /// The answer is not the expected document: another version of teeterd, or another program.
     #[error("the answer to {request} cannot be understood: {problem}")]
     Malformed {
-        /// What was asked.
+        /// The request.
         request: String,
-        /// What is wrong with the answer.
+        /// The problem with the answer.
         problem: String,
     },
 }
 
 impl ClientError {
-    /// The exit code of a command that ends with this.
+    /// The exit code of a command that fails with this error.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Unreachable { .. } => Exit::Unreachable,
@@ -80,12 +80,12 @@ impl ClientError {
         }
     }
 
-    /// Whether what was asked for does not exist, or no longer.
+    /// Whether the requested object does not exist (any more).
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Problem(problem) if problem.status == StatusCode::NOT_FOUND.as_u16())
     }
 
-    /// Whether teeterd is away or has too much to do, perhaps only for a moment.
+    /// Whether teeterd is away or overloaded, perhaps only for a moment.
     pub fn is_away(&self) -> bool {
         let for_now = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].map(|status| status.as_u16());
         let is_for_now = |problem: &Problem| for_now.contains(&problem.status);
@@ -93,19 +93,19 @@ impl ClientError {
     }
 }
 
-/// A client of one control socket. Each request has its own connection, so that none is lost to an old one.
+/// A client of one control socket. Each request uses a new connection, so none fails on a stale one.
 #[derive(Debug, Clone)]
 pub struct Client {
     path: PathBuf,
 }
 
 impl Client {
-    /// A client of the socket at this path. Opens nothing yet.
+    /// A client of the socket at this path. Does not connect yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Reads something.
+    /// Reads a document.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -113,7 +113,7 @@ impl Client {
         self.read(path_and_query, Duration::ZERO).await
     }
 
-    /// Reads something once more than `tick` has happened, or anyway after [`LONG_POLL`].
+    /// Reads a document once the count of changes is higher than `tick`, or after [`LONG_POLL`].
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -123,7 +123,7 @@ impl Client {
         self.read(&path, LONG_POLL).await
     }
 
-    /// Changes something.
+    /// Sends a change, and reads the answer.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -157,7 +157,7 @@ impl Client {
         })
     }
 
-    /// Reads something that is no document, piece by piece.
+    /// Reads an answer that is not a document, in pieces.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -197,8 +197,8 @@ impl Client {
         if status.is_success() { Ok((headers, body)) } else { Err(refused(&request, status, &body)) }
     }
 
-    /// Sends a request, and again where a teeterd that stops took the connection and closed it: the next one waits for
-    /// the next teeterd. A change that may have been read is not sent a second time.
+    /// Sends a request. If a stopping teeterd accepts the connection and closes it, sends the request again: the new
+    /// connection waits for the next teeterd. A change that teeterd may have read is not sent again.
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
         let mut left = TRIES;
         loop {
@@ -228,7 +228,7 @@ impl Client {
     async fn connect(&self) -> io::Result<UnixStream> {
         loop {
             match UnixStream::connect(&self.path).await {
-                // So many wait to be accepted that nobody else may wait: for an instant, unless teeterd hangs.
+                // The queue of the socket is full: for an instant, unless teeterd hangs.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(CONNECT_AGAIN).await,
                 other => return other,
             }
@@ -263,7 +263,7 @@ impl Client {
     }
 }
 
-/// Something that comes piece by piece.
+/// An answer that arrives in pieces.
 #[derive(Debug)]
 pub struct Download {
     client: Client,
@@ -271,10 +271,10 @@ pub struct Download {
 }
 
 impl Download {
-    /// The next piece; none after the last.
+    /// The next piece; `None` after the last.
     ///
     /// # Errors
-    /// The connection ended before the answer did, or nothing came in time.
+    /// The connection ended before the answer was complete, or no piece arrived in time.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         let Self { client, body } = self;
         let frame =
@@ -296,8 +296,8 @@ pub struct Stream<T> {
 }
 
 impl<T: DeserializeOwned> Stream<T> {
-    /// The same that ends where teeterd is silent for too long. Who attends to a run stays on: the end of the stream would
-    /// be taken for its own.
+    /// The same stream, but it fails if teeterd is silent for too long. Not for the stream of a caller that attends to a
+    /// run: teeterd would take its end for the end of the caller.
     #[must_use]
     pub fn ending_in_silence(self) -> Self {
         Self { ends_in_silence: true, ..self }
@@ -306,7 +306,7 @@ impl<T: DeserializeOwned> Stream<T> {
     /// The next event; `None` when the daemon has closed the stream.
     ///
     /// # Errors
-    /// The connection broke, or the event cannot be understood.
+    /// The connection failed, or the event cannot be understood.
     pub async fn next(&mut self) -> Option<Result<T, ClientError>> {
         loop {
             while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -332,7 +332,7 @@ impl<T: DeserializeOwned> Stream<T> {
     }
 }
 
-/// A path with a query, escaped.
+/// A path with an escaped query.
 pub fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut text = path.to_owned();
     for (index, (key, value)) in pairs.into_iter().enumerate() {
@@ -359,7 +359,7 @@ fn refused(request: &str, status: StatusCode, body: &[u8]) -> ClientError {
     serde_json::from_slice(body).map_or_else(|_| malformed(request, &format!("status {status}")), ClientError::Problem)
 }
 
-/// The group of the socket, or of the directory that hides it.
+/// The group of the socket, or of the directory that denies access to it.
 fn group_of(path: &Path) -> String {
     let Some(gid) = path.ancestors().find_map(|path| path.metadata().ok()).map(|metadata| metadata.gid().to_string())
     else {
@@ -374,21 +374,21 @@ fn group_of(path: &Path) -> String {
     named.unwrap_or(gid)
 }
 
-/// How long a long poll waits before the daemon answers anyway.
+/// The time after which the daemon answers a long poll even if nothing has changed.
 pub const LONG_POLL: Duration = Duration::from_secs(10);
 
-/// How long a stream may be silent before something is wrong: teeterd says every quarter of a minute that it is there.
+/// The longest silence of a healthy stream: teeterd sends a comment every 15 s.
 const SILENT: Duration = Duration::from_secs(60);
 
-/// How long any answer may take beyond its wait: the daemon asks HAProxy, whose own limit is 10 s, perhaps twice.
+/// How long any answer may take extra its wait: the daemon asks HAProxy, whose own limit is 10 s, perhaps twice.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 const CONNECT_AGAIN: Duration = Duration::from_millis(10);
 
-/// How often a connection may be closed without an answer: once by each teeterd that stops.
+/// The attempts to send a request: each stopping teeterd may close one connection without an answer.
 const TRIES: u32 = 3;
 
-/// The largest answer that is read.
+/// The most bytes of an answer.
 const LARGEST: usize = 64 << 20;
 
 /// The header that carries the tick.
@@ -413,12 +413,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_closed_unanswered_is_asked_again_unless_it_may_have_been_done() {
+    async fn a_request_without_an_answer_is_sent_again_unless_it_may_have_changed_something() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("control.sock");
         let listener = tokio::net::UnixListener::bind(&path).unwrap();
         let client = Client::new(path);
-        // As a teeterd that stops: the first connection is closed before anything is read, the second after.
+        // Like a stopping teeterd: the first connection is closed before the request is read, the second after.
         let stopping = async {
             drop(listener.accept().await.unwrap());
             let (mut stream, _) = listener.accept().await.unwrap();

@@ -1,7 +1,8 @@
-//! Where readers wait until it is their turn: so many at a time, and so many of one user, until the last byte of the answer.
+//! Where readers wait for their turn. A bounded number of readers, in all and for each user, is served at a time; a turn
+//! lasts until the last byte of the answer.
 //!
-//! Each user has places of their own and passes through them into what all share. So of one who asks a hundred times, a
-//! few stand among the others, and whoever comes next waits for those and not for the hundred.
+//! Each request first takes one of its user's places, then one of the shared places. So if one user sends a hundred
+//! requests, only a few of them wait for the shared places, and the next user waits for those few and not for a hundred.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -11,23 +12,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::bounds::{ANSWER_TAKES, COPY_TAKES, Full, READERS, READERS_OF_A_USER, TURN_COMES};
 
-/// What is asked for.
+/// The kind of answer that a reader waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Window {
-    /// What a look, or some records, answer.
-    Reads,
-    /// What goes over everything: the doctor, and whether the store is whole.
-    Dear,
-    /// The same, where all of it is sent, too.
-    Copy,
+    /// An answer from a look at HAProxy or from some records.
+    Cheap,
+    /// An answer that needs all of it: the doctor, and the verification of the store.
+    Expensive,
+    /// A copy of the whole store.
+    Backup,
 }
 
 impl Window {
-    /// How long an answer may take to be taken.
+    /// The longest time that a client may take to receive the answer.
     pub(super) fn sent_within(self) -> Duration {
         match self {
-            Self::Reads | Self::Dear => ANSWER_TAKES,
-            Self::Copy => COPY_TAKES,
+            Self::Cheap | Self::Expensive => ANSWER_TAKES,
+            Self::Backup => COPY_TAKES,
         }
     }
 }
@@ -41,7 +42,7 @@ pub(super) struct Desk {
     dear: Row,
 }
 
-/// The places at one window.
+/// The places for one kind of answer.
 #[derive(Debug)]
 struct Row {
     of_a_user: usize,
@@ -49,14 +50,14 @@ struct Row {
     users: Mutex<HashMap<u32, Weak<Semaphore>>>,
 }
 
-/// A place at the desk, until this is dropped.
+/// A place at the desk; free again when this value is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
     _of_user: OwnedSemaphorePermit,
     _of_all: Option<OwnedSemaphorePermit>,
 }
 
-/// Who sends a request, on the way to the desk.
+/// The sender of a request, on the way to the desk.
 #[derive(Debug, Clone)]
 pub(super) struct Reader {
     pub(super) desk: Arc<Desk>,
@@ -64,7 +65,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Waits for one's turn.
+    /// Waits for the reader's turn.
     pub(super) async fn turn(&self, at: Window) -> Result<Turn, Full> {
         let turn = tokio::time::timeout(TURN_COMES, self.desk.turn(self.uid, at)).await;
         turn.map_err(|_| Full::Readers(at))
@@ -81,10 +82,10 @@ impl Desk {
     }
 
     async fn turn(&self, uid: u32, at: Window) -> Turn {
-        // Two of what is dear are never worked on at once. Other places root and teeterd's own user have apart.
+        // Expensive answers are computed one at a time. For cheap ones, root and teeterd's own user have places of their own.
         let (row, shares) = match at {
-            Window::Dear | Window::Copy => (&self.dear, true),
-            Window::Reads => (&self.reads, uid != 0 && uid != self.own),
+            Window::Expensive | Window::Backup => (&self.dear, true),
+            Window::Cheap => (&self.reads, uid != 0 && uid != self.own),
         };
         let of_user = place(row.of_user(uid)).await;
         let of_all = if shares { Some(place(Arc::clone(&row.all)).await) } else { None };
@@ -98,7 +99,7 @@ impl Row {
     }
 
     fn of_user(&self, uid: u32) -> Arc<Semaphore> {
-        // Nothing that is done under the lock can panic half way.
+        // No code that holds the lock can panic.
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(row) = users.get(&uid).and_then(Weak::upgrade) {
             return row;
@@ -110,11 +111,11 @@ impl Row {
     }
 }
 
-/// Who asks first has it first.
+/// Waits for a place, in the order of the requests.
 async fn place(of: Arc<Semaphore>) -> OwnedSemaphorePermit {
     match of.acquire_owned().await {
         Ok(place) => place,
-        // It is never closed.
+        // The semaphore is never closed.
         Err(_) => std::future::pending().await,
     }
 }
@@ -131,20 +132,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_asks_a_hundred_times_keeps_nobody_out() {
+    async fn a_hundred_requests_of_one_user_block_no_other_user() {
         let desk = desk();
-        let turn = |uid| desk.turn(uid, Window::Reads).boxed();
+        let turn = |uid| desk.turn(uid, Window::Cheap).boxed();
         let mut greedy: Vec<_> = (0..100).map(|_| turn(1000)).collect();
         let served: Vec<_> = greedy.iter_mut().filter_map(|it| it.now_or_never()).collect();
         assert_eq!(served.len(), READERS_OF_A_USER);
-        // Others have places for as long as there are any, and then take turns with what one has: not with a hundred.
+        // Other users get the free places, then wait for the few places of the first user: not for a hundred.
         let mut others: Vec<_> = (1001..).map(turn).map_while(|mut it| (&mut it).now_or_never()).collect();
         assert_eq!(served.len() + others.len(), READERS);
         let mut next = turn(2000);
         assert!((&mut next).now_or_never().is_none());
         others.pop();
-        let next = next.now_or_never().expect("it is its turn");
-        // Root and teeterd's own user wait for none of them.
+        let next = next.now_or_never().expect("the next reader has its turn");
+        // Root and teeterd's own user do not wait for them.
         for uid in [0, 7] {
             assert!(turn(uid).now_or_never().is_some());
         }
@@ -153,9 +154,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_dear_is_done_once_at_a_time_and_by_turns() {
+    async fn expensive_answers_are_computed_one_at_a_time_and_users_take_turns() {
         let desk = desk();
-        let turn = |uid| desk.turn(uid, Window::Dear).boxed();
+        let turn = |uid| desk.turn(uid, Window::Expensive).boxed();
         let first = turn(1000).await;
         let mut again = turn(1000);
         assert!((&mut again).now_or_never().is_none());
@@ -163,11 +164,11 @@ mod tests {
         assert!((&mut root).now_or_never().is_none());
         assert!((&mut other).now_or_never().is_none());
         drop(first);
-        // The second one of the first user stands behind those who came before it to what all share.
+        // The first user's second request waits behind the requests that reached the shared places earlier.
         assert!((&mut again).now_or_never().is_none());
-        drop((&mut root).now_or_never().expect("it is root's turn"));
+        drop((&mut root).now_or_never().expect("root has its turn"));
         assert!((&mut again).now_or_never().is_none());
-        drop(other.now_or_never().expect("it is the other's turn"));
+        drop(other.now_or_never().expect("the other user has its turn"));
         assert!(again.now_or_never().is_some());
     }
 }

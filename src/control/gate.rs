@@ -1,4 +1,4 @@
-//! What every request passes before it is looked at: bounds, and whether its sender may send it.
+//! The checks that every request passes before it is handled: bounds, and the role of its sender.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use super::bounds::{BODY_TAKES, Bounds, Kind, LONGEST_BODY, LONGEST_HEAD};
 use super::desk::{Desk, Reader};
 use super::page;
 use super::peer::Peer;
-use super::permit::{self, Access, Asker};
+use super::permit::{self, Access, AuthorizedCaller};
 use super::problem::{Failure, PROBLEM};
 use crate::engine::Engine;
 
-/// What is asked at the gate.
+/// What the gate needs.
 pub(super) struct Gate {
     pub(super) engine: Arc<Engine>,
     pub(super) access: watch::Receiver<Access>,
@@ -27,7 +27,7 @@ pub(super) struct Gate {
     pub(super) desk: Arc<Desk>,
 }
 
-/// Lets a request pass, and holds its sender's place until the last byte of the answer is sent.
+/// Passes a request on, and keeps its sender's place occupied until the last byte of the answer is sent.
 pub(super) async fn gate(
     State(gate): State<Arc<Gate>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
@@ -45,15 +45,15 @@ pub(super) async fn gate(
     if head(&request) > LONGEST_HEAD {
         return Err(Failure::long_head());
     }
-    page::is_not_asking(request.headers())?;
-    let asker = Asker::of(&peer, &gate.access).await?;
-    asker.may_send(request.method(), path.as_deref().ok_or_else(|| request.uri().path()))?;
+    page::no_page_header(request.headers())?;
+    let caller = AuthorizedCaller::authorize(&peer, &gate.access).await?;
+    caller.may_send(request.method(), path.as_deref().ok_or_else(|| request.uri().path()))?;
     let asked = format!("{} {}", request.method(), request.uri().path());
-    page::could_not_ask(request.method(), request.headers(), &asked)?;
+    page::has_json_content_type(request.method(), request.headers(), &asked)?;
     let reader = Reader { desk: Arc::clone(&gate.desk), uid: peer.caller.uid };
     let ended = path.filter(|_| kind == Kind::Stream).map(|path| {
         let lost = permit::lost(peer, gate.access.clone(), request.method().clone(), path);
-        // It would otherwise go on for as long as its reader likes.
+        // A stream would otherwise go on for as long as its reader wants.
         Box::pin(async move {
             lost.await;
             None
@@ -61,27 +61,27 @@ pub(super) async fn gate(
     });
     let (mut parts, body) = request.into_parts();
     let body = read(body).await?;
-    let waiting = asker.by.waits();
-    parts.extensions.insert(asker);
+    let waiting = caller.by.waits();
+    parts.extensions.insert(caller);
     parts.extensions.insert(reader);
     let answer = next.run(Request::from_parts(parts, Body::from(body)));
     let answered = async move { (answer.await, place) };
     let (answer, place) = if changes {
-        // A caller that goes away takes back what has not begun. It must not stop half way what has, nor have another
-        // place for it.
+        // If the client disconnects before the change starts, drop the change. After that, finish it and keep its place
+        // occupied.
         gate.engine.carry_through(answered).await?
     } else {
         answered.await
     };
     drop(waiting);
-    Ok(until_sent(in_words(answer, &asked).await, place, ended))
+    Ok(until_sent(as_problem(answer, &asked).await, place, ended))
 }
 
-/// The paths whose answers do not end by themselves.
+/// Paths whose answers are streams without an end.
 const STREAMS: [&str; 2] = ["/v1/events/stream", "/v1/runs/{id}/attend"];
 
-/// An answer that says no without a problem document, as one: what the router and its extractors refuse by themselves.
-async fn in_words(answer: Response, asked: &str) -> Response {
+/// Turns a refusal of the router or of its extractors into a problem document.
+async fn as_problem(answer: Response, asked: &str) -> Response {
     let status = answer.status();
     let is_document = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
     if is_document || !(status.is_client_error() || status.is_server_error()) {

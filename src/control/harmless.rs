@@ -1,10 +1,10 @@
-//! Words of programs that nobody has looked at, on their way to a terminal or a log. What may not get there is what
-//! [`controls_terminal`](crate::haproxy::controls_terminal).
+//! Untrusted text on its way to a terminal or a log. Characters that control a terminal
+//! ([`controls_terminal`](crate::haproxy::controls_terminal)) are removed or replaced.
 
 use crate::haproxy::controls_terminal;
 
-/// One line of plain text: without escape sequences, nothing that steers a terminal or turns the reading direction,
-/// tabs as blanks, and what is not UTF-8 as `U+FFFD`.
+/// One line of plain text: without escape sequences, terminal controls and changes of the reading direction, with blanks
+/// for tabs and `U+FFFD` for bytes that are not UTF-8.
 pub fn harmless(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut line = String::with_capacity(text.len());
@@ -21,8 +21,8 @@ pub fn harmless(bytes: &[u8]) -> String {
     line
 }
 
-/// A text of teeter's own with words of others in it, as one line: what separates lines and columns becomes a blank, and
-/// what else steers a question mark.
+/// A text of teeter that quotes untrusted text, as one line: line breaks and tabs become blanks, and other control
+/// characters become question marks.
 pub fn one_line(text: &str) -> String {
     let plain = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
@@ -32,7 +32,7 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
-/// The same as the lines that it has.
+/// The same, but line breaks stay.
 pub fn lines(text: &str) -> String {
     text.chars().map(|c| if controls_terminal(c) && c != '\n' { '?' } else { c }).collect()
 }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_steers_is_left() {
+    fn control_characters_are_removed() {
         for (bytes, text) in [
             (&b"plain"[..], "plain"),
             (b"\x1b[31mred\x1b[0m", "red"),
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_lines_keeps_them_and_one_line_is_one() {
+    fn lines_keeps_line_breaks_and_one_line_does_not() {
         let text = "a\n\tb\u{61c}c\u{2028}d\u{9b}";
         assert_eq!(lines(text), "a\n?b?c?d?");
         assert_eq!(one_line(text), "a  b?c?d?");

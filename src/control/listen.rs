@@ -1,4 +1,4 @@
-//! The accepting end of the control socket: connections in, each with its bounds in time and number.
+//! Accepts connections on the control socket, within bounds of number and time.
 
 use std::io::{self, Read as _, Write as _};
 use std::pin::pin;
@@ -27,8 +27,8 @@ use super::problem::Failure;
 use super::server::gated;
 use crate::engine::Engine;
 
-/// Serves the control socket until `stop` is ready, then until the last answer is sent. What comes `again` takes the place
-/// of a socket that is gone.
+/// Serves the control socket until `stop` is ready, then until the last answer is sent. A listener from `again` replaces
+/// a socket that was removed.
 pub async fn serve(
     engine: Arc<Engine>,
     access: watch::Receiver<Access>,
@@ -54,7 +54,7 @@ pub async fn serve(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!("no connection can be accepted on the control socket: {error}");
+                tracing::warn!("cannot accept a connection on the control socket: {error}");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
                 continue;
             }
@@ -69,9 +69,9 @@ pub async fn serve(
                 });
             }
             Err(full) => {
-                tracing::debug!(uid, "a connection too many on the control socket");
-                // Whoever cannot be told any more has gone.
-                turn_away(stream, full, &told).unwrap_or_default();
+                tracing::debug!(uid, "connection over the limit on the control socket");
+                // A client that cannot be answered any more has disconnected.
+                reject(stream, full, &told).unwrap_or_default();
             }
         }
     }
@@ -87,15 +87,15 @@ async fn connection(stream: UnixStream, credentials: Credentials, router: Router
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(READER_TAKES));
     let io = TokioIo::new(Box::pin(stream));
-    // That a client has gone, or was too slow, is its own affair.
+    // A client that disconnected or was too slow needs no log line.
     watcher.watch(http().serve_connection(io, service)).await.unwrap_or_default();
 }
 
-/// Says why a connection is not served. Whoever still sends their request may take its end for the answer, so some are
-/// given a moment.
-fn turn_away(stream: UnixStream, full: Full, told: &Arc<Semaphore>) -> io::Result<()> {
+/// Tells the client why its connection is not served. A client that is still sending its request could miss the answer,
+/// so some connections stay open for a moment.
+fn reject(stream: UnixStream, full: Full, told: &Arc<Semaphore>) -> io::Result<()> {
     let mut stream = stream.into_std()?;
-    // It is short enough for the buffer of a connection that nothing was written to.
+    // The answer fits into the empty send buffer of a new connection.
     stream.write_all(&Failure::full(full).whole())?;
     let mut request = [0; 4096];
     match stream.read(&mut request) {
@@ -115,16 +115,16 @@ fn turn_away(stream: UnixStream, full: Full, told: &Arc<Semaphore>) -> io::Resul
 fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TAKES);
-    // What is a little too long is answered by the gate, in words; what does not even fit here, by hyper.
+    // The gate answers slightly oversized requests with a problem document; hyper answers larger ones.
     http.max_buf_size(2 * LONGEST_HEAD);
     http
 }
 
-/// What a trouble with the limit of files is filed under.
+/// The name under which a problem with the limit of open files is reported.
 const FILES: &str = "open files";
 
-/// Where no file can be opened any more, the next attempt has the same end.
+/// The pause after a failed accept: without a free file descriptor the next attempt would fail as well.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Whoever is not served has this long to send a request, and then to read why.
+/// Time for a rejected client to send its request, and then to read the answer.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);

@@ -1,12 +1,12 @@
 //! The control socket: HTTP and JSON over a UNIX socket, so that `curl --unix-socket` is a full client.
 
-/// What goes over it.
 mod bounds;
+mod answer;
 mod answers;
 /// The client that the command line uses.
 pub mod client;
 mod desk;
-/// Text that is fit for a terminal.
+/// Makes untrusted text safe to print.
 pub mod harmless;
 mod gate;
 mod listen;
@@ -20,7 +20,7 @@ mod refusals;
 mod role;
 mod runs;
 mod server;
-/// Making the socket itself.
+/// Creates the socket.
 pub mod socket;
 mod store;
 

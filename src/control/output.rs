@@ -1,4 +1,4 @@
-//! The part of the server that takes what hooks have said.
+//! The handler of hook output.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use axum::extract::{Extension, Path, State};
 use axum::routing::post;
 use axum::{Json, Router};
 
+use super::answer::{Answer, Body, Shared, answer, ticks};
 use super::harmless::harmless;
-use super::permit::Asker;
+use super::permit::AuthorizedCaller;
 use super::problem::Failure;
 use super::read::{LONGEST_LIST, number};
-use super::server::{Answer, Body, Shared, answer, ticks};
 use crate::api::{OutputRequest, OutputView, Problem};
 use crate::engine::{Engine, Said};
 use crate::farm::RunId;
@@ -22,7 +22,7 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 #[utoipa::path(post, path = "/v1/runs/{id}/output", params(("id" = u64, Path)), request_body = OutputRequest, responses((status = 200, body = OutputView), (status = 404, body = Problem)))]
 pub(super) async fn output(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     Path(id): Path<String>,
     body: Body<OutputRequest>,
 ) -> Answer<OutputView> {
@@ -34,9 +34,9 @@ pub(super) async fn output(
         from: harmless(line.from.as_bytes()).chars().take(LONGEST_NAME).collect(),
         text: harmless(line.text.as_bytes()),
     });
-    let more = engine.keep_output(RunId(number(&id)?), said.collect(), &asker.by.caller).await?;
+    let more = engine.keep_output(RunId(number(&id)?), said.collect(), &caller.by.caller).await?;
     answer(ticks(&engine), OutputView { more })
 }
 
-/// The most characters of whom a line is from.
+/// The most characters of the name that a line comes from.
 const LONGEST_NAME: usize = 100;

@@ -1,13 +1,13 @@
-//! That a request does not come from a web page: a browser reaches the control socket where a proxy leads to it, and
-//! sends what any page asks it to send.
+//! Refuses requests of web pages. A browser can reach the control socket through a proxy, and sends whatever request a
+//! page asks for.
 
 use axum::http::{HeaderMap, Method, header};
 
 use super::problem::Failure;
 
-/// That no browser says to send it for a page. Browsers send `Origin` with every change and with what a page of another
-/// site reads by a script, and `Sec-Fetch-Site` with everything where the connection is safe.
-pub(super) fn is_not_asking(headers: &HeaderMap) -> Result<(), Failure> {
+/// Checks that no header says that a browser sends the request for a page. Browsers send `Origin` with every change and
+/// with cross-site reads of scripts, and `Sec-Fetch-Site` with every request on a secure connection.
+pub(super) fn no_page_header(headers: &HeaderMap) -> Result<(), Failure> {
     if headers.contains_key(header::ORIGIN) {
         return Err(Failure::from_a_page("origin"));
     }
@@ -16,9 +16,9 @@ pub(super) fn is_not_asking(headers: &HeaderMap) -> Result<(), Failure> {
     if sites.iter().all(|site| harmless(site.as_bytes())) { Ok(()) } else { Err(Failure::from_a_page(SEC_FETCH_SITE)) }
 }
 
-/// That no page could have sent a change behind its reader's back: with this content type a browser asks first whether it
-/// may, which teeterd never allows. A form, or an older browser without the headers above, has only others.
-pub(super) fn could_not_ask(method: &Method, headers: &HeaderMap, asked: &str) -> Result<(), Failure> {
+/// Checks that a change has the content type of JSON. Before a browser sends that for a page of another site, it asks
+/// for permission, which teeterd never gives. Forms, and older browsers without the headers above, send other types.
+pub(super) fn has_json_content_type(method: &Method, headers: &HeaderMap, asked: &str) -> Result<(), Failure> {
     if method.is_safe() {
         return Ok(());
     }
@@ -36,7 +36,7 @@ pub(super) fn could_not_ask(method: &Method, headers: &HeaderMap, asked: &str) -
 const JSON: &str = "application/json";
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
-/// What `Sec-Fetch-Site` says of an address that a person has typed, and of a page behind the same proxy that reads.
+/// Accepted values of `Sec-Fetch-Site`: an address that a user has typed, and a page behind the same proxy.
 const SITES: [&[u8]; 2] = [b"none", b"same-origin"];
 
 #[cfg(test)]
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_browser_sends_for_a_page_is_refused() {
+    fn headers_of_web_pages_are_refused() {
         for (pairs, passes) in [
             (&[][..], true),
             (&[("sec-fetch-site", "none")], true),
@@ -63,12 +63,12 @@ mod tests {
             (&[("origin", "https://evil.example")], false),
             (&[("origin", "null"), ("sec-fetch-site", "same-origin")], false),
         ] {
-            assert_eq!(is_not_asking(&headers(pairs)).is_ok(), passes, "{pairs:?}");
+            assert_eq!(no_page_header(&headers(pairs)).is_ok(), passes, "{pairs:?}");
         }
     }
 
     #[test]
-    fn a_change_has_the_content_type_of_json() {
+    fn a_change_needs_the_content_type_of_json() {
         let json = ("content-type", "application/json");
         for (pairs, passes) in [
             (&[json][..], true),
@@ -81,9 +81,9 @@ mod tests {
         ] {
             let headers = headers(pairs);
             for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
-                assert_eq!(could_not_ask(&method, &headers, "it").is_ok(), passes, "{method} {pairs:?}");
+                assert_eq!(has_json_content_type(&method, &headers, "it").is_ok(), passes, "{method} {pairs:?}");
             }
-            assert!(could_not_ask(&Method::GET, &headers, "it").is_ok());
+            assert!(has_json_content_type(&Method::GET, &headers, "it").is_ok());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who is at the other end of the control socket, as the kernel says.
+//! The process at the other end of the control socket, according to the kernel.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use super::harmless::harmless;
 use crate::state::{Caller, Login};
 
-/// A process that has opened a connection, by what only a number is needed for.
+/// The process that opened a connection, as numbers: names are looked up later.
 #[derive(Debug)]
 pub(super) struct Credentials {
     pub(super) uid: u32,
@@ -22,31 +22,31 @@ pub(super) struct Credentials {
     login: Option<u32>,
 }
 
-/// The process that opened a connection, and its user.
+/// The process that opened a connection, and its user, by name.
 #[derive(Debug, Clone)]
 pub struct Peer {
     pub(super) caller: Caller,
 }
 
-/// A user as the system's databases of users and groups have it at one moment.
+/// A user as it stands in the system's databases of users and groups at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     pub(super) name: String,
-    /// Its primary group and those that it is a member of.
+    /// Its primary group, and the groups that it is a member of.
     pub(super) groups: Vec<(u32, String)>,
 }
 
 impl Credentials {
-    /// Of a connection just accepted. What is read from /proc is of the process that has that number now: it is read
-    /// at once, but the number of one that has ended meanwhile may be another's.
+    /// The credentials of a connection just accepted. /proc is read at once, but if the process has ended meanwhile, its
+    /// process id may belong to another process by now.
     pub(super) fn of(stream: &UnixStream) -> Self {
         let cred = stream.peer_cred();
-        // Without credentials nobody is nobody: the uid that no user has.
+        // Without credentials, use the uid that no user has.
         let (uid, gid) = cred.as_ref().map_or((u32::MAX, u32::MAX), |cred| (cred.uid(), cred.gid()));
         let pid = cred.as_ref().ok().and_then(UCred::pid);
         let proc = |name: &str| pid.map(|pid| PathBuf::from(format!("/proc/{pid}/{name}")));
         let command = proc("comm").and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
-        // Only readable where it is a process of teeterd's own user, or teeterd runs as root.
+        // Readable only for processes of teeterd's own user, or if teeterd runs as root.
         let login = proc("loginuid").and_then(|path| std::fs::read_to_string(path).ok());
         let exe = proc("exe").and_then(|path| std::fs::read_link(path).ok());
         Self {
@@ -59,7 +59,7 @@ impl Credentials {
         }
     }
 
-    /// With the name of the user. May ask a server of users.
+    /// Adds the name of the user. May query a directory server.
     pub(super) async fn peer(self) -> Peer {
         let Self { uid, gid, pid, command, exe, login } = self;
         let name = async |uid| spawn_blocking(move || user_name(uid)).await.unwrap_or_else(|_| uid.to_string());
@@ -79,8 +79,8 @@ impl From<Caller> for Peer {
 }
 
 impl Peer {
-    /// Its user and that user's groups as of now, looked up anew each time. The groups that the process itself has do not
-    /// count: a process keeps them when its user has lost them. `None`: the system did not answer in time.
+    /// The user and the user's current groups, looked up each time. The groups of the process do not count: a process
+    /// keeps a group after its user has lost it. `None` if the system did not answer in time.
     pub(super) async fn account(&self) -> Option<Account> {
         let uid = self.caller.uid;
         let found = tokio::time::timeout(LOOKUP_TAKES, spawn_blocking(move || account(uid))).await.ok()?;
@@ -88,16 +88,16 @@ impl Peer {
     }
 }
 
-/// How long the system may take to look up a user: the databases may be a server's.
+/// The time for the system to look up a user: the databases may be on a directory server.
 pub(super) const LOOKUP_TAKES: Duration = Duration::from_secs(10);
 
-/// A user's name; its number where it has none.
+/// A user's name, or its number if it has no name.
 fn user_name(uid: u32) -> String {
     let name = uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned());
     name.unwrap_or_else(|| uid.to_string())
 }
 
-/// What the kernel says of a process for which nobody has logged in.
+/// The kernel's login uid of a process without a login session.
 const NOT_LOGGED_IN: u32 = u32::MAX;
 
 fn account(uid: u32) -> Account {
@@ -108,7 +108,7 @@ fn account(uid: u32) -> Account {
     let primary = user.primary_group_id();
     let named = |group: &uzers::Group| (group.gid(), group.name().to_string_lossy().into_owned());
     let groups = uzers::get_user_groups(&name, primary).unwrap_or_default();
-    // The number of the primary group counts, too, where no group has it.
+    // The number of the primary group counts even if no group has that number.
     let groups = std::iter::once((primary, primary.to_string())).chain(groups.iter().map(named)).collect();
     Account { name: name.to_string_lossy().into_owned(), groups }
 }

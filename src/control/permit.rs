@@ -1,4 +1,4 @@
-//! What each request needs, and whether whoever sends it has that.
+//! The role that each request needs, and whether its sender has that role.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use super::role::Roles;
 use crate::engine::Requester;
 use crate::state::Caller;
 
-/// Every route, and the role that it needs. What is not here needs the highest; a test keeps it complete.
+/// Every route, and the role that it needs. A route that is missing here needs the highest role; a test keeps the list
+/// complete.
 pub(super) const ROUTES: &[(Method, &str, Role)] = &[
     (Method::GET, "/v1/status", Viewer),
     (Method::GET, "/v1/holds", Viewer),
@@ -29,7 +30,7 @@ pub(super) const ROUTES: &[(Method, &str, Role)] = &[
     (Method::GET, "/v1/events/stream", Viewer),
     (Method::GET, "/v1/openapi.json", Viewer),
     (Method::GET, "/v1/store", Viewer),
-    // Everything that is recorded, of everybody.
+    // The whole record, of all users.
     (Method::GET, "/v1/store/backup", Admin),
     (Method::POST, "/v1/holds", Operator),
     (Method::POST, "/v1/release", Operator),
@@ -42,42 +43,42 @@ pub(super) const ROUTES: &[(Method, &str, Role)] = &[
     (Method::POST, "/v1/runs/{id}/retry", Deployer),
     (Method::POST, "/v1/runs/{id}/output", Deployer),
     (Method::POST, "/v1/forget", Deployer),
-    // Its end says that the caller has gone, and a policy may act on that.
+    // The end of the stream means that the caller has disconnected, and a policy may act on that.
     (Method::GET, "/v1/runs/{id}/attend", Deployer),
 ];
 
-/// What in a request needs more than its route does.
+/// A part of a request that needs a higher role than its route.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Beyond {
+pub(super) struct ExtraRole {
     what: &'static str,
     role: Role,
 }
 
-/// To go on where a guard refuses.
-pub(super) const OUTAGE: Beyond = Beyond { what: "allow_outage", role: Admin };
-/// To end the hold of somebody else.
-pub(super) const OTHERS_HOLD: Beyond = Beyond { what: "the hold of somebody else", role: Admin };
+/// Overriding a guard.
+pub(super) const OUTAGE: ExtraRole = ExtraRole { what: "allow_outage", role: Admin };
+/// Ending another user's hold.
+pub(super) const OTHERS_HOLD: ExtraRole = ExtraRole { what: "ending another user's hold", role: Admin };
 
-/// What the configuration says of who may do what.
+/// The access rules of the configuration.
 #[derive(Debug, Clone)]
 pub struct Access {
-    /// `[control.roles]`; where it is not there, whoever may open the socket may do everything.
+    /// `[control.roles]`; without it, every user who may open the socket may do everything.
     pub roles: Option<Roles>,
-    /// The file that says so, for those who are refused.
+    /// The configuration file, named in refusals.
     pub config: PathBuf,
 }
 
-/// Who sends a request, and what they may do.
+/// The sender of a request, and the sender's role.
 #[derive(Debug, Clone)]
-pub(super) struct Asker {
+pub(super) struct AuthorizedCaller {
     pub(super) by: Requester,
     role: Option<Role>,
     config: Arc<Path>,
 }
 
-impl Asker {
-    /// As of now: the configuration and the system's groups are asked anew for each request.
-    pub(super) async fn of(peer: &Peer, access: &watch::Receiver<Access>) -> Result<Self, Failure> {
+impl AuthorizedCaller {
+    /// Looks up the sender's current role: the configuration and the system's groups are read again for each request.
+    pub(super) async fn authorize(peer: &Peer, access: &watch::Receiver<Access>) -> Result<Self, Failure> {
         let Access { roles, config } = access.borrow().clone();
         let caller = peer.caller.clone();
         let role = match roles {
@@ -85,23 +86,23 @@ impl Asker {
             Some(_) if caller.uid == 0 || caller.uid == rustix::process::geteuid().as_raw() => Some(Admin),
             Some(roles) => {
                 let account = peer.account().await.ok_or_else(|| Failure::no_account(caller.uid))?;
-                roles.of((caller.uid, &account.name), &account.groups)
+                roles.highest((caller.uid, &account.name), &account.groups)
             }
         };
         Ok(Self { by: Requester::new(caller), role, config: config.into() })
     }
 
-    /// That this request may be sent: by the route that it matches, or to a path that matches none.
+    /// Checks that the sender may send this request; `path` is the route that it matches, or an unknown path as an error.
     pub(super) fn may_send(&self, method: &Method, path: Result<&str, &str>) -> Result<(), Failure> {
-        // Not even that there is no such path is told to somebody who may not look.
+        // A sender without the right to read does not learn whether a path exists.
         let needed = path.map_or(Viewer, |route| needed(method, route));
         let path = path.unwrap_or_else(|path| path);
         self.must_be(needed, &format!("{method} {path}"))
     }
 
-    /// That this may be done, too.
-    pub(super) fn may(&self, beyond: Beyond) -> Result<(), Failure> {
-        self.must_be(beyond.role, beyond.what)
+    /// Checks that the sender may also do this.
+    pub(super) fn may(&self, extra: ExtraRole) -> Result<(), Failure> {
+        self.must_be(extra.role, extra.what)
     }
 
     fn must_be(&self, needed: Role, what: &str) -> Result<(), Failure> {
@@ -112,29 +113,32 @@ impl Asker {
         let has = self.role.map_or_else(|| "no role".to_owned(), |role| format!("the role {role}"));
         refusals::log(&self.by.caller, &format!("{what} needs the role {needed}, and {user} has {has}"));
         Err(Failure::role(format!(
-            "{what} needs the role {needed}, and {user} (uid {uid}) has {has}. Whoever may change {} can grant it: \
+            "{what} needs the role {needed}, and {user} (uid {uid}) has {has}. An administrator of {} can grant it: \
              {needed} = [\"user:{user}\"] under [control.roles], then `systemctl reload teeterd`",
             self.config.display(),
         )))
     }
 }
 
-/// Is ready once the sender of a stream no longer has the role for it. Asked whenever the configuration has been read
-/// again, and every [`ASKED_AGAIN`]; where the system does not answer, the stream goes on until it does.
+/// Returns once the sender of a stream no longer has the role for it. Checks whenever the configuration is read again, and
+/// every [`RECHECK`]; if the system does not answer, the stream goes on until it does.
 pub(super) async fn lost(peer: Peer, mut access: watch::Receiver<Access>, method: Method, path: String) {
     loop {
         tokio::select! {
             Ok(()) = access.changed() => {}
-            () = tokio::time::sleep(ASKED_AGAIN) => {}
+            () = tokio::time::sleep(RECHECK) => {}
         }
-        if Asker::of(&peer, &access).await.is_ok_and(|asker| asker.may_send(&method, Ok(&path)).is_err()) {
+        if AuthorizedCaller::authorize(&peer, &access)
+            .await
+            .is_ok_and(|caller| caller.may_send(&method, Ok(&path)).is_err())
+        {
             return;
         }
     }
 }
 
-/// How long a stream may go on after the system has taken a group from its user.
-const ASKED_AGAIN: Duration = Duration::from_secs(10);
+/// The interval of the checks: a stream may go on for this long after its user has lost a group.
+const RECHECK: Duration = Duration::from_secs(10);
 
 fn needed(method: &Method, path: &str) -> Role {
     let method = if method == Method::HEAD { &Method::GET } else { method };
@@ -148,12 +152,12 @@ mod tests {
 
     use super::*;
 
-    /// The routes in the text of the sources, as `.route("PATH", get(one).post(other))`.
+    /// The routes in the sources, written as `.route("PATH", get(one).post(other))`.
     fn in_the_sources() -> BTreeSet<(String, String)> {
         let mut found = BTreeSet::new();
         for file in std::fs::read_dir("src/control").unwrap() {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            // But for those of tests.
+            // Except the routes of tests.
             let text = text.split("#[cfg(test)]").next().unwrap_or_default();
             for line in text.split(".route(\"").skip(1) {
                 let (path, rest) = line.split_once('"').unwrap();
@@ -169,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_has_its_line_and_every_line_its_route() {
+    fn every_route_has_a_role_and_every_role_has_a_route() {
         let lines: BTreeSet<_> =
             ROUTES.iter().map(|(method, path, _)| (method.to_string(), (*path).to_owned())).collect();
         assert_eq!(lines.len(), ROUTES.len(), "a route has two lines");
@@ -177,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_may_only_look_changes_nothing() {
+    fn viewers_can_only_read() {
         for (method, path, role) in ROUTES.iter().filter(|(_, _, role)| *role == Viewer) {
             assert_eq!(method, Method::GET, "{path} {role}");
         }

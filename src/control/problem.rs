@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 problem documents, with the exit code that the command line ends with.
+//! Errors as RFC 9457 problem documents, with the exit code of the command line.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -15,7 +15,7 @@ use crate::farm::HoldId;
 use crate::plan::Veto;
 use crate::platform::chain;
 
-/// An error on its way out.
+/// An error as it is sent to the client.
 #[derive(Debug)]
 pub(super) struct Failure(Problem);
 
@@ -31,71 +31,71 @@ impl Failure {
     }
 
     pub(super) fn not_found(detail: impl std::fmt::Display) -> Self {
-        Self::new(Exit::NotFound, "not-found", "There is no such thing", StatusCode::NOT_FOUND, detail.to_string())
+        Self::new(Exit::NotFound, "not-found", "Not found", StatusCode::NOT_FOUND, detail.to_string())
     }
 
     pub(super) fn role(detail: String) -> Self {
         Self::new(Exit::NotPermitted, "role", "Your role does not allow it", StatusCode::FORBIDDEN, detail)
     }
 
-    /// Who the user is could not be found out, so neither could what it may do.
+    /// The user's groups could not be looked up, so the role is not known.
     pub(super) fn no_account(uid: u32) -> Self {
         let detail = format!(
-            "the groups of uid {uid} could not be looked up within {LOOKUP_TAKES:?}, so its role is not known: see whether \
-             `getent passwd {uid}` and `getent initgroups` answer on this machine"
+            "the groups of uid {uid} could not be looked up within {LOOKUP_TAKES:?}, so the role of this user is not known"
         );
-        Self::new(Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR, detail)
+        let hint = format!("`getent passwd {uid}` and `getent initgroups` must answer on this machine");
+        Self::new(Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR, detail).hint(hint)
     }
 
-    /// A hold that was made, and ended by another request before it was shown.
+    /// A hold that was created, and ended by another request before the answer.
     pub(super) fn ended(hold: HoldId) -> Self {
         let detail = format!(
-            "hold {hold} was carried out, and has been ended since by another request: the servers are brought back. \
-             `teeter events` says by whom"
+            "hold {hold} was created, but another request has ended it already: its servers are being brought back"
         );
-        Self::new(Exit::Aborted, "ended", "It was ended meanwhile", StatusCode::GONE, detail)
+        let hint = "`teeter events` shows which user ended it".to_owned();
+        Self::new(Exit::Aborted, "ended", "The hold has ended already", StatusCode::GONE, detail).hint(hint)
     }
 
-    /// A request that a browser sends for a web page.
+    /// A request that a browser sent for a web page.
     pub(super) fn from_a_page(header: &str) -> Self {
         let detail = format!(
-            "the request has the header {header}, which only browsers send, for a web page: teeterd takes no requests of web \
-             pages, which anybody may have written. Send it from a program"
+            "the request has the header {header}, which only browsers send, for a web page: teeterd refuses requests of web \
+             pages, because any site could send them. Send the request from a program"
         );
-        Self::new(Exit::NotPermitted, "cross-site", "A web page may not send it", StatusCode::FORBIDDEN, detail)
+        Self::new(Exit::NotPermitted, "cross-site", "Web pages may not send requests", StatusCode::FORBIDDEN, detail)
     }
 
-    /// A change that a form of a web page could send.
+    /// A change that a form on a web page could send.
     pub(super) fn media_type(asked: &str, sent: &str) -> Self {
         let detail = format!(
-            "{asked} needs the header `content-type: application/json`, also without a body, and has {sent}: send that header"
+            "{asked} needs the header `content-type: application/json`, even without a body; the request has {sent}"
         );
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Self::new(Exit::Usage, "media-type", "The request has the wrong content type", status, detail)
     }
 
-    /// A bound on what one user, or all together, may take up.
+    /// A bound of one user, or of all users together, is reached.
     pub(super) fn full(full: Full) -> Self {
         let (status, detail) = match full {
             Full::All => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!(
-                    "all users together have {MOST_CONNECTIONS} connections to teeterd, as many as there may be. Try \
-                     again; root gets in all the same, and `ss -xp` shows whose they are"
+                    "all users together have {MOST_CONNECTIONS} connections to teeterd, the most that are allowed. Try \
+                     again; root is still served, and `ss -xp` shows the owners of the connections"
                 ),
             ),
             Full::Readers(at) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 match at {
-                    Window::Reads => format!(
-                        "too many readers wait at teeterd: {READERS_OF_A_USER} of one user and {READERS} of all are \
-                         answered at once, and the turn of this one did not come within {TURN_COMES:?}. Ask again, and \
-                         one question at a time; changes do not wait for readers"
+                    Window::Cheap => format!(
+                        "too many readers are waiting for teeterd: it serves {READERS_OF_A_USER} readers of one user and \
+                         {READERS} of all users at once, and the turn of this one did not come within {TURN_COMES:?}. Try \
+                         again, and send one request at a time; changes do not wait for readers"
                     ),
-                    Window::Dear | Window::Copy => format!(
-                        "too many wait for what teeterd does once at a time (doctor, store verify, store backup): the turn \
-                         of this one did not come within {TURN_COMES:?}. Ask again when another one has ended; changes \
-                         do not wait for it"
+                    Window::Expensive | Window::Backup => format!(
+                        "too many requests are waiting for work that teeterd does one at a time (doctor, store verify, store \
+                         backup): the turn of this one did not come within {TURN_COMES:?}. Try again when another one has \
+                         ended; changes do not wait for such work"
                     ),
                 },
             ),
@@ -103,28 +103,28 @@ impl Failure {
                 let most = kind.most();
                 let what = match kind {
                     Kind::Connection => "connections",
-                    Kind::Request => "requests under way",
-                    Kind::Change => "changes under way",
-                    Kind::Stream => "streams open",
+                    Kind::Request => "requests in progress",
+                    Kind::Change => "changes in progress",
+                    Kind::Stream => "open streams",
                 };
                 (
                     StatusCode::TOO_MANY_REQUESTS,
                     format!(
-                        "you have {most} {what} at teeterd, as many as one user may have. Try again when one has ended"
+                        "you have {most} {what} at teeterd, the most that one user may have. Try again when one has ended"
                     ),
                 )
             }
         };
-        Self::new(Exit::Busy, "too-many", "There are too many at once", status, detail)
+        Self::new(Exit::Busy, "too-many", "Too many requests", status, detail)
     }
 
-    /// What the router refuses by itself.
+    /// A refusal of the router itself.
     pub(super) fn plain(status: StatusCode, asked: &str, said: &str) -> Self {
         let usage = (Exit::Usage, "bad-request", "The request cannot be understood");
         let ((exit, kind, title), why) = match status {
             StatusCode::METHOD_NOT_ALLOWED => (
-                (Exit::Usage, "method-not-allowed", "There is no such method here"),
-                "the header `allow` says what this path takes, and /v1/openapi.json describes it",
+                (Exit::Usage, "method-not-allowed", "The path does not support this method"),
+                "the header `allow` lists the methods of this path, and /v1/openapi.json describes them",
             ),
             status if status.is_server_error() => ((Exit::Failed, "failed", "The request failed"), said),
             _ => (usage, said),
@@ -133,14 +133,14 @@ impl Failure {
         Self::new(exit, kind, title, status, format!("{asked} cannot be answered: {why}"))
     }
 
-    /// A file of teeterd's own that cannot be read.
+    /// A file of teeterd that cannot be read.
     pub(super) fn unread(error: std::io::Error) -> Self {
-        let detail = format!("the copy of the store cannot be read: {error}. Look at the disk that the store is on");
+        let detail = format!("the copy of the store cannot be read: {error}. Check the disk that holds the store");
         Self::new(Exit::Failed, "store", "The store failed", StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
     pub(super) fn long_head() -> Self {
-        let detail = format!("the line and headers of a request have {LONGEST_HEAD} bytes at most: name fewer servers");
+        let detail = format!("the request line and headers have {LONGEST_HEAD} bytes at most: name fewer servers");
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         Self::new(Exit::Usage, "too-large", "The request is too large", status, detail)
     }
@@ -151,11 +151,11 @@ impl Failure {
     }
 
     pub(super) fn slow_body() -> Self {
-        let detail = format!("the body of the request did not come within {BODY_TAKES:?}; nothing was done");
+        let detail = format!("the body of the request did not arrive within {BODY_TAKES:?}; nothing was changed");
         Self::new(Exit::TimedOut, "too-slow", "The request took too long", StatusCode::REQUEST_TIMEOUT, detail)
     }
 
-    /// All of an answer, for a connection that is not read.
+    /// The whole HTTP answer, for a connection whose request is not read.
     pub(super) fn whole(&self) -> Vec<u8> {
         let body = serde_json::to_string(&self.0).unwrap_or_default();
         let (status, length) = (self.status(), body.len());
@@ -175,8 +175,15 @@ impl Failure {
             title: title.to_owned(),
             status: status.as_u16(),
             detail,
+            hints: Vec::new(),
             exit: exit as u8,
         })
+    }
+
+    /// The same with a hint: a command to type, or another next step.
+    fn hint(mut self, hint: String) -> Self {
+        self.0.hints.push(hint);
+        self
     }
 }
 
@@ -184,8 +191,10 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let detail = chain(&error);
         let (exit, kind, title, status) = match &error {
-            EngineError::Usage(_) => return Self::usage(detail),
-            EngineError::NotFound(_) => return Self::not_found(detail),
+            EngineError::Usage(_) => {
+                (Exit::Usage, "bad-request", "The request cannot be understood", StatusCode::BAD_REQUEST)
+            }
+            EngineError::NotFound(_) => (Exit::NotFound, "not-found", "Not found", StatusCode::NOT_FOUND),
             EngineError::NotPermitted(_) => {
                 (Exit::NotPermitted, "not-permitted", "HAProxy does not permit it", StatusCode::FORBIDDEN)
             }
@@ -195,9 +204,7 @@ impl From<EngineError> for Failure {
             EngineError::Vetoed(_) | EngineError::Outage { .. } => {
                 (Exit::Refused, "refused-by-guard", "A guard refused", StatusCode::CONFLICT)
             }
-            EngineError::StillNeeded(_) => {
-                (Exit::Refused, "still-needed", "What it would forget is still needed", StatusCode::CONFLICT)
-            }
+            EngineError::StillNeeded(_) => (Exit::Refused, "still-needed", "It is still needed", StatusCode::CONFLICT),
             EngineError::Busy(_) | EngineError::TakenBack => {
                 (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT)
             }
@@ -205,12 +212,14 @@ impl From<EngineError> for Failure {
             EngineError::Unreachable(_) => {
                 (Exit::Unreachable, "unreachable", "HAProxy does not answer", StatusCode::BAD_GATEWAY)
             }
-            EngineError::Illegal(_) => {
-                (Exit::Refused, "not-now", "The run is not where it would have to be", StatusCode::CONFLICT)
-            }
+            EngineError::Illegal(_) => (Exit::Refused, "not-now", "The run is in another state", StatusCode::CONFLICT),
             EngineError::Store(_) => (Exit::Failed, "store", "The store failed", StatusCode::INTERNAL_SERVER_ERROR),
+            EngineError::Stopping(_) => {
+                (Exit::Unreachable, "stopping", "teeterd is stopping", StatusCode::SERVICE_UNAVAILABLE)
+            }
+            EngineError::Task(_) => (Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR),
         };
-        Self::new(exit, kind, title, status, detail)
+        error.hints().into_iter().fold(Self::new(exit, kind, title, status, detail), Self::hint)
     }
 }
 

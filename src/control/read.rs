@@ -1,4 +1,4 @@
-//! Reading requests: from text of any kind to typed values, or a failure that says what was wrong with it.
+//! Reads the parts of a request that are text: a typed value, or a failure that says what is wrong.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ impl Query {
         };
         let instant = |text: &str| {
             let instead =
-                || Failure::usage(format!("since is no time as in RFC 3339: {:?}", text.get(..40).unwrap_or(text)));
+                || Failure::usage(format!("since is not a time as in RFC 3339: {:?}", text.get(..40).unwrap_or(text)));
             text.parse::<Timestamp>().map_err(|_| instead())
         };
         let since = self.one("since").map(instant).transpose()?;
@@ -50,7 +50,7 @@ impl Query {
     }
 }
 
-/// Names of HAProxys, each once.
+/// The names of HAProxy instances, each once.
 pub(super) fn haproxies<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<BTreeSet<InstanceName>, Failure> {
     texts.into_iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
@@ -74,9 +74,9 @@ pub(super) fn reason(text: &str) -> Result<String, Failure> {
     Ok(text.to_owned())
 }
 
-/// The most entries that a list in a request or an answer may have.
+/// The most entries of a list in a request or an answer.
 pub(super) const LONGEST_LIST: usize = 1000;
-/// The most events in an answer: more than the lines that are kept of a run's hooks.
+/// The most events in an answer: more than the lines kept of a run's hook output.
 pub(super) const MOST_EVENTS: usize = 5000;
-/// The most characters of a text that somebody gives.
+/// The most characters of a text in a request.
 pub(super) const LONGEST_TEXT: usize = 500;

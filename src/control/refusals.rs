@@ -1,5 +1,5 @@
-//! Refusals in the log: the first of a user in a minute with what was refused, the others as a number, so that no user can
-//! fill the log.
+//! Refusals in the log. The first refusal of a user in a minute is logged with its request, further ones are counted, so
+//! that no user can fill the log.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::state::Caller;
 
-/// How often each user was refused since the line that stands in the log for this minute.
+/// Refusals of each user since the last log line of this minute.
 static SINCE: Mutex<BTreeMap<u32, u64>> = Mutex::new(BTreeMap::new());
 
-/// Logs that a caller was refused, or counts it.
+/// Logs a refusal, or counts it.
 pub(super) fn log(caller: &Caller, words: &str) {
     let Caller { user, uid, .. } = caller;
     if !is_first(*uid) {
@@ -18,7 +18,7 @@ pub(super) fn log(caller: &Caller, words: &str) {
     }
     tracing::warn!(uid, user, "refused: {words}");
     let (uid, user) = (*uid, user.clone());
-    // Without a runtime, as in a test, every refusal has its line.
+    // Without a runtime, as in a test, every refusal is logged.
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         ended(uid);
         return;
@@ -27,18 +27,18 @@ pub(super) fn log(caller: &Caller, words: &str) {
         tokio::time::sleep(MINUTE).await;
         match ended(uid) {
             0 => {}
-            more => tracing::warn!(uid, user, "refused: {more} more requests of {user} in the minute before"),
+            more => tracing::warn!(uid, user, "refused: {more} more requests of {user} in the last minute"),
         }
     });
 }
 
-/// Counts a refusal. Whether it is the first of a minute.
+/// Counts a refusal. Returns whether it is the first of a minute.
 fn is_first(uid: u32) -> bool {
     let mut since = SINCE.lock().unwrap_or_else(PoisonError::into_inner);
     since.entry(uid).and_modify(|more| *more += 1).or_insert(0) == &0
 }
 
-/// How many have been counted beside the first.
+/// The number of refusals counted after the first.
 fn ended(uid: u32) -> u64 {
     SINCE.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid).unwrap_or_default()
 }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_a_minute_has_a_line_and_the_others_are_counted_user_by_user() {
+    fn the_first_refusal_of_a_minute_is_logged_and_further_ones_are_counted_per_user() {
         let (one, other) = (4_000_000_001, 4_000_000_002);
         assert!(is_first(one) && is_first(other));
         assert_eq!((0..7).filter(|_| is_first(one)).count(), 0);

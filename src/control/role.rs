@@ -1,4 +1,4 @@
-//! Roles: who may do what, as the configuration grants it to users and groups.
+//! Roles: what users and groups may do, as granted by the configuration.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,39 +8,39 @@ use serde::{Deserialize, Deserializer};
 
 use crate::haproxy::controls_terminal;
 
-/// What somebody may do. Each may also do what those before it may.
+/// What a user may do. Each role includes the roles before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Look.
+    /// May read.
     Viewer,
-    /// Take servers out by hand and bring them back.
+    /// May take servers out by hand and bring them back.
     Operator,
-    /// Deploy, and turn the traffic.
+    /// May deploy and switch the traffic.
     Deployer,
-    /// Everything, also over guards and over the holds of others.
+    /// May do everything, including overriding guards and ending other users' holds.
     Admin,
 }
 
-/// `[control.roles]`: to whom each role is granted.
+/// `[control.roles]`: the users and groups that each role is granted to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Roles {
-    /// Who may look.
+    /// Users and groups that may read.
     pub viewer: Vec<Grantee>,
-    /// Who may also take servers out.
+    /// Users and groups that may also take servers out.
     pub operator: Vec<Grantee>,
-    /// Who may also deploy.
+    /// Users and groups that may also deploy.
     pub deployer: Vec<Grantee>,
-    /// Who may do everything.
+    /// Users and groups that may do everything.
     pub admin: Vec<Grantee>,
 }
 
-/// To whom a role is granted: `user:NAME` or `group:NAME`, or either with a number.
+/// A user or group that a role is granted to: `user:NAME` or `group:NAME`, or either with a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grantee {
     /// One user.
     User(Id),
-    /// Every user who is a member of it when the request comes, whatever groups the process has.
+    /// Every user who is a member of the group when the request arrives, whatever groups the process has.
     Group(Id),
 }
 
@@ -54,8 +54,8 @@ pub enum Id {
 }
 
 impl Roles {
-    /// The highest role that somebody has.
-    pub(super) fn of(&self, user: (u32, &str), groups: &[(u32, String)]) -> Option<Role> {
+    /// The highest role of a user with these groups.
+    pub(super) fn highest(&self, user: (u32, &str), groups: &[(u32, String)]) -> Option<Role> {
         let is_granted = |grantee: &Grantee| match grantee {
             Grantee::User(id) => id.is(user.0, user.1),
             Grantee::Group(id) => groups.iter().any(|(number, name)| id.is(*number, name)),
@@ -64,7 +64,7 @@ impl Roles {
         granted.map(|(role, _)| role).max()
     }
 
-    /// What is granted to somebody whom this machine does not know: perhaps a slip of the pen.
+    /// Grants to users and groups that this machine does not know: perhaps a typing error.
     pub fn unknown(&self) -> impl Iterator<Item = (Role, &Grantee)> {
         let grants = self.all().into_iter().flat_map(|(role, to)| to.iter().map(move |grantee| (role, grantee)));
         grants.filter(|(_, grantee)| match grantee {
@@ -123,7 +123,7 @@ impl FromStr for Grantee {
     fn from_str(text: &str) -> Result<Self, String> {
         let malformed = || format!("{text:?} is neither user:NAME nor group:NAME");
         let (kind, id) = text.split_once(':').ok_or_else(malformed)?;
-        // No tool makes a user whose name is a number, and none with blanks or a colon.
+        // No tool creates a user name that is a number or contains blanks or a colon.
         let id = match id.parse() {
             Ok(number) => Id::Number(number),
             Err(_) if id.is_empty() || id.contains(|c: char| c == ':' || c.is_whitespace() || controls_terminal(c)) => {
@@ -165,16 +165,16 @@ mod tests {
             ((5, "bob"), &staff, Some(Role::Operator)),
             ((7, "7"), &[], Some(Role::Deployer)),
             ((5, "ann"), &staff, Some(Role::Admin)),
-            // A name is no number, and a user no group.
+            // A name is not a number, and a user is not a group.
             ((5, "50"), &[], None),
             ((5, "staff"), &[], None),
         ] {
-            assert_eq!(roles.of(user, groups), role, "{user:?} {groups:?}");
+            assert_eq!(roles.highest(user, groups), role, "{user:?} {groups:?}");
         }
     }
 
     #[test]
-    fn what_is_no_grantee_is_refused() {
+    fn malformed_grantees_are_refused() {
         for text in ["grafana", "user:", "role:ann", "user:a b", "user:a:b", ":ann", "user:a\n", ""] {
             assert!(text.parse::<Grantee>().is_err(), "{text:?}");
         }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_has_is_told() {
+    fn unknown_users_and_groups_are_listed() {
         let roles = roles("viewer = ['user:root', 'user:no-such-user', 'user:4000000000']\nadmin = ['group:no-such']");
         let unknown: Vec<String> = roles.unknown().map(|(role, to)| format!("{role} {to}")).collect();
         assert_eq!(unknown, ["viewer user:no-such-user", "admin group:no-such"]);

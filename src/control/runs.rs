@@ -1,4 +1,4 @@
-//! The part of the server that is about runs.
+//! Handlers of runs.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -11,13 +11,13 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::{Stream, StreamExt as _};
 
+use super::answer::{Answer, Body, DeskAnswer, Shared, answer, ticks, wait};
 use super::answers::read;
 use super::desk::{Reader, Window};
 use super::harmless::harmless;
-use super::permit::{Asker, OUTAGE};
+use super::permit::{AuthorizedCaller, OUTAGE};
 use super::problem::Failure;
 use super::read::{LONGEST_TEXT, Query, haproxies, number};
-use super::server::{Answer, Body, Read, Shared, answer, ticks, wait};
 use crate::api::{AdvanceRequest, IdleView, Problem, RollbackRequest, RunRequest, RunView, Runs};
 use crate::engine::{Claim, DrainChange, Engine, Introduction, RollingChange, RunOrder};
 use crate::farm::{OnStall, RunId, StallAction};
@@ -40,9 +40,9 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 }
 
 #[utoipa::path(get, path = "/v1/runs", responses((status = 200, body = Runs)))]
-pub(super) async fn runs(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {
+pub(super) async fn runs(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
     let tick = wait(&engine, &Query::new(query)).await?;
-    read(engine, &reader, Window::Reads, async move |engine| answer(tick, Runs { runs: engine.run_views().await }))
+    read(engine, &reader, Window::Cheap, async move |engine| answer(tick, Runs { runs: engine.run_views().await }))
         .await
 }
 
@@ -56,15 +56,15 @@ pub(super) async fn run(State(engine): Shared, Path(id): Path<String>, RawQuery(
 #[utoipa::path(post, path = "/v1/runs", request_body = RunRequest, responses((status = 201, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn begin(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     body: Body<RunRequest>,
 ) -> Answer<RunView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     if request.allow_outage {
-        asker.may(OUTAGE)?;
+        caller.may(OUTAGE)?;
     }
     let dry_run = request.dry_run;
-    let run = engine.begin(order(request)?, dry_run, &asker.by).await?;
+    let run = engine.begin(order(request)?, dry_run, &caller.by).await?;
     if dry_run {
         return answer(ticks(&engine), engine.plan_view(&run));
     }
@@ -75,7 +75,7 @@ pub(super) async fn begin(
 #[utoipa::path(post, path = "/v1/runs/{id}/advance", params(("id" = u64, Path)), request_body = AdvanceRequest, responses((status = 200, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn advance(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     Path(id): Path<String>,
     body: Body<AdvanceRequest>,
 ) -> Answer<RunView> {
@@ -86,74 +86,74 @@ pub(super) async fn advance(
         None => WorkReport::Done,
     };
     let claim = Claim { key: request.key, force: request.force };
-    engine.advance(id, request.step, report, &claim, &asker.by).await?;
+    engine.advance(id, request.step, report, &claim, &caller.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
 #[utoipa::path(post, path = "/v1/runs/{id}/abort", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
 pub(super) async fn abort(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.abort(id, &asker.by).await?;
+    engine.abort(id, &caller.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
 #[utoipa::path(post, path = "/v1/runs/{id}/pause", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn pause(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.pause(id, true, &asker.by).await?;
+    engine.pause(id, true, &caller.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
 #[utoipa::path(post, path = "/v1/runs/{id}/resume", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn resume(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.pause(id, false, &asker.by).await?;
+    engine.pause(id, false, &caller.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
 #[utoipa::path(post, path = "/v1/runs/{id}/retry", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn retry(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     Path(id): Path<String>,
 ) -> Answer<RunView> {
     let id = RunId(number(&id)?);
-    engine.retry(id, &asker.by).await?;
+    engine.retry(id, &caller.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
 #[utoipa::path(post, path = "/v1/runs/{id}/rollback", params(("id" = u64, Path)), request_body = RollbackRequest, responses((status = 200, body = RunView), (status = 409, body = Problem)))]
 pub(super) async fn rollback(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     Path(id): Path<String>,
     body: Body<RollbackRequest>,
 ) -> Answer<RunView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     let id = RunId(number(&id)?);
-    let why = request.reason.unwrap_or_else(|| format!("asked for by {}", asker.by.caller.person()));
-    engine.rollback(id, &plain(&why), &asker.by).await?;
+    let why = request.reason.unwrap_or_else(|| format!("requested by {}", caller.by.caller.person()));
+    engine.rollback(id, &plain(&why), &caller.by).await?;
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
-/// A stream without events, open as long as the caller works: when it ends, teeterd knows that the caller has gone.
-/// Until then only this caller may report: known by its `key` or, where it names none, by its process.
+/// A stream without events that is open while the caller works: its end tells teeterd that the caller has disconnected.
+/// Until then only this caller may report on the run. It is recognised by its `key` or, without one, by its process.
 #[utoipa::path(get, path = "/v1/runs/{id}/attend", params(("id" = u64, Path), ("key" = Option<String>, Query), ("place" = Option<String>, Query), ("what" = Option<String>, Query)), responses((status = 200, content_type = "text/event-stream"), (status = 409, body = Problem)))]
 pub(super) async fn attend(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
@@ -161,24 +161,24 @@ pub(super) async fn attend(
     let said = |name| query.one(name).filter(|text| !text.is_empty()).map(ToOwned::to_owned);
     let shown = |name| said(name).map(|text| harmless(text.as_bytes()).chars().take(LONGEST_NAME).collect());
     let introduction = Introduction { key: said("key"), place: shown("place"), what: shown("what") };
-    let attendance = engine.attend(RunId(number(&id)?), introduction, &asker.by).await?;
+    let attendance = engine.attend(RunId(number(&id)?), introduction, &caller.by).await?;
     let silence = futures_util::stream::pending().inspect(move |_: &Result<_, _>| {
         let _ = &attendance;
     });
     Ok(Sse::new(silence).keep_alive(KeepAlive::default()))
 }
 
-#[utoipa::path(get, path = "/v1/farms/{farm}/idle", params(("farm" = String, Path), ("without_haproxy" = Vec<String>, Query, description = "HAProxys that may be away")), responses((status = 200, body = IdleView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+#[utoipa::path(get, path = "/v1/farms/{farm}/idle", params(("farm" = String, Path), ("without_haproxy" = Vec<String>, Query, description = "HAProxy instances that may be unreachable")), responses((status = 200, body = IdleView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn idle(
     State(engine): Shared,
     reader: Extension<Reader>,
     Path(farm): Path<String>,
     RawQuery(query): RawQuery,
-) -> Read {
+) -> DeskAnswer {
     let farm = farm.parse().map_err(Failure::usage)?;
     let without = haproxies(Query::new(query).all("without_haproxy"))?;
     let idle = async move |engine: Arc<Engine>| answer(ticks(&engine), engine.idle(&farm, &without).await?);
-    read(engine, &reader, Window::Reads, idle).await
+    read(engine, &reader, Window::Cheap, idle).await
 }
 
 /// The order for the engine.
@@ -215,10 +215,10 @@ fn order(request: RunRequest) -> Result<RunOrder, Failure> {
     })
 }
 
-/// Words of a caller, for the log: one line, not too long.
+/// A text of the caller as one short line, for the record.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !controls_terminal(*c)).take(LONGEST_TEXT).collect()
 }
 
-/// The most characters of what a caller says of itself.
+/// The most characters of a caller's description of itself.
 const LONGEST_NAME: usize = 200;

@@ -1,13 +1,11 @@
-//! The server: routes, and from a request's text to an order of typed values.
+//! The server: its routes, and the handlers that do not belong to runs, hook output or the store.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -16,14 +14,15 @@ use futures_util::Stream;
 use tokio::sync::watch;
 use utoipa::OpenApi;
 
+use super::answer::{Answer, Body, DeskAnswer, Shared, answer, ticks, wait};
 use super::answers::read;
 
 use super::bounds::Bounds;
 use super::desk::{Desk, Reader, Window};
 use super::gate::{Gate, gate};
-use super::permit::{Access, Asker, OTHERS_HOLD, OUTAGE};
+use super::permit::{Access, AuthorizedCaller, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
-use super::read::{Query, number, reason, span};
+use super::read::{Query, number, reason};
 use super::{output, runs, store};
 use crate::api::{
     EventView, Events, Findings, HoldRequest, HoldView, Holds, Problem, ReleaseRequest, Sessions, StatusView,
@@ -32,19 +31,13 @@ use crate::engine::{Engine, EngineError, Guarding, HoldOrder, ReleaseOrder};
 use crate::farm::HoldId;
 use crate::store::EventQuery;
 
-pub(super) type Shared = State<Arc<Engine>>;
-pub(super) type Answer<T> = Result<(StatusCode, [(HeaderName, String); 1], Json<T>), Failure>;
-/// The answer to a reader.
-pub(super) type Read = Result<Response, Failure>;
-pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
-
-/// Every path and what answers it, to whoever asks. Requests come with [`Peer`](super::Peer) as their `ConnectInfo`.
+/// Every path with its handler, without access rules. Requests carry [`Peer`](super::Peer) as their `ConnectInfo`.
 pub fn router(engine: Arc<Engine>) -> Router {
     let everything = watch::Sender::new(Access { roles: None, config: PathBuf::new() });
     gated(Gate { engine, access: everything.subscribe(), bounds: Bounds::new(), desk: Desk::new() })
 }
 
-/// The same behind a gate.
+/// The same, behind the gate.
 pub(super) fn gated(at: Gate) -> Router {
     let engine = Arc::clone(&at.engine);
     Router::new()
@@ -60,7 +53,7 @@ pub(super) fn gated(at: Gate) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/events/stream", get(stream))
         .route("/v1/openapi.json", get(openapi))
-        .fallback(|| async { Failure::not_found("there is no such path; /v1/openapi.json describes those there are") })
+        .fallback(|| async { Failure::not_found("there is no such path; /v1/openapi.json lists all paths") })
         .layer(axum::middleware::from_fn_with_state(Arc::new(at), gate))
         .with_state(engine)
 }
@@ -103,17 +96,17 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
 struct Document;
 
 #[utoipa::path(get, path = "/v1/status", params(("sel" = Option<Vec<String>>, Query)), responses((status = 200, body = StatusView), (status = 404, body = Problem)))]
-async fn status(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {
+async fn status(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
     let query = Query::new(query);
     let tick = wait(&engine, &query).await?;
     let status = async move |engine: Arc<Engine>| answer(tick, engine.status(&query.selectors()?).await?);
-    read(engine, &reader, Window::Reads, status).await
+    read(engine, &reader, Window::Cheap, status).await
 }
 
 #[utoipa::path(get, path = "/v1/holds", responses((status = 200, body = Holds)))]
-async fn holds(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {
+async fn holds(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
     let tick = wait(&engine, &Query::new(query)).await?;
-    read(engine, &reader, Window::Reads, async move |engine| answer(tick, Holds { holds: engine.hold_views().await }))
+    read(engine, &reader, Window::Cheap, async move |engine| answer(tick, Holds { holds: engine.hold_views().await }))
         .await
 }
 
@@ -127,12 +120,12 @@ async fn hold(State(engine): Shared, Path(id): Path<String>, RawQuery(query): Ra
 #[utoipa::path(post, path = "/v1/holds", request_body = HoldRequest, responses((status = 201, body = HoldView), (status = 409, body = Problem)))]
 async fn create_hold(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     body: Body<HoldRequest>,
 ) -> Answer<HoldView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     if request.allow_outage {
-        asker.may(OUTAGE)?;
+        caller.may(OUTAGE)?;
     }
     let order = HoldOrder {
         selectors: request.selectors.into_vec(),
@@ -151,25 +144,25 @@ async fn create_hold(
         },
         without: request.without_haproxy,
     };
-    let id = engine.hold(order, &asker.by).await?;
-    let (_, tick, view) = answer(ticks(&engine), carried_out(id, engine.hold_view(id).await)?)?;
+    let id = engine.hold(order, &caller.by).await?;
+    let (_, tick, view) = answer(ticks(&engine), confirmed(id, engine.hold_view(id).await)?)?;
     Ok((StatusCode::CREATED, tick, view))
 }
 
-/// A hold that HAProxy has confirmed. One that is not there any more by then was ended by another request meanwhile.
-fn carried_out(id: HoldId, view: Result<HoldView, EngineError>) -> Result<HoldView, Failure> {
+/// The view of a hold that HAProxy has confirmed. If the hold is gone already, another request has ended it.
+fn confirmed(id: HoldId, view: Result<HoldView, EngineError>) -> Result<HoldView, Failure> {
     view.map_err(|error| if matches!(error, EngineError::NotFound(_)) { Failure::ended(id) } else { error.into() })
 }
 
 #[utoipa::path(post, path = "/v1/release", request_body = ReleaseRequest, responses((status = 200, body = Holds), (status = 409, body = Problem)))]
 async fn release(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     body: Body<ReleaseRequest>,
 ) -> Answer<Holds> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
-    if request.take_over || request.owner.as_ref().is_some_and(|owner| owner != asker.by.caller.person()) {
-        asker.may(OTHERS_HOLD)?;
+    if request.take_over || request.owner.as_ref().is_some_and(|owner| owner != caller.by.caller.person()) {
+        caller.may(OTHERS_HOLD)?;
     }
     let order = ReleaseOrder {
         selectors: request.selectors.into_vec(),
@@ -180,30 +173,30 @@ async fn release(
         owner: request.owner,
         without: request.without_haproxy,
     };
-    let ids = engine.release(order, &asker.by).await?;
+    let ids = engine.release(order, &caller.by).await?;
     let mut holds = engine.hold_views().await;
     holds.retain(|hold| ids.contains(&HoldId(hold.id)));
     answer(ticks(&engine), Holds { holds })
 }
 
 #[utoipa::path(get, path = "/v1/sessions", params(("sel" = Vec<String>, Query)), responses((status = 200, body = Sessions)))]
-async fn sessions(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {
+async fn sessions(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
     let query = Query::new(query);
     let sessions = async move |engine: Arc<Engine>| {
         let sessions = engine.sessions(&query.selectors()?).await?;
         answer(ticks(&engine), Sessions { sessions })
     };
-    read(engine, &reader, Window::Reads, sessions).await
+    read(engine, &reader, Window::Cheap, sessions).await
 }
 
 #[utoipa::path(get, path = "/v1/doctor", responses((status = 200, body = Findings)))]
-async fn doctor(State(engine): Shared, reader: Extension<Reader>) -> Read {
+async fn doctor(State(engine): Shared, reader: Extension<Reader>) -> DeskAnswer {
     let findings = async |engine: Arc<Engine>| answer(ticks(&engine), Findings { findings: engine.doctor().await });
-    read(engine, &reader, Window::Dear, findings).await
+    read(engine, &reader, Window::Expensive, findings).await
 }
 
 #[utoipa::path(get, path = "/v1/events", params(("run" = Option<u64>, Query), ("since" = Option<String>, Query), ("after" = Option<u64>, Query), ("limit" = Option<usize>, Query), ("output" = Option<bool>, Query)), responses((status = 200, body = Events)))]
-async fn events(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> Read {
+async fn events(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
     let query = Query::new(query);
     let tick = wait(&engine, &query).await?;
     let query = query.events()?;
@@ -211,7 +204,7 @@ async fn events(State(engine): Shared, reader: Extension<Reader>, RawQuery(query
         let events = engine.events(query).await?;
         answer(tick, Events { events: events.into_iter().map(EventView::from).collect() })
     };
-    read(engine, &reader, Window::Reads, events).await
+    read(engine, &reader, Window::Cheap, events).await
 }
 
 #[utoipa::path(get, path = "/v1/events/stream", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query), ("output" = Option<bool>, Query)), responses((status = 200, content_type = "text/event-stream")))]
@@ -249,44 +242,21 @@ async fn openapi() -> Response {
     Json(openapi_document()).into_response()
 }
 
-/// Waits, where the query asks for it, until something may have changed since the tick that it names. Gives the tick
-/// that the answer will be about.
-pub(super) async fn wait(engine: &Engine, query: &Query) -> Result<u64, Failure> {
-    let mut ticks = engine.ticks();
-    if let (Some(tick), Some(wait)) = (query.one("tick"), query.one("wait")) {
-        let (tick, wait) = (number(tick)?, span(Some(wait))?.unwrap_or_default().duration().min(LONGEST_WAIT));
-        // Running out of time is the ordinary end of a wait.
-        tokio::time::timeout(wait, ticks.wait_for(|now| *now > tick)).await.map(drop).unwrap_or_default();
-    }
-    let tick = *ticks.borrow();
-    Ok(tick)
-}
-
-pub(super) fn ticks(engine: &Engine) -> u64 {
-    *engine.ticks().borrow()
-}
-
-pub(super) fn answer<T>(tick: u64, value: T) -> Answer<T> {
-    Ok((StatusCode::OK, [(HeaderName::from_static("teeter-tick"), tick.to_string())], Json(value)))
-}
-
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// A stream reads so many events at once, and the next when these have been sent: what a slow reader has not taken
-/// waits in the store.
+/// Events that a stream reads at once. It reads more when these are sent, so a slow client does not fill the memory.
 const STREAMED: usize = 100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Message;
 
     #[test]
-    fn a_hold_that_was_ended_as_soon_as_it_was_there_says_so() {
+    fn a_hold_that_ended_before_the_answer_is_reported_as_ended() {
         let status = |error| {
-            let answer = carried_out(HoldId(7), Err(error)).unwrap_err();
+            let answer = confirmed(HoldId(7), Err(error)).unwrap_err();
             (String::from_utf8(answer.whole()).unwrap(), answer.into_response().status())
         };
-        let (ended, code) = status(EngineError::NotFound("there is no hold 7".to_owned()));
+        let (ended, code) = status(EngineError::NotFound(Message::new("there is no hold 7")));
         assert_eq!(code, StatusCode::GONE);
         assert!(
             ended.contains("urn:teeter:ended") && ended.contains("\"exit\":7") && ended.contains("hold 7"),

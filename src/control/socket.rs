@@ -1,5 +1,6 @@
-//! The control socket in the file system, with the mode and group of the configuration from the first moment that it can
-//! be found: it is made in a directory that only teeterd may enter, and then gets its name. No name is followed on the way.
+//! Creates the control socket in the file system. It has the configured mode and group from the moment that it is
+//! visible: it is created in a directory that only teeterd may enter, and then moved to its name. No symbolic link is
+//! followed.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -13,30 +14,30 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::store::{directory, rename_new};
 
-/// What a control socket is to be like.
+/// How to create a control socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// Where it is.
+    /// Its path.
     pub path: &'a Path,
     /// Its mode.
     pub mode: u32,
-    /// Its group; that of the process where unset.
+    /// Its group; the group of the process where unset.
     pub group: Option<&'a str>,
     /// Whether other users may write to its directory.
     pub shared: bool,
 }
 
-/// Makes a listener. A socket that nobody answers any more is replaced; anything else at the path is left alone.
+/// Creates a listener. A socket that no process answers on is replaced; any other file at the path stays.
 ///
 /// # Errors
-/// Something else is at the path, somebody answers there, others may write to its directory, the group is not known, or
-/// the system refuses.
+/// Another kind of file is at the path, another teeterd answers there, other users may write to its directory, the group
+/// is unknown, or the system refuses.
 pub async fn bind(place: Place<'_>) -> io::Result<UnixListener> {
     let gid = place.group.map(gid_of).transpose()?;
     let (Some(folder), Some(name)) = (place.path.parent(), place.path.file_name()) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no path of a file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not the path of a file"));
     };
-    // It would be made here, and no client could name it.
+    // Such a socket could be created, but no client could open it.
     if place.path.as_os_str().len() > LONGEST_PATH {
         let text = format!("the path of a UNIX socket has {LONGEST_PATH} bytes at most");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -57,18 +58,18 @@ fn gid_of(name: &str) -> io::Result<Gid> {
     gid.ok_or_else(|| io::Error::other(format!("there is no group {name}")))
 }
 
-/// Removes a socket that nobody answers on.
+/// Removes a socket that no process answers on.
 async fn make_room(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
     let found = match openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(()),
         found => found?,
     };
     if FileType::from_raw_mode(fstat(&found)?.st_mode) != FileType::Socket {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is not a socket is there"));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is not a socket is there"));
     }
     match UnixStream::connect(through(&found)).await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-        // So many wait there that no more may: somebody listens.
+        // The queue of waiting connections is full: a process listens.
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
         _ => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another teeterd answers there")),
     }
@@ -78,12 +79,12 @@ async fn make_room(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
     }
 }
 
-/// What a descriptor is of, as a path for calls that take no descriptor: whatever its name has become.
+/// The path of an open descriptor, for calls that take no descriptor; it stays valid if the file is renamed.
 fn through(of: &impl AsRawFd) -> PathBuf {
     format!("/proc/self/fd/{}", of.as_raw_fd()).into()
 }
 
-/// A directory of this process alone, removed when it is dropped.
+/// A directory that only this process may enter; removed when this value is dropped.
 struct Own<'a> {
     beside: BorrowedFd<'a>,
     name: OsString,
@@ -97,7 +98,7 @@ impl<'a> Own<'a> {
         name.push(OsStr::from_bytes(&inside.as_bytes()[..inside.len().min(LONGEST_NAME)]));
         name.push(format!(".{}", std::process::id()));
         match mkdirat(beside, &name, Mode::RWXU) {
-            // What a process of the same number has left behind.
+            // Left behind by an earlier process with the same id.
             Err(Errno::EXIST) => {}
             made => made?,
         }
@@ -112,7 +113,7 @@ impl<'a> Own<'a> {
         Ok(own)
     }
 
-    /// Removes what was not finished.
+    /// Removes an unfinished socket.
     fn empty(&self) {
         unlinkat(&self.folder, self.inside, AtFlags::empty()).unwrap_or_default();
     }
@@ -125,10 +126,10 @@ impl Drop for Own<'_> {
     }
 }
 
-/// What Linux has for the path of a UNIX socket (unix(7)), without the zero byte at its end.
+/// The bytes that Linux allows for the path of a UNIX socket (unix(7)), without the final zero byte.
 const LONGEST_PATH: usize = 107;
 
-/// So much of a name is taken over: with a process's number it stays shorter than names may be.
+/// The part of the name that the temporary name repeats; with the process id it stays below the limit of names.
 const LONGEST_NAME: usize = 200;
 
 #[cfg(test)]
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_socket_and_what_a_link_points_to_are_left_alone() {
+    async fn other_files_and_targets_of_links_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let (path, other) = (dir.path().join("t.ctl"), dir.path().join("other"));
         fs::write(&path, "text").unwrap();
@@ -179,13 +180,13 @@ mod tests {
         assert_eq!(bind(place(&path)).await.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert!(other.exists() && path.symlink_metadata().unwrap().is_symlink());
         fs::remove_file(&path).unwrap();
-        // Another user's directory in the place of the one that it would be made in.
+        // Another user's directory has the name of the temporary directory.
         let own = dir.path().join(format!(".t.ctl.{}", std::process::id()));
         symlink(dir.path(), &own).unwrap();
         bind(place(&path)).await.unwrap_err();
         assert!(own.symlink_metadata().unwrap().is_symlink() && !path.exists());
         fs::remove_file(&own).unwrap();
-        // What a process that was killed has left there.
+        // A killed process has left this behind.
         fs::DirBuilder::new().create(&own).unwrap();
         fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
         drop(net::UnixListener::bind(own.join("t.ctl")).unwrap());
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_path_that_no_client_could_name_is_refused() {
+    async fn a_path_that_is_too_long_for_clients_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("n".repeat(100));
         let error = bind(place(&path)).await.unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The part of the server that is about the store as a whole.
+//! Handlers of the store as a whole.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use axum::http::header;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 
+use super::answer::{Answer, Body, DeskAnswer, Shared, answer, ticks};
 use super::answers::{contents, read};
 use super::desk::{Reader, Window};
-use super::permit::Asker;
+use super::permit::AuthorizedCaller;
 use super::problem::Failure;
-use super::server::{Answer, Body, Read, Shared, answer, ticks};
 use crate::api::{ForgetRequest, ForgottenView, Problem, StoreView};
 use crate::engine::{Engine, Retired};
 
@@ -23,33 +23,33 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 }
 
 #[utoipa::path(get, path = "/v1/store", responses((status = 200, body = StoreView), (status = 500, body = Problem)))]
-pub(super) async fn store(State(engine): Shared, reader: Extension<Reader>) -> Read {
+pub(super) async fn store(State(engine): Shared, reader: Extension<Reader>) -> DeskAnswer {
     let verified = async |engine: Arc<Engine>| answer(ticks(&engine), engine.verify_store().await?);
-    read(engine, &reader, Window::Dear, verified).await
+    read(engine, &reader, Window::Expensive, verified).await
 }
 
 #[utoipa::path(get, path = "/v1/store/backup", responses((status = 200, content_type = "application/vnd.sqlite3"), (status = 500, body = Problem)))]
-pub(super) async fn backup(State(engine): Shared, reader: Extension<Reader>) -> Read {
+pub(super) async fn backup(State(engine): Shared, reader: Extension<Reader>) -> DeskAnswer {
     let kind = [(header::CONTENT_TYPE, "application/vnd.sqlite3")];
     let backup = async move |engine: Arc<Engine>| {
         let copy = engine.backup().await?;
         Ok::<_, Failure>((kind, contents(copy).map_err(Failure::unread)?))
     };
-    read(engine, &reader, Window::Copy, backup).await
+    read(engine, &reader, Window::Backup, backup).await
 }
 
 #[utoipa::path(post, path = "/v1/forget", request_body = ForgetRequest, responses((status = 200, body = ForgottenView), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn forget(
     State(engine): Shared,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<AuthorizedCaller>,
     body: Body<ForgetRequest>,
 ) -> Answer<ForgottenView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     let what = match (request.farm, request.haproxy) {
         (Some(farm), None) => Retired::Farm(farm),
         (None, Some(name)) => Retired::Haproxy(name),
-        _ => return Err(Failure::usage("name either a farm or a haproxy")),
+        _ => return Err(Failure::usage("name either `farm` or `haproxy`")),
     };
-    let forgotten = engine.forget(&what, &asker.by).await?;
+    let forgotten = engine.forget(&what, &caller.by).await?;
     answer(ticks(&engine), ForgottenView { forgotten })
 }

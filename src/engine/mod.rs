@@ -37,7 +37,7 @@ use crate::reconcile::{MapWriters, Setup};
 use crate::state::{Event, event};
 use crate::store::{EventQuery, Store};
 
-pub use self::error::EngineError;
+pub use self::error::{EngineError, Message};
 pub use self::holds::guard::Guarding;
 pub use self::holds::release::ReleaseOrder;
 pub use self::holds::take::HoldOrder;
@@ -135,7 +135,7 @@ impl Engine {
         &self,
         change: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let stopping = |error| EngineError::Unreachable(format!("teeterd is stopping: {error}"));
+        let stopping = |error: tokio::task::JoinError| EngineError::Stopping(error.to_string());
         self.platform.spawn(change).await.map_err(stopping)
     }
 
@@ -147,7 +147,7 @@ impl Engine {
         &self,
         read: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, EngineError> {
-        let stopping = |error| EngineError::Unreachable(format!("teeterd is stopping: {error}"));
+        let stopping = |error: tokio::task::JoinError| EngineError::Stopping(error.to_string());
         self.platform.spawn_for_reader(read).await.map_err(stopping)
     }
 

@@ -181,6 +181,29 @@ impl Veto {
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Held { .. } | Self::ComingBack { .. } | Self::Running { .. })
     }
+
+    /// What the caller can do about it, such as a command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::ComingBack { members, .. } => {
+                let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>().join(" ");
+                Some(format!("`teeter wait {members} --until up`, and deploy then"))
+            }
+            Self::Running { run, .. } => Some(format!("`teeter show {run}` shows what it waits for")),
+            Self::OneSideLive { farm, .. } | Self::OnStandby { farm, .. } => {
+                Some(format!("switch the traffic first: `teeter flip {farm} all`"))
+            }
+            Self::NoneInService { farm } => Some(format!("`teeter status farm:{farm}` shows its servers")),
+            Self::NoneIdle { farm, groups } => {
+                let live = groups.first().map_or("GROUP", GroupName::as_str);
+                Some(format!("`teeter flip {farm} {live}` puts the other group on standby"))
+            }
+            Self::OtherVersion { member, .. } => {
+                Some(format!("deploy to it, or bring it back as it is with `teeter ready {member} --force`"))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Veto {
@@ -210,12 +233,11 @@ impl fmt::Display for Veto {
                 let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>();
                 write!(
                     f,
-                    "{} held by {owner}, on the way back and not verified yet: `teeter wait {} --until up`, and deploy then",
-                    members.join(", "),
-                    members.join(" ")
+                    "{} held by {owner}, on the way back and not verified yet",
+                    members.join(", ")
                 )
             }
-            Self::Running { run, status } => write!(f, "run {run} {status}; `teeter show {run}` says how it goes on"),
+            Self::Running { run, status } => write!(f, "run {run} {status}"),
             Self::Groups { found } => {
                 let found = found.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
                 let found = if found.is_empty() { "none".to_owned() } else { found };
@@ -233,11 +255,11 @@ impl fmt::Display for Veto {
             ),
             Self::OneSideLive { farm, live } => write!(
                 f,
-                "only {live} of {farm} gets the traffic, and a see-saw begins with all: `teeter flip {farm} all` first"
+                "only {live} of {farm} gets the traffic, and a see-saw begins with all"
             ),
             Self::OnStandby { farm, groups } => {
                 let groups = groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(", ");
-                write!(f, "{groups} of {farm} is on standby, and a deploy begins with all: `teeter flip {farm} all` first")
+                write!(f, "{groups} of {farm} is on standby, and a deploy begins with all")
             }
             Self::Batch { size, members } => {
                 write!(f, "a batch of {size} is more than the farm, which has {members} members")
@@ -254,18 +276,16 @@ impl fmt::Display for Veto {
                 )
             }
             Self::NoneInService { farm } => {
-                write!(f, "no member of {farm} is in service, so there is nothing to roll over: see `teeter status farm:{farm}`")
+                write!(f, "no member of {farm} is in service, so there is nothing to roll over")
             }
             Self::NoneIdle { farm, groups } => {
                 let names = groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join(" and ");
-                let live = groups.first().map_or("GROUP", GroupName::as_str);
-                write!(f, "{names} of {farm} both get traffic, so neither can be worked on: `teeter flip {farm} {live}` puts the other on standby")
+                write!(f, "{names} of {farm} both get traffic, so neither can be worked on")
             }
             Self::Route { problem } | Self::Share { problem } | Self::Watch { problem } => f.write_str(problem),
             Self::OtherVersion { member, version, serving } => write!(
                 f,
-                "{member} runs {version}, and those in service run {}, so clients would meet both: deploy to it, or bring it \
-                 back all the same with `teeter ready {member} --force`",
+                "{member} runs {version}, and the servers in service run {}, so clients would get both versions",
                 serving.join(" and ")
             ),
             Self::VersionUntold { farm, version } => write!(

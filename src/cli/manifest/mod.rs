@@ -93,6 +93,7 @@ async fn ask(
             Err(ClientError::Problem(problem)) => {
                 let exit = ClientError::Problem(problem.clone()).exit();
                 print::err(&format!("{} on {}: {}", entry.build, entry.farm, problem.detail));
+                problem.hints.iter().for_each(|hint| print::err(&format!("hint: {hint}")));
                 entry.went("refused", exit, Some(problem.detail), None);
                 refused = refused.or(Some(exit));
             }

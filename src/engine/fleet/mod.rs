@@ -21,7 +21,7 @@ use self::reach::Reached;
 
 use self::targets::{LookDepth, backends_of};
 use crate::engine::ANSWER_TAKES;
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 use crate::engine::farms::Farms;
 use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Selector};
 use crate::haproxy::{Client, Master, ServerRef};
@@ -106,7 +106,7 @@ impl Fleet {
             let known = farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
             let known =
                 if known.is_empty() { "none is configured".to_owned() } else { format!("the farms are {known}") };
-            EngineError::NotFound(format!("there is no farm {name}: {known}"))
+            EngineError::NotFound(Message::new(format!("there is no farm {name}: {known}")))
         })
     }
 

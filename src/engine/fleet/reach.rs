@@ -4,7 +4,7 @@ use crate::engine::fleet::reports::Reports;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::Fleet;
 use crate::farm::{Hold, InstanceName, Reach, Selector};
 use crate::plan::Run;
@@ -97,7 +97,7 @@ impl Fleet {
         if let Some(unknown) = without.iter().find(|name| !self.instances.contains_key(*name)) {
             let known = self.instances.keys().map(InstanceName::as_str).collect::<Vec<_>>().join(", ");
             let problem = format!("there is no HAProxy {unknown} to go on without: teeterd is configured with {known}");
-            return Err(EngineError::NotFound(problem));
+            return Err(EngineError::NotFound(Message::new(problem)));
         }
         let away = |name: &&InstanceName| reports.get(*name).is_none_or(|report| !report.reachable);
         Ok(without.iter().filter(away).cloned().collect())

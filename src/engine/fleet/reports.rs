@@ -3,7 +3,7 @@
 use std::collections::btree_map;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::reach::silence;
 use crate::farm::{Entry, InstanceName, Reason, Seen, SeenServer};
 use crate::haproxy::commands::Level;
@@ -158,11 +158,12 @@ impl Reports {
         for entry in entries {
             let level = self.get(&entry.instance).and_then(|report| report.level);
             if let Some(level) = level.filter(|level| *level < Level::Admin) {
-                return Err(EngineError::NotPermitted(format!(
-                    "the stats socket of HAProxy {} has level {level}, and changing a server needs admin: write `level admin` \
-                     on its `stats socket` line in haproxy.cfg and reload HAProxy",
+                let text = format!(
+                    "the stats socket of HAProxy {} has level {level}, and changing a server needs admin",
                     entry.instance
-                )));
+                );
+                let hint = "write `level admin` on its `stats socket` line in haproxy.cfg and reload HAProxy";
+                return Err(EngineError::NotPermitted(Message::new(text).hint(hint)));
             }
         }
         Ok(())

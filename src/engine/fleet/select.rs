@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::Fleet;
 use crate::engine::fleet::reports::Reports;
 use crate::farm::{Entry, Lines, Selector};
@@ -11,7 +11,7 @@ impl Fleet {
     /// Finds every line that the selectors name.
     pub(crate) fn resolve(&self, selectors: &[Selector], reports: &Reports) -> Result<BTreeSet<Entry>, EngineError> {
         if selectors.is_empty() {
-            return Err(EngineError::Usage("no server is named".to_owned()));
+            return Err(EngineError::Usage(Message::new("no server is named")));
         }
         let (seen, farms) = (reports.seen(), self.farms());
         let lines = Lines::new(&farms, &seen);

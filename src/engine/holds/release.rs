@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::SessionView;
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 
 use crate::engine::fleet::targets::LookDepth;
 
@@ -194,7 +194,7 @@ impl Engine {
                 continue;
             }
             let unreachable = |error: &crate::haproxy::Error| match error.refusal() {
-                Some(_) => EngineError::NotPermitted(chain(error)),
+                Some(_) => EngineError::NotPermitted(Message::new(chain(error))),
                 None => EngineError::Unreachable(chain(error)),
             };
             let looks = &instance.looks;
@@ -324,22 +324,29 @@ fn nothing_to_release(others: &[Hold], owner: &Owner, set: &BTreeMap<Entry, Admi
             let lines: Vec<String> = set.iter().map(|(entry, state)| format!("{entry} is in {state}")).collect();
             let names: BTreeSet<String> = set.keys().map(|entry| entry.server.to_string()).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            EngineError::NotFound(format!(
-                "no hold of teeter is on these servers, and {}, set outside teeter: `teeter ready {} --take-over` brings them \
-                 back once they are well (on HAProxy's socket `{}` does so at once, unproven)",
-                lines.join(", "),
+            let text = format!("no hold of teeter is on these servers, and {}, set outside teeter", lines.join(", "));
+            let hint = format!(
+                "`teeter ready {} --take-over` brings them back once they are healthy (on HAProxy's socket `{}` does so at \
+                 once, unverified)",
                 names.join(" "),
                 names.iter().map(|name| format!("set server {name} state ready")).collect::<Vec<_>>().join(";")
-            ))
+            );
+            EngineError::NotFound(Message::new(text).hint(hint))
         }
-        None => EngineError::NotFound("nobody holds these servers; `teeter holds` lists every hold".to_owned()),
-        Some(Hold { owner: Owner::Run(id), .. }) => EngineError::Busy(format!(
-            "held by run {id}, which has not ended: `teeter show {id}` says where it is, `teeter abort {id}` brings back what is well"
-        )),
-        Some(hold) => EngineError::Busy(format!(
-            "held by {} ({}) and not by {owner}: `teeter ready --owner {} …` releases somebody else's hold",
-            hold.owner, hold.reason, hold.owner
-        )),
+        None => {
+            let text = Message::new("there is no hold on these servers");
+            EngineError::NotFound(text.hint("`teeter holds` lists every hold"))
+        }
+        Some(Hold { owner: Owner::Run(id), .. }) => {
+            let hint =
+                format!("`teeter show {id}` shows its state, `teeter abort {id}` brings back the healthy servers");
+            EngineError::Busy(Message::new(format!("held by run {id}, which has not ended")).hint(hint))
+        }
+        Some(hold) => {
+            let text = format!("held by {} ({}) and not by {owner}", hold.owner, hold.reason);
+            let hint = format!("`teeter ready --owner {} …` releases another user's hold", hold.owner);
+            EngineError::Busy(Message::new(text).hint(hint))
+        }
     }
 }
 

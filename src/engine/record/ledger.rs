@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 use crate::engine::farms::Farms;
 use crate::engine::record::audit;
 use crate::engine::record::troubles::Troubles;
@@ -55,10 +55,10 @@ impl Ledger {
             None => {
                 let store = Arc::clone(&self.store);
                 let read = self.platform.on_disk(move || store.run(id));
-                read.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??
+                read.await.map_err(|error| EngineError::Task(error.to_string()))??
             }
         };
-        found.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists the latest")))
+        found.ok_or_else(|| no_run(id))
     }
 
     /// The revision that the next commit will have.
@@ -109,7 +109,7 @@ impl Ledger {
         let (store, transaction) =
             (Arc::clone(&self.store), Transaction { expect: self.state.revision, changes, events });
         let written = self.platform.on_disk(move || store.commit(&transaction).map(|revision| (revision, transaction)));
-        let written = written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")));
+        let written = written.await.map_err(|error| EngineError::Task(error.to_string()));
         self.troubles.of_store(written.as_ref().ok().map(Result::as_ref), &self.platform.clock);
         match written.and_then(|written| Ok(written?)) {
             Ok((revision, transaction)) => {
@@ -145,7 +145,7 @@ impl Ledger {
     pub(crate) async fn record(&self, events: Vec<NewEvent>) -> Result<(), EngineError> {
         let store = Arc::clone(&self.store);
         let written = self.platform.on_disk(move || store.record(&events));
-        let written = written.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?;
+        let written = written.await.map_err(|error| EngineError::Task(error.to_string()))?;
         self.troubles.of_store(Some(written.as_ref()), &self.platform.clock);
         written.map_err(Into::into)
     }
@@ -154,8 +154,13 @@ impl Ledger {
     pub(crate) async fn tally(&self, run: RunId, kind: &'static str) -> Result<Tally, EngineError> {
         let store = Arc::clone(&self.store);
         let counted = self.platform.on_disk(move || store.tally(run, kind));
-        counted.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))?.map_err(Into::into)
+        counted.await.map_err(|error| EngineError::Task(error.to_string()))?.map_err(Into::into)
     }
+}
+
+/// The error for a run that does not exist.
+pub(crate) fn no_run(id: RunId) -> EngineError {
+    EngineError::NotFound(Message::new(format!("there is no run {id}")).hint("`teeter runs` lists the latest runs"))
 }
 
 /// The latest state that was committed. Clones are the same one.

@@ -82,7 +82,7 @@ impl Record {
     ) -> Result<T, EngineError> {
         let store = Arc::clone(&self.store);
         let read = self.platform.on_disk(move || work(&*store));
-        Ok(read.await.map_err(|error| EngineError::Unreachable(format!("the store: {error}")))??)
+        Ok(read.await.map_err(|error| EngineError::Task(error.to_string()))??)
     }
 
     /// Reads recorded events.

@@ -5,7 +5,7 @@ use crate::engine::fleet::reports::Reports;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 
 use crate::engine::retired::left_over::{LeftOver, Retired, left_over};
 use crate::engine::{Engine, Requester};
@@ -26,16 +26,13 @@ impl Engine {
         let mut ledger = self.record.begin(by).await?;
         self.is_retired(what)?;
         if let Some(run) = busy(what, &ledger.state) {
-            return Err(EngineError::Busy(format!(
-                "run {0} of farm {1} has not ended and is about {what}: `teeter abort {0}` ends it",
-                run.id, run.plan.farm
-            )));
+            let text = format!("run {} of farm {} has not ended, and {what} belongs to it", run.id, run.plan.farm);
+            return Err(EngineError::Busy(Message::new(text).hint(format!("`teeter abort {}` ends it", run.id))));
         }
         let all = left_over(&ledger.state, &self.fleet.farms(), &self.fleet.instances.keys().collect());
         let Some(left) = all.get(what) else {
-            return Err(EngineError::NotFound(format!(
-                "there is nothing of {what} in the store: `teeter doctor` says of what there is"
-            )));
+            let text = format!("the store has no records of {what}");
+            return Err(EngineError::NotFound(Message::new(text).hint("`teeter doctor` lists all leftover records")));
         };
         still_out(what, left, &ledger.state, &reports)?;
         let changes = match what {
@@ -61,10 +58,11 @@ impl Engine {
             Retired::Haproxy(_) => "`systemctl restart teeterd`",
         };
         match configured {
-            true => Err(EngineError::StillNeeded(format!(
-                "{what} is configured, so what the store knows of it is needed: take it out of teeterd's configuration \
-                 first, then {read}"
-            ))),
+            true => {
+                let text = format!("{what} is configured, so its records in the store are needed");
+                let hint = format!("remove it from teeterd's configuration first, then {read}");
+                Err(EngineError::StillNeeded(Message::new(text).hint(hint)))
+            }
             false => Ok(()),
         }
     }
@@ -106,13 +104,11 @@ fn still_out(what: &Retired, left: &LeftOver, state: &State, reports: &Reports) 
     let servers: BTreeSet<&str> =
         out.iter().map(|entry| entry.split_once(':').map_or(&**entry, |(_, it)| it)).collect();
     let servers = servers.into_iter().collect::<Vec<_>>().join(" ");
-    Err(EngineError::StillNeeded(format!(
-        "{} still out by what the store knows of {what}: `teeter ready {servers}` brings back first",
-        match out.as_slice() {
-            [one] => format!("{one} is"),
-            all => format!("{} are", all.join(", ")),
-        }
-    )))
+    let text = match out.as_slice() {
+        [one] => format!("{one} is still out, held in the records of {what}"),
+        all => format!("{} are still out, held in the records of {what}", all.join(", ")),
+    };
+    Err(EngineError::StillNeeded(Message::new(text).hint(format!("bring back first: `teeter ready {servers}`"))))
 }
 
 /// What a farm has left over goes; what a server was before it was held is kept where HAProxy has the server.

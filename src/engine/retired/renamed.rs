@@ -5,7 +5,7 @@ use crate::engine::fleet::reports::Reports;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Engine;
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 use crate::engine::record::ledger::Ledger;
 use crate::engine::retired::left_over::left_over;
 use crate::farm::{Baseline, Entry, Hold, InstanceName, Origin, Renamed};
@@ -38,12 +38,15 @@ impl Engine {
         match gone.first() {
             Some(entry) if known.is_empty() => {
                 let name = &entry.instance;
-                Err(EngineError::StillNeeded(format!(
-                    "HAProxy {name}{} is not configured any more, and cannot be told that {entry} is to come back: configure \
-                     it again, under whatever name, and restart teeterd; or, where it is gone, `teeter forget --haproxy \
-                     {name}`",
+                let text = format!(
+                    "HAProxy {name}{} is not configured any more, so {entry} cannot be brought back there",
                     last_seen(name, state.baselines.iter())
-                )))
+                );
+                let hint = format!(
+                    "configure it again, under any name, and restart teeterd; or, if it does not exist any more, \
+                     `teeter forget --haproxy {name}`"
+                );
+                Err(EngineError::StillNeeded(Message::new(text).hint(hint)))
             }
             _ => Ok(known),
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::balances::Backends;
 
 use crate::engine::fleet::reach::Reached;
@@ -118,7 +118,7 @@ impl Engine {
         let farm = self.farm_for(&order)?;
         let Reached { reports, without: away } = self.fleet.look_at_every(&order.without_haproxy).await?;
         let seen = reports.seen();
-        let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
+        let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(Message::new(error.to_string())))?;
         let entries = layout.entries();
         reports.require_admin(&entries)?;
         let without = self.without(&order, &entries, &reports)?;
@@ -215,7 +215,7 @@ impl Engine {
     /// The farm as this order wants it.
     fn farm_for(&self, order: &RunOrder) -> Result<Farm, EngineError> {
         let mut farm = self.fleet.farm(&order.farm)?;
-        let usage = |text: &str| Err(EngineError::Usage(text.to_owned()));
+        let usage = |text: &str| Err(EngineError::Usage(Message::new(text)));
         if order.strategy != Strategy::Rolling && (order.rolling.is_some() || order.allow_outage) {
             return usage(
                 "a batch, a time to settle, servers that may fail and an outage are for the strategy rolling",
@@ -239,7 +239,7 @@ impl Engine {
             let http = farm.settings.verify.http.take().unwrap_or_else(|| HttpProbe::of("/_status"));
             farm.settings.verify.http = asks.then_some(http);
         }
-        farm.check().map_err(|error| EngineError::Usage(error.to_string()))?;
+        farm.check().map_err(|error| EngineError::Usage(Message::new(error.to_string())))?;
         Ok(farm)
     }
 
@@ -256,11 +256,9 @@ impl Engine {
         for selector in &order.without {
             let found = found(selector, &lines, reports)?;
             if found.is_disjoint(entries) {
-                let text = format!(
-                    "--without {selector} names no member of farm {farm}: see `teeter status farm:{farm}`",
-                    farm = order.farm
-                );
-                return Err(EngineError::Usage(text));
+                let text = format!("--without {selector} names no member of farm {}", order.farm);
+                let hint = format!("`teeter status farm:{}` lists its members", order.farm);
+                return Err(EngineError::Usage(Message::new(text).hint(hint)));
             }
             without.extend(found);
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 use crate::engine::record::ledger::Ledger;
 use crate::engine::{Engine, Requester};
 use crate::farm::RunId;
@@ -54,7 +54,9 @@ impl Engine {
         let found = ledger.run(run).await?;
         let known = self.attendant(&found);
         if let Some(other) = known.as_ref().filter(|other| !is(other, &claim, by)) {
-            return Err(EngineError::Busy(format!("{other}, and attends to run {run}: one caller at a time does so")));
+            return Err(EngineError::Busy(Message::new(format!(
+                "{other}, and attends to run {run}: only one caller at a time may"
+            ))));
         }
         let since = known.map_or_else(|| self.clock.now(), |known| known.since);
         let (user, uid, pid) = (by.caller.person().to_owned(), by.caller.uid, by.caller.pid);

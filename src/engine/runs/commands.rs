@@ -1,6 +1,6 @@
 //! What callers say of runs that are under way: work done or failed, abort, rollback.
 
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 use crate::engine::runs::callers::Claim;
 use crate::engine::{Engine, Requester};
 use crate::farm::RunId;
@@ -31,7 +31,7 @@ impl Engine {
         };
         if let Some(attendant) = self.cuts_off(&run, claim, by) {
             if !claim.force {
-                return Err(EngineError::Busy(not_yours(id, &attendant)));
+                return Err(not_yours(id, &attendant));
             }
             what.push_str(&format!(" (by force, while {attendant})"));
         }
@@ -99,10 +99,13 @@ impl Engine {
 }
 
 /// Why somebody's report is not taken, and what they can do instead.
-fn not_yours(id: RunId, attendant: &Attendant) -> String {
-    format!(
-        "run {id} is being worked on: {attendant}, and reports by itself when its work has ended. Nothing has been \
-         changed. `teeter show {id}` follows it, `teeter pause {id}` has it begin no further step, `teeter abort {id}` \
-         ends it; `teeter advance {id} --force` reports all the same, and ends its hook"
-    )
+fn not_yours(id: RunId, attendant: &Attendant) -> EngineError {
+    let text = format!(
+        "run {id} is being worked on: {attendant}, and reports by itself when its work has ended. Nothing was changed"
+    );
+    let hint = format!(
+        "`teeter show {id}` shows its state, `teeter pause {id}` pauses it before its next step, `teeter abort {id}` ends \
+         it; `teeter advance {id} --force` reports in its place, and ends its hook"
+    );
+    EngineError::Busy(Message::new(text).hint(hint))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::api::IdleView;
 use crate::engine::Engine;
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::reach::Reached;
 use crate::engine::runs::begin::{preflight_route, standby};
 use crate::farm::{Entry, FarmName, InstanceName};
@@ -19,7 +19,7 @@ impl Engine {
         let farm = self.fleet.farm(name)?;
         let Reached { reports, .. } = self.fleet.reached(self.fleet.read_all().await, without, |_| true)?;
         let seen = reports.seen();
-        let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(error.to_string()))?;
+        let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(Message::new(error.to_string())))?;
         let live = preflight_route(&farm, &layout, &seen, &self.fleet.maps).await?;
         let state = self.record.state();
         let live = state.live(name).or(live);

@@ -11,10 +11,11 @@ use crate::api::{
     CallerView, ChangedView, EventView, HoldStage, HoldView, InstanceView, LiveSide, LoginView, OldProcessView,
     RouteEntryView, RouteView, RunStatus, RunView, ServerView, SocketLevel, StatusView,
 };
-use crate::engine::error::EngineError;
+use crate::engine::error::{EngineError, Message};
 
 use crate::engine::Engine;
 use crate::engine::memory::Memory;
+use crate::engine::record::ledger::no_run;
 use crate::engine::retired::left_over::left_over;
 use crate::engine::retired::renamed::last_seen;
 use crate::engine::views::run::{run_view, text};
@@ -112,7 +113,7 @@ impl Engine {
         let reports = self.fleet.reports();
         let names = self.line_names(&reports);
         let hold = state.holds.get(&id).map(|hold| self.view_of(hold, &state, (&reports, &names)));
-        hold.ok_or_else(|| EngineError::NotFound(format!("there is no hold {id}, or it has ended")))
+        hold.ok_or_else(|| EngineError::NotFound(Message::new(format!("there is no hold {id}, or it has ended"))))
     }
 
     /// Every run that is remembered, the latest last.
@@ -133,7 +134,7 @@ impl Engine {
         }
         let run = self.record.read(move |store| store.run(id)).await?;
         let run = run.map(|run| self.view_of_run(&run, &state, &self.fleet.reports()));
-        run.ok_or_else(|| EngineError::NotFound(format!("there is no run {id}; `teeter runs` lists the latest")))
+        run.ok_or_else(|| no_run(id))
     }
 
     fn view_of_run(&self, run: &Run, state: &State, reports: &Reports) -> RunView {

@@ -117,9 +117,7 @@ pub enum Illegal {
         waiting: &'static str,
     },
     /// There is no failed step to try again.
-    #[error(
-        "run {run} has not failed, so there is nothing to try again: it {status}; `teeter show {run}` says how it goes on"
-    )]
+    #[error("run {run} has not failed, so there is nothing to try again: it {status}")]
     NotFailed {
         /// The run's number.
         run: RunId,
@@ -131,8 +129,10 @@ pub enum Illegal {
     NoRollback {
         /// The run's number.
         run: RunId,
-        /// Why not, and what to do instead.
+        /// Why not.
         why: String,
+        /// What to do instead.
+        instead: Option<String>,
     },
     /// The report is about another step than the one the run is at.
     #[error("run {run} is at step {at}, and the report is about step {reported}")]
@@ -144,6 +144,17 @@ pub enum Illegal {
         /// The number of the reported step.
         reported: usize,
     },
+}
+
+impl Illegal {
+    /// What the caller can do instead, such as a command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFailed { run, .. } => Some(format!("`teeter show {run}` shows what it waits for")),
+            Self::NoRollback { instead, .. } => instead.clone(),
+            Self::Ended(_) | Self::NotAtWork { .. } | Self::OtherStep { .. } => None,
+        }
+    }
 }
 
 /// What the caller reports of its work.

@@ -35,7 +35,9 @@ pub enum RollbackPath<'a> {
 /// # Errors
 /// No traffic has been switched, or the side that it was switched away from has been worked on.
 pub fn rollback_path(run: &Run) -> Result<RollbackPath<'_>, Illegal> {
-    let refuse = |why: String| Err(Illegal::NoRollback { run: run.id, why });
+    let refuse = |why: &str, instead: Option<String>| {
+        Err(Illegal::NoRollback { run: run.id, why: why.to_owned(), instead })
+    };
     let (id, farm) = (run.id, &run.plan.farm);
     match run.state {
         RunState::Done if run.plan.strategy.leaves_standby() => {
@@ -44,16 +46,15 @@ pub fn rollback_path(run: &Run) -> Result<RollbackPath<'_>, Illegal> {
                 _ => None,
             });
             let side = outs.next_back().map_or("GROUP", GroupName::as_str);
-            return refuse(format!(
-                "it is done: `teeter flip {farm} {side}` switches the traffic to the side on standby"
-            ));
+            let instead = format!("`teeter flip {farm} {side}` switches the traffic to the side on standby");
+            return refuse("it is done", Some(instead));
         }
         RunState::Done | RunState::Aborted | RunState::RolledBack => return Err(Illegal::Ended(id)),
-        RunState::Aborting => return refuse("it is being aborted".to_owned()),
+        RunState::Aborting => return refuse("it is being aborted", None),
         RunState::Running | RunState::Failed { .. } => {}
     }
     if run.rollback.is_some() {
-        return refuse("it is being rolled back already".to_owned());
+        return refuse("it is being rolled back already", None);
     }
     let done = run.plan.steps.iter().take(run.cursor).rev();
     let flips = done.filter_map(|step| match step {
@@ -67,26 +68,27 @@ pub fn rollback_path(run: &Run) -> Result<RollbackPath<'_>, Illegal> {
             Step::Share { group, with, .. } => Some(RollbackPath::Share { group, with }),
             _ => None,
         });
-        return shares.next().map_or_else(|| refuse("it has given no share".to_owned()), Ok);
+        return shares.next().map_or_else(|| refuse("it has given no share", None), Ok);
     }
     if run.plan.strategy == Strategy::Rolling {
-        return refuse(format!(
-            "a rolling deploy switches no traffic, so there is no side to switch back to: deploy the previous version, \
-             after `teeter abort {id}`"
-        ));
+        return refuse(
+            "a rolling deploy switches no traffic, so there is no side to switch it back to",
+            Some(format!("deploy the previous version, after `teeter abort {id}`")),
+        );
     }
     let Some((new, old, switch)) = flips.take(1).next() else {
-        return refuse(format!(
-            "no traffic has been switched yet: `teeter abort {id}` brings back the healthy members"
-        ));
+        return refuse(
+            "no traffic has been switched yet",
+            Some(format!("`teeter abort {id}` brings back the healthy servers")),
+        );
     };
     let works = |step: &&Step| matches!(step, Step::Work { group, phase: Phase::Deploy } if old.contains(group));
     let begun = run.plan.steps.iter().take(run.cursor + 1).find(works);
     if let Some(Step::Work { group, .. }) = begun {
-        return refuse(format!(
-            "the work on {group} has begun, so no group runs the previous version any more: deploy that version, after \
-             `teeter abort {id}`"
-        ));
+        return refuse(
+            &format!("the work on {group} has begun, so no server runs the previous version any more"),
+            Some(format!("deploy that version, after `teeter abort {id}`")),
+        );
     }
     Ok(RollbackPath::Flip { new, old, routed: switch.is_some() })
 }

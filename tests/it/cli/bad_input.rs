@@ -24,7 +24,7 @@ async fn names_that_are_none_are_refused_and_nothing_changes() {
     refused(&site, &["drain", &long, "--reason", "r"], 2, "1 to 2048").await;
     refused(&site, &["drain", "web01", "--reason", "r", "--deadline", "30"], 2, "30").await;
     refused(&site, &["drain", "web01"], 2, "--reason").await;
-    refused(&site, &["ready", "web01"], 3, "nobody holds").await;
+    refused(&site, &["ready", "web01"], 3, "there is no hold on these servers").await;
     refused(&site, &["show", "7"], 3, "7").await;
     refused(&site, &["advance", "7"], 3, "7").await;
     refused(&site, &["deploy", "web", "--", "/no/such/hook"], 2, "/no/such/hook").await;

@@ -129,7 +129,7 @@ async fn a_refusal_says_who_one_is_what_is_needed_and_where_it_is_granted() {
     let busy = run(DEPLOYER, &["ready", "web01"]).await;
     assert_eq!(busy.code, 8, "{busy:?}");
     let others = run(DEPLOYER, &["ready", "web01", "--owner", "daemon"]).await;
-    assert!(others.code == 4 && others.err.contains("the hold of somebody else needs the role admin"), "{others:?}");
+    assert!(others.code == 4 && others.err.contains("ending another user's hold needs the role admin"), "{others:?}");
     let admin = run(ADMIN, &["ready", "web01", "--owner", "daemon"]).await;
     assert_eq!(admin.code, 0, "{admin:?}");
     let again = run(OPERATOR, &["maint", "web01", "--reason", "disk"]).await;

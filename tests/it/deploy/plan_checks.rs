@@ -234,7 +234,7 @@ async fn what_a_run_has_left_out_is_taken_over_by_the_next_which_begins_with_it(
     stand.app("web01").replace("v0").await.unwrap();
     let refused = stand.teeter(&["ready", "app/web01"]).await;
     assert_eq!(refused.code, 6, "{refused:?}");
-    assert!(refused.err.contains("web01 runs v0, and those in service run v1"), "{refused:?}");
+    assert!(refused.err.contains("web01 runs v0, and the servers in service run v1"), "{refused:?}");
     assert!(refused.err.contains("--force"), "{refused:?}");
     stand.done(&["ready", "app/web01", "--force"]).await;
     assert_eq!((stand.holds().await, stand.bits("app/web01").await), (0, 0));

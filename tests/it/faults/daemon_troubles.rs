@@ -76,8 +76,7 @@ async fn a_control_socket_that_is_gone_is_made_again() {
     // What has taken its place is left alone, and told.
     std::fs::remove_file(site.daemon.socket()).expect("it is removed");
     std::fs::write(site.daemon.socket(), "mine").expect("it is written");
-    until(|| async { site.daemon.log().contains("cannot be made again (something that is not a socket is there)") })
-        .await;
+    until(|| async { site.daemon.log().contains("cannot be made again (a file that is not a socket is there)") }).await;
     assert_eq!(std::fs::read(site.daemon.socket()).expect("it is there"), b"mine");
     std::fs::remove_file(site.daemon.socket()).expect("it is removed");
     until(|| async { site.teeter(&["doctor"]).await.code == 0 }).await;

@@ -51,7 +51,8 @@ fn of_farm(Fitting { farm, layout, live }: &Fitting<'_>, examined: &Examined<'_>
     let mut findings = Vec::new();
     let said = |strategy: &str, vetoes: &[Veto], then: &str| {
         // Two halves of one size are refused in the same words.
-        let why: BTreeSet<String> = vetoes.iter().map(ToString::to_string).collect();
+        let with_hint = |veto: &Veto| veto.hint().map_or_else(|| veto.to_string(), |hint| format!("{veto} ({hint})"));
+        let why: BTreeSet<String> = vetoes.iter().map(with_hint).collect();
         let why = why.into_iter().collect::<Vec<_>>().join("; ");
         warning(about(farm), format!("a {strategy} deploy would be refused now: {why}{}{then}", remedy(vetoes)))
     };
