@@ -1,15 +1,15 @@
-//! Errors, and what exit code a command ends with.
+//! Errors, and the exit codes of commands.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// An error, as RFC 9457 has it.
+/// An error, as a problem document of RFC 9457.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// Which kind, stable: `urn:teeter:KIND`.
+    /// The kind, a stable word: `urn:teeter:KIND`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The kind in words.
+    /// The kind as text.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
@@ -18,23 +18,23 @@ pub struct Problem {
     /// What the caller can do next, such as a command to type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
-    /// The exit code of the command line: see [`Exit`].
+    /// The exit code of the command line; see [`Exit`].
     pub exit: u8,
 }
 
-/// What a command's exit code means.
+/// The exit codes of `teeter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Done.
+    /// The command succeeded.
     Done = 0,
-    /// Failed.
+    /// The command failed.
     Failed = 1,
-    /// Not understood; nothing was attempted.
+    /// The arguments were not understood; nothing was attempted.
     Usage = 2,
-    /// No such server, farm, run or hold.
+    /// There is no such server, farm, run or hold.
     NotFound = 3,
-    /// Not permitted, to the caller or to teeter.
+    /// The caller or teeter lacks a permission.
     NotPermitted = 4,
     /// A deadline passed.
     TimedOut = 5,
@@ -42,7 +42,7 @@ pub enum Exit {
     Refused = 6,
     /// The run was aborted.
     Aborted = 7,
-    /// Somebody else's run or hold is in the way.
+    /// Another user's hold, or another run, is in the way.
     Busy = 8,
     /// HAProxy or teeterd did not answer.
     Unreachable = 9,

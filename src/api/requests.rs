@@ -101,7 +101,7 @@ pub struct ReleaseRequest {
     pub without_haproxy: BTreeSet<InstanceName>,
 }
 
-/// `POST /v1/forget`: forget what the store keeps of a farm or a HAProxy that is not configured any more.
+/// `POST /v1/forget`: delete the records of a farm or a HAProxy that is not configured any more.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForgetRequest {
@@ -115,10 +115,10 @@ pub struct ForgetRequest {
     pub haproxy: Option<InstanceName>,
 }
 
-/// What has been forgotten.
+/// The deleted records.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ForgottenView {
-    /// What that was, for people.
+    /// The deleted records, as text.
     pub forgotten: String,
 }
 
@@ -231,55 +231,55 @@ impl RunRequest {
     }
 }
 
-/// `POST /v1/runs/{id}/rollback`: turn a run's flip back.
+/// `POST /v1/runs/{id}/rollback`: roll back a run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
-    /// Why, for the log.
+    /// The reason, for the record.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-/// `POST /v1/runs/{id}/advance`: the caller's work is done or has failed; or try a failed step again.
+/// `POST /v1/runs/{id}/advance`: report that the caller's work is done or failed, or try a failed step again.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdvanceRequest {
-    /// The number of the step that the report is about; the step the run is at where unset.
+    /// The number of the step of the report; the current step where unset.
     #[serde(default)]
     pub step: Option<usize>,
-    /// Set when the work failed: how.
+    /// The reason, if the work failed.
     #[serde(default)]
     pub failed: Option<String>,
-    /// The key of the caller that attends to the run, where that is who reports.
+    /// The key of the caller that attends to the run, if this caller reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Report all the same while another caller attends to the run: the hook of that caller is ended.
+    /// Report even if another caller attends to the run; the hook of that caller is ended.
     #[serde(default)]
     pub force: bool,
 }
 
-/// `POST /v1/runs/{id}/output`: what the run's hooks have said, to be kept with it.
+/// `POST /v1/runs/{id}/output`: store output of the run's hooks with the run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutputRequest {
-    /// The lines, the first first; at most 1000.
+    /// The lines, in their order; at most 1000.
     pub lines: Vec<OutputLine>,
 }
 
-/// A line that a hook has said.
+/// One line of a hook's output.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutputLine {
-    /// The group or the server that the hook worked on.
+    /// The group or server that the hook worked on.
     pub from: String,
-    /// What it said.
+    /// The line.
     pub text: String,
 }
 
-/// What became of a hook's output.
+/// The answer to stored hook output.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct OutputView {
-    /// Whether there is room for more of it.
+    /// Whether teeterd takes more output of this run.
     pub more: bool,
 }
 

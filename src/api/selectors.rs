@@ -24,9 +24,9 @@ impl Selectors {
         let wide_characters = wide().map(|text| text.len()).sum::<usize>();
         if texts.len() > MOST_SELECTORS || wide().count() > MOST_WIDE || wide_characters > LONGEST_WIDE {
             return Err(format!(
-                "more selectors than one request may have: {MOST_SELECTORS}, of which at most {MOST_WIDE} may be globs, \
-                 farms or hosts, with {LONGEST_WIDE} characters together; name the other servers by name, or in another \
-                 request"
+                "more selectors than one request may have: {MOST_SELECTORS}, of which at most {MOST_WIDE} may be \
+                 globs, farms or hosts, with {LONGEST_WIDE} characters together; give the other servers by name, or in \
+                 another request"
             ));
         }
         let selectors =

@@ -1,4 +1,4 @@
-//! The one snapshot type: what the API answers, the command line prints and metrics count.
+//! The documents that the API answers with, and that the command line prints.
 
 use std::collections::BTreeMap;
 
@@ -11,32 +11,32 @@ use super::words::{
     SocketLevel, StepStatus, WorkPhase,
 };
 
-/// What HAProxy says now, and who holds what.
+/// The current state of HAProxy, and the holds.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct StatusView {
-    /// Every HAProxy.
+    /// All HAProxy instances.
     pub instances: Vec<InstanceView>,
-    /// The servers that were asked for.
+    /// The selected servers.
     pub servers: Vec<ServerView>,
-    /// Where the traffic of farms goes that have a route, of those farms whose servers were asked for.
+    /// The routes of the farms that the selected servers belong to.
     #[serde(default)]
     pub routes: Vec<RouteView>,
-    /// What went wrong with holds on the servers that were asked for, for people: `hold 3: web01 …`.
+    /// Problems with holds on the selected servers, as text: `hold 3: web01 …`.
     #[serde(default)]
     pub notes: Vec<String>,
 }
 
-/// Where a farm's traffic goes.
+/// The route of a farm: the side that gets its traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RouteView {
     /// The farm.
     pub farm: String,
-    /// The side that gets the traffic: the name of a group, or `all`; `unknown` where HAProxy does not say.
+    /// The side that gets the traffic: the name of a group, or `all`; `unknown` if it is not known.
     #[schema(value_type = String)]
     pub live: LiveSide,
-    /// Each entry that says so, in each HAProxy.
+    /// The map entries that decide it, in each HAProxy.
     pub entries: Vec<RouteEntryView>,
-    /// Whether teeter has turned it and keeps it so.
+    /// Whether teeter has switched the traffic, and keeps it there.
     pub kept: bool,
 }
 
@@ -49,52 +49,52 @@ pub struct RouteEntryView {
     pub map: String,
     /// The key.
     pub key: String,
-    /// The backend that gets the traffic, if there is such an entry.
+    /// The backend that gets the traffic; `null` if the map has no such entry.
     pub backend: Option<String>,
 }
 
-/// Something that was looked at, and whether it is well.
+/// One result of an examination by `teeter doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FindingView {
-    /// `ok`, `warning`, `error`, or `unreachable`.
+    /// The result.
     pub state: FindingStatus,
-    /// What was looked at.
+    /// The examined object.
     pub about: String,
-    /// What was found, and what to do.
+    /// The finding, and how to fix it.
     pub text: String,
 }
 
-/// One HAProxy.
+/// One HAProxy instance.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct InstanceView {
     /// Its name in teeter's configuration.
     pub name: String,
     /// Its stats socket.
     pub socket: String,
-    /// Whether it answers. When it does not, its servers are shown as last seen.
+    /// Whether it answers. If not, its servers are shown as last seen.
     pub reachable: bool,
-    /// Why it does not, or what else is wrong.
+    /// Why it does not answer, or another problem.
     pub trouble: Option<String>,
-    /// Its process id.
+    /// The process id.
     pub pid: Option<u32>,
     /// Its version.
     pub version: Option<String>,
-    /// The level of the stats socket: user, operator or admin.
+    /// The level of the stats socket.
     pub level: Option<SocketLevel>,
     /// Whether HAProxy agrees with the holds in the store.
     pub agrees: bool,
-    /// Whether processes that a reload has left behind are seen: that needs the master's socket.
+    /// Whether teeter sees processes left behind by a reload, for which it needs the master's socket.
     #[serde(default)]
     pub sees_old: bool,
-    /// Whether it may be away, by its configuration: drains and deploys go on without it then.
+    /// Whether the configuration allows it to be unreachable: drains and deploys then go on without it.
     #[serde(default)]
     pub may_be_away: bool,
 }
 
-/// One server line.
+/// One server line of a backend.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ServerView {
-    /// The HAProxy it stands in.
+    /// The HAProxy that has it.
     pub instance: String,
     /// Its backend.
     pub backend: String,
@@ -104,43 +104,43 @@ pub struct ServerView {
     pub address: String,
     /// HAProxy's word for its status; `unknown` when HAProxy does not answer.
     pub status: String,
-    /// What it was told: ready, drain or maint (from the admin bits).
+    /// The state that was set by an administrator, from the admin bits.
     pub admin: ServerAdmin,
     /// Whether it takes new requests.
     pub in_service: bool,
     /// Its weight, 0 to 256.
     pub weight: u16,
-    /// Requests in flight: those it serves, those that wait for it, connections in use.
+    /// Requests in flight: running requests, queued requests, and connections in use.
     pub in_flight: u64,
-    /// Requests (TCP: connections) on it.
+    /// Running requests (TCP: connections).
     pub scur: u64,
-    /// Requests that wait for a place on it.
+    /// Requests queued for it.
     pub qcur: u64,
     /// Idle connections that HAProxy keeps open to it.
     pub idle: u64,
-    /// Processes that a reload has left behind and that still serve requests on it; counted in `in_flight`.
+    /// Processes left behind by a reload that still serve requests on it; counted in `in_flight`.
     #[serde(default)]
     pub old: Vec<OldProcessView>,
     /// The result of its last check.
     pub last_check: String,
-    /// The server whose health and maintenance it shares, if any.
+    /// The server that it tracks, if any.
     pub tracks: Option<String>,
-    /// Whether it is a backup server: it gets traffic only while no other server of its backend can.
+    /// Whether it is a backup server: it gets traffic only while no other server of its backend can serve.
     #[serde(default)]
     pub backup: bool,
     /// Numbers of the holds on it.
     pub holds: Vec<u64>,
-    /// Who keeps it out, for people: holds with their reasons, as `run 3 (deploy of web)`, and whatever else does, as
+    /// What keeps it out, as text: holds with their reasons, such as `run 3 (deploy of web)`, and other causes, such as
     /// `its name has no address`.
     pub held_by: Vec<String>,
 }
 
-/// What a process that a reload has left behind still serves on a server.
+/// A process left behind by a reload that still serves requests on a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OldProcessView {
-    /// Its process id.
+    /// The process id.
     pub pid: u32,
-    /// How long it has been running, in seconds.
+    /// Its age in seconds.
     pub age_secs: u64,
     /// Requests in flight.
     pub in_flight: u64,
@@ -153,135 +153,134 @@ pub struct HoldView {
     pub id: u64,
     /// Its owner: a user's name, or `run N`.
     pub owner: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// The lines it keeps out, as INSTANCE:BACKEND/SERVER.
+    /// The server lines that it holds, as INSTANCE:BACKEND/SERVER.
     pub entries: Vec<String>,
-    /// What is out, in short: a member's name where all its lines are held, otherwise its lines as BACKEND/SERVER.
+    /// The servers that are out: the name of a member if all its lines are held, otherwise its lines as BACKEND/SERVER.
     pub members: Vec<String>,
-    /// The state it wants them in: drain or maint, or ready while they empty behind a route that leads elsewhere.
+    /// The state that it sets: drain or maint, or ready while the servers drain because their route leads elsewhere.
     pub mode: ServerAdmin,
-    /// How far it has come: draining, stuck, out, proving, proven, or shared: in traffic with another weight.
+    /// How far the hold has come.
     pub stage: HoldStage,
-    /// Requests that were left when the policy `proceed` went on.
+    /// Requests that were in flight when the policy `proceed` went on.
     pub left: u64,
-    /// Since when.
+    /// When it was created.
     #[schema(value_type = String)]
     pub since: Timestamp,
-    /// When it ends by itself.
+    /// When it ends by itself; `null` if it does not.
     #[schema(value_type = Option<String>)]
     pub expires: Option<Timestamp>,
-    /// What it waits for, for people.
+    /// What it waits for, as text.
     pub waiting: Option<String>,
-    /// The same, for programs.
+    /// What it waits for, for programs.
     #[schema(value_type = Option<Object>)]
     pub wait: Option<crate::plan::Wait>,
-    /// For how many seconds at most, where that is known.
+    /// The longest remaining wait in seconds, if known.
     #[serde(default)]
     pub within_s: Option<u64>,
-    /// Requests in flight, by member, those with any.
+    /// Requests in flight by member; members without any are left out.
     pub in_flight: BTreeMap<String, u64>,
-    /// What went wrong last, and what it does not reach.
+    /// The last problem, and the lines that the hold does not reach.
     pub note: Option<String>,
-    /// HAProxys that it goes on without, because they do not answer: they are told as soon as they do.
+    /// HAProxy instances that it goes on without because they do not answer; each is told as soon as it answers.
     #[serde(default)]
     pub without: Vec<String>,
 }
 
-/// Which side of a farm gets no traffic.
+/// The side of a farm that gets no traffic.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct IdleView {
     /// The farm.
     pub farm: String,
     /// The group that gets no traffic.
     pub idle: String,
-    /// The group that does.
+    /// The group that gets the traffic.
     pub live: String,
     /// The idle group's servers.
     pub servers: Vec<String>,
-    /// Their addresses, as host:port, in the same order; empty where HAProxy has none.
+    /// Their addresses as host:port, in the same order; an address is empty if HAProxy has none.
     pub addresses: Vec<String>,
 }
 
-/// One deploy.
+/// One run: a deploy or a flip.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct RunView {
     /// Its number.
     pub id: u64,
     /// The farm.
     pub farm: String,
-    /// How it is deployed to.
+    /// The strategy.
     pub strategy: RunStrategy,
-    /// The version that is to run at the end.
+    /// The version that the farm runs at the end.
     pub version: Option<String>,
-    /// How it stands: running, failed, aborting, aborted, rolled back or done.
+    /// The state of the run.
     pub state: RunStatus,
-    /// Why it failed.
+    /// Why it failed, as text.
     pub why: Option<String>,
-    /// What kind of failure: work, proof, deadline, refused, unreachable, guard (too few others are in service),
-    /// bake (worse than before, and no way back), stalled (nobody did the work), or taken: somebody else has taken over servers that the run kept out.
+    /// The kind of the failure.
     pub failure: Option<RunFailure>,
-    /// Who began it.
+    /// The user who started it.
     pub by: String,
-    /// When.
+    /// When it was started.
     #[schema(value_type = String)]
     pub started: Timestamp,
-    /// When it ended.
+    /// When it ended; `null` while it is active.
     #[schema(value_type = Option<String>)]
     pub finished: Option<Timestamp>,
-    /// The number of the step it is at, from 0; the number of steps when it has ended well.
+    /// The number of the current step, from 0; the number of steps once all steps are done.
     pub cursor: usize,
-    /// Every step.
+    /// All steps.
     pub steps: Vec<StepView>,
-    /// What it waits for, for people.
+    /// What it waits for, as text.
     pub waiting: Option<String>,
-    /// For how many seconds at most, where that is known.
+    /// The longest remaining wait in seconds, if known.
     #[serde(default)]
     pub within_s: Option<u64>,
-    /// Requests in flight, by member, on the group being drained.
+    /// Requests in flight by member, on the group that is being drained.
     pub in_flight: BTreeMap<String, u64>,
-    /// Set while the caller is to work: what a hook is told.
+    /// The work that it waits for, if the caller must work now.
     pub work: Option<WorkView>,
-    /// Members that the run leaves alone, and why.
+    /// Members that the run skips, each with the reason.
     pub skipped: BTreeMap<String, String>,
-    /// Lines of its members that are left aside, for people.
+    /// Server lines of its members that the run skips, as text.
     #[serde(default)]
     pub off: Vec<String>,
-    /// HAProxys that it goes on without, because they do not answer: they are told as soon as they do.
+    /// HAProxy instances that it goes on without because they do not answer; each is told as soon as it answers.
     #[serde(default)]
     pub without_haproxy: Vec<String>,
-    /// Members that it went on without, and why: they were not well before, or have failed and stay out.
+    /// Members that it went on without, each with the reason: unhealthy before, or failed and out.
     #[serde(default)]
     pub left_out: BTreeMap<String, String>,
-    /// Whether the process that does its work is there: `here` or `gone`; nothing where it is advanced step by step.
+    /// Whether its caller is connected; `null` if the run is advanced step by step.
     #[serde(default)]
     pub caller: Option<CallerPresence>,
-    /// The caller that attends to it now, and that alone reports on its work.
+    /// The caller that attends to it now; only this caller may report on its work.
     #[serde(default)]
     pub attendant: Option<AttendantView>,
-    /// Whether somebody has paused it: it begins no further step.
+    /// Whether it is paused: it starts no further step.
     #[serde(default)]
     pub paused: bool,
-    /// Why its flip is, or was, turned back.
+    /// Why it is, or was, rolled back.
     #[serde(default)]
     pub rollback: Option<String>,
-    /// What is to be known before it begins.
+    /// Notes on the plan, from before its start.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// What is to be known at its end: what was not judged, and whoever takes traffic and was left alone.
+    /// Notes for the end of the run: checks that were not possible, and skipped members that take traffic.
     #[serde(default)]
     pub remarks: Vec<String>,
     /// The version that each member was last seen to run.
     pub versions: BTreeMap<String, String>,
-    /// Its flips, as they were measured.
+    /// Its flips, with measured times.
     #[serde(default)]
     pub flips: Vec<FlipView>,
     /// Members that the run keeps out now.
     pub out: Vec<String>,
-    /// What its holds do not reach: lines of members that it keeps out and that take requests all the same, and why.
+    /// Server lines that its holds do not reach and that still take requests, each with the reason.
     #[serde(default)]
     pub not_reached: Vec<String>,
-    /// The command that goes on from here, for people.
+    /// The next command for the user, as text.
     pub next: Option<String>,
 }
 
@@ -290,20 +289,20 @@ pub struct RunView {
 pub struct AttendantView {
     /// Its user.
     pub user: String,
-    /// Its process id, where that is known.
+    /// Its process id, if known.
     pub pid: Option<i32>,
-    /// Its terminal, and the host that it is used from, as it says.
+    /// Its terminal, and the host that it is used from, as reported by the caller.
     pub place: Option<String>,
-    /// What it runs, as it says.
+    /// The command that it runs, as reported by the caller.
     pub what: Option<String>,
-    /// The same as one text for people.
+    /// All of this as one text.
     pub text: String,
-    /// Since when.
+    /// When it started to attend.
     #[schema(value_type = String)]
     pub since: Timestamp,
 }
 
-/// A flip as it was measured.
+/// A flip, with its measured time.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct FlipView {
     /// The number of the step.
@@ -311,21 +310,20 @@ pub struct FlipView {
     /// When HAProxy had confirmed it.
     #[schema(value_type = String)]
     pub at: Timestamp,
-    /// From the first byte of the commands to the end of the last reply, in milliseconds.
+    /// The time from the first byte of the commands to the end of the last reply, in milliseconds.
     pub took_ms: f64,
-    /// `route`: an entry of a map turned the traffic, all at once. `servers`: while the commands ran, both sides may
-    /// have been given requests.
+    /// How the traffic was switched.
     pub mode: FlipMeans,
 }
 
 /// One step of a run.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct StepView {
-    /// What it does, in words: `drain a`.
+    /// The step as text, such as `drain a`.
     pub text: String,
-    /// How it stands: done, now, failed, skipped or to do.
+    /// The state of the step.
     pub state: StepStatus,
-    /// The servers that the caller works on in it.
+    /// The servers that the caller works on in this step.
     #[serde(default)]
     pub servers: Vec<String>,
 }
@@ -333,11 +331,11 @@ pub struct StepView {
 /// The work that a run waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkView {
-    /// The number of the step; a report should name it.
+    /// The number of the step, for the caller's report.
     pub step: usize,
     /// The group to work on.
     pub group: String,
-    /// On what: deploy, or before-out, after-out or after-in.
+    /// The deploy itself, or a phase around it.
     #[serde(default = "deploy")]
     pub phase: WorkPhase,
     /// Its members' names.
@@ -346,41 +344,41 @@ pub struct WorkView {
     pub addresses: Vec<String>,
 }
 
-/// Something that happened.
+/// One event of the record.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EventView {
-    /// Its number; later is larger.
+    /// Its number; later events have larger numbers.
     pub id: u64,
-    /// When.
+    /// When it happened.
     #[schema(value_type = String)]
     pub at: Timestamp,
-    /// What kind, a stable word such as `run.note` or `hold.created`.
+    /// Its kind, a stable word such as `run.note` or `hold.created`.
     pub kind: String,
-    /// What happened, for people.
+    /// What happened, as text.
     pub text: String,
     /// The run it belongs to.
     pub run: Option<u64>,
     /// The hold it belongs to.
     pub hold: Option<u64>,
-    /// Who asked for it, if somebody did.
+    /// The caller that requested it, if any.
     pub caller: Option<CallerView>,
-    /// What was other than before after it and after those that were stored together with it.
+    /// The changes of its transaction, which may contain several events.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<ChangedView>,
 }
 
-/// What became of one thing.
+/// The change of one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangedView {
-    /// What: a hold, a run, a farm's route, or what a server is without holds.
+    /// The object: a hold, a run, the route of a farm, or the state of a server without holds.
     pub what: String,
-    /// What it was; `null` where it was not there.
+    /// The state before; `null` if it did not exist.
     pub before: Option<String>,
-    /// What it is; `null` where it is not there any more.
+    /// The state after; `null` if it does not exist any more.
     pub after: Option<String>,
 }
 
-/// Who asked for a change, as the kernel says.
+/// The process that requested a change, according to the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallerView {
     /// User id.
@@ -393,15 +391,15 @@ pub struct CallerView {
     pub user: String,
     /// The name of the process.
     pub command: String,
-    /// The program that it ran, where teeterd may see that: as root, or where both are the same user's.
+    /// The path of its program, if teeterd may read that: as root, or if both run as the same user.
     #[serde(default)]
     pub exe: Option<String>,
-    /// As whom somebody logged in, where the process is another user's by now, as by sudo.
+    /// The login user, if the process runs as another user by now, for example by sudo.
     #[serde(default)]
     pub login: Option<LoginView>,
 }
 
-/// The user as whom somebody logged in.
+/// The user of a login session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LoginView {
     /// User id.
@@ -413,47 +411,47 @@ pub struct LoginView {
 /// A session that is still on a server.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct SessionView {
-    /// The HAProxy it is in.
+    /// The HAProxy that has it.
     pub instance: String,
-    /// The server it is on.
+    /// The server that serves it.
     pub server: String,
-    /// The process that serves it, where a reload has left that behind.
+    /// The process id, if a reload has left the process behind.
     #[serde(default)]
     pub old_pid: Option<u32>,
-    /// Its identity in that HAProxy process.
+    /// Its id in that HAProxy process.
     pub id: String,
     /// The client's address.
     pub client: String,
     /// The frontend it came through.
     pub frontend: String,
-    /// How long it has been there, in HAProxy's words.
+    /// Its age, as printed by HAProxy.
     pub age: String,
-    /// Bytes from the client; only the first sessions are asked for it.
+    /// Bytes from the client; only known for the first sessions of the list.
     pub bytes_in: Option<u64>,
     /// Bytes to the client.
     pub bytes_out: Option<u64>,
 }
 
-/// What the store holds, and whether it is whole.
+/// The contents of the store, and the result of its verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StoreView {
-    /// The file; none where it is the store that teeterd has open.
+    /// The file; `null` for the store of the running teeterd.
     pub path: Option<String>,
     /// The schema that the file has.
     pub schema: u32,
     /// Rises with every transaction.
     pub revision: u64,
-    /// How many holds.
+    /// The number of holds.
     pub holds: usize,
-    /// Of how many server lines it is remembered what they were before they were held.
+    /// The number of server lines with a stored state from before their first hold.
     pub baselines: usize,
-    /// Of how many farms the traffic is turned.
+    /// The number of farms with a stored route.
     pub routes: usize,
-    /// How many runs.
+    /// The number of runs.
     pub runs: usize,
-    /// How many events.
+    /// The number of events.
     pub events: usize,
-    /// What is wrong, for people; empty where it is whole.
+    /// The problems found, as text; empty if the store is intact.
     pub problems: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Attending to a run: teeterd notices when this process ends, however it does, and takes reports on the run's work from
-//! this process alone.
+//! Attends to a run: teeterd notices when this process ends, for any reason, and takes reports on the run's work only
+//! from this process.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use super::watch::PAUSE;
 use crate::control::client::{Client, with_query};
 
-/// What this process is known by at the runs that it attends to.
+/// How teeterd recognises this process at the runs that it attends to.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     key: String,
@@ -18,26 +18,26 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Of a process that runs this.
+    /// The identity of a process that runs this command.
     pub(super) fn new(what: String) -> Self {
-        // Only this process can have it: hooks are not told.
+        // Only this process knows the key: hooks do not get it.
         let key =
             [RandomState::new(), RandomState::new()].map(|state| format!("{:016x}", state.build_hasher().finish()));
         Self { key: key.concat(), place: place(), what }
     }
 
-    /// The word that its reports are known by.
+    /// The key of its reports.
     pub(super) fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// Attends to a run until it is dropped, over restarts of teeterd.
+/// Attends to a run until this value is dropped, across restarts of teeterd.
 #[derive(Debug)]
 pub(super) struct Attend(AbortHandle);
 
 impl Attend {
-    /// From now on.
+    /// Starts to attend to a run.
     pub(super) fn to(client: &Client, run: u64, identity: &Identity) -> Self {
         let client = client.clone();
         let Identity { key, place, what } = identity.clone();
@@ -60,7 +60,7 @@ impl Drop for Attend {
     }
 }
 
-/// The terminal of this process, and the host that it is used from; empty where it has no terminal.
+/// The terminal of this process and the host that it is used from; empty without a terminal.
 fn place() -> String {
     let open = (0..=2).filter_map(|number| std::fs::read_link(format!("/proc/self/fd/{number}")).ok());
     let terminals = open.filter_map(|path| Some(path.to_str()?.strip_prefix("/dev/")?.to_owned()));

@@ -1,4 +1,4 @@
-//! Holds by when they end, and by day.
+//! Holds in the order of their ends, and day by day.
 //!
 //! Pure: the time and its zone are arguments, the answer is text.
 
@@ -9,12 +9,12 @@ use super::clock::{self, within};
 use super::tables::servers;
 use crate::api::HoldView;
 
-/// What ends first comes first, what does not end by itself last, the oldest first.
+/// Sorts by end; holds without an end come last, the oldest first.
 pub(super) fn by_end(holds: &mut [HoldView]) {
     holds.sort_by_key(|hold| (hold.expires.is_none(), hold.expires, hold.since, hold.id));
 }
 
-/// When a hold ends by itself: the local time, and how long that is from now.
+/// The end of a hold: the local time, and the time until then.
 pub(super) fn until(hold: &HoldView, now: Timestamp, zone: &TimeZone) -> String {
     let Some(at) = hold.expires else { return "-".to_owned() };
     let remaining = match at.duration_since(now) {
@@ -24,32 +24,32 @@ pub(super) fn until(hold: &HoldView, now: Timestamp, zone: &TimeZone) -> String 
     format!("{} ({remaining})", within(at, zone, "%Y-%m-%d %H:%M:%S"))
 }
 
-/// `teeter holds --calendar`: day by day who goes out and who comes back, then who stays out until somebody says so.
+/// `teeter holds --calendar`: the servers that go out and come back, day by day, then the servers without an end.
 pub(super) fn calendar(holds: &[HoldView], now: Timestamp, zone: &TimeZone) -> String {
-    let out = holds.iter().map(|hold| (hold.since, format!("{} out: {}", servers(hold), whose(hold))));
+    let out = holds.iter().map(|hold| (hold.since, format!("{} out: {}", servers(hold), owner_and_reason(hold))));
     let back = holds.iter().filter_map(|hold| {
-        Some((hold.expires?, format!("{} comes back if it is well (hold {})", servers(hold), hold.id)))
+        Some((hold.expires?, format!("{} comes back if healthy (hold {})", servers(hold), hold.id)))
     });
     let mut entries: Vec<(Timestamp, String)> = out.chain(back).chain([(now, "now".to_owned())]).collect();
     entries.sort_by_key(|(at, _)| *at);
     let (mut lines, mut day) = (Vec::new(), String::new());
     for (at, what) in entries {
-        let of = within(at, zone, "%Y-%m-%d, %A");
-        if of != day {
-            lines.push(of.clone());
-            day = of;
+        let this_day = within(at, zone, "%Y-%m-%d, %A");
+        if this_day != day {
+            lines.push(this_day.clone());
+            day = this_day;
         }
         lines.push(format!("  {}  {what}", within(at, zone, "%H:%M")));
     }
     let mut endless = holds.iter().filter(|hold| hold.expires.is_none()).peekable();
     if endless.peek().is_some() {
         lines.push("without an end".to_owned());
-        lines.extend(endless.map(|hold| format!("         {} out: {}", servers(hold), whose(hold))));
+        lines.extend(endless.map(|hold| format!("         {} out: {}", servers(hold), owner_and_reason(hold))));
     }
     lines.join("\n")
 }
 
-fn whose(hold: &HoldView) -> String {
+fn owner_and_reason(hold: &HoldView) -> String {
     format!("{} ({}), hold {}", hold.owner, hold.reason, hold.id)
 }
 
@@ -76,14 +76,14 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_first_comes_first() {
+    fn holds_are_sorted_by_their_end() {
         let mut holds = holds();
         by_end(&mut holds);
         assert_eq!(holds.iter().map(|hold| hold.id).collect::<Vec<_>>(), [3, 2, 4, 1]);
     }
 
     #[test]
-    fn the_end_is_told_in_local_time_with_what_remains() {
+    fn the_end_is_local_time_with_the_remaining_time() {
         let zone = TimeZone::fixed(jiff::tz::offset(1));
         let now = "2026-01-02T00:04:00Z".parse().unwrap();
         let texts: Vec<String> = holds().iter().map(|hold| until(hold, now, &zone)).collect();
@@ -105,9 +105,9 @@ mod tests {
 2026-01-02, Friday
   00:30  web03 out: alice (kernel), hold 3
   01:04  now
-  02:00  web03 comes back if it is well (hold 3)
+  02:00  web03 comes back if healthy (hold 3)
 2026-01-03, Saturday
-  08:00  web02 comes back if it is well (hold 2)
+  08:00  web02 comes back if healthy (hold 2)
 without an end
          web04 out: alice (kernel), hold 4
          web01 out: alice (kernel), hold 1";

@@ -1,15 +1,15 @@
-//! The command line's only look at the clock, for ages and time lines; and times as people read them.
+//! The command line's only access to the clock, for ages and timelines, and times as text.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// Now.
+/// The current time.
 #[allow(clippy::disallowed_methods, reason = "ages are shown against the wall clock; nothing is decided by it")]
 pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Since when, such as `3m 20s`: the two largest units.
+/// The time since `since` in its two largest units, such as `3m 20s`.
 pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
     length(now.duration_since(since))
 }
@@ -29,23 +29,23 @@ pub(super) fn length(duration: SignedDuration) -> String {
     }
 }
 
-/// So many seconds in their two largest units.
+/// A number of seconds in its two largest units.
 pub(super) fn seconds(seconds: u64) -> String {
     length(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)))
 }
 
-/// The seconds since then, right-aligned, for a time line.
+/// The seconds since `since`, right-aligned, for a timeline.
 pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> String {
     let millis = now.duration_since(since).as_millis().max(0);
     format!("{:>6}.{}s", millis / 1000, millis % 1000 / 100)
 }
 
-/// The local date and time.
+/// A time as local date and time.
 pub(super) fn local(at: Timestamp) -> String {
     within(at, &TimeZone::system(), "%Y-%m-%d %H:%M:%S")
 }
 
-/// A time in a zone, in the words of strftime.
+/// A time in a time zone, formatted as with strftime.
 pub(super) fn within(at: Timestamp, zone: &TimeZone, words: &str) -> String {
     at.to_zoned(zone.clone()).strftime(words).to_string()
 }

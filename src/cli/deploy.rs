@@ -1,16 +1,16 @@
-//! `teeter deploy`: begins a run, does its work with the caller's hook, and stays until it ends.
+//! `teeter deploy`: starts a run, does its work with the caller's hook, and follows it to its end.
 
 use super::args::Deploy;
 use super::attend::{Attend, Identity};
 use super::error::{CliError, going_on};
-use super::follow::{Follow, Standing};
+use super::follow::{Awaiting, Follow};
 use super::hook::Outcome;
 use super::hooks::Hooks;
 use super::interrupt::Interrupt;
-use super::keep::Keep;
 use super::output::Output;
+use super::upload::Upload;
 use super::work::work;
-use super::{Context, ending, look, manifest, print, tables};
+use super::{Context, manifest, print, queries, result, tables};
 use crate::api::{Exit, RunRequest, RunStatus, RunView};
 
 /// `teeter deploy`.
@@ -25,7 +25,7 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
         return planned(context, &run);
     }
     let hooks = Hooks::find(&args.hook, &args.hooks)?;
-    // From here on no signal ends this process before it has said what it leaves behind.
+    // From here on, a signal does not end this process before it has printed what it leaves behind.
     let mut interrupt = Interrupt::listen()?;
     let run = match carry_out(context, &request, &hooks, &mut interrupt).await? {
         CarriedOut::Ended(run) => run,
@@ -39,24 +39,24 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
     if context.json {
         print::json(&run)?;
     } else if run.state == RunStatus::Done {
-        ending::summary(&run)?;
+        result::summary(&run)?;
     }
-    ending::explain(context, &run).await;
-    Ok(ending::exit(&run))
+    result::explain(context, &run).await;
+    Ok(result::exit(&run))
 }
 
-/// What became of a deploy.
+/// How a deploy ended.
 pub(super) enum CarriedOut {
-    /// Its run has ended, well or not.
+    /// Its run has ended, successfully or not.
     Ended(RunView),
     /// The caller was asked to stop: the run stays as it is.
     Left(RunView),
 }
 
-/// Begins a run, and does its work until it ends.
+/// Starts a run, and does its work until it ends.
 ///
 /// # Errors
-/// The run is refused, or teeterd is away for good.
+/// The run is refused, or teeterd is away for too long.
 pub(super) async fn carry_out(
     context: &Context,
     request: &RunRequest,
@@ -66,26 +66,26 @@ pub(super) async fn carry_out(
     let mut run: RunView = context.client.post("/v1/runs", request).await?;
     let identity = Identity::new(format!("`teeter deploy` with {}", hooks.program()));
     let mut attend = Some(Attend::to(&context.client, run.id, &identity));
-    let output = Output::new(Keep::of_run(&context.client, run.id), context.json);
+    let output = Output::new(Upload::of_run(&context.client, run.id), context.json);
     let mut follow = Follow::new(context, &run);
-    follow.progress.line(&look::header(&run));
+    follow.progress.line(&queries::header(&run));
     loop {
         follow.show(&run);
-        match Standing::of(&run) {
-            Standing::Ended => break,
-            Standing::Going => {
+        match Awaiting::by(&run) {
+            Awaiting::Ended => break,
+            Awaiting::Nothing => {
                 run = tokio::select! {
                     biased;
                     () = interrupt.received() => return Ok(left(&mut follow, run)),
                     next = follow.next() => next?,
                 };
             }
-            Standing::Work(wanted) => {
+            Awaiting::Work(wanted) => {
                 follow.progress.clear();
                 attend.get_or_insert_with(|| Attend::to(&context.client, run.id, &identity));
                 let outcome = work(context, hooks, &run, &wanted, &mut follow, interrupt, &output).await;
                 if outcome == Outcome::Left {
-                    // Whoever brings the servers back waits for this.
+                    // An abort waits for this disconnect before it brings the servers back.
                     attend = None;
                     run = follow.now().await?;
                     continue;
@@ -96,7 +96,7 @@ pub(super) async fn carry_out(
                     Outcome::Interrupted => (Some("the deploy was interrupted and its hook ended".to_owned()), true),
                 };
                 run = follow.report(wanted.step, failed, identity.key()).await?;
-                if interrupted && matches!(Standing::of(&run), Standing::Going) {
+                if interrupted && matches!(Awaiting::by(&run), Awaiting::Nothing) {
                     return Ok(left(&mut follow, run));
                 }
             }
@@ -107,7 +107,7 @@ pub(super) async fn carry_out(
     Ok(CarriedOut::Ended(run))
 }
 
-/// Prints a plan that is not carried out.
+/// Prints the plan of a dry run.
 ///
 /// # Errors
 /// See [`print::out`].
@@ -115,16 +115,16 @@ pub(super) fn planned(context: &Context, run: &RunView) -> Result<Exit, CliError
     if context.json {
         print::json(run)?;
     } else {
-        print::out(&format!("{}\n\n{}\n\nnothing was begun", look::header(run), tables::steps(run)))?;
+        print::out(&format!("{}\n\n{}\n\nno run was started", queries::header(run), tables::steps(run)))?;
     }
     Ok(Exit::Done)
 }
 
-/// Says what becomes of a run whose deploy is asked to stop.
+/// Prints what happens to a run whose deploy is asked to stop.
 fn left(follow: &mut Follow<'_>, run: RunView) -> CarriedOut {
     follow.progress.clear();
     print::err(&format!(
-        "interrupted: run {} stays; it goes on until it waits for work, and nobody does that now\n{}",
+        "interrupted: run {} stays; it goes on until it waits for work, which this command does not do any more\n{}",
         run.id,
         going_on(run.id)
     ));

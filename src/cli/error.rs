@@ -1,4 +1,4 @@
-//! Why a command ends early, and what that means for its exit code.
+//! Why a command failed, and its exit code.
 
 use std::fmt::Write as _;
 use std::io;
@@ -12,53 +12,53 @@ use crate::control::client::ClientError;
 use crate::platform::chain;
 use crate::store::StoreError;
 
-/// A command that cannot go on.
+/// Why a command cannot go on.
 #[derive(Debug, Error)]
 pub(super) enum CliError {
-    /// The request has no answer, or a refusal.
+    /// The request was not answered, or was refused.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// teeterd went away while a run was going on.
-    #[error("run {run} is stored and goes on or waits when teeterd is back")]
+    /// teeterd went away during a run.
+    #[error("run {run} is stored, and goes on or waits when teeterd is back")]
     Lost {
         /// The run.
         run: u64,
         /// What the last attempt met.
         source: ClientError,
     },
-    /// What a run waits for has taken too long for a command to stay.
-    #[error("run {run} is left to itself after {after}: {what}")]
+    /// The run has waited for longer than a command waits.
+    #[error("stopped following run {run} after {after}: {what}")]
     Overdue {
         /// The run.
         run: u64,
-        /// How long it was waited for.
+        /// The length of the wait.
         after: String,
-        /// What was waited for.
+        /// What the run waits for.
         what: String,
     },
-    /// What was asked makes no sense here.
+    /// The arguments make no sense here.
     #[error("{text}")]
     Usage {
         /// Why.
         text: String,
     },
-    /// There is nothing of that kind.
+    /// The object does not exist.
     #[error("{text}")]
     NotFound {
         /// What.
         text: String,
     },
-    /// A file of the caller's cannot be used.
+    /// A file of the user cannot be used.
     #[error("cannot {attempt} {}", path.display())]
     File {
-        /// What was attempted.
+        /// The attempted operation.
         attempt: &'static str,
         /// The file.
         path: PathBuf,
-        /// What was met.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file cannot be looked into as a store.
+    /// A file cannot be verified as a store.
     #[error("cannot verify {}", path.display())]
     Store {
         /// The file.
@@ -69,7 +69,7 @@ pub(super) enum CliError {
     /// The answer cannot be written.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
-    /// The signals cannot be listened to.
+    /// The command cannot listen for signals.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
 }
@@ -96,14 +96,14 @@ impl CliError {
         }
     }
 
-    /// Tells the user, on standard error; a problem document goes to standard output too where JSON is wanted.
+    /// Prints the error on standard error; with `--json`, prints a problem document on standard output as well.
     pub(super) fn report(&self, json: bool) -> Exit {
         let exit = self.exit();
         if exit == Exit::Done {
             return exit;
         }
         if let (true, Self::Client(ClientError::Problem(problem))) = (json, self) {
-            // The exit code says all that this could add.
+            // If this fails as well, the exit code still reports the error.
             let _ = print::json(problem);
         }
         print::err(&self.text());
@@ -118,18 +118,18 @@ impl CliError {
                 problem.hints.iter().for_each(|hint| text.push_str(&format!("\nhint: {hint}")));
             }
             Self::Client(ClientError::Unreachable { .. }) => {
-                text.push_str("\nIs teeterd running? `systemctl status teeterd` says; --socket names another socket.");
+                text.push_str("\nIs teeterd running? Check `systemctl status teeterd`; --socket names another socket.");
             }
             Self::Client(ClientError::Forbidden { group, .. }) => {
-                // Nobody should become a member of root's group for this.
+                // Do not suggest to join root's group.
                 let _ = if group == "root" {
                     write!(text, "\nSet `group` in [control] of teeterd's configuration, or ask root.")
                 } else {
-                    write!(text, "\n`sudo usermod -aG {group} $USER` and a new login let you in.")
+                    write!(text, "\n`sudo usermod -aG {group} $USER` and a new login give you access.")
                 };
             }
             Self::Store { source: StoreError::InUse { .. }, .. } => {
-                text.push_str("\nWithout a FILE, `teeter store verify` asks the teeterd that has it open.");
+                text.push_str("\nWithout a FILE, `teeter store verify` verifies the store of the running teeterd.");
             }
             Self::Lost { run, .. } => {
                 let _ = write!(text, "\nstart it: systemctl start teeterd\n{}", going_on(*run));
@@ -143,11 +143,11 @@ impl CliError {
     }
 }
 
-/// The commands that go on with a run that nobody drives now.
+/// The commands that continue a run that has no caller now.
 pub(super) fn going_on(run: u64) -> String {
     format!(
-        "next: teeter show {run}      how it stands\n      \
+        "next: teeter show {run}      show its state\n      \
                teeter advance {run}   the work is done, or try the failed step again\n      \
-               teeter abort {run}     end it and bring back what is well"
+               teeter abort {run}     end it and bring back the healthy servers"
     )
 }

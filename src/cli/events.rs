@@ -1,4 +1,4 @@
-//! `teeter events`: what happened, and what happens.
+//! `teeter events`: past and new events.
 
 use jiff::Timestamp;
 
@@ -20,17 +20,17 @@ pub(super) async fn events(context: &Context, args: Args) -> Result<Exit, CliErr
     if context.json {
         print::json(&view)?;
     } else if view.events.is_empty() {
-        print::err(if args.since.is_some() { "nothing has happened since" } else { "nothing has happened yet" });
+        print::err(if args.since.is_some() { "no events since then" } else { "no events yet" });
     } else {
         print::out(&view.events.iter().map(line).collect::<Vec<_>>().join("\n"))?;
     }
     if args.since.is_some() && args.limit.is_none() && view.events.len() as u64 >= limit {
-        print::err(&format!("these are the latest {limit}, and there may be earlier ones"));
+        print::err(&format!("these are the latest {limit} events, and there may be earlier ones"));
     }
     Ok(Exit::Done)
 }
 
-/// All that happened in a run, but for what its hooks said.
+/// The events of a run, without the output of its hooks.
 ///
 /// # Errors
 /// See [`ClientError`].
@@ -38,7 +38,7 @@ pub(super) async fn of_run(context: &Context, run: u64) -> Result<Vec<EventView>
     Ok(read(context, Some(run), None, None, PAGE, false).await?.events)
 }
 
-/// One event for people.
+/// One event as a line of text.
 pub(super) fn line(event: &EventView) -> String {
     let user = |caller: &CallerView| match &caller.login {
         Some(login) => format!("{} as {}", login.user, caller.user),
@@ -74,13 +74,13 @@ async fn read(
 
 async fn follow(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let progress = Progress::new();
-    // What hooks say is for whoever looks at that run.
+    // Show hook output only if the user asked for one run.
     let query = args.run.map_or(("output", "false".to_owned()), |run| ("run", run.to_string()));
     let path = with_query("/v1/events/stream", [query]);
     let mut stream: Stream<EventView> = context.client.stream(&path).await?.ending_in_silence();
     let mut last = None;
     loop {
-        // The stream is open before the past is read, so nothing falls between the two.
+        // The stream is open before past events are read, so none is lost in between.
         let (since, limit) = if last.is_none() { (since(args), limit(args)) } else { (None, PAGE) };
         match read(context, args.run, since, last, limit, args.run.is_some()).await {
             Ok(view) => view.events.iter().try_for_each(|event| show(context, event, &mut last))?,
@@ -123,13 +123,13 @@ async fn reopen(context: &Context, path: &str) -> Result<Stream<EventView>, Clie
     match (answer, latest) {
         (Ok(answer), _) => answer,
         (Err(_), Some(error)) => Err(error),
-        // Every attempt was still under way: the next one tells.
+        // No attempt had an answer yet: the last one returns the error.
         (Err(_), None) => context.client.stream(path).await,
     }
 }
 
-/// How many events are asked for at once where all are wanted.
+/// The number of events to read at once where all are needed.
 const PAGE: u64 = 1000;
 
-/// More than that teeterd does not give at once.
+/// The most events that teeterd sends at once.
 const MOST: u64 = 5000;

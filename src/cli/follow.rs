@@ -1,4 +1,4 @@
-//! Follows a run: prints its steps as they are done, and says when it wants something of the caller.
+//! Follows a run: prints its steps as they are done, and tells the command when the run waits for its caller.
 
 use jiff::Timestamp;
 
@@ -9,46 +9,46 @@ use super::watch::{PAUSE, Watch};
 use super::{Context, clock};
 use crate::api::{AdvanceRequest, RunStatus, RunView, StepStatus, WorkView};
 
-/// What a run wants of its caller.
-pub(super) enum Standing {
+/// What a run expects of its caller.
+pub(super) enum Awaiting {
     /// To wait.
-    Going,
+    Nothing,
     /// To work.
     Work(WorkView),
-    /// Nothing more: it is done, failed or aborted.
+    /// Nothing more: the run is done, failed, aborted or rolled back.
     Ended,
 }
 
-impl Standing {
-    /// Of this run.
-    pub(super) fn of(run: &RunView) -> Self {
+impl Awaiting {
+    /// The expectation of this run.
+    pub(super) fn by(run: &RunView) -> Self {
         match (&run.state, &run.work) {
             (RunStatus::Done | RunStatus::Failed | RunStatus::Aborted | RunStatus::RolledBack, _) => Self::Ended,
             (RunStatus::Running, Some(work)) => Self::Work(work.clone()),
-            _ => Self::Going,
+            _ => Self::Nothing,
         }
     }
 }
 
-/// One run as it goes on.
+/// A run that a command follows.
 pub(super) struct Follow<'a> {
     context: &'a Context,
     id: u64,
     watch: Watch<'a>,
     started: Timestamp,
     shown: usize,
-    /// How many of its remarks have been shown.
+    /// The number of its remarks shown so far.
     remarked: usize,
-    /// How long what it waits for may take.
+    /// The limit of its current wait.
     limit: Limit,
-    /// What it waits for.
+    /// Its current wait, as text.
     waiting: String,
-    /// Where to show it.
+    /// Shows the progress.
     pub(super) progress: Progress,
 }
 
 impl<'a> Follow<'a> {
-    /// From here on: steps that are done already are not shown.
+    /// Follows from here on: steps that are done already are not shown.
     pub(super) fn new(context: &'a Context, run: &RunView) -> Self {
         Self {
             context,
@@ -63,7 +63,7 @@ impl<'a> Follow<'a> {
         }
     }
 
-    /// Shows what is new.
+    /// Shows new steps and remarks.
     pub(super) fn show(&mut self, run: &RunView) {
         let now = clock::now();
         for step in run.steps.get(self.shown..done(run)).unwrap_or_default() {
@@ -79,21 +79,21 @@ impl<'a> Follow<'a> {
         }
         self.remarked = self.remarked.max(run.remarks.len());
         self.shown = self.shown.max(done(run));
-        match Standing::of(run) {
-            Standing::Going => self.going(run),
-            Standing::Work(_) | Standing::Ended => self.limit.none(),
+        match Awaiting::by(run) {
+            Awaiting::Nothing => self.going(run),
+            Awaiting::Work(_) | Awaiting::Ended => self.limit.none(),
         }
     }
 
-    /// Shows what it waits for, and counts the time of that.
+    /// Shows the current wait, and counts its time.
     pub(super) fn going(&mut self, run: &RunView) {
         let step = run.steps.get(run.cursor).map(|step| format!("{}: ", step.text)).unwrap_or_default();
-        let waiting = run.waiting.as_deref().unwrap_or("waiting for what teeterd makes of it");
+        let waiting = run.waiting.as_deref().unwrap_or("waiting for teeterd");
         let (cursor, state, paused) = (run.cursor, &run.state, run.paused);
         let own = if paused { limit::PAUSED } else { limit::OWN };
         let until = self.limit.waits(format!("{state} {cursor} {paused}"), run.within_s, own);
         self.waiting = format!("{step}{waiting}");
-        // Until then it is only seen that nothing is wrong.
+        // Without a reason to wait there is nothing to show.
         if run.waiting.is_some() {
             self.progress.waiting(&format!("{step}{waiting} ({until})"));
         }
@@ -102,7 +102,7 @@ impl<'a> Follow<'a> {
     /// The run once something has changed.
     ///
     /// # Errors
-    /// teeterd is away for good, or refuses, or what the run waits for takes too long.
+    /// teeterd is away for too long, or refuses, or the wait of the run takes too long.
     pub(super) async fn next(&mut self) -> Result<RunView, CliError> {
         let next = tokio::select! {
             biased;
@@ -115,7 +115,7 @@ impl<'a> Follow<'a> {
         next.map_err(|source| if source.is_away() { CliError::Lost { run: self.id, source } } else { source.into() })
     }
 
-    /// The run as it is.
+    /// The run at present.
     ///
     /// # Errors
     /// teeterd is away, or refuses.
@@ -123,33 +123,33 @@ impl<'a> Follow<'a> {
         Ok(self.context.client.get(&format!("/v1/runs/{}", self.id)).await?.0)
     }
 
-    /// Ends when the run is no longer at the work of this step. A teeterd that is away says nothing about that.
-    pub(super) async fn left(&mut self, step: usize) {
+    /// Returns when the run is no longer at the work of this step. Goes on while teeterd is away.
+    pub(super) async fn left_step(&mut self, step: usize) {
         loop {
             match self.next().await {
-                Ok(run) if matches!(Standing::of(&run), Standing::Work(work) if work.step == step) => {}
+                Ok(run) if matches!(Awaiting::by(&run), Awaiting::Work(work) if work.step == step) => {}
                 Ok(_) => return,
                 Err(_) => std::future::pending().await,
             }
         }
     }
 
-    /// The run once it wants something of the caller.
+    /// The run once it waits for its caller, or has ended.
     ///
     /// # Errors
     /// As [`Follow::next`].
-    pub(super) async fn until_wanted(&mut self, mut run: RunView) -> Result<RunView, CliError> {
+    pub(super) async fn until_awaiting(&mut self, mut run: RunView) -> Result<RunView, CliError> {
         loop {
             self.show(&run);
-            if !matches!(Standing::of(&run), Standing::Going) {
+            if !matches!(Awaiting::by(&run), Awaiting::Nothing) {
                 return Ok(run);
             }
             run = self.next().await?;
         }
     }
 
-    /// Reports how the work on a step went, as the caller of this key. When teeterd goes away over it, the report is made again, unless the run
-    /// shows that it arrived; when the run has ended meanwhile, that is the answer.
+    /// Reports the result of the work on a step, as the caller with this key. If teeterd goes away meanwhile, sends the
+    /// report again, unless the run shows that the report has arrived. Returns the run, also if it has ended meanwhile.
     ///
     /// # Errors
     /// As [`Follow::next`].
@@ -163,7 +163,7 @@ impl<'a> Follow<'a> {
                 Err(error) => error,
             };
             let run = self.next().await?;
-            let wanted = matches!(Standing::of(&run), Standing::Work(work) if work.step == step);
+            let wanted = matches!(Awaiting::by(&run), Awaiting::Work(work) if work.step == step);
             attempts += 1;
             match (wanted, error.is_away()) {
                 (false, _) => return Ok(run),
@@ -178,5 +178,5 @@ fn done(run: &RunView) -> usize {
     run.cursor.min(run.steps.len())
 }
 
-/// How often a report is made when teeterd answers all else; with the pauses, as long as it is waited for.
+/// The most attempts to report while teeterd answers other requests; with the pauses, as long as the wait for teeterd.
 const ATTEMPTS: u32 = 120;

@@ -1,6 +1,6 @@
-//! What `--help` teaches beyond the list of options: examples, and what exit codes mean.
+//! The parts of `--help` beside the list of options: examples, and the meaning of exit codes.
 
-/// After the list of commands.
+/// Printed after the list of commands.
 pub(super) const AFTER: &str = "\
 Exit codes:
   0  done                  5  timed out
@@ -11,21 +11,21 @@ Exit codes:
 
 Times need a unit: 200ms, 30s, 5m, 2h, 3d, 1w. `teeter COMMAND --help` has examples.";
 
-/// Of `teeter drain`.
+/// Printed after the options of `teeter drain`.
 pub(super) const DRAIN: &str = "\
 Examples:
   teeter drain app/web01 --reason 'new kernel' --for 2h
   teeter drain --host 10.0.0.7 --reason 'new kernel' --for 2h --all-but-min
   teeter drain farm:web/a --reason deploy --grace 30s --on-deadline kill";
 
-/// Of `teeter maint`.
+/// Printed after the options of `teeter maint`.
 pub(super) const MAINT: &str = "\
 Examples:
   teeter maint web01 --reason 'disk full'
   teeter maint --host 10.0.0.7:8080 --reason 'new kernel' --for 2h
   teeter maint 'app/web0[12]' --reason move --no-wait";
 
-/// Of `teeter deploy`.
+/// Printed after the options of `teeter deploy`.
 pub(super) const DEPLOY: &str = "\
 Examples:
   teeter deploy web --to v2 --dry-run
@@ -35,9 +35,10 @@ Examples:
   teeter deploy web --to v2 --strategy rolling --batch 25% -- ./install.sh
   teeter deploy web --strategy blue-green --after-in ./warm.sh -- ./install.sh
 
-A hook that exits with anything but 0 fails the run, which then stops where it is: `teeter show` says what to do.";
+A hook that exits with a code other than 0 fails the run. The run then stops at its step, and `teeter show` prints
+the commands that continue or end it.";
 
-/// Of `teeter begin`.
+/// Printed after the options of `teeter begin`.
 pub(super) const BEGIN: &str = "\
 Example:
   work=$(teeter begin web --to v2) || exit
@@ -53,44 +54,44 @@ Example:
       eval \"$work\"
   done
 
-What is not reported as failed counts as done. TEETER_GROUP is empty once the run has ended. `work=$(…) || exit` ends
-the script when teeter fails or is not there, which `eval \"$(…)\"` alone would not notice.";
+Work that is not reported as failed counts as done. TEETER_GROUP is empty once the run has ended. `work=$(…) || exit`
+ends the script if teeter fails or is not installed; `eval \"$(…)\"` alone would ignore that.";
 
-/// Of `teeter advance`.
+/// Printed after the options of `teeter advance`.
 pub(super) const ADVANCE: &str = "\
 Examples:
   work=$(teeter advance 3 --step \"$TEETER_STEP\") && eval \"$work\"
   teeter advance 3 --failed 'package not found'
-  teeter advance 3                                try the step that failed again
+  teeter advance 3                                try the failed step again
 
-With --failed, 0 says that the failure was recorded.";
+With --failed, exit code 0 means that the failure was recorded.";
 
-/// Of `teeter flip`.
+/// Printed after the options of `teeter flip`.
 pub(super) const FLIP: &str = "\
 Examples:
   teeter flip web b --dry-run
-  teeter flip web b               group b gets the traffic, the others stand by
-  teeter flip web all             everybody again
+  teeter flip web b               group b gets the traffic, the others go on standby
+  teeter flip web all             all groups get traffic again
 
-Where the farm has a route, no request that begins after the first answer of the new side is served by the old one,
-within one HAProxy and unless `sticky` lets clients stay. Without a route servers are turned one after the other, and
-`teeter show` says how long that took.";
+If the farm has a route, each HAProxy switches at once: after the first answer of the new side, the old side gets no
+new requests, except from sticky clients that `sticky` lets stay. Without a route, the servers are switched one after
+the other, and `teeter show` prints how long that took.";
 
-/// Of `teeter idle`.
+/// Printed after the options of `teeter idle`.
 pub(super) const IDLE: &str = "\
 Example:
   idle=$(teeter idle web) && eval \"$idle\" && install-app --on \"$TEETER_SERVERS\"
 
-Sets TEETER_FARM, TEETER_GROUP, TEETER_SERVERS and TEETER_ADDRESSES. `teeter deploy web --strategy blue-green` works on
-that group by itself.";
+Sets TEETER_FARM, TEETER_GROUP, TEETER_SERVERS and TEETER_ADDRESSES. `teeter deploy web --strategy blue-green` chooses
+that group itself.";
 
-/// Of `teeter store`.
+/// Printed after the options of `teeter store`.
 pub(super) const STORE: &str = "\
 Examples:
   teeter store backup /var/backups/teeter-2026-11-21.db
   teeter store verify /var/backups/teeter-2026-11-21.db
 
-Where teeterd is stopped, a backup takes the place of its store, without the -wal and -shm that may be beside it.";
+To restore: stop teeterd, copy the backup over its store, and remove the -wal and -shm files beside the store.";
 
 #[cfg(test)]
 mod tests {
@@ -98,9 +99,9 @@ mod tests {
 
     use crate::cli::args::Cli;
 
-    /// A terminal of 80 columns breaks what is longer, and a broken command is another one when it is copied.
+    /// A terminal of 80 columns breaks longer lines, and a broken command is wrong when it is copied.
     #[test]
-    fn every_example_fits_on_a_terminal() {
+    fn every_example_fits_into_80_columns() {
         let cli = Cli::command();
         let texts = cli.get_subcommands().chain([&cli]).filter_map(|command| command.get_after_help());
         let texts: Vec<String> = texts.map(ToString::to_string).collect();

@@ -8,7 +8,7 @@ use super::interrupt::Interrupt;
 use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Context, clock, look, named, print, shell, tables};
+use super::{Context, clock, preview, print, queries, shell, tables};
 use crate::api::{Exit, HoldMode, HoldStage, HoldView};
 use crate::farm::OnDeadline;
 
@@ -16,12 +16,12 @@ use crate::farm::OnDeadline;
 enum Ended {
     Out,
     Stuck,
-    /// Its time has run out before the servers were empty.
+    /// The time of the hold ended before the servers were empty.
     Over,
     Vanished,
-    /// It is brought back already.
+    /// The servers are being brought back already.
     Returning,
-    /// It has taken longer than a command stays for.
+    /// It has taken longer than a command waits.
     Overdue(Duration),
     Interrupted,
 }
@@ -30,7 +30,7 @@ enum Ended {
 pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Result<Exit, CliError> {
     let mut interrupt = Interrupt::listen()?;
     let named = args.servers.all();
-    named::preview(context, &named).await?;
+    preview::print_servers(context, &named).await?;
     let mut hold: HoldView = context.client.post("/v1/holds", &args.request(mode)).await?;
     let mut progress = Progress::new();
     let ended = if args.no_wait {
@@ -49,13 +49,13 @@ pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Resul
     let exit = match ended {
         None | Some(Ended::Out) => {
             if !context.json {
-                print::out(&taken(&hold, ended.is_some(), &selectors))?;
+                print::out(&out_message(&hold, ended.is_some(), &selectors))?;
                 hold.note.iter().for_each(|note| print::err(&format!("hold {id}: {note}")));
             }
             Exit::Done
         }
         Some(Ended::Stuck) => {
-            let note = hold.note.as_deref().unwrap_or("it is not known what is left");
+            let note = hold.note.as_deref().unwrap_or("the remaining sessions are not known");
             print::err(&format!("hold {id}: the deadline has passed and {servers} is not drained: {note}"));
             print::err(&format!("{servers} gets no new requests and stays held"));
             if hold.in_flight.is_empty() && note.contains("idle connection") {
@@ -67,7 +67,7 @@ pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Resul
                 remaining(context, &named).await;
                 print::err(&format!(
                     "next: teeter wait {selectors} --until drained   wait on\n      \
-                           teeter why {selectors}                    who is still there\n      \
+                           teeter why {selectors}                    list the remaining sessions\n      \
                            teeter ready {selectors}                  bring it back"
                 ));
             }
@@ -75,7 +75,7 @@ pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Resul
         }
         Some(Ended::Over) => {
             print::err(&format!(
-                "hold {id}: its time is over and {servers} was not empty; it comes back if it is well\n\
+                "hold {id}: its time is over and {servers} was not empty; it comes back if healthy\n\
                  next: teeter wait {selectors} --until up   until it takes traffic"
             ));
             Exit::TimedOut
@@ -85,12 +85,12 @@ pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Resul
             Exit::TimedOut
         }
         Some(Ended::Vanished) => {
-            print::err(&format!("hold {id} was ended before {servers} was empty; `teeter events` says by whom"));
+            print::err(&format!("hold {id} was ended before {servers} was empty; `teeter events` shows the user"));
             Exit::Aborted
         }
         Some(Ended::Returning) => {
             print::err(&format!(
-                "hold {id} is ended: {servers} is brought back before it was empty; `teeter events` says by whom\n\
+                "hold {id} is ended: {servers} is brought back before it was empty; `teeter events` shows the user\n\
                  next: teeter wait {selectors} --until up   until it takes traffic"
             ));
             Exit::Aborted
@@ -120,7 +120,7 @@ pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Resul
 
 /// The sessions that are left, on standard error.
 pub(super) async fn remaining(context: &Context, selectors: &[impl std::fmt::Display]) {
-    match look::sessions_on(context, selectors).await {
+    match queries::sessions_on(context, selectors).await {
         Ok(view) => print::err(&tables::sessions(&view.sessions)),
         Err(error) => print::err(&format!("the sessions cannot be listed: {error}")),
     }
@@ -160,7 +160,7 @@ async fn settle(
     }
 }
 
-fn taken(hold: &HoldView, waited: bool, selectors: &str) -> String {
+fn out_message(hold: &HoldView, waited: bool, selectors: &str) -> String {
     let (id, servers) = (hold.id, tables::servers(hold));
     let what = match (waited, hold.left) {
         (false, _) => format!("hold {id}: {servers} is going out ({})", hold.stage),

@@ -1,4 +1,4 @@
-//! The caller's hook: found before anything is begun, run in the caller's environment, ended with the caller.
+//! The caller's hook: found before the run starts, run in the caller's environment, ended with the caller.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,7 +15,7 @@ use super::error::CliError;
 use super::output::Output;
 use crate::farm::Span;
 
-/// A program that is there and may be executed, with its arguments.
+/// An executable program with its arguments.
 #[derive(Debug)]
 pub(super) struct Hook {
     program: PathBuf,
@@ -28,28 +28,28 @@ pub(super) struct Hook {
 pub(super) enum Outcome {
     /// With exit code 0.
     Done,
-    /// Otherwise: how.
+    /// With another exit code or a signal, as text.
     Failed(String),
-    /// The caller was asked to stop, and so was the hook.
+    /// The caller was asked to stop, and has ended the hook.
     Interrupted,
-    /// Somebody else took the run on from this step, and the hook was ended.
+    /// Another caller moved the run on from this step, and the hook was ended.
     Left,
 }
 
-/// Why hooks that are under way are to end.
+/// Why running hooks must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The caller was asked to stop.
     Interrupted,
-    /// Nobody wants their work any more.
+    /// The run no longer waits for their work.
     Left,
 }
 
 impl Hook {
-    /// Finds the program, through PATH where its name has no slash. It may take as long as `limit`.
+    /// Finds the program, through PATH if its name has no slash. A call may take as long as `limit`.
     ///
     /// # Errors
-    /// It is not there, or may not be executed.
+    /// The program does not exist, or may not be executed.
     pub(super) fn find(words: &[OsString], limit: Option<Span>) -> Result<Self, CliError> {
         let usage = |text: String| CliError::Usage { text };
         let (name, arguments) = words.split_first().ok_or_else(|| usage("no hook is given after --".to_owned()))?;
@@ -57,26 +57,26 @@ impl Hook {
         let found = if shown.contains('/') {
             let path = PathBuf::from(name);
             if !path.is_file() {
-                return Err(usage(format!("there is no hook {shown}: nothing was begun")));
+                return Err(usage(format!("there is no hook {shown}; no run was started")));
             }
             executable(&path)
                 .then_some(path)
-                .ok_or_else(|| usage(format!("the hook {shown} is not executable: nothing was begun")))?
+                .ok_or_else(|| usage(format!("the hook {shown} is not executable; no run was started")))?
         } else {
             let directories = std::env::var_os("PATH").unwrap_or_default();
             let candidates = std::env::split_paths(&directories).map(|directory| directory.join(name));
             let found = candidates.into_iter().find(|path| executable(path));
-            found.ok_or_else(|| usage(format!("there is no hook {shown} in PATH: nothing was begun")))?
+            found.ok_or_else(|| usage(format!("there is no hook {shown} in PATH; no run was started")))?
         };
         Ok(Self { program: found, arguments: arguments.to_vec(), limit })
     }
 
-    /// The program.
+    /// The program, as text.
     pub(super) fn program(&self) -> String {
         self.program.display().to_string()
     }
 
-    /// Runs it to its end, or until it has to stop. What it says is from `from`.
+    /// Runs the hook to its end, or until it must stop. Its output is labelled with `from`.
     pub(super) async fn run(
         &self,
         variables: &[(&'static str, String)],
@@ -90,9 +90,9 @@ impl Hook {
         };
         let reading = output.of(&mut child, from);
         let outcome = tokio::select! {
-            // What ends because it was told to is no failure of its own.
+            // A hook that was told to end has not failed.
             biased;
-            why = told(&mut stop) => {
+            why = stop_requested(&mut stop) => {
                 end(&mut child).await;
                 match why {
                     Stop::Interrupted => Outcome::Interrupted,
@@ -111,7 +111,7 @@ impl Hook {
 
     fn start(&self, variables: &[(&'static str, String)]) -> io::Result<Child> {
         let mut command = Command::new(&self.program);
-        // A group of its own, so that what the hook has started ends with it.
+        // A process group of its own, so that the processes that the hook has started end with it.
         command.process_group(0);
         command.args(&self.arguments).envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
@@ -122,11 +122,11 @@ fn executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-async fn told(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
+async fn stop_requested(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
     let why = stop.wait_for(Option::is_some).await.ok().and_then(|why| *why);
     match why {
         Some(why) => why,
-        // Nobody can tell any more.
+        // The sender is gone: no stop can arrive.
         None => std::future::pending().await,
     }
 }
@@ -154,11 +154,11 @@ fn judge(status: io::Result<ExitStatus>) -> Outcome {
     }
 }
 
-/// Asks the hook and what it has started to end, and ends what has not done so in time.
+/// Asks the hook and the processes that it has started to end, and kills those that do not end in time.
 async fn end(child: &mut Child) {
     let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
     let Some(group) = group else { return };
-    // An error says that nobody is left in the group.
+    // An error means that no process is left in the group.
     let _ = kill_process_group(group, Signal::TERM);
     let all_gone = async {
         let _ = child.wait().await;
@@ -172,8 +172,8 @@ async fn end(child: &mut Child) {
     }
 }
 
-/// How long a hook may take to tidy up after SIGTERM.
+/// The time for a hook to clean up after SIGTERM.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
-/// Between two looks at whether what a hook has started is gone.
+/// The interval between two checks whether all processes of a hook have ended.
 const AGAIN: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! What a caller does in a run: a hook for each phase, found before anything is begun.
+//! The caller's hooks, one for each phase of a run, found before the run starts.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,9 +13,9 @@ use crate::api::WorkPhase;
 pub(super) struct Hooks {
     deploy: Hook,
     others: BTreeMap<WorkPhase, Hook>,
-    /// How many calls for single servers at once; `None`: one call for the group.
+    /// The number of parallel calls for single servers; `None` for one call for the group.
     servers_at_once: Option<usize>,
-    /// What hooks are told beside the work.
+    /// Additional environment variables of the hooks.
     also: Vec<(&'static str, String)>,
 }
 
@@ -23,7 +23,7 @@ impl Hooks {
     /// Finds the hook and the commands around it.
     ///
     /// # Errors
-    /// A program is not there, or may not be executed.
+    /// A program does not exist, or may not be executed.
     pub(super) fn find(hook: &[OsString], options: &HookOptions) -> Result<Self, CliError> {
         let deploy = Hook::find(hook, options.hook_timeout)?;
         let mut others = BTreeMap::new();
@@ -35,23 +35,23 @@ impl Hooks {
         Ok(Self { deploy, others, servers_at_once, also: Vec::new() })
     }
 
-    /// Tells them more.
+    /// The same with additional environment variables.
     pub(super) fn with(self, also: Vec<(&'static str, String)>) -> Self {
         Self { also, ..self }
     }
 
-    /// What they are told beside the work.
+    /// The additional environment variables.
     pub(super) fn also(&self) -> &[(&'static str, String)] {
         &self.also
     }
 
-    /// The program that does the work itself.
+    /// The program of the hook that does the work.
     pub(super) fn program(&self) -> String {
         self.deploy.program()
     }
 
-    /// The hook of a phase, and for how many servers by themselves it is called at once.
-    pub(super) fn of(&self, phase: &WorkPhase) -> Option<(&Hook, Option<usize>)> {
+    /// The hook of a phase, and the number of its parallel calls for single servers.
+    pub(super) fn for_phase(&self, phase: &WorkPhase) -> Option<(&Hook, Option<usize>)> {
         match phase {
             WorkPhase::Deploy => Some((&self.deploy, self.servers_at_once)),
             other => self.others.get(other).map(|hook| (hook, None)),

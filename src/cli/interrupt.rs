@@ -1,4 +1,4 @@
-//! The signals that ask a command to stop: it then says what it leaves behind.
+//! The signals that ask a command to stop: it then prints what it leaves behind.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,15 +7,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::error::CliError;
 use super::lane;
 
-/// Whether one of them has come.
+/// Whether a signal has arrived.
 static RECEIVED: AtomicBool = AtomicBool::new(false);
 
-/// Whether this process has been asked to stop.
+/// Whether this process was asked to stop.
 pub(super) fn was_received() -> bool {
     RECEIVED.load(Ordering::Relaxed)
 }
 
-/// Listens from its creation on.
+/// Listens for the signals while it exists.
 pub(super) struct Interrupt {
     interrupt: Signal,
     terminate: Signal,
@@ -23,12 +23,12 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Begins to listen; the signals no longer end the process.
+    /// Starts to listen; the signals no longer end the process.
     ///
     /// # Errors
     /// The system refuses.
     pub(super) fn listen() -> Result<Self, CliError> {
-        // Whoever is to be obeyed must not find this process writing to a terminal that nobody reads.
+        // A process that must obey signals must not block on a stopped terminal.
         lane::begin();
         let listen = |kind| signal(kind).map_err(CliError::Signals);
         Ok(Self {
@@ -38,7 +38,7 @@ impl Interrupt {
         })
     }
 
-    /// Waits for one of them.
+    /// Waits for a signal.
     pub(super) async fn received(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

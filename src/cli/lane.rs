@@ -1,13 +1,13 @@
-//! Printing that waits for no reader. A terminal that is stopped (Ctrl-S, a pager, a connection that hangs) takes nothing,
-//! and whoever writes to it stands still: with a hook to end, or a signal to obey. So a command that listens to signals
-//! gives what it prints to a thread for each of its two outputs, with a bound, and counts what nobody reads.
+//! Printing that does not block. A stopped terminal (Ctrl-S, a pager, a hanging connection) blocks every process that
+//! writes to it, even one that must end a hook or obey a signal. So a command that listens for signals hands its output
+//! to one thread for each of its two outputs, within a bound, and counts the lines that cannot be printed.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// One output, and what waits to be written to it.
+/// One output, and the text that waits to be written to it.
 #[derive(Debug)]
 pub(super) struct Lane {
     to_stderr: bool,
@@ -21,19 +21,19 @@ struct State {
     bytes: usize,
     /// Whether a piece is being written.
     writing: bool,
-    /// How many pieces have been written.
+    /// The number of pieces written.
     written: u64,
-    /// Lines that were not printed.
+    /// The number of lines that were not printed.
     dropped: usize,
-    /// Nothing could be written for a while, and nothing has been since.
+    /// Nothing could be written for a while, up to now.
     stalled: bool,
-    /// It is closed: nobody will ever read.
+    /// The output is closed.
     closed: bool,
 }
 
 static LANES: OnceLock<[Lane; 2]> = OnceLock::new();
 
-/// Has everything that is printed from now on go this way.
+/// Sends everything that is printed from now on through the lanes.
 pub(super) fn begin() {
     let mut new = false;
     let lanes = LANES.get_or_init(|| {
@@ -47,13 +47,13 @@ pub(super) fn begin() {
     }
 }
 
-/// The way to an output, where things go this way.
-pub(super) fn of(to_stderr: bool) -> Option<&'static Lane> {
+/// The lane of an output, if output goes through lanes.
+pub(super) fn for_output(to_stderr: bool) -> Option<&'static Lane> {
     LANES.get().map(|lanes| &lanes[usize::from(to_stderr)])
 }
 
-/// Waits until everything is written, or nothing more has been for a while: a shorter one, where the command was told to
-/// stop.
+/// Waits until everything is written, or until no piece has been written for a while; a shorter while if the command
+/// was told to stop.
 pub(super) async fn end(told_to_stop: bool) {
     let at_most = if told_to_stop { SOON } else { LAST };
     let lanes = LANES.get().into_iter().flatten();
@@ -61,17 +61,17 @@ pub(super) async fn end(told_to_stop: bool) {
 }
 
 impl Lane {
-    /// Prints this, whatever waits already: an answer, of which there are few.
+    /// Prints an answer, even if the lane is full: there are few answers.
     pub(super) fn answer(&self, text: String) {
         self.push(text, usize::MAX);
     }
 
-    /// Prints this, unless too much waits already. That nobody reads it is no reason to stop.
+    /// Prints a message, unless the lane is full. An unread message does not stop the command.
     pub(super) fn say(&self, text: String) {
         self.push(text, 2 * ROOM);
     }
 
-    /// Prints this when there is room. Whoever reads slowly slows whoever speaks; whoever does not read at all does not.
+    /// Prints text when there is room. A slow reader slows down the writer; a reader that reads nothing does not.
     pub(super) async fn tell(&self, text: String) {
         if !self.state().stalled && !self.moves_until(|lane| lane.state().bytes < ROOM, STALLS).await {
             self.state().stalled = true;
@@ -79,7 +79,7 @@ impl Lane {
         self.push(text, ROOM);
     }
 
-    /// How much waits to be written.
+    /// The bytes that wait to be written.
     pub(super) fn bytes(&self) -> usize {
         self.state().bytes
     }
@@ -89,7 +89,7 @@ impl Lane {
         state.waiting.is_empty() && !state.writing
     }
 
-    /// Waits for this, for as long as something is written now and then. Whether it came.
+    /// Waits for the condition `came` while pieces are being written. Returns whether it became true.
     async fn moves_until(&self, came: impl Fn(&Self) -> bool, at_most: Duration) -> bool {
         let (mut written, mut stood) = (self.state().written, Duration::ZERO);
         while !came(self) {
@@ -118,7 +118,7 @@ impl Lane {
         self.more.notify_one();
     }
 
-    /// Writes, for as long as the process lives.
+    /// Writes the pieces, until the process ends.
     fn write(&self) {
         let mut state = self.state();
         loop {
@@ -129,7 +129,10 @@ impl Lane {
             state.bytes -= text.len();
             state.writing = true;
             if state.waiting.is_empty() && state.dropped > 0 {
-                text.push_str(&format!("teeter: {} lines were not printed: nobody read them\n", state.dropped));
+                text.push_str(&format!(
+                    "teeter: {} lines were not printed, because the reader of this output is stopped\n",
+                    state.dropped
+                ));
                 state.dropped = 0;
             }
             drop(state);
@@ -156,17 +159,17 @@ impl Lane {
     }
 }
 
-/// So much waits for a slow reader before whoever speaks has to wait.
+/// The most bytes that wait for a slow reader before the writer waits.
 const ROOM: usize = 64 << 10;
 
-/// A reader who has read nothing for so long is not there.
+/// A reader that has read nothing for this long counts as stopped.
 const STALLS: Duration = Duration::from_secs(2);
 
-/// How long the end of a command waits for a reader who reads nothing.
+/// The longest wait for a stopped reader at the end of a command.
 const LAST: Duration = Duration::from_secs(5);
 
-/// The same where the command was told to stop.
+/// The same if the command was told to stop.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Between two looks at whether something was written.
+/// The interval between two checks for progress.
 const LOOK: Duration = Duration::from_millis(10);

@@ -1,5 +1,5 @@
-//! How long a command waits. Where teeterd has set a time it is that, and a moment more for teeterd to say what became of
-//! it. Where there is none, for a HAProxy that is away or somebody's `teeter resume`, the command has a limit of its own.
+//! How long a command waits. If teeterd gives a time, the limit is that time plus a moment for teeterd to report the
+//! result. If it gives none, such as for an unreachable HAProxy or a paused run, the command has a limit of its own.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use tokio::time::Sleep;
 
 use super::clock;
 
-/// The time that something is waited for.
+/// The limit of the current wait.
 #[derive(Default)]
 pub(super) struct Limit {
     now: Option<Waiting>,
 }
 
-/// What is waited for now. It is the same while `what` is.
+/// One wait. It goes on while `what` stays the same.
 struct Waiting {
     what: String,
     takes: Duration,
@@ -24,10 +24,10 @@ struct Waiting {
 }
 
 impl Limit {
-    /// Something is waited for, within so many seconds by what teeterd says, or for as long as this command waits where
-    /// it says nothing. The same `what` again does not begin anew. Says until when, for people.
+    /// Starts a wait for `what`: `within_s` seconds according to teeterd, otherwise the command's `own` limit. The same
+    /// `what` continues the current wait. Returns the end of the wait, as text.
     pub(super) fn waits(&mut self, what: String, within_s: Option<u64>, own: Duration) -> String {
-        // Its time is over and nothing has come of it yet.
+        // The time is over, and teeterd has not reported a result yet.
         let within = within_s.filter(|seconds| *seconds > 0).map(Duration::from_secs);
         let what = format!("{what} {}", within.is_some());
         let same = self.now.take().filter(|now| now.what == what && (within.is_none() || !now.is_extended(within)));
@@ -35,12 +35,12 @@ impl Limit {
         format!("until {} at most", clock::local(now.until))
     }
 
-    /// Nothing is waited for that could take too long.
+    /// Ends the wait.
     pub(super) fn none(&mut self) {
         self.now = None;
     }
 
-    /// Ends when that has taken too long, with how long it took.
+    /// Returns when the wait has taken too long, with its length.
     pub(super) async fn passed(&mut self) -> Duration {
         match &mut self.now {
             Some(now) => {
@@ -60,23 +60,23 @@ impl Waiting {
         Self { what, takes, until, over: Box::pin(tokio::time::sleep(takes)) }
     }
 
-    /// Whether teeterd gives it more time than it did.
+    /// Whether teeterd now gives more time than before.
     fn is_extended(&self, within: Option<Duration>) -> bool {
         let left = SignedDuration::try_from(within.unwrap_or_default()).unwrap_or(SignedDuration::MAX);
         clock::now().checked_add(left).is_ok_and(|until| until > self.until + A_MOMENT)
     }
 }
 
-/// How long a command waits for what teeterd gives no time.
+/// The limit if teeterd gives no time.
 pub(super) const OWN: Duration = Duration::from_secs(600);
 
-/// How long it waits until a paused run is resumed.
+/// The limit while a run is paused.
 pub(super) const PAUSED: Duration = Duration::from_secs(24 * 3600);
 
-/// From the end of a time until teeterd has said what became of it.
+/// The time for teeterd to report the result after the given time is over.
 const LATE: Duration = Duration::from_secs(60);
 
-/// A second is cut off, and an answer takes its time.
+/// An extension smaller than this is rounding or the time of an answer.
 const A_MOMENT: SignedDuration = SignedDuration::from_secs(3);
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_wait_ends_once_and_a_wait_that_is_given_more_time_goes_on() {
+    async fn a_wait_ends_once_and_goes_on_if_it_gets_more_time() {
         let mut limit = Limit::default();
         let first = limit.waits("drain".to_owned(), Some(30), OWN);
         assert_eq!(limit.waits("drain".to_owned(), Some(30), OWN), first);
@@ -94,11 +94,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_no_time_has_that_of_the_command() {
+    async fn a_wait_without_a_time_has_the_limit_of_the_command() {
         let mut limit = Limit::default();
-        // First its own time, then, when nothing came of it, the command's.
-        limit.waits("proof".to_owned(), Some(5), OWN);
-        limit.waits("proof".to_owned(), Some(0), OWN);
+        // First the given time, then, without a result, the limit of the command.
+        limit.waits("verification".to_owned(), Some(5), OWN);
+        limit.waits("verification".to_owned(), Some(0), OWN);
         assert_eq!(limit.passed().await, OWN);
         limit.waits("paused".to_owned(), None, PAUSED);
         assert_eq!(limit.passed().await, PAUSED);

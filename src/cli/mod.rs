@@ -7,7 +7,6 @@ mod attend;
 mod calendar;
 mod clock;
 mod deploy;
-mod ending;
 mod error;
 mod events;
 mod follow;
@@ -16,17 +15,17 @@ mod hold;
 mod hook;
 mod hooks;
 mod interrupt;
-mod keep;
 mod lane;
 mod limit;
 mod lines;
-mod look;
 mod manifest;
-mod named;
 mod output;
+mod preview;
 mod print;
 mod progress;
+mod queries;
 mod ready;
+mod result;
 mod runs;
 mod screen;
 mod shell;
@@ -34,6 +33,7 @@ mod store;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod wait;
 mod watch;
 mod work;
@@ -47,13 +47,13 @@ use self::error::CliError;
 use crate::api::{Exit, HoldMode};
 use crate::control::client::Client;
 
-/// What every command has: the client, and how to print.
+/// What every command needs: the client, and the output format.
 struct Context {
     client: Client,
     json: bool,
 }
 
-/// Runs the command that the process was called with.
+/// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -91,13 +91,13 @@ pub fn command() -> clap::Command {
 
 async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
     match command {
-        Command::Status(servers) => look::status(context, &servers.all()).await,
+        Command::Status(servers) => queries::status(context, &servers.all()).await,
         Command::Drain(take) => hold::take(context, HoldMode::Drain, take).await,
         Command::Maint(take) => hold::take(context, HoldMode::Maint, take).await,
         Command::Ready(args) => ready::ready(context, args).await,
         Command::Wait(args) => wait::wait(context, args).await,
-        Command::Holds { calendar } => look::holds(context, calendar).await,
-        Command::Why(servers) => look::why(context, &servers.all()).await,
+        Command::Holds { calendar } => queries::holds(context, calendar).await,
+        Command::Why(servers) => queries::why(context, &servers.all()).await,
         Command::Deploy(args) => deploy::deploy(context, args).await,
         Command::Begin(args) => runs::begin(context, args).await,
         Command::Advance(args) => runs::advance(context, args).await,
@@ -108,9 +108,9 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Retry { run } => runs::retry(context, run).await,
         Command::Rollback { run, reason } => runs::rollback(context, run, reason).await,
         Command::Abort { run } => runs::abort(context, run).await,
-        Command::Runs => look::runs(context).await,
-        Command::Show { run } => look::show(context, run).await,
-        Command::Doctor => look::doctor(context).await,
+        Command::Runs => queries::runs(context).await,
+        Command::Show { run } => queries::show(context, run).await,
+        Command::Doctor => queries::doctor(context).await,
         Command::Events(args) => events::events(context, args).await,
         Command::Forget(args) => store::forget(context, args).await,
         Command::Store(task) => store::store(context, task).await,

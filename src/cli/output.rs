@@ -1,4 +1,4 @@
-//! What hooks say: printed line by line, each with whom it is from, and kept with the run.
+//! The output of hooks: printed line by line, each line with its group or server, and stored with the run.
 
 use std::time::Duration;
 
@@ -6,30 +6,30 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 
-use super::keep::Keep;
 use super::lines::Lines;
 use super::print;
+use super::upload::Upload;
 
-/// Where the output of a run's hooks goes.
+/// The destination of the output of a run's hooks.
 #[derive(Clone)]
 pub(super) struct Output {
-    keep: Keep,
-    /// Standard output is for one document.
+    keep: Upload,
+    /// Standard output is reserved for one JSON document.
     only_stderr: bool,
 }
 
-/// The output of one hook that is being read.
+/// The output of one running hook.
 pub(super) struct Reading {
     pipes: Vec<JoinHandle<()>>,
 }
 
 impl Output {
-    /// Prints, and keeps. With `only_stderr` nothing is printed on standard output.
-    pub(super) fn new(keep: Keep, only_stderr: bool) -> Self {
+    /// Prints and uploads the output. With `only_stderr`, prints nothing on standard output.
+    pub(super) fn new(keep: Upload, only_stderr: bool) -> Self {
         Self { keep, only_stderr }
     }
 
-    /// Reads what a child says from now on.
+    /// Starts to read the output of a child process.
     pub(super) fn of(&self, child: &mut Child, from: &str) -> Reading {
         let mut pipes = Vec::new();
         if let Some(pipe) = child.stdout.take() {
@@ -41,7 +41,7 @@ impl Output {
         Reading { pipes }
     }
 
-    /// Waits a moment until teeterd has what was said.
+    /// Waits a moment until teeterd has the output.
     pub(super) async fn flush(&self) {
         self.keep.flush().await;
     }
@@ -68,22 +68,22 @@ impl Output {
             text.push('\n');
         }
         if !text.is_empty() {
-            // Whoever reads slowly slows the hook, and neither signals nor the look at the run.
+            // A slow reader slows down the hook, but neither signals nor the watch of the run.
             print::lines(text, to_stderr).await;
         }
     }
 }
 
 impl Reading {
-    /// Waits for the last words of a hook that has ended. What it has left running may keep the pipes open: that is
-    /// still read, but not waited for.
+    /// Waits for the last output of a hook that has ended. Processes that the hook left running may keep the pipes
+    /// open: their output is still read, but not waited for.
     pub(super) async fn rest(self) {
         let _ = tokio::time::timeout(LAST_WORDS, futures_util::future::join_all(self.pipes)).await;
     }
 }
 
-/// How much is read at once.
+/// Bytes to read at once.
 const AT_ONCE: usize = 8 << 10;
 
-/// How long the output of a hook that has ended is waited for.
+/// The longest wait for the output of a hook that has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);

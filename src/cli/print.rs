@@ -12,10 +12,10 @@ use crate::control::harmless;
 /// Prints an answer.
 ///
 /// # Errors
-/// It cannot be written; a closed pipe ends the command quietly.
+/// The output cannot be written; a closed pipe ends the command quietly.
 pub(super) fn out(text: &str) -> Result<(), CliError> {
     let text = clean(text);
-    if let Some(lane) = lane::of(false) {
+    if let Some(lane) = lane::for_output(false) {
         lane.answer(text + "\n");
         return Ok(());
     }
@@ -23,7 +23,7 @@ pub(super) fn out(text: &str) -> Result<(), CliError> {
     writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(CliError::Output)
 }
 
-/// Prints an answer as a document.
+/// Prints an answer as a JSON document.
 ///
 /// # Errors
 /// As [`out`].
@@ -32,7 +32,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), CliError> {
     out(&text)
 }
 
-/// Prints an answer as a document on one line.
+/// Prints an answer as a JSON document on one line.
 ///
 /// # Errors
 /// As [`out`].
@@ -41,23 +41,23 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<(), CliError> {
     out(&text)
 }
 
-/// Prints to standard error. That nobody reads it is no reason to stop.
+/// Prints to standard error. A closed or stopped output does not stop the command.
 pub(super) fn err(text: &str) {
     let text = clean(text);
-    match lane::of(true) {
+    match lane::for_output(true) {
         Some(lane) => lane.say(text + "\n"),
         None => drop(writeln!(io::stderr().lock(), "{text}")),
     }
 }
 
-/// Prints lines that are clean and ended already, when there is room for them. That nobody reads them is no reason to stop.
+/// Prints complete lines that are safe to print, when there is room. A closed output does not stop the command.
 pub(super) async fn lines(text: String, to_stderr: bool) {
-    if let Some(lane) = lane::of(to_stderr) {
+    if let Some(lane) = lane::for_output(to_stderr) {
         lane.tell(text).await;
     }
 }
 
-/// Waits for whoever reads what was printed, but not for somebody who does not, and hardly when told to stop.
+/// Waits until the output is read; only for a moment if the reader is stopped or the command was told to stop.
 pub(super) async fn end() {
     let told = async {
         match Interrupt::listen() {
@@ -65,7 +65,7 @@ pub(super) async fn end() {
             Err(_) => std::future::pending().await,
         }
     };
-    if lane::of(true).is_some() {
+    if lane::for_output(true).is_some() {
         tokio::select! {
             () = lane::end(interrupt::was_received()) => {}
             () = told => lane::end(true).await,
@@ -73,7 +73,7 @@ pub(super) async fn end() {
     }
 }
 
-/// Without what steers a terminal: HAProxy repeats what servers have answered, and people give reasons.
+/// Removes terminal controls: HAProxy repeats answers of servers, and users write reasons.
 pub(super) fn clean(text: &str) -> String {
     harmless::lines(text)
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::screen::Screen;
 use super::{clock, lane, print};
 
-/// What is being waited for, and what has happened so far.
+/// Shows the current wait, and the events so far.
 pub(super) struct Progress {
     terminal: bool,
     spinner: Option<ProgressBar>,
@@ -18,12 +18,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Shows nothing yet.
+    /// Creates it; shows nothing yet.
     pub(super) fn new() -> Self {
         Self { terminal: std::io::stderr().is_terminal(), spinner: None, shown: String::new(), shown_at: None }
     }
 
-    /// Shows what is being waited for. Off a terminal: a line when it changes, at most one a second.
+    /// Shows the current wait. Without a terminal: prints a line when it changes, at most one a second.
     pub(super) fn waiting(&mut self, text: &str) {
         if self.terminal {
             let spinner = self.spinner.get_or_insert_with(spinner);
@@ -48,7 +48,7 @@ impl Progress {
         }
     }
 
-    /// Takes the spinner away: something else is going to write.
+    /// Removes the spinner, so that other text can be printed.
     pub(super) fn clear(&mut self) {
         if let Some(spinner) = self.spinner.take() {
             spinner.finish_and_clear();
@@ -65,7 +65,7 @@ impl Drop for Progress {
 fn spinner() -> ProgressBar {
     let style =
         ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-    let spinner = match lane::of(true) {
+    let spinner = match lane::for_output(true) {
         Some(lane) => ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like(Box::new(Screen::on(lane)))),
         None => ProgressBar::new_spinner(),
     };

@@ -1,4 +1,4 @@
-//! `teeter ready`: end holds, and wait until the servers have shown that they are well.
+//! `teeter ready`: ends holds, and waits until the servers are verified.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::args::Ready;
 use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::limit::{self, Limit};
-use super::look;
 use super::progress::Progress;
+use super::queries;
 use super::watch::Watch;
-use super::{Context, clock, named, print, shell, tables};
+use super::{Context, clock, preview, print, shell, tables};
 use crate::api::{Exit, HoldStage, HoldView, Holds, ReleaseRequest, StatusView};
 
 /// `teeter ready`.
@@ -25,15 +25,15 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
     };
     let mut interrupt = Interrupt::listen()?;
     let named = args.servers.all();
-    // What is held and has another address by now, or none, comes back all the same.
-    named::preview(context, &named).await.unwrap_or_default();
+    // A held server that has another address by now, or none, comes back anyway.
+    preview::print_servers(context, &named).await.unwrap_or_default();
     let begun: Holds = context.client.post("/v1/release", &request).await?;
     let selectors = shell::words(&named);
     if args.no_wait {
         match (context.json, begun.holds.is_empty()) {
             (true, _) => print::json(&begun)?,
             (false, true) => print::out(&format!("released; see teeter status {selectors}"))?,
-            (false, false) => print::out(&format!("being proven; wait: teeter wait {selectors} --until up"))?,
+            (false, false) => print::out(&format!("being verified; wait: teeter wait {selectors} --until up"))?,
         }
         return Ok(Exit::Done);
     }
@@ -41,13 +41,13 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
     let mut progress = Progress::new();
     let mut watch = Watch::known(&context.client, "/v1/holds");
     let mut pending: BTreeMap<u64, HoldView> = begun.holds.into_iter().map(|hold| (hold.id, hold)).collect();
-    let mut fallen = Vec::new();
+    let mut failed_holds = Vec::new();
     let mut limit = Limit::default();
     loop {
-        // teeterd has answered when all of them were on their way back: whoever is not has failed its proof, or was taken
-        // out anew, be it before the first look.
-        let (rest, failed) = pending.into_iter().partition::<BTreeMap<_, _>, _>(|(_, hold)| proving(hold));
-        fallen.extend(failed.into_values());
+        // When teeterd answered, all holds were being verified. A hold that is not any more has failed the
+        // verification, or its servers were taken out again.
+        let (rest, failed) = pending.into_iter().partition::<BTreeMap<_, _>, _>(|(_, hold)| is_verifying(hold));
+        failed_holds.extend(failed.into_values());
         pending = rest;
         if pending.is_empty() {
             break;
@@ -58,14 +58,17 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
             biased;
             () = interrupt.received() => {
                 progress.clear();
-                print::err(&format!("the proof goes on without this command\nnext: teeter wait {selectors} --until up"));
+                print::err(&format!(
+                    "the verification goes on without this command\nnext: teeter wait {selectors} --until up"
+                ));
                 return Ok(Exit::Failed);
             }
             next = watch.next(&mut progress) => next?,
             after = limit.passed() => {
                 progress.clear();
                 print::err(&format!(
-                    "after {}: {}\nthe proof goes on without this command\nnext: teeter wait {selectors} --until up",
+                    "after {}: {}\nthe verification goes on without this command\n\
+                     next: teeter wait {selectors} --until up",
                     clock::seconds(after.as_secs()),
                     waiting(&pending)
                 ));
@@ -82,30 +85,30 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
         }
     }
     progress.clear();
-    finish(context, fallen, &args).await
+    finish(context, failed_holds, &args).await
 }
 
-async fn finish(context: &Context, fallen: Vec<HoldView>, args: &Ready) -> Result<Exit, CliError> {
-    for hold in &fallen {
+async fn finish(context: &Context, failed_holds: Vec<HoldView>, args: &Ready) -> Result<Exit, CliError> {
+    for hold in &failed_holds {
         let why = hold.note.as_deref().unwrap_or("it was taken out again");
         print::err(&format!("hold {}: {} stays out: {why}", hold.id, tables::servers(hold)));
     }
-    let exit = if fallen.is_empty() { Exit::Done } else { Exit::Failed };
+    let exit = if failed_holds.is_empty() { Exit::Done } else { Exit::Failed };
     let selectors = shell::words(&args.servers.all());
     if exit == Exit::Failed {
         print::err(&format!(
-            "next: teeter ready {selectors}               when it is well\n      \
+            "next: teeter ready {selectors}               when it is healthy\n      \
                    teeter ready {selectors} --deadline 5m  give its checks more time (verify.deadline of its farm)\n      \
                    teeter ready {selectors} --no-verify   bring it back as it is"
         ));
     }
     if context.json {
-        print::json(&Holds { holds: fallen })?;
+        print::json(&Holds { holds: failed_holds })?;
         return Ok(exit);
     }
     if exit == Exit::Done {
         let (view, _): (StatusView, _) =
-            match context.client.get(&look::selecting("/v1/status", &args.servers.all())).await {
+            match context.client.get(&queries::selecting("/v1/status", &args.servers.all())).await {
                 Err(error) if error.is_not_found() => {
                     print::out(&format!("{selectors} is released, and HAProxy does not have it any more"))?;
                     return Ok(exit);
@@ -125,21 +128,21 @@ async fn finish(context: &Context, fallen: Vec<HoldView>, args: &Ready) -> Resul
         let outside = |text: &String| text.ends_with(SET_OUTSIDE);
         if view.servers.iter().any(|server| !server.in_service && server.held_by.iter().any(outside)) {
             print::err(&format!(
-                "next: teeter ready {selectors} --take-over   brings back what was set outside teeter"
+                "next: teeter ready {selectors} --take-over   brings back servers that were set outside teeter"
             ));
         }
     }
     Ok(exit)
 }
 
-/// What teeterd says of a state that somebody else has set.
+/// How teeterd marks a state that was set outside teeter.
 const SET_OUTSIDE: &str = "set outside teeter";
 
-fn proving(hold: &HoldView) -> bool {
+fn is_verifying(hold: &HoldView) -> bool {
     matches!(hold.stage, HoldStage::Verifying | HoldStage::Verified)
 }
 
-/// How long all of them may take yet; none where teeterd gives one of them no time.
+/// The longest remaining time of all holds; `None` if teeterd gives no time for one of them.
 fn within_s(pending: &BTreeMap<u64, HoldView>) -> Option<u64> {
     let all = pending.values().map(|hold| hold.within_s).collect::<Option<Vec<u64>>>()?;
     all.into_iter().max()

@@ -1,4 +1,4 @@
-//! `teeter begin`, `advance` and `abort`: a run step by step, for pipelines that do the work themselves.
+//! `teeter begin`, `advance`, `abort` and others: a run step by step, for pipelines that do the work themselves.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
@@ -6,10 +6,10 @@ use std::io::IsTerminal as _;
 use super::args::{Advance, Begin, Flip};
 use super::deploy::planned;
 use super::error::CliError;
-use super::follow::{Follow, Standing};
+use super::follow::{Awaiting, Follow};
 use super::interrupt::Interrupt;
-use super::look;
-use super::{Context, ending, print, shell};
+use super::queries;
+use super::{Context, print, result, shell};
 use crate::api::{AdvanceRequest, Exit, Holds, IdleView, RollbackRequest, RunFailure, RunStatus, RunView, StatusView};
 use crate::farm::{FarmName, InstanceName};
 
@@ -24,7 +24,7 @@ pub(super) async fn begin(context: &Context, args: Begin) -> Result<Exit, CliErr
         let run: RunView = context.client.post("/v1/runs", &args.request()).await?;
         wait_and_tell(context, run, &mut interrupt, false).await
     };
-    told(context, begun.await)
+    print_failure_for_eval(context, begun.await)
 }
 
 /// `teeter flip`.
@@ -37,7 +37,7 @@ pub(super) async fn flip(context: &Context, args: Flip) -> Result<Exit, CliError
     }
     let mut follow = Follow::new(context, &run);
     if run.steps.is_empty() {
-        follow.progress.line(&format!("nothing to do: the traffic of {} goes there already", run.farm));
+        follow.progress.line(&format!("nothing to do: the traffic of {} is on that side already", run.farm));
     }
     let Some(run) = followed(&mut follow, run, &mut interrupt, "goes on without this command").await? else {
         return Ok(Exit::Failed);
@@ -45,10 +45,10 @@ pub(super) async fn flip(context: &Context, args: Flip) -> Result<Exit, CliError
     if context.json {
         print::json(&run)?;
     } else if run.state == RunStatus::Done {
-        ending::summary(&run)?;
+        result::summary(&run)?;
     }
-    ending::explain(context, &run).await;
-    Ok(ending::exit(&run))
+    result::explain(context, &run).await;
+    Ok(result::exit(&run))
 }
 
 /// `teeter advance`.
@@ -60,14 +60,14 @@ pub(super) async fn advance(context: &Context, args: Advance) -> Result<Exit, Cl
         let run: RunView = context.client.post(&format!("/v1/runs/{}/advance", args.run), &request).await?;
         wait_and_tell(context, run, &mut interrupt, reports_failure).await
     };
-    told(context, advanced.await)
+    print_failure_for_eval(context, advanced.await)
 }
 
 /// `teeter idle`.
 pub(super) async fn idle(context: &Context, farm: &FarmName, without: &[InstanceName]) -> Result<Exit, CliError> {
     let query: Vec<String> = without.iter().map(|name| format!("without_haproxy={name}")).collect();
     let idle = context.client.get(&format!("/v1/farms/{farm}/idle?{}", query.join("&"))).await;
-    let told_of = idle.map_err(CliError::from).and_then(|(idle, _): (IdleView, _)| {
+    let printed = idle.map_err(CliError::from).and_then(|(idle, _): (IdleView, _)| {
         if context.json {
             print::json(&idle)?;
             return Ok(Exit::Done);
@@ -80,7 +80,7 @@ pub(super) async fn idle(context: &Context, farm: &FarmName, without: &[Instance
         ]))?;
         Ok(Exit::Done)
     });
-    told(context, told_of)
+    print_failure_for_eval(context, printed)
 }
 
 /// `teeter pause` and `teeter resume`.
@@ -105,7 +105,7 @@ pub(super) async fn retry(context: &Context, run: u64) -> Result<Exit, CliError>
         let run: RunView = context.client.post(&format!("/v1/runs/{run}/retry"), &nothing).await?;
         wait_and_tell(context, run, &mut interrupt, false).await
     };
-    told(context, retried.await)
+    print_failure_for_eval(context, retried.await)
 }
 
 /// `teeter rollback`.
@@ -113,7 +113,7 @@ pub(super) async fn rollback(context: &Context, run: u64, reason: Option<String>
     let mut interrupt = Interrupt::listen()?;
     let run: RunView = context.client.post(&format!("/v1/runs/{run}/rollback"), &RollbackRequest { reason }).await?;
     let mut follow = Follow::new(context, &run);
-    let Some(run) = followed(&mut follow, run, &mut interrupt, "goes on turning back without this command").await?
+    let Some(run) = followed(&mut follow, run, &mut interrupt, "goes on rolling back without this command").await?
     else {
         return Ok(Exit::Failed);
     };
@@ -121,12 +121,12 @@ pub(super) async fn rollback(context: &Context, run: u64, reason: Option<String>
         print::json(&run)?;
     }
     if run.state != RunStatus::RolledBack {
-        ending::explain(context, &run).await;
-        return Ok(ending::exit(&run));
+        result::explain(context, &run).await;
+        return Ok(result::exit(&run));
     }
     if !context.json {
-        print::out(&format!("run {}: the traffic of {} is turned back", run.id, run.farm))?;
-        ending::kept_out(&run);
+        print::out(&format!("run {} is rolled back: the traffic of {} is on the previous side", run.id, run.farm))?;
+        result::kept_out(&run);
     }
     Ok(Exit::Done)
 }
@@ -138,7 +138,7 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
     let run: RunView = context.client.post(&format!("/v1/runs/{run}/abort"), &nothing).await?;
     let mut follow = Follow::new(context, &run);
     let mut now = run;
-    // A run that has failed and one that works are both on their way: only the end counts here.
+    // A failed run and a running one both go on here: only the end counts.
     while !matches!(now.state, RunStatus::Aborted | RunStatus::RolledBack | RunStatus::Done) {
         follow.show(&now);
         if let (RunStatus::Aborting, Some(next)) = (&now.state, &now.next) {
@@ -157,7 +157,7 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
             biased;
             () = interrupt.received() => {
                 follow.progress.clear();
-                print::err(&format!("run {} goes on ending without this command\nnext: teeter show {}", now.id, now.id));
+                print::err(&format!("the abort of run {0} goes on without this command\nnext: teeter show {0}", now.id));
                 return Ok(Exit::Failed);
             }
             next = follow.next() => next?,
@@ -172,8 +172,8 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
     Ok(if now.state == RunStatus::Done { Exit::Failed } else { Exit::Done })
 }
 
-/// The run once it wants something of the caller; `None` where the caller has been interrupted, and told what becomes
-/// of the run.
+/// The run once it waits for its caller or has ended; `None` if the caller was interrupted, after a message about the
+/// run.
 async fn followed(
     follow: &mut Follow<'_>,
     run: RunView,
@@ -188,7 +188,7 @@ async fn followed(
             print::err(&format!("interrupted: run {id} {becomes}\nnext: teeter show {id}"));
             return Ok(None);
         }
-        run = follow.until_wanted(run) => run?,
+        run = follow.until_awaiting(run) => run?,
     };
     follow.progress.clear();
     Ok(Some(run))
@@ -204,10 +204,10 @@ async fn wait_and_tell(
     let Some(run) = followed(&mut follow, run, interrupt, "goes on until it waits for work").await? else {
         return Ok(Exit::Failed);
     };
-    let work = if let Standing::Work(work) = Standing::of(&run) { Some(work) } else { None };
-    // The failure that was reported is the answer that was asked for.
+    let work = if let Awaiting::Work(work) = Awaiting::by(&run) { Some(work) } else { None };
+    // The caller reported this failure, so the command succeeded.
     let recorded = reports_failure && run.failure == Some(RunFailure::Work);
-    let exit = if recorded || work.is_some() { Exit::Done } else { ending::exit(&run) };
+    let exit = if recorded || work.is_some() { Exit::Done } else { result::exit(&run) };
     if context.json {
         print::json(&run)?;
     } else if exit == Exit::Done {
@@ -216,13 +216,14 @@ async fn wait_and_tell(
     if run.state == RunStatus::Done {
         print::err(&format!("run {} is done", run.id));
     } else if work.is_none() {
-        ending::explain(context, &run).await;
+        result::explain(context, &run).await;
     }
     Ok(exit)
 }
 
-/// `eval "$(teeter …)"` loses the exit code, so it is in the text too; on a terminal it would only be noise.
-fn told(context: &Context, outcome: Result<Exit, CliError>) -> Result<Exit, CliError> {
+/// Prints the exit code of a failure as text for `eval "$(teeter …)"`, which loses the exit code itself; not on a
+/// terminal.
+fn print_failure_for_eval(context: &Context, outcome: Result<Exit, CliError>) -> Result<Exit, CliError> {
     let exit = outcome.as_ref().map_or_else(CliError::exit, |exit| *exit);
     if exit != Exit::Done && !context.json && !std::io::stdout().is_terminal() {
         print::out(&shell::failed(exit))?;
@@ -232,10 +233,10 @@ fn told(context: &Context, outcome: Result<Exit, CliError>) -> Result<Exit, CliE
 
 async fn aftermath(context: &Context, run: &RunView) -> Result<String, CliError> {
     let selectors = [format!("farm:{}", run.farm)];
-    let view = match context.client.get::<StatusView>(&look::selecting("/v1/status", &selectors)).await {
+    let view = match context.client.get::<StatusView>(&queries::selecting("/v1/status", &selectors)).await {
         Ok((view, _)) => Some(view),
         Err(error) if error.is_away() => return Err(error.into()),
-        // The run has ended all the same. Its farm may be configured no longer, or not as it was.
+        // The run has ended anyway. Its farm may have been removed from the configuration, or changed.
         Err(error) => {
             print::err(&format!("the servers of farm {} cannot be shown: {error}", run.farm));
             None
@@ -261,7 +262,7 @@ async fn aftermath(context: &Context, run: &RunView) -> Result<String, CliError>
     match (run.out.as_slice(), &run.next) {
         (_, Some(next)) => text.push_str(&format!("\nnext: {next}")),
         ([], None) => {}
-        (out, None) => text.push_str(&format!("\nnext: teeter ready {}   when they are well", shell::words(out))),
+        (out, None) => text.push_str(&format!("\nnext: teeter ready {}   when they are healthy", shell::words(out))),
     }
     Ok(text)
 }

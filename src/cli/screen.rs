@@ -1,4 +1,4 @@
-//! A terminal for the spinner that never stands still: what it draws goes where everything is printed, or nowhere.
+//! A terminal for the spinner that never blocks: it draws through the lane of standard error, or drops the picture.
 
 use std::fmt::Write as _;
 use std::io;
@@ -8,16 +8,16 @@ use indicatif::TermLike;
 
 use super::lane::Lane;
 
-/// Standard error, a terminal.
+/// Standard error, if it is a terminal.
 #[derive(Debug)]
 pub(super) struct Screen {
     lane: &'static Lane,
-    /// One picture, until it is whole.
+    /// The current picture, until it is complete.
     drawn: Mutex<String>,
 }
 
 impl Screen {
-    /// Draws by this way.
+    /// Draws through this lane.
     pub(super) fn on(lane: &'static Lane) -> Self {
         Self { lane, drawn: Mutex::default() }
     }
@@ -26,7 +26,7 @@ impl Screen {
         self.drawn.lock().unwrap_or_else(PoisonError::into_inner).write_fmt(what).map_err(io::Error::other)
     }
 
-    /// A move of the cursor; `n` of zero would be taken for one.
+    /// A move of the cursor; the terminal would take zero for one.
     fn go(&self, n: usize, to: char) -> io::Result<()> {
         if n == 0 { Ok(()) } else { self.draw(format_args!("\x1b[{n}{to}")) }
     }
@@ -68,7 +68,7 @@ impl TermLike for Screen {
 
     fn flush(&self) -> io::Result<()> {
         let drawn = std::mem::take(&mut *self.drawn.lock().unwrap_or_else(PoisonError::into_inner));
-        // The next picture is as good, and nobody sees this one.
+        // Drop this picture; the next one replaces it.
         if !drawn.is_empty() && self.lane.bytes() < BEHIND {
             self.lane.answer(drawn);
         }
@@ -76,5 +76,5 @@ impl TermLike for Screen {
     }
 }
 
-/// With so much unread there is nobody to draw for.
+/// With this many unread bytes, drawing stops.
 const BEHIND: usize = 4 << 10;

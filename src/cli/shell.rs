@@ -1,8 +1,8 @@
-//! What a hook or a shell is told of the work: names and values, and how a value is quoted.
+//! The environment variables of a hook, and shell assignments with quoted values.
 
 use crate::api::{Exit, RunView, WorkView};
 
-/// The variables for this work; those of the group are empty where there is none.
+/// The variables for this work; the variables of the group are empty without work.
 pub(super) fn variables(run: &RunView, work: Option<&WorkView>) -> Vec<(&'static str, String)> {
     vec![
         ("TEETER_RUN", run.id.to_string()),
@@ -28,17 +28,17 @@ pub(super) fn each_server(work: &WorkView) -> Vec<WorkView> {
         .collect()
 }
 
-/// Assignments that `eval` takes.
+/// Assignments for `eval`.
 pub(super) fn assignments(variables: &[(&'static str, String)]) -> String {
     variables.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect::<Vec<_>>().join("\n")
 }
 
-/// What `eval` takes when the command failed: no group, so that a loop ends, and the exit code, which `$(...)` loses.
+/// Text for `eval` after a failed command: no group, so that a loop ends, and the exit code, which `$(...)` loses.
 pub(super) fn failed(exit: Exit) -> String {
     format!("TEETER_STEP=''\nTEETER_GROUP=''\nTEETER_SERVERS=''\nTEETER_ADDRESSES=''\n(exit {})", exit as u8)
 }
 
-/// One word for a shell.
+/// A value as one word of a shell.
 pub(super) fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,-".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
@@ -47,7 +47,7 @@ pub(super) fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-/// Several words for a shell.
+/// Values as words of a shell.
 pub(super) fn words(values: &[impl ToString]) -> String {
     values.iter().map(|value| quoted(&value.to_string())).collect::<Vec<_>>().join(" ")
 }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_needs_it_is_quoted() {
+    fn only_special_values_are_quoted() {
         for (value, text) in [
             ("", "''"),
             ("3", "3"),

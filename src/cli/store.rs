@@ -1,4 +1,4 @@
-//! `teeter store`: a copy of teeterd's store in a file of the caller's, and whether a store is whole.
+//! `teeter store`: writes a copy of teeterd's store to a file, and verifies a store.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -17,7 +17,7 @@ use crate::store::{rename_new, verify_file};
 pub(super) async fn store(context: &Context, task: StoreTask) -> Result<Exit, CliError> {
     match task {
         StoreTask::Backup { file } => tell(context, &backup(context, &file).await?),
-        StoreTask::Verify { file: Some(file) } => tell(context, &look_into(&file)?),
+        StoreTask::Verify { file: Some(file) } => tell(context, &verify(&file)?),
         StoreTask::Verify { file: None } => tell(context, &context.client.get("/v1/store").await?.0),
     }
 }
@@ -33,8 +33,8 @@ pub(super) async fn forget(context: &Context, Forget { farm, haproxy }: Forget) 
     Ok(Exit::Done)
 }
 
-/// Writes the copy beside its place, looks into it, and only then gives it its name, unless something has that name by
-/// then. It is the caller who writes, with his rights: teeterd may write to its own directories only.
+/// Writes the copy to a temporary file, verifies it, and only then renames it, unless a file of that name exists by
+/// then. The caller's process writes the file, with its own rights: teeterd may write to its own directories only.
 async fn backup(context: &Context, file: &Path) -> Result<StoreView, CliError> {
     let failed = |source| CliError::File { attempt: "write the backup", path: file.to_owned(), source };
     let there = || failed(io::Error::new(io::ErrorKind::AlreadyExists, "it is there already, and stays as it is"));
@@ -42,7 +42,7 @@ async fn backup(context: &Context, file: &Path) -> Result<StoreView, CliError> {
         return Err(there());
     }
     let part = part_of(file);
-    // Reasons, addresses and what hooks print are for nobody else.
+    // The store has reasons, addresses and hook output: only the caller may read the copy.
     let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part);
     let to = to.map_err(|source| CliError::File { attempt: "write the backup", path: part.clone(), source })?;
     let written = write(context, to, file, &part).await;
@@ -51,7 +51,7 @@ async fn backup(context: &Context, file: &Path) -> Result<StoreView, CliError> {
         renamed => renamed.map(|()| found).map_err(failed),
     });
     let Ok(found) = named else {
-        // Half a copy, or one without its name, is of no use.
+        // Remove an incomplete copy.
         std::fs::remove_file(&part).unwrap_or_default();
         return named;
     };
@@ -67,10 +67,10 @@ async fn write(context: &Context, mut to: File, file: &Path, part: &Path) -> Res
         to.write_all(&piece).map_err(failed)?;
     }
     to.sync_all().map_err(failed)?;
-    look_into(part)
+    verify(part)
 }
 
-fn look_into(file: &Path) -> Result<StoreView, CliError> {
+fn verify(file: &Path) -> Result<StoreView, CliError> {
     let found = verify_file(file).map_err(|error| CliError::Store { path: file.to_owned(), source: error })?;
     Ok(StoreView { path: Some(file.display().to_string()), ..found.into() })
 }
@@ -88,7 +88,7 @@ fn text(found: &StoreView) -> String {
     let name = found.path.as_deref().unwrap_or("the store of teeterd");
     let StoreView { schema, revision, holds, baselines, routes, runs, events, .. } = found;
     let mut text = format!(
-        "{name}: schema {schema}, revision {revision}; holds: {holds}, lines held: {baselines}, routes turned: {routes}, \
+        "{name}: schema {schema}, revision {revision}; holds: {holds}, lines held: {baselines}, routes: {routes}, \
          runs: {runs}, events: {events}"
     );
     for problem in &found.problems {

@@ -1,4 +1,4 @@
-//! The API's documents as plain columns, two blanks apart, as HAProxy's own tables look.
+//! The API's documents as tables: plain columns, two blanks apart, like HAProxy's own tables.
 //!
 //! Pure: the time is an argument, the answer is text.
 
@@ -62,10 +62,10 @@ fn traffic(route: &RouteView) -> String {
     let backends = backends.into_iter().collect::<Vec<_>>().join(", ");
     match (&route.live, backends.as_str()) {
         (LiveSide::NotKnown, "") => {
-            format!("{}: where its traffic goes is not known: `teeter doctor` says why", route.farm)
+            format!("{}: the side that gets its traffic is not known: `teeter doctor` shows why", route.farm)
         }
         (LiveSide::NotKnown, backends) => {
-            format!("{}: its traffic goes to {backends}: `teeter doctor` says more", route.farm)
+            format!("{}: its traffic goes to {backends}: `teeter doctor` shows more", route.farm)
         }
         (LiveSide::Side(live), backends) => format!("{}: its traffic goes to {live} ({backends})", route.farm),
     }
@@ -77,7 +77,7 @@ pub(super) fn findings(findings: &[FindingView]) -> String {
     columns(["", "WHAT", "FOUND"], rows, &[])
 }
 
-/// A server's line by name, with its HAProxy where there are several.
+/// The name of a server line, with its HAProxy if there are several.
 pub(super) fn line_name(server: &ServerView, several: bool) -> String {
     let name = format!("{}/{}", server.backend, server.server);
     if several { format!("{}:{name}", server.instance) } else { name }
@@ -87,7 +87,7 @@ fn trouble(instance: &InstanceView) -> Option<String> {
     let why = instance.trouble.as_deref();
     let what = match (instance.reachable, instance.agrees) {
         (false, _) if instance.may_be_away => {
-            "is away, as may_be_away allows; it is told what is stored as soon as it answers"
+            "is unreachable, as may_be_away allows; it is told the stored state as soon as it answers"
         }
         (false, _) if instance.pid.is_none() => "has not answered since teeterd was started; its servers are not known",
         (false, _) => "does not answer; its servers are shown as last seen",
@@ -124,7 +124,7 @@ pub(super) fn holds(holds: &[HoldView], now: Timestamp, zone: &TimeZone) -> Stri
     text
 }
 
-/// What a hold keeps out, for people.
+/// The servers that a hold keeps out, as text.
 pub(super) fn servers(hold: &HoldView) -> String {
     if hold.members.is_empty() { hold.entries.join(" ") } else { hold.members.join(" ") }
 }
@@ -159,7 +159,7 @@ pub(super) fn sessions(sessions: &[SessionView]) -> String {
 /// `teeter runs`.
 pub(super) fn runs(runs: &[RunView], now: Timestamp) -> String {
     if runs.is_empty() {
-        return "no runs yet: `teeter deploy FARM --dry-run` shows what one would do".to_owned();
+        return "no runs yet: `teeter deploy FARM --dry-run` shows the plan of one".to_owned();
     }
     let header = ["RUN", "FARM", "STRATEGY", "VERSION", "STATE", "STEP", "AGE", "BY", "NEXT"];
     let rows = runs.iter().map(|run| {
@@ -178,18 +178,18 @@ pub(super) fn runs(runs: &[RunView], now: Timestamp) -> String {
     columns(header, rows, &[0])
 }
 
-/// How a run stands, in one word or two.
+/// The state of a run, in one or two words.
 pub(super) fn state(run: &RunView) -> &str {
     if run.paused && run.state == RunStatus::Running { "paused" } else { run.state.as_str() }
 }
 
-/// The command that goes on with a run, or who does so without one.
+/// The command that continues a run, or the caller that works on it.
 fn next(run: &RunView, now: Timestamp) -> String {
     let at_work = run.attendant.as_ref().map(|at| format!("{}, for {}", at.text, clock::age(at.since, now)));
     run.next.clone().or(at_work).unwrap_or_default()
 }
 
-/// A run's steps, marked.
+/// The steps of a run, each with a mark of its state.
 pub(super) fn steps(run: &RunView) -> String {
     let lines = run.steps.iter().map(|step| {
         let mark = match step.state {
@@ -209,10 +209,10 @@ pub(super) fn steps(run: &RunView) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// As many servers of a step are named.
+/// The most servers of a step to name.
 const SHOWN: usize = 8;
 
-/// Columns under a header; those of `numbers` are aligned to the right.
+/// Columns under a header; the columns in `numbers` are aligned to the right.
 pub(super) fn columns<const N: usize>(
     header: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
@@ -221,7 +221,7 @@ pub(super) fn columns<const N: usize>(
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(header);
     for row in rows {
-        // A line break in what HAProxy repeats would break the row.
+        // A line break in a quoted text would break the row.
         table.add_row(row.map(|cell| cell.replace(['\n', '\r', '\t'], " ")));
     }
     for column in table.column_iter_mut() {
@@ -265,7 +265,7 @@ app/web-with-a-long-name  UP      ready         12      0     100  L7OK/200 in 1
     }
 
     #[test]
-    fn several_instances_are_named_and_their_trouble_told() {
+    fn several_instances_are_named_with_their_problems() {
         let instances = [instance("edge", true), instance("inner", false)];
         let view = json!({"instances": instances, "servers": [server("web01", &[])]});
         let text = status(&serde_json::from_value(view).unwrap());

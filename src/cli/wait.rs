@@ -1,4 +1,4 @@
-//! `teeter wait`: until servers are empty, or take traffic.
+//! `teeter wait`: waits until servers are empty, or take traffic.
 
 use std::collections::BTreeSet;
 
@@ -6,24 +6,24 @@ use super::args::{Until, Wait};
 use super::error::CliError;
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Context, look, named, print, tables};
+use super::{Context, preview, print, queries, tables};
 use crate::api::{Exit, HoldStage, Holds, ServerView, StatusView};
 use crate::farm::{InstanceName, Span};
 
 /// `teeter wait`.
 pub(super) async fn wait(context: &Context, args: Wait) -> Result<Exit, CliError> {
     match (&args.servers.haproxy, args.until) {
-        (Some(name), _) => told(context, name, args.timeout).await,
-        // The grammar sees to it that one of the two is there.
+        (Some(name), _) => haproxy(context, name, args.timeout).await,
+        // The grammar requires one of the two.
         (None, until) => servers(context, &args, until.unwrap_or(Until::Drained)).await,
     }
 }
 
 async fn servers(context: &Context, args: &Wait, until: Until) -> Result<Exit, CliError> {
     let named = args.servers.all();
-    named::preview(context, &named).await?;
+    preview::print_servers(context, &named).await?;
     let mut progress = Progress::new();
-    let mut watch = Watch::new(&context.client, look::selecting("/v1/status", &named));
+    let mut watch = Watch::new(&context.client, queries::selecting("/v1/status", &named));
     let mut latest: Option<StatusView> = None;
     let reached = async {
         let mut answers = 0;
@@ -61,7 +61,7 @@ async fn servers(context: &Context, args: &Wait, until: Until) -> Result<Exit, C
     }
     let missing = latest.as_ref().map(|view| missing(view, until)).unwrap_or_default();
     let what = match (until, missing.is_empty()) {
-        (_, true) => "no second answer came",
+        (_, true) => "teeterd gave no second answer",
         (Until::Drained, false) => "not drained",
         (Until::Up, false) => "not up",
     };
@@ -69,8 +69,8 @@ async fn servers(context: &Context, args: &Wait, until: Until) -> Result<Exit, C
     Ok(Exit::TimedOut)
 }
 
-/// Until a HAProxy answers and has been told all that is stored.
-async fn told(context: &Context, name: &InstanceName, timeout: Span) -> Result<Exit, CliError> {
+/// Waits until a HAProxy answers and agrees with the stored state.
+async fn haproxy(context: &Context, name: &InstanceName, timeout: Span) -> Result<Exit, CliError> {
     let mut progress = Progress::new();
     let mut watch = Watch::new(&context.client, "/v1/status".to_owned());
     let mut missing = "teeterd has not answered".to_owned();
@@ -85,7 +85,7 @@ async fn told(context: &Context, name: &InstanceName, timeout: Span) -> Result<E
             if instance.reachable && instance.agrees {
                 return Ok(view);
             }
-            let what = if instance.reachable { "has not been told all that is stored" } else { "does not answer" };
+            let what = if instance.reachable { "does not agree with the stored state yet" } else { "does not answer" };
             let why = instance.trouble.iter().map(|trouble| format!(": {trouble}")).collect::<String>();
             missing = format!("HAProxy {name} {what}{why}");
             progress.waiting(&missing);
@@ -101,12 +101,12 @@ async fn told(context: &Context, name: &InstanceName, timeout: Span) -> Result<E
     if context.json {
         print::json(&view)?;
     } else {
-        print::out(&format!("HAProxy {name} answers and has been told all that is stored"))?;
+        print::out(&format!("HAProxy {name} answers and agrees with the stored state"))?;
     }
     Ok(Exit::Done)
 }
 
-/// One empty sample may fall between two requests.
+/// The number of samples in a row: one empty sample may fall between two requests.
 fn needed(until: Until) -> u32 {
     match until {
         Until::Drained => 2,
@@ -114,8 +114,8 @@ fn needed(until: Until) -> u32 {
     }
 }
 
-/// What the holds on these servers still wait for. teeterd looks closer than the counters of one moment go: while it
-/// does, they may be zero and requests on their way all the same.
+/// What the holds on these servers still wait for. teeterd checks more than the current counters, which may be zero
+/// while requests are on their way.
 async fn emptying(context: &Context, view: &StatusView) -> Result<String, CliError> {
     let on_them: BTreeSet<u64> = view.servers.iter().flat_map(|server| server.holds.iter().copied()).collect();
     if on_them.is_empty() {
@@ -127,7 +127,7 @@ async fn emptying(context: &Context, view: &StatusView) -> Result<String, CliErr
     Ok(emptying.map(|hold| hold.waiting.unwrap_or_else(|| hold.stage.to_string())).collect::<Vec<_>>().join(", "))
 }
 
-/// Which servers are not there yet, and why; empty when all are.
+/// The servers that have not reached the state, with reasons; empty if all have.
 fn missing(view: &StatusView, until: Until) -> String {
     let several = view.instances.len() > 1;
     let away = |server: &ServerView| {
@@ -136,7 +136,7 @@ fn missing(view: &StatusView, until: Until) -> String {
     let texts = view.servers.iter().filter_map(|server| {
         let name = tables::line_name(server, several);
         match until {
-            // What was last seen says nothing of the present.
+            // The state last seen may be outdated.
             _ if away(server) => Some(format!("{name} unknown, HAProxy does not answer")),
             Until::Drained if server.in_service => Some(format!("{name} takes traffic")),
             Until::Drained if server.in_flight > 0 => Some(format!("{name} {} in flight", server.in_flight)),

@@ -1,4 +1,4 @@
-//! Follows one document of the API by long polls, over restarts of teeterd.
+//! Follows one document of the API by long polls, across restarts of teeterd.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::progress::Progress;
 use crate::control::client::{Client, ClientError, Tick};
 
-/// One document, again and again.
+/// A document that is read again whenever something changes.
 pub(super) struct Watch<'a> {
     client: &'a Client,
     path: String,
@@ -16,26 +16,26 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Of something that may not exist: a daemon that is away at first is an error at once.
+    /// Watches a document that may not exist: if teeterd is away at first, that is an error at once.
     pub(super) fn new(client: &'a Client, path: impl Into<String>) -> Self {
         Self { client, path: path.into(), tick: None, patient: false }
     }
 
-    /// Of what teeterd has just answered with: if it goes away now, it is waited for.
+    /// Watches a document that teeterd has just sent: if teeterd goes away now, waits for it.
     pub(super) fn known(client: &'a Client, path: impl Into<String>) -> Self {
         Self { patient: true, ..Self::new(client, path) }
     }
 
-    /// The document now, the first time; after that, once something has changed or some seconds have passed.
+    /// The first time, the current document; after that, the document once something has changed or after some seconds.
     ///
     /// # Errors
-    /// See [`ClientError`]; that teeterd is away only after [`PATIENCE`].
+    /// See [`ClientError`]; if teeterd is away, only after [`PATIENCE`].
     pub(super) async fn next<T: DeserializeOwned>(&mut self, progress: &mut Progress) -> Result<T, ClientError> {
         let error = match self.attempt().await {
             Err(error) if error.is_away() && self.patient => error,
             answer => return answer,
         };
-        // Another process may count its ticks from the start.
+        // A restarted teeterd counts its ticks from the start.
         self.tick = None;
         progress.line(&format!("teeterd does not answer; trying again for {} s", PATIENCE.as_secs()));
         let again = async {
@@ -63,8 +63,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// How long a daemon that is away is waited for: a restart takes seconds, systemd's default start limit a minute.
+/// The longest wait for a teeterd that is away: a restart takes seconds, systemd's default start limit is a minute.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two attempts to reach it.
+/// The pause between two attempts to reach it.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);

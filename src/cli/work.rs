@@ -1,4 +1,4 @@
-//! The work on a group: the hook called for all of it, or for its servers, several at once.
+//! The work on a group: one call of the hook for the group, or parallel calls for its servers.
 
 use std::pin::pin;
 
@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 
-use super::follow::{Follow, Standing};
+use super::follow::{Awaiting, Follow};
 use super::hook::{Hook, Outcome, Stop};
 use super::hooks::Hooks;
 use super::interrupt::Interrupt;
@@ -24,13 +24,13 @@ pub(super) async fn work(
     interrupt: &mut Interrupt,
     output: &Output,
 ) -> Outcome {
-    let Some((hook, servers_at_once)) = hooks.of(&work.phase) else {
+    let Some((hook, servers_at_once)) = hooks.for_phase(&work.phase) else {
         return Outcome::Failed(format!("this command has no hook for {}", work.phase));
     };
     let (stop, stopped) = watch::channel(None);
     let calls = Calls { context, run, work, hook, also: hooks.also(), output, stopped };
-    let mut left = pin!(follow.left(work.step));
-    let mut calls = pin!(calls.make(servers_at_once));
+    let mut left = pin!(follow.left_step(work.step));
+    let mut calls = pin!(calls.run(servers_at_once));
     let mut stops = None;
     let outcome = loop {
         tokio::select! {
@@ -43,7 +43,7 @@ pub(super) async fn work(
             () = &mut left, if stops.is_none() => {
                 stops = Some(Stop::Left);
                 stop.send_replace(stops);
-                print::err("the run has left this step (aborted, or reported on by somebody else): ending the hook");
+                print::err("the run has left this step (aborted, or reported on by another caller): ending the hook");
             }
             outcome = &mut calls => break outcome,
         }
@@ -63,9 +63,9 @@ struct Calls<'a> {
 }
 
 impl Calls<'_> {
-    /// Calls the hook for the group, or for its servers, so many at once. After the first that does not end well no
-    /// more are begun; those under way go on to their end.
-    async fn make(&self, servers_at_once: Option<usize>) -> Outcome {
+    /// Calls the hook for the group, or for its servers, `servers_at_once` in parallel. After the first failure no more
+    /// calls are started; running calls go on to their end.
+    async fn run(&self, servers_at_once: Option<usize>) -> Outcome {
         let Some(at_once) = servers_at_once else { return self.call(self.work.clone(), &self.work.group).await };
         let mut waiting = shell::each_server(self.work).into_iter().enumerate();
         let mut under_way = FuturesUnordered::new();
@@ -74,7 +74,7 @@ impl Calls<'_> {
         loop {
             while ended == Outcome::Done && failures.is_empty() && under_way.len() < at_once {
                 let Some((index, part)) = waiting.next() else { break };
-                // Between two servers the run may have been aborted: the next one may take traffic again.
+                // The run may have been aborted meanwhile: the next server may take traffic again.
                 if index > 0 && !self.is_wanted().await {
                     ended = Outcome::Left;
                     break;
@@ -87,7 +87,7 @@ impl Calls<'_> {
                 Some((Outcome::Failed(why), server)) => failures.push(format!("{why} on {server}")),
                 Some((other, _)) => ended = other,
                 None if failures.is_empty() => return ended,
-                // That others were told to end does not undo a failure, but it is the reason to stop.
+                // The request to stop takes precedence over failures of other calls.
                 None if ended != Outcome::Done => return ended,
                 None => return Outcome::Failed(failures.join("; ")),
             }
@@ -103,12 +103,12 @@ impl Calls<'_> {
         self.hook.run(&variables, from, self.output, self.stopped.clone()).await
     }
 
-    /// Whether the run still waits for this work; a teeterd that is away says nothing about that.
+    /// Whether the run still waits for this work; true if teeterd is away.
     async fn is_wanted(&self) -> bool {
         if self.stopped.borrow().is_some() {
             return false;
         }
         let run = self.context.client.get::<RunView>(&format!("/v1/runs/{}", self.run.id)).await;
-        run.map_or(true, |(run, _)| matches!(Standing::of(&run), Standing::Work(at) if at.step == self.work.step))
+        run.map_or(true, |(run, _)| matches!(Awaiting::by(&run), Awaiting::Work(at) if at.step == self.work.step))
     }
 }

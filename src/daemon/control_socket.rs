@@ -1,4 +1,4 @@
-//! The control socket's name in the file system: without it no client reaches teeterd, so it is looked after.
+//! Watches the control socket's name in the file system: without it, no client reaches teeterd.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,14 +13,14 @@ use crate::config::ControlSettings;
 use crate::control::socket;
 use crate::engine::Engine;
 
-/// Makes the control socket of a configuration.
+/// Creates the control socket of a configuration.
 pub(super) async fn make(control: &ControlSettings) -> io::Result<UnixListener> {
     let ControlSettings { socket: path, mode, group, shared_directory, .. } = control;
     socket::bind(socket::Place { path, mode: *mode, group: group.as_deref(), shared: *shared_directory }).await
 }
 
-/// Looks after the name of a socket. One that is gone is made again where teeterd has made it, and told of where it cannot
-/// be; what is made comes out of the channel. `made` is none where systemd has made it.
+/// Watches the name of a socket. If it is gone, creates a socket again and sends it to the channel, or reports that it
+/// cannot. `made` is `None` if systemd has created the socket: then a missing name is only reported.
 pub(super) fn watch(
     engine: &Arc<Engine>,
     listener: &UnixListener,
@@ -28,7 +28,7 @@ pub(super) fn watch(
 ) -> mpsc::Receiver<UnixListener> {
     let (sender, again) = mpsc::channel(1);
     let bound = || listener.local_addr().ok()?.as_pathname().map(Path::to_owned);
-    // A socket is bound elsewhere and then gets its name.
+    // A socket is bound elsewhere and then renamed.
     let path = made.as_ref().map(|control| control.socket.clone()).or_else(bound);
     if let Some(path) = path {
         tokio::spawn(look(Arc::clone(engine), path, made, sender));
@@ -56,7 +56,7 @@ async fn look(engine: Arc<Engine>, path: PathBuf, made: Option<ControlSettings>,
         };
         match make(control).await {
             Ok(listener) => {
-                tracing::warn!("the control socket {shown} was gone, and has been made again");
+                tracing::warn!("the control socket {shown} was gone, and was created again");
                 known = identity(&path);
                 engine.set_trouble(SOCKET, None);
                 if again.send(listener).await.is_err() {

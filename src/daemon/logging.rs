@@ -1,4 +1,4 @@
-//! Where the daemon's words go. What others have said is in them, so nothing gets there that steers a terminal.
+//! The daemon's log. Log lines may quote untrusted text, so terminal controls are removed.
 
 use std::fmt::Debug;
 use std::io::Write;
@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{LogLevel, LogSettings, LogTo};
 use crate::control::harmless::{lines, one_line};
 
-/// Begins to log.
+/// Starts to log.
 pub(super) fn start(settings: LogSettings) {
     let level = match settings.level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -30,14 +30,14 @@ pub(super) fn start(settings: LogSettings) {
         LogTo::Auto => std::env::var_os("JOURNAL_STREAM").is_some(),
     };
     if to_journal && let Ok(journal) = tracing_journald::layer() {
-        // So that a field is called TEETER_RUN there.
+        // The journal then has fields such as TEETER_RUN.
         registry.with(Harmless(journal.with_field_prefix(Some("TEETER".to_owned())))).init();
     } else {
         registry.with(Harmless(plain(std::io::stderr))).init();
     }
 }
 
-/// Says something to whoever started the daemon, before there is a log. Nobody may be there to hear it.
+/// Prints a line on standard error before the log starts. A closed standard error is ignored.
 pub(super) fn say(text: &str) {
     writeln!(std::io::stderr(), "{}", lines(text)).unwrap_or_default();
 }
@@ -51,7 +51,7 @@ where
     tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false).with_target(false)
 }
 
-/// Hands each event on as one line of harmless words. teeter has no spans, so there are none to hand on.
+/// Passes each event on as one line without terminal controls. teeter has no spans.
 struct Harmless<L>(L);
 
 impl<S: Subscriber, L: Layer<S>> Layer<S> for Harmless<L> {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_logged_steers_no_terminal_and_is_one_line() {
+    fn a_log_line_is_one_line_without_terminal_controls() {
         let kept = Kept::default();
         let writer = kept.clone();
         let log = tracing_subscriber::registry().with(Harmless(plain(move || writer.clone())));

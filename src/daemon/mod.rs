@@ -1,4 +1,4 @@
-//! The composition root of `teeterd`: reads from top to bottom as it starts.
+//! The composition root of `teeterd`, in the order of its start.
 
 mod control_socket;
 mod logging;
@@ -31,22 +31,22 @@ use crate::reconcile::MapWriters;
 use crate::state::State;
 use crate::store;
 
-/// The daemon beside HAProxy: takes servers out, waits until nothing is in flight on them, brings them back.
+/// The daemon beside HAProxy: takes servers out, waits until nothing is in flight on them, and brings them back.
 #[derive(Debug, Parser)]
 #[command(name = "teeterd", version)]
 #[command(
-    after_help = "Signals: TERM and INT stop the daemon and leave traffic as it is; HUP reads the configuration again.
-Without a configuration every server of the HAProxy at a usual stats socket can be named as BACKEND/SERVER."
+    after_help = "Signals: TERM and INT stop the daemon, and traffic stays as it is; HUP reads the configuration again.
+Without a configuration, teeterd uses the HAProxy at a usual stats socket; name its servers as BACKEND/SERVER."
 )]
 struct Args {
     /// The configuration.
-    #[arg(long, value_name = "PATH", help = format!("The configuration [default: {DEFAULT_PATH}, which need not exist]"))]
+    #[arg(long, value_name = "PATH", help = format!("The configuration [default: {DEFAULT_PATH}, if it exists]"))]
     config: Option<PathBuf>,
-    /// Make the control socket here, whatever the configuration says.
+    /// Create the control socket here, instead of at the path in the configuration.
     #[arg(long, value_name = "PATH", env = "TEETER_SOCKET")]
     socket: Option<PathBuf>,
-    /// Only check the configuration: by itself, where what is wrong is printed with its line and column, and against
-    /// those HAProxys that answer.
+    /// Only check the configuration: first the file itself (errors name line and column), then against the HAProxy
+    /// instances that answer.
     #[arg(long)]
     check: bool,
 }
@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(Exit::Failed, &error),
     };
     let ended = runtime.block_on(run(args, config, readers.handle().clone()));
-    // A reader is not waited for.
+    // Do not wait for readers.
     readers.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -90,8 +90,8 @@ pub fn command() -> clap::Command {
     Args::command()
 }
 
-/// Compares the configuration with what HAProxy has. A HAProxy that does not answer is told of and is no error: a
-/// configuration may be checked elsewhere.
+/// Compares the configuration with HAProxy. A HAProxy that does not answer is reported, but is not an error: the
+/// configuration may be checked on another machine.
 fn check(config: &Config) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -119,14 +119,14 @@ fn check(config: &Config) -> ExitCode {
     if findings.iter().any(|finding| finding.state == FindingStatus::Error) {
         return ExitCode::from(Exit::Usage as u8);
     }
-    logging::say(&format!("the configuration is well: {asked} HAProxy, {} farms", config.farms.len()));
+    logging::say(&format!("configuration OK: {asked} HAProxy, {} farms", config.farms.len()));
     ExitCode::SUCCESS
 }
 
 async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn Error>> {
     let signals = signals::Signals::new()?;
     store::of_store(&config.store.path, config.store.shared_directory)
-        .map_err(|error| format!("cannot keep the store {}: {error}", config.store.path.display()))?;
+        .map_err(|error| format!("cannot use the store {}: {error}", config.store.path.display()))?;
     let platform = Platform::default().with_readers(readers);
     let store = store::open(&config.store.path)?;
     for unknown in unknown_grants(&config) {
@@ -167,7 +167,10 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
                     access.send_replace(self::access(&args, &new));
                     take_over(&engine, &config, new).await;
                 }
-                Err(error) => tracing::error!("the configuration is refused and the old one stays: {}", chain(&*error)),
+                Err(error) => tracing::error!(
+                    "the new configuration is refused, and the old one stays in use: {}",
+                    chain(&*error)
+                ),
             }
             service::ready();
         })
@@ -175,7 +178,7 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     service::stopping();
     tracing::info!("stopping; traffic stays as it is");
     stop.notify_one();
-    // Long polls and event streams would keep the server for as long as their clients like.
+    // Long polls and event streams would keep the server alive for as long as their clients want.
     tokio::time::timeout(GOODBYE, server).await.map(drop).unwrap_or_default();
     Ok(())
 }
@@ -190,19 +193,19 @@ fn load(args: &Args) -> Result<Config, Box<dyn Error>> {
     Ok(config)
 }
 
-/// The configured HAProxies; without any, the one at a usual path.
+/// The configured HAProxy instances; if there are none, the one at a usual path.
 fn haproxies(config: &Config) -> Vec<(InstanceName, Client, Option<Master>)> {
     let to = |endpoint: Endpoint| Client::new(endpoint, engine::ANSWER_TAKES);
     let over = |path: PathBuf| Master::new(path, engine::ANSWER_TAKES);
     if !config.haproxy.is_empty() {
         let endpoint = |it: &InstanceSettings| Endpoint { address: it.socket.clone(), tls: it.tls.clone() };
-        let of = |it: &InstanceSettings| (it.name.clone(), to(endpoint(it)), it.master.clone().map(over));
-        return config.haproxy.iter().map(of).collect();
+        let connect = |it: &InstanceSettings| (it.name.clone(), to(endpoint(it)), it.master.clone().map(over));
+        return config.haproxy.iter().map(connect).collect();
     }
     let mut paths = usual_sockets();
     if paths.is_empty() {
         tracing::warn!("no HAProxy is configured and no stats socket is at a usual path; see docs/haproxy.md");
-        // Shown as not reachable, with the path that was tried, until somebody makes it.
+        // Shown as unreachable, with this path, until HAProxy creates the socket.
         paths.push(Path::new("/run/haproxy/admin.sock").to_owned());
     }
     let name = |index: usize| if index == 0 { "haproxy".to_owned() } else { format!("haproxy{}", index + 1) };
@@ -213,7 +216,7 @@ fn haproxies(config: &Config) -> Vec<(InstanceName, Client, Option<Master>)> {
     named.collect()
 }
 
-/// The socket that systemd hands over, or one of our own. Whether it is one of our own.
+/// The socket from systemd, or a new one. Returns whether it is a new one.
 async fn listen(args: &Args, config: &Config) -> Result<(UnixListener, bool), Box<dyn Error>> {
     if args.socket.is_none()
         && let Some(listener) = listenfd::ListenFd::from_env().take_unix_listener(0)?
@@ -223,10 +226,10 @@ async fn listen(args: &Args, config: &Config) -> Result<(UnixListener, bool), Bo
     }
     let path = config.control.socket.display();
     let made = control_socket::make(&config.control).await;
-    Ok((made.map_err(|error| format!("cannot make the control socket {path}: {error}"))?, true))
+    Ok((made.map_err(|error| format!("cannot create the control socket {path}: {error}"))?, true))
 }
 
-/// Who may do what from now on.
+/// The access rules of a configuration.
 fn access(args: &Args, config: &Config) -> Access {
     let config_path = args.config.clone().unwrap_or_else(|| DEFAULT_PATH.into());
     Access { roles: config.control.roles.clone(), config: config_path }
@@ -235,7 +238,7 @@ fn access(args: &Args, config: &Config) -> Access {
 /// Grants to users and groups that this machine does not know.
 fn unknown_grants(config: &Config) -> Vec<String> {
     let unknown = config.control.roles.iter().flat_map(Roles::unknown);
-    unknown.map(|(role, to)| format!("[control.roles] {role}: nobody here is {to}")).collect()
+    unknown.map(|(role, to)| format!("[control.roles] {role}: no such user or group: {to}")).collect()
 }
 
 async fn take_over(engine: &Engine, old: &Config, new: Config) {
@@ -248,8 +251,8 @@ async fn take_over(engine: &Engine, old: &Config, new: Config) {
         || new.log != old.log
     {
         tracing::warn!(
-            "[[haproxy]] but for may_be_away, [store], [log] and the socket of [control] are read at the start only; farms, \
-             [holds], [retention] and [control.roles] are taken over now"
+            "[[haproxy]] (except may_be_away), [store], [log] and the socket of [control] are read only at the start of teeterd; \
+             farms, [holds], [retention] and [control.roles] are in use now"
         );
     }
     engine.set_may_be_away(new.may_be_away());
@@ -259,7 +262,7 @@ async fn take_over(engine: &Engine, old: &Config, new: Config) {
     tracing::info!(farms, "configuration read again");
 }
 
-/// Whether both name the same HAProxys, whichever may be away.
+/// Whether both configure the same HAProxy instances, apart from may_be_away.
 fn same_haproxies(new: &[InstanceSettings], old: &[InstanceSettings]) -> bool {
     let named = |all: &[InstanceSettings]| -> Vec<InstanceSettings> {
         all.iter().map(|haproxy| InstanceSettings { may_be_away: false, ..haproxy.clone() }).collect()

@@ -1,8 +1,8 @@
-//! Another teeterd of this machine that works with the same HAProxy: each would undo what the other does.
+//! Detects another teeterd on this machine that works with the same HAProxy: each would undo the changes of the other.
 //!
-//! Whoever works with a HAProxy has a socket in Linux's abstract namespace, named after the stats socket. It ends with
-//! its process and needs no right to any folder. Whoever finds it taken says so, and goes on: anybody may have taken the
-//! name, so nothing but words follows from it.
+//! Each teeterd binds a socket in Linux's abstract namespace, named after the stats socket. Such a socket ends with its
+//! process and needs no directory. A teeterd that finds the name taken reports that and goes on: any program can take
+//! the name, so it only causes a message.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::farm::InstanceName;
 use crate::haproxy::Address;
 
-/// Takes the name of each HAProxy, or says who has it, until the daemon ends.
+/// Takes the name of each HAProxy, or reports its owner, until the daemon ends.
 pub(super) fn watch(engine: &Arc<Engine>, haproxies: Vec<(InstanceName, Address)>) {
     for (name, address) in haproxies {
         tokio::spawn(hold(Arc::clone(engine), name, taken_as(&address)));
@@ -29,14 +29,14 @@ async fn hold(engine: Arc<Engine>, name: InstanceName, taken_as: Vec<u8>) {
         match take(&taken_as) {
             Ok(listener) => {
                 engine.set_rival(&name, None);
-                // Whoever asks sees by the connection whose it is.
+                // Another teeterd learns the owner of the name from the connection.
                 while listener.accept().await.is_ok() {}
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 let who = owner(&taken_as).unwrap_or_else(|_| "a process that does not say who it is".to_owned());
                 engine.set_rival(&name, Some(who));
             }
-            Err(error) => tracing::debug!("whether another teeterd works with HAProxy {name} is not known: {error}"),
+            Err(error) => tracing::debug!("cannot tell whether another teeterd works with HAProxy {name}: {error}"),
         }
         tokio::time::sleep(AGAIN).await;
     }
@@ -48,7 +48,7 @@ fn take(taken_as: &[u8]) -> io::Result<UnixListener> {
     UnixListener::from_std(listener)
 }
 
-/// The process that has the name.
+/// The process that owns the name.
 fn owner(taken_as: &[u8]) -> io::Result<String> {
     let stream = Stream::connect_addr(&SocketAddr::from_abstract_name(taken_as)?)?;
     stream.set_nonblocking(true)?;
@@ -59,7 +59,7 @@ fn owner(taken_as: &[u8]) -> io::Result<String> {
     })
 }
 
-/// The name that stands for a stats socket. A path may be written in many ways, and of a long one the end has to do.
+/// The abstract name of a stats socket, from its resolved path; only the end of a long path.
 fn taken_as(address: &Address) -> Vec<u8> {
     let text = match address {
         Address::Unix(path) => real(path),
@@ -69,7 +69,7 @@ fn taken_as(address: &Address) -> Vec<u8> {
     [b"teeter/haproxy/", end].concat()
 }
 
-/// The folder is there before HAProxy makes the socket.
+/// The resolved path. The directory exists before HAProxy creates the socket.
 fn real(path: &Path) -> String {
     let whole = path.canonicalize().or_else(|_| {
         let folder = path.parent().map_or_else(|| Ok(path.to_owned()), Path::canonicalize)?;
@@ -81,5 +81,5 @@ fn real(path: &Path) -> String {
 /// The kernel takes 107 bytes in all.
 const LONGEST: usize = 90;
 
-/// Between two attempts to take a name that is taken.
+/// The pause between two attempts to take a name.
 const AGAIN: Duration = Duration::from_secs(5);

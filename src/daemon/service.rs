@@ -1,4 +1,4 @@
-//! What systemd is told.
+//! Notifications to systemd.
 
 use std::time::Duration;
 
@@ -17,22 +17,22 @@ pub(super) fn reloading() {
     }
 }
 
-/// The daemon ends.
+/// The daemon is stopping.
 pub(super) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// The daemon goes on.
+/// The daemon makes progress, for the watchdog.
 pub(super) fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
-/// How often the watchdog wants to be told that, where there is one.
+/// The interval of the watchdog, if there is one.
 pub(super) fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }
 
 fn tell(state: &[NotifyState<'_>]) {
-    // Nobody listens where systemd did not start the daemon.
+    // Without systemd there is nothing to notify.
     sd_notify::notify(state).unwrap_or_default();
 }

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::SignalsInfo;
 
-/// The signals, from the moment this was made.
+/// Listens for the signals from its creation on.
 pub(super) struct Signals(SignalsInfo);
 
 impl Signals {
@@ -14,7 +14,7 @@ impl Signals {
         SignalsInfo::new([SIGTERM, SIGINT, SIGHUP]).map(Self)
     }
 
-    /// Calls `reload` at every HUP; returns when the daemon is to end.
+    /// Calls `reload` at every HUP; returns when the daemon must stop.
     pub(super) async fn handle(mut self, reload: impl AsyncFn()) {
         while let Some(signal) = self.0.next().await {
             if signal != SIGHUP {

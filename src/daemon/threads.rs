@@ -1,4 +1,4 @@
-//! The threads of the daemon: some for whatever changes something, and others for who only looks.
+//! The threads of the daemon: some for changes, others for readers.
 
 use std::io;
 
@@ -11,25 +11,26 @@ pub(super) fn start() -> io::Result<(Runtime, Runtime)> {
         .worker_threads(READERS)
         .max_blocking_threads(ON_DISK)
         .thread_name("reader")
-        .on_thread_start(stand_back)
+        .on_thread_start(lower_priority)
         .enable_all()
         .build()?;
     Ok((changes, readers))
 }
 
-/// Where there are too few processors for all, readers have them last. A system that refuses that serves them like others.
-fn stand_back() {
+/// Lowers the priority of this thread, so that readers get the processor last. If the system refuses, they are served
+/// like others.
+fn lower_priority() {
     rustix::process::setpriority_process(Some(rustix::thread::gettid()), STANDING_BACK).ok();
 }
 
 const WORKERS: usize = 2;
 
-/// One for each reader who may be answered at once (`control/bounds.rs`), one for what is dear, and one for looks at HAProxy:
-/// so nobody's answer waits for the end of another's, and the system shares out the processors among them.
+/// One thread for each reader that may be answered at once (`control/bounds.rs`), one for expensive answers, and one for
+/// looks at HAProxy: no answer waits for the end of another one, and the system divides the processors among them.
 const READERS: usize = 10;
 
-/// What readers have from the disk, they have from so many threads at most.
+/// The most threads that read from the disk for readers.
 const ON_DISK: usize = 4;
 
-/// A third of the share of others: enough for an answer where HAProxy has much to do, and its traffic comes first.
+/// A third of the share of other threads: enough for an answer on a busy machine, where HAProxy's traffic comes first.
 const STANDING_BACK: i32 = 5;

@@ -1,4 +1,4 @@
-//! What the watchdog is told: that everything that goes round for ever still does.
+//! Notifies systemd's watchdog while every loop of the daemon makes progress.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::service;
 use crate::engine::{ANSWER_TAKES, Engine};
 
-/// Tells the watchdog, where there is one, for as long as every observer and the driver go round. A daemon in which one
-/// has stopped is restarted. This is a thread of its own: it waits for nothing that the daemon does.
+/// Notifies the watchdog, if there is one, while every observer and the driver make progress. If one of them stops,
+/// systemd restarts the daemon. Runs on a thread of its own, which waits for no other part of the daemon.
 pub(super) fn keep(engine: &Arc<Engine>) -> io::Result<()> {
     let Some(every) = service::watchdog() else { return Ok(()) };
     let pause = (every / 3).max(Duration::from_millis(100));
@@ -21,7 +21,9 @@ pub(super) fn keep(engine: &Arc<Engine>) -> io::Result<()> {
         while let Some(progress) = engine.upgrade().map(|engine| engine.progress()) {
             match rounds.stopped(progress, clock.mark()) {
                 None => service::alive(),
-                Some(what) => tracing::error!("{what} has not gone on for {STOPPED:?}: the watchdog is not told"),
+                Some(what) => {
+                    tracing::error!("{what} has made no progress for {STOPPED:?}: the watchdog is not notified")
+                }
             }
             std::thread::sleep(pause);
         }
@@ -29,12 +31,12 @@ pub(super) fn keep(engine: &Arc<Engine>) -> io::Result<()> {
     std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map(drop)
 }
 
-/// How far each of them was, and since when.
+/// The last progress of each loop, and its time.
 #[derive(Default)]
 struct Rounds(BTreeMap<String, (u64, Instant)>);
 
 impl Rounds {
-    /// One that has not gone on for too long.
+    /// A loop that has made no progress for too long.
     fn stopped(&mut self, progress: Vec<(String, u64)>, now: Instant) -> Option<String> {
         let mut stopped = None;
         for (what, number) in progress {
@@ -49,7 +51,7 @@ impl Rounds {
     }
 }
 
-/// A HAProxy that does not answer is waited for so long at most, the line before it and the pause after it included.
+/// The longest wait of a loop for a HAProxy that does not answer, including the line before it and the pause after it.
 const STOPPED: Duration = ANSWER_TAKES.saturating_mul(3);
 
 #[cfg(test)]
@@ -57,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_to_go_on_whatever_the_others_do() {
+    fn each_loop_must_make_progress_by_itself() {
         let mut rounds = Rounds::default();
         let begun = crate::platform::Clock::new().mark();
         let mut told = |one: u64, other: u64, second: u64| {

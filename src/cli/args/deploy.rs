@@ -1,4 +1,4 @@
-//! What `teeter deploy` takes.
+//! The arguments of `teeter deploy`.
 
 use std::ffi::OsString;
 use std::num::NonZeroU16;
@@ -17,10 +17,10 @@ pub(in crate::cli) struct Deploy {
     /// The farm, as named in teeterd's configuration.
     #[arg(value_name = "FARM", required_unless_present = "manifest")]
     farm: Option<FarmName>,
-    /// Deploy all that a file says, farm after farm, instead of to one farm.
-    #[arg(long, value_name = "PATH", requires = "environment", conflicts_with_all = SAID_BY_THE_MANIFEST)]
+    /// Deploy all builds of a manifest file, farm by farm, instead of deploying to one farm.
+    #[arg(long, value_name = "PATH", requires = "environment", conflicts_with_all = SET_BY_THE_MANIFEST)]
     pub(in crate::cli) manifest: Option<PathBuf>,
-    /// With --manifest: where to deploy, by a name in the file.
+    /// With --manifest: the environment to deploy to, by its name in the file.
     #[arg(long, value_name = "NAME", requires = "manifest", conflicts_with = "farm")]
     pub(in crate::cli) environment: Option<String>,
     #[command(flatten)]
@@ -33,25 +33,25 @@ pub(in crate::cli) struct Deploy {
     pub(in crate::cli) hook: Vec<OsString>,
 }
 
-/// Hooks beside the one that does the work, and how that one is called.
+/// Hooks around the work, and how the hook of the work is called.
 #[derive(Debug, Clone, Default, Args)]
 pub(in crate::cli) struct HookOptions {
-    /// A command for the shell, run for each group before it goes out.
+    /// A shell command, run for each group before it goes out.
     #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
     pub(in crate::cli) before_out: Option<String>,
-    /// A command for the shell, run for each group when it is empty, before the hook.
+    /// A shell command, run for each group when it is empty, before the hook.
     #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
     pub(in crate::cli) after_out: Option<String>,
-    /// A command for the shell, run for each group when it serves again.
+    /// A shell command, run for each group when it serves again.
     #[arg(long, value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
     pub(in crate::cli) after_in: Option<String>,
     /// Call the hook once for each server instead of once for each group.
     #[arg(long)]
     pub(in crate::cli) per_server: bool,
-    /// With --per-server: call it for so many servers of a group at once.
+    /// With --per-server: the number of servers of a group to call it for in parallel.
     #[arg(long, value_name = "N", requires = "per_server")]
     pub(in crate::cli) parallel: Option<NonZeroU16>,
-    /// How long each call of a hook may take; then it is ended, and the step fails.
+    /// The longest time for each call of a hook; then the hook is ended, and the step fails.
     #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub(in crate::cli) hook_timeout: Option<Span>,
 }
@@ -66,7 +66,7 @@ impl Deploy {
 }
 
 impl HookOptions {
-    /// The commands around the hook, by phase.
+    /// The shell commands around the hook, by phase.
     pub(in crate::cli) fn phases(&self) -> impl Iterator<Item = (Phase, &String)> {
         let commands = [
             (Phase::BeforeOut, &self.before_out),
@@ -77,14 +77,14 @@ impl HookOptions {
     }
 }
 
-/// A length of time that is not none at all.
+/// A length of time above zero.
 pub(in crate::cli) fn some_time(text: &str) -> Result<Span, String> {
     let span: Span = text.parse().map_err(|error: crate::farm::SpanError| error.to_string())?;
-    if span.is_zero() { Err("nothing can be done in no time".to_owned()) } else { Ok(span) }
+    if span.is_zero() { Err("the time must be longer than zero".to_owned()) } else { Ok(span) }
 }
 
-/// What is not given beside `--manifest`.
-const SAID_BY_THE_MANIFEST: [&str; 23] = [
+/// Arguments that conflict with `--manifest`.
+const SET_BY_THE_MANIFEST: [&str; 23] = [
     "farm",
     "hook",
     "strategy",

@@ -1,4 +1,4 @@
-//! The grammar of the command line. What passes it is complete and well formed; what does not ends with exit code 2.
+//! The grammar of the command line. Arguments that pass it are complete and well-formed; others end with exit code 2.
 
 mod deploy;
 mod runs;
@@ -7,7 +7,7 @@ mod since;
 
 use std::path::PathBuf;
 
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser as _};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::de::DeserializeOwned;
 
@@ -19,7 +19,7 @@ use super::help;
 use crate::api::{HoldMode, HoldRequest};
 use crate::farm::{FarmName, InstanceName, OnDeadline, Span};
 
-/// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back proven well.
+/// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back verified.
 #[derive(Debug, Parser)]
 #[command(name = "teeter", version, max_term_width = 110, after_help = help::AFTER)]
 pub(super) struct Cli {
@@ -33,7 +33,7 @@ pub(super) struct Cli {
         default_value = "/run/teeter/control.sock"
     )]
     pub(super) socket: PathBuf,
-    /// Print one JSON document, of the shape that the API has.
+    /// Print one JSON document, as in the API.
     #[arg(long, global = true, display_order = 901)]
     pub(super) json: bool,
     #[command(subcommand)]
@@ -42,123 +42,120 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// What HAProxy says now, and who holds what.
-    #[command(
-        after_help = "Examples:\n  teeter status\n  teeter status farm:web 'api/web0[1-4]'\n  teeter status --host 10.0.0.7"
-    )]
+    /// Show the current state of servers in HAProxy, and their holds.
+    #[command(after_help = "Examples:\n  teeter status\n  teeter status farm:web 'api/web0[1-4]'\n  \
+            teeter status --host 10.0.0.7")]
     Status(AnyServers),
-    /// Take servers out; clients that stick to them may finish.
+    /// Take servers out; sticky clients may finish.
     #[command(after_help = help::DRAIN)]
     Drain(Take),
     /// Take servers out for everyone, sticky clients too.
     #[command(after_help = help::MAINT)]
     Maint(Take),
-    /// Bring servers back: end your hold on them, once their checks and probes pass.
-    #[command(
-        after_help = "Examples:\n  teeter ready app/web01\n  teeter ready web01 --no-verify\n  teeter ready web01 --owner alice\n  teeter ready --host 10.0.0.7"
-    )]
+    /// Bring servers back: end your hold on them once their checks and probes pass.
+    #[command(after_help = "Examples:\n  teeter ready app/web01\n  teeter ready web01 --no-verify\n  \
+            teeter ready web01 --owner alice\n  teeter ready --host 10.0.0.7")]
     Ready(Ready),
     /// Wait until servers are empty, or take traffic again.
-    #[command(
-        after_help = "Examples:\n  teeter wait app/web01 --until drained --timeout 5m\n  teeter wait farm:web --until up\n  teeter wait --host 10.0.0.7 --until drained\n  teeter wait --haproxy lb2 --timeout 10s"
-    )]
+    #[command(after_help = "Examples:\n  teeter wait app/web01 --until drained --timeout 5m\n  \
+            teeter wait farm:web --until up\n  teeter wait --host 10.0.0.7 --until drained\n  \
+            teeter wait --haproxy lb2 --timeout 10s")]
     Wait(Wait),
-    /// Every hold: owner, reason, age, and until when; what ends first comes first.
+    /// List all holds with owner, reason, age and end; the earliest end comes first.
     #[command(after_help = "Examples:\n  teeter holds\n  teeter holds --calendar\n  teeter holds --json")]
     Holds {
-        /// Day by day who goes out and who comes back.
+        /// Show day by day which servers go out and come back.
         #[arg(long)]
         calendar: bool,
     },
-    /// The sessions that are still on servers: age, client, bytes.
+    /// List the sessions that are still on servers: age, client, bytes.
     #[command(after_help = "Example:\n  teeter why app/web01")]
     Why(Servers),
-    /// Deploy to a farm, group by group: each is emptied, your hook works on it, it is proven and brought back.
+    /// Deploy to a farm, group by group: each group is drained, your hook works on it, it is verified and brought back.
     #[command(after_help = help::DEPLOY)]
     Deploy(Deploy),
-    /// Begin a deploy and wait until the first group is empty: for pipelines that do the work themselves.
+    /// Start a deploy and wait until the first group is empty, for pipelines that do the work themselves.
     #[command(after_help = help::BEGIN)]
     Begin(Begin),
-    /// Report that the work on a group is done (or try a failed step again), and wait for the next.
+    /// Report that the work on a group is done (or try a failed step again), and wait for the next work.
     #[command(after_help = help::ADVANCE)]
     Advance(Advance),
-    /// Turn the traffic to one group, or to all: whoever was out is proven first, whoever goes out stands by.
+    /// Switch the traffic to one group, or to all. Servers that come in are verified first; servers that go out are on
+    /// standby.
     #[command(after_help = help::FLIP)]
     Flip(Flip),
-    /// The group of a farm that gets no traffic: its name, servers and addresses, for a shell.
+    /// Print the group of a farm that gets no traffic: its name, servers and addresses, for a shell.
     #[command(after_help = help::IDLE)]
     Idle {
         /// The farm, as named in teeterd's configuration.
         #[arg(value_name = "FARM")]
         farm: FarmName,
-        /// Go by the others though this HAProxy does not answer. May be given several times.
+        /// Decide without this HAProxy if it does not answer. Repeatable.
         #[arg(long, value_name = "NAME")]
         without_haproxy: Vec<InstanceName>,
     },
-    /// Have a run begin no further step.
-    #[command(
-        after_help = "Example:\n  teeter pause 3\n\nWhat it has begun goes on: servers that are being emptied are emptied."
-    )]
+    /// Pause a run before its next step.
+    #[command(after_help = "Example:\n  teeter pause 3\n\n\
+            The current step goes on: servers that are being drained are drained.")]
     Pause {
         /// The run's number.
         #[arg(value_name = "RUN")]
         run: u64,
     },
-    /// Have a paused run go on.
+    /// Resume a paused run.
     #[command(after_help = "Example:\n  teeter resume 3")]
     Resume {
         /// The run's number.
         #[arg(value_name = "RUN")]
         run: u64,
     },
-    /// Try the step again at which a run has failed, and wait for the next work.
-    #[command(
-        after_help = "Example:\n  teeter retry 3\n\nWork that has failed is wanted once more; `teeter advance 3` calls it done."
-    )]
+    /// Try the failed step of a run again, and wait for the next work.
+    #[command(after_help = "Example:\n  teeter retry 3\n\n\
+            Failed work must be done again; to report it as done instead, use `teeter advance 3`.")]
     Retry {
         /// The run's number.
         #[arg(value_name = "RUN")]
         run: u64,
     },
-    /// Turn a run's traffic back to the side that still runs the version before.
+    /// Roll back a run: switch the traffic to the side that still runs the previous version.
     #[command(after_help = "Example:\n  teeter rollback 3 --reason 'the shop is empty'")]
     Rollback {
         /// The run's number.
         #[arg(value_name = "RUN")]
         run: u64,
-        /// Why, for whoever looks at `teeter events`.
+        /// The reason, shown by `teeter events`.
         #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
         reason: Option<String>,
     },
-    /// End a run: servers that are well come back, the others stay out.
+    /// End a run: healthy servers come back, the others stay out.
     #[command(after_help = "Example:\n  teeter abort 3")]
     Abort {
         /// The run's number.
         #[arg(value_name = "RUN")]
         run: u64,
     },
-    /// Every run, the latest first.
+    /// List the runs, the latest first.
     #[command(after_help = "Example:\n  teeter runs")]
     Runs,
-    /// One run: its steps, what happened, who is out, and the command that goes on.
+    /// Show one run: its steps, its events, the servers that are out, and the command that continues it.
     #[command(after_help = "Examples:\n  teeter show\n  teeter show 3 --json")]
     Show {
-        /// The run's number; the latest run where none is given.
+        /// The run's number [default: the latest run].
         #[arg(value_name = "RUN")]
         run: Option<u64>,
     },
-    /// What is wrong with sockets, levels, farms and maps, and how to mend it. Changes nothing.
+    /// Check sockets, levels, farms and maps, and print how to fix problems. Changes nothing.
     #[command(after_help = "Example:\n  teeter doctor")]
     Doctor,
-    /// What happened, oldest first.
+    /// List events, the oldest first.
     #[command(after_help = "Examples:\n  teeter events --limit 20\n  teeter events --follow 3\n\
-        With --follow --json there is one document a line.")]
+        With --follow --json, each line is one document.")]
     Events(Events),
-    /// Forget what the store keeps of a farm, or of a HAProxy, that is not configured any more. Changes no traffic.
+    /// Delete the records of a farm, or of a HAProxy, that is not configured any more. Changes no traffic.
     #[command(after_help = "Examples:\n  teeter forget shop\n  teeter forget --haproxy edge2\n\n\
-        `teeter doctor` lists what is left over.")]
+        `teeter doctor` lists leftover records.")]
     Forget(Forget),
-    /// The store of teeterd: copy it while teeterd runs, or look whether it is whole.
+    /// Copy the store of a running teeterd, or verify a store.
     #[command(subcommand, after_help = help::STORE)]
     Store(StoreTask),
 }
@@ -176,17 +173,17 @@ pub(super) struct Forget {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StoreTask {
-    /// Write a copy of the store to a file that is not there yet.
+    /// Write a copy of the store to a new file.
     #[command(after_help = "Example:\n  teeter store backup /var/backups/teeter-2026-11-21.db")]
     Backup {
-        /// Where to; with your rights, and for you alone to read.
+        /// The file, which must not exist; created with your rights and readable only for you.
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Look whether a store is whole: its file, every record, and what records say of one another. Changes nothing.
+    /// Verify a store: the file, every record, and references between records. Changes nothing.
     #[command(after_help = "Examples:\n  teeter store verify\n  teeter store verify /var/backups/teeter-2026-11-21.db")]
     Verify {
-        /// A file that no teeterd has open; the store of the running teeterd where none is given.
+        /// A file that no teeterd has open [default: the store of the running teeterd].
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
@@ -196,25 +193,25 @@ pub(super) enum StoreTask {
 pub(super) struct Take {
     #[command(flatten)]
     pub(super) servers: Servers,
-    /// Why, for whoever looks at `teeter holds`.
+    /// The reason, shown by `teeter holds`.
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
-    /// Bring them back by itself after this time.
+    /// Bring the servers back automatically after this time.
     #[arg(long = "for", value_name = "TIME")]
     expires_in: Option<Span>,
-    /// Do not wait until nothing is in flight.
+    /// Return at once; do not wait until nothing is in flight.
     #[arg(long)]
     pub(super) no_wait: bool,
-    /// Wait, too, until HAProxy keeps no idle connections to them.
+    /// Wait also until HAProxy keeps no idle connections to the servers.
     #[arg(long)]
     idle: bool,
-    /// Take the last servers of a backend too.
+    /// Also take out the last servers of a backend.
     #[arg(long)]
     allow_outage: bool,
-    /// Refuse rather than leave a farm fewer in service than its min_available, whatever is out or down already.
+    /// Refuse if a farm would have fewer members in service than its min_available, even if members are out already.
     #[arg(long, conflicts_with = "allow_outage")]
     all_but_min: bool,
-    /// Go on though this HAProxy does not answer; it is told as soon as it does. May be given several times.
+    /// Go on if this HAProxy does not answer; it is told as soon as it answers. Repeatable.
     #[arg(long, value_name = "NAME")]
     without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
@@ -223,14 +220,14 @@ pub(super) struct Take {
 
 #[derive(Debug, Default, Args)]
 pub(super) struct DrainOptions {
-    /// Let clients that stick to the servers go on for this time.
+    /// Let sticky clients stay for this time.
     #[arg(long, value_name = "TIME")]
     grace: Option<Span>,
-    /// How long to wait until nothing is in flight.
+    /// The longest wait until nothing is in flight.
     #[arg(long, value_name = "TIME")]
     deadline: Option<Span>,
-    /// What to do when requests are left then: stop, end them, go on regardless, or bring the servers back.
-    #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(["fail", "kill", "proceed", "restore"]).try_map(word::<OnDeadline>))]
+    /// What to do if requests are in flight at the deadline: stop, end them, go on, or bring the servers back.
+    #[arg(long, value_name = "WHAT", value_parser = one_of::<OnDeadline>(&["fail", "kill", "proceed", "restore"]))]
     pub(super) on_deadline: Option<OnDeadline>,
 }
 
@@ -238,25 +235,25 @@ pub(super) struct DrainOptions {
 pub(super) struct Ready {
     #[command(flatten)]
     pub(super) servers: Servers,
-    /// Do not wait for checks and probes.
+    /// Bring the servers back without waiting for checks and probes.
     #[arg(long)]
     pub(super) no_verify: bool,
-    /// How long they may take to show that they are well; what verify.deadline of their farm says where not given.
+    /// Time for checks and probes to pass [default: verify.deadline of the farm].
     #[arg(long, value_name = "TIME", conflicts_with = "no_verify", value_parser = some_time)]
     pub(super) deadline: Option<Span>,
-    /// Bring them back, too, where they run another version than those of their farm that are in service.
+    /// Also bring back servers that run another version than the servers in service.
     #[arg(long)]
     pub(super) force: bool,
-    /// Bring them back, too, from maintenance or drain that somebody else has set, and not teeter.
+    /// Also bring back servers that were set to maintenance or drain outside teeter.
     #[arg(long)]
     pub(super) take_over: bool,
-    /// Whose hold to end; your own where not given.
+    /// The owner of the hold to end [default: you].
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) owner: Option<String>,
-    /// Go on though this HAProxy does not answer; it is told as soon as it does. May be given several times.
+    /// Go on if this HAProxy does not answer; it is told as soon as it answers. Repeatable.
     #[arg(long, value_name = "NAME")]
     pub(super) without_haproxy: Vec<InstanceName>,
-    /// Do not wait until they are back.
+    /// Return at once; do not wait until the servers are back.
     #[arg(long)]
     pub(super) no_wait: bool,
 }
@@ -265,10 +262,10 @@ pub(super) struct Ready {
 pub(super) struct Wait {
     #[command(flatten)]
     pub(super) servers: Waited,
-    /// What to wait for: nothing in flight and out of rotation, or taking traffic.
+    /// The state to wait for: out of service with nothing in flight, or taking traffic.
     #[arg(long, value_enum, required_unless_present = "haproxy")]
     pub(super) until: Option<Until>,
-    /// How long at most.
+    /// The longest wait.
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub(super) timeout: Span,
 }
@@ -281,23 +278,23 @@ pub(super) enum Until {
 
 #[derive(Debug, Args)]
 pub(super) struct Events {
-    /// Go on printing as things happen.
+    /// Keep printing new events.
     #[arg(long, short)]
     pub(super) follow: bool,
-    /// Only those of this run.
+    /// Only the events of this run.
     #[arg(value_name = "RUN")]
     pub(super) run: Option<u64>,
-    /// Only those since then: a time ago such as 2h or 3d, or a point in time such as 2026-11-21, '2026-11-21 14:00' (both
-    /// here) or 2026-11-21T13:00:00Z.
+    /// Only events since then: a time ago such as 2h or 3d, or a point in time such as 2026-11-21 or '2026-11-21 14:00'
+    /// (both in local time) or 2026-11-21T13:00:00Z.
     #[arg(long, value_name = "TIME")]
     pub(super) since: Option<Since>,
-    /// At most so many, the latest: 50, or with --since 5000, where this is not given.
+    /// The most events, of the latest [default: 50; with --since: 5000].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) limit: Option<u64>,
 }
 
 impl Take {
-    /// As the API wants it.
+    /// The request for the API.
     pub(super) fn request(&self, mode: HoldMode) -> HoldRequest {
         HoldRequest {
             selectors: self.servers.all().into(),
@@ -315,9 +312,11 @@ impl Take {
     }
 }
 
-/// A value by its word in the API.
-fn word<T: DeserializeOwned>(word: String) -> Result<T, serde_json::Error> {
-    serde_json::from_value(word.into())
+/// Reads one of these words of the API.
+fn one_of<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+    words: &'static [&'static str],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words).try_map(|word| serde_json::from_value(word.into()))
 }
 
 #[cfg(test)]
@@ -338,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_incomplete_or_malformed_is_refused() {
+    fn incomplete_and_malformed_command_lines_are_refused() {
         for (line, kind) in [
             ("drain app/web01", ErrorKind::MissingRequiredArgument),
             ("drain --reason x", ErrorKind::MissingRequiredArgument),
@@ -404,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_a_selector_and_stands_alone_or_beside_others() {
+    fn a_host_is_a_selector_alone_or_with_others() {
         for (line, selectors) in [
             ("drain --host 10.0.0.7 --reason x", vec!["host:10.0.0.7"]),
             ("drain host:[2001:DB8::7]:80 --reason x", vec!["host:[2001:db8::7]:80"]),
@@ -433,7 +432,7 @@ mod tests {
     fn a_failure_may_have_a_reason() {
         for (line, why) in [
             ("advance 3", None),
-            ("advance 3 --failed", Some("its caller says that it failed")),
+            ("advance 3 --failed", Some("no reason was given")),
             ("advance 3 --failed disk", Some("disk")),
         ] {
             let Ok(Command::Advance(advance)) = parse(line) else { panic!("{line}") };

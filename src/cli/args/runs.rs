@@ -1,11 +1,11 @@
-//! What the commands about runs take.
+//! The arguments of the commands about runs.
 
 use std::collections::BTreeSet;
 
 use clap::Args;
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser as _};
+use clap::builder::NonEmptyStringValueParser;
 
-use super::{DrainOptions, word};
+use super::{DrainOptions, one_of};
 use crate::api::RunRequest;
 use crate::farm::{BatchSize, FarmName, FlipOrder, InstanceName, Selector, Side, Span, StallAction, Steps};
 use crate::plan::{Phase, Strategy};
@@ -17,13 +17,17 @@ pub(in crate::cli) struct Begin {
     farm: FarmName,
     #[command(flatten)]
     pub(in crate::cli) options: RunOptions,
-    /// Stop for work of yours around the deploy, too: TEETER_PHASE says which it is. May be given several times.
-    #[arg(long = "phase", value_name = "PHASE", value_parser = PossibleValuesParser::new(["before-out", "after-out", "after-in"]).try_map(word::<Phase>))]
+    /// Stop also for your own work around the deploy; TEETER_PHASE names the phase. Repeatable.
+    #[arg(
+        long = "phase",
+        value_name = "PHASE",
+        value_parser = one_of::<Phase>(&["before-out", "after-out", "after-in"])
+    )]
     phases: Vec<Phase>,
 }
 
 impl Begin {
-    /// As the API wants it.
+    /// The request for the API.
     pub(in crate::cli) fn request(&self) -> RunRequest {
         RunRequest { phases: self.phases.clone(), ..self.options.request(self.farm.clone()) }
     }
@@ -31,49 +35,57 @@ impl Begin {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RunOptions {
-    /// How: one half after the other, batch by batch, on the side that gets no traffic, or with a share
-    /// of the traffic first.
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(["see-saw", "rolling", "blue-green", "canary"]).try_map(word::<Strategy>))]
+    /// How to deploy: one half after the other, batch by batch, on the side without traffic, or with a share of the
+    /// traffic first [default: see-saw].
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = one_of::<Strategy>(&["see-saw", "rolling", "blue-green", "canary"])
+    )]
     strategy: Option<Strategy>,
-    /// The version that is to run at the end.
+    /// The version that the farm runs at the end.
     #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
     to: Option<String>,
-    /// Only say what would be done, and whether a guard refuses it.
+    /// Only print the plan, and whether a guard refuses it.
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
-    /// Who goes first where servers are turned one by one: those that come in (both serve for a moment) or those that
-    /// go out (nobody serves for a moment).
-    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]).try_map(word::<FlipOrder>))]
+    /// Which servers change first where the traffic is switched server by server: the servers that come in (overlap:
+    /// both sides serve for a moment) or the servers that go out (gap: no server serves for a moment).
+    #[arg(long, value_name = "WHICH", value_parser = one_of::<FlipOrder>(&["overlap", "gap"]))]
     order: Option<FlipOrder>,
-    /// What becomes of the run when nobody does its work: it stands still, or what is well comes back.
-    #[arg(long, value_name = "WHAT", requires = "stall_after", value_parser = PossibleValuesParser::new(["hold", "restore"]).try_map(word::<StallAction>))]
+    /// What to do if the caller does not report its work: keep the run as it is, or bring back the healthy servers.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        requires = "stall_after",
+        value_parser = one_of::<StallAction>(&["hold", "restore"])
+    )]
     on_stall: Option<StallAction>,
-    /// After what time without a caller, or without a report.
+    /// Time without a caller, or without a report.
     #[arg(long, value_name = "TIME")]
     stall_after: Option<Span>,
-    /// With canary: the shares of the traffic that are tried one after the other, such as 5%,25%,100%.
+    /// With canary: the shares of the traffic to try one after the other, such as 5%,25%,100%.
     #[arg(long, value_name = "SHARES")]
     steps: Option<Steps>,
-    /// With canary: how long each share lasts; `teeter advance` cuts it short.
+    /// With canary: how long each share lasts; `teeter advance` ends it early.
     #[arg(long, value_name = "TIME")]
     pause: Option<Span>,
-    /// With rolling: how many servers go out together, a number or a share such as 25%.
+    /// With rolling: how many servers go out together, as a number or a share such as 25%.
     #[arg(long, value_name = "N")]
     batch: Option<BatchSize>,
-    /// With rolling: how long servers may come to rest after the work, before they are asked.
+    /// With rolling: time for servers to settle after the work, before they are verified.
     #[arg(long, value_name = "TIME")]
     settle: Option<Span>,
-    /// With rolling: servers that may fail, and stay out, before the run stands still.
+    /// With rolling: how many servers may fail and stay out before the run stops.
     #[arg(long, value_name = "N")]
     max_failed: Option<usize>,
-    /// Leave these members aside: they are not touched, and go on as they are. By SERVER, BACKEND/SERVER or shell glob;
-    /// may be given several times.
+    /// Skip these members: they stay as they are. SERVER, BACKEND/SERVER or a shell glob. Repeatable.
     #[arg(long, value_name = "SEL")]
     without: Vec<Selector>,
-    /// With rolling: go on, too, where too few servers are left in service.
+    /// With rolling: go on even if too few servers are left in service.
     #[arg(long)]
     allow_outage: bool,
-    /// Go on though this HAProxy does not answer; it is told as soon as it does. May be given several times.
+    /// Go on if this HAProxy does not answer; it is told as soon as it answers. Repeatable.
     #[arg(long, value_name = "NAME")]
     without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
@@ -85,16 +97,16 @@ pub(in crate::cli) struct Flip {
     /// The farm, as named in teeterd's configuration.
     #[arg(value_name = "FARM")]
     farm: FarmName,
-    /// The group that is to get the traffic; the others stand by. Or `all`.
+    /// The group that gets the traffic, or `all`; the other groups go on standby.
     #[arg(value_name = "GROUP")]
     to: Side,
-    /// Only say what would be done, and whether a guard refuses it.
+    /// Only print the plan, and whether a guard refuses it.
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
-    /// Who goes first where servers are turned one by one.
-    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["overlap", "gap"]).try_map(word::<FlipOrder>))]
+    /// Which servers change first where the traffic is switched server by server.
+    #[arg(long, value_name = "WHICH", value_parser = one_of::<FlipOrder>(&["overlap", "gap"]))]
     order: Option<FlipOrder>,
-    /// Go on though this HAProxy does not answer; it is told as soon as it does. May be given several times.
+    /// Go on if this HAProxy does not answer; it is told as soon as it answers. Repeatable.
     #[arg(long, value_name = "NAME")]
     without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
@@ -106,19 +118,19 @@ pub(in crate::cli) struct Advance {
     /// The run's number.
     #[arg(value_name = "RUN")]
     pub(in crate::cli) run: u64,
-    /// Report that the work has failed, and how.
-    #[arg(long, value_name = "WHY", num_args = 0..=1, default_missing_value = "its caller says that it failed")]
+    /// Report that the work failed, with the reason.
+    #[arg(long, value_name = "WHY", num_args = 0..=1, default_missing_value = "no reason was given")]
     pub(in crate::cli) failed: Option<String>,
-    /// The step that the report is about (TEETER_STEP): a report that comes twice then does no harm.
+    /// The step of the report (TEETER_STEP): a repeated report is then harmless.
     #[arg(long, value_name = "N")]
     pub(in crate::cli) step: Option<usize>,
-    /// Report all the same while a `teeter deploy` works on the run: its hook is ended.
+    /// Report even if a `teeter deploy` works on the run; its hook is ended.
     #[arg(long)]
     pub(in crate::cli) force: bool,
 }
 
 impl RunOptions {
-    /// HAProxys that may be away, as the API wants them.
+    /// The HAProxy instances that may be unreachable.
     pub(in crate::cli) fn without_haproxy(&self) -> BTreeSet<InstanceName> {
         self.without_haproxy.iter().cloned().collect()
     }
@@ -151,7 +163,7 @@ impl RunOptions {
 }
 
 impl Flip {
-    /// As the API wants it.
+    /// The request for the API.
     pub(in crate::cli) fn request(&self) -> RunRequest {
         RunRequest {
             strategy: Some(Strategy::Flip),

@@ -1,4 +1,4 @@
-//! Since when: a time ago, or a point in time.
+//! The value of `--since`: a time ago, or a point in time.
 
 use std::str::FromStr;
 
@@ -8,17 +8,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::farm::Span;
 
-/// Since when.
+/// The start of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Since {
     /// This long ago.
     Ago(Span),
-    /// Then.
+    /// At this point in time.
     At(Timestamp),
 }
 
 impl Since {
-    /// The point in time, seen from `now`.
+    /// The point in time, relative to `now`.
     pub(in crate::cli) fn before(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
@@ -38,7 +38,8 @@ impl Since {
         }
         let here = text.parse::<DateTime>().and_then(|time| time.to_zoned(zone.clone()));
         here.map(|time| Self::At(time.timestamp())).map_err(|_| {
-            "neither a time ago with its unit, such as 2h or 3d, nor a point in time, such as 2026-11-21 or '2026-11-21 14:00'"
+            "neither a time ago with its unit, such as 2h or 3d, nor a point in time, such as 2026-11-21 or \
+             '2026-11-21 14:00'"
                 .to_owned()
         })
     }
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_read_as_people_write_it() {
+    fn times_ago_and_points_in_time_are_read() {
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
         let zone = TimeZone::fixed(jiff::tz::offset(1));
         for (text, at) in [

@@ -1,4 +1,4 @@
-//! The file: what is built, how it is deployed, and where. Whatever it says that is not known is an error.
+//! The manifest file: builds, how to deploy them, and where. Unknown keys and values are errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +19,7 @@ pub(super) struct Manifest {
     pub(super) builds: Vec<Build>,
 }
 
-/// One thing that is deployed, and how.
+/// One build, and how to deploy it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Build {
@@ -54,11 +54,11 @@ pub(super) struct Build {
     pub(super) environments: Environments,
 }
 
-/// Where a build is deployed, by the name of the environment.
+/// The environments that a build is deployed to, by name.
 #[derive(Debug)]
 pub(super) struct Environments(pub(super) BTreeMap<String, Environment>);
 
-/// The farms of one environment, and what is different there.
+/// The farms of one environment, and its deviating settings.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Environment {
@@ -74,7 +74,7 @@ impl Manifest {
     /// Reads a file.
     ///
     /// # Errors
-    /// It cannot be read, or not understood: with its line and column.
+    /// The file cannot be read or understood; the error names line and column.
     pub(super) fn read(path: &Path) -> Result<Self, CliError> {
         let usage = |text: String| CliError::Usage { text };
         let shown = path.display();
@@ -89,8 +89,8 @@ impl Manifest {
             let words = words.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&words);
             format!("{line}:{column}: {words}")
         })?;
-        let lonely = manifest.builds.iter().find(|build| build.parallel.is_some() && !build.per_server);
-        match lonely {
+        let without_per_server = manifest.builds.iter().find(|build| build.parallel.is_some() && !build.per_server);
+        match without_per_server {
             Some(build) => Err(format!(" {}: `parallel` needs `per_server`", build.name)),
             None => Ok(manifest),
         }
@@ -112,7 +112,7 @@ impl<'de> Deserialize<'de> for Environments {
                 f.write_str("environments by their names")
             }
 
-            // Of two with the same name a map would keep the last, and nobody would deploy to the farms of the first.
+            // Of two environments with the same name, a map would keep only the last, and silently skip the others.
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut environments = BTreeMap::new();
                 while let Some(name) = map.next_key::<String>()? {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_shown_with_line_and_column() {
+    fn errors_name_line_and_column() {
         let build = |more: &str, environments: &str| {
             format!(
                 "{{\"builds\": [\n{{\"name\": \"x\", \"hook\": [\"true\"]{more},\n\"environments\": {environments}}}]}}"
@@ -192,7 +192,7 @@ mod tests {
             (build(", \"strategy\": \"bang\"", qa), "2:", "unknown variant `bang`, expected one of"),
             (build(", \"settle\": \"30\"", qa), "2:", "is not a length of time"),
             (build(", \"batch\": \"150%\"", qa), "2:", "neither a number of members"),
-            (build(", \"hook_timeout\": \"0s\"", qa), "2:", "in no time"),
+            (build(", \"hook_timeout\": \"0s\"", qa), "2:", "longer than zero"),
             (build(", \"parallel\": 0", qa), "2:", "nonzero"),
             (build(", \"parallel\": 2", qa), " x: ", "`parallel` needs `per_server`"),
             (build("", r#"{"QA": {}}"#), "3:", "missing field `farms`"),

@@ -1,4 +1,4 @@
-//! `teeter deploy --manifest`: builds in their order, farm after farm, until one of them fails.
+//! `teeter deploy --manifest`: deploys the builds of a file in order, farm by farm, until one fails.
 
 mod file;
 mod report;
@@ -15,7 +15,7 @@ use super::deploy::{CarriedOut, carry_out};
 use super::error::CliError;
 use super::hooks::Hooks;
 use super::interrupt::Interrupt;
-use super::{Context, ending, look, print, shell, tables};
+use super::{Context, print, queries, result, shell, tables};
 use crate::api::{Exit, RunRequest, RunView};
 use crate::control::client::ClientError;
 use crate::farm::FarmName;
@@ -26,7 +26,7 @@ struct Deploy {
     hooks: Hooks,
 }
 
-/// Deploys what a file says for an environment.
+/// Deploys the builds of a file to one environment.
 pub(super) async fn deploy(
     context: &Context,
     (path, environment): (&Path, &str),
@@ -37,7 +37,7 @@ pub(super) async fn deploy(
     let mut deploys = Vec::new();
     for build in &manifest.builds {
         let Some(here) = build.environments.0.get(environment) else {
-            print::err(&format!("{} is not for {environment}: left alone", build.name));
+            print::err(&format!("{} is not for {environment}: skipped", build.name));
             continue;
         };
         for farm in &here.farms {
@@ -65,7 +65,7 @@ pub(super) async fn deploy(
     let plans = match ask(context, &deploys, &mut report).await? {
         Ok(plans) => plans,
         Err(exit) => {
-            print::err("nothing was begun");
+            print::err("no run was started");
             report.print(context.json)?;
             return Ok(exit);
         }
@@ -79,7 +79,7 @@ pub(super) async fn deploy(
     Ok(exit)
 }
 
-/// Asks teeterd for the plan of each, so that what it refuses is known before anything moves.
+/// Asks teeterd for the plan of each deploy, so that refusals are known before the first deploy starts.
 async fn ask(
     context: &Context,
     deploys: &[Deploy],
@@ -103,38 +103,38 @@ async fn ask(
     Ok(refused.map_or(Ok(plans), Err))
 }
 
-/// Prints plans that are not carried out.
+/// Prints plans of a dry run.
 fn planned(context: &Context, plans: Vec<RunView>, mut report: Report) -> Result<Exit, CliError> {
     for (plan, entry) in plans.into_iter().zip(&mut report.deploys) {
         if !context.json {
             let steps = tables::steps(&plan);
-            print::out(&format!("{}: {}\n\n{steps}\n", entry.build, look::header(&plan)))?;
+            print::out(&format!("{}: {}\n\n{steps}\n", entry.build, queries::header(&plan)))?;
         }
         entry.went("planned", Exit::Done, None, Some(plan));
     }
     if context.json {
         report.print(true)?;
     } else {
-        print::out("nothing was begun")?;
+        print::out("no run was started")?;
     }
     Ok(Exit::Done)
 }
 
-/// Deploys one after the other, until one is not done.
+/// Deploys one after the other, until one fails.
 async fn all(context: &Context, deploys: &[Deploy], report: &mut Report, interrupt: &mut Interrupt) -> Exit {
     let count = deploys.len();
     for (index, (deploy, entry)) in deploys.iter().zip(&mut report.deploys).enumerate() {
         if interrupt.received().now_or_never().is_some() {
-            print::err("interrupted: nothing more is begun");
+            print::err("interrupted: no further deploy is started");
             return Exit::Failed;
         }
         print::err(&format!("{} on {} ({} of {count})", entry.build, entry.farm, index + 1));
         let exit = match carry_out(context, &deploy.request, &deploy.hooks, interrupt).await {
             Ok(CarriedOut::Ended(run)) => {
-                let exit = ending::exit(&run);
-                ending::explain(context, &run).await;
+                let exit = result::exit(&run);
+                result::explain(context, &run).await;
                 if exit == Exit::Done {
-                    ending::notes(&run);
+                    result::notes(&run);
                 }
                 entry.went(&run.state.to_string(), exit, run.why.clone(), Some(run));
                 exit
@@ -162,7 +162,7 @@ impl Build {
     /// This build on one farm of an environment.
     ///
     /// # Errors
-    /// One of its hooks is not there.
+    /// One of its hooks does not exist.
     fn on(&self, here: &Environment, environment: &str, farm: FarmName) -> Result<Deploy, CliError> {
         let options = HookOptions {
             before_out: self.before_out.clone(),

@@ -1,4 +1,4 @@
-//! What became of each deploy of a manifest: a table, or one document.
+//! The result of each deploy of a manifest: a table, or one JSON document.
 
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -14,16 +14,16 @@ pub(super) struct Report {
     pub(super) deploys: Vec<Entry>,
 }
 
-/// One of them.
+/// One deploy of a manifest.
 #[derive(Debug, Serialize)]
 pub(super) struct Entry {
     pub(super) build: String,
     pub(super) farm: String,
     /// The state of its run, or `planned`, `refused`, `lost`, `interrupted`, `not begun`.
     pub(super) result: String,
-    /// The exit code that the deploy by itself would have had; none where it was not begun.
+    /// The exit code of the deploy; none if it was not started.
     pub(super) exit: Option<u8>,
-    /// Why it is not done.
+    /// Why it failed.
     pub(super) why: Option<String>,
     pub(super) run: Option<RunView>,
     #[serde(skip)]
@@ -31,7 +31,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Records how it went.
+    /// Records the result.
     pub(super) fn went(&mut self, result: &str, exit: Exit, why: Option<String>, run: Option<RunView>) {
         let took = |run: &RunView| run.finished.unwrap_or_else(clock::now).duration_since(run.started);
         self.took = run.as_ref().filter(|run| run.id != 0).map(took);
@@ -40,7 +40,7 @@ impl Entry {
 }
 
 impl Report {
-    /// Prints it.
+    /// Prints the report.
     ///
     /// # Errors
     /// See [`print::out`].

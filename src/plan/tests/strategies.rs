@@ -323,7 +323,9 @@ impl World {
 fn a_flip_can_be_rolled_back_until_the_other_side_is_worked_on() {
     let mut world = World::of(ROUTE);
     world.settle();
-    assert!(matches!(world.rollback(), Err(Illegal::NoRollback { instead: Some(hint), .. }) if hint.contains("teeter abort 7")));
+    assert!(
+        matches!(world.rollback(), Err(Illegal::NoRollback { instead: Some(hint), .. }) if hint.contains("teeter abort 7"))
+    );
     world.report(WorkReport::Done).unwrap();
     while !matches!(world.run.current(), Some(Step::Drain { group }) if group.as_str() == "b") {
         if let Some(Step::Verify { .. }) = world.run.current() {

@@ -109,7 +109,7 @@ async fn half_a_request_is_not_waited_for_without_end() {
     assert_eq!(read(&closed(stays).await).0, 200);
     let (status, problem) = read(&closed(slow).await);
     assert_eq!((status, problem["type"].as_str()), (408, Some("urn:teeter:too-slow")), "{problem}");
-    assert!(problem["detail"].as_str().unwrap().contains("nothing was done"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("nothing was changed"), "{problem}");
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn one_user_has_so_many_streams_and_requests_and_no_more() {
     let one_more = "GET /v1/events/stream HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n\r\n";
     let (status, problem) = say(&mut connect(&daemon).await, one_more).await;
     assert_eq!((status, problem["type"].as_str()), (429, Some("urn:teeter:too-many")), "{problem}");
-    assert!(problem["detail"].as_str().unwrap().contains("64 streams open"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("64 open streams"), "{problem}");
     // Requests have a share of their own, here of some that wait.
     let tick = {
         let answer = async {

@@ -165,7 +165,7 @@ async fn roles_are_taken_over_without_a_restart() {
     site.daemon.signal("-HUP").await;
     until(|| async { status(ADMIN, "GET", "/v1/holds", "").await == 403 }).await;
     assert_eq!(status(ROOT, "POST", "/v1/runs", begin).await, 200);
-    assert!(site.daemon.log().contains("nobody here is user:no-such-user"), "{}", site.daemon.log());
+    assert!(site.daemon.log().contains("no such user or group: user:no-such-user"), "{}", site.daemon.log());
     // One that is not understood takes nothing from anybody, and gives nothing.
     write("[control.roles]\nviewer = [\"54005\"]");
     site.daemon.signal("-HUP").await;

@@ -102,7 +102,7 @@ async fn what_is_refused_is_known_before_anything_moves() {
     let ended = deploy(&site, &shop(&["true"]), "PROD", &[]).await;
     // The only server of its group is in repair.
     assert_eq!(ended.code, 6, "{ended:?}");
-    assert!(ended.err.contains("shop 4.2 on right: ") && ended.err.contains("nothing was begun"), "{ended:?}");
+    assert!(ended.err.contains("shop 4.2 on right: ") && ended.err.contains("no run was started"), "{ended:?}");
     assert_eq!(site.bits().await, [0, 0, 0, DRAIN]);
     assert!(site.json(&["runs"]).await["runs"].as_array().is_some_and(Vec::is_empty));
 }

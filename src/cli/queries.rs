@@ -1,4 +1,4 @@
-//! The commands that only look: status, holds, why, runs, show, doctor.
+//! The commands that only read: status, holds, why, runs, show, doctor.
 
 use std::fmt::Display;
 
@@ -30,7 +30,7 @@ pub(super) async fn status(context: &Context, selectors: &[impl Display]) -> Res
     } else {
         print::out(&tables::status(&view))?;
     }
-    // A table of what was last seen is worth having, but a script must not take it for the present.
+    // The table shows the state last seen; the exit code keeps scripts from taking it for the current state.
     let all_away = !view.instances.is_empty() && view.instances.iter().all(|instance| !instance.reachable);
     Ok(if all_away { Exit::Unreachable } else { Exit::Done })
 }
@@ -113,12 +113,12 @@ pub(super) async fn show(context: &Context, run: Option<u64>) -> Result<Exit, Cl
     if !happened.is_empty() {
         text.push('\n');
     }
-    text.push_str(&format!("\n{}", standing(&run)));
+    text.push_str(&format!("\n{}", outlook(&run)));
     print::out(&text)?;
     Ok(Exit::Done)
 }
 
-/// What a run is, on a line or two.
+/// A run in one or two lines.
 pub(super) fn header(run: &RunView) -> String {
     let version = run.version.as_deref().map(|version| format!(" to {version}")).unwrap_or_default();
     let mut text = if run.id == 0 {
@@ -127,13 +127,13 @@ pub(super) fn header(run: &RunView) -> String {
         format!("run {}: {} of {}{version}, {}", run.id, run.strategy, run.farm, tables::state(run))
     };
     if run.id != 0 {
-        text.push_str(&format!("\nbegun by {} at {}", run.by, clock::local(run.started)));
+        text.push_str(&format!("\nstarted by {} at {}", run.by, clock::local(run.started)));
     }
     if let Some(finished) = run.finished {
         text.push_str(&format!(", ended at {}", clock::local(finished)));
     }
     for name in &run.without_haproxy {
-        text.push_str(&format!("\nwithout HAProxy {name}, which does not answer: it is told as soon as it does"));
+        text.push_str(&format!("\nwithout HAProxy {name}, which does not answer: it is told as soon as it answers"));
     }
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (member, why) in &run.skipped {
@@ -146,14 +146,14 @@ pub(super) fn header(run: &RunView) -> String {
         text.push_str(&format!("\nskipped: {} ({why})", members.join(", ")));
     }
     for aside in &run.off {
-        text.push_str(&format!("\nleft aside: {aside}"));
+        text.push_str(&format!("\nskipped: {aside}"));
     }
     run.notes.iter().for_each(|note| text.push_str(&format!("\nnote: {note}")));
     text
 }
 
-/// How a run stands: what it waits for or why it failed, who is out, what to type.
-pub(super) fn standing(run: &RunView) -> String {
+/// The state of a run: what it waits for or why it failed, the servers that are out, the next command.
+pub(super) fn outlook(run: &RunView) -> String {
     let mut lines = Vec::new();
     lines.extend(run.why.iter().map(|why| format!("failed: {why}")));
     lines.extend(run.waiting.iter().map(|why| format!("waiting: {}", why.strip_prefix("waiting ").unwrap_or(why))));
@@ -163,7 +163,7 @@ pub(super) fn standing(run: &RunView) -> String {
         lines.push(format!("versions: {}", versions.join(", ")));
     }
     lines.push(match run.out.as_slice() {
-        [] => "out: nobody, every server of the run may take traffic".to_owned(),
+        [] => "out: no server, all servers of the run may take traffic".to_owned(),
         out => format!("out: {}", out.join(" ")),
     });
     if let Some(attendant) = &run.attendant {
@@ -173,8 +173,8 @@ pub(super) fn standing(run: &RunView) -> String {
         if run.next.is_none() {
             let id = run.id;
             lines.push(format!(
-                "next: nothing to type, it reports by itself; `teeter pause {id}` has the run begin no further step, \
-                 `teeter abort {id}` ends it"
+                "next: no command is needed, the caller reports by itself; `teeter pause {id}` pauses the run before its \
+                 next step, `teeter abort {id}` ends it"
             ));
         }
     }

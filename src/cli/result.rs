@@ -1,4 +1,4 @@
-//! The end of a run: what is printed, and which exit code it is.
+//! The result of a run: its messages and its exit code.
 
 use super::error::{CliError, going_on};
 use super::{Context, clock, hold, print};
@@ -16,7 +16,7 @@ pub(super) fn exit(run: &RunView) -> Exit {
     }
 }
 
-/// Says on standard error why a run did not end well, who is out, and what to type.
+/// Prints on standard error why a run failed, the servers that are out, and the next command.
 pub(super) async fn explain(context: &Context, run: &RunView) {
     match run.state {
         RunStatus::Done => return,
@@ -41,7 +41,7 @@ pub(super) async fn explain(context: &Context, run: &RunView) {
     }
 }
 
-/// Says on standard error who is out, and what to type.
+/// Prints on standard error the servers that are out, and the next command.
 pub(super) fn kept_out(run: &RunView) {
     print::err(&match run.out.as_slice() {
         [] => format!("no server of {} is kept out", run.farm),
@@ -69,7 +69,7 @@ fn remarks(run: &RunView) {
     run.remarks.iter().for_each(|remark| print::err(&format!("note: {remark}")));
 }
 
-/// Says on standard error what is to be known of a run that is done.
+/// Prints on standard error the notes of a run that is done.
 pub(super) fn notes(run: &RunView) {
     for (member, why) in &run.skipped {
         print::err(&format!("skipped: {member} ({why})"));
@@ -79,7 +79,7 @@ pub(super) fn notes(run: &RunView) {
         print::err(&format!("not deployed to: {member}: {why}"));
     }
     match &run.next {
-        // Who stands by is not kept out by a mishap.
+        // Servers on standby are out as planned.
         Some(next) if run.strategy.leaves_standby() => print::err(next),
         _ if !run.out.is_empty() => kept_out(run),
         _ => {}

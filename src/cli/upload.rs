@@ -1,7 +1,7 @@
-//! Sends what hooks say to teeterd, to be kept with the run: in batches, in the background, and as far as it goes.
+//! Uploads the output of hooks to teeterd, which stores it with the run: in batches, in the background, best effort.
 //!
-//! A run never waits for this, and never fails for it. While teeterd is away the lines wait here, no more of them than
-//! a run may keep; at the end of a hook they are sent once more, and then given up.
+//! A run never waits for an upload, and never fails because of one. While teeterd is away, the lines wait here, at most
+//! as many as teeterd stores of a run; at the end of a hook they are sent once more, and then dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,11 +14,11 @@ use super::print;
 use crate::api::{MOST_OUTPUT_OF_A_RUN, OUTPUT_LINE_OVERHEAD, OutputLine, OutputRequest, OutputView};
 use crate::control::client::Client;
 
-/// Where lines are given to.
+/// Takes lines for upload.
 #[derive(Clone)]
-pub(super) struct Keep {
+pub(super) struct Upload {
     sender: mpsc::UnboundedSender<Message>,
-    /// What has been given so far. It bounds the memory: what a run may not keep is not even given.
+    /// The bytes accepted so far. This bounds the memory: more than teeterd stores of a run is not accepted.
     given: Arc<AtomicUsize>,
 }
 
@@ -27,8 +27,8 @@ enum Message {
     Flush(oneshot::Sender<()>),
 }
 
-impl Keep {
-    /// For the output of this run.
+impl Upload {
+    /// An upload for the output of this run.
     pub(super) fn of_run(client: &Client, run: u64) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let batches = Batches { client: client.clone(), path: format!("/v1/runs/{run}/output"), lines: Vec::new() };
@@ -36,22 +36,22 @@ impl Keep {
         Self { sender, given: Arc::default() }
     }
 
-    /// Keeps a line, if it can be.
+    /// Uploads a line, if it fits.
     pub(super) fn line(&self, from: &str, text: &str) {
         if self.given.load(Ordering::Relaxed) > MOST_OUTPUT_OF_A_RUN {
             return;
         }
         let line = OutputLine { from: from.to_owned(), text: text.to_owned() };
         self.given.fetch_add(cost(&line), Ordering::Relaxed);
-        // Nobody listens any more when teeterd wants no more.
+        // The receiver is gone if teeterd takes no more.
         let _ = self.sender.send(Message::Line(line));
     }
 
-    /// Waits a moment until everything has arrived.
+    /// Waits a moment until everything has arrived at teeterd.
     pub(super) async fn flush(&self) {
         let (done, told) = oneshot::channel();
         if self.sender.send(Message::Flush(done)).is_ok() {
-            // Neither a slow teeterd nor one that is away holds up a deploy.
+            // A slow or absent teeterd does not delay a deploy.
             let _ = tokio::time::timeout(PATIENCE, told).await;
         }
     }
@@ -93,7 +93,7 @@ impl Batches {
         }
     }
 
-    /// Sends what is there, a batch after the other.
+    /// Sends the waiting lines, batch by batch.
     async fn send(&mut self) -> Sent {
         while !self.lines.is_empty() {
             let mut bytes = 0;
@@ -109,7 +109,7 @@ impl Batches {
                 Ok(OutputView { more: false }) => return Sent::Never,
                 Err(error) if error.is_away() => return Sent::Away,
                 Err(error) => {
-                    print::err(&format!("the output of hooks is not kept: {error}"));
+                    print::err(&format!("the output of hooks is not stored: {error}"));
                     return Sent::Never;
                 }
             }
@@ -118,12 +118,12 @@ impl Batches {
     }
 }
 
-/// What became of lines.
+/// The result of sending lines.
 enum Sent {
     All,
-    /// teeterd is away: later, perhaps.
+    /// teeterd is away: try again later.
     Away,
-    /// teeterd wants no more.
+    /// teeterd takes no more.
     Never,
 }
 
@@ -131,11 +131,11 @@ fn cost(line: &OutputLine) -> usize {
     line.from.len() + line.text.len() + OUTPUT_LINE_OVERHEAD
 }
 
-/// A batch is sent when it has so many bytes,
+/// A batch is sent when it has this many bytes,
 const BATCH: usize = 8 << 10;
 
 /// or after this time.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long the end of a hook waits for teeterd to take its last words.
+/// The longest wait at the end of a hook for teeterd to take the rest.
 const PATIENCE: Duration = Duration::from_secs(5);
