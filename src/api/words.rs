@@ -83,9 +83,9 @@ words! {
         /// Its servers are out, and nothing is in flight on them.
         Out = "out",
         /// Its servers are being verified before they come back.
-        Verifying = "proving",
+        Verifying = "verifying",
         /// Its servers have been verified, and wait for their run.
-        Verified = "proven",
+        Verified = "verified",
         /// Its servers take traffic with another weight.
         Shared = "shared",
     }
@@ -117,7 +117,7 @@ words! {
         /// The caller reported that its work failed.
         Work = "work",
         /// Servers could not be verified.
-        Verify = "proof",
+        Verify = "verify",
         /// Requests were in flight at the deadline.
         Deadline = "deadline",
         /// HAProxy refused a change.

@@ -125,7 +125,7 @@ async fn nothing_is_begun_for_a_hook_that_is_not_there() {
 #[tokio::test]
 async fn the_kind_of_a_failure_is_the_exit_code() {
     for (failure, exit) in [
-        ("proof", Exit::Failed),
+        ("verify", Exit::Failed),
         ("deadline", Exit::TimedOut),
         ("refused", Exit::Failed),
         ("unreachable", Exit::Unreachable),

@@ -65,7 +65,7 @@ async fn a_server_that_is_taken_out_again_before_the_first_look_ends_the_wait_fo
 #[tokio::test]
 async fn a_server_that_is_brought_back_before_the_first_look_ends_the_wait_until_it_is_empty() {
     let dir = tempfile::tempdir().expect("a directory");
-    let socket = always(dir.path(), "proving");
+    let socket = always(dir.path(), "verifying");
     let (code, err) = teeter(&socket, &["drain", "web01", "--reason", "kernel"]).await;
     assert_eq!(code, Some(7), "{err}");
     assert!(err.contains("is brought back before it was empty"), "{err}");

@@ -45,7 +45,7 @@ async fn a_reload_and_a_restart_on_the_way_back_change_nothing() {
     site.farm.app("web01").set_well(false);
     // The same hold, with another end.
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "kernel", "--for", "1s", "--no-wait"]).await.code, 0);
-    until(|| async { site.json(&["holds"]).await["holds"][0]["stage"] == "proving" }).await;
+    until(|| async { site.json(&["holds"]).await["holds"][0]["stage"] == "verifying" }).await;
     site.daemon.kill().await;
     site.farm.haproxy().reload().await.unwrap();
     site.daemon.restart().await;

@@ -44,7 +44,7 @@ async fn nobody_meets_a_server_that_comes_back_dead() {
     site.farm.app("web01").stop().await.expect("it stops");
     let load = teeter_lab::Load::start(teeter_lab::LoadSpec::new(site.farm.addr())).expect("load starts");
     let ready = site.daemon.spawn(&["ready", "web01"]);
-    until(|| async { site.json(&["holds"]).await["holds"][0]["stage"] == "proving" }).await;
+    until(|| async { site.json(&["holds"]).await["holds"][0]["stage"] == "verifying" }).await;
     load.more(200).await;
     assert_eq!(site.bits().await[0], MAINT);
     site.farm.app("web01").start_again().await.expect("it starts");
