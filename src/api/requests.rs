@@ -48,7 +48,7 @@ pub struct HoldRequest {
     /// already.
     #[serde(default)]
     pub all_but_min: bool,
-    /// HAProxy instances that may be unreachable; each is told as soon as it answers.
+    /// HAProxy instances that may be unreachable; each gets the change as soon as it answers.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub without_haproxy: BTreeSet<InstanceName>,
@@ -95,7 +95,7 @@ pub struct ReleaseRequest {
     /// The owner of the holds to end; the caller where unset. Holds of runs that have ended are released too.
     #[serde(default)]
     pub owner: Option<String>,
-    /// HAProxy instances that may be unreachable; each is told as soon as it answers.
+    /// HAProxy instances that may be unreachable; each gets the change as soon as it answers.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub without_haproxy: BTreeSet<InstanceName>,
@@ -197,7 +197,7 @@ pub struct RunRequest {
     #[serde(default)]
     #[schema(value_type = Vec<WorkPhase>)]
     pub phases: Vec<Phase>,
-    /// HAProxy instances that may be unreachable; each is told as soon as it answers.
+    /// HAProxy instances that may be unreachable; each gets the change as soon as it answers.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub without_haproxy: BTreeSet<InstanceName>,

@@ -183,7 +183,7 @@ pub struct HoldView {
     pub in_flight: BTreeMap<String, u64>,
     /// The last problem, and the lines that the hold does not reach.
     pub note: Option<String>,
-    /// HAProxy instances that it goes on without because they do not answer; each is told as soon as it answers.
+    /// HAProxy instances that it goes on without because they do not answer; each gets the change as soon as it answers.
     #[serde(default)]
     pub without: Vec<String>,
 }
@@ -246,7 +246,7 @@ pub struct RunView {
     /// Server lines of its members that the run skips, as text.
     #[serde(default)]
     pub off: Vec<String>,
-    /// HAProxy instances that it goes on without because they do not answer; each is told as soon as it answers.
+    /// HAProxy instances that it goes on without because they do not answer; each gets the change as soon as it answers.
     #[serde(default)]
     pub without_haproxy: Vec<String>,
     /// Members that it went on without, each with the reason: unhealthy before, or failed and out.

@@ -29,7 +29,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// The word as it stands in a document.
+            /// The word as in a document.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $word,)+

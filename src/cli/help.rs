@@ -5,7 +5,7 @@ pub(super) const AFTER: &str = "\
 Exit codes:
   0  done                  5  timed out
   1  failed                6  refused by a guard
-  2  not understood        7  aborted, or the hold was ended by somebody else
+  2  not understood        7  aborted, or another user ended the hold
   3  not found             8  busy: another run or hold is in the way
   4  not permitted         9  HAProxy or teeterd does not answer
 

@@ -88,7 +88,7 @@ impl Hook {
             Ok(child) => child,
             Err(error) => return Outcome::Failed(format!("hook could not be started: {error}")),
         };
-        let reading = output.of(&mut child, from);
+        let reading = output.read_from(&mut child, from);
         let outcome = tokio::select! {
             // A hook that was told to end has not failed.
             biased;

@@ -11,7 +11,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// The lines that end in these bytes. A line that is too long is broken, so that no line fills the memory.
-    pub(super) fn of(&mut self, bytes: &[u8]) -> Vec<String> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let mut part = part;
@@ -67,7 +67,7 @@ mod tests {
         let text = "one\r\ntwo für\n\n10%\r100%\n\x1b[1mlast".as_bytes();
         for size in 1..text.len() {
             let mut lines = Lines::default();
-            let mut all: Vec<String> = text.chunks(size).flat_map(|piece| lines.of(piece)).collect();
+            let mut all: Vec<String> = text.chunks(size).flat_map(|piece| lines.push(piece)).collect();
             all.extend(lines.end());
             assert_eq!(all, ["one", "two für", "", "10%", "100%", "last"], "{size}");
         }
@@ -77,7 +77,7 @@ mod tests {
     fn an_endless_line_is_broken_without_loss() {
         let text = "ü".repeat(3 * LONGEST_OUTPUT_LINE);
         let mut lines = Lines::default();
-        let mut all = lines.of(format!("x{text}").as_bytes());
+        let mut all = lines.push(format!("x{text}").as_bytes());
         assert!(all.iter().all(|line| line.len() <= LONGEST_OUTPUT_LINE));
         assert!(lines.partial.len() <= LONGEST_OUTPUT_LINE);
         all.extend(lines.end());

@@ -55,18 +55,9 @@ struct Context {
 
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli: Cli = match parse(print::err) {
         Ok(cli) => cli,
-        Err(error) => {
-            if error.use_stderr() {
-                // It repeats what was typed, or what a script has put there.
-                print::err(error.render().to_string().trim_end());
-            } else {
-                // Help on a closed pipe: nobody is there to be told.
-                error.print().unwrap_or_default();
-            }
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
-        }
+        Err(exit) => return exit,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -82,6 +73,23 @@ pub fn main() -> ExitCode {
         exit
     });
     ExitCode::from(exit as u8)
+}
+
+/// Parses the arguments of this process, for `teeter` and `teeterd`. Prints help on standard output, and an error with
+/// `print_error`, which must make it safe to print: the error repeats the arguments.
+///
+/// # Errors
+/// The exit code, if the process must end.
+pub fn parse<Args: Parser>(print_error: impl FnOnce(&str)) -> Result<Args, ExitCode> {
+    Args::try_parse().map_err(|error| {
+        if error.use_stderr() {
+            print_error(error.render().to_string().trim_end());
+        } else {
+            // If standard output is closed, there is no reader for the help.
+            error.print().unwrap_or_default();
+        }
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
+    })
 }
 
 /// The grammar of the command line, for manual pages and completions.

@@ -30,7 +30,7 @@ impl Output {
     }
 
     /// Starts to read the output of a child process.
-    pub(super) fn of(&self, child: &mut Child, from: &str) -> Reading {
+    pub(super) fn read_from(&self, child: &mut Child, from: &str) -> Reading {
         let mut pipes = Vec::new();
         if let Some(pipe) = child.stdout.take() {
             pipes.push(tokio::spawn(self.clone().read(pipe, from.to_owned(), self.only_stderr)));
@@ -50,7 +50,7 @@ impl Output {
         let (mut lines, mut buffer) = (Lines::default(), vec![0; AT_ONCE]);
         loop {
             let read = pipe.read(&mut buffer).await.unwrap_or(0);
-            let said = if read == 0 { lines.end() } else { lines.of(&buffer[..read]) };
+            let said = if read == 0 { lines.end() } else { lines.push(&buffer[..read]) };
             self.tell(&from, said, to_stderr).await;
             if read == 0 {
                 return;

@@ -59,7 +59,7 @@ pub(super) async fn lines(text: String, to_stderr: bool) {
 
 /// Waits until the output is read; only for a moment if the reader is stopped or the command was told to stop.
 pub(super) async fn end() {
-    let told = async {
+    let interrupted = async {
         match Interrupt::listen() {
             Ok(mut interrupt) => interrupt.received().await,
             Err(_) => std::future::pending().await,
@@ -68,7 +68,7 @@ pub(super) async fn end() {
     if lane::for_output(true).is_some() {
         tokio::select! {
             () = lane::end(interrupt::was_received()) => {}
-            () = told => lane::end(true).await,
+            () = interrupted => lane::end(true).await,
         }
     }
 }

@@ -133,7 +133,9 @@ pub(super) fn header(run: &RunView) -> String {
         text.push_str(&format!(", ended at {}", clock::local(finished)));
     }
     for name in &run.without_haproxy {
-        text.push_str(&format!("\nwithout HAProxy {name}, which does not answer: it is told as soon as it answers"));
+        text.push_str(&format!(
+            "\nwithout HAProxy {name}, which does not answer: it gets the changes as soon as it answers"
+        ));
     }
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (member, why) in &run.skipped {

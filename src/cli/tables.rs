@@ -56,7 +56,7 @@ pub(super) fn status(view: &StatusView) -> String {
     text
 }
 
-/// Where a farm's traffic goes.
+/// The side that gets a farm's traffic, as text.
 fn traffic(route: &RouteView) -> String {
     let backends: BTreeSet<&str> = route.entries.iter().filter_map(|entry| entry.backend.as_deref()).collect();
     let backends = backends.into_iter().collect::<Vec<_>>().join(", ");
@@ -87,7 +87,7 @@ fn trouble(instance: &InstanceView) -> Option<String> {
     let why = instance.trouble.as_deref();
     let what = match (instance.reachable, instance.agrees) {
         (false, _) if instance.may_be_away => {
-            "is unreachable, as may_be_away allows; it is told the stored state as soon as it answers"
+            "is unreachable, as may_be_away allows; it gets the stored state as soon as it answers"
         }
         (false, _) if instance.pid.is_none() => "has not answered since teeterd was started; its servers are not known",
         (false, _) => "does not answer; its servers are shown as last seen",

@@ -49,10 +49,10 @@ impl Upload {
 
     /// Waits a moment until everything has arrived at teeterd.
     pub(super) async fn flush(&self) {
-        let (done, told) = oneshot::channel();
+        let (done, flushed) = oneshot::channel();
         if self.sender.send(Message::Flush(done)).is_ok() {
             // A slow or absent teeterd does not delay a deploy.
-            let _ = tokio::time::timeout(PATIENCE, told).await;
+            let _ = tokio::time::timeout(PATIENCE, flushed).await;
         }
     }
 }

@@ -149,7 +149,7 @@ const CHANGES_OF_A_USER: usize = 64;
 const STREAMS_OF_A_USER: usize = 64;
 /// Connections over the limit that stay open until their request arrives, so that the client reads the 503; further
 /// connections get the 503 and are closed at once.
-pub(super) const TOLD_SO: usize = 32;
+pub(super) const REJECTED_KEPT_OPEN: usize = 32;
 
 /// Readers of one user that are answered at once; further readers wait.
 pub(super) const READERS_OF_A_USER: usize = 2;

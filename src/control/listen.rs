@@ -18,7 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_io_timeout::TimeoutStream;
 
-use super::bounds::{Bounds, Full, HEAD_TAKES, Kind, LONGEST_HEAD, READER_TAKES, TOLD_SO};
+use super::bounds::{Bounds, Full, HEAD_TAKES, Kind, LONGEST_HEAD, READER_TAKES, REJECTED_KEPT_OPEN};
 use super::desk::Desk;
 use super::gate::Gate;
 use super::peer::Credentials;
@@ -39,7 +39,7 @@ pub async fn serve(
     let bounds = Bounds::new();
     let router = gated(Gate { engine: Arc::clone(&engine), access, bounds: Arc::clone(&bounds), desk: Desk::new() });
     let graceful = GracefulShutdown::new();
-    let told = Arc::new(Semaphore::new(TOLD_SO));
+    let kept_open = Arc::new(Semaphore::new(REJECTED_KEPT_OPEN));
     engine.set_trouble(FILES, bounds.too_few_files());
     let (mut stop, mut listener) = (pin!(stop), listener);
     loop {
@@ -62,7 +62,8 @@ pub async fn serve(
         let uid = stream.peer_cred().map_or(u32::MAX, |cred| cred.uid());
         match bounds.take(uid, Kind::Connection) {
             Ok(place) => {
-                let (credentials, router, watcher) = (Credentials::of(&stream), router.clone(), graceful.watcher());
+                let (credentials, router, watcher) =
+                    (Credentials::from_stream(&stream), router.clone(), graceful.watcher());
                 tokio::spawn(async move {
                     connection(stream, credentials, router, watcher).await;
                     drop(place);
@@ -71,7 +72,7 @@ pub async fn serve(
             Err(full) => {
                 tracing::debug!(uid, "connection over the limit on the control socket");
                 // A client that cannot be answered any more has disconnected.
-                reject(stream, full, &told).unwrap_or_default();
+                reject(stream, full, &kept_open).unwrap_or_default();
             }
         }
     }
@@ -93,7 +94,7 @@ async fn connection(stream: UnixStream, credentials: Credentials, router: Router
 
 /// Tells the client why its connection is not served. A client that is still sending its request could miss the answer,
 /// so some connections stay open for a moment.
-fn reject(stream: UnixStream, full: Full, told: &Arc<Semaphore>) -> io::Result<()> {
+fn reject(stream: UnixStream, full: Full, kept_open: &Arc<Semaphore>) -> io::Result<()> {
     let mut stream = stream.into_std()?;
     // The answer fits into the empty send buffer of a new connection.
     stream.write_all(&Failure::full(full).whole())?;
@@ -102,10 +103,10 @@ fn reject(stream: UnixStream, full: Full, told: &Arc<Semaphore>) -> io::Result<(
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         read => return read.map(drop),
     }
-    if let Ok(permit) = Arc::clone(told).try_acquire_owned() {
+    if let Ok(permit) = Arc::clone(kept_open).try_acquire_owned() {
         let stream = UnixStream::from_std(stream)?;
         tokio::spawn(async move {
-            tokio::time::timeout(TOLD_WITHIN, stream.readable()).await.ok();
+            tokio::time::timeout(REJECTED_STAYS, stream.readable()).await.ok();
             drop((stream, permit));
         });
     }
@@ -127,4 +128,4 @@ const FILES: &str = "open files";
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Time for a rejected client to send its request, and then to read the answer.
-const TOLD_WITHIN: Duration = Duration::from_secs(1);
+const REJECTED_STAYS: Duration = Duration::from_secs(1);

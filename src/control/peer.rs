@@ -28,7 +28,7 @@ pub struct Peer {
     pub(super) caller: Caller,
 }
 
-/// A user as it stands in the system's databases of users and groups at one moment.
+/// A user, as found in the system's databases of users and groups at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     pub(super) name: String,
@@ -39,7 +39,7 @@ pub(super) struct Account {
 impl Credentials {
     /// The credentials of a connection just accepted. /proc is read at once, but if the process has ended meanwhile, its
     /// process id may belong to another process by now.
-    pub(super) fn of(stream: &UnixStream) -> Self {
+    pub(super) fn from_stream(stream: &UnixStream) -> Self {
         let cred = stream.peer_cred();
         // Without credentials, use the uid that no user has.
         let (uid, gid) = cred.as_ref().map_or((u32::MAX, u32::MAX), |cred| (cred.uid(), cred.gid()));

@@ -112,11 +112,13 @@ impl AuthorizedCaller {
         let Caller { user, uid, .. } = &self.by.caller;
         let has = self.role.map_or_else(|| "no role".to_owned(), |role| format!("the role {role}"));
         refusals::log(&self.by.caller, &format!("{what} needs the role {needed}, and {user} has {has}"));
-        Err(Failure::role(format!(
-            "{what} needs the role {needed}, and {user} (uid {uid}) has {has}. An administrator of {} can grant it: \
-             {needed} = [\"user:{user}\"] under [control.roles], then `systemctl reload teeterd`",
+        let detail = format!("{what} needs the role {needed}, and {user} (uid {uid}) has {has}");
+        let hint = format!(
+            "an administrator can grant it in {}: {needed} = [\"user:{user}\"] under [control.roles], then \
+             `systemctl reload teeterd`",
             self.config.display(),
-        )))
+        );
+        Err(Failure::role(detail, hint))
     }
 }
 

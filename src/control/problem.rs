@@ -34,8 +34,8 @@ impl Failure {
         Self::new(Exit::NotFound, "not-found", "Not found", StatusCode::NOT_FOUND, detail.to_string())
     }
 
-    pub(super) fn role(detail: String) -> Self {
-        Self::new(Exit::NotPermitted, "role", "Your role does not allow it", StatusCode::FORBIDDEN, detail)
+    pub(super) fn role(detail: String, hint: String) -> Self {
+        Self::new(Exit::NotPermitted, "role", "Your role does not allow it", StatusCode::FORBIDDEN, detail).hint(hint)
     }
 
     /// The user's groups could not be looked up, so the role is not known.

@@ -57,8 +57,8 @@ impl Roles {
     /// The highest role of a user with these groups.
     pub(super) fn highest(&self, user: (u32, &str), groups: &[(u32, String)]) -> Option<Role> {
         let is_granted = |grantee: &Grantee| match grantee {
-            Grantee::User(id) => id.is(user.0, user.1),
-            Grantee::Group(id) => groups.iter().any(|(number, name)| id.is(*number, name)),
+            Grantee::User(id) => id.matches(user.0, user.1),
+            Grantee::Group(id) => groups.iter().any(|(number, name)| id.matches(*number, name)),
         };
         let granted = self.all().into_iter().filter(|(_, to)| to.iter().any(is_granted));
         granted.map(|(role, _)| role).max()
@@ -85,7 +85,7 @@ impl Roles {
 }
 
 impl Id {
-    fn is(&self, number: u32, name: &str) -> bool {
+    fn matches(&self, number: u32, name: &str) -> bool {
         match self {
             Self::Name(own) => own == name,
             Self::Number(own) => *own == number,

@@ -75,7 +75,7 @@ async fn look(engine: Arc<Engine>, path: PathBuf, made: Option<ControlSettings>,
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::symlink_metadata(path).ok().map(|of| (of.dev(), of.ino()))
+    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 const SOCKET: &str = "the control socket";

@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::api::{Exit, FindingStatus};
+use crate::cli;
 use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
 use crate::control::{self, Access, Roles};
 use crate::engine::{self, Engine};
@@ -53,16 +54,9 @@ struct Args {
 
 /// Runs the daemon until a signal ends it.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args: Args = match cli::parse(logging::say) {
         Ok(args) => args,
-        Err(error) => {
-            if error.use_stderr() {
-                logging::say(error.render().to_string().trim_end());
-            } else {
-                error.print().unwrap_or_default();
-            }
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
-        }
+        Err(exit) => return exit,
     };
     let config = match load(&args) {
         Ok(config) => config,
@@ -198,8 +192,11 @@ fn haproxies(config: &Config) -> Vec<(InstanceName, Client, Option<Master>)> {
     let to = |endpoint: Endpoint| Client::new(endpoint, engine::ANSWER_TAKES);
     let over = |path: PathBuf| Master::new(path, engine::ANSWER_TAKES);
     if !config.haproxy.is_empty() {
-        let endpoint = |it: &InstanceSettings| Endpoint { address: it.socket.clone(), tls: it.tls.clone() };
-        let connect = |it: &InstanceSettings| (it.name.clone(), to(endpoint(it)), it.master.clone().map(over));
+        let endpoint =
+            |settings: &InstanceSettings| Endpoint { address: settings.socket.clone(), tls: settings.tls.clone() };
+        let connect = |settings: &InstanceSettings| {
+            (settings.name.clone(), to(endpoint(settings)), settings.master.clone().map(over))
+        };
         return config.haproxy.iter().map(connect).collect();
     }
     let mut paths = usual_sockets();

@@ -211,7 +211,7 @@ pub(super) struct Take {
     /// Refuse if a farm would have fewer members in service than its min_available, even if members are out already.
     #[arg(long, conflicts_with = "allow_outage")]
     all_but_min: bool,
-    /// Go on if this HAProxy does not answer; it is told as soon as it answers. Repeatable.
+    /// Go on if this HAProxy does not answer; it gets the change as soon as it answers. Repeatable.
     #[arg(long, value_name = "NAME")]
     without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
@@ -250,7 +250,7 @@ pub(super) struct Ready {
     /// The owner of the hold to end [default: you].
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) owner: Option<String>,
-    /// Go on if this HAProxy does not answer; it is told as soon as it answers. Repeatable.
+    /// Go on if this HAProxy does not answer; it gets the change as soon as it answers. Repeatable.
     #[arg(long, value_name = "NAME")]
     pub(super) without_haproxy: Vec<InstanceName>,
     /// Return at once; do not wait until the servers are back.

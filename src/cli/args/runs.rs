@@ -85,7 +85,7 @@ pub(in crate::cli) struct RunOptions {
     /// With rolling: go on even if too few servers are left in service.
     #[arg(long)]
     allow_outage: bool,
-    /// Go on if this HAProxy does not answer; it is told as soon as it answers. Repeatable.
+    /// Go on if this HAProxy does not answer; it gets the change as soon as it answers. Repeatable.
     #[arg(long, value_name = "NAME")]
     without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
@@ -106,7 +106,7 @@ pub(in crate::cli) struct Flip {
     /// Which servers change first where the traffic is switched server by server.
     #[arg(long, value_name = "WHICH", value_parser = one_of::<FlipOrder>(&["overlap", "gap"]))]
     order: Option<FlipOrder>,
-    /// Go on if this HAProxy does not answer; it is told as soon as it answers. Repeatable.
+    /// Go on if this HAProxy does not answer; it gets the change as soon as it answers. Repeatable.
     #[arg(long, value_name = "NAME")]
     without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
