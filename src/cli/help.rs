@@ -70,7 +70,7 @@ With --failed, exit code 0 means that the failure was recorded.";
 pub(super) const FLIP: &str = "\
 Examples:
   teeter flip web b --dry-run
-  teeter flip web b               group b gets the traffic, the others go on standby
+  teeter flip web b               group b gets the traffic; others: standby
   teeter flip web all             all groups get traffic again
 
 If the farm has a route, each HAProxy switches at once: after the first answer of the new side, the old side gets no

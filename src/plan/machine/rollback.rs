@@ -35,9 +35,8 @@ pub enum RollbackPath<'a> {
 /// # Errors
 /// No traffic has been switched, or the side that it was switched away from has been worked on.
 pub fn rollback_path(run: &Run) -> Result<RollbackPath<'_>, Illegal> {
-    let refuse = |why: &str, instead: Option<String>| {
-        Err(Illegal::NoRollback { run: run.id, why: why.to_owned(), instead })
-    };
+    let refuse =
+        |why: &str, instead: Option<String>| Err(Illegal::NoRollback { run: run.id, why: why.to_owned(), instead });
     let (id, farm) = (run.id, &run.plan.farm);
     match run.state {
         RunState::Done if run.plan.strategy.leaves_standby() => {

@@ -152,7 +152,7 @@ async fn one_user_has_so_many_streams_and_requests_and_no_more() {
     until(|| async { say(&mut connect(&daemon).await, ANSWERS).await.0 == 429 }).await;
     // The command line waits for its turn where it may: nobody gets an answer that is none.
     let ended = daemon.teeter(&["holds"]).await;
-    assert!(ended.code == 8 && ended.err.contains("64 requests under way"), "{ended:?}");
+    assert!(ended.code == 8 && ended.err.contains("64 requests in progress"), "{ended:?}");
     drop((streams, waiting));
     until(|| async { say(&mut connect(&daemon).await, ANSWERS).await.0 == 200 }).await;
     until(|| async {

@@ -68,7 +68,7 @@ async fn a_control_socket_that_is_gone_is_made_again() {
     let mut kept = std::os::unix::net::UnixStream::connect(site.daemon.socket()).expect("it is taken");
     std::fs::remove_file(site.daemon.socket()).expect("it is removed");
     until(|| async { site.teeter(&["holds"]).await.code == 0 }).await;
-    assert!(site.daemon.log().contains("was gone, and has been made again"), "{}", site.daemon.log());
+    assert!(site.daemon.log().contains("was gone, and was created again"), "{}", site.daemon.log());
     kept.write_all(b"GET /v1/holds HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n\r\n").expect("it is sent");
     let mut answer = String::new();
     kept.read_to_string(&mut answer).expect("it is answered");
