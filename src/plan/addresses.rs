@@ -15,12 +15,12 @@ pub fn compared(farm: &Farm, layout: &Layout, plan: Plan, seen: &BTreeMap<Instan
     let groups = plan.groups.values();
     let groups = groups.map(|members| members.iter().map(|member| member.name.clone()).collect());
     let groups: Vec<BTreeSet<MemberName>> = groups.collect();
-    let mut same = SameProcess::of(layout, seen).apart(groups.iter());
+    let mut same = SameProcess::find(layout, seen).without_groups(groups.iter());
     same.beside.retain(|member, _| planned.contains(member));
     same.alike.retain(|member, _| planned.contains(member));
     same.doubles.retain(|members| members.iter().any(|member| planned.contains(member)));
     if !same.is_empty() && plan.strategy != Strategy::Flip {
-        vetoes.push(Veto::SameProcess { found: same.texts(), write: same.to_write(layout) });
+        vetoes.push(Veto::SameProcess { found: same.texts(), write: same.members_to_write(layout) });
     }
     let unasked = plan.groups.values().flatten().filter(|member| !member.has_address());
     let unasked: Vec<MemberName> = unasked.map(|member| member.name.clone()).collect();

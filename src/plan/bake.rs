@@ -27,7 +27,7 @@ impl Bake {
         };
         let (all, late) = lines(run, old)
             .filter_map(all_and_late)
-            .fold((Counts::default(), Counts::default()), |sum, line| (sum.0.and(line.0), sum.1.and(line.1)));
+            .fold((Counts::default(), Counts::default()), |sum, line| (sum.0.plus(line.0), sum.1.plus(line.1)));
         let enough = run.plan.bake.as_ref().is_some_and(|bake| late.requests >= bake.min_requests);
         Self {
             // A run too short for a comparison is compared with all that the process has counted.
@@ -48,7 +48,7 @@ impl Figures {
         let (Some(Step::Bake { .. }), Some(bake)) = (run.current(), &run.bake) else { return None };
         run.step.acted?;
         let since = |(entry, from): (&Entry, &Counts)| counts(entry).map(|now| now.since(*from));
-        let now = bake.from.iter().filter_map(since).fold(Counts::default(), Counts::and);
+        let now = bake.from.iter().filter_map(since).fold(Counts::default(), Counts::plus);
         Some(Self { before: bake.before, now })
     }
 

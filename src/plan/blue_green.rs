@@ -60,7 +60,7 @@ pub fn plan(input: &PlanningInput<'_>) -> Result<Plan, Vec<Veto>> {
     let mut vetoes = refuse_empty(&planned, layout, &[&new, &old]);
     // The new side will carry the traffic by itself.
     let size = planned.groups.get(&new).map_or(0, Vec::len);
-    let needed = farm.settings.min_available.of(layout.counted()).max(1);
+    let needed = farm.settings.min_available.members_of(layout.counted()).max(1);
     if size < needed && vetoes.is_empty() {
         let setting = farm.settings.min_available.to_string();
         vetoes.push(Veto::MinAvailable { farm: farm.name.clone(), left: size, needed, setting });

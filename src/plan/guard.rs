@@ -76,7 +76,7 @@ pub fn all_but_min(
     let away = away_from(layout, live);
     let left = in_service(layout, &taken.union(&away).cloned().collect(), seen);
     let setting = farm.settings.min_available;
-    let needed = setting.of(layout.counted()).max(1);
+    let needed = setting.members_of(layout.counted()).max(1);
     let touched = layout.members.values().flatten().any(|entry| taken.contains(entry));
     (touched && left < needed).then(|| {
         let may_go = in_service(layout, &away, seen).saturating_sub(needed);
@@ -105,7 +105,7 @@ pub fn others_carry(
 ) -> Option<Veto> {
     let left = in_service(layout, taken, seen);
     let setting = farm.settings.min_available;
-    let needed = setting.of(layout.counted()).max(1);
+    let needed = setting.members_of(layout.counted()).max(1);
     (left < needed).then(|| Veto::MinAvailable { farm: farm.name.clone(), left, needed, setting: setting.to_string() })
 }
 

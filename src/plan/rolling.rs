@@ -30,7 +30,7 @@ pub fn plan(input: &PlanningInput<'_>, outage: bool) -> Result<Plan, Vec<Veto>> 
             |member: &PlannedMember| !last_servers(farm, &member.entries.iter().cloned().collect(), seen).is_empty();
         members.sort_by_key(leads);
     }
-    let size = settings.rolling.batch.of(layout.in_use());
+    let size = settings.rolling.batch.members_of(layout.in_use());
     if size > layout.in_use() {
         return Err(vec![Veto::Batch { size, members: layout.in_use() }]);
     }
@@ -71,7 +71,7 @@ pub fn plan(input: &PlanningInput<'_>, outage: bool) -> Result<Plan, Vec<Veto>> 
     let steps = complete(input, steps, groups.keys().cloned().collect());
     let planned = PlannedMembers { groups, skipped: not_serving };
     Ok(Plan {
-        needed: if outage { 0 } else { settings.min_available.of(layout.counted()).max(1) },
+        needed: if outage { 0 } else { settings.min_available.members_of(layout.counted()).max(1) },
         max_failed: settings.rolling.max_failed,
         notes,
         ..Plan::new(input, Strategy::Rolling, planned, steps, Side::All)

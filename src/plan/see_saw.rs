@@ -88,7 +88,7 @@ pub(super) fn plan_in_order(input: &PlanningInput<'_>, Order { first, second }: 
     ];
     let steps = complete(input, steps, both);
     Ok(Plan {
-        needed: farm.settings.min_available.of(layout.counted()).max(1),
+        needed: farm.settings.min_available.members_of(layout.counted()).max(1),
         bake: farm.settings.bake.clone(),
         ..Plan::new(input, Strategy::SeeSaw, planned, steps, live)
     })

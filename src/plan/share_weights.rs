@@ -49,8 +49,8 @@ pub fn unweighable(plan: &Plan, balances: &Balances, seen: &BTreeMap<InstanceNam
             Some(Balance::Fixed(algorithm)) => {
                 format!("`balance {algorithm}` takes no other weights while HAProxy runs")
             }
-            Some(Balance::Heedless(algorithm)) => format!("`balance {algorithm}` does not go by weights"),
-            Some(Balance::Unsaid(algorithm)) => format!(
+            Some(Balance::Ignored(algorithm)) => format!("`balance {algorithm}` does not go by weights"),
+            Some(Balance::Unknown(algorithm)) => format!(
                 "HAProxy before 2.6 does not say whether `balance {algorithm}` has `hash-type consistent`, without which it \
                  takes no other weights"
             ),
@@ -106,8 +106,8 @@ mod tests {
         assert!(refused(&usual, Some(Balance::ByWeight)).is_empty());
         for (balance, says) in [
             (Balance::Fixed("source".into()), "`balance source` takes no other weights"),
-            (Balance::Heedless("first".into()), "`balance first` does not go by weights"),
-            (Balance::Unsaid("uri".into()), "does not say whether `balance uri`"),
+            (Balance::Ignored("first".into()), "`balance first` does not go by weights"),
+            (Balance::Unknown("uri".into()), "does not say whether `balance uri`"),
         ] {
             let said = refused(&usual, Some(balance));
             assert!(said.len() == 1 && said[0].contains(says) && said[0].contains("route"), "{said:?}");

@@ -153,7 +153,7 @@ impl Drifts {
                 later.maps.insert(map.clone(), keeps(format!("entries of map {map}")));
             }
         }
-        for server in batch.incoming.iter().chain(&batch.again).chain(&batch.rest).filter_map(BatchStep::server) {
+        for server in batch.incoming.iter().chain(&batch.repeated).chain(&batch.rest).filter_map(BatchStep::server) {
             let state = seen.servers.get(server).map(|seen| seen.admin.forced());
             // Somebody has undone what teeter had confirmed: set it right, but not for ever as fast as one can look.
             let undone = ours.get(server).is_some_and(|ours| state.is_some_and(|state| state < *ours));

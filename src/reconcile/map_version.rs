@@ -1,7 +1,7 @@
 //! Turning several entries of a map at once: a new version of the whole map, filled unseen and then committed.
 
 use super::send::Part;
-use crate::farm::{About, after};
+use crate::farm::{About, entries_after};
 use crate::haproxy::commands::{AddMap, CommitMap, Info, PrepareMap, SetCommand, ShowMap};
 use crate::haproxy::{Answers, Client, Command, CommandError, Error, Line, MapKey, MapName, MapValue};
 
@@ -43,7 +43,7 @@ pub(super) async fn turn_together(
             }
         }
     }
-    let entries = after(entries, changes);
+    let entries = entries_after(entries, changes);
     let adds: Vec<AddMap> = entries
         .into_iter()
         .map(|(key, value)| AddMap { map: map.clone(), version: Some(version), key, value })

@@ -268,12 +268,12 @@ impl Observer {
         self.tries = 0;
         self.report.level = look.level.or(self.report.level);
         let before = self.report.seen.as_deref();
-        let process = Process::of(&look.info, self.clock.now());
+        let process = Process::first_seen(&look.info, self.clock.now());
         self.process = Some(look.info.clone());
         let mut seen = look.onto(before, part);
         seen.started = match before {
             Some(before) if !replaced => before.started,
-            Some(before) => process.after(&before.process()).started,
+            Some(before) => process.following(&before.process()).started,
             None => process.started,
         };
         // After the new process: what it does not have any more is in an old one by now.

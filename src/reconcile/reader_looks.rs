@@ -132,9 +132,9 @@ impl Looker {
                 return report;
             }
         };
-        let process = Process::of(&look.info, self.clock.now());
+        let process = Process::first_seen(&look.info, self.clock.now());
         match report.seen.take() {
-            Some(seen) if report.reachable && !look.stopping && seen.process().is(&process) => {
+            Some(seen) if report.reachable && !look.stopping && seen.process().is_same(&process) => {
                 report.level = look.level.or(report.level);
                 report.seen = Some(Arc::new(onto(look, &seen, part, &report, before)));
                 report.at = self.clock.now();

@@ -174,7 +174,9 @@ impl Working<'_> {
         let planned = self.effects.run.members(&group).flat_map(|member| member.entries.iter().cloned()).collect();
         let entries = &self.observed.with_trackers(&planned) | &hold.entries;
         let stage = match entries == hold.entries {
-            true => Stage::Draining(Emptying { mode: hold.wants(), since: self.now, killed: None, hardened: true }),
+            true => {
+                Stage::Draining(Emptying { mode: hold.wanted_state(), since: self.now, killed: None, hardened: true })
+            }
             false => hold.ladder.begin(self.now),
         };
         self.effects.changes.extend(self.state.new_baselines(&entries, self.observed));
@@ -184,13 +186,14 @@ impl Working<'_> {
     fn harden(&mut self, group: &GroupName) {
         let Some(hold) = self.held(group) else { return };
         let ladder = self.effects.run.ladder(group, self.route.as_ref());
-        let stage = Stage::Draining(Emptying { mode: hold.wants(), since: self.now, killed: None, hardened: true });
+        let stage =
+            Stage::Draining(Emptying { mode: hold.wanted_state(), since: self.now, killed: None, hardened: true });
         self.put(Hold { stage, ladder, ..hold });
     }
 
     fn park(&mut self, group: &GroupName) {
         let Some(hold) = self.held(group) else { return };
-        let mode = if hold.wants() == AdminState::Maint { AdminState::Maint } else { hold.ladder.last };
+        let mode = if hold.wanted_state() == AdminState::Maint { AdminState::Maint } else { hold.ladder.last };
         self.put(Hold { stage: Stage::Out { mode, at: self.now, left: 0 }, ..hold });
     }
 

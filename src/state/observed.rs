@@ -32,7 +32,7 @@ impl<'a> Observed<'a> {
 
     /// What HAProxy has counted of a server line since its process started.
     pub fn counts(&self, entry: &Entry) -> Option<Counts> {
-        self.server(entry).map(|server| Counts::of(&server.load))
+        self.server(entry).map(|server| Counts::of_server(&server.load))
     }
 
     /// Where the HAProxy of a line is reached, and the process that answered there.

@@ -77,7 +77,7 @@ impl Engine {
         let mut noted = Noted::default();
         for (entry, was) in &ledger.state.baselines {
             let Some(overruled) = was.overruled else { continue };
-            if process(entry).is_some_and(|process| !process.is(&overruled.process)) {
+            if process(entry).is_some_and(|process| !process.is_same(&overruled.process)) {
                 let text = format!("HAProxy {} is another process: {entry} is held again", entry.instance);
                 noted.events.push(self.drift(entry, text, ledger));
                 noted.changes.push(Change::PutBaseline(entry.clone(), Baseline { overruled: None, ..was.clone() }));
@@ -142,7 +142,7 @@ impl Engine {
                 let text = "nothing is left of it: somebody else has taken over".to_owned();
                 noted.events.push(event(at, "hold.ended", text, run, Some(hold.id)));
             } else {
-                let reach = hold.reach.but(&gone);
+                let reach = hold.reach.skipping(&gone);
                 let hold = Hold { entries, reach, revision: ledger.next_revision(), ..hold.clone() };
                 noted.changes.push(Change::PutHold(Box::new(hold)));
             }
@@ -190,7 +190,7 @@ impl Engine {
 
 /// The state that the holds on a line want.
 fn wants(entry: &Entry, ledger: &Ledger) -> Option<AdminState> {
-    ledger.state.holds.values().filter(|hold| hold.entries.contains(entry)).map(Hold::wants).max()
+    ledger.state.holds.values().filter(|hold| hold.entries.contains(entry)).map(Hold::wanted_state).max()
 }
 
 /// The state that somebody wants for the time when nobody holds the line any more. Whoever sets what a hold wants anyway

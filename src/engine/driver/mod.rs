@@ -88,7 +88,7 @@ impl Engine {
         for (name, report) in reports {
             let Some(process) = report.seen.as_ref().map(|seen| seen.process()) else { continue };
             let before = *self.memory().instances.entry(name.clone()).or_default().process.get_or_insert(process);
-            if before.is(&process) {
+            if before.is_same(&process) {
                 continue;
             }
             let which = match process.pid {
@@ -143,7 +143,7 @@ impl Engine {
             let told = |name| {
                 let maps = || route.keys.iter().map(|key| &key.map);
                 let report = reports.get(name).filter(|report: &&InstanceReport| report.agreed >= state.revision);
-                report.is_some_and(|report| report.untold.of(maps(), []).is_none())
+                report.is_some_and(|report| report.untold.reason(maps(), []).is_none())
             };
             if busy || !route.instances.iter().all(told) {
                 self.memory().settled.remove(name);

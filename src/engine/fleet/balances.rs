@@ -42,7 +42,7 @@ impl Fleet {
             let algorithm = |backend: &BackendName| rows.get(backend).map_or("", |row| row.algo.as_str()).to_owned();
             let asks: Vec<TakesWeights> = lines
                 .iter()
-                .filter(|(backend, _)| !Balance::is_told_by(&algorithm(backend)))
+                .filter(|(backend, _)| !Balance::is_known_by_name(&algorithm(backend)))
                 .map(|(_, server)| TakesWeights { server: (*server).clone() })
                 .collect();
             let mut takes: BTreeMap<BackendName, Option<bool>> = BTreeMap::new();
@@ -57,7 +57,7 @@ impl Fleet {
             }
             balances.extend(lines.into_keys().map(|backend| {
                 let takes = takes.get(backend).copied().flatten();
-                ((name.clone(), backend.clone()), Balance::of(&algorithm(backend), takes))
+                ((name.clone(), backend.clone()), Balance::from_algorithm(&algorithm(backend), takes))
             }));
         }
         Ok(balances)

@@ -25,13 +25,13 @@ pub(crate) fn loads(hold: &Hold, instance: &InstanceName, report: &InstanceRepor
     for backend in &backends {
         let is_held =
             |server: &ServerRef| loads.contains_key(&Entry { instance: instance.clone(), server: server.clone() });
-        let mut servers = seen.servers.of(backend).map(|(server, _)| server).peekable();
+        let mut servers = seen.servers.in_backend(backend).map(|(server, _)| server).peekable();
         if servers.peek().is_none() || !servers.all(is_held) {
             continue;
         }
         if let Some((_, load)) = loads.iter_mut().find(|(entry, _)| entry.server.backend == *backend) {
             let old: u64 = report.old.iter().filter_map(|worker| worker.between.get(backend)).sum();
-            load.qcur += seen.between(backend);
+            load.qcur += seen.without_server(backend);
             load.old += old;
         }
     }
@@ -41,7 +41,7 @@ pub(crate) fn loads(hold: &Hold, instance: &InstanceName, report: &InstanceRepor
 /// The lines of a hold on which somebody else has set less than it wants, and that are left so.
 pub(crate) fn overruled(hold: &Hold, state: &State) -> BTreeMap<Entry, String> {
     let overruled = hold.entries.iter().filter_map(|entry| Some((entry, state.baselines.get(entry)?.overruled?)));
-    let looser = overruled.filter(|(_, overruled)| overruled.state < hold.wants());
+    let looser = overruled.filter(|(_, overruled)| overruled.state < hold.wanted_state());
     looser.map(|(entry, overruled)| (entry.clone(), format!("set to {} by somebody else", overruled.state))).collect()
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn untold<'a>(
     let run = hold.owner.run().and_then(|id| state.runs.get(&id));
     let maps = run.map(|run| maps_of(&run.plan)).unwrap_or_default();
     let mine = hold.entries.iter().filter(|entry| entry.instance == *instance);
-    report.untold.of(maps, mine.map(|entry| &entry.server))
+    report.untold.reason(maps, mine.map(|entry| &entry.server))
 }
 
 /// The maps by which a plan turns the traffic.

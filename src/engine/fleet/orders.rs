@@ -1,7 +1,8 @@
 //! The orders that instances are given, worked out from the stored state.
 
 use crate::farm::{
-    Emptying, Entry, Farm, GroupName, Hold, InstanceName, OnDeadline, Stage, Stays, Sticky, keys, wanted, wanted_maps,
+    Emptying, Entry, Farm, GroupName, Hold, InstanceName, OnDeadline, Stage, Stays, Sticky, keys_to_look_up, wanted,
+    wanted_maps,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ impl Fleet {
             let order = Order {
                 revision: state.revision,
                 wanted: Arc::new(all.remove(name).unwrap_or_default()),
-                keys: Arc::new(configured.iter().cloned().chain(keys(&maps)).collect()),
+                keys: Arc::new(configured.iter().cloned().chain(keys_to_look_up(&maps)).collect()),
                 maps: Arc::new(maps),
                 draining: Arc::new(draining.collect()),
                 watched: Arc::new(watched(state.runs.values(), name).into_iter().collect()),

@@ -127,7 +127,7 @@ impl Reports {
             };
             match &report.refused {
                 Some((refused, words)) if *refused >= revision => return Confirmation::Refused(words.clone()),
-                _ if report.agreed >= revision => match report.untold.of(maps.iter().copied(), servers) {
+                _ if report.agreed >= revision => match report.untold.reason(maps.iter().copied(), servers) {
                     Some(Reason::Cannot(words)) => return Confirmation::Refused(words.clone()),
                     Some(Reason::NotYet(words)) => {
                         trouble = trouble.or_else(|| Some(words.clone()));

@@ -113,7 +113,7 @@ fn soon(reports: &Reports, state: &State) -> BTreeMap<InstanceName, Seen> {
             server.admin = AdminBits::default();
         }
     }
-    for hold in state.holds.values().filter(|hold| hold.wants() > AdminState::Ready) {
+    for hold in state.holds.values().filter(|hold| hold.wanted_state() > AdminState::Ready) {
         // What somebody else has set to ready, and is left so, does take traffic.
         let kept = |entry: &&Entry| state.baselines.get(entry).is_none_or(|was| was.overruled.is_none());
         for entry in hold.entries.iter().filter(kept) {

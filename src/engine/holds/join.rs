@@ -108,7 +108,7 @@ impl Engine {
         let mut backends: BTreeMap<(InstanceName, BackendName), BTreeSet<Entry>> = BTreeMap::new();
         let takes_orders =
             |entry: &Entry| seen.get(&entry.instance).is_some_and(|seen| !seen.is_disabled(&entry.server.backend));
-        for entry in all.iter().filter(|entry| takes_orders(entry) && !hold.reach.left.contains(*entry)) {
+        for entry in all.iter().filter(|entry| takes_orders(entry) && !hold.reach.skipped.contains(*entry)) {
             let backend = (entry.instance.clone(), entry.server.backend.clone());
             backends.entry(backend).or_default().insert(entry.clone());
         }
@@ -195,7 +195,7 @@ fn as_under_old_name(changes: &mut [Change], hold: &Hold, state: &State, reports
         state.baselines.iter().filter(|(entry, _)| gone(entry)).map(|(e, was)| (&e.server, was)).collect();
     for change in changes {
         if let Change::PutBaseline(entry, was) = change
-            && was.state == hold.wants()
+            && was.state == hold.wanted_state()
             && was.state > AdminState::Ready
             && let Some(before) = old.get(&entry.server)
         {

@@ -50,7 +50,7 @@ impl Engine {
 /// Lines that take requests and that nobody holds though they stand for servers of this hold: in the same HAProxy by the
 /// same name, in any by the same address and port.
 fn unheld(hold: &Hold, state: &State, reports: &Reports) -> Vec<(Entry, String)> {
-    if hold.wants() == AdminState::Ready || matches!(hold.stage, Stage::Shared { .. }) {
+    if hold.wanted_state() == AdminState::Ready || matches!(hold.stage, Stage::Shared { .. }) {
         return Vec::new();
     }
     let names: BTreeSet<_> = hold.entries.iter().map(|entry| (&entry.instance, &entry.server.server)).collect();

@@ -47,7 +47,7 @@ impl Engine {
         for id in ids {
             let Some(hold) = ledger.state.holds.get(&id).cloned() else { continue };
             let aside = self.fleet.aside_of(&hold, reports);
-            let there = hold.beside(&aside);
+            let there = hold.without_instances(&aside);
             let without = if there.is_some() { aside } else { BTreeSet::new() };
             self.memory().of(&hold).watch.skip_instances(&without);
             let judged = there.as_ref().unwrap_or(&hold);
@@ -304,12 +304,12 @@ fn split(
     let (stay, go) = hold.entries.iter().cloned().partition(|entry| bad.contains_key(hold.names.member(entry)));
     let phase = match hold.stage {
         Stage::Verifying(Verification { phase, .. }) => phase,
-        _ => VerifyPhase::Probes { mode: hold.wants() },
+        _ => VerifyPhase::Probes { mode: hold.wanted_state() },
     };
     // Whoever waits for the hold learns from it what failed, so the number stays with the failure.
     let (stage, why) = (stays_out(&hold, phase, now), why_out(&hold, bad, now));
     let expires = expires_after(&hold, &stage, now);
-    let (stays_reach, goes_reach) = (hold.reach.but(&go), hold.reach.but(&stay));
+    let (stays_reach, goes_reach) = (hold.reach.skipping(&go), hold.reach.skipping(&stay));
     let stays =
         Hold { stage, entries: stay, note: Some(why.clone()), expires, reach: stays_reach, revision, ..hold.clone() };
     let mut events = vec![happened(&stays, now, "hold.stage", format!("not well, stays out: {why}"))];

@@ -104,7 +104,7 @@ impl Engine {
                 hold.entries.iter().cloned().partition(|entry| entries.contains(entry));
             let mut id = hold.id;
             if !stay.is_empty() {
-                let reach = hold.reach.but(&back);
+                let reach = hold.reach.skipping(&back);
                 let stays = Hold { entries: stay.clone(), reach, revision, ..hold.clone() };
                 changes.push(Change::PutHold(Box::new(stays)));
                 id = HoldId(next);
@@ -123,7 +123,7 @@ impl Engine {
                     stage,
                     note: None,
                     revision,
-                    reach: Reach { without: &hold.reach.without | &without, ..hold.reach.but(&stay) },
+                    reach: Reach { without: &hold.reach.without | &without, ..hold.reach.skipping(&stay) },
                     ..hold
                 })));
                 ids.push(id);

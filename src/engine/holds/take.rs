@@ -11,7 +11,9 @@ use crate::engine::fleet::targets::LookDepth;
 use crate::engine::holds::guard::Guarding;
 
 use crate::engine::{Engine, Requester};
-use crate::farm::{Entry, Hold, HoldId, InstanceName, Ladder, Owner, Reach, Seen, Selector, Span, Stays, beside};
+use crate::farm::{
+    Entry, Hold, HoldId, InstanceName, Ladder, Owner, Reach, Seen, Selector, Span, Stays, other_lines_of,
+};
 use crate::haproxy::AdminState;
 
 use crate::plan::machine::Confirmation;
@@ -153,7 +155,7 @@ impl Engine {
 
 /// What is to be said where requests reach a process that is taken out through lines of other names, which stay.
 fn still_reached(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> Option<String> {
-    let lines: BTreeSet<String> = beside(entries, seen).iter().map(|entry| entry.server.to_string()).collect();
+    let lines: BTreeSet<String> = other_lines_of(entries, seen).iter().map(|entry| entry.server.to_string()).collect();
     let lines = lines.into_iter().collect::<Vec<_>>();
     (!lines.is_empty()).then(|| {
         format!(

@@ -115,7 +115,7 @@ fn hold(hold: &Hold) -> String {
     if hold.entries.len() > NAMED {
         lines.push(format!("and {} more", hold.entries.len() - NAMED));
     }
-    let (mode, owner, reason) = (hold.wants(), &hold.owner, &hold.reason);
+    let (mode, owner, reason) = (hold.wanted_state(), &hold.owner, &hold.reason);
     format!("{mode} {}{until}, {stage}; {owner}: {reason}", lines.join(", "))
 }
 

@@ -186,7 +186,7 @@ fn with_names(change: Change, farms: &BTreeMap<FarmName, Farm>) -> Change {
     match change {
         Change::PutHold(mut hold) => {
             let lines = hold.entries.iter().map(|entry| &entry.server);
-            hold.names = std::mem::take(&mut hold.names).and(LineNames::of(lines, farms));
+            hold.names = std::mem::take(&mut hold.names).and(LineNames::from_farms(lines, farms));
             Change::PutHold(hold)
         }
         other => other,

@@ -81,7 +81,7 @@ fn busy<'a>(what: &Retired, state: &'a State) -> Option<&'a Run> {
 fn still_out(what: &Retired, left: &LeftOver, state: &State, reports: &Reports) -> Result<(), EngineError> {
     let mut out = BTreeSet::new();
     for (id, entries) in &left.holds {
-        let Some(hold) = state.holds.get(id).filter(|hold| hold.wants() > AdminState::Ready) else { continue };
+        let Some(hold) = state.holds.get(id).filter(|hold| hold.wanted_state() > AdminState::Ready) else { continue };
         for entry in entries.iter().filter(|entry| reports.contains_key(&entry.instance)) {
             match reports.find(entry) {
                 Found::Unknown => {

@@ -72,7 +72,7 @@ fn renamed(state: &State, reports: &Reports) -> Option<(InstanceName, InstanceNa
     origins.into_iter().find_map(|(from, origins)| {
         let is = |(name, report): &(&InstanceName, &InstanceReport)| {
             let process = report.seen.as_ref().map(|seen| seen.process());
-            let same = |origin: &&Origin| process.is_some_and(|process| origin.process.is(&process));
+            let same = |origin: &&Origin| process.is_some_and(|process| origin.process.is_same(&process));
             origins.iter().any(|origin| *origin.socket == *report.socket)
                 || (origins.iter().any(same) && is_as_left(Renamed { from, to: name }, report, state))
         };
@@ -89,7 +89,7 @@ fn is_as_left(name: Renamed<'_>, report: &InstanceReport, state: &State) -> bool
         |entry: &Entry| state.holds.values().filter(move |hold| hold.entries.contains(entry)).collect::<Vec<_>>();
     state.baselines.keys().filter(|entry| entry.instance == *name.from).all(|entry| {
         let now = report.seen.as_ref().and_then(|seen| seen.servers.get(&entry.server)).map(|now| now.admin.forced());
-        let wanted = holds(entry).into_iter().map(Hold::wants).max();
+        let wanted = holds(entry).into_iter().map(Hold::wanted_state).max();
         now.is_some() && now == wanted && holds(&name.entry(entry)).is_empty()
     })
 }

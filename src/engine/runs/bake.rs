@@ -16,5 +16,5 @@ pub(crate) fn counted(plan: &Plan, reports: &Reports) -> BTreeMap<Entry, Counts>
 }
 
 pub(crate) fn counts(entry: &Entry, reports: &Reports) -> Option<Counts> {
-    reports.server(entry).map(|server| Counts::of(&server.load))
+    reports.server(entry).map(|server| Counts::of_server(&server.load))
 }

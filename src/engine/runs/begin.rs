@@ -155,7 +155,7 @@ impl Engine {
         let plan = plan(&input, &order);
         let plan =
             plan.map_err(|vetoes| self.refusal(vetoes, &BTreeSet::new(), &seen, &ledger, instead_of(order.strategy)))?;
-        let plan = Plan { off: layout.aside.clone(), ..plan };
+        let plan = Plan { off: layout.skipped.clone(), ..plan };
         let notes = [plan.notes.clone(), taken_notes(&left, works)].concat();
         let plan = Plan { notes, roles: has_roles(&layout, &seen), ..plan };
         let (plan, refused) = compared(&farm, &layout, plan, &seen);
@@ -236,7 +236,7 @@ impl Engine {
         farm.settings.flip.order = order.order.unwrap_or(farm.settings.flip.order);
         if order.strategy == Strategy::Rolling {
             let asks = farm.settings.rolling.status;
-            let http = farm.settings.verify.http.take().unwrap_or_else(|| HttpProbe::of("/_status"));
+            let http = farm.settings.verify.http.take().unwrap_or_else(|| HttpProbe::for_path("/_status"));
             farm.settings.verify.http = asks.then_some(http);
         }
         farm.check().map_err(|error| EngineError::Usage(Message::new(error.to_string())))?;
@@ -339,7 +339,7 @@ fn reach_of(farm: &Farm, plan: &Plan, without: BTreeSet<InstanceName>, seen: &BT
     let lines = lines.filter(|(_, server)| farm.has(server));
     let lines = lines.map(|(name, server)| Entry { instance: name.clone(), server: server.clone() });
     let left = lines.filter(|entry| !planned.contains(entry)).collect();
-    Reach { left, ..Reach::following(without) }
+    Reach { skipped: left, ..Reach::following(without) }
 }
 
 /// Checks the farm's route, and finds where the traffic goes.

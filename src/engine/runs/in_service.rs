@@ -60,7 +60,7 @@ fn left_without(run: &Run, group: &GroupName, state: &State, reports: &Reports) 
     let aside = run.plan.skipped_lines.iter().map(|(member, entries)| (member.clone(), entries.clone()));
     let layout = Layout { members: planned.chain(aside).collect(), leader: run.plan.leader, ..Layout::default() };
     // Whom somebody has taken out a moment ago may still be seen to serve.
-    let out = state.holds.values().filter(|hold| hold.wants() > AdminState::Ready);
+    let out = state.holds.values().filter(|hold| hold.wanted_state() > AdminState::Ready);
     let out: BTreeSet<Entry> = out.flat_map(|hold| &hold.entries).cloned().collect();
     let ours = run.members(group).flat_map(|member| &member.entries).cloned().collect();
     (in_service(&layout, &(&out | &ours), &seen), in_service(&layout, &out, &seen))

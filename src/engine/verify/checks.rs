@@ -110,8 +110,8 @@ fn check((server, root): (&SeenServer, &SeenServer), wanted: &WantedServer, begu
     let afresh = wanted.afresh.is_none() || server.tracked.is_some() || begun;
     match (afresh, server.op.is_up()) {
         (true, true) => CheckResult::Passed,
-        (true, false) => CheckResult::Down { why: server.standing(), passing: root.health > 0 },
-        (false, _) => CheckResult::NotYet(server.standing()),
+        (true, false) => CheckResult::Down { why: server.check_progress(), passing: root.health > 0 },
+        (false, _) => CheckResult::NotYet(server.check_progress()),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::engine::retired::renamed::last_seen;
 use crate::engine::views::run::{run_view, text};
 use crate::farm::{
     Baseline, Entry, Farm, Hold, HoldId, InstanceName, LineNames, MemberName, Off, OutBy, Owner, Route, RunId,
-    SameProcess, SeenServer, Selector, Stage, left_aside,
+    SameProcess, SeenServer, Selector, Stage, skipped_lines,
 };
 use crate::haproxy::{AdminState, ServerRef};
 use crate::plan::Run;
@@ -76,7 +76,7 @@ impl Engine {
                     .any(|farm| farm.has(server) && selectors.iter().any(|it| it.farm() == Some(&farm.name)))
         };
         let seen = reports.seen();
-        let aside = left_aside(&seen, picked);
+        let aside = skipped_lines(&seen, picked);
         let left = left_over(&state, &farms, &self.fleet.instances.keys().collect());
         let left = left.iter().filter(|_| chosen.is_none());
         let left = left.map(|(what, left)| format!("{what} is not configured any more, and the store has {left}"));
@@ -84,7 +84,7 @@ impl Engine {
             |farm: &&Farm| chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|entry| farm.has(&entry.server)));
         let doubles = farms.values().filter(in_farm).filter_map(|farm| {
             let layout = farm.layout(&seen).ok()?;
-            let same = SameProcess::of(&layout, &seen).apart(layout.groups.values());
+            let same = SameProcess::find(&layout, &seen).without_groups(layout.groups.values());
             Some(format!("farm {}: {}", farm.name, same.advice(&layout)?))
         });
         let trouble = self.record.trouble().map(str::to_owned).into_iter();
@@ -146,7 +146,7 @@ impl Engine {
     /// The members of lines that have other names, of all that HAProxy has.
     fn line_names(&self, reports: &Reports) -> LineNames {
         let lines = reports.values().flat_map(|report| report.seen.iter().flat_map(|seen| seen.servers.keys()));
-        LineNames::of(lines, &self.fleet.farms())
+        LineNames::from_farms(lines, &self.fleet.farms())
     }
 
     fn view_of(&self, hold: &Hold, state: &State, (reports, names): (&Reports, &LineNames)) -> HoldView {
@@ -288,7 +288,7 @@ fn hold_view(hold: &Hold, (reports, line_names): (&Reports, &LineNames), memory:
         reason: hold.reason.clone(),
         entries: hold.entries.iter().map(ToString::to_string).collect(),
         members: names(hold, reports, line_names),
-        mode: hold.wants().into(),
+        mode: hold.wanted_state().into(),
         stage,
         left,
         since: hold.since,

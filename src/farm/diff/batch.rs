@@ -43,7 +43,7 @@ pub struct Batch {
     pub incoming: Vec<BatchStep>,
     /// Commands that repeat the state of servers that are out of the backend that gets the traffic. They are sent with
     /// a switch, because another process may receive the line, and that process knows of no hold.
-    pub again: Vec<BatchStep>,
+    pub repeated: Vec<BatchStep>,
     /// All other steps: maps first, and servers that take less traffic last.
     pub rest: Vec<BatchStep>,
 }
@@ -51,24 +51,24 @@ pub struct Batch {
 impl Batch {
     /// Every step, in order.
     pub fn steps(self) -> Vec<BatchStep> {
-        let again = if self.turns() { self.again } else { Vec::new() };
-        self.incoming.into_iter().chain(again).chain(self.rest).collect()
+        let repeated = if self.switches_traffic() { self.repeated } else { Vec::new() };
+        self.incoming.into_iter().chain(repeated).chain(self.rest).collect()
     }
 
-    fn turns(&self) -> bool {
+    fn switches_traffic(&self) -> bool {
         self.rest.iter().any(|step| matches!(step.about, About::Map(_)))
     }
 
     /// The steps to send now. Traffic is switched only after a look confirmed that the servers of its new backend take
     /// traffic, and that the servers that must be out are out.
-    pub fn stage(self) -> Vec<BatchStep> {
-        if self.turns() && !self.incoming.is_empty() { self.incoming } else { self.steps() }
+    pub fn next_stage(self) -> Vec<BatchStep> {
+        if self.switches_traffic() && !self.incoming.is_empty() { self.incoming } else { self.steps() }
     }
 
     /// Drops the steps that `keep` rejects.
     pub fn retain(&mut self, keep: impl Fn(&BatchStep) -> bool) {
         self.incoming.retain(&keep);
-        self.again.retain(&keep);
+        self.repeated.retain(&keep);
         self.rest.retain(&keep);
     }
 

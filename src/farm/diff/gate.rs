@@ -41,7 +41,7 @@ pub struct Gate<'a> {
 impl Gate<'_> {
     /// Takes steps out of a batch that would empty a backend behind one of these maps, which are not changed. Where a
     /// map is missing in HAProxy, each backend that it may lead to counts.
-    pub fn set_aside(&self, batch: &mut Batch, untold: &BTreeMap<MapName, Reason>) -> BTreeMap<ServerRef, Reason> {
+    pub fn keep_behind(&self, batch: &mut Batch, untold: &BTreeMap<MapName, Reason>) -> BTreeMap<ServerRef, Reason> {
         let mut aside = BTreeMap::new();
         for (map, why) in untold {
             let seen = self.seen.maps.get(map).filter(|seen| !seen.missing);
@@ -102,7 +102,7 @@ impl Gate<'_> {
 
     /// Takes steps out of a batch that would empty a backend in which a server serves now. Returns their servers.
     fn keep_in(&self, batch: &mut Batch, backend: &BackendName) -> BTreeSet<ServerRef> {
-        let servers = || self.seen.servers.of(backend);
+        let servers = || self.seen.servers.in_backend(backend);
         let left = servers().any(|(server, now)| self.will_serve(server, now));
         if left || !servers().any(|(_, now)| now.is_usable()) {
             return BTreeSet::new();
@@ -168,7 +168,7 @@ impl Gate<'_> {
 
     /// Whether a backend has no server only because its servers are still being checked anew.
     fn waits_for_checks(&self, backend: &BackendName) -> bool {
-        let servers = || self.seen.servers.of(backend);
+        let servers = || self.seen.servers.in_backend(backend);
         servers().any(|(server, now)| self.is_awaited(server, now) && self.is_to_be_ready(server, now))
             && !servers().any(|(server, now)| self.will_serve(server, now))
     }
@@ -335,7 +335,7 @@ mod tests {
         let aside = |case: &Case| {
             let mut batch = diff(&case.wanted, &WantedMaps::new(), &case.seen, &StartedVerifications::new());
             let untold = BTreeMap::from([("/m".parse().unwrap(), Reason::Cannot("no map".to_owned()))]);
-            let aside = case.gate().set_aside(&mut batch, &untold);
+            let aside = case.gate().keep_behind(&mut batch, &untold);
             let told: Vec<String> = batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect();
             (aside.keys().map(ToString::to_string).collect::<Vec<_>>(), told)
         };

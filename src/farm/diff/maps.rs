@@ -58,7 +58,7 @@ fn change(map: &MapName, key: &MapKey, is_there: bool, to: Option<&MapValue>) ->
 }
 
 /// The entries of a map after some commands, to write them all at once.
-pub fn after(entries: Vec<(MapKey, MapValue)>, changes: &[SetCommand]) -> Vec<(MapKey, MapValue)> {
+pub fn entries_after(entries: Vec<(MapKey, MapValue)>, changes: &[SetCommand]) -> Vec<(MapKey, MapValue)> {
     let mut entries = entries;
     for change in changes {
         match change {
@@ -74,7 +74,7 @@ pub fn after(entries: Vec<(MapKey, MapValue)>, changes: &[SetCommand]) -> Vec<(M
 }
 
 /// The keys to look up, with their maps.
-pub fn keys(wanted: &WantedMaps) -> BTreeSet<(MapName, MapKey)> {
+pub fn keys_to_look_up(wanted: &WantedMaps) -> BTreeSet<(MapName, MapKey)> {
     wanted.iter().flat_map(|(map, wanted)| wanted.entries().map(|(key, _)| (map.clone(), key.clone()))).collect()
 }
 
@@ -122,7 +122,7 @@ mod tests {
         assert!(steps[0].together);
         let all = [("web", "web_b"), ("other", "x"), ("ws", "ws_b")];
         let all = all.map(|(key, value)| (key.parse().unwrap(), value.parse().unwrap())).to_vec();
-        let after = after(all, &steps[0].changes);
+        let after = entries_after(all, &steps[0].changes);
         let after: Vec<_> = after.iter().map(|(key, value)| format!("{key} {value}")).collect();
         assert_eq!(after, ["web web_a", "other x", "ws ws_a"]);
     }

@@ -38,13 +38,13 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &StartedVeri
         wanted.state > AdminState::Ready && now == Some(wanted.state) && gets_traffic(server)
     };
     let out = wanted.iter().filter(|(server, wanted)| stays_out(server, wanted));
-    let again = out.map(|(server, wanted)| BatchStep {
+    let repeated = out.map(|(server, wanted)| BatchStep {
         about: About::Server(server.clone()),
         changes: vec![SetCommand::State(SetServerState { server: server.clone(), state: wanted.state })],
         undo: Vec::new(),
         together: false,
     });
-    let again = again.collect();
+    let repeated = repeated.collect();
     let mut steps: Vec<(Direction, BatchStep)> = wanted
         .iter()
         .filter_map(|(server, wanted)| {
@@ -61,7 +61,7 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &StartedVeri
     steps.sort_by_key(|(direction, _)| *direction);
     let (incoming, rest) = steps.into_iter().partition(|(direction, _)| *direction < Direction::Route);
     let steps = |part: Vec<(Direction, BatchStep)>| part.into_iter().map(|(_, step)| step).collect();
-    Batch { incoming: steps(incoming), again, rest: steps(rest) }
+    Batch { incoming: steps(incoming), repeated, rest: steps(rest) }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -199,9 +199,9 @@ mod tests {
         let wanted = wanted(&[("app/a", AdminState::Drain, false, true), ("app/b", AdminState::Ready, true, false)]);
         let maps = leading_to("b");
         let first = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 8, 4)]), &StartedVerifications::new());
-        assert_eq!(texts(first.stage()), ["set server app/b state ready"]);
+        assert_eq!(texts(first.next_stage()), ["set server app/b state ready"]);
         let second = diff(&wanted, &maps, &seen(&[("app/a", 0, 0), ("app/b", 0, 4)]), &StartedVerifications::new());
-        assert_eq!(texts(second.stage()), ["add map /m web b", "set server app/a state drain"]);
+        assert_eq!(texts(second.next_stage()), ["add map /m web b", "set server app/a state drain"]);
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         // A process that was just started: no server is held there.
         let batch =
             diff(&wanted, &leading_to("all"), &seen(&[("all/b", 0, 0), ("b/b", 0, 0)]), &StartedVerifications::new());
-        assert_eq!(texts(batch.stage()), ["set server all/b state maint"]);
+        assert_eq!(texts(batch.next_stage()), ["set server all/b state maint"]);
     }
 
     #[test]
@@ -218,10 +218,10 @@ mod tests {
         let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
         let batch =
             diff(&wanted, &leading_to("all"), &seen(&[("all/b", 1, 0), ("b/b", 1, 0)]), &StartedVerifications::new());
-        assert_eq!(texts(batch.clone().stage()), ["set server all/b state maint", "add map /m web all"]);
+        assert_eq!(texts(batch.clone().next_stage()), ["set server all/b state maint", "add map /m web all"]);
         let mut put_off = batch;
         put_off.retain(|step| step.server().is_some());
-        assert!(put_off.is_empty() && texts(put_off.stage()).is_empty());
+        assert!(put_off.is_empty() && texts(put_off.next_stage()).is_empty());
     }
 
     #[test]

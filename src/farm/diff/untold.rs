@@ -43,7 +43,7 @@ impl Untold {
     }
 
     /// Puts off all of these for one reason.
-    pub fn later(abouts: Vec<About>, words: &str) -> Self {
+    pub fn put_off(abouts: Vec<About>, words: &str) -> Self {
         let mut untold = Self::default();
         for about in abouts {
             let why = Reason::NotYet(words.to_owned());
@@ -71,7 +71,7 @@ impl Untold {
     }
 
     /// Why one of these maps and servers gets no commands. `Cannot` has priority over `NotYet`.
-    pub fn of<'a>(
+    pub fn reason<'a>(
         &self,
         maps: impl IntoIterator<Item = &'a MapName>,
         servers: impl IntoIterator<Item = &'a ServerRef>,
@@ -89,7 +89,7 @@ impl Untold {
 }
 
 /// The wanted maps that HAProxy does not have.
-pub fn lacking(instance: &InstanceName, wanted: &WantedMaps, seen: &SeenMaps) -> BTreeMap<MapName, Reason> {
+pub fn missing_maps(instance: &InstanceName, wanted: &WantedMaps, seen: &SeenMaps) -> BTreeMap<MapName, Reason> {
     let missing = wanted.keys().filter(|map| seen.get(*map).is_some_and(|seen| seen.missing));
     missing.map(|map| (map.clone(), Reason::Cannot(format!("HAProxy {instance} has no map {map}")))).collect()
 }
@@ -105,8 +105,8 @@ mod tests {
             ["/a", "/b", "/c"].map(|map| (map.parse().unwrap(), WantedMap::default())).into_iter().collect();
         let seen = [("/a", true), ("/b", false)]
             .map(|(map, missing)| (map.parse().unwrap(), SeenMap { missing, ..SeenMap::default() }));
-        let lacking = lacking(&"edge".parse().unwrap(), &wanted, &seen.into_iter().collect());
-        assert_eq!(lacking.keys().map(MapName::as_str).collect::<Vec<_>>(), ["/a"]);
+        let missing = missing_maps(&"edge".parse().unwrap(), &wanted, &seen.into_iter().collect());
+        assert_eq!(missing.keys().map(MapName::as_str).collect::<Vec<_>>(), ["/a"]);
     }
 
     #[test]
@@ -117,9 +117,9 @@ mod tests {
         ];
         let untold = Untold { maps: maps.into_iter().collect(), ..Untold::default() };
         let (a, b, c) = ("/a".parse().unwrap(), "/b".parse().unwrap(), "/c".parse().unwrap());
-        assert_eq!(untold.of([&a, &b], []).map(Reason::words), Some("no map"));
-        assert_eq!(untold.of([&b, &c], []).map(Reason::words), Some("a slow disk"));
-        assert_eq!(untold.of([&c], []), None);
+        assert_eq!(untold.reason([&a, &b], []).map(Reason::words), Some("no map"));
+        assert_eq!(untold.reason([&b, &c], []).map(Reason::words), Some("a slow disk"));
+        assert_eq!(untold.reason([&c], []), None);
         assert_eq!(untold.words().as_deref(), Some("a slow disk; no map"));
     }
 }

@@ -63,7 +63,7 @@ pub fn wanted<'a>(
             server.held = true;
             server.first_out |= hold.first_out;
             server.asked |= hold.owner.run().is_none();
-            server.state = server.state.max(hold.wants());
+            server.state = server.state.max(hold.wanted_state());
             if let Stage::Shared { weights } = &hold.stage {
                 server.weight = weights.get(entry).copied().or(server.weight);
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::error::FarmError;
 use crate::farm::names::{Entry, GroupName, InstanceName, MemberName};
-use crate::farm::seen::in_use::{left_aside, spare};
+use crate::farm::seen::in_use::{skipped_lines, spare};
 use crate::farm::seen::out::OutBy;
 use crate::farm::seen::snapshot::Seen;
 use crate::farm::settings::farm::Farm;
@@ -19,7 +19,7 @@ pub struct Layout {
     /// Members that are not in use, and why. They are neither counted nor worked on.
     pub spare: BTreeMap<MemberName, OutBy>,
     /// Backends that are off and have lines of its members, for people.
-    pub aside: Vec<String>,
+    pub skipped: Vec<String>,
     /// Whether one of its members leads, and the checks keep all lines of the others DOWN.
     pub leader: bool,
 }
@@ -50,10 +50,10 @@ impl Farm {
                         continue;
                     }
                     let entry = Entry { instance: instance.clone(), server: server.clone() };
-                    if let Some((one, other)) = self.settings.members.in_two(server) {
+                    if let Some((one, other)) = self.settings.members.claimed_twice(server) {
                         return Err(self.error("members", format!("{server} is a line of both {one} and {other}")));
                     }
-                    let member = self.settings.members.of(server).unwrap_or_else(|| server.server.clone());
+                    let member = self.settings.members.member_of(server).unwrap_or_else(|| server.server.clone());
                     let entries = members.entry(member).or_default();
                     if !entries.contains(&entry) {
                         entries.push(entry);
@@ -68,8 +68,8 @@ impl Farm {
         let spare = members.iter().filter_map(|(member, entries)| Some((member.clone(), why(entries)?)));
         let spare: BTreeMap<MemberName, OutBy> = spare.collect();
         let groups = self.groups(&members, &spare)?;
-        let aside = left_aside(seen, |server, _| self.has(server));
-        Ok(Layout { members, groups, spare, aside, leader: self.settings.leader })
+        let skipped = skipped_lines(seen, |server, _| self.has(server));
+        Ok(Layout { members, groups, spare, skipped, leader: self.settings.leader })
     }
 
     fn groups(
@@ -204,7 +204,7 @@ mod tests {
         let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
         let layout = farm("members = [\"*/w*\", \"old/w*\"]").layout(&all).unwrap();
         assert_eq!(layout.entries().iter().map(ToString::to_string).collect::<Vec<_>>(), ["edge:app/w1"]);
-        assert_eq!(layout.aside.len(), 1);
+        assert_eq!(layout.skipped.len(), 1);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl<'a> Lines<'a> {
             let mut found: BTreeMap<MemberName, Vec<Line<'a>>> = BTreeMap::new();
             for line in self.all() {
                 let members: BTreeSet<MemberName> =
-                    self.farms.values().filter_map(|farm| farm.settings.members.of(line.name)).collect();
+                    self.farms.values().filter_map(|farm| farm.settings.members.member_of(line.name)).collect();
                 for member in members.into_iter().filter(|member| *member != line.name.server) {
                     found.entry(member).or_default().push(line);
                 }

@@ -86,7 +86,7 @@ fn side_of(key: &RouteKey, instance: &InstanceName, seen: &Seen) -> Result<Side,
 fn backends(key: &RouteKey, layout: &Layout, instance: &InstanceName, seen: &Seen) -> Vec<String> {
     let mut problems = Vec::new();
     for (side, backend) in key.backends() {
-        let there: BTreeSet<_> = seen.servers.of(backend).map(|(server, _)| &server.server).collect();
+        let there: BTreeSet<_> = seen.servers.in_backend(backend).map(|(server, _)| &server.server).collect();
         if there.is_empty() {
             problems.push(format!("HAProxy {instance} has no backend {backend} with a server in it"));
             continue;

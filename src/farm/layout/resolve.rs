@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::layout::lines::{Line, Lines};
 use crate::farm::names::{Entry, FarmName, GroupName, InstanceName, MemberName};
-use crate::farm::seen::in_use::left_aside;
+use crate::farm::seen::in_use::skipped_lines;
 use crate::farm::seen::snapshot::Seen;
 use crate::farm::select::error::SelectError;
 use crate::farm::select::pattern::Pattern;
@@ -111,7 +111,7 @@ impl Selector {
                 return Ok(found);
             }
         }
-        let aside = left_aside(seen, |name, server| self.picks(name, server)).join("; ");
+        let aside = skipped_lines(seen, |name, server| self.picks(name, server)).join("; ");
         Err(nothing(if aside.is_empty() { self.hint(farms, seen) } else { format!(" that accepts commands: {aside}") }))
     }
 

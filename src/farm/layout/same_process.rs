@@ -37,7 +37,7 @@ pub struct SameProcess {
 impl SameProcess {
     /// Compares a farm's lines with each other and with all other lines that may get requests. A line that tracks a
     /// line of the farm is not reported, because it shares its maintenance, and a line that is out gets no requests.
-    pub fn of(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>) -> Self {
+    pub fn find(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>) -> Self {
         let of_farm = layout.entries();
         let mut members: BTreeMap<Process, BTreeSet<&MemberName>> = BTreeMap::new();
         for (member, entries) in layout.members.iter().filter(|(member, _)| !layout.spare.contains_key(*member)) {
@@ -74,7 +74,7 @@ impl SameProcess {
     }
 
     /// The same without members that one group has: they go out together.
-    pub fn apart<'a>(mut self, groups: impl Iterator<Item = &'a BTreeSet<MemberName>> + Clone) -> Self {
+    pub fn without_groups<'a>(mut self, groups: impl Iterator<Item = &'a BTreeSet<MemberName>> + Clone) -> Self {
         self.doubles.retain(|members| !groups.clone().any(|group| members.is_subset(group)));
         self
     }
@@ -113,13 +113,13 @@ impl SameProcess {
             format!(
                 "{}: while it is out it gets requests, and a deploy is refused. Write `{}` into its table",
                 self.texts().join("; "),
-                self.to_write(layout)
+                self.members_to_write(layout)
             )
         })
     }
 
     /// The `members` to write into the farm's table, which makes each process one member with all its lines.
-    pub fn to_write(&self, layout: &Layout) -> String {
+    pub fn members_to_write(&self, layout: &Layout) -> String {
         let mut done: BTreeSet<&MemberName> = BTreeSet::new();
         let mut members = Vec::new();
         for member in layout.members.keys() {
@@ -142,14 +142,14 @@ impl SameProcess {
 
 /// Lines of other names that lead to the process of one of these lines and may get requests. A line of the same name in
 /// another backend is not reported: its selector left it in service on purpose.
-pub fn beside(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> BTreeSet<Entry> {
+pub fn other_lines_of(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> BTreeSet<Entry> {
     let name = |entry: &Entry| entry.server.server.clone();
     let mut members: BTreeMap<MemberName, Vec<Entry>> = BTreeMap::new();
     for entry in entries {
         members.entry(name(entry)).or_default().push(entry.clone());
     }
     let layout = Layout { members, ..Layout::default() };
-    let mut beside: BTreeSet<Entry> = SameProcess::of(&layout, seen).beside.into_values().flatten().collect();
+    let mut beside: BTreeSet<Entry> = SameProcess::find(&layout, seen).beside.into_values().flatten().collect();
     beside.retain(|entry| !layout.members.contains_key(&entry.server.server));
     beside
 }
@@ -192,8 +192,8 @@ mod tests {
         let all = all.iter().map(|(name, seen)| (name.parse().unwrap(), *seen)).collect();
         let farm = Farm { name: "web".parse().unwrap(), settings: toml::from_str(farm).unwrap() };
         let layout = farm.layout(&all).unwrap();
-        let same = SameProcess::of(&layout, &all);
-        (same.texts(), same.to_write(&layout))
+        let same = SameProcess::find(&layout, &all);
+        (same.texts(), same.members_to_write(&layout))
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Holds: durable claims that keep servers out of rotation.
 //!
-//! A member takes traffic when nobody holds it. Everything that takes servers out, an operator's command or a
-//! deploy, makes a hold; everything that brings them back removes one.
+//! A member takes traffic when it has no hold. Everything that takes servers out, an operator's command or a deploy,
+//! makes a hold; everything that brings them back removes one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,19 +19,19 @@ use crate::haproxy::AdminState;
 /// A durable claim that keeps servers out of rotation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// Its number.
+    /// The number of the hold.
     pub id: HoldId,
-    /// Who claims.
+    /// The operator or the run that the hold belongs to.
     pub owner: Owner,
-    /// Why, in the owner's words.
+    /// The reason, in the owner's words.
     pub reason: String,
-    /// What the owner typed to name the servers.
+    /// The selectors that the owner typed.
     pub selectors: Vec<String>,
     /// Every server line that it keeps out.
     pub entries: BTreeSet<Entry>,
-    /// Since when.
+    /// When it began.
     pub since: Timestamp,
-    /// When it ends by itself, if ever.
+    /// When it ends automatically; `None` where it stays until it is released.
     pub expires: Option<Timestamp>,
     /// How the servers are emptied.
     pub ladder: Ladder,
@@ -42,19 +42,19 @@ pub struct Hold {
     pub first_out: bool,
     /// The store's revision when its entries or stage last changed.
     pub revision: u64,
-    /// What went wrong last, for people.
+    /// The last problem, for people.
     pub note: Option<String>,
-    /// What it reaches beside its entries.
+    /// What it covers beside its entries.
     #[serde(default)]
     pub reach: Reach,
-    /// Those of its lines that have another name than their member.
+    /// The members of those lines whose server has another name.
     #[serde(default, skip_serializing_if = "LineNames::is_empty")]
     pub names: LineNames,
 }
 
 impl Hold {
-    /// The state that it wants its servers in.
-    pub fn wants(&self) -> AdminState {
+    /// The state that its servers should have.
+    pub fn wanted_state(&self) -> AdminState {
         match &self.stage {
             Stage::Shared { .. } => AdminState::Ready,
             Stage::Draining(Emptying { mode, .. }) | Stage::Stuck { mode, .. } | Stage::Out { mode, .. } => *mode,
@@ -69,7 +69,7 @@ impl Hold {
     /// The stage in which a verification begins, with probes. The servers stay in the state that they are in, or leave
     /// the traffic that they have a share of, and have `takes` to pass.
     pub fn verification(&self, now: Timestamp, takes: Span, then: AfterVerify, versions: BTreeSet<String>) -> Stage {
-        let mode = if matches!(self.stage, Stage::Shared { .. }) { self.ladder.first } else { self.wants() };
+        let mode = if matches!(self.stage, Stage::Shared { .. }) { self.ladder.first } else { self.wanted_state() };
         let phase = VerifyPhase::Probes { mode };
         Stage::Verifying(Verification { since: now, until: takes.after(now), phase, then, versions })
     }
@@ -80,7 +80,7 @@ impl Hold {
     }
 }
 
-/// Who claims.
+/// The owner of a hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Owner {
@@ -91,7 +91,7 @@ pub enum Owner {
 }
 
 impl Owner {
-    /// The run, where it is one.
+    /// The run; `None` for an operator.
     pub fn run(&self) -> Option<RunId> {
         match self {
             Self::Run(id) => Some(*id),

@@ -15,7 +15,7 @@ use crate::haproxy::ServerRef;
 impl Hold {
     /// The hold without its lines in these HAProxys. `None` where nothing would change, and where a member would have
     /// no line left.
-    pub fn beside(&self, away: &BTreeSet<InstanceName>) -> Option<Self> {
+    pub fn without_instances(&self, away: &BTreeSet<InstanceName>) -> Option<Self> {
         let there = |entry: &&Entry| !away.contains(&entry.instance);
         let hold = Self { entries: self.entries.iter().filter(there).cloned().collect(), ..self.clone() };
         (!away.is_empty() && hold.members() == self.members()).then_some(hold)
@@ -64,15 +64,15 @@ pub fn newcomers(
         return BTreeSet::new();
     }
     let member = |entry: &Entry| -> MemberName {
-        let farm = farms.values().find_map(|farm| farm.settings.members.of(&entry.server));
+        let farm = farms.values().find_map(|farm| farm.settings.members.member_of(&entry.server));
         farm.unwrap_or_else(|| entry.server.server.clone())
     };
     let held: BTreeSet<MemberName> = hold.entries.iter().map(member).collect();
-    let let_go: BTreeSet<MemberName> = hold.reach.left.iter().map(member).collect();
+    let let_go: BTreeSet<MemberName> = hold.reach.skipped.iter().map(member).collect();
     let new = |entry: &Entry| {
         let member = member(entry);
         !hold.entries.contains(entry)
-            && !hold.reach.left.contains(entry)
+            && !hold.reach.skipped.contains(entry)
             // A member that was given back by name stays in service, with its new lines.
             && (held.contains(&member) || !let_go.contains(&member))
     };
@@ -92,7 +92,7 @@ impl Selector {
     ) -> BTreeSet<Entry> {
         let Meaning::Farm(farm, group) = &self.meaning else { return self.resolve(farms, seen).unwrap_or_default() };
         let Some(farm) = farms.get(farm) else { return BTreeSet::new() };
-        let member = |server: &ServerRef| farm.settings.members.of(server);
+        let member = |server: &ServerRef| farm.settings.members.member_of(server);
         let held: BTreeSet<MemberName> = hold.entries.iter().filter_map(|entry| member(&entry.server)).collect();
         let by_group = |member: &MemberName| {
             let patterns = group.as_ref().and_then(|group| farm.settings.groups.get(group));
@@ -203,7 +203,7 @@ mod tests {
         let run = hold(&["farm:web/a"], &["a:app/web1"], Owner::Run(RunId(3)));
         assert_eq!(come(&run, FARM, &now), ["a:api/web1", "b:app/web1"]);
         let mut run = hold(&["farm:web/a"], &["a:app/web1"], Owner::Run(RunId(3)));
-        run.reach.left = entries(&["a:api/web1"]);
+        run.reach.skipped = entries(&["a:api/web1"]);
         assert_eq!(come(&run, FARM, &now), ["b:app/web1"]);
     }
 
@@ -211,7 +211,7 @@ mod tests {
     fn lines_that_were_given_back_do_not_join_again() {
         let now = ["a:app/web1", "a:api/web1", "a:app/web2", "b:app/web2", "b:app/web3"];
         let mut part = hold(&["web*"], &["a:app/web1"], operator());
-        part.reach = part.reach.but(&entries(&["a:api/web1", "a:app/web2"]));
+        part.reach = part.reach.skipping(&entries(&["a:api/web1", "a:app/web2"]));
         // web1 is still held in part; web2 was given back.
         assert_eq!(come(&part, FARM, &now), ["b:app/web3"]);
         part.entries.insert(entry("b:x/web2"));
@@ -237,8 +237,8 @@ mod tests {
     fn a_hold_without_away_haproxys_needs_a_line_of_each_member() {
         let hold = hold(&["web1"], &["a:app/web1", "b:app/web1"], operator());
         let away = |name: &str| BTreeSet::from([name.parse().unwrap()]);
-        assert_eq!(hold.beside(&away("b")).unwrap().entries, entries(&["a:app/web1"]));
-        assert_eq!(hold.beside(&BTreeSet::new()), None);
-        assert_eq!(hold.beside(&(&away("a") | &away("b"))), None);
+        assert_eq!(hold.without_instances(&away("b")).unwrap().entries, entries(&["a:app/web1"]));
+        assert_eq!(hold.without_instances(&BTreeSet::new()), None);
+        assert_eq!(hold.without_instances(&(&away("a") | &away("b"))), None);
     }
 }

@@ -16,14 +16,14 @@ pub struct LineNames(BTreeMap<ServerRef, MemberName>);
 
 impl LineNames {
     /// The names that the tables of farms give.
-    pub fn of<'a>(lines: impl IntoIterator<Item = &'a ServerRef>, farms: &BTreeMap<FarmName, Farm>) -> Self {
+    pub fn from_farms<'a>(lines: impl IntoIterator<Item = &'a ServerRef>, farms: &BTreeMap<FarmName, Farm>) -> Self {
         let tables: Vec<&Members> =
             farms.values().map(|farm| &farm.settings.members).filter(|it| it.is_table()).collect();
         if tables.is_empty() {
             return Self::default();
         }
         let named = lines.into_iter().filter_map(|line| {
-            let member = tables.iter().find_map(|members| members.of(line))?;
+            let member = tables.iter().find_map(|members| members.member_of(line))?;
             (member != line.server).then(|| (line.clone(), member))
         });
         Self(named.collect())

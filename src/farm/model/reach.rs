@@ -13,8 +13,8 @@ pub struct Reach {
     #[serde(default)]
     pub follows: bool,
     /// Lines that its selectors name and that it skips: it began without them, or gave them back.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub left: BTreeSet<Entry>,
+    #[serde(default, alias = "left", skip_serializing_if = "BTreeSet::is_empty")]
+    pub skipped: BTreeSet<Entry>,
     /// HAProxys that do not answer and that it goes on without. Their lines join as soon as they answer.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without: BTreeSet<InstanceName>,
@@ -23,12 +23,12 @@ pub struct Reach {
 impl Reach {
     /// The reach of a hold that follows new lines and begins without these HAProxys.
     pub fn following(without: BTreeSet<InstanceName>) -> Self {
-        Self { follows: true, left: BTreeSet::new(), without }
+        Self { follows: true, skipped: BTreeSet::new(), without }
     }
 
     /// The reach of the hold after it gave back these lines.
     #[must_use]
-    pub fn but(&self, gone: &BTreeSet<Entry>) -> Self {
-        Self { left: &self.left | gone, ..self.clone() }
+    pub fn skipping(&self, gone: &BTreeSet<Entry>) -> Self {
+        Self { skipped: &self.skipped | gone, ..self.clone() }
     }
 }

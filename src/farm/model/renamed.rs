@@ -44,7 +44,7 @@ impl Renamed<'_> {
 
     /// The reach of a hold under the new name.
     pub fn reach(&self, reach: &Reach) -> Reach {
-        Reach { left: self.entries(&reach.left), without: self.instances(&reach.without), ..reach.clone() }
+        Reach { skipped: self.entries(&reach.skipped), without: self.instances(&reach.without), ..reach.clone() }
     }
 
     /// A hold under the new name. Its selectors name the HAProxy by its new name, too.

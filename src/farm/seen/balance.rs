@@ -13,10 +13,10 @@ pub enum Balance {
     /// The backend with this algorithm accepts only the weights of the configuration.
     Fixed(String),
     /// The backend with this algorithm accepts every weight and ignores it.
-    Heedless(String),
+    Ignored(String),
     /// This algorithm hashes either consistently, and accepts weights, or by a map, and accepts none. This HAProxy does
     /// not report which.
-    Unsaid(String),
+    Unknown(String),
 }
 
 /// The answer for every backend that was asked about.
@@ -24,20 +24,20 @@ pub type Balances = BTreeMap<(InstanceName, BackendName), Balance>;
 
 impl Balance {
     /// Whether the name of the algorithm alone gives the answer.
-    pub fn is_told_by(algorithm: &str) -> bool {
+    pub fn is_known_by_name(algorithm: &str) -> bool {
         matches!(algorithm, "roundrobin" | "leastconn" | "random" | "first" | "static-rr")
     }
 
     /// The answer for an algorithm. `takes_weights` is what HAProxy replied to a new weight; `None` where it was not
     /// asked or did not reply.
-    pub fn of(algorithm: &str, takes_weights: Option<bool>) -> Self {
+    pub fn from_algorithm(algorithm: &str, takes_weights: Option<bool>) -> Self {
         let named = || algorithm.to_owned();
         match (algorithm, takes_weights) {
-            ("first", _) => Self::Heedless(named()),
+            ("first", _) => Self::Ignored(named()),
             ("static-rr", _) | (_, Some(false)) => Self::Fixed(named()),
             // HAProxy up to 2.9 has no name for `random`, and a name for every other algorithm.
             ("roundrobin" | "leastconn" | "random" | "unknown", _) | (_, Some(true)) => Self::ByWeight,
-            (_, None) => Self::Unsaid(named()),
+            (_, None) => Self::Unknown(named()),
         }
     }
 }
@@ -48,11 +48,11 @@ mod tests {
 
     #[test]
     fn only_haproxy_knows_whether_a_hash_accepts_weights() {
-        assert_eq!(Balance::of("source", Some(true)), Balance::ByWeight);
-        assert_eq!(Balance::of("source", Some(false)), Balance::Fixed("source".into()));
-        assert_eq!(Balance::of("source", None), Balance::Unsaid("source".into()));
-        assert_eq!(Balance::of("unknown", None), Balance::ByWeight);
-        assert_eq!(Balance::of("static-rr", None), Balance::Fixed("static-rr".into()));
-        assert_eq!(Balance::of("first", Some(true)), Balance::Heedless("first".into()));
+        assert_eq!(Balance::from_algorithm("source", Some(true)), Balance::ByWeight);
+        assert_eq!(Balance::from_algorithm("source", Some(false)), Balance::Fixed("source".into()));
+        assert_eq!(Balance::from_algorithm("source", None), Balance::Unknown("source".into()));
+        assert_eq!(Balance::from_algorithm("unknown", None), Balance::ByWeight);
+        assert_eq!(Balance::from_algorithm("static-rr", None), Balance::Fixed("static-rr".into()));
+        assert_eq!(Balance::from_algorithm("first", Some(true)), Balance::Ignored("first".into()));
     }
 }

@@ -20,7 +20,7 @@ pub struct Counts {
 impl Counts {
     /// The counters of one server since its HAProxy process started. HAProxy reports the time of an answer as an
     /// average over about the last thousand.
-    pub fn of(load: &Load) -> Self {
+    pub fn of_server(load: &Load) -> Self {
         let time = load.rtime.unwrap_or_default() * load.stot;
         Self { requests: load.stot, hrsp_5xx: load.hrsp_5xx, errors: load.errors, time }
     }
@@ -43,7 +43,7 @@ impl Counts {
 
     /// The sum of both.
     #[must_use]
-    pub fn and(self, more: Self) -> Self {
+    pub fn plus(self, more: Self) -> Self {
         Self {
             requests: self.requests + more.requests,
             hrsp_5xx: self.hrsp_5xx + more.hrsp_5xx,

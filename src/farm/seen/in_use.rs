@@ -60,14 +60,14 @@ pub(in crate::farm) fn spare(entries: &[Entry], seen: &BTreeMap<InstanceName, &S
 }
 
 /// Describes, for people, the backends that are off and have lines that `picked` accepts.
-pub fn left_aside(
+pub fn skipped_lines(
     seen: &BTreeMap<InstanceName, &Seen>,
     picked: impl Fn(&ServerRef, &SeenServer) -> bool,
 ) -> Vec<String> {
     let mut texts = Vec::new();
     for (instance, seen) in seen {
         for (backend, off) in &seen.off {
-            let lines = seen.servers.of(backend).filter(|(name, server)| picked(name, server));
+            let lines = seen.servers.in_backend(backend).filter(|(name, server)| picked(name, server));
             let lines: BTreeSet<&str> = lines.map(|(name, _)| name.server.as_str()).collect();
             if lines.is_empty() {
                 continue;
@@ -127,8 +127,8 @@ mod tests {
         seen.off.insert("app".parse().unwrap(), Off::Disabled);
         assert_eq!(spare(&seen).unwrap(), "its backend is disabled");
         let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
-        let said = left_aside(&all, |_, _| true);
+        let said = skipped_lines(&all, |_, _| true);
         assert_eq!(said, ["backend app of HAProxy edge is disabled and gets no traffic: its lines are skipped (s1)"]);
-        assert!(left_aside(&all, |_, _| false).is_empty());
+        assert!(skipped_lines(&all, |_, _| false).is_empty());
     }
 }

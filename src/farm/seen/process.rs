@@ -18,13 +18,13 @@ pub struct Process {
 impl Process {
     /// Whether both are the same process. Where HAProxy does not report its start, two estimates may differ by a
     /// second.
-    pub fn is(&self, other: &Self) -> bool {
+    pub fn is_same(&self, other: &Self) -> bool {
         let apart = self.started.zip(other.started).map_or(0, |(one, other)| one.abs_diff(other));
         self.pid == other.pid && apart <= ESTIMATED
     }
 
     /// A process that is seen for the first time, `now`.
-    pub fn of(info: &Info, now: Timestamp) -> Self {
+    pub fn first_seen(info: &Info, now: Timestamp) -> Self {
         let estimate = || u64::try_from(now.as_second()).ok().map(|now| now.saturating_sub(info.uptime));
         Self { pid: info.pid, started: info.started.or_else(estimate) }
     }
@@ -32,8 +32,8 @@ impl Process {
     /// The identity of the process that follows `before`. Two processes may start within one second with the same
     /// process id: the start time is then moved, so that the two differ.
     #[must_use]
-    pub fn after(self, before: &Self) -> Self {
-        let next = before.started.filter(|_| self.is(before)).map(|started| started + ESTIMATED + 1);
+    pub fn following(self, before: &Self) -> Self {
+        let next = before.started.filter(|_| self.is_same(before)).map(|started| started + ESTIMATED + 1);
         Self { started: next.or(self.started), ..self }
     }
 }
@@ -48,14 +48,14 @@ mod tests {
     #[test]
     fn processes_with_one_process_id_differ_by_their_start() {
         let at = |pid, started| Process { pid, started };
-        assert!(at(8, Some(100)).is(&at(8, Some(101))) && at(8, None).is(&at(8, Some(100))));
-        assert!(!at(8, Some(100)).is(&at(8, Some(102))) && !at(8, Some(100)).is(&at(9, Some(100))));
+        assert!(at(8, Some(100)).is_same(&at(8, Some(101))) && at(8, None).is_same(&at(8, Some(100))));
+        assert!(!at(8, Some(100)).is_same(&at(8, Some(102))) && !at(8, Some(100)).is_same(&at(9, Some(100))));
         // A record from before teeter stored the start of a process.
         let stored: crate::farm::Overruled = serde_json::from_str(r#"{"state":"ready","pid":8}"#).unwrap();
-        assert!(stored.process.is(&at(8, Some(100))) && !stored.process.is(&at(9, None)));
+        assert!(stored.process.is_same(&at(8, Some(100))) && !stored.process.is_same(&at(9, None)));
         let before = at(8, Some(100));
         for next in [at(8, Some(100)), at(8, Some(101)), at(8, Some(200)), at(9, Some(100))] {
-            assert!(!next.after(&before).is(&before), "{next:?}");
+            assert!(!next.following(&before).is_same(&before), "{next:?}");
         }
     }
 }

@@ -47,7 +47,7 @@ impl SeenServer {
     }
 
     /// Its status for an operator who waits for its checks: how many have passed, where they pass and more are needed.
-    pub fn standing(&self) -> String {
+    pub fn check_progress(&self) -> String {
         let counts = self.status.strip_prefix("DOWN ").and_then(|counts| counts.split_once('/'));
         match counts {
             Some((passed, needed)) => format!("DOWN, {passed} of {needed} checks passed"),

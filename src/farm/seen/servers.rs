@@ -61,7 +61,7 @@ impl Servers {
     }
 
     /// The server lines of one backend.
-    pub fn of(&self, backend: &BackendName) -> impl Iterator<Item = (&ServerRef, &SeenServer)> {
+    pub fn in_backend(&self, backend: &BackendName) -> impl Iterator<Item = (&ServerRef, &SeenServer)> {
         self.backends.get(backend).into_iter().flat_map(|servers| servers.iter())
     }
 

@@ -39,8 +39,9 @@ impl Seen {
     }
 
     /// Requests of a backend that are on none of its servers: they wait for their body or for a retry.
-    pub fn between(&self, backend: &BackendName) -> u64 {
-        let on_servers: u64 = self.servers.of(backend).map(|(_, server)| server.load.scur + server.load.qcur).sum();
+    pub fn without_server(&self, backend: &BackendName) -> u64 {
+        let on_servers: u64 =
+            self.servers.in_backend(backend).map(|(_, server)| server.load.scur + server.load.qcur).sum();
         self.backends.get(backend).map_or(0, |backend| backend.requests).saturating_sub(on_servers)
     }
 }

@@ -42,7 +42,7 @@ pub struct BatchSize(Count);
 
 impl BatchSize {
     /// The number of members to take out of a farm of `members`: at least one.
-    pub fn of(self, members: usize) -> usize {
+    pub fn members_of(self, members: usize) -> usize {
         match self.0 {
             Count::Percent(percent) => (members * usize::from(percent) / 100).max(1),
             Count::Members(count) => count,
@@ -84,7 +84,7 @@ pub struct MinAvailable(Count);
 
 impl MinAvailable {
     /// The number of members that must stay in service, of a farm of `members`.
-    pub fn of(self, members: usize) -> usize {
+    pub fn members_of(self, members: usize) -> usize {
         match self.0 {
             Count::Percent(percent) => (members * usize::from(percent)).div_ceil(100),
             Count::Members(count) => count,
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_batch_has_at_least_one_member_and_at_most_all() {
         for (text, of_seven) in [("1", 1), ("3", 3), ("25%", 1), ("50%", 3), ("100%", 7), ("1%", 1)] {
-            assert_eq!(text.parse::<BatchSize>().unwrap().of(7), of_seven, "{text}");
+            assert_eq!(text.parse::<BatchSize>().unwrap().members_of(7), of_seven, "{text}");
         }
         for text in ["0", "0%", "150%", "-1", "", "%", "half", "1.5"] {
             assert!(text.parse::<BatchSize>().unwrap_err().contains("neither a number"), "{text}");
@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_minimum_is_rounded_up() {
-        assert_eq!("50%".parse::<MinAvailable>().unwrap().of(5), 3);
-        assert_eq!("2".parse::<MinAvailable>().unwrap().of(5), 2);
+        assert_eq!("50%".parse::<MinAvailable>().unwrap().members_of(5), 3);
+        assert_eq!("2".parse::<MinAvailable>().unwrap().members_of(5), 2);
         assert!("150%".parse::<MinAvailable>().is_err());
     }
 }

@@ -31,8 +31,9 @@ impl TryFrom<Text> for Members {
                 if let Some((name, _)) = table.iter().find(|(_, lines)| lines.is_empty()) {
                     return Err(format!("member {name} has no lines"));
                 }
-                let lines =
-                    |(name, of): (MemberName, Vec<Selector>)| of.into_iter().map(move |it| (Some(name.clone()), it));
+                let lines = |(name, patterns): (MemberName, Vec<Selector>)| {
+                    patterns.into_iter().map(move |pattern| (Some(name.clone()), pattern))
+                };
                 table.into_iter().flat_map(lines).collect()
             }
         }))
@@ -56,13 +57,13 @@ impl Members {
     }
 
     /// The member that a line belongs to; `None` where the line does not belong to the farm.
-    pub fn of(&self, server: &ServerRef) -> Option<MemberName> {
+    pub fn member_of(&self, server: &ServerRef) -> Option<MemberName> {
         let (name, _) = self.0.iter().find(|(_, pattern)| pattern.matches(server))?;
         Some(name.clone().unwrap_or_else(|| server.server.clone()))
     }
 
     /// Two different members that claim one line.
-    pub fn in_two(&self, server: &ServerRef) -> Option<(&MemberName, &MemberName)> {
+    pub fn claimed_twice(&self, server: &ServerRef) -> Option<(&MemberName, &MemberName)> {
         let mut named =
             self.0.iter().filter(|(_, pattern)| pattern.matches(server)).filter_map(|(name, _)| name.as_ref());
         let first = named.next()?;
@@ -85,17 +86,18 @@ mod tests {
 
     #[test]
     fn a_line_belongs_to_the_member_of_its_name_or_of_its_table() {
-        let member = |of: &Members, line: &str| of.of(&line.parse().unwrap()).map(|name| name.to_string());
+        let member =
+            |members: &Members, line: &str| members.member_of(&line.parse().unwrap()).map(|name| name.to_string());
         let list = members("members = [\"app/web*\"]");
         assert_eq!((member(&list, "app/web1").as_deref(), member(&list, "ws/web1")), (Some("web1"), None));
         let table = members("members = { web1 = [\"app/web1\", \"ws/web1-*\"], web2 = [\"app/web2\"] }");
         for (line, name) in [("app/web1", "web1"), ("ws/web1-ws", "web1"), ("app/web2", "web2")] {
             assert_eq!(member(&table, line).as_deref(), Some(name), "{line}");
         }
-        assert_eq!(table.in_two(&"app/web1".parse().unwrap()), None);
+        assert_eq!(table.claimed_twice(&"app/web1".parse().unwrap()), None);
         let empty = toml::from_str::<Has>("members = { web1 = [] }");
         assert!(empty.is_err_and(|error| error.to_string().contains("member web1 has no lines")));
         let both = members("members = { web1 = [\"app/*\"], web2 = [\"app/web2\"] }");
-        assert!(both.in_two(&"app/web2".parse().unwrap()).is_some());
+        assert!(both.claimed_twice(&"app/web2".parse().unwrap()).is_some());
     }
 }

@@ -37,7 +37,7 @@ pub(in crate::farm) type Problem = (String, String);
 
 impl HttpProbe {
     /// The settings of a request for this path, with the default of every other setting.
-    pub fn of(path: &str) -> Self {
+    pub fn for_path(path: &str) -> Self {
         let (path, expect, timeout) = (path.to_owned(), ok(), probe_timeout());
         Self { path, expect, port: None, host: None, tls: None, timeout, version: None }
     }

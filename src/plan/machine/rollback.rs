@@ -111,7 +111,8 @@ pub fn handle_rollback(run: &Run, why: &str, facts: &Facts<'_>, now: Timestamp) 
         }
         RollbackPath::Flip { new, old, routed } => {
             // HAProxy has checked a group in drain all along; a group that was in maintenance is verified first.
-            let is_checked = |group: &&GroupName| hold(group).is_some_and(|hold| hold.wants() < AdminState::Maint);
+            let is_checked =
+                |group: &&GroupName| hold(group).is_some_and(|hold| hold.wanted_state() < AdminState::Maint);
             let verify =
                 old.iter().filter(|group| !is_checked(group)).map(|group| Step::Verify { group: group.clone() });
             let switch = old.first().filter(|_| routed).map(|group| Side::Group(group.clone()));

@@ -15,7 +15,9 @@ use super::super::pace::PollReason;
 use super::super::send::{Applied, apply};
 use super::super::unread::UnreadCommands;
 use super::Observer;
-use crate::farm::{About, Batch, Gate, PutOff, Reason, Seen, Untold, WantedMap, WantedMaps, diff, diff_maps, lacking};
+use crate::farm::{
+    About, Batch, Gate, PutOff, Reason, Seen, Untold, WantedMap, WantedMaps, diff, diff_maps, missing_maps,
+};
 use crate::haproxy::{Error, MapName};
 
 /// Maps whose change HAProxy has refused, and that are not tried again at once.
@@ -54,7 +56,7 @@ impl Observer {
                 untold.insert(map, why);
             }
         }
-        untold.extend(lacking(&self.name, &order.maps, &seen.maps));
+        untold.extend(missing_maps(&self.name, &order.maps, &seen.maps));
         (untold, changed)
     }
 
@@ -70,7 +72,7 @@ impl Observer {
             let told = without(&order.maps, &untold);
             let mut differ = diff(&order.wanted, &told, &seen, &self.report.begun);
             let gate = Gate { wanted: &order.wanted, maps: &order.maps, seen: &seen, set_down: &self.set_down };
-            let mut left = Untold { servers: gate.set_aside(&mut differ, &untold), maps: untold.clone() };
+            let mut left = Untold { servers: gate.keep_behind(&mut differ, &untold), maps: untold.clone() };
             if self.drifts.is_left_alone(&differ) {
                 return Ok(self.agree(order, told, left, &seen));
             }
@@ -85,7 +87,7 @@ impl Observer {
                     return Ok(Some(PollReason::Checks));
                 }
                 Some(PutOff::Until(words)) => {
-                    later = Untold::later(before, &words);
+                    later = Untold::put_off(before, &words);
                     self.report.trouble = Some(words);
                 }
                 None => {}
@@ -98,7 +100,7 @@ impl Observer {
                 left.extend(later);
                 return Ok(self.agree(order, told, left, &seen));
             }
-            let steps = Batch::stage(differ);
+            let steps = Batch::next_stage(differ);
             self.drifts.sending(&steps);
             let Some(process) = &self.process else { return Ok(Some(PollReason::Answer(0))) };
             let applied = apply(&self.client, process, &steps, &self.clock).await;

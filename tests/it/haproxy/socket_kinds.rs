@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use teeter::haproxy::commands::{Level, ShowCliLevel};
 use teeter::haproxy::{Address, Client, Endpoint, Error, Quirk, TlsSettings};
+use teeter::platform::chain;
 use teeter_lab::{Haproxy, free_port};
 
 use crate::fixtures::certificate_authority::Authority;
@@ -47,7 +48,7 @@ async fn an_abstract_socket_is_reached_by_its_name() {
     let name = format!("abns@teeter-test-{}", std::process::id());
     let haproxy = haproxy(dir.path(), &name, "").await;
     assert_eq!(ask(name.parse::<Address>().unwrap()).await.unwrap(), Level::Admin);
-    let absent = ask("abns@teeter-test-none".parse::<Address>().unwrap()).await.unwrap_err().to_string();
+    let absent = chain(&ask("abns@teeter-test-none".parse::<Address>().unwrap()).await.unwrap_err());
     assert!(absent.starts_with("cannot connect to HAProxy at abns@teeter-test-none: "), "{absent}");
     changes_travel(dir.path(), &haproxy, &format!("socket = {name:?}")).await;
 }
@@ -96,7 +97,7 @@ async fn over_tls_both_sides_prove_who_they_are() {
         (TlsSettings { ca: absent.clone(), ..good.clone() }, "absent.pem"),
         (TlsSettings { key: Some(ca.clone()), ..good.clone() }, "ca.pem"),
     ] {
-        let error = try_with(tls.clone()).await.unwrap_err().to_string();
+        let error = chain(&try_with(tls.clone()).await.unwrap_err());
         assert!(error.contains(&address.to_string()) && error.contains(word), "{tls:?}: {error}");
     }
     // Plain TCP to it is not understood, and nothing hangs.

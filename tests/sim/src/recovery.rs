@@ -53,7 +53,7 @@ pub async fn held_servers_are_out(simulation: &Simulation) {
 /// A line that a hold keeps out and that is in service. A user may have overridden a hold, if `on_drift` allows that.
 fn held_in_service(simulation: &Simulation) -> Option<String> {
     let (stored, names) = (simulation.daemon.stored(), simulation.daemon.names());
-    let holds = stored.holds.values().filter(|hold| hold.wants() > AdminState::Ready);
+    let holds = stored.holds.values().filter(|hold| hold.wanted_state() > AdminState::Ready);
     let mut lines = holds.flat_map(|hold| hold.entries.iter().map(move |line| (hold, line)));
     lines.find_map(|(hold, line)| {
         if stored.baselines.get(line).is_some_and(|baseline| baseline.overruled.is_some()) {

@@ -88,7 +88,7 @@ fn remedy(vetoes: &[Veto]) -> String {
 
 /// The same of some backends alone, so that plans of many farms do not look at everything each.
 fn of_backends(seen: &Seen, backends: &BTreeSet<&BackendName>) -> Seen {
-    let servers = backends.iter().flat_map(|backend| seen.servers.of(backend));
+    let servers = backends.iter().flat_map(|backend| seen.servers.in_backend(backend));
     let servers = servers.map(|(name, server)| (name.clone(), server.clone())).collect();
     Seen { servers, ..seen.clone() }
 }

@@ -62,8 +62,10 @@ pub(super) fn leftovers(state: &State, farms: &BTreeMap<FarmName, Farm>, reports
 
 /// The servers that HAProxy has out by what is left over, to be typed.
 fn out(left: &LeftOver, state: &State, reports: &Reports) -> String {
-    let holds =
-        left.holds.iter().filter(|(id, _)| state.holds.get(id).is_some_and(|hold| hold.wants() > AdminState::Ready));
+    let holds = left
+        .holds
+        .iter()
+        .filter(|(id, _)| state.holds.get(id).is_some_and(|hold| hold.wanted_state() > AdminState::Ready));
     let is_out = |entry: &&crate::farm::Entry| match reports.find(entry) {
         Found::Here(server) => server.admin.forced() > AdminState::Ready,
         Found::Gone | Found::Unknown => false,
