@@ -279,6 +279,6 @@ const USUAL_SOCKETS: [&str; 5] = [
 ];
 
 #[cfg(test)]
-mod proof_tests;
+mod verify_tests;
 #[cfg(test)]
 mod tests;

@@ -116,7 +116,7 @@ impl Master {
         let broken = |source: FrameError| Error::Frame { address: self.address(), source };
         let mut stream = self.connect.connect().await.map_err(connect)?;
         let mut reply = Vec::new();
-        let said = async {
+        let exchange = async {
             stream.write_all(line.as_bytes()).await?;
             stream.shutdown().await?;
             // From 3.0 on the master sometimes replies that there is no such worker and then leaves the connection
@@ -128,7 +128,7 @@ impl Master {
             }
             Ok(())
         };
-        said.await.map_err(|error: io::Error| broken(error.into()))?;
+        exchange.await.map_err(|error: io::Error| broken(error.into()))?;
         if reply.len() as u64 >= LONGEST_REPLY {
             return Err(broken(FrameError::TooLong));
         }

@@ -21,9 +21,9 @@ use super::{BESIDE, beside};
 pub(crate) fn directory(path: &Path, mode: u32, shared: bool) -> io::Result<OwnedFd> {
     DirBuilder::new().recursive(true).mode(mode).create(path)?;
     let folder = openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    if !shared && let Some(who) = writers(&fstat(&folder)?) {
+    if !shared && let Some(writers) = writers(&fstat(&folder)?) {
         return Err(io::Error::other(format!(
-            "{} {who}, and another user could replace the files that teeterd makes there. Name another directory, change \
+            "{} {writers}, and another user could replace the files that teeterd makes there. Name another directory, change \
              its mode, or write `shared_directory = true` beside the path in the configuration",
             path.display()
         )));

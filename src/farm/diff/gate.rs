@@ -62,34 +62,34 @@ impl Gate<'_> {
         if batch.rest.is_empty() {
             return None;
         }
-        let too_early = self.put_off_turns(batch);
+        let too_early = self.put_off_switches(batch);
         let emptied = self.put_off_outs(batch);
         too_early.or(emptied)
     }
 
     /// Puts off switches to backends whose servers are still being checked anew.
-    fn put_off_turns(&self, batch: &mut Batch) -> Option<PutOff> {
-        let turned: BTreeSet<&MapName> = batch.rest.iter().filter_map(map_of).collect();
-        let unproven: BTreeMap<MapName, BackendName> = turned
+    fn put_off_switches(&self, batch: &mut Batch) -> Option<PutOff> {
+        let switched: BTreeSet<&MapName> = batch.rest.iter().filter_map(map_of).collect();
+        let unchecked: BTreeMap<MapName, BackendName> = switched
             .into_iter()
             .filter_map(|map| Some((map.clone(), self.targets(map).find(|backend| self.waits_for_checks(backend))?)))
             .collect();
-        batch.rest.retain(|step| map_of(step).is_none_or(|map| !unproven.contains_key(map)));
-        unproven.values().next().map(checking)
+        batch.rest.retain(|step| map_of(step).is_none_or(|map| !unchecked.contains_key(map)));
+        unchecked.values().next().map(checking)
     }
 
     /// Puts off steps that take out the last servers of a backend that gets traffic after the switches of the batch.
     fn put_off_outs(&self, batch: &mut Batch) -> Option<PutOff> {
-        let turned: BTreeSet<MapName> = batch.rest.iter().filter_map(map_of).cloned().collect();
+        let switched: BTreeSet<MapName> = batch.rest.iter().filter_map(map_of).cloned().collect();
         let mut why = None;
         let mut checked = self.awaiting();
         checked.retain(|backend| self.waits_for_checks(backend));
-        for backend in &self.live_after(&turned) | &checked {
+        for backend in &self.live_after(&switched) | &checked {
             let kept = self.keep_in(batch, &backend);
             if !kept.is_empty() && why.is_none() {
                 why = Some(match checked.contains(&backend) {
                     true => checking(&backend),
-                    false if self.is_turned_elsewhere(&backend) => PutOff::Until(format!(
+                    false if self.is_switched_elsewhere(&backend) => PutOff::Until(format!(
                         "the last servers of backend {backend} are not taken out while a change of a map \
                          outside teeter gives it the traffic"
                     )),
@@ -140,14 +140,14 @@ impl Gate<'_> {
 
     /// Backends that get traffic through a map once these maps are switched. Entries for clients that may stay on
     /// another side do not count, because their grace is over by then.
-    fn live_after(&self, turned: &BTreeSet<MapName>) -> BTreeSet<BackendName> {
+    fn live_after(&self, switched: &BTreeSet<MapName>) -> BTreeSet<BackendName> {
         let mut live = BTreeSet::new();
         for (map, seen) in &self.seen.maps {
             let wanted = self.maps.get(map);
             for (key, now) in &seen.entries {
                 let to = wanted.and_then(|wanted| wanted.live.get(key)).map(|to| to.as_str());
                 let value = match to {
-                    Some(to) if turned.contains(map) => Some(to),
+                    Some(to) if switched.contains(map) => Some(to),
                     None if wanted.is_some_and(|wanted| wanted.beside.contains_key(key)) => None,
                     _ => now.as_deref(),
                 };
@@ -158,7 +158,7 @@ impl Gate<'_> {
     }
 
     /// Whether every entry that leads to a backend will lead to another one.
-    fn is_turned_elsewhere(&self, backend: &BackendName) -> bool {
+    fn is_switched_elsewhere(&self, backend: &BackendName) -> bool {
         let led =
             self.seen.maps.iter().flat_map(|(map, seen)| seen.entries.iter().map(move |(key, now)| (map, key, now)));
         let mut led = led.filter(|(_, _, now)| now.as_deref() == Some(backend.as_str()));
@@ -245,7 +245,7 @@ mod tests {
             self
         }
 
-        fn turned_to(mut self, backend: &str) -> Self {
+        fn switched_to(mut self, backend: &str) -> Self {
             let live = BTreeMap::from([("web".parse().unwrap(), backend.parse().unwrap())]);
             self.maps = BTreeMap::from([("/m".parse().unwrap(), WantedMap { live, ..WantedMap::default() })]);
             self
@@ -269,15 +269,16 @@ mod tests {
 
     #[test]
     fn traffic_is_not_switched_to_servers_that_are_being_checked_anew() {
-        let mut case = Case::new("b").turned_to("a").server("a/s", 8, Stopped, Ready).server("b/s", 0, Running, Drain);
+        let mut case =
+            Case::new("b").switched_to("a").server("a/s", 8, Stopped, Ready).server("b/s", 0, Running, Drain);
         case.set_down.insert("a/s".parse().unwrap());
         let (sent, why) = case.sent();
         assert_eq!(sent, ["set server a/s state ready"]);
         assert!(matches!(why, Some(PutOff::Until(why)) if why.contains("backend a")));
         // DOWN without teeter: the guards have already looked at that.
         case.set_down.clear();
-        let turned = ["set server a/s state ready", "set map /m web a", "set server b/s state drain"];
-        assert_eq!(case.sent(), (turned.map(str::to_owned).to_vec(), None));
+        let switched = ["set server a/s state ready", "set map /m web a", "set server b/s state drain"];
+        assert_eq!(case.sent(), (switched.map(str::to_owned).to_vec(), None));
     }
 
     #[test]
@@ -310,14 +311,14 @@ mod tests {
         let servers = BTreeSet::from(["a/s".parse().unwrap()]);
         assert_eq!(why, Some(PutOff::TakenOver("a".parse().unwrap(), servers.clone())));
         // The route leads there, too.
-        let case = Case::new("a").turned_to("a").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
+        let case = Case::new("a").switched_to("a").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
         assert_eq!(case.sent().1, Some(PutOff::TakenOver("a".parse().unwrap(), servers)));
         assert_eq!(Case::new("b").server("a/s", 0, Running, Drain).sent().0, ["set server a/s state drain"]);
         // Another server stays in service.
         let case = Case::new("a").server("a/s", 0, Running, Drain).server("a/t", 0, Running, Ready);
         assert_eq!(case.sent().0, ["set server a/s state drain"]);
         // The map should lead elsewhere, and cannot be changed at present.
-        let case = Case::new("a").turned_to("b").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
+        let case = Case::new("a").switched_to("b").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
         let mut batch = diff(&case.wanted, &case.maps, &case.seen, &StartedVerifications::new());
         batch.retain(|step| step.server().is_some());
         assert!(matches!(case.gate().keep_served(&mut batch), Some(PutOff::Until(_))));
@@ -339,7 +340,8 @@ mod tests {
             let told: Vec<String> = batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect();
             (aside.keys().map(ToString::to_string).collect::<Vec<_>>(), told)
         };
-        let mut case = Case::new("b").turned_to("b").server("a/s", 0, Running, Drain).server("c/s", 0, Running, Drain);
+        let mut case =
+            Case::new("b").switched_to("b").server("a/s", 0, Running, Drain).server("c/s", 0, Running, Drain);
         case.maps.values_mut().for_each(|map| map.backends = ["a", "b"].map(|name| name.parse().unwrap()).into());
         // The map leads elsewhere, and only its own backends matter.
         let both = ["set server a/s state drain", "set server c/s state drain"].map(str::to_owned).to_vec();

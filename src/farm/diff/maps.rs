@@ -41,8 +41,8 @@ pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<BatchStep> {
         put.append(&mut take);
         undo_put.append(&mut undo_take);
         undo_put.reverse();
-        let turned = wanted.live.iter().filter(|(key, value)| wanted.differs(seen, key, Some(value))).count();
-        BatchStep { about: About::Map(map.clone()), changes: put, undo: undo_put, together: turned > 1 }
+        let switched = wanted.live.iter().filter(|(key, value)| wanted.differs(seen, key, Some(value))).count();
+        BatchStep { about: About::Map(map.clone()), changes: put, undo: undo_put, together: switched > 1 }
     };
     wanted.iter().map(step).filter(|step| !step.changes.is_empty()).collect()
 }
@@ -105,20 +105,20 @@ mod tests {
 
     #[test]
     fn clients_that_may_stay_are_added_before_the_switch_and_removed_after() {
-        let turn = wanted(&[("web", "web_a")], &[("web@a", None), ("web@b", Some("web_b"))]);
+        let wanted = wanted(&[("web", "web_a")], &[("web@a", None), ("web@b", Some("web_b"))]);
         let before = seen(&[("web", Some("web_b")), ("web@a", Some("web_a")), ("web@b", None)]);
-        let steps = diff_maps(&turn, &before);
+        let steps = diff_maps(&wanted, &before);
         assert_eq!(texts(&steps[0].changes), ["add map /m web@b web_b", "set map /m web web_a", "del map /m web@a"]);
         assert_eq!(texts(&steps[0].undo), ["add map /m web@a web_a", "set map /m web web_b", "del map /m web@b"]);
         assert!(!steps[0].together);
         let after = seen(&[("web", Some("web_a")), ("web@a", None), ("web@b", Some("web_b"))]);
-        assert!(diff_maps(&turn, &after).is_empty());
+        assert!(diff_maps(&wanted, &after).is_empty());
     }
 
     #[test]
     fn several_keys_are_switched_together() {
-        let turn = wanted(&[("web", "web_a"), ("ws", "ws_a")], &[]);
-        let steps = diff_maps(&turn, &seen(&[("web", Some("web_b")), ("ws", Some("ws_b"))]));
+        let wanted = wanted(&[("web", "web_a"), ("ws", "ws_a")], &[]);
+        let steps = diff_maps(&wanted, &seen(&[("web", Some("web_b")), ("ws", Some("ws_b"))]));
         assert!(steps[0].together);
         let all = [("web", "web_b"), ("other", "x"), ("ws", "ws_b")];
         let all = all.map(|(key, value)| (key.parse().unwrap(), value.parse().unwrap())).to_vec();

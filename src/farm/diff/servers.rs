@@ -23,15 +23,15 @@ pub type StartedVerifications = BTreeMap<ServerRef, Timestamp>;
 /// and servers that take less come last, so that no moment has fewer servers in service than before and after; unless a
 /// hold wants its servers out first.
 pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &StartedVerifications) -> Batch {
-    let turns = diff_maps(maps, &seen.maps);
+    let map_steps = diff_maps(maps, &seen.maps);
     // A backend that is about to get traffic must not have a server in service that should be out: a new HAProxy
     // process knows of no hold.
     let gets_traffic = |server: &ServerRef| {
-        let turned = turns.iter().filter_map(|step| match &step.about {
+        let switched = map_steps.iter().filter_map(|step| match &step.about {
             About::Map(map) => maps.get(map),
             About::Server(_) => None,
         });
-        turned.flat_map(WantedMap::entries).any(|(_, to)| to.is_some_and(|to| to.as_str() == server.backend.as_str()))
+        switched.flat_map(WantedMap::entries).any(|(_, to)| to.is_some_and(|to| to.as_str() == server.backend.as_str()))
     };
     let stays_out = |server: &ServerRef, wanted: &WantedServer| {
         let now = seen.servers.get(server).map(|now| now.admin.forced());
@@ -57,7 +57,7 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &StartedVeri
             (!step.changes.is_empty()).then_some((direction, step))
         })
         .collect();
-    steps.extend(turns.iter().cloned().map(|step| (Direction::Route, step)));
+    steps.extend(map_steps.iter().cloned().map(|step| (Direction::Route, step)));
     steps.sort_by_key(|(direction, _)| *direction);
     let (incoming, rest) = steps.into_iter().partition(|(direction, _)| *direction < Direction::Route);
     let steps = |part: Vec<(Direction, BatchStep)>| part.into_iter().map(|(_, step)| step).collect();
@@ -111,7 +111,7 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
     }
     let is_now = now.admin.forced();
     let checked = now.check.is_enabled() && now.tracked.is_none();
-    let proof_due = wanted.afresh.is_some() && wanted.afresh > begun;
+    let verification_due = wanted.afresh.is_some() && wanted.afresh > begun;
     let was_down = wanted.down && is_now == AdminState::Maint && wanted.state < AdminState::Maint;
     // HAProxy takes a server that leaves maintenance for UP before it has checked it.
     let out_of_maint = |to| {
@@ -132,7 +132,7 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
         };
         undo.splice(0..0, was);
     }
-    if proof_due && checked && !was_down {
+    if verification_due && checked && !was_down {
         changes.push(SetCommand::Health(SetServerHealth { server: server.clone() }));
     }
     if speaks && !wanted.agent_down {
@@ -245,11 +245,11 @@ mod tests {
     #[test]
     fn a_verification_starts_once_in_a_process_and_after_the_drain() {
         let mut wanted = wanted(&[("app/a", AdminState::Drain, false, true)]);
-        let proof: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        wanted.values_mut().for_each(|server| server.afresh = Some(proof));
+        let verification: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        wanted.values_mut().for_each(|server| server.afresh = Some(verification));
         let expected = ["set server app/a state drain", "set server app/a health down"];
         assert_eq!(sent(&wanted, &seen(&[("app/a", 1, 0)])), expected);
-        let begun = StartedVerifications::from([("app/a".parse().unwrap(), proof)]);
+        let begun = StartedVerifications::from([("app/a".parse().unwrap(), verification)]);
         assert!(diff(&wanted, &WantedMaps::new(), &seen(&[("app/a", 8, 0)]), &begun).is_empty());
     }
 }

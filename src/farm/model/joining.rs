@@ -223,14 +223,14 @@ mod tests {
         let mut was = hold(&["web1"], &["a:app/web1"], operator());
         was.reach.without.insert("b".parse().unwrap());
         let back = BTreeSet::from(["b".parse().unwrap()]);
-        let is = was.joined(&entries(&["b:app/web1"]), &back, at(9));
+        let joined = was.joined(&entries(&["b:app/web1"]), &back, at(9));
         let draining =
             Stage::Draining(Emptying { mode: AdminState::Maint, since: at(9), killed: None, hardened: true });
-        assert_eq!((is.stage.clone(), is.ladder.on_deadline), (draining, OnDeadline::Fail));
-        assert!(is.reach.without.is_empty() && is.entries.len() == 2);
+        assert_eq!((joined.stage.clone(), joined.ladder.on_deadline), (draining, OnDeadline::Fail));
+        assert!(joined.reach.without.is_empty() && joined.entries.len() == 2);
         // A HAProxy without such a line changes nothing.
-        let is = was.joined(&BTreeSet::new(), &back, at(9));
-        assert_eq!((is.stage, is.reach.without), (was.stage, BTreeSet::new()));
+        let joined = was.joined(&BTreeSet::new(), &back, at(9));
+        assert_eq!((joined.stage, joined.reach.without), (was.stage, BTreeSet::new()));
     }
 
     #[test]

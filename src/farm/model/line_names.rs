@@ -18,7 +18,7 @@ impl LineNames {
     /// The names that the tables of farms give.
     pub fn from_farms<'a>(lines: impl IntoIterator<Item = &'a ServerRef>, farms: &BTreeMap<FarmName, Farm>) -> Self {
         let tables: Vec<&Members> =
-            farms.values().map(|farm| &farm.settings.members).filter(|it| it.is_table()).collect();
+            farms.values().map(|farm| &farm.settings.members).filter(|members| members.is_table()).collect();
         if tables.is_empty() {
             return Self::default();
         }

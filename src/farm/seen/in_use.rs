@@ -54,9 +54,9 @@ impl Seen {
 /// Why a member with these lines is spare; `None` when one of its lines is in use. A state that was set comes before a
 /// reason of the configuration.
 pub(in crate::farm) fn spare(entries: &[Entry], seen: &BTreeMap<InstanceName, &Seen>) -> Option<OutBy> {
-    let of = |entry: &Entry| seen.get(&entry.instance).and_then(|seen| seen.spare(&entry.server));
-    let why: Vec<OutBy> = entries.iter().map(of).collect::<Option<_>>()?;
-    why.iter().find(|why| matches!(why, OutBy::Set(..))).or(why.first()).cloned()
+    let why = |entry: &Entry| seen.get(&entry.instance).and_then(|seen| seen.spare(&entry.server));
+    let reasons: Vec<OutBy> = entries.iter().map(why).collect::<Option<_>>()?;
+    reasons.iter().find(|reason| matches!(reason, OutBy::Set(..))).or(reasons.first()).cloned()
 }
 
 /// Describes, for people, the backends that are off and have lines that `picked` accepts.
@@ -127,8 +127,11 @@ mod tests {
         seen.off.insert("app".parse().unwrap(), Off::Disabled);
         assert_eq!(spare(&seen).unwrap(), "its backend is disabled");
         let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
-        let said = skipped_lines(&all, |_, _| true);
-        assert_eq!(said, ["backend app of HAProxy edge is disabled and gets no traffic: its lines are skipped (s1)"]);
+        let skipped = skipped_lines(&all, |_, _| true);
+        assert_eq!(
+            skipped,
+            ["backend app of HAProxy edge is disabled and gets no traffic: its lines are skipped (s1)"]
+        );
         assert!(skipped_lines(&all, |_, _| false).is_empty());
     }
 }

@@ -33,7 +33,7 @@ fn a_version_that_can_be_read_nowhere_is_refused() {
 }
 
 #[test]
-fn tls_that_trusts_nobody_is_refused() {
+fn tls_without_an_authority_is_refused() {
     refused(&[
         ("http = { path = \"/\", tls = true }", "4:22: ", "write tls = { ca = "),
         ("http = { path = \"/\", tls = \"perhaps\" }", "4:28: ", "expected true, false, or a table"),
