@@ -22,7 +22,7 @@ pub(super) fn keep(engine: &Arc<Engine>) -> io::Result<()> {
             match rounds.stopped(progress, clock.mark()) {
                 None => service::alive(),
                 Some(what) => {
-                    tracing::error!("{what} has made no progress for {STOPPED:?}: the watchdog is not notified")
+                    tracing::error!("{what} has made no progress for {STOPPED:?}: the watchdog is not notified");
                 }
             }
             std::thread::sleep(pause);

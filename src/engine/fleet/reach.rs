@@ -99,7 +99,7 @@ impl Fleet {
             let problem = format!("there is no HAProxy {unknown} to go on without: teeterd is configured with {known}");
             return Err(EngineError::NotFound(Message::new(problem)));
         }
-        let away = |name: &&InstanceName| reports.get(*name).is_none_or(|report| !report.reachable);
+        let away = |name: &&InstanceName| reports.get(name).is_none_or(|report| !report.reachable);
         Ok(without.iter().filter(away).cloned().collect())
     }
 
