@@ -121,7 +121,7 @@ impl Reports {
         let mut trouble = None;
         for (name, servers) in lines.into_iter().filter(|(name, _)| !aside.contains(*name)) {
             let Some(report) = self.get(name) else {
-                trouble = Some("it is not configured any more".to_owned());
+                trouble = Some(NOT_CONFIGURED.to_owned());
                 pending.push(name.clone());
                 continue;
             };
@@ -179,3 +179,6 @@ impl Reports {
 pub(crate) fn gone(entry: &Entry) -> String {
     format!("is not in HAProxy {} any more", entry.instance)
 }
+
+/// What is wrong with a HAProxy that the store has and the configuration has not.
+pub(crate) const NOT_CONFIGURED: &str = "it is not configured any more";

@@ -1,7 +1,7 @@
 //! Carrying out what the machine of `plan` says about runs.
 
 use crate::engine::fleet::loads::maps_of;
-use crate::engine::fleet::reports::Reports;
+use crate::engine::fleet::reports::{NOT_CONFIGURED, Reports};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,16 +44,20 @@ impl Engine {
         Ok(changed)
     }
 
-    /// The run as this teeterd has it to drive: not before it has seen what the run is about, and with what a step waits
-    /// for counted from then on. While no teeterd was there nobody could confirm or answer. What is not teeter's to do
-    /// goes on without it: the caller's work, and the watch after a flip.
+    /// The run as this teeterd drives it: not before teeterd has seen every HAProxy of the plan, and with the times of a step
+    /// counted from then on. While no teeterd was there, no HAProxy could confirm and no server could answer. The times of
+    /// the caller's work and of the bake go on. A HAProxy that is configured no longer is never seen: a step that holds its
+    /// servers would not know their states before.
     fn taken_up(&self, run: &Run, reports: &Reports, now: Timestamp) -> Option<Run> {
         let instances: BTreeSet<&InstanceName> = run.plan.entries().map(|entry| &entry.instance).collect();
         let aside = self.fleet.aside_of_run(run, reports);
-        let unseen =
-            |name: &InstanceName| reports.get(name).filter(|report| report.seen.is_none() && !aside.contains(name));
+        let unseen = |name: &InstanceName| match reports.get(name) {
+            _ if aside.contains(name) => None,
+            None => Some(Some(NOT_CONFIGURED.to_owned())),
+            Some(report) => report.seen.is_none().then(|| report.trouble.clone()),
+        };
         let (instances, troubles): (Vec<_>, Vec<_>) =
-            instances.into_iter().filter_map(|name| Some((name.clone(), unseen(name)?.trouble.clone()))).unzip();
+            instances.into_iter().filter_map(|name| Some((name.clone(), unseen(name)?))).unzip();
         let mut memory = self.memory();
         if run.state == RunState::Running && !instances.is_empty() {
             let trouble = troubles.into_iter().flatten().next();
