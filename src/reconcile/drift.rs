@@ -84,6 +84,9 @@ impl Drifts {
             if until_wanted || now > *was {
                 self.left_alone.insert(server.clone(), Left { state: now, looser: now < *was, until_wanted });
                 *was = now;
+            } else {
+                // A stricter state before this one is over. The store may record both at once, so it may never be wanted.
+                self.left_alone.remove(server);
             }
         }
         drifts

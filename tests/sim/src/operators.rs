@@ -148,10 +148,15 @@ impl Simulation {
 
     /// Asks for the status and the doctor's findings while the disk is full, until the task is stopped: both must tell of it.
     pub(crate) async fn ask_about_full_disk(&self) {
+        let (mut life, mut refused_before) = (None, 0);
         loop {
             tokio::time::sleep(DISK_ASKED).await;
-            let (life, refused) = (self.daemon.life_number(), self.store.refused());
-            if refused == 0 {
+            let refused = self.store.refused();
+            if life != self.daemon.life_number() {
+                // A teeterd that has just started knows nothing of refusals before.
+                (life, refused_before) = (self.daemon.life_number(), refused);
+            }
+            if refused == refused_before {
                 continue;
             }
             // A transaction that has been refused has to be noted by teeterd first.

@@ -263,8 +263,9 @@ struct MapFile(PathBuf);
 impl MapFile {
     fn new(shape: &Shape) -> Self {
         static NUMBER: AtomicI32 = AtomicI32::new(0);
+        // All names have one length, because HAProxy's answers have the path.
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("teeter-sim-{}-{number}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("teeter-sim-{}-{number:08}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let path = folder.join("live.map");
         std::fs::write(&path, shape.map()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

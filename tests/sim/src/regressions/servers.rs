@@ -80,3 +80,18 @@ fn a_line_that_was_down_before_a_hold_does_not_block_its_end() {
         passes(&scenario(1, shape, &[(300, call(verb))]));
     }
 }
+
+/// While the disk was full, a user set a held server to maintenance and then ready. Both changes were recorded at once, and the
+/// server stayed ready, because teeter waited for a record of the maintenance alone.
+#[test]
+fn a_held_server_that_is_set_to_maintenance_and_ready_goes_out_again() {
+    for at in [500, 700, 900] {
+        let acts = [
+            (at, Fault::DiskFull(millis(2_500))),
+            (at + 200, Fault::ByHand(0, ByHand::Maint)),
+            (at + 1_200, Fault::ByHand(0, ByHand::Ready)),
+        ];
+        let outcome = play(&scenario(1, Shape { half: 1, longest: 50, ..SERVERS }, &acts), false);
+        assert!(outcome.found.is_empty(), "{:#?}", outcome.found);
+    }
+}
