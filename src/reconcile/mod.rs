@@ -1,4 +1,4 @@
-//! One HAProxy: an [`Order`] comes in, an [`InstanceReport`] goes out. This module knows the model, the wire and the
+//! One HAProxy: an `Order` comes in, an `InstanceReport` goes out. This module knows the model, the wire and the
 //! platform, and nothing of what is stored.
 //!
 //! The `observer` is the task of one HAProxy process: it looks, compares with the order, sends the difference and reads back.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::sqlite::BUSY;
 use super::{StoreError, private};
 
 /// The lock on a store's file, held until this is dropped. It must be dropped after every connection to the file,
@@ -58,3 +57,6 @@ pub(super) fn is_taken(file: &File) -> io::Result<bool> {
 
 /// The time between two attempts.
 const AGAIN: Duration = Duration::from_millis(20);
+
+/// How long to wait for a daemon that is stopping and may still have the store open.
+pub(super) const BUSY: Duration = Duration::from_secs(2);

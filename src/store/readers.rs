@@ -11,8 +11,8 @@ use std::sync::{Mutex, MutexGuard};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use super::lock::BUSY;
 use super::schema::failure;
-use super::sqlite::BUSY;
 use super::verify::{self, Verified};
 use super::{StoreError, beside};
 use crate::platform::lock;

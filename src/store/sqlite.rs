@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::lock::Lock;
+use super::lock::{BUSY, Lock};
 use super::readers::Readers;
 use super::schema::{counter, failure, migrate, set_counter};
 use super::verify::{self, Verified};
@@ -311,9 +311,6 @@ impl Store for SqliteStore {
         true
     }
 }
-
-/// A daemon that is stopping may still have the store open.
-pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use crate::haproxy::commands::Info;
 pub struct Process {
     /// Its process id.
     pub pid: u32,
-    /// When it started: see [`Seen::started`](super::snapshot::Seen::started).
+    /// When it started: see `Seen::started`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<u64>,
 }
