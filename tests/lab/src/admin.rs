@@ -1,4 +1,4 @@
-//! The orders that an application server takes over HTTP: from a deploy hook with curl, most often.
+//! The commands of an application server over HTTP. Most come from a deploy hook with curl.
 
 use std::io;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::app::Shared;
-use crate::asked::{Path, Request, argument, plain};
 use crate::http::{Wire, bad};
+use crate::request::{Path, Request, argument, plain};
 use crate::running::{Order, order};
 
-/// Serves one connection of an administrator.
+/// Serves one connection to the administration port.
 pub(crate) async fn administer(stream: TcpStream, shared: Arc<Shared>, orders: mpsc::UnboundedSender<Order>) {
     let mut wire = Wire::new(stream);
     while let Ok(true) = obey(&mut wire, &shared, &orders).await {}

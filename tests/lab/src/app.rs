@@ -1,9 +1,9 @@
-//! The application server that stands behind HAProxy.
+//! The application server behind HAProxy.
 //!
-//! It runs in a thread of its own, so it serves at full speed whatever the test's runtime is doing, and it
-//! ends when dropped. It knows how many requests it serves now and how many it broke by being replaced:
-//! that is the truth that teeter's idea of "drained" is held against. The thread is in `running`, answers are made in
-//! `service`, in HTTP/2 in `service2`. It speaks HTTP/1, HTTP/2 without TLS, and for who begins with `TCP` it is an echo.
+//! It runs in a thread of its own, so it serves at full speed whatever the test's runtime does. It ends when dropped. It
+//! knows how many requests it serves now and how many it cut off by being replaced: tests compare teeter's "drained" with
+//! that. Its thread is in `running`, its answers are in `http1` and `http2`. It speaks HTTP/1 and HTTP/2 without TLS. A
+//! connection that begins with `TCP` gets back what it sends.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,16 +18,16 @@ use tokio::sync::{mpsc, oneshot};
 use crate::ports::free_addr;
 use crate::running::{Order, gone, order, run};
 
-/// What an application server is to be.
+/// The settings of an application server.
 #[derive(Debug, Clone)]
 pub struct AppSpec {
     /// Its name, sent as `x-server`.
     pub name: String,
     /// Its version, sent as `x-version`.
     pub version: String,
-    /// Where it listens.
+    /// The address that it listens on.
     pub listen: SocketAddr,
-    /// How long it thinks about `/`: something in this range. Empty: not at all.
+    /// The time that it takes for `/` is in this range. An empty range is no time.
     pub work: Range<Duration>,
 }
 
@@ -36,9 +36,9 @@ pub struct AppSpec {
 pub struct Replacement {
     /// When the old version was stopped.
     pub at: Instant,
-    /// How many requests were being served at that moment: each of them was broken.
+    /// The number of requests in flight at that moment. All of them were cut off.
     pub in_flight: usize,
-    /// The version that came.
+    /// The new version.
     pub version: String,
 }
 
@@ -51,7 +51,7 @@ pub struct App {
     admin: SocketAddr,
 }
 
-/// What the server's thread and its owner both see.
+/// The state that the server's thread and its owner share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) name: String,
@@ -62,17 +62,17 @@ pub(crate) struct Shared {
     pub(crate) served: AtomicU64,
     pub(crate) broken: AtomicU64,
     pub(crate) abandoned: AtomicU64,
-    /// Requests other than to `/_status`: begun, and not yet about to be answered to the last byte.
+    /// Requests other than to `/_status` that have begun, until just before the last byte of the answer is sent.
     pub(crate) begun: AtomicU64,
     pub(crate) busy: AtomicUsize,
-    /// When the last of them ended, in nanoseconds since 1970; 0 before the first.
+    /// When the last of these ended, in nanoseconds since 1970; 0 before the first.
     pub(crate) last_end: AtomicU64,
     /// When the last answer other than to `/_status` was written, in nanoseconds since 1970; 0 before the first.
     pub(crate) last_answer: AtomicU64,
-    /// Slow answers that visitors got, and not teeter.
+    /// Slow answers that clients other than teeter got.
     pub(crate) cold_visitors: AtomicUsize,
     version: Mutex<String>,
-    /// How many slow answers the next version begins with, and how slow.
+    /// The number of slow first answers of the next version, and their time.
     begins_cold: Mutex<(usize, Duration)>,
     log: Mutex<Vec<Replacement>>,
 }
@@ -94,7 +94,7 @@ impl App {
         .await
     }
 
-    /// Starts a server as described.
+    /// Starts a server with these settings.
     pub async fn start_spec(spec: AppSpec) -> io::Result<Self> {
         let admin = free_addr()?;
         let shared = Arc::new(Shared {
@@ -130,13 +130,13 @@ impl App {
         Ok(app)
     }
 
-    /// Where it serves.
+    /// The address that it serves.
     pub fn addr(&self) -> SocketAddr {
         self.shared.addr
     }
 
-    /// Where it takes orders over HTTP: `POST /replace?version=v2`, `/well`, `/unwell`, `/stop`, `/start`,
-    /// and `GET /state`.
+    /// The address of its administration port: `POST /replace?version=v2`, `/well`, `/unwell`, `/stop`, `/start`, and
+    /// `GET /state`.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin
     }
@@ -151,7 +151,7 @@ impl App {
         self.shared.version()
     }
 
-    /// Requests whose head was read and whose answer is not wholly written; an open `/ws` counts as one.
+    /// Requests whose head was read and whose answer is not completely written. An open `/ws` counts as one.
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight.load(Ordering::SeqCst)
     }
@@ -166,14 +166,14 @@ impl App {
         self.shared.broken.load(Ordering::SeqCst)
     }
 
-    /// Requests whose asker had gone before the answer was written.
+    /// Requests whose client had disconnected before the answer was written.
     pub fn abandoned(&self) -> u64 {
         self.shared.abandoned.load(Ordering::SeqCst)
     }
 
-    /// Requests other than `/_status` that it has begun and not finished. One counts as finished just before its last
-    /// byte is sent, so that nobody who has the whole answer can find it still counted. A connection that speaks no
-    /// HTTP counts from its first bytes to its end.
+    /// Requests other than `/_status` that it has begun and not finished. A request counts as finished just before its last
+    /// byte is sent, so that a client with the whole answer never finds it still counted. A connection without HTTP counts
+    /// from its first bytes to its end.
     pub fn busy(&self) -> usize {
         self.shared.busy.load(Ordering::SeqCst)
     }
@@ -188,12 +188,12 @@ impl App {
         self.shared.last_end.load(Ordering::SeqCst)
     }
 
-    /// Lets every version that comes from now on begin with so many slow answers to `/`.
+    /// From now on, the first answers of each new version to `/` are slow: this many.
     pub fn set_cold(&self, answers: usize, takes: Duration) {
         *lock(&self.shared.begins_cold) = (answers, takes);
     }
 
-    /// How many of those slow answers went to anybody but teeter.
+    /// The number of slow answers that clients other than teeter got.
     pub fn cold_visitors(&self) -> usize {
         self.shared.cold_visitors.load(Ordering::SeqCst)
     }
@@ -203,8 +203,8 @@ impl App {
         self.shared.well.store(well, Ordering::SeqCst);
     }
 
-    /// What a deploy does: stops listening, drops every connection at once, then serves the new version on
-    /// the same port.
+    /// Replaces the version, as a deploy does: it stops listening, drops every connection at once, and serves the new version
+    /// on the same port.
     pub async fn replace(&self, version: &str) -> io::Result<()> {
         let version = version.to_owned();
         order(&self.orders, |done| Order::Replace(version, done)).await
@@ -244,14 +244,14 @@ impl Shared {
         *lock(&self.begins_cold)
     }
 
-    /// Notes that another version comes.
+    /// Notes a replacement.
     pub(crate) fn replaced(&self, what: Replacement) {
         lock(&self.version).clone_from(&what.version);
         lock(&self.log).push(what);
     }
 }
 
-/// A panic elsewhere does not make these values wrong.
+/// These values stay correct after a panic elsewhere.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

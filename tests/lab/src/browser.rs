@@ -1,7 +1,7 @@
-//! A visitor: a client with a cookie jar, who keeps a connection and follows what `Set-Cookie` says.
+//! A browser: a client with a cookie jar that keeps a connection and obeys `Set-Cookie`.
 //!
-//! It knows names, values and the two ways to delete a cookie. Domains and paths it ignores: there is one site, and it
-//! sets its cookies for all of it.
+//! It knows names, values and the two ways to delete a cookie. It ignores domains and paths, because there is one site,
+//! and its cookies are for all of it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use tokio::time::{Instant, timeout};
 use crate::client::{Answer, Held, read};
 use crate::http::Wire;
 
-/// No request of a visitor takes longer.
+/// Longer than any request takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One visitor with one jar and at most one connection.
+/// A browser with one jar and at most one connection.
 pub struct Browser {
     target: SocketAddr,
     wire: Option<Wire>,
@@ -26,18 +26,18 @@ pub struct Browser {
 struct Cookie {
     name: String,
     value: String,
-    /// Without it, until the browser ends.
+    /// When the cookie expires; `None`: when the browser ends.
     until: Option<Instant>,
 }
 
 impl Browser {
-    /// A visitor with an empty jar.
+    /// A browser with an empty jar.
     pub fn new(target: SocketAddr) -> Self {
         Self { target, wire: None, jar: Vec::new() }
     }
 
-    /// Asks for a page: on the connection kept from before if it still serves, with the cookies of the jar. What the
-    /// answer sets is kept.
+    /// Gets a page, with the cookies of the jar, on the kept connection if that is still open. Keeps the cookies of the
+    /// answer.
     pub async fn get(&mut self, path: &str) -> io::Result<Answer> {
         let mut head = format!("GET {path} HTTP/1.1\r\nHost: lab\r\n");
         let cookies = self.cookies();
@@ -48,7 +48,7 @@ impl Browser {
         timeout(PATIENCE, self.exchange(&head)).await?
     }
 
-    /// Opens a websocket with the cookies of the jar, on a connection of its own. What the answer sets is kept.
+    /// Opens a websocket with the cookies of the jar, on a connection of its own. Keeps the cookies of the answer.
     pub async fn open(&mut self, path: &str) -> io::Result<Held> {
         let cookies = self.cookies();
         let extra = [("Cookie", cookies.as_str())];
@@ -57,18 +57,18 @@ impl Browser {
         Ok(held)
     }
 
-    /// The value of a cookie; `None` when there is none, or its time is over.
+    /// The value of a cookie; `None` if there is none, or if it has expired.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.fresh().find(|one| one.name == name).map(|one| one.value.as_str())
     }
 
-    /// What it sends as `Cookie`.
+    /// The value of the field `Cookie`.
     pub fn cookies(&self) -> String {
         let pairs: Vec<_> = self.fresh().map(|one| format!("{}={}", one.name, one.value)).collect();
         pairs.join("; ")
     }
 
-    /// Puts a cookie into the jar that no site has set.
+    /// Puts a cookie into the jar.
     pub fn forge(&mut self, name: &str, value: &str) {
         self.put(Cookie { name: name.to_owned(), value: value.to_owned(), until: None });
     }
@@ -79,7 +79,7 @@ impl Browser {
     }
 
     async fn exchange(&mut self, head: &str) -> io::Result<Answer> {
-        // The other end may have closed a kept connection at any time. Only its silence allows to ask again.
+        // The other end may have closed a kept connection. The request is repeated only if not a byte was answered.
         let kept = match self.wire.take() {
             Some(mut wire) => begins(&mut wire, head).await.then_some(wire),
             None => None,
@@ -119,12 +119,12 @@ impl Cookie {
         let mut cookie = Self { name: name.trim().to_owned(), value: value.trim().to_owned(), until: None };
         for (attribute, value) in parts.filter_map(|part| part.split_once('=')) {
             if attribute.eq_ignore_ascii_case("max-age") {
-                // Nothing and less than nothing both mean: delete it.
+                // An age of 0 or less deletes the cookie.
                 let seconds = value.parse::<i64>().ok()?;
                 let lasts = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
                 cookie.until = Instant::now().checked_add(lasts);
             } else if attribute.eq_ignore_ascii_case("expires") && value.contains("1970") && cookie.until.is_none() {
-                // The date that HAProxy and others use to delete a cookie.
+                // This date is used to delete a cookie, also by HAProxy.
                 cookie.until = Some(Instant::now());
             }
         }
@@ -132,7 +132,7 @@ impl Cookie {
     }
 }
 
-/// Sends the request and waits for the head of its answer; `false` when the other end closed without a byte.
+/// Sends a request and waits for the head of the answer. `false`: the other end closed the connection without a byte.
 async fn begins(wire: &mut Wire, head: &str) -> bool {
     let sent = wire.write(head.as_bytes()).await.is_ok();
     (sent && matches!(wire.head().await, Ok(Some(_)))) || wire.has_bytes()

@@ -1,4 +1,4 @@
-//! Single requests, and connections that are held open: the clients a drain has to wait for.
+//! Single requests, and connections that stay open, for which a drain has to wait.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,22 +9,22 @@ use tokio::time::timeout;
 
 use crate::http::{WS_KEY, Wire, bad, fields, has_word};
 
-/// No single request of a test takes longer.
+/// Longer than any single request of a test takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What came back.
+/// An answer.
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// The fields as they came, names included.
+    /// The head as it was received: names and values of fields.
     pub fields: Vec<(String, String)>,
     /// The body.
     pub body: String,
 }
 
 impl Answer {
-    /// The first field of this name, or nothing.
+    /// The value of the first field of this name, or an empty text.
     pub fn field(&self, name: &str) -> &str {
         self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
     }
@@ -40,7 +40,7 @@ impl Answer {
     }
 }
 
-/// Asks for a page on a new connection.
+/// Gets a page on a new connection.
 pub async fn get(target: SocketAddr, path: &str) -> io::Result<Answer> {
     request(target, "GET", path, &[]).await
 }
@@ -60,7 +60,7 @@ pub async fn request(target: SocketAddr, method: &str, path: &str, extra: &[(&st
     timeout(PATIENCE, exchange).await?
 }
 
-/// Reads one answer, and whether another request may follow it on the same connection.
+/// Reads one answer. Gives also whether another request may follow on the same connection.
 pub(crate) async fn read(wire: &mut Wire, head_only: bool) -> io::Result<(Answer, bool)> {
     let Some(length) = wire.head().await? else {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -106,7 +106,7 @@ impl Frame {
         Ok(frame)
     }
 
-    /// Takes the body.
+    /// Reads the body.
     pub(crate) async fn take(&self, wire: &mut Wire, head_only: bool, body: &mut Vec<u8>) -> io::Result<()> {
         if head_only || matches!(self.status, 100..=199 | 204 | 304) {
             Ok(())
@@ -119,20 +119,20 @@ impl Frame {
         }
     }
 
-    /// Can another request follow on the same connection?
+    /// Whether another request may follow on the same connection.
     pub(crate) fn reusable(&self) -> bool {
         !self.close && self.status != 101 && (self.chunked || self.length.is_some())
     }
 }
 
-/// A websocket that stays open until dropped: it keeps its server from being drained.
+/// A websocket that stays open until dropped, so that its server cannot be drained.
 pub struct Held {
     wire: Wire,
     answer: Answer,
 }
 
 impl Held {
-    /// Opens `/ws` (or another path that upgrades), with more fields if wanted.
+    /// Opens `/ws`, or another path that upgrades, with more fields.
     pub async fn open(target: SocketAddr, path: &str, extra: &[(&str, &str)]) -> io::Result<Self> {
         let mut text = upgrade(path);
         for (name, value) in extra {
@@ -151,12 +151,12 @@ impl Held {
         timeout(PATIENCE, exchange).await?
     }
 
-    /// The answer to the upgrade: it tells which server holds the other end.
+    /// The answer to the upgrade, which names the server.
     pub fn answer(&self) -> &Answer {
         &self.answer
     }
 
-    /// Sends bytes and waits until they came back.
+    /// Sends bytes and waits until they come back.
     pub async fn echo(&mut self, bytes: &[u8]) -> io::Result<()> {
         let exchange = async {
             self.wire.write(bytes).await?;
@@ -167,7 +167,7 @@ impl Held {
         timeout(PATIENCE, exchange).await?
     }
 
-    /// Waits until the other side closes; anything that arrives before that is thrown away.
+    /// Waits until the other side closes the connection. Ignores what arrives before that.
     pub async fn closed(&mut self) {
         while matches!(self.wire.some().await, Ok(bytes) if !bytes.is_empty()) {}
     }

@@ -1,4 +1,4 @@
-//! The demonstration: a see-saw deploy of four real processes under load, and the count of what went wrong.
+//! The demonstration: a see-saw deploy of four real processes under load, and the number of failures.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -13,22 +13,22 @@ use tokio::time::timeout;
 
 use crate::stage::Stage;
 
-/// The whole demonstration takes less, or something hangs.
+/// Longer than the whole demonstration takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
 const CLIENTS: usize = 24;
 
 #[derive(Args)]
 pub(crate) struct DemoArgs {
-    /// Where `teeter` and `teeterd` are.
+    /// The directory of `teeter` and `teeterd`.
     #[arg(long, default_value = "target/release")]
     bin_dir: PathBuf,
 }
 
-/// Runs it; an error says in one line what was not as it should be.
+/// Runs the demonstration. An error says in one line what failed.
 pub(crate) async fn run(args: DemoArgs) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    // Whichever way this ends, the future is dropped, and the stage and the load with it.
+    // In any case the future is dropped at the end, and the stage and the load with it.
     tokio::select! {
         done = timeout(LIMIT, play(args)) => {
             done.unwrap_or_else(|_| Err(io::Error::other("not done within a minute")))
@@ -63,7 +63,7 @@ async fn play(args: DemoArgs) -> io::Result<()> {
     say(&format!("{CLIENTS} clients ask without end; now: teeter deploy web --to v2\n"))?;
     let hook = stage.write_hook()?;
     let deployed = command(&stage, &teeter).args(["deploy", "web", "--to", "v2", "--"]).arg(&hook).status().await?;
-    // A little longer, so that the farm is seen whole again.
+    // The load goes on for a while, so that the farm is seen complete again.
     let going_on = load.more(500).await;
     let report = load.stop().await?;
     if let Ok(run) = std::fs::read_to_string(stage.run_file()) {

@@ -1,4 +1,4 @@
-//! Chance that can be repeated: the same seed gives the same throws.
+//! Random numbers that can be repeated: the same seed gives the same numbers.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use std::ops::Range;
 pub struct Dice(u64);
 
 impl Dice {
-    /// Dice that always fall the same way.
+    /// Dice with this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Other dice, which fall in another way for each `number`.
+    /// Other dice, with a seed that differs for each `number`.
     pub fn other(&self, number: u64) -> Self {
         let mut dice = Self(self.0 ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93));
         Self(dice.throw())
@@ -27,7 +27,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of these numbers; the first of an empty range.
+    /// A number of this range; of an empty range its start.
     pub fn of(&mut self, range: Range<u64>) -> u64 {
         range.start + self.throw() % range.end.saturating_sub(range.start).max(1)
     }
@@ -35,7 +35,7 @@ impl Dice {
     /// One of several.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         let at = self.of(0..from.len() as u64);
         &from[usize::try_from(at).unwrap_or_default()]

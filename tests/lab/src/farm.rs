@@ -1,4 +1,4 @@
-//! A whole farm: four application servers behind a real HAProxy that runs on one of the sample configurations.
+//! A farm: four application servers behind a real HAProxy with one of the sample configurations.
 
 use std::fmt::Write as _;
 use std::io;
@@ -14,31 +14,31 @@ use crate::haproxy::Haproxy;
 use crate::ports::{free_addr, free_port};
 use crate::sample::{Sample, render_toml, render_with_map};
 
-/// The names of the servers in all samples but [`Sample::BlueGreen`]; see [`Sample::names`].
+/// The names of the servers in all samples except [`Sample::BlueGreen`]; see [`Sample::names`].
 pub const NAMES: [&str; 4] = ["web01", "web02", "web03", "web04"];
 
-/// The map file of a farm in its directory, in one of its own.
+/// The map file of a farm. It is in a directory of its own, below that of the farm.
 const MAP: &str = "maps/live.map";
 
-/// What farm is wanted.
+/// The settings of a farm.
 #[derive(Debug, Clone, Default)]
 pub struct FarmSpec {
-    /// The configuration it runs on.
+    /// The configuration.
     pub sample: Sample,
     /// The version that all servers run.
     pub version: String,
-    /// A master with workers, and its socket, instead of a single process.
+    /// Whether HAProxy runs as a master with workers instead of a single process.
     pub master: bool,
-    /// How long `/` takes.
+    /// The time that `/` takes.
     pub work: std::ops::Range<Duration>,
-    /// Replacements in the sample: old, new.
+    /// Texts of the sample that are replaced: the old and the new text.
     pub extra: Vec<(String, String)>,
 }
 
-/// A farm that runs until dropped.
+/// A farm. It runs until dropped.
 #[derive(Debug)]
 pub struct TestFarm {
-    // In this order they end: HAProxy first, so that it sees no dying servers; the directory last.
+    // They are dropped in this order: HAProxy first, so that it sees no dying servers, and the directory last.
     haproxy: Haproxy,
     apps: Vec<App>,
     addr: SocketAddr,
@@ -47,12 +47,12 @@ pub struct TestFarm {
 }
 
 impl TestFarm {
-    /// Four servers of this version, all up, with checks ten times as often as in the sample.
+    /// A farm of this version with all servers up, and with checks ten times as often as in the sample.
     pub async fn start(version: &str) -> io::Result<Self> {
         Self::start_spec(FarmSpec { version: version.to_owned(), ..FarmSpec::default() }).await
     }
 
-    /// A farm as described, all up.
+    /// A farm with these settings and all servers up.
     pub async fn start_spec(spec: FarmSpec) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
         let mut apps = Vec::new();
@@ -84,7 +84,7 @@ impl TestFarm {
         Ok(farm)
     }
 
-    /// Waits until every entry is up, by its own checks and not by HAProxy's first assumption.
+    /// Waits until every line is up by its own checks. HAProxy calls a line up before its first check.
     pub async fn all_up(&self) -> io::Result<()> {
         for line in self.sample.lines().into_iter().filter(|line| !line.disabled) {
             if !line.tracks {
@@ -95,12 +95,12 @@ impl TestFarm {
         Ok(())
     }
 
-    /// Where clients go.
+    /// The address for clients.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Where clients go, with a path, as text.
+    /// The URL of a path, for clients.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }
@@ -118,13 +118,13 @@ impl TestFarm {
     /// The server of this name.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     pub fn app(&self, name: &str) -> &App {
         let found = self.apps.iter().find(|app| app.name() == name);
         found.unwrap_or_else(|| panic!("no server {name}"))
     }
 
-    /// A directory that is removed with the farm: sockets, configuration, whatever a test adds.
+    /// The directory of the farm, with sockets, configuration and files of the test. It is removed with the farm.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -134,13 +134,12 @@ impl TestFarm {
         self.haproxy.socket()
     }
 
-    /// The configuration it runs on.
+    /// The sample that it runs.
     pub fn sample(&self) -> Sample {
         self.sample
     }
 
-    /// The map file that HAProxy reads, and by whose path its commands name the map. There is none in a farm whose
-    /// sample has no map.
+    /// The map file that HAProxy reads. Commands name the map by this path. The file does not exist if the sample has no map.
     pub fn map(&self) -> PathBuf {
         self.dir.path().join(MAP)
     }
@@ -150,12 +149,12 @@ impl TestFarm {
         render_toml(self.sample, &self.socket(), &self.map())
     }
 
-    /// Requests that servers broke by being replaced or stopped: what must be zero after a deploy.
+    /// The number of requests that servers cut off when they were replaced or stopped. It must be 0 after a deploy.
     pub fn broken(&self) -> u64 {
         self.apps.iter().map(App::broken).sum()
     }
 
-    /// What is in flight on all servers together.
+    /// The number of requests in flight on all servers together.
     pub fn in_flight(&self) -> usize {
         self.apps.iter().map(App::in_flight).sum()
     }

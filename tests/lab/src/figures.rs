@@ -1,6 +1,6 @@
-//! The figures: how long drains and flips really take on this machine, and what teeter itself costs.
+//! The figures: the times of drains and flips on this machine, and the costs of teeter itself.
 //!
-//! It measures and judges no time: only a request that fails makes it fail.
+//! It measures times and sets no limits for them. It fails only if a request fails.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -15,37 +15,37 @@ use tokio::time::{sleep, timeout};
 use crate::figures_numbers::{Figures, Sample};
 use crate::figures_site::{Site, failure};
 
-/// All of it takes less, or something hangs.
+/// Longer than everything together takes.
 const LIMIT: Duration = Duration::from_secs(230);
 
-/// Deploys while slow requests are under way; each drains two groups.
+/// The number of deploys with slow requests under way. Each drains two groups.
 const SLOW_DEPLOYS: usize = 25;
 
-/// Deploys under full load; each flips once.
+/// The number of deploys under full load. Each flips once.
 const BUSY_DEPLOYS: usize = 50;
 
-/// Clients that ask without rest while flips are measured.
+/// The number of clients that send requests without a pause while flips are measured.
 const BUSY_CLIENTS: usize = 32;
 
-/// How long the slow requests take, in ms, and how many clients make each kind.
+/// The times of slow requests in ms, and the number of clients that send each.
 const SLOW: [u64; 3] = [300, 550, 800];
 const SLOW_CLIENTS: usize = 3;
 
-/// How often a command is started to see how long that takes.
+/// The number of starts of a command that are measured.
 const STARTS: usize = 50;
 
-/// How often HAProxy is reloaded while a server is held.
+/// The number of reloads of HAProxy while a server is held.
 const RELOADS: usize = 20;
 
-/// For teeterd to come to rest.
+/// The time for teeterd to become idle.
 const REST: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
 pub(crate) struct FiguresArgs {
-    /// Where `teeter` and `teeterd` are.
+    /// The directory of `teeter` and `teeterd`.
     #[arg(long, default_value = "target/release")]
     bin_dir: PathBuf,
-    /// Where to write everything that was measured, as JSON.
+    /// The file for all measurements, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct FiguresArgs {
 /// Takes the figures and prints them.
 pub(crate) async fn run(args: FiguresArgs) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    // Whichever way this ends, the future is dropped, and all that runs with it.
+    // In any case the future is dropped at the end, and all processes with it.
     let figures = tokio::select! {
         done = timeout(LIMIT, measure(&args)) => done.unwrap_or_else(|_| Err(failure("not done in time".to_owned()))),
         _ = tokio::signal::ctrl_c() => Err(failure("interrupted".to_owned())),
@@ -69,7 +69,7 @@ pub(crate) async fn run(args: FiguresArgs) -> io::Result<()> {
     }
 }
 
-/// What is gathered on the way.
+/// The measurements so far.
 #[derive(Default)]
 struct Tally {
     version: usize,
@@ -142,7 +142,7 @@ async fn measure(args: &FiguresArgs) -> io::Result<Figures> {
     })
 }
 
-/// A deploy while a few clients ask for what takes long and some others for what does not.
+/// A deploy with a few clients that send slow requests and others that send fast ones.
 async fn slow_deploy(site: &Site, tally: &mut Tally) -> io::Result<()> {
     let spec = LoadSpec::new(site.farm.addr());
     let mut loads = vec![Load::start(LoadSpec { pause: Duration::from_millis(5), ..spec.clone() })?];
@@ -150,7 +150,7 @@ async fn slow_deploy(site: &Site, tally: &mut Tally) -> io::Result<()> {
         let path = format!("/slow?ms={ms}");
         loads.push(Load::start(LoadSpec { connections: SLOW_CLIENTS, path, ..spec.clone() })?);
     }
-    // Each kind at least once, and under way again, out of step with the others.
+    // Each kind of request has ended at least once and is under way again, at different moments.
     for load in &loads {
         going(load, 2).await?;
     }
@@ -163,8 +163,8 @@ async fn slow_deploy(site: &Site, tally: &mut Tally) -> io::Result<()> {
     Ok(())
 }
 
-/// A deploy under a load that shows every moment of the flip. Each has a load of its own, so that the memory of
-/// the requests before does not slow down the clients.
+/// A deploy under a load that is dense enough to show the flip. Each deploy has a load of its own, so that the record of
+/// earlier requests does not slow down the clients.
 async fn busy_deploy(site: &Site, tally: &mut Tally) -> io::Result<()> {
     let load = Load::start(LoadSpec { connections: BUSY_CLIENTS, ..LoadSpec::new(site.farm.addr()) })?;
     going(&load, 500).await?;

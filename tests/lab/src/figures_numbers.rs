@@ -1,4 +1,4 @@
-//! Many measurements of one kind, and the table and the document that are made of them.
+//! Measurements, and the table and the JSON document of them.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ impl Sample {
         Self(values)
     }
 
-    /// The smallest value that is not below `share` of all; of fewer than a hundred, the 99th is the largest.
+    /// The smallest value that is not below `share` of all values. Of fewer than a hundred, the 99th percentile is the largest.
     pub(crate) fn percentile(&self, share: f64) -> f64 {
         let rank = (share * self.0.len() as f64).ceil() as usize;
         self.0.get(rank.clamp(1, self.0.len().max(1)) - 1).copied().unwrap_or(f64::NAN)
@@ -28,20 +28,20 @@ impl Sample {
     }
 }
 
-/// What one process occupies, in KiB.
+/// The memory of one process, in KiB.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
     pub(crate) now: u64,
     pub(crate) most: u64,
 }
 
-/// Everything that was measured.
+/// All measurements.
 pub(crate) struct Figures {
     pub(crate) cores: usize,
     pub(crate) haproxy: String,
     pub(crate) deploys: usize,
     pub(crate) requests: usize,
-    /// Requests that the clients saw fail, and those that a server broke by being replaced.
+    /// The number of requests that failed for clients, and of those that a server cut off when it was replaced.
     pub(crate) failed: u64,
     pub(crate) broken: u64,
     /// Requests a second while flips were measured.
@@ -76,12 +76,12 @@ impl Figures {
         ]
     }
 
-    /// How many times longer `teeter status` takes than a program that does nothing.
+    /// The time of `teeter status` as a multiple of the time of a program that does nothing.
     fn ratio(&self) -> f64 {
         self.status.percentile(0.5) / self.nothing.percentile(0.5)
     }
 
-    /// For machines.
+    /// The JSON document.
     pub(crate) fn to_json(&self) -> Value {
         let sample = |sample: &Sample| {
             let [min, median, p99, max] = sample.shown();

@@ -1,6 +1,6 @@
-//! Where the figures are taken: a farm behind a real HAProxy, teeterd beside it, and a hook that notes the time.
+//! The site of the figures: a farm behind a real HAProxy, teeterd beside it, and a hook that records times.
 //!
-//! Whatever is started here is stopped when the site is dropped.
+//! Every process that is started here is stopped when the site is dropped.
 
 use std::fs::File;
 use std::io;
@@ -17,31 +17,31 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::figures_numbers::Memory;
 
-/// For teeterd to be there.
+/// The time for teeterd to start.
 const START: Duration = Duration::from_secs(10);
 
-/// For one command of teeter; a deploy takes one to three seconds.
+/// The time for one command of teeter. A deploy takes one to three seconds.
 const COMMAND: Duration = Duration::from_secs(60);
 
-/// Everything that runs.
+/// All processes.
 pub(crate) struct Site {
-    // The daemon ends before what it operates.
+    // The daemon is dropped before the farm.
     teeterd: Child,
     pub(crate) farm: TestFarm,
     teeter: PathBuf,
     hook: PathBuf,
 }
 
-/// One deploy.
+/// The times of one deploy.
 pub(crate) struct Deployed {
     /// For each group, from its servers' last answer to the start of its hook, in ms.
     pub(crate) drains: Vec<f64>,
-    /// How long the flip's commands took, as teeter recorded it, in ms.
+    /// The time of the flip's commands, as teeter recorded it, in ms.
     pub(crate) recorded: f64,
 }
 
 impl Site {
-    /// Servers of v0, HAProxy and teeterd.
+    /// Starts servers of v0, HAProxy and teeterd.
     pub(crate) async fn start(bin_dir: &Path) -> io::Result<Self> {
         let [teeter, binary] = ["teeter", "teeterd"].map(|name| bin_dir.join(name));
         for needed in [&teeter, &binary] {
@@ -108,8 +108,8 @@ impl Site {
         Ok(Deployed { drains: drains.ok_or_else(|| failure(format!("the hook wrote:\n{notes}")))?, recorded })
     }
 
-    /// Reloads HAProxy while a server is held: how long each time, in ms, from the new process's first answer until the
-    /// server is out again.
+    /// Reloads HAProxy while a server is held. Gives for each reload the time in ms from the first answer of the new process
+    /// until the server is out again.
     pub(crate) async fn reloads(&self, times: usize) -> io::Result<Vec<f64>> {
         self.teeter(&["drain", "web01", "--reason", "figures"]).await?;
         let mut took = Vec::new();
@@ -127,14 +127,14 @@ impl Site {
         Ok(took)
     }
 
-    /// What teeterd occupies now.
+    /// The memory of teeterd now.
     pub(crate) fn memory(&self) -> io::Result<Memory> {
         let pid = self.teeterd.id().ok_or_else(|| failure("teeterd has ended".to_owned()))?;
         memory_of(pid)
     }
 }
 
-/// What a process of teeterd's occupies.
+/// The memory of a teeterd process.
 pub(crate) fn memory_of(pid: u32) -> io::Result<Memory> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name: &str| {
@@ -145,13 +145,13 @@ pub(crate) fn memory_of(pid: u32) -> io::Result<Memory> {
     Ok(Memory { now: field("VmRSS")?, most: field("VmHWM")? })
 }
 
-/// `… (commands took 0.84 ms from the first to the last reply)`
+/// The time in a note such as `… (commands took 0.84 ms from the first to the last reply)`.
 fn recorded(shown: &str) -> Option<f64> {
     let (_, rest) = shown.split_once("commands took")?;
     rest.split_whitespace().next()?.parse().ok()
 }
 
-/// What the hook noted: when it began, and for each server what that had served until then.
+/// The record of a hook: when it began, and for each server the requests that it had served by then.
 fn drains(notes: &str) -> Option<Vec<f64>> {
     let mut drains: Vec<(u64, u64)> = Vec::new();
     for line in notes.lines() {
@@ -177,7 +177,7 @@ pub(crate) fn failure(text: String) -> io::Error {
     io::Error::other(text)
 }
 
-/// The time first; then what the servers know; only then another version.
+/// It records the time first, then the counts of the servers, and only then replaces their version.
 const HOOK: &str = r#"#!/bin/sh
 began=$(date +%s%N)
 set -eu

@@ -1,34 +1,34 @@
-//! One version of an application server: what it answers, and how it begins and ends.
+//! One version of an application server: its answers, its start and its end.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::asked::plain;
+use crate::request::plain;
 
 /// One version's time of service.
 pub(crate) struct Generation {
     stopped: AtomicBool,
     broken: AtomicUsize,
-    /// The fields that tell who answered, ready to be sent.
+    /// The fields with the server's name and version, ready to be sent.
     pub(crate) marks: String,
     pub(crate) hello: String,
-    /// A version that is called bad breaks down where visitors meet it, while its `/_status` is well.
+    /// Whether the version is named `bad`: then it answers clients with errors, while its `/_status` is healthy.
     pub(crate) status: &'static str,
-    /// The whole answer to `/`: it is the one that must be fast.
+    /// The complete answer to `/`, which must be fast.
     pub(crate) root: Vec<u8>,
-    /// The same facts as JSON, with the time of the build.
+    /// The server, its version and its build time, as JSON.
     pub(crate) about: String,
-    /// That time as in HTTP.
+    /// The build time as in HTTP.
     pub(crate) built: String,
-    /// How many more answers to `/` are slow, and how slow.
+    /// The number of slow answers to `/` that are left, and their time.
     cold: AtomicUsize,
     cold_takes: Duration,
 }
 
 impl Generation {
-    /// A version that begins with so many slow answers.
+    /// A version whose first answers are slow: this many.
     pub(crate) fn new(name: &str, version: &str, (cold, cold_takes): (usize, Duration)) -> Self {
         let built = Timestamp::now();
         let marks = format!("x-version: {version}\r\nx-server: {name}\r\n");
@@ -50,13 +50,13 @@ impl Generation {
         }
     }
 
-    /// How long a cold answer takes, as long as there are any to come.
+    /// The time of a slow answer, while there are any left.
     pub(crate) fn cold(&self) -> Option<Duration> {
         let less = |cold: usize| cold.checked_sub(1);
         self.cold.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).ok().map(|_| self.cold_takes)
     }
 
-    /// From here on, a request that ends unfinished was broken by the server.
+    /// From here on, a request that ends unfinished was cut off by the server.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
     }

@@ -1,7 +1,7 @@
-//! A real HAProxy process: started, asked, reloaded, paused, killed.
+//! A real HAProxy: it can be started, reloaded, stopped and killed, and takes commands.
 //!
-//! The client in here is deliberately not teeter's. Only processes that were started here are ever
-//! signalled: our own children, and the workers that are children of our master.
+//! The client in here is deliberately not teeter's. Only processes that were started here get signals: children of the
+//! lab, and workers that are children of its master.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,21 +17,21 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::processes::{children_of, lives, signal};
 use crate::tables::{self, Row};
 
-/// For one command and its answer.
+/// The time for one command and its answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// For a start or a reload.
+/// The time for a start or a reload.
 const START: Duration = Duration::from_secs(10);
 
-/// For a master to notice that its workers were killed.
+/// The time for a master to notice that its workers were killed.
 const BURIAL: Duration = Duration::from_millis(300);
 
-/// A running HAProxy; dropping it kills every process it consists of.
+/// A running HAProxy. Dropping it kills all its processes.
 #[derive(Debug)]
 pub struct Haproxy {
     dir: PathBuf,
     master: bool,
-    /// Every process we started and have not yet waited for, the newest last.
+    /// Every process that was started and not reaped yet, the newest last.
     children: Mutex<Vec<Child>>,
 }
 
@@ -45,7 +45,7 @@ impl Haproxy {
         if usual.exists() { usual } else { PathBuf::from("haproxy") }
     }
 
-    /// Is there a HAProxy to test with at all?
+    /// Whether there is a HAProxy to test with.
     pub fn available() -> bool {
         let run = Command::new(Self::binary()).arg("-v").output();
         run.is_ok_and(|output| output.status.success())
@@ -60,7 +60,7 @@ impl Haproxy {
         words.next().map(str::to_owned).ok_or_else(|| io::Error::other("HAProxy does not tell its version"))
     }
 
-    /// Does HAProxy accept this configuration, and without a warning? What it says is the error.
+    /// Whether HAProxy accepts this configuration without a warning. Its output is the error.
     pub fn check_config(path: &Path) -> Result<(), String> {
         let output =
             Command::new(Self::binary()).args(["-c", "-f"]).arg(path).output().map_err(|error| error.to_string())?;
@@ -89,7 +89,7 @@ impl Haproxy {
         Ok(haproxy)
     }
 
-    /// Replaces the configuration file; takes effect with the next reload or restart.
+    /// Replaces the configuration file, which takes effect with the next reload or restart.
     pub fn write_config(&self, config: &str) -> io::Result<()> {
         std::fs::write(self.config(), config)
     }
@@ -109,7 +109,7 @@ impl Haproxy {
         self.dir.join("master.sock")
     }
 
-    /// What the processes printed.
+    /// The output of the processes.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("haproxy.log")).unwrap_or_default()
     }
@@ -119,13 +119,13 @@ impl Haproxy {
         ask(&self.socket(), line).await
     }
 
-    /// Sends a command that HAProxy carries out without a word. A word is an error.
+    /// Sends a command and expects an empty answer. Any other answer is an error.
     pub async fn tell(&self, line: &str) -> io::Result<()> {
         let answer = self.cmd(line).await?;
         if answer.trim().is_empty() { Ok(()) } else { Err(io::Error::other(format!("{line}: {answer}"))) }
     }
 
-    /// The process that answers on the stats socket now.
+    /// The id of the process that answers on the stats socket now.
     pub async fn pid(&self) -> io::Result<u32> {
         let info = self.cmd("show info").await?;
         tables::line(&info, "Pid")
@@ -158,17 +158,17 @@ impl Haproxy {
         self.wait_for(server, "status", |now| now == status).await
     }
 
-    /// Waits until `app/web01` has been checked: at its start HAProxy calls a server up without asking it.
+    /// Waits until `app/web01` has been checked. HAProxy calls a server up before its first check.
     pub async fn wait_for_check(&self, server: &str) -> io::Result<()> {
         self.wait_for(server, "check_status", |now| !matches!(now, "" | "INI")).await
     }
 
-    /// Waits until a column of `show stat` is as wished.
+    /// Waits until a column of `show stat` meets a condition.
     pub async fn wait_for(&self, server: &str, column: &str, wish: impl Fn(&str) -> bool) -> io::Result<()> {
         let deadline = Instant::now() + START;
         loop {
             let row = match self.stat(server).await {
-                // A process that is leaving may answer once more just after a reload, and knows no servers.
+                // Just after a reload the old process may answer, and it lists no servers.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && Instant::now() < deadline => Row::new(),
                 other => other?,
             };
@@ -184,14 +184,14 @@ impl Haproxy {
         }
     }
 
-    /// Reloads, as an administrator would, and waits until a new process answers. Old workers live on for
-    /// as long as they have connections.
+    /// Reloads, as an administrator would, and waits until a new process answers. Old workers stay as long as they have
+    /// connections.
     pub async fn reload(&self) -> io::Result<()> {
         let old = self.pid().await?;
         if self.master {
             let master = self.newest()?;
             signal("-USR2", &[master])?;
-            // A master that has only just reloaded loses the signal: it is told again.
+            // A master that has just reloaded may lose the signal, so it is sent again.
             let soon = Instant::now() + RELOAD;
             while Instant::now() < soon {
                 if self.pid().await.is_ok_and(|pid| pid != old) {
@@ -213,7 +213,7 @@ impl Haproxy {
         self.wait_for_pid(Some(old)).await.map(drop)
     }
 
-    /// A crash and a new start: every state that was not in the configuration is gone.
+    /// Kills it and starts it again: every state that is not in the configuration is lost.
     pub async fn restart(&self) -> io::Result<()> {
         self.kill();
         self.start_again().await
@@ -225,11 +225,11 @@ impl Haproxy {
         self.wait_for_pid(None).await.map(drop)
     }
 
-    /// Stops every process in its tracks: connections are accepted by the kernel, and nobody answers.
+    /// Stops every process by SIGSTOP: the kernel accepts connections, and no process answers.
     pub fn pause(&self) -> io::Result<()> {
         let pids = self.pids();
         signal("-STOP", &pids)?;
-        // It has been sent by now, and may not have reached every thread.
+        // The signal has been sent, but may not have stopped every thread yet.
         for _ in 0..2_000 {
             if pids.iter().all(|pid| is_stopped(*pid)) {
                 return Ok(());
@@ -247,20 +247,20 @@ impl Haproxy {
     /// Kills every process at once, old workers too.
     pub fn kill(&self) {
         let mut children = self.children();
-        // While we have not waited for a child, its number cannot be given to another process.
+        // No other process can get the id of a child that is not reaped.
         let masters: Vec<_> = children.iter().map(Child::id).collect();
         let workers: Vec<_> = masters.iter().copied().flat_map(children_of).collect();
         if !workers.is_empty() {
             let _ = signal("-KILL", &workers);
             let _ = signal("-CONT", &masters);
-            // A master buries its workers and then goes by itself. Were it killed first, the dead workers would
-            // stay in the process table of a container whose first process does not care.
+            // A master reaps its workers and then ends by itself. If it were killed first, dead workers would stay in the
+            // process table of a container whose first process does not reap.
             let end = Instant::now() + BURIAL;
             while children.iter_mut().any(lives) && Instant::now() < end {
                 std::thread::sleep(Duration::from_millis(2));
             }
         }
-        // A reload may have brought a worker in between; a stopped master can bring no more.
+        // A reload may have started a worker meanwhile. A stopped master cannot start another one.
         children.retain_mut(lives);
         let masters: Vec<_> = children.iter().map(Child::id).collect();
         let _ = signal("-STOP", &masters);
@@ -272,7 +272,7 @@ impl Haproxy {
         }
     }
 
-    /// Every process of this HAProxy that lives now: masters, workers, old ones too.
+    /// Every running process of this HAProxy: master, workers, and old workers.
     pub fn pids(&self) -> Vec<u32> {
         let mut children = self.children();
         children.retain_mut(lives);
@@ -304,7 +304,7 @@ impl Haproxy {
     /// Waits until a process other than this one answers on the stats socket.
     async fn wait_for_pid(&self, other_than: Option<u32>) -> io::Result<u32> {
         let deadline = Instant::now() + START;
-        // While a socket is handed over the process before may answer once more after the new one.
+        // While the socket is handed over, the old process may answer after the new one.
         let mut in_a_row = 0;
         loop {
             match self.pid().await {
@@ -326,7 +326,7 @@ impl Haproxy {
     }
 }
 
-/// A reload that is under way is over by then.
+/// The time after which a reload has ended.
 const RELOAD: Duration = Duration::from_secs(3);
 
 impl Drop for Haproxy {
@@ -335,18 +335,17 @@ impl Drop for Haproxy {
     }
 }
 
-/// One line to a stats or master socket, and the whole answer.
+/// Sends one line to a stats or master socket and reads the complete answer.
 pub async fn ask(socket: &Path, line: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&ask_bytes(socket, line).await?).into_owned())
 }
 
-/// The same, byte for byte.
+/// As [`ask`], with the bytes of the answer.
 pub async fn ask_bytes(socket: &Path, line: &str) -> io::Result<Vec<u8>> {
     let exchange = async {
         let mut stream = UnixStream::connect(socket).await?;
         stream.write_all(format!("{line}\n").as_bytes()).await?;
-        // The master's socket is a conversation: it ends only when we say so. On a stats socket this is
-        // harmless.
+        // The connection to a master ends only when the client closes its half. On a stats socket this is harmless.
         stream.shutdown().await?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await?;
@@ -370,7 +369,7 @@ fn is_stopped(pid: u32) -> bool {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
     threads.flatten().all(|thread| {
         let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        // The state comes after the name, which stands in brackets and may have any characters.
+        // The state comes after the name, which is in brackets and may have any characters.
         stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 'Z', 'X']))
     })
 }

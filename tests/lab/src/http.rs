@@ -1,6 +1,6 @@
-//! The little HTTP/1.1 that both ends need: find a head, look at its fields, take a body.
+//! The part of HTTP/1.1 that servers and clients share: it finds a head, looks up its fields, and reads a body.
 //!
-//! It knows nothing of servers or load. Bodies of requests have a length; bodies of answers may be chunked.
+//! Bodies of requests have a length. Bodies of answers may be chunked.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,10 +8,10 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A head longer than this is an attack or a mistake.
+/// The longest head, in bytes.
 const MAX_HEAD: usize = 32 * 1024;
 
-/// One connection with what was read from it and not yet used.
+/// One connection, with the bytes that were read from it and not used yet.
 pub(crate) struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -28,23 +28,23 @@ impl Wire {
         self.stream.write_all(bytes).await
     }
 
-    /// Says that nothing more will be written.
+    /// Closes the sending half.
     pub(crate) async fn finish(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
     }
 
-    /// Reads something more; `false` at the end of the stream.
+    /// Reads more bytes; `false` at the end of the stream.
     async fn more(&mut self) -> io::Result<bool> {
         self.buffer.reserve(2048);
         Ok(self.stream.read_buf(&mut self.buffer).await? > 0)
     }
 
-    /// Has the peer sent anything that was not taken yet?
+    /// Whether the peer has sent bytes that were not used yet.
     pub(crate) fn has_bytes(&self) -> bool {
         !self.buffer.is_empty()
     }
 
-    /// Waits for a whole head and gives its length; `None` when the peer closed before its first byte.
+    /// Waits for a complete head and gives its length; `None` if the peer closed the connection before its first byte.
     pub(crate) async fn head(&mut self) -> io::Result<Option<usize>> {
         let mut looked = 0;
         loop {
@@ -72,7 +72,7 @@ impl Wire {
         std::str::from_utf8(bytes).map_err(|_| bad("head is not text"))
     }
 
-    /// The same where any bytes may come, as in the cookies of a visitor who means no good.
+    /// As above, with invalid UTF-8 replaced: the cookies of a hostile client may have any bytes.
     pub(crate) fn lossy(&self, length: usize) -> Cow<'_, str> {
         String::from_utf8_lossy(self.buffer.get(..length).unwrap_or_default())
     }
@@ -86,7 +86,7 @@ impl Wire {
         }
     }
 
-    /// Takes a body of known length.
+    /// Reads a body of known length.
     pub(crate) async fn body(&mut self, length: usize, keep: &mut Vec<u8>) -> io::Result<()> {
         let mut missing = length;
         while missing > 0 {
@@ -101,7 +101,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Takes a chunked body up to and with its last line.
+    /// Reads a chunked body, with its last line.
     pub(crate) async fn chunked(&mut self, keep: &mut Vec<u8>) -> io::Result<()> {
         loop {
             let line = self.line().await?;
@@ -135,7 +135,7 @@ impl Wire {
         }
     }
 
-    /// Takes everything until the peer closes.
+    /// Reads until the peer closes the connection.
     pub(crate) async fn rest(&mut self, keep: &mut Vec<u8>) -> io::Result<()> {
         loop {
             keep.append(&mut self.buffer);
@@ -145,7 +145,7 @@ impl Wire {
         }
     }
 
-    /// Whatever comes next, or nothing at the end of the stream.
+    /// The next bytes, or none at the end of the stream.
     pub(crate) async fn some(&mut self) -> io::Result<Vec<u8>> {
         if self.buffer.is_empty() {
             self.more().await?;
@@ -159,12 +159,12 @@ pub(crate) fn fields(head: &str) -> impl Iterator<Item = (&str, &str)> {
     head.split("\r\n").skip(1).filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim()))
 }
 
-/// Does a comma-separated field such as `Connection` contain this word?
+/// Whether a comma-separated field such as `Connection` contains this word.
 pub(crate) fn has_word(value: &str, word: &str) -> bool {
     value.split(',').any(|one| one.trim().eq_ignore_ascii_case(word))
 }
 
-/// The key that RFC 6455 uses as its example, and the answer it calls for: HAProxy wants to see both.
+/// The example key of RFC 6455 and the answer to it. HAProxy requires both.
 pub(crate) const WS_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub(crate) const WS_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 

@@ -1,41 +1,44 @@
-//! The lab: what teeter is tried against.
+//! The lab: the surroundings that teeter is tested in.
 //!
-//! It holds application servers that know how many requests they break, a real HAProxy process, a load
-//! generator that remembers every request, and the sample configurations of four-server farms. It shares no
-//! code with teeter, so that a mistake made there is not made here as well.
+//! It has application servers that know how many requests they cut off, a real HAProxy process, a load generator that
+//! remembers every request, and the sample configurations of farms of four servers. It shares no code with teeter, so
+//! that a mistake in teeter is not repeated here.
 //!
-//! In the order of dependence: `ports`, `dice`, `http`, `tables` and `processes` know nothing of the rest; `app` (with
-//! `running`, `service`, `service2`, `admin`, `asked`) is one end of a connection, `client`, `browser`, `load`, `asker`
-//! and `report` the other; `haproxy` is what stands between them; `sample` and `farm` put all together, and `drains`
-//! puts many kinds of traffic and teeter to it, `chaos` breaks what it can while teeter deploys; `skip` is for a test that cannot run.
+//! In the order of their imports: `ports`, `dice`, `http`, `tables` and `processes` know nothing of the rest. `app` (with
+//! `running`, `http1`, `http2`, `admin`, `request`) is one end of a connection, and `client`, `browser`, `load`,
+//! `load_client` and `report` are the other. `haproxy` (with `config_head`) is between them. `sample` and `farm` put all of
+//! it together, `drains` adds many kinds of traffic and teeter, and `chaos` adds faults while teeter deploys. `skip` is for a
+//! test that cannot run.
 
 mod admin;
 pub mod app;
-mod asked;
-mod asker;
 pub mod browser;
 pub mod chaos;
 pub mod client;
+mod config_head;
 mod dice;
 pub mod drains;
 pub mod farm;
 pub mod haproxy;
 mod generation;
 mod http;
+mod http1;
+mod http2;
 pub mod load;
+mod load_client;
 mod ports;
 mod processes;
 pub mod report;
+mod request;
 mod running;
 pub mod sample;
-mod service;
-mod service2;
 mod skip;
 pub mod tables;
 
 pub use app::{App, AppSpec, Replacement};
 pub use browser::Browser;
 pub use client::{Answer, Held, get, request};
+pub use config_head::config_head;
 pub use dice::Dice;
 pub use farm::{FarmSpec, TestFarm, write_script};
 pub use haproxy::Haproxy;

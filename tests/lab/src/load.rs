@@ -1,7 +1,7 @@
-//! The load generator: clients that each keep a connection and ask again as soon as they are answered.
+//! The load generator: clients that keep a connection and send the next request as soon as they have an answer.
 //!
-//! It runs in one thread of its own with no locks between clients, so that time stamps are in true order
-//! and a busy test runtime does not look like a slow server. Every request is remembered.
+//! It runs in one thread of its own without locks between clients, so that time stamps are in the true order and a busy
+//! test runtime does not look like a slow server. Every request is recorded.
 
 use std::cell::RefCell;
 use std::io;
@@ -16,35 +16,35 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{sleep, timeout};
 
-use crate::asker::{Book, Client, Counts};
+use crate::load_client::{Book, Client, Counts};
 use crate::report::LoadReport;
 
-/// How long requests in flight may take to finish after the end.
+/// The time for requests in flight to finish after the end.
 const LAST_CALL: Duration = Duration::from_secs(10);
 
-/// What load is wanted.
+/// The settings of a load.
 #[derive(Debug, Clone)]
 pub struct LoadSpec {
-    /// Where it goes: the frontend of HAProxy.
+    /// The address of HAProxy's frontend.
     pub target: SocketAddr,
-    /// How many clients.
+    /// The number of clients.
     pub connections: usize,
-    /// How many of them open a connection for each request instead of keeping theirs.
+    /// The number of clients that open a connection for each request.
     pub fresh: usize,
-    /// How long a client rests between an answer and its next request.
+    /// The pause of a client between an answer and its next request.
     pub pause: Duration,
-    /// What they ask for.
+    /// The path that they request.
     pub path: String,
-    /// Every so many requests of a client, another path.
+    /// Another path, and after how many requests a client requests it.
     pub slow_every: Option<(u32, String)>,
-    /// Clients keep cookies and send them back.
+    /// Whether clients keep cookies.
     pub cookies: bool,
-    /// The load ends by itself after this time.
+    /// The time after which the load ends by itself.
     pub max: Duration,
 }
 
 impl LoadSpec {
-    /// Eight clients that ask for `/` without rest for at most a minute.
+    /// Eight clients that request `/` without a pause, for at most a minute.
     pub fn new(target: SocketAddr) -> Self {
         Self {
             target,
@@ -59,7 +59,7 @@ impl LoadSpec {
     }
 }
 
-/// A running load; dropping it ends it at once.
+/// A running load. Dropping it ends it at once.
 #[derive(Debug)]
 pub struct Load {
     stop: watch::Sender<bool>,
@@ -69,11 +69,11 @@ pub struct Load {
     thread: JoinHandle<()>,
 }
 
-/// Where the part of the report goes that is asked for.
+/// The channel for a part of the report.
 type Cut = oneshot::Sender<LoadReport>;
 
 impl Load {
-    /// Starts the load; it is under way when this returns.
+    /// Starts the load. Requests are being sent when this returns.
     pub fn start(spec: LoadSpec) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (done, report) = oneshot::channel();
@@ -100,7 +100,7 @@ impl Load {
         self.counts.failed.load(Ordering::Relaxed)
     }
 
-    /// Waits until this many more requests have ended; `false` if that takes longer than ten seconds.
+    /// Waits until this many more requests have ended. `false`: it takes longer than ten seconds.
     pub async fn more(&self, requests: u64) -> bool {
         let goal = self.count() + requests;
         let reached = async {
@@ -111,15 +111,15 @@ impl Load {
         timeout(Duration::from_secs(10), reached).await.is_ok()
     }
 
-    /// Takes out of the report what has ended since the last cut, and leaves the load running: a long load can be
-    /// looked at piece by piece, and need not be remembered whole. What is under way belongs to a later piece.
+    /// Takes the requests that have ended since the last cut out of the report, while the load goes on. So a long load can be
+    /// examined in parts and need not stay in memory. Requests under way belong to a later part.
     pub async fn cut(&self) -> io::Result<LoadReport> {
         let (cut, part) = oneshot::channel();
         self.cuts.send(cut).map_err(|_| io::Error::other("the load has ended"))?;
         part.await.map_err(io::Error::other)
     }
 
-    /// Lets the requests in flight finish, for ten seconds at most, and tells what happened.
+    /// Lets the requests in flight finish, for ten seconds at most, and gives the report.
     pub async fn stop(self) -> io::Result<LoadReport> {
         let _ = self.stop.send(true);
         self.finished().await
@@ -156,7 +156,7 @@ async fn run(
             }
         }
     };
-    // Not stopped means that the owner dropped the load: then nobody waits for the last requests.
+    // If it was not stopped, its owner has dropped it and does not wait for the last requests.
     let dropped = timeout(spec.max, until_stopped).await.is_ok_and(|stopped| !stopped);
     let _ = end.send(true);
     if !dropped {

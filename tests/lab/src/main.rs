@@ -1,4 +1,4 @@
-//! `lab`: the parts of the lab as commands, and a deploy on real processes to look at.
+//! `lab`: the parts of the lab as commands, and the demonstration.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -34,64 +34,64 @@ struct Cli {
 enum Task {
     /// Run one application server until killed.
     App(AppArgs),
-    /// Put load on an address and tell how it was answered.
+    /// Put load on an address and print how it was answered.
     Load(LoadArgs),
-    /// Deploy a farm of four with teeter, under load, and count what goes wrong.
+    /// Deploy to a farm of four servers with teeter, under load, and count the failures.
     Demo(demo::DemoArgs),
     /// Measure drains, flips, memory and start-up on a real HAProxy.
     Figures(figures::FiguresArgs),
-    /// Drain servers under all kinds of traffic, and ask each server whether it was empty.
+    /// Drain servers under all kinds of traffic, and check with each server that it was empty.
     Drains(many_drains::DrainsArgs),
-    /// Break what can break, at each step of each strategy, and see that the farm serves and comes home.
+    /// Cause each fault at each step of each strategy, and check that the farm serves and recovers.
     Chaos(many_faults::ChaosArgs),
-    /// Measure what waiting for one server costs HAProxy, with ten servers and with ten thousand.
+    /// Measure the cost for HAProxy while teeter waits for one server, with ten servers and with ten thousand.
     Polling(polling::PollingArgs),
-    /// Measure what greedy readers do to drains, reloads, memory and the watchdog.
+    /// Measure the effect of greedy readers on drains, reloads, memory and the watchdog.
     Readers(readers::ReadersArgs),
-    /// Ask one thing again and again, over many connections, until killed.
+    /// Send one request again and again, over many connections, until killed.
     Greedy(readers::GreedyArgs),
-    /// Record what a HAProxy answers, for the tests of the parsers.
+    /// Record the answers of a HAProxy, for the tests of the parsers.
     Transcripts(transcripts::TranscriptsArgs),
-    /// Flip a farm under load in the ways that people have, and in teeter's, and compare them.
+    /// Flip a farm under load in several usual ways and with teeter, and compare them.
     BenchFlip(bench::BenchArgs),
-    /// Flip a farm of a thousand servers with teeter, and with a socat for each of them.
+    /// Flip a farm of a thousand servers with teeter, and with one socat for each server.
     FlipSize(bench::size::SizeArgs),
 }
 
 #[derive(Args)]
 struct AppArgs {
-    /// What it calls itself.
+    /// Its name.
     #[arg(long)]
     name: String,
-    /// Where it listens.
+    /// The address that it listens on.
     #[arg(long)]
     listen: SocketAddr,
-    /// The version it claims to be.
+    /// The version that it reports.
     #[arg(long)]
     version: String,
-    /// Where to write the number of the process.
+    /// The file for its process id.
     #[arg(long)]
     pid_file: Option<PathBuf>,
-    /// How long it thinks about `/`, such as 5ms..40ms.
+    /// The time that it takes for `/`, such as 5ms..40ms.
     #[arg(long, value_parser = range, default_value = "0ms..0ms")]
     work: Range<Duration>,
 }
 
 #[derive(Args)]
 struct LoadArgs {
-    /// Where to.
+    /// The address.
     #[arg(long)]
     target: SocketAddr,
-    /// How many clients.
+    /// The number of clients.
     #[arg(long, default_value_t = 32)]
     connections: usize,
-    /// For how long.
+    /// The duration.
     #[arg(long = "for", value_parser = duration, default_value = "10s")]
     time: Duration,
-    /// How long a client rests between two requests.
+    /// The pause of a client between two requests.
     #[arg(long, value_parser = duration, default_value = "0s")]
     pause: Duration,
-    /// What to ask for.
+    /// The path that is requested.
     #[arg(long, default_value = "/")]
     path: String,
 }
@@ -128,8 +128,8 @@ async fn app(args: AppArgs) -> io::Result<()> {
         std::fs::write(file, format!("{}\n", std::process::id()))?;
     }
     writeln!(io::stdout(), "{} {} on {}, orders on {}", app.name(), app.version(), app.addr(), app.admin_addr())?;
-    // A TERM ends the process where it stands, in the middle of requests: nobody may be able to say that the
-    // servers of the demonstration were polite.
+    // A TERM ends the process at once, in the middle of requests: the servers of the demonstration do not wait for the end
+    // of requests.
     tokio::signal::ctrl_c().await
 }
 
@@ -146,7 +146,7 @@ async fn load(args: LoadArgs) -> io::Result<()> {
     if report.failed().is_empty() { Ok(()) } else { Err(io::Error::other("requests failed")) }
 }
 
-/// `250ms`, `10s` or `2m`.
+/// Reads a duration such as `250ms`, `10s` or `2m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(char::is_alphabetic);
     let number: u64 = digits.parse().map_err(|_| format!("no number in {text}"))?;
@@ -158,7 +158,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `5ms..40ms`.
+/// Reads a range of durations such as `5ms..40ms`.
 fn range(text: &str) -> Result<Range<Duration>, String> {
     let (from, to) = text.split_once("..").ok_or("a range is written 5ms..40ms")?;
     Ok(duration(from)?..duration(to)?)

@@ -1,4 +1,4 @@
-//! `lab drains`: many drains under all kinds of traffic, each judged by the server that was drained.
+//! `lab drains`: many drains under all kinds of traffic. The drained server itself says whether it was empty.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -12,21 +12,21 @@ use crate::figures_site::failure;
 
 #[derive(Args)]
 pub(crate) struct DrainsArgs {
-    /// Where `teeter` and `teeterd` are.
+    /// The directory of `teeter` and `teeterd`.
     #[arg(long, default_value = "target/release")]
     bin_dir: PathBuf,
-    /// How many drains.
+    /// The number of drains.
     #[arg(long, default_value_t = 2000)]
     count: usize,
-    /// What chance is made of.
+    /// The seed of random choices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Only this kind of traffic: a backend's name of the report.
+    /// Only this kind of traffic, by the name of its backend in the report.
     #[arg(long)]
     only: Vec<String>,
 }
 
-/// Drains, prints the report, and fails where a drain was not what it was said to be.
+/// Drains, prints the report, and fails if a server was not empty when teeter said so.
 pub(crate) async fn run(args: DrainsArgs) -> io::Result<()> {
     chosen::of("kind of traffic", &args.only, &Kind::ALL.map(Kind::backend))?;
     let kinds =

@@ -1,4 +1,4 @@
-//! `lab chaos`: faults at each step of each strategy, and whether the record is true and the farm comes home.
+//! `lab chaos`: faults at each step of each strategy, with checks that the record is true and that the farm recovers.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -13,33 +13,33 @@ use crate::figures_site::failure;
 
 #[derive(Args)]
 pub(crate) struct ChaosArgs {
-    /// Where `teeter` and `teeterd` are.
+    /// The directory of `teeter` and `teeterd`.
     #[arg(long, default_value = "target/release")]
     bin_dir: PathBuf,
     /// Only this fault, by its name in the report.
     #[arg(long)]
     only: Vec<String>,
-    /// Only on this way, by its name in the report.
+    /// Only this way to deploy, by its name in the report.
     #[arg(long)]
     way: Vec<String>,
     /// Only at the step of this number.
     #[arg(long)]
     step: Vec<usize>,
-    /// Stores of each way that a teeterd goes on from after a loss of power.
+    /// The number of stores of each way on which a teeterd is started after a loss of power.
     #[arg(long, default_value_t = 20)]
     power: usize,
-    /// How long what is stopped does nothing, in seconds.
+    /// The time that a stopped process stays stopped, in seconds.
     #[arg(long, default_value_t = 20)]
     pause: u64,
-    /// Cases at a time.
+    /// The number of cases at a time.
     #[arg(long, default_value_t = 4)]
     lanes: usize,
-    /// The longest that all of it may take, in minutes.
+    /// The limit for all cases together, in minutes.
     #[arg(long, default_value_t = 30)]
     limit: u64,
 }
 
-/// Breaks, prints a line for each case and the report, and fails where anything was not as it has to be.
+/// Runs the cases, prints a line for each and the report, and fails if an assertion failed.
 pub(crate) async fn run(args: ChaosArgs) -> io::Result<()> {
     let mut faults: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
     faults.push("power-loss");

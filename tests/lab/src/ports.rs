@@ -1,9 +1,9 @@
 //! Ports for the lab's listeners.
 //!
-//! Port 0 would give a port out of the kernel's range for outgoing connections. A server that stops and
-//! starts again, or a HAProxy that starts a moment after the port was chosen, could then find its port taken
-//! by an outgoing connection; worse, a health check of a stopped server on such a port can connect to
-//! itself. So ports are taken from below that range, and only those that can be bound right now.
+//! Port 0 would give a port of the kernel's range for outgoing connections. Then an outgoing connection could have the port
+//! of a server that stops and starts again, or of a HAProxy that starts a moment after the port was chosen. A health check
+//! of a stopped server on such a port could even connect to itself. So ports are taken from below that range, and only if
+//! they can be bound at the moment.
 //!
 //! Test programs run side by side, so each takes a block of ports that no other program uses while it runs.
 
@@ -14,19 +14,19 @@ use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Linux hands out 32768 and up to outgoing connections.
+/// Linux uses 32768 and up for outgoing connections.
 const FIRST: u32 = 12_000;
 const BLOCK: u32 = 1_000;
 const BLOCKS: u32 = 20;
 
-/// The block of ports of this process, and the socket whose name says that it is taken: it goes with the process.
+/// The block of ports of this process. The name of the socket marks it as taken until the process ends.
 struct Block {
     first: u32,
     _taken: Option<UnixListener>,
 }
 
 impl Block {
-    /// The first free one, or that which the number of the process falls on, where all are taken.
+    /// The first free block. If all are taken, the process id chooses one.
     fn take() -> Self {
         let taken = |block: &u32| {
             let name = UnixAddr::from_abstract_name(format!("teeter-lab-ports-{block}")).ok()?;
@@ -39,7 +39,7 @@ impl Block {
     }
 }
 
-/// A port on 127.0.0.1 that nothing listens on now, and that this process is not given a second time soon.
+/// A port on 127.0.0.1 without a listener. It is not given to this process again soon.
 pub fn free_port() -> io::Result<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     static OURS: OnceLock<Block> = OnceLock::new();

@@ -1,14 +1,14 @@
-//! Signals to processes, and who is whose child. The caller answers for the processes being ours.
+//! Signals to processes, and their children. The caller must have started these processes.
 
 use std::io;
 use std::process::{Child, Command};
 
-/// Has this child not ended yet? One that has is buried by the question.
+/// Whether this child has not ended yet. If it has, this reaps it.
 pub(crate) fn lives(child: &mut Child) -> bool {
     matches!(child.try_wait(), Ok(None))
 }
 
-/// Sends a signal, such as `-KILL`, to all of them.
+/// Sends a signal, such as `-KILL`, to processes.
 pub(crate) fn signal(which: &str, pids: &[u32]) -> io::Result<()> {
     if pids.is_empty() {
         return Ok(());
@@ -20,7 +20,7 @@ pub(crate) fn signal(which: &str, pids: &[u32]) -> io::Result<()> {
     Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
-/// Whether any process was called with this in its command line.
+/// Whether any process has this in its command line.
 pub(crate) fn runs(text: &str) -> bool {
     let said = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
     let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -40,7 +40,7 @@ pub(crate) fn children_of(parent: u32) -> Vec<u32> {
 
 fn parent_of(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the command in brackets, and may hold anything; the parent is the fourth.
+    // The second field is the command in brackets, which may have any characters. The parent is the fourth.
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(1)?.parse().ok()
 }

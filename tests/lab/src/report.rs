@@ -1,4 +1,4 @@
-//! What a load generator remembers, and what can be asked of it.
+//! The report of a load: every request, and questions about them.
 //!
 //! All times are nanoseconds since the start of the load, of one monotonic clock.
 
@@ -13,49 +13,49 @@ pub struct Record {
     pub conn: u32,
     /// When the client first sent it.
     pub asked: u64,
-    /// When it was sent for the last time: differs from `asked` only if it was retried.
+    /// When it was last sent. This differs from `asked` only after a retry.
     pub sent: u64,
-    /// When the last byte of the answer had arrived, or the failure.
+    /// When the last byte of the answer arrived, or when it failed.
     pub answered: u64,
     /// The status code; 0 for a connection that failed.
     pub status: u16,
-    /// For [`LoadReport::version`].
+    /// The index of the version; see [`LoadReport::version`].
     pub(crate) version: u16,
-    /// For [`LoadReport::server`].
+    /// The index of the server; see [`LoadReport::server`].
     pub(crate) server: u16,
 }
 
 impl Record {
-    /// Was it answered as wished?
+    /// Whether it was answered with success.
     pub fn is_good(&self) -> bool {
         matches!(self.status, 200..=299 | 101)
     }
 
-    /// From first sending to answer.
+    /// The time from the first sending to the answer.
     pub fn took(&self) -> Duration {
         Duration::from_nanos(self.answered.saturating_sub(self.asked))
     }
 }
 
-/// How exactly traffic went from one version to the other.
+/// The overlap of two versions in the answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Inversions {
-    /// Requests answered by the old version though sent after some client already held an answer of the new.
+    /// Requests that the old version answered although they were sent after a client had an answer of the new one.
     pub causal: usize,
-    /// From the first answer of the new version to the sending of the last such request.
+    /// The time from the first answer of the new version until the last such request was sent.
     pub window: Duration,
 }
 
-/// Everything a load did.
+/// The record of a load.
 #[derive(Debug, Clone)]
 pub struct LoadReport {
     /// When the load began: time zero of the records.
     pub started: Instant,
-    /// How long it lasted, or the part of it that was cut out.
+    /// Its duration, or that of the part that was cut out.
     pub lasted: Duration,
     /// Every request, in the order of their ends.
     pub records: Vec<Record>,
-    /// Requests sent a second time because a kept connection turned out to be closed.
+    /// The number of requests that were sent again because a kept connection was closed.
     pub retried: u64,
     /// The first few failures in words.
     pub complaints: Vec<String>,
@@ -63,12 +63,12 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
-    /// The version that answered; empty when none did.
+    /// The version that answered; empty if none did.
     pub fn version(&self, record: &Record) -> &str {
         self.name(record.version)
     }
 
-    /// The server that answered; empty when none did.
+    /// The server that answered; empty if none did.
     pub fn server(&self, record: &Record) -> &str {
         self.name(record.server)
     }
@@ -77,17 +77,17 @@ impl LoadReport {
         self.names.get(usize::from(id)).map_or("", String::as_str)
     }
 
-    /// How many requests were made.
+    /// The number of requests.
     pub fn requests(&self) -> usize {
         self.records.len()
     }
 
-    /// Requests that got no answer, or one other than 2xx and 101.
+    /// Requests without an answer, or with a status other than 2xx and 101.
     pub fn failed(&self) -> Vec<&Record> {
         self.records.iter().filter(|one| !one.is_good()).collect()
     }
 
-    /// The longest that a client waited for an answer.
+    /// The longest time until an answer.
     pub fn longest(&self) -> Duration {
         self.records.iter().map(Record::took).max().unwrap_or_default()
     }
@@ -108,7 +108,7 @@ impl LoadReport {
         u16::try_from(at).ok()
     }
 
-    /// When this version was first heard of.
+    /// When this version first answered.
     pub fn first_of(&self, version: &str) -> Option<u64> {
         self.of(version).map(|one| one.answered).min()
     }
@@ -118,7 +118,7 @@ impl LoadReport {
         self.of(version).map(|one| one.sent).max()
     }
 
-    /// When this version was last heard of.
+    /// When this version last answered.
     pub fn last_answered_of(&self, version: &str) -> Option<u64> {
         self.of(version).map(|one| one.answered).max()
     }
@@ -147,13 +147,12 @@ impl LoadReport {
         self.records.extend(later.records);
         self.retried += later.retried;
         self.complaints.extend(later.complaints);
-        // A load only ever learns names: those of later parts are the same and more.
+        // A load never forgets names: later parts have the same ones and more.
         self.names = later.names;
     }
 
-    /// How often each of so many clients, at the least, was well answered by this version with nothing else in
-    /// between, counting only what was sent after anybody last got anything else. From one on, no request is under
-    /// way any more that was sent before that moment.
+    /// The number of times in a row that this version has answered each of this many clients, at least. It counts only requests
+    /// that were sent after any client last got another answer. From 1 on, every request that was sent before has ended.
     pub fn settled_on(&self, version: &str, clients: usize) -> usize {
         let id = self.id(version);
         let wished = |one: &&Record| Some(one.version) == id && one.is_good();
@@ -167,7 +166,7 @@ impl LoadReport {
         times.into_iter().min().unwrap_or(0)
     }
 
-    /// Was the old version still given requests when the new one was already known?
+    /// Whether the old version still got requests after the new one had answered.
     pub fn inversions(&self, old: &str, new: &str) -> Inversions {
         let Some(first) = self.first_of(new) else {
             return Inversions::default();
@@ -231,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_in_the_moment_of_the_news_is_no_inversion() {
-        // The first answer of the new version ends at 40, a failed one of it before that.
+        // The first answer of the new version ends at 40, and a failed one before that.
         let news = [(5, 20, 503, 2), (20, 40, 200, 2), (40, 60, 200, 1)];
         assert_eq!(report(&news).inversions("v1", "v2"), Inversions::default());
         let later = [(20, 40, 200, 2), (41, 60, 200, 1), (43, 50, 200, 1), (42, 90, 200, 1)];

@@ -1,4 +1,4 @@
-//! The thread of an application server: it listens, serves, and obeys.
+//! The thread of an application server: it listens, serves, and carries out commands.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use crate::admin;
 use crate::app::{Replacement, Shared};
 use crate::generation::Generation;
-use crate::service;
+use crate::http1;
 
-/// What the server's thread can be told to do.
+/// A command to the server's thread.
 pub(crate) enum Order {
     Replace(String, oneshot::Sender<io::Result<()>>),
     Stop(oneshot::Sender<io::Result<()>>),
@@ -22,7 +22,7 @@ pub(crate) enum Order {
     Quit,
 }
 
-/// Gives an order to a server's thread and waits until it is carried out.
+/// Sends a command to a server's thread and waits until it is carried out.
 pub(crate) async fn order(
     orders: &mpsc::UnboundedSender<Order>,
     make: impl FnOnce(oneshot::Sender<io::Result<()>>) -> Order,
@@ -32,7 +32,7 @@ pub(crate) async fn order(
     outcome.await.map_err(|_| gone())?
 }
 
-/// The server's thread: listens, serves, and obeys until told to quit.
+/// The server's thread: it listens, serves, and carries out commands until it is to quit.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     admin_addr: SocketAddr,
@@ -79,7 +79,7 @@ pub(crate) async fn run(
     }
 }
 
-/// One version, listening, with its connections.
+/// The version that runs, with its listener and its connections.
 struct Service {
     listener: TcpListener,
     connections: JoinSet<()>,
@@ -103,7 +103,7 @@ async fn begin(service: &mut Option<Service>, shared: &Shared) -> io::Result<()>
     Ok(())
 }
 
-/// Stops a version at once; gives how many requests were in flight, and thereby broken.
+/// Stops a version at once. Gives the number of requests that were in flight and are cut off.
 async fn end(service: &mut Option<Service>) -> usize {
     let Some(Service { listener, mut connections, generation }) = service.take() else {
         return 0;
@@ -114,7 +114,7 @@ async fn end(service: &mut Option<Service>) -> usize {
     generation.broken()
 }
 
-/// Takes one new connection, or notices that an old one ended.
+/// Accepts a connection, or notices that one has ended.
 async fn accept(service: &mut Option<Service>, shared: &Arc<Shared>) {
     let Some(service) = service else {
         return std::future::pending().await;
@@ -123,21 +123,21 @@ async fn accept(service: &mut Option<Service>, shared: &Arc<Shared>) {
         accepted = service.listener.accept() => {
             if let Ok((stream, _)) = accepted {
                 let generation = Arc::clone(&service.generation);
-                service.connections.spawn(service::serve(stream, Arc::clone(shared), generation));
+                service.connections.spawn(http1::serve(stream, Arc::clone(shared), generation));
             }
         }
         Some(_) = service.connections.join_next() => {}
     }
 }
 
-/// Listens, trying for a while when the port's last holder is only just going.
+/// Listens. It tries for a while, because the last process on this port may just be ending.
 async fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let attempt = TcpSocket::new_v4().and_then(|socket| {
             socket.set_reuseaddr(true)?;
             socket.bind(addr)?;
-            // A short backlog would make new connections wait a second when many come at once.
+            // With a short backlog, new connections would wait a second when many come at once.
             socket.listen(1024)
         });
         match attempt {
@@ -149,7 +149,7 @@ async fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-/// What is said when the thread is not there any more.
+/// The error when the thread has ended.
 pub(crate) fn gone() -> io::Error {
     io::Error::other("the application server has ended")
 }

@@ -1,7 +1,7 @@
-//! The sample configuration that users get, made fit for a test: the same text, other addresses.
+//! The sample configurations that users get, with other addresses for tests.
 //!
-//! A test that runs on the sample proves the sample. Whatever is replaced must be there, so a change of the
-//! sample that a test does not follow is an error and not a silent difference.
+//! A test that runs on a sample tests the sample. Every text that is replaced must be there, so a change of the sample
+//! without a change of the test is an error.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,47 +10,47 @@ use std::path::Path;
 /// The sample configurations: the files of `haproxy/`, by name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sample {
-    /// Servers are turned in and out one by one; each stands in `app` and `api`.
+    /// Servers are switched one by one. Each is in `app` and `api`.
     #[default]
     Servers,
-    /// A map entry sends everybody to `web_all`, `web_a` or `web_b`.
+    /// A map entry routes all requests to `web_all`, `web_a` or `web_b`.
     Route,
-    /// The same, and visitors that stick to a server may finish there.
+    /// As [`Sample::Route`], and sticky clients may stay on their servers for a while.
     RouteSticky,
-    /// The same, and visitors keep the version that they began with.
+    /// As [`Sample::Route`], and clients keep the version that they began with.
     Pin,
-    /// A map entry sends everybody to `shop_blue` or `shop_green`.
+    /// A map entry routes all requests to `shop_blue` or `shop_green`.
     BlueGreen,
-    /// As [`Sample::Route`], and a share of the visitors may be sent to one half.
+    /// As [`Sample::Route`], and one half may get a share of the clients.
     Canary,
-    /// A site that was there before: a frontend that is called as its backend, spare lines, servers with a second name, a
-    /// stick table, a backend that is switched off, two HAProxys.
+    /// An older site: a frontend with the name of its backend, spare lines, servers with a second name, a stick table, a
+    /// disabled backend, two HAProxys.
     Site,
-    /// One server leads, and its line is the only one of its backend that is up.
+    /// One server is the leader, and its line is the only one of its backend that is up.
     Leader,
 }
 
 /// One `server` line of a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// As HAProxy's commands name it: `web_a/web01`.
+    /// Its name in HAProxy's commands, such as `web_a/web01`.
     pub entry: String,
-    /// It follows another line, and has no checks of its own.
+    /// Whether it tracks another line and has no checks of its own.
     pub tracks: bool,
-    /// It waits for a server, or its backend is switched off.
+    /// Whether it is spare, or its backend is disabled.
     pub disabled: bool,
 }
 
-/// Where the samples expect their map.
+/// The path of the map in the samples.
 const MAP: &str = "/etc/haproxy/maps/live.map";
 
-/// Where the samples expect HAProxy's socket.
+/// The path of HAProxy's socket in the samples.
 const SOCKET: &str = "/run/haproxy/admin.sock";
 
-/// The version that stands in `haproxy/pin.map`.
+/// The version in `haproxy/pin.map`.
 const VERSION: &str = "2026.11.1";
 
-/// What a test cannot have: another user, a changed root, the host's log, a process in the background.
+/// Settings that a test cannot use: another user, a changed root, the host's log, a process in the background.
 const OF_THE_HOST: [&str; 7] = [
     "    log /dev/log local0\n",
     "    chroot /var/lib/haproxy\n",
@@ -84,12 +84,12 @@ impl Sample {
         include_str!("../../../haproxy/route.cfg")
     }
 
-    /// `haproxy/route-sticky.cfg`: the same, with a cookie that names the group and the server.
+    /// `haproxy/route-sticky.cfg`: as `route.cfg`, with a cookie that names the group and the server.
     pub fn route_sticky() -> &'static str {
         include_str!("../../../haproxy/route-sticky.cfg")
     }
 
-    /// `haproxy/pin.cfg`: the same, with a cookie that names the version.
+    /// `haproxy/pin.cfg`: as `route.cfg`, with a cookie that names the version.
     pub fn pin() -> &'static str {
         include_str!("../../../haproxy/pin.cfg")
     }
@@ -113,7 +113,7 @@ impl Sample {
         }
     }
 
-    /// The configuration of teeter that belongs to it, as shipped.
+    /// The configuration of teeter for it, as shipped.
     pub fn toml(self) -> &'static str {
         match self {
             Self::Servers => include_str!("../../../haproxy/servers.toml"),
@@ -127,7 +127,7 @@ impl Sample {
         }
     }
 
-    /// The map that belongs to it, as shipped; none where no route is turned.
+    /// Its map, as shipped; `None` for a sample without a route.
     pub fn map(self) -> Option<&'static str> {
         match self {
             Self::Servers | Self::Site | Self::Leader => None,
@@ -138,7 +138,7 @@ impl Sample {
         }
     }
 
-    /// The names of its four servers. The first two are one group, the others the other.
+    /// The names of its four servers. The first two are one group, the last two the other.
     pub fn names(self) -> [&'static str; 4] {
         match self {
             Self::BlueGreen => ["blue01", "blue02", "green01", "green02"],
@@ -166,12 +166,12 @@ impl Sample {
         lines
     }
 
-    /// For `extra`: health checks ten times as often, so that tests need not wait for seconds.
+    /// For `extra`: health checks ten times as often, so that tests do not wait for seconds.
     pub const FAST_CHECKS: (&'static str, &'static str) = ("inter 1s", "inter 100ms");
 }
 
-/// The text with the socket, the frontend's address and the addresses of web01, web02 and so on replaced, and then
-/// whatever `extra` names. Every string to be replaced must occur.
+/// Replaces the socket, the frontend's address and the addresses of web01, web02 and so on, and then the texts of `extra`.
+/// Every text that is replaced must be there.
 pub fn render(
     text: &str,
     socket: &Path,
@@ -194,8 +194,8 @@ pub fn render(
     Ok(text)
 }
 
-/// Makes a sample fit for a test as [`render`] does, and writes its map to `map`, saying this version. A sample without
-/// a map gets none.
+/// Prepares a sample for a test as [`render`] does, and writes its map, with this version, to `map`. A sample without a map
+/// gets none.
 pub(crate) fn render_with_map(
     sample: Sample,
     socket: &Path,

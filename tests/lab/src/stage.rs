@@ -1,6 +1,6 @@
 //! The stage of the demonstration: four server processes, HAProxy, teeterd, and the hook that deploys.
 //!
-//! Whatever is started here is stopped when the stage is dropped, the servers that the hook started included.
+//! Every process that is started here, also by the hook, is stopped when the stage is dropped.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -18,15 +18,15 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-/// How long `/` takes on every server.
+/// The time that `/` takes on every server.
 const WORK: &str = "5ms..40ms";
 
-/// For a process to be there.
+/// The time for a process to start.
 const START: Duration = Duration::from_secs(10);
 
-/// Everything that runs.
+/// All processes.
 pub(crate) struct Stage {
-    // Fields end in this order: the daemon before what it operates, the directory last.
+    // They are dropped in this order: the daemon before the farm, and the directory last.
     teeterd: Option<Child>,
     _haproxy: Haproxy,
     servers: Vec<(&'static str, SocketAddr)>,
@@ -35,7 +35,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Servers of v1 and HAProxy.
+    /// Starts servers of v1 and HAProxy.
     pub(crate) async fn set() -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-demo-").tempdir()?;
         let mut servers = Vec::new();
@@ -46,7 +46,7 @@ impl Stage {
         let addrs: Vec<_> = servers.iter().map(|(_, addr)| *addr).collect();
         let socket = dir.path().join("admin.sock");
         let config = render(Sample::servers(), &socket, port, &addrs, &[])?;
-        // The stage must own the directory before a server runs, so that an error on the way stops them all.
+        // The stage must own the directory before a server is started, so that an error stops all servers.
         let cleanup = Cleanup(dir.path());
         for (name, addr) in &servers {
             start_server(dir.path(), name, *addr)?;
@@ -68,7 +68,7 @@ impl Stage {
         })
     }
 
-    /// Starts teeterd and waits until it can be asked.
+    /// Starts teeterd and waits until it answers.
     pub(crate) async fn start_teeterd(&mut self, binary: &Path) -> io::Result<()> {
         let config = self.dir.path().join("teeter.toml");
         std::fs::write(&config, self.teeter_config())?;
@@ -87,7 +87,7 @@ impl Stage {
         up.map_err(|error| io::Error::other(format!("{error}\n{}", self.teeterd_log())))
     }
 
-    /// What teeterd logged.
+    /// The log of teeterd.
     pub(crate) fn teeterd_log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("teeterd.log")).unwrap_or_default()
     }
@@ -97,17 +97,17 @@ impl Stage {
         self.dir.path().join("control.sock")
     }
 
-    /// Where the hook leaves the number of its run.
+    /// The file into which the hook writes the number of its run.
     pub(crate) fn run_file(&self) -> PathBuf {
         self.dir.path().join("run")
     }
 
-    /// Where clients go.
+    /// The address for clients.
     pub(crate) fn front(&self) -> SocketAddr {
         self.front
     }
 
-    /// Every server's version, asked of itself.
+    /// The version of every server, as it reports it.
     pub(crate) async fn versions(&self) -> Vec<(&'static str, String)> {
         let mut versions = Vec::new();
         for (name, addr) in &self.servers {
@@ -146,7 +146,7 @@ http = {{ path = "/_status", expect = 200, version = {{ header = "x-version" }} 
         )
     }
 
-    /// The hook: for each server, end the old process, start the new one, wait until it answers.
+    /// The hook: for each server it ends the old process, starts the new one, and waits until that answers.
     pub(crate) fn write_hook(&self) -> io::Result<PathBuf> {
         let mut cases = String::new();
         for (name, addr) in &self.servers {
@@ -170,7 +170,7 @@ impl Drop for Stage {
     }
 }
 
-/// Stops the servers when setting the stage fails half way.
+/// Stops the servers if the stage cannot be set completely.
 struct Cleanup<'a>(&'a Path);
 
 impl Drop for Cleanup<'_> {
@@ -179,7 +179,7 @@ impl Drop for Cleanup<'_> {
     }
 }
 
-/// A deploy as people write it.
+/// A deploy hook as users write it.
 const HOOK: &str = include_str!("hook.sh");
 
 fn start_server(dir: &Path, name: &str, addr: SocketAddr) -> io::Result<()> {
@@ -194,12 +194,12 @@ fn start_server(dir: &Path, name: &str, addr: SocketAddr) -> io::Result<()> {
         .stderr(log)
         .kill_on_drop(true)
         .spawn()?;
-    // Somebody must bury it when the hook has ended it.
+    // It must be reaped after the hook has ended it.
     tokio::spawn(async move { child.wait().await });
     Ok(())
 }
 
-/// Ends the servers by the numbers they wrote down, if those are still our program on our directory.
+/// Ends the servers by the process ids in their files, if these are still our program with our directory.
 fn stop_servers(dir: &Path) {
     let Ok(us) = std::env::current_exe() else {
         return;

@@ -1,11 +1,11 @@
-//! HAProxy's two kinds of table, read by column name: positions change from version to version.
+//! HAProxy's two kinds of table, read by column name, because positions differ between versions.
 
 use std::collections::HashMap;
 
 /// One row by column name.
 pub type Row = HashMap<String, String>;
 
-/// The rows of `show servers state` and its like: a version line, `# columns`, then rows split by spaces.
+/// The rows of a table such as `show servers state`: a version line, `# columns`, and rows split by spaces.
 pub fn spaced(text: &str) -> Vec<Row> {
     rows(text, |line| line.split_whitespace().map(str::to_owned).collect())
 }
@@ -32,7 +32,7 @@ fn rows(text: &str, split: impl Fn(&str) -> Vec<String>) -> Vec<Row> {
     lines.filter(|line| !line.trim().is_empty()).map(|line| names.iter().cloned().zip(split(line)).collect()).collect()
 }
 
-/// Values may stand in quotes, with commas inside and quotes doubled.
+/// The values of a row. A value in quotes may have commas and doubled quotes inside.
 fn cells(line: &str) -> Vec<String> {
     let mut cells = vec![String::new()];
     let mut quoted = false;

@@ -1,8 +1,7 @@
-//! What HAProxy really says: every command that teeter sends, and some that fail, to one HAProxy, with the bytes that
-//! come back.
+//! Transcripts: the answers of a real HAProxy to every command that teeter sends, and to some that fail.
 //!
-//! A transcript is one file: the line that was sent, with its newline, and after it the answer as received, byte for
-//! byte. Numbers of processes, pointers and times are as they happened to be.
+//! A transcript is one file: the line that was sent, with its newline, and then the answer as received, byte for byte.
+//! Process ids, pointers and times are those of the recording.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 #[derive(Args)]
 pub(crate) struct TranscriptsArgs {
-    /// Where the transcripts of each series are, in a directory of its name.
+    /// The directory of transcripts, with one directory for each series.
     #[arg(long, default_value = "tests/transcripts")]
     into: PathBuf,
 }
@@ -22,7 +21,7 @@ pub(crate) struct TranscriptsArgs {
 /// Records the HAProxy that `TEETER_TEST_HAPROXY` names.
 pub(crate) async fn run(args: TranscriptsArgs) -> io::Result<()> {
     let version = Haproxy::version()?;
-    // `3.5` of `3.5-dev5`, too.
+    // The series of `3.5-dev5` is `3.5`.
     let number = |part: &str| part.split(|end: char| !end.is_ascii_digit()).next().unwrap_or_default().to_owned();
     let series: Vec<_> = version.split('.').take(2).map(number).collect();
     let into = args.into.join(series.join("."));
@@ -35,7 +34,7 @@ pub(crate) async fn run(args: TranscriptsArgs) -> io::Result<()> {
     of_a_master(&into).await
 }
 
-/// The stats socket's commands, each on a line as teeter writes it.
+/// The commands to the stats socket, each on a line as teeter writes it.
 async fn of_one_process(into: &Path) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
     let map = dir.path().join("live.map");
@@ -57,7 +56,7 @@ async fn of_one_process(into: &Path) -> io::Result<()> {
         record(name, format!("prompt;show info;{command}")).await?;
     }
     record("show-info", "prompt;show info".to_owned()).await?;
-    // As a person or a script asks, without the prompt.
+    // Without the prompt, as a user or a script sends it.
     for (name, line) in [("plain-silent", "set server app/web02 state ready"), ("plain-level", "show cli level")] {
         record(name, line.to_owned()).await?;
     }
@@ -66,7 +65,7 @@ async fn of_one_process(into: &Path) -> io::Result<()> {
     write(into, "permission-denied", line, &denied)
 }
 
-/// What backends that balance in different ways say of weights.
+/// The answers about weights of backends with different balancing.
 async fn of_balances(into: &Path) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
     let config = format!(
@@ -83,7 +82,7 @@ async fn of_balances(into: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// `show proc` of a master, before a reload and while an old worker still has something to do; and what that one says.
+/// `show proc` of a master, before a reload and while an old worker still has requests, and the answers of that worker.
 async fn of_a_master(into: &Path) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
     std::fs::write(dir.path().join("live.map"), MAP)?;
@@ -103,7 +102,7 @@ async fn of_a_master(into: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What the master lists; one that starts itself anew refuses connections for a moment.
+/// The processes that the master lists. A master that executes itself again refuses connections for a moment.
 async fn processes(haproxy: &Haproxy) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
@@ -137,7 +136,7 @@ fn write(into: &Path, name: &str, line: &str, answer: &[u8]) -> io::Result<()> {
     std::fs::write(into.join(format!("{name}.txt")), [line.as_bytes(), b"\n", answer].concat())
 }
 
-/// One server with checks and an agent, one with neither, one that is down, one that tracks.
+/// A configuration: one server with checks and an agent, one without, one that is down, one that tracks another.
 fn config(dir: &Path, app: &App, port: u16) -> String {
     format!(
         "global\n  node lab\n  stats socket {dir}/admin.sock level admin expose-fd listeners\n  \
@@ -155,14 +154,14 @@ fn config(dir: &Path, app: &App, port: u16) -> String {
 
 const PROCESSES: &str = "show proc";
 
-/// The last two add nothing: there is no address.
+/// The last two commands add nothing, because they have no address.
 const OF_BALANCES: [(&str, &str); 3] = [
     ("show-backends", "show stat -1 2 -1"),
     ("add-server-dynamic", "add server app/web01"),
     ("add-server-static", "add server hashed/web01"),
 ];
 
-/// What teeter asks a worker that is leaving.
+/// The commands that teeter sends to an old worker.
 const OF_A_WORKER: [(&str, &str); 3] = [
     ("old-worker-show-stat", "show stat -1/ 6 -1"),
     ("old-worker-show-servers-conn", "show servers conn"),
@@ -200,7 +199,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("del-map", "del map MAP extra"),
     ("del-map-miss", "del map MAP nobody"),
     ("prepare-map", "prepare map MAP"),
-    // The number that the first transaction of a process has.
+    // The number of the first prepared version of a process.
     ("add-map-prepared", "add map @1 MAP web app"),
     ("commit-map", "commit map @1 MAP"),
     ("commit-map-again", "commit map @1 MAP"),
@@ -214,7 +213,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("set-server-health-tracking", "set server other/x health down"),
     ("enable-agent-without", "enable agent app/web02"),
     ("unknown-command", "frobnicate"),
-    // Every kind of answer behind every other: text, silence, a refusal, a message that may lack its newline, a table.
+    // Every kind of answer after every other: text, an empty answer, a refusal, a message that may lack its newline, a table.
     (
         "batch",
         "set server app/web02 state maint;set server app/nobody state maint;set server app/web02 weight abc;\

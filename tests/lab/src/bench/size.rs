@@ -1,7 +1,7 @@
-//! How long it takes to flip a very large farm: one command of teeter's beside one socat for each server.
+//! The time to flip a very large farm: by one command of teeter, and by one socat for each server.
 //!
-//! Nobody asks the farm for anything meanwhile: it is the changing that is measured. The servers share a few ports, so
-//! that a thousand of them need no thousand processes.
+//! The farm gets no requests meanwhile, because only the flip is measured. The servers share a few ports, so that a
+//! thousand servers do not need a thousand processes.
 
 use std::fmt::Write as _;
 use std::io;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 use teeter_lab::farm::write_script;
-use teeter_lab::{Haproxy, free_port, tables};
+use teeter_lab::{Haproxy, config_head, free_port, tables};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
@@ -25,21 +25,21 @@ use super::ways::Half;
 use super::{or_stopped, say};
 use crate::figures_site::failure;
 
-/// All of it takes less, or something hangs.
+/// Longer than everything together takes.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// For every server to have been checked, and for one round of socat.
+/// The time for the check of every server, and for one round of socat.
 const ROUND: Duration = Duration::from_secs(120);
 
 #[derive(Args)]
 pub(crate) struct SizeArgs {
-    /// Where `teeter` and `teeterd` are.
+    /// The directory of `teeter` and `teeterd`.
     #[arg(long, default_value = "target/release")]
     bin_dir: PathBuf,
-    /// How many servers the farm has.
+    /// The number of servers of the farm.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=4000))]
     servers: u32,
-    /// How often each way flips.
+    /// The number of flips of each way.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     flips: u32,
     /// Only socat.
@@ -68,7 +68,7 @@ async fn compare(args: &SizeArgs) -> io::Result<()> {
     if args.without_teeter {
         return Ok(());
     }
-    // What socat drained is nobody's hold, so teeter would leave it alone: it begins with all of them in service.
+    // No hold is on the servers that socat has drained, so teeter would skip them: all servers are made ready first.
     large.all_in().await?;
     let teeter = Teeter::start(&args.bin_dir, large.dir.path(), &large.teeter_config()).await?;
     teeter.flip(half.group()).await?;
@@ -85,7 +85,7 @@ async fn compare(args: &SizeArgs) -> io::Result<()> {
     teeter.stop().await
 }
 
-/// How long teeter says that the commands took, where it says so.
+/// The time of the commands, if teeter reports it.
 async fn recorded(teeter: &Teeter, run: &str) -> Option<String> {
     let run: Value = serde_json::from_str(run).ok()?;
     let shown = teeter.run(&["show", &run["id"].to_string()]).await.ok()?;
@@ -104,7 +104,7 @@ impl Large {
     async fn start(servers: usize, farm: &Farm) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-size-").tempdir()?;
         let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let mut text = HEAD.replace("@DIR@", &dir.path().display().to_string()).replace("@FRONT@", &front.to_string());
+        let mut text = config_head(dir.path(), &["timeout check 2s"]) + &PROXIES.replace("@FRONT@", &front.to_string());
         for half in [Half::A, Half::B] {
             let addrs: Vec<_> = farm.addrs(half).collect();
             for (name, addr) in names(half, servers).zip(addrs.iter().cycle()) {
@@ -113,7 +113,7 @@ impl Large {
         }
         let haproxy = Haproxy::start(dir.path(), &text).await?;
         let large = Self { haproxy, servers, dir };
-        // What was checked last was checked once; teeter waits for the rest itself.
+        // Every server has been checked once. teeter itself waits for further checks.
         large.until(|row| row["check_status"].contains("L7")).await?;
         Ok(large)
     }
@@ -136,7 +136,7 @@ impl Large {
         if status.success() { Ok(()) } else { Err(failure(format!("the script of socat: {status}"))) }
     }
 
-    /// Is this half, and no other server, in service?
+    /// Fails unless this half, and no other server, is in service.
     async fn must_be(&self, half: Half) -> io::Result<()> {
         let ours: Vec<_> = names(half, self.servers).collect();
         let rows = tables::spaced(&self.haproxy.cmd("show servers state web").await?);
@@ -157,7 +157,7 @@ impl Large {
         self.until(|row| row["status"] == "UP").await
     }
 
-    /// Waits until every server is as wished.
+    /// Waits until every server meets a condition.
     async fn until(&self, wish: impl Fn(&tables::Row) -> bool) -> io::Result<()> {
         let deadline = Instant::now() + ROUND;
         loop {
@@ -188,20 +188,8 @@ fn names(half: Half, servers: usize) -> impl Iterator<Item = String> {
     (1..=count).map(move |number| format!("{}{number:04}", half.group()))
 }
 
-/// The checks of a thousand servers twice a second are as much as a busy site's.
-const HEAD: &str = "global
-    nbthread 2
-    maxconn 4000
-    stats socket @DIR@/admin.sock mode 600 level admin expose-fd listeners
-    stats timeout 30s
-
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-    timeout check 2s
-
+/// Every server is checked twice a second: for a thousand servers these are as many checks as at a busy site.
+const PROXIES: &str = "
 frontend www
     bind @FRONT@
     default_backend web

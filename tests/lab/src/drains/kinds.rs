@@ -1,9 +1,10 @@
-//! The kinds of traffic that drains are tried under, and the HAProxy that carries them: a backend for each.
+//! The kinds of traffic that drains are tested under, and the configuration of HAProxy, with a backend for each.
 
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::config_head::config_head;
 use crate::haproxy::Haproxy;
 
 /// A kind of traffic.
@@ -13,24 +14,24 @@ pub enum Kind {
     Http1,
     /// HTTP/2 from the client and to the server, several requests at once on a connection.
     Http2,
-    /// Connections that were upgraded.
+    /// Upgraded connections.
     WebSocket,
     /// Connections without HTTP, silent most of the time.
     Tcp,
-    /// Servers that take one request at a time, with others waiting for each.
+    /// Servers that take one request at a time, while others wait for the same server.
     Queue,
-    /// The same, where waiting requests may go elsewhere.
+    /// As [`Kind::Queue`], but waiting requests may go to another server.
     QueueRedispatch,
-    /// Servers that refuse connections for a while, and clients that are tried again on the same one.
+    /// Servers that refuse connections for a while, with retries on the same server.
     Retry,
-    /// The same, where the last try goes elsewhere.
+    /// As [`Kind::Retry`], but the last retry goes to another server.
     RetryRedispatch,
-    /// Requests whose server is chosen only after their body has come.
+    /// Requests whose server is chosen after their body has arrived.
     Body,
 }
 
 impl Kind {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 9] = [
         Self::Http1,
         Self::Http2,
@@ -43,7 +44,7 @@ impl Kind {
         Self::Body,
     ];
 
-    /// The name of its backend.
+    /// The name of the backend of this kind.
     pub fn backend(self) -> &'static str {
         match self {
             Self::Http1 => "http1",
@@ -68,7 +69,7 @@ impl Kind {
             Self::Http1 | Self::WebSocket | Self::Retry => "    balance roundrobin\n",
             Self::Http2 => "    balance roundrobin\n    http-reuse always\n",
             Self::Tcp => "    mode tcp\n    balance roundrobin\n",
-            // By a hash, so that a request waits for its server and for no other.
+            // With a hash, a request waits for its own server only.
             Self::Queue => "    balance uri whole\n    hash-type consistent\n",
             Self::QueueRedispatch => "    balance uri whole\n    hash-type consistent\n    option redispatch 1\n",
             Self::RetryRedispatch => "    balance roundrobin\n    option redispatch\n",
@@ -92,7 +93,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Servers that each kind has.
+/// The number of servers of each kind.
 pub(super) const SERVERS: usize = 3;
 
 /// The name of a server of every backend.
@@ -100,10 +101,11 @@ pub(super) fn name(number: usize) -> String {
     format!("s{}", number + 1)
 }
 
-/// The configuration of HAProxy: for each kind where its clients go and where its servers are. No server is checked:
-/// what a drain does must not depend on it.
+/// The configuration of HAProxy: for each kind the address for clients and the addresses of its servers. No server is
+/// checked, because a drain must not depend on checks.
 pub(super) fn config(dir: &Path, kinds: &[(Kind, SocketAddr, Vec<SocketAddr>)]) -> String {
-    let mut text = HEAD.replace("@DIR@", &dir.display().to_string());
+    // A refused connection is tried again after a second, three times.
+    let mut text = config_head(dir, &["retries 3", "timeout queue 30s", "timeout tunnel 1h"]);
     // `http-request wait-for-body` came with 2.4.
     let old = Haproxy::version().is_ok_and(|version| version.starts_with("2.2") || version.starts_with("2.3"));
     for (kind, front, servers) in kinds {
@@ -123,20 +125,3 @@ pub(super) fn config(dir: &Path, kinds: &[(Kind, SocketAddr, Vec<SocketAddr>)]) 
     }
     text
 }
-
-/// A refused connection is tried again after a second, three times.
-const HEAD: &str = "global
-    nbthread 2
-    maxconn 4000
-    stats socket @DIR@/admin.sock mode 600 level admin expose-fd listeners
-    stats timeout 30s
-
-defaults
-    mode http
-    retries 3
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-    timeout queue 30s
-    timeout tunnel 1h
-";

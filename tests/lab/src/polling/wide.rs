@@ -1,14 +1,14 @@
 //! A HAProxy with many servers, of which one is drained.
 //!
-//! The servers share two ports, so that ten thousand of them need no ten thousand processes: one application behind the
-//! server that is drained, another behind all others. None is checked, so that what HAProxy does is what it is asked.
+//! The servers share two ports, so that ten thousand servers do not need ten thousand processes: one application is behind
+//! the drained server, another behind all others. None is checked, so that HAProxy's work is only that of commands.
 
 use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use teeter_lab::{App, Haproxy, Held, free_port};
+use teeter_lab::{App, Haproxy, Held, config_head, free_port};
 use tempfile::TempDir;
 
 use crate::figures_site::failure;
@@ -16,13 +16,13 @@ use crate::figures_site::failure;
 /// The server that is drained.
 pub(crate) const TARGET: &str = "b0001/s01";
 
-/// Sessions that are opened at most to get one on it.
+/// The most sessions that are opened to get one on that server.
 const TRIES: usize = 200;
 
 /// A HAProxy with many servers.
 pub(crate) struct Wide {
     pub(crate) haproxy: Haproxy,
-    /// HAProxy's process.
+    /// The process id of HAProxy.
     pub(crate) pid: u32,
     pub(crate) target: App,
     _others: App,
@@ -31,12 +31,13 @@ pub(crate) struct Wide {
 }
 
 impl Wide {
-    /// With so many backends of so many servers each.
+    /// Starts a HAProxy with this many backends of this many servers each.
     pub(crate) async fn start(backends: usize, each: usize) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-polling-").tempdir()?;
         let (target, others) = (App::start("target", "v1").await?, App::start("other", "v1").await?);
         let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let mut text = HEAD.replace("@DIR@", &dir.path().display().to_string()).replace("@FRONT@", &front.to_string());
+        let mut text = config_head(dir.path(), &["timeout tunnel 1h"]);
+        let _ = writeln!(text, "\nfrontend www\n    bind {front}\n    default_backend b0001");
         for backend in 1..=backends {
             let _ = writeln!(text, "\nbackend b{backend:04}\n    balance roundrobin");
             for server in 1..=each {
@@ -53,7 +54,7 @@ impl Wide {
         self.dir.path()
     }
 
-    /// A session on the server that is to be drained.
+    /// Opens a session on the server that is to be drained.
     pub(crate) async fn session(&self) -> io::Result<Held> {
         for _ in 0..TRIES {
             let held = Held::open(self.front, "/ws", &[]).await?;
@@ -64,21 +65,3 @@ impl Wide {
         Err(failure("no session comes to the server that is to be drained".to_owned()))
     }
 }
-
-const HEAD: &str = "global
-    nbthread 2
-    maxconn 4000
-    stats socket @DIR@/admin.sock mode 600 level admin expose-fd listeners
-    stats timeout 30s
-
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-    timeout tunnel 1h
-
-frontend www
-    bind @FRONT@
-    default_backend b0001
-";

@@ -1,16 +1,16 @@
-//! A HAProxy with many servers that nobody asks anything: each has an address of its own, and there need be nobody at it.
+//! A HAProxy with many servers that get no requests. Each has an address of its own, where nothing has to listen.
 
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use teeter_lab::Haproxy;
+use teeter_lab::{Haproxy, config_head};
 use tempfile::TempDir;
 
 /// The server that is drained.
 pub(crate) const TARGET: &str = "b0001/s01";
 
-/// Servers of each backend.
+/// The number of servers of each backend.
 pub(crate) const EACH: usize = 20;
 
 /// A HAProxy with many servers.
@@ -22,7 +22,7 @@ pub(crate) struct Bed {
 impl Bed {
     pub(crate) async fn start(backends: usize) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-readers-").tempdir()?;
-        let mut text = HEAD.replace("@DIR@", &dir.path().display().to_string());
+        let mut text = config_head(dir.path(), &[]);
         for backend in 1..=backends {
             let _ = writeln!(text, "\nbackend b{backend:04}");
             for server in 1..=EACH {
@@ -37,16 +37,3 @@ impl Bed {
         self.dir.path()
     }
 }
-
-const HEAD: &str = "global
-    nbthread 2
-    maxconn 4000
-    stats socket @DIR@/admin.sock mode 600 level admin expose-fd listeners
-    stats timeout 30s
-
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-";

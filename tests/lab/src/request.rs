@@ -1,27 +1,27 @@
-//! What a server is asked, read from a head, and the plainest answer to it.
+//! The request that a server has read from a head, and a simple answer to it.
 
 use std::io;
 use std::time::Duration;
 
 use crate::http::{bad, fields, has_word};
 
-/// What a head asks for, taken out of the buffer so that the body can be read.
+/// The request of a head, taken out of the buffer so that the body can be read.
 pub(crate) struct Request {
     pub(crate) head_only: bool,
     pub(crate) post: bool,
     pub(crate) path: Path,
     pub(crate) length: usize,
     pub(crate) keep: bool,
-    /// HTTP/1.0 does not know chunks.
+    /// Whether it is HTTP/1.0, which has no chunks.
     pub(crate) old: bool,
-    /// It is teeter itself that asks, and no visitor.
+    /// Whether teeter itself sends it, not a client of the farm.
     pub(crate) teeter: bool,
 }
 
 pub(crate) enum Path {
     Root,
     Status,
-    /// What runs here, as JSON.
+    /// The server and its version, as JSON.
     About,
     Slow(Duration),
     Stream(Duration),
@@ -54,7 +54,7 @@ impl Request {
 }
 
 impl Path {
-    /// Whether checks and probes ask for it, and no visitor.
+    /// Whether only checks and probes request it.
     pub(crate) fn is_of_checks(&self) -> bool {
         matches!(self, Self::Status | Self::About)
     }
@@ -65,7 +65,7 @@ impl Path {
             let given = argument(query, "ms").and_then(|ms| ms.parse().ok());
             Duration::from_millis(given.unwrap_or(1000))
         };
-        // The sample sends `/api/...` to a backend of its own; it is the same application.
+        // The sample routes `/api/...` to a backend of its own with the same application.
         match path.strip_prefix("/api").unwrap_or(path) {
             "/" | "" => Self::Root,
             "/_status" => Self::Status,
@@ -78,7 +78,7 @@ impl Path {
     }
 }
 
-/// A whole answer with a length.
+/// A complete answer with a length.
 pub(crate) fn plain(status: &str, marks: &str, body: &str, head_only: bool, keep: bool) -> Vec<u8> {
     let close = if keep { "" } else { "Connection: close\r\n" };
     let body_sent = if head_only { "" } else { body };
@@ -86,7 +86,7 @@ pub(crate) fn plain(status: &str, marks: &str, body: &str, head_only: bool, keep
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{close}{marks}\r\n{body_sent}").into_bytes()
 }
 
-/// One argument of a query.
+/// The value of one parameter of a query.
 pub(crate) fn argument<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
 }

@@ -1,6 +1,6 @@
-//! One client of a load: it keeps a connection, asks, notes what came, and asks again.
+//! One client of a load: it keeps a connection, sends a request, records the answer, and sends the next request.
 //!
-//! All clients of a load share a thread and write into one book, so nothing here needs a lock.
+//! All clients of a load share a thread and write into one record, so nothing here needs a lock.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,25 +18,25 @@ use crate::http::{Wire, fields};
 use crate::load::LoadSpec;
 use crate::report::{LoadReport, Record};
 
-/// A client whose connection is refused does not hammer at the door.
+/// The pause of a client whose connection is refused.
 const AFTER_FAILURE: Duration = Duration::from_millis(10);
 
-/// How many failures are kept in words.
+/// The number of failures that are kept in words.
 const COMPLAINTS: usize = 10;
 
-/// What the owner of a load can read while it runs.
+/// The counts that the owner of a load can read while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) all: AtomicU64,
     pub(crate) failed: AtomicU64,
 }
 
-/// What all clients write into.
+/// The record that all clients write into.
 pub(crate) struct Book {
     started: Instant,
     records: Vec<Record>,
     names: Vec<String>,
-    /// For each client, what it waits for now: (asked, sent).
+    /// The current request of each client: when it was first sent, and when it was last sent.
     open: Vec<Option<(u64, u64)>>,
     retried: u64,
     complaints: Vec<String>,
@@ -60,7 +60,7 @@ impl Book {
         }
     }
 
-    /// Ends the book: whoever still waits now was not served.
+    /// Ends the record: a request that still waits now was not served.
     pub(crate) fn report(&mut self) -> LoadReport {
         for conn in 0..self.open.len() {
             self.close(conn, &Err(io::ErrorKind::TimedOut.into()));
@@ -68,7 +68,7 @@ impl Book {
         self.part()
     }
 
-    /// Takes out what has ended since the last time: the requests under way stay for the next part.
+    /// Takes out the requests that have ended since the last time. Those under way stay for the next part.
     pub(crate) fn part(&mut self) -> LoadReport {
         let now = Instant::now();
         let lasted = now - std::mem::replace(&mut self.cut, now);
@@ -137,7 +137,7 @@ impl Book {
     }
 }
 
-/// What a client saw in the head of an answer.
+/// The fields of an answer's head that are recorded.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
     status: u16,
@@ -153,7 +153,7 @@ pub(crate) struct Client {
     wire: Option<Wire>,
     jar: Vec<(String, String)>,
     body: Vec<u8>,
-    /// The answer now waited for has begun.
+    /// Whether the current answer has begun.
     begun: bool,
 }
 
@@ -187,7 +187,7 @@ impl Client {
         }
     }
 
-    /// Clients count from different numbers, so that their slow requests do not all come at once.
+    /// The number of its next request. Clients begin with different numbers, so that their slow requests do not coincide.
     fn first_number(&self) -> u32 {
         let every = self.spec.slow_every.as_ref().map_or(0, |(every, _)| *every as usize);
         u32::try_from(self.conn * every / self.spec.connections.max(1)).unwrap_or(0)
@@ -207,7 +207,7 @@ impl Client {
         head
     }
 
-    /// Asks once; and once more when a connection kept from before turns out to be closed, as browsers do.
+    /// Sends a request. As browsers do, it sends it again if a kept connection turns out to be closed.
     async fn ask(&mut self, head: &str) -> io::Result<Seen> {
         self.book.borrow_mut().send(self.conn, false);
         if let Some(wire) = self.wire.take() {
@@ -247,7 +247,7 @@ impl Client {
         }
     }
 
-    /// Notes who answered, and the cookies.
+    /// Records the server and version that answered, and keeps the cookies.
     fn look(&mut self, head: &str, status: u16) -> Seen {
         let mut book = self.book.borrow_mut();
         let mut seen = Seen { status, ..Seen::default() };
@@ -265,7 +265,7 @@ impl Client {
 }
 
 struct Failure {
-    /// The peer closed without a byte of an answer.
+    /// Whether the peer closed the connection without a byte of an answer.
     silent: bool,
     error: io::Error,
 }

@@ -1,4 +1,4 @@
-//! The same in HTTP/2 without TLS: many requests on one connection.
+//! The answers of an application server in HTTP/2 without TLS: many requests on one connection.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,22 +11,22 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::app::Shared;
-use crate::asked::Path;
 use crate::generation::Generation;
-use crate::service::{Flight, some_of};
+use crate::http1::{Flight, some_of};
+use crate::request::Path;
 
 /// Serves one connection until either side closes it.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, generation: Arc<Generation>) {
     let _ = stream.set_nodelay(true);
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-    // With the connection's task its requests end too.
+    // The requests end with the connection's task.
     let mut requests = JoinSet::new();
     while let Some(Ok((request, respond))) = connection.accept().await {
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         let path = Path::read(target);
         let (shared, generation) = (Arc::clone(&shared), Arc::clone(&generation));
         requests.spawn(async move {
-            // What the client still sends is of no interest, but it must not be refused.
+            // The body is not used, but it must be accepted.
             let _body = request.into_body();
             let _ = answer(respond, &path, &shared, &generation).await;
         });

@@ -1,7 +1,7 @@
-//! What an application server answers in HTTP/1: one function for each connection.
+//! The answers of an application server in HTTP/1: a task for each connection.
 //!
-//! A request is in flight from the reading of its head to the last byte of its answer. A guard counts it, so
-//! it is counted rightly even where the connection's task is thrown away in the middle.
+//! A request is in flight from the reading of its head to the last byte of its answer. A guard counts it, so the count is
+//! correct even if the connection's task is dropped in the middle.
 
 use std::io;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, interval_at, sleep};
 
 use crate::app::Shared;
-use crate::asked::{Path, Request, plain};
 use crate::generation::Generation;
 use crate::http::{WS_ACCEPT, Wire};
-use crate::service2;
+use crate::http2;
+use crate::request::{Path, Request, plain};
 
 /// Counts one request as in flight for as long as it lives.
 pub(crate) struct Flight<'a> {
@@ -31,7 +31,7 @@ impl<'a> Flight<'a> {
         Self { shared, generation, done: false, busy: false }
     }
 
-    /// It is known what is asked for. Checks and probes go on when nobody is served any more, so they do not count.
+    /// The path is known. Checks and probes do not count, because they go on when no client is served.
     pub(crate) fn begin(&mut self, path: &Path) {
         if !path.is_of_checks() {
             self.busy = true;
@@ -73,14 +73,14 @@ impl Drop for Flight<'_> {
 
 /// Serves one connection until either side closes it.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, generation: Arc<Generation>) {
-    // An error here means that the peer left or spoke nonsense: the connection just ends.
+    // After an error the connection ends: the peer has disconnected, or it does not speak HTTP.
     match tongue(&stream).await {
-        Ok(Tongue::Http1) => {
+        Ok(Protocol::Http1) => {
             let mut wire = Wire::new(stream);
             while let Ok(true) = exchange(&mut wire, &shared, &generation).await {}
         }
-        Ok(Tongue::Http2) => service2::serve(stream, shared, generation).await,
-        Ok(Tongue::None) => {
+        Ok(Protocol::Http2) => http2::serve(stream, shared, generation).await,
+        Ok(Protocol::None) => {
             let mut flight = Flight::new(&shared, &generation);
             flight.begin(&Path::Root);
             let done = echo(&mut Wire::new(stream), &generation).await;
@@ -93,32 +93,32 @@ pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, generation: Ar
     }
 }
 
-/// What a client speaks.
-enum Tongue {
+/// The protocol of a client.
+enum Protocol {
     Http1,
     Http2,
     None,
 }
 
-/// Tells by the first bytes, and leaves them where they are.
-async fn tongue(stream: &TcpStream) -> io::Result<Tongue> {
+/// Recognises the protocol by the first bytes, without reading them.
+async fn tongue(stream: &TcpStream) -> io::Result<Protocol> {
     let mut first = [0; 3];
     loop {
         let seen = stream.peek(&mut first).await?;
         return Ok(match first.get(..seen).unwrap_or_default() {
-            b"PRI" => Tongue::Http2,
-            b"TCP" => Tongue::None,
-            // Looking again at too few bytes would not wait for more.
+            b"PRI" => Protocol::Http2,
+            b"TCP" => Protocol::None,
+            // `peek` would not wait for more bytes.
             few if seen > 0 && (b"PRI".starts_with(few) || b"TCP".starts_with(few)) => {
                 tokio::task::yield_now().await;
                 continue;
             }
-            _ => Tongue::Http1,
+            _ => Protocol::Http1,
         });
     }
 }
 
-/// One request and its answer; `false` when the connection is to be closed.
+/// Reads one request and answers it. `false`: the connection is to be closed.
 async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> io::Result<bool> {
     let Some(length) = wire.head().await? else {
         return Ok(false);
@@ -185,7 +185,7 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
     Ok(request.keep && !(request.old && matches!(request.path, Path::Stream(_))))
 }
 
-/// Sends back what comes until the peer closes; a reset is an ordinary way to do that.
+/// Sends back the bytes of the peer until it closes the connection, perhaps by a reset.
 async fn echo(wire: &mut Wire, generation: &Generation) -> io::Result<()> {
     while !generation.is_stopped() {
         match wire.some().await {
@@ -197,7 +197,7 @@ async fn echo(wire: &mut Wire, generation: &Generation) -> io::Result<()> {
     Ok(())
 }
 
-/// A head at once, then a little every 100 ms.
+/// Sends a head at once, and then a few bytes every 100 ms.
 async fn stream(
     wire: &mut Wire,
     marks: &str,
@@ -227,13 +227,13 @@ async fn stream(
     Ok(())
 }
 
-/// A time within the range; the clock's last digits are random enough for a think time.
+/// A time within the range. The clock's last digits are random enough for that.
 pub(crate) fn some_of(range: &std::ops::Range<Duration>) -> Duration {
     let share = (wall_nanos() % 1009) as f64 / 1009.0;
     range.start + (range.end.saturating_sub(range.start)).mul_f64(share)
 }
 
-/// The wall clock, which other processes on this machine read too.
+/// The wall clock, which all processes on this machine share.
 fn wall_nanos() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
