@@ -1,4 +1,4 @@
-//! One case: a deploy under load, a fault at one of its steps, and the way home that teeter itself names.
+//! One case: a deploy under load, a fault at one of its steps, and the recovery by the commands that teeter names.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,20 +17,20 @@ use crate::load::{Load, LoadSpec};
 use crate::processes::{children_of, runs};
 use crate::report::{LoadReport, Record};
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The step that the fault struck at.
+    /// The step at which the fault was caused.
     pub(crate) step: String,
-    /// How the run ended, and by which command.
+    /// How the run ended, and the commands that were given.
     pub(crate) home: String,
-    /// What was not as it has to be.
+    /// Assertions that failed.
     pub(crate) violations: Vec<String>,
-    /// Requests that failed while HAProxy was away, or before it had been told again.
+    /// The number of requests that failed while HAProxy was down, or before teeterd had restored its state.
     pub(crate) excused: usize,
 }
 
-/// Lets the fault strike at the step of this number. Nothing, where the way has no such step.
+/// Causes the fault at the step of this number. `None`: the way has no such step.
 pub(crate) async fn run(
     way: &Way,
     fault: Fault,
@@ -68,7 +68,7 @@ pub(crate) async fn run(
         case.violations.push(format!("teeter was killed: {ended:?}"));
     }
     let told = becomes_told(&site, way, &mut case).await;
-    // A hook outlives who has started it, and whoever goes on waits for its end.
+    // The hook outlives the killed deploy, and a user waits for its end before going on.
     while fault == Fault::KillClient && runs(&hook) {
         if struck.elapsed() > LONG {
             return Err(io::Error::other("the hook of a killed deploy does not end"));
@@ -96,7 +96,7 @@ pub(crate) async fn run(
     Ok(Some(Outcome { step: at, home, violations: case.violations, excused }))
 }
 
-/// Waits until the run is at this step, or past it; and for the hook, where that is to be struck.
+/// Waits until the run is at this step or later. Waits for the hook, too, if the fault kills it.
 async fn reach(site: &Site, client: &mut Child, fault: Fault, step: usize) -> io::Result<Option<String>> {
     let end = Instant::now() + LONG;
     loop {
@@ -126,7 +126,7 @@ async fn reach(site: &Site, client: &mut Child, fault: Fault, step: usize) -> io
     }
 }
 
-/// Looks all the while that somebody is left who serves.
+/// Checks during this work that servers in service are left.
 async fn watched<T>(
     site: &Site,
     way: &Way,
@@ -149,7 +149,7 @@ async fn watched<T>(
     }
 }
 
-/// Waits until the record is true for the first time after a fault.
+/// Waits until the record is true after a fault.
 async fn becomes_told(site: &Site, way: &Way, case: &mut Case<'_>) -> bool {
     let untrue = becomes_true(way, &site.daemon, &site.farm).await;
     let well = untrue.is_empty();
@@ -157,19 +157,19 @@ async fn becomes_told(site: &Site, way: &Way, case: &mut Case<'_>) -> bool {
     well
 }
 
-/// From when until when something counts otherwise.
+/// A period in which failures are excused.
 type Window = Option<(Instant, Instant)>;
 
 struct Case<'a> {
     way: &'a Way,
     violations: Vec<String>,
     commands: Vec<String>,
-    /// Servers had to be mended by hand.
+    /// Whether servers had to be repaired by hand.
     mended: bool,
 }
 
 impl Case<'_> {
-    /// Does what teeter says is to be done next, until nothing is: aborts, or goes on to the end.
+    /// Gives the commands that teeter names until it names none: aborts, or goes on to the end.
     async fn home(&mut self, site: &Site, abort: bool, seen: &AtomicBool) -> io::Result<()> {
         let end = Instant::now() + LONG;
         loop {
@@ -214,7 +214,7 @@ impl Case<'_> {
         }
     }
 
-    /// Does by hand what the hook has not done: the work on the group that is out, or back to the version in service.
+    /// Does the work that the hook has not done on the group that is out, or puts back the version in service.
     async fn mend(&mut self, site: &Site, run: &Value) -> io::Result<()> {
         let cursor = run["cursor"].as_u64().and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
         let here = &run["steps"][cursor];
@@ -235,7 +235,7 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// The farm is home: whoever may serve does.
+    /// Checks the end: no server is held any more, and every server runs its version.
     async fn end_state(&mut self, site: &Site, run: &Value) -> io::Result<()> {
         let state = text(&run["state"]);
         if !matches!(state, "done" | "aborted" | "rolled back") {
@@ -262,8 +262,8 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Requests: which failed, which were cut off by the work, which met the old version after the new. Gives how many
-    /// failed while HAProxy could not serve or did not know yet.
+    /// Checks the requests: those that failed, those that the work cut off, and those that got the old version after the new
+    /// one. Gives the number of failures that are excused.
     fn judge(&mut self, site: &Site, report: &LoadReport, (excuse, reload): (Window, Window), run: &Value) -> usize {
         let at = |nanos: u64| report.started + Duration::from_nanos(nanos);
         let excused =
@@ -313,19 +313,19 @@ impl Case<'_> {
     }
 }
 
-/// How often it is looked whether somebody serves.
+/// The time between two checks that servers in service are left.
 const LOOK: Duration = Duration::from_millis(25);
 
-/// Lines that a hook says which nobody reads: more than any pipe takes.
+/// The number of lines that a hook prints while its output is not read: more than a pipe holds.
 const MUCH: usize = 20_000;
 
-/// For a run to come to rest.
+/// The time for a run to stop or end.
 const LONG: Duration = Duration::from_secs(75);
 
-/// For HAProxy to be back and to have been told what it had forgotten, beyond the time that it was away.
+/// The time for HAProxy to be back and for teeterd to restore its state, beyond the time that it was down.
 const EXCUSED: Duration = Duration::from_secs(4);
 
-/// For teeterd to notice the new process of a reload.
+/// The time for teeterd to notice the new process of a reload.
 const NOTICED: Duration = Duration::from_millis(300);
 
 /// More commands than any run can need: one for each of its works, and one to begin with.

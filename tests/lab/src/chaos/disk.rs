@@ -1,4 +1,4 @@
-//! Disks that are full or fail: small file systems of their own under the store, and under the map file.
+//! Disks that are full or fail: small file systems for the store and for the map file.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -13,7 +13,7 @@ use super::site::Site;
 use crate::farm::TestFarm;
 use crate::processes::signal;
 
-/// Why this fault cannot be made here.
+/// The reason why this fault cannot be caused here.
 pub(crate) fn missing(fault: Fault) -> Option<String> {
     match fault {
         Fault::StoreFull | Fault::StoreReadOnly | Fault::MapFull | Fault::MapReadOnly => {
@@ -31,10 +31,10 @@ pub(crate) fn missing(fault: Fault) -> Option<String> {
     }
 }
 
-/// A small disk; unmounted when dropped.
+/// A small disk. It is unmounted when dropped.
 pub(crate) struct Disk(PathBuf);
 
-/// Puts a small disk where it will be full or fail, before teeterd is there.
+/// Mounts a small disk at the place of the fault, before teeterd is started.
 pub(crate) fn prepare(fault: Fault, farm: &TestFarm) -> io::Result<Option<Disk>> {
     let (folder, in_memory) = match fault {
         Fault::StoreFull => (farm.dir().join("store"), true),
@@ -55,7 +55,7 @@ pub(crate) fn prepare(fault: Fault, farm: &TestFarm) -> io::Result<Option<Disk>>
     Ok(Some(disk))
 }
 
-/// The disk of the store is full, or fails, and is mended. Meanwhile teeterd says so, and takes no change.
+/// The disk of the store is full or fails, and is repaired. Meanwhile teeterd reports it and refuses changes.
 pub(crate) async fn store(fault: Fault, site: &mut Site) -> io::Result<Vec<String>> {
     let folder = site.farm.dir().join("store");
     let words = if fault == Fault::StoreFull {
@@ -78,7 +78,7 @@ pub(crate) async fn store(fault: Fault, site: &mut Site) -> io::Result<Vec<Strin
         return Ok(wrong);
     }
     site.daemon.kill().await?;
-    // One that is started on such a disk says why it does not serve, and ends.
+    // A teeterd that is started on such a disk reports the reason and ends.
     site.daemon.spawn_daemon()?;
     let (code, log) = (site.daemon.ended(START).await, site.daemon.log());
     let store = site.store().display().to_string();
@@ -87,17 +87,17 @@ pub(crate) async fn store(fault: Fault, site: &mut Site) -> io::Result<Vec<Strin
     }
     let disk = disk_of(&folder);
     unmount(&folder)?;
-    // It has something to mend, and says so by its exit code.
+    // It repairs something, so its exit code is not 0.
     let _ = run("e2fsck", &["-f", "-y", &disk.display().to_string()]);
     run("mount", &["-o", "loop", &disk.display().to_string(), &folder.display().to_string()])?;
     site.daemon.start().await?;
     Ok(wrong)
 }
 
-/// A change that cannot be recorded is refused with what is wrong, and HAProxy is as it was.
+/// A change that cannot be recorded is refused with the reason, and HAProxy does not change.
 async fn refuses(site: &Site, words: &str) -> io::Result<Vec<String>> {
     let mut wrong = Vec::new();
-    // Beside the farm's runs, whose own changes go on or wait: a line that they do not turn at this moment.
+    // A line that the run does not switch at this moment.
     let line = site.farm.sample().lines().into_iter().rfind(|line| !line.tracks).map(|line| line.entry);
     let line = line.unwrap_or_default();
     let take = ["drain", &line, "--reason", "disk", "--no-wait", "--allow-outage"];
@@ -143,7 +143,7 @@ fn memory_disk(folder: &Path) -> io::Result<()> {
     run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs", &folder.display().to_string()])
 }
 
-/// A disk in a file, so that it can fail under whoever has files open on it.
+/// A disk in a file, so that it can fail under a process that has files open on it.
 fn loop_disk(folder: &Path) -> io::Result<()> {
     let disk = disk_of(folder);
     File::create(&disk)?.set_len(8 << 20)?;
@@ -166,7 +166,7 @@ pub(crate) fn unmount(folder: &Path) -> io::Result<()> {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Whoever still has files open there is about to end.
+        // A process that still has files open there is about to end.
         let _ = run("umount", &["-l", &self.0.display().to_string()]);
     }
 }
@@ -189,8 +189,8 @@ fn run(program: &str, args: &[&str]) -> io::Result<()> {
     Err(io::Error::other(format!("{program} {}: {}", args.join(" "), said.trim())))
 }
 
-/// For teeterd to find that it cannot be.
+/// The time for teeterd to end with an error.
 const START: Duration = Duration::from_secs(5);
 
-/// How long the disk is as it is.
+/// The time that the fault lasts.
 const AWHILE: Duration = Duration::from_millis(1200);

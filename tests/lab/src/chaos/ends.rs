@@ -1,4 +1,4 @@
-//! Holds that have an end, and a wall clock that jumps: nobody comes back early, nobody is kept.
+//! Holds with an end, and a wall clock that jumps: servers come back neither early nor late.
 
 use std::io;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) async fn run(fault: Fault, programs: &Programs) -> io::Result<Outcome
     if held.code != 0 {
         violations.push(format!("{held:?}"));
     }
-    // In the middle of it: the server is out, and nothing happens until the end.
+    // In the middle of the hold the server is out, and nothing else happens until the end.
     let is_out = |holds: &Value| list(&holds["holds"]).any(|hold| hold["stage"] == "out");
     while !is_out(&site.get("/v1/holds").await?) && began.elapsed() < HELD {
         sleep(Duration::from_millis(20)).await;
@@ -45,8 +45,8 @@ pub(crate) async fn run(fault: Fault, programs: &Programs) -> io::Result<Outcome
     Ok(Outcome { step: "hold".to_owned(), home, violations, excused: 0 })
 }
 
-/// What was asked for.
+/// The duration of the hold.
 const HELD: Duration = Duration::from_secs(5);
 
-/// For the proof at its end, and for a busy machine.
+/// The time for the verification at its end, on a busy machine.
 const LATEST: Duration = Duration::from_secs(10);

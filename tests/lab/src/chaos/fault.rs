@@ -1,4 +1,4 @@
-//! What breaks, and how.
+//! The faults, and how each is caused.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::site::Site;
 use crate::processes::{children_of, signal};
 
-/// What breaks.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// `kill -9` of teeterd, which is started again.
@@ -27,23 +27,23 @@ pub enum Fault {
     Reload,
     /// HAProxy is stopped in an orderly way and started.
     Restart,
-    /// HAProxy does nothing for a while.
+    /// HAProxy is stopped for a while.
     StopHaproxy,
-    /// teeterd does nothing for a while.
+    /// teeterd is stopped for a while.
     StopTeeterd,
     /// The disk of the store is full for a while.
     StoreFull,
-    /// The disk of the store fails and is read-only; it is mended and teeterd is started again.
+    /// The disk of the store fails and is read-only; it is repaired and teeterd is started again.
     StoreReadOnly,
     /// The disk of the map file is full for a while.
     MapFull,
     /// The disk of the map file is read-only for a while.
     MapReadOnly,
-    /// Many read all that teeterd has to say, again and again, for a while.
+    /// Many clients read everything from teeterd, again and again, for a while.
     Readers,
     /// teeterd is stopped, and started with another name for its HAProxy.
     Rename,
-    /// Nobody reads for a while what `teeter deploy` prints, whose hook says a lot.
+    /// The output of `teeter deploy`, whose hook prints a lot, is not read for a while.
     Stall,
     /// A line that is out is deleted, added again and made ready.
     AddAgain,
@@ -51,9 +51,9 @@ pub enum Fault {
     ClockForward,
     /// The wall clock goes three hours back.
     ClockBack,
-    /// The same, and teeterd is killed and started again.
+    /// The wall clock goes three hours forwards, and teeterd is killed and started again.
     ClockForwardRestart,
-    /// The same, and teeterd is killed and started again.
+    /// The wall clock goes three hours back, and teeterd is killed and started again.
     ClockBackRestart,
 }
 
@@ -84,7 +84,7 @@ impl Fault {
         Self::ClockBackRestart,
     ];
 
-    /// What it is called in the report.
+    /// Its name in the report.
     pub fn name(self) -> &'static str {
         match self {
             Self::KillTeeterd => "kill-teeterd",
@@ -117,12 +117,12 @@ impl Fault {
         matches!(self, Self::KillWorker | Self::KillMaster)
     }
 
-    /// HAProxy itself is away for a while: requests fail that nobody could have served.
+    /// Whether HAProxy itself is down for a while, so that requests fail.
     pub(crate) fn downs_haproxy(self) -> bool {
         matches!(self, Self::KillHaproxy | Self::KillWorker | Self::KillMaster | Self::Restart | Self::StopHaproxy)
     }
 
-    /// HAProxy forgets what it was told: until it has been told again, servers that are held get traffic.
+    /// Whether HAProxy loses its runtime state: held servers get traffic until teeterd has restored it.
     pub(crate) fn forgets(self) -> bool {
         matches!(self, Self::KillHaproxy | Self::KillWorker | Self::KillMaster | Self::Restart | Self::Reload)
     }
@@ -132,13 +132,12 @@ impl Fault {
         matches!(self, Self::ClockForward | Self::ClockBack | Self::ClockForwardRestart | Self::ClockBackRestart)
     }
 
-    /// It waits more than it works.
+    /// Whether it waits more than it works.
     pub(crate) fn waits(self) -> bool {
         matches!(self, Self::StopHaproxy | Self::StopTeeterd | Self::Readers | Self::Stall)
     }
 
-    /// Strikes, and mends what somebody would mend: systemd, or whoever looks after the disk. Gives what was wrong with
-    /// how teeter took it.
+    /// Causes the fault, and repairs what systemd or an administrator would repair. Gives what teeter did wrong.
     pub(crate) async fn strike(self, site: &mut Site, client: u32, pause: Duration) -> io::Result<Vec<String>> {
         let mut wrong = Vec::new();
         match self {
@@ -157,7 +156,7 @@ impl Fault {
             Self::KillWorker => {
                 let haproxy = site.farm.haproxy();
                 signal("-KILL", &[haproxy.pid().await?])?;
-                // The master ends by itself; what it leaves is killed, as systemd does.
+                // The master ends by itself. Other processes are killed, as systemd does.
                 let end = Instant::now() + MASTER;
                 while !haproxy.pids().is_empty() && Instant::now() < end {
                     sleep(Duration::from_millis(5)).await;
@@ -197,7 +196,7 @@ impl Fault {
                 site.daemon.rename("name = \"edge\"", "name = \"front\"")?;
                 site.daemon.start().await?;
             }
-            // What it prints is read when its end is awaited.
+            // Its output is read later, when the end of the process is awaited.
             Self::Stall => sleep(pause).await,
             Self::AddAgain => add_again(site).await?,
             Self::ClockForward | Self::ClockForwardRestart => site.daemon.set_clock(JUMP)?,
@@ -211,8 +210,8 @@ impl Fault {
     }
 }
 
-/// Deletes a line that follows another one and is out, adds it again and makes it ready, as a controller does. There may
-/// be none, and HAProxy may have no such commands.
+/// Deletes a line that tracks another one and is out, adds it again and makes it ready, as a controller does. There may be no
+/// such line, and HAProxy may have no such commands.
 async fn add_again(site: &Site) -> io::Result<()> {
     let haproxy = site.farm.haproxy();
     let lines = site.farm.sample().lines();

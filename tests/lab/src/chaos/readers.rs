@@ -1,4 +1,4 @@
-//! Readers beside a deploy: many at once, each of whom asks for all that there is, again and again.
+//! Readers beside a deploy: many at once, each of which reads everything again and again.
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::site::{Site, get};
 
-/// Reads for this long. That some are told to come back later is right; a change that is not taken is wrong.
+/// Reads for this time. Refused readers are right; a refused change is wrong.
 pub(crate) async fn crowd(site: &Site, lasts: Duration) -> io::Result<Vec<String>> {
     let end = Instant::now() + lasts;
     let mut readers = JoinSet::new();
@@ -27,7 +27,7 @@ pub(crate) async fn crowd(site: &Site, lasts: Duration) -> io::Result<Vec<String
     }
     let changes = async {
         let mut wrong = Vec::new();
-        // Beside the farm's runs: a line that they do not turn at this moment may refuse, but it is told so.
+        // A change beside the farm's runs: it is refused, because there is no such line, but it must be answered.
         while Instant::now() < end {
             let refused = site.teeter(&["drain", "nowhere/none", "--reason", "readers"]).await?;
             if refused.code != 3 {
@@ -48,15 +48,15 @@ pub(crate) async fn crowd(site: &Site, lasts: Duration) -> io::Result<Vec<String
     Ok(wrong)
 }
 
-/// What they ask for.
+/// The paths that they read.
 const PATHS: [&str; 5] =
     ["/v1/doctor", "/v1/store", "/v1/status?sel=*/*", "/v1/sessions?sel=*/*", "/v1/events?limit=1000"];
 
-/// More than teeterd answers at once.
+/// More readers than teeterd answers at once.
 const READERS: usize = 40;
 
-/// After a refusal.
+/// The pause after a refusal.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// Between two changes.
+/// The time between two changes.
 const BETWEEN: Duration = Duration::from_millis(200);

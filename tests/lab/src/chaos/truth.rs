@@ -1,4 +1,4 @@
-//! Is what teeter says true? HAProxy is asked beside it, and the store is looked into.
+//! Checks that teeter's answers are true: they are compared with HAProxy, and the store is verified.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,7 +16,7 @@ use crate::tables;
 const MAINT: u32 = 1;
 const DRAIN: u32 = 8;
 
-/// Waits until the record is true, and gives what is not where it does not become so.
+/// Waits until the record is true. Gives what is wrong if it does not become true in time.
 pub(crate) async fn becomes_true(way: &Way, daemon: &Daemon, farm: &TestFarm) -> Vec<String> {
     let end = Instant::now() + REST;
     loop {
@@ -99,7 +99,7 @@ async fn untrue(way: &Way, daemon: &Daemon, farm: &TestFarm) -> io::Result<Vec<S
     Ok(untrue)
 }
 
-/// The map as HAProxy has it, and its file, and what teeter says.
+/// Compares the map of HAProxy, its file, and teeter's answer.
 fn untrue_route(status: &Value, farm: &TestFarm) -> io::Result<Vec<String>> {
     let mut untrue = Vec::new();
     let file = std::fs::read_to_string(farm.map())?;
@@ -119,8 +119,8 @@ fn untrue_route(status: &Value, farm: &TestFarm) -> io::Result<Vec<String>> {
     Ok(untrue)
 }
 
-/// Whether new requests can be served at all, by what HAProxy has been told at this moment; why not, otherwise. Nothing
-/// where HAProxy does not answer.
+/// Says why new requests cannot be served at this moment, by the states in HAProxy. `None`: they can, or HAProxy does not
+/// answer.
 pub(crate) async fn outage(way: &Way, farm: &TestFarm) -> Option<String> {
     let map = async || {
         let map = farm.haproxy().cmd(&format!("show map {}", farm.map().display())).await.ok()?;
@@ -146,13 +146,13 @@ pub(crate) async fn outage(way: &Way, farm: &TestFarm) -> Option<String> {
     empty.map(|(backend, _)| format!("nobody is left in {backend}, which gets the traffic"))
 }
 
-/// The events as they are, to be compared with later ones.
+/// All events so far, to be compared with later ones.
 pub(crate) async fn events(site: &Site) -> io::Result<Vec<Value>> {
     let events = site.get("/v1/events?limit=5000").await?;
     Ok(list(&events["events"]).cloned().collect())
 }
 
-/// Whether nothing that was recorded is gone.
+/// Says which event is missing or changed later.
 pub(crate) fn forgotten(before: &[Value], after: &[Value]) -> Option<String> {
     let gone = before.iter().zip(after.iter().map(Some).chain(std::iter::repeat(None))).find(|(a, b)| Some(*a) != *b);
     gone.map(|(event, now)| format!("event {event} is {now:?} now"))
@@ -166,5 +166,5 @@ pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// How long the reconciler may take to come to rest: HAProxy's checks and its reconnecting are in it.
+/// The time for the reconciler to finish, with HAProxy's checks and reconnecting.
 const REST: Duration = Duration::from_secs(15);

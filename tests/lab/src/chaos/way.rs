@@ -1,21 +1,21 @@
-//! The ways of deploying, and of flipping, that faults are tried on.
+//! The ways to deploy and to flip that faults are tested with.
 
 use crate::sample::Sample;
 
 /// A strategy on a farm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Way {
-    /// What it is called in the report.
+    /// Its name in the report.
     pub name: &'static str,
     pub(crate) sample: Sample,
     pub(crate) farm: &'static str,
-    /// What `teeter` is told beside the version and the hook.
+    /// The arguments of `teeter`, without version and hook.
     pub(crate) command: &'static [&'static str],
-    /// It turns the traffic and has no work.
+    /// Whether it only switches the traffic and has no work.
     pub(crate) flips: bool,
-    /// New requests reach one version only: it turns a route, and tries nobody with a share.
+    /// Whether new requests reach one version only: it switches a route and gives no group a share.
     pub(crate) exact: bool,
-    /// Who does not get the traffic at the end stands by.
+    /// Whether the side without traffic is on standby at the end.
     pub(crate) standby: bool,
 }
 
@@ -70,12 +70,12 @@ impl Way {
         },
     ];
 
-    /// Whether an entry of a map says who gets the traffic.
+    /// Whether an entry of a map decides which side gets the traffic.
     pub(crate) fn routed(&self) -> bool {
         self.sample.map().is_some()
     }
 
-    /// What is replaced in the sample's teeter.toml: nobody waits for minutes here.
+    /// The texts that are replaced in the sample's teeter.toml, so that no case waits for minutes.
     pub(crate) fn edits(&self) -> Vec<(&'static str, &'static str)> {
         let mut edits = vec![("deadline = \"60s\"", "deadline = \"20s\"")];
         match self.sample {
