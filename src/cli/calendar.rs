@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::clock::{self, within};
-use super::tables::servers;
+use super::names::servers;
 use crate::api::HoldView;
 
 /// Sorts by end; holds without an end come last, the oldest first.

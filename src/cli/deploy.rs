@@ -1,17 +1,12 @@
 //! `teeter deploy`: starts a run, does its work with the caller's hook, and follows it to its end.
 
 use super::args::Deploy;
-use super::attend::{Attend, Identity};
-use super::error::{CliError, going_on};
-use super::follow::{Awaiting, Follow};
-use super::hook::Outcome;
+use super::carry_out::{CarriedOut, carry_out};
+use super::error::CliError;
 use super::hooks::Hooks;
 use super::interrupt::Interrupt;
-use super::output::Output;
-use super::upload::Upload;
-use super::work::work;
 use super::{Context, manifest, print, queries, result, tables};
-use crate::api::{Exit, RunRequest, RunStatus, RunView};
+use crate::api::{Exit, RunStatus, RunView};
 
 /// `teeter deploy`.
 pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliError> {
@@ -45,68 +40,6 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
     Ok(result::exit(&run))
 }
 
-/// How a deploy ended.
-pub(super) enum CarriedOut {
-    /// Its run has ended, successfully or not.
-    Ended(RunView),
-    /// The caller was asked to stop: the run stays as it is.
-    Left(RunView),
-}
-
-/// Starts a run, and does its work until it ends.
-///
-/// # Errors
-/// The run is refused, or teeterd is away for too long.
-pub(super) async fn carry_out(
-    context: &Context,
-    request: &RunRequest,
-    hooks: &Hooks,
-    interrupt: &mut Interrupt,
-) -> Result<CarriedOut, CliError> {
-    let mut run: RunView = context.client.post("/v1/runs", request).await?;
-    let identity = Identity::new(format!("`teeter deploy` with {}", hooks.program()));
-    let mut attend = Some(Attend::to(&context.client, run.id, &identity));
-    let output = Output::new(Upload::of_run(&context.client, run.id), context.json);
-    let mut follow = Follow::new(context, &run);
-    follow.progress.line(&queries::header(&run));
-    loop {
-        follow.show(&run);
-        match Awaiting::by(&run) {
-            Awaiting::Ended => break,
-            Awaiting::Nothing => {
-                run = tokio::select! {
-                    biased;
-                    () = interrupt.received() => return Ok(left(&mut follow, run)),
-                    next = follow.next() => next?,
-                };
-            }
-            Awaiting::Work(wanted) => {
-                follow.progress.clear();
-                attend.get_or_insert_with(|| Attend::to(&context.client, run.id, &identity));
-                let outcome = work(context, hooks, &run, &wanted, &mut follow, interrupt, &output).await;
-                if outcome == Outcome::Left {
-                    // An abort waits for this disconnect before it brings the servers back.
-                    attend = None;
-                    run = follow.now().await?;
-                    continue;
-                }
-                let (failed, interrupted) = match outcome {
-                    Outcome::Done | Outcome::Left => (None, false),
-                    Outcome::Failed(why) => (Some(why), false),
-                    Outcome::Interrupted => (Some("the deploy was interrupted and its hook ended".to_owned()), true),
-                };
-                run = follow.report(wanted.step, failed, identity.key()).await?;
-                if interrupted && matches!(Awaiting::by(&run), Awaiting::Nothing) {
-                    return Ok(left(&mut follow, run));
-                }
-            }
-        }
-    }
-    drop(attend);
-    follow.progress.clear();
-    Ok(CarriedOut::Ended(run))
-}
-
 /// Prints the plan of a dry run.
 ///
 /// # Errors
@@ -118,15 +51,4 @@ pub(super) fn planned(context: &Context, run: &RunView) -> Result<Exit, CliError
         print::out(&format!("{}\n\n{}\n\nno run was started", queries::header(run), tables::steps(run)))?;
     }
     Ok(Exit::Done)
-}
-
-/// Prints what happens to a run whose deploy is asked to stop.
-fn left(follow: &mut Follow<'_>, run: RunView) -> CarriedOut {
-    follow.progress.clear();
-    print::err(&format!(
-        "interrupted: run {} stays; it goes on until it waits for work, which this command does not do any more\n{}",
-        run.id,
-        going_on(run.id)
-    ));
-    CarriedOut::Left(run)
 }

@@ -8,7 +8,7 @@ use super::interrupt::Interrupt;
 use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Context, clock, preview, print, queries, shell, tables};
+use super::{Context, clock, names, preview, print, queries, shell, tables};
 use crate::api::{Exit, HoldMode, HoldStage, HoldView};
 use crate::farm::OnDeadline;
 
@@ -36,7 +36,7 @@ pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Resul
     let ended = if args.no_wait {
         None
     } else {
-        progress.line(&format!("hold {}: {} is going out", hold.id, tables::servers(&hold)));
+        progress.line(&format!("hold {}: {} is going out", hold.id, names::servers(&hold)));
         let restores = args.drain.on_deadline == Some(OnDeadline::Restore);
         Some(settle(context, &mut hold, restores, &mut interrupt, &mut progress).await?)
     };
@@ -45,7 +45,7 @@ pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Resul
         print::json(&hold)?;
     }
     let selectors = shell::words(&named);
-    let (id, servers) = (hold.id, tables::servers(&hold));
+    let (id, servers) = (hold.id, names::servers(&hold));
     let exit = match ended {
         None | Some(Ended::Out) => {
             if !context.json {
@@ -161,7 +161,7 @@ async fn settle(
 }
 
 fn out_message(hold: &HoldView, waited: bool, selectors: &str) -> String {
-    let (id, servers) = (hold.id, tables::servers(hold));
+    let (id, servers) = (hold.id, names::servers(hold));
     let what = match (waited, hold.left) {
         (false, _) => format!("hold {id}: {servers} is going out ({})", hold.stage),
         (true, 0) => format!("hold {id}: {servers} is out, nothing is in flight"),

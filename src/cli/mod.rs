@@ -5,6 +5,7 @@
 mod args;
 mod attend;
 mod calendar;
+mod carry_out;
 mod clock;
 mod deploy;
 mod error;
@@ -19,6 +20,7 @@ mod lane;
 mod limit;
 mod lines;
 mod manifest;
+mod names;
 mod output;
 mod preview;
 mod print;

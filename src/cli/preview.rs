@@ -1,6 +1,6 @@
 //! Prints the servers of a host address before the command acts on them: the user may not know which servers run there.
 
-use super::{Context, print, queries, tables};
+use super::{Context, names, print, queries};
 use crate::api::StatusView;
 use crate::control::client::ClientError;
 use crate::farm::Selector;
@@ -20,7 +20,6 @@ pub(super) async fn print_servers(context: &Context, selectors: &[Selector]) -> 
 
 fn servers_of(selector: &Selector, view: &StatusView) -> String {
     let several = view.instances.len() > 1;
-    let lines =
-        view.servers.iter().map(|server| format!("{} ({})", tables::line_name(server, several), server.address));
+    let lines = view.servers.iter().map(|server| format!("{} ({})", names::line_name(server, several), server.address));
     format!("{selector} is {}", lines.collect::<Vec<_>>().join(", "))
 }

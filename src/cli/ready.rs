@@ -9,7 +9,7 @@ use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::queries;
 use super::watch::Watch;
-use super::{Context, clock, preview, print, shell, tables};
+use super::{Context, clock, names, preview, print, shell};
 use crate::api::{Exit, HoldStage, HoldView, Holds, ReleaseRequest, StatusView};
 
 /// `teeter ready`.
@@ -80,7 +80,7 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
         for (id, old) in before {
             match now.remove(&id) {
                 Some(hold) => _ = pending.insert(id, hold),
-                None => progress.line(&format!("hold {id}: {} is released", tables::servers(&old))),
+                None => progress.line(&format!("hold {id}: {} is released", names::servers(&old))),
             }
         }
     }
@@ -91,7 +91,7 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
 async fn finish(context: &Context, failed_holds: Vec<HoldView>, args: &Ready) -> Result<Exit, CliError> {
     for hold in &failed_holds {
         let why = hold.note.as_deref().unwrap_or("it was taken out again");
-        print::err(&format!("hold {}: {} stays out: {why}", hold.id, tables::servers(hold)));
+        print::err(&format!("hold {}: {} stays out: {why}", hold.id, names::servers(hold)));
     }
     let exit = if failed_holds.is_empty() { Exit::Done } else { Exit::Failed };
     let selectors = shell::words(&args.servers.all());
@@ -117,7 +117,7 @@ async fn finish(context: &Context, failed_holds: Vec<HoldView>, args: &Ready) ->
             };
         let several = view.instances.len() > 1;
         let lines = view.servers.iter().map(|server| {
-            let name = tables::line_name(server, several);
+            let name = names::line_name(server, several);
             match (server.in_service, server.held_by.as_slice()) {
                 (true, _) => format!("{name} takes traffic ({})", server.status),
                 (false, []) => format!("{name} is released, but HAProxy says {} ({})", server.status, server.admin),
@@ -151,7 +151,7 @@ fn within_s(pending: &BTreeMap<u64, HoldView>) -> Option<u64> {
 fn waiting(pending: &BTreeMap<u64, HoldView>) -> String {
     let texts = pending.values().map(|hold| {
         let waiting = hold.waiting.as_deref().unwrap_or(hold.stage.as_str());
-        format!("{}: {waiting}", tables::servers(hold))
+        format!("{}: {waiting}", names::servers(hold))
     });
     texts.collect::<Vec<_>>().join("; ")
 }

@@ -9,10 +9,10 @@ use comfy_table::{CellAlignment, Table};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::names::{line_name, servers};
 use super::{calendar, clock};
 use crate::api::{
-    FindingView, HoldView, InstanceView, LiveSide, RouteView, RunStatus, RunView, ServerView, SessionView, StatusView,
-    StepStatus,
+    FindingView, HoldView, InstanceView, LiveSide, RouteView, RunStatus, RunView, SessionView, StatusView, StepStatus,
 };
 
 /// `teeter status`.
@@ -77,17 +77,11 @@ pub(super) fn findings(findings: &[FindingView]) -> String {
     columns(["", "WHAT", "FOUND"], rows, &[])
 }
 
-/// The name of a server line, with its HAProxy if there are several.
-pub(super) fn line_name(server: &ServerView, several: bool) -> String {
-    let name = format!("{}/{}", server.backend, server.server);
-    if several { format!("{}:{name}", server.instance) } else { name }
-}
-
 fn trouble(instance: &InstanceView) -> Option<String> {
     let why = instance.trouble.as_deref();
     let what = match (instance.reachable, instance.agrees) {
         (false, _) if instance.may_be_away => {
-            "is unreachable, as may_be_away allows; it gets the stored state as soon as it answers"
+            "is away, as may_be_away allows; it gets the stored state as soon as it answers"
         }
         (false, _) if instance.pid.is_none() => "has not answered since teeterd was started; its servers are not known",
         (false, _) => "does not answer; its servers are shown as last seen",
@@ -122,11 +116,6 @@ pub(super) fn holds(holds: &[HoldView], now: Timestamp, zone: &TimeZone) -> Stri
         text.extend(waiting.chain(note).chain(left));
     }
     text
-}
-
-/// The servers that a hold keeps out, as text.
-pub(super) fn servers(hold: &HoldView) -> String {
-    if hold.members.is_empty() { hold.entries.join(" ") } else { hold.members.join(" ") }
 }
 
 /// `teeter why`.

@@ -6,7 +6,7 @@ use super::args::{Until, Wait};
 use super::error::CliError;
 use super::progress::Progress;
 use super::watch::Watch;
-use super::{Context, preview, print, queries, tables};
+use super::{Context, names, preview, print, queries};
 use crate::api::{Exit, HoldStage, Holds, ServerView, StatusView};
 use crate::farm::{InstanceName, Span};
 
@@ -134,7 +134,7 @@ fn missing(view: &StatusView, until: Until) -> String {
         view.instances.iter().any(|instance| instance.name == server.instance && !instance.reachable)
     };
     let texts = view.servers.iter().filter_map(|server| {
-        let name = tables::line_name(server, several);
+        let name = names::line_name(server, several);
         match until {
             // The state last seen may be outdated.
             _ if away(server) => Some(format!("{name} unknown, HAProxy does not answer")),

@@ -380,7 +380,7 @@ pub const LONG_POLL: Duration = Duration::from_secs(10);
 /// The longest silence of a healthy stream: teeterd sends a comment every 15 s.
 const SILENT: Duration = Duration::from_secs(60);
 
-/// How long any answer may take extra its wait: the daemon asks HAProxy, whose own limit is 10 s, perhaps twice.
+/// The time for an answer, apart from a long poll: the daemon may ask HAProxy twice, with a limit of 10 s each.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 const CONNECT_AGAIN: Duration = Duration::from_millis(10);

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use self::file::{Build, Environment, Manifest};
 use self::report::{Entry, Report};
 use super::args::{HookOptions, RunOptions};
-use super::deploy::{CarriedOut, carry_out};
+use super::carry_out::{CarriedOut, carry_out};
 use super::error::CliError;
 use super::hooks::Hooks;
 use super::interrupt::Interrupt;

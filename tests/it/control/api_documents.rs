@@ -49,8 +49,9 @@ fn every_recorded_document_is_written_as_it_was_read() {
     for file in std::fs::read_dir(FOLDER).unwrap() {
         let path = file.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        let kind = TYPES.iter().filter(|(kind, _)| name == *kind || name.starts_with(&format!("{kind}.")));
-        let (kind, through) = kind.last().unwrap_or_else(|| panic!("{name} has no type"));
+        let is_of = |kind: &str| name == kind || name.starts_with(&format!("{kind}."));
+        let (kind, through) =
+            TYPES.iter().find(|(kind, _)| is_of(kind)).unwrap_or_else(|| panic!("{name} has no type"));
         let document: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         let written = through(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(written, document, "{name}");

@@ -30,7 +30,7 @@ async fn the_grace_is_kept_while_a_table_has_entries() {
         FARM,
     )
     .await;
-    let stuck = || async { it.json(&["holds"]).await.to_string().contains("clients that stick") };
+    let stuck = || async { it.json(&["holds"]).await.to_string().contains("sticky clients may go on") };
     // Nobody sticks to it yet, though another table has entries: nothing is waited for.
     request(it.front, "GET", "/plain", &[("x-user", "ann")]).await.expect("it answers");
     let drained = it.daemon.teeter(&["drain", "plain/w1", "--grace", "1h", "--reason", "r"]).await;
