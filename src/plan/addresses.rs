@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Plan, Strategy};
+use super::run_plan::{Plan, Strategy};
 use super::veto::Veto;
 use crate::farm::{Farm, InstanceName, Layout, MemberName, SameProcess, Seen};
 

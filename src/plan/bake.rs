@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::Step;
 use super::run::{Bake, Run};
+use super::run_plan::Step;
 use crate::farm::{BakeSettings, Counts, Entry, GroupName, Share};
 
 /// What HAProxy has counted for a watch.

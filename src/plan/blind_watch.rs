@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{Plan, Step};
+use super::run_plan::{Plan, Step};
 use super::veto::Veto;
 use crate::farm::InstanceName;
 use crate::haproxy::BackendName;

@@ -1,7 +1,7 @@
 //! Canary: work on one group, give it a share of the traffic, more of it, then all; then work on the other.
 
 use super::input::PlanningInput;
-use super::plan::{Plan, Step, Strategy};
+use super::run_plan::{Plan, Step, Strategy};
 use super::see_saw::{self, Order};
 use super::veto::Veto;
 use crate::farm::{BakeSettings, CanarySettings, GroupName, Percent, Side};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::guard;
 use super::input::PlanningInput;
 use super::members::{groups, refuse_empty};
-use super::plan::{Plan, Step, Strategy};
+use super::run_plan::{Plan, Step, Strategy};
 use super::veto::Veto;
 use crate::farm::{Entry, GroupName, Side};
 

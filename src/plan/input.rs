@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::Phase;
+use super::run_plan::Phase;
 use super::skipped::Skipped;
 use crate::farm::{Farm, GroupName, HoldId, InstanceName, Layout, Seen, Side};
 

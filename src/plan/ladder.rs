@@ -1,7 +1,7 @@
 //! How a run's plan has a group emptied, and what it says about groups that are to be ready to come back.
 
-use super::plan::{Step, Strategy};
 use super::run::Run;
+use super::run_plan::{Step, Strategy};
 use crate::farm::{DrainSettings, GroupName, Ladder, Route, Side, Stays, Sticky};
 use crate::haproxy::AdminState;
 

@@ -35,7 +35,7 @@ mod out_of_service;
 /// Hooks and watches that are added to any plan.
 mod phases;
 /// Plans and their steps.
-mod plan;
+mod run_plan;
 /// Runs whose HAProxy has been renamed.
 mod renamed;
 /// Lines that are DOWN by design.
@@ -75,8 +75,8 @@ pub use input::PlanningInput;
 pub use members::PlannedMember;
 pub use not_deployed::not_deployed_to;
 pub use out_of_service::out_of_service;
-pub use plan::{Phase, Plan, Step, Strategy};
 pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};
+pub use run_plan::{Phase, Plan, Step, Strategy};
 pub use skipped::Skipped;
 pub use veto::Veto;
 pub use wait::Wait;

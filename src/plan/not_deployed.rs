@@ -1,7 +1,7 @@
 //! Skipped members that take traffic when a deploy ends.
 
-use super::plan::Strategy;
 use super::run::Run;
+use super::run_plan::Strategy;
 use crate::farm::{Entry, MemberName};
 
 /// Remarks for the end of a deploy about members that it has skipped and that take traffic: they still run what they

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::input::PlanningInput;
-use super::plan::{Phase, Step};
+use super::run_plan::{Phase, Step};
 use crate::farm::{BakeSettings, GroupName};
 
 /// A strategy's steps with what every plan adds: a watch after each flip, hooks, and a last question to all members of

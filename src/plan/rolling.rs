@@ -6,8 +6,8 @@ use super::guard;
 use super::input::PlanningInput;
 use super::members::{PlannedMember, PlannedMembers, in_service, with_taken_over_back};
 use super::phases::complete;
-use super::plan::{Phase, Plan, Step, Strategy};
 use super::roles::has_roles;
+use super::run_plan::{Phase, Plan, Step, Strategy};
 use super::veto::Veto;
 use crate::farm::{Entry, Farm, GroupName, InstanceName, Seen, Side};
 

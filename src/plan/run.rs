@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attendant::Attendant;
 use super::members::PlannedMember;
-use super::plan::{Phase, Plan, Step};
+use super::run_plan::{Phase, Plan, Step};
 use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, MemberName, Reach, Route, RunId};
 
 /// One deploy: a plan, the step it is at, and what is known so far.

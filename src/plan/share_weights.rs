@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Plan, Step};
+use super::run_plan::{Plan, Step};
 use super::veto::Veto;
 use crate::farm::{Balance, Balances, Entry, GroupName, InstanceName, Seen};
 use crate::haproxy::BackendName;

@@ -1,7 +1,7 @@
 //! What a run does, in words for an operator whose request it refuses.
 
-use super::plan::{Step, Strategy};
 use super::run::{CallerState, Run, RunState};
+use super::run_plan::{Step, Strategy};
 
 impl Run {
     /// What it does now, as the end of a sentence that begins with `run 3`.

@@ -1,8 +1,8 @@
 //! What the steps before the current one have done.
 
 use crate::farm::GroupName;
-use crate::plan::plan::Step;
 use crate::plan::run::Run;
+use crate::plan::run_plan::Step;
 
 /// The steps before the current one, the latest first.
 fn done(run: &Run) -> impl Iterator<Item = &Step> {

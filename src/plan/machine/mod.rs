@@ -17,8 +17,8 @@ mod watch;
 use jiff::Timestamp;
 
 use self::transition::{fail, fail_group, lost_servers, next_step, next_with_remark};
-use super::plan::{Phase, Step};
 use super::run::{FailureKind, Run, RunState, StepState};
+use super::run_plan::{Phase, Step};
 use super::wait::Wait;
 use crate::farm::HoldId;
 

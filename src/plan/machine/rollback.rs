@@ -6,8 +6,8 @@ use super::history::has_share;
 use super::outcome::{Action, Facts, Illegal, Outcome};
 use crate::farm::{GroupName, Side};
 use crate::haproxy::AdminState;
-use crate::plan::plan::{Phase, Step, Strategy};
 use crate::plan::run::{Run, RunState, StepState};
+use crate::plan::run_plan::{Phase, Step, Strategy};
 
 /// How a run's traffic can be rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use super::outcome::{Action, Facts, Outcome};
 use super::transition::{act, fail, fail_group, lost_servers, next_step, next_with_remark};
 use super::watch::watch;
 use crate::farm::{AfterVerify, GroupName, Hold, Side, Stage, StallAction};
-use crate::plan::plan::Step;
 use crate::plan::run::{CallerState, FailureKind, Run};
+use crate::plan::run_plan::Step;
 use crate::plan::wait::Wait;
 
 /// What follows at this step of a run that goes on.
