@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use tokio::net::UnixListener;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Daemon, Site, instance, teeter_at};
 
 async fn refused(site: &Site, args: &[&str], code: i32, word: &str) {
@@ -13,7 +14,7 @@ async fn refused(site: &Site, args: &[&str], code: i32, word: &str) {
 }
 
 #[tokio::test]
-async fn names_that_are_none_are_refused_and_nothing_changes() {
+async fn unknown_names_are_refused_and_nothing_changes() {
     let site = Site::start().await;
     let long = "w".repeat(10_000);
     refused(&site, &["drain", "web99", "--reason", "r"], 3, "web99").await;
@@ -34,7 +35,7 @@ async fn names_that_are_none_are_refused_and_nothing_changes() {
 }
 
 #[tokio::test]
-async fn a_socket_of_too_low_a_level_is_told_before_anything_moves() {
+async fn socket_without_admin_level_is_refused_before_anything_moves() {
     for level in ["operator", "user"] {
         let farm = teeter_lab::TestFarm::start("v1").await.unwrap();
         let low = farm.dir().join("low.sock");
@@ -44,7 +45,7 @@ async fn a_socket_of_too_low_a_level_is_told_before_anything_moves() {
         farm.haproxy().restart().await.unwrap();
         let daemon = Daemon::start(farm.dir(), &instance(&low)).await;
         let ended = daemon.teeter(&["drain", "app/web01", "--reason", "r"]).await;
-        assert_eq!(ended.code, 4, "{ended:?}");
+        assert_eq!(ended.code, exit::NOT_PERMITTED, "{ended:?}");
         assert!(ended.err.contains(level) && ended.err.contains("level admin"), "{ended:?}");
         assert_eq!(farm.haproxy().server_admin_bits("app/web01").await.unwrap(), 0);
         assert_eq!(daemon.teeter(&["status"]).await.code, 0);
@@ -52,16 +53,16 @@ async fn a_socket_of_too_low_a_level_is_told_before_anything_moves() {
 }
 
 #[tokio::test]
-async fn a_socket_without_haproxy_is_told() {
+async fn socket_without_haproxy_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path(), &instance(&dir.path().join("none.sock"))).await;
     let ended = daemon.teeter(&["drain", "app/web01", "--reason", "r"]).await;
-    assert_eq!(ended.code, 9, "{ended:?}");
+    assert_eq!(ended.code, exit::UNREACHABLE, "{ended:?}");
     assert!(ended.err.contains("none.sock"), "{ended:?}");
 }
 
 #[tokio::test]
-async fn a_socket_of_another_program_is_told() {
+async fn socket_of_another_program_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("other.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -75,25 +76,25 @@ async fn a_socket_of_another_program_is_told() {
     });
     let daemon = Daemon::start(dir.path(), &instance(&path)).await;
     let ended = daemon.teeter(&["drain", "app/web01", "--reason", "r"]).await;
-    assert_eq!(ended.code, 9, "{ended:?}");
+    assert_eq!(ended.code, exit::UNREACHABLE, "{ended:?}");
     assert!(ended.err.contains("other.sock") && ended.err.contains("not HAProxy"), "{ended:?}");
 }
 
 #[tokio::test]
-async fn a_second_daemon_on_the_store_gives_way() {
+async fn second_daemon_on_one_store_exits() {
     let site = Site::start().await;
     let config = std::fs::read_to_string(site.daemon.config()).unwrap().replace("control.sock", "second.sock");
     let path = site.farm.dir().join("second.toml");
     std::fs::write(&path, config).unwrap();
     let second =
         tokio::process::Command::new(env!("CARGO_BIN_EXE_teeterd")).arg("--config").arg(&path).output().await.unwrap();
-    assert_eq!(second.status.code(), Some(1));
+    assert_eq!(second.status.code(), Some(exit::FAILED));
     assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another teeterd"), "{second:?}");
     assert_eq!(site.teeter(&["holds"]).await.code, 0);
 }
 
 #[tokio::test]
-async fn a_bad_configuration_is_told_with_its_place_and_a_reload_keeps_the_old_one() {
+async fn bad_configuration_is_reported_with_its_position_and_a_reload_keeps_the_old_one() {
     let site = Site::start().await;
     let good = std::fs::read_to_string(site.daemon.config()).unwrap();
     std::fs::write(site.daemon.config(), format!("{good}\nflip_mode = \"x\"\n")).unwrap();
@@ -101,7 +102,7 @@ async fn a_bad_configuration_is_told_with_its_place_and_a_reload_keeps_the_old_o
     let check = check.arg("--check").arg("--config").arg(site.daemon.config()).output().await.unwrap();
     let line = good.lines().count() + 2;
     let said = String::from_utf8_lossy(&check.stderr).into_owned();
-    assert_eq!(check.status.code(), Some(2), "{said}");
+    assert_eq!(check.status.code(), Some(exit::USAGE), "{said}");
     assert!(said.contains(&format!("teeter.toml:{line}:1")) && said.contains("flip_mode"), "{said}");
     site.daemon.signal("-HUP").await;
     crate::fixtures::site::until(|| async { site.daemon.log().contains("the old one stays") }).await;
@@ -109,9 +110,9 @@ async fn a_bad_configuration_is_told_with_its_place_and_a_reload_keeps_the_old_o
 }
 
 #[tokio::test]
-async fn without_a_daemon_every_command_says_so() {
+async fn every_command_reports_that_no_daemon_runs() {
     let dir = tempfile::tempdir().unwrap();
     let ended = teeter_at(&dir.path().join("none.sock"), &["status"]).await.unwrap();
-    assert_eq!(ended.code, 9);
+    assert_eq!(ended.code, exit::UNREACHABLE);
     assert!(ended.err.contains("teeterd"), "{ended:?}");
 }

@@ -1,9 +1,10 @@
 //! What the doctor finds before the night of the deploy.
 
+use crate::fixtures::exit;
 use crate::fixtures::site::Site;
 
 #[tokio::test]
-async fn what_would_refuse_the_next_deploy_is_found_before_it() {
+async fn doctor_finds_what_would_refuse_the_next_deploy() {
     let site = Site::start().await;
     let well = site.teeter(&["doctor"]).await;
     assert!(well.code == 0 && !well.out.contains("warning"), "{well:?}");
@@ -27,7 +28,7 @@ async fn what_would_refuse_the_next_deploy_is_found_before_it() {
         assert!(doctor.out.contains(words), "{words}: {doctor:?}");
     }
     let refused = site.teeter(&["begin", "web", "--dry-run"]).await;
-    assert_eq!(refused.code, 6, "{refused:?}");
+    assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
     assert_eq!(site.teeter(&["begin", "web", "--strategy", "rolling", "--dry-run"]).await.code, 0);
     let check = tokio::process::Command::new(env!("CARGO_BIN_EXE_teeterd"))
         .args(["--check", "--config"])

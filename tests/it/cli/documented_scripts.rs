@@ -7,6 +7,7 @@ use std::process::Stdio;
 use teeter_lab::write_script;
 use tokio::process::Command;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Ended, MAINT, Site, finish};
 
 /// The loop of `begin` and `advance`, as the reference has it.
@@ -59,24 +60,24 @@ async fn failed_run(site: &Site, run: &str, server: &str) {
 }
 
 #[tokio::test]
-async fn the_loop_of_begin_and_advance_stops_at_work_that_fails() {
+async fn documented_loop_stops_at_failed_work() {
     let site = Site::start().await;
     let script = documented();
     assert_eq!(helped(&site.teeter(&["begin", "--help"]).await.out), script);
     // In the first group: nobody else is touched, and the run says what failed.
     let ended = run(&site, &script, Some(&tools(&site, "web02"))).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     failed_run(&site, "1", "web02").await;
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     // A second one is refused, and says what becomes of the first.
     let busy = run(&site, &script, Some(&tools(&site, "none"))).await;
-    assert_eq!(busy.code, 8, "{busy:?}");
+    assert_eq!(busy.code, exit::BUSY, "{busy:?}");
     assert!(busy.err.contains("run 1 has failed at `work a`") && !busy.err.contains("is deploying"), "{busy:?}");
     // In the second group: the first serves what was deployed.
     site.farm.app("web01").replace("v1").await.expect("it is replaced");
     assert_eq!(site.teeter(&["abort", "1"]).await.code, 0);
     let ended = run(&site, &script, Some(&tools(&site, "web03"))).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     failed_run(&site, "2", "web03").await;
     assert_eq!(site.bits().await, [0, 0, MAINT, MAINT]);
     assert_eq!(site.farm.versions(), ["v2", "v2", "v1", "v1"]);
@@ -85,7 +86,7 @@ async fn the_loop_of_begin_and_advance_stops_at_work_that_fails() {
 }
 
 #[tokio::test]
-async fn the_loop_of_begin_and_advance_deploys() {
+async fn documented_loop_deploys() {
     let site = Site::start().await;
     let ended = run(&site, &documented(), Some(&tools(&site, "none"))).await;
     assert_eq!(ended.code, 0, "{ended:?}");

@@ -5,7 +5,7 @@ use teeter_lab::{FarmSpec, Haproxy, Sample, TestFarm, free_port};
 use crate::fixtures::site::{DRAIN, Daemon, MAINT, edited, finish, until};
 
 #[tokio::test]
-async fn a_site_that_was_there_before_is_deployed_to_as_it_is() {
+async fn existing_site_is_deployed_unchanged() {
     let spec = FarmSpec { sample: Sample::Site, version: "v1".to_owned(), ..FarmSpec::default() };
     let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
     // The other HAProxy has the same file, but for its socket and its port.

@@ -2,10 +2,11 @@
 
 use teeter_lab::FarmSpec;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Site, until};
 
 #[tokio::test]
-async fn a_refusal_names_who_is_out_already_and_what_to_type() {
+async fn refusal_names_the_servers_out_and_the_next_command() {
     let site = Site::with("min_available = 2", FarmSpec::default()).await;
     site.farm.app("web02").set_well(false);
     until(|| async { site.json(&["status", "app/web02"]).await["servers"][0]["in_service"] == false }).await;
@@ -16,22 +17,22 @@ async fn a_refusal_names_who_is_out_already_and_what_to_type() {
         (&["drain", "web03", "--reason", "r", "--all-but-min"], "`--allow-outage` in place of `--all-but-min`"),
     ] {
         let ended = site.teeter(command).await;
-        assert_eq!(ended.code, 6, "{ended:?}");
+        assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
         assert!(ended.err.contains("app/web02 is DOWN"), "{ended:?}");
         assert!(ended.err.contains("(new disk)") && ended.err.contains("app/web01 is held by "), "{ended:?}");
         assert!(ended.err.contains(instead), "{ended:?}");
     }
     assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
-    assert_eq!(ended.code, 6, "{ended:?}");
+    assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
     assert!(ended.err.contains("app/web02 is DOWN") && ended.err.contains("--strategy rolling"), "{ended:?}");
 }
 
 #[tokio::test]
-async fn a_hook_around_the_work_that_fails_is_told_as_what_it_is() {
+async fn failed_before_out_hook_is_reported_as_such() {
     let site = Site::start().await;
     let ended = site.teeter(&["deploy", "web", "--before-out", "exit 3", "--", "true"]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("group a is still in service") && !ended.err.contains("proof"), "{ended:?}");
     assert!(ended.err.contains("no server of web is kept out"), "{ended:?}");
     assert_eq!(site.bits().await, [0; 4]);
@@ -39,14 +40,14 @@ async fn a_hook_around_the_work_that_fails_is_told_as_what_it_is() {
     let advanced = site.teeter(&["advance", "1"]).await;
     assert!(advanced.code == 0 && advanced.out.contains("TEETER_GROUP=a"), "{advanced:?}");
     let retried = site.teeter(&["retry", "1"]).await;
-    assert_eq!(retried.code, 6, "{retried:?}");
+    assert_eq!(retried.code, exit::REFUSED, "{retried:?}");
     assert!(retried.err.contains("has not failed") && retried.err.contains("waits for the work"), "{retried:?}");
     assert!(!retried.err.contains("not waiting for work"), "{retried:?}");
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_told_of_once() {
+async fn missing_file_is_reported_once() {
     let site = Site::start().await;
     let ended = site.teeter(&["store", "verify", "/nowhere/teeter.db"]).await;
-    assert_eq!((ended.code, ended.err.matches("No such file").count()), (3, 1), "{ended:?}");
+    assert_eq!((ended.code, ended.err.matches("No such file").count()), (exit::NOT_FOUND, 1), "{ended:?}");
 }

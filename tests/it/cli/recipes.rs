@@ -6,6 +6,7 @@ use std::process::Stdio;
 use teeter_lab::write_script;
 use tokio::process::Command;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Ended, MAINT, Site, finish};
 
 fn recipe(path: &str) -> PathBuf {
@@ -13,7 +14,7 @@ fn recipe(path: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_shell_installs_over_ssh() {
+async fn shell_recipe_installs_over_ssh() {
     let site = Site::start().await;
     let log = site.farm.dir().join("ssh.log");
     // Does here what would be done there.
@@ -33,13 +34,13 @@ async fn a_shell_installs_over_ssh() {
     assert_eq!(log.lines().count(), 4);
     assert!(log.contains("deploy@web03 sudo /usr/local/bin/install-app v2"), "{log}");
     let ended = site.teeter(&["deploy", "web", "--to", "$(reboot)", "--", &script]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("no version for a command line"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0], "it fails at the first group");
     assert_eq!(site.teeter(&["abort", "2"]).await.code, 0);
     let ended =
         site.teeter(&["deploy", "web", "--to", "v3", "--per-server", "--", "env", &path, "DEAD=web04", &script]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("hook exited with code 255 on web04"), "{ended:?}");
     assert_eq!(site.bits().await, [0, 0, MAINT, MAINT], "and at the second, when the first has the traffic");
     assert_eq!(site.farm.versions(), ["v3", "v3", "v3", "v2"]);
@@ -78,7 +79,7 @@ fn install(site: &Site) -> String {
 }
 
 #[tokio::test]
-async fn ansible_works_on_every_group_and_reports() {
+async fn ansible_role_works_on_every_group_and_reports() {
     let site = Site::start().await;
     let Some(ended) = play(&site, &install(&site)).await else { return };
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -89,7 +90,7 @@ async fn ansible_works_on_every_group_and_reports() {
 }
 
 #[tokio::test]
-async fn what_fails_in_ansible_fails_the_run() {
+async fn failed_ansible_task_fails_the_run() {
     let site = Site::start().await;
     let fail = "- name: Unpack\n  ansible.builtin.fail:\n    msg: no room\n  when: teeter_server == 'web02'\n";
     let Some(ended) = play(&site, &format!("{fail}{}", install(&site))).await else { return };

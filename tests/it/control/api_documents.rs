@@ -13,6 +13,7 @@ use teeter::api;
 use teeter_lab::{FarmSpec, Held, Sample};
 
 use crate::control::http_api::http;
+use crate::fixtures::exit;
 use crate::fixtures::site::{Site, finish, step_of, until};
 
 const FOLDER: &str = "tests/api-documents";
@@ -44,7 +45,7 @@ const TYPES: [(&str, Through); 15] = [
 ];
 
 #[test]
-fn every_recorded_document_is_written_as_it_was_read() {
+fn recorded_documents_survive_a_round_trip() {
     let mut seen = std::collections::BTreeSet::new();
     for file in std::fs::read_dir(FOLDER).unwrap() {
         let path = file.unwrap().path();
@@ -168,7 +169,7 @@ async fn record_a_rolling_deploy() {
     let hook = site.hook();
     let script = format!("if [ \"$TEETER_GROUP\" = batch-2 ]; then exit 0; fi; {hook}");
     let roll = ["deploy", "web", "--strategy", "rolling", "--settle", "0s", "--to", "v2"];
-    assert_eq!(site.teeter(&[&roll[..], &["--", "sh", "-c", &script]].concat()).await.code, 1);
+    assert_eq!(site.teeter(&[&roll[..], &["--", "sh", "-c", &script]].concat()).await.code, exit::FAILED);
     record(&site, "run.rolling-failed-verify", "GET /v1/runs/1", "").await;
     assert_eq!(site.teeter(&["abort", "1"]).await.code, 0);
     assert_eq!(site.teeter(&[&roll[..], &["--max-failed", "1", "--", "sh", "-c", &script]].concat()).await.code, 0);
@@ -265,7 +266,7 @@ fn record_requests() {
 
 /// The description has the words that fields may have.
 #[test]
-fn the_description_lists_the_words_of_the_documents() {
+fn description_lists_the_values_of_each_enum() {
     let document = serde_json::to_value(teeter::control::openapi_document()).unwrap();
     let schemas = &document["components"]["schemas"];
     for (schema, field, words) in [

@@ -6,6 +6,7 @@ use serde_json::Value;
 use teeter_lab::{FarmSpec, TestFarm};
 use tokio::net::UnixDatagram;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Daemon, Site, farm_config, until};
 
 async fn events(site: &Site, args: &[&str]) -> Vec<Value> {
@@ -31,7 +32,7 @@ fn is_unbroken(events: &[Value]) -> BTreeMap<String, usize> {
 }
 
 #[tokio::test]
-async fn every_change_is_recorded_once_with_who_and_what_was_before() {
+async fn every_change_is_recorded_once_with_its_author_and_old_value() {
     let mut site = Site::start().await;
     for args in [
         &["drain", "web01", "--reason", "disk"][..],
@@ -106,7 +107,7 @@ async fn every_change_is_recorded_once_with_who_and_what_was_before() {
     let since = events(&site, &["--since", at]).await;
     assert!(since.len() < all.len() && since.iter().any(|event| event["at"] == at), "{since:#?}");
     let wrong = site.teeter(&["events", "--since", "yesterday"]).await;
-    assert!(wrong.code == 2 && wrong.err.contains("a time ago with its unit"), "{wrong:?}");
+    assert!(wrong.code == exit::USAGE && wrong.err.contains("a time ago with its unit"), "{wrong:?}");
 }
 
 /// The fields of a message in the journal's own protocol.
@@ -128,7 +129,7 @@ fn fields(mut datagram: &[u8]) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn the_journal_can_be_searched_by_farm_and_by_whoever_asked() {
+async fn journal_can_be_searched_by_farm_and_by_user() {
     let spec = FarmSpec { version: "v1".to_owned(), ..FarmSpec::default() };
     let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
     // The daemon alone sees a journal that is the test's.

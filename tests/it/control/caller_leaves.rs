@@ -1,5 +1,6 @@
 //! Callers that go away: noticed, said, and where it is wanted made good.
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site, finish, until};
 
 /// A hook that goes on until it is told to end, and takes its time to do so.
@@ -15,7 +16,7 @@ async fn run(site: &Site) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_caller_that_dies_is_noticed_and_the_run_stays_where_it_is() {
+async fn dead_caller_is_noticed_and_the_run_stays_at_its_step() {
     let mut site = Site::start().await;
     let (hook, begun) = stubborn(&site);
     let mut deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);
@@ -49,7 +50,7 @@ async fn end_hooks(site: &Site) {
 }
 
 #[tokio::test]
-async fn what_nobody_works_on_comes_back_where_the_policy_says_so() {
+async fn on_stall_restore_brings_abandoned_servers_back() {
     let site = Site::start().await;
     let (hook, begun) = stubborn(&site);
     let options = ["deploy", "web", "--on-stall", "restore", "--stall-after", "1s", "--", "sh", "-c", &hook];
@@ -65,7 +66,7 @@ async fn what_nobody_works_on_comes_back_where_the_policy_says_so() {
 }
 
 #[tokio::test]
-async fn a_stage_that_never_comes_is_called_a_failure() {
+async fn work_without_a_report_fails_as_stalled() {
     let site = Site::with("on_stall = { after = \"1s\", do = \"hold\" }", teeter_lab::FarmSpec::default()).await;
     let begun = site.teeter(&["begin", "web"]).await;
     assert_eq!(begun.code, 0, "{begun:?}");
@@ -79,7 +80,7 @@ async fn a_stage_that_never_comes_is_called_a_failure() {
 }
 
 #[tokio::test]
-async fn an_abort_waits_until_the_hook_has_ended() {
+async fn abort_waits_for_the_end_of_the_hook() {
     let site = Site::start().await;
     let (hook, begun) = stubborn(&site);
     let deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);
@@ -91,11 +92,11 @@ async fn an_abort_waits_until_the_hook_has_ended() {
     assert!(ended.exists(), "servers came back while the hook was at work");
     assert_eq!(site.bits().await, [0; 4]);
     let deploy = finish(deploy).await;
-    assert_eq!(deploy.code, 7, "{deploy:?}");
+    assert_eq!(deploy.code, exit::ABORTED, "{deploy:?}");
 }
 
 #[tokio::test]
-async fn what_a_caller_works_on_that_does_not_stop_stays_out() {
+async fn servers_stay_out_while_their_caller_does_not_stop() {
     let site = Site::start().await;
     let (hook, begun) = stubborn(&site);
     let mut deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);
@@ -105,7 +106,7 @@ async fn what_a_caller_works_on_that_does_not_stop_stays_out() {
     let pid = deploy.id().expect("it runs");
     send("-STOP", pid).await;
     let aborted = site.teeter(&["abort", "1"]).await;
-    assert_eq!(aborted.code, 5, "{aborted:?}");
+    assert_eq!(aborted.code, exit::TIMED_OUT, "{aborted:?}");
     let end = format!("next: end process {pid}, and what it has started");
     assert!(aborted.err.contains("its caller has not stopped working") && aborted.err.contains(&end), "{aborted:?}");
     assert!(site.teeter(&["show", "1"]).await.out.contains(&end));
@@ -115,11 +116,11 @@ async fn what_a_caller_works_on_that_does_not_stop_stays_out() {
     until(|| async { run(&site).await["state"] == "aborted" }).await;
     assert!(site.farm.dir().join("ended").exists(), "servers came back while the hook was at work");
     assert_eq!(site.bits().await, [0; 4]);
-    assert_eq!(deploy.wait().await.expect("it ends").code(), Some(7));
+    assert_eq!(deploy.wait().await.expect("it ends").code(), Some(exit::ABORTED));
 }
 
 #[tokio::test]
-async fn a_deploy_whose_words_nobody_reads_stops_all_the_same() {
+async fn deploy_with_unread_output_stops_too() {
     for by_abort in [true, false] {
         let site = Site::start().await;
         let (hook, begun) = stubborn(&site);

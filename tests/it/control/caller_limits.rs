@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Daemon, Site, instance, until};
 use crate::fixtures::system_users::{ROOT, User, can_change, curl, nameless, open_to_all};
 
@@ -64,7 +65,7 @@ async fn daemon(dir: &tempfile::TempDir) -> Daemon {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_refused_in_words() {
+async fn oversized_requests_are_refused_with_a_message() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = daemon(&dir).await;
     let head = format!("GET /v1/holds?x={} HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n\r\n", "x".repeat(40_000));
@@ -89,7 +90,7 @@ async fn what_is_too_large_is_refused_in_words() {
 }
 
 #[tokio::test]
-async fn half_a_request_is_not_waited_for_without_end() {
+async fn incomplete_request_times_out() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = daemon(&dir).await;
     let mut streams = Vec::new();
@@ -113,7 +114,7 @@ async fn half_a_request_is_not_waited_for_without_end() {
 }
 
 #[tokio::test]
-async fn one_user_has_so_many_streams_and_requests_and_no_more() {
+async fn streams_and_requests_of_one_user_are_limited() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = daemon(&dir).await;
     let open = async |path: &str| {
@@ -152,7 +153,7 @@ async fn one_user_has_so_many_streams_and_requests_and_no_more() {
     until(|| async { say(&mut connect(&daemon).await, ANSWERS).await.0 == 429 }).await;
     // The command line waits for its turn where it may: nobody gets an answer that is none.
     let ended = daemon.teeter(&["holds"]).await;
-    assert!(ended.code == 8 && ended.err.contains("64 requests in progress"), "{ended:?}");
+    assert!(ended.code == exit::BUSY && ended.err.contains("64 requests in progress"), "{ended:?}");
     drop((streams, waiting));
     until(|| async { say(&mut connect(&daemon).await, ANSWERS).await.0 == 200 }).await;
     until(|| async {
@@ -178,7 +179,7 @@ pub(crate) async fn say_much(site: &Site) {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_nothing_is_cut_off_and_can_go_on_where_it_was() {
+async fn stalled_reader_is_cut_off_and_can_resume() {
     let site = Site::start().await;
     say_much(&site).await;
     // That is more than a socket takes, and nobody reads.
@@ -224,7 +225,7 @@ fn may_open(files: u64) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_idle_connections_and_ten_thousand_requests_shut_nobody_else_out() {
+async fn thousand_idle_connections_and_ten_thousand_requests_block_no_other_user() {
     if !can_change() || !may_open(12_000) {
         return;
     }
@@ -293,7 +294,7 @@ async fn crowd(socket: PathBuf, silent: usize, counts: Arc<[AtomicUsize; 3]>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_all_users_together_are_too_many_root_still_gets_in() {
+async fn root_gets_in_when_all_connections_are_taken() {
     if !can_change() || !may_open(12_000) {
         return;
     }

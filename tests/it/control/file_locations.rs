@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Daemon, instance, until};
 use crate::fixtures::system_users::{can_change, give, nameless};
 
@@ -23,7 +24,7 @@ async fn ends(dir: &Path, socket: &Path, store: &Path) -> (Option<i32>, String) 
 }
 
 #[tokio::test]
-async fn a_socket_in_a_directory_of_another_user_is_not_made() {
+async fn socket_is_not_made_in_a_directory_of_another_user() {
     let dir = tempfile::tempdir().expect("a directory is made");
     let (own, others) = (dir.path().join("own"), dir.path().join("others"));
     for made in [&own, &others] {
@@ -33,7 +34,7 @@ async fn a_socket_in_a_directory_of_another_user_is_not_made() {
     let check = async || {
         for (socket, store, what) in [(&others, &own, "control socket"), (&own, &others, "store")] {
             let (code, words) = ends(dir.path(), socket, store).await;
-            assert_eq!(code, Some(1), "{words}");
+            assert_eq!(code, Some(exit::FAILED), "{words}");
             let place = others.display().to_string();
             for said in [what, &place, "could replace the files", "shared_directory = true"] {
                 assert!(words.contains(said), "{said}: {words}");
@@ -50,7 +51,7 @@ async fn a_socket_in_a_directory_of_another_user_is_not_made() {
 }
 
 #[tokio::test]
-async fn a_shared_directory_is_taken_where_the_configuration_allows_it() {
+async fn shared_directory_is_used_when_the_configuration_allows_it() {
     let dir = tempfile::tempdir().expect("a directory is made");
     let shared = dir.path().join("shared");
     std::fs::create_dir(&shared).expect("it is made");

@@ -7,6 +7,7 @@ use tokio::net::UnixStream;
 
 use crate::control::caller_limits::say_much;
 use crate::fixtures::custom_backends::Stand;
+use crate::fixtures::exit;
 use crate::fixtures::site::{Daemon, Site, finish, instance, until};
 use crate::fixtures::socket_relay::Relay;
 use crate::fixtures::system_users::{ROOT, can_change, curl, nameless, open_to_all};
@@ -15,7 +16,7 @@ use crate::fixtures::system_users::{ROOT, can_change, curl, nameless, open_to_al
 const AT_EVERYTHING: &str = "show servers state;";
 
 #[tokio::test]
-async fn a_drain_waits_for_no_look_of_a_reader() {
+async fn drain_does_not_wait_for_readers() {
     let stand = Stand::start(&backends(), "").await;
     let mut relay = Relay::start(stand.dir().join("relay.sock"), &stand.haproxy.socket(), AT_EVERYTHING);
     let dir = tempfile::tempdir().unwrap();
@@ -33,7 +34,7 @@ async fn a_drain_waits_for_no_look_of_a_reader() {
     assert!(drain.is_some() && look.is_none(), "{lines:#?}");
     drop(cut);
     // It was cut short, so HAProxy has not answered the reader.
-    assert_eq!(finish(reader).await.code, 9);
+    assert_eq!(finish(reader).await.code, exit::UNREACHABLE);
 }
 
 fn find(lines: &[String], text: &str) -> Option<usize> {
@@ -50,7 +51,7 @@ fn backends() -> String {
 }
 
 #[tokio::test]
-async fn who_takes_no_answer_keeps_their_own_places_and_nobody_elses() {
+async fn caller_that_reads_no_answer_uses_its_own_quota_only() {
     if !can_change() {
         return;
     }
@@ -89,7 +90,7 @@ async fn who_takes_no_answer_keeps_their_own_places_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_request_has_a_thousand_names_and_fifty_of_what_is_more() {
+async fn selectors_and_farms_of_one_request_are_limited() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = Daemon::start(dir.path(), &instance(&dir.path().join("none.sock"))).await;
     let ask = async |selectors: Vec<String>| {

@@ -28,7 +28,7 @@ async fn http_with(site: &Site, request: &str, headers: &str, body: &str) -> (u1
 }
 
 #[tokio::test]
-async fn a_hold_is_made_and_recorded_with_its_caller() {
+async fn hold_is_made_and_recorded_with_its_caller() {
     let site = Site::start().await;
     let (status, body) =
         http(&site, "POST /v1/holds", r#"{"selectors":["app/web01"],"mode":"drain","reason":"disk"}"#).await;
@@ -40,7 +40,7 @@ async fn a_hold_is_made_and_recorded_with_its_caller() {
 }
 
 #[tokio::test]
-async fn an_error_is_a_problem_document() {
+async fn error_is_a_problem_document() {
     let site = Site::start().await;
     for (request, body, status, exit) in [
         ("GET /v1/nowhere", "", 404, 3),
@@ -78,7 +78,7 @@ async fn raw(site: &Site, request: &[u8]) -> String {
 
 /// As docs/api.md has it: what is answered before teeterd sees a request has a status and nothing else.
 #[tokio::test]
-async fn what_is_no_http_has_a_status_and_no_document() {
+async fn invalid_http_gets_a_status_without_a_document() {
     let site = Site::start().await;
     let headers = |count: usize| "x: y\r\n".repeat(count);
     let line =
@@ -104,7 +104,7 @@ async fn what_is_no_http_has_a_status_and_no_document() {
 }
 
 #[tokio::test]
-async fn what_a_web_page_can_send_changes_nothing() {
+async fn requests_from_a_web_page_change_nothing() {
     let site = Site::start().await;
     let json = "content-type: application/json\r\n";
     let begun = http(&site, "POST /v1/runs", r#"{"farm":"web"}"#).await;
@@ -137,7 +137,7 @@ async fn what_a_web_page_can_send_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_description_names_every_path() {
+async fn description_names_every_path() {
     let site = Site::start().await;
     let document: Value = serde_json::from_str(&http(&site, "GET /v1/openapi.json", "").await.1).unwrap();
     let paths = document["paths"].as_object().unwrap();
@@ -176,14 +176,14 @@ async fn events_are_streamed_as_they_happen() {
 }
 
 #[tokio::test]
-async fn the_socket_has_the_mode_of_the_configuration() {
+async fn socket_has_the_configured_mode() {
     let site = Site::start().await;
     let mode = std::fs::metadata(site.daemon.socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
 }
 
 #[tokio::test]
-async fn the_sample_configurations_are_accepted() {
+async fn sample_configurations_are_accepted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("haproxy.cfg");
     // Debian's user, log and chroot are not there on every machine that runs the tests; the rest is as shipped.
@@ -202,7 +202,7 @@ async fn the_sample_configurations_are_accepted() {
 }
 
 #[tokio::test]
-async fn what_hooks_are_said_to_say_is_made_harmless_and_bounded() {
+async fn reported_hook_output_is_sanitised_and_bounded() {
     let site = Site::start().await;
     let begun = site.teeter(&["begin", "web"]).await;
     assert_eq!(begun.code, 0, "{begun:?}");
@@ -227,7 +227,7 @@ async fn what_hooks_are_said_to_say_is_made_harmless_and_bounded() {
 }
 
 #[tokio::test]
-async fn a_caller_that_hangs_up_leaves_its_change_whole() {
+async fn change_completes_when_its_caller_hangs_up() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     for turn in 0..200 {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::Site;
 use crate::fixtures::system_users::{ROOT, User, can_change, nameless, open_to_all, teeter};
 
@@ -20,7 +21,7 @@ async fn caller_of(site: &Site, kind: &str) -> Value {
 }
 
 #[tokio::test]
-async fn behind_root_is_who_has_logged_in() {
+async fn login_user_behind_sudo_owns_the_hold() {
     if !can_change() {
         return;
     }
@@ -37,7 +38,7 @@ async fn behind_root_is_who_has_logged_in() {
     assert_eq!((&caller["uid"], &caller["user"], &caller["login"]["user"]), (&0.into(), &"root".into(), &LOGIN.into()));
     assert!(site.teeter(&["events"]).await.out.contains(&format!("({LOGIN} as root, ")));
     // Root itself is somebody else, and the person brings back what is theirs.
-    assert_eq!(site.teeter(&["ready", "web01"]).await.code, 8);
+    assert_eq!(site.teeter(&["ready", "web01"]).await.code, exit::BUSY);
     let ready = logged_in(&site, ROOT, &program, "ready web01").await;
     assert_eq!(ready.code, 0, "{ready:?}");
     // Where nobody has logged in a process can name whom it likes. Without being root it gains nothing.

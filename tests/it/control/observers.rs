@@ -1,5 +1,6 @@
 //! Whoever looks at somebody else's deploy: what they are told, and what they cannot break.
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site, finish, until};
 
 /// A hook that calls its deploy's run done and failed, says what became of that, and waits to be let go.
@@ -27,7 +28,7 @@ async fn refused(site: &Site) {
     let before = site.json(&["show", "1"]).await;
     for report in [&["advance", "1"][..], &["advance", "1", "--step", "2"], &["advance", "1", "--failed", "no"]] {
         let ended = site.teeter(report).await;
-        assert_eq!(ended.code, 8, "{report:?}: {ended:?}");
+        assert_eq!(ended.code, exit::BUSY, "{report:?}: {ended:?}");
         assert!(ended.err.contains("run 1 is being worked on") && ended.err.contains("`teeter deploy`"), "{ended:?}");
         assert!(ended.err.contains("teeter advance 1 --force"), "{ended:?}");
     }
@@ -36,7 +37,7 @@ async fn refused(site: &Site) {
 }
 
 #[tokio::test]
-async fn nobody_else_reports_on_the_work_of_a_deploy() {
+async fn only_the_caller_of_a_deploy_reports_its_work() {
     let mut site = Site::start().await;
     let hook = meddling(&site);
     let deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);

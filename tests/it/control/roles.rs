@@ -7,6 +7,7 @@ use teeter_lab::FarmSpec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Daemon, MAINT, PATIENCE, Site, farm_config, until};
 use crate::fixtures::system_users::{ROOT, User, can_change, curl, nameless, open_to_all, teeter};
 
@@ -69,7 +70,7 @@ const REQUESTS: [(&str, &str, usize, &str); 26] = [
 ];
 
 #[tokio::test]
-async fn each_role_may_do_what_it_may_and_nothing_more() {
+async fn each_role_is_allowed_its_own_requests_only() {
     if !can_change() {
         return;
     }
@@ -89,7 +90,7 @@ async fn each_role_may_do_what_it_may_and_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_who_one_is_what_is_needed_and_where_it_is_granted() {
+async fn refusal_names_the_caller_the_needed_role_and_its_setting() {
     if !can_change() {
         return;
     }
@@ -98,7 +99,7 @@ async fn a_refusal_says_who_one_is_what_is_needed_and_where_it_is_granted() {
     let status = run(VIEWER, &["status"]).await;
     assert_eq!(status.code, 0, "{status:?}");
     let refused = run(VIEWER, &["drain", "app/web01", "--reason", "kernel"]).await;
-    assert_eq!(refused.code, 4, "{refused:?}");
+    assert_eq!(refused.code, exit::NOT_PERMITTED, "{refused:?}");
     let config = site.daemon.config().display().to_string();
     for words in [
         "POST /v1/holds needs the role operator",
@@ -110,7 +111,7 @@ async fn a_refusal_says_who_one_is_what_is_needed_and_where_it_is_granted() {
         assert!(refused.err.contains(words), "{words}: {refused:?}");
     }
     let outside = run(OUTSIDER, &["status"]).await;
-    assert!(outside.code == 4 && outside.err.contains("has no role"), "{outside:?}");
+    assert!(outside.code == exit::NOT_PERMITTED && outside.err.contains("has no role"), "{outside:?}");
     assert!(site.daemon.log().contains("POST /v1/holds needs the role operator"), "{}", site.daemon.log());
 
     // An operator's server goes out and comes back; a deploy is not theirs, nor is to overrule a guard.
@@ -123,13 +124,16 @@ async fn a_refusal_says_who_one_is_what_is_needed_and_where_it_is_granted() {
         &["maint", "web02", "--reason", "disk", "--allow-outage"],
     ] {
         let refused = run(OPERATOR, args).await;
-        assert_eq!(refused.code, 4, "{args:?}: {refused:?}");
+        assert_eq!(refused.code, exit::NOT_PERMITTED, "{args:?}: {refused:?}");
     }
     // Whose hold it is stays as it was: a deployer does not end it, and an administrator does.
     let busy = run(DEPLOYER, &["ready", "web01"]).await;
-    assert_eq!(busy.code, 8, "{busy:?}");
+    assert_eq!(busy.code, exit::BUSY, "{busy:?}");
     let others = run(DEPLOYER, &["ready", "web01", "--owner", "daemon"]).await;
-    assert!(others.code == 4 && others.err.contains("ending another user's hold needs the role admin"), "{others:?}");
+    assert!(
+        others.code == exit::NOT_PERMITTED && others.err.contains("ending another user's hold needs the role admin"),
+        "{others:?}"
+    );
     let admin = run(ADMIN, &["ready", "web01", "--owner", "daemon"]).await;
     assert_eq!(admin.code, 0, "{admin:?}");
     let again = run(OPERATOR, &["maint", "web01", "--reason", "disk"]).await;
@@ -144,7 +148,7 @@ async fn a_refusal_says_who_one_is_what_is_needed_and_where_it_is_granted() {
 }
 
 #[tokio::test]
-async fn roles_are_taken_over_without_a_restart() {
+async fn roles_are_reloaded_without_a_restart() {
     if !can_change() {
         return;
     }
@@ -200,7 +204,7 @@ fn groups(members: &str) -> String {
 const DEPLOYERS: u32 = 54_900;
 
 #[tokio::test]
-async fn a_group_is_that_of_its_members_whatever_groups_a_process_has() {
+async fn group_roles_follow_the_group_database_not_the_process() {
     if !can_change() {
         return;
     }
@@ -216,7 +220,7 @@ async fn a_group_is_that_of_its_members_whatever_groups_a_process_has() {
 }
 
 #[tokio::test]
-async fn an_open_connection_keeps_no_role_that_its_user_has_lost() {
+async fn open_connection_loses_a_revoked_role() {
     if !can_change() {
         return;
     }
@@ -258,7 +262,7 @@ async fn status(stream: &mut UnixStream, request: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn teeterds_own_user_may_do_everything() {
+async fn user_of_teeterd_may_do_everything() {
     if !can_change() {
         return;
     }
@@ -274,7 +278,7 @@ async fn teeterds_own_user_may_do_everything() {
 }
 
 #[tokio::test]
-async fn a_user_who_is_refused_again_and_again_does_not_fill_the_log() {
+async fn repeated_refusals_of_a_user_do_not_fill_the_log() {
     if !can_change() {
         return;
     }

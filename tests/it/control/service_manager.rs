@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::fixtures::site::{Daemon, instance, teeter_at, until};
 
 #[tokio::test]
-async fn the_service_manager_is_told_how_it_goes() {
+async fn service_manager_is_notified_of_the_state() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify.sock");
     let manager = UnixDatagram::bind(&path).unwrap();
@@ -42,7 +42,7 @@ async fn the_service_manager_is_told_how_it_goes() {
 }
 
 #[tokio::test]
-async fn a_call_waits_in_a_socket_that_is_handed_over() {
+async fn request_waits_in_a_passed_socket() {
     let activate = "/usr/bin/systemd-socket-activate";
     if !std::path::Path::new(activate).exists() {
         teeter_lab::skip(&format!("{activate} is not here"));

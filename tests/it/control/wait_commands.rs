@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::Command;
 
+use crate::fixtures::exit;
+
 /// A control socket with one hold, whose stage is always this.
 fn always(dir: &Path, stage: &'static str) -> std::path::PathBuf {
     let socket = dir.join("control.sock");
@@ -52,21 +54,21 @@ async fn teeter(socket: &Path, args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn a_server_that_is_taken_out_again_before_the_first_look_ends_the_wait_for_it() {
+async fn server_taken_out_again_before_the_first_poll_ends_the_wait() {
     for stage in ["draining", "out", "stuck"] {
         let dir = tempfile::tempdir().expect("a directory");
         let socket = always(dir.path(), stage);
         let (code, err) = teeter(&socket, &["ready", "web01"]).await;
-        assert_eq!(code, Some(1), "{stage}: {err}");
+        assert_eq!(code, Some(exit::FAILED), "{stage}: {err}");
         assert!(err.contains("stays out: it was taken out again"), "{stage}: {err}");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_brought_back_before_the_first_look_ends_the_wait_until_it_is_empty() {
+async fn server_released_before_the_first_poll_ends_the_wait_for_empty() {
     let dir = tempfile::tempdir().expect("a directory");
     let socket = always(dir.path(), "verifying");
     let (code, err) = teeter(&socket, &["drain", "web01", "--reason", "kernel"]).await;
-    assert_eq!(code, Some(7), "{err}");
+    assert_eq!(code, Some(exit::ABORTED), "{err}");
     assert!(err.contains("is brought back before it was empty"), "{err}");
 }

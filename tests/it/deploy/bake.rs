@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use teeter_lab::{FarmSpec, Load, LoadSpec, Sample};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Site, until};
 
 const BAKE: &str = "bake = { for = \"2s\", max_5xx = \"1%\", max_errors = \"1%\", min_requests = 50 }";
@@ -26,7 +27,7 @@ async fn version(site: &Site) -> String {
 }
 
 #[tokio::test]
-async fn a_version_that_breaks_down_is_turned_back_by_itself() {
+async fn failing_version_is_rolled_back_by_the_bake() {
     for (sample, farm, strategy) in [
         (Sample::Servers, "web", "see-saw"),
         (Sample::Route, "web", "see-saw"),
@@ -38,7 +39,7 @@ async fn a_version_that_breaks_down_is_turned_back_by_itself() {
         let hook = site.hook();
         let deploy = ["deploy", farm, "--strategy", strategy, "--to", "v2-bad", "--", &hook];
         let ended = site.teeter(&deploy).await;
-        assert_eq!(ended.code, 1, "{sample:?}: {ended:?}\n{}", site.daemon.log());
+        assert_eq!(ended.code, exit::FAILED, "{sample:?}: {ended:?}\n{}", site.daemon.log());
         assert!(ended.err.contains("rolled back: since the flip"), "{sample:?}: {ended:?}");
         assert!(ended.err.contains("answered with 5xx, 0% before"), "{sample:?}: {ended:?}");
         for _ in 0..8 {
@@ -51,7 +52,7 @@ async fn a_version_that_breaks_down_is_turned_back_by_itself() {
 }
 
 #[tokio::test]
-async fn a_good_version_goes_on_after_its_watch() {
+async fn healthy_version_passes_the_bake() {
     let site = site(Sample::Servers).await;
     let load = load(&site);
     let hook = site.hook();
@@ -65,7 +66,7 @@ async fn a_good_version_goes_on_after_its_watch() {
 }
 
 #[tokio::test]
-async fn without_visitors_there_is_no_verdict() {
+async fn bake_without_traffic_has_no_verdict() {
     let site = site(Sample::Route).await;
     let hook = site.hook();
     let ended = site.teeter(&["deploy", "web", "--to", "v2-bad", "--", &hook]).await;
@@ -75,7 +76,7 @@ async fn without_visitors_there_is_no_verdict() {
 }
 
 #[tokio::test]
-async fn a_watch_outlives_the_daemon() {
+async fn bake_survives_a_killed_daemon() {
     let mut site = site(Sample::Route).await;
     let hook = site.hook();
     let deploy = site.daemon.spawn(&["deploy", "web", "--to", "v2-bad", "--", &hook]);

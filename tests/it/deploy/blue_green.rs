@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use teeter_lab::{FarmSpec, Load, LoadSpec, Sample};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Site, edited, until};
 
 const EDITS: [(&str, &str); 1] = [("deadline = \"60s\"", "deadline = \"20s\"")];
@@ -21,7 +22,7 @@ async fn out(site: &Site) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_idle_colour_gets_the_version_and_then_the_traffic() {
+async fn idle_side_gets_the_version_and_then_the_traffic() {
     let site = shop().await;
     let idle = site.teeter(&["idle", "shop"]).await;
     assert!(idle.out.contains("TEETER_GROUP=green\nTEETER_SERVERS='green01 green02'\nTEETER_ADDRESSES="), "{idle:?}");
@@ -59,7 +60,7 @@ async fn the_idle_colour_gets_the_version_and_then_the_traffic() {
 }
 
 #[tokio::test]
-async fn a_bad_version_never_sees_a_visitor() {
+async fn bad_version_gets_no_traffic() {
     let site = shop().await;
     for (hook, at) in [("exit 1", "work green"), ("true", "verify green")] {
         let deploy = ["deploy", "shop", "--strategy", "blue-green", "--to", "v2", "--", "sh", "-c", hook];
@@ -71,7 +72,7 @@ async fn a_bad_version_never_sees_a_visitor() {
             until(|| async { site.daemon.log().contains("configuration read again") }).await;
         }
         let ended = site.teeter(&deploy).await;
-        assert_eq!(ended.code, 1, "{ended:?}");
+        assert_eq!(ended.code, exit::FAILED, "{ended:?}");
         assert!(ended.err.contains(at), "{ended:?}");
         assert_eq!(site.route("shop").await, "shop_blue");
         let run = site.json(&["show"]).await["id"].to_string();
@@ -88,10 +89,10 @@ async fn a_bad_version_never_sees_a_visitor() {
 }
 
 #[tokio::test]
-async fn without_a_route_the_colour_that_stands_by_is_the_idle_one() {
+async fn without_a_route_the_side_on_standby_is_idle() {
     let site = Site::start().await;
     let ended = site.teeter(&["idle", "web"]).await;
-    assert_eq!(ended.code, 6, "{ended:?}");
+    assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
     assert!(ended.err.contains("`teeter flip web a`"), "{ended:?}");
     let flipped = site.teeter(&["flip", "web", "a"]).await;
     assert_eq!(flipped.code, 0, "{flipped:?}");
@@ -103,12 +104,12 @@ async fn without_a_route_the_colour_that_stands_by_is_the_idle_one() {
     assert_eq!(out(&site).await, ["web01", "web02"]);
     // A see-saw begins with all.
     let ended = site.teeter(&["deploy", "web", "--to", "v3", "--", &hook]).await;
-    assert_eq!(ended.code, 6, "{ended:?}");
+    assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
 }
 
 /// teeter had not turned the traffic, and finds it, in a new process of HAProxy, at the side that it keeps out.
 #[tokio::test]
-async fn the_side_that_somebody_has_turned_the_traffic_to_is_let_go_of() {
+async fn side_is_released_when_the_route_was_switched_to_it_outside_teeter() {
     let site = shop().await;
     assert_eq!(site.teeter(&["begin", "shop", "--strategy", "blue-green", "--to", "v2"]).await.code, 0);
     until(|| async { site.json(&["show", "1"]).await["work"]["group"] == "green" }).await;

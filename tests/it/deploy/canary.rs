@@ -3,6 +3,7 @@
 use teeter_lab::{Browser, FarmSpec, Load, LoadSpec, Sample};
 use tokio::process::Child;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site, finish, step_of, until};
 
 const LONG: [(&str, &str); 1] = [("pause = \"5m\"", "pause = \"10m\"")];
@@ -49,7 +50,7 @@ async fn share(site: &Site) -> usize {
 }
 
 #[tokio::test]
-async fn a_share_of_the_visitors_tries_it_and_each_meets_one_version() {
+async fn share_of_the_clients_gets_the_canary_and_each_sees_one_version() {
     let site = Site::on_spec(FarmSpec { sample: Sample::Canary, ..FarmSpec::default() }, &LONG).await;
     // Whoever comes without a number is given one, and keeps it.
     let mut stranger = Browser::new(site.farm.addr());
@@ -93,7 +94,7 @@ async fn finish_run(site: &Site, deploy: Child, advanced: [Child; 2]) {
 }
 
 #[tokio::test]
-async fn weights_make_the_share_where_there_is_no_route() {
+async fn without_a_route_weights_make_the_share() {
     let site = Site::start().await;
     let before = weights(&site).await;
     let load = Load::start(LoadSpec { connections: 8, ..LoadSpec::new(site.farm.addr()) }).expect("load starts");
@@ -114,7 +115,7 @@ async fn weights_make_the_share_where_there_is_no_route() {
 }
 
 #[tokio::test]
-async fn aborted_or_bad_the_share_is_taken_back() {
+async fn aborted_or_failed_canary_loses_its_share() {
     // By hand, by weights.
     let site = Site::start().await;
     let before = weights(&site).await;
@@ -124,7 +125,7 @@ async fn aborted_or_bad_the_share_is_taken_back() {
         assert_eq!(ended.code, 0, "{ended:?}");
     }
     let ended = finish(deploy).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert_eq!((site.bits().await, weights(&site).await), (vec![MAINT, MAINT, 0, 0], before));
     // By itself, by clients.
     let edits = [("min_requests = 200", "min_requests = 20")];
@@ -134,7 +135,7 @@ async fn aborted_or_bad_the_share_is_taken_back() {
     let hook = site.hook();
     let deploy = ["deploy", "web", "--strategy", "canary", "--steps", "20%", "--to", "v2-bad", "--", &hook];
     let ended = site.teeter(&deploy).await;
-    assert_eq!(ended.code, 1, "{ended:?}\n{}", site.daemon.log());
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}\n{}", site.daemon.log());
     assert!(ended.err.contains("answered with 5xx, 0% before"), "{ended:?}");
     assert!(ended.err.contains("rolled back: since group a was given 20% of the traffic"), "{ended:?}");
     assert_eq!((site.route("web.share").await, site.route("web").await), (String::new(), "web_all".to_owned()));
@@ -145,12 +146,12 @@ async fn aborted_or_bad_the_share_is_taken_back() {
 }
 
 #[tokio::test]
-async fn shares_that_cannot_be_meant_are_refused() {
+async fn invalid_shares_are_refused() {
     let site = Site::start().await;
     for steps in ["0%", "101%", "25%,5%", "100%", "5"] {
         let ended = site.teeter(&["deploy", "web", "--strategy", "canary", "--steps", steps, "--", "true"]).await;
-        assert_eq!(ended.code, 2, "{steps}: {ended:?}");
+        assert_eq!(ended.code, exit::USAGE, "{steps}: {ended:?}");
     }
     let ended = site.teeter(&["deploy", "web", "--steps", "5%", "--", "true"]).await;
-    assert_eq!(ended.code, 2, "{ended:?}");
+    assert_eq!(ended.code, exit::USAGE, "{ended:?}");
 }

@@ -66,7 +66,7 @@ async fn explained(site: &Site, what: &str) {
 }
 
 #[tokio::test]
-async fn what_is_planned_is_what_happens_and_no_request_fails() {
+async fn run_follows_its_plan_and_no_request_fails() {
     for way in &WAYS {
         let site = way.site().await;
         let planned = texts(&site.json(&[&way.begin()[..], &["--dry-run"]].concat()).await);
@@ -134,7 +134,7 @@ fn at_step(run: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn an_abort_ends_it_wherever_it_is() {
+async fn abort_ends_the_run_at_every_step() {
     at_every_stop(&WAYS, &["abort", "1"], async |way, site, at, ended| {
         for ended in &ended {
             assert_eq!(ended.code, 0, "{at}: {ended:?}");
@@ -153,7 +153,7 @@ async fn an_abort_ends_it_wherever_it_is() {
 }
 
 #[tokio::test]
-async fn a_rollback_is_done_or_refused_with_what_to_do() {
+async fn rollback_succeeds_or_says_what_to_do_at_every_step() {
     // By servers and by a route, and where there never is a way back.
     at_every_stop(&WAYS[1..], &["rollback", "1"], async |_, site, at, ended| {
         let state = run(site).await["state"].clone();
@@ -172,7 +172,7 @@ async fn a_rollback_is_done_or_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_pause_and_a_resume_change_nothing_but_the_pace() {
+async fn pause_and_resume_change_only_the_pace() {
     for way in &WAYS {
         let site = way.site().await;
         assert_eq!(site.teeter(&way.begin()).await.code, 0);

@@ -2,6 +2,7 @@
 
 use teeter_lab::{FarmSpec, Held, Sample};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Site, edited};
 
 /// A strategy, its sample, and the farm that is tried.
@@ -41,7 +42,7 @@ async fn out(site: &Site) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_group_that_is_not_well_stays_out_and_nobody_else_is_touched() {
+async fn unhealthy_group_stays_out_and_no_other_server_is_touched() {
     for (strategy, sample, farm, options) in WAYS {
         for group in 0.. {
             let site = site(sample).await;
@@ -60,7 +61,7 @@ async fn a_group_that_is_not_well_stays_out_and_nobody_else_is_touched() {
             }
             let at = format!("{strategy} on {sample:?} with {servers:?}");
             let failed = site.teeter(&["advance", "1"]).await;
-            assert_eq!(failed.code, 1, "{at}: {failed:?}");
+            assert_eq!(failed.code, exit::FAILED, "{at}: {failed:?}");
             assert!(failed.err.contains("`verify "), "{at}: {failed:?}");
             let left = out(&site).await;
             assert!(servers.iter().all(|server| left.contains(server)), "{at}: {left:?}");
@@ -80,7 +81,7 @@ async fn a_group_that_is_not_well_stays_out_and_nobody_else_is_touched() {
 }
 
 #[tokio::test]
-async fn who_is_not_empty_at_the_deadline_is_not_worked_on() {
+async fn server_with_requests_at_the_deadline_is_not_worked_on() {
     for (strategy, sample, farm, options) in WAYS {
         let site = site(sample).await;
         // Every server that has traffic has a websocket open.
@@ -94,7 +95,7 @@ async fn who_is_not_empty_at_the_deadline_is_not_worked_on() {
             assert_eq!(stop.code, 0, "{strategy}: {stop:?}");
             stop = site.teeter(&["advance", "1"]).await;
         }
-        assert_eq!(stop.code, 5, "{strategy} on {sample:?}: {stop:?}");
+        assert_eq!(stop.code, exit::TIMED_OUT, "{strategy} on {sample:?}: {stop:?}");
         assert!(stop.err.contains("was not drained at the deadline"), "{strategy}: {stop:?}");
         assert_eq!(site.json(&["show", "1"]).await["work"], serde_json::Value::Null);
         drop(held);
@@ -105,7 +106,7 @@ async fn who_is_not_empty_at_the_deadline_is_not_worked_on() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
+async fn invalid_configuration_is_refused_with_its_position() {
     let site = Site::start().await;
     let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
     for (setting, words) in [
@@ -128,7 +129,7 @@ async fn a_configuration_that_cannot_be_meant_is_refused_with_its_place() {
             .await
             .expect("teeterd runs");
         let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-        assert_eq!(checked.status.code(), Some(2), "{setting}: {said}");
+        assert_eq!(checked.status.code(), Some(exit::USAGE), "{setting}: {said}");
         assert!(said.contains(words) && said.contains("wrong.toml:"), "{setting}: {said}");
     }
 }

@@ -2,6 +2,7 @@
 
 use teeter_lab::write_script;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site, finish, until};
 
 /// A rolling deploy in two batches of two.
@@ -23,7 +24,7 @@ async fn events(site: &Site, run: &str, kind: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_a_hook_says_is_prefixed_and_kept() {
+async fn hook_output_is_prefixed_and_kept() {
     let site = Site::start().await;
     let script = r#"printf 'for %s\n\033[31mred\033[0m \377\007\n' "$TEETER_SERVERS"; echo aloud >&2; printf 'no end'"#;
     let ended = site.teeter(&with(&BATCHES, &["--", "sh", "-c", script])).await;
@@ -45,7 +46,7 @@ async fn what_a_hook_says_is_prefixed_and_kept() {
 }
 
 #[tokio::test]
-async fn with_json_standard_output_is_one_document() {
+async fn with_json_stdout_is_one_document() {
     let site = Site::start().await;
     let ended = site.teeter(&["--json", "deploy", "web", "--per-server", "--", "echo", "hello"]).await;
     let run: serde_json::Value = serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
@@ -54,7 +55,7 @@ async fn with_json_standard_output_is_one_document() {
 }
 
 #[tokio::test]
-async fn a_flood_is_printed_whole_and_kept_in_part() {
+async fn flood_of_hook_output_is_printed_whole_and_kept_in_part() {
     let site = Site::start().await;
     let script = "i=0; while [ $i -lt 20000 ]; do echo \"line $i of a flood that goes on and on\"; i=$((i+1)); done; \
                   head -c 1000000 /dev/zero | tr '\\0' x; echo; echo last";
@@ -71,7 +72,7 @@ async fn a_flood_is_printed_whole_and_kept_in_part() {
 }
 
 #[tokio::test]
-async fn what_a_hook_leaves_running_does_not_keep_the_deploy() {
+async fn background_process_of_a_hook_does_not_block_the_deploy() {
     let site = Site::start().await;
     let pids = site.farm.dir().join("pids");
     let script = format!("sleep 600 & echo $! >>{}; echo begun", pids.display());
@@ -85,7 +86,7 @@ async fn what_a_hook_leaves_running_does_not_keep_the_deploy() {
 }
 
 #[tokio::test]
-async fn without_teeterd_a_hook_goes_on_and_its_run_too() {
+async fn hook_and_run_continue_after_a_killed_daemon() {
     let mut site = Site::start().await;
     let (begun, go) = (site.farm.dir().join("begun"), site.farm.dir().join("go"));
     let script = format!(
@@ -107,13 +108,13 @@ async fn without_teeterd_a_hook_goes_on_and_its_run_too() {
 }
 
 #[tokio::test]
-async fn a_hook_that_takes_too_long_is_ended_though_it_does_not_want_to() {
+async fn hook_past_its_deadline_is_killed() {
     let site = Site::start().await;
     let pid = site.farm.dir().join("pid");
     // What it has started does not want to, either.
     let script = format!("trap '' TERM; sh -c 'trap \"\" TERM; sleep 600' & echo $! >{}; wait; wait", pid.display());
     let ended = site.teeter(&["deploy", "web", "--hook-timeout", "300ms", "--", "sh", "-c", &script]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("hook took longer than 300ms and was ended"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     let pid = std::fs::read_to_string(pid).expect("it was begun");
@@ -138,7 +139,7 @@ fn counts(site: &Site) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn so_many_hooks_are_under_way_at_once_and_never_more() {
+async fn parallel_hooks_are_limited() {
     let site = Site::start().await;
     let hook = counting(&site, "echo done");
     let deploy = site.daemon.spawn(&with(&THREE, &["--per-server", "--parallel", "2", "--", &hook]));
@@ -154,14 +155,14 @@ async fn so_many_hooks_are_under_way_at_once_and_never_more() {
 }
 
 #[tokio::test]
-async fn after_a_failure_those_under_way_end_and_no_more_are_begun() {
+async fn after_a_failed_hook_running_hooks_end_and_none_begins() {
     let site = Site::start().await;
     let hook = counting(&site, "echo ended\n[ $TEETER_SERVERS = web02 ]");
     let deploy = site.daemon.spawn(&with(&THREE, &["--per-server", "--parallel", "2", "--", &hook]));
     until(|| async { counts(&site).len() == 2 }).await;
     std::fs::write(site.farm.dir().join("go"), "").expect("it is written");
     let ended = finish(deploy).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.out.contains("web02 | ended"), "{ended:?}");
     assert!(ended.err.contains("hook exited with code 1 on web01"), "{ended:?}");
     let run = site.json(&["show", "1"]).await;

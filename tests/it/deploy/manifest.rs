@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, Ended, MAINT, Site, until};
 
 /// A site with two farms of two servers each, `left` and `right`, in place of `web`.
@@ -48,7 +49,7 @@ async fn no_run(site: &Site) -> bool {
 }
 
 #[tokio::test]
-async fn farm_after_farm_is_deployed_to() {
+async fn manifest_deploys_farms_in_order() {
     let site = two_farms().await;
     let hook = site.hook();
     let planned = deploy(&site, &shop(&[&hook]), "PROD", &["--dry-run"]).await;
@@ -74,7 +75,7 @@ async fn farm_after_farm_is_deployed_to() {
 }
 
 #[tokio::test]
-async fn a_failure_at_the_second_farm_ends_it_there() {
+async fn manifest_stops_at_the_farm_that_fails() {
     let site = two_farms().await;
     let hook = site.hook();
     let script = format!("if [ $TEETER_FARM = right ]; then exit 3; fi; {hook}");
@@ -82,7 +83,7 @@ async fn a_failure_at_the_second_farm_ends_it_there() {
     let third = json!({"name": "other", "hook": ["true"], "environments": {"PROD": {"farms": ["left"]}}});
     manifest["builds"].as_array_mut().expect("a list").push(third);
     let ended = deploy(&site, &manifest, "PROD", &["--json"]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     let report: Value = serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
     let results: Vec<&str> =
         report["deploys"].as_array().unwrap().iter().filter_map(|d| d["result"].as_str()).collect();
@@ -95,36 +96,36 @@ async fn a_failure_at_the_second_farm_ends_it_there() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_known_before_anything_moves() {
+async fn manifest_refusals_come_before_anything_moves() {
     let site = two_farms().await;
     let drained = site.teeter(&["drain", "web04", "--reason", "kernel"]).await;
     assert_eq!(drained.code, 0, "{drained:?}");
     let ended = deploy(&site, &shop(&["true"]), "PROD", &[]).await;
     // The only server of its group is in repair.
-    assert_eq!(ended.code, 6, "{ended:?}");
+    assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
     assert!(ended.err.contains("shop 4.2 on right: ") && ended.err.contains("no run was started"), "{ended:?}");
     assert_eq!(site.bits().await, [0, 0, 0, DRAIN]);
     assert!(site.json(&["runs"]).await["runs"].as_array().is_some_and(Vec::is_empty));
 }
 
 #[tokio::test]
-async fn mistakes_are_told_before_anything_is_asked() {
+async fn manifest_mistakes_are_reported_before_any_request() {
     let site = two_farms().await;
     let text = shop(&["true"]).to_string().replace("{\"builds\"", "{\n  \"bilds\"");
     let path = write(&site, &text).display().to_string();
     let ended = site.teeter(&["deploy", "--manifest", &path, "--environment", "QA"]).await;
-    assert_eq!(ended.code, 2, "{ended:?}");
+    assert_eq!(ended.code, exit::USAGE, "{ended:?}");
     assert!(ended.err.contains("deploy.json:2:9: unknown field `bilds`"), "{ended:?}");
     let ended = deploy(&site, &shop(&["true"]), "STAGE", &[]).await;
-    assert_eq!(ended.code, 3, "{ended:?}");
+    assert_eq!(ended.code, exit::NOT_FOUND, "{ended:?}");
     assert!(ended.err.contains("there are: PROD QA"), "{ended:?}");
     let ended = deploy(&site, &shop(&["./no-such-hook"]), "PROD", &[]).await;
-    assert_eq!(ended.code, 2, "{ended:?}");
+    assert_eq!(ended.code, exit::USAGE, "{ended:?}");
     assert!(ended.err.contains("there is no hook ./no-such-hook"), "{ended:?}");
     let mut elsewhere = shop(&["true"]);
     elsewhere["builds"][0]["environments"]["PROD"]["farms"] = json!(["left", "nowhere"]);
     let ended = deploy(&site, &elsewhere, "PROD", &[]).await;
-    assert_eq!(ended.code, 3, "{ended:?}");
+    assert_eq!(ended.code, exit::NOT_FOUND, "{ended:?}");
     assert!(ended.err.contains("nowhere"), "{ended:?}");
     assert!(no_run(&site).await);
 }

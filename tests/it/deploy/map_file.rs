@@ -31,7 +31,7 @@ async fn with_pay() -> Site {
 }
 
 #[tokio::test]
-async fn doctors_and_plans_beside_flips_meet_nothing_and_break_nothing() {
+async fn doctor_and_plans_do_not_disturb_flips() {
     let site = Site::on(Sample::Route, &[]).await;
     let before = site.map_file();
     let flips = async {
@@ -62,7 +62,7 @@ async fn doctors_and_plans_beside_flips_meet_nothing_and_break_nothing() {
 }
 
 #[tokio::test]
-async fn two_farms_of_one_map_turn_at_once() {
+async fn two_farms_of_one_map_flip_at_once() {
     let site = with_pay().await;
     for to in ["b", "a", "b", "all"] {
         let (web, pay) = (["flip", "web", to], ["flip", "pay", to]);
@@ -76,7 +76,7 @@ async fn two_farms_of_one_map_turn_at_once() {
 }
 
 #[tokio::test]
-async fn a_file_that_another_program_empties_is_told() {
+async fn map_file_emptied_by_another_program_is_reported() {
     let site = Site::on(Sample::Route, &[]).await;
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     let before = site.map_file();
@@ -94,7 +94,7 @@ async fn a_file_that_another_program_empties_is_told() {
 }
 
 #[tokio::test]
-async fn what_a_kill_left_beside_a_map_is_gone_after_the_next_start() {
+async fn temporary_map_files_of_a_killed_daemon_are_removed_at_start() {
     let mut site = Site::on(Sample::Route, &[]).await;
     site.daemon.kill().await;
     let map = site.farm.map();

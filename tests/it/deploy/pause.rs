@@ -2,6 +2,7 @@
 
 use teeter_lab::FarmSpec;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site, finish, until};
 
 async fn waiting(site: &Site) -> String {
@@ -9,7 +10,7 @@ async fn waiting(site: &Site) -> String {
 }
 
 #[tokio::test]
-async fn a_paused_run_begins_no_further_step() {
+async fn paused_run_begins_no_step() {
     for strategy in ["see-saw", "rolling", "canary"] {
         let site = Site::start().await;
         let begun = site.teeter(&["begin", "web", "--strategy", strategy]).await;
@@ -31,7 +32,7 @@ async fn a_paused_run_begins_no_further_step() {
             assert_eq!(ended.code, 0, "{ended:?}");
         }
         assert_eq!(site.bits().await, [0; 4]);
-        assert_eq!(site.teeter(&["resume", "1"]).await.code, 6, "it has ended");
+        assert_eq!(site.teeter(&["resume", "1"]).await.code, exit::REFUSED, "it has ended");
     }
 }
 
@@ -40,7 +41,7 @@ async fn step(site: &Site) -> String {
 }
 
 #[tokio::test]
-async fn a_resumed_run_goes_on_where_it_was() {
+async fn resumed_run_continues_at_its_step() {
     let site = Site::start().await;
     let hook = site.hook();
     let pause = format!("{hook}; [ $TEETER_GROUP = b ] || {} pause $TEETER_RUN", env!("CARGO_BIN_EXE_teeter"));
@@ -57,21 +58,21 @@ async fn a_resumed_run_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_failed_step_is_tried_again() {
+async fn failed_step_can_be_retried() {
     let site = Site::with("verify.deadline = \"3s\"", FarmSpec::default()).await;
     let deploy = ["deploy", "web", "--strategy", "rolling", "--batch", "2", "--settle", "0s", "--", "false"];
     let ended = site.teeter(&deploy).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     // Work that has failed is wanted once more.
     let retried = site.teeter(&["retry", "1"]).await;
     assert!(retried.out.contains("TEETER_SERVERS='web01 web02'"), "{retried:?}");
-    assert_eq!(site.teeter(&["retry", "1"]).await.code, 6, "it has not failed");
+    assert_eq!(site.teeter(&["retry", "1"]).await.code, exit::REFUSED, "it has not failed");
     // A proof that has failed is made once more.
     site.farm.app("web02").set_well(false);
     let advanced = site.teeter(&["advance", "1"]).await;
-    assert_eq!(advanced.code, 1, "{advanced:?}");
+    assert_eq!(advanced.code, exit::FAILED, "{advanced:?}");
     let retried = site.teeter(&["retry", "1"]).await;
-    assert_eq!(retried.code, 1, "{retried:?}");
+    assert_eq!(retried.code, exit::FAILED, "{retried:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     site.farm.app("web02").set_well(true);
     let retried = site.teeter(&["retry", "1"]).await;
@@ -79,7 +80,7 @@ async fn a_failed_step_is_tried_again() {
 }
 
 #[tokio::test]
-async fn of_two_reports_on_one_step_one_counts() {
+async fn only_one_of_several_reports_on_a_step_counts() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     let step = step(&site).await;
@@ -89,7 +90,7 @@ async fn of_two_reports_on_one_step_one_counts() {
         codes.push(finish(report).await.code);
     }
     codes.sort_unstable();
-    assert_eq!(codes, [0, 6, 6]);
+    assert_eq!(codes, [0, exit::REFUSED, exit::REFUSED]);
     assert_eq!(site.json(&["show", "1"]).await["work"]["group"], "b");
     assert_eq!(site.bits().await, [0, 0, MAINT, MAINT]);
     let aborts = ["1", "2"].map(|_| site.daemon.spawn(&["abort", "1"]));

@@ -1,6 +1,7 @@
 //! What a plan makes of a farm that is not as it was thought to be: refused before anything is installed, or gone around.
 
 use crate::fixtures::custom_backends::{Stand, since};
+use crate::fixtures::exit;
 use crate::fixtures::site::{finish, until};
 
 const HALVES: &str = "[farm.web]\nmembers = [\"app/*\"]\ngroups = { a = [\"web01\", \"web02\"], b = [\"web03\", \"web04\"] }\n\
@@ -15,7 +16,7 @@ const CANARY: [&str; 10] =
     ["deploy", "web", "--to", "v2", "--strategy", "canary", "--steps", "5%,50%", "--pause", "1s"];
 
 #[tokio::test]
-async fn a_share_that_weights_cannot_give_is_refused_before_anything_moves() {
+async fn share_impossible_by_weights_is_refused_before_anything_moves() {
     let stand = Stand::start(&backend("balance source\n  "), HALVES).await;
     let words = if since((2, 6), "the answer by which one knows that a hash takes weights") {
         "`balance source` takes no other weights"
@@ -24,7 +25,7 @@ async fn a_share_that_weights_cannot_give_is_refused_before_anything_moves() {
     };
     for more in [&["--dry-run"][..], &["--", "false"]] {
         let refused = stand.teeter(&[&CANARY[..], more].concat()).await;
-        assert_eq!(refused.code, 6, "{refused:?}");
+        assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
         assert!(refused.err.contains(words) && refused.err.contains("hash-type consistent"), "{refused:?}");
     }
     assert!(stand.json(&["runs"]).await["runs"].as_array().is_some_and(Vec::is_empty));
@@ -36,7 +37,7 @@ async fn a_share_that_weights_cannot_give_is_refused_before_anything_moves() {
 }
 
 #[tokio::test]
-async fn a_server_in_repair_is_left_aside_by_every_strategy_and_named_when_it_comes_back() {
+async fn held_server_is_skipped_by_every_strategy_and_reported_when_released() {
     let stand = Stand::start(&backend(""), HALVES).await;
     for server in ["web01", "web02", "web03", "web04"] {
         stand.haproxy.wait_for_check(&format!("app/{server}")).await.unwrap();
@@ -51,9 +52,9 @@ async fn a_server_in_repair_is_left_aside_by_every_strategy_and_named_when_it_co
         assert!(!planned.out.contains("work a: web01 web02"), "{strategy}: {planned:?}");
     }
     let refused = stand.teeter(&["deploy", "web", "--without", "db01", "--dry-run"]).await;
-    assert_eq!(refused.code, 3, "{refused:?}");
+    assert_eq!(refused.code, exit::NOT_FOUND, "{refused:?}");
     let refused = stand.teeter(&["deploy", "web", "--without", "web0[34]", "--dry-run"]).await;
-    assert_eq!(refused.code, 6, "{refused:?}");
+    assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
     assert!(refused.err.contains("web03 is skipped (skipped by --without)"), "{refused:?}");
     // While the run is under way the server comes back, as it was.
     let go = stand.dir().join("go");
@@ -100,7 +101,7 @@ async fn leads(stand: &Stand, leader: &str) {
 }
 
 #[tokio::test]
-async fn lines_that_are_down_by_design_come_back_to_that_and_never_get_a_moments_traffic() {
+async fn standby_lines_return_to_down_and_get_no_traffic() {
     let stand = Stand::start(LEADER, CLUSTER).await;
     leads(&stand, "web01").await;
     for verify in [true, false] {
@@ -113,12 +114,12 @@ async fn lines_that_are_down_by_design_come_back_to_that_and_never_get_a_moments
     }
     assert!(stand.recorded("edge:primary/web02: DOWN, as it was before it was taken out").await);
     let refused = stand.teeter(&["drain", "web01", "--reason", "the leader"]).await;
-    assert_eq!(refused.code, 6, "{refused:?}");
+    assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
     assert!(refused.err.contains("primary"), "{refused:?}");
 }
 
 #[tokio::test]
-async fn a_cluster_is_rolled_through_and_its_leader_waits_for_a_switch_over() {
+async fn cluster_leader_is_rolled_after_a_switch_over() {
     let stand = Stand::start(LEADER, CLUSTER).await;
     leads(&stand, "web01").await;
     let roll = ["deploy", "pg", "--strategy", "rolling"];
@@ -143,7 +144,7 @@ const MASTER: &str = "backend master\n  option httpchk GET /_status\n  default-s
     server web01 {web01}\n  server web02 {web02}\n  server web03 {web03}\n";
 
 #[tokio::test]
-async fn servers_that_follow_with_all_their_lines_down_are_rolled_too_and_come_back_to_that() {
+async fn followers_with_all_lines_down_are_rolled_and_return_to_down() {
     let farm = "[farm.redis]\nmembers = [\"master/*\"]\nleader = true\nrolling = { status = false, settle = \"0s\" }\n\
         drain = { grace = \"0s\", deadline = \"10s\" }\nverify.deadline = \"30s\"\n";
     let stand = Stand::start(MASTER, farm).await;
@@ -179,7 +180,7 @@ async fn servers_that_follow_with_all_their_lines_down_are_rolled_too_and_come_b
 }
 
 #[tokio::test]
-async fn checks_that_pass_slowly_are_waited_for_and_what_others_have_set_is_taken_over() {
+async fn slow_checks_are_awaited_and_outside_states_are_taken_over() {
     let backends = "backend slow\n  option httpchk GET /_status\n  default-server inter 1s fall 1 rise 3\n  \
                     server web01 {web01} check\n  server web02 {web02} check\n";
     let stand = Stand::start(backends, "[farm.slow]\nmembers = [\"slow/*\"]\nverify.deadline = \"1500ms\"\n").await;
@@ -191,7 +192,7 @@ async fn checks_that_pass_slowly_are_waited_for_and_what_others_have_set_is_take
     // Somebody else's maintenance.
     stand.tell("set server slow/web02 state maint").await;
     let refused = stand.teeter(&["ready", "slow/web02"]).await;
-    assert_eq!(refused.code, 3, "{refused:?}");
+    assert_eq!(refused.code, exit::NOT_FOUND, "{refused:?}");
     assert!(refused.err.contains("`teeter ready slow/web02 --take-over`"), "{refused:?}");
     stand.done(&["drain", "slow/web02", "--reason", "r", "--allow-outage"]).await;
     let stays = stand.teeter(&["ready", "slow/web02"]).await;
@@ -203,7 +204,7 @@ async fn checks_that_pass_slowly_are_waited_for_and_what_others_have_set_is_take
 }
 
 #[tokio::test]
-async fn what_a_run_has_left_out_is_taken_over_by_the_next_which_begins_with_it() {
+async fn next_run_takes_over_servers_left_out_and_begins_with_them() {
     let farm = format!(
         "{HALVES}rolling = {{ settle = \"0s\" }}\nverify.http = {{ path = \"/_status\", version = {{ header = \"x-version\" }} }}\n"
     );
@@ -233,7 +234,7 @@ async fn what_a_run_has_left_out_is_taken_over_by_the_next_which_begins_with_it(
     stand.done(&["maint", "app/web01", "--reason", "r"]).await;
     stand.app("web01").replace("v0").await.unwrap();
     let refused = stand.teeter(&["ready", "app/web01"]).await;
-    assert_eq!(refused.code, 6, "{refused:?}");
+    assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
     assert!(refused.err.contains("web01 runs v0, and the servers in service run v1"), "{refused:?}");
     assert!(refused.err.contains("--force"), "{refused:?}");
     stand.done(&["ready", "app/web01", "--force"]).await;

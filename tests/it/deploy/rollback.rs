@@ -2,6 +2,7 @@
 
 use teeter_lab::{FarmSpec, Sample};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Site, finish, step_of, until};
 
 /// A see-saw stopped after its flip, before the second half is touched, by a hook that waits for a file.
@@ -16,7 +17,7 @@ async fn flipped(site: &Site) -> tokio::process::Child {
 }
 
 #[tokio::test]
-async fn a_see_saw_is_turned_back_while_the_second_half_is_untouched() {
+async fn see_saw_is_rolled_back_while_the_second_half_is_untouched() {
     for sample in [Sample::Servers, Sample::Route] {
         let site = match sample {
             Sample::Servers => Site::start().await,
@@ -31,7 +32,7 @@ async fn a_see_saw_is_turned_back_while_the_second_half_is_untouched() {
         }
         // The deploy learns of it, ends its hook, and says why.
         let ended = finish(deploy).await;
-        assert_eq!(ended.code, 1, "{ended:?}");
+        assert_eq!(ended.code, exit::FAILED, "{ended:?}");
         assert!(ended.err.contains("rolled back: the shop is empty"), "{ended:?}");
         let run = site.json(&["show", "1"]).await;
         assert_eq!((run["state"].as_str(), run["rollback"].as_str()), (Some("rolled back"), Some("the shop is empty")));
@@ -45,12 +46,12 @@ async fn a_see_saw_is_turned_back_while_the_second_half_is_untouched() {
 }
 
 #[tokio::test]
-async fn it_is_too_early_before_the_flip_and_too_late_once_the_second_half_is_worked_on() {
+async fn rollback_is_refused_before_the_flip_and_after_work_on_the_second_half() {
     let site = Site::start().await;
     let begun = site.teeter(&["begin", "web"]).await;
     assert_eq!(begun.code, 0, "{begun:?}");
     let early = site.teeter(&["rollback", "1"]).await;
-    assert_eq!(early.code, 6, "{early:?}");
+    assert_eq!(early.code, exit::REFUSED, "{early:?}");
     assert!(
         early.err.contains("no traffic has been switched yet") && early.err.contains("teeter abort 1"),
         "{early:?}"
@@ -58,7 +59,7 @@ async fn it_is_too_early_before_the_flip_and_too_late_once_the_second_half_is_wo
     let advanced = site.teeter(&["advance", "1"]).await;
     assert_eq!(advanced.code, 0, "{advanced:?}");
     let late = site.teeter(&["rollback", "1"]).await;
-    assert_eq!(late.code, 6, "{late:?}");
+    assert_eq!(late.code, exit::REFUSED, "{late:?}");
     assert!(late.err.contains("the work on b has begun"), "{late:?}");
-    assert_eq!(site.teeter(&["rollback", "7"]).await.code, 3);
+    assert_eq!(site.teeter(&["rollback", "7"]).await.code, exit::NOT_FOUND);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use teeter_lab::{FarmSpec, Load, LoadSpec};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site, until};
 
 fn load(site: &Site) -> Load {
@@ -24,7 +25,7 @@ fn steps(run: &serde_json::Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_batch_is_replaced_under_load_without_a_failed_request() {
+async fn rolling_under_load_fails_no_request() {
     let work = Duration::from_millis(1)..Duration::from_millis(10);
     let site = Site::with("min_available = 2", FarmSpec { work, ..FarmSpec::default() }).await;
     let planned = site.json(&roll(&["--batch", "50%", "--dry-run"])).await;
@@ -49,13 +50,13 @@ async fn every_batch_is_replaced_under_load_without_a_failed_request() {
 }
 
 #[tokio::test]
-async fn a_batch_that_fails_its_proof_stays_out_and_the_rest_serves_on() {
+async fn unverified_batch_stays_out_and_the_rest_serves() {
     let site = Site::with("verify.deadline = \"4s\"", FarmSpec::default()).await;
     let hook = site.hook();
     // The second batch is not touched by its hook.
     let script = format!("if [ \"$TEETER_GROUP\" = batch-2 ]; then exit 0; fi; {hook}");
     let ended = site.teeter(&roll(&["--", "sh", "-c", &script])).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("web02 runs v1 and not v2"), "{ended:?}");
     assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
     assert_eq!(site.farm.versions(), ["v2", "v1", "v1", "v1"]);
@@ -72,7 +73,7 @@ async fn a_batch_that_fails_its_proof_stays_out_and_the_rest_serves_on() {
 }
 
 #[tokio::test]
-async fn with_max_failed_a_bad_server_is_left_behind() {
+async fn max_failed_leaves_a_failed_server_out() {
     let site = Site::with("verify.deadline = \"4s\"", FarmSpec::default()).await;
     let hook = site.hook();
     let script = format!("if [ \"$TEETER_SERVERS\" = web02 ]; then exit 7; fi; {hook}");
@@ -92,12 +93,12 @@ async fn with_max_failed_a_bad_server_is_left_behind() {
     // One more than allowed, and the run stands still: the third is not touched.
     let script = "if [ \"$TEETER_SERVERS\" = web01 ]; then exit 7; fi; exit 8";
     let ended = site.teeter(&roll(&["--max-failed", "1", "--", "sh", "-c", script])).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
 }
 
 #[tokio::test]
-async fn who_does_not_answer_is_left_alone() {
+async fn unreachable_server_is_skipped() {
     let site = Site::start().await;
     site.farm.app("web03").set_well(false);
     site.farm.haproxy().wait_for_status("app/web03", "DOWN").await.expect("HAProxy notices");
@@ -110,7 +111,7 @@ async fn who_does_not_answer_is_left_alone() {
 }
 
 #[tokio::test]
-async fn who_falls_ill_before_its_turn_is_left_alone_and_counts_against_the_minimum() {
+async fn server_that_fails_before_its_batch_is_skipped_and_counts_as_out() {
     let site = Site::with("min_available = 3\nverify.deadline = \"3s\"", FarmSpec::default()).await;
     let hook = site.hook();
     let sick = site.farm.app("web04");
@@ -123,19 +124,19 @@ async fn who_falls_ill_before_its_turn_is_left_alone_and_counts_against_the_mini
     std::fs::write(&go, "").expect("it is written");
     let ended = crate::fixtures::site::finish(deploy).await;
     // With one down there are only two others: too few to take another one out.
-    assert_eq!(ended.code, 6, "{ended:?}");
+    assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
     assert!(ended.err.contains("and 3 are needed"), "{ended:?}");
     assert_eq!(site.bits().await, [0; 4]);
 }
 
 #[tokio::test]
-async fn at_the_end_whoever_does_not_run_the_version_is_named() {
+async fn servers_without_the_version_are_named_at_the_end() {
     let site = Site::with("verify.deadline = \"3s\"", FarmSpec::default()).await;
     let hook = site.hook();
     // Somebody puts the old version back on a server that has been through.
     let back = format!("[ $TEETER_GROUP != batch-4 ] || TEETER_SERVERS=web02 TEETER_VERSION=v1 {hook}");
     let ended = site.teeter(&roll(&["--after-in", &back, "--", &hook])).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("has failed at `ask all`: in service, but not as deployed: web02 runs v1 and not v2"));
     assert_eq!(site.bits().await, [0; 4], "nobody is taken out for it");
     site.farm.app("web02").replace("v2").await.expect("it is replaced");
@@ -145,7 +146,7 @@ async fn at_the_end_whoever_does_not_run_the_version_is_named() {
 }
 
 #[tokio::test]
-async fn a_farm_of_one_server_needs_leave_to_be_without_it() {
+async fn farm_of_one_server_needs_allow_outage() {
     let site = Site::start().await;
     let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
     let one = "[farm.one]\nmembers = [\"app/web01\", \"api/web01\"]\n";
@@ -159,7 +160,7 @@ async fn a_farm_of_one_server_needs_leave_to_be_without_it() {
     let deploy = ["deploy", "one", "--strategy", "rolling", "--settle", "0s", "--to", "v2"];
     let hook = site.hook();
     let refused = site.teeter(&[&deploy[..], &["--", &hook]].concat()).await;
-    assert_eq!(refused.code, 6, "{refused:?}");
+    assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
     assert!(refused.err.contains("would be left without a server in service"), "{refused:?}");
     let ended = site.teeter(&[&deploy[..], &["--allow-outage", "--", &hook]].concat()).await;
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -167,20 +168,20 @@ async fn a_farm_of_one_server_needs_leave_to_be_without_it() {
 }
 
 #[tokio::test]
-async fn bad_orders_are_refused_before_anything_moves() {
+async fn invalid_rolling_options_are_refused_before_anything_moves() {
     let site = Site::start().await;
     for (more, code, words) in [
-        (&["--batch", "5"][..], 6, "a batch of 5 is more than the farm, which has 4 members"),
-        (&["--batch", "0"], 2, "neither a number of members"),
-        (&["--batch", "150%"], 2, "neither a number of members"),
-        (&["--batch", "4"], 6, "would be left without a server"),
+        (&["--batch", "5"][..], exit::REFUSED, "a batch of 5 is more than the farm, which has 4 members"),
+        (&["--batch", "0"], exit::USAGE, "neither a number of members"),
+        (&["--batch", "150%"], exit::USAGE, "neither a number of members"),
+        (&["--batch", "4"], exit::REFUSED, "would be left without a server"),
     ] {
         let ended = site.teeter(&roll(&[more, &["--", "true"]].concat())).await;
         assert_eq!(ended.code, code, "{more:?}: {ended:?}");
         assert!(ended.err.contains(words), "{more:?}: {ended:?}");
     }
     let ended = site.teeter(&["deploy", "web", "--batch", "2", "--", "true"]).await;
-    assert_eq!(ended.code, 2, "{ended:?}");
+    assert_eq!(ended.code, exit::USAGE, "{ended:?}");
     assert!(site.json(&["runs"]).await["runs"].as_array().is_some_and(Vec::is_empty));
     assert_eq!(site.bits().await, [0; 4]);
 }

@@ -2,6 +2,7 @@
 
 use teeter_lab::{FarmSpec, Load, LoadSpec, Sample};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, Site, until};
 
 fn load(site: &Site) -> Load {
@@ -9,7 +10,7 @@ fn load(site: &Site) -> Load {
 }
 
 #[tokio::test]
-async fn a_deploy_never_shows_the_old_version_after_the_new() {
+async fn route_deploy_never_serves_the_old_version_after_the_new() {
     let site = Site::on(Sample::Route, &[]).await;
     let load = load(&site);
     load.more(500).await;
@@ -43,7 +44,7 @@ async fn a_deploy_never_shows_the_old_version_after_the_new() {
 }
 
 #[tokio::test]
-async fn twenty_flips_under_load_turn_every_request() {
+async fn twenty_flips_under_load_switch_every_request() {
     let site = Site::on(Sample::Route, &[]).await;
     for app in &site.farm.apps()[2..] {
         app.replace("v2").await.expect("it is replaced");
@@ -76,7 +77,7 @@ async fn twenty_flips_under_load_turn_every_request() {
 }
 
 #[tokio::test]
-async fn a_reload_at_each_step_finds_the_side_that_the_store_says() {
+async fn reload_at_each_step_keeps_the_side_of_the_store() {
     for master in [false, true] {
         let spec = FarmSpec { sample: Sample::Route, master, ..FarmSpec::default() };
         let site = Site::on_spec(spec, &[]).await;
@@ -105,7 +106,7 @@ async fn a_reload_at_each_step_finds_the_side_that_the_store_says() {
 }
 
 #[tokio::test]
-async fn an_old_value_is_put_right() {
+async fn old_map_value_is_corrected() {
     // The file is left alone, so a reload brings the old value back, and teeter the right one.
     let site = Site::on(Sample::Route, &[("sticky = ", "write_map = false\nsticky = ")]).await;
     let before = site.map_file();
@@ -123,7 +124,7 @@ async fn an_old_value_is_put_right() {
 }
 
 #[tokio::test]
-async fn a_killed_daemon_turns_what_it_had_stored() {
+async fn killed_daemon_switches_the_route_it_had_stored() {
     let mut site = Site::on(Sample::Route, &[]).await;
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     site.daemon.kill().await;
@@ -139,12 +140,12 @@ async fn a_killed_daemon_turns_what_it_had_stored() {
 }
 
 #[tokio::test]
-async fn an_abort_gives_the_traffic_back_to_all_that_are_well() {
+async fn abort_returns_the_traffic_to_all_healthy_servers() {
     let site = Site::on(Sample::Route, &[]).await;
     let hook = site.hook();
     let load = load(&site);
     let ended = site.teeter(&["deploy", "web", "--to", "v2", "--", "sh", "-c", &format!("{hook}; exit 3")]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert_eq!(site.route("web").await, "web_b");
     assert_eq!(site.teeter(&["abort", "1"]).await.code, 0);
     assert_eq!((site.route("web").await.as_str(), site.bits().await), ("web_all", vec![MAINT, MAINT, 0, 0]));
@@ -154,11 +155,11 @@ async fn an_abort_gives_the_traffic_back_to_all_that_are_well() {
 }
 
 #[tokio::test]
-async fn two_colours_take_turns() {
+async fn two_sides_alternate() {
     let site = Site::on(Sample::BlueGreen, &[]).await;
     let load = load(&site);
     let refused = site.teeter(&["flip", "shop", "all"]).await;
-    assert_eq!(refused.code, 6, "{refused:?}");
+    assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
     for (to, backend, bits) in
         [("green", "shop_green", [DRAIN, DRAIN, 0, 0]), ("blue", "shop_blue", [0, 0, DRAIN, DRAIN])]
     {
@@ -174,7 +175,7 @@ async fn two_colours_take_turns() {
 }
 
 #[tokio::test]
-async fn several_keys_turn_in_one_moment() {
+async fn several_keys_switch_at_once() {
     let version = teeter_lab::Haproxy::version().expect("there is a HAProxy");
     if version.starts_with("2.2") {
         teeter_lab::skip("transactions on maps came with 2.4; that it says so is tried instead");
@@ -224,7 +225,7 @@ async fn several_keys_turn_in_one_moment() {
     until(|| async { site.daemon.log().contains("configuration read again") }).await;
     let flipped = site.teeter(&["flip", "web", "b"]).await;
     if version.starts_with("2.2") {
-        assert!(flipped.code == 6 && flipped.err.contains("from 2.4 on"), "{flipped:?}");
+        assert!(flipped.code == exit::REFUSED && flipped.err.contains("from 2.4 on"), "{flipped:?}");
         return;
     }
     assert_eq!(flipped.code, 0, "{flipped:?}\n{}", site.daemon.log());

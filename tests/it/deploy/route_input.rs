@@ -2,6 +2,7 @@
 
 use teeter_lab::Sample;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Ended, Site, finish, until};
 
 /// What `teeterd --check` says of the site's configuration with one part of it replaced.
@@ -19,7 +20,7 @@ async fn check(mut command: tokio::process::Command, path: &std::path::Path) -> 
 }
 
 #[tokio::test]
-async fn a_route_that_does_not_fit_is_told_with_its_line() {
+async fn mismatched_route_is_reported_with_its_line() {
     let site = Site::on(Sample::Route, &[]).await;
     let well = checked(&site, &[]).await;
     assert_eq!(well.code, 0, "{well:?}");
@@ -36,7 +37,7 @@ async fn a_route_that_does_not_fit_is_told_with_its_line() {
         (("sticky = \"break\"", "mode = \"servers\""), "is servers, and there is a route"),
     ] {
         let said = checked(&site, &[edit]).await;
-        assert_eq!(said.code, 2, "{said:?}");
+        assert_eq!(said.code, exit::USAGE, "{said:?}");
         let at = if words.contains("is servers") { place("sticky") } else { place("route") };
         assert!(said.err.contains(words) && said.err.contains(&at), "{at}: {said:?}");
     }
@@ -45,11 +46,11 @@ async fn a_route_that_does_not_fit_is_told_with_its_line() {
     let other =
         format!("[farm.other]\nmembers = [\"web_all/*\"]\nhalves = \"auto\"\n[farm.other.flip]\n{twice}\n[farm.web]");
     let said = checked(&site, &[("[farm.web]", &other)]).await;
-    assert!(said.code == 2 && said.err.contains("belongs to farm other already"), "{said:?}");
+    assert!(said.code == exit::USAGE && said.err.contains("belongs to farm other already"), "{said:?}");
 }
 
 #[tokio::test]
-async fn a_route_that_haproxy_does_not_have_is_told_before_anything_moves() {
+async fn route_missing_in_haproxy_is_reported_before_anything_moves() {
     let site = Site::on(Sample::Route, &[]).await;
     let map = site.farm.map().display().to_string();
     for (edits, words) in [
@@ -67,7 +68,7 @@ async fn a_route_that_haproxy_does_not_have_is_told_before_anything_moves() {
         (vec![("\"web_all/web0[1-4]\", ", "")], "must name web_all/web01"),
     ] {
         let said = checked(&site, &edits).await;
-        assert!(said.code == 2 && said.err.contains(words), "{words}: {said:?}");
+        assert!(said.code == exit::USAGE && said.err.contains(words), "{words}: {said:?}");
     }
     // The same before a deploy, and from the doctor.
     let text = std::fs::read_to_string(site.daemon.config()).expect("it is there");
@@ -76,40 +77,43 @@ async fn a_route_that_haproxy_does_not_have_is_told_before_anything_moves() {
     until(|| async { site.daemon.log().contains("configuration read again") }).await;
     for args in [&["deploy", "web", "--", "true"][..], &["flip", "web", "b"], &["begin", "web", "--dry-run"]] {
         let refused = site.teeter(args).await;
-        assert!(refused.code == 6 && refused.err.contains("has no key nobody"), "{refused:?}");
+        assert!(refused.code == exit::REFUSED && refused.err.contains("has no key nobody"), "{refused:?}");
     }
     let doctor = site.teeter(&["doctor"]).await;
-    assert!(doctor.code == 1 && doctor.out.contains("has no key nobody"), "{doctor:?}");
+    assert!(doctor.code == exit::FAILED && doctor.out.contains("has no key nobody"), "{doctor:?}");
     assert_eq!((site.route("web").await.as_str(), site.bits().await), ("web_all", vec![0; 4]));
     assert_eq!(site.json(&["runs"]).await["runs"].as_array().map(Vec::len), Some(0));
 }
 
 #[tokio::test]
-async fn a_map_file_that_cannot_be_written_is_told_before_anything_moves() {
+async fn unwritable_map_file_is_reported_before_anything_moves() {
     let site = Site::on(Sample::Route, &[]).await;
     let (map, real) = (site.farm.map(), site.farm.dir().join("real.map"));
     std::fs::rename(&map, &real).expect("it is moved");
     std::os::unix::fs::symlink(&real, &map).expect("it is linked");
     let refused = site.teeter(&["flip", "web", "b"]).await;
-    assert!(refused.code == 6 && refused.err.contains("write_map = false"), "{refused:?}");
+    assert!(refused.code == exit::REFUSED && refused.err.contains("write_map = false"), "{refused:?}");
     let doctor = site.teeter(&["doctor"]).await;
-    assert!(doctor.code == 1 && doctor.out.contains("symbolic link"), "{doctor:?}");
+    assert!(doctor.code == exit::FAILED && doctor.out.contains("symbolic link"), "{doctor:?}");
     assert_eq!((site.route("web").await.as_str(), site.bits().await), ("web_all", vec![0; 4]));
 }
 
 #[tokio::test]
-async fn groups_that_there_are_not_are_refused() {
+async fn unknown_groups_are_refused() {
     let site = Site::on(Sample::Route, &[]).await;
     let refused = site.teeter(&["flip", "web", "c"]).await;
-    assert!(refused.code == 6 && refused.err.contains("there is no group c: the groups are a, b"), "{refused:?}");
+    assert!(
+        refused.code == exit::REFUSED && refused.err.contains("there is no group c: the groups are a, b"),
+        "{refused:?}"
+    );
     let unknown = site.teeter(&["flip", "nobody", "a"]).await;
-    assert_eq!(unknown.code, 3, "{unknown:?}");
+    assert_eq!(unknown.code, exit::NOT_FOUND, "{unknown:?}");
     let well = site.teeter(&["doctor"]).await;
     assert!(well.code == 0 && well.out.contains("the traffic goes to all"), "{well:?}");
 }
 
 #[tokio::test]
-async fn a_map_in_a_read_only_directory_is_told() {
+async fn map_in_a_read_only_directory_is_reported() {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let site = Site::on(Sample::Route, &[]).await;
     let map = site.farm.map();
@@ -125,5 +129,8 @@ async fn a_map_in_a_read_only_directory_is_told() {
     let said = check(command, site.daemon.config()).await;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("it is set");
     let words = format!("cannot keep the map file {} in step: Permission denied", site.farm.map().display());
-    assert!(said.code == 2 && said.err.contains(&words) && said.err.contains("write_map = false"), "{said:?}");
+    assert!(
+        said.code == exit::USAGE && said.err.contains(&words) && said.err.contains("write_map = false"),
+        "{said:?}"
+    );
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use teeter_lab::{FarmSpec, Load, LoadSpec};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, Site, finish, until};
 
 fn load(site: &Site) -> Load {
@@ -17,7 +18,7 @@ fn load(site: &Site) -> Load {
 }
 
 #[tokio::test]
-async fn a_deploy_under_load_fails_no_request_and_works_only_on_idle_servers() {
+async fn see_saw_under_load_fails_no_request_and_works_on_idle_servers_only() {
     let work = Duration::from_millis(1)..Duration::from_millis(10);
     let site = Site::with("", FarmSpec { work, ..FarmSpec::default() }).await;
     let load = load(&site);
@@ -41,16 +42,16 @@ async fn a_deploy_under_load_fails_no_request_and_works_only_on_idle_servers() {
 }
 
 #[tokio::test]
-async fn a_failing_hook_leaves_its_half_out_until_it_is_aborted() {
+async fn failed_hook_leaves_its_half_out_until_an_abort() {
     let site = Site::start().await;
     let load = load(&site);
     let ended = site.teeter(&["deploy", "web", "--to", "v2", "--", "sh", "-c", "exit 1"]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     let shown = site.teeter(&["show"]).await;
     assert!(shown.out.contains("teeter advance 1") && shown.out.contains("teeter abort 1"), "{shown:?}");
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
-    assert_eq!(ended.code, 8, "{ended:?}");
+    assert_eq!(ended.code, exit::BUSY, "{ended:?}");
     for _ in 0..2 {
         let ended = site.teeter(&["abort", "1"]).await;
         assert_eq!(ended.code, 0, "{ended:?}");
@@ -61,12 +62,12 @@ async fn a_failing_hook_leaves_its_half_out_until_it_is_aborted() {
 }
 
 #[tokio::test]
-async fn an_abort_brings_no_second_version_into_service() {
+async fn abort_puts_no_second_version_into_service() {
     let site = Site::start().await;
     let hook = site.hook();
     // The first half gets v2; its work is then called a failure.
     let ended = site.teeter(&["deploy", "web", "--to", "v2", "--", "sh", "-c", &format!("{hook}; exit 3")]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     let ended = site.teeter(&["abort", "1"]).await;
     assert!(ended.out.contains("web01") && ended.out.contains("web02"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
@@ -79,7 +80,7 @@ async fn an_abort_brings_no_second_version_into_service() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_put_in_maintenance_stays_there() {
+async fn maintenance_set_outside_teeter_outlives_the_deploy() {
     let site = Site::start().await;
     site.farm.haproxy().cmd("set server app/web02 state maint").await.expect("HAProxy answers");
     let hook = site.hook();
@@ -92,7 +93,7 @@ async fn what_somebody_else_put_in_maintenance_stays_there() {
 }
 
 #[tokio::test]
-async fn an_operators_drain_outlives_the_deploy() {
+async fn drain_of_an_operator_outlives_the_deploy() {
     let site = Site::start().await;
     let begun = site.teeter(&["begin", "web"]).await;
     assert_eq!(begun.code, 0, "{begun:?}");
@@ -111,7 +112,7 @@ async fn an_operators_drain_outlives_the_deploy() {
 }
 
 #[tokio::test]
-async fn a_version_that_does_not_come_fails_the_proof() {
+async fn missing_version_fails_the_verification() {
     let site = Site::start().await;
     let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
     let quick = config.replace("verify.deadline = \"20s\"", "verify.deadline = \"6s\"");
@@ -119,7 +120,7 @@ async fn a_version_that_does_not_come_fails_the_proof() {
     site.daemon.signal("-HUP").await;
     until(|| async { site.daemon.log().contains("configuration read again") }).await;
     let ended = site.teeter(&["deploy", "web", "--to", "v2", "--", "true"]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("runs v1 and not v2"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     // The work is done by hand; advancing proves it and goes on to the second half.
@@ -132,7 +133,7 @@ async fn a_version_that_does_not_come_fails_the_proof() {
 }
 
 #[tokio::test]
-async fn an_abort_is_taken_at_every_step() {
+async fn abort_is_accepted_at_every_step() {
     let site = Site::start().await;
     // While a half is drained: a request keeps it there.
     let slow = tokio::spawn(teeter_lab::get(site.farm.addr(), "/slow?ms=1500"));
@@ -141,7 +142,7 @@ async fn an_abort_is_taken_at_every_step() {
     until(|| async { !site.json(&["runs"]).await["runs"].as_array().unwrap().is_empty() }).await;
     let aborted = site.teeter(&["abort", "1"]).await;
     assert_eq!(aborted.code, 0, "{aborted:?}");
-    assert_eq!(finish(deploy).await.code, 7);
+    assert_eq!(finish(deploy).await.code, exit::ABORTED);
     assert_eq!(slow.await.unwrap().expect("it is answered").status, 200);
     assert_eq!(site.bits().await, [0; 4]);
     // While a half is worked on, after the flip: the half that is out runs the version of neither, so both come back.
@@ -154,7 +155,7 @@ async fn an_abort_is_taken_at_every_step() {
 }
 
 #[tokio::test]
-async fn an_abort_ends_the_hook_that_nobody_wants_any_more() {
+async fn abort_ends_the_running_hook() {
     let site = Site::start().await;
     let (begun, ended) = (site.farm.dir().join("begun"), site.farm.dir().join("ended"));
     let hook = format!("touch {}; sleep 600; touch {}", begun.display(), ended.display());
@@ -162,16 +163,16 @@ async fn an_abort_ends_the_hook_that_nobody_wants_any_more() {
     until(|| async { begun.exists() }).await;
     assert_eq!(site.teeter(&["abort", "1"]).await.code, 0);
     let deployed = finish(deploy).await;
-    assert_eq!(deployed.code, 7, "{deployed:?}");
+    assert_eq!(deployed.code, exit::ABORTED, "{deployed:?}");
     assert!(deployed.err.contains("ending the hook") && !ended.exists(), "{deployed:?}");
     assert_eq!(site.bits().await, [0; 4]);
 }
 
 #[tokio::test]
-async fn a_run_that_is_done_cannot_be_aborted() {
+async fn finished_run_cannot_be_aborted() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["deploy", "web", "--", "true"]).await.code, 0);
     let late = site.teeter(&["abort", "1"]).await;
-    assert_eq!(late.code, 6, "{late:?}");
+    assert_eq!(late.code, exit::REFUSED, "{late:?}");
     assert!(late.err.contains("has ended"), "{late:?}");
 }

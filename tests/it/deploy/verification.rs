@@ -14,6 +14,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::fixtures::certificate_authority::Authority;
+use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site, finish, until};
 
 /// What the site's farm asks for.
@@ -50,7 +51,7 @@ async fn deploys(site: &Site, version: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_version_is_read_from_a_body() {
+async fn version_is_read_from_a_body() {
     let (json, regex) = (about("{ json = \"/app/version\" }"), about("{ regex = '\"version\":\"(v[0-9]+)\"' }"));
     let site = proving(&json).await;
     assert_eq!(deploys(&site, "v2").await.matches("v2").count(), 4);
@@ -58,26 +59,26 @@ async fn a_version_is_read_from_a_body() {
     assert_eq!(deploys(&site, "v3").await.matches("v3").count(), 4);
     // The old version is told by what was read, and does not come back as the new one.
     let ended = site.teeter(&["deploy", "web", "--to", "v4", "--", "true"]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("runs v3 and not v4"), "{ended:?}");
 }
 
 #[tokio::test]
-async fn what_tells_no_version_is_refused_before_anything_moves() {
+async fn probe_without_a_version_is_refused_before_anything_moves() {
     let (page, place) = (r#"{ path = "/_status", version = { json = "/version" } }"#, about("{ json = \"/version\" }"));
     let site = proving(&format!("verify.http = {page}")).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
-    assert_eq!(ended.code, 6, "{ended:?}");
+    assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
     assert!(ended.err.contains("no JSON") && ended.err.contains(r#""well\n""#), "{ended:?}");
     prove_by(&site, &format!("verify.http = {page}"), &place).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
-    assert_eq!(ended.code, 6, "{ended:?}");
+    assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
     assert!(ended.err.contains("nothing at \"/version\""), "{ended:?}");
     assert_eq!(site.bits().await, [0; 4]);
 }
 
 #[tokio::test]
-async fn the_time_of_a_build_proves_what_is_new() {
+async fn build_time_verifies_the_new_build() {
     let header = about("{ built = { header = \"x-built\" } }");
     let site = proving(&header).await;
     // The named version is the hook's: no name is compared.
@@ -85,7 +86,7 @@ async fn the_time_of_a_build_proves_what_is_new() {
     assert!(site.teeter(&["show"]).await.out.contains("by when it was built"));
     prove_by(&site, &header, &about("{ built = { json = \"/built\" } }")).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("was built 20") && ended.err.contains("before the run began"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     // What is as old as those in service comes back at an abort.
@@ -94,14 +95,14 @@ async fn the_time_of_a_build_proves_what_is_new() {
     assert_eq!(site.bits().await, [0; 4]);
     // What the hook has replaced does not, as long as the old ones serve.
     let hook = format!("TEETER_VERSION=v3 {}; exit 1", site.hook());
-    assert_eq!(site.teeter(&["deploy", "web", "--", "sh", "-c", &hook]).await.code, 1);
+    assert_eq!(site.teeter(&["deploy", "web", "--", "sh", "-c", &hook]).await.code, exit::FAILED);
     let ended = site.teeter(&["abort", "3"]).await;
     assert!(ended.out.contains("web01") && ended.out.contains("web02"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
 }
 
 #[tokio::test]
-async fn no_visitor_meets_a_server_that_is_cold() {
+async fn cold_server_gets_no_traffic() {
     let warm_up = "verify.warm_up = { paths = [\"/\", \"/api/\"], below = \"250ms\", in_a_row = 2, requests = 8 }";
     let site = proving(&format!("{HEADER}\n{warm_up}")).await;
     site.farm.apps().iter().for_each(|app| app.set_cold(4, Duration::from_millis(500)));
@@ -119,7 +120,7 @@ async fn no_visitor_meets_a_server_that_is_cold() {
 }
 
 #[tokio::test]
-async fn a_rolling_deploy_warms_up_each_server_and_asks_all_at_the_end_when_they_were_built() {
+async fn rolling_deploy_warms_up_each_server_and_checks_all_build_times_at_the_end() {
     let warm_up = "verify.warm_up = { paths = [\"/\"], below = \"199ms\" }\nrolling.settle = \"100ms\"";
     let site = proving(&format!("{}\n{warm_up}", about("{ built = { json = \"/built\" } }"))).await;
     site.farm.apps().iter().for_each(|app| app.set_cold(2, Duration::from_millis(300)));
@@ -134,7 +135,7 @@ async fn a_rolling_deploy_warms_up_each_server_and_asks_all_at_the_end_when_they
 }
 
 #[tokio::test]
-async fn the_deadline_of_a_warm_up_fails_or_proceeds() {
+async fn warm_up_deadline_fails_or_proceeds() {
     let warm_up =
         |policy: &str| format!("warm_up = {{ paths = [\"/\"], below = \"99ms\", deadline = \"3s\", {policy} }}");
     let (proceed, fail) = (warm_up("on_deadline = \"proceed\""), warm_up("in_a_row = 2"));
@@ -149,7 +150,7 @@ async fn the_deadline_of_a_warm_up_fails_or_proceeds() {
     until(|| async { waiting().await.contains("warming up: web01 ") }).await;
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     let ended = finish(deploy).await;
-    assert_eq!(ended.code, 1, "{ended:?}");
+    assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("GET / took") && ended.err.contains("request, not below 99 ms"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     // An abort asks for no warm-up: what runs the version in service comes back as it is.
@@ -161,7 +162,7 @@ async fn the_deadline_of_a_warm_up_fails_or_proceeds() {
 }
 
 #[tokio::test]
-async fn a_warm_up_goes_on_in_another_daemon() {
+async fn warm_up_continues_after_a_killed_daemon() {
     let warm_up = "verify.warm_up = { paths = [\"/\"], below = \"199ms\", deadline = \"50s\" }";
     let mut site = proving(&format!("{HEADER}\n{warm_up}")).await;
     site.farm.apps().iter().for_each(|app| app.set_cold(usize::MAX, Duration::from_millis(200)));
@@ -212,7 +213,7 @@ async fn tls_server(certificate: &Path) -> u16 {
 }
 
 #[tokio::test]
-async fn a_server_is_asked_over_tls_and_must_be_who_it_says() {
+async fn tls_probe_verifies_the_certificate_of_the_server() {
     let site = Site::start().await;
     let (ours, theirs) = (Authority::new(site.farm.dir(), "ours"), Authority::new(site.farm.dir(), "theirs"));
     let port = tls_server(&ours.certify("app.pem", "app.test")).await;
@@ -224,10 +225,10 @@ async fn a_server_is_asked_over_tls_and_must_be_who_it_says() {
         (named.clone(), 0, ""),
         (trusting(&ours.ca(), "").replace("tls", "host = \"app.test:443\", tls"), 0, ""),
         (probe(", tls = { insecure = true }"), 0, ""),
-        (trusting(&ours.ca(), ""), 6, "certificate"),
-        (trusting(&theirs.ca(), ", server_name = \"app.test\""), 6, "certificate"),
-        (trusting(&site.farm.dir().join("absent.pem"), ""), 6, "absent.pem"),
-        (probe(""), 6, "at 127.0.0.1"),
+        (trusting(&ours.ca(), ""), exit::REFUSED, "certificate"),
+        (trusting(&theirs.ca(), ", server_name = \"app.test\""), exit::REFUSED, "certificate"),
+        (trusting(&site.farm.dir().join("absent.pem"), ""), exit::REFUSED, "absent.pem"),
+        (probe(""), exit::REFUSED, "at 127.0.0.1"),
     ] {
         prove_by(&site, &before, &verify).await;
         let ended = site.teeter(&["deploy", "web", "--dry-run"]).await;
@@ -240,7 +241,7 @@ async fn a_server_is_asked_over_tls_and_must_be_who_it_says() {
 }
 
 #[tokio::test]
-async fn the_check_shows_mistakes_where_they_stand() {
+async fn config_check_reports_the_position_of_mistakes() {
     let site = Site::start().await;
     let good = std::fs::read_to_string(site.daemon.config()).expect("it is there");
     let line = good.lines().position(|line| line.starts_with("verify.http")).expect("it is there") + 1;
@@ -258,7 +259,7 @@ async fn the_check_shows_mistakes_where_they_stand() {
         let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_teeterd"));
         let check = check.arg("--check").arg("--config").arg(site.daemon.config()).output().await.expect("it runs");
         let said = String::from_utf8_lossy(&check.stderr).into_owned();
-        assert_eq!(check.status.code(), Some(2), "{said}");
+        assert_eq!(check.status.code(), Some(exit::USAGE), "{said}");
         assert!(said.contains(&format!("teeter.toml:{line}:{column}: ")) && said.contains(says), "{verify}: {said}");
     }
 }

@@ -67,7 +67,7 @@ impl Place {
 }
 
 #[tokio::test]
-async fn an_agent_speaks_again_after_a_hold_that_teeterd_did_not_live_through() {
+async fn agent_is_unmuted_after_a_hold_that_a_killed_daemon_began() {
     let mut place = Place::start("ready up").await;
     for (command, bits) in [("drain", DRAIN), ("maint", MAINT)] {
         place.hold(command).await;
@@ -81,7 +81,7 @@ async fn an_agent_speaks_again_after_a_hold_that_teeterd_did_not_live_through() 
 }
 
 #[tokio::test]
-async fn an_agent_that_a_reload_has_switched_on_is_muted_again() {
+async fn agent_enabled_by_a_reload_is_muted_again() {
     let mut place = Place::start("ready up").await;
     place.hold("maint").await;
     place.stand.reload(&place.backends).await;
@@ -97,7 +97,7 @@ async fn an_agent_that_a_reload_has_switched_on_is_muted_again() {
 }
 
 #[tokio::test]
-async fn an_agent_that_somebody_has_switched_off_stays_off() {
+async fn agent_disabled_outside_teeter_stays_disabled() {
     let place = Place::start("ready up").await;
     place.stand.tell("disable agent app/web01").await;
     for reload in [false, true] {
@@ -112,7 +112,7 @@ async fn an_agent_that_somebody_has_switched_off_stays_off() {
 }
 
 #[tokio::test]
-async fn what_an_agent_has_set_is_given_back_and_left_to_it() {
+async fn state_set_by_an_agent_is_restored_and_left_to_the_agent() {
     for (word, bits) in [("drain", DRAIN), ("maint", MAINT)] {
         let place = Place::start(word).await;
         place.stand.wait_for_bits("app/web01", bits).await;
@@ -128,7 +128,7 @@ async fn what_an_agent_has_set_is_given_back_and_left_to_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_its_agent_calls_down_stays_down_until_the_agent_speaks() {
+async fn server_down_by_its_agent_stays_down_until_the_agent_reports() {
     let place = Place::start("down").await;
     place.stand.haproxy.wait_for_status("app/web01", "DOWN (agent)").await.unwrap();
     assert_eq!(place.stand.held_by("app/web01").await, "its agent says down");

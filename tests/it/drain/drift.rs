@@ -3,7 +3,7 @@
 use crate::fixtures::site::{DRAIN, MAINT, Site, until};
 
 #[tokio::test]
-async fn a_hold_undone_by_hand_is_set_right_and_recorded() {
+async fn hold_undone_outside_teeter_is_reasserted_and_recorded() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
     for _ in 0..2 {
@@ -14,7 +14,7 @@ async fn a_hold_undone_by_hand_is_set_right_and_recorded() {
 }
 
 #[tokio::test]
-async fn a_stricter_wish_is_left_alone_and_outlives_the_hold() {
+async fn stricter_outside_state_stays_and_outlives_the_hold() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
     site.farm.haproxy().cmd("set server app/web01 state maint").await.unwrap();
@@ -28,7 +28,7 @@ async fn a_stricter_wish_is_left_alone_and_outlives_the_hold() {
 }
 
 #[tokio::test]
-async fn a_stricter_wish_can_be_taken_back() {
+async fn stricter_outside_state_can_be_withdrawn() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
     let haproxy = site.farm.haproxy();

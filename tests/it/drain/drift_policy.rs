@@ -3,6 +3,7 @@
 use teeter_lab::FarmSpec;
 
 use crate::fixtures::custom_backends::Stand;
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, Site, finish, until};
 
 const YIELD: &str = "on_drift = \"yield\"";
@@ -26,7 +27,7 @@ async fn api_bits(site: &Site) -> u32 {
 }
 
 #[tokio::test]
-async fn yield_lets_go_of_what_somebody_changes_and_of_nothing_else() {
+async fn yield_releases_only_the_server_changed_outside_teeter() {
     let site = site(YIELD).await;
     assert_eq!(site.teeter(&["maint", "web01", "web02", "--reason", "r"]).await.code, 0);
     set(&site, "app/web01", "ready").await;
@@ -41,7 +42,7 @@ async fn yield_lets_go_of_what_somebody_changes_and_of_nothing_else() {
 }
 
 #[tokio::test]
-async fn yield_leaves_a_stricter_wish_to_whoever_has_it() {
+async fn yield_leaves_a_stricter_outside_state() {
     let site = site(YIELD).await;
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
     set(&site, "app/web01", "maint").await;
@@ -54,7 +55,7 @@ async fn yield_leaves_a_stricter_wish_to_whoever_has_it() {
 }
 
 #[tokio::test]
-async fn a_run_that_loses_its_servers_stops_and_can_take_them_out_again() {
+async fn run_that_loses_its_servers_stops_and_can_take_them_out_again() {
     let site = site(YIELD).await;
     let begun = site.farm.dir().join("begun");
     let hook = format!("touch {}; sleep 600", begun.display());
@@ -64,7 +65,7 @@ async fn a_run_that_loses_its_servers_stops_and_can_take_them_out_again() {
     set(&site, "app/web01", "ready").await;
     // Nobody goes on working on a server that takes traffic.
     let deploy = finish(deploy).await;
-    assert_eq!(deploy.code, 7, "{deploy:?}");
+    assert_eq!(deploy.code, exit::ABORTED, "{deploy:?}");
     assert!(deploy.err.contains("somebody else set edge:app/web01 from maint to ready"), "{deploy:?}");
     assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
     let shown = site.teeter(&["show", "1"]).await.out;
@@ -86,7 +87,7 @@ async fn a_run_that_loses_its_servers_stops_and_can_take_them_out_again() {
 }
 
 #[tokio::test]
-async fn alarm_leaves_a_server_as_somebody_set_it_and_says_so() {
+async fn alarm_keeps_the_outside_state_and_reports_it() {
     let mut site = site(ALARM).await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "r"]).await.code, 0);
     set(&site, "app/web01", "ready").await;
@@ -113,7 +114,7 @@ async fn alarm_leaves_a_server_as_somebody_set_it_and_says_so() {
 }
 
 #[tokio::test]
-async fn an_alarm_ends_with_the_process_that_was_told_or_with_a_new_hold() {
+async fn alarm_ends_with_the_haproxy_process_or_a_new_hold() {
     let site = site(ALARM).await;
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
     set(&site, "app/web01", "ready").await;
@@ -134,7 +135,7 @@ async fn an_alarm_ends_with_the_process_that_was_told_or_with_a_new_hold() {
 }
 
 #[tokio::test]
-async fn what_takes_traffic_again_is_neither_drained_nor_proven() {
+async fn server_back_in_traffic_is_neither_drained_nor_verified() {
     let site = site(&format!("{ALARM}\nverify.deadline = \"2s\"")).await;
     let slow = tokio::spawn(teeter_lab::get(site.farm.addr(), "/slow?ms=1500"));
     until(|| async { site.farm.in_flight() > 0 }).await;
@@ -145,7 +146,7 @@ async fn what_takes_traffic_again_is_neither_drained_nor_proven() {
     until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
     set(&site, &format!("app/{busy}"), "ready").await;
     let drain = finish(drain).await;
-    assert_eq!(drain.code, 5, "{drain:?}");
+    assert_eq!(drain.code, exit::TIMED_OUT, "{drain:?}");
     assert_eq!(slow.await.unwrap().expect("it is answered").status, 200);
     let holds = site.teeter(&["holds"]).await.out;
     assert!(holds.contains("set to ready by somebody else"), "{holds}");
@@ -156,14 +157,14 @@ async fn what_takes_traffic_again_is_neither_drained_nor_proven() {
     wait_for_event(&site, "edge:app/web01 from maint to ready: left so").await;
     assert!(site.teeter(&["show", "1"]).await.out.contains("left so"), "told in the run's log");
     let advanced = site.teeter(&["advance", "1"]).await;
-    assert_eq!(advanced.code, 1, "{advanced:?}");
+    assert_eq!(advanced.code, exit::FAILED, "{advanced:?}");
     assert!(advanced.err.contains("edge:app/web01: set to ready by somebody else"), "{advanced:?}");
     site.teeter(&["abort", "1"]).await;
     assert_eq!(site.bits().await, [0; 4]);
 }
 
 #[tokio::test]
-async fn servers_of_no_farm_go_by_the_default_for_all() {
+async fn servers_outside_farms_use_the_default_drift_policy() {
     let backends = "backend app\n  server web01 {web01}\n  server web02 {web02}\n";
     let stand = Stand::start(backends, "[holds]\non_drift = \"alarm\"\n").await;
     stand.done(&["maint", "app/web01", "--reason", "r"]).await;

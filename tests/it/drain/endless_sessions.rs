@@ -2,6 +2,7 @@
 
 use teeter_lab::Held;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site};
 
 /// A websocket on web01 or web02, the half that goes first.
@@ -15,12 +16,12 @@ async fn session_on_first_half(site: &Site) -> Held {
 }
 
 #[tokio::test]
-async fn an_endless_session_fails_the_deploy_at_the_deadline() {
+async fn endless_session_fails_the_deploy_at_the_deadline() {
     let site = Site::start().await;
     let held = session_on_first_half(&site).await;
     let server = held.answer().server().to_owned();
     let ended = site.teeter(&["deploy", "web", "--deadline", "1s", "--", "true"]).await;
-    assert_eq!(ended.code, 5, "{ended:?}");
+    assert_eq!(ended.code, exit::TIMED_OUT, "{ended:?}");
     assert!(ended.err.contains(&server) && ended.err.contains("127.0.0.1:"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     // It goes on by itself once the session is gone.
@@ -30,7 +31,7 @@ async fn an_endless_session_fails_the_deploy_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_kill_at_the_deadline_goes_on() {
+async fn kill_at_the_deadline_lets_the_deploy_continue() {
     let site = Site::start().await;
     let mut held = session_on_first_half(&site).await;
     let hook = site.hook();
@@ -44,13 +45,13 @@ async fn a_kill_at_the_deadline_goes_on() {
 }
 
 #[tokio::test]
-async fn proceed_leaves_the_session_and_restore_brings_the_server_back() {
+async fn proceed_keeps_the_session_and_restore_brings_the_server_back() {
     let site = Site::start().await;
     let held = session_on_first_half(&site).await;
     let server = held.answer().server().to_owned();
     let args = ["drain", &server, "--reason", "r", "--deadline", "1s", "--on-deadline", "restore"];
     let restored = site.teeter(&args).await;
-    assert_eq!(restored.code, 5, "{restored:?}");
+    assert_eq!(restored.code, exit::TIMED_OUT, "{restored:?}");
     site.wait_for_bits([0; 4]).await;
     let args = ["maint", &server, "--reason", "r", "--deadline", "1s", "--on-deadline", "proceed"];
     let proceeded = site.teeter(&args).await;

@@ -7,6 +7,7 @@ use teeter_lab::{App, Haproxy, Held, free_port};
 use tempfile::TempDir;
 
 use crate::fixtures::custom_backends::Stand;
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, Daemon, Ended, MAINT, until};
 
 /// Two HAProxys before the same application servers, and teeter beside them.
@@ -97,7 +98,7 @@ async fn bits(haproxy: &Haproxy, server: &str) -> u32 {
 }
 
 #[tokio::test]
-async fn a_haproxy_that_has_never_answered_is_a_refusal_or_is_told_when_it_appears() {
+async fn never_seen_haproxy_refuses_a_hold_or_gets_it_on_appearance() {
     let farm = "[farm.web]\nmembers = [\"app/web*\"]\nhalves = \"auto\"\n";
     let pair = Pair::start("", "", farm).await;
     let status = pair.done(&["status"]).await.out;
@@ -106,7 +107,7 @@ async fn a_haproxy_that_has_never_answered_is_a_refusal_or_is_told_when_it_appea
     pair.lb2.tell("set server app/web02 state maint").await.expect("HAProxy does so");
     for command in [&["drain", "web01", "--reason", "r"][..], &["deploy", "web", "--dry-run"]] {
         let refused = pair.teeter(command).await;
-        assert_eq!(refused.code, 9, "{refused:?}");
+        assert_eq!(refused.code, exit::UNREACHABLE, "{refused:?}");
         for words in ["HAProxy lb2 has not answered since teeterd was started", "--without-haproxy lb2"] {
             assert!(refused.err.contains(words), "{refused:?}");
         }
@@ -116,7 +117,7 @@ async fn a_haproxy_that_has_never_answered_is_a_refusal_or_is_told_when_it_appea
         (0, serde_json::json!([]))
     );
     let unknown = pair.teeter(&["drain", "web01", "--reason", "r", "--without-haproxy", "lb3"]).await;
-    assert!(unknown.code == 3 && unknown.err.contains("lb1, lb2"), "{unknown:?}");
+    assert!(unknown.code == exit::NOT_FOUND && unknown.err.contains("lb1, lb2"), "{unknown:?}");
     let planned = pair.done(&["deploy", "web", "--dry-run", "--without-haproxy", "lb2"]).await;
     assert!(planned.out.contains("web01"), "{planned:?}");
 
@@ -133,7 +134,7 @@ async fn a_haproxy_that_has_never_answered_is_a_refusal_or_is_told_when_it_appea
     assert_eq!(hold["without"], serde_json::json!(["lb2"]));
     let unreached = pair.teeter(&["doctor"]).await;
     for words in ["hold 1", "HAProxy lb2 does not answer and is gone on without", "--without-haproxy lb2"] {
-        assert!(unreached.code == 9 && unreached.out.contains(words), "{unreached:?}");
+        assert!(unreached.code == exit::UNREACHABLE && unreached.out.contains(words), "{unreached:?}");
     }
     pair.show();
     until(|| async { bits(&pair.lb2, "app/web01").await == DRAIN }).await;
@@ -157,22 +158,22 @@ async fn a_haproxy_that_has_never_answered_is_a_refusal_or_is_told_when_it_appea
     pair.done(&["ready", "lb[12]:*"]).await;
     assert_eq!((bits(&pair.lb1, "app/web03").await, bits(&pair.lb2, "app/web04").await), (0, 0));
     let backend = pair.teeter(&["status", "lb2:app"]).await;
-    assert!(backend.code == 3 && backend.err.contains("lb2:app/*"), "{backend:?}");
+    assert!(backend.code == exit::NOT_FOUND && backend.err.contains("lb2:app/*"), "{backend:?}");
 
     // On the way back, too, every HAProxy has to take a server in again.
     pair.done(&["drain", "web01", "--reason", "r"]).await;
     pair.lb2.kill();
-    until(|| async { pair.teeter(&["idle", "web"]).await.code == 9 }).await;
+    until(|| async { pair.teeter(&["idle", "web"]).await.code == exit::UNREACHABLE }).await;
     let refused = pair.teeter(&["ready", "web01"]).await;
-    assert!(refused.code == 9 && refused.err.contains("--without-haproxy lb2"), "{refused:?}");
+    assert!(refused.code == exit::UNREACHABLE && refused.err.contains("--without-haproxy lb2"), "{refused:?}");
     assert_eq!(pair.stage().await, "out");
     pair.done(&["ready", "web01", "--without-haproxy", "lb2"]).await;
     // It takes lb1 alone to know that a farm without a route has no idle group.
-    assert_eq!(pair.teeter(&["idle", "web", "--without-haproxy", "lb2"]).await.code, 6);
+    assert_eq!(pair.teeter(&["idle", "web", "--without-haproxy", "lb2"]).await.code, exit::REFUSED);
 }
 
 #[tokio::test]
-async fn a_haproxy_that_may_be_away_is_told_of_routes_and_holds_when_it_is_back() {
+async fn optional_haproxy_gets_routes_and_holds_on_return() {
     let sides = "  use_backend %[str(shop),map({map})] if { path_beg /shop }\n\
                  backend blue\n  server blue01 {web01} check inter 100ms\n\
                  backend green\n  server green01 {web02} check inter 100ms\n";
@@ -185,7 +186,7 @@ async fn a_haproxy_that_may_be_away_is_told_of_routes_and_holds_when_it_is_back(
     let flipped = pair.done(&["flip", "shop", "green"]).await;
     assert!(pair.done(&["show"]).await.out.contains("without HAProxy lb2"), "{flipped:?}");
     assert_eq!((pair.side(&pair.lb1).await.as_str(), pair.side(&pair.lb2).await.as_str()), ("green", "blue"));
-    assert_eq!(pair.teeter(&["wait", "--haproxy", "lb2", "--timeout", "100ms"]).await.code, 5);
+    assert_eq!(pair.teeter(&["wait", "--haproxy", "lb2", "--timeout", "100ms"]).await.code, exit::TIMED_OUT);
     pair.show();
     pair.done(&["wait", "--haproxy", "lb2"]).await;
     assert_eq!((pair.side(&pair.lb2).await.as_str(), bits(&pair.lb2, "blue/blue01").await), ("green", DRAIN));
@@ -202,7 +203,7 @@ async fn a_haproxy_that_may_be_away_is_told_of_routes_and_holds_when_it_is_back(
 }
 
 #[tokio::test]
-async fn a_hold_by_name_is_on_lines_that_come_later_but_never_on_the_last() {
+async fn hold_by_name_covers_later_lines_but_never_the_last() {
     let app = "backend app\n  server web01 {web01}\n  server web02 {web02}\n";
     let stand = Stand::start(app, "").await;
     stand.done(&["drain", "web01", "--reason", "memory"]).await;

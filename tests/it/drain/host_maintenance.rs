@@ -1,6 +1,7 @@
 //! Maintenance of machines: every server with an address, in all backends.
 
 use crate::fixtures::custom_backends::Stand;
+use crate::fixtures::exit;
 
 /// Two machines beside those that really answer: one reached by IPv4 and one by IPv6.
 const BACKENDS: &str = "backend app\n  server web01 {web01} check\n  server far 127.0.0.7:8080\n  \
@@ -16,7 +17,7 @@ async fn bits(stand: &Stand) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn a_host_is_taken_out_with_all_its_servers_and_brought_back() {
+async fn host_is_taken_out_with_all_its_servers_and_released() {
     let stand = Stand::start(BACKENDS, "").await;
     let drained = stand.teeter(&["drain", "--host", "127.0.0.7", "--reason", "kernel"]).await;
     assert_eq!(drained.code, 0, "{drained:?}");
@@ -40,30 +41,30 @@ async fn a_host_is_taken_out_with_all_its_servers_and_brought_back() {
 }
 
 #[tokio::test]
-async fn a_host_that_no_server_has_is_an_error_and_so_is_a_name() {
+async fn host_without_servers_and_host_name_are_errors() {
     let stand = Stand::start(BACKENDS, "").await;
     for command in ["drain", "maint"] {
         for host in ["127.0.0.9", "127.0.0.7:80", "::9"] {
             let ended = stand.teeter(&[command, "--host", host, "--reason", "r"]).await;
-            assert_eq!(ended.code, 3, "{host}: {ended:?}");
+            assert_eq!(ended.code, exit::NOT_FOUND, "{host}: {ended:?}");
             assert!(ended.err.contains("no server of HAProxy has that address"), "{ended:?}");
         }
         let ended = stand.teeter(&[command, "--host", "web01.example.net", "--reason", "r"]).await;
-        assert_eq!(ended.code, 2, "{ended:?}");
+        assert_eq!(ended.code, exit::USAGE, "{ended:?}");
         assert!(ended.err.contains("a host is an IP address"), "{ended:?}");
     }
     for args in [vec!["status"], vec!["why"], vec!["wait", "--until", "up"], vec!["ready"]] {
         let ended = stand.teeter(&[&args[..], &["--host", "127.0.0.9"]].concat()).await;
-        assert_eq!(ended.code, 3, "{args:?}: {ended:?}");
+        assert_eq!(ended.code, exit::NOT_FOUND, "{args:?}: {ended:?}");
     }
     // One that is matched does not make up for one that is not.
     let ended = stand.teeter(&["drain", "app/far", "--host", "127.0.0.9", "--reason", "r"]).await;
-    assert_eq!((ended.code, stand.holds().await), (3, 0), "{ended:?}");
+    assert_eq!((ended.code, stand.holds().await), (exit::NOT_FOUND, 0), "{ended:?}");
     assert_eq!(bits(&stand).await, [0; 7]);
 }
 
 #[tokio::test]
-async fn a_server_that_has_moved_comes_back_by_the_address_it_was_taken_by() {
+async fn moved_server_is_released_by_its_old_address() {
     let stand = Stand::start(BACKENDS, "").await;
     stand.done(&["maint", "--host", "127.0.0.7:8081", "--reason", "move"]).await;
     stand.haproxy.cmd("set server app/farther addr 127.0.0.8").await.unwrap();

@@ -2,6 +2,7 @@
 
 use teeter_lab::FarmSpec;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site, until};
 
 /// A farm whose HAProxy keeps what it has once opened, with an idle connection to web01.
@@ -21,7 +22,7 @@ async fn idle(site: &Site) -> u64 {
 }
 
 #[tokio::test]
-async fn idle_connections_are_waited_for_where_that_is_asked() {
+async fn idle_connections_are_awaited_on_request() {
     let site = site().await;
     let drained = site.teeter(&["drain", "app/web01", "--reason", "r"]).await;
     assert_eq!(drained.code, 0, "{drained:?}");
@@ -33,9 +34,9 @@ async fn idle_connections_are_waited_for_where_that_is_asked() {
     let holds = site.json(&["holds"]).await;
     assert!(holds["holds"][0]["waiting"].as_str().unwrap_or_default().contains("idle connections (web01 "), "{holds}");
     let not_yet = site.teeter(&["wait", "app/web01", "--until", "drained", "--timeout", "200ms"]).await;
-    assert_eq!(not_yet.code, 5, "{not_yet:?}");
+    assert_eq!(not_yet.code, exit::TIMED_OUT, "{not_yet:?}");
     let stuck = crate::fixtures::site::finish(waits).await;
-    assert_eq!(stuck.code, 5, "{stuck:?}");
+    assert_eq!(stuck.code, exit::TIMED_OUT, "{stuck:?}");
     assert!(stuck.err.contains("web01 is not drained: idle connections are still open"), "{stuck:?}");
     assert!(!stuck.err.contains("requests are left") && !stuck.err.contains("teeter why"), "{stuck:?}");
     let events = site.teeter(&["events"]).await;
@@ -48,7 +49,7 @@ async fn idle_connections_are_waited_for_where_that_is_asked() {
 }
 
 #[tokio::test]
-async fn a_drain_may_wait_until_haproxy_lets_them_go() {
+async fn drain_can_wait_for_haproxy_to_close_idle_connections() {
     let dir = tempfile::tempdir().expect("a directory");
     let app = teeter_lab::App::start("web01", "v1").await.expect("a server starts");
     let front = std::net::SocketAddr::from(([127, 0, 0, 1], teeter_lab::free_port().expect("a port")));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use teeter_lab::drains::{self, DrainsSpec, Kind, Programs};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_drained_server_is_empty_and_stays_so() {
+async fn drained_server_is_empty_and_stays_empty() {
     let number = |name: &str, usual| std::env::var(name).map_or(usual, |text| text.parse().expect("a number"));
     // `TEETER_SEED=7 TEETER_DRAINS=1000 cargo test …`: other dice, more drains.
     let (seed, count) = (number("TEETER_SEED", 1), number("TEETER_DRAINS", 100));

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use teeter_lab::{FarmSpec, Held};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, Site, finish, until};
 
 /// Waits until the time of a site's only hold has been over for so long.
@@ -22,7 +23,7 @@ async fn recorded(site: &Site, words: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_hold_whose_time_runs_out_while_teeterd_is_away_is_proven_when_it_is_back() {
+async fn hold_expired_without_a_daemon_is_verified_at_the_next_start() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "kernel", "--for", "4s"]).await.code, 0);
     let hold = site.json(&["holds"]).await["holds"][0].clone();
@@ -37,7 +38,7 @@ async fn a_hold_whose_time_runs_out_while_teeterd_is_away_is_proven_when_it_is_b
 }
 
 #[tokio::test]
-async fn a_reload_and_a_restart_on_the_way_back_change_nothing() {
+async fn reload_and_restart_do_not_disturb_a_release() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "kernel", "--for", "1h"]).await.code, 0);
     site.farm.haproxy().reload().await.unwrap();
@@ -58,7 +59,7 @@ async fn a_reload_and_a_restart_on_the_way_back_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_well_when_its_time_is_over_stays_out_and_says_what_to_type() {
+async fn unhealthy_server_stays_out_after_its_hold_and_names_the_next_command() {
     let mut site = Site::with("verify.deadline = \"8s\"", FarmSpec::default()).await;
     site.farm.app("web01").set_well(false);
     let taken = site.teeter(&["maint", "web01", "web02", "--reason", "kernel", "--for", "1s", "--no-wait"]).await;
@@ -87,7 +88,7 @@ async fn a_server_that_is_not_well_when_its_time_is_over_stays_out_and_says_what
 }
 
 #[tokio::test]
-async fn a_haproxy_that_is_away_when_the_time_is_over_is_waited_for() {
+async fn expired_hold_waits_for_an_absent_haproxy() {
     let site = Site::with("verify.deadline = \"2s\"", FarmSpec::default()).await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "kernel", "--for", "4s"]).await.code, 0);
     site.farm.haproxy().kill();
@@ -100,25 +101,25 @@ async fn a_haproxy_that_is_away_when_the_time_is_over_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_empty_when_its_time_is_over_comes_back() {
+async fn busy_server_comes_back_when_its_hold_expires() {
     let site = Site::start().await;
     let held = Held::open(site.farm.addr(), "/ws", &[]).await.expect("a websocket opens");
     let server = held.answer().server().to_owned();
     let drain = site.daemon.spawn(&["drain", &server, "--reason", "r", "--for", "1s", "--deadline", "10m"]);
     let drained = finish(drain).await;
-    assert_eq!(drained.code, 5, "{drained:?}");
+    assert_eq!(drained.code, exit::TIMED_OUT, "{drained:?}");
     assert!(drained.err.contains("its time is over"), "{drained:?}");
     site.wait_for_bits([0; 4]).await;
     drop(held);
 }
 
 #[tokio::test]
-async fn all_but_min_refuses_rather_than_empties_a_farm() {
+async fn all_but_min_refuses_to_empty_a_farm() {
     let site = Site::with("min_available = \"50%\"", FarmSpec::default()).await;
     let refused = async |args: &[&str], words: &str| {
         let before = site.bits().await;
         let ended = site.teeter(&[args, &["--reason", "r", "--all-but-min"]].concat()).await;
-        assert_eq!(ended.code, 6, "{ended:?}");
+        assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
         assert!(ended.err.contains("min_available = 50% asks for 2") && ended.err.contains(words), "{ended:?}");
         assert_eq!(site.bits().await, before);
     };
@@ -136,7 +137,7 @@ async fn all_but_min_refuses_rather_than_empties_a_farm() {
 }
 
 #[tokio::test]
-async fn of_commands_at_a_time_each_counts_what_the_others_take() {
+async fn simultaneous_commands_count_each_others_servers() {
     let site = Site::with("min_available = 3", FarmSpec::default()).await;
     let commands = ["web01", "web02", "web03", "web04"];
     let commands = commands.map(|server| site.daemon.spawn(&["drain", server, "--reason", "r"]));
@@ -145,5 +146,5 @@ async fn of_commands_at_a_time_each_counts_what_the_others_take() {
         codes.push(finish(command).await.code);
     }
     codes.sort_unstable();
-    assert_eq!(codes, [0, 6, 6, 6]);
+    assert_eq!(codes, [0, exit::REFUSED, exit::REFUSED, exit::REFUSED]);
 }

@@ -2,10 +2,11 @@
 
 use teeter_lab::{FarmSpec, Held};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, Site, until};
 
 #[tokio::test]
-async fn a_drain_ends_when_the_last_request_does() {
+async fn drain_ends_with_the_last_request() {
     let site = Site::start().await;
     let addr = site.farm.addr();
     let slow: Vec<_> = (0..8).map(|_| tokio::spawn(teeter_lab::get(addr, "/slow?ms=1200"))).collect();
@@ -25,7 +26,7 @@ async fn a_drain_ends_when_the_last_request_does() {
 }
 
 #[tokio::test]
-async fn the_ladder_goes_from_drain_to_maintenance() {
+async fn drain_ladder_goes_from_drain_to_maintenance() {
     let site = Site::start().await;
     let drained = site.teeter(&["drain", "app/web01", "--reason", "r", "--grace", "1s"]).await;
     assert_eq!(drained.code, 0, "{drained:?}");
@@ -38,7 +39,7 @@ async fn the_ladder_goes_from_drain_to_maintenance() {
 }
 
 #[tokio::test]
-async fn nobody_meets_a_server_that_comes_back_dead() {
+async fn dead_server_gets_no_traffic_after_its_hold() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "r"]).await.code, 0);
     site.farm.app("web01").stop().await.expect("it stops");
@@ -55,7 +56,7 @@ async fn nobody_meets_a_server_that_comes_back_dead() {
 }
 
 #[tokio::test]
-async fn two_holds_on_a_member_do_not_fight() {
+async fn two_holds_on_a_member_do_not_conflict() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["maint", "app/web01", "--reason", "disk"]).await.code, 0);
     assert_eq!(site.teeter(&["drain", "web01", "web02", "--reason", "kernel"]).await.code, 0);
@@ -69,12 +70,12 @@ async fn two_holds_on_a_member_do_not_fight() {
 }
 
 #[tokio::test]
-async fn a_guard_keeps_the_last_servers_in() {
+async fn guard_keeps_the_last_servers_in_service() {
     let site = Site::with("min_available = \"50%\"", FarmSpec::default()).await;
     let refused = site.teeter(&["drain", "web0*", "--reason", "r"]).await;
-    assert_eq!(refused.code, 6, "{refused:?}");
+    assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
     let refused = site.teeter(&["drain", "web01", "web02", "web03", "--reason", "r"]).await;
-    assert_eq!(refused.code, 6, "{refused:?}");
+    assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
     assert!(refused.err.contains("min_available = 50%"), "{refused:?}");
     assert_eq!(site.bits().await, [0; 4]);
     let allowed = site.teeter(&["drain", "web0*", "--reason", "r", "--allow-outage"]).await;
@@ -83,7 +84,7 @@ async fn a_guard_keeps_the_last_servers_in() {
 }
 
 #[tokio::test]
-async fn a_hold_expires_and_the_server_comes_back_proven() {
+async fn expired_hold_releases_its_server_verified() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "r", "--for", "1s", "--no-wait"]).await.code, 0);
     site.wait_for_bits([0; 4]).await;
@@ -92,7 +93,7 @@ async fn a_hold_expires_and_the_server_comes_back_proven() {
 }
 
 #[tokio::test]
-async fn why_names_the_sessions_that_are_left() {
+async fn why_names_the_remaining_sessions() {
     let site = Site::start().await;
     let held = Held::open(site.farm.addr(), "/ws", &[]).await.expect("a websocket opens");
     let server = held.answer().server().to_owned();
@@ -104,7 +105,7 @@ async fn why_names_the_sessions_that_are_left() {
 }
 
 #[tokio::test]
-async fn an_agent_is_muted_while_its_server_is_held() {
+async fn agent_is_muted_while_its_server_is_held() {
     let dir = tempfile::tempdir().unwrap();
     let agent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = agent.local_addr().unwrap().port();
@@ -144,12 +145,12 @@ async fn an_agent_is_muted_while_its_server_is_held() {
 }
 
 #[tokio::test]
-async fn a_bad_server_does_not_keep_a_good_one_out() {
+async fn unhealthy_server_does_not_keep_a_healthy_one_out() {
     let site = Site::with("verify.deadline = \"2s\"", FarmSpec::default()).await;
     assert_eq!(site.teeter(&["maint", "web01", "web02", "--reason", "r"]).await.code, 0);
     site.farm.app("web01").set_well(false);
     let ready = site.teeter(&["ready", "web01", "web02"]).await;
-    assert_eq!(ready.code, 1, "{ready:?}");
+    assert_eq!(ready.code, exit::FAILED, "{ready:?}");
     site.wait_for_bits([MAINT, 0, 0, 0]).await;
     let holds = site.json(&["holds"]).await;
     assert_eq!(holds["holds"][0]["members"], serde_json::json!(["web01"]), "{holds}");
@@ -159,7 +160,7 @@ async fn a_bad_server_does_not_keep_a_good_one_out() {
 }
 
 #[tokio::test]
-async fn a_hold_on_one_line_does_not_claim_the_whole_server() {
+async fn hold_on_one_line_does_not_claim_the_whole_server() {
     let site = Site::start().await;
     let drained = site.teeter(&["drain", "api/web01", "--reason", "r"]).await;
     assert!(drained.out.contains("api/web01 is out"), "{drained:?}");

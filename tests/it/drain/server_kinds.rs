@@ -1,6 +1,7 @@
 //! A see-saw, and holds by hand, over servers of every kind: each is afterwards as it was.
 
 use crate::fixtures::custom_backends::{Stand, since};
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, until};
 
 /// A farm of four in which `web02` is a server of its own kind: its line, and what somebody told HAProxy about it.
@@ -98,18 +99,18 @@ impl Kind {
 }
 
 #[tokio::test]
-async fn a_server_with_checks_and_one_without() {
+async fn servers_with_and_without_checks_are_restored() {
     Kind::UP.goes_round().await;
     Kind { line: "", ..Kind::UP }.goes_round().await;
 }
 
 #[tokio::test]
-async fn a_server_whose_checks_somebody_has_switched_off() {
+async fn server_with_disabled_checks_is_restored() {
     Kind { told: &["disable health app/web02"], ..Kind::UP }.goes_round().await;
 }
 
 #[tokio::test]
-async fn a_server_in_slowstart() {
+async fn server_in_slowstart_is_restored() {
     let kind = Kind { line: "check slowstart 10s", ..Kind::UP };
     kind.goes_round().await;
     let stand = kind.stand("").await;
@@ -122,7 +123,7 @@ async fn a_server_in_slowstart() {
 }
 
 #[tokio::test]
-async fn a_server_that_begins_as_down() {
+async fn server_with_init_state_down_is_restored() {
     if since((3, 1), "`init-state`") {
         Kind { line: "check init-state down", ..Kind::UP }.goes_round().await;
         Kind { line: "check init-state fully-down", ..Kind::UP }.goes_round().await;
@@ -130,13 +131,13 @@ async fn a_server_that_begins_as_down() {
 }
 
 #[tokio::test]
-async fn a_server_of_weight_0() {
+async fn server_of_weight_0_is_restored() {
     let told = &["set server app/web02 weight 0"];
     Kind { told, held_by: "its weight is 0", ..Kind::UP }.goes_round().await;
 }
 
 #[tokio::test]
-async fn a_server_that_the_configuration_disables() {
+async fn server_disabled_in_the_configuration_is_restored() {
     let (bits, held_by) = (MAINT | 4, "disabled in haproxy.cfg");
     Kind { line: "check disabled", bits, held_by, skipped: "web02 is skipped: disabled in haproxy.cfg", ..Kind::UP }
         .goes_round()
@@ -144,7 +145,7 @@ async fn a_server_that_the_configuration_disables() {
 }
 
 #[tokio::test]
-async fn a_server_without_an_address() {
+async fn server_without_an_address_is_restored() {
     let (line, held_by) = ("check resolvers nobody init-addr none", "its name has no address");
     Kind { line, bits: 32, held_by, skipped: "web02 is skipped: its name has no address", ..Kind::UP }
         .goes_round()
@@ -152,18 +153,18 @@ async fn a_server_without_an_address() {
 }
 
 #[tokio::test]
-async fn a_server_that_somebody_drains() {
+async fn server_drained_outside_teeter_is_restored() {
     let (told, held_by) = (&["set server app/web02 state drain"], "drain, set outside teeter");
     Kind { told, bits: DRAIN, held_by, skipped: "was set to drain outside teeter", ..Kind::UP }.goes_round().await;
 }
 
 #[tokio::test]
-async fn a_backup_server() {
+async fn backup_server_is_restored() {
     Kind { line: "check backup", ..Kind::UP }.goes_round().await;
 }
 
 #[tokio::test]
-async fn a_backup_carries_a_backend_only_by_itself() {
+async fn backup_server_counts_only_when_it_carries_its_backend() {
     let backends = "backend app\n  default-server inter 100ms\n  server web01 {web01} check\n  \
                     server web02 {web02} check\n  server web03 {web03} check backup\n  server web04 {web04} check backup\n";
     let farm = "[farm.web]\nmembers = [\"app/*\"]\nhalves = \"auto\"\nmin_available = 2\n";
@@ -172,9 +173,9 @@ async fn a_backup_carries_a_backend_only_by_itself() {
         stand.haproxy.wait_for_check(server).await.unwrap();
     }
     let refused = stand.teeter(&["drain", "app/web01", "--reason", "r"]).await;
-    assert_eq!(refused.code, 6, "the backups get nothing beside web02: {refused:?}");
+    assert_eq!(refused.code, exit::REFUSED, "the backups get nothing beside web02: {refused:?}");
     let refused = stand.teeter(&["deploy", "web", "--", "true"]).await;
-    assert!(refused.code == 6 && refused.err.contains("1 members in service"), "{refused:?}");
+    assert!(refused.code == exit::REFUSED && refused.err.contains("1 members in service"), "{refused:?}");
     let config = std::fs::read_to_string(stand.daemon.config()).expect("it is there");
     let one = config.replace("min_available = 2", "min_available = 1");
     std::fs::write(stand.daemon.config(), one).expect("it is written");
@@ -183,11 +184,11 @@ async fn a_backup_carries_a_backend_only_by_itself() {
     let deployed = stand.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(deployed.code, 0, "{deployed:?}");
     let refused = stand.teeter(&["drain", "app/*", "--reason", "r"]).await;
-    assert_eq!(refused.code, 6, "{refused:?}");
+    assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
 }
 
 #[tokio::test]
-async fn a_weight_that_somebody_takes_away_during_a_deploy_is_not_given_traffic() {
+async fn server_set_to_weight_0_during_a_deploy_gets_no_traffic() {
     let stand = Kind::UP.stand("verify.deadline = \"2s\"\n").await;
     stand.done(&["begin", "web"]).await;
     // One of the two: the other carries the traffic.
@@ -200,6 +201,6 @@ async fn a_weight_that_somebody_takes_away_during_a_deploy_is_not_given_traffic(
     stand.done(&["begin", "web"]).await;
     stand.tell("set server app/web01 weight 0").await;
     let advanced = stand.teeter(&["advance", "2"]).await;
-    assert!(advanced.code == 1 && advanced.err.contains("its weight is 0"), "{advanced:?}");
+    assert!(advanced.code == exit::FAILED && advanced.err.contains("its weight is 0"), "{advanced:?}");
     assert_eq!((stand.bits("app/web03").await, stand.bits("app/web04").await), (0, 0));
 }

@@ -1,6 +1,7 @@
 //! Every state that a server of HAProxy can be in: what teeter shows, what a hold does, what a release gives back.
 
 use crate::fixtures::custom_backends::Stand;
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, finish, until};
 
 /// A name that nobody resolves.
@@ -8,7 +9,7 @@ const UNRESOLVED: &str =
     "resolvers nobody\n  nameserver none 127.0.0.1:1\n  resolve_retries 1\n  timeout retry 100ms\n";
 
 #[tokio::test]
-async fn the_status_says_who_keeps_a_server_out() {
+async fn status_says_what_keeps_a_server_out() {
     let backends = format!(
         "{UNRESOLVED}backend app\n  default-server inter 100ms\n  server up {{web01}} check\n  \
          server off {{web01}} check disabled\n  \
@@ -49,11 +50,14 @@ async fn the_status_says_who_keeps_a_server_out() {
     assert_eq!(stand.held_by("app/light").await, format!("{user} (disk); its weight is 0"));
     assert_eq!(stand.held_by("app/told").await, format!("{user} (disk); maint, set outside teeter"));
     let waited = stand.teeter(&["wait", "app/named", "--until", "up", "--timeout", "200ms"]).await;
-    assert!(waited.code == 5 && waited.err.contains("app/named out: its name has no address"), "{waited:?}");
+    assert!(
+        waited.code == exit::TIMED_OUT && waited.err.contains("app/named out: its name has no address"),
+        "{waited:?}"
+    );
 }
 
 #[tokio::test]
-async fn a_server_without_an_address_is_neither_well_nor_waited_for_for_ever() {
+async fn server_without_an_address_fails_the_verification_in_time() {
     let backends = format!(
         "{UNRESOLVED}backend app\n  option httpchk GET /_status\n  default-server inter 100ms\n  \
          server web01 nowhere.invalid:80 check resolvers nobody init-addr none\n  server web02 {{web02}} check\n  \
@@ -66,7 +70,7 @@ async fn a_server_without_an_address_is_neither_well_nor_waited_for_for_ever() {
         assert_eq!((stand.bits("app/web01").await, stand.bits("app/web02").await), (32 | bits, bits));
         // The one that can show that it is well does not wait for the other.
         let ready = stand.teeter(&["ready", "app/web01", "app/web02"]).await;
-        assert_eq!(ready.code, 1, "{ready:?}");
+        assert_eq!(ready.code, exit::FAILED, "{ready:?}");
         assert!(ready.err.contains("web01 has no address"), "{ready:?}");
         stand.wait_for_bits("app/web02", 0).await;
         stand.done(&["ready", "app/web01", "--no-verify"]).await;
@@ -75,7 +79,7 @@ async fn a_server_without_an_address_is_neither_well_nor_waited_for_for_ever() {
 }
 
 #[tokio::test]
-async fn a_release_gives_a_server_back_to_whoever_else_keeps_it_out() {
+async fn release_keeps_other_reasons_for_being_out() {
     let backends = format!(
         "{UNRESOLVED}backend app\n  default-server inter 100ms\n  server up {{web01}} check\n  \
          server off {{web01}} check disabled\n  server light {{web04}} check\n  server told {{web04}} check\n  \
@@ -106,7 +110,7 @@ async fn a_release_gives_a_server_back_to_whoever_else_keeps_it_out() {
 }
 
 #[tokio::test]
-async fn a_server_that_nothing_checks_is_released_and_not_called_well() {
+async fn unchecked_server_is_released_and_not_called_healthy() {
     let backends = "backend app\n  default-server inter 100ms\n  server web01 {web01}\n  server web02 {web02} check\n  \
                     server web03 {web03} check\nbackend api\n  server web02 {web02} track app/web02\n";
     let stand = Stand::start(backends, "").await;
@@ -130,7 +134,7 @@ async fn a_server_that_nothing_checks_is_released_and_not_called_well() {
 }
 
 #[tokio::test]
-async fn checks_that_are_switched_off_during_a_proof_prove_nothing() {
+async fn checks_disabled_during_a_verification_fail_it() {
     let backends = "backend app\n  default-server inter 1h fastinter 1h downinter 1h\n  server web01 {web01} check\n  \
                     server web02 {web02} check\n";
     let farm = "[farm.web]\nmembers = [\"app/*\"]\nverify.deadline = \"2s\"\n";
@@ -141,7 +145,7 @@ async fn checks_that_are_switched_off_during_a_proof_prove_nothing() {
     until(|| async { stand.status("app/web01").await["status"] == "DOWN" }).await;
     stand.tell("disable health app/web01").await;
     let ready = finish(ready).await;
-    assert_eq!(ready.code, 1, "{ready:?}");
+    assert_eq!(ready.code, exit::FAILED, "{ready:?}");
     assert!(ready.err.contains("its health checks are switched off"), "{ready:?}");
     stand.wait_for_bits("app/web01", MAINT).await;
 }

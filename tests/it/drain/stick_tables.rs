@@ -9,7 +9,7 @@ const FARM: &str = "[farm.web]\nmembers = [\"app/*\"]\ngroups = { a = [\"w1\"], 
                     [farm.web.drain]\ngrace = \"1h\"\ndeadline = \"2h\"\n";
 
 #[tokio::test]
-async fn the_grace_is_kept_while_a_table_has_entries() {
+async fn grace_lasts_while_the_stick_table_has_entries() {
     let app = |name| async move { App::start(name, "v1").await.expect("it starts") };
     let apps = [app("w1").await, app("w2").await];
     let servers = format!("  server w1 {}\n  server w2 {}\n", apps[0].addr(), apps[1].addr());

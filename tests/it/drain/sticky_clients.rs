@@ -24,7 +24,7 @@ async fn on(site: &Site, server: &str) -> Browser {
 }
 
 #[tokio::test]
-async fn a_session_may_finish_where_it_is_until_the_grace_ends() {
+async fn session_stays_on_its_server_until_the_grace_ends() {
     let site = Site::on(Sample::RouteSticky, &[SHORT]).await;
     let mut old = on(&site, "web01").await;
     let flip = site.daemon.spawn(&["flip", "web", "b"]);
@@ -49,7 +49,7 @@ async fn a_session_may_finish_where_it_is_until_the_grace_ends() {
 }
 
 #[tokio::test]
-async fn with_break_everybody_moves_at_the_flip() {
+async fn sticky_break_moves_every_client_at_the_flip() {
     let site = Site::on(Sample::RouteSticky, &[("sticky = \"honour\"", "sticky = \"break\"")]).await;
     let mut old = on(&site, "web02").await;
     let flipped = site.teeter(&["flip", "web", "b"]).await;
@@ -59,7 +59,7 @@ async fn with_break_everybody_moves_at_the_flip() {
 }
 
 #[tokio::test]
-async fn a_visitor_keeps_the_version_that_it_began_with() {
+async fn client_keeps_its_first_version() {
     let site = Site::on(Sample::Pin, &[("grace = \"1h\"", "grace = \"4s\"")]).await;
     let mut first = Browser::new(site.farm.addr());
     assert_eq!(of(&mut first).await.1, "v1");
@@ -100,7 +100,7 @@ async fn a_visitor_keeps_the_version_that_it_began_with() {
 }
 
 #[tokio::test]
-async fn servers_alone_can_break_with_sessions_too() {
+async fn sticky_break_works_without_a_route() {
     for (sticky, stays) in [("honour", true), ("break", false)] {
         // HAProxy makes up the cookie's values.
         let cookie = (

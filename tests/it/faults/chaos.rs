@@ -29,19 +29,19 @@ async fn chaos(ways: &[&str], faults: &[Fault], steps: &[usize], power: usize) -
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_is_killed_the_record_is_true_and_one_command_brings_the_farm_home() {
+async fn after_any_kill_the_record_is_true_and_one_command_restores_the_farm() {
     let faults = [Fault::KillTeeterd, Fault::KillClient, Fault::KillHook, Fault::KillHaproxy, Fault::Reload];
     let report = chaos(&["see-saw", "blue-green"], &faults, &[2, 4], 0).await;
     assert!(report.cases() >= 16, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_is_full_takes_no_change_and_the_run_goes_on_when_there_is_room() {
+async fn full_disk_refuses_changes_and_the_run_continues_with_space() {
     chaos(&["see-saw-route"], &[Fault::StoreFull, Fault::MapFull], &[2, 4], 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_loss_of_power_leaves_is_whole_and_a_teeterd_goes_on_from_it() {
+async fn store_is_whole_after_a_power_loss_and_the_run_continues() {
     let report = chaos(&["see-saw"], &[], &[], 5).await;
     assert!(report.cases() >= 5, "{report}");
 }

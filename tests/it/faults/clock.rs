@@ -38,7 +38,7 @@ async fn holds(site: &Site) -> usize {
 }
 
 #[tokio::test]
-async fn a_hold_ends_in_time_though_the_clock_was_set_back() {
+async fn hold_ends_in_time_after_the_clock_was_set_back() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "disk", "--for", "3s", "--no-wait"]).await.code, 0);
     assert_eq!(site.teeter(&["drain", "web03", "--reason", "disk", "--no-wait", "--deadline", "1h"]).await.code, 0);
@@ -57,7 +57,7 @@ async fn a_hold_ends_in_time_though_the_clock_was_set_back() {
 }
 
 #[tokio::test]
-async fn time_without_a_teeterd_is_not_counted_against_a_change_that_is_to_be_confirmed() {
+async fn downtime_of_teeterd_does_not_count_against_a_confirmation() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web", "--phase", "before-out"]).await.code, 0);
     // HAProxy is told and cannot answer, and then nobody is there to hear of it.
@@ -74,7 +74,7 @@ async fn time_without_a_teeterd_is_not_counted_against_a_change_that_is_to_be_co
 }
 
 #[tokio::test]
-async fn time_without_a_teeterd_is_not_counted_against_those_who_are_asked() {
+async fn downtime_of_teeterd_does_not_count_against_probed_servers() {
     let mut site = Site::start().await;
     let rolling = ["begin", "web", "--strategy", "rolling", "--batch", "2", "--settle", "0s"];
     assert_eq!(site.teeter(&rolling).await.code, 0);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use teeter_lab::{FarmSpec, TestFarm};
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Daemon, Site, farm_config, until};
 
 /// A daemon whose store is on a small disk of its own, and the place of that disk as others see it.
@@ -27,7 +28,7 @@ async fn on_a_small_disk(farm: &TestFarm) -> Option<(Daemon, PathBuf)> {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_is_told_while_it_is_so() {
+async fn unwritable_store_is_reported_until_it_is_writable() {
     let spec = FarmSpec { version: "v1".to_owned(), ..FarmSpec::default() };
     let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
     let Some((daemon, disk)) = on_a_small_disk(&farm).await else { return };
@@ -42,7 +43,7 @@ async fn a_store_that_cannot_be_written_is_told_while_it_is_so() {
         daemon.teeter(&["ready", "web02", "--no-verify"]).await;
         refused = daemon.teeter(&["drain", "web02", "--reason", &reason]).await;
     }
-    assert!(refused.code == 1 && refused.err.contains("disk is full"), "{refused:?}");
+    assert!(refused.code == exit::FAILED && refused.err.contains("disk is full"), "{refused:?}");
     // The hold is over, and that cannot be recorded: it is told without a change that is asked for.
     for command in ["doctor", "status"] {
         until(|| async {
@@ -52,7 +53,7 @@ async fn a_store_that_cannot_be_written_is_told_while_it_is_so() {
         })
         .await;
     }
-    assert_eq!(daemon.teeter(&["doctor"]).await.code, 1);
+    assert_eq!(daemon.teeter(&["doctor"]).await.code, exit::FAILED);
     // With room again it goes on by itself, and there is nothing to tell.
     drop(filler);
     std::fs::remove_file(disk.join("filler")).expect("it is removed");
@@ -62,7 +63,7 @@ async fn a_store_that_cannot_be_written_is_told_while_it_is_so() {
 }
 
 #[tokio::test]
-async fn a_control_socket_that_is_gone_is_made_again() {
+async fn removed_control_socket_is_made_again() {
     let site = Site::start().await;
     // A client that has a connection keeps it.
     let mut kept = std::os::unix::net::UnixStream::connect(site.daemon.socket()).expect("it is taken");
@@ -83,7 +84,7 @@ async fn a_control_socket_that_is_gone_is_made_again() {
 }
 
 #[tokio::test]
-async fn files_are_left_for_haproxy_when_callers_take_all_they_can() {
+async fn callers_cannot_exhaust_the_file_descriptors_for_haproxy() {
     let spec = FarmSpec { version: "v1".to_owned(), ..FarmSpec::default() };
     let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
     let by = ["prlimit", "--nofile=200:200", "--"];

@@ -54,7 +54,7 @@ const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
-async fn one_that_hangs_meets_the_deadline() {
+async fn hanging_socket_meets_the_deadline() {
     let fake = Fake::start(|stream| async move {
         let _held = stream;
         std::future::pending::<()>().await;
@@ -65,7 +65,7 @@ async fn one_that_hangs_meets_the_deadline() {
 }
 
 #[tokio::test]
-async fn one_that_answers_byte_by_byte_is_understood() {
+async fn reply_byte_by_byte_is_understood() {
     let fake = Fake::start(|mut stream| async move {
         line(&mut stream).await;
         for byte in ANSWER {
@@ -77,7 +77,7 @@ async fn one_that_answers_byte_by_byte_is_understood() {
 }
 
 #[tokio::test]
-async fn one_that_always_has_another_byte_does_not_put_the_deadline_off() {
+async fn trickling_reply_does_not_extend_the_deadline() {
     let fake = Fake::start(|mut stream| async move {
         line(&mut stream).await;
         let mut each = tokio::time::interval(Duration::from_millis(5));
@@ -90,7 +90,7 @@ async fn one_that_always_has_another_byte_does_not_put_the_deadline_off() {
 }
 
 #[tokio::test]
-async fn one_that_closes_in_the_middle_is_told() {
+async fn reply_cut_in_the_middle_is_an_error() {
     for end in 0..ANSWER.len() {
         let fake = Fake::start(move |mut stream| async move {
             line(&mut stream).await;
@@ -106,14 +106,14 @@ async fn one_that_closes_in_the_middle_is_told() {
 }
 
 #[tokio::test]
-async fn one_that_closes_at_once_is_told() {
+async fn connection_closed_at_once_is_an_error() {
     let fake = Fake::start(|stream| async move { drop(stream) });
     let error = fake.ask(LONG).await.unwrap_err();
     assert!(matches!(error, Error::Frame { .. }), "{error}");
 }
 
 #[tokio::test]
-async fn one_that_speaks_something_else_is_told() {
+async fn foreign_protocol_is_an_error() {
     for garbage in [
         b"HTTP/1.0 400 Bad request\r\nContent-Type: text/html\r\n\r\n<html>\n\n".as_slice(),
         b"\x16\x03\x01\x02\x00\n\n\xff\xfe\n\n\x00",
@@ -142,13 +142,13 @@ fn endless() -> Fake {
 }
 
 #[tokio::test]
-async fn one_that_never_ends_is_cut_off() {
+async fn endless_reply_is_cut_off() {
     let error = endless().ask(LONG).await.unwrap_err();
     assert!(matches!(error, Error::Frame { source: FrameError::TooLong, .. }), "{error}");
 }
 
 #[tokio::test]
-async fn a_daemon_beside_one_that_never_ends_stays_small() {
+async fn endless_reply_does_not_grow_the_daemon() {
     let fake = endless();
     let daemon = Daemon::start(fake.dir.path(), &instance(&fake.socket())).await;
     until(|| async { daemon.teeter(&["status"]).await.out.contains("longer than any") }).await;

@@ -4,10 +4,11 @@ use teeter_lab::FarmSpec;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, Site, finish, until};
 
 #[tokio::test]
-async fn a_killed_daemon_goes_on_where_it_was() {
+async fn killed_daemon_continues_at_its_step() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     let before = site.json(&["show", "1"]).await;
@@ -28,7 +29,7 @@ async fn a_killed_daemon_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_killed_daemon_can_be_told_to_abort() {
+async fn run_can_be_aborted_after_a_killed_daemon() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     assert_eq!(site.teeter(&["advance", "1"]).await.code, 0);
@@ -40,7 +41,7 @@ async fn a_killed_daemon_can_be_told_to_abort() {
 }
 
 #[tokio::test]
-async fn a_reloaded_haproxy_is_told_again() {
+async fn reloaded_haproxy_gets_its_states_again() {
     for master in [false, true] {
         let site = Site::with("", FarmSpec { master, ..FarmSpec::default() }).await;
         assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
@@ -59,21 +60,21 @@ async fn a_reloaded_haproxy_is_told_again() {
 }
 
 #[tokio::test]
-async fn term_leaves_traffic_as_it_is() {
+async fn sigterm_does_not_change_the_traffic() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
     site.daemon.signal("-TERM").await;
     assert_eq!(site.daemon.ended().await, Some(0));
     assert_eq!(site.bits().await, [DRAIN, 0, 0, 0]);
     let gone = site.teeter(&["holds"]).await;
-    assert_eq!(gone.code, 9, "{gone:?}");
+    assert_eq!(gone.code, exit::UNREACHABLE, "{gone:?}");
     site.daemon.restart().await;
     assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
     assert_eq!(site.bits().await, [0; 4]);
 }
 
 #[tokio::test]
-async fn a_haproxy_that_is_away_is_shown_as_unknown() {
+async fn absent_haproxy_is_shown_as_unknown() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
     site.farm.haproxy().kill();
@@ -83,13 +84,13 @@ async fn a_haproxy_that_is_away_is_shown_as_unknown() {
         status["servers"].as_array().is_some_and(|all| all.iter().all(|one| one["status"] == "unknown")),
         "{status}"
     );
-    assert_eq!(site.teeter(&["drain", "web02", "--reason", "r"]).await.code, 9);
+    assert_eq!(site.teeter(&["drain", "web02", "--reason", "r"]).await.code, exit::UNREACHABLE);
     site.farm.haproxy().start_again().await.expect("HAProxy starts");
     site.wait_for_bits([DRAIN, 0, 0, 0]).await;
 }
 
 #[tokio::test]
-async fn a_proof_begins_anew_when_the_daemon_does() {
+async fn verification_begins_again_with_the_daemon() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "r"]).await.code, 0);
     site.farm.app("web01").set_well(false);
@@ -102,7 +103,7 @@ async fn a_proof_begins_anew_when_the_daemon_does() {
 }
 
 #[tokio::test]
-async fn a_reload_in_mid_drain_is_told_with_what_it_hides() {
+async fn reload_during_a_drain_is_reported_with_the_hidden_sessions() {
     let site = Site::start().await;
     let addr = site.farm.addr();
     let slow: Vec<_> = (0..8).map(|_| tokio::spawn(teeter_lab::get(addr, "/slow?ms=3000"))).collect();
@@ -117,7 +118,7 @@ async fn a_reload_in_mid_drain_is_told_with_what_it_hides() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_was_started_takes_no_step_before_it_has_seen_haproxy() {
+async fn started_daemon_takes_no_step_before_it_has_read_haproxy() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web", "--phase", "before-out"]).await.code, 0);
     assert_eq!(site.teeter(&["pause", "1"]).await.code, 0);
@@ -142,7 +143,7 @@ async fn a_daemon_that_was_started_takes_no_step_before_it_has_seen_haproxy() {
 }
 
 #[tokio::test]
-async fn who_hangs_up_before_their_change_has_begun_has_asked_for_nothing() {
+async fn request_hung_up_before_it_began_changes_nothing() {
     let site = Site::start().await;
     site.farm.haproxy().pause().expect("it is stopped");
     let hold = r#"{ "selectors": ["app/web01"], "mode": "drain", "reason": "r" }"#;

@@ -79,7 +79,7 @@ async fn flip_and_cut(sample: Sample, line: &'static str, blow: Blow) {
 }
 
 #[tokio::test]
-async fn a_route_that_is_cut_short_ends_where_the_store_says() {
+async fn interrupted_route_flip_ends_as_stored() {
     for blow in [Blow::None, Blow::Reload, Blow::Kill] {
         for line in ["set map ", " state ready"] {
             flip_and_cut(Sample::Route, line, blow).await;
@@ -88,14 +88,14 @@ async fn a_route_that_is_cut_short_ends_where_the_store_says() {
 }
 
 #[tokio::test]
-async fn a_line_for_servers_that_is_cut_short_ends_where_the_store_says() {
+async fn interrupted_server_flip_ends_as_stored() {
     for blow in [Blow::None, Blow::Reload, Blow::Kill] {
         flip_and_cut(Sample::Servers, " state ready", blow).await;
     }
 }
 
 #[tokio::test]
-async fn who_goes_first_is_as_was_asked() {
+async fn flip_order_is_the_requested_one() {
     let (site, mut relay) = site(Sample::Servers, " state ready").await;
     assert_eq!(site.teeter(&["flip", "web", "a"]).await.code, 0);
     for (to, order, first) in [("b", "overlap", "state ready"), ("a", "gap", "state drain")] {

@@ -1,6 +1,7 @@
 //! Servers that come and go while teeter holds them, and servers of every making.
 
 use crate::fixtures::custom_backends::{Stand, since};
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, until};
 
 const ONE: &str = "backend app\n  balance roundrobin\n  default-server inter 100ms\n  server web01 {web01} check\n  server web02 {web02} check\n";
@@ -21,7 +22,7 @@ async fn delete(stand: &Stand) {
 }
 
 #[tokio::test]
-async fn a_server_that_was_added_is_given_back_as_it_was_added() {
+async fn added_server_is_restored_as_it_was_added() {
     if !since((2, 6), "`add server`") {
         return;
     }
@@ -44,7 +45,7 @@ async fn a_server_that_was_added_is_given_back_as_it_was_added() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_deleted_while_held_leaves_a_hold_that_can_be_released() {
+async fn hold_of_a_deleted_server_can_be_released() {
     if !since((2, 6), "`del server`") {
         return;
     }
@@ -62,7 +63,7 @@ async fn a_server_that_is_deleted_while_held_leaves_a_hold_that_can_be_released(
 }
 
 #[tokio::test]
-async fn a_server_that_is_added_again_while_held_is_another_one() {
+async fn server_added_again_while_held_is_a_new_one() {
     if !since((2, 6), "`del server`") {
         return;
     }
@@ -86,7 +87,7 @@ async fn a_server_that_is_added_again_while_held_is_another_one() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_added_again_and_made_ready_comes_back_ready() {
+async fn server_added_again_and_made_ready_is_released_ready() {
     if !since((2, 6), "`del server`") {
         return;
     }
@@ -117,7 +118,7 @@ async fn a_server_that_is_added_again_and_made_ready_comes_back_ready() {
 }
 
 #[tokio::test]
-async fn a_backend_that_a_reload_takes_away_leaves_a_hold_that_can_be_released() {
+async fn hold_in_a_removed_backend_can_be_released() {
     let farm = "[farm.web]\nmembers = [\"app/web0[12]\", \"api/web0[34]\"]\n\
                 groups = { a = [\"web01\", \"web03\"], b = [\"web02\", \"web04\"] }\nverify.deadline = \"2s\"\n\
                 verify.http = { path = \"/_status\" }\n";
@@ -134,14 +135,14 @@ async fn a_backend_that_a_reload_takes_away_leaves_a_hold_that_can_be_released()
     stand.done(&["begin", "web"]).await;
     stand.reload(ONE).await;
     let advanced = stand.teeter(&["advance", "1"]).await;
-    assert_eq!(advanced.code, 1, "{advanced:?}");
+    assert_eq!(advanced.code, exit::FAILED, "{advanced:?}");
     assert!(advanced.err.contains("web03 is not in HAProxy edge any more"), "{advanced:?}");
     stand.teeter(&["abort", "1"]).await;
     assert_eq!((stand.json(&["show", "1"]).await["state"].clone(), stand.holds().await), ("aborted".into(), 0));
 }
 
 #[tokio::test]
-async fn a_template_is_a_farm_like_any_other() {
+async fn server_template_is_deployed_like_any_farm() {
     let backends = "backend app\n  option httpchk GET /_status\n  server-template web 1-4 {web01} check inter 100ms\n";
     let farm = "[farm.web]\nmembers = [\"app/web*\"]\nhalves = \"auto\"\nmin_available = \"50%\"\n";
     let stand = Stand::start(backends, farm).await;

@@ -1,6 +1,7 @@
 //! What a member is, and which lines are in use: spare slots, backends that are off, servers that have no address.
 
 use crate::fixtures::custom_backends::Stand;
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT};
 
 /// Two slots in use of five, one of them since it was started with; and a backend that is switched off and one that will be.
@@ -11,7 +12,7 @@ const SLOTS: &str = "backend app\n  option httpchk GET /_status\n  default-serve
     listen side\n  bind 127.0.0.1:{port}\n  server s1 {web01}\n  server s4 {web03}\n";
 
 #[tokio::test]
-async fn what_is_not_in_use_is_neither_counted_nor_worked_on() {
+async fn unused_lines_are_neither_counted_nor_worked_on() {
     let farm = "[farm.web]\nmembers = [\"*/s*\"]\nhalves = \"auto\"\nmin_available = \"33%\"\n\
         [farm.web.drain]\ngrace = \"0s\"\n[farm.web.rolling]\nstatus = false\nsettle = \"0s\"\n";
     let stand = Stand::start(SLOTS, farm).await;
@@ -58,7 +59,7 @@ async fn what_is_not_in_use_is_neither_counted_nor_worked_on() {
         stand.done(&["ready", selector]).await;
     }
     let only = stand.teeter(&["drain", "legacy/*", "--reason", "r"]).await;
-    assert!(only.code == 3 && only.err.contains("is disabled and gets no traffic"), "{only:?}");
+    assert!(only.code == exit::NOT_FOUND && only.err.contains("is disabled and gets no traffic"), "{only:?}");
     let deployed = stand.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(deployed.code, 0, "{deployed:?}\n{}", stand.daemon.log());
     assert!(stand.recorded("s3, s5 are skipped: disabled in haproxy.cfg").await && stand.recorded(aside).await);
@@ -83,7 +84,7 @@ const NAMES: &str = "backend app\n  option httpchk GET /_status\n  default-serve
     default-server check inter 100ms\n  server web1-ws {web01}\n  server web2-ws {web02}\n";
 
 #[tokio::test]
-async fn one_process_behind_two_names_is_one_member_or_refused() {
+async fn two_names_of_one_process_are_one_member_or_refused() {
     let farm = "[farm.half]\nmembers = [\"app/*\"]\nhalves = \"auto\"\n[farm.twice]\nmembers = [\"app/*\", \"ws/*\"]\n\
         [farm.web]\nhalves = \"auto\"\nmembers = { one = [\"app/web1\", \"ws/web1-ws\"], two = [\"app/web2\", \"ws/web2-*\"] }\n\
         verify.http = { path = \"/_status\" }\n[farm.web.drain]\ngrace = \"0s\"\n";
@@ -102,7 +103,10 @@ async fn one_process_behind_two_names_is_one_member_or_refused() {
                         .concat(),
                 )
                 .await;
-            assert!(refused.code == 6 && refused.err.contains(found) && refused.err.contains(write), "{refused:?}");
+            assert!(
+                refused.code == exit::REFUSED && refused.err.contains(found) && refused.err.contains(write),
+                "{refused:?}"
+            );
         }
         for said in [stand.teeter(&["doctor"]).await.out, stand.done(&["status"]).await] {
             assert!(said.contains(found) && said.contains(write), "{said}");
@@ -131,7 +135,7 @@ async fn one_process_behind_two_names_is_one_member_or_refused() {
 }
 
 #[tokio::test]
-async fn servers_on_unix_sockets_are_deployed_to_and_proven_by_their_checks() {
+async fn servers_on_unix_sockets_are_verified_by_their_checks() {
     let dir = tempfile::tempdir().expect("a directory is made");
     let path = |name: &str| dir.path().join(name);
     for name in ["u1.sock", "u2.sock"] {
@@ -158,7 +162,7 @@ async fn servers_on_unix_sockets_are_deployed_to_and_proven_by_their_checks() {
         assert!(format!("{}{}", deployed.out, deployed.err).contains("u1 at -"), "{deployed:?}");
     }
     let refused = stand.teeter(&["deploy", "asked", "--to", "v2", "--", "true"]).await;
-    assert!(refused.code == 6 && refused.err.contains("verify.http.version"), "{refused:?}");
+    assert!(refused.code == exit::REFUSED && refused.err.contains("verify.http.version"), "{refused:?}");
     assert_eq!(stand.status("app/u1").await["address"], "-");
     assert_eq!((stand.bits("app/u1").await, stand.holds().await), (0, 0));
 }

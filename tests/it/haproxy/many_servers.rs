@@ -94,7 +94,7 @@ fn is_of_all(command: &str) -> bool {
 }
 
 #[tokio::test]
-async fn one_server_of_two_thousand_is_drained_without_a_look_at_the_others() {
+async fn drain_of_one_server_in_two_thousand_reads_no_other() {
     let many = many().await;
     let status = many.json(&["status"]).await;
     assert_eq!(status["servers"].as_array().map(Vec::len), Some(BACKENDS * EACH));
@@ -128,7 +128,7 @@ async fn one_server_of_two_thousand_is_drained_without_a_look_at_the_others() {
 }
 
 #[tokio::test]
-async fn a_farm_of_a_thousand_is_deployed_half_by_half_under_load() {
+async fn thousand_servers_are_deployed_by_halves_under_load() {
     let many = many().await;
     let half = BACKENDS / 2 * EACH / 2;
     let load = Load::start(LoadSpec::new(many.front)).expect("the load starts");

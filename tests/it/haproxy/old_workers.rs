@@ -28,7 +28,7 @@ async fn held(site: &Site, server: &str) -> Held {
 }
 
 #[tokio::test]
-async fn what_an_old_worker_serves_is_in_flight() {
+async fn requests_in_an_old_worker_are_in_flight() {
     let site = site(true).await;
     let mut held = held(&site, "web01").await;
     let old = site.farm.haproxy().pid().await.expect("HAProxy answers");
@@ -57,7 +57,7 @@ async fn what_an_old_worker_serves_is_in_flight() {
 }
 
 #[tokio::test]
-async fn a_kill_reaches_old_workers() {
+async fn kill_reaches_old_workers() {
     let site = site(true).await;
     let mut sockets = vec![held(&site, "web01").await];
     for _ in 0..3 {
@@ -73,7 +73,7 @@ async fn a_kill_reaches_old_workers() {
 }
 
 #[tokio::test]
-async fn an_old_worker_that_dies_while_it_is_asked_is_gone() {
+async fn old_worker_that_dies_during_a_query_is_gone() {
     let site = site(true).await;
     let _held = held(&site, "web01").await;
     let old = site.farm.haproxy().pid().await.expect("HAProxy answers");
@@ -91,7 +91,7 @@ async fn an_old_worker_that_dies_while_it_is_asked_is_gone() {
 }
 
 #[tokio::test]
-async fn without_a_master_socket_it_says_that_it_cannot_see() {
+async fn missing_master_socket_is_reported() {
     let site = site(false).await;
     let _held = held(&site, "web01").await;
     let drain = site.daemon.spawn(&["drain", "web01", "--reason", "r", "--deadline", "60s"]);
@@ -107,7 +107,7 @@ async fn without_a_master_socket_it_says_that_it_cannot_see() {
 }
 
 #[tokio::test]
-async fn many_reloads_in_a_row_leave_the_farm_as_the_store_says() {
+async fn many_reloads_keep_the_farm_as_stored() {
     let site = site(true).await;
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     for _ in 0..5 {

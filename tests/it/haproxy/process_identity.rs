@@ -67,7 +67,7 @@ async fn site(toml: &str, hidden: bool) -> (Given, App) {
 }
 
 #[tokio::test]
-async fn a_process_that_has_the_number_of_the_one_before_has_forgotten_what_that_was_told() {
+async fn new_process_with_a_reused_pid_gets_its_states_again() {
     for policy in ["yield", "alarm"] {
         let (it, _app) = site(&format!("[holds]\non_drift = {policy:?}\n"), true).await;
         assert_eq!(it.daemon.teeter(&["drain", "app/w1", "--reason", "r"]).await.code, 0);
@@ -86,7 +86,7 @@ async fn a_process_that_has_the_number_of_the_one_before_has_forgotten_what_that
 }
 
 #[tokio::test]
-async fn a_process_that_serves_after_a_reload_that_failed_is_not_left_behind() {
+async fn process_serving_after_a_failed_reload_is_not_an_old_worker() {
     let (it, app) = site("", false).await;
     let serving = it.haproxy.pid().await.expect("HAProxy answers");
     let config = std::fs::read_to_string(it.haproxy.config()).expect("it is there");

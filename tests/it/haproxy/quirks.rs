@@ -17,7 +17,7 @@ fn of_master<C: Command>(series: &str, name: &str, command: &C) -> C::Reply {
 }
 
 #[test]
-fn quirks_are_where_they_are_said_to_be() {
+fn each_quirk_is_in_the_series_it_names() {
     for series in SERIES {
         let version: Series = series.parse().unwrap();
         let has = |quirk| {
@@ -54,7 +54,7 @@ fn quirks_are_where_they_are_said_to_be() {
 }
 
 #[test]
-fn a_master_lists_the_workers_that_a_reload_left() {
+fn master_lists_the_workers_left_by_a_reload() {
     for series in SERIES {
         let workers = |name| {
             let workers = of_master(series, name, &ShowProc);
@@ -67,7 +67,7 @@ fn a_master_lists_the_workers_that_a_reload_left() {
 }
 
 #[test]
-fn a_worker_that_is_leaving_says_what_it_serves() {
+fn leaving_worker_lists_its_sessions() {
     for series in SERIES {
         let web01 = server("app/web01");
         let rows = of_master(series, "old-worker-show-stat", &ALL_ROWS);

@@ -2,6 +2,7 @@
 
 use teeter_lab::Sample;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, Site, until};
 
 /// The site's HAProxy with its map gone from the configuration, and two servers that are nobody's.
@@ -16,7 +17,7 @@ async fn without_map(site: &Site) {
 }
 
 #[tokio::test]
-async fn a_retired_farm_holds_up_nobody_and_is_forgotten() {
+async fn removed_farm_blocks_no_other_and_is_forgotten() {
     let site = Site::on(Sample::Route, &[]).await;
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     assert_eq!(site.bits().await, [DRAIN, DRAIN, 0, 0]);
@@ -31,11 +32,11 @@ async fn a_retired_farm_holds_up_nobody_and_is_forgotten() {
     assert_eq!(site.teeter(&["ready", "other/s1"]).await.code, 0);
     assert_eq!(site.bits().await, [0; 4]);
     let flip = site.teeter(&["flip", "web", "a"]).await;
-    assert!(flip.code == 6 && flip.err.contains(&map), "{flip:?}");
+    assert!(flip.code == exit::REFUSED && flip.err.contains(&map), "{flip:?}");
     let doctor = site.teeter(&["doctor"]).await;
-    assert!(doctor.code == 1 && doctor.out.contains("does not agree with the store"), "{doctor:?}");
+    assert!(doctor.code == exit::FAILED && doctor.out.contains("does not agree with the store"), "{doctor:?}");
     let early = site.teeter(&["forget", "web"]).await;
-    assert!(early.code == 6 && early.err.contains("is configured"), "{early:?}");
+    assert!(early.code == exit::REFUSED && early.err.contains("is configured"), "{early:?}");
 
     let toml = std::fs::read_to_string(site.daemon.config()).expect("it is there");
     let retired = &toml[..toml.find("[farm.web]").expect("a farm is configured")];
@@ -50,7 +51,7 @@ async fn a_retired_farm_holds_up_nobody_and_is_forgotten() {
     let doctor = site.teeter(&["doctor"]).await.out;
     assert!(doctor.contains(back), "{doctor}");
     let early = site.teeter(&["forget", "web"]).await;
-    assert!(early.code == 6 && early.err.contains("teeter ready web_all/web01 web_all/web02"), "{early:?}");
+    assert!(early.code == exit::REFUSED && early.err.contains("teeter ready web_all/web01 web_all/web02"), "{early:?}");
     assert_eq!(site.teeter(&["ready", "web_all/web01", "web_all/web02"]).await.code, 0);
     let forgotten = site.json(&["forget", "web"]).await;
     assert!(forgotten["forgotten"].as_str().is_some_and(|what| what.contains("turned to b")), "{forgotten}");
@@ -59,8 +60,8 @@ async fn a_retired_farm_holds_up_nobody_and_is_forgotten() {
     assert_eq!(site.json(&["holds"]).await["holds"], serde_json::json!([]));
     assert_eq!(site.bits().await, [0; 4]);
     assert!(site.json(&["events"]).await.to_string().contains("\"kind\":\"forgotten\""));
-    assert_eq!(site.teeter(&["forget", "web"]).await.code, 3);
-    assert_eq!(site.teeter(&["forget"]).await.code, 2);
+    assert_eq!(site.teeter(&["forget", "web"]).await.code, exit::NOT_FOUND);
+    assert_eq!(site.teeter(&["forget"]).await.code, exit::USAGE);
 }
 
 /// Starts teeterd again with its configuration, in which this is replaced.
@@ -73,7 +74,7 @@ async fn restarted(site: &mut Site, from: &str, to: &str) {
 }
 
 #[tokio::test]
-async fn a_haproxy_under_another_name_is_the_same_one() {
+async fn renamed_haproxy_is_the_same_one() {
     let mut site = Site::start().await;
     for (server, mode) in [("web01", "drain"), ("edge:app/web02", "maint")] {
         assert_eq!(site.teeter(&[mode, server, "--reason", "kernel", "--allow-outage"]).await.code, 0);
@@ -101,7 +102,7 @@ async fn a_haproxy_under_another_name_is_the_same_one() {
 }
 
 #[tokio::test]
-async fn a_deploy_goes_on_when_its_haproxy_has_another_name() {
+async fn deploy_continues_after_its_haproxy_is_renamed() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     restarted(&mut site, "name = \"edge\"", "name = \"lb\"").await;
@@ -115,7 +116,7 @@ async fn a_deploy_goes_on_when_its_haproxy_has_another_name() {
 }
 
 #[tokio::test]
-async fn what_is_held_in_a_haproxy_that_is_not_configured_stays_held() {
+async fn holds_in_an_unconfigured_haproxy_stay() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "kernel"]).await.code, 0);
     let configured = std::fs::read_to_string(site.daemon.config()).expect("it is there");
@@ -128,7 +129,7 @@ async fn what_is_held_in_a_haproxy_that_is_not_configured_stays_held() {
     assert!(holds.contains("it was at ") && holds.contains("`teeter forget --haproxy edge`"), "{holds}");
     for more in [&[][..], &["--no-verify"]] {
         let ready = site.teeter(&[&["ready", "web01"], more].concat()).await;
-        assert!(ready.code == 6 && ready.err.contains("configure it again"), "{ready:?}");
+        assert!(ready.code == exit::REFUSED && ready.err.contains("configure it again"), "{ready:?}");
     }
     assert_eq!(site.bits().await, [DRAIN, 0, 0, 0]);
     restarted(&mut site, &nowhere, &configured).await;
@@ -138,7 +139,7 @@ async fn what_is_held_in_a_haproxy_that_is_not_configured_stays_held() {
 
 /// The abort is asked for and carried out: that its farm is not configured any more changes no exit code.
 #[tokio::test]
-async fn a_run_of_a_farm_that_is_not_configured_any_more_is_aborted_with_0() {
+async fn run_of_a_removed_farm_can_be_aborted() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     let toml = std::fs::read_to_string(site.daemon.config()).expect("it is there");

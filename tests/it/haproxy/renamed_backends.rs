@@ -18,7 +18,7 @@ async fn start() -> Stand {
 }
 
 #[tokio::test]
-async fn a_deploy_goes_on_when_the_backend_is_renamed() {
+async fn deploy_continues_after_its_backend_is_renamed() {
     let stand = start().await;
     stand.done(&["begin", "web"]).await;
     stand.reload(&format!("backend app2\n{LINES}")).await;
@@ -37,7 +37,7 @@ async fn a_deploy_goes_on_when_the_backend_is_renamed() {
 }
 
 #[tokio::test]
-async fn show_names_a_line_that_leads_to_a_server_that_is_worked_on() {
+async fn show_names_a_line_in_traffic_of_a_server_at_work() {
     let stand = start().await;
     stand.done(&["begin", "web"]).await;
     let web01 = stand.app("web01").addr();
@@ -48,7 +48,7 @@ async fn show_names_a_line_that_leads_to_a_server_that_is_worked_on() {
 }
 
 #[tokio::test]
-async fn a_hold_of_a_machine_is_on_lines_whose_address_moves_there() {
+async fn host_hold_covers_lines_that_move_to_its_address() {
     let stand = Stand::start(&format!("backend app\n{LINES}backend api\n{LINES}"), "").await;
     let web01 = stand.app("web01").addr();
     stand.done(&["drain", &format!("host:{web01}"), "--reason", "kernel"]).await;

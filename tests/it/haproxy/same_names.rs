@@ -15,7 +15,7 @@ const FARM: &str = "[farm.web]\nmembers = [\"app/*\"]\ngroups = { a = [\"w1\"], 
                     [farm.web.drain]\ngrace = \"2s\"\n";
 
 #[tokio::test]
-async fn a_backend_is_never_taken_for_a_frontend_or_a_number() {
+async fn backend_is_not_mistaken_for_a_frontend_or_a_number() {
     let app = |name| async move { App::start(name, "v1").await.expect("it starts") };
     let apps = [app("w1").await, app("BACKEND").await];
     // From 3.3 on no frontend may have the name of a backend; numbers and words are names as before.

@@ -54,7 +54,7 @@ fn server(name: &str) -> ServerRef {
 }
 
 #[tokio::test]
-async fn what_is_read_is_what_haproxy_has() {
+async fn states_read_match_haproxy() {
     let wire = Wire::start().await;
     let client = &wire.client;
     let info = client.ask(&ShowInfo).await.unwrap();
@@ -83,7 +83,7 @@ async fn what_is_read_is_what_haproxy_has() {
 }
 
 #[tokio::test]
-async fn changes_are_silent_and_read_back() {
+async fn changes_have_an_empty_reply_and_are_read_back() {
     let wire = Wire::start().await;
     let name = server("app/web01");
     let state = |state| SetCommand::State(SetServerState { server: name.clone(), state });
@@ -101,7 +101,7 @@ async fn changes_are_silent_and_read_back() {
 }
 
 #[tokio::test]
-async fn refusals_are_recognised_in_the_middle_of_a_line() {
+async fn refusals_are_recognised_in_the_middle_of_a_batch() {
     let wire = Wire::start().await;
     let unknown = |name| SetCommand::State(SetServerState { server: server(name), state: AdminState::Drain });
     assert_eq!(wire.refusal(&unknown("app/nobody")).await.kind, RefusalKind::NoSuchServer);
@@ -142,7 +142,7 @@ async fn sessions_are_listed_and_ended() {
 }
 
 #[tokio::test]
-async fn maps_are_read_and_turned() {
+async fn maps_are_read_and_switched() {
     let wire = Wire::start().await;
     let map: teeter::haproxy::MapName = wire.dir.path().join("live.map").display().to_string().parse().unwrap();
     let key: teeter::haproxy::MapKey = "web".parse().unwrap();

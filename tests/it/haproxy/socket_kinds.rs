@@ -43,7 +43,7 @@ async fn changes_travel(dir: &Path, haproxy: &Haproxy, settings: &str) {
 }
 
 #[tokio::test]
-async fn an_abstract_socket_is_reached_by_its_name() {
+async fn abstract_socket_is_reached_by_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let name = format!("abns@teeter-test-{}", std::process::id());
     let haproxy = haproxy(dir.path(), &name, "").await;
@@ -54,7 +54,7 @@ async fn an_abstract_socket_is_reached_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_filled_up_is_another_name() {
+async fn unpadded_abstract_name_is_a_different_name() {
     let name = format!("teeter-test-z-{}", std::process::id());
     let listener = tokio::net::UnixListener::bind(format!("\0{name}")).unwrap();
     let accepted = tokio::spawn(async move { listener.accept().await.map(drop) });
@@ -66,7 +66,7 @@ async fn a_name_that_is_not_filled_up_is_another_name() {
 }
 
 #[tokio::test]
-async fn over_tls_both_sides_prove_who_they_are() {
+async fn over_tls_both_sides_present_certificates() {
     let dir = tempfile::tempdir().unwrap();
     let (ours, theirs) = (Authority::new(dir.path(), "ours"), Authority::new(dir.path(), "theirs"));
     let port = free_port().unwrap();
@@ -111,7 +111,7 @@ async fn over_tls_both_sides_prove_who_they_are() {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_used_without_a_restart() {
+async fn renewed_certificate_is_used_without_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (ours, theirs) = (Authority::new(dir.path(), "ours"), Authority::new(dir.path(), "theirs"));
     let port = free_port().unwrap();
@@ -135,7 +135,7 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_stats_socket_that_should_speak_tls_itself_may_speak_plain_text() {
+async fn stats_socket_with_ssl_may_speak_plain_text() {
     let dir = tempfile::tempdir().unwrap();
     let ours = Authority::new(dir.path(), "ours");
     let port = free_port().unwrap();

@@ -135,7 +135,7 @@ fn weight(weight: u16) -> SetCommand {
 }
 
 #[test]
-fn every_file_is_read_by_a_test() {
+fn every_transcript_is_read_by_a_test() {
     let code = concat!(include_str!("transcripts.rs"), include_str!("quirks.rs"));
     for series in SERIES {
         for entry in std::fs::read_dir(format!("tests/transcripts/{series}")).unwrap() {
@@ -146,7 +146,7 @@ fn every_file_is_read_by_a_test() {
 }
 
 #[test]
-fn it_is_known_who_takes_weights() {
+fn backends_that_take_weights_are_known() {
     for series in SERIES {
         let backends = read(series, "show-backends", &ShowBackends).unwrap();
         let told = |name: &str| {

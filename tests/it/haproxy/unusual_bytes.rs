@@ -27,7 +27,7 @@ async fn rude() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn what_a_server_says_ends_no_reply() {
+async fn text_of_a_server_ends_no_reply() {
     let (app, rude) = (App::start("w1", "v1").await.expect("it starts"), rude().await);
     let it = Given::start(
         |_, front| {

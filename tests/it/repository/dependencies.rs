@@ -26,7 +26,7 @@ fn said_and_done(user: u32, wanted: &[&str]) -> String {
 }
 
 #[test]
-fn what_is_installed_is_said_before() {
+fn packages_are_named_before_they_are_installed() {
     let wanted = ["apt-get:apt", "no-such-command:its-package", "no-other:another"];
     let options = "-y -qq --no-install-recommends its-package another";
     let installed = format!("env DEBIAN_FRONTEND=noninteractive apt-get install {options}");

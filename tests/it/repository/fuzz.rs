@@ -9,7 +9,7 @@ use crate::haproxy::transcripts::{every_reply_of_a_master, every_transcript};
 mod targets;
 
 #[test]
-fn nothing_in_the_corpora_makes_a_target_fail() {
+fn corpora_make_no_target_fail() {
     for (name, target) in targets::TARGETS {
         let mut tried = 0;
         for entry in std::fs::read_dir(format!("fuzz/corpus/{name}")).unwrap() {
@@ -26,7 +26,7 @@ fn nothing_in_the_corpora_makes_a_target_fail() {
 }
 
 #[test]
-fn the_target_of_commands_sees_an_injection() {
+fn commands_target_detects_an_injection() {
     let read = |line| targets::as_haproxy_reads(line).iter().map(|words| words.join("|")).collect::<Vec<_>>();
     assert_eq!(read("show map a;show info\n"), ["show|map|a", "show|info"]);
     assert_eq!(read("get map a b c\n"), ["get|map|a|b|c"]);

@@ -79,7 +79,7 @@ fn running() -> BTreeMap<[String; 2], &'static str> {
 }
 
 #[test]
-fn the_product_is_made_of_what_its_list_says() {
+fn crates_of_the_product_match_their_list() {
     let running = running();
     let mut crates: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
     for [name, version, licence, features] in tree(&["-p", "teeter", "-e", "normal,build"]) {
@@ -103,7 +103,7 @@ fn the_product_is_made_of_what_its_list_says() {
 }
 
 #[test]
-fn every_licence_lets_teeter_be_given_away() {
+fn every_licence_allows_distribution() {
     for [name, version, licence, _] in tree(&["--workspace", "-e", "normal,build,dev"]) {
         let parts = licence.replace('/', " OR ").replace("  OR  ", " OR ");
         let fits = |choice: &str| LICENCES.contains(&choice.trim_matches(['(', ')', ' ']));
@@ -113,7 +113,7 @@ fn every_licence_lets_teeter_be_given_away() {
 }
 
 #[test]
-fn crates_come_from_the_registry_and_say_which_version() {
+fn crates_come_from_the_registry_with_a_version() {
     for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
         let lock: toml::Table = std::fs::read_to_string(lock).unwrap().parse().unwrap();
         for package in lock["package"].as_array().unwrap() {
@@ -137,7 +137,7 @@ fn crates_come_from_the_registry_and_say_which_version() {
 }
 
 #[test]
-fn no_crate_is_there_twice_without_a_reason() {
+fn duplicate_crates_have_a_reason() {
     let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for [name, version, ..] in tree(&["--workspace", "-e", "normal,build,dev"]) {
         versions.entry(name).or_default().insert(version);
@@ -147,7 +147,7 @@ fn no_crate_is_there_twice_without_a_reason() {
 }
 
 #[test]
-fn what_runs_while_tests_are_built_is_known() {
+fn crates_that_run_at_build_time_are_listed() {
     let running = running();
     let runs = |[name, version, ..]: &[String; 4]| running.contains_key(&[name.clone(), version.clone()]);
     let names =

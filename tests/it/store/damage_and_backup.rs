@@ -1,9 +1,10 @@
 //! The store: damaged, set aside and begun anew; copied while it is in use, looked into, and put back.
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site};
 
 #[tokio::test]
-async fn a_damaged_store_is_set_aside_and_nothing_is_guessed() {
+async fn damaged_store_is_set_aside_and_nothing_is_guessed() {
     let mut site = Site::start().await;
     let drained = site.teeter(&["maint", "web01", "--reason", "kernel"]).await;
     assert_eq!(drained.code, 0, "{drained:?}");
@@ -23,7 +24,7 @@ async fn a_damaged_store_is_set_aside_and_nothing_is_guessed() {
         assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
         for command in [&["drain", "web02", "--reason", "x"][..], &["begin", "web"]] {
             let refused = site.teeter(command).await;
-            assert_eq!(refused.code, 1, "{refused:?}");
+            assert_eq!(refused.code, exit::FAILED, "{refused:?}");
             assert!(
                 refused.err.contains("has been set aside") && refused.err.contains("restart teeterd"),
                 "{refused:?}"
@@ -44,7 +45,7 @@ async fn a_damaged_store_is_set_aside_and_nothing_is_guessed() {
 }
 
 #[tokio::test]
-async fn a_backup_taken_in_mid_run_is_where_that_run_goes_on() {
+async fn backup_taken_during_a_run_lets_that_run_continue() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     let file = site.farm.dir().join("backup.db");
@@ -78,34 +79,34 @@ async fn a_backup_taken_in_mid_run_is_where_that_run_goes_on() {
 }
 
 #[tokio::test]
-async fn a_backup_replaces_nothing_and_leaves_no_half_of_one() {
+async fn backup_replaces_no_file_and_leaves_no_partial_file() {
     let mut site = Site::start().await;
     let file = site.farm.dir().join("backup.db");
     std::fs::write(&file, "precious").expect("it is written");
     let refused = site.teeter(&["store", "backup", &file.display().to_string()]).await;
-    assert!(refused.code == 1 && refused.err.contains("there already"), "{refused:?}");
+    assert!(refused.code == exit::FAILED && refused.err.contains("there already"), "{refused:?}");
     assert_eq!(std::fs::read(&file).expect("it is there"), b"precious");
     let nowhere = site.farm.dir().join("no/such/backup.db").display().to_string();
     let refused = site.teeter(&["store", "backup", &nowhere]).await;
-    assert!(refused.code == 3 && refused.err.contains(&nowhere), "{refused:?}");
+    assert!(refused.code == exit::NOT_FOUND && refused.err.contains(&nowhere), "{refused:?}");
     site.daemon.kill().await;
     let other = site.farm.dir().join("other.db");
     let refused = site.teeter(&["store", "backup", &other.display().to_string()]).await;
-    assert_eq!(refused.code, 9, "{refused:?}");
+    assert_eq!(refused.code, exit::UNREACHABLE, "{refused:?}");
     let names = std::fs::read_dir(site.farm.dir()).expect("it is read");
     let names: Vec<_> = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     assert!(!names.iter().any(|name| name.contains("part") || name == "other.db"), "{names:?}");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_store_is_told() {
+async fn store_faults_are_reported() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     let store = site.farm.dir().join("teeter.db");
     let busy = site.teeter(&["store", "verify", &store.display().to_string()]).await;
-    assert!(busy.code == 8 && busy.err.contains("in use"), "{busy:?}");
+    assert!(busy.code == exit::BUSY && busy.err.contains("in use"), "{busy:?}");
     let none = site.teeter(&["store", "verify", "/no/such/store.db"]).await;
-    assert_eq!(none.code, 3, "{none:?}");
+    assert_eq!(none.code, exit::NOT_FOUND, "{none:?}");
 
     let damages: [(&str, &str); 7] = [
         ("DELETE FROM runs", "hold 1 belongs to run 1, which does not exist"),
@@ -124,7 +125,7 @@ async fn what_is_wrong_with_a_store_is_told() {
             .and_then(|file| file.execute_batch(&format!("DROP TRIGGER events_are_final; {damage};")));
         damaged.expect("it is damaged");
         let found = site.teeter(&["store", "verify", &name]).await;
-        assert!(found.code == 1 && found.out.contains(told), "{damage}: {found:?}");
+        assert!(found.code == exit::FAILED && found.out.contains(told), "{damage}: {found:?}");
     }
     let file = site.farm.dir().join("cut.db");
     let name = file.display().to_string();
@@ -133,7 +134,7 @@ async fn what_is_wrong_with_a_store_is_told() {
     for damaged in [&whole[..whole.len() / 2], b"this is a text and no database at all", b""] {
         std::fs::write(&file, damaged).expect("it is written");
         let found = site.teeter(&["store", "verify", &name]).await;
-        assert!(found.code == 1 && found.out.contains("not well"), "{found:?}");
+        assert!(found.code == exit::FAILED && found.out.contains("not well"), "{found:?}");
     }
     // What is in the log beside the file counts: as a host leaves them that has lost its power.
     site.daemon.kill().await;

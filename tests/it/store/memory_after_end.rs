@@ -4,10 +4,11 @@ use rusqlite::Connection;
 use serde_json::Value;
 use teeter_lab::Sample;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::Site;
 
 #[tokio::test]
-async fn runs_that_have_ended_leave_the_memory_while_teeterd_runs_and_are_read_from_the_store() {
+async fn ended_runs_leave_memory_and_are_read_from_the_store() {
     let mut site = Site::on(Sample::Route, &[]).await;
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     site.daemon.kill().await;
@@ -36,7 +37,7 @@ async fn runs_that_have_ended_leave_the_memory_while_teeterd_runs_and_are_read_f
     assert!(site.teeter(&["holds"]).await.out.contains("standby of web"));
     for (run, shown) in [("1", true), ("2", true), ("999", false)] {
         let show = site.teeter(&["show", run]).await;
-        assert_eq!(show.code, if shown { 0 } else { 3 }, "{show:?}");
+        assert_eq!(show.code, if shown { 0 } else { exit::NOT_FOUND }, "{show:?}");
     }
     let old = site.json(&["show", "2"]).await;
     assert_eq!((old["id"].as_u64(), old["state"].as_str()), (Some(2), Some("done")));

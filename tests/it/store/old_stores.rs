@@ -84,7 +84,7 @@ fn records(state: &State, what: &str) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn every_store_that_ever_was_is_read_as_it_was_written() {
+fn every_old_store_is_read_as_it_was_written() {
     let mut latest = None;
     for (name, schema) in STORES {
         let dir = tempfile::tempdir().expect("a directory is made");
@@ -149,7 +149,7 @@ fn was_at(was: &[(String, Value)], key: &str) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn a_run_that_an_earlier_teeterd_began_is_brought_to_its_end() {
+async fn run_begun_by_an_earlier_version_is_completed() {
     for name in ["schema-1", "schema-2"] {
         let mut site = Site::start().await;
         for done in ["web01", "web02"] {

@@ -4,10 +4,11 @@ use rusqlite::{Connection, params};
 use serde_json::Value;
 use teeter_lab::Sample;
 
+use crate::fixtures::exit;
 use crate::fixtures::site::{Site, until};
 
 #[tokio::test]
-async fn what_is_too_old_leaves_the_store_and_what_stands_by_stays() {
+async fn old_records_leave_the_store_and_standby_runs_stay() {
     let mut site = Site::on(Sample::Route, &[]).await;
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     site.daemon.kill().await;
@@ -43,7 +44,7 @@ async fn what_is_too_old_leaves_the_store_and_what_stands_by_stays() {
     let events = site.teeter(&["events"]).await.out;
     assert!(events.contains("records that may go are taken out of the store: it keeps runs = \"400d\""), "{events}");
     assert!(events.contains("2 runs, 1400 events and 2100 pieces of hooks' output"), "{events}");
-    for (run, code, kept) in [("1", 0, 1400), ("2", 3, 0), ("3", 3, 0), ("4", 0, 700)] {
+    for (run, code, kept) in [("1", 0, 1400), ("2", exit::NOT_FOUND, 0), ("3", exit::NOT_FOUND, 0), ("4", 0, 700)] {
         assert_eq!(site.teeter(&["show", run]).await.code, code, "{run}");
         let events = site.json(&["events", run, "--limit", "5000"]).await;
         let of = events["events"].as_array().expect("they are listed");
@@ -55,7 +56,7 @@ async fn what_is_too_old_leaves_the_store_and_what_stands_by_stays() {
     let toml = std::fs::read_to_string(site.daemon.config()).expect("it is there");
     std::fs::write(site.daemon.config(), format!("{toml}\n[retention]\nruns = \"30d\"\n")).expect("it is written");
     site.daemon.signal("-HUP").await;
-    until(|| async { site.teeter(&["show", "4"]).await.code == 3 }).await;
+    until(|| async { site.teeter(&["show", "4"]).await.code == exit::NOT_FOUND }).await;
     // And the side that stands by can be turned to, which needs nothing that has gone.
     let flipped = site.teeter(&["flip", "web", "a"]).await;
     assert_eq!(flipped.code, 0, "{flipped:?}");
