@@ -27,7 +27,7 @@ use super::{output, runs, store};
 use crate::api::{
     EventView, Events, Findings, HoldRequest, HoldView, Holds, Problem, ReleaseRequest, Sessions, StatusView,
 };
-use crate::engine::{Engine, EngineError, Guarding, HoldOrder, ReleaseOrder};
+use crate::engine::{Engine, EngineError, HoldOrder, OutagePolicy, ReleaseOrder};
 use crate::farm::HoldId;
 use crate::store::EventQuery;
 
@@ -136,11 +136,11 @@ async fn create_hold(
         deadline: request.deadline,
         on_deadline: request.on_deadline,
         idle: request.idle,
-        guard: match (request.allow_outage, request.all_but_min) {
+        outage: match (request.allow_outage, request.all_but_min) {
             (true, true) => return Err(Failure::usage("allow_outage and all_but_min exclude each other")),
-            (true, false) => Guarding::Nothing,
-            (false, true) => Guarding::AllButMin,
-            (false, false) => Guarding::NotWorse,
+            (true, false) => OutagePolicy::Nothing,
+            (false, true) => OutagePolicy::AllButMin,
+            (false, false) => OutagePolicy::NotWorse,
         },
         without: request.without_haproxy,
     };

@@ -105,8 +105,8 @@ impl<T> Drop for Asking<T> {
 }
 
 impl Memory {
-    /// What is remembered of a hold; begun anew where the hold has changed.
-    pub(super) fn of(&mut self, hold: &Hold) -> &mut HoldMemory {
+    /// The memory of a hold; it begins anew when the hold has changed.
+    pub(super) fn for_hold(&mut self, hold: &Hold) -> &mut HoldMemory {
         let memory = self.holds.entry(hold.id).or_default();
         if memory.revision != hold.revision {
             let (watch, from) = (memory.watch.again(hold), memory.from);

@@ -38,7 +38,7 @@ use crate::state::{Event, event};
 use crate::store::{EventQuery, Store};
 
 pub use self::error::{EngineError, Message};
-pub use self::holds::guard::Guarding;
+pub use self::holds::guard::OutagePolicy;
 pub use self::holds::release::ReleaseOrder;
 pub use self::holds::take::HoldOrder;
 pub use self::prober::{Answer, Prober};
@@ -97,7 +97,7 @@ impl Engine {
         {
             let mut ledger = engine.record.lock().await;
             engine.record.set_back(&mut ledger).await?;
-            engine.prove_again(&mut ledger).await?;
+            engine.restart_verifications(&mut ledger).await?;
             while engine.take_over_renamed(&mut ledger, &engine.fleet.reports()).await? {}
             engine.warn_of_left_over(&ledger.state);
             engine.fleet.publish(&ledger.state);

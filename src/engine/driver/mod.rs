@@ -118,7 +118,8 @@ impl Engine {
         let mut memory = self.memory();
         let holds = ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name));
         let draining = holds.filter(|hold| matches!(hold.stage, Stage::Draining(_)));
-        let left = draining.map(|hold| (hold, memory.of(hold).watch.left(hold))).filter(|(_, left)| !left.is_empty());
+        let left =
+            draining.map(|hold| (hold, memory.for_hold(hold).watch.left(hold))).filter(|(_, left)| !left.is_empty());
         left.map(|(hold, left)| {
             let note = format!(
                 "HAProxy {name} was replaced with {left} in flight; the process before may still serve them, unseen: \

@@ -1,5 +1,6 @@
 //! Holds: taken by operators, driven to their end, joined by server lines that come later, released.
 
+mod draining;
 pub(crate) mod guard;
 pub(crate) mod join;
 pub(crate) mod not_reached;
@@ -7,3 +8,4 @@ pub(crate) mod progress;
 pub(crate) mod refusal;
 pub(crate) mod release;
 pub(crate) mod take;
+mod verification;

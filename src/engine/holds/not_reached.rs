@@ -1,17 +1,16 @@
-//! What a hold does not reach: lines of its servers that take requests all the same, and HAProxys that are away.
+//! What a hold does not reach: unheld lines of its servers that take requests, and HAProxys that are away.
 
-use crate::engine::fleet::reports::Reports;
 use std::collections::BTreeSet;
 
 use crate::engine::Engine;
+use crate::engine::fleet::reports::Reports;
 use crate::engine::holds::join::Joining;
 use crate::farm::{Entry, Hold, InstanceName, SeenServer, Stage};
 use crate::haproxy::AdminState;
-
 use crate::state::State;
 
 impl Engine {
-    /// What is to be said of a hold beside its servers, for people: what it does not reach, and why.
+    /// A sentence for people about what a hold does not reach, and why; `None` if it reaches everything.
     pub(crate) fn not_reached(&self, hold: &Hold, state: &State, reports: &Reports) -> Option<String> {
         let Joining { refused, .. } = self.joining_now(hold, state, reports);
         let refused_text = refused.iter().map(|(entry, why)| {
@@ -23,20 +22,20 @@ impl Engine {
         let unheld: Vec<String> = unheld(hold, state, reports)
             .into_iter()
             .filter(|(entry, _)| !refused.contains_key(entry))
-            .map(said)
+            .map(|(entry, why)| format!("{entry} takes requests and is not held: it has {why}"))
             .collect();
         let more = unheld.len().saturating_sub(SHOWN);
         let more = (more > 0).then(|| format!("{more} more lines of its servers take requests and are not held"));
         let away = self.fleet.aside_of(hold, reports);
         let away = hold.reach.without.union(&away).map(|name| {
-            format!("HAProxy {name} does not answer and is gone on without: it is told as soon as it answers")
+            format!("HAProxy {name} does not answer, and the hold goes on without it: it gets the hold as soon as it answers")
         });
         let texts = away.chain(refused_text).chain(unheld.iter().take(SHOWN).cloned()).chain(more);
         texts.reduce(|one, more| format!("{one}; {more}"))
     }
 
-    /// The HAProxys that answer and have not been told all that is stored.
-    pub(crate) fn not_told(&self, state: &State, reports: &Reports) -> BTreeSet<InstanceName> {
+    /// The HAProxys that answer and that a hold or a route has yet to join.
+    pub(crate) fn yet_to_join(&self, state: &State, reports: &Reports) -> BTreeSet<InstanceName> {
         let mut names: BTreeSet<InstanceName> = BTreeSet::new();
         for hold in state.holds.values() {
             let Joining { lines, back, .. } = self.joining_now(hold, state, reports);
@@ -47,8 +46,8 @@ impl Engine {
     }
 }
 
-/// Lines that take requests and that nobody holds though they stand for servers of this hold: in the same HAProxy by the
-/// same name, in any by the same address and port.
+/// Lines that take requests and are in no hold though they are lines of this hold's servers, each with the reason: in the
+/// same HAProxy by the same name, in any HAProxy by the same address and port.
 fn unheld(hold: &Hold, state: &State, reports: &Reports) -> Vec<(Entry, String)> {
     if hold.wanted_state() == AdminState::Ready || matches!(hold.stage, Stage::Shared { .. }) {
         return Vec::new();
@@ -62,8 +61,8 @@ fn unheld(hold: &Hold, state: &State, reports: &Reports) -> Vec<(Entry, String)>
         for (line, server) in report.seen.iter().flat_map(|seen| seen.servers.iter()) {
             let by_name = names.contains(&(name, &line.server));
             let by_place = place(server).filter(|place| places.contains(place));
-            let off = report.seen.as_ref().is_some_and(|seen| seen.is_disabled(&line.backend));
-            if off || !server.is_usable() || (!by_name && by_place.is_none()) {
+            let disabled = report.seen.as_ref().is_some_and(|seen| seen.is_disabled(&line.backend));
+            if disabled || !server.is_usable() || (!by_name && by_place.is_none()) {
                 continue;
             }
             let entry = Entry { instance: name.clone(), server: line.clone() };
@@ -79,14 +78,10 @@ fn unheld(hold: &Hold, state: &State, reports: &Reports) -> Vec<(Entry, String)>
     found
 }
 
-/// Where HAProxy reaches a server, where that is known.
+/// The address and port of a server; `None` if HAProxy does not name them.
 fn place(server: &SeenServer) -> Option<(String, u16)> {
     (!server.address.is_empty() && server.port > 0).then(|| (server.address.clone(), server.port))
 }
 
-fn said((entry, why): (Entry, String)) -> String {
-    format!("{entry} takes requests and is not held: it has {why}")
-}
-
-/// As many lines are named.
+/// How many unheld lines are named; of the others the number is shown.
 const SHOWN: usize = 3;

@@ -94,7 +94,7 @@ impl Engine {
         }
         if order.verify && !taken.free.is_empty() {
             next += 1;
-            let takes = order.deadline.unwrap_or_else(|| self.proof_takes(&fresh, &ledger.state));
+            let takes = order.deadline.unwrap_or_else(|| self.verify_deadline(&fresh, &ledger.state));
             let stage = fresh.verification(now, takes, AfterVerify::Release, BTreeSet::new());
             ids.push(fresh.id);
             changes.push(Change::PutHold(Box::new(Hold { stage, revision, ..fresh })));
@@ -115,7 +115,7 @@ impl Engine {
             let happened = event(now, "hold.released", format!("{}: {text}", lines.join(", ")), None, Some(hold.id));
             events.push(asked(happened, &by.caller));
             if order.verify {
-                let takes = order.deadline.unwrap_or_else(|| self.proof_takes(&hold, &ledger.state));
+                let takes = order.deadline.unwrap_or_else(|| self.verify_deadline(&hold, &ledger.state));
                 let stage = hold.verification(now, takes, AfterVerify::Release, BTreeSet::new());
                 changes.push(Change::PutHold(Box::new(Hold {
                     id,

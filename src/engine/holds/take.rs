@@ -1,53 +1,49 @@
-//! Taking servers out by hand.
+//! Taking servers out on an operator's request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::error::EngineError;
-
 use crate::engine::fleet::reach::Reached;
 use crate::engine::fleet::targets::LookDepth;
-use crate::engine::holds::guard::Guarding;
-
+use crate::engine::holds::guard::OutagePolicy;
 use crate::engine::{Engine, Requester};
 use crate::farm::{
     Entry, Hold, HoldId, InstanceName, Ladder, Owner, Reach, Seen, Selector, Span, Stays, other_lines_of,
 };
 use crate::haproxy::AdminState;
-
 use crate::plan::machine::Confirmation;
 use crate::platform::chain;
-
 use crate::state::{Change, asked, event};
 
 /// Servers to be taken out.
 #[derive(Debug, Clone)]
 pub struct HoldOrder {
-    /// Which.
+    /// The servers to take out.
     pub selectors: Vec<Selector>,
-    /// Why.
+    /// The reason, which is shown with the hold.
     pub reason: String,
-    /// When the hold ends by itself.
+    /// After what time the hold ends by itself; `None` for never.
     pub expires_in: Option<Span>,
-    /// Drain or maint, and for how long what.
+    /// The state that the drain ladder begins with: drain or maint.
     pub mode: AdminState,
-    /// The grace, where one was given: then the ladder ends in maintenance.
+    /// The grace; with one the ladder ends in maintenance.
     pub grace: Option<Span>,
-    /// The deadline, where one was given.
+    /// The deadline, if it is not the farm's.
     pub deadline: Option<Span>,
-    /// The policy, where one was given.
+    /// The policy at the deadline, if it is not the farm's.
     pub on_deadline: Option<crate::farm::OnDeadline>,
-    /// Wait until HAProxy keeps no idle connections to them, whatever the farm's settings say.
+    /// Wait until HAProxy has closed its idle connections to them, even if the farm's settings do not ask for that.
     pub idle: bool,
     /// What must be left in service.
-    pub guard: Guarding,
+    pub outage: OutagePolicy,
     /// HAProxys that may be away.
     pub without: BTreeSet<InstanceName>,
 }
 
 impl Engine {
-    /// Takes servers out. When this returns HAProxy has confirmed it; emptying goes on in the background.
+    /// Takes servers out. On return HAProxy has confirmed the change; emptying goes on in the background.
     ///
     /// # Errors
     /// Nothing matched, a guard refused, HAProxy refused or does not answer. Nothing has changed then.
@@ -60,7 +56,7 @@ impl Engine {
         let entries = reports.with_trackers(&named);
         reports.require_admin(&entries)?;
         let mut ledger = self.record.begin(by).await?;
-        self.guard_outage(&entries, order.guard, &ledger, &reports)?;
+        self.guard_outage(&entries, order.outage, &ledger, &reports)?;
         let now = self.clock.now();
         let owner = Owner::Operator(by.caller.person().to_owned());
         let before = ledger.state.holds.values().find(|hold| hold.owner == owner && hold.entries == entries).cloned();
@@ -81,13 +77,13 @@ impl Engine {
             reach: Reach::following(without.clone()),
             names: Default::default(),
         };
-        // What was seen before the store was locked may be what a hold had made of them that has ended since.
+        // Not the reports from before the lock: they may show the effect of a hold that has ended since.
         let mut changes = ledger.state.new_baselines(&hold.entries, &self.fleet.reports().observed());
         changes.push(Change::PutHold(Box::new(hold.clone())));
         let lines: Vec<String> = hold.entries.iter().map(ToString::to_string).collect();
-        let beside = without.iter().map(|name| format!(" (without HAProxy {name}, which does not answer)"));
-        let beside: String = beside.collect();
-        let text = format!("{} {}{beside}: {}", order.mode, lines.join(", "), order.reason);
+        let missing = without.iter().map(|name| format!(" (without HAProxy {name}, which does not answer)"));
+        let missing: String = missing.collect();
+        let text = format!("{} {}{missing}: {}", order.mode, lines.join(", "), order.reason);
         let happened = asked(event(now, "hold.created", text, None, Some(hold.id)), &by.caller);
         let revision = ledger.write(changes, vec![happened]).await?;
         self.fleet.publish(&ledger.state);
@@ -97,9 +93,9 @@ impl Engine {
         Ok(hold.id)
     }
 
-    /// Waits until HAProxy has confirmed a change; takes it back when it refuses or does not answer.
+    /// Waits until HAProxy has confirmed a change; writes `undo` if it refuses or does not answer.
     pub(crate) async fn confirm(&self, revision: u64, hold: &Hold, undo: Vec<Change>) -> Result<(), EngineError> {
-        let said = || {
+        let confirmation = || {
             let reports = self.fleet.reports();
             reports.confirmation(revision, hold.entries.iter(), &BTreeSet::new(), &self.fleet.aside_of(hold, &reports))
         };
@@ -107,7 +103,7 @@ impl Engine {
         let agreed = async {
             loop {
                 ticks.borrow_and_update();
-                match said() {
+                match confirmation() {
                     Confirmation::Agreed => return Ok(()),
                     Confirmation::Refused(words) => return Err(EngineError::Refused(words)),
                     Confirmation::Pending { .. } => drop(ticks.changed().await),
@@ -118,7 +114,7 @@ impl Engine {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
             Err(_) => {
-                let (silent, trouble) = match said() {
+                let (silent, trouble) = match confirmation() {
                     Confirmation::Pending { instances, trouble } => (instances, trouble.unwrap_or_default()),
                     Confirmation::Agreed | Confirmation::Refused(_) => (Vec::new(), String::new()),
                 };
@@ -136,11 +132,11 @@ impl Engine {
         Err(error)
     }
 
-    /// The ladder that an operator asked for; a deadline that was not named is the farm's.
+    /// The drain ladder of an order; what the order does not set is as in the farm's settings.
     fn ladder(&self, order: &HoldOrder, entries: &BTreeSet<Entry>) -> Ladder {
         let farms = self.fleet.farms();
-        let of = |entry: &Entry| farms.values().find(|farm| farm.has(&entry.server));
-        let drain = entries.iter().find_map(of).map(|farm| farm.settings.drain).unwrap_or_default();
+        let farm_of = |entry: &Entry| farms.values().find(|farm| farm.has(&entry.server));
+        let drain = entries.iter().find_map(farm_of).map(|farm| farm.settings.drain).unwrap_or_default();
         Ladder {
             first: order.mode,
             last: if order.grace.is_some() { AdminState::Maint } else { order.mode },
@@ -153,7 +149,7 @@ impl Engine {
     }
 }
 
-/// What is to be said where requests reach a process that is taken out through lines of other names, which stay.
+/// The note of a hold if lines of other names, which stay in service, still lead requests to its processes.
 fn still_reached(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> Option<String> {
     let lines: BTreeSet<String> = other_lines_of(entries, seen).iter().map(|entry| entry.server.to_string()).collect();
     let lines = lines.into_iter().collect::<Vec<_>>();

@@ -52,7 +52,7 @@ impl Engine {
         }
         let must_show = MustShow::of(hold, &verification.versions, state);
         let mut memory = self.memory();
-        let memory = memory.of(hold);
+        let memory = memory.for_hold(hold);
         if memory.probing.as_ref().is_none_or(|probing| probing.since != verification.since) {
             memory.probing = Some(Probing::new(verification.since));
         }
@@ -104,7 +104,7 @@ impl Engine {
     pub(crate) fn versions_learned(&self, hold: &Hold, state: &State) -> Vec<Change> {
         let Some(id) = hold.owner.run() else { return Vec::new() };
         let mut memory = self.memory();
-        let Some(probing) = &memory.of(hold).probing else { return Vec::new() };
+        let Some(probing) = &memory.for_hold(hold).probing else { return Vec::new() };
         let results = probing.results.lock().unwrap_or_else(PoisonError::into_inner);
         let told = results.iter().filter_map(|(member, result)| match result {
             ProbeResult::Passed { version: Some(version) } => Some((member.clone(), version.clone())),

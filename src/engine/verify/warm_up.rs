@@ -45,7 +45,7 @@ impl Engine {
             }
         }
         let mut memory = self.memory();
-        let memory = memory.of(hold);
+        let memory = memory.for_hold(hold);
         if memory.warming.as_ref().is_none_or(|warming| warming.since != verification.since) {
             memory.warming = Some(Asking::new(verification.since));
         }

@@ -52,7 +52,7 @@ impl Engine {
             }
         }
         let revision = state.revision;
-        let (untold, may_be_away) = (self.not_told(&state, &reports), self.fleet.may_be_away());
+        let (untold, may_be_away) = (self.yet_to_join(&state, &reports), self.fleet.may_be_away());
         let instances = self.fleet.instances.iter().zip(reports.values());
         let instances = instances.map(|((name, instance), report)| {
             let mut view = instance_view(name, &instance.looks.client.address().to_string(), report, revision);

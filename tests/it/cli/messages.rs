@@ -13,7 +13,7 @@ async fn refusal_names_the_servers_out_and_the_next_command() {
     let held = site.teeter(&["maint", "web01", "--reason", "new disk", "--for", "2d"]).await;
     assert_eq!(held.code, 0, "{held:?}");
     for (command, instead) in [
-        (&["drain", "web03", "--reason", "r"][..], "`--allow-outage` takes them out all the same"),
+        (&["drain", "web03", "--reason", "r"][..], "`--allow-outage` takes them out regardless"),
         (&["drain", "web03", "--reason", "r", "--all-but-min"], "`--allow-outage` in place of `--all-but-min`"),
     ] {
         let ended = site.teeter(command).await;

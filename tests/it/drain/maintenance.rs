@@ -32,8 +32,8 @@ async fn hold_expired_without_a_daemon_is_verified_at_the_next_start() {
     assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
     site.daemon.restart().await;
     site.wait_for_bits([0; 4]).await;
-    until(|| async { recorded(&site, "web01: well; released").await == 1 }).await;
-    assert_eq!(recorded(&site, "web01: expired; comes back if it is well").await, 1);
+    until(|| async { recorded(&site, "web01: healthy; released").await == 1 }).await;
+    assert_eq!(recorded(&site, "web01: expired; comes back if it is healthy").await, 1);
     assert!(site.json(&["holds"]).await["holds"].as_array().unwrap().is_empty());
 }
 
@@ -54,8 +54,8 @@ async fn reload_and_restart_do_not_disturb_a_release() {
     site.farm.app("web01").set_well(true);
     site.wait_for_bits([0; 4]).await;
     assert_eq!(recorded(&site, "expired").await, 1);
-    assert_eq!(recorded(&site, "the proof begins anew").await, 1);
-    until(|| async { recorded(&site, "web01: well; released").await == 1 }).await;
+    assert_eq!(recorded(&site, "the verification begins anew").await, 1);
+    until(|| async { recorded(&site, "web01: healthy; released").await == 1 }).await;
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn unhealthy_server_stays_out_after_its_hold_and_names_the_next_command() 
     site.daemon.kill().await;
     site.daemon.restart().await;
     assert_eq!(site.teeter(&["drain", "web03", "--reason", "r", "--for", "1s", "--no-wait"]).await.code, 0);
-    until(|| async { recorded(&site, "web03: well; released").await == 1 }).await;
+    until(|| async { recorded(&site, "web03: healthy; released").await == 1 }).await;
     site.wait_for_bits([MAINT, 0, 0, 0]).await;
     assert_eq!(recorded(&site, "expired").await, 2);
     let ready = site.teeter(&["ready", "web01"]).await;
@@ -96,7 +96,7 @@ async fn expired_hold_waits_for_an_absent_haproxy() {
     let holds = site.teeter(&["holds"]).await.out;
     assert!(holds.contains("(over)") && holds.contains("waiting for HAProxy edge to answer"), "{holds}");
     site.farm.haproxy().start_again().await.unwrap();
-    until(|| async { recorded(&site, "web01: well; released").await == 1 }).await;
+    until(|| async { recorded(&site, "web01: healthy; released").await == 1 }).await;
     site.wait_for_bits([0; 4]).await;
 }
 

@@ -106,7 +106,7 @@ async fn release_keeps_other_reasons_for_being_out() {
         assert_eq!(stand.holds().await, 0);
     }
     assert!(stand.recorded("edge:app/named: its name has no address").await);
-    assert!(!stand.recorded("well; released").await);
+    assert!(!stand.recorded("healthy; released").await);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn unchecked_server_is_released_and_not_called_healthy() {
     }
     assert!(stand.recorded("edge:app/web01: not verified: it has no checks").await);
     assert!(stand.recorded("edge:app/web02: not verified: its health checks are switched off").await);
-    assert!(!stand.recorded("well; released").await);
+    assert!(!stand.recorded("healthy; released").await);
     // Frozen while it is down: a drain leaves it so, and no waiting would change it.
     stand.tell("set server app/web02 health down").await;
     stand.done(&["drain", "app/web02", "--reason", "r", "--allow-outage"]).await;
