@@ -102,7 +102,7 @@ fn check(config: &Config) -> ExitCode {
     let findings = runtime.block_on(engine::doctor::examine(
         &config.farms,
         ways,
-        (&nothing, &before),
+        engine::doctor::Stored { state: &nothing, before: &before },
         &config.may_be_away(),
         &prober,
         &files,

@@ -1,8 +1,6 @@
-//! The background task: looks at every hold and run when something was seen or a time has come.
+//! The background task: it drives every hold and run when a HAProxy has reported or a time has come.
 
 mod interference;
-
-use crate::engine::fleet::reports::Reports;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -13,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-
+use crate::engine::fleet::reports::Reports;
 use crate::engine::record::ledger::Ledger;
 use crate::farm::{Entry, Hold, InstanceName, Route, Side, Span, Stage, Sticky};
 use crate::plan::Run;
@@ -33,24 +31,24 @@ pub(crate) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
             }
             engine.fleet.bump();
         }
-        // Deadlines are looked at in every pass; a pass is cheap and instances nudge when they see something.
+        // Every pass checks deadlines. A pass is cheap, and instances nudge the driver when they see a change.
         tokio::time::timeout(PASS_AT_LEAST, nudge.notified()).await.ok();
     }
 }
 
 impl Engine {
-    /// Lets every hold and run take the steps that it can take now.
+    /// Lets every hold and run take all the steps that it can take now.
     async fn drive_once(self: &Arc<Self>) -> Result<(), EngineError> {
         let reports = self.fleet.reports();
         let mut ledger = self.record.lock().await;
-        // Before anything is made of the lines that it has under its new name.
+        // Renamed HAProxys first: nothing may be worked out from their lines under the new name before.
         while self.take_over_renamed(&mut ledger, &reports).await? {
             self.fleet.publish(&ledger.state);
         }
         self.note_processes(&mut ledger, &reports).await?;
         self.note_drifts(&mut ledger, &reports).await?;
         self.forget_overruled(&mut ledger, &reports).await?;
-        // Each pass may make another possible: a hold that is drained lets its run go on.
+        // One step may make another possible: when a hold is drained, its run goes on.
         for _ in 0..PASSES {
             self.fleet.publish_news(&ledger.state);
             let now = self.time_of_pass();
@@ -59,7 +57,7 @@ impl Engine {
                 | self.join_routes(&mut ledger, &reports, now).await?
                 | self.step_holds(&mut ledger, &reports, now).await?
                 | self.step_runs(&mut ledger, &reports, now).await?
-                | self.forget_given_back(&mut ledger, &reports).await?
+                | self.forget_restored(&mut ledger, &reports).await?
                 | self.tend_routes(&mut ledger, &reports, now).await?;
             if !changed {
                 break;
@@ -69,21 +67,21 @@ impl Engine {
         Ok(())
     }
 
-    /// The time by which one pass judges what waits. It is read once, with the mark that tells how long the pass before
-    /// is ago: whenever teeterd is stopped, or its disk takes its time, that is noticed before a deadline is looked at.
+    /// The time by which one pass checks deadlines. It is read once, together with the mark that tells how long ago the
+    /// last pass was: a teeterd that was suspended, or whose disk was slow, notices that before it checks a deadline.
     fn time_of_pass(&self) -> Timestamp {
         let mark = self.clock.mark();
         let now = self.clock.at(mark);
         let mut memory = self.memory();
         let before = memory.looked.replace(mark);
         if before.is_some_and(|before| mark.duration_since(before) > STOPPED) {
-            tracing::warn!("teeterd did not run for a while: what is waited for is counted from now on");
+            tracing::warn!("teeterd did not run for a while: the times of waits are counted from now on");
             memory.resume(now);
         }
         now
     }
 
-    /// Records when another HAProxy process is there than before.
+    /// Records that another HAProxy process runs than before.
     async fn note_processes(&self, ledger: &mut Ledger, reports: &Reports) -> Result<(), EngineError> {
         for (name, report) in reports {
             let Some(process) = report.seen.as_ref().map(|seen| seen.process()) else { continue };
@@ -95,9 +93,9 @@ impl Engine {
                 pid if pid == before.pid => format!("{pid} as before, but started later"),
                 pid => format!("{} before, {pid} now", before.pid),
             };
-            let text = format!("HAProxy {name} is another process: {which}; what it had been told is told again");
-            let there = |run: &&Run| run.is_active() && run.plan.entries().any(|entry| entry.instance == *name);
-            let mut runs: Vec<_> = ledger.state.runs.values().filter(there).map(|run| Some(run.id)).collect();
+            let text = format!("HAProxy {name} is another process: {which}; everything is sent to it again");
+            let uses_it = |run: &&Run| run.is_active() && run.plan.entries().any(|entry| entry.instance == *name);
+            let mut runs: Vec<_> = ledger.state.runs.values().filter(uses_it).map(|run| Some(run.id)).collect();
             if runs.is_empty() {
                 runs.push(None);
             }
@@ -113,7 +111,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The process before may go on serving what it had, and without the master's socket nobody can look.
+    /// Notes on draining holds that the process before may still serve their requests: without the master's socket teeter
+    /// cannot see it.
     fn doubts(&self, name: &InstanceName, ledger: &Ledger) -> (Vec<Change>, Vec<NewEvent>) {
         let mut memory = self.memory();
         let holds = ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name));
@@ -125,28 +124,28 @@ impl Engine {
                 "HAProxy {name} was replaced with {left} in flight; the process before may still serve them, unseen: \
                  `master = \"…\"` under [[haproxy]] shows such processes"
             );
-            let told = event(self.clock.now(), "hold.doubt", note.clone(), hold.owner.run(), Some(hold.id));
+            let happened = event(self.clock.now(), "hold.doubt", note.clone(), hold.owner.run(), Some(hold.id));
             let hold = Hold { note: Some(note), revision: ledger.next_revision(), ..hold.clone() };
-            (Change::PutHold(Box::new(hold)), told)
+            (Change::PutHold(Box::new(hold)), happened)
         })
         .unzip()
     }
 
-    /// Keeps routes as the configuration has them, and leaves them to others when all of a farm gets its traffic again
-    /// or when the configuration has none any more. Not while a run needs them.
+    /// Updates stored routes to the configuration. Drops a route once all of its farm gets the traffic again, or when the
+    /// configuration has it no more: its maps may then be changed outside teeter. Leaves routes that a run needs.
     async fn tend_routes(&self, ledger: &mut Ledger, reports: &Reports, now: Timestamp) -> Result<bool, EngineError> {
         let state = &ledger.state;
         let farms = self.fleet.farms();
         let mut changes = Vec::new();
         for (name, route) in &state.routes {
             let busy = state.runs.values().any(|run| run.is_active() && run.plan.farm == *name);
-            // While a map is not there nobody knows where the traffic goes: the route keeps the last servers in.
-            let told = |name| {
+            // While a map is missing it is not known where the traffic goes: the route keeps the last servers in.
+            let confirmed = |name| {
                 let maps = || route.keys.iter().map(|key| &key.map);
                 let report = reports.get(name).filter(|report: &&InstanceReport| report.agreed >= state.revision);
                 report.is_some_and(|report| report.untold.reason(maps(), []).is_none())
             };
-            if busy || !route.instances.iter().all(told) {
+            if busy || !route.instances.iter().all(confirmed) {
                 self.memory().settled.remove(name);
                 continue;
             }
@@ -155,8 +154,8 @@ impl Engine {
                 changes.push(Change::DropRoute(name.clone()));
                 continue;
             };
-            // The versions that clients are told must last; otherwise the map is as somebody may change it, once no
-            // process can come any more that has read the map's file before it was turned.
+            // A pinning route stays, for the versions of its clients. Any other goes once no new process can appear that
+            // has read the map's file before the switch.
             if route.live == Side::All && route.sticky != Sticky::Pin {
                 let since = *self.memory().settled.entry(name.clone()).or_insert(now);
                 if now >= A_RELOAD_TAKES.after(since) {
@@ -177,11 +176,11 @@ impl Engine {
         Ok(true)
     }
 
-    /// Forgets what servers were, once nobody holds them and HAProxy has them as they were.
-    async fn forget_given_back(&self, ledger: &mut Ledger, reports: &Reports) -> Result<bool, EngineError> {
+    /// Forgets the baselines of servers that no hold has, once HAProxy has them as they were.
+    async fn forget_restored(&self, ledger: &mut Ledger, reports: &Reports) -> Result<bool, EngineError> {
         let state = &ledger.state;
         let held = |entry| state.holds.values().any(|hold| hold.entries.contains(entry));
-        // A run that may still have to undo its change needs what servers were.
+        // A run that may still undo its change needs the baselines.
         let undoable = |entry| {
             state
                 .runs
@@ -194,8 +193,8 @@ impl Engine {
             let report = reports.get(&entry.instance).filter(|report| report.agreed >= state.revision);
             report.is_some_and(|report| !report.untold.servers.contains_key(&entry.server))
         };
-        let gone = state.baselines.keys().filter(|entry| !held(entry) && !undoable(entry) && agreed(entry));
-        let changes: Vec<Change> = gone.map(|entry| Change::DropBaseline(entry.clone())).collect();
+        let restored = state.baselines.keys().filter(|entry| !held(entry) && !undoable(entry) && agreed(entry));
+        let changes: Vec<Change> = restored.map(|entry| Change::DropBaseline(entry.clone())).collect();
         if changes.is_empty() {
             return Ok(false);
         }
@@ -204,13 +203,14 @@ impl Engine {
     }
 }
 
-/// More steps than any hold and run can take at once.
+/// More passes than the steps that any hold and run can take at once.
 const PASSES: usize = 32;
 
-/// Between two passes of a daemon that runs it is never that long.
+/// A longer time between two passes means that the daemon was suspended or stuck.
 const STOPPED: Duration = Duration::from_secs(5);
 
-/// From reading the map's file until a new process serves: with many certificates and names to resolve it is seconds.
+/// From reading the map's file until a new process serves: with many certificates and names to resolve it takes seconds.
 const A_RELOAD_TAKES: Span = Span::from_secs(10);
 
+/// A pass begins at least this often, even if nothing nudges the driver.
 const PASS_AT_LEAST: Duration = Duration::from_millis(250);

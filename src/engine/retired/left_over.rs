@@ -1,4 +1,4 @@
-//! What the store keeps of farms and HAProxys that are not configured any more.
+//! Finds what the store keeps of farms and HAProxys that are not configured any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,20 +11,20 @@ use crate::state::State;
 pub enum Retired {
     /// A farm: its route, and what its runs have left behind.
     Farm(FarmName),
-    /// A HAProxy: its lines that are held or were.
+    /// A HAProxy: its lines that are or were held.
     Haproxy(InstanceName),
 }
 
-/// What the store keeps of one of them.
+/// What the store keeps of a retired farm or HAProxy.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeftOver {
-    /// The side that the farm's traffic was turned to.
+    /// The side that the farm's traffic was switched to.
     pub(crate) route: Option<Side>,
     /// Routes of farms that name the HAProxy.
     pub(crate) routes: BTreeSet<FarmName>,
-    /// Holds, with those of their lines that are left over.
+    /// Holds, with their lines that are left over.
     pub(crate) holds: BTreeMap<HoldId, BTreeSet<Entry>>,
-    /// Lines of which it is remembered what they were, beyond those of the holds.
+    /// Lines that have a baseline and are in none of the holds.
     pub(crate) lines: BTreeSet<Entry>,
 }
 
@@ -38,8 +38,8 @@ impl fmt::Display for Retired {
 }
 
 impl Retired {
-    /// What to type so that it is forgotten.
-    pub(crate) fn command(&self) -> String {
+    /// The command that forgets it.
+    pub(crate) fn forget_command(&self) -> String {
         match self {
             Self::Farm(farm) => format!("teeter forget {farm}"),
             Self::Haproxy(name) => format!("teeter forget --haproxy {name}"),
@@ -49,7 +49,7 @@ impl Retired {
 
 impl fmt::Display for LeftOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let route = self.route.as_ref().map(|side| format!("its route, turned to {side}"));
+        let route = self.route.as_ref().map(|side| format!("its route, switched to {side}"));
         let routes = self.routes.iter().map(|farm| format!("the route of farm {farm} there"));
         let holds = self.holds.iter().map(|(id, entries)| format!("hold {id} on {}", list(entries)));
         let lines = (!self.lines.is_empty()).then(|| format!("what {} was before it was held", list(&self.lines)));
@@ -58,7 +58,7 @@ impl fmt::Display for LeftOver {
     }
 }
 
-/// Finds everything of farms and HAProxys that are not configured. What an active run is about is not left over.
+/// Finds everything of farms and HAProxys that are not configured. What an active run uses is not left over.
 pub(crate) fn left_over(
     state: &State,
     farms: &BTreeMap<FarmName, Farm>,
@@ -69,37 +69,36 @@ pub(crate) fn left_over(
         let busy = state.runs.values().any(|run| run.is_active() && run.plan.farm == *farm);
         (!farms.contains_key(farm) && !busy).then(|| Retired::Farm(farm.clone()))
     };
-    let away = |name: &InstanceName| (!instances.contains(name)).then(|| Retired::Haproxy(name.clone()));
+    let unconfigured = |name: &InstanceName| (!instances.contains(name)).then(|| Retired::Haproxy(name.clone()));
     for (farm, route) in &state.routes {
         if let Some(retired) = retired(farm) {
             all.entry(retired).or_default().route = Some(route.live.clone());
         }
-        for retired in route.instances.iter().filter_map(away) {
+        for retired in route.instances.iter().filter_map(unconfigured) {
             all.entry(retired).or_default().routes.insert(farm.clone());
         }
     }
-    let (mut held, mut ours) = (BTreeSet::new(), BTreeMap::new());
+    let mut held = BTreeSet::new();
     for hold in state.holds.values() {
         held.extend(&hold.entries);
-        let Some(farm) = ended(hold, state).and_then(&retired) else { continue };
-        ours.extend(hold.entries.iter().map(|entry| (entry, farm.clone())));
+        let Some(farm) = farm_of_ended_run(hold, state).and_then(&retired) else { continue };
         all.entry(farm).or_default().holds.insert(hold.id, hold.entries.clone());
     }
     for hold in state.holds.values() {
-        for (retired, entry) in hold.entries.iter().filter_map(|entry| Some((away(&entry.instance)?, entry))) {
+        for (retired, entry) in hold.entries.iter().filter_map(|entry| Some((unconfigured(&entry.instance)?, entry))) {
             all.entry(retired).or_default().holds.entry(hold.id).or_default().insert(entry.clone());
         }
     }
     for entry in state.baselines.keys().filter(|entry| !held.contains(*entry)) {
-        if let Some(retired) = away(&entry.instance) {
+        if let Some(retired) = unconfigured(&entry.instance) {
             all.entry(retired).or_default().lines.insert(entry.clone());
         }
     }
     all
 }
 
-/// The farm of the run that a hold is left behind by.
-fn ended<'a>(hold: &Hold, state: &'a State) -> Option<&'a FarmName> {
+/// The farm of the ended run that has left a hold behind; `None` for every other hold.
+fn farm_of_ended_run<'a>(hold: &Hold, state: &'a State) -> Option<&'a FarmName> {
     let Owner::Run(id) = hold.owner else { return None };
     state.runs.get(&id).filter(|run| !run.is_active()).map(|run| &run.plan.farm)
 }
@@ -112,5 +111,5 @@ fn list(entries: &BTreeSet<Entry>) -> String {
     names.join(", ")
 }
 
-/// As many lines are named: there may be thousands.
+/// How many lines are named: there may be thousands.
 const NAMED: usize = 5;

@@ -1,4 +1,4 @@
-//! What the store still has of farms and HAProxy instances that the configuration has no more, or calls otherwise.
+//! Farms and HAProxys that are no longer configured, or have another name now: what the store has of them.
 
 pub(crate) mod forget;
 pub(crate) mod left_over;

@@ -118,7 +118,7 @@ async fn side_is_released_when_the_route_was_switched_to_it_outside_teeter() {
     site.farm.haproxy().restart().await.expect("it starts again");
     until(|| async { site.json(&["show", "1"]).await["state"] == "failed" }).await;
     let shown = site.teeter(&["show", "1"]).await;
-    assert!(shown.out.contains("somebody else has turned the traffic to backend shop_green"), "{shown:?}");
+    assert!(shown.out.contains("the traffic was switched to backend shop_green outside teeter"), "{shown:?}");
     assert_eq!((site.route("shop").await.as_str(), out(&site).await.len()), ("shop_green", 0));
     assert_eq!(teeter_lab::get(site.farm.addr(), "/").await.expect("it answers").status, 200);
     assert_eq!(site.bits().await, [0; 4]);

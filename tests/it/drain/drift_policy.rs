@@ -31,7 +31,7 @@ async fn yield_releases_only_the_server_changed_outside_teeter() {
     let site = site(YIELD).await;
     assert_eq!(site.teeter(&["maint", "web01", "web02", "--reason", "r"]).await.code, 0);
     set(&site, "app/web01", "ready").await;
-    wait_for_event(&site, "somebody else set edge:app/web01 from maint to ready: teeter lets go of it").await;
+    wait_for_event(&site, "a change outside teeter set edge:app/web01 from maint to ready: teeter lets go of it").await;
     // The line that tracks it goes with it.
     until(|| async { api_bits(&site).await == 0 }).await;
     assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
@@ -47,7 +47,7 @@ async fn yield_leaves_a_stricter_outside_state() {
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
     set(&site, "app/web01", "maint").await;
     wait_for_event(&site, "from drain to maint: teeter lets go of it").await;
-    wait_for_event(&site, "nothing is left of it: somebody else has taken over").await;
+    wait_for_event(&site, "no server is left in it: all were taken over outside teeter").await;
     assert_eq!(site.json(&["holds"]).await["holds"], serde_json::json!([]));
     assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
     set(&site, "app/web01", "ready").await;
@@ -91,7 +91,7 @@ async fn alarm_keeps_the_outside_state_and_reports_it() {
     let mut site = site(ALARM).await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "r"]).await.code, 0);
     set(&site, "app/web01", "ready").await;
-    wait_for_event(&site, "somebody else set edge:app/web01 from maint to ready: left so").await;
+    wait_for_event(&site, "a change outside teeter set edge:app/web01 from maint to ready: left in ready").await;
     let told = async |site: &Site| {
         let holds = site.teeter(&["holds"]).await.out;
         assert!(holds.contains("edge:app/web01 is left in ready, set outside teeter"), "{holds}");
@@ -118,18 +118,18 @@ async fn alarm_ends_with_the_haproxy_process_or_a_new_hold() {
     let site = site(ALARM).await;
     assert_eq!(site.teeter(&["drain", "web01", "--reason", "r"]).await.code, 0);
     set(&site, "app/web01", "ready").await;
-    wait_for_event(&site, "from drain to ready: left so").await;
+    wait_for_event(&site, "from drain to ready: left in ready").await;
     site.farm.haproxy().reload().await.expect("HAProxy reloads");
     site.wait_for_bits([DRAIN, 0, 0, 0]).await;
     wait_for_event(&site, "edge:app/web01 is held again").await;
     set(&site, "app/web01", "ready").await;
-    until(|| async { site.teeter(&["events"]).await.out.matches("from drain to ready: left so").count() == 2 }).await;
+    until(|| async { site.teeter(&["events"]).await.out.matches("from drain to ready: left in ready").count() == 2 }).await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "again"]).await.code, 0);
     assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
     // A stricter wish is left too, and outlives the hold.
     assert_eq!(site.teeter(&["drain", "web02", "--reason", "r"]).await.code, 0);
     set(&site, "app/web02", "maint").await;
-    wait_for_event(&site, "edge:app/web02 from drain to maint: left so").await;
+    wait_for_event(&site, "edge:app/web02 from drain to maint: left in maint").await;
     assert_eq!(site.teeter(&["ready", "web02"]).await.code, 0);
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
 }
@@ -154,8 +154,8 @@ async fn server_back_in_traffic_is_neither_drained_nor_verified() {
     // The work of a deploy goes on; its proof does not.
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     set(&site, "app/web01", "ready").await;
-    wait_for_event(&site, "edge:app/web01 from maint to ready: left so").await;
-    assert!(site.teeter(&["show", "1"]).await.out.contains("left so"), "told in the run's log");
+    wait_for_event(&site, "edge:app/web01 from maint to ready: left in ready").await;
+    assert!(site.teeter(&["show", "1"]).await.out.contains("left in ready"), "told in the run's log");
     let advanced = site.teeter(&["advance", "1"]).await;
     assert_eq!(advanced.code, exit::FAILED, "{advanced:?}");
     assert!(advanced.err.contains("edge:app/web01: set to ready by somebody else"), "{advanced:?}");
@@ -169,7 +169,7 @@ async fn servers_outside_farms_use_the_default_drift_policy() {
     let stand = Stand::start(backends, "[holds]\non_drift = \"alarm\"\n").await;
     stand.done(&["maint", "app/web01", "--reason", "r"]).await;
     stand.tell("set server app/web01 state ready").await;
-    until(|| async { stand.recorded("from maint to ready: left so").await }).await;
+    until(|| async { stand.recorded("from maint to ready: left in ready").await }).await;
     assert_eq!(stand.bits("app/web01").await, 0);
     // Read again with the farms.
     let config = std::fs::read_to_string(stand.daemon.config()).expect("it is there");

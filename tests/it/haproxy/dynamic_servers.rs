@@ -108,7 +108,7 @@ async fn server_added_again_and_made_ready_is_released_ready() {
         );
         stand.haproxy.cmd(&add).await.unwrap();
         until(|| async {
-            stand.recorded("app/added was deleted and is there again: it is held like the one before").await
+            stand.recorded("app/added was deleted and added again: it is held like the server before").await
         })
         .await;
         until(|| async { stand.bits("app/added").await != 0 }).await;

@@ -1,4 +1,4 @@
-//! Servers that nobody asks how they are, and groups that cannot stand in for one another.
+//! Servers whose health nothing checks, and groups that cannot stand in for one another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ pub(super) fn unchecked(examined: &Examined<'_>) -> Vec<FindingView> {
     for Fitting { farm, layout, .. } in &examined.farms {
         let (mut none, mut off) = (BTreeSet::new(), BTreeSet::new());
         for (member, entry) in
-            layout.members.iter().flat_map(|(member, lines)| lines.iter().map(move |it| (member, it)))
+            layout.members.iter().flat_map(|(member, lines)| lines.iter().map(move |line| (member, line)))
         {
-            let Some(root) = root(entry, &examined.seen) else { continue };
+            let Some(root) = checked_line(entry, &examined.seen) else { continue };
             if !root.check.is_configured() && !root.agent.is_configured() {
                 none.insert(member);
             } else if root.check.is_configured() && !root.check.is_enabled() {
@@ -23,12 +23,12 @@ pub(super) fn unchecked(examined: &Examined<'_>) -> Vec<FindingView> {
             }
         }
         if !none.is_empty() {
-            let proof = match &farm.settings.verify.http {
-                Some(_) => "only verify.http proves one that comes back",
-                None => "nothing proves one that comes back",
+            let verified_by = match &farm.settings.verify.http {
+                Some(_) => "only verify.http verifies a server that comes back",
+                None => "nothing verifies a server that comes back",
             };
             let text = format!(
-                "no check, no agent-check and no track: {}; HAProxy sends requests to a server that is down, and {proof}: \
+                "no check, no agent-check and no track: {}; HAProxy sends requests to a server that is down, and {verified_by}: \
                  write `check` on their `server` lines in haproxy.cfg",
                 list(&none)
             );
@@ -36,7 +36,7 @@ pub(super) fn unchecked(examined: &Examined<'_>) -> Vec<FindingView> {
         }
         if !off.is_empty() {
             let text = format!(
-                "health checks are switched off: {}; HAProxy does not see when one goes down: `enable health \
+                "health checks are switched off: {}; HAProxy does not see a server go down: `enable health \
                  BACKEND/SERVER` on the stats socket switches them on",
                 list(&off)
             );
@@ -46,9 +46,9 @@ pub(super) fn unchecked(examined: &Examined<'_>) -> Vec<FindingView> {
     findings
 }
 
-/// Farms of two groups of which one has nearly everything.
+/// Farms of two groups of which one has nearly all of the weight.
 pub(super) fn lopsided(examined: &Examined<'_>) -> Vec<FindingView> {
-    let of = |fitting: &Fitting<'_>| {
+    let finding = |fitting: &Fitting<'_>| {
         let Fitting { farm, layout, .. } = fitting;
         let weights: BTreeMap<&GroupName, u64> =
             layout.groups.iter().map(|(group, members)| (group, weight(members, fitting, &examined.seen))).collect();
@@ -65,18 +65,18 @@ pub(super) fn lopsided(examined: &Examined<'_>) -> Vec<FindingView> {
             warning(about(farm), text)
         })
     };
-    examined.farms.iter().filter_map(of).collect()
+    examined.farms.iter().filter_map(finding).collect()
 }
 
-/// What a group can take of the traffic, each member by its first line.
+/// The weight of a group: the sum of the weights of each member's first line.
 fn weight(members: &BTreeSet<MemberName>, fitting: &Fitting<'_>, seen: &BTreeMap<InstanceName, &Seen>) -> u64 {
     let line = |member| fitting.layout.members.get(member)?.first();
     let lines = members.iter().filter_map(line);
     lines.filter_map(|entry| server(entry, seen)).map(|server| u64::from(server.weight)).sum()
 }
 
-/// The line whose checks tell of this one.
-fn root<'a>(entry: &Entry, seen: &BTreeMap<InstanceName, &'a Seen>) -> Option<&'a SeenServer> {
+/// The line whose checks decide about this line: the end of its chain of `track`.
+fn checked_line<'a>(entry: &Entry, seen: &BTreeMap<InstanceName, &'a Seen>) -> Option<&'a SeenServer> {
     let servers = &seen.get(&entry.instance)?.servers;
     let mut server = servers.get(&entry.server)?;
     for _ in 0..LONGEST_CHAIN {
@@ -92,7 +92,7 @@ fn server<'a>(entry: &Entry, seen: &BTreeMap<InstanceName, &'a Seen>) -> Option<
     seen.get(&entry.instance)?.servers.get(&entry.server)
 }
 
-/// Names, and how many more there are.
+/// The first names, and the number of the others.
 pub(super) fn list(members: &BTreeSet<&MemberName>) -> String {
     let mut names: Vec<String> = members.iter().take(NAMED).map(ToString::to_string).collect();
     if members.len() > NAMED {
@@ -101,7 +101,7 @@ pub(super) fn list(members: &BTreeSet<&MemberName>) -> String {
     names.join(", ")
 }
 
-/// As many names are worth reading.
+/// How many names are shown.
 const NAMED: usize = 8;
 
 /// HAProxy allows chains of servers that track one another, and refuses rings.

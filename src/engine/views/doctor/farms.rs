@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fitting, error, ok, warning};
 use crate::api::FindingView;
-
 use crate::farm::{Farm, FarmError, InstanceName, Seen, live_side};
 use crate::reconcile::MapWriters;
 
 /// Compares a farm with what HAProxy has.
 ///
 /// # Errors
-/// Everything about it that does not fit.
+/// One finding for everything that does not fit.
 pub(super) fn fit<'a>(farm: &'a Farm, seen: &BTreeMap<InstanceName, &Seen>) -> Result<Fitting<'a>, Vec<FindingView>> {
     let problem = |error: &FarmError| super::error(about(farm), format!("{}: {}", error.key, error.problem));
     let layout = farm.layout(seen).map_err(|error| vec![problem(&error)])?;
@@ -21,6 +20,7 @@ pub(super) fn fit<'a>(farm: &'a Farm, seen: &BTreeMap<InstanceName, &Seen>) -> R
     }
 }
 
+/// The finding that a farm fits HAProxy.
 pub(super) fn fits(Fitting { farm, layout, live }: &Fitting<'_>) -> FindingView {
     let traffic = live.as_ref().map(|live| format!(", the traffic goes to {live}")).unwrap_or_default();
     let (members, groups) = (layout.members.len(), layout.groups.len());
@@ -31,8 +31,8 @@ pub(super) fn fits(Fitting { farm, layout, live }: &Fitting<'_>) -> FindingView 
     ok(about(farm), format!("{in_use} in {groups} groups{traffic}"))
 }
 
-/// Map files that are to be kept in step and cannot be, and those that lack what was in them.
-pub(super) async fn of_files(farm: &Farm, files: &MapWriters) -> Vec<FindingView> {
+/// Map files that teeter should update and cannot, and map files that have lost entries.
+pub(super) async fn map_files(farm: &Farm, files: &MapWriters) -> Vec<FindingView> {
     let flip = &farm.settings.flip;
     let maps: BTreeSet<_> = flip.route.iter().filter(|_| flip.write_map).map(|route| &route.map).collect();
     let problems = files.check(maps.iter().copied()).await.into_iter();
@@ -42,7 +42,7 @@ pub(super) async fn of_files(farm: &Farm, files: &MapWriters) -> Vec<FindingView
     problems.chain(troubles).collect()
 }
 
-/// What findings about a farm are filed under.
+/// The subject of findings about a farm.
 pub(super) fn about(farm: &Farm) -> String {
     format!("farm {}", farm.name)
 }

@@ -1,4 +1,4 @@
-//! HAProxys and their masters: whether their sockets answer, with which rights, and what reloads have left behind.
+//! HAProxys and their masters: whether their sockets answer, with which level, and which processes reloads have left.
 
 use super::{error, ok, unreachable, warning};
 use crate::api::FindingView;
@@ -7,7 +7,8 @@ use crate::haproxy::Master;
 use crate::haproxy::commands::Level;
 use crate::reconcile::Look;
 
-pub(super) fn of_instance(name: &InstanceName, address: &str, look: &Look) -> FindingView {
+/// The finding about a HAProxy that answers.
+pub(super) fn stats_socket(name: &InstanceName, address: &str, look: &Look) -> FindingView {
     let about = format!("HAProxy {name}");
     match look.level {
         Some(level) if level < Level::Admin => {
@@ -24,12 +25,12 @@ pub(super) fn of_instance(name: &InstanceName, address: &str, look: &Look) -> Fi
     }
 }
 
-/// `serving`: the process that answers on the stats socket of the same HAProxy. After a reload that failed the master may
-/// list it among the old ones.
-pub(super) async fn of_master(name: &InstanceName, master: Option<&Master>, serving: Option<u32>) -> Vec<FindingView> {
+/// The findings about the master of a HAProxy. `serving` is the process that answers on its stats socket: after a failed
+/// reload the master may list it among the old processes.
+pub(super) async fn master_socket(name: &InstanceName, master: Option<&Master>, serving: Option<u32>) -> Vec<FindingView> {
     let about = format!("HAProxy {name}");
     let Some(master) = master else {
-        return vec![ok(about, "no master socket is configured: what a reload leaves behind is not seen".to_owned())];
+        return vec![ok(about, "no master socket is configured: teeter does not see the processes that reloads leave behind".to_owned())];
     };
     match master.workers().await {
         Ok(workers) => {
@@ -43,7 +44,7 @@ pub(super) async fn of_master(name: &InstanceName, master: Option<&Master>, serv
     }
 }
 
-/// Whether the configuration on disk is one that HAProxy refuses: then the next reload, or restart, goes wrong too.
+/// The finding that HAProxy has refused its configuration on disk: then the next reload or restart fails, too.
 async fn last_reload(about: String, master: &Master) -> Option<FindingView> {
     let failed = master.last_reload_failed().await.ok()?;
     failed.then(|| {

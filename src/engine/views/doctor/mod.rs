@@ -1,4 +1,4 @@
-//! What is wrong, found without changing anything. Each kind of finding has a file of its own.
+//! Findings about what is wrong. The doctor changes nothing. Each kind of finding has a file of its own.
 
 mod checks;
 mod farms;
@@ -20,14 +20,14 @@ use crate::haproxy::{AdminState, Client, Master, ServerRef};
 use crate::reconcile::{MapWriters, look_at_all};
 use crate::state::State;
 
-/// The ways to one HAProxy: its stats socket and, where one is configured, its master's socket.
+/// The sockets of one HAProxy: its stats socket and, if one is configured, its master's socket.
 pub type Ways<'a> = (&'a Client, Option<&'a Master>);
 
-/// What every file here looks at.
+/// What every kind of finding is worked out from.
 struct Examined<'a> {
-    /// What each HAProxy that answers says now.
+    /// What each HAProxy that answers shows now.
     seen: BTreeMap<InstanceName, &'a Seen>,
-    /// The farms that fit it; none where not every HAProxy answers.
+    /// The farms that fit HAProxy; none if a HAProxy does not answer.
     farms: Vec<Fitting<'a>>,
 }
 
@@ -35,12 +35,12 @@ struct Examined<'a> {
 struct Fitting<'a> {
     farm: &'a Farm,
     layout: Layout,
-    /// The side that gets its traffic, where it has a route.
+    /// The side that gets its traffic; `None` without a route.
     live: Option<Side>,
 }
 
 impl Engine {
-    /// Asks every HAProxy anew and compares with the configuration.
+    /// Asks every HAProxy anew, and compares it with the configuration.
     pub async fn doctor(&self) -> Vec<FindingView> {
         let instances = self.fleet.instances.iter();
         let ways = instances
@@ -54,9 +54,9 @@ impl Engine {
         let state = self.record.state();
         let farms = self.fleet.farms();
         let mut findings =
-            examine(&farms, haproxies, (&state, &before), &self.fleet.may_be_away(), &*self.prober, &self.fleet.maps)
+            examine(&farms, haproxies, Stored { state: &state, before: &before }, &self.fleet.may_be_away(), &*self.prober, &self.fleet.maps)
                 .await;
-        findings.extend(self.of_holds(&state, &reports));
+        findings.extend(self.beyond_holds(&state, &reports));
         findings.extend(store::disagreements(&state, &reports));
         findings.extend(store::leftovers(&state, &farms, &reports));
         findings.extend(self.record.troubles.all().into_iter().map(|(about, words)| error(about.to_owned(), words)));
@@ -66,19 +66,29 @@ impl Engine {
     }
 }
 
-/// What servers are, HAProxy by HAProxy, that teeter holds or is giving back, without its holds.
+/// The states, by HAProxy, that servers would have without their holds: of servers that are held or being restored.
 pub type Before = BTreeMap<InstanceName, BTreeMap<ServerRef, AdminState>>;
 
-/// Compares a configuration with what HAProxys say, and with what is stored; nothing, where nobody knows. A HAProxy that
-/// does not answer is a finding like any other, and none of trouble where it may be away.
+/// What the store adds to an examination; both are empty where there is no store.
+#[derive(Clone, Copy)]
+pub struct Stored<'a> {
+    /// The holds, routes and runs.
+    pub state: &'a State,
+    /// The states of servers without their holds.
+    pub before: &'a Before,
+}
+
+/// Compares a configuration with what HAProxys show and with what is stored. A HAProxy that does not answer is a finding
+/// like any other, and no trouble if it may be away.
 pub async fn examine(
     farms: &BTreeMap<FarmName, Farm>,
     haproxies: BTreeMap<InstanceName, Ways<'_>>,
-    (state, before): (&State, &Before),
+    stored: Stored<'_>,
     may_be_away: &BTreeSet<InstanceName>,
     prober: &dyn Prober,
     files: &MapWriters,
 ) -> Vec<FindingView> {
+    let Stored { state, before } = stored;
     let keys = asked_of(farms.values());
     let looks = haproxies.iter().map(|(name, (client, _))| {
         let keys = &keys;
@@ -87,8 +97,8 @@ pub async fn examine(
     let (mut findings, mut seen) = (Vec::new(), BTreeMap::new());
     for (name, address, look) in futures_util::future::join_all(looks).await {
         findings.push(match &look {
-            Err(trouble) => reach::away(&name, may_be_away.contains(&name), trouble),
-            Ok(look) => instances::of_instance(&name, &address, look),
+            Err(trouble) => reach::silent(&name, may_be_away.contains(&name), trouble),
+            Ok(look) => instances::stats_socket(&name, &address, look),
         });
         if let Ok(look) = look {
             let before = before.get(&name).cloned().unwrap_or_default();
@@ -114,39 +124,39 @@ pub async fn examine(
             let text = "not compared: not every HAProxy answers".to_owned();
             findings.push(warning(format!("farm {}", farm.name), text));
         }
-        // Where no HAProxy answers its files are elsewhere, too.
+        // If no HAProxy answers, its map files may not be reachable either.
         if !examined.seen.is_empty() {
-            findings.extend(farms::of_files(farm, files).await);
+            findings.extend(farms::map_files(farm, files).await);
         }
     }
-    findings.extend(members::left_aside(&examined));
+    findings.extend(members::skipped_backends(&examined));
     findings.extend(plans::refused(&examined, state));
     findings.extend(checks::unchecked(&examined));
     findings.extend(checks::lopsided(&examined));
     findings.extend(versions::in_service(&examined, state, prober).await);
     findings.extend(members::same_process(&examined));
     let serving = |name: &InstanceName| examined.seen.get(name).map(|seen| seen.pid);
-    let masters = haproxies.iter().map(|(name, (_, master))| instances::of_master(name, *master, serving(name)));
+    let masters = haproxies.iter().map(|(name, (_, master))| instances::master_socket(name, *master, serving(name)));
     findings.extend(futures_util::future::join_all(masters).await.into_iter().flatten());
     findings
 }
 
-/// Nothing is wrong with this.
+/// A finding that nothing is wrong.
 fn ok(about: String, text: String) -> FindingView {
     FindingView { state: FindingStatus::Ok, about, text }
 }
 
-/// Something works now, and will not when it matters.
+/// A finding about something that works now, and fails when it is needed.
 fn warning(about: String, text: String) -> FindingView {
     FindingView { state: FindingStatus::Warning, about, text }
 }
 
-/// It does not answer.
+/// A finding about something that does not answer.
 fn unreachable(about: String, text: String) -> FindingView {
     FindingView { state: FindingStatus::Unreachable, about, text }
 }
 
-/// Something does not work.
+/// A finding about something that does not work.
 fn error(about: String, text: String) -> FindingView {
     FindingView { state: FindingStatus::Error, about, text }
 }

@@ -1,22 +1,19 @@
-//! What the store says: whether HAProxy agrees with it, and what it keeps that nothing is configured for any more.
+//! The store: whether each HAProxy agrees with it, and what it keeps of farms and HAProxys that are not configured.
 
-use crate::engine::fleet::reports::Found;
-use crate::engine::fleet::reports::Reports;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{error, warning};
 use crate::api::FindingView;
-
+use crate::engine::fleet::reports::{Found, Reports};
 use crate::engine::retired::left_over::{LeftOver, left_over};
-use crate::farm::{Farm, FarmName, Reason};
+use crate::farm::{Entry, Farm, FarmName, Reason};
 use crate::haproxy::AdminState;
-
 use crate::state::State;
 
-/// Where HAProxy is not as the store wants it.
+/// HAProxys that are not as the store wants them.
 pub(super) fn disagreements(state: &State, reports: &Reports) -> Vec<FindingView> {
     let mut findings = Vec::new();
-    // One that does not answer has its finding already.
+    // A HAProxy that does not answer has a finding already.
     for (name, report) in reports.iter().filter(|(_, report)| report.reachable) {
         let about = || format!("HAProxy {name}");
         let again = "`teeter status` says what differs";
@@ -44,12 +41,12 @@ pub(super) fn disagreements(state: &State, reports: &Reports) -> Vec<FindingView
 pub(super) fn leftovers(state: &State, farms: &BTreeMap<FarmName, Farm>, reports: &Reports) -> Vec<FindingView> {
     let all = left_over(state, farms, &reports.keys().collect());
     let left = all.iter().map(|(what, left)| {
-        let back = match out(left, state, reports) {
+        let back = match servers_out(left, state, reports) {
             servers if servers.is_empty() => String::new(),
             servers => format!("`teeter ready {servers}` brings back what is out, then "),
         };
         let text =
-            format!("it is not configured any more, and the store has {left}: {back}`{}` forgets it", what.command());
+            format!("it is not configured any more, and the store has {left}: {back}`{}` forgets it", what.forget_command());
         warning(what.to_string(), text)
     });
     let runs = state.runs.values().filter(|run| run.is_active() && !farms.contains_key(&run.plan.farm));
@@ -60,13 +57,11 @@ pub(super) fn leftovers(state: &State, farms: &BTreeMap<FarmName, Farm>, reports
     left.chain(runs).collect()
 }
 
-/// The servers that HAProxy has out by what is left over, to be typed.
-fn out(left: &LeftOver, state: &State, reports: &Reports) -> String {
-    let holds = left
-        .holds
-        .iter()
-        .filter(|(id, _)| state.holds.get(id).is_some_and(|hold| hold.wanted_state() > AdminState::Ready));
-    let is_out = |entry: &&crate::farm::Entry| match reports.find(entry) {
+/// The servers that HAProxy has out by holds that are left over, as arguments of a command.
+fn servers_out(left: &LeftOver, state: &State, reports: &Reports) -> String {
+    let holds =
+        left.holds.iter().filter(|(id, _)| state.holds.get(id).is_some_and(|hold| hold.wants() > AdminState::Ready));
+    let is_out = |entry: &&Entry| match reports.find(entry) {
         Found::Here(server) => server.admin.forced() > AdminState::Ready,
         Found::Gone | Found::Unknown => false,
     };

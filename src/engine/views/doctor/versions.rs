@@ -1,4 +1,4 @@
-//! What servers in service say of themselves: whether they pass the probe, and whether they run one version.
+//! What servers in service answer: whether they pass the probe, and whether they all run one version.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::farms::about;
 use super::{Examined, Fitting, warning};
 use crate::api::FindingView;
 use crate::engine::prober::{Answer, Prober};
-use crate::farm::{HttpProbe, InstanceName, MemberName, Seen, Side};
+use crate::farm::{Entry, HttpProbe, InstanceName, MemberName, Seen, Side};
 use crate::state::State;
 
-/// Asks the members in service of every farm that has a probe, some at a time.
+/// Asks the members in service of every farm that has a probe, a limited number at a time.
 pub(super) async fn in_service(examined: &Examined<'_>, state: &State, prober: &dyn Prober) -> Vec<FindingView> {
     let busy =
         |fitting: &Fitting<'_>| state.runs.values().any(|run| run.is_active() && run.plan.farm == fitting.farm.name);
@@ -36,13 +36,13 @@ pub(super) async fn in_service(examined: &Examined<'_>, state: &State, prober: &
             answers.entry(place).or_default().insert(member, answer);
         }
     };
-    // What has answered by then is worth telling.
+    // After the timeout the answers so far are reported.
     tokio::time::timeout(TAKES, collect).await.unwrap_or_default();
-    let told = answers.iter().filter_map(|(place, answers)| Some((examined.farms.get(*place)?, answers)));
-    told.flat_map(|(fitting, answers)| judged(fitting, answers)).collect()
+    let answered = answers.iter().filter_map(|(place, answers)| Some((examined.farms.get(*place)?, answers)));
+    answered.flat_map(|(fitting, answers)| findings(fitting, answers)).collect()
 }
 
-/// The members in service, with the address by which each is asked.
+/// The members in service, with the address at which each is asked.
 fn addresses(fitting: &Fitting<'_>, seen: &BTreeMap<InstanceName, &Seen>) -> BTreeMap<MemberName, String> {
     let Fitting { layout, live, .. } = fitting;
     let serves = |member: &MemberName| match live {
@@ -50,8 +50,8 @@ fn addresses(fitting: &Fitting<'_>, seen: &BTreeMap<InstanceName, &Seen>) -> BTr
         _ => true,
     };
     let members = layout.members.iter().filter(|(member, _)| serves(member));
-    let address = |(member, lines): (&MemberName, &Vec<crate::farm::Entry>)| {
-        let server = |entry: &crate::farm::Entry| seen.get(&entry.instance)?.servers.get(&entry.server);
+    let address = |(member, lines): (&MemberName, &Vec<Entry>)| {
+        let server = |entry: &Entry| seen.get(&entry.instance)?.servers.get(&entry.server);
         let servers: Vec<_> = lines.iter().filter_map(server).collect();
         let up = servers.iter().all(|server| server.is_usable());
         let server = servers.first().filter(|server| up && !server.address.is_empty())?;
@@ -60,14 +60,15 @@ fn addresses(fitting: &Fitting<'_>, seen: &BTreeMap<InstanceName, &Seen>) -> BTr
     members.filter_map(address).collect()
 }
 
-fn judged(fitting: &Fitting<'_>, answers: &BTreeMap<MemberName, Answer>) -> Vec<FindingView> {
+/// The findings about the answers of one farm's members.
+fn findings(fitting: &Fitting<'_>, answers: &BTreeMap<MemberName, Answer>) -> Vec<FindingView> {
     let farm = fitting.farm;
     let mut findings = Vec::new();
     let failing: Vec<String> =
         answers.iter().filter_map(|(member, answer)| Some(format!("{member} {}", answer.as_ref().err()?))).collect();
     if !failing.is_empty() {
         let then = match failing.len() == answers.len() {
-            true => "no member passes it, so a deploy would be refused: set verify.http right",
+            true => "no member passes it, so a deploy would be refused: correct verify.http",
             false => "they are in service, and none of them would come back from a deploy",
         };
         let named = failing.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
@@ -94,12 +95,14 @@ fn judged(fitting: &Fitting<'_>, answers: &BTreeMap<MemberName, Answer>) -> Vec<
     findings
 }
 
-/// As many servers are asked together, and as many in all.
+/// How many servers are asked at a time.
 const AT_ONCE: usize = 32;
+
+/// How many servers are asked in all.
 const MOST: usize = 512;
 
-/// The doctor does not wait longer for them.
+/// How long the doctor waits for their answers.
 const TAKES: Duration = Duration::from_secs(10);
 
-/// As many are named.
+/// How many members or versions are named.
 const NAMED: usize = 8;
