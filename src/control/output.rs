@@ -12,7 +12,7 @@ use super::permit::AuthorizedCaller;
 use super::problem::Failure;
 use super::read::{LONGEST_LIST, number};
 use crate::api::{OutputRequest, OutputView, Problem};
-use crate::engine::{Engine, Said};
+use crate::engine::{Engine, HookLine};
 use crate::farm::RunId;
 
 pub(super) fn routes() -> Router<Arc<Engine>> {
@@ -30,7 +30,7 @@ pub(super) async fn output(
     if request.lines.len() > LONGEST_LIST {
         return Err(Failure::usage(format!("more than {LONGEST_LIST} lines")));
     }
-    let said = request.lines.into_iter().map(|line| Said {
+    let said = request.lines.into_iter().map(|line| HookLine {
         from: harmless(line.from.as_bytes()).chars().take(LONGEST_NAME).collect(),
         text: harmless(line.text.as_bytes()),
     });

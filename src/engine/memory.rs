@@ -1,4 +1,4 @@
-//! What is remembered between two looks and may be forgotten: samples, answers to probes, why something waits.
+//! What the engine remembers between two passes and may forget: samples, answers to probes, why holds and runs wait.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::plan::warm_up::Warmth;
 use crate::plan::{Attendant, DrainWatch, Wait};
 use crate::state::State;
 
-/// What is remembered between two looks.
+/// What is remembered between two passes over holds and runs.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(super) holds: BTreeMap<HoldId, HoldMemory>,
@@ -58,9 +58,9 @@ pub(crate) struct Joined {
 /// What is remembered of one hold, as long as it does not change.
 #[derive(Debug, Default)]
 pub(super) struct HoldMemory {
-    /// The revision of the hold that this is about.
+    /// The revision of the hold at which this memory began.
     revision: u64,
-    /// From when on this teeterd has looked at it without a break: what it waits for is not counted before.
+    /// Since when this teeterd has driven the hold without a break: the times of waits do not count before.
     pub(super) from: Option<Timestamp>,
     pub(super) watch: DrainWatch,
     pub(super) joined: Option<Joined>,
@@ -71,29 +71,29 @@ pub(super) struct HoldMemory {
     pub(super) warming: Option<Asking<Warmth>>,
 }
 
-/// What members have answered.
+/// The answers of members so far.
 pub(super) type Results<T> = Arc<Mutex<BTreeMap<MemberName, T>>>;
 
-/// Probes that are under way.
+/// Probes that have begun.
 pub(super) type Probing = Asking<ProbeResult>;
 
-/// Members that are being asked, each by a task of its own, and what is known of their answers.
+/// Members that are asked, each by a task of its own, and their answers so far.
 #[derive(Debug)]
 pub(super) struct Asking<T> {
-    /// The part of a proof that this belongs to.
+    /// When the phase of the verification, or the step of the run, began for which they are asked.
     pub(super) since: Timestamp,
     pub(super) results: Results<T>,
     pub(super) tasks: BTreeMap<MemberName, AbortHandle>,
 }
 
 impl<T> Asking<T> {
-    /// Where nobody has been asked yet.
+    /// No member has been asked yet.
     pub(super) fn new(since: Timestamp) -> Self {
         Self { since, results: Results::default(), tasks: BTreeMap::new() }
     }
 }
 
-/// Notes what a member has answered.
+/// Stores the answer of a member.
 pub(super) fn put<T>(results: &Results<T>, member: &MemberName, result: T) {
     results.lock().unwrap_or_else(PoisonError::into_inner).insert(member.clone(), result);
 }

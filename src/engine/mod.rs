@@ -1,7 +1,7 @@
-//! The only place where the halves meet: what is seen, what is stored, what is decided.
+//! Joins what HAProxy reports, what the store has, and what `plan` decides.
 //!
-//! Requests change the store and wait until HAProxy agrees; a background task looks at every hold and run whenever
-//! something was seen or a time has come, and lets the pure decisions of `plan` say what follows.
+//! Requests change the store and wait until HAProxy agrees. A background task drives every hold and run whenever a HAProxy
+//! has reported or a time has come; the pure functions of `plan` decide what follows.
 
 mod driver;
 mod error;
@@ -26,13 +26,11 @@ use tokio::time::Instant;
 
 use self::farms::Farms;
 use self::fleet::Fleet;
-
 use self::memory::Memory;
 use self::record::Record;
-use crate::platform::{Clock, Platform, chain};
-
 use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName};
 use crate::haproxy::{Client, Master};
+use crate::platform::{Clock, Platform, chain};
 use crate::reconcile::{MapWriters, Setup};
 use crate::state::{Event, event};
 use crate::store::{EventQuery, Store};
@@ -46,12 +44,12 @@ pub use self::record::requester::{CancelOnDrop, Requester};
 pub use self::record::retention::Retention;
 pub use self::record::troubles::Troubles;
 pub use self::retired::left_over::Retired;
-pub use self::runs::begin::{DrainChange, RollingChange, RunOrder};
 pub use self::runs::callers::{Attendance, Claim, Introduction};
-pub use self::runs::hook_output::{HOOK_OUTPUT, Said};
+pub use self::runs::hook_output::{HOOK_OUTPUT, HookLine};
+pub use self::runs::order::{DrainChange, RollingChange, RunOrder};
 pub use self::views::doctor;
 
-/// Everything that teeter does, behind one handle.
+/// The engine: everything that teeterd does to HAProxy and the store, behind one handle.
 pub struct Engine {
     fleet: Fleet,
     record: Arc<Record>,
@@ -59,15 +57,15 @@ pub struct Engine {
     prober: Arc<dyn Prober>,
     clock: Clock,
     platform: Platform,
-    /// When it was started.
+    /// When the engine was started.
     begun: Instant,
     /// How many passes over holds and runs have begun.
     passes: AtomicU64,
 }
 
 impl Engine {
-    /// Opens the store's state and starts to observe every HAProxy, each by its stats socket and, where there is one,
-    /// its master's socket, and to drive what is stored.
+    /// Opens the store's state, starts to observe every HAProxy by its stats socket and, if there is one, its master's
+    /// socket, and starts to drive the stored holds and runs.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -108,26 +106,26 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Takes over another set of farms, and what happens when somebody changes held servers that no farm has. Runs go
-    /// on with the plan they were begun with.
+    /// Replaces the farms, and the settings for holds on servers that no farm has. Runs go on with the plan they were begun
+    /// with.
     pub async fn set_farms(&self, farms: BTreeMap<FarmName, Farm>, holds: HoldsSettings) {
         self.fleet.set_farms(farms, holds);
         let ledger = self.record.lock().await;
         let happened =
             event(self.clock.now(), "config.read", "the configuration was read again".to_owned(), None, None);
         if let Err(error) = ledger.record(vec![happened]).await {
-            tracing::warn!("that the configuration was read again is not recorded: {}", chain(&error));
+            tracing::warn!("cannot record that the configuration was read again: {}", chain(&error));
         }
-        // Other entries of maps are to be looked up from now on.
+        // From now on the observers look up the map entries of the new routes.
         self.fleet.publish(&ledger.state);
     }
 
-    /// Counts the changes that views may show.
+    /// A counter that rises when a view may have changed.
     pub fn ticks(&self) -> watch::Receiver<u64> {
         self.fleet.ticks()
     }
 
-    /// Carries a change out to its end, whether or not somebody still waits for it.
+    /// Carries a change out to its end, even if the client disconnects.
     ///
     /// # Errors
     /// The daemon is stopping.
@@ -174,7 +172,7 @@ impl Engine {
         self.record.set_retention(retention);
     }
 
-    /// Notes that something of teeterd itself is wrong or, with `None`, works again.
+    /// Notes that a part of teeterd itself does not work or, with `None`, works again.
     pub fn set_trouble(&self, about: &'static str, words: Option<String>) {
         match words {
             Some(words) => self.record.troubles.set(about, words, &self.clock),
@@ -182,23 +180,23 @@ impl Engine {
         }
     }
 
-    /// What goes round for ever, each with a number that rises for as long as it does: the observer of each HAProxy, and
-    /// the task that drives holds and runs.
+    /// The endless tasks, each with a number that rises in every round: the observer of each HAProxy, and the task that
+    /// drives holds and runs.
     pub fn progress(&self) -> Vec<(String, u64)> {
         let driver = ("the driver of holds and runs".to_owned(), self.passes.load(Ordering::Relaxed));
         self.fleet.progress().chain([driver]).collect()
     }
 
-    /// The clock that it goes by.
+    /// The clock of the engine.
     pub fn clock(&self) -> Clock {
         self.clock
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
-        // What is remembered is only ever a hint: after a panic it is at worst out of date.
+        // The memory holds only hints: after a panic they are at worst out of date.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How long HAProxy may take for one line. It answers in milliseconds unless it is stopped or drowning.
+/// How long HAProxy may take for one line. It answers in milliseconds unless it is stopped or overloaded.
 pub const ANSWER_TAKES: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! What the engine asks of whoever probes servers. `probe` does it over the network; a simulation does it otherwise.
+//! The interface by which the engine probes servers. `probe` implements it over the network, a simulation without one.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -102,14 +102,7 @@ impl Engine {
     }
 
     /// The server is left as it was set, until another change or a new process has it as the hold wants.
-    fn alarmed(
-        &self,
-        entry: Entry,
-        was: AdminState,
-        now: AdminState,
-        ledger: &Ledger,
-        reports: &Reports,
-    ) -> Noted {
+    fn alarmed(&self, entry: Entry, was: AdminState, now: AdminState, ledger: &Ledger, reports: &Reports) -> Noted {
         let wanted = held_state(&entry, ledger) == Some(now);
         let then = match wanted {
             true => "as the hold wants it".to_owned(),

@@ -7,5 +7,7 @@ pub(crate) mod not_reached;
 pub(crate) mod progress;
 pub(crate) mod refusal;
 pub(crate) mod release;
+mod sessions;
 pub(crate) mod take;
+mod take_over;
 mod verification;

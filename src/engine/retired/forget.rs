@@ -1,31 +1,28 @@
-//! Forgetting what the store keeps of farms and HAProxys that are not configured any more. Changes no traffic.
+//! Deletes what the store keeps of farms and HAProxys that are not configured any more. Changes no traffic.
 
-use crate::engine::fleet::reports::Found;
-use crate::engine::fleet::reports::Reports;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::engine::error::{EngineError, Message};
-
+use crate::engine::fleet::reports::{Found, Reports};
 use crate::engine::retired::left_over::{LeftOver, Retired, left_over};
 use crate::engine::{Engine, Requester};
 use crate::farm::{Entry, FarmName, Hold, InstanceName, Route};
 use crate::haproxy::AdminState;
 use crate::plan::Run;
-
 use crate::state::{Change, State, asked, event};
 
 impl Engine {
-    /// Forgets everything of a farm or a HAProxy that is not configured. Gives what that was, for people.
+    /// Forgets everything of a farm or a HAProxy that is not configured. Returns a list of that for people.
     ///
     /// # Errors
-    /// It is configured, a run of it has not ended, a server is still out by it, or there is nothing of it.
+    /// It is configured, a run of it has not ended, one of its holds keeps a server out, or the store has nothing of it.
     pub async fn forget(self: &Arc<Self>, what: &Retired, by: &Requester) -> Result<String, EngineError> {
-        self.is_retired(what)?;
+        self.require_retired(what)?;
         let reports = self.fleet.look_again().await;
         let mut ledger = self.record.begin(by).await?;
-        self.is_retired(what)?;
-        if let Some(run) = busy(what, &ledger.state) {
+        self.require_retired(what)?;
+        if let Some(run) = active_run(what, &ledger.state) {
             let text = format!("run {} of farm {} has not ended, and {what} belongs to it", run.id, run.plan.farm);
             return Err(EngineError::Busy(Message::new(text).hint(format!("`teeter abort {}` ends it", run.id))));
         }
@@ -34,10 +31,10 @@ impl Engine {
             let text = format!("the store has no records of {what}");
             return Err(EngineError::NotFound(Message::new(text).hint("`teeter doctor` lists all leftover records")));
         };
-        still_out(what, left, &ledger.state, &reports)?;
+        require_none_out(what, left, &ledger.state, &reports)?;
         let changes = match what {
-            Retired::Farm(farm) => farm_dropped(farm, left, &ledger.state, &reports),
-            Retired::Haproxy(name) => haproxy_dropped(name, left, &ledger.state, ledger.next_revision()),
+            Retired::Farm(farm) => forget_farm(farm, left, &ledger.state, &reports),
+            Retired::Haproxy(name) => forget_haproxy(name, left, &ledger.state, ledger.next_revision()),
         };
         let text = format!("{what}: {left}");
         let happened = asked(event(self.clock.now(), "forgotten", text.clone(), None, None), &by.caller);
@@ -48,7 +45,8 @@ impl Engine {
         Ok(text)
     }
 
-    fn is_retired(&self, what: &Retired) -> Result<(), EngineError> {
+    /// Refuses if the farm or the HAProxy is configured.
+    fn require_retired(&self, what: &Retired) -> Result<(), EngineError> {
         let configured = match what {
             Retired::Farm(farm) => self.fleet.farms().contains_key(farm),
             Retired::Haproxy(name) => self.fleet.instances.contains_key(name),
@@ -68,17 +66,17 @@ impl Engine {
     }
 }
 
-/// A run that has not ended and that is about it.
-fn busy<'a>(what: &Retired, state: &'a State) -> Option<&'a Run> {
-    let about = |run: &&Run| match what {
+/// An active run of the farm or the HAProxy.
+fn active_run<'a>(what: &Retired, state: &'a State) -> Option<&'a Run> {
+    let belongs = |run: &&Run| match what {
         Retired::Farm(farm) => run.plan.farm == *farm,
         Retired::Haproxy(name) => run.plan.entries().any(|entry| entry.instance == *name),
     };
-    state.runs.values().filter(|run| run.is_active()).find(about)
+    state.runs.values().filter(|run| run.is_active()).find(belongs)
 }
 
-/// Refuses to forget why a server is out that HAProxy has: nobody would bring it back.
-fn still_out(what: &Retired, left: &LeftOver, state: &State, reports: &Reports) -> Result<(), EngineError> {
+/// Refuses to forget holds that keep servers of a HAProxy out: no user would know why, or bring them back.
+fn require_none_out(what: &Retired, left: &LeftOver, state: &State, reports: &Reports) -> Result<(), EngineError> {
     let mut out = BTreeSet::new();
     for (id, entries) in &left.holds {
         let Some(hold) = state.holds.get(id).filter(|hold| hold.wanted_state() > AdminState::Ready) else { continue };
@@ -102,7 +100,7 @@ fn still_out(what: &Retired, left: &LeftOver, state: &State, reports: &Reports) 
     }
     let out: Vec<String> = out.into_iter().collect();
     let servers: BTreeSet<&str> =
-        out.iter().map(|entry| entry.split_once(':').map_or(&**entry, |(_, it)| it)).collect();
+        out.iter().map(|entry| entry.split_once(':').map_or(&**entry, |(_, server)| server)).collect();
     let servers = servers.into_iter().collect::<Vec<_>>().join(" ");
     let text = match out.as_slice() {
         [one] => format!("{one} is still out, held in the records of {what}"),
@@ -111,21 +109,22 @@ fn still_out(what: &Retired, left: &LeftOver, state: &State, reports: &Reports) 
     Err(EngineError::StillNeeded(Message::new(text).hint(format!("bring back first: `teeter ready {servers}`"))))
 }
 
-/// What a farm has left over goes; what a server was before it was held is kept where HAProxy has the server.
-fn farm_dropped(farm: &FarmName, left: &LeftOver, state: &State, reports: &Reports) -> Vec<Change> {
+/// The changes that forget a farm. The baseline of a server that HAProxy has stays.
+fn forget_farm(farm: &FarmName, left: &LeftOver, state: &State, reports: &Reports) -> Vec<Change> {
     let route = left.route.iter().map(|_| Change::DropRoute(farm.clone()));
     let holds = left.holds.keys().map(|id| Change::DropHold(*id));
-    let others = |entry: &Entry| holding(entry, state).any(|hold| !left.holds.contains_key(&hold.id));
+    let others = |entry: &Entry| holds_on(entry, state).any(|hold| !left.holds.contains_key(&hold.id));
     let gone = |entry: &&Entry| !matches!(reports.find(entry), Found::Here(_)) && !others(entry);
     let lines = left.holds.values().flatten().filter(gone).map(|entry| Change::DropBaseline(entry.clone()));
     route.chain(holds).chain(lines).collect()
 }
 
-/// The lines of a HAProxy leave holds and routes; what is left empty by that goes.
-fn haproxy_dropped(name: &InstanceName, left: &LeftOver, state: &State, revision: u64) -> Vec<Change> {
+/// The changes that forget a HAProxy: its lines leave holds and routes, and empty holds and routes are dropped.
+fn forget_haproxy(name: &InstanceName, left: &LeftOver, state: &State, revision: u64) -> Vec<Change> {
     let mut changes = Vec::new();
     for route in left.routes.iter().filter_map(|farm| state.routes.get(farm)) {
-        let instances: BTreeSet<InstanceName> = route.instances.iter().filter(|it| *it != name).cloned().collect();
+        let instances: BTreeSet<InstanceName> =
+            route.instances.iter().filter(|other| *other != name).cloned().collect();
         changes.push(match instances.is_empty() {
             true => Change::DropRoute(route.farm.clone()),
             false => Change::PutRoute(Box::new(Route { instances, ..route.clone() })),
@@ -144,6 +143,7 @@ fn haproxy_dropped(name: &InstanceName, left: &LeftOver, state: &State, revision
     changes
 }
 
-fn holding<'a>(entry: &'a Entry, state: &'a State) -> impl Iterator<Item = &'a Hold> {
+/// The holds that have a line.
+fn holds_on<'a>(entry: &'a Entry, state: &'a State) -> impl Iterator<Item = &'a Hold> {
     state.holds.values().filter(move |hold| hold.entries.contains(entry))
 }

@@ -1,13 +1,12 @@
-//! What HAProxy has counted of the sides of a flip.
+//! HAProxy's counters of the servers of a plan, for the bake after a flip.
 
-use crate::engine::fleet::reports::Reports;
 use std::collections::BTreeMap;
 
+use crate::engine::fleet::reports::Reports;
 use crate::farm::{Counts, Entry};
-
 use crate::plan::Plan;
 
-/// What has been counted of every line of a plan, where a flip is to be watched.
+/// The counters of every line of a plan; none if the plan has no bake.
 pub(crate) fn counted(plan: &Plan, reports: &Reports) -> BTreeMap<Entry, Counts> {
     if plan.bake.is_none() {
         return BTreeMap::new();
@@ -15,6 +14,7 @@ pub(crate) fn counted(plan: &Plan, reports: &Reports) -> BTreeMap<Entry, Counts>
     plan.entries().filter_map(|entry| Some((entry.clone(), counts(entry, reports)?))).collect()
 }
 
+/// The counters of one line; `None` if it was not seen.
 pub(crate) fn counts(entry: &Entry, reports: &Reports) -> Option<Counts> {
     reports.server(entry).map(|server| Counts::of_server(&server.load))
 }

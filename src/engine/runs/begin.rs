@@ -1,7 +1,5 @@
-//! Beginning a run: every guard is asked, and the plan made, before anything is stored.
+//! Beginning a run: every guard is asked, and the plan is made, before anything is stored.
 
-use crate::engine::fleet::reports::Reports;
-use crate::engine::fleet::select::found;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,12 +7,13 @@ use jiff::Timestamp;
 
 use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::balances::Backends;
-
 use crate::engine::fleet::reach::Reached;
+use crate::engine::fleet::reports::Reports;
+use crate::engine::fleet::select::found;
 use crate::engine::holds::refusal::instead_of;
-
 use crate::engine::runs::bake::counted;
-
+use crate::engine::runs::ended::{left_out, standby, takeover_notes};
+use crate::engine::runs::order::RunOrder;
 use crate::engine::{Engine, Requester};
 use crate::farm::{
     Balances, BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe,
@@ -33,82 +32,6 @@ use crate::plan::{
 use crate::reconcile::MapWriters;
 use crate::state::{Caller, Change, NewEvent, State, asked, event};
 
-/// A deploy to be begun.
-#[derive(Debug, Clone)]
-pub struct RunOrder {
-    /// Which farm.
-    pub farm: FarmName,
-    /// How it is deployed to.
-    pub strategy: Strategy,
-    /// Where a flip turns the traffic to.
-    pub to: Option<Side>,
-    /// The version that is to run at the end.
-    pub version: Option<String>,
-    /// Who goes first where servers are turned, where it is to differ from the farm's settings.
-    pub order: Option<FlipOrder>,
-    /// How servers are emptied, where it is to differ from the farm's settings.
-    pub drain: DrainChange,
-    /// How a farm is rolled through, where it is to differ from the farm's settings.
-    pub rolling: RollingChange,
-    /// The shares of a canary, where they are to differ from the farm's settings.
-    pub steps: Option<Steps>,
-    /// How long each of them lasts.
-    pub pause: Option<Span>,
-    /// What becomes of it when nobody does its work, where it is to differ from the farm's settings.
-    pub on_stall: Option<OnStall>,
-    /// What the caller does around the deploy itself.
-    pub phases: BTreeSet<Phase>,
-    /// Members that are to be left aside.
-    pub without: Vec<Selector>,
-    /// Roll, too, where too few are left in service.
-    pub allow_outage: bool,
-    /// HAProxys that may be away.
-    pub without_haproxy: BTreeSet<InstanceName>,
-}
-
-/// What one run does otherwise than its farm's rolling settings.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RollingChange {
-    /// Another size of a batch.
-    pub batch: Option<BatchSize>,
-    /// Another time to settle.
-    pub settle: Option<Span>,
-    /// Another number of servers that may fail.
-    pub max_failed: Option<usize>,
-}
-
-impl RollingChange {
-    fn change(self, settings: &mut RollingSettings) {
-        settings.batch = self.batch.unwrap_or(settings.batch);
-        settings.settle = self.settle.unwrap_or(settings.settle);
-        settings.max_failed = self.max_failed.unwrap_or(settings.max_failed);
-    }
-
-    fn is_some(self) -> bool {
-        self.batch.is_some() || self.settle.is_some() || self.max_failed.is_some()
-    }
-}
-
-/// What one run does otherwise than its farm's drain settings.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct DrainChange {
-    /// Another grace.
-    pub grace: Option<Span>,
-    /// Another deadline.
-    pub deadline: Option<Span>,
-    /// Another policy.
-    pub on_deadline: Option<OnDeadline>,
-}
-
-impl DrainChange {
-    fn change(self, settings: &mut DrainSettings) {
-        settings.deadline = self.deadline.unwrap_or(settings.deadline);
-        // A shorter deadline was meant for the whole ladder.
-        settings.grace = self.grace.unwrap_or(settings.grace.min(settings.deadline));
-        settings.on_deadline = self.on_deadline.unwrap_or(settings.on_deadline);
-    }
-}
-
 impl Engine {
     /// Makes a plan and, unless it is only to be shown, begins to carry it out.
     ///
@@ -122,7 +45,7 @@ impl Engine {
         let entries = layout.entries();
         reports.require_admin(&entries)?;
         let without = self.without(&order, &entries, &reports)?;
-        let live = preflight_route(&farm, &layout, &seen, &self.fleet.maps).await?;
+        let live = check_route(&farm, &layout, &seen, &self.fleet.maps).await?;
         let versions = self.versions_now(&farm, order.version.as_deref(), &layout, &reports).await?;
         let by_weights = order.strategy == Strategy::Canary && farm.settings.flip.route.is_empty();
         let backends = match by_weights || farm.settings.bake.is_some() {
@@ -134,11 +57,12 @@ impl Engine {
         if let Some(run) = ledger.state.runs.values().find(|run| run.is_active() && run.plan.farm == order.farm) {
             return Err(EngineError::Vetoed(vec![Veto::Running { run: run.id, status: run.status_text() }]));
         }
-        // What teeter has turned is where the store says, even while a HAProxy that was reloaded is being told.
+        // A stored route counts before what HAProxy shows: a reloaded HAProxy may not have it yet.
         let live = ledger.state.live(&order.farm).or(live);
         let standby = standby(&order.farm, &ledger.state);
         let left = left_out(&order.farm, &ledger.state, &standby);
-        let ours = |hold: &&Hold| standby.values().any(|id| *id == hold.id) || left.iter().any(|of| of.id == hold.id);
+        let ours =
+            |hold: &&Hold| standby.values().any(|id| *id == hold.id) || left.iter().any(|ended| ended.id == hold.id);
         let others = ledger.state.holds.values().filter(|hold| !ours(hold));
         let works = order.strategy != Strategy::Flip;
         let skipped = Skipped::by_holds(&layout, &without, others).map_err(EngineError::Vetoed)?;
@@ -155,8 +79,8 @@ impl Engine {
         let plan = plan(&input, &order);
         let plan =
             plan.map_err(|vetoes| self.refusal(vetoes, &BTreeSet::new(), &seen, &ledger, instead_of(order.strategy)))?;
-        let plan = Plan { off: layout.skipped.clone(), ..plan };
-        let notes = [plan.notes.clone(), taken_notes(&left, works)].concat();
+        let plan = Plan { off: layout.aside.clone(), ..plan };
+        let notes = [plan.notes.clone(), takeover_notes(&left, works)].concat();
         let plan = Plan { notes, roles: has_roles(&layout, &seen), ..plan };
         let (plan, refused) = compared(&farm, &layout, plan, &seen);
         let mut vetoes = unweighable(&plan, &balances, &seen);
@@ -199,7 +123,7 @@ impl Engine {
         if dry_run {
             return Ok(run);
         }
-        let events = begun(&run, now, &by.caller);
+        let events = begun_events(&run, now, &by.caller);
         let taken_over = standby.values().filter_map(|id| ledger.state.holds.get(id));
         let taken_over = taken_over.chain(left.iter().filter(|_| works));
         let taken_over =
@@ -212,38 +136,7 @@ impl Engine {
         Ok(run)
     }
 
-    /// The farm as this order wants it.
-    fn farm_for(&self, order: &RunOrder) -> Result<Farm, EngineError> {
-        let mut farm = self.fleet.farm(&order.farm)?;
-        let usage = |text: &str| Err(EngineError::Usage(Message::new(text)));
-        if order.strategy != Strategy::Rolling && (order.rolling.is_some() || order.allow_outage) {
-            return usage(
-                "a batch, a time to settle, servers that may fail and an outage are for the strategy rolling",
-            );
-        }
-        if order.strategy == Strategy::Flip && order.to.is_none() {
-            return usage("to which group? or to all");
-        }
-        order.drain.change(&mut farm.settings.drain);
-        if order.strategy != Strategy::Canary && (order.steps.is_some() || order.pause.is_some()) {
-            return usage("steps and a pause are for the strategy canary");
-        }
-        order.rolling.change(&mut farm.settings.rolling);
-        let canary = &mut farm.settings.canary;
-        canary.steps = order.steps.clone().unwrap_or_else(|| canary.steps.clone());
-        canary.pause = order.pause.unwrap_or(canary.pause);
-        farm.settings.on_stall = order.on_stall.or(farm.settings.on_stall);
-        farm.settings.flip.order = order.order.unwrap_or(farm.settings.flip.order);
-        if order.strategy == Strategy::Rolling {
-            let asks = farm.settings.rolling.status;
-            let http = farm.settings.verify.http.take().unwrap_or_else(|| HttpProbe::for_path("/_status"));
-            farm.settings.verify.http = asks.then_some(http);
-        }
-        farm.check().map_err(|error| EngineError::Usage(Message::new(error.to_string())))?;
-        Ok(farm)
-    }
-
-    /// The lines that the caller wants to be left aside.
+    /// The lines that the caller wants to skip.
     fn without(
         &self,
         order: &RunOrder,
@@ -265,8 +158,8 @@ impl Engine {
         Ok(without)
     }
 
-    /// The version that each member runs now, where a probe tells. No member at all passing it means that the probe
-    /// is wrong: better known before anything moves.
+    /// The version that each member runs now, if a probe reads it. A probe that no member passes is wrong: the run is refused
+    /// before it changes anything.
     async fn versions_now(
         &self,
         farm: &Farm,
@@ -293,14 +186,14 @@ impl Engine {
             let answers = answers.into_iter().filter_map(|(member, answer)| Some((member, answer.err()?))).collect();
             return Err(EngineError::Vetoed(vec![Veto::ProbeFailsEverywhere { answers }]));
         }
-        let told: BTreeMap<_, _> =
+        let versions: BTreeMap<_, _> =
             answers.into_iter().filter_map(|(member, answer)| Some((member, answer.ok()??))).collect();
-        match version.filter(|_| told.is_empty() && verify.names_version()) {
+        match version.filter(|_| versions.is_empty() && verify.names_version()) {
             Some(version) => Err(EngineError::Vetoed(vec![Veto::VersionUntold {
                 farm: farm.name.clone(),
                 version: version.to_owned(),
             }])),
-            None => Ok(told),
+            None => Ok(versions),
         }
     }
 }
@@ -325,14 +218,14 @@ fn plan(input: &PlanningInput<'_>, order: &RunOrder) -> Result<Plan, Vec<Veto>> 
 
 /// The modes of backends, `http` or `tcp`.
 fn modes(backends: &Backends) -> BTreeMap<(InstanceName, BackendName), String> {
-    let of = |(name, rows): (&InstanceName, &BTreeMap<BackendName, BackendRow>)| {
+    let modes = |(name, rows): (&InstanceName, &BTreeMap<BackendName, BackendRow>)| {
         rows.iter().map(|(backend, row)| ((name.clone(), backend.clone()), row.mode.clone())).collect::<Vec<_>>()
     };
-    backends.iter().flat_map(of).collect()
+    backends.iter().flat_map(modes).collect()
 }
 
-/// What a run's holds reach beside the lines of its plan. Those that its members have and that the plan leaves alone stay
-/// so; those that come later do not.
+/// What a run's holds reach beside the lines of its plan: lines of its members that appear later join, lines that the plan
+/// skips do not.
 fn reach_of(farm: &Farm, plan: &Plan, without: BTreeSet<InstanceName>, seen: &BTreeMap<InstanceName, &Seen>) -> Reach {
     let planned: BTreeSet<&Entry> = plan.entries().collect();
     let lines = seen.iter().flat_map(|(name, seen)| seen.servers.keys().map(move |server| (name, server)));
@@ -342,8 +235,8 @@ fn reach_of(farm: &Farm, plan: &Plan, without: BTreeSet<InstanceName>, seen: &BT
     Reach { skipped: left, ..Reach::following(without) }
 }
 
-/// Checks the farm's route, and finds where the traffic goes.
-pub(crate) async fn preflight_route(
+/// Checks the farm's route and its map files, and finds the side that has the traffic.
+pub(crate) async fn check_route(
     farm: &Farm,
     layout: &Layout,
     seen: &BTreeMap<InstanceName, &Seen>,
@@ -363,36 +256,8 @@ pub(crate) async fn preflight_route(
     if problems.is_empty() { Ok(live) } else { refused(problems) }
 }
 
-/// The holds by which runs that have ended have left groups of a farm standing by.
-pub(crate) fn standby(farm: &FarmName, state: &State) -> BTreeMap<GroupName, HoldId> {
-    let flips = state
-        .runs
-        .values()
-        .filter(|run| !run.is_active() && run.plan.strategy.leaves_standby() && run.plan.farm == *farm);
-    let holds = flips.flat_map(|run| run.holds.iter().map(|(group, id)| (run.id, group, *id)));
-    let ours = holds.filter(|(run, _, id)| state.holds.get(id).is_some_and(|hold| hold.owner == Owner::Run(*run)));
-    ours.map(|(_, group, id)| (group.clone(), id)).collect()
-}
-
-/// The holds by which runs of a farm that have ended have left servers out, but for those that stand by.
-fn left_out(farm: &FarmName, state: &State, standby: &BTreeMap<GroupName, HoldId>) -> Vec<Hold> {
-    let ended = |id: RunId| state.runs.get(&id).is_some_and(|run| !run.is_active() && run.plan.farm == *farm);
-    let stands_by = |hold: &Hold| standby.values().any(|id| *id == hold.id);
-    let left = state.holds.values().filter(|hold| hold.owner.run().is_some_and(ended) && !stands_by(hold));
-    left.cloned().collect()
-}
-
-/// What is said of what ended runs have left out.
-fn taken_notes(left: &[Hold], works: bool) -> Vec<String> {
-    let note = |hold: &Hold| {
-        let members = hold.members().into_iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");
-        let why = hold.note.iter().map(|note| format!(" ({note})")).collect::<String>();
-        format!("takes over what {} has left out, and begins with it: {members}{why}", hold.owner)
-    };
-    left.iter().filter(|_| works).map(note).collect()
-}
-
-fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
+/// The events that a run begins with: who began it, its notes, and whether the new version is verified.
+fn begun_events(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
     let to = run.plan.version.as_ref().map(|version| format!(" to {version}")).unwrap_or_default();
     let text = match (run.plan.strategy, run.plan.steps.last()) {
         (Strategy::Flip, None) => format!("flip of {}: the traffic is there already", run.plan.farm),
@@ -408,12 +273,12 @@ fn begun(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
     let notes = skipped.chain(run.plan.off.iter().cloned()).chain(run.plan.notes.iter().cloned());
     events.extend(notes.map(|text| event(now, "run.note", text, Some(run.id), None)));
     let source = run.plan.verify.http.as_ref().and_then(|http| http.version.as_ref());
-    let unproven = match source {
-        None => Some("the new version will not be proven: verify.http.version is not configured"),
-        Some(VersionSource::Built(_)) => Some("the new version is proven by when it was built, and not by its name"),
+    let unverified = match source {
+        None => Some("the new version will not be verified: verify.http.version is not configured"),
+        Some(VersionSource::Built(_)) => Some("the new version is verified by its build time, and not by its name"),
         Some(_) => None,
     };
-    let unproven = unproven.filter(|_| run.plan.version.is_some());
-    events.extend(unproven.map(|text| event(now, "run.note", text.to_owned(), Some(run.id), None)));
+    let unverified = unverified.filter(|_| run.plan.version.is_some());
+    events.extend(unverified.map(|text| event(now, "run.note", text.to_owned(), Some(run.id), None)));
     events
 }

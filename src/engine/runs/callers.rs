@@ -1,5 +1,5 @@
-//! Who attends to a run: a caller keeps a stream open while it works, and its end is noticed. Meanwhile only this caller
-//! reports on the work.
+//! Callers that attend to runs. A caller keeps a stream open while it works, and teeterd notices its end. Meanwhile only
+//! this caller may report on the work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,29 +11,29 @@ use crate::farm::RunId;
 use crate::plan::{Attendant, CallerState, Run, RunState, Step};
 use crate::state::{Change, event};
 
-/// Somebody attends to a run until this is dropped.
+/// A caller attends to a run until this is dropped.
 pub struct Attendance {
     engine: Arc<Engine>,
     run: RunId,
 }
 
-/// What a caller says of itself when it begins to attend.
+/// What a caller tells about itself when it begins to attend.
 #[derive(Debug, Clone, Default)]
 pub struct Introduction {
-    /// A word by which its reports are known.
+    /// A word that marks the reports of this caller.
     pub key: Option<String>,
     /// Its terminal, and the host that it is used from.
     pub place: Option<String>,
-    /// What it runs.
+    /// The command that it runs.
     pub what: Option<String>,
 }
 
-/// By what right somebody reports on the work of a run.
+/// What allows a caller to report on the work of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Claim {
-    /// The word that the caller who attends has named.
+    /// The word that the attending caller has named.
     pub key: Option<String>,
-    /// Whatever another caller is doing.
+    /// Report even while another caller works.
     pub force: bool,
 }
 
@@ -50,10 +50,11 @@ impl Engine {
     ) -> Result<Attendance, EngineError> {
         let Introduction { key, place, what } = introduction;
         let claim = Claim { key: key.clone(), force: false };
+        // Locked to the end, so that of two callers only one begins to attend.
         let ledger = self.record.lock().await;
         let found = ledger.run(run).await?;
         let known = self.attendant(&found);
-        if let Some(other) = known.as_ref().filter(|other| !is(other, &claim, by)) {
+        if let Some(other) = known.as_ref().filter(|other| !is_same_caller(other, &claim, by)) {
             return Err(EngineError::Busy(Message::new(format!(
                 "{other}, and attends to run {run}: only one caller at a time may"
             ))));
@@ -70,32 +71,31 @@ impl Engine {
         Ok(Attendance { engine: Arc::clone(self), run })
     }
 
-    /// The caller that attends to a run now. After a restart those that did before are awaited.
+    /// The caller that attends to a run now. For a while after a restart it is the caller that attended before.
     fn attendant(&self, run: &Run) -> Option<Attendant> {
         let here = self.memory().attendant(run.id);
-        here.or_else(|| run.attended.clone().filter(|_| run.caller == CallerState::Here && self.awaits(run)))
+        here.or_else(|| run.attended.clone().filter(|_| run.caller == CallerState::Here && self.awaits_caller(run)))
     }
 
-    /// Whether who attended to a run when teeterd was started may not have found it again yet.
-    fn awaits(&self, run: &Run) -> bool {
+    /// Whether a caller that attended to a run before teeterd was restarted may still connect again.
+    fn awaits_caller(&self, run: &Run) -> bool {
         !self.memory().run(run.id).attended && self.begun.elapsed() < CALLERS_TAKE
     }
 
-    /// The caller whose work a report of somebody else would cut off. A watch is nobody's work: whoever may deploy may
-    /// cut it short.
-    pub(crate) fn cuts_off(&self, run: &Run, claim: &Claim, by: &Requester) -> Option<Attendant> {
+    /// The other caller whose work a report would cut off. A bake is not the work of a caller: a report may cut it short.
+    pub(crate) fn caller_at_work(&self, run: &Run, claim: &Claim, by: &Requester) -> Option<Attendant> {
         let at_work = run.state == RunState::Running && matches!(run.current(), Some(Step::Work { .. }));
-        self.attendant(run).filter(|attendant| at_work && !is(attendant, claim, by))
+        self.attendant(run).filter(|attendant| at_work && !is_same_caller(attendant, claim, by))
     }
 
-    /// Waits a moment where another caller is at work: that one has just ended is only known when its connection has.
+    /// Waits a moment if another caller is at work: teeterd learns that a caller has ended only when its connection closes.
     pub(crate) async fn await_departure(&self, id: RunId, claim: &Claim, by: &Requester) -> Result<(), EngineError> {
         let mut ticks = self.ticks();
         let gone = async {
             loop {
                 ticks.borrow_and_update();
                 let run = self.record.lock().await.run(id).await?;
-                if self.cuts_off(&run, claim, by).is_none() {
+                if self.caller_at_work(&run, claim, by).is_none() {
                     return Ok(());
                 }
                 ticks.changed().await.ok();
@@ -104,7 +104,7 @@ impl Engine {
         tokio::time::timeout(DEPARTURE_TAKES, gone).await.unwrap_or(Ok(()))
     }
 
-    /// Records who has come to attend to a run, and who has gone.
+    /// Records callers that have begun to attend to runs, and callers that have gone. Returns whether there were any.
     pub(crate) async fn note_callers(&self, ledger: &mut Ledger) -> Result<bool, EngineError> {
         let now = self.clock.now();
         let (mut changes, mut events) = (Vec::new(), Vec::new());
@@ -112,16 +112,16 @@ impl Engine {
             let here = self.memory().attendant(run.id);
             let (caller, text) = match (&here, run.caller) {
                 (Some(_), CallerState::Never) => (CallerState::Here, None),
-                // By a teeterd that did not note who.
+                // Stored by an earlier teeterd, which did not record the caller.
                 (Some(_), CallerState::Here) if run.attended.is_none() => (CallerState::Here, None),
                 (Some(_), CallerState::Gone { .. }) => (CallerState::Here, Some("its caller is back")),
-                // After a restart callers need a moment to find teeterd again.
-                (None, CallerState::Here) if !self.awaits(run) => {
+                // After a restart callers need a moment to connect again.
+                (None, CallerState::Here) if !self.awaits_caller(run) => {
                     (CallerState::Gone { at: now }, Some("its caller has gone"))
                 }
                 _ => continue,
             };
-            // A run that has failed has told its caller so, and needs nobody.
+            // The caller of a failed run knows of the failure and may go: that is no news.
             let text = text.filter(|_| matches!(run.state, RunState::Running | RunState::Aborting));
             events.extend(text.map(|text| event(now, "run.caller", text.to_owned(), Some(run.id), None)));
             let attended = here.or_else(|| run.attended.clone());
@@ -150,12 +150,13 @@ impl Drop for Attendance {
     }
 }
 
-fn is(attendant: &Attendant, claim: &Claim, by: &Requester) -> bool {
+/// Whether a claim comes from the attending caller.
+fn is_same_caller(attendant: &Attendant, claim: &Claim, by: &Requester) -> bool {
     attendant.is(by.caller.uid, by.caller.pid, claim.key.as_deref())
 }
 
-/// They try every half second.
+/// How long callers may take to connect again after a restart: they try every half second.
 const CALLERS_TAKE: Duration = Duration::from_secs(5);
 
-/// From the end of a process until teeterd has noticed it.
+/// How long teeterd may take to notice the end of a caller.
 const DEPARTURE_TAKES: Duration = Duration::from_secs(1);

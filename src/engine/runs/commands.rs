@@ -1,4 +1,4 @@
-//! What callers say of runs that are under way: work done or failed, abort, rollback.
+//! Commands about active runs: work done or failed, pause, retry, abort, rollback.
 
 use crate::engine::error::{EngineError, Message};
 use crate::engine::runs::callers::Claim;
@@ -8,7 +8,7 @@ use crate::plan::machine::{self, WorkReport};
 use crate::plan::{Attendant, RunState};
 
 impl Engine {
-    /// Takes the caller's word on its work, or tries a failed step again.
+    /// Takes the report of a caller on its work, or tries a failed step again.
     ///
     /// # Errors
     /// There is no such run, it does not wait for this, or another caller is at its work.
@@ -29,7 +29,7 @@ impl Engine {
             WorkReport::Done => "advance".to_owned(),
             WorkReport::Failed(why) => format!("advance: failed: {why}"),
         };
-        if let Some(attendant) = self.cuts_off(&run, claim, by) {
+        if let Some(attendant) = self.caller_at_work(&run, claim, by) {
             if !claim.force {
                 return Err(not_yours(id, &attendant));
             }
@@ -40,7 +40,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends a run; what it holds comes back if it is well.
+    /// Ends a run. The servers that it holds come back if they are healthy.
     ///
     /// # Errors
     /// There is no such run, or it is done.
@@ -57,7 +57,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Has a run begin no further step, or go on again.
+    /// Pauses a run before its next step, or lets it go on.
     ///
     /// # Errors
     /// There is no such run, or it has ended.
@@ -83,10 +83,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Turns a run's flip back.
+    /// Rolls a run's flip back.
     ///
     /// # Errors
-    /// There is no such run, nothing has been turned, or it is too late.
+    /// There is no such run, it has switched nothing, or it is too late.
     pub async fn rollback(&self, id: RunId, why: &str, by: &Requester) -> Result<(), EngineError> {
         let mut ledger = self.record.begin(by).await?;
         let run = ledger.run(id).await?;
@@ -98,7 +98,7 @@ impl Engine {
     }
 }
 
-/// Why somebody's report is not taken, and what they can do instead.
+/// The refusal of a report while another caller works, with what to type instead.
 fn not_yours(id: RunId, attendant: &Attendant) -> EngineError {
     let text = format!(
         "run {id} is being worked on: {attendant}, and reports by itself when its work has ended. Nothing was changed"

@@ -1,4 +1,4 @@
-//! What the hooks of a run have said: kept with the run, up to a bound.
+//! The output of a run's hooks: kept with the run, up to a limit.
 
 use crate::api::{LONGEST_OUTPUT_LINE, MOST_OUTPUT_OF_A_RUN, OUTPUT_LINE_OVERHEAD};
 use crate::engine::Engine;
@@ -6,24 +6,24 @@ use crate::engine::error::EngineError;
 use crate::farm::RunId;
 use crate::state::{Caller, NewEvent, asked, event};
 
-/// A line that a hook has said. Nothing in it steers a terminal: that is seen to where it comes in.
+/// A line of a hook's output. Terminal controls are removed before, where the API reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
-    /// Who: the group or the server that the hook worked on.
+pub struct HookLine {
+    /// The group or the server that the hook worked on.
     pub from: String,
-    /// What.
+    /// The line itself.
     pub text: String,
 }
 
 impl Engine {
-    /// Keeps lines of a run's hooks, as far as there is room. Says whether there is room for more.
+    /// Keeps lines of a run's hooks, as far as there is room. Returns whether there is room for more.
     ///
     /// # Errors
     /// There is no such run, or the store cannot be written.
-    pub async fn keep_output(&self, id: RunId, lines: Vec<Said>, caller: &Caller) -> Result<bool, EngineError> {
+    pub async fn keep_output(&self, id: RunId, lines: Vec<HookLine>, caller: &Caller) -> Result<bool, EngineError> {
         // Locked to the end, so that two callers do not both take the last room.
         let ledger = self.record.lock().await;
-        let stranger = ledger.run(id).await?.by != caller.person();
+        let other_user = ledger.run(id).await?.by != caller.person();
         if ledger.tally(id, HOOK_CUT).await?.events > 0 {
             return Ok(false);
         }
@@ -32,8 +32,8 @@ impl Engine {
         let now = self.clock.now();
         let happened = |kind, text| {
             let event = event(now, kind, text, Some(id), None);
-            // Whoever began the run is expected to be the one who runs its hooks.
-            if stranger { asked(event, caller) } else { event }
+            // The caller is only recorded with the event if it is not the user that began the run.
+            if other_user { asked(event, caller) } else { event }
         };
         let (texts, more) = fitting(lines, room);
         let mut events: Vec<NewEvent> = texts.into_iter().map(|text| happened(HOOK_OUTPUT, text)).collect();
@@ -49,10 +49,10 @@ impl Engine {
     }
 }
 
-/// The lines that fit, as they are recorded, and whether all of them did.
-fn fitting(lines: Vec<Said>, mut room: usize) -> (Vec<String>, bool) {
+/// The lines that fit, as they are recorded, and whether all of them fit.
+fn fitting(lines: Vec<HookLine>, mut room: usize) -> (Vec<String>, bool) {
     let mut texts = Vec::new();
-    for Said { from, mut text } in lines {
+    for HookLine { from, mut text } in lines {
         if text.len() > LONGEST_OUTPUT_LINE {
             let fits = |end: &usize| text.is_char_boundary(*end);
             text.truncate((0..=LONGEST_OUTPUT_LINE).rev().find(fits).unwrap_or(0));
@@ -66,31 +66,31 @@ fn fitting(lines: Vec<Said>, mut room: usize) -> (Vec<String>, bool) {
     (texts, true)
 }
 
-/// The kind of an event that is a line of a hook.
+/// The kind of the events that are lines of hooks.
 pub const HOOK_OUTPUT: &str = "hook.output";
 
-/// The kind of the one event that says that no more lines are kept.
+/// The kind of the event after which no more lines are kept.
 const HOOK_CUT: &str = "hook.cut";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> Said {
-        Said { from: "a".to_owned(), text: text.to_owned() }
+    fn line(text: &str) -> HookLine {
+        HookLine { from: "a".to_owned(), text: text.to_owned() }
     }
 
     #[test]
     fn lines_are_kept_while_there_is_room() {
-        let lines = vec![said("one"), said("two"), said("three")];
+        let lines = vec![line("one"), line("two"), line("three")];
         let texts = vec!["a | one".to_owned(), "a | two".to_owned()];
         assert_eq!(fitting(lines.clone(), 2 * (7 + OUTPUT_LINE_OVERHEAD)), (texts, false));
         assert_eq!(fitting(lines, 1000).0.len(), 3);
     }
 
     #[test]
-    fn a_line_without_end_is_cut_between_two_characters() {
-        let (texts, more) = fitting(vec![said(&format!("x{}", "ü".repeat(LONGEST_OUTPUT_LINE)))], MOST_OUTPUT_OF_A_RUN);
+    fn a_too_long_line_is_cut_between_two_characters() {
+        let (texts, more) = fitting(vec![line(&format!("x{}", "ü".repeat(LONGEST_OUTPUT_LINE)))], MOST_OUTPUT_OF_A_RUN);
         assert!(more);
         assert_eq!(texts[0].len(), "a | ".len() + LONGEST_OUTPUT_LINE - 1 + "…".len());
         assert!(texts[0].ends_with("ü…"));

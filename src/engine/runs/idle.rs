@@ -1,4 +1,4 @@
-//! Which group of a farm gets no traffic.
+//! The group of a farm that gets no traffic.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,8 @@ use crate::api::IdleView;
 use crate::engine::Engine;
 use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::reach::Reached;
-use crate::engine::runs::begin::{preflight_route, standby};
+use crate::engine::runs::begin::check_route;
+use crate::engine::runs::ended::standby;
 use crate::farm::{Entry, FarmName, InstanceName};
 use crate::plan::blue_green::{Sides, sides};
 
@@ -20,7 +21,7 @@ impl Engine {
         let Reached { reports, .. } = self.fleet.reached(self.fleet.read_all().await, without, |_| true)?;
         let seen = reports.seen();
         let layout = farm.layout(&seen).map_err(|error| EngineError::Usage(Message::new(error.to_string())))?;
-        let live = preflight_route(&farm, &layout, &seen, &self.fleet.maps).await?;
+        let live = check_route(&farm, &layout, &seen, &self.fleet.maps).await?;
         let state = self.record.state();
         let live = state.live(name).or(live);
         let Sides { live, idle } = sides(&farm, &layout, live.as_ref(), &standby(name, &state))

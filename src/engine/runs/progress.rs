@@ -1,7 +1,5 @@
-//! Carrying out what the machine of `plan` says about runs.
+//! Carrying out what the machine of `plan` decides about runs.
 
-use crate::engine::fleet::loads::maps_of;
-use crate::engine::fleet::reports::{NOT_CONFIGURED, Reports};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,19 +8,19 @@ use jiff::Timestamp;
 
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
-
+use crate::engine::fleet::loads::maps_of;
+use crate::engine::fleet::reports::Reports;
+use crate::engine::memory::Memory;
 use crate::engine::record::ledger::Ledger;
 use crate::engine::runs::bake::counts;
-use crate::engine::runs::in_service::{last_of, stays};
-
+use crate::engine::runs::in_service::{emptied_backend, left_in_service};
 use crate::farm::{Entry, InstanceName, SeenServer};
 use crate::plan::machine::{self, Confirmation, Facts, Outcome};
 use crate::plan::{Figures, Flipped, Run, RunState, Step, Wait, not_deployed_to, roles};
-
 use crate::state::{Caller, Change, Effects, asked, event};
 
 impl Engine {
-    /// Lets every run take the step that it can take now. Whether any did.
+    /// Lets every run take the step that it can take now. Returns whether any did.
     pub(crate) async fn step_runs(
         self: &Arc<Self>,
         ledger: &mut Ledger,
@@ -34,7 +32,7 @@ impl Engine {
         }
         let mut changed = false;
         let active = ledger.state.runs.values().filter(|run| run.is_active());
-        let active: Vec<Run> = active.filter_map(|run| self.taken_up(run, reports, now)).collect();
+        let active: Vec<Run> = active.filter_map(|run| self.as_driven(run, reports, now)).collect();
         self.ask_for_runs(active.iter());
         for run in active {
             let facts = self.facts(&run, ledger, reports);
@@ -44,11 +42,10 @@ impl Engine {
         Ok(changed)
     }
 
-    /// The run as this teeterd drives it: not before teeterd has seen every HAProxy of the plan, and with the times of a step
-    /// counted from then on. While no teeterd was there, no HAProxy could confirm and no server could answer. The times of
-    /// the caller's work and of the bake go on. A HAProxy that is configured no longer is never seen: a step that holds its
-    /// servers would not know their states before.
-    fn taken_up(&self, run: &Run, reports: &Reports, now: Timestamp) -> Option<Run> {
+    /// The run as this teeterd drives it; `None` until it has seen every HAProxy of the run. The time of a step counts from
+    /// then on: while teeterd was down, HAProxy could confirm nothing to it. Steps that go on without teeter keep their
+    /// time: the caller's work, and the bake.
+    fn as_driven(&self, run: &Run, reports: &Reports, now: Timestamp) -> Option<Run> {
         let instances: BTreeSet<&InstanceName> = run.plan.entries().map(|entry| &entry.instance).collect();
         let aside = self.fleet.aside_of_run(run, reports);
         let unseen = |name: &InstanceName| match reports.get(name) {
@@ -72,7 +69,7 @@ impl Engine {
         Some(run)
     }
 
-    /// What the machine is told about a run.
+    /// The facts from which the machine decides about a run.
     pub(crate) fn facts<'a>(&self, run: &Run, ledger: &'a Ledger, reports: &Reports) -> Facts<'a> {
         let aside = self.fleet.aside_of_run(run, reports);
         let pending = |revision| reports.confirmation(revision, run.plan.entries(), &maps_of(&run.plan), &aside);
@@ -83,12 +80,12 @@ impl Engine {
             not_up: lines_not_up(run, ledger, reports, &aside),
             answers: self.answers(run),
             figures: Figures::of_watch(run, |entry| counts(entry, reports)),
-            stays: stays(run, &ledger.state, reports),
-            last_of: last_of(run, reports),
+            stays: left_in_service(run, &ledger.state, reports),
+            last_of: emptied_backend(run, reports),
         }
     }
 
-    /// Stores the run that the machine gave back, together with what its actions mean. Whether there was anything.
+    /// Stores the run that the machine returned, together with the changes of its actions. Returns whether there was any.
     pub(crate) async fn carry_out(
         &self,
         ledger: &mut Ledger,
@@ -138,8 +135,8 @@ impl Engine {
     }
 }
 
-/// Lines of the plan that nobody holds and that take no traffic, though they should: some are DOWN by design, and some are
-/// in HAProxys that may be away, and are.
+/// Lines of the plan that should take traffic and do not: no hold has them. Lines that are DOWN by design, and lines in
+/// HAProxys of `aside`, are not among them.
 fn lines_not_up(
     run: &Run,
     ledger: &Ledger,
@@ -147,8 +144,8 @@ fn lines_not_up(
     aside: &BTreeSet<InstanceName>,
 ) -> BTreeMap<Entry, String> {
     let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
-    let there = run.plan.entries().filter(|entry| !aside.contains(&entry.instance));
-    let free: Vec<&Entry> = there.filter(|entry| !held(entry)).collect();
+    let reachable = run.plan.entries().filter(|entry| !aside.contains(&entry.instance));
+    let free: Vec<&Entry> = reachable.filter(|entry| !held(entry)).collect();
     let down: BTreeMap<Entry, String> =
         free.iter().filter_map(|entry| Some(((*entry).clone(), reports.not_up(entry)?))).collect();
     let excused = roles::excused(
@@ -161,19 +158,18 @@ fn lines_not_up(
     down.into_iter().filter(|(entry, _)| !excused.contains(entry)).collect()
 }
 
-/// How the step's change was measured, where the step is a flip: the window in which both sides may have been given
-/// requests.
+/// How long the commands of a flip took: the time in which both sides may have got requests. `None` for other steps.
 fn flipped(run: &Run, reports: &Reports, now: Timestamp) -> Option<Flipped> {
     let Some(Step::Flip { switch, .. }) = run.current() else { return None };
     let revision = run.step.acted?;
-    let took = reports.values().filter_map(|report| report.took.filter(|(of, _)| *of >= revision));
+    let took = reports.values().filter_map(|report| report.took.filter(|(sent, _)| *sent >= revision));
     let took = took.map(|(_, took)| took).max()?;
     let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     Some(Flipped { step: run.cursor, at: now, took, route: switch.is_some() })
 }
 
-/// Why a run waits, where it is at a hold: the hold's own reason.
-pub(crate) fn wait_of(run: &Run, memory: &crate::engine::memory::Memory) -> Option<Wait> {
+/// Why a run waits; if it waits for its holds, the reason of the hold that takes longest.
+pub(crate) fn wait_of(run: &Run, memory: &Memory) -> Option<Wait> {
     match memory.runs.get(&run.id)?.wait.as_ref()? {
         Wait::Hold => {
             let holds = run.holds.values().filter_map(|id| memory.holds.get(id)?.wait.clone());

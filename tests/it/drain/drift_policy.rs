@@ -123,7 +123,8 @@ async fn alarm_ends_with_the_haproxy_process_or_a_new_hold() {
     site.wait_for_bits([DRAIN, 0, 0, 0]).await;
     wait_for_event(&site, "edge:app/web01 is held again").await;
     set(&site, "app/web01", "ready").await;
-    until(|| async { site.teeter(&["events"]).await.out.matches("from drain to ready: left in ready").count() == 2 }).await;
+    until(|| async { site.teeter(&["events"]).await.out.matches("from drain to ready: left in ready").count() == 2 })
+        .await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "again"]).await.code, 0);
     assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
     // A stricter wish is left too, and outlives the hold.

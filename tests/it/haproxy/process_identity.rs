@@ -73,7 +73,8 @@ async fn new_process_with_a_reused_pid_gets_its_states_again() {
         assert_eq!(it.daemon.teeter(&["drain", "app/w1", "--reason", "r"]).await.code, 0);
         if policy == "alarm" {
             it.haproxy.tell("set server app/w1 state ready").await.expect("HAProxy does so");
-            until(|| async { it.daemon.teeter(&["events"]).await.out.contains("from drain to ready: left in ready") }).await;
+            until(|| async { it.daemon.teeter(&["events"]).await.out.contains("from drain to ready: left in ready") })
+                .await;
         }
         it.haproxy.restart().await.expect("HAProxy restarts");
         until(|| async { it.haproxy.server_admin_bits("app/w1").await.is_ok_and(|bits| bits == DRAIN) }).await;

@@ -27,10 +27,17 @@ pub(super) fn stats_socket(name: &InstanceName, address: &str, look: &Look) -> F
 
 /// The findings about the master of a HAProxy. `serving` is the process that answers on its stats socket: after a failed
 /// reload the master may list it among the old processes.
-pub(super) async fn master_socket(name: &InstanceName, master: Option<&Master>, serving: Option<u32>) -> Vec<FindingView> {
+pub(super) async fn master_socket(
+    name: &InstanceName,
+    master: Option<&Master>,
+    serving: Option<u32>,
+) -> Vec<FindingView> {
     let about = format!("HAProxy {name}");
     let Some(master) = master else {
-        return vec![ok(about, "no master socket is configured: teeter does not see the processes that reloads leave behind".to_owned())];
+        return vec![ok(
+            about,
+            "no master socket is configured: teeter does not see the processes that reloads leave behind".to_owned(),
+        )];
     };
     match master.workers().await {
         Ok(workers) => {

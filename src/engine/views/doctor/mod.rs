@@ -53,9 +53,15 @@ impl Engine {
         self.record.try_the_store().await;
         let state = self.record.state();
         let farms = self.fleet.farms();
-        let mut findings =
-            examine(&farms, haproxies, Stored { state: &state, before: &before }, &self.fleet.may_be_away(), &*self.prober, &self.fleet.maps)
-                .await;
+        let mut findings = examine(
+            &farms,
+            haproxies,
+            Stored { state: &state, before: &before },
+            &self.fleet.may_be_away(),
+            &*self.prober,
+            &self.fleet.maps,
+        )
+        .await;
         findings.extend(self.beyond_holds(&state, &reports));
         findings.extend(store::disagreements(&state, &reports));
         findings.extend(store::leftovers(&state, &farms, &reports));

@@ -1,11 +1,11 @@
-//! What would refuse the next deploy: the plans themselves are made, and thrown away.
+//! Refusals that the next deploy would meet: the doctor makes the plans and throws them away.
 
 use std::collections::BTreeSet;
 
 use super::farms::about;
 use super::{Examined, Fitting, warning};
 use crate::api::FindingView;
-use crate::engine::runs::begin::standby;
+use crate::engine::runs::ended::standby;
 use crate::farm::{Farm, InstanceName, RollingSettings, Seen, Side};
 use crate::haproxy::BackendName;
 use crate::plan::{PlanningInput, Skipped, Veto, blue_green, rolling, see_saw};
@@ -15,20 +15,25 @@ use crate::state::State;
 pub(super) fn refused(examined: &Examined<'_>, state: &State) -> Vec<FindingView> {
     let busy = |farm: &Farm| state.runs.values().any(|run| run.is_active() && run.plan.farm == farm.name);
     let farms = examined.farms.iter().filter(|fitting| !busy(fitting.farm) && fitting.layout.members.len() <= MOST);
-    farms.flat_map(|fitting| of_farm(fitting, examined, state)).collect()
+    farms.flat_map(|fitting| refusals_of_farm(fitting, examined, state)).collect()
 }
 
-fn of_farm(Fitting { farm, layout, live }: &Fitting<'_>, examined: &Examined<'_>, state: &State) -> Vec<FindingView> {
+/// The findings about the usual strategy of one farm and, if it is configured, about rolling.
+fn refusals_of_farm(
+    Fitting { farm, layout, live }: &Fitting<'_>,
+    examined: &Examined<'_>,
+    state: &State,
+) -> Vec<FindingView> {
     let backends: BTreeSet<&BackendName> =
         layout.members.values().flatten().map(|entry| &entry.server.backend).collect();
     let seen: Vec<(InstanceName, Seen)> =
-        examined.seen.iter().map(|(name, seen)| (name.clone(), of_backends(seen, &backends))).collect();
+        examined.seen.iter().map(|(name, seen)| (name.clone(), only_backends(seen, &backends))).collect();
     let seen = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
     let live = state.live(&farm.name).or_else(|| live.clone());
     let standby = standby(&farm.name, state);
     let others = state.holds.values().filter(|hold| !standby.values().any(|id| *id == hold.id));
     let Ok(skipped) = Skipped::by_holds(layout, &BTreeSet::new(), others) else {
-        // A run or somebody's hold is in the way: that is told where holds are shown.
+        // A run or a user's hold is in the way: status and holds show that.
         return Vec::new();
     };
     let input = PlanningInput {
@@ -49,7 +54,7 @@ fn of_farm(Fitting { farm, layout, live }: &Fitting<'_>, examined: &Examined<'_>
         _ => None,
     };
     let mut findings = Vec::new();
-    let said = |strategy: &str, vetoes: &[Veto], then: &str| {
+    let finding = |strategy: &str, vetoes: &[Veto], then: &str| {
         // Two halves of one size are refused in the same words.
         let with_hint = |veto: &Veto| veto.hint().map_or_else(|| veto.to_string(), |hint| format!("{veto} ({hint})"));
         let why: BTreeSet<String> = vetoes.iter().map(with_hint).collect();
@@ -61,20 +66,20 @@ fn of_farm(Fitting { farm, layout, live }: &Fitting<'_>, examined: &Examined<'_>
             true => format!("; `teeter deploy {} --strategy rolling` would go on", farm.name),
             false => String::new(),
         };
-        findings.push(said(strategy, vetoes, &then));
+        findings.push(finding(strategy, vetoes, &then));
     }
-    // Whoever has said nothing about rolling does not roll a farm that has two groups.
+    // A farm of two groups is only rolled if its rolling settings were changed.
     let is_rolled = usual.is_none() || farm.settings.rolling != RollingSettings::default();
     if is_rolled
         && !one_sided
         && let Err(vetoes) = rolls()
     {
-        findings.push(said("rolling", &vetoes, ""));
+        findings.push(finding("rolling", &vetoes, ""));
     }
     findings
 }
 
-/// What to change where it is the minimum that refuses.
+/// What to change if the minimum refuses the deploy; empty otherwise.
 fn remedy(vetoes: &[Veto]) -> String {
     let left = vetoes.iter().filter_map(|veto| match veto {
         Veto::MinAvailable { left, .. } => Some(*left),
@@ -86,12 +91,12 @@ fn remedy(vetoes: &[Veto]) -> String {
     }
 }
 
-/// The same of some backends alone, so that plans of many farms do not look at everything each.
-fn of_backends(seen: &Seen, backends: &BTreeSet<&BackendName>) -> Seen {
-    let servers = backends.iter().flat_map(|backend| seen.servers.in_backend(backend));
+/// The servers of some backends, so that the plan of each of many farms does not look at all servers.
+fn only_backends(seen: &Seen, backends: &BTreeSet<&BackendName>) -> Seen {
+    let servers = backends.iter().flat_map(|backend| seen.servers.of(backend));
     let servers = servers.map(|(name, server)| (name.clone(), server.clone())).collect();
     Seen { servers, ..seen.clone() }
 }
 
-/// A plan in batches looks at all members for each of them.
+/// The largest farm that is planned: a plan in batches looks at all members for each batch.
 const MOST: usize = 1000;

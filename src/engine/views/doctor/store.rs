@@ -45,8 +45,10 @@ pub(super) fn leftovers(state: &State, farms: &BTreeMap<FarmName, Farm>, reports
             servers if servers.is_empty() => String::new(),
             servers => format!("`teeter ready {servers}` brings back what is out, then "),
         };
-        let text =
-            format!("it is not configured any more, and the store has {left}: {back}`{}` forgets it", what.forget_command());
+        let text = format!(
+            "it is not configured any more, and the store has {left}: {back}`{}` forgets it",
+            what.forget_command()
+        );
         warning(what.to_string(), text)
     });
     let runs = state.runs.values().filter(|run| run.is_active() && !farms.contains_key(&run.plan.farm));
