@@ -147,7 +147,7 @@ impl Engine {
                 let text = "no server is left in it: all were taken over outside teeter".to_owned();
                 noted.events.push(event(at, "hold.ended", text, run, Some(hold.id)));
             } else {
-                let reach = hold.reach.but(&freed);
+                let reach = hold.reach.skipping(&freed);
                 let hold = Hold { entries, reach, revision: ledger.next_revision(), ..hold.clone() };
                 noted.changes.push(Change::PutHold(Box::new(hold)));
             }
@@ -201,7 +201,7 @@ fn set_outside(entry: &Entry, was: AdminState, now: AdminState) -> String {
 
 /// The state that the holds on a line want; `None` if no hold has it.
 fn held_state(entry: &Entry, ledger: &Ledger) -> Option<AdminState> {
-    ledger.state.holds.values().filter(|hold| hold.entries.contains(entry)).map(Hold::wants).max()
+    ledger.state.holds.values().filter(|hold| hold.entries.contains(entry)).map(Hold::wanted_state).max()
 }
 
 /// The state to restore after the last hold, when the state `now` was set outside teeter. Setting a held server to the

@@ -111,7 +111,7 @@ fn seen_once_applied(reports: &Reports, state: &State) -> BTreeMap<InstanceName,
             server.admin = AdminBits::default();
         }
     }
-    for hold in state.holds.values().filter(|hold| hold.wants() > AdminState::Ready) {
+    for hold in state.holds.values().filter(|hold| hold.wanted_state() > AdminState::Ready) {
         // A held server that was set to ready outside teeter, and is left so, does take traffic.
         let as_held = |entry: &&Entry| state.baselines.get(entry).is_none_or(|was| was.overruled.is_none());
         for entry in hold.entries.iter().filter(as_held) {

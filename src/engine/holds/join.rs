@@ -106,7 +106,7 @@ impl Engine {
         let mut backends: BTreeMap<(InstanceName, BackendName), BTreeSet<Entry>> = BTreeMap::new();
         let enabled =
             |entry: &Entry| seen.get(&entry.instance).is_some_and(|seen| !seen.is_disabled(&entry.server.backend));
-        for entry in all.iter().filter(|entry| enabled(entry) && !hold.reach.left.contains(*entry)) {
+        for entry in all.iter().filter(|entry| enabled(entry) && !hold.reach.skipped.contains(*entry)) {
             let backend = (entry.instance.clone(), entry.server.backend.clone());
             backends.entry(backend).or_default().insert(entry.clone());
         }

@@ -52,9 +52,9 @@ impl Engine {
         for id in ids {
             let Some(hold) = ledger.state.holds.get(&id).cloned() else { continue };
             let aside = self.fleet.aside_of(&hold, reports);
-            let reachable = hold.beside(&aside);
+            let reachable = hold.without_instances(&aside);
             let without = if reachable.is_some() { aside } else { BTreeSet::new() };
-            self.memory().for_hold(&hold).watch.leave_aside(&without);
+            self.memory().for_hold(&hold).watch.skip_instances(&without);
             let pass = Pass { state: &ledger.state, reports, now };
             let (changes, events) = match self.next_move(reachable.as_ref().unwrap_or(&hold), pass) {
                 Move::Wait(wait) => {

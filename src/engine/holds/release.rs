@@ -69,7 +69,7 @@ impl Engine {
             self.fleet.refuse_without(needed.cloned().collect(), &order.without, &reports)?;
         }
         let (mut events, mut ids) = (Vec::new(), Vec::new());
-        let mut changes: Vec<Change> = taken.baselines;
+        let mut changes: Vec<Change> = taken.baselines.clone();
         let undo: Vec<Change> = released.iter().map(|hold| Change::PutHold(Box::new(hold.clone()))).collect();
         let (mut next, revision) = (ledger.state.next_hold, ledger.next_revision());
         let fresh = hold_of_taken(HoldId(next), &order, &owner, &without, &taken, now);

@@ -135,12 +135,12 @@ pub(super) fn split(
     let (stay, go) = hold.entries.iter().cloned().partition(|entry| bad.contains_key(hold.names.member(entry)));
     let phase = match hold.stage {
         Stage::Verifying(Verification { phase, .. }) => phase,
-        _ => VerifyPhase::Probes { mode: hold.wants() },
+        _ => VerifyPhase::Probes { mode: hold.wanted_state() },
     };
     // A client that waits for the hold learns from it what failed, so the number stays with the failure.
     let (stage, why) = (stays_out(&hold, phase, now), why_out(&hold, bad, now));
     let expires = expires_after(&hold, &stage, now);
-    let (stays_reach, goes_reach) = (hold.reach.but(&go), hold.reach.but(&stay));
+    let (stays_reach, goes_reach) = (hold.reach.skipping(&go), hold.reach.skipping(&stay));
     let stays =
         Hold { stage, entries: stay, note: Some(why.clone()), expires, reach: stays_reach, revision, ..hold.clone() };
     let mut events = vec![hold_event(&stays, now, "hold.stage", format!("unhealthy, stays out: {why}"))];

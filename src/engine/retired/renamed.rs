@@ -75,7 +75,7 @@ fn renamed(state: &State, reports: &Reports) -> Option<(InstanceName, InstanceNa
     origins.into_iter().find_map(|(from, origins)| {
         let is_same = |(name, report): &(&InstanceName, &InstanceReport)| {
             let process = report.seen.as_ref().map(|seen| seen.process());
-            let same_process = |origin: &&Origin| process.is_some_and(|process| origin.process.is(&process));
+            let same_process = |origin: &&Origin| process.is_some_and(|process| origin.process.is_same(&process));
             origins.iter().any(|origin| *origin.socket == *report.socket)
                 || (origins.iter().any(same_process) && lines_are_as_held(Renamed { from, to: name }, report, state))
         };

@@ -16,9 +16,8 @@ use crate::engine::runs::ended::{left_out, standby, takeover_notes};
 use crate::engine::runs::order::RunOrder;
 use crate::engine::{Engine, Requester};
 use crate::farm::{
-    Balances, BatchSize, DrainSettings, Entry, Farm, FarmName, FlipOrder, GroupName, Hold, HoldId, HttpProbe,
-    InstanceName, Layout, Lines, MemberName, OnDeadline, OnStall, Owner, Reach, RollingSettings, RunId, Seen,
-    SeenServer, Selector, Side, Span, Steps, VersionSource, live_side,
+    Balances, Entry, Farm, Hold, InstanceName, Layout, Lines, MemberName, Owner, Reach, RunId, Seen, SeenServer, Side,
+    VersionSource, live_side,
 };
 use crate::haproxy::BackendName;
 use crate::haproxy::commands::BackendRow;
@@ -26,11 +25,11 @@ use crate::plan::blind_watch::blind;
 use crate::plan::roles::has_roles;
 use crate::plan::share_weights::unweighable;
 use crate::plan::{
-    CallerState, Phase, Plan, PlanningInput, Run, RunState, Skipped, StepState, Strategy, Veto, blue_green, canary,
-    compared, flip, rolling, see_saw,
+    CallerState, Plan, PlanningInput, Run, RunState, Skipped, StepState, Strategy, Veto, blue_green, canary, compared,
+    flip, rolling, see_saw,
 };
 use crate::reconcile::MapWriters;
-use crate::state::{Caller, Change, NewEvent, State, asked, event};
+use crate::state::{Caller, Change, NewEvent, asked, event};
 
 impl Engine {
     /// Makes a plan and, unless it is only to be shown, begins to carry it out.
@@ -79,7 +78,7 @@ impl Engine {
         let plan = plan(&input, &order);
         let plan =
             plan.map_err(|vetoes| self.refusal(vetoes, &BTreeSet::new(), &seen, &ledger, instead_of(order.strategy)))?;
-        let plan = Plan { off: layout.aside.clone(), ..plan };
+        let plan = Plan { off: layout.skipped.clone(), ..plan };
         let notes = [plan.notes.clone(), takeover_notes(&left, works)].concat();
         let plan = Plan { notes, roles: has_roles(&layout, &seen), ..plan };
         let (plan, refused) = compared(&farm, &layout, plan, &seen);

@@ -63,7 +63,7 @@ fn in_service_without(run: &Run, group: &GroupName, state: &State, reports: &Rep
     let skipped = run.plan.skipped_lines.iter().map(|(member, entries)| (member.clone(), entries.clone()));
     let layout = Layout { members: planned.chain(skipped).collect(), leader: run.plan.leader, ..Layout::default() };
     // A server that a hold took out a moment ago may still be seen to serve.
-    let out = state.holds.values().filter(|hold| hold.wants() > AdminState::Ready);
+    let out = state.holds.values().filter(|hold| hold.wanted_state() > AdminState::Ready);
     let out: BTreeSet<Entry> = out.flat_map(|hold| &hold.entries).cloned().collect();
     let ours = run.members(group).flat_map(|member| &member.entries).cloned().collect();
     (in_service(&layout, &(&out | &ours), &seen), in_service(&layout, &out, &seen))

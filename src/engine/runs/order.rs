@@ -111,7 +111,7 @@ impl Engine {
         farm.settings.flip.order = order.order.unwrap_or(farm.settings.flip.order);
         if order.strategy == Strategy::Rolling {
             let asks = farm.settings.rolling.status;
-            let http = farm.settings.verify.http.take().unwrap_or_else(|| HttpProbe::of("/_status"));
+            let http = farm.settings.verify.http.take().unwrap_or_else(|| HttpProbe::for_path("/_status"));
             farm.settings.verify.http = asks.then_some(http);
         }
         farm.check().map_err(|error| EngineError::Usage(Message::new(error.to_string())))?;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::fleet::loads::maps_of;
-use crate::engine::fleet::reports::Reports;
+use crate::engine::fleet::reports::{NOT_CONFIGURED, Reports};
 use crate::engine::memory::Memory;
 use crate::engine::record::ledger::Ledger;
 use crate::engine::runs::bake::counts;
@@ -42,9 +42,10 @@ impl Engine {
         Ok(changed)
     }
 
-    /// The run as this teeterd drives it; `None` until it has seen every HAProxy of the run. The time of a step counts from
-    /// then on: while teeterd was down, HAProxy could confirm nothing to it. Steps that go on without teeter keep their
-    /// time: the caller's work, and the bake.
+    /// The run as this teeterd drives it; `None` until it has seen every HAProxy of the plan. The times of a step count from
+    /// then on: while no teeterd ran, no HAProxy could confirm and no server could answer. The times of the caller's work
+    /// and of the bake go on. A HAProxy that is configured no longer is never seen: a step that holds its servers would not
+    /// know their states before.
     fn as_driven(&self, run: &Run, reports: &Reports, now: Timestamp) -> Option<Run> {
         let instances: BTreeSet<&InstanceName> = run.plan.entries().map(|entry| &entry.instance).collect();
         let aside = self.fleet.aside_of_run(run, reports);

@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::engine::memory::Memory;
 use crate::engine::record::ledger::no_run;
 use crate::engine::retired::left_over::left_over;
-use crate::engine::retired::renamed::last_seen;
+use crate::engine::retired::renamed::last_socket;
 use crate::engine::views::run::{run_view, text};
 use crate::farm::{
     Baseline, Entry, Farm, Hold, HoldId, InstanceName, LineNames, MemberName, Off, OutBy, Owner, Route, RunId,
@@ -321,7 +321,7 @@ fn unconfigured(hold: &Hold, state: &State, reports: &Reports) -> Option<String>
     Some(format!(
         "HAProxy {names}{} is not configured any more: {lines} cannot be told anything until it is configured again; where \
          it is gone, `teeter forget --haproxy {first}` forgets it",
-        last_seen(first, state.baselines.iter())
+        last_socket(first, state.baselines.iter())
     ))
 }
 

@@ -200,7 +200,7 @@ async fn slow_checks_are_awaited_and_outside_states_are_taken_over() {
     assert!(stays.err.contains("--take-over"), "{stays:?}");
     stand.done(&["ready", "slow/web02", "--take-over"]).await;
     assert_eq!((stand.bits("slow/web02").await, stand.holds().await), (0, 0));
-    assert!(stand.recorded("taken over from whoever had set it outside teeter").await);
+    assert!(stand.recorded("taken over, as it was set outside teeter").await);
 }
 
 #[tokio::test]

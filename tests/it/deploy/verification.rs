@@ -83,7 +83,7 @@ async fn build_time_verifies_the_new_build() {
     let site = proving(&header).await;
     // The named version is the hook's: no name is compared.
     deploys(&site, "v2").await;
-    assert!(site.teeter(&["show"]).await.out.contains("by when it was built"));
+    assert!(site.teeter(&["show"]).await.out.contains("by its build time"));
     prove_by(&site, &header, &about("{ built = { json = \"/built\" } }")).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");

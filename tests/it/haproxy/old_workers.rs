@@ -103,7 +103,7 @@ async fn missing_master_socket_is_reported() {
     let holds = site.teeter(&["holds"]).await.out;
     assert!(holds.contains("may still serve them, unseen") && holds.contains("master = "), "{holds}");
     let doctor = site.teeter(&["doctor"]).await.out;
-    assert!(doctor.contains("what a reload leaves behind is not seen"), "{doctor}");
+    assert!(doctor.contains("teeter does not see the processes that reloads leave behind"), "{doctor}");
 }
 
 #[tokio::test]

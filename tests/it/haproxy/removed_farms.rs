@@ -45,7 +45,7 @@ async fn removed_farm_blocks_no_other_and_is_forgotten() {
     until(|| async { site.daemon.log().contains("configuration read again") }).await;
     for command in ["doctor", "status"] {
         let told = site.teeter(&[command]).await.out;
-        assert!(told.contains("the store has its route, turned to b; hold 1 on edge:web_a/web01"), "{told}");
+        assert!(told.contains("the store has its route, switched to b; hold 1 on edge:web_a/web01"), "{told}");
     }
     let back = "`teeter ready web_all/web01 web_all/web02` brings back what is out, then `teeter forget web`";
     let doctor = site.teeter(&["doctor"]).await.out;
@@ -54,7 +54,7 @@ async fn removed_farm_blocks_no_other_and_is_forgotten() {
     assert!(early.code == exit::REFUSED && early.err.contains("teeter ready web_all/web01 web_all/web02"), "{early:?}");
     assert_eq!(site.teeter(&["ready", "web_all/web01", "web_all/web02"]).await.code, 0);
     let forgotten = site.json(&["forget", "web"]).await;
-    assert!(forgotten["forgotten"].as_str().is_some_and(|what| what.contains("turned to b")), "{forgotten}");
+    assert!(forgotten["forgotten"].as_str().is_some_and(|what| what.contains("switched to b")), "{forgotten}");
     let well = site.teeter(&["doctor"]).await;
     assert!(well.code == 0 && !well.out.contains("farm web"), "{well:?}");
     assert_eq!(site.json(&["holds"]).await["holds"], serde_json::json!([]));

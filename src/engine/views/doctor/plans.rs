@@ -93,7 +93,7 @@ fn remedy(vetoes: &[Veto]) -> String {
 
 /// The servers of some backends, so that the plan of each of many farms does not look at all servers.
 fn only_backends(seen: &Seen, backends: &BTreeSet<&BackendName>) -> Seen {
-    let servers = backends.iter().flat_map(|backend| seen.servers.of(backend));
+    let servers = backends.iter().flat_map(|backend| seen.servers.in_backend(backend));
     let servers = servers.map(|(name, server)| (name.clone(), server.clone())).collect();
     Seen { servers, ..seen.clone() }
 }

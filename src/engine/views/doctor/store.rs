@@ -61,8 +61,10 @@ pub(super) fn leftovers(state: &State, farms: &BTreeMap<FarmName, Farm>, reports
 
 /// The servers that HAProxy has out by holds that are left over, as arguments of a command.
 fn servers_out(left: &LeftOver, state: &State, reports: &Reports) -> String {
-    let holds =
-        left.holds.iter().filter(|(id, _)| state.holds.get(id).is_some_and(|hold| hold.wants() > AdminState::Ready));
+    let holds = left
+        .holds
+        .iter()
+        .filter(|(id, _)| state.holds.get(id).is_some_and(|hold| hold.wanted_state() > AdminState::Ready));
     let is_out = |entry: &&Entry| match reports.find(entry) {
         Found::Here(server) => server.admin.forced() > AdminState::Ready,
         Found::Gone | Found::Unknown => false,
