@@ -72,7 +72,7 @@ async fn every_change_is_recorded_once_with_its_author_and_old_value() {
     };
     for (kind, word, times) in [
         ("hold.created", "disk", 1),
-        ("hold.released", "without a proof", 1),
+        ("hold.released", "unverified", 1),
         ("run.begun", "deploy of web", 1),
         ("run.begun", "flip of web", 2),
         ("run.asked", "pause", 1),

@@ -66,7 +66,7 @@ async fn run_that_loses_its_servers_stops_and_can_take_them_out_again() {
     // Nobody goes on working on a server that takes traffic.
     let deploy = finish(deploy).await;
     assert_eq!(deploy.code, exit::ABORTED, "{deploy:?}");
-    assert!(deploy.err.contains("somebody else set edge:app/web01 from maint to ready"), "{deploy:?}");
+    assert!(deploy.err.contains("a change outside teeter set edge:app/web01 from maint to ready"), "{deploy:?}");
     assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
     let shown = site.teeter(&["show", "1"]).await.out;
     assert!(shown.contains("teeter lets go of it") && shown.contains("teeter advance 1"), "{shown}");

@@ -133,7 +133,7 @@ async fn never_seen_haproxy_refuses_a_hold_or_gets_it_on_appearance() {
     let hold = pair.json(&["holds"]).await["holds"][0].clone();
     assert_eq!(hold["without"], serde_json::json!(["lb2"]));
     let unreached = pair.teeter(&["doctor"]).await;
-    for words in ["hold 1", "HAProxy lb2 does not answer and is gone on without", "--without-haproxy lb2"] {
+    for words in ["hold 1", "HAProxy lb2 does not answer, and the hold goes on without it", "--without-haproxy lb2"] {
         assert!(unreached.code == exit::UNREACHABLE && unreached.out.contains(words), "{unreached:?}");
     }
     pair.show();
