@@ -19,7 +19,6 @@ mod views;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -48,6 +47,7 @@ pub use self::runs::callers::{Attendance, Claim, Introduction};
 pub use self::runs::hook_output::{HOOK_OUTPUT, HookLine};
 pub use self::runs::order::{DrainChange, RollingChange, RunOrder};
 pub use self::views::doctor;
+pub use crate::reconcile::ANSWER_TAKES;
 
 /// The engine: everything that teeterd does to HAProxy and the store, behind one handle.
 pub struct Engine {
@@ -197,6 +197,3 @@ impl Engine {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// How long HAProxy may take for one line. It answers in milliseconds unless it is stopped or overloaded.
-pub const ANSWER_TAKES: Duration = Duration::from_secs(5);

@@ -24,6 +24,7 @@ mod unread;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -109,3 +110,6 @@ impl Instance {
         }
     }
 }
+
+/// How long HAProxy may take for one line. It answers in milliseconds unless it is stopped or overloaded.
+pub const ANSWER_TAKES: Duration = Duration::from_secs(5);

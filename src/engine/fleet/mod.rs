@@ -20,12 +20,11 @@ use tokio::sync::{Notify, watch};
 use self::reach::Reached;
 
 use self::targets::{LookDepth, backends_of};
-use crate::engine::ANSWER_TAKES;
 use crate::engine::error::{EngineError, Message};
 use crate::engine::farms::Farms;
 use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Selector};
 use crate::haproxy::{Client, Master, ServerRef};
-use crate::reconcile::{Instance, MapWriters, Setup};
+use crate::reconcile::{ANSWER_TAKES, Instance, MapWriters, Setup};
 
 /// The HAProxy instances of the configuration, and the farms in them.
 pub(crate) struct Fleet {

@@ -1,6 +1,6 @@
 //! Which HAProxys a change reaches: every one that is configured, but for those that may be away.
 
-use crate::engine::fleet::reports::Reports;
+use crate::engine::fleet::reports::{Reports, silence};
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
@@ -146,13 +146,4 @@ fn refusal(away: &[(&InstanceName, &InstanceReport)]) -> String {
         texts.join("; "),
         options.join(" ")
     )
-}
-
-/// What is said of a HAProxy that does not answer.
-pub(crate) fn silence(name: &InstanceName, report: &InstanceReport) -> String {
-    let trouble = report.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
-    match report.seen {
-        None => format!("HAProxy {name} has not answered since teeterd was started{trouble}"),
-        Some(_) => format!("HAProxy {name} does not answer{trouble}"),
-    }
 }

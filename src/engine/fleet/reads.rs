@@ -4,10 +4,11 @@
 use crate::engine::fleet::reports::Reports;
 use std::collections::BTreeSet;
 
+use crate::engine::error::EngineError;
 use crate::engine::fleet::Fleet;
 use crate::engine::fleet::targets::{LookDepth, backends_of};
-use crate::engine::{ANSWER_TAKES, EngineError};
 use crate::farm::{Entry, Selector};
+use crate::reconcile::ANSWER_TAKES;
 
 impl Fleet {
     /// Looks at every HAProxy, for a reader.

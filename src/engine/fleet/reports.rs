@@ -1,10 +1,8 @@
 //! What all HAProxy instances have reported last, and questions about it.
 
-use std::collections::btree_map;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use crate::engine::error::{EngineError, Message};
-use crate::engine::fleet::reach::silence;
 use crate::farm::{Entry, InstanceName, Reason, Seen, SeenServer};
 use crate::haproxy::commands::Level;
 use crate::haproxy::{MapName, ServerRef};
@@ -182,3 +180,12 @@ pub(crate) fn gone(entry: &Entry) -> String {
 
 /// What is wrong with a HAProxy that the store has and the configuration has not.
 pub(crate) const NOT_CONFIGURED: &str = "it is not configured any more";
+
+/// What is said of a HAProxy that does not answer.
+pub(crate) fn silence(name: &InstanceName, report: &InstanceReport) -> String {
+    let trouble = report.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
+    match report.seen {
+        None => format!("HAProxy {name} has not answered since teeterd was started{trouble}"),
+        Some(_) => format!("HAProxy {name} does not answer{trouble}"),
+    }
+}
