@@ -7,17 +7,15 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Refresh;
 use super::look::{Look, look_at, look_at_all};
-use super::old_workers;
 use super::order::Order;
 use super::report::InstanceReport;
 use super::shared::Shared;
+use super::{Refresh, old_workers};
 use crate::farm::{Off, Process, Seen};
 use crate::haproxy::commands::{Session, ShowSessions};
 use crate::haproxy::{AdminState, BackendName, Client, Error, Master, ServerRef};
-use crate::platform::Platform;
-use crate::platform::{Clock, chain};
+use crate::platform::{Clock, Platform, chain};
 
 /// Backends that a reader wants looked at, everything where none are named, and where the answer goes.
 type Ask = (Option<BTreeSet<BackendName>>, oneshot::Sender<InstanceReport>);

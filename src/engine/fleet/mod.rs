@@ -11,19 +11,19 @@ pub(crate) mod rivals;
 pub(crate) mod select;
 pub(crate) mod targets;
 
-use crate::engine::fleet::reports::Reports;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::sync::{Notify, watch};
 
 use self::reach::Reached;
-
 use self::targets::{LookDepth, backends_of};
 use crate::engine::error::{EngineError, Message};
 use crate::engine::farms::Farms;
+use crate::engine::fleet::reports::Reports;
 use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Selector};
 use crate::haproxy::{Client, Master, ServerRef};
+use crate::platform::{read, write};
 use crate::reconcile::{ANSWER_TAKES, Instance, MapWriters, Setup};
 
 /// The HAProxy instances of the configuration, and the farms in them.
@@ -69,7 +69,7 @@ impl Fleet {
     pub(crate) fn set_farms(&self, farms: BTreeMap<FarmName, Farm>, holds: HoldsSettings) {
         self.maps.sweep(farms.values());
         self.farms.set(farms);
-        *self.holds.write().unwrap_or_else(PoisonError::into_inner) = holds;
+        *write(&self.holds) = holds;
     }
 
     /// Rises when views may have something new to show.
@@ -95,7 +95,7 @@ impl Fleet {
 
     /// What holds go by on servers that no farm has.
     pub(crate) fn of_holds_elsewhere(&self) -> HoldsSettings {
-        *self.holds.read().unwrap_or_else(PoisonError::into_inner)
+        *read(&self.holds)
     }
 
     /// A farm of the configuration.

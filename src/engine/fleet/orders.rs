@@ -1,16 +1,14 @@
 //! The orders that instances are given, worked out from the stored state.
 
-use crate::farm::{
-    Emptying, Entry, Farm, GroupName, Hold, InstanceName, OnDeadline, Stage, Stays, Sticky, keys_to_look_up, wanted,
-    wanted_maps,
-};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::engine::fleet::Fleet;
-
+use crate::farm::{
+    Emptying, Entry, Farm, GroupName, Hold, InstanceName, OnDeadline, Stage, Stays, Sticky, keys_to_look_up, wanted,
+    wanted_maps,
+};
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName};
-
 use crate::plan::{Run, RunState, Step};
 use crate::reconcile::{Draining, Instance, Order};
 use crate::state::State;

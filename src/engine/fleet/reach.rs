@@ -1,13 +1,14 @@
 //! Which HAProxys a change reaches: every one that is configured, but for those that may be away.
 
-use crate::engine::fleet::reports::{Reports, silence};
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::Fleet;
+use crate::engine::fleet::reports::{Reports, silence};
 use crate::farm::{Hold, InstanceName, Reach, Selector};
 use crate::plan::Run;
+use crate::platform::{read, write};
 use crate::reconcile::InstanceReport;
 
 /// The HAProxys that a change reaches now.
@@ -21,12 +22,12 @@ pub(crate) struct Reached {
 impl Fleet {
     /// Takes over which HAProxys are away from time to time: drains and deploys go on without them then.
     pub(crate) fn set_may_be_away(&self, names: BTreeSet<InstanceName>) {
-        *self.may_be_away.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
+        *write(&self.may_be_away) = Arc::new(names);
         self.nudge.notify_one();
     }
 
     pub(crate) fn may_be_away(&self) -> Arc<BTreeSet<InstanceName>> {
-        Arc::clone(&self.may_be_away.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&read(&self.may_be_away))
     }
 
     /// What a change reaches that `concerns` these HAProxys, where those of `without` may be away as well.

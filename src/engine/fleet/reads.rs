@@ -1,11 +1,11 @@
 //! What readers ask, apart from everything that changes something: on threads of their own, by looks that no order waits
 //! for, and with the state as it was last committed, which no change is waited for either.
 
-use crate::engine::fleet::reports::Reports;
 use std::collections::BTreeSet;
 
 use crate::engine::error::EngineError;
 use crate::engine::fleet::Fleet;
+use crate::engine::fleet::reports::Reports;
 use crate::engine::fleet::targets::{LookDepth, backends_of};
 use crate::farm::{Entry, Selector};
 use crate::reconcile::ANSWER_TAKES;

@@ -1,14 +1,13 @@
 //! Other teeterds that work with the same HAProxy, as far as they are known.
 
-use std::sync::PoisonError;
-
 use crate::engine::fleet::Fleet;
 use crate::farm::InstanceName;
+use crate::platform::lock;
 
 impl Fleet {
     /// Notes the other process that works with a HAProxy as this one does, or that there is none.
     pub(crate) fn set_rival(&self, haproxy: &InstanceName, who: Option<String>) {
-        let mut rivals = self.rivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rivals = lock(&self.rivals);
         let before = rivals.remove(haproxy);
         match who {
             Some(who) => {
@@ -27,7 +26,7 @@ impl Fleet {
 
     /// What is to be said of them.
     pub(crate) fn rivals(&self) -> Vec<(InstanceName, String)> {
-        let rivals = self.rivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let rivals = lock(&self.rivals);
         rivals.iter().map(|(name, who)| (name.clone(), said(who))).collect()
     }
 }

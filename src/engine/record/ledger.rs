@@ -1,19 +1,17 @@
 //! The store and its state in memory, changed together.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, RwLock};
 
 use crate::engine::error::{EngineError, Message};
 use crate::engine::farms::Farms;
 use crate::engine::record::audit;
 use crate::engine::record::troubles::Troubles;
-use crate::farm::RunId;
-use crate::farm::{Farm, FarmName, LineNames};
+use crate::farm::{Farm, FarmName, LineNames, RunId};
 use crate::plan::Run;
-use crate::platform::{Platform, chain};
+use crate::platform::{Platform, chain, read, write};
 use crate::state::{Change, NewEvent, State, Transaction};
 use crate::store::{Store, StoreError, Tally};
-use std::collections::BTreeMap;
 
 /// The state, and the store that it is in.
 pub(crate) struct Ledger {
@@ -169,12 +167,12 @@ pub(crate) struct Published(Arc<RwLock<Arc<State>>>);
 
 impl Published {
     pub(crate) fn get(&self) -> Arc<State> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&read(&self.0))
     }
 
     /// Changes it, and the ledger's own with it.
     fn change(&self, own: &mut Arc<State>, change: impl FnOnce(&mut Arc<State>)) {
-        let mut published = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut published = write(&self.0);
         *own = Arc::default();
         change(&mut published);
         *own = Arc::clone(&published);

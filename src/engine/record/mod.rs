@@ -7,7 +7,7 @@ pub(crate) mod requester;
 pub(crate) mod retention;
 pub(crate) mod troubles;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
@@ -18,7 +18,7 @@ use self::requester::Requester;
 use self::troubles::{STORE, Troubles};
 use crate::engine::error::EngineError;
 use crate::engine::farms::Farms;
-use crate::platform::Platform;
+use crate::platform::{Platform, lock};
 use crate::state::{Event, State};
 use crate::store::{EventQuery, Store, StoreError};
 
@@ -108,7 +108,7 @@ impl Record {
     pub(crate) async fn try_the_store(&self) {
         let now = self.platform.clock.mark();
         {
-            let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tried = lock(&self.tried);
             if tried.is_some_and(|before| now.duration_since(before) < REFUSED_LATELY) {
                 return;
             }

@@ -1,12 +1,12 @@
 //! What is wrong with teeterd itself, told for as long as it is so.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::platform::{Clock, chain};
+use crate::platform::{Clock, chain, lock};
 use crate::store::StoreError;
 
 /// What is wrong now, by what it is about. Clones are the same.
@@ -23,7 +23,7 @@ struct Trouble {
 impl Troubles {
     /// Something is wrong, or still is.
     pub fn set(&self, about: &'static str, words: String, clock: &Clock) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.0);
         let last = clock.mark();
         let trouble = all.entry(about).or_insert_with(|| {
             tracing::error!("{about}: {words}");
@@ -34,21 +34,21 @@ impl Troubles {
 
     /// It works again, where it did not.
     pub fn clear(&self, about: &'static str) {
-        if self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(about).is_some() {
+        if lock(&self.0).remove(about).is_some() {
             tracing::info!("{about}: works again");
         }
     }
 
     /// What each is about, with the words and the time of its beginning, for people.
     pub(crate) fn all(&self) -> Vec<(&'static str, String)> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = lock(&self.0);
         let words = |trouble: &Trouble| format!("{} (since {})", trouble.words, trouble.since.strftime("%F %T UTC"));
         all.iter().map(|(about, trouble)| (*about, words(trouble))).collect()
     }
 
     /// When something was last found wrong, where it is wrong.
     pub(crate) fn last(&self, about: &str) -> Option<Instant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(about).map(|trouble| trouble.last)
+        lock(&self.0).get(about).map(|trouble| trouble.last)
     }
 
     /// What became of an attempt to write to the store; `None` where it was not made.

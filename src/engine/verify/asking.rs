@@ -1,7 +1,7 @@
 //! Asking members on behalf of a run, while they are in traffic.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::memory::{Probing, put};
@@ -10,6 +10,7 @@ use crate::engine::verify::probing::ask;
 use crate::farm::{MemberName, RunId};
 use crate::plan::verify::ProbeResult;
 use crate::plan::{Run, RunState, Step};
+use crate::platform::lock;
 
 impl Engine {
     /// Begins to ask where a run is at a step that asks, and forgets the answers of steps that are over.
@@ -53,8 +54,6 @@ impl Engine {
             .get(&run.id)
             .and_then(|run| run.asking.as_ref())
             .filter(|probing| probing.since == run.step.since);
-        probing
-            .map(|probing| probing.results.lock().unwrap_or_else(PoisonError::into_inner).clone())
-            .unwrap_or_default()
+        probing.map(|probing| lock(&probing.results).clone()).unwrap_or_default()
     }
 }

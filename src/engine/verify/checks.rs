@@ -1,13 +1,12 @@
 //! What HAProxy's health checks say of the lines of a hold.
 
-use crate::engine::fleet::reports::{Found, Reports, gone, silence};
-use crate::plan::verify::CheckResult;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::fleet::loads::overruled;
+use crate::engine::fleet::reports::{Found, Reports, gone, silence};
 use crate::farm::{Entry, Hold, InstanceName, MemberName, OutBy, SeenServer, WantedServer, wanted};
 use crate::haproxy::{AdminBits, AdminState, ServerRef};
-
+use crate::plan::verify::CheckResult;
 use crate::reconcile::InstanceReport;
 use crate::state::State;
 

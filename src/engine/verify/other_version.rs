@@ -1,11 +1,10 @@
 //! Servers that are to come back with another version than those in service have.
 
-use crate::engine::fleet::reports::Reports;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::error::EngineError;
-
 use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::engine::fleet::reports::Reports;
 use crate::farm::{Entry, Farm, Layout, MemberName, SeenServer};
 use crate::plan::Veto;
 

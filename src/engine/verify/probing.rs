@@ -1,20 +1,16 @@
 //! Asking the servers of holds that are to come back: one task for each member, until it answers well.
 
-use crate::engine::fleet::reports::Found;
-use crate::engine::fleet::reports::Reports;
-use crate::engine::fleet::reports::gone;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
-
+use crate::engine::fleet::reports::{Found, Reports, gone};
 use crate::engine::memory::{Probing, Results, put};
 use crate::engine::verify::judge::{MustShow, failed};
-use crate::farm::{AfterVerify, Verification};
-use crate::farm::{Entry, Hold, HttpProbe, MemberName, OutBy};
+use crate::farm::{AfterVerify, Entry, Hold, HttpProbe, MemberName, OutBy, Verification};
 use crate::plan::verify::ProbeResult;
-
+use crate::platform::lock;
 use crate::state::{Change, State};
 
 /// How a member can be asked; the later, the better.
@@ -76,7 +72,7 @@ impl Engine {
                             ask(Arc::clone(self), member.clone(), (address, *probe), must_show.clone(), results);
                         self.platform.spawn(asking).abort_handle()
                     });
-                    probing.results.lock().unwrap_or_else(PoisonError::into_inner).get(member).cloned()
+                    lock(&probing.results).get(member).cloned()
                 }
             };
             answers.extend(answer.map(|answer| (member.clone(), answer)));
@@ -105,7 +101,7 @@ impl Engine {
         let Some(id) = hold.owner.run() else { return Vec::new() };
         let mut memory = self.memory();
         let Some(probing) = &memory.for_hold(hold).probing else { return Vec::new() };
-        let results = probing.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let results = lock(&probing.results);
         let told = results.iter().filter_map(|(member, result)| match result {
             ProbeResult::Passed { version: Some(version) } => Some((member.clone(), version.clone())),
             _ => None,

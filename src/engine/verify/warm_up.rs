@@ -1,20 +1,16 @@
 //! Warming up the servers of holds that are about to get traffic: one task for each member, until its answers are fast.
 
-use crate::engine::fleet::reports::Found;
-use crate::engine::fleet::reports::Reports;
-use crate::engine::fleet::reports::gone;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
-
+use crate::engine::fleet::reports::{Found, Reports, gone};
 use crate::engine::memory::{Asking, Results, put};
-use crate::farm::{AfterVerify, Verification, VerifyPhase};
-use crate::farm::{Hold, MemberName, Span, WarmUp};
+use crate::farm::{AfterVerify, Hold, MemberName, Span, Verification, VerifyPhase, WarmUp};
 use crate::plan::verify::WarmUpFacts;
-
 use crate::plan::warm_up::Warmth;
+use crate::platform::lock;
 use crate::state::State;
 
 impl Engine {
@@ -63,7 +59,7 @@ impl Engine {
                 Err(why) => drop(members.insert(member.clone(), Warmth::unasked(why))),
             }
         }
-        members.extend(results.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        members.extend(lock(results).clone());
         Some(WarmUpFacts { settings, members })
     }
 }

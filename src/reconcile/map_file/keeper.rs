@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ use super::entries::{keys, lost, shown};
 use super::place::{Place, Stamp, stamp};
 use super::sweep::{kept, sweep};
 use crate::farm::WantedMap;
+use crate::platform::lock;
 
 /// Every map file that this teeterd has written or is about to. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +64,7 @@ impl MapKeeper {
     /// Makes a file agree.
     pub(crate) fn agree(&self, path: &Path, wish: &Wish) -> Result<Agreed, Failed> {
         let known = self.known(path);
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&known);
         if wish.revision < known.revision {
             return Err(Failed::NotYet("something newer is to be written".to_owned()));
         }
@@ -95,7 +96,7 @@ impl MapKeeper {
     pub(crate) fn sweep(&self, paths: impl IntoIterator<Item = PathBuf>) {
         for path in paths {
             let known = self.known(&path);
-            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = lock(&known);
             let swept = Place::of(&path).and_then(|place| match place.lock()? {
                 Some(_lock) if !known.swept => sweep(&place, lives),
                 _ => Ok(Vec::new()),
@@ -122,14 +123,14 @@ impl MapKeeper {
             return Some(format!("it has no entries; {RELOAD}"));
         }
         let known = self.known(path);
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&known);
         known.lost.retain(|key, at| !has.contains(&**key) && now.duration_since(*at) < TOLD);
         let lacks = known.lost.keys().map(|key| &**key);
         (!known.lost.is_empty()).then(|| format!("another program has taken away {}; {RELOAD}", shown(lacks)))
     }
 
     fn known(&self, path: &Path) -> Arc<Mutex<Known>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.0);
         Arc::clone(all.entry(path.to_owned()).or_default())
     }
 }
