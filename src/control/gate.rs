@@ -61,7 +61,7 @@ pub(super) async fn gate(
     });
     let (mut parts, body) = request.into_parts();
     let body = read(body).await?;
-    let waiting = caller.by.waits();
+    let waiting = caller.by.cancel_on_drop();
     parts.extensions.insert(caller);
     parts.extensions.insert(reader);
     let answer = next.run(Request::from_parts(parts, Body::from(body)));

@@ -94,14 +94,14 @@ impl Engine {
         });
         {
             let mut ledger = engine.record.lock().await;
-            engine.record.set_back(&mut ledger).await?;
+            engine.record.correct_clock_set_back(&mut ledger).await?;
             engine.restart_verifications(&mut ledger).await?;
             while engine.take_over_renamed(&mut ledger, &engine.fleet.reports()).await? {}
             engine.warn_of_left_over(&ledger.state);
             engine.fleet.publish(&ledger.state);
         }
         engine.fleet.maps.sweep(engine.fleet.farms().values());
-        engine.platform.spawn(record::retention::tend(Arc::downgrade(&engine.record)));
+        engine.platform.spawn(record::retention::prune_hourly(Arc::downgrade(&engine.record)));
         engine.platform.spawn(driver::drive(Arc::downgrade(&engine), setup.nudge));
         Ok(engine)
     }

@@ -1,39 +1,40 @@
-//! The only clock. Everything else is told the time.
+//! The only clock. All other code takes the time as an argument.
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// The time of day, read once at the start and carried on by the monotonic clock, so that a jump of the system's
+/// The time of day. It is read once at the start and advanced by the monotonic clock, so that a jump of the system
 /// clock moves no deadline of a running daemon.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
-    begun: Instant,
+    started: Instant,
+    /// The time of day at `started`.
     wall: Timestamp,
 }
 
 impl Clock {
-    /// A clock that agrees with the system's now.
+    /// A clock that starts at the time of the system clock.
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub fn new() -> Self {
-        Self { begun: Instant::now(), wall: Timestamp::now() }
+        Self { started: Instant::now(), wall: Timestamp::now() }
     }
 
-    /// A clock that says `wall` now.
+    /// A clock that starts at `wall`.
     pub fn starting_at(wall: Timestamp) -> Self {
         Self { wall, ..Self::new() }
     }
 
-    /// The time now.
+    /// The current time of day.
     pub fn now(&self) -> Timestamp {
         self.at(self.mark())
     }
 
-    /// The time that it was at a point.
+    /// The time of day at a point that [`Clock::mark`] returned.
     pub fn at(&self, mark: Instant) -> Timestamp {
-        self.wall.saturating_add(mark.duration_since(self.begun)).unwrap_or(Timestamp::MAX)
+        self.wall.saturating_add(mark.duration_since(self.started)).unwrap_or(Timestamp::MAX)
     }
 
-    /// A point from which to measure.
+    /// The current point of the monotonic clock, for measuring durations.
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub fn mark(&self) -> Instant {
         Instant::now()

@@ -1,4 +1,4 @@
-//! What the engine uses of the machine that it runs on: the clock, the disk, and tasks. A simulation has another.
+//! The machine that the engine runs on: the clock, the disk and tasks. A simulation supplies another machine.
 
 mod clock;
 mod error_chain;
@@ -20,41 +20,42 @@ pub use self::lock::{lock, read, write};
 pub struct Platform {
     /// The only clock.
     pub clock: Clock,
-    /// How the disk is worked with.
+    /// How disk work is run.
     pub disk: Disk,
     tasks: Arc<Mutex<Vec<AbortHandle>>>,
-    /// The threads that answer readers; where there are none, they share those of everything else.
+    /// The threads that answer readers. `None`: readers share the threads of all other tasks.
     readers: Option<Handle>,
 }
 
-/// How work is done that waits for the disk.
+/// How work that waits for the disk is run.
 #[derive(Clone, Default)]
 pub enum Disk {
-    /// On threads of their own, as the disk takes it.
+    /// On blocking threads; it takes as long as the disk takes.
     #[default]
     Threads,
-    /// In simulated time: this long passes before the work is done, and this long before anybody hears of it.
+    /// In simulated time. The first duration passes before the work is done, the second before its caller gets the
+    /// result.
     Simulated(Arc<dyn Fn() -> (Duration, Duration) + Send + Sync>),
 }
 
 impl Platform {
-    /// Another machine than the real one.
+    /// A machine with this clock and this disk, for simulations.
     pub fn new(clock: Clock, disk: Disk) -> Self {
         Self { clock, disk, ..Self::default() }
     }
 
-    /// The same machine, with threads of their own for what readers ask.
+    /// The same machine with separate threads for the requests of readers.
     #[must_use]
     pub fn with_readers(self, readers: Handle) -> Self {
         Self { readers: Some(readers), ..self }
     }
 
-    /// Runs `task` until it ends or everything is stopped.
+    /// Runs `task` until it ends or [`Platform::stop`] is called.
     pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.keep(tokio::spawn(task))
     }
 
-    /// The same for what a reader has asked: however much that is, no other task waits for a thread because of it.
+    /// Runs the task of a reader. Where readers have threads of their own, no number of such tasks delays another task.
     pub fn spawn_for_reader<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         match &self.readers {
             Some(readers) => self.keep(readers.spawn(task)),
@@ -71,23 +72,23 @@ impl Platform {
         task
     }
 
-    /// Does work that may wait for the disk. It is done to its end even when nobody waits for it any more.
+    /// Does work that may wait for the disk. The work is finished even if its caller stops waiting.
     pub fn on_disk<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         match &self.disk {
             Disk::Threads => tokio::task::spawn_blocking(work),
-            Disk::Simulated(takes) => {
-                let (before, after) = takes();
+            Disk::Simulated(delays) => {
+                let (before, after) = delays();
                 self.spawn(async move {
                     tokio::time::sleep(before).await;
-                    let done = work();
+                    let result = work();
                     tokio::time::sleep(after).await;
-                    done
+                    result
                 })
             }
         }
     }
 
-    /// Stops every task where it stands, as the end of the process would.
+    /// Stops every task at its next await point, as the end of the process would.
     pub fn stop(&self) {
         lock(&self.tasks).drain(..).for_each(|task| task.abort());
     }

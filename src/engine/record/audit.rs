@@ -1,4 +1,4 @@
-//! What a transaction changes, in words: stored with it, and told to the log.
+//! Describes the changes of a transaction in words. The words are stored with the transaction and written to the log.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,13 @@ use crate::farm::{Baseline, Farm, FarmName, Hold, HoldId, Route, Stage};
 use crate::plan::{Run, RunState};
 use crate::state::{Change, Changed, NewEvent, State, event};
 
-/// What is other than before, each thing once. What only teeter's own bookkeeping is about is not among it.
+/// The differences that a transaction makes, one for each hold, run, route or baseline. Changes that are only teeter's
+/// own bookkeeping are left out.
 pub(crate) fn changed(state: &State, changes: &[Change]) -> Vec<Changed> {
-    // The last change of a thing says what becomes of it.
+    // If a transaction changes one record several times, the last change counts.
     let mut after: BTreeMap<String, (Option<String>, Option<String>)> = BTreeMap::new();
     for change in changes {
-        let (what, was, is) = match change {
+        let (what, before, new) = match change {
             Change::PutHold(new) => (format!("hold {}", new.id), state.holds.get(&new.id).map(hold), Some(hold(new))),
             Change::DropHold(id) => (format!("hold {id}"), state.holds.get(id).map(hold), None),
             Change::PutRun(new) => (format!("run {}", new.id), state.runs.get(&new.id).map(run), Some(run(new))),
@@ -22,25 +23,26 @@ pub(crate) fn changed(state: &State, changes: &[Change]) -> Vec<Changed> {
                 (format!("route of {}", new.farm), state.routes.get(&new.farm).map(route), Some(route(new)))
             }
             Change::DropRoute(farm) => (format!("route of {farm}"), state.routes.get(farm).map(route), None),
-            // Noted before the first hold and forgotten after the last; a change between the two is somebody's.
+            // A baseline is stored with the first hold and dropped after the last. A change in between records a change
+            // that was made outside teeter.
             Change::PutBaseline(entry, new) => match state.baselines.get(entry) {
-                Some(old) => (format!("{entry} without holds"), Some(baseline(old)), Some(baseline(new))),
+                Some(before) => (format!("{entry} without holds"), Some(baseline(before)), Some(baseline(new))),
                 None => continue,
             },
             Change::DropBaseline(_) => continue,
         };
-        after.entry(what).or_insert((was, None)).1 = is;
+        after.entry(what).or_insert((before, None)).1 = new;
     }
     let changed = after.into_iter().filter(|(_, (before, after))| before != after);
     changed.map(|(what, (before, after))| Changed { what, before, after }).collect()
 }
 
-/// The events of a transaction with what it changes; one of them where there would be none.
+/// Attaches the differences to the first event of a transaction. If there are differences and no event, one is added.
 pub(crate) fn with_changed(mut events: Vec<NewEvent>, changed: Vec<Changed>, now: Timestamp) -> Vec<NewEvent> {
     if events.is_empty() && !changed.is_empty() {
         let words = changed.iter().map(|Changed { what, after, .. }| match after {
             Some(after) => format!("{what}: {after}"),
-            None => format!("{what}: not kept any more"),
+            None => format!("{what}: dropped"),
         });
         events.push(event(now, "changed", words.collect::<Vec<_>>().join(", "), None, None));
     }
@@ -50,7 +52,7 @@ pub(crate) fn with_changed(mut events: Vec<NewEvent>, changed: Vec<Changed>, now
     events
 }
 
-/// The farms that an event is about.
+/// The names of the farms that an event is about, separated by commas.
 pub(crate) fn farms_of(
     event: &NewEvent,
     state: &State,
@@ -63,22 +65,22 @@ pub(crate) fn farms_of(
             _ => None,
         })
     };
-    let begun = |id| {
+    let started = |id| {
         changes.iter().find_map(|change| match change {
             Change::PutRun(run) if run.id == id => Some(&**run),
             _ => None,
         })
     };
-    if let Some(run) = event.run.and_then(|id| state.runs.get(&id).or_else(|| begun(id))) {
+    if let Some(run) = event.run.and_then(|id| state.runs.get(&id).or_else(|| started(id))) {
         return Some(run.plan.farm.to_string());
     }
     let hold = event.hold.and_then(|id| state.holds.get(&id).or_else(|| put(id)))?;
-    let of_hold = farms.values().filter(|farm| hold.entries.iter().any(|entry| farm.has(&entry.server)));
-    let names: Vec<&str> = of_hold.map(|farm| farm.name.as_str()).collect();
+    let held = farms.values().filter(|farm| hold.entries.iter().any(|entry| farm.has(&entry.server)));
+    let names: Vec<&str> = held.map(|farm| farm.name.as_str()).collect();
     Some(names.join(",")).filter(|names| !names.is_empty())
 }
 
-/// Tells the log what is in the store by now, with fields by which the journal can be searched.
+/// Logs an event that has been stored, with fields by which the journal can be searched.
 pub(crate) fn log(event: &NewEvent, farm: Option<&str>) {
     let (run, hold) = (event.run.map(|id| id.0), event.hold.map(|id| id.0));
     let caller = event.caller.as_ref();
@@ -126,8 +128,8 @@ fn run(run: &Run) -> String {
     };
     let step = run.current().map(|step| format!(" at step {}, {step}", run.cursor + 1)).unwrap_or_default();
     let paused = if run.paused { ", paused" } else { "" };
-    let back = if run.rollback.is_some() { ", turning back" } else { "" };
-    format!("{}{why}{step}{paused}{back}", RunStatus::from(&run.state))
+    let rollback = if run.rollback.is_some() { ", rolling back" } else { "" };
+    format!("{}{why}{step}{paused}{rollback}", RunStatus::from(&run.state))
 }
 
 fn route(route: &Route) -> String {
@@ -138,9 +140,9 @@ fn route(route: &Route) -> String {
 }
 
 fn baseline(baseline: &Baseline) -> String {
-    let overruled = baseline.overruled.map(|by| format!(", now {} against its hold", by.state)).unwrap_or_default();
+    let overruled = baseline.overruled.map(|set| format!(", now {} against its hold", set.state)).unwrap_or_default();
     format!("{}{overruled}", baseline.state)
 }
 
-/// As many lines of a hold are named: it may have thousands.
+/// How many lines of a hold are named. A hold may have thousands.
 const NAMED: usize = 50;

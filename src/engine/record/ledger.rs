@@ -1,4 +1,4 @@
-//! The store and its state in memory, changed together.
+//! The state in memory and the store behind it, which are always changed together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
@@ -13,7 +13,7 @@ use crate::platform::{Platform, chain, read, write};
 use crate::state::{Change, NewEvent, State, Transaction};
 use crate::store::{Store, StoreError, Tally};
 
-/// The state, and the store that it is in.
+/// The current state and the store that holds it.
 pub(crate) struct Ledger {
     pub(crate) state: Arc<State>,
     published: Published,
@@ -41,12 +41,12 @@ impl Ledger {
         })
     }
 
-    /// The state for who only looks, as it was last committed: it is had without waiting for a change.
+    /// The last committed state, for readers: getting it waits for no change.
     pub(crate) fn published(&self) -> Published {
         self.published.clone()
     }
 
-    /// A run, also one that has ended and is only in the store by now.
+    /// Finds a run. A run that ended long ago is read from the store.
     pub(crate) async fn run(&self, id: RunId) -> Result<Run, EngineError> {
         let found = match self.state.runs.get(&id) {
             Some(run) => Some(run.clone()),
@@ -59,13 +59,13 @@ impl Ledger {
         found.ok_or_else(|| no_run(id))
     }
 
-    /// The revision that the next commit will have.
+    /// The revision of the next commit.
     pub(crate) fn next_revision(&self) -> u64 {
         self.state.next_revision()
     }
 
-    /// Commits changes that were worked out from this ledger while it was locked, records the differences, and logs them. A
-    /// conflict means that another process writes to the store.
+    /// Commits changes that were computed from this ledger while it was locked, records the differences and logs them.
+    /// A conflict means that another process writes to the store.
     pub(crate) async fn write(&mut self, changes: Vec<Change>, events: Vec<NewEvent>) -> Result<u64, EngineError> {
         let changed = audit::changed(&self.state, &changes);
         let events = audit::with_changed(events, changed, self.platform.clock.now());
@@ -86,8 +86,8 @@ impl Ledger {
         }
     }
 
-    /// Writes what must be recorded once. `then` notes that it is recorded, also where the disk has kept a transaction that
-    /// it reported as failed.
+    /// Writes a transaction that must be recorded exactly once. `then` is called once the transaction is in the store,
+    /// also if the disk has kept a transaction that it reported as failed.
     pub(crate) async fn write_once(
         &mut self,
         changes: Vec<Change>,
@@ -102,7 +102,7 @@ impl Ledger {
         written.map(drop)
     }
 
-    /// Makes changes durable, then visible.
+    /// Commits changes to the store, then makes them visible in memory.
     async fn commit(&mut self, changes: Vec<Change>, events: Vec<NewEvent>) -> Result<u64, EngineError> {
         let (store, transaction) =
             (Arc::clone(&self.store), Transaction { expect: self.state.revision, changes, events });
@@ -111,14 +111,14 @@ impl Ledger {
         self.troubles.of_store(written.as_ref().ok().map(Result::as_ref), &self.platform.clock);
         match written.and_then(|written| Ok(written?)) {
             Ok((revision, transaction)) => {
-                // Copied only where a reader looks at what was before.
+                // The state is copied only if a reader still uses the previous one.
                 self.published.change(&mut self.state, |state| {
                     Arc::make_mut(state).apply(&transaction.changes, revision);
                 });
                 Ok(revision)
             }
             Err(error) => {
-                // A disk that fails may have kept what it refused: the store knows, and nobody else.
+                // A failing disk may have kept a transaction that it reported as failed; only the store can tell.
                 self.load_again().await;
                 Err(error)
             }
@@ -134,12 +134,12 @@ impl Ledger {
         }
     }
 
-    /// Forgets runs that have gone from the store.
+    /// Removes runs from memory that were deleted from the store.
     pub(crate) fn forget_runs(&mut self, gone: &BTreeSet<RunId>) {
         self.published.change(&mut self.state, |state| Arc::make_mut(state).forget_runs(gone));
     }
 
-    /// Records what changes nothing, and what the daemon's own log is not for: the words of others.
+    /// Records events that change no state and do not belong in the daemon's log, such as the output of hooks.
     pub(crate) async fn record(&self, events: Vec<NewEvent>) -> Result<(), EngineError> {
         let store = Arc::clone(&self.store);
         let written = self.platform.on_disk(move || store.record(&events));
@@ -148,7 +148,7 @@ impl Ledger {
         written.map_err(Into::into)
     }
 
-    /// Counts the events of a kind that a run has.
+    /// Counts the events of one kind that belong to a run.
     pub(crate) async fn tally(&self, run: RunId, kind: &'static str) -> Result<Tally, EngineError> {
         let store = Arc::clone(&self.store);
         let counted = self.platform.on_disk(move || store.tally(run, kind));
@@ -161,7 +161,7 @@ pub(crate) fn no_run(id: RunId) -> EngineError {
     EngineError::NotFound(Message::new(format!("there is no run {id}")).hint("`teeter runs` lists the latest runs"))
 }
 
-/// The latest state that was committed. Clones are the same one.
+/// The last committed state. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Published(Arc<RwLock<Arc<State>>>);
 
@@ -170,7 +170,7 @@ impl Published {
         Arc::clone(&read(&self.0))
     }
 
-    /// Changes it, and the ledger's own with it.
+    /// Changes the published state and makes the ledger's `own` reference the same.
     fn change(&self, own: &mut Arc<State>, change: impl FnOnce(&mut Arc<State>)) {
         let mut published = write(&self.0);
         *own = Arc::default();
@@ -179,7 +179,7 @@ impl Published {
     }
 }
 
-/// A hold is stored with the names of its members, so that it keeps them when the configuration changes.
+/// Stores the names of its members in a hold, so that the hold keeps them when the configuration changes.
 fn with_names(change: Change, farms: &BTreeMap<FarmName, Farm>) -> Change {
     match change {
         Change::PutHold(mut hold) => {

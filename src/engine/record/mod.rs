@@ -1,4 +1,5 @@
-//! The one door to the store: the ledger, who asked for a change, what is recorded of it, what is pruned.
+//! The only way to the store: the ledger, the requester of a change, the record of each change, and the pruning of old
+//! records.
 
 pub(crate) mod audit;
 pub(crate) mod clock_set_back;
@@ -22,14 +23,14 @@ use crate::platform::{Platform, lock};
 use crate::state::{Event, State};
 use crate::store::{EventQuery, Store, StoreError};
 
-/// The store, and the state that was last committed to it.
+/// The store and the state that was last committed to it.
 pub(crate) struct Record {
     ledger: AsyncMutex<Ledger>,
     published: Published,
     store: Arc<dyn Store>,
     pub(crate) troubles: Troubles,
-    retention: retention::Known,
-    /// When an attempt to write to the store was last made on purpose.
+    retention: retention::RetentionSetting,
+    /// When [`Record::try_the_store`] last wrote to the store.
     tried: Mutex<Option<Instant>>,
     platform: Platform,
 }
@@ -47,27 +48,28 @@ impl Record {
             ledger: AsyncMutex::new(ledger),
             store,
             troubles,
-            retention: retention::Known::new(None),
+            retention: retention::RetentionSetting::new(None),
             tried: Mutex::default(),
             platform,
         })
     }
 
-    /// The ledger, for the driver's own changes. Other changes wait until it is dropped.
+    /// Locks the ledger for the driver's own changes. Other changes wait until the guard is dropped.
     pub(crate) async fn lock(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().await
     }
 
-    /// The ledger, for a change that begins now and is carried through from here on.
+    /// Locks the ledger for a change of this requester. From here on, the change is finished even if the requester
+    /// disconnects.
     ///
     /// # Errors
-    /// The requester has disconnected before.
+    /// The requester disconnected before this call.
     pub(crate) async fn begin(&self, by: &Requester) -> Result<MutexGuard<'_, Ledger>, EngineError> {
         let ledger = self.ledger.lock().await;
-        if by.begins() { Ok(ledger) } else { Err(EngineError::TakenBack) }
+        if by.begin() { Ok(ledger) } else { Err(EngineError::TakenBack) }
     }
 
-    /// The state as it was last committed. Waits for no change.
+    /// The last committed state. Waits for no change.
     pub(crate) fn state(&self) -> Arc<State> {
         self.published.get()
     }
@@ -103,8 +105,8 @@ impl Record {
         self.store.trouble()
     }
 
-    /// Tries to write to the store, at most once in [`REFUSED_LATELY`], and notes the result as a trouble. One page is
-    /// written, so success does not clear a refusal of a larger change that has just been made.
+    /// Tries to write to the store, at most once in [`REFUSED_LATELY`], and sets or clears the trouble of the store. Only
+    /// one page is written, so success does not clear the trouble if a larger change was refused within that time.
     pub(crate) async fn try_the_store(&self) {
         let now = self.platform.clock.mark();
         {
@@ -123,7 +125,7 @@ impl Record {
         }
     }
 
-    /// Tries again when the last refusal is [`REFUSED_LATELY`] old and nothing else has tried since.
+    /// Tries again if the last refusal is at least [`REFUSED_LATELY`] old.
     pub(crate) async fn try_the_store_again(&self) {
         if self.troubles.last(STORE).is_some_and(|last| last.elapsed() >= REFUSED_LATELY) {
             self.try_the_store().await;
@@ -131,8 +133,8 @@ impl Record {
     }
 }
 
-/// Changes that wait are tried again several times a second; a refusal counts for this long.
+/// How long a refusal of the store counts. Changes that wait are tried again several times a second.
 const REFUSED_LATELY: Duration = Duration::from_secs(5);
 
-/// A disk that takes longer than this has not told whether it can be written.
+/// How long an attempt to write may take. After that, nothing is concluded from it.
 const DISK_TAKES: Duration = Duration::from_secs(5);

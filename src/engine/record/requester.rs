@@ -1,36 +1,36 @@
-//! Who asks for a change, and whether they still wait for it when it begins.
+//! The requester of a change, and whether the requester is still connected when the change begins.
 
 use std::sync::{Arc, OnceLock};
 
 use crate::state::Caller;
 
-/// Who asks for one change. Clones are the same one.
+/// The requester of one change. Clones are the same requester.
 #[derive(Debug, Clone)]
 pub struct Requester {
-    /// Who it is.
+    /// The user and the process behind the request.
     pub caller: Caller,
-    /// Whether the change has begun; `false`: it was taken back before. What comes first counts.
+    /// `true`: the change has begun. `false`: it was cancelled first. The first value set stays.
     begun: Arc<OnceLock<bool>>,
 }
 
 impl Requester {
-    /// Somebody whose change has not begun yet.
+    /// A requester whose change has not begun.
     pub fn new(caller: Caller) -> Self {
         Self { caller, begun: Arc::default() }
     }
 
-    /// That they wait: to be kept for as long as they do.
-    pub fn waits(&self) -> CancelOnDrop {
+    /// A guard to keep for as long as the requester is connected.
+    pub fn cancel_on_drop(&self) -> CancelOnDrop {
         CancelOnDrop(Arc::clone(&self.begun))
     }
 
-    /// Marks the change as begun. `false`: the requester took it back before.
-    pub(crate) fn begins(&self) -> bool {
+    /// Marks the change as begun. `false`: the change was cancelled before.
+    pub(crate) fn begin(&self) -> bool {
         *self.begun.get_or_init(|| true)
     }
 }
 
-/// Takes back a change that has not begun when this is dropped.
+/// When dropped, cancels a change that has not begun.
 #[must_use]
 #[derive(Debug)]
 pub struct CancelOnDrop(Arc<OnceLock<bool>>);
@@ -59,18 +59,18 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_first_is_carried_through() {
-        let it = requester();
-        let waiting = it.waits();
-        assert!(it.begins());
-        drop(waiting);
-        assert!(it.clone().begins());
+    fn a_change_that_has_begun_is_not_cancelled() {
+        let requester = requester();
+        let guard = requester.cancel_on_drop();
+        assert!(requester.begin());
+        drop(guard);
+        assert!(requester.clone().begin());
     }
 
     #[test]
-    fn who_goes_first_has_asked_for_nothing() {
-        let it = requester();
-        drop(it.waits());
-        assert!(!it.begins());
+    fn a_change_is_cancelled_if_the_requester_disconnects_before_it_begins() {
+        let requester = requester();
+        drop(requester.cancel_on_drop());
+        assert!(!requester.begin());
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with teeterd itself, told for as long as it is so.
+//! Troubles of teeterd itself, such as a full disk. Each is shown for as long as it lasts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,19 +9,20 @@ use tokio::time::Instant;
 use crate::platform::{Clock, chain, lock};
 use crate::store::StoreError;
 
-/// What is wrong now, by what it is about. Clones are the same.
+/// The current troubles, by subject. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Troubles(Arc<Mutex<BTreeMap<&'static str, Trouble>>>);
 
 #[derive(Debug)]
 struct Trouble {
     since: Timestamp,
+    /// When it was last found.
     last: Instant,
     words: String,
 }
 
 impl Troubles {
-    /// Something is wrong, or still is.
+    /// Notes that something is wrong, or still is.
     pub fn set(&self, about: &'static str, words: String, clock: &Clock) {
         let mut all = lock(&self.0);
         let last = clock.mark();
@@ -32,26 +33,26 @@ impl Troubles {
         (trouble.last, trouble.words) = (last, words);
     }
 
-    /// It works again, where it did not.
+    /// Notes that something works. Logs that if it did not work before.
     pub fn clear(&self, about: &'static str) {
         if lock(&self.0).remove(about).is_some() {
             tracing::info!("{about}: works again");
         }
     }
 
-    /// What each is about, with the words and the time of its beginning, for people.
+    /// Each subject with its description and the time since when it has been wrong.
     pub(crate) fn all(&self) -> Vec<(&'static str, String)> {
         let all = lock(&self.0);
         let words = |trouble: &Trouble| format!("{} (since {})", trouble.words, trouble.since.strftime("%F %T UTC"));
         all.iter().map(|(about, trouble)| (*about, words(trouble))).collect()
     }
 
-    /// When something was last found wrong, where it is wrong.
+    /// When something was last found wrong. `None`: it is not wrong.
     pub(crate) fn last(&self, about: &str) -> Option<Instant> {
         lock(&self.0).get(about).map(|trouble| trouble.last)
     }
 
-    /// What became of an attempt to write to the store; `None` where it was not made.
+    /// Notes the result of an attempt to write to the store. `None`: no attempt was made.
     pub(crate) fn of_store<T>(&self, written: Option<Result<T, &StoreError>>, clock: &Clock) {
         match written {
             Some(Ok(_)) => self.clear(STORE),
@@ -68,4 +69,5 @@ impl Troubles {
     }
 }
 
+/// The subject of troubles with the store.
 pub(crate) const STORE: &str = "the store";

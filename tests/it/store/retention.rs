@@ -40,9 +40,10 @@ async fn old_records_leave_the_store_and_standby_runs_stay() {
     store.execute("UPDATE counters SET value = 5 WHERE name = 'run'", []).expect("it is set");
     drop(store);
     site.daemon.restart().await;
-    until(|| async { site.teeter(&["events"]).await.out.contains("taken out of the store, by their age") }).await;
+    until(|| async { site.teeter(&["events"]).await.out.contains("deleted from the store, because of their age") })
+        .await;
     let events = site.teeter(&["events"]).await.out;
-    assert!(events.contains("records that may go are taken out of the store: it keeps runs = \"400d\""), "{events}");
+    assert!(events.contains("old records are being deleted from the store: it keeps runs = \"400d\""), "{events}");
     assert!(events.contains("2 runs, 1400 events and 2100 pieces of hooks' output"), "{events}");
     for (run, code, kept) in [("1", 0, 1400), ("2", exit::NOT_FOUND, 0), ("3", exit::NOT_FOUND, 0), ("4", 0, 700)] {
         assert_eq!(site.teeter(&["show", run]).await.code, code, "{run}");
