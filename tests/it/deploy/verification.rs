@@ -69,7 +69,7 @@ async fn probe_without_a_version_is_refused_before_anything_moves() {
     let site = proving(&format!("verify.http = {page}")).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
-    assert!(ended.err.contains("no JSON") && ended.err.contains(r#""well\n""#), "{ended:?}");
+    assert!(ended.err.contains("not JSON") && ended.err.contains(r#""well\n""#), "{ended:?}");
     prove_by(&site, &format!("verify.http = {page}"), &place).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
