@@ -6,14 +6,14 @@ use std::pin::Pin;
 use crate::farm::HttpProbe;
 use crate::plan::warm_up::Timed;
 
-/// What a server answered: the version it told, if one was asked for, or why it is not well.
+/// The answer of a server: its version, if the probe reads one, or why the server is unhealthy.
 pub type Answer = Result<Option<String>, String>;
 
 /// Asks one server once. Both end within the probe's own timeout.
 pub trait Prober: Send + Sync + 'static {
-    /// Asks the server at `address` (host:port) whether it is well.
+    /// Asks the server at `address` (host:port) whether it is healthy.
     fn probe(&self, address: String, probe: HttpProbe) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-    /// Asks it only how long it takes: any status is an answer.
+    /// Measures how long the server at `address` takes to answer; any status is an answer.
     fn time(&self, address: String, probe: HttpProbe) -> Pin<Box<dyn Future<Output = Result<Timed, String>> + Send>>;
 }

@@ -255,7 +255,7 @@ pub(crate) async fn check_route(
     if problems.is_empty() { Ok(live) } else { refused(problems) }
 }
 
-/// The events that a run begins with: who began it, its notes, and whether the new version is verified.
+/// The events that a run begins with: the user that began it, its notes, and whether the new version is verified.
 fn begun_events(run: &Run, now: Timestamp, caller: &Caller) -> Vec<NewEvent> {
     let to = run.plan.version.as_ref().map(|version| format!(" to {version}")).unwrap_or_default();
     let text = match (run.plan.strategy, run.plan.steps.last()) {

@@ -14,7 +14,7 @@ use crate::plan::machine::rollback_path;
 use crate::plan::{Attendant, CallerState, Flipped, Passed, Phase, Run, RunState, Step, Wait};
 use crate::state::State;
 
-/// A run as it stands.
+/// The view of a run.
 pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp) -> RunView {
     let failed = match &run.state {
         RunState::Failed { why, kind } => Some((why.clone(), RunFailure::from(*kind))),
@@ -31,7 +31,7 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         .map(ToString::to_string)
         .collect();
     let wait = wait_of(run, memory).filter(|_| run.is_active());
-    let stays = wait.as_ref().filter(|wait| matches!(wait, Wait::CallerStays { .. })).map(|_| stays(run));
+    let caller_stays = wait.as_ref().filter(|wait| matches!(wait, Wait::CallerStays { .. })).map(|_| end_caller(run));
     let holds = run.holds.values().filter_map(|id| Some((state.holds.get(id)?, memory.holds.get(id)?)));
     let in_flight = holds.map(|(hold, memory)| text(memory.watch.in_flight(hold)));
     RunView {
@@ -72,18 +72,18 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         attendant: attendant(run).map(attendant_view),
         versions: text(run.versions.clone()),
         flips: run.flips.iter().map(flip_view).collect(),
-        next: stays.or_else(|| next(run, &out)),
+        next: caller_stays.or_else(|| next(run, &out)),
         out,
         not_reached: Vec::new(),
     }
 }
 
-/// What brings a run to its end whose caller does not stop.
-fn stays(run: &Run) -> String {
+/// What to do about a run whose caller does not stop.
+fn end_caller(run: &Run) -> String {
     let process = run.attended.as_ref().and_then(|attended| attended.pid);
     let process =
         process.map_or_else(|| "its caller".to_owned(), |pid| format!("process {pid}, and what it has started"));
-    format!("end {process}: then what is well comes back by itself; `teeter abort {}` waits for that", run.id)
+    format!("end {process}: then the healthy servers come back by themselves; `teeter abort {}` waits for that", run.id)
 }
 
 /// The caller that does the run's work now.
@@ -133,71 +133,71 @@ fn work_view(run: &Run) -> Option<WorkView> {
     })
 }
 
-/// The command that goes on from here.
+/// What to type next; `None` if the run needs no command.
 fn next(run: &Run, out: &[String]) -> Option<String> {
     let (id, farm) = (run.id, &run.plan.farm);
     let standby = run.plan.strategy.leaves_standby();
-    let end = if standby { "to leave the traffic where it is" } else { "to bring back what is well" };
+    let end = if standby { "to leave the traffic where it is" } else { "to bring back the healthy servers" };
     match (&run.state, run.current()) {
-        // The process that attends to it reports by itself.
+        // The attending process reports by itself.
         (RunState::Running, Some(Step::Work { .. })) if attendant(run).is_some() => {
-            run.paused.then(|| format!("`teeter resume {id}`, or it stands still when that work has ended"))
+            run.paused.then(|| format!("`teeter resume {id}`, or the run pauses when that work has ended"))
         }
         (RunState::Running, Some(Step::Work { group, phase })) => {
             let (step, by) = (run.cursor, &run.by);
             let what = if *phase == Phase::Deploy { "work".to_owned() } else { phase.to_string() };
-            let who = match run.caller {
+            let state = match run.caller {
                 CallerState::Gone { .. } => format!(
-                    "the command that did the {what} on group {group} is not there any more: see how far it came, \
+                    "the command that did the {what} on group {group} has ended: see how far it came, \
                      finish it, and then"
                 ),
                 CallerState::Never | CallerState::Here => {
-                    format!("the {what} on group {group} is for {by}, who began the run; when it is done")
+                    format!("the {what} on group {group} is for {by}, the user that began the run; when it is done")
                 }
             };
             Some(format!(
-                "{who} `teeter advance {id} --step {step}`, or `teeter advance {id} --step {step} --failed WHY`; or `teeter abort {id}`"
+                "{state} `teeter advance {id} --step {step}`, or `teeter advance {id} --step {step} --failed WHY`; or `teeter abort {id}`"
             ))
         }
         (RunState::Running, _) if run.paused => Some(format!("`teeter resume {id}` to go on")),
         (RunState::Running | RunState::Aborting, _) => None,
         (RunState::Failed { .. }, Some(Step::Work { group, phase: Phase::Deploy })) => Some(format!(
-            "mend group {group} by hand and `teeter advance {id}` to go on with its proof; or `teeter abort {id}` {end}"
+            "fix group {group} by hand and `teeter advance {id}` to go on with its verification; or `teeter abort {id}` {end}"
         )),
         (RunState::Failed { .. }, Some(Step::Work { group, phase })) => {
-            let (stands, then) = match phase {
+            let (place, then) = match phase {
                 Phase::AfterOut => ("is out", "to go on to the work on it"),
                 Phase::BeforeOut => ("is still in service", "to go on and take it out"),
                 Phase::AfterIn | Phase::Deploy => ("is in service again", "to go on from there"),
             };
             Some(format!(
-                "group {group} {stands}: do by hand what {phase} has not done and `teeter advance {id}` {then}; or \
+                "group {group} {place}: do by hand what {phase} has not done and `teeter advance {id}` {then}; or \
                  `teeter abort {id}` {}",
-                if out.is_empty() { "to end the run: nobody is out" } else { end }
+                if out.is_empty() { "to end the run: no server is out" } else { end }
             ))
         }
         (RunState::Failed { .. }, Some(step)) => {
             let back = if rollback_path(run).is_ok() {
-                format!("`teeter rollback {id}` to turn the traffic back; ")
+                format!("`teeter rollback {id}` to switch the traffic back; ")
             } else {
                 String::new()
             };
             Some(format!("`teeter advance {id}` to try `{step}` again; {back}or `teeter abort {id}` {end}"))
         }
         (RunState::Done | RunState::RolledBack, _) if standby && !out.is_empty() => {
-            let stands_by = |group: &&GroupName| {
-                let of = run.plan.groups.get(*group).into_iter().flatten();
-                of.into_iter().any(|member| out.contains(&member.name.to_string()))
+            let on_standby = |group: &&GroupName| {
+                let members = run.plan.groups.get(*group).into_iter().flatten();
+                members.into_iter().any(|member| out.contains(&member.name.to_string()))
             };
-            let back = run.plan.groups.keys().filter(stands_by);
+            let back = run.plan.groups.keys().filter(on_standby);
             let back: Vec<String> = back.map(|group| format!("`teeter flip {farm} {group}`")).collect();
-            Some(format!("{} stand by: {} turns the traffic to them", out.join(", "), back.join(" or ")))
+            Some(format!("on standby: {}; {} switches the traffic to them", out.join(", "), back.join(" or ")))
         }
         (RunState::Aborted, _) if standby => Some(format!(
-            "`teeter status farm:{farm}` shows who has the traffic; `teeter flip {farm} GROUP` or `teeter flip {farm} all` turns it"
+            "`teeter status farm:{farm}` shows which side has the traffic; `teeter flip {farm} GROUP` or `teeter flip {farm} all` switches it"
         )),
         (RunState::Aborted | RunState::RolledBack | RunState::Done, _) if !out.is_empty() => Some(format!(
-            "mend {} and `teeter ready {}`, with --no-verify to skip the proof; or deploy to the farm again: that begins with them",
+            "fix {} and `teeter ready {}`, with --no-verify to skip the verification; or deploy to the farm again: that begins with them",
             out.join(", "),
             out.join(" ")
         )),
@@ -205,7 +205,7 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
     }
 }
 
-/// The same by names.
+/// The map with the names of members as text.
 pub(crate) fn text<V>(map: BTreeMap<MemberName, V>) -> BTreeMap<String, V> {
     map.into_iter().map(|(member, value)| (member.to_string(), value)).collect()
 }

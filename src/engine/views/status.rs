@@ -1,27 +1,21 @@
-//! Making views of what is stored, seen and remembered.
+//! The status: HAProxys, servers, routes and notes; and views of runs and events.
 
-use crate::engine::fleet::loads::untold;
-use crate::engine::fleet::reports::{Found, Reports, gone};
-
-use std::collections::{BTreeMap, BTreeSet};
-
-use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 use crate::api::{
-    CallerView, ChangedView, EventView, HoldStage, HoldView, InstanceView, LiveSide, LoginView, OldProcessView,
-    RouteEntryView, RouteView, RunStatus, RunView, ServerView, SocketLevel, StatusView,
+    CallerView, ChangedView, EventView, InstanceView, LiveSide, LoginView, OldProcessView, RouteEntryView, RouteView,
+    RunStatus, RunView, ServerView, SocketLevel, StatusView,
 };
-use crate::engine::error::{EngineError, Message};
-
 use crate::engine::Engine;
+use crate::engine::error::EngineError;
+use crate::engine::fleet::reports::Reports;
 use crate::engine::memory::Memory;
 use crate::engine::record::ledger::no_run;
 use crate::engine::retired::left_over::left_over;
-use crate::engine::retired::renamed::last_socket;
-use crate::engine::views::run::{run_view, text};
+use crate::engine::views::run::run_view;
 use crate::farm::{
-    Baseline, Entry, Farm, Hold, HoldId, InstanceName, LineNames, MemberName, Off, OutBy, Owner, Route, RunId,
-    SameProcess, SeenServer, Selector, Stage, skipped_lines,
+    Baseline, Entry, Farm, Hold, InstanceName, Off, OutBy, Owner, Route, RunId, SameProcess, SeenServer, Selector,
+    Stage, skipped_lines,
 };
 use crate::haproxy::{AdminState, ServerRef};
 use crate::plan::Run;
@@ -29,7 +23,7 @@ use crate::reconcile::InstanceReport;
 use crate::state::{Changed, Event, State};
 
 impl Engine {
-    /// What HAProxy says now, and who holds what; of everything where nothing is selected.
+    /// The state of HAProxy now, with the holds on each server; of all servers if no selector is given.
     ///
     /// # Errors
     /// A selector names nothing.
@@ -71,9 +65,9 @@ impl Engine {
         let picked = |server: &ServerRef, seen: &SeenServer| {
             selectors.is_empty()
                 || selectors.iter().any(|selector| selector.picks(server, seen))
-                || farms
-                    .values()
-                    .any(|farm| farm.has(server) && selectors.iter().any(|it| it.farm() == Some(&farm.name)))
+                || farms.values().any(|farm| {
+                    farm.has(server) && selectors.iter().any(|selector| selector.farm() == Some(&farm.name))
+                })
         };
         let seen = reports.seen();
         let aside = skipped_lines(&seen, picked);
@@ -93,27 +87,6 @@ impl Engine {
         let rivals = rivals.map(|(name, text)| format!("HAProxy {name}: {text}"));
         let notes = trouble.chain(own).chain(rivals).chain(noted).chain(doubles).chain(aside).chain(left).collect();
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
-    }
-
-    /// Every hold.
-    pub async fn hold_views(&self) -> Vec<HoldView> {
-        let state = self.record.state();
-        let reports = self.fleet.reports();
-        let names = self.line_names(&reports);
-        let holds = state.holds.values();
-        holds.map(|hold| self.view_of(hold, &state, (&reports, &names))).collect()
-    }
-
-    /// One hold.
-    ///
-    /// # Errors
-    /// There is none of this number; perhaps not any more.
-    pub async fn hold_view(&self, id: HoldId) -> Result<HoldView, EngineError> {
-        let state = self.record.state();
-        let reports = self.fleet.reports();
-        let names = self.line_names(&reports);
-        let hold = state.holds.get(&id).map(|hold| self.view_of(hold, &state, (&reports, &names)));
-        hold.ok_or_else(|| EngineError::NotFound(Message::new(format!("there is no hold {id}, or it has ended"))))
     }
 
     /// Every run that is remembered, the latest last.
@@ -141,30 +114,6 @@ impl Engine {
         let holds = state.holds.values().filter(|hold| hold.owner == Owner::Run(run.id));
         let not_reached = holds.filter_map(|hold| self.not_reached(hold, state, reports)).collect();
         RunView { not_reached, ..run_view(run, state, &self.memory(), self.clock.now()) }
-    }
-
-    /// The members of lines that have other names, of all that HAProxy has.
-    fn line_names(&self, reports: &Reports) -> LineNames {
-        let lines = reports.values().flat_map(|report| report.seen.iter().flat_map(|seen| seen.servers.keys()));
-        LineNames::from_farms(lines, &self.fleet.farms())
-    }
-
-    fn view_of(&self, hold: &Hold, state: &State, (reports, names): (&Reports, &LineNames)) -> HoldView {
-        let note = self.note(hold, state, reports);
-        let away = self.fleet.aside_of(hold, reports);
-        let without = hold.reach.without.union(&away).map(ToString::to_string).collect();
-        HoldView { note, without, ..hold_view(hold, (reports, names), &self.memory(), self.clock.now()) }
-    }
-
-    /// What went wrong with a hold and what it does not reach, for people.
-    pub(crate) fn note(&self, hold: &Hold, state: &State, reports: &Reports) -> Option<String> {
-        let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
-        let left = instances.into_iter().filter_map(|name| untold(hold, name, reports.get(name)?, state));
-        let left: BTreeSet<String> = left.map(|why| why.words().to_owned()).collect();
-        let notes = hold.note.iter().cloned().chain(not_there(hold, reports)).chain(overruled(hold, state));
-        let notes =
-            notes.chain(left).chain(unconfigured(hold, state, reports)).chain(self.not_reached(hold, state, reports));
-        notes.reduce(|one, more| format!("{one}; {more}"))
     }
 
     /// A plan that is not carried out, as a run.
@@ -250,7 +199,7 @@ fn server_view(entry: &Entry, seen: &SeenServer, report: &InstanceReport, state:
     }
 }
 
-/// Who keeps a server out. What a hold has set, on the server or on the one that it tracks, is the hold's doing.
+/// What keeps a server out. A state that a hold has set, on the server or on the server that it tracks, counts as the hold.
 fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> Vec<String> {
     let held = |entry: &Entry| state.holds.values().any(|hold| hold.entries.contains(entry));
     let ours = |by: &OutBy| match by {
@@ -269,101 +218,6 @@ fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> 
     texts.extend(state.baselines.get(entry).filter(|_| !holds.is_empty()).and_then(set));
     texts.extend(seen.out_by().iter().filter(|by| !ours(by)).map(ToString::to_string));
     texts
-}
-
-fn hold_view(hold: &Hold, (reports, line_names): (&Reports, &LineNames), memory: &Memory, now: Timestamp) -> HoldView {
-    let remembered = memory.holds.get(&hold.id);
-    let wait = remembered.and_then(|memory| memory.wait.clone());
-    let (stage, left) = match hold.stage {
-        Stage::Draining(_) => (HoldStage::Draining, 0),
-        Stage::Stuck { .. } => (HoldStage::Stuck, 0),
-        Stage::Out { left, .. } => (HoldStage::Out, left),
-        Stage::Verifying(_) => (HoldStage::Verifying, 0),
-        Stage::Shared { .. } => (HoldStage::Shared, 0),
-        Stage::Verified { .. } => (HoldStage::Verified, 0),
-    };
-    HoldView {
-        id: hold.id.0,
-        owner: hold.owner.to_string(),
-        reason: hold.reason.clone(),
-        entries: hold.entries.iter().map(ToString::to_string).collect(),
-        members: names(hold, reports, line_names),
-        mode: hold.wanted_state().into(),
-        stage,
-        left,
-        since: hold.since,
-        expires: hold.expires,
-        waiting: wait.as_ref().map(ToString::to_string),
-        within_s: wait.as_ref().and_then(|wait| wait.within_s(now)),
-        wait,
-        in_flight: remembered.map(|memory| text(memory.watch.in_flight(hold))).unwrap_or_default(),
-        note: None,
-        without: Vec::new(),
-    }
-}
-
-/// The lines of a hold that somebody else has set otherwise, and that are left so, for people.
-fn overruled(hold: &Hold, state: &State) -> Option<String> {
-    let overruled = hold.entries.iter().filter_map(|entry| Some((entry, state.baselines.get(entry)?.overruled?)));
-    let texts: Vec<String> = overruled
-        .map(|(entry, overruled)| format!("{entry} is left in {}, set outside teeter", overruled.state))
-        .collect();
-    (!texts.is_empty()).then(|| texts.join(", "))
-}
-
-/// The lines of a hold in HAProxys that are not configured any more, for people.
-fn unconfigured(hold: &Hold, state: &State, reports: &Reports) -> Option<String> {
-    let lines: Vec<&Entry> = hold.entries.iter().filter(|entry| !reports.contains_key(&entry.instance)).collect();
-    let named: BTreeSet<&InstanceName> = lines.iter().map(|entry| &entry.instance).collect();
-    let names = named.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-    let first = named.first()?;
-    let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    Some(format!(
-        "HAProxy {names}{} is not configured any more: {lines} cannot be told anything until it is configured again; where \
-         it is gone, `teeter forget --haproxy {first}` forgets it",
-        last_socket(first, state.baselines.iter())
-    ))
-}
-
-/// The lines of a hold that HAProxy does not have, for people.
-fn not_there(hold: &Hold, reports: &Reports) -> Option<String> {
-    let missing = hold.entries.iter().filter(|entry| matches!(reports.find(entry), Found::Gone));
-    let gone: Vec<String> = missing.map(|entry| format!("{entry} {}", gone(entry))).collect();
-    (!gone.is_empty()).then(|| gone.join(", "))
-}
-
-/// What a hold keeps out: a member by its name where all its lines are held, otherwise line by line, and a line with its
-/// HAProxy where another one has it, too, and it is not held there.
-fn names<'a>(hold: &'a Hold, reports: &'a Reports, line_names: &'a LineNames) -> Vec<String> {
-    let member = |line: &'a ServerRef| hold.names.other(line).unwrap_or_else(|| line_names.of_line(line));
-    let mut members: BTreeMap<&MemberName, (bool, Vec<&Entry>)> = BTreeMap::new();
-    for entry in &hold.entries {
-        members.entry(member(&entry.server)).or_insert((true, Vec::new())).1.push(entry);
-    }
-    let mut free: BTreeSet<&ServerRef> = BTreeSet::new();
-    // Each line once: a hold may have a thousand members, and HAProxy ten thousand lines.
-    for (name, report) in reports {
-        let lines = report.seen.iter().flat_map(|seen| {
-            // A backend that is switched off gets no traffic, whatever its lines are.
-            seen.servers.keys().filter(|line| !seen.is_disabled(&line.backend))
-        });
-        for line in lines {
-            let Some((whole, held)) = members.get_mut(member(line)) else { continue };
-            if !held.iter().any(|entry| entry.server == *line && entry.instance == *name) {
-                *whole = false;
-                free.insert(line);
-            }
-        }
-    }
-    let line = |entry: &Entry| match free.contains(&entry.server) {
-        true => entry.to_string(),
-        false => entry.server.to_string(),
-    };
-    let of = |(member, (whole, held)): (&MemberName, (bool, Vec<&Entry>))| match whole {
-        true => vec![member.to_string()],
-        false => held.iter().map(|entry| line(entry)).collect::<BTreeSet<_>>().into_iter().collect(),
-    };
-    members.into_iter().flat_map(of).collect()
 }
 
 fn changed(Changed { what, before, after }: Changed) -> ChangedView {
