@@ -11,7 +11,7 @@ use crate::farm::{
 };
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName, MapValue, ServerRef};
 
-/// Something that somebody else has changed, which HAProxy had confirmed to be as teeter wants it.
+/// A change made outside teeter of something that HAProxy had confirmed to be as teeter wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Drift {
     /// A held server.
@@ -33,7 +33,7 @@ pub(crate) struct Drifts {
     ours: BTreeMap<ServerRef, AdminState>,
     /// What has been found and not been set right yet, so that it is told once.
     told: BTreeMap<ServerRef, AdminState>,
-    /// Changes that are not set right: somebody's wish for a stricter state, and those about which the store decides.
+    /// Changes that are not corrected: a stricter state set by an operator, and changes about which the store decides.
     left_alone: BTreeMap<ServerRef, Left>,
     /// Servers that stay in because the traffic was turned to them, so that it is told once.
     live: BTreeSet<ServerRef>,
@@ -48,7 +48,7 @@ pub(crate) struct Drifts {
     told_in_maps: BTreeMap<(MapName, MapKey), Option<String>>,
 }
 
-/// A state that is left as somebody else has set it.
+/// A state that stays as it was set outside teeter.
 #[derive(Debug, Clone, Copy)]
 struct Left {
     state: AdminState,
@@ -93,7 +93,7 @@ impl Drifts {
     }
 
     /// Finds servers that were deleted and added again. As they are they are left alone until it is known what that
-    /// means: HAProxy adds servers in maintenance, for somebody to make them ready.
+    /// means: HAProxy adds servers in maintenance; an operator sets them ready.
     fn come_back(&mut self, wanted: &Wanted, seen: &Seen) -> Vec<Drift> {
         let held: BTreeSet<&ServerRef> =
             wanted.iter().filter(|(_, wanted)| wanted.held).map(|(server, _)| server).collect();
@@ -108,7 +108,7 @@ impl Drifts {
                 Some(now) if self.absent.remove(server) => {
                     let state = now.admin.forced();
                     self.left_alone.insert(server.clone(), Left { state, looser: false, until_wanted: false });
-                    // Whoever has added it may set it once more before the next look.
+                    // The program that added it may set it once more before the next look.
                     self.ours.insert(server.clone(), state);
                     drifts.push(Drift::Again { server: server.clone(), is: now.baseline() });
                 }
@@ -143,7 +143,7 @@ impl Drifts {
         drifts
     }
 
-    /// Leaves out what must not be done, or not again so soon. Gives what somebody keeps changing.
+    /// Removes steps that must not be sent, or not again so soon. Returns what is changed outside teeter again and again.
     pub(crate) fn allow(&mut self, batch: &mut Batch, maps: &WantedMaps, seen: &Seen, now: Instant) -> Untold {
         let Self { ours, left_alone, contested, contested_maps, turned, .. } = self;
         let (mut refused, mut later) = (BTreeSet::new(), Untold::default());
@@ -158,7 +158,7 @@ impl Drifts {
         }
         for server in batch.incoming.iter().chain(&batch.repeated).chain(&batch.rest).filter_map(BatchStep::server) {
             let state = seen.servers.get(server).map(|seen| seen.admin.forced());
-            // Somebody has undone what teeter had confirmed: set it right, but not for ever as fast as one can look.
+            // A confirmed state was undone outside teeter: correct it, but not at the rate of looks for ever.
             let undone = ours.get(server).is_some_and(|ours| state.is_some_and(|state| state < *ours));
             if left_alone.contains_key(server) {
                 refused.insert(server.clone());
@@ -173,7 +173,7 @@ impl Drifts {
         later
     }
 
-    /// Whether all that differs differs because somebody wants it stricter, and is left alone.
+    /// Whether every difference is a stricter state set outside teeter, which stays.
     pub(crate) fn is_left_alone(&self, batch: &Batch) -> bool {
         let mut steps = batch.incoming.iter().chain(&batch.rest);
         steps.all(|step| step.server().and_then(|server| self.left_alone.get(server)).is_some_and(|left| !left.looser))
@@ -206,7 +206,7 @@ impl Drifts {
     }
 }
 
-/// Whether something that somebody keeps changing is set right once more now.
+/// Whether a state that is changed outside teeter again and again is corrected once more now.
 fn again<K: Ord + Clone>(contested: &mut BTreeMap<K, (u32, Instant)>, what: &K, now: Instant) -> bool {
     let (times, last) = contested.entry(what.clone()).or_insert((0, now));
     if *times >= AT_ONCE && now.duration_since(*last) < AGAIN {

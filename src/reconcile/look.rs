@@ -28,7 +28,7 @@ pub(crate) struct Look {
 pub(crate) type Keys = BTreeSet<(MapName, MapKey)>;
 
 /// Looks at every backend. Costly where there are thousands of servers: done at the start, after a reload and when
-/// somebody asks.
+/// a request asks.
 pub(crate) async fn look_at_all(client: &Client, keys: &Keys) -> Result<Look, Error> {
     let maps = look_up(client, keys).await?;
     let mut line = Line::new();

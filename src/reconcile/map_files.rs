@@ -144,7 +144,7 @@ mod tests {
         WantedMaps::from([("/m".parse().unwrap(), map)])
     }
 
-    /// A disk that takes nothing until somebody comes to the gate.
+    /// A disk that writes nothing until the test opens the gate.
     fn gated(_: &MapKeeper, _: &Path, Wish { wanted, .. }: &Wish) -> Result<Agreed, Failed> {
         let live = wanted.live.values().next().map(|value| value.as_str().to_owned()).unwrap_or_default();
         GATE.wait();

@@ -6,7 +6,7 @@ use crate::haproxy::commands::{AddMap, CommitMap, Info, PrepareMap, SetCommand, 
 use crate::haproxy::{Answers, Client, Command, CommandError, Error, Line, MapKey, MapName, MapValue};
 
 /// Makes changes to one map that lookups see all together. Everybody else's entries are carried over as they were
-/// a moment before; a change that somebody makes in that moment is lost.
+/// a moment before; a change that another program makes in that moment is lost.
 ///
 /// # Errors
 /// The connection failed: nothing has been turned, unless the last line was lost. Look again.

@@ -134,7 +134,7 @@ impl Observer {
             // Nothing is at stake where nothing is held or turned.
             let at_stake = order.follows || !order.wanted.is_empty() || !order.maps.is_empty();
             let waiting = match waiting {
-                // Whoever comes back must not serve for long before it is told.
+                // An instance that answers again must not serve for long before it gets the order.
                 PollReason::Answer(tries) if at_stake => PollReason::Answer(tries.min(AT_STAKE)),
                 other => other,
             };
@@ -148,12 +148,12 @@ impl Observer {
                 // A change of what is wanted goes before looks, and looks before the passing of time.
                 biased;
                 changed = self.orders.changed() => if changed.is_err() { return },
-                Some((backends, somebody)) = self.refresh.recv() => {
+                Some((backends, done)) = self.refresh.recv() => {
                     self.scope.add(backends);
-                    asked.push(somebody);
-                    while let Ok((backends, somebody)) = self.refresh.try_recv() {
+                    asked.push(done);
+                    while let Ok((backends, done)) = self.refresh.try_recv() {
                         self.scope.add(backends);
-                        asked.push(somebody);
+                        asked.push(done);
                     }
                 }
                 () = self.reloaded.notified() => self.hurry = Some(self.clock.mark()),
@@ -386,7 +386,7 @@ const AT_STAKE: u32 = 2;
 /// How long after a reload has begun the new process is looked for in haste.
 const RELOAD_TAKES: Duration = Duration::from_secs(2);
 
-/// How often everything is looked at while lines may join a hold: `add server` tells nobody.
+/// How often everything is looked at while lines may join a hold: HAProxy reports no `add server`.
 const WIDELY: Duration = Duration::from_secs(1);
 
 const KILLS_A_LINE: usize = 4;

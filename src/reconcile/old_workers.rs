@@ -69,7 +69,7 @@ impl OldWorkers {
     }
 
     /// Looks, where there may be something new: when another process has `replaced` the one before, and `surely` when
-    /// somebody asks for everything. Old workers are looked at as often as the new one is. The process that is `serving` is
+    /// a request asks for everything. Old workers are looked at as often as the new one is. The process that is `serving` is
     /// none of them: after a reload that failed the master lists it among them.
     pub(crate) async fn look(
         &mut self,

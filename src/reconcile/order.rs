@@ -18,9 +18,9 @@ pub(crate) struct Order {
     pub(crate) maps: Arc<WantedMaps>,
     /// Entries of maps that are to be looked up.
     pub(crate) keys: Arc<Keys>,
-    /// Servers whose emptying somebody waits for, hold by hold.
+    /// Servers whose drain is waited for, by hold.
     pub(crate) draining: Arc<Vec<Draining>>,
-    /// Backends whose counters somebody watches.
+    /// Backends whose counters a run watches.
     pub(crate) watched: Arc<BTreeSet<BackendName>>,
     /// Whether servers are held that may have lines here, too, once HAProxy answers.
     pub(crate) follows: bool,

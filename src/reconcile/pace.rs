@@ -1,4 +1,4 @@
-//! How often to look: fast when the answer may come any moment, slow when it is far, hardly when nobody waits.
+//! How often to look: fast when the answer may come any moment, slow when it is far, seldom when nothing is waited for.
 
 use std::time::Duration;
 

@@ -83,18 +83,18 @@ impl Looker {
     async fn run(mut self) {
         while let Some((mut backends, first)) = self.asks.recv().await {
             let mut asked = vec![first];
-            while let Ok((more, somebody)) = self.asks.try_recv() {
+            while let Ok((more, answer)) = self.asks.try_recv() {
                 backends = backends.zip(more).map(|(mut all, more)| {
                     all.extend(more);
                     all
                 });
-                asked.push(somebody);
+                asked.push(answer);
             }
             let began = self.clock.mark();
             let report = self.look(backends.as_ref()).await;
-            for somebody in asked {
+            for answer in asked {
                 // Who has gone needs no answer.
-                somebody.send(report.clone()).ok();
+                answer.send(report.clone()).ok();
             }
             drop(report);
             // Readers without rest have HAProxy print for half of the time at most.
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
     use crate::haproxy::{Address, Connect, Connecting};
 
-    /// A HAProxy that lets nobody in, each at its time.
+    /// A HAProxy that accepts each connection when the test allows it.
     #[derive(Debug, Clone)]
     struct Door {
         came: Arc<AtomicUsize>,

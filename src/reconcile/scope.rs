@@ -1,5 +1,5 @@
 //! What the next look is at. A look at everything is dear where there are thousands of servers, so it is taken at the
-//! start, after a reload and when somebody asks for everything.
+//! start, after a reload and on request.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::haproxy::BackendName;
 #[derive(Debug)]
 pub(super) struct Scope {
     whole: bool,
-    /// Backends that somebody asks for.
+    /// Backends that requests ask for.
     also: BTreeSet<BackendName>,
     /// When all that is held was looked at last, and in which order.
     wide: Option<(u64, Instant)>,

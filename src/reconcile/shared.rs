@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::platform::Clock;
 
-/// One piece of work at a time, for whoever asks for it meanwhile.
+/// One piece of work at a time; its result answers every request that arrived before it began.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     clock: Clock,
@@ -41,7 +41,7 @@ impl<T> Shared<T> {
         if let Some(result) = last.result.as_ref().filter(|_| number < last.before) {
             let result = Arc::clone(result);
             if self.left.load(Ordering::SeqCst) + 1 >= self.asked.load(Ordering::SeqCst) {
-                // Nobody waits for it any more.
+                // No request waits for it any more.
                 last.result = None;
             }
             return result;

@@ -1,8 +1,8 @@
-//! Commands that HAProxy may still carry out, though nobody will read its replies.
+//! Commands that HAProxy may still carry out although their replies will not be read.
 //!
 //! A HAProxy that does not answer keeps what it was sent: by a teeterd that has ended since, or in a turn that was given
 //! up. When it goes on, it carries that out together with what it was sent later, each thread what it has accepted. For
-//! a moment a look does not say what will be, and what changes in that moment is not somebody else's doing.
+//! a moment a look does not say what will be, and what changes in that moment is not a change made outside teeter.
 
 use std::time::Duration;
 

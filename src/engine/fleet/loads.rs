@@ -38,7 +38,7 @@ pub(crate) fn loads(hold: &Hold, instance: &InstanceName, report: &InstanceRepor
     loads
 }
 
-/// The lines of a hold on which somebody else has set less than it wants, and that are left so.
+/// The lines of a hold that were set to a looser state outside teeter and, by `on_drift`, stay there.
 pub(crate) fn overruled(hold: &Hold, state: &State) -> BTreeMap<Entry, String> {
     let overruled = hold.entries.iter().filter_map(|entry| Some((entry, state.baselines.get(entry)?.overruled?)));
     let looser = overruled.filter(|(_, overruled)| overruled.state < hold.wanted_state());

@@ -86,7 +86,7 @@ impl Fleet {
         self.farms.get()
     }
 
-    /// What happens when somebody else changes a server while it is held.
+    /// What teeter does when a held server is changed outside teeter.
     pub(crate) fn on_drift(&self, server: &ServerRef) -> OnDrift {
         let farms = self.farms();
         let farm = farms.values().find(|farm| farm.has(server));

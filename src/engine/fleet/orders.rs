@@ -61,8 +61,7 @@ impl Fleet {
         self.bump();
     }
 
-    /// The same where an instance does not know it yet: a change that begins nothing is nobody else's to tell, nor is one
-    /// that the disk kept and refused.
+    /// Publishes again if an instance is behind, for example after a commit that was reported as failed but was kept.
     pub(crate) fn publish_news(&self, state: &State) {
         let knows = |instance: &Instance| instance.orders.borrow().revision == state.revision;
         if !self.instances.values().all(knows) {

@@ -8,7 +8,7 @@ use crate::haproxy::BackendName;
 /// How sure one has to be of what selectors name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LookDepth {
-    /// What is known by these names will do: somebody looks, perhaps again and again.
+    /// The lines known by these names are enough: the request only reads, perhaps repeatedly.
     Known,
     /// Lines that have come since count, too, and so does what guards want to know of their farms.
     Sure,
@@ -48,7 +48,7 @@ pub(crate) fn backends_of(
         let with: BTreeSet<BackendName> = with.flatten().collect();
         named.extend(with);
     }
-    // Whoever tracks a server shares its maintenance.
+    // A line that tracks a server shares its maintenance.
     loop {
         let shares = |tracked: &crate::haproxy::ServerRef| named.contains(&tracked.backend);
         let tracking = seen.servers.iter().filter(|(_, server)| server.tracked.as_ref().is_some_and(shares));

@@ -87,7 +87,8 @@ fn check((server, root): (&SeenServer, &SeenServer), wanted: &WantedServer, begu
     if server.admin.0 & AdminBits::RESOLUTION_MAINT != 0 {
         return CheckResult::Cannot(OutBy::NoAddress.to_string());
     }
-    // Checks are paused in maintenance: somebody else, or the line that it tracks, keeps it there and proves it later.
+    // HAProxy pauses checks in maintenance. Another hold, or the line that this one tracks, keeps it there and verifies it
+    // later.
     if wanted.state == AdminState::Maint {
         return CheckResult::KeptOut("somebody else keeps it in maintenance".to_owned());
     }

@@ -27,7 +27,7 @@ enum Target {
 }
 
 impl Engine {
-    /// The answers to a hold's probes so far; begins to ask where nobody does yet. `None` where nothing is to be asked.
+    /// The answers to a hold's probes so far. Starts probes that do not run yet. `None`: nothing is to be probed.
     pub(crate) fn probes(
         self: &Arc<Self>,
         hold: &Hold,
@@ -89,7 +89,7 @@ impl Engine {
             Found::Here(_) if matches!(unused, Some(OutBy::Configuration | OutBy::Backend(_))) => Target::Nothing,
             Found::Unknown => Target::Unknown,
             Found::Gone => Target::Gone(gone(entry)),
-            // HAProxy's checks prove what nobody else can reach.
+            // HAProxy's checks verify servers that only HAProxy can reach.
             Found::Here(server) if server.is_on_socket() => Target::Nothing,
             Found::Here(server) if server.address.is_empty() => Target::NoAddress,
             Found::Here(server) => Target::At(server.endpoint(), Box::new(probe)),

@@ -1,7 +1,7 @@
 //! Telling one HAProxy what differs, and reading it back.
 //!
-//! What cannot be told about one map, or one server that somebody keeps changing, is its own trouble: everything else is
-//! told and confirmed all the same.
+//! A map that cannot be changed, or a server that is changed outside teeter again and again, is a trouble of its own:
+//! everything else is sent and confirmed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -169,7 +169,7 @@ fn without(maps: &Arc<WantedMaps>, untold: &BTreeMap<MapName, Reason>) -> Arc<Wa
     Arc::new(told.map(|(map, wanted)| (map.clone(), wanted.clone())).collect())
 }
 
-/// Bringing in, turning, and one more in case somebody interfered.
+/// Servers that come in, the switch of maps, and further stages in case of changes outside teeter.
 const STAGES: usize = 4;
 
 /// A map that was refused is tried again so often.

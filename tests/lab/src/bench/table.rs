@@ -253,8 +253,8 @@ pub(super) mod tests {
             row(Way::TeeterServers, 400, &[0]),
         ];
         let ratios = table(rows).ratios().join("\n");
-        assert!(ratios.contains("32 clients, to those of teeter servers: socat per server 100."), "{ratios}");
-        assert!(ratios.contains("400 clients, to those of teeter servers: socat per server 7.0 to none."), "{ratios}");
+        assert!(ratios.contains("32 clients, relative to teeter servers: socat per server 100."), "{ratios}");
+        assert!(ratios.contains("400 clients, relative to teeter servers: socat per server 7.0 to none."), "{ratios}");
     }
 
     #[test]
