@@ -120,7 +120,7 @@ async fn old_map_value_is_corrected() {
     let by_hand = format!("set map {} web web_a", site.farm.map().display());
     site.farm.haproxy().cmd(&by_hand).await.expect("HAProxy answers");
     until(|| async { site.route("web").await == "web_b" }).await;
-    until(|| async { site.teeter(&["events"]).await.out.contains("changed web in map") }).await;
+    until(|| async { site.teeter(&["events"]).await.out.contains("set web in map") }).await;
 }
 
 #[tokio::test]
