@@ -116,7 +116,7 @@ async fn old_map_value_is_corrected() {
     // Read back, too: until then a change by hand cannot be told from its own.
     until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
     assert_eq!(site.route("web").await, "web_b");
-    // Somebody turns it by hand: set right, and told.
+    // A change by hand is corrected and recorded.
     let by_hand = format!("set map {} web web_a", site.farm.map().display());
     site.farm.haproxy().cmd(&by_hand).await.expect("HAProxy answers");
     until(|| async { site.route("web").await == "web_b" }).await;
