@@ -73,7 +73,7 @@ async fn backend_is_not_mistaken_for_a_frontend_or_a_number() {
     assert_eq!(it.daemon.teeter(&["ready", "app/BACKEND"]).await.code, 0);
     // Clients with a cookie have their grace.
     let begun = it.daemon.spawn(&["begin", "web"]);
-    until(|| async { it.json(&["holds"]).await.to_string().contains("clients that stick") }).await;
+    until(|| async { it.json(&["holds"]).await.to_string().contains("sticky clients") }).await;
     let ended = finish(begun).await;
     assert_eq!(ended.code, 0, "{ended:?}\n{}", it.daemon.log());
 }
