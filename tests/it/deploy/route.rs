@@ -225,7 +225,7 @@ async fn several_keys_switch_at_once() {
     until(|| async { site.daemon.log().contains("configuration read again") }).await;
     let flipped = site.teeter(&["flip", "web", "b"]).await;
     if version.starts_with("2.2") {
-        assert!(flipped.code == exit::REFUSED && flipped.err.contains("from 2.4 on"), "{flipped:?}");
+        assert!(flipped.code == exit::REFUSED && flipped.err.contains("only since 2.4"), "{flipped:?}");
         return;
     }
     assert_eq!(flipped.code, 0, "{flipped:?}\n{}", site.daemon.log());
