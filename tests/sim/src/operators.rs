@@ -146,12 +146,32 @@ impl Simulation {
         }
     }
 
-    /// Asks for the status and the doctor's findings while the disk is full, until the task is stopped.
+    /// Asks for the status and the doctor's findings while the disk is full, until the task is stopped: both must tell of it.
     pub(crate) async fn ask_about_full_disk(&self) {
+        let (mut life, mut refused_before) = (None, 0);
         loop {
             tokio::time::sleep(DISK_ASKED).await;
+            let refused = self.store.refused();
+            if life != self.daemon.life_number() {
+                // A teeterd that has just started knows nothing of refusals before.
+                (life, refused_before) = (self.daemon.life_number(), refused);
+            }
+            // When an overlapping fault ends, the disk has room and the count starts anew.
+            refused_before = refused_before.min(refused);
+            if refused == refused_before {
+                continue;
+            }
+            // A transaction that has been refused has to be noted by teeterd first.
+            tokio::time::sleep(DISK_ASKED).await;
             for path in ["/v1/status", "/v1/doctor"] {
-                self.daemon.call("GET", path, None, self.next_pid()).await.map(drop).unwrap_or_default();
+                let answer = self.daemon.call("GET", path, None, self.next_pid()).await;
+                let same = self.daemon.life_number() == life && self.store.refused() >= refused;
+                if let Ok((200, document)) = answer
+                    && same
+                    && !document.to_string().contains("it cannot be written")
+                {
+                    self.watch.find("a full disk is reported", format!("{path} answers {document}"));
+                }
             }
         }
     }
