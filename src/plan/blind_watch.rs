@@ -34,11 +34,10 @@ pub fn blind(plan: &Plan, modes: &BTreeMap<(InstanceName, BackendName), String>)
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::farm::{Farm, Seen, SeenServer};
-    use crate::plan::{PlanningInput, Skipped, see_saw};
+    use crate::plan::tests::input;
+    use crate::plan::{Skipped, see_saw};
 
     #[test]
     fn a_watch_needs_something_that_is_counted() {
@@ -49,17 +48,8 @@ mod tests {
             let seen = Seen { servers: names.into_iter().collect(), ..Seen::default() };
             let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
             let layout = farm.layout(&all).unwrap();
-            let input = PlanningInput {
-                farm: &farm,
-                layout: &layout,
-                version: None,
-                phases: &BTreeSet::new(),
-                live: None,
-                seen: &all,
-                skipped: &Skipped::default(),
-                standby: &BTreeMap::new(),
-            };
-            let plan = see_saw::plan(&input).unwrap();
+            let skipped = Skipped::default();
+            let plan = see_saw::plan(&input(&farm, &layout, &all, &skipped)).unwrap();
             let modes = BTreeMap::from([(("edge".parse().unwrap(), "app".parse().unwrap()), mode.to_owned())]);
             blind(&plan, &modes).map(|veto| veto.to_string())
         };

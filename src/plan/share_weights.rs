@@ -67,11 +67,10 @@ pub fn unweighable(plan: &Plan, balances: &Balances, seen: &BTreeMap<InstanceNam
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::farm::{Farm, SeenServer};
-    use crate::plan::{PlanningInput, Skipped, canary};
+    use crate::plan::tests::input;
+    use crate::plan::{Skipped, canary};
 
     const BACKUP: u16 = 256;
 
@@ -85,17 +84,8 @@ mod tests {
         let seen = Seen { servers: servers.iter().map(server).collect(), ..Seen::default() };
         let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
         let layout = farm.layout(&all).unwrap();
-        let input = PlanningInput {
-            farm: &farm,
-            layout: &layout,
-            version: None,
-            phases: &BTreeSet::new(),
-            live: None,
-            seen: &all,
-            skipped: &Skipped::default(),
-            standby: &BTreeMap::new(),
-        };
-        let plan = canary::plan(&input).unwrap();
+        let skipped = Skipped::default();
+        let plan = canary::plan(&input(&farm, &layout, &all, &skipped)).unwrap();
         let balances = balance.map(|balance| (("edge".parse().unwrap(), "app".parse().unwrap()), balance));
         unweighable(&plan, &balances.into_iter().collect(), &all).iter().map(ToString::to_string).collect()
     }

@@ -59,7 +59,7 @@ static NO_PHASES: BTreeSet<Phase> = BTreeSet::new();
 static NO_STANDBY: BTreeMap<GroupName, HoldId> = BTreeMap::new();
 
 /// No version, no hooks, no route and no group on standby.
-fn input<'a>(
+pub(super) fn input<'a>(
     farm: &'a Farm,
     layout: &'a Layout,
     seen: &'a BTreeMap<InstanceName, &'a Seen>,
