@@ -147,7 +147,8 @@ impl Drifts {
     pub(crate) fn allow(&mut self, batch: &mut Batch, maps: &WantedMaps, seen: &Seen, now: Instant) -> Untold {
         let Self { ours, left_alone, contested, contested_maps, turned, .. } = self;
         let (mut refused, mut later) = (BTreeSet::new(), Untold::default());
-        let keeps = |what: String| Reason::NotYet(format!("somebody keeps changing {what}, which teeter has set"));
+        let keeps =
+            |what: String| Reason::NotYet(format!("another program keeps changing {what}, which teeter has set"));
         for step in &batch.rest {
             if let About::Map(map) = &step.about
                 && turned.get(map) == maps.get(map)

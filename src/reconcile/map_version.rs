@@ -35,7 +35,7 @@ pub(super) async fn turn_together(
             // An entry that no command can carry cannot be carried over.
             _ => {
                 let words = format!(
-                    "the entry {:?} of somebody else has a value that no command can carry: give the route's keys a map of \
+                    "the entry {:?} that teeter has not written has a value that no command can carry: give the route's keys a map of \
                      their own",
                     entry.key
                 );

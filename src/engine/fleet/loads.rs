@@ -42,7 +42,7 @@ pub(crate) fn loads(hold: &Hold, instance: &InstanceName, report: &InstanceRepor
 pub(crate) fn overruled(hold: &Hold, state: &State) -> BTreeMap<Entry, String> {
     let overruled = hold.entries.iter().filter_map(|entry| Some((entry, state.baselines.get(entry)?.overruled?)));
     let looser = overruled.filter(|(_, overruled)| overruled.state < hold.wanted_state());
-    looser.map(|(entry, overruled)| (entry.clone(), format!("set to {} by somebody else", overruled.state))).collect()
+    looser.map(|(entry, overruled)| (entry.clone(), format!("set to {} outside teeter", overruled.state))).collect()
 }
 
 /// What one instance is not told of a hold: of its lines, or of the maps by which its run turns the traffic.

@@ -90,7 +90,7 @@ fn check((server, root): (&SeenServer, &SeenServer), wanted: &WantedServer, begu
     // HAProxy pauses checks in maintenance. Another hold, or the line that this one tracks, keeps it there and verifies it
     // later.
     if wanted.state == AdminState::Maint {
-        return CheckResult::KeptOut("somebody else keeps it in maintenance".to_owned());
+        return CheckResult::KeptOut("another hold, or its state before, keeps it in maintenance".to_owned());
     }
     if server.admin.in_maint() && !server.admin.forced_maint() {
         return CheckResult::KeptOut(OutBy::Tracked(server.tracked.clone()).to_string());

@@ -83,7 +83,7 @@ impl Observer {
                 Some(PutOff::TakenOver(backend, servers)) => {
                     let drifts = self.drifts.live(&backend, servers);
                     self.found(drifts);
-                    self.report.trouble = Some(format!("somebody else has turned the traffic to backend {backend}"));
+                    self.report.trouble = Some(format!("the traffic was switched to backend {backend} outside teeter"));
                     return Ok(Some(PollReason::Checks));
                 }
                 Some(PutOff::Until(words)) => {

@@ -150,7 +150,7 @@ async fn server_back_in_traffic_is_neither_drained_nor_verified() {
     assert_eq!(drain.code, exit::TIMED_OUT, "{drain:?}");
     assert_eq!(slow.await.unwrap().expect("it is answered").status, 200);
     let holds = site.teeter(&["holds"]).await.out;
-    assert!(holds.contains("set to ready by somebody else"), "{holds}");
+    assert!(holds.contains("set to ready outside teeter"), "{holds}");
     assert_eq!(site.teeter(&["ready", &busy]).await.code, 0);
     // The work of a deploy goes on; its proof does not.
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
@@ -159,7 +159,7 @@ async fn server_back_in_traffic_is_neither_drained_nor_verified() {
     assert!(site.teeter(&["show", "1"]).await.out.contains("left in ready"), "told in the run's log");
     let advanced = site.teeter(&["advance", "1"]).await;
     assert_eq!(advanced.code, exit::FAILED, "{advanced:?}");
-    assert!(advanced.err.contains("edge:app/web01: set to ready by somebody else"), "{advanced:?}");
+    assert!(advanced.err.contains("edge:app/web01: set to ready outside teeter"), "{advanced:?}");
     site.teeter(&["abort", "1"]).await;
     assert_eq!(site.bits().await, [0; 4]);
 }
