@@ -7,6 +7,8 @@ use std::io::{self, Write as _};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::platform::lock;
+
 /// One output, and the text that waits to be written to it.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -155,7 +157,7 @@ impl Lane {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use indicatif::TermLike;
 
 use super::lane::Lane;
+
+use crate::platform::lock;
 
 /// Standard error, if it is a terminal.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ impl Screen {
     }
 
     fn draw(&self, what: std::fmt::Arguments<'_>) -> io::Result<()> {
-        self.drawn.lock().unwrap_or_else(PoisonError::into_inner).write_fmt(what).map_err(io::Error::other)
+        lock(&self.drawn).write_fmt(what).map_err(io::Error::other)
     }
 
     /// A move of the cursor; the terminal would take zero for one.
@@ -67,7 +69,7 @@ impl TermLike for Screen {
     }
 
     fn flush(&self) -> io::Result<()> {
-        let drawn = std::mem::take(&mut *self.drawn.lock().unwrap_or_else(PoisonError::into_inner));
+        let drawn = std::mem::take(&mut *lock(&self.drawn));
         // Drop this picture; the next one replaces it.
         if !drawn.is_empty() && self.lane.bytes() < BEHIND {
             self.lane.answer(drawn);

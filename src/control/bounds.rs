@@ -4,10 +4,12 @@
 //! have shares apart from the common one, so they are served even when other users have exhausted it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::desk::Window;
+
+use crate::platform::lock;
 
 /// What the bounds count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +102,7 @@ impl Bounds {
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
         // No code that holds the lock can panic.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counts)
     }
 }
 

@@ -5,12 +5,14 @@
 //! requests, only a few of them wait for the shared places, and the next user waits for those few and not for a hundred.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::bounds::{ANSWER_TAKES, COPY_TAKES, Full, READERS, READERS_OF_A_USER, TURN_COMES};
+
+use crate::platform::lock;
 
 /// The kind of answer that a reader waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +102,7 @@ impl Row {
 
     fn of_user(&self, uid: u32) -> Arc<Semaphore> {
         // No code that holds the lock can panic.
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = lock(&self.users);
         if let Some(row) = users.get(&uid).and_then(Weak::upgrade) {
             return row;
         }

@@ -2,9 +2,10 @@
 //! that no user can fill the log.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::platform::lock;
 use crate::state::Caller;
 
 /// Refusals of each user since the last log line of this minute.
@@ -34,13 +35,13 @@ pub(super) fn log(caller: &Caller, words: &str) {
 
 /// Counts a refusal. Returns whether it is the first of a minute.
 fn is_first(uid: u32) -> bool {
-    let mut since = SINCE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut since = lock(&SINCE);
     since.entry(uid).and_modify(|more| *more += 1).or_insert(0) == &0
 }
 
 /// The number of refusals counted after the first.
 fn ended(uid: u32) -> u64 {
-    SINCE.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid).unwrap_or_default()
+    lock(&SINCE).remove(&uid).unwrap_or_default()
 }
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -1,9 +1,10 @@
 //! The farms of the configuration, as they are now.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use crate::farm::{Farm, FarmName};
+use crate::platform::{read, write};
 
 /// The configured farms. Clones share them, so a configuration that is read again counts everywhere at once.
 #[derive(Debug, Clone)]
@@ -15,10 +16,10 @@ impl Farms {
     }
 
     pub(crate) fn get(&self) -> Arc<BTreeMap<FarmName, Farm>> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&read(&self.0))
     }
 
     pub(crate) fn set(&self, farms: BTreeMap<FarmName, Farm>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(farms);
+        *write(&self.0) = Arc::new(farms);
     }
 }

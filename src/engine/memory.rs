@@ -1,7 +1,7 @@
 //! What the engine remembers between two passes and may forget: samples, answers to probes, why holds and runs wait.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
@@ -11,6 +11,7 @@ use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, Process, Run
 use crate::plan::verify::ProbeResult;
 use crate::plan::warm_up::Warmth;
 use crate::plan::{Attendant, DrainWatch, Wait};
+use crate::platform::lock;
 use crate::state::State;
 
 /// What is remembered between two passes over holds and runs.
@@ -95,7 +96,7 @@ impl<T> Asking<T> {
 
 /// Stores the answer of a member.
 pub(super) fn put<T>(results: &Results<T>, member: &MemberName, result: T) {
-    results.lock().unwrap_or_else(PoisonError::into_inner).insert(member.clone(), result);
+    lock(results).insert(member.clone(), result);
 }
 
 impl<T> Drop for Asking<T> {

@@ -18,7 +18,7 @@ mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ use self::memory::Memory;
 use self::record::Record;
 use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName};
 use crate::haproxy::{Client, Master};
-use crate::platform::{Clock, Platform, chain};
+use crate::platform::{Clock, Platform, chain, lock};
 use crate::reconcile::{MapWriters, Setup};
 use crate::state::{Event, event};
 use crate::store::{EventQuery, Store};
@@ -194,6 +194,6 @@ impl Engine {
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
         // The memory holds only hints: after a panic they are at worst out of date.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.memory)
     }
 }
