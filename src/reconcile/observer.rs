@@ -19,7 +19,7 @@ use super::look::{Look, look_at, look_at_all};
 use super::map_files::MapFiles;
 use super::old_workers::{self, OldWorkers};
 use super::order::Order;
-use super::pace::{PollReason, pace};
+use super::pace::{PollReason, UnchangedLooks, pace};
 use super::report::InstanceReport;
 use super::scope::Scope;
 use super::session_list::SessionListCheck;
@@ -65,8 +65,7 @@ pub(super) struct Observer {
     sticking: StickTables,
     /// What the process that is seen last said of itself.
     process: Option<Info>,
-    /// How much was in flight on the draining servers, and in how many looks that has not changed.
-    unchanged: (u64, u32),
+    unchanged: UnchangedLooks,
     killed: Option<Instant>,
     drifts: Drifts,
     late: UnreadCommands,
@@ -106,7 +105,7 @@ impl Observer {
             emptied: SessionListCheck::default(),
             sticking: StickTables::default(),
             process: None,
-            unchanged: (0, 0),
+            unchanged: UnchangedLooks::default(),
             killed: None,
             drifts: Drifts::default(),
             late: if setup.resumes { UnreadCommands::Unanswered } else { UnreadCommands::None },
@@ -364,12 +363,9 @@ impl Observer {
             let seen = self.report.seen.as_deref();
             let load = |server| seen.and_then(|seen| seen.servers.get(server)).map_or(0, |seen| seen.load.in_flight());
             let in_flight = order.draining.iter().flat_map(|draining| &draining.servers).map(load).sum();
-            self.unchanged = match self.unchanged {
-                (before, looks) if before == in_flight => (in_flight, looks.saturating_add(1)),
-                _ => (in_flight, 0),
-            };
-            return PollReason::Drain { in_flight, unchanged: self.unchanged.1 };
+            return self.unchanged.add(&order.draining, in_flight);
         }
+        self.unchanged.clear();
         if order.wanted.values().any(|server| server.afresh.is_some() || !server.held) {
             PollReason::Checks
         } else if order.wanted.is_empty() && order.maps.is_empty() && order.watched.is_empty() {

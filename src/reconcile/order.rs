@@ -47,7 +47,7 @@ impl Order {
 }
 
 /// Servers that are being emptied together.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draining {
     pub(crate) servers: BTreeSet<ServerRef>,
     /// Whether no step of the ladder is left: what is said of them next is that they are drained.

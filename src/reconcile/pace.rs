@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::order::Draining;
+
 /// What is being waited for in one HAProxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PollReason {
@@ -11,7 +13,7 @@ pub(super) enum PollReason {
     AfterRefusal,
     /// A new process, after a reload has begun.
     Reload,
-    /// Servers to empty: so much is in flight, unchanged in so many looks.
+    /// Servers to empty: so much is in flight, and so many looks in a row have not seen another number.
     Drain { in_flight: u64, unchanged: u32 },
     /// Checks to pass.
     Checks,
@@ -19,6 +21,36 @@ pub(super) enum PollReason {
     Held,
     /// Nothing.
     Nothing,
+}
+
+/// Counts for how many looks in a row the requests in flight on the draining servers have not changed.
+///
+/// The count begins anew with each change of what drains: the next drain, and the next step of a drain ladder, may be
+/// over within milliseconds, however long the one before took.
+#[derive(Debug, Default)]
+pub(super) struct UnchangedLooks {
+    draining: Vec<Draining>,
+    in_flight: u64,
+    looks: u32,
+}
+
+impl UnchangedLooks {
+    /// Adds a look that has seen so many requests in flight on the servers that drain.
+    pub(super) fn add(&mut self, draining: &[Draining], in_flight: u64) -> PollReason {
+        if self.draining != draining {
+            *self = Self { draining: draining.to_vec(), in_flight, looks: 0 };
+        } else if self.in_flight == in_flight {
+            self.looks = self.looks.saturating_add(1);
+        } else {
+            (self.in_flight, self.looks) = (in_flight, 0);
+        }
+        PollReason::Drain { in_flight, unchanged: self.looks }
+    }
+
+    /// Nothing drains.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
 }
 
 /// The time until the next look.
@@ -54,3 +86,32 @@ pub(super) fn pace(waiting: PollReason, took: Duration) -> Duration {
 
 /// However long looks take, a deadline of some seconds must be kept.
 const RARELY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn draining(last: bool) -> Vec<Draining> {
+        let servers = BTreeSet::from(["app/web01".parse().unwrap()]);
+        vec![Draining { servers, last, sticks: false, idle: false }]
+    }
+
+    #[test]
+    fn each_drain_and_each_step_of_its_ladder_begins_with_fast_looks() {
+        let mut unchanged = UnchangedLooks::default();
+        let looked = |unchanged: &mut UnchangedLooks, last| pace(unchanged.add(&draining(last), 0), Duration::ZERO);
+        let first = looked(&mut unchanged, false);
+        for _ in 0..20 {
+            let _ = looked(&mut unchanged, false);
+        }
+        assert!(looked(&mut unchanged, false) > first);
+        assert_eq!(looked(&mut unchanged, true), first);
+        for _ in 0..20 {
+            let _ = looked(&mut unchanged, true);
+        }
+        unchanged.clear();
+        assert_eq!(looked(&mut unchanged, true), first);
+    }
+}

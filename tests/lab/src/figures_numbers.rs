@@ -31,7 +31,11 @@ impl Sample {
 /// The memory of one process, in KiB.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
+    /// All of the process's memory that is in RAM: `VmRSS`.
     pub(crate) now: u64,
+    /// Of it, pages of files, of the program itself and of libraries, that the system can drop and read again: `RssFile`.
+    pub(crate) files: u64,
+    /// The largest `VmRSS` so far: `VmHWM`.
     pub(crate) most: u64,
 }
 
@@ -87,7 +91,7 @@ impl Figures {
             let [min, median, p99, max] = sample.shown();
             json!({"count": sample.0.len(), "min": min, "median": median, "p99": p99, "max": max, "all": sample.0})
         };
-        let memory = |memory: Memory| json!({"rss_kib": memory.now, "high_water_kib": memory.most});
+        let memory = |memory: Memory| json!({"rss_kib": memory.now, "rss_files_kib": memory.files, "high_water_kib": memory.most});
         json!({
             "cores": self.cores,
             "haproxy": self.haproxy,
@@ -138,7 +142,8 @@ impl fmt::Display for Figures {
         writeln!(f, "teeter status takes {:.1} times as long as /bin/true", self.ratio())?;
         for (when, memory) in [("after its start", self.memory_before), ("after all deploys", self.memory_after)] {
             let mib = |kib: u64| kib as f64 / 1024.0;
-            writeln!(f, "teeterd {when:17}  {:.1} MiB now, {:.1} MiB at most", mib(memory.now), mib(memory.most))?;
+            let [now, own, most] = [memory.now, memory.now - memory.files, memory.most].map(mib);
+            writeln!(f, "teeterd {when:17}  {now:.1} MiB now, its own {own:.1} MiB of it; {most:.1} MiB at most")?;
         }
         Ok(())
     }

@@ -142,7 +142,7 @@ pub(crate) fn memory_of(pid: u32) -> io::Result<Memory> {
         line.and_then(|value| value.trim().trim_end_matches(" kB").parse().ok())
             .ok_or_else(|| failure(format!("no {name} of teeterd")))
     };
-    Ok(Memory { now: field("VmRSS")?, most: field("VmHWM")? })
+    Ok(Memory { now: field("VmRSS")?, files: field("RssFile")?, most: field("VmHWM")? })
 }
 
 /// The time in a note such as `… (commands took 0.84 ms from the first to the last reply)`.
