@@ -1,0 +1,17 @@
+//! The documents with which the API answers, and which the command line prints: a file for each subject.
+
+mod doctor;
+mod event;
+mod hold;
+mod run;
+mod session;
+mod status;
+mod store;
+
+pub use self::doctor::{FindingView, Findings};
+pub use self::event::{CallerView, ChangedView, EventView, Events, LoginView};
+pub use self::hold::{HoldView, Holds};
+pub use self::run::{AttendantView, FlipView, RunView, Runs, StepView, WorkView};
+pub use self::session::{SessionView, Sessions};
+pub use self::status::{IdleView, InstanceView, OldProcessView, RouteEntryView, RouteView, ServerView, StatusView};
+pub use self::store::StoreView;
