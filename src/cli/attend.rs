@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::task::AbortHandle;
 
 use super::watch::PAUSE;
-use crate::control::client::{Client, with_query};
+use crate::control::client::{Client, ClientError, Stream, with_query};
 
 /// How teeterd recognises this process at the runs that it attends to.
 #[derive(Debug, Clone)]
@@ -26,6 +26,12 @@ impl Identity {
         Self { key: key.concat(), place: place(), what }
     }
 
+    /// The path of the stream that is open while this process attends to a run.
+    fn path(&self, run: u64) -> String {
+        let Self { key, place, what } = self.clone();
+        with_query(&format!("/v1/runs/{run}/attend"), [("key", key), ("place", place), ("what", what)])
+    }
+
     /// The key of its reports.
     pub(super) fn key(&self) -> &str {
         &self.key
@@ -39,12 +45,28 @@ pub(super) struct Attend(AbortHandle);
 impl Attend {
     /// Starts to attend to a run.
     pub(super) fn to(client: &Client, run: u64, identity: &Identity) -> Self {
+        Self::from_stream(client, identity.path(run), None)
+    }
+
+    /// Starts to attend to a run to which another caller may attend.
+    ///
+    /// # Errors
+    /// Another caller attends to it, or teeterd refuses or is away.
+    pub(super) async fn at_once(client: &Client, run: u64, identity: &Identity) -> Result<Self, ClientError> {
+        let path = identity.path(run);
+        let stream = client.stream::<Value>(&path).await?;
+        Ok(Self::from_stream(client, path, Some(stream)))
+    }
+
+    fn from_stream(client: &Client, path: String, mut open: Option<Stream<Value>>) -> Self {
         let client = client.clone();
-        let Identity { key, place, what } = identity.clone();
-        let path = with_query(&format!("/v1/runs/{run}/attend"), [("key", key), ("place", place), ("what", what)]);
         let attending = tokio::spawn(async move {
             loop {
-                if let Ok(mut stream) = client.stream::<Value>(&path).await {
+                let stream = match open.take() {
+                    Some(stream) => Some(stream),
+                    None => client.stream(&path).await.ok(),
+                };
+                if let Some(mut stream) = stream {
                     while let Some(Ok(_)) = stream.next().await {}
                 }
                 tokio::time::sleep(PAUSE).await;

@@ -30,9 +30,31 @@ pub(super) async fn carry_out(
     hooks: &Hooks,
     interrupt: &mut Interrupt,
 ) -> Result<CarriedOut, CliError> {
-    let mut run: RunView = context.client.post("/v1/runs", request).await?;
+    let run: RunView = context.client.post("/v1/runs", request).await?;
     let identity = Identity::new(format!("`teeter deploy` with {}", hooks.program()));
-    let mut attend = Some(Attend::to(&context.client, run.id, &identity));
+    let attend = Attend::to(&context.client, run.id, &identity);
+    carry_on(context, run, hooks, interrupt, Attending { attend, identity }).await
+}
+
+/// How this process attends to a run.
+pub(super) struct Attending {
+    pub(super) attend: Attend,
+    pub(super) identity: Identity,
+}
+
+/// Does the work of a run until it ends.
+///
+/// # Errors
+/// teeterd is away for too long, or refuses a report.
+pub(super) async fn carry_on(
+    context: &Context,
+    mut run: RunView,
+    hooks: &Hooks,
+    interrupt: &mut Interrupt,
+    attending: Attending,
+) -> Result<CarriedOut, CliError> {
+    let Attending { attend, identity } = attending;
+    let mut attend = Some(attend);
     let output = Output::new(Upload::of_run(&context.client, run.id), context.json);
     let mut follow = Follow::new(context, &run);
     follow.progress.line(&queries::header(&run));

@@ -5,6 +5,7 @@ use super::carry_out::{CarriedOut, carry_out};
 use super::error::CliError;
 use super::hooks::Hooks;
 use super::interrupt::Interrupt;
+use super::take_over::take_over;
 use super::{Context, manifest, print, queries, result, tables};
 use crate::api::{Exit, RunStatus, RunView};
 
@@ -12,6 +13,11 @@ use crate::api::{Exit, RunStatus, RunView};
 pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliError> {
     if let (Some(path), Some(environment)) = (&args.manifest, &args.environment) {
         return manifest::deploy(context, (path, environment), &args.options).await;
+    }
+    if let Some(run) = args.resume {
+        let hooks = Hooks::find(&args.hook, &args.hooks)?;
+        let mut interrupt = Interrupt::listen()?;
+        return conclude(context, take_over(context, run, &hooks, &mut interrupt).await?).await;
     }
     let no_farm = || CliError::Usage { text: "name a farm, or a file with --manifest".to_owned() };
     let request = args.request().ok_or_else(no_farm)?;
@@ -22,7 +28,12 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
     let hooks = Hooks::find(&args.hook, &args.hooks)?;
     // From here on, a signal does not end this process before it has printed what it leaves behind.
     let mut interrupt = Interrupt::listen()?;
-    let run = match carry_out(context, &request, &hooks, &mut interrupt).await? {
+    conclude(context, carry_out(context, &request, &hooks, &mut interrupt).await?).await
+}
+
+/// Prints how the deploy of one run ended.
+async fn conclude(context: &Context, carried_out: CarriedOut) -> Result<Exit, CliError> {
+    let run = match carried_out {
         CarriedOut::Ended(run) => run,
         CarriedOut::Left(run) => {
             if context.json {

@@ -42,6 +42,14 @@ pub(super) enum CliError {
         /// Why.
         text: String,
     },
+    /// The run is not in a state for this.
+    #[error("{text}")]
+    Refused {
+        /// Why.
+        text: String,
+        /// What to type instead.
+        hint: String,
+    },
     /// The object does not exist.
     #[error("{text}")]
     NotFound {
@@ -83,6 +91,7 @@ impl CliError {
             Self::Overdue { .. } => Exit::TimedOut,
             Self::Usage { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
+            Self::Refused { .. } => Exit::Refused,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::File { source, .. } | Self::Store { source: StoreError::File { source, .. }, .. } => {
                 match source.kind() {
@@ -117,6 +126,9 @@ impl CliError {
             Self::Client(ClientError::Problem(problem)) => {
                 problem.hints.iter().for_each(|hint| text.push_str(&format!("\nhint: {hint}")));
             }
+            Self::Refused { hint, .. } => {
+                let _ = write!(text, "\nhint: {hint}");
+            }
             Self::Client(ClientError::Unreachable { .. }) => {
                 text.push_str("\nIs teeterd running? Check `systemctl status teeterd`; --socket names another socket.");
             }
@@ -146,8 +158,8 @@ impl CliError {
 /// The commands that continue a run that has no caller now.
 pub(super) fn going_on(run: u64) -> String {
     format!(
-        "next: teeter show {run}      show its state\n      \
-               teeter advance {run}   the work is done, or try the failed step again\n      \
-               teeter abort {run}     end it and bring back the healthy servers"
+        "next: teeter show {run}                       show its state\n      \
+               teeter deploy --resume {run} -- HOOK    do the rest of its work from where it is\n      \
+               teeter abort {run}                      end it and bring back the healthy servers"
     )
 }

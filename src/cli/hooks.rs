@@ -50,6 +50,11 @@ impl Hooks {
         self.deploy.program()
     }
 
+    /// The phases that have a hook.
+    pub(super) fn phases(&self) -> impl Iterator<Item = WorkPhase> {
+        std::iter::once(WorkPhase::Deploy).chain(self.others.keys().cloned())
+    }
+
     /// The hook of a phase, and the number of its parallel calls for single servers.
     pub(super) fn for_phase(&self, phase: &WorkPhase) -> Option<(&Hook, Option<usize>)> {
         match phase {

@@ -7,6 +7,7 @@ mod attend;
 mod calendar;
 mod carry_out;
 mod clock;
+mod continue_run;
 mod deploy;
 mod error;
 mod events;
@@ -33,6 +34,7 @@ mod screen;
 mod shell;
 mod store;
 mod tables;
+mod take_over;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -115,11 +117,13 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Idle { farm, without_haproxy } => runs::idle(context, &farm, &without_haproxy).await,
         Command::Pause { run } => runs::pause(context, run, "pause").await,
         Command::Resume { run } => runs::pause(context, run, "resume").await,
+        Command::Continue { run } => continue_run::continue_run(context, run).await,
         Command::Retry { run } => runs::retry(context, run).await,
         Command::Rollback { run, reason } => runs::rollback(context, run, reason).await,
         Command::Abort { run } => runs::abort(context, run).await,
         Command::Runs => queries::runs(context).await,
-        Command::Show { run } => queries::show(context, run).await,
+        Command::Show { run, variables: true } => queries::variables(context, run).await,
+        Command::Show { run, variables: false } => queries::show(context, run).await,
         Command::Doctor => queries::doctor(context).await,
         Command::Events(args) => events::events(context, args).await,
         Command::Forget(args) => store::forget(context, args).await,

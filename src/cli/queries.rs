@@ -5,7 +5,7 @@ use std::fmt::Display;
 use jiff::tz::TimeZone;
 
 use super::error::CliError;
-use super::{Context, calendar, clock, events, print, tables};
+use super::{Context, calendar, clock, events, print, shell, tables};
 use crate::api::{Exit, FindingStatus, Findings, Holds, RunView, Runs, Sessions, StatusView};
 use crate::control::client::{ClientError, with_query};
 
@@ -91,16 +91,30 @@ pub(super) async fn runs(context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// A run by its number, or the latest.
+async fn run_or_latest(context: &Context, run: Option<u64>) -> Result<RunView, CliError> {
+    if let Some(run) = run {
+        return Ok(context.client.get(&format!("/v1/runs/{run}")).await?.0);
+    }
+    let (view, _): (Runs, _) = context.client.get("/v1/runs").await?;
+    let latest = view.runs.into_iter().max_by_key(|run| run.id);
+    latest.ok_or_else(|| CliError::NotFound { text: "there is no run yet".to_owned() })
+}
+
+/// `teeter show --variables`.
+pub(super) async fn variables(context: &Context, run: Option<u64>) -> Result<Exit, CliError> {
+    let run = run_or_latest(context, run).await?;
+    if context.json {
+        print::json(&run)?;
+    } else {
+        print::out(&shell::assignments(&shell::variables(&run, run.work.as_ref())))?;
+    }
+    Ok(Exit::Done)
+}
+
 /// `teeter show`.
 pub(super) async fn show(context: &Context, run: Option<u64>) -> Result<Exit, CliError> {
-    let run: RunView = match run {
-        Some(run) => context.client.get(&format!("/v1/runs/{run}")).await?.0,
-        None => {
-            let (view, _): (Runs, _) = context.client.get("/v1/runs").await?;
-            let latest = view.runs.into_iter().max_by_key(|run| run.id);
-            latest.ok_or_else(|| CliError::NotFound { text: "there is no run yet".to_owned() })?
-        }
-    };
+    let run = run_or_latest(context, run).await?;
     if context.json {
         print::json(&run)?;
         return Ok(Exit::Done);

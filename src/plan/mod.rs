@@ -54,6 +54,8 @@ pub mod share_weights;
 mod skipped;
 /// A run's status in words.
 mod status_text;
+/// When a run began and ended its steps.
+mod step_times;
 #[cfg(test)]
 mod tests;
 /// When a server may come back.
@@ -78,5 +80,6 @@ pub use out_of_service::out_of_service;
 pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};
 pub use run_plan::{Phase, Plan, Step, Strategy};
 pub use skipped::Skipped;
+pub use step_times::StepTimes;
 pub use veto::Veto;
 pub use wait::Wait;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::attendant::Attendant;
 use super::members::PlannedMember;
 use super::run_plan::{Phase, Plan, Step};
+use super::step_times::StepTimes;
 use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, MemberName, Reach, Route, RunId};
 
 /// One deploy: a plan, the step it is at, and what is known so far.
@@ -69,6 +70,9 @@ pub struct Run {
     /// Why it is rolled back; `None` where it is not.
     #[serde(default)]
     pub rollback: Option<String>,
+    /// When it began and ended its steps; without those that it skipped, or did before teeterd recorded this.
+    #[serde(default)]
+    pub times: BTreeMap<usize, StepTimes>,
     /// Which lines its holds cover beside those of its plan.
     #[serde(default)]
     pub reach: Reach,
@@ -246,6 +250,11 @@ impl Run {
     /// Whether it is at a step in which the caller works.
     pub fn is_at_work(&self) -> bool {
         matches!(self.current(), Some(Step::Work { .. }))
+    }
+
+    /// Whether the caller has work to do in a later step.
+    pub fn has_work_to_do(&self) -> bool {
+        self.plan.steps.iter().skip(self.cursor).any(|step| matches!(step, Step::Work { .. }))
     }
 
     /// Whether it may still change traffic.

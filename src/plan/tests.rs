@@ -1,6 +1,7 @@
 //! Plans and the machine on invented farms and invented time: no HAProxy, no clock.
 
 mod properties;
+mod step_times;
 mod strategies;
 mod world;
 

@@ -173,7 +173,7 @@ impl fmt::Display for Wait {
             Self::Work { group, gone: Some(_) } => {
                 write!(f, "waiting for the work on group {group}; the caller has gone")
             }
-            Self::Paused => f.write_str("paused until `teeter resume`"),
+            Self::Paused => f.write_str("paused until `teeter continue`"),
             Self::Caller { .. } => f.write_str("waiting until the caller has stopped working"),
             Self::CallerStays { caller } => {
                 write!(f, "its caller has not stopped working, and what the run holds stays out until it has: {caller}")

@@ -45,6 +45,7 @@ impl State {
         };
         actions.into_iter().for_each(|action| working.add(action));
         let mut effects = working.effects;
+        effects.run.record_step_times(before, now);
         let goes_on = matches!(effects.run.state, RunState::Running | RunState::Aborting);
         if effects.run.cursor == before.cursor && goes_on && (watches || !effects.changes.is_empty()) {
             effects.run.step.acted = Some(self.next_revision());

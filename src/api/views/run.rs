@@ -99,6 +99,17 @@ pub struct StepView {
     /// The servers that the caller works on in this step.
     #[serde(default)]
     pub servers: Vec<String>,
+    /// The phase of the caller's work; `null` if the caller does not work in this step.
+    #[serde(default)]
+    pub phase: Option<WorkPhase>,
+    /// When the run came to the step; `null` before.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub began: Option<Timestamp>,
+    /// When the run went on from the step; `null` before.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub ended: Option<Timestamp>,
 }
 
 /// The work that a run waits for.

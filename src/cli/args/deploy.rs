@@ -15,7 +15,7 @@ use crate::plan::Phase;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Deploy {
     /// The farm, as named in teeterd's configuration.
-    #[arg(value_name = "FARM", required_unless_present = "manifest")]
+    #[arg(value_name = "FARM", required_unless_present_any = ["manifest", "resume"])]
     farm: Option<FarmName>,
     /// Deploy all builds of a manifest file, farm by farm, instead of deploying to one farm.
     #[arg(long, value_name = "PATH", requires = "environment", conflicts_with_all = SET_BY_THE_MANIFEST)]
@@ -23,6 +23,10 @@ pub(in crate::cli) struct Deploy {
     /// With --manifest: the environment to deploy to, by its name in the file.
     #[arg(long, value_name = "NAME", requires = "manifest", conflicts_with = "farm")]
     pub(in crate::cli) environment: Option<String>,
+    /// Take over this run at the step where it is, and do the rest of its work: after a hook that failed, a drain that
+    /// timed out, or a lost connection. A failed step is tried again.
+    #[arg(long, value_name = "RUN", conflicts_with_all = SET_BY_THE_RUN)]
+    pub(in crate::cli) resume: Option<u64>,
     #[command(flatten)]
     pub(in crate::cli) options: RunOptions,
     #[command(flatten)]
@@ -82,6 +86,30 @@ pub(in crate::cli) fn some_time(text: &str) -> Result<Span, String> {
     let span: Span = text.parse().map_err(|error: crate::farm::SpanError| error.to_string())?;
     if span.is_zero() { Err("the time must be longer than zero".to_owned()) } else { Ok(span) }
 }
+
+/// Arguments that conflict with `--resume`: the run has its plan.
+const SET_BY_THE_RUN: [&str; 20] = [
+    "farm",
+    "manifest",
+    "environment",
+    "strategy",
+    "to",
+    "dry_run",
+    "order",
+    "on_stall",
+    "stall_after",
+    "steps",
+    "pause",
+    "batch",
+    "settle",
+    "max_failed",
+    "allow_outage",
+    "without",
+    "without_haproxy",
+    "grace",
+    "deadline",
+    "on_deadline",
+];
 
 /// Arguments that conflict with `--manifest`.
 const SET_BY_THE_MANIFEST: [&str; 23] = [

@@ -102,6 +102,14 @@ pub(super) enum Command {
         #[arg(value_name = "RUN")]
         run: u64,
     },
+    /// Let a stopped run go on: resume a paused run, or try a failed step again.
+    #[command(after_help = "Example:\n  teeter continue 3\n\n\
+            If the run needs a hook, this prints the command: `teeter deploy --resume 3 -- HOOK`.")]
+    Continue {
+        /// The run's number.
+        #[arg(value_name = "RUN")]
+        run: u64,
+    },
     /// Resume a paused run.
     #[command(after_help = "Example:\n  teeter resume 3")]
     Resume {
@@ -138,11 +146,15 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  teeter runs")]
     Runs,
     /// Show one run: its steps, its events, the servers that are out, and the command that continues it.
-    #[command(after_help = "Examples:\n  teeter show\n  teeter show 3 --json")]
+    #[command(after_help = "Examples:\n  teeter show\n  teeter show 3 --json\n  \
+            work=$(teeter show 3 --variables) && eval \"$work\"")]
     Show {
         /// The run's number [default: the latest run].
         #[arg(value_name = "RUN")]
         run: Option<u64>,
+        /// Print only the variables of the run and of the work that it waits for, as `teeter begin` does.
+        #[arg(long)]
+        variables: bool,
     },
     /// Check sockets, levels, farms and maps, and print how to fix problems. Changes nothing.
     #[command(after_help = "Example:\n  teeter doctor")]

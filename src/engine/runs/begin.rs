@@ -25,8 +25,8 @@ use crate::plan::blind_watch::blind;
 use crate::plan::roles::has_roles;
 use crate::plan::share_weights::unweighable;
 use crate::plan::{
-    CallerState, Plan, PlanningInput, Run, RunState, Skipped, StepState, Strategy, Veto, blue_green, canary, compared,
-    flip, rolling, see_saw,
+    CallerState, Plan, PlanningInput, Run, RunState, Skipped, StepState, StepTimes, Strategy, Veto, blue_green, canary,
+    compared, flip, rolling, see_saw,
 };
 use crate::reconcile::MapWriters;
 use crate::state::{Caller, Change, NewEvent, asked, event};
@@ -117,6 +117,7 @@ impl Engine {
             down,
             remarks: Vec::new(),
             rollback: None,
+            times: BTreeMap::from([(0, StepTimes { began: now, ended: done.then_some(now) })]),
             reach,
         };
         if dry_run {

@@ -50,14 +50,19 @@ impl Engine {
     ) -> Result<Attendance, EngineError> {
         let Introduction { key, place, what } = introduction;
         let claim = Claim { key: key.clone(), force: false };
+        self.await_end_of_other(run, &claim, by).await?;
         // Locked to the end, so that of two callers only one begins to attend.
         let ledger = self.record.lock().await;
         let found = ledger.run(run).await?;
         let known = self.attendant(&found);
         if let Some(other) = known.as_ref().filter(|other| !is_same_caller(other, &claim, by)) {
-            return Err(EngineError::Busy(Message::new(format!(
-                "{other}, and attends to run {run}: only one caller at a time may"
-            ))));
+            let text = format!("{other}, and attends to run {run}: only one caller at a time may");
+            let hint = format!(
+                "end that command first: run {run} stays at its step; a caller that was lost in a restart of teeterd is \
+                 waited for during {} s",
+                CALLERS_TAKE.as_secs()
+            );
+            return Err(EngineError::Busy(Message::new(text).hint(hint)));
         }
         let since = known.map_or_else(|| self.clock.now(), |known| known.since);
         let (user, uid, pid) = (by.caller.person().to_owned(), by.caller.uid, by.caller.pid);
@@ -98,7 +103,23 @@ impl Engine {
                 if self.caller_at_work(&run, claim, by).is_none() {
                     return Ok(());
                 }
-                ticks.changed().await.ok();
+                let _ = ticks.changed().await;
+            }
+        };
+        tokio::time::timeout(DEPARTURE_TAKES, gone).await.unwrap_or(Ok(()))
+    }
+
+    /// Waits a moment if another caller attends to a run: it may have ended just now.
+    async fn await_end_of_other(&self, id: RunId, claim: &Claim, by: &Requester) -> Result<(), EngineError> {
+        let mut ticks = self.ticks();
+        let gone = async {
+            loop {
+                ticks.borrow_and_update();
+                let run = self.record.lock().await.run(id).await?;
+                if self.attendant(&run).is_none_or(|other| is_same_caller(&other, claim, by)) {
+                    return Ok(());
+                }
+                let _ = ticks.changed().await;
             }
         };
         tokio::time::timeout(DEPARTURE_TAKES, gone).await.unwrap_or(Ok(()))
@@ -114,16 +135,20 @@ impl Engine {
                 (Some(_), CallerState::Never) => (CallerState::Here, None),
                 // Stored by an earlier teeterd, which did not record the caller.
                 (Some(_), CallerState::Here) if run.attended.is_none() => (CallerState::Here, None),
-                (Some(_), CallerState::Gone { .. }) => (CallerState::Here, Some("its caller is back")),
+                (Some(here), CallerState::Gone { .. }) => {
+                    let same = run.attended.as_ref().is_some_and(|before| before.key == here.key);
+                    let text = if same { "its caller is back".to_owned() } else { format!("taken over: {here}") };
+                    (CallerState::Here, Some(text))
+                }
                 // After a restart callers need a moment to connect again.
                 (None, CallerState::Here) if !self.awaits_caller(run) => {
-                    (CallerState::Gone { at: now }, Some("its caller has gone"))
+                    (CallerState::Gone { at: now }, Some("its caller has gone".to_owned()))
                 }
                 _ => continue,
             };
             // The caller of a failed run knows of the failure and may go: that is no news.
             let text = text.filter(|_| matches!(run.state, RunState::Running | RunState::Aborting));
-            events.extend(text.map(|text| event(now, "run.caller", text.to_owned(), Some(run.id), None)));
+            events.extend(text.map(|text| event(now, "run.caller", text, Some(run.id), None)));
             let attended = here.or_else(|| run.attended.clone());
             changes.push(Change::PutRun(Box::new(Run { caller, attended, ..run.clone() })));
         }

@@ -113,7 +113,10 @@ fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
         _ => &[],
     };
     let servers = servers.iter().map(|member| member.name.to_string()).collect();
-    StepView { text: step.to_string(), state, servers }
+    let phase = if let Step::Work { phase, .. } = step { Some((*phase).into()) } else { None };
+    let times = run.times.get(&index);
+    let (began, ended) = (times.map(|times| times.began), times.and_then(|times| times.ended));
+    StepView { text: step.to_string(), state, servers, phase, began, ended }
 }
 
 fn flip_view(flip: &Flipped) -> FlipView {
@@ -141,15 +144,15 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
     match (&run.state, run.current()) {
         // The attending process reports by itself.
         (RunState::Running, Some(Step::Work { .. })) if attendant(run).is_some() => {
-            run.paused.then(|| format!("`teeter resume {id}`, or the run pauses when that work has ended"))
+            run.paused.then(|| format!("`teeter continue {id}`, or the run pauses when that work has ended"))
         }
         (RunState::Running, Some(Step::Work { group, phase })) => {
             let (step, by) = (run.cursor, &run.by);
             let what = if *phase == Phase::Deploy { "work".to_owned() } else { phase.to_string() };
             let state = match run.caller {
                 CallerState::Gone { .. } => format!(
-                    "the command that did the {what} on group {group} has ended: see how far it came, \
-                     finish it, and then"
+                    "the command that did the {what} on group {group} has ended: `teeter deploy --resume {id} -- HOOK` \
+                     does it again, and the rest of the run; if you finish it by hand,"
                 ),
                 CallerState::Never | CallerState::Here => {
                     format!("the {what} on group {group} is for {by}, the user that began the run; when it is done")
@@ -159,10 +162,11 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
                 "{state} `teeter advance {id} --step {step}`, or `teeter advance {id} --step {step} --failed WHY`; or `teeter abort {id}`"
             ))
         }
-        (RunState::Running, _) if run.paused => Some(format!("`teeter resume {id}` to go on")),
+        (RunState::Running, _) if run.paused => Some(format!("`teeter continue {id}` to go on")),
         (RunState::Running | RunState::Aborting, _) => None,
         (RunState::Failed { .. }, Some(Step::Work { group, phase: Phase::Deploy })) => Some(format!(
-            "fix group {group} by hand and `teeter advance {id}` to go on with its verification; or `teeter abort {id}` {end}"
+            "`teeter deploy --resume {id} -- HOOK` to run the hook on group {group} again; or fix it by hand and `teeter \
+             advance {id}` to go on with its verification; or `teeter abort {id}` {end}"
         )),
         (RunState::Failed { .. }, Some(Step::Work { group, phase })) => {
             let (place, then) = match phase {
@@ -182,7 +186,12 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
             } else {
                 String::new()
             };
-            Some(format!("`teeter advance {id}` to try `{step}` again; {back}or `teeter abort {id}` {end}"))
+            let again = if run.has_work_to_do() && run.attended.is_some() {
+                format!("`teeter deploy --resume {id} -- HOOK` to try `{step}` again and do the rest of the work")
+            } else {
+                format!("`teeter continue {id}` to try `{step}` again")
+            };
+            Some(format!("{again}; {back}or `teeter abort {id}` {end}"))
         }
         (RunState::Done | RunState::RolledBack, _) if standby && !out.is_empty() => {
             let on_standby = |group: &&GroupName| {

@@ -55,6 +55,7 @@ impl World {
             down: BTreeSet::new(),
             remarks: Vec::new(),
             rollback: None,
+            times: BTreeMap::new(),
             reach: Default::default(),
         };
         Self {

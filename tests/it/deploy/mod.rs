@@ -10,6 +10,7 @@ mod manifest;
 mod map_file;
 mod pause;
 mod plan_checks;
+mod resume;
 mod rollback;
 mod rolling;
 mod route;
