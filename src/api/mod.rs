@@ -14,8 +14,8 @@ pub use self::requests::{
 pub use self::selectors::Selectors;
 pub use self::views::{
     AttendantView, CallerView, ChangedView, EventView, Events, FindingView, Findings, FlipView, HoldView, Holds,
-    IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView, RunView, Runs, ServerView,
-    SessionView, Sessions, StatusView, StepView, StoreView, WorkView,
+    IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView, RunServerView, RunView, Runs,
+    ServerView, SessionView, Sessions, StatusView, StepView, StoreView, WorkView,
 };
 pub use self::words::{
     CallerPresence, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,

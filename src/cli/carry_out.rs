@@ -55,9 +55,9 @@ pub(super) async fn carry_on(
 ) -> Result<CarriedOut, CliError> {
     let Attending { attend, identity } = attending;
     let mut attend = Some(attend);
-    let output = Output::new(Upload::of_run(&context.client, run.id), context.json);
     let mut follow = Follow::new(context, &run);
-    follow.progress.line(&queries::header(&run));
+    let output = Output::new(Upload::of_run(&context.client, run.id), context.json, follow.display.hook.clone());
+    follow.display.progress.line(&queries::header(&run));
     loop {
         follow.show(&run);
         match Awaiting::by(&run) {
@@ -70,7 +70,6 @@ pub(super) async fn carry_on(
                 };
             }
             Awaiting::Work(wanted) => {
-                follow.progress.clear();
                 attend.get_or_insert_with(|| Attend::to(&context.client, run.id, &identity));
                 let outcome = work(context, hooks, &run, &wanted, &mut follow, interrupt, &output).await;
                 if outcome == Outcome::Left {
@@ -92,13 +91,13 @@ pub(super) async fn carry_on(
         }
     }
     drop(attend);
-    follow.progress.clear();
+    follow.display.progress.clear();
     Ok(CarriedOut::Ended(run))
 }
 
 /// Prints what happens to a run whose deploy is asked to stop.
 fn left(follow: &mut Follow<'_>, run: RunView) -> CarriedOut {
-    follow.progress.clear();
+    follow.display.progress.clear();
     print::err(&format!(
         "interrupted: run {} stays; it goes on until it waits for work, which this command does not do any more\n{}",
         run.id,

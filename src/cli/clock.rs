@@ -29,6 +29,14 @@ pub(super) fn length(duration: SignedDuration) -> String {
     }
 }
 
+/// A length of time, with tenths of a second below ten seconds.
+pub(super) fn precise(duration: SignedDuration) -> String {
+    match duration.as_millis().max(0) {
+        millis @ 0..10_000 => format!("{}.{}s", millis / 1000, millis % 1000 / 100),
+        _ => length(duration),
+    }
+}
+
 /// A number of seconds in its two largest units.
 pub(super) fn seconds(seconds: u64) -> String {
     length(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX)))

@@ -1,10 +1,11 @@
 //! Follows a run: prints its steps as they are done, and tells the command when the run waits for its caller.
 
-use jiff::Timestamp;
+use std::pin::pin;
+use std::time::Duration;
 
+use super::display::Display;
 use super::error::CliError;
 use super::limit::{self, Limit};
-use super::progress::Progress;
 use super::watch::{PAUSE, Watch};
 use super::{Context, clock};
 use crate::api::{AdvanceRequest, RunStatus, RunView, StepStatus, WorkView};
@@ -35,16 +36,13 @@ pub(super) struct Follow<'a> {
     context: &'a Context,
     id: u64,
     watch: Watch<'a>,
-    started: Timestamp,
     shown: usize,
     /// The number of its remarks shown so far.
     remarked: usize,
     /// The limit of its current wait.
     limit: Limit,
-    /// Its current wait, as text.
-    waiting: String,
-    /// Shows the progress.
-    pub(super) progress: Progress,
+    /// What is shown of it.
+    pub(super) display: Display,
 }
 
 impl<'a> Follow<'a> {
@@ -54,12 +52,10 @@ impl<'a> Follow<'a> {
             context,
             id: run.id,
             watch: Watch::known(&context.client, format!("/v1/runs/{}", run.id)),
-            started: run.started,
             shown: done(run),
             remarked: run.remarks.len(),
             limit: Limit::default(),
-            waiting: String::new(),
-            progress: Progress::new(),
+            display: Display::new(run),
         }
     }
 
@@ -72,31 +68,30 @@ impl<'a> Follow<'a> {
                 StepStatus::Failed => " failed",
                 _ => "",
             };
-            self.progress.line(&format!("{}  {}{how}", clock::elapsed(self.started, now), step.text));
+            self.display.progress.line(&format!("{}  {}{how}", clock::elapsed(run.started, now), step.text));
         }
         for remark in run.remarks.get(self.remarked..).unwrap_or_default() {
-            self.progress.line(&format!("{}  note: {remark}", clock::elapsed(self.started, now)));
+            self.display.progress.line(&format!("{}  note: {remark}", clock::elapsed(run.started, now)));
         }
         self.remarked = self.remarked.max(run.remarks.len());
         self.shown = self.shown.max(done(run));
-        match Awaiting::by(run) {
-            Awaiting::Nothing => self.going(run),
-            Awaiting::Work(_) | Awaiting::Ended => self.limit.none(),
-        }
+        self.going(run);
     }
 
     /// Shows the current wait, and counts its time.
     pub(super) fn going(&mut self, run: &RunView) {
-        let step = run.steps.get(run.cursor).map(|step| format!("{}: ", step.text)).unwrap_or_default();
-        let waiting = run.waiting.as_deref().unwrap_or("waiting for teeterd");
-        let (cursor, state, paused) = (run.cursor, &run.state, run.paused);
-        let own = if paused { limit::PAUSED } else { limit::OWN };
-        let until = self.limit.waits(format!("{state} {cursor} {paused}"), run.within_s, own);
-        self.waiting = format!("{step}{waiting}");
-        // Without a reason to wait there is nothing to show.
-        if run.waiting.is_some() {
-            self.progress.waiting(&format!("{step}{waiting} ({until})"));
-        }
+        let until = match Awaiting::by(run) {
+            Awaiting::Nothing => {
+                let own = if run.paused { limit::PAUSED } else { limit::OWN };
+                let wait = format!("{} {} {}", run.state, run.cursor, run.paused);
+                self.limit.waits(wait, run.within_s, own)
+            }
+            Awaiting::Work(_) | Awaiting::Ended => {
+                self.limit.none();
+                String::new()
+            }
+        };
+        self.display.update(run, until);
     }
 
     /// The run once something has changed.
@@ -104,15 +99,24 @@ impl<'a> Follow<'a> {
     /// # Errors
     /// teeterd is away for too long, or refuses, or the wait of the run takes too long.
     pub(super) async fn next(&mut self) -> Result<RunView, CliError> {
-        let next = tokio::select! {
-            biased;
-            next = self.watch.next(&mut self.progress) => next,
-            after = self.limit.passed() => {
-                let after = clock::seconds(after.as_secs());
-                return Err(CliError::Overdue { run: self.id, after, what: self.waiting.clone() });
+        let Self { id, watch, limit, display, .. } = self;
+        let next = {
+            let mut next = pin!(watch.next(&display.progress));
+            let mut passed = pin!(limit.passed());
+            let mut second = tokio::time::interval(A_SECOND);
+            loop {
+                tokio::select! {
+                    biased;
+                    next = &mut next => break next,
+                    after = &mut passed => {
+                        let after = clock::seconds(after.as_secs());
+                        return Err(CliError::Overdue { run: *id, after, what: display.wait() });
+                    }
+                    _ = second.tick() => display.refresh(),
+                }
             }
         };
-        next.map_err(|source| if source.is_away() { CliError::Lost { run: self.id, source } } else { source.into() })
+        next.map_err(|source| if source.is_away() { CliError::Lost { run: *id, source } } else { source.into() })
     }
 
     /// The run at present.
@@ -177,6 +181,9 @@ impl<'a> Follow<'a> {
 fn done(run: &RunView) -> usize {
     run.cursor.min(run.steps.len())
 }
+
+/// The time between two pictures while nothing changes.
+const A_SECOND: Duration = Duration::from_secs(1);
 
 /// The most attempts to report while teeterd answers other requests; with the pauses, as long as the wait for teeterd.
 const ATTEMPTS: u32 = 120;

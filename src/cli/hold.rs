@@ -32,13 +32,13 @@ pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Resul
     let named = args.servers.all();
     preview::print_servers(context, &named).await?;
     let mut hold: HoldView = context.client.post("/v1/holds", &args.request(mode)).await?;
-    let mut progress = Progress::new();
+    let progress = Progress::new();
     let ended = if args.no_wait {
         None
     } else {
         progress.line(&format!("hold {}: {} is going out", hold.id, names::servers(&hold)));
         let restores = args.drain.on_deadline == Some(OnDeadline::Restore);
-        Some(settle(context, &mut hold, restores, &mut interrupt, &mut progress).await?)
+        Some(settle(context, &mut hold, restores, &mut interrupt, &progress).await?)
     };
     progress.clear();
     if context.json {
@@ -131,7 +131,7 @@ async fn settle(
     hold: &mut HoldView,
     restores: bool,
     interrupt: &mut Interrupt,
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> Result<Ended, CliError> {
     let mut watch = Watch::known(&context.client, format!("/v1/holds/{}", hold.id));
     let mut limit = Limit::default();

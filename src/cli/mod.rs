@@ -9,9 +9,11 @@ mod carry_out;
 mod clock;
 mod continue_run;
 mod deploy;
+mod display;
 mod error;
 mod events;
 mod follow;
+mod follow_run;
 mod help;
 mod hold;
 mod hook;
@@ -20,9 +22,11 @@ mod interrupt;
 mod lane;
 mod limit;
 mod lines;
+mod live;
 mod manifest;
 mod names;
 mod output;
+mod painter;
 mod preview;
 mod print;
 mod progress;
@@ -122,8 +126,9 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Rollback { run, reason } => runs::rollback(context, run, reason).await,
         Command::Abort { run } => runs::abort(context, run).await,
         Command::Runs => queries::runs(context).await,
-        Command::Show { run, variables: true } => queries::variables(context, run).await,
-        Command::Show { run, variables: false } => queries::show(context, run).await,
+        Command::Show { run, follow: true, .. } => follow_run::follow_run(context, run).await,
+        Command::Show { run, variables: true, .. } => queries::variables(context, run).await,
+        Command::Show { run, .. } => queries::show(context, run).await,
         Command::Doctor => queries::doctor(context).await,
         Command::Events(args) => events::events(context, args).await,
         Command::Forget(args) => store::forget(context, args).await,

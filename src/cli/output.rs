@@ -7,8 +7,9 @@ use tokio::process::Child;
 use tokio::task::JoinHandle;
 
 use super::lines::Lines;
-use super::print;
+use super::live::HookState;
 use super::upload::Upload;
+use super::{clock, print};
 
 /// The destination of the output of a run's hooks.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub(super) struct Output {
     keep: Upload,
     /// Standard output is reserved for one JSON document.
     only_stderr: bool,
+    state: HookState,
 }
 
 /// The output of one running hook.
@@ -24,9 +26,9 @@ pub(super) struct Reading {
 }
 
 impl Output {
-    /// Prints and uploads the output. With `only_stderr`, prints nothing on standard output.
-    pub(super) fn new(keep: Upload, only_stderr: bool) -> Self {
-        Self { keep, only_stderr }
+    /// Prints and uploads the output of a run's hooks. With `only_stderr`, prints nothing on standard output.
+    pub(super) fn new(keep: Upload, only_stderr: bool, state: HookState) -> Self {
+        Self { keep, only_stderr, state }
     }
 
     /// Starts to read the output of a child process.
@@ -62,6 +64,7 @@ impl Output {
         let mut text = String::new();
         for line in said {
             self.keep.line(from, &line);
+            self.state.line(clock::now(), &line);
             text.push_str(from);
             text.push_str(" | ");
             text.push_str(&line);

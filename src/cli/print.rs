@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::interrupt::{self, Interrupt};
 use super::lane;
+use super::painter::Painter;
 use crate::control::harmless;
 
 /// Prints an answer.
@@ -15,6 +16,10 @@ use crate::control::harmless;
 /// The output cannot be written; a closed pipe ends the command quietly.
 pub(super) fn out(text: &str) -> Result<(), CliError> {
     let text = clean(text);
+    if let Some(painter) = Painter::for_output(false) {
+        painter.print_above(&(text + "\n"));
+        return Ok(());
+    }
     if let Some(lane) = lane::for_output(false) {
         lane.answer(text + "\n");
         return Ok(());
@@ -44,16 +49,21 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<(), CliError> {
 /// Prints to standard error. A closed or stopped output does not stop the command.
 pub(super) fn err(text: &str) {
     let text = clean(text);
-    match lane::for_output(true) {
-        Some(lane) => lane.say(text + "\n"),
-        None => drop(writeln!(io::stderr().lock(), "{text}")),
+    match (Painter::for_output(true), lane::for_output(true)) {
+        (Some(painter), _) => painter.print_above(&(text + "\n")),
+        (None, Some(lane)) => lane.say(text + "\n"),
+        (None, None) => {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
     }
 }
 
 /// Prints complete lines that are safe to print, when there is room. A closed output does not stop the command.
 pub(super) async fn lines(text: String, to_stderr: bool) {
-    if let Some(lane) = lane::for_output(to_stderr) {
-        lane.tell(text).await;
+    match (Painter::for_output(to_stderr), lane::for_output(to_stderr)) {
+        (Some(painter), _) => painter.tell_above(&text).await,
+        (None, Some(lane)) => lane.tell(text).await,
+        (None, None) => {}
     }
 }
 

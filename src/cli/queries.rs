@@ -92,7 +92,10 @@ pub(super) async fn runs(context: &Context) -> Result<Exit, CliError> {
 }
 
 /// A run by its number, or the latest.
-async fn run_or_latest(context: &Context, run: Option<u64>) -> Result<RunView, CliError> {
+///
+/// # Errors
+/// There is no such run, or teeterd is away.
+pub(super) async fn run_or_latest(context: &Context, run: Option<u64>) -> Result<RunView, CliError> {
     if let Some(run) = run {
         return Ok(context.client.get(&format!("/v1/runs/{run}")).await?.0);
     }

@@ -38,7 +38,7 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
         return Ok(Exit::Done);
     }
 
-    let mut progress = Progress::new();
+    let progress = Progress::new();
     let mut watch = Watch::known(&context.client, "/v1/holds");
     let mut pending: BTreeMap<u64, HoldView> = begun.holds.into_iter().map(|hold| (hold.id, hold)).collect();
     let mut failed_holds = Vec::new();
@@ -63,7 +63,7 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
                 ));
                 return Ok(Exit::Failed);
             }
-            next = watch.next(&mut progress) => next?,
+            next = watch.next(&progress) => next?,
             after = limit.passed() => {
                 progress.clear();
                 print::err(&format!(

@@ -37,7 +37,7 @@ pub(super) async fn flip(context: &Context, args: Flip) -> Result<Exit, CliError
     }
     let mut follow = Follow::new(context, &run);
     if run.steps.is_empty() {
-        follow.progress.line(&format!("nothing to do: the traffic of {} is on that side already", run.farm));
+        follow.display.progress.line(&format!("nothing to do: the traffic of {} is on that side already", run.farm));
     }
     let Some(run) = followed(&mut follow, run, &mut interrupt, "goes on without this command").await? else {
         return Ok(Exit::Failed);
@@ -142,7 +142,7 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
     while !matches!(now.state, RunStatus::Aborted | RunStatus::RolledBack | RunStatus::Done) {
         follow.show(&now);
         if let (RunStatus::Aborting, Some(next)) = (&now.state, &now.next) {
-            follow.progress.clear();
+            follow.display.progress.clear();
             print::err(&format!(
                 "run {} is not aborted yet: {}\nkept out of {}: {}\nnext: {next}",
                 now.id,
@@ -156,14 +156,14 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
         now = tokio::select! {
             biased;
             () = interrupt.received() => {
-                follow.progress.clear();
+                follow.display.progress.clear();
                 print::err(&format!("the abort of run {0} goes on without this command\nnext: teeter show {0}", now.id));
                 return Ok(Exit::Failed);
             }
             next = follow.next() => next?,
         };
     }
-    follow.progress.clear();
+    follow.display.progress.clear();
     if context.json {
         print::json(&now)?;
     } else {
@@ -184,13 +184,13 @@ async fn followed(
     let run = tokio::select! {
         biased;
         () = interrupt.received() => {
-            follow.progress.clear();
+            follow.display.progress.clear();
             print::err(&format!("interrupted: run {id} {becomes}\nnext: teeter show {id}"));
             return Ok(None);
         }
         run = follow.until_awaiting(run) => run?,
     };
-    follow.progress.clear();
+    follow.display.progress.clear();
     Ok(Some(run))
 }
 

@@ -22,13 +22,13 @@ pub(super) async fn wait(context: &Context, args: Wait) -> Result<Exit, CliError
 async fn servers(context: &Context, args: &Wait, until: Until) -> Result<Exit, CliError> {
     let named = args.servers.all();
     preview::print_servers(context, &named).await?;
-    let mut progress = Progress::new();
+    let progress = Progress::new();
     let mut watch = Watch::new(&context.client, queries::selecting("/v1/status", &named));
     let mut latest: Option<StatusView> = None;
     let reached = async {
         let mut answers = 0;
         loop {
-            let view: StatusView = watch.next(&mut progress).await?;
+            let view: StatusView = watch.next(&progress).await?;
             let mut missing = missing(&view, until);
             if missing.is_empty() && until == Until::Drained {
                 missing = emptying(context, &view).await?;
@@ -71,12 +71,12 @@ async fn servers(context: &Context, args: &Wait, until: Until) -> Result<Exit, C
 
 /// Waits until a HAProxy answers and agrees with the stored state.
 async fn haproxy(context: &Context, name: &InstanceName, timeout: Span) -> Result<Exit, CliError> {
-    let mut progress = Progress::new();
+    let progress = Progress::new();
     let mut watch = Watch::new(&context.client, "/v1/status".to_owned());
     let mut missing = "teeterd has not answered".to_owned();
     let reached = async {
         loop {
-            let view: StatusView = watch.next(&mut progress).await?;
+            let view: StatusView = watch.next(&progress).await?;
             let Some(instance) = view.instances.iter().find(|instance| instance.name == name.as_str()) else {
                 let known: Vec<&str> = view.instances.iter().map(|instance| instance.name.as_str()).collect();
                 let text = format!("there is no HAProxy {name}: teeterd is configured with {}", known.join(", "));

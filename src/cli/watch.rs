@@ -30,7 +30,7 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// See [`ClientError`]; if teeterd is away, only after [`PATIENCE`].
-    pub(super) async fn next<T: DeserializeOwned>(&mut self, progress: &mut Progress) -> Result<T, ClientError> {
+    pub(super) async fn next<T: DeserializeOwned>(&mut self, progress: &Progress) -> Result<T, ClientError> {
         let error = match self.attempt().await {
             Err(error) if error.is_away() && self.patient => error,
             answer => return answer,

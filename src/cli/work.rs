@@ -29,6 +29,8 @@ pub(super) async fn work(
     };
     let (stop, stopped) = watch::channel(None);
     let calls = Calls { context, run, work, hook, also: hooks.also(), output, stopped };
+    let running = follow.display.hook.clone();
+    running.begin(clock::now());
     let mut left = pin!(follow.left_step(work.step));
     let mut calls = pin!(calls.run(servers_at_once));
     let mut stops = None;
@@ -48,6 +50,7 @@ pub(super) async fn work(
             outcome = &mut calls => break outcome,
         }
     };
+    running.end();
     output.flush().await;
     outcome
 }

@@ -11,7 +11,7 @@ mod store;
 pub use self::doctor::{FindingView, Findings};
 pub use self::event::{CallerView, ChangedView, EventView, Events, LoginView};
 pub use self::hold::{HoldView, Holds};
-pub use self::run::{AttendantView, FlipView, RunView, Runs, StepView, WorkView};
+pub use self::run::{AttendantView, FlipView, RunServerView, RunView, Runs, StepView, WorkView};
 pub use self::session::{SessionView, Sessions};
 pub use self::status::{IdleView, InstanceView, OldProcessView, RouteEntryView, RouteView, ServerView, StatusView};
 pub use self::store::StoreView;

@@ -85,8 +85,31 @@ pub struct RunView {
     /// Server lines that its holds do not reach and that still take requests, each with the reason.
     #[serde(default)]
     pub not_reached: Vec<String>,
+    /// The servers of the group that the run is at or, at a step about several groups, of all groups; at most 200, as
+    /// HAProxy had them at the last look. Empty in the list of all runs, and for a run that has ended.
+    #[serde(default)]
+    pub servers: Vec<RunServerView>,
     /// The next command for the user, as text.
     pub next: Option<String>,
+}
+
+/// A server of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunServerView {
+    /// Its name.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// Its status in HAProxy's words; all of them, if its lines differ; `unknown` if HAProxy does not answer.
+    pub status: String,
+    /// Whether HAProxy sends new requests to all of its lines.
+    pub in_service: bool,
+    /// Requests in flight on all of its lines.
+    pub in_flight: u64,
+    /// The version that it was last seen to run in this run.
+    pub version: Option<String>,
+    /// Why the run goes on without it.
+    pub left_out: Option<String>,
 }
 
 /// One step of a run.
@@ -94,6 +117,9 @@ pub struct RunView {
 pub struct StepView {
     /// The step as text, such as `drain a`.
     pub text: String,
+    /// The group that the step is about; `null` if it is about several.
+    #[serde(default)]
+    pub group: Option<String>,
     /// The state of the step.
     pub state: StepStatus,
     /// The servers that the caller works on in this step.

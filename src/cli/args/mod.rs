@@ -146,12 +146,15 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  teeter runs")]
     Runs,
     /// Show one run: its steps, its events, the servers that are out, and the command that continues it.
-    #[command(after_help = "Examples:\n  teeter show\n  teeter show 3 --json\n  \
+    #[command(after_help = "Examples:\n  teeter show\n  teeter show 3 --json\n  teeter show --follow\n  \
             work=$(teeter show 3 --variables) && eval \"$work\"")]
     Show {
         /// The run's number [default: the latest run].
         #[arg(value_name = "RUN")]
         run: Option<u64>,
+        /// Show the run live until it ends or stops.
+        #[arg(long, short, conflicts_with = "variables")]
+        follow: bool,
         /// Print only the variables of the run and of the work that it waits for, as `teeter begin` does.
         #[arg(long)]
         variables: bool,

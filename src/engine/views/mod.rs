@@ -4,5 +4,6 @@
 pub mod doctor;
 pub(crate) mod hold;
 pub(crate) mod run;
+mod run_servers;
 pub(crate) mod status;
 pub(crate) mod store;

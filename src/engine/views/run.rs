@@ -75,6 +75,7 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         next: caller_stays.or_else(|| next(run, &out)),
         out,
         not_reached: Vec::new(),
+        servers: Vec::new(),
     }
 }
 
@@ -116,7 +117,8 @@ fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
     let phase = if let Step::Work { phase, .. } = step { Some((*phase).into()) } else { None };
     let times = run.times.get(&index);
     let (began, ended) = (times.map(|times| times.began), times.and_then(|times| times.ended));
-    StepView { text: step.to_string(), state, servers, phase, began, ended }
+    let group = step.group().map(ToString::to_string);
+    StepView { text: step.to_string(), group, state, servers, phase, began, ended }
 }
 
 fn flip_view(flip: &Flipped) -> FlipView {

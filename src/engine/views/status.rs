@@ -13,6 +13,7 @@ use crate::engine::memory::Memory;
 use crate::engine::record::ledger::no_run;
 use crate::engine::retired::left_over::left_over;
 use crate::engine::views::run::run_view;
+use crate::engine::views::run_servers::run_servers;
 use crate::farm::{
     Baseline, Entry, Farm, Hold, InstanceName, Off, OutBy, Owner, Route, RunId, SameProcess, SeenServer, Selector,
     Stage, skipped_lines,
@@ -103,7 +104,9 @@ impl Engine {
     pub async fn run_view(&self, id: RunId) -> Result<RunView, EngineError> {
         let state = self.record.state();
         if let Some(run) = state.runs.get(&id) {
-            return Ok(self.view_of_run(run, &state, &self.fleet.reports()));
+            let reports = self.fleet.reports();
+            let servers = if run.is_active() { run_servers(run, &reports) } else { Vec::new() };
+            return Ok(RunView { servers, ..self.view_of_run(run, &state, &reports) });
         }
         let run = self.record.read(move |store| store.run(id)).await?;
         let run = run.map(|run| self.view_of_run(&run, &state, &self.fleet.reports()));

@@ -1,0 +1,70 @@
+//! The steps of a run in a few lines: those just done, the current one, those to come.
+
+use jiff::Timestamp;
+
+use super::text::{Marks, fit, pad, plural};
+use crate::api::{RunStatus, RunView, StepStatus, StepView, WorkPhase};
+use crate::cli::clock;
+
+/// The current step as text, such as `step 3 of 9, group 1 of 2`; empty once all are done.
+pub(super) fn position(run: &RunView) -> String {
+    let count = run.steps.len();
+    if run.cursor >= count {
+        return String::new();
+    }
+    let mut text = format!("step {} of {count}", run.cursor + 1);
+    let groups: Vec<&str> = run
+        .steps
+        .iter()
+        .filter(|step| step.phase == Some(WorkPhase::Deploy))
+        .filter_map(|step| step.group.as_deref())
+        .collect();
+    let group = run.steps.get(run.cursor).and_then(|step| step.group.as_deref());
+    if let Some(number) = group.and_then(|group| groups.iter().position(|name| *name == group))
+        && groups.len() > 1
+    {
+        text.push_str(&format!(", group {} of {}", number + 1, groups.len()));
+    }
+    text
+}
+
+/// The steps as at most `rows` lines of at most `columns` columns.
+pub(super) fn lines(run: &RunView, now: Timestamp, marks: Marks, (columns, rows): (usize, usize)) -> Vec<String> {
+    let longest = run.steps.iter().map(|step| step.text.chars().count()).max().unwrap_or(0).min(columns / 2);
+    let line = |step: &StepView| {
+        let sign = match step.state {
+            StepStatus::Done => marks.done,
+            StepStatus::Now => marks.now,
+            StepStatus::Failed => marks.failed,
+            StepStatus::Skipped => marks.skipped,
+            _ => marks.to_do,
+        };
+        let text = fit(&step.text, longest, marks);
+        fit(format!("  {sign} {}  {:>8}", pad(&text, longest), took(step, run, now)).trim_end(), columns, marks)
+    };
+    let room = rows.max(3);
+    if run.steps.len() <= room {
+        return run.steps.iter().map(line).collect();
+    }
+    // The current step stands in the upper half: what comes is of more interest than what was.
+    let shown = room - 2;
+    let current = run.cursor.min(run.steps.len() - 1);
+    let from = current.saturating_sub(shown / 3).min(run.steps.len() - shown);
+    let rest = run.steps.len() - from - shown;
+    let before = (from > 0).then(|| format!("  {} {from} {} before", marks.done, plural(from, "step")));
+    let after = (rest > 0).then(|| format!("  {} {rest} {} to come", marks.to_do, plural(rest, "step")));
+    let shown = run.steps.iter().skip(from).take(shown).map(line);
+    before.into_iter().chain(shown).chain(after).map(|line| fit(&line, columns, marks)).collect()
+}
+
+/// How long a step took, or has taken so far; empty if that is not known.
+fn took(step: &StepView, run: &RunView, now: Timestamp) -> String {
+    let ends = match run.state {
+        RunStatus::Running | RunStatus::Aborting => Some(now),
+        _ => run.finished,
+    };
+    match (step.began, step.ended.or(ends)) {
+        (Some(began), Some(ended)) if step.state != StepStatus::Skipped => clock::precise(ended.duration_since(began)),
+        _ => String::new(),
+    }
+}

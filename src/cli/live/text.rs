@@ -1,0 +1,102 @@
+//! Text within a number of columns, and the signs that the terminal can show.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// The signs of the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) struct Marks {
+    pub(super) done: &'static str,
+    pub(super) now: &'static str,
+    pub(super) failed: &'static str,
+    pub(super) skipped: &'static str,
+    pub(super) to_do: &'static str,
+    pub(super) cut: &'static str,
+    /// The levels of a trend, the lowest first.
+    pub(super) levels: &'static [char],
+}
+
+impl Marks {
+    const UNICODE: Self = Self {
+        done: "✓",
+        now: "▸",
+        failed: "✗",
+        skipped: "–",
+        to_do: "·",
+        cut: "…",
+        levels: &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'],
+    };
+
+    const ASCII: Self = Self {
+        done: "+",
+        now: ">",
+        failed: "!",
+        skipped: "-",
+        to_do: " ",
+        cut: "~",
+        levels: &['_', '.', '-', '=', '#'],
+    };
+
+    /// The signs for a locale, as `LC_ALL`, `LC_CTYPE` or `LANG` name it: the first of them that is set counts.
+    pub(in crate::cli) fn for_locale(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set).unwrap_or_default().to_ascii_lowercase();
+        if locale.contains("utf-8") || locale.contains("utf8") { Self::UNICODE } else { Self::ASCII }
+    }
+}
+
+/// The text, cut at its end to at most `columns` columns of a terminal.
+pub(in crate::cli) fn fit(text: &str, columns: usize, marks: Marks) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(marks.cut.width());
+    let mut used = 0;
+    let fitting = text.chars().take_while(|c| {
+        used += c.width().unwrap_or(0);
+        used <= room
+    });
+    let fitting: String = fitting.collect();
+    if columns == 0 { String::new() } else { fitting.trim_end().to_owned() + marks.cut }
+}
+
+/// A noun after a number.
+pub(super) fn plural(number: usize, noun: &str) -> String {
+    if number == 1 { noun.to_owned() } else { format!("{noun}s") }
+}
+
+/// The text with blanks up to `columns` columns.
+pub(super) fn pad(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_by_columns_and_not_by_characters() {
+        for (text, columns, fits) in [
+            ("drain a", 7, "drain a"),
+            ("drain a", 6, "drain…"),
+            ("部署中", 5, "部署…"),
+            ("部署中", 6, "部署中"),
+            ("ab", 0, ""),
+        ] {
+            assert_eq!(fit(text, columns, Marks::UNICODE), fits, "{text} {columns}");
+        }
+        assert_eq!(pad("部", 4), "部  ");
+    }
+
+    #[test]
+    fn a_terminal_without_utf_8_gets_ascii() {
+        let locale = |set: &'static [(&'static str, &'static str)]| {
+            Marks::for_locale(move |name| {
+                set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert_eq!(locale(&[("LANG", "de_DE.UTF-8")]), Marks::UNICODE);
+        assert_eq!(locale(&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")]), Marks::ASCII);
+        assert_eq!(locale(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")]), Marks::UNICODE);
+        assert_eq!(locale(&[]), Marks::ASCII);
+    }
+}
