@@ -24,7 +24,7 @@ async fn paused_run_begins_no_step() {
         until(|| async { waiting(&site).await.starts_with("paused") }).await;
         assert_eq!(site.bits().await, held, "{strategy}");
         let shown = site.teeter(&["show", "1"]).await;
-        assert!(shown.out.contains("teeter resume 1"), "{shown:?}");
+        assert!(shown.out.contains("teeter continue 1"), "{shown:?}");
         // It can be ended as it is.
         drop(advance);
         for _ in 0..2 {
