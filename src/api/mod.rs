@@ -13,9 +13,9 @@ pub use self::requests::{
 };
 pub use self::selectors::Selectors;
 pub use self::views::{
-    AttendantView, CallerView, ChangedView, EventView, Events, FindingView, Findings, FlipView, HoldView, Holds,
-    IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView, RunServerView, RunView, Runs,
-    ServerView, SessionView, Sessions, StatusView, StepView, StoreView, WorkView,
+    AttendantView, CallerView, ChangedView, DrainView, EstimateView, EventView, Events, FindingView, Findings,
+    FlipView, HoldView, Holds, IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView,
+    RunServerView, RunView, Runs, ServerView, SessionView, Sessions, StatusView, StepView, StoreView, WorkView,
 };
 pub use self::words::{
     CallerPresence, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,

@@ -10,6 +10,7 @@ mod clock;
 mod continue_run;
 mod deploy;
 mod display;
+mod drained;
 mod error;
 mod events;
 mod follow;

@@ -5,7 +5,8 @@ use std::fmt::Display;
 use jiff::tz::TimeZone;
 
 use super::error::CliError;
-use super::{Context, calendar, clock, events, print, shell, tables};
+use super::live::{Marks, estimate_text};
+use super::{Context, calendar, clock, drained, events, print, shell, tables};
 use crate::api::{Exit, FindingStatus, Findings, Holds, RunView, Runs, Sessions, StatusView};
 use crate::control::client::{ClientError, with_query};
 
@@ -96,12 +97,16 @@ pub(super) async fn runs(context: &Context) -> Result<Exit, CliError> {
 /// # Errors
 /// There is no such run, or teeterd is away.
 pub(super) async fn run_or_latest(context: &Context, run: Option<u64>) -> Result<RunView, CliError> {
-    if let Some(run) = run {
-        return Ok(context.client.get(&format!("/v1/runs/{run}")).await?.0);
-    }
-    let (view, _): (Runs, _) = context.client.get("/v1/runs").await?;
-    let latest = view.runs.into_iter().max_by_key(|run| run.id);
-    latest.ok_or_else(|| CliError::NotFound { text: "there is no run yet".to_owned() })
+    let id = match run {
+        Some(run) => run,
+        None => {
+            let (view, _): (Runs, _) = context.client.get("/v1/runs").await?;
+            let latest = view.runs.into_iter().map(|run| run.id).max();
+            latest.ok_or_else(|| CliError::NotFound { text: "there is no run yet".to_owned() })?
+        }
+    };
+    // The list has not everything that a run has.
+    Ok(context.client.get(&format!("/v1/runs/{id}")).await?.0)
 }
 
 /// `teeter show --variables`.
@@ -124,6 +129,11 @@ pub(super) async fn show(context: &Context, run: Option<u64>) -> Result<Exit, Cl
     }
     let happened = events::of_run(context, run.id).await?;
     let mut text = format!("{}\n\n{}\n", header(&run), tables::steps(&run));
+    let marks = Marks::for_locale(|name| std::env::var(name).ok());
+    run.drains.iter().for_each(|drain| text.push_str(&format!("\n{}", drained::line(drain, marks))));
+    if !run.drains.is_empty() {
+        text.push('\n');
+    }
     for event in &happened {
         text.push_str(&format!("\n{}", events::line(event)));
     }
@@ -176,6 +186,7 @@ pub(super) fn outlook(run: &RunView) -> String {
     let mut lines = Vec::new();
     lines.extend(run.why.iter().map(|why| format!("failed: {why}")));
     lines.extend(run.waiting.iter().map(|why| format!("waiting: {}", why.strip_prefix("waiting ").unwrap_or(why))));
+    lines.extend(run.estimate.iter().map(|estimate| format!("estimate: {}", estimate_text(estimate))));
     lines.extend(run.remarks.iter().chain(&run.not_reached).map(|remark| format!("note: {remark}")));
     if !run.versions.is_empty() {
         let versions: Vec<_> = run.versions.iter().map(|(member, version)| format!("{member} {version}")).collect();

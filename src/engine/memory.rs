@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, Process, RunId};
+use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, Process, RunId, Stage};
 use crate::plan::verify::ProbeResult;
 use crate::plan::warm_up::Warmth;
-use crate::plan::{Attendant, DrainWatch, Wait};
+use crate::plan::{Attendant, Curve, DrainWatch, Wait};
 use crate::platform::lock;
 use crate::state::State;
 
@@ -64,6 +64,8 @@ pub(super) struct HoldMemory {
     /// Since when this teeterd has driven the hold without a break: the times of waits do not count before.
     pub(super) from: Option<Timestamp>,
     pub(super) watch: DrainWatch,
+    /// What was in flight since the drain began.
+    pub(super) curve: Curve,
     pub(super) joined: Option<Joined>,
     /// The last sample of each instance that was counted.
     pub(super) samples: BTreeMap<InstanceName, u64>,
@@ -111,7 +113,9 @@ impl Memory {
         let memory = self.holds.entry(hold.id).or_default();
         if memory.revision != hold.revision {
             let (watch, from) = (memory.watch.again(hold), memory.from);
-            *memory = HoldMemory { revision: hold.revision, from, watch, ..HoldMemory::default() };
+            let draining = matches!(hold.stage, Stage::Draining(_));
+            let curve = if draining { std::mem::take(&mut memory.curve) } else { Curve::default() };
+            *memory = HoldMemory { revision: hold.revision, from, watch, curve, ..HoldMemory::default() };
         }
         memory
     }

@@ -14,8 +14,12 @@ pub mod blind_watch;
 pub mod blue_green;
 /// The canary strategy.
 pub mod canary;
+/// What was in flight during a drain, over time.
+mod curve;
 /// When a server is drained.
 mod drain;
+/// How much longer a drain takes.
+mod estimate;
 /// The flip by itself.
 pub mod flip;
 /// What must not be begun.
@@ -72,7 +76,9 @@ pub mod warm_up;
 pub use addresses::compared;
 pub use attendant::Attendant;
 pub use bake::Figures;
+pub use curve::Curve;
 pub use drain::{DrainVerdict, DrainWatch};
+pub use estimate::Estimate;
 pub use input::PlanningInput;
 pub use members::PlannedMember;
 pub use not_deployed::not_deployed_to;

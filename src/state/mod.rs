@@ -4,6 +4,7 @@
 
 mod baseline;
 mod caller;
+mod drained;
 mod effects;
 mod event;
 mod observed;
@@ -16,6 +17,7 @@ use crate::farm::{Baseline, Entry, FarmName, Hold, HoldId, Route, RunId, Side};
 use crate::plan::Run;
 
 pub use caller::{Caller, Login};
+pub use drained::{DrainOutcome, DrainRecord};
 pub use effects::Effects;
 pub use event::{Changed, Event, NewEvent, asked, event};
 pub use observed::{Observed, ObservedInstance};
@@ -67,6 +69,8 @@ pub enum Change {
     DropRoute(FarmName),
     /// Add a run, or replace the run with its number.
     PutRun(Box<Run>),
+    /// Keep the record of a drain that has ended. No decision needs it: only the store has it.
+    AddDrain(Box<DrainRecord>),
 }
 
 /// The number of runs that are kept in memory, whether they have ended or not.
@@ -116,6 +120,7 @@ impl State {
                     self.next_run = self.next_run.max(run.id.0 + 1);
                     self.runs.insert(run.id, (**run).clone());
                 }
+                Change::AddDrain(_) => {}
             }
         }
         self.forget_ended();

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use rustix::fs::CWD;
 
-use super::{BESIDE, EventQuery, SqliteStore, Store, StoreError, Tally, Verified, beside, rename_new};
+use super::{BESIDE, DrainQuery, EventQuery, SqliteStore, Store, StoreError, Tally, Verified, beside, rename_new};
 use crate::farm::RunId;
 use crate::plan::Run;
 use crate::platform::chain;
-use crate::state::{Event, NewEvent, State, Transaction};
+use crate::state::{DrainRecord, Event, NewEvent, State, Transaction};
 
 /// Opens the store of a daemon. A damaged one is renamed, and the returned store refuses every change.
 ///
@@ -89,6 +89,10 @@ impl Store for Aside {
     }
 
     fn events(&self, _: EventQuery) -> Result<Vec<Event>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn drains(&self, _: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError> {
         Ok(Vec::new())
     }
 

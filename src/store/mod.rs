@@ -4,6 +4,7 @@
 //! a store shared by several daemons can stand behind the same engine.
 
 mod aside;
+mod drains;
 mod events;
 mod lock;
 mod place;
@@ -21,9 +22,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use thiserror::Error;
 
-use crate::farm::RunId;
+use crate::farm::{FarmName, RunId};
 use crate::plan::Run;
-use crate::state::{Event, NewEvent, State, Transaction};
+use crate::state::{DrainRecord, Event, NewEvent, State, Transaction};
 
 pub use aside::open;
 pub use place::of_store;
@@ -45,6 +46,15 @@ pub struct EventQuery {
     pub without: Option<&'static str>,
     /// The greatest number of events. The latest ones are returned, in order of time.
     pub limit: usize,
+}
+
+/// The query for drains; the latest ones are returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DrainQuery {
+    /// The drains of a run.
+    OfRun(RunId),
+    /// The drains of a farm's servers, by runs and by hand.
+    OfFarm(FarmName),
 }
 
 /// The events of one kind that a run has.
@@ -185,6 +195,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store cannot be read.
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
+
+    /// Reads the records of drains that have ended.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn drains(&self, query: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError>;
 
     /// Deletes events and runs that `keep` does not keep, at most so many events in one transaction, and records
     /// `begun` with the deletion. Changes neither the revision nor a record that a decision needs.

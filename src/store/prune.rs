@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, params_from_iter};
+use rusqlite::{Connection, Transaction, params, params_from_iter};
 
 use crate::farm::{Hold, RunId};
 use crate::plan::Run;
@@ -30,6 +30,8 @@ pub struct Pruned {
     pub events: u64,
     /// The number of deleted events of hook output.
     pub hook_output: u64,
+    /// The number of deleted records of drains by hand; the drains of a run are deleted with the run.
+    pub drains: u64,
 }
 
 impl Pruned {
@@ -43,6 +45,7 @@ impl Pruned {
         self.runs.extend(more.runs);
         self.events += more.events;
         self.hook_output += more.hook_output;
+        self.drains += more.drains;
     }
 }
 
@@ -63,7 +66,11 @@ pub(super) fn prune(transaction: &Transaction<'_>, keep: &Keep, most: usize) -> 
             found.events(transaction, &all, &kept)?;
         }
     }
-    found.delete(transaction)
+    // The drains of runs are deleted with their runs; these are drains by hand.
+    let old = "SELECT id FROM drains WHERE run IS NULL AND ended < ?1 ORDER BY ended LIMIT ?2";
+    let old = format!("DELETE FROM drains WHERE id IN ({old})");
+    let drains = transaction.execute(&old, params![before(keep.events), most])?;
+    found.delete(transaction).map(|pruned| Pruned { drains: drains as u64, ..pruned })
 }
 
 /// The records to delete.
@@ -134,8 +141,9 @@ impl Found {
         transaction.execute("DELETE FROM prunable", [])?;
         let places = vec!["?"; self.runs.len()].join(", ");
         let ids = params_from_iter(self.runs.iter().map(|id| id.0));
-        transaction.execute(&format!("DELETE FROM runs WHERE id IN ({places})"), ids)?;
-        Ok(Pruned { runs: self.runs, events: (gone as u64).saturating_sub(hook_output), hook_output })
+        transaction.execute(&format!("DELETE FROM runs WHERE id IN ({places})"), ids.clone())?;
+        transaction.execute(&format!("DELETE FROM drains WHERE run IN ({places})"), ids)?;
+        Ok(Pruned { runs: self.runs, events: (gone as u64).saturating_sub(hook_output), hook_output, drains: 0 })
     }
 }
 

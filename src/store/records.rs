@@ -11,7 +11,7 @@ use super::schema::counter;
 use super::verify::Verified;
 use crate::farm::{Baseline, Entry, Hold, HoldId, Owner, Route, RunId};
 use crate::plan::Run;
-use crate::state::Caller;
+use crate::state::{Caller, DrainRecord};
 
 /// Reads every record. Only holds and active runs are kept in memory.
 pub(super) fn records(connection: &Connection) -> rusqlite::Result<Verified> {
@@ -72,9 +72,14 @@ pub(super) fn records(connection: &Connection) -> rusqlite::Result<Verified> {
         let used = last.is_some_and(|last| last >= next);
         problems.expect(!used, || format!("the next {what} would get number {next}, which is used"));
     }
+    let all = "SELECT CAST(id AS TEXT), json FROM drains ORDER BY id";
+    let drains = each::<DrainRecord>(connection, "drain", all, &mut problems, |problems, key, drain| {
+        let ordered = drain.began <= drain.ended;
+        problems.expect(ordered, || format!("drain {key} ended at {}, before it began", drain.ended));
+    })?;
     let events = events(connection, &mut problems)?;
     let (holds, baselines, problems) = (count, baseline_count, problems.all());
-    Ok(Verified { schema: 0, revision, holds, baselines, routes, runs, events, problems })
+    Ok(Verified { schema: 0, revision, holds, baselines, routes, runs, drains, events, problems })
 }
 
 /// Verifies the references between records.

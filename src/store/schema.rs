@@ -85,4 +85,12 @@ const MIGRATIONS: &[&str] = &[
         WHEN NOT EXISTS (SELECT 1 FROM prunable WHERE id = OLD.id)
         BEGIN SELECT RAISE(ABORT, 'events are never deleted by hand'); END;
 ",
+    "
+    CREATE TABLE drains (
+        id INTEGER PRIMARY KEY, run INTEGER, farm TEXT, ended TEXT NOT NULL, json TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX drains_of_run ON drains (run, id);
+    CREATE INDEX drains_of_farm ON drains (farm, id);
+    CREATE INDEX drains_by_time ON drains (ended);
+",
 ];

@@ -15,11 +15,11 @@ use super::lock::{BUSY, Lock};
 use super::readers::Readers;
 use super::schema::{counter, failure, migrate, set_counter};
 use super::verify::{self, Verified};
-use super::{EventQuery, Keep, Pruned, Store, StoreError, Tally, private, prune};
+use super::{DrainQuery, EventQuery, Keep, Pruned, Store, StoreError, Tally, private, prune};
 use crate::farm::RunId;
 use crate::plan::Run;
 use crate::platform::lock;
-use crate::state::{Change, Event, NewEvent, REMEMBERED, State, Transaction};
+use crate::state::{Change, DrainRecord, Event, NewEvent, REMEMBERED, State, Transaction};
 
 /// A store in a SQLite file.
 #[derive(Debug)]
@@ -159,6 +159,14 @@ impl SqliteStore {
                     params![run.id.0, run.is_active(), json],
                 )
             }
+            Change::AddDrain(drain) => {
+                let json = self.write("drain", drain)?;
+                let (run, farm) = (drain.run.map(|run| run.0), drain.farm.as_ref().map(ToString::to_string));
+                transaction.execute(
+                    "INSERT INTO drains (run, farm, ended, json) VALUES (?1, ?2, ?3, ?4)",
+                    params![run, farm, drain.ended.to_string(), json],
+                )
+            }
         };
         done.map(drop).map_err(|source| self.error(source))
     }
@@ -273,6 +281,10 @@ impl Store for SqliteStore {
 
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
         self.one_run(&self.reader(), id)
+    }
+
+    fn drains(&self, query: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError> {
+        self.drains_of(&self.reader(), query)
     }
 
     fn prune(&self, keep: &Keep, most: usize, begun: Option<&NewEvent>) -> Result<Pruned, StoreError> {

@@ -26,6 +26,8 @@ pub struct Verified {
     pub routes: usize,
     /// The number of runs.
     pub runs: usize,
+    /// The number of drains that have ended.
+    pub drains: usize,
     /// The number of events.
     pub events: usize,
     /// The problems that were found, for people. Empty where the store is whole.

@@ -1,6 +1,7 @@
 //! The documents with which the API answers, and which the command line prints: a file for each subject.
 
 mod doctor;
+mod drain;
 mod event;
 mod hold;
 mod run;
@@ -9,6 +10,7 @@ mod status;
 mod store;
 
 pub use self::doctor::{FindingView, Findings};
+pub use self::drain::{DrainView, EstimateView};
 pub use self::event::{CallerView, ChangedView, EventView, Events, LoginView};
 pub use self::hold::{HoldView, Holds};
 pub use self::run::{AttendantView, FlipView, RunServerView, RunView, Runs, StepView, WorkView};

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::drain::{DrainView, EstimateView};
 use crate::api::words::{CallerPresence, FlipMeans, RunFailure, RunStatus, RunStrategy, StepStatus, WorkPhase};
 
 /// One run: a deploy or a flip.
@@ -89,6 +90,12 @@ pub struct RunView {
     /// HAProxy had them at the last look. Empty in the list of all runs, and for a run that has ended.
     #[serde(default)]
     pub servers: Vec<RunServerView>,
+    /// Its drains that have ended, the latest last; at most 100. Empty in the list of all runs.
+    #[serde(default)]
+    pub drains: Vec<DrainView>,
+    /// How much longer the current drain takes; `null` if there is no ground for a number.
+    #[serde(default)]
+    pub estimate: Option<EstimateView>,
     /// The next command for the user, as text.
     pub next: Option<String>,
 }

@@ -20,6 +20,9 @@ pub struct StoreView {
     pub routes: usize,
     /// The number of runs.
     pub runs: usize,
+    /// The number of drains that have ended.
+    #[serde(default)]
+    pub drains: usize,
     /// The number of events.
     pub events: usize,
     /// The problems found, as text; empty if the store is intact.

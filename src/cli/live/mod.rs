@@ -11,6 +11,6 @@ mod text;
 mod trend;
 
 pub(super) use self::hook::HookState;
-pub(super) use self::picture::{Picture, Size};
+pub(super) use self::picture::{Picture, Size, estimate_text};
 pub(super) use self::text::Marks;
-pub(super) use self::trend::Trends;
+pub(super) use self::trend::{Trends, curve};

@@ -6,7 +6,7 @@ use super::hook::HookState;
 use super::steps;
 use super::text::{Marks, fit, pad, plural};
 use super::trend::Trends;
-use crate::api::{RunServerView, RunView};
+use crate::api::{EstimateView, RunServerView, RunView};
 use crate::cli::{clock, tables};
 
 /// The size of a terminal.
@@ -32,7 +32,7 @@ impl Picture<'_> {
     pub(in crate::cli) fn lines(&self, size: Size) -> Vec<String> {
         // A line of the full width would wrap on some terminals.
         let columns = size.columns.saturating_sub(1);
-        let mut ends: Vec<String> = self.waiting().into_iter().chain(self.next()).collect();
+        let mut ends: Vec<String> = self.waiting().into_iter().chain(self.estimate()).chain(self.next()).collect();
         ends.iter_mut().for_each(|line| *line = fit(line, columns, self.marks));
         let hook = self.hook().map(|line| fit(&line, columns, self.marks));
         // The header, and a line that stays free below.
@@ -124,9 +124,19 @@ impl Picture<'_> {
         Some(format!("waiting: {waiting}{until}"))
     }
 
+    fn estimate(&self) -> Option<String> {
+        self.run.estimate.as_ref().map(|estimate| format!("estimate: {}", estimate_text(estimate)))
+    }
+
     fn next(&self) -> Option<String> {
         self.run.next.as_deref().map(|next| format!("next: {}", next.replace('\n', " ")))
     }
+}
+
+/// An estimate as text.
+pub(in crate::cli) fn estimate_text(estimate: &EstimateView) -> String {
+    let [median, low, high] = [estimate.median_s, estimate.low_s, estimate.high_s].map(clock::seconds);
+    format!("about {median} more, {low} to {high}, by {} earlier drains that took as long", estimate.drains)
 }
 
 /// The most lines for steps.

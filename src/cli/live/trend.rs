@@ -25,15 +25,19 @@ impl Trends {
     /// The curve of a server; empty while there are less than two samples, or only zeros.
     pub(super) fn curve(&self, server: &str, marks: Marks) -> String {
         let samples = self.0.get(server).map(VecDeque::as_slices).unwrap_or_default();
-        let samples: Vec<u64> = [samples.0, samples.1].concat();
-        let most = samples.iter().copied().max().unwrap_or(0);
-        if samples.len() < 2 || most == 0 {
-            return String::new();
-        }
-        let last = marks.levels.len() as u64 - 1;
-        let level = |sample: u64| (sample * last).div_ceil(most).min(last);
-        samples.into_iter().filter_map(|sample| marks.levels.get(usize::try_from(level(sample)).ok()?)).collect()
+        curve(&[samples.0, samples.1].concat(), marks)
     }
+}
+
+/// Samples as a curve, one character each; empty if there are less than two, or only zeros.
+pub(in crate::cli) fn curve(samples: &[u64], marks: Marks) -> String {
+    let most = samples.iter().copied().max().unwrap_or(0);
+    if samples.len() < 2 || most == 0 {
+        return String::new();
+    }
+    let last = marks.levels.len() as u64 - 1;
+    let level = |sample: u64| (sample.saturating_mul(last)).div_ceil(most).min(last);
+    samples.iter().filter_map(|sample| marks.levels.get(usize::try_from(level(*sample)).ok()?)).collect()
 }
 
 /// The length of a curve.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::progress::{Move, Pass};
 use super::verification::VERIFY_DEADLINE;
 use crate::engine::Engine;
@@ -10,6 +12,7 @@ use crate::farm::{AfterVerify, Emptying, Hold, InstanceName, MemberName, Stage, 
 use crate::haproxy::AdminState;
 use crate::plan::{DrainVerdict, Wait};
 use crate::reconcile::InstanceReport;
+use crate::state::{DrainOutcome, DrainRecord};
 
 impl Engine {
     /// The next move of a hold whose servers are emptied.
@@ -41,6 +44,8 @@ impl Engine {
             };
             if memory.samples.insert(name.clone(), report.sample) != Some(report.sample) {
                 memory.watch.handle_sample(name, loads(hold, name, report), report.at);
+                let in_flight = memory.watch.in_flight(hold).values().sum();
+                memory.curve.add(millis_between(since, report.at), in_flight);
             }
         }
         let left = || memory.watch.left(hold);
@@ -97,6 +102,47 @@ impl Engine {
             }
         }
     }
+}
+
+impl Engine {
+    /// The record of a hold's drain, if it ends with the move to this stage.
+    pub(super) fn drain_record(&self, hold: &Hold, next: &Stage, pass: Pass<'_>) -> Option<DrainRecord> {
+        let Stage::Draining(Emptying { since, .. }) = hold.stage else { return None };
+        let (outcome, left) = match next {
+            Stage::Draining(_) => return None,
+            Stage::Out { left: 0, .. } => (DrainOutcome::Empty, 0),
+            Stage::Out { left, .. } => (DrainOutcome::WentOn, *left),
+            Stage::Stuck { .. } => (DrainOutcome::Stuck, self.in_flight_on(hold)),
+            Stage::Verifying(_) | Stage::Verified { .. } | Stage::Shared { .. } => {
+                (DrainOutcome::Restored, self.in_flight_on(hold))
+            }
+        };
+        let run = hold.owner.run().and_then(|id| pass.state.runs.get(&id));
+        let farms = self.fleet.farms();
+        let mut of = farms.values().filter(|farm| hold.entries.iter().all(|entry| farm.has(&entry.server)));
+        let only = of.next().filter(|_| of.next().is_none());
+        let members: BTreeSet<MemberName> = hold.entries.iter().map(|entry| hold.names.member(entry).clone()).collect();
+        Some(DrainRecord {
+            hold: hold.id,
+            run: hold.owner.run(),
+            farm: run.map(|run| run.plan.farm.clone()).or_else(|| only.map(|farm| farm.name.clone())),
+            group: run.and_then(|run| Some(run.holds.iter().find(|(_, id)| **id == hold.id)?.0.clone())),
+            members: members.into_iter().collect(),
+            began: since,
+            ended: pass.now,
+            outcome,
+            left,
+            curve: self.memory().for_hold(hold).curve.clone(),
+        })
+    }
+
+    fn in_flight_on(&self, hold: &Hold) -> u64 {
+        self.memory().for_hold(hold).watch.in_flight(hold).values().sum()
+    }
+}
+
+fn millis_between(since: Timestamp, at: Timestamp) -> u64 {
+    u64::try_from(at.duration_since(since).as_millis()).unwrap_or(0)
 }
 
 /// The note of a hold whose servers are empty and stay in drain: sticky clients can still reach them. `None` if there

@@ -63,6 +63,8 @@ impl Engine {
                 }
                 Move::To { stage, note, text } => {
                     let mut changes = self.versions_learned(&hold, &ledger.state);
+                    let drained = self.drain_record(&hold, &stage, pass);
+                    changes.extend(drained.map(|drain| Change::AddDrain(Box::new(drain))));
                     let expires = expires_after(&hold, &stage, now);
                     let reach = Reach { without: &hold.reach.without | &without, ..hold.reach.clone() };
                     let hold = Hold { stage, note, expires, reach, revision: ledger.next_revision(), ..hold };

@@ -52,10 +52,10 @@ impl Record {
         if deleted.is_empty() {
             return Ok(());
         }
-        let Pruned { runs, events, hook_output } = deleted;
+        let Pruned { runs, events, hook_output, drains } = deleted;
         let text = format!(
-            "deleted from the store, because of their age or its size: {} runs, {events} events and {hook_output} pieces \
-             of hooks' output",
+            "deleted from the store, because of their age or its size: {} runs, {events} events, {hook_output} pieces of \
+             hooks' output and {drains} drains by hand",
             runs.len()
         );
         self.lock().await.record(vec![event(self.platform.clock.now(), "store.pruned", text, None, None)]).await

@@ -2,6 +2,7 @@
 
 /// Findings about the configuration, HAProxy and the store; changes nothing.
 pub mod doctor;
+mod drains;
 pub(crate) mod hold;
 pub(crate) mod run;
 mod run_servers;

@@ -76,6 +76,8 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         out,
         not_reached: Vec::new(),
         servers: Vec::new(),
+        drains: Vec::new(),
+        estimate: None,
     }
 }
 

@@ -106,11 +106,11 @@ impl Engine {
         if let Some(run) = state.runs.get(&id) {
             let reports = self.fleet.reports();
             let servers = if run.is_active() { run_servers(run, &reports) } else { Vec::new() };
-            return Ok(RunView { servers, ..self.view_of_run(run, &state, &reports) });
+            let view = RunView { servers, ..self.view_of_run(run, &state, &reports) };
+            return self.with_drains(view, run).await;
         }
-        let run = self.record.read(move |store| store.run(id)).await?;
-        let run = run.map(|run| self.view_of_run(&run, &state, &self.fleet.reports()));
-        run.ok_or_else(|| no_run(id))
+        let run = self.record.read(move |store| store.run(id)).await?.ok_or_else(|| no_run(id))?;
+        self.with_drains(self.view_of_run(&run, &state, &self.fleet.reports()), &run).await
     }
 
     fn view_of_run(&self, run: &Run, state: &State, reports: &Reports) -> RunView {

@@ -3,6 +3,7 @@
 mod bake;
 mod blue_green;
 mod canary;
+mod drain_records;
 mod every_step;
 mod gates;
 mod hooks;

@@ -5,14 +5,14 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde_json::Value;
 use teeter::state::{State, Transaction};
-use teeter::store::{EventQuery, SqliteStore, Store, verify_file};
+use teeter::store::{DrainQuery, EventQuery, SqliteStore, Store, verify_file};
 
 use crate::fixtures::site::{DRAIN, MAINT, Site, until};
 
 /// Each was written by the teeterd of its time, with a run that has ended, one half way and an operator's holds. A new
 /// schema adds a line, and the store of a teeterd that had the schema before.
-const STORES: [(&str, u32); 5] =
-    [("schema-1", 1), ("schema-2-first", 2), ("schema-2", 2), ("schema-3", 3), ("schema-4", 4)];
+const STORES: [(&str, u32); 6] =
+    [("schema-1", 1), ("schema-2-first", 2), ("schema-2", 2), ("schema-3", 3), ("schema-4", 4), ("schema-5", 5)];
 
 fn path(name: &str) -> String {
     format!("tests/stores/{name}.db")
@@ -132,6 +132,9 @@ fn every_old_store_is_read_as_it_was_written() {
             assert_eq!(Some(event.at.to_string().as_str()), was[0].as_str(), "{name}");
         }
         assert!(events.iter().any(|event| event.caller.as_ref().is_some_and(|caller| caller.user == "root")), "{name}");
+
+        let drains = store.drains(&DrainQuery::OfFarm("web".parse().expect("it is a name"))).expect("they are read");
+        assert_eq!(drains.len(), if schema < 5 { 0 } else { 2 }, "{name}");
 
         // It is a store like any other now.
         store.commit(&Transaction { expect: state.revision, ..Transaction::default() }).expect("it is written");

@@ -44,7 +44,7 @@ async fn old_records_leave_the_store_and_standby_runs_stay() {
         .await;
     let events = site.teeter(&["events"]).await.out;
     assert!(events.contains("old records are being deleted from the store: it keeps runs = \"400d\""), "{events}");
-    assert!(events.contains("2 runs, 1400 events and 2100 pieces of hooks' output"), "{events}");
+    assert!(events.contains("2 runs, 1400 events, 2100 pieces of hooks' output and 0 drains"), "{events}");
     for (run, code, kept) in [("1", 0, 1400), ("2", exit::NOT_FOUND, 0), ("3", exit::NOT_FOUND, 0), ("4", 0, 700)] {
         assert_eq!(site.teeter(&["show", run]).await.code, code, "{run}");
         let events = site.json(&["events", run, "--limit", "5000"]).await;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use teeter::farm::RunId;
 use teeter::plan::Run;
-use teeter::state::{Event, NewEvent, State, Transaction};
-use teeter::store::{EventQuery, SqliteStore, Store, StoreError, Tally, Verified};
+use teeter::state::{DrainRecord, Event, NewEvent, State, Transaction};
+use teeter::store::{DrainQuery, EventQuery, SqliteStore, Store, StoreError, Tally, Verified};
 
 use crate::watch::Watch;
 
@@ -107,6 +107,10 @@ impl Store for FailingStore {
 
     fn events(&self, query: EventQuery) -> Result<Vec<Event>, StoreError> {
         self.store.events(query)
+    }
+
+    fn drains(&self, query: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError> {
+        self.store.drains(query)
     }
 
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
