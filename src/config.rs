@@ -31,7 +31,7 @@ pub struct Config {
     pub store: StoreSettings,
     /// `[retention]`.
     pub retention: RetentionSettings,
-    /// `[[haproxy]]`. Where empty, [`usual_sockets`] has the sockets to try.
+    /// `[[haproxy]]`. Where empty, [`usual_sockets`](crate::haproxy::usual_sockets) has the sockets to try.
     pub haproxy: Vec<InstanceSettings>,
     /// `[log]`.
     pub log: LogSettings,
@@ -166,18 +166,8 @@ impl Config {
     }
 }
 
-/// The usual paths of HAProxy's stats socket in packages and manuals: those that exist, each once.
-pub fn usual_sockets() -> Vec<PathBuf> {
-    existing(USUAL_SOCKETS.iter().map(Path::new))
-}
-
 /// The path of the configuration without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/teeter/teeter.toml";
-
-fn existing<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
-    let mut seen = BTreeSet::new();
-    paths.filter(|path| path.canonicalize().is_ok_and(|real| seen.insert(real))).map(Path::to_owned).collect()
-}
 
 /// The file's content by its sections.
 #[derive(Debug, Deserialize)]
@@ -269,14 +259,6 @@ fn routes_apart<'a>(
     }
     Ok(())
 }
-
-const USUAL_SOCKETS: [&str; 5] = [
-    "/run/haproxy/admin.sock",
-    "/var/run/haproxy.sock",
-    "/run/haproxy.sock",
-    "/var/lib/haproxy/stats",
-    "/run/haproxy/haproxy.sock",
-];
 
 #[cfg(test)]
 mod verify_tests;

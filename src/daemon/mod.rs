@@ -20,11 +20,11 @@ use tokio::sync::{Notify, watch};
 
 use crate::api::{Exit, FindingStatus};
 use crate::cli;
-use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
+use crate::config::{Config, DEFAULT_PATH, InstanceSettings};
 use crate::control::{self, Access, Roles};
 use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
-use crate::haproxy::{Address, Client, Endpoint, Master};
+use crate::haproxy::{Address, Client, Endpoint, Master, usual_sockets};
 use crate::platform::chain;
 use crate::platform::{Clock, Platform};
 use crate::probe::NetworkProber;
