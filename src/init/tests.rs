@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::cfg::Cfg;
 use super::*;
 use crate::config::Config;
-use crate::farm::{Layout, SeenMap, SeenServer, Side};
+use crate::farm::{Layout, SameProcess, SeenMap, SeenServer, Side};
 use crate::haproxy::commands::{BackendRow, Level, MapEntry};
 use crate::haproxy::{Address, AdminBits, MapName, OpState};
 
@@ -309,4 +311,24 @@ fn answer_of_a_server_decides_about_the_request() {
     assert_eq!((learn(Ok(200)), learn(Ok(302))), (Ok(200), Ok(302)));
     assert!(learn(Ok(404)).is_err_and(|why| why.contains("404")));
     assert!(learn(Err("no connection".to_owned())).is_err_and(|why| why.contains("no connection")));
+}
+
+proptest! {
+    #[test]
+    fn every_process_is_one_member_of_farms_that_teeter_accepts(
+        lines in prop::collection::vec(("[a-d]", "[s-v](\\.[0-9])?", 1..6_u8, 80..83_u16, 0..8_usize), 1..16)
+    ) {
+        let flags = ["", " backup", " disabled", " weight=0", " weight=7", " down", " cookie", ""];
+        let line = |(backend, server, host, port, flag): (String, String, u8, u16, usize)| {
+            format!("{backend}/{server} 10.0.0.{host}:{port}{}", flags[flag])
+        };
+        let lines: Vec<String> = lines.into_iter().map(line).collect();
+        let site = site(&lines.iter().map(String::as_str).collect::<Vec<_>>(), "");
+        let seen: BTreeMap<InstanceName, &Seen> = [(site.name.clone(), &site.seen)].into();
+        let (text, farms, _) = written(&site);
+        for (_, layout) in farms.values() {
+            let same = SameProcess::find(layout, &seen).without_groups(layout.groups.values());
+            prop_assert!(same.is_empty(), "{:?}\n{text}", same.texts());
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Reading haproxy.cfg.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn check(text: &str) -> Option<HttpCheck> {
@@ -64,12 +66,15 @@ fn lookups_that_choose_a_backend_are_found() {
     assert!(lookups("http-request deny if { src,map_ip(/etc/deny.map) -m found }").is_empty());
 }
 
-#[test]
-fn no_text_ends_the_reading() {
-    for text in
-        ["server", "backend", "option", "no", "http-check send uri", "default-server port", "\u{0}'\"\\", "stick"]
-    {
-        Cfg::parse(&format!("backend b\n{text}\n{text} {text}"));
-        Cfg::parse(text);
+proptest! {
+    #[test]
+    fn any_text_is_read(line in "(server|option|no|http-check|stick|defaults|backend|use_backend)?[ -~]{0,60}") {
+        Cfg::parse(&format!("backend b\n{line}\n{line} {line}"));
+        Cfg::parse(&line);
+    }
+
+    #[test]
+    fn any_bytes_are_read(text in "\\PC{0,80}") {
+        Cfg::parse(&text);
     }
 }
