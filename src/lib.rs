@@ -14,6 +14,7 @@ pub mod api;
 pub mod engine;
 pub mod probe;
 pub mod init;
+pub mod metrics;
 pub mod control;
 pub mod cli;
 pub mod config;

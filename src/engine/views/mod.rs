@@ -3,6 +3,7 @@
 /// Findings about the configuration, HAProxy and the store; changes nothing.
 pub mod doctor;
 pub(crate) mod hold;
+pub(crate) mod numbers;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod store;
