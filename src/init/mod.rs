@@ -28,7 +28,7 @@ use self::verify::Verify;
 use crate::api::FindingView;
 use crate::engine::{self, Prober};
 use crate::farm::{Farm, FarmName, FarmSettings, HttpProbe, InstanceName, Seen, Span, live_side};
-use crate::haproxy::{Client, Endpoint};
+use crate::haproxy::{Address, Client, Endpoint};
 use crate::reconcile::{ANSWER_TAKES, MapWriters};
 use crate::state::State;
 
@@ -77,7 +77,8 @@ pub async fn init(request: &Request, prober: &dyn Prober) -> Result<Written, Ini
     let findings = examine(&client, &site, prober, &parsed(&text(&site, &farms, &verified))?).await;
     let notes = notes::refused(&site, &farms, &findings, &others);
     let text = text(&site, &farms, &verified) + &notes::as_comments(&notes);
-    let cfg_to_name = if site.cfg.is_none() { read::cfg_of_process(site.seen.pid) } else { Vec::new() };
+    let is_here = matches!(client.address(), Address::Unix(_) | Address::Abstract(_));
+    let cfg_to_name = if site.cfg.is_none() && is_here { read::cfg_of_process(site.seen.pid) } else { Vec::new() };
     let first = farms.farms.first().map(|draft| format!("{}{}", draft.name, draft.strategy())).unwrap_or_default();
     let farms = farms.farms.into_iter().map(|draft| draft.name).collect();
     Ok(Written { text, farms, first, notes, cfg_to_name })

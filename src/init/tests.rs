@@ -9,7 +9,7 @@ use super::*;
 use crate::config::Config;
 use crate::farm::{Layout, SameProcess, SeenMap, SeenServer, Side};
 use crate::haproxy::commands::{BackendRow, Level, MapEntry};
-use crate::haproxy::{Address, AdminBits, MapName, OpState};
+use crate::haproxy::{AdminBits, MapName, OpState};
 
 /// A HAProxy with these lines, each as `BACKEND/SERVER ADDRESS:PORT` and flags.
 fn site(lines: &[&str], cfg: &str) -> Site {
@@ -280,6 +280,17 @@ fn leader_of_a_replicated_database_is_recognised() {
     let (_, farms, _) = written(&site(&["redis/r1 10.0.0.1:6379 algo=first", "redis/r2 10.0.0.2:6379 down"], cfg));
     let (farm, layout) = only(&farms);
     assert!(farm.settings.leader && layout.groups.is_empty());
+}
+
+#[test]
+fn check_for_a_role_verifies_no_server() {
+    let cfg = "backend a\n option httpchk GET /leader\n server s1 10.0.0.1:80 check\n server s2 10.0.0.2:80 check\n\
+               backend b\n option httpchk GET /up\n server s1 10.0.0.1:80 check\n server s2 10.0.0.2:80 check\n";
+    let lines = ["a/s1 10.0.0.1:80", "a/s2 10.0.0.2:80 down", "b/s1 10.0.0.1:80", "b/s2 10.0.0.2:80"];
+    let (_, farms, _) = written(&site(&lines, cfg));
+    let (farm, _) = only(&farms);
+    assert_eq!(farm.settings.verify.http.as_ref().map(|http| http.path.as_str()), Some("/up"));
+    assert!(!farm.settings.leader, "each server has a line that is up");
 }
 
 #[test]

@@ -31,7 +31,9 @@ pub(super) fn of(site: &Site, draft: &Draft) -> Verify {
     }
     let lines: Vec<&ServerRef> = draft.members.iter().flat_map(|(_, lines)| lines).collect();
     let checked = lines.iter().map(|line| site.checked(line)).find_map(|line| {
-        let check = site.cfg_backend(&line.backend)?.http_check.as_ref()?;
+        // A check for the role of a server passes on one of them only.
+        let backend = site.cfg_backend(&line.backend).filter(|backend| !backend.checks_role)?;
+        let check = backend.http_check.as_ref()?;
         site.line(line)?.check.is_configured().then_some((line, check))
     });
     let Some((line, check)) = checked else { return Verify::none("its health check requests no path by HTTP") };

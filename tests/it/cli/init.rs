@@ -8,6 +8,7 @@ use teeter_lab::{FarmSpec, Haproxy, Sample, TestFarm, free_port};
 use tokio::process::Command;
 
 use crate::fixtures::site::{Daemon, Ended, finish};
+use crate::fixtures::system_users::can_change;
 
 async fn run(program: &str, args: &[&str]) -> Ended {
     let mut command = Command::new(program);
@@ -81,6 +82,21 @@ async fn sample_of_a_grown_site_gets_members_of_several_names_and_skips_its_slot
     assert!(toml.contains("halves = \"auto\"") && toml.contains("spare slots"), "{toml}");
 }
 
+/// The command that `teeter init` prints last is the first dry run of each sample.
+#[tokio::test]
+async fn printed_command_is_a_dry_run_of_each_sample() {
+    // The servers of the lab have no roles, so its HAProxy would see no leader.
+    for sample in Sample::ALL.into_iter().filter(|sample| *sample != Sample::Leader) {
+        let farm = TestFarm::start_spec(FarmSpec { sample, ..FarmSpec::default() }).await.expect("a farm starts");
+        let (socket, cfg) = (text(&farm.socket()), text(&farm.dir().join("haproxy.cfg")));
+        let ended = init(&["--haproxy", &socket, "--cfg", &cfg]).await;
+        assert_eq!(ended.code, 0, "{sample:?}: {ended:?}");
+        let next = ended.err.trim_end().rsplit_once("teeter deploy ").expect("it prints a command").1;
+        let args: Vec<&str> = next.trim_end_matches(" --dry-run").split(' ').collect();
+        first_dry_run(farm.dir(), &farm.socket(), &args).await;
+    }
+}
+
 #[tokio::test]
 async fn socket_that_cannot_be_read_is_explained() {
     let proxies = "backend app\n  server a 127.0.0.1:1\n  server b 127.0.0.1:2\n";
@@ -118,15 +134,28 @@ async fn socket_of_another_user_or_program_is_explained() {
     answering.abort();
     assert_eq!(ended.code, 2, "{ended:?}");
     assert!(ended.err.contains("stats socket"), "{ended:?}");
-    // Root may open every socket.
-    if rustix::process::geteuid().is_root() {
-        return println!("skipped: root may open a socket of another user");
+}
+
+#[tokio::test]
+async fn user_who_may_not_open_the_socket_is_told_what_to_do() {
+    if !can_change() {
+        return;
     }
-    let (_dir, haproxy) = haproxy("admin", "backend app\n  server a 127.0.0.1:1\n").await;
-    std::fs::set_permissions(haproxy.socket(), std::fs::Permissions::from_mode(0o000)).expect("the mode is set");
-    let ended = init(&["--haproxy", &text(&haproxy.socket())]).await;
+    let (dir, haproxy) = haproxy("admin", "backend app\n  server a 127.0.0.1:1\n").await;
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("the mode is set");
+    };
+    let program = dir.path().join("teeter");
+    std::fs::copy(env!("CARGO_BIN_EXE_teeter"), &program).expect("it is copied");
+    mode(dir.path(), 0o711);
+    mode(&program, 0o755);
+    mode(&haproxy.socket(), 0o600);
+    let mut command = Command::new(&program);
+    command.args(["init", "--haproxy", &text(&haproxy.socket())]).uid(54001).gid(54001).current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let ended = finish(command.spawn().expect("it starts")).await;
     assert_eq!(ended.code, 4, "{ended:?}");
-    assert!(ended.err.contains("hint: use sudo"), "{ended:?}");
+    assert!(ended.err.contains("Permission denied") && ended.err.contains("hint: use sudo"), "{ended:?}");
 }
 
 #[tokio::test]
