@@ -4,6 +4,7 @@
 //! knows the settings of farms, and not how they are used.
 
 mod environment;
+mod metrics;
 mod place;
 mod retention;
 mod settings;
@@ -19,6 +20,7 @@ use self::environment::Environment;
 use crate::farm::{Farm, FarmError, FarmName, FarmSettings, HoldsSettings, InstanceName, Selector};
 use crate::haproxy::{Address, MapKey, MapName};
 
+pub use self::metrics::MetricsSettings;
 pub use self::retention::RetentionSettings;
 pub use self::settings::{ControlSettings, InstanceSettings, LogLevel, LogSettings, LogTo, StoreSettings};
 
@@ -31,12 +33,14 @@ pub struct Config {
     pub store: StoreSettings,
     /// `[retention]`.
     pub retention: RetentionSettings,
-    /// `[[haproxy]]`. Where empty, [`usual_sockets`] has the sockets to try.
+    /// `[[haproxy]]`. Where empty, [`usual_sockets`](crate::haproxy::usual_sockets) has the sockets to try.
     pub haproxy: Vec<InstanceSettings>,
     /// `[log]`.
     pub log: LogSettings,
     /// `[holds]`.
     pub holds: HoldsSettings,
+    /// `[metrics]`.
+    pub metrics: MetricsSettings,
     /// `[farm.NAME]`, each checked as far as possible without HAProxy.
     pub farms: BTreeMap<FarmName, Farm>,
 }
@@ -130,6 +134,9 @@ impl Config {
         if let Some((key, problem)) = self.retention.problem() {
             return Some(Problem { key: vec!["retention".into(), key.into()], problem });
         }
+        if let Some((key, problem)) = self.metrics.problem(&self.control.socket) {
+            return Some(Problem { key: vec!["metrics".into(), key.into()], problem });
+        }
         let (mut names, mut sockets) = (BTreeSet::new(), BTreeSet::new());
         for (index, instance) in self.haproxy.iter().enumerate() {
             let at = |key: &str, problem: String| {
@@ -166,18 +173,8 @@ impl Config {
     }
 }
 
-/// The usual paths of HAProxy's stats socket in packages and manuals: those that exist, each once.
-pub fn usual_sockets() -> Vec<PathBuf> {
-    existing(USUAL_SOCKETS.iter().map(Path::new))
-}
-
 /// The path of the configuration without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/teeter/teeter.toml";
-
-fn existing<'a>(paths: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
-    let mut seen = BTreeSet::new();
-    paths.filter(|path| path.canonicalize().is_ok_and(|real| seen.insert(real))).map(Path::to_owned).collect()
-}
 
 /// The file's content by its sections.
 #[derive(Debug, Deserialize)]
@@ -196,14 +193,16 @@ struct Sections {
     #[serde(default)]
     holds: HoldsSettings,
     #[serde(default)]
+    metrics: MetricsSettings,
+    #[serde(default)]
     farm: BTreeMap<FarmName, FarmSettings>,
 }
 
 impl From<Sections> for Config {
     fn from(sections: Sections) -> Self {
-        let Sections { control, store, retention, haproxy, log, holds, farm } = sections;
+        let Sections { control, store, retention, haproxy, log, holds, metrics, farm } = sections;
         let farms = farm.into_iter().map(|(name, settings)| (name.clone(), Farm { name, settings })).collect();
-        Self { control, store, retention, haproxy, log, holds, farms }
+        Self { control, store, retention, haproxy, log, holds, metrics, farms }
     }
 }
 
@@ -269,14 +268,6 @@ fn routes_apart<'a>(
     }
     Ok(())
 }
-
-const USUAL_SOCKETS: [&str; 5] = [
-    "/run/haproxy/admin.sock",
-    "/var/run/haproxy.sock",
-    "/run/haproxy.sock",
-    "/var/lib/haproxy/stats",
-    "/run/haproxy/haproxy.sock",
-];
 
 #[cfg(test)]
 mod verify_tests;

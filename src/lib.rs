@@ -13,6 +13,8 @@ pub mod store;
 pub mod api;
 pub mod engine;
 pub mod probe;
+pub mod init;
+pub mod metrics;
 pub mod control;
 pub mod cli;
 pub mod config;

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::print;
 use crate::api::Exit;
 use crate::control::client::ClientError;
+use crate::init::{InitError, Kind};
 use crate::platform::chain;
 use crate::store::StoreError;
 
@@ -74,6 +75,15 @@ pub(super) enum CliError {
         /// Why not.
         source: StoreError,
     },
+    /// No configuration can be written.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// The file to write exists.
+    #[error("{} exists, and stays as it is", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The answer cannot be written.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
@@ -90,6 +100,13 @@ impl CliError {
             Self::Lost { .. } => Exit::Unreachable,
             Self::Overdue { .. } => Exit::TimedOut,
             Self::Usage { .. } => Exit::Usage,
+            Self::Init(error) => match error.kind() {
+                Kind::Argument => Exit::Usage,
+                Kind::Missing => Exit::NotFound,
+                Kind::Right => Exit::NotPermitted,
+                Kind::Silent => Exit::Unreachable,
+                Kind::Failed => Exit::Failed,
+            },
             Self::NotFound { .. } => Exit::NotFound,
             Self::Refused { .. } => Exit::Refused,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
@@ -101,7 +118,7 @@ impl CliError {
                 }
             }
             Self::Store { source: StoreError::InUse { .. }, .. } => Exit::Busy,
-            Self::Output(_) | Self::Signals(_) | Self::Store { .. } => Exit::Failed,
+            Self::Output(_) | Self::Signals(_) | Self::Store { .. } | Self::Exists { .. } => Exit::Failed,
         }
     }
 
@@ -149,6 +166,10 @@ impl CliError {
             Self::Overdue { run, .. } => {
                 let _ = write!(text, "\nit goes on without this command\n{}", going_on(*run));
             }
+            Self::Init(error) => {
+                let _ = write!(text, "\nhint: {}", error.hint());
+            }
+            Self::Exists { .. } => text.push_str("\nhint: name another file by -o, or move this one away"),
             _ => {}
         }
         text

@@ -93,6 +93,15 @@ Examples:
 
 To restore: stop teeterd, copy the backup over its store, and remove the -wal and -shm files beside the store.";
 
+/// Printed after the options of `teeter init`.
+pub(super) const INIT: &str = "\
+Examples:
+  sudo teeter init --cfg /etc/haproxy/haproxy.cfg
+  sudo teeter init --cfg /etc/haproxy/haproxy.cfg -o /etc/teeter/teeter.toml
+  teeter init --haproxy tcp://127.0.0.1:9999 --name edge
+
+Then: teeterd --check --config FILE, start teeterd, and `teeter deploy FARM --dry-run`.";
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;

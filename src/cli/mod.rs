@@ -1,6 +1,7 @@
 //! The command `teeter`: argv becomes one complete request, the answer becomes a table or a document.
 //!
-//! Knows the control API and the terminal. Knows nothing of HAProxy: every fact comes from teeterd.
+//! Knows the control API and the terminal. Every fact comes from teeterd; only `teeter init` asks HAProxy itself, by
+//! `crate::init`, because there is no teeterd yet.
 
 mod args;
 mod attend;
@@ -19,6 +20,7 @@ mod help;
 mod hold;
 mod hook;
 mod hooks;
+mod init;
 mod interrupt;
 mod lane;
 mod limit;
@@ -134,5 +136,6 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Events(args) => events::events(context, args).await,
         Command::Forget(args) => store::forget(context, args).await,
         Command::Store(task) => store::store(context, task).await,
+        Command::Init(args) => init::init(context, args).await,
     }
 }

@@ -122,7 +122,7 @@ pub enum LogLevel {
     Trace,
 }
 
-fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+pub(super) fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let text = String::deserialize(deserializer)?;
     let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| D::Error::custom(format!("{text:?} is not a file mode such as \"0660\"")))
@@ -134,6 +134,6 @@ fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Er
     if path.is_absolute() { Ok(path) } else { Err(D::Error::custom(format!("{path:?} is not an absolute path"))) }
 }
 
-fn absolute_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+pub(super) fn absolute_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     absolute(deserializer).map(Some)
 }

@@ -132,15 +132,6 @@ fn only_the_default_file_may_be_absent() {
 }
 
 #[test]
-fn a_socket_that_has_two_names_is_found_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let [real, link, absent] = ["real", "link", "absent"].map(|name| directory.path().join(name));
-    fs::write(&real, "").unwrap();
-    std::os::unix::fs::symlink(&real, &link).unwrap();
-    assert_eq!(existing([&absent, &real, &link].into_iter().map(PathBuf::as_path)), [real]);
-}
-
-#[test]
 fn the_sample_is_well() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("haproxy/servers.toml");
     let config = Config::load(Some(&path), std::iter::empty()).unwrap();

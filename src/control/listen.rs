@@ -113,7 +113,7 @@ fn reject(stream: UnixStream, full: Full, kept_open: &Arc<Semaphore>) -> io::Res
     Ok(())
 }
 
-fn http() -> http1::Builder {
+pub(super) fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TAKES);
     // The gate answers slightly oversized requests with a problem document; hyper answers larger ones.
@@ -125,7 +125,7 @@ fn http() -> http1::Builder {
 const FILES: &str = "open files";
 
 /// The pause after a failed accept: without a free file descriptor the next attempt would fail as well.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Time for a rejected client to send its request, and then to read the answer.
 const REJECTED_STAYS: Duration = Duration::from_secs(1);

@@ -10,6 +10,7 @@ mod desk;
 pub mod harmless;
 mod gate;
 mod listen;
+mod metrics;
 mod output;
 mod page;
 mod peer;
@@ -25,6 +26,7 @@ pub mod socket;
 mod store;
 
 pub use listen::serve;
+pub use metrics::{MetricsListener, metrics_text, serve_metrics};
 pub use peer::Peer;
 pub use permit::Access;
 pub use role::{Grantee, Role, Roles};

@@ -30,6 +30,7 @@ pub(super) const ROUTES: &[(Method, &str, Role)] = &[
     (Method::GET, "/v1/events/stream", Viewer),
     (Method::GET, "/v1/openapi.json", Viewer),
     (Method::GET, "/v1/store", Viewer),
+    (Method::GET, "/metrics", Viewer),
     // The whole record, of all users.
     (Method::GET, "/v1/store/backup", Admin),
     (Method::POST, "/v1/holds", Operator),

@@ -9,6 +9,7 @@ use super::bounds::{
 };
 use super::desk::Window;
 use super::peer::LOOKUP_TAKES;
+use super::refusals;
 use crate::api::{Exit, Problem};
 use crate::engine::EngineError;
 use crate::farm::HoldId;
@@ -139,6 +140,12 @@ impl Failure {
         Self::new(Exit::Failed, "store", "The store failed", StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
+    /// An answer that cannot be written.
+    pub(super) fn unwritten(error: &std::fmt::Error) -> Self {
+        let detail = format!("the answer cannot be written: {error}");
+        Self::new(Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+
     pub(super) fn long_head() -> Self {
         let detail = format!("the request line and headers have {LONGEST_HEAD} bytes at most: name fewer servers");
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -157,6 +164,7 @@ impl Failure {
 
     /// The whole HTTP answer, for a connection whose request is not read.
     pub(super) fn whole(&self) -> Vec<u8> {
+        refusals::count(&self.0.kind);
         let body = serde_json::to_string(&self.0).unwrap_or_default();
         let (status, length) = (self.status(), body.len());
         format!(
@@ -225,6 +233,7 @@ impl From<EngineError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
+        refusals::count(&self.0.kind);
         (self.status(), [(header::CONTENT_TYPE, PROBLEM)], Json(self.0)).into_response()
     }
 }

@@ -1,4 +1,4 @@
-//! Refusals in the log. The first refusal of a user in a minute is logged with its request, further ones are counted, so
+//! Refusals in the log and in the metrics. In the log, the first refusal of a user in a minute is logged with its request, further ones are counted, so
 //! that no user can fill the log.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,20 @@ use crate::state::Caller;
 
 /// Refusals of each user since the last log line of this minute.
 static SINCE: Mutex<BTreeMap<u32, u64>> = Mutex::new(BTreeMap::new());
+
+/// Refused requests by reason, since teeterd was started.
+static REFUSED: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
+
+/// Counts a refused request by the kind of its problem, of which there are few.
+pub(super) fn count(kind: &str) {
+    let reason = kind.strip_prefix("urn:teeter:").unwrap_or(kind);
+    *lock(&REFUSED).entry(reason.to_owned()).or_default() += 1;
+}
+
+/// The refused requests by reason.
+pub(super) fn counts() -> BTreeMap<String, u64> {
+    lock(&REFUSED).clone()
+}
 
 /// Logs a refusal, or counts it.
 pub(super) fn log(caller: &Caller, words: &str) {

@@ -23,7 +23,7 @@ use super::gate::{Gate, gate};
 use super::permit::{Access, AuthorizedCaller, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
 use super::read::{Query, number, reason};
-use super::{output, runs, store};
+use super::{metrics, output, runs, store};
 use crate::api::{
     EventView, Events, Findings, HoldRequest, HoldView, Holds, Problem, ReleaseRequest, Sessions, StatusView,
 };
@@ -49,6 +49,7 @@ pub(super) fn gated(at: Gate) -> Router {
         .merge(runs::routes())
         .merge(output::routes())
         .merge(store::routes())
+        .merge(metrics::routes())
         .route("/v1/doctor", get(doctor))
         .route("/v1/events", get(events))
         .route("/v1/events/stream", get(stream))
@@ -88,6 +89,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
         store::store,
         store::backup,
         store::forget,
+        metrics::metrics,
         doctor,
         events,
         stream

@@ -2,6 +2,7 @@
 
 mod control_socket;
 mod logging;
+mod metrics;
 mod rivals;
 mod service;
 mod signals;
@@ -20,11 +21,11 @@ use tokio::sync::{Notify, watch};
 
 use crate::api::{Exit, FindingStatus};
 use crate::cli;
-use crate::config::{Config, DEFAULT_PATH, InstanceSettings, usual_sockets};
+use crate::config::{Config, DEFAULT_PATH, InstanceSettings};
 use crate::control::{self, Access, Roles};
 use crate::engine::{self, Engine};
 use crate::farm::InstanceName;
-use crate::haproxy::{Address, Client, Endpoint, Master};
+use crate::haproxy::{Address, Client, Endpoint, Master, usual_sockets};
 use crate::platform::chain;
 use crate::platform::{Clock, Platform};
 use crate::probe::NetworkProber;
@@ -144,6 +145,7 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     engine.set_retention(Arc::new(config.retention));
     rivals::watch(&engine, addresses);
     let (listener, made_here) = listen(&args, &config).await?;
+    metrics::start(&engine, &config.metrics).await?;
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
     let access = watch::Sender::new(access(&args, &config));
@@ -246,10 +248,11 @@ async fn take_over(engine: &Engine, old: &Config, new: Config) {
         || !new.control.same_socket(&old.control)
         || new.store != old.store
         || new.log != old.log
+        || new.metrics != old.metrics
     {
         tracing::warn!(
-            "[[haproxy]] (except may_be_away), [store], [log] and the socket of [control] are read only at the start of teeterd; \
-             farms, [holds], [retention] and [control.roles] are in use now"
+            "[[haproxy]] (except may_be_away), [store], [log], [metrics] and the socket of [control] are read only at the start of \
+             teeterd; farms, [holds], [retention] and [control.roles] are in use now"
         );
     }
     engine.set_may_be_away(new.may_be_away());

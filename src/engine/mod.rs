@@ -41,12 +41,14 @@ pub use self::holds::take::HoldOrder;
 pub use self::prober::{Answer, Prober};
 pub use self::record::requester::{CancelOnDrop, Requester};
 pub use self::record::retention::Retention;
+pub use self::record::totals::{BOUNDS, DrainEnd, Durations, RunEnd, Totals};
 pub use self::record::troubles::Troubles;
 pub use self::retired::left_over::Retired;
 pub use self::runs::callers::{Attendance, Claim, Introduction};
 pub use self::runs::hook_output::{HOOK_OUTPUT, HookLine};
 pub use self::runs::order::{DrainChange, RollingChange, RunOrder};
 pub use self::views::doctor;
+pub use self::views::numbers::{ActiveState, HaproxyNumbers, HoldNumbers, HoldStage, Numbers};
 pub use crate::reconcile::ANSWER_TAKES;
 
 /// The engine: everything that teeterd does to HAProxy and the store, behind one handle.

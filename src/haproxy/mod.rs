@@ -17,6 +17,7 @@ mod quirks;
 mod terminal;
 mod table;
 mod tls;
+mod usual_sockets;
 
 pub use address::{AbstractName, Address, AddressError};
 pub use bits::{AdminBits, AdminState, CheckBits, OpState};
@@ -33,3 +34,4 @@ pub use table::{Column, Row, Separator, Table};
 pub use terminal::controls_terminal;
 pub use tls::TlsSettings;
 pub(crate) use tls::{name, roots, tls_client};
+pub use usual_sockets::usual_sockets;

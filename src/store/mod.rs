@@ -225,6 +225,11 @@ pub trait Store: Send + Sync {
     /// The store cannot be read.
     fn verify(&self) -> Result<Verified, StoreError>;
 
+    /// The bytes that its files take; `None` where it has none, or they cannot be looked at.
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
     /// A copy of the store as it is at one moment: a file without a name, which can be the store of a teeterd.
     ///
     /// # Errors

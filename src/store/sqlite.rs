@@ -319,6 +319,13 @@ impl Store for SqliteStore {
         self.readers.as_ref().ok_or_else(in_memory)?.copy()
     }
 
+    fn size(&self) -> Option<u64> {
+        let of = |end: &str| std::fs::metadata(format!("{}{end}", self.path)).map(|metadata| metadata.len());
+        let file = of("").ok()?;
+        // The log is gone while no change was written.
+        Some(file + of("-wal").unwrap_or_default())
+    }
+
     fn holds_lease(&self) -> bool {
         true
     }

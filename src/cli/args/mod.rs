@@ -1,6 +1,7 @@
 //! The grammar of the command line. Arguments that pass it are complete and well-formed; others end with exit code 2.
 
 mod deploy;
+mod init;
 mod runs;
 mod servers;
 mod since;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::de::DeserializeOwned;
 
 pub(super) use self::deploy::{Deploy, HookOptions, some_time};
+pub(super) use self::init::Init;
 pub(super) use self::runs::{Advance, Begin, Flip, RunOptions};
 pub(super) use self::servers::{AnyServers, Servers, Waited};
 pub(super) use self::since::Since;
@@ -173,6 +175,10 @@ pub(super) enum Command {
     /// Copy the store of a running teeterd, or verify a store.
     #[command(subcommand, after_help = help::STORE)]
     Store(StoreTask),
+    /// Write a configuration for teeterd from a running HAProxy: farms, groups, verification and routes. Needs no teeterd
+    /// and changes nothing in HAProxy.
+    #[command(after_help = help::INIT)]
+    Init(Init),
 }
 
 #[derive(Debug, Args)]

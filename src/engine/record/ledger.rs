@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 use crate::engine::error::{EngineError, Message};
 use crate::engine::farms::Farms;
 use crate::engine::record::audit;
+use crate::engine::record::totals::{SharedTotals, completed};
 use crate::engine::record::troubles::Troubles;
 use crate::farm::{Farm, FarmName, LineNames, RunId};
 use crate::plan::Run;
@@ -21,6 +22,7 @@ pub(crate) struct Ledger {
     platform: Platform,
     troubles: Troubles,
     farms: Farms,
+    totals: SharedTotals,
 }
 
 impl Ledger {
@@ -38,12 +40,18 @@ impl Ledger {
             platform,
             troubles,
             farms,
+            totals: SharedTotals::default(),
         })
     }
 
     /// The last committed state, for readers: getting it waits for no change.
     pub(crate) fn published(&self) -> Published {
         self.published.clone()
+    }
+
+    /// What has been completed since the start, for readers.
+    pub(crate) fn totals(&self) -> SharedTotals {
+        self.totals.clone()
     }
 
     /// Finds a run. A run that ended long ago is read from the store.
@@ -73,8 +81,10 @@ impl Ledger {
         let changes = changes.into_iter().map(|change| with_names(change, &farms)).collect::<Vec<_>>();
         let logged: Vec<(NewEvent, Option<String>)> =
             events.iter().map(|event| (event.clone(), audit::farms_of(event, &self.state, &changes, &farms))).collect();
+        let completed = completed(&self.state, &changes, &events, &farms, self.platform.clock.now());
         match self.commit(changes, events).await {
             Ok(revision) => {
+                self.totals.add(completed);
                 logged.iter().for_each(|(event, farm)| audit::log(event, farm.as_deref()));
                 Ok(revision)
             }

@@ -6,6 +6,7 @@ pub(crate) mod clock_set_back;
 pub(crate) mod ledger;
 pub(crate) mod requester;
 pub(crate) mod retention;
+pub(crate) mod totals;
 pub(crate) mod troubles;
 
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use self::ledger::{Ledger, Published};
 use self::requester::Requester;
+use self::totals::{SharedTotals, Totals};
 use self::troubles::{STORE, Troubles};
 use crate::engine::error::EngineError;
 use crate::engine::farms::Farms;
@@ -27,6 +29,7 @@ use crate::store::{EventQuery, Store, StoreError};
 pub(crate) struct Record {
     ledger: AsyncMutex<Ledger>,
     published: Published,
+    totals: SharedTotals,
     store: Arc<dyn Store>,
     pub(crate) troubles: Troubles,
     retention: retention::RetentionSetting,
@@ -45,6 +48,7 @@ impl Record {
         let ledger = Ledger::open(Arc::clone(&store), platform.clone(), troubles.clone(), farms)?;
         Ok(Self {
             published: ledger.published(),
+            totals: ledger.totals(),
             ledger: AsyncMutex::new(ledger),
             store,
             troubles,
@@ -72,6 +76,16 @@ impl Record {
     /// The last committed state. Waits for no change.
     pub(crate) fn state(&self) -> Arc<State> {
         self.published.get()
+    }
+
+    /// What has been completed since teeterd was started.
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals.get()
+    }
+
+    /// The bytes that the store takes on the disk; `None` where it has no file.
+    pub(crate) fn size(&self) -> Option<u64> {
+        self.store.size()
     }
 
     /// Runs `work` with the store on a thread that may wait for the disk.

@@ -4,6 +4,7 @@
 pub mod doctor;
 mod drains;
 pub(crate) mod hold;
+pub(crate) mod numbers;
 pub(crate) mod run;
 mod run_servers;
 pub(crate) mod status;

@@ -4,5 +4,6 @@ mod bad_input;
 mod doctor;
 mod documented_scripts;
 mod existing_site;
+mod init;
 mod messages;
 mod recipes;

@@ -8,6 +8,7 @@ mod file_locations;
 mod heavy_readers;
 pub(crate) mod http_api;
 mod login_user;
+mod metrics;
 mod observers;
 mod roles;
 mod service_manager;

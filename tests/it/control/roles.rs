@@ -40,7 +40,7 @@ fn is_refused((status, problem): &(u16, Value)) -> bool {
 }
 
 /// Every request there is, and who may send it: of viewer, operator, deployer and admin the first.
-const REQUESTS: [(&str, &str, usize, &str); 26] = [
+const REQUESTS: [(&str, &str, usize, &str); 27] = [
     ("GET", "/v1/status", 0, ""),
     ("HEAD", "/v1/status", 0, ""),
     ("GET", "/v1/holds", 0, ""),
@@ -53,6 +53,7 @@ const REQUESTS: [(&str, &str, usize, &str); 26] = [
     ("GET", "/v1/events", 0, ""),
     ("HEAD", "/v1/events/stream", 0, ""),
     ("GET", "/v1/openapi.json", 0, ""),
+    ("GET", "/metrics", 0, ""),
     ("GET", "/v1/nowhere", 0, ""),
     ("POST", "/v1/holds", 1, r#"{"selectors":["none"],"mode":"drain","reason":"r"}"#),
     ("POST", "/v1/release", 1, r#"{"selectors":["none"],"verify":true}"#),
