@@ -11,6 +11,7 @@ use crate::engine::error::EngineError;
 use crate::engine::fleet::reports::Reports;
 use crate::engine::memory::Memory;
 use crate::engine::record::ledger::no_run;
+use crate::engine::record::troubles::STORE;
 use crate::engine::retired::left_over::left_over;
 use crate::engine::views::run::run_view;
 use crate::engine::views::run_servers::run_servers;
@@ -116,7 +117,13 @@ impl Engine {
     fn view_of_run(&self, run: &Run, state: &State, reports: &Reports) -> RunView {
         let holds = state.holds.values().filter(|hold| hold.owner == Owner::Run(run.id));
         let not_reached = holds.filter_map(|hold| self.not_reached(hold, state, reports)).collect();
-        RunView { not_reached, ..run_view(run, state, &self.memory(), self.clock.now()) }
+        let view = run_view(run, state, &self.memory(), self.clock.now());
+        // A run whose next change cannot be stored waits without knowing it.
+        let cannot_store = || {
+            let store = self.record.troubles.all().into_iter().find(|(about, _)| *about == STORE);
+            store.filter(|_| run.is_active()).map(|(about, words)| format!("{about}: {words}"))
+        };
+        RunView { not_reached, waiting: view.waiting.or_else(cannot_store), ..view }
     }
 
     /// A plan that is not carried out, as a run.

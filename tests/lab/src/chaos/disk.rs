@@ -140,7 +140,7 @@ fn folder_of(farm: &TestFarm) -> PathBuf {
 }
 
 fn memory_disk(folder: &Path) -> io::Result<()> {
-    run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs", &folder.display().to_string()])
+    run("mount", &["-t", "tmpfs", "-o", "size=4m", "tmpfs", &folder.display().to_string()])
 }
 
 /// A disk in a file, so that it can fail under a process that has files open on it.
