@@ -43,8 +43,10 @@ impl Engine {
                             OnDrift::Alarm => self.alarmed(entry, *was, *now, ledger, reports),
                         }
                     }
-                    Drift::Again { server, is: added_as } => self.server_again(entry(server), added_as.clone(), ledger),
-                    Drift::Live { backend, server } => {
+                    Drift::AddedAgain { server, is: added_as } => {
+                        self.server_again(entry(server), added_as.clone(), ledger)
+                    }
+                    Drift::TakenOver { backend, server } => {
                         let entry = entry(server);
                         let what = format!(
                             "the traffic was switched to backend {backend} outside teeter, and {entry} serves there"

@@ -50,7 +50,7 @@ impl Engine {
         self.forget_overruled(&mut ledger, &reports).await?;
         // One step may make another possible: when a hold is drained, its run goes on.
         for _ in 0..PASSES {
-            self.fleet.publish_news(&ledger.state);
+            self.fleet.publish_if_behind(&ledger.state);
             let now = self.time_of_pass();
             let changed = self.note_callers(&mut ledger).await?
                 | self.join_lines(&mut ledger, &reports, now).await?
@@ -143,7 +143,7 @@ impl Engine {
             let confirmed = |name| {
                 let maps = || route.keys.iter().map(|key| &key.map);
                 let report = reports.get(name).filter(|report: &&InstanceReport| report.agreed >= state.revision);
-                report.is_some_and(|report| report.untold.reason(maps(), []).is_none())
+                report.is_some_and(|report| report.withheld.reason(maps(), []).is_none())
             };
             if busy || !route.instances.iter().all(confirmed) {
                 self.memory().settled.remove(name);
@@ -191,7 +191,7 @@ impl Engine {
         };
         let agreed = |entry: &Entry| {
             let report = reports.get(&entry.instance).filter(|report| report.agreed >= state.revision);
-            report.is_some_and(|report| !report.untold.servers.contains_key(&entry.server))
+            report.is_some_and(|report| !report.withheld.servers.contains_key(&entry.server))
         };
         let restored = state.baselines.keys().filter(|entry| !held(entry) && !undoable(entry) && agreed(entry));
         let changes: Vec<Change> = restored.map(|entry| Change::DropBaseline(entry.clone())).collect();

@@ -26,7 +26,7 @@ impl Engine {
             .collect();
         let more = unheld.len().saturating_sub(SHOWN);
         let more = (more > 0).then(|| format!("{more} more lines of its servers take requests and are not held"));
-        let away = self.fleet.aside_of(hold, reports);
+        let away = self.fleet.without_for_hold(hold, reports);
         let away = hold.reach.without.union(&away).map(|name| {
             format!("HAProxy {name} does not answer, and the hold goes on without it: it gets the hold as soon as it answers")
         });

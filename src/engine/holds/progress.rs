@@ -51,7 +51,7 @@ impl Engine {
         let ids: Vec<HoldId> = ledger.state.holds.keys().copied().collect();
         for id in ids {
             let Some(hold) = ledger.state.holds.get(&id).cloned() else { continue };
-            let aside = self.fleet.aside_of(&hold, reports);
+            let aside = self.fleet.without_for_hold(&hold, reports);
             let reachable = hold.without_instances(&aside);
             let without = if reachable.is_some() { aside } else { BTreeSet::new() };
             self.memory().for_hold(&hold).watch.skip_instances(&without);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::reports::{Found, Reports};
-use crate::engine::fleet::select::found;
+use crate::engine::fleet::select::find_lines;
 use crate::engine::fleet::targets::LookDepth;
 use crate::engine::holds::take_over::{Taken, hold_of_taken, lines_out, take_over};
 use crate::engine::{Engine, Requester};
@@ -154,7 +154,7 @@ impl Engine {
             let unseen = held.filter(|(hold, entry)| moved(hold) || !matches!(reports.find(entry), Found::Here(_)));
             let unseen: BTreeSet<Entry> =
                 unseen.filter(|(hold, entry)| named(hold, entry)).map(|(_, entry)| entry.clone()).collect();
-            match found(selector, &lines, reports) {
+            match find_lines(selector, &lines, reports) {
                 Ok(found) => entries.extend(found),
                 Err(error) if unseen.is_empty() => return Err(error),
                 Err(_) => {}

@@ -97,7 +97,12 @@ impl Engine {
     pub(crate) async fn confirm(&self, revision: u64, hold: &Hold, undo: Vec<Change>) -> Result<(), EngineError> {
         let confirmation = || {
             let reports = self.fleet.reports();
-            reports.confirmation(revision, hold.entries.iter(), &BTreeSet::new(), &self.fleet.aside_of(hold, &reports))
+            reports.confirmation(
+                revision,
+                hold.entries.iter(),
+                &BTreeSet::new(),
+                &self.fleet.without_for_hold(hold, &reports),
+            )
         };
         let mut ticks = self.fleet.ticks();
         let agreed = async {

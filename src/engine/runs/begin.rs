@@ -9,7 +9,7 @@ use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::balances::Backends;
 use crate::engine::fleet::reach::Reached;
 use crate::engine::fleet::reports::Reports;
-use crate::engine::fleet::select::found;
+use crate::engine::fleet::select::find_lines;
 use crate::engine::holds::refusal::instead_of;
 use crate::engine::runs::bake::counted;
 use crate::engine::runs::ended::{left_out, standby, takeover_notes};
@@ -146,7 +146,7 @@ impl Engine {
         let lines = Lines::new(&farms, &seen);
         let mut without = BTreeSet::new();
         for selector in &order.without {
-            let found = found(selector, &lines, reports)?;
+            let found = find_lines(selector, &lines, reports)?;
             if found.is_disjoint(entries) {
                 let text = format!("--without {selector} names no member of farm {}", order.farm);
                 let hint = format!("`teeter status farm:{}` lists its members", order.farm);

@@ -48,7 +48,7 @@ impl Engine {
     /// know their states before.
     fn as_driven(&self, run: &Run, reports: &Reports, now: Timestamp) -> Option<Run> {
         let instances: BTreeSet<&InstanceName> = run.plan.entries().map(|entry| &entry.instance).collect();
-        let aside = self.fleet.aside_of_run(run, reports);
+        let aside = self.fleet.without_for_run(run, reports);
         let unseen = |name: &InstanceName| match reports.get(name) {
             _ if aside.contains(name) => None,
             None => Some(Some(NOT_CONFIGURED.to_owned())),
@@ -72,7 +72,7 @@ impl Engine {
 
     /// The facts from which the machine decides about a run.
     pub(crate) fn facts<'a>(&self, run: &Run, ledger: &'a Ledger, reports: &Reports) -> Facts<'a> {
-        let aside = self.fleet.aside_of_run(run, reports);
+        let aside = self.fleet.without_for_run(run, reports);
         let pending = |revision| reports.confirmation(revision, run.plan.entries(), &maps_of(&run.plan), &aside);
         Facts {
             holds: &ledger.state.holds,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::api::{HoldStage, HoldView};
 use crate::engine::Engine;
 use crate::engine::error::{EngineError, Message};
-use crate::engine::fleet::loads::untold;
+use crate::engine::fleet::loads::withheld;
 use crate::engine::fleet::reports::{Found, Reports, gone};
 use crate::engine::memory::Memory;
 use crate::engine::retired::renamed::last_socket;
@@ -46,7 +46,7 @@ impl Engine {
 
     fn view_of_hold(&self, hold: &Hold, state: &State, reports: &Reports, names: &LineNames) -> HoldView {
         let note = self.note(hold, state, reports);
-        let away = self.fleet.aside_of(hold, reports);
+        let away = self.fleet.without_for_hold(hold, reports);
         let without = hold.reach.without.union(&away).map(ToString::to_string).collect();
         HoldView { note, without, ..hold_view(hold, reports, names, &self.memory(), self.clock.now()) }
     }
@@ -54,7 +54,7 @@ impl Engine {
     /// What went wrong with a hold and what it does not reach, for people.
     pub(crate) fn note(&self, hold: &Hold, state: &State, reports: &Reports) -> Option<String> {
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
-        let left = instances.into_iter().filter_map(|name| untold(hold, name, reports.get(name)?, state));
+        let left = instances.into_iter().filter_map(|name| withheld(hold, name, reports.get(name)?, state));
         let left: BTreeSet<String> = left.map(|why| why.words().to_owned()).collect();
         let notes = hold.note.iter().cloned().chain(not_there(hold, reports)).chain(overruled(hold, state));
         let notes =

@@ -46,11 +46,11 @@ impl Engine {
             }
         }
         let revision = state.revision;
-        let (untold, may_be_away) = (self.yet_to_join(&state, &reports), self.fleet.may_be_away());
+        let (withheld, may_be_away) = (self.yet_to_join(&state, &reports), self.fleet.may_be_away());
         let instances = self.fleet.instances.iter().zip(reports.values());
         let instances = instances.map(|((name, instance), report)| {
             let mut view = instance_view(name, &instance.looks.client.address().to_string(), report, revision);
-            view.agrees &= !untold.contains(name);
+            view.agrees &= !withheld.contains(name);
             view.may_be_away = may_be_away.contains(name);
             view
         });
@@ -132,11 +132,11 @@ fn instance_view(name: &InstanceName, socket: &str, report: &InstanceReport, rev
         name: name.to_string(),
         socket: socket.to_owned(),
         reachable: report.reachable,
-        trouble: trouble.or_else(|| report.untold.words()),
+        trouble: trouble.or_else(|| report.withheld.words()),
         pid: report.seen.as_ref().map(|seen| seen.pid),
         version: report.seen.as_ref().map(|seen| seen.version.clone()),
         level: report.level.map(SocketLevel::from),
-        agrees: report.reachable && report.agreed >= revision && report.untold.is_empty(),
+        agrees: report.reachable && report.agreed >= revision && report.withheld.is_empty(),
         sees_old: report.sees_old,
         may_be_away: false,
     }

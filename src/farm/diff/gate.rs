@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::diff::batch::{About, Batch, BatchStep};
-use crate::farm::diff::untold::Reason;
 use crate::farm::diff::wanted::Wanted;
 use crate::farm::diff::wanted_maps::{WantedMap, WantedMaps};
+use crate::farm::diff::withheld::Reason;
 use crate::farm::seen::server::SeenServer;
 use crate::farm::seen::snapshot::Seen;
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName, ServerRef};
@@ -35,15 +35,15 @@ pub struct Gate<'a> {
     /// The state that it shows.
     pub seen: &'a Seen,
     /// Servers that teeter has set DOWN in this process and that no check has found healthy since.
-    pub set_down: &'a BTreeSet<ServerRef>,
+    pub unchecked: &'a BTreeSet<ServerRef>,
 }
 
 impl Gate<'_> {
     /// Takes steps out of a batch that would empty a backend behind one of these maps, which are not changed. Where a
     /// map is missing in HAProxy, each backend that it may lead to counts.
-    pub fn keep_behind(&self, batch: &mut Batch, untold: &BTreeMap<MapName, Reason>) -> BTreeMap<ServerRef, Reason> {
+    pub fn keep_behind(&self, batch: &mut Batch, withheld: &BTreeMap<MapName, Reason>) -> BTreeMap<ServerRef, Reason> {
         let mut aside = BTreeMap::new();
-        for (map, why) in untold {
+        for (map, why) in withheld {
             let seen = self.seen.maps.get(map).filter(|seen| !seen.missing);
             let leads_to = |backend: &&BackendName| {
                 seen.is_none_or(|seen| seen.entries.values().any(|to| to.as_deref() == Some(backend.as_str())))
@@ -70,12 +70,12 @@ impl Gate<'_> {
     /// Puts off switches to backends whose servers are still being checked anew.
     fn put_off_switches(&self, batch: &mut Batch) -> Option<PutOff> {
         let switched: BTreeSet<&MapName> = batch.rest.iter().filter_map(map_of).collect();
-        let unchecked: BTreeMap<MapName, BackendName> = switched
+        let too_early: BTreeMap<MapName, BackendName> = switched
             .into_iter()
             .filter_map(|map| Some((map.clone(), self.targets(map).find(|backend| self.waits_for_checks(backend))?)))
             .collect();
-        batch.rest.retain(|step| map_of(step).is_none_or(|map| !unchecked.contains_key(map)));
-        unchecked.values().next().map(checking)
+        batch.rest.retain(|step| map_of(step).is_none_or(|map| !too_early.contains_key(map)));
+        too_early.values().next().map(checking)
     }
 
     /// Puts off steps that take out the last servers of a backend that gets traffic after the switches of the batch.
@@ -123,7 +123,7 @@ impl Gate<'_> {
 
     /// Backends with servers that are still being checked anew, or that track such a server.
     fn awaiting(&self) -> BTreeSet<BackendName> {
-        if self.set_down.is_empty() {
+        if self.unchecked.is_empty() {
             return BTreeSet::new();
         }
         let awaited = self.seen.servers.iter().filter(|(server, now)| self.is_awaited(server, now));
@@ -174,7 +174,7 @@ impl Gate<'_> {
     }
 
     fn is_awaited(&self, server: &ServerRef, now: &SeenServer) -> bool {
-        !now.op.is_up() && self.set_down.contains(now.tracked.as_ref().unwrap_or(server))
+        !now.op.is_up() && self.unchecked.contains(now.tracked.as_ref().unwrap_or(server))
     }
 
     fn is_to_be_ready(&self, server: &ServerRef, now: &SeenServer) -> bool {
@@ -223,7 +223,7 @@ mod tests {
         seen: Seen,
         wanted: Wanted,
         maps: WantedMaps,
-        set_down: BTreeSet<ServerRef>,
+        unchecked: BTreeSet<ServerRef>,
     }
 
     impl Case {
@@ -233,7 +233,7 @@ mod tests {
             let seen = SeenMap { missing: false, entries };
             let maps = BTreeMap::from([("/m".parse().unwrap(), seen)]);
             let seen = Seen { pid: 1, version: "2.6".into(), maps, ..Seen::default() };
-            Self { seen, wanted: Wanted::new(), maps: WantedMaps::new(), set_down: BTreeSet::new() }
+            Self { seen, wanted: Wanted::new(), maps: WantedMaps::new(), unchecked: BTreeSet::new() }
         }
 
         fn server(mut self, name: &str, admin: u32, op: OpState, state: AdminState) -> Self {
@@ -252,13 +252,13 @@ mod tests {
         }
 
         fn gate(&self) -> Gate<'_> {
-            Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, set_down: &self.set_down }
+            Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, unchecked: &self.unchecked }
         }
 
         /// The commands that are sent, and why the others are put off.
         fn sent(&self) -> (Vec<String>, Option<PutOff>) {
             let mut batch = diff(&self.wanted, &self.maps, &self.seen, &StartedVerifications::new());
-            let gate = Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, set_down: &self.set_down };
+            let gate = Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, unchecked: &self.unchecked };
             let why = gate.keep_served(&mut batch);
             (batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect(), why)
         }
@@ -271,12 +271,12 @@ mod tests {
     fn traffic_is_not_switched_to_servers_that_are_being_checked_anew() {
         let mut case =
             Case::new("b").switched_to("a").server("a/s", 8, Stopped, Ready).server("b/s", 0, Running, Drain);
-        case.set_down.insert("a/s".parse().unwrap());
+        case.unchecked.insert("a/s".parse().unwrap());
         let (sent, why) = case.sent();
         assert_eq!(sent, ["set server a/s state ready"]);
         assert!(matches!(why, Some(PutOff::Until(why)) if why.contains("backend a")));
         // DOWN without teeter: the guards have already looked at that.
-        case.set_down.clear();
+        case.unchecked.clear();
         let switched = ["set server a/s state ready", "set map /m web a", "set server b/s state drain"];
         assert_eq!(case.sent(), (switched.map(str::to_owned).to_vec(), None));
     }
@@ -284,9 +284,9 @@ mod tests {
     #[test]
     fn without_a_map_old_servers_serve_until_the_checks_of_new_ones_pass() {
         let mut case = Case::new("other").server("a/new", 8, Stopped, Ready).server("a/old", 0, Running, Drain);
-        case.set_down.insert("a/new".parse().unwrap());
+        case.unchecked.insert("a/new".parse().unwrap());
         assert_eq!(case.sent().0, ["set server a/new state ready"]);
-        case.set_down.clear();
+        case.unchecked.clear();
         let flip = ["set server a/new state ready", "set server a/old state drain"];
         assert_eq!(case.sent(), (flip.map(str::to_owned).to_vec(), None));
     }
@@ -299,7 +299,7 @@ mod tests {
             let follower = case.seen.servers.get_mut(&format!("b/{name}").parse().unwrap()).unwrap();
             follower.tracked = Some(format!("a/{name}").parse().unwrap());
         }
-        case.set_down.insert("a/new".parse().unwrap());
+        case.unchecked.insert("a/new".parse().unwrap());
         assert_eq!(case.sent().0, ["set server a/new state ready", "set server b/new state ready"]);
     }
 
@@ -335,8 +335,8 @@ mod tests {
     fn a_missing_map_keeps_servers_in_each_backend_that_it_may_lead_to() {
         let aside = |case: &Case| {
             let mut batch = diff(&case.wanted, &WantedMaps::new(), &case.seen, &StartedVerifications::new());
-            let untold = BTreeMap::from([("/m".parse().unwrap(), Reason::Cannot("no map".to_owned()))]);
-            let aside = case.gate().keep_behind(&mut batch, &untold);
+            let withheld = BTreeMap::from([("/m".parse().unwrap(), Reason::Cannot("no map".to_owned()))]);
+            let aside = case.gate().keep_behind(&mut batch, &withheld);
             let told: Vec<String> = batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect();
             (aside.keys().map(ToString::to_string).collect::<Vec<_>>(), told)
         };

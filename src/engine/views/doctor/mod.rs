@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{FindingStatus, FindingView};
 use crate::engine::Engine;
-use crate::engine::fleet::orders::asked_of;
+use crate::engine::fleet::orders::configured_keys;
 use crate::engine::prober::Prober;
 use crate::farm::{Farm, FarmName, InstanceName, Layout, Seen, Side};
 use crate::haproxy::{AdminState, Client, Master, ServerRef};
@@ -46,8 +46,11 @@ impl Engine {
         let ways = instances
             .map(|(name, instance)| (name.clone(), (&*instance.looks.client, instance.looks.master.as_deref())));
         let haproxies = ways.collect();
-        let before =
-            self.fleet.instances.iter().map(|(name, instance)| (name.clone(), instance.orders.borrow().before()));
+        let before = self
+            .fleet
+            .instances
+            .iter()
+            .map(|(name, instance)| (name.clone(), instance.orders.borrow().states_without_holds()));
         let before = before.collect();
         let reports = self.fleet.read_all().await;
         self.record.try_the_store().await;
@@ -95,7 +98,7 @@ pub async fn examine(
     files: &MapWriters,
 ) -> Vec<FindingView> {
     let Stored { state, before } = stored;
-    let keys = asked_of(farms.values());
+    let keys = configured_keys(farms.values());
     let looks = haproxies.iter().map(|(name, (client, _))| {
         let keys = &keys;
         async move { (name.clone(), client.address().to_string(), look_at_all(client, keys).await) }
