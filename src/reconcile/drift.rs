@@ -120,15 +120,15 @@ impl Drifts {
         drifts
     }
 
-    /// Returns those of these servers that were not reported yet. They stay in because the traffic was switched to their
-    /// backend.
+    /// Returns those of these servers that were not reported yet. They stay in because the traffic was switched to
+    /// their backend.
     pub(crate) fn find_taken_over(&mut self, backend: &BackendName, servers: BTreeSet<ServerRef>) -> Vec<Drift> {
         let new = servers.into_iter().filter(|server| self.taken_over.insert(server.clone()));
         new.map(|server| Drift::TakenOver { backend: backend.clone(), server }).collect()
     }
 
-    /// Compares the entries of maps with those last confirmed, if the same entries are still wanted. Returns the changes
-    /// that were not reported yet.
+    /// Compares the entries of maps with those last confirmed, if the same entries are still wanted. Returns the
+    /// changes that were not reported yet.
     pub(crate) fn find_in_maps(&mut self, wanted: &WantedMaps, seen: &SeenMaps) -> Vec<Drift> {
         let mut drifts = Vec::new();
         let confirmed_maps = Arc::clone(&self.confirmed_maps);
@@ -147,8 +147,8 @@ impl Drifts {
         drifts
     }
 
-    /// Removes steps that must not be sent, or not again so soon. Returns the maps and servers that another program keeps
-    /// changing.
+    /// Removes steps that must not be sent, or not again so soon. Returns the maps and servers that another program
+    /// keeps changing.
     pub(crate) fn allow(&mut self, batch: &mut Batch, maps: &WantedMaps, seen: &Seen, now: Instant) -> Withheld {
         let Self { confirmed, kept, contested, contested_maps, confirmed_maps, .. } = self;
         let (mut refused, mut later) = (BTreeSet::new(), Withheld::default());

@@ -3,8 +3,8 @@
 //! teeter changes its own entries only: comments, blank lines and entries of other programs stay as they are. A file is
 //! replaced whole or not at all, keeps its owner and mode, and is on the disk before HAProxy gets the change.
 //!
-//! `keeper` has one writer for each file, `attempt` the steps of a replacement, `sweep` the removal of files that killed
-//! writers left. `check` tries whether a file could be written, apart from any writer.
+//! `keeper` has one writer for each file, `attempt` the steps of a replacement, `sweep` the removal of files that
+//! killed writers left. `check` tries whether a file could be written, apart from any writer.
 
 mod attempt;
 mod check;

@@ -53,7 +53,8 @@ impl MapFiles {
     }
 
     /// Brings every file up to date that teeter keeps and that HAProxy reads. Returns notes about changes that other
-    /// programs made, and the files that are not up to date. Takes a moment for each file at most, even if the disk hangs.
+    /// programs made, and the files that are not up to date. Takes a moment for each file at most, even if the disk
+    /// hangs.
     pub(super) async fn agree(
         &mut self,
         revision: u64,
@@ -121,8 +122,8 @@ impl MapFiles {
                 Ok(Some(written.unwrap_or_else(|error| Err(Failed::Cannot(std::io::Error::other(error))))))
             }
             Err(_) => Err(Trouble::Slow(format!(
-                "waiting for the disk: the write of the map file {} has taken {} s, and teeter changes the map in HAProxy \
-                 only after it",
+                "waiting for the disk: the write of the map file {} has taken {} s, and teeter changes the map in \
+                 HAProxy only after it",
                 path.display(),
                 writing.since.elapsed().as_secs(),
             ))),

@@ -102,8 +102,8 @@ impl Instance {
         Self { client, looks, orders, reports, refresh, master, rounds }
     }
 
-    /// A number that rises as long as the observer makes progress: with each round, and within a round with each request
-    /// to HAProxy that is answered or fails.
+    /// A number that rises as long as the observer makes progress: with each round, and within a round with each
+    /// request to HAProxy that is answered or fails.
     pub(crate) fn progress(&self) -> u64 {
         let master = self.master.as_ref().map_or(0, |master| master.ended());
         self.rounds.load(Ordering::Relaxed) + self.client.ended() + master

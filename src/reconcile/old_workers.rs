@@ -1,5 +1,5 @@
-//! The worker processes that reloads have left behind. They accept no new clients, but go on serving the old ones, also on
-//! servers that are held in the new process. Only the master's socket shows them.
+//! The worker processes that reloads have left behind. They accept no new clients, but go on serving the old ones, also
+//! on servers that are held in the new process. Only the master's socket shows them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -79,8 +79,8 @@ impl OldWorkers {
         self.trouble.is_some() && (due || !self.known.is_empty())
     }
 
-    /// Looks at the old workers, if there may be any. Known ones are looked at as often as the new process is. The process
-    /// with the id `serving` is not an old one, although the master lists it as one after a failed reload.
+    /// Looks at the old workers, if there may be any. Known ones are looked at as often as the new process is. The
+    /// process with the id `serving` is not an old one, although the master lists it as one after a failed reload.
     pub(crate) async fn look(
         &mut self,
         serving: u32,

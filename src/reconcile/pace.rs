@@ -65,8 +65,8 @@ pub(super) fn pace(reason: PollReason, took: Duration) -> Duration {
         PollReason::Drain { in_flight: 0, unchanged: ..=4 } => 12,
         // Nothing is in flight, but the drain goes on: it waits for a grace, idle connections or the time of a retry.
         PollReason::Drain { in_flight: 0, unchanged } => 25 + 25 * u64::from(unchanged.saturating_sub(5).min(3)),
-        // Few requests: the end of one that takes a second or two is seen within some milliseconds. A session that lasts
-        // an hour does not need fifty looks a second.
+        // Few requests: the end of one that takes a second or two is seen within some milliseconds. A session that
+        // lasts an hour does not need fifty looks a second.
         PollReason::Drain { in_flight: 1..=8, unchanged } => 20 + 5 * u64::from(unchanged.saturating_sub(100).min(20)),
         // Many requests: short ones end soon; if their number does not change, the looks become rarer.
         PollReason::Drain { unchanged, .. } => 25 + 25 * u64::from(unchanged.min(7)),

@@ -42,14 +42,14 @@ impl Scope {
         self.whole
     }
 
-    /// The backends of a look that does not cover all. The backends of draining servers are looked at many times a second,
-    /// those of other held servers only as often as usual.
+    /// The backends of a look that does not cover all. The backends of draining servers are looked at many times a
+    /// second, those of other held servers only as often as usual.
     pub(super) fn backends(&mut self, order: &Order, agreed: u64, now: Instant) -> BTreeSet<BackendName> {
         let mut backends = std::mem::take(&mut self.also);
         let lately = |(revision, at): (u64, Instant)| revision == order.revision && now.duration_since(at) < USUALLY;
         if !order.draining.is_empty() && agreed >= order.revision && self.wide.is_some_and(lately) {
             let draining = order.draining.iter().flat_map(|draining| &draining.servers);
-            let verifying = order.wanted.iter().filter(|(_, wanted)| wanted.afresh.is_some() || !wanted.held);
+            let verifying = order.wanted.iter().filter(|(_, wanted)| wanted.new_checks_since.is_some() || !wanted.held);
             backends.extend(draining.chain(verifying.map(|(server, _)| server)).map(|server| server.backend.clone()));
         } else {
             self.wide = Some((order.revision, now));

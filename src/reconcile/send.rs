@@ -18,13 +18,13 @@ pub(super) enum Applied {
     /// HAProxy refused a command for this server or map, in these words. If it was for a server, the whole batch was
     /// undone; if it was for a map, the changes of this map were.
     Refused(About, String),
-    /// Another process answered than the one for which the batch was worked out, or one that is leaving. The result of the
-    /// batch is unknown.
+    /// Another process answered than the one for which the batch was worked out, or one that is leaving. The result of
+    /// the batch is unknown.
     OtherProcess,
 }
 
-/// Sends a batch to this process. Its lines are short enough for HAProxy's buffer; servers that take more traffic are in
-/// the earlier lines.
+/// Sends a batch to this process. Its lines are short enough for HAProxy's buffer; servers that take more traffic are
+/// in the earlier lines.
 ///
 /// # Errors
 /// The connection failed: HAProxy may have carried out any part of the batch. Look again.

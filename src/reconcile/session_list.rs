@@ -17,8 +17,8 @@ pub(super) struct SessionListCheck {
 }
 
 impl SessionListCheck {
-    /// Reads the list of sessions if all servers of a hold had no requests in two looks, and adds its numbers to `seen`.
-    /// `false`: another process answered.
+    /// Reads the list of sessions if all servers of a hold had no requests in two looks, and adds its numbers to
+    /// `seen`. `false`: another process answered.
     pub(super) async fn ask(
         &mut self,
         expected: ExpectedProcess<'_>,

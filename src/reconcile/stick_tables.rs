@@ -1,7 +1,7 @@
 //! The servers to which clients stick by a stick table. Cookies show in the counters of a server; tables must be read.
 //!
-//! HAProxy does not show which backend uses which table: it may be the table of another backend, or one that peers share.
-//! So teeter assumes that a backend uses its own table if that has servers in it, and all tables otherwise.
+//! HAProxy does not show which backend uses which table: it may be the table of another backend, or one that peers
+//! share. So teeter assumes that a backend uses its own table if that has servers in it, and all tables otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,8 +27,8 @@ pub(super) struct StickTables {
 }
 
 impl StickTables {
-    /// Reads the tables if a drain step waits for sticky clients of servers without requests in flight, and notes in `seen`
-    /// to which of these servers clients stick. `false`: another process answered.
+    /// Reads the tables if a drain step waits for sticky clients of servers without requests in flight, and notes in
+    /// `seen` to which of these servers clients stick. `false`: another process answered.
     pub(super) async fn ask(
         &mut self,
         expected: ExpectedProcess<'_>,

@@ -1,9 +1,9 @@
 //! Commands that HAProxy may still carry out although teeter will not read their replies.
 //!
-//! A HAProxy that does not answer keeps the commands that it got: from a teeterd that has ended since, or in a batch that
-//! was given up. When it goes on, it carries them out together with later commands, in no defined order, because each of
-//! its threads has accepted some of the connections. During that moment a look does not show the final state, and a
-//! change is not a change made outside teeter.
+//! A HAProxy that does not answer keeps the commands that it got: from a teeterd that has ended since, or in a batch
+//! that was given up. When it goes on, it carries them out together with later commands, in no defined order, because
+//! each of its threads has accepted some of the connections. During that moment a look does not show the final state,
+//! and a change is not a change made outside teeter.
 
 use std::time::Duration;
 

@@ -59,7 +59,8 @@ impl Engine {
                         let shown = |value: Option<&str>| value.unwrap_or("not there").to_owned();
                         let (was, now) = (shown(was.as_ref().map(MapValue::as_str)), shown(now.as_deref()));
                         self.event_only(format!(
-                            "a change outside teeter set {key} in map {map} of HAProxy {name} from {was} to {now}: corrected"
+                            "a change outside teeter set {key} in map {map} of HAProxy {name} from {was} to {now}: \
+                             corrected"
                         ))
                     }
                 };

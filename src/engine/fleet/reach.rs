@@ -104,8 +104,8 @@ impl Fleet {
         Ok(without.iter().filter(away).cloned().collect())
     }
 
-    /// Those of these instances that do not answer and may be away. Empty if they are all of them: then the state of the
-    /// servers is unknown.
+    /// Those of these instances that do not answer and may be away. Empty if they are all of them: then the state of
+    /// the servers is unknown.
     fn without<'a>(
         &self,
         reach: &Reach,
@@ -142,8 +142,8 @@ fn refusal(away: &[(&InstanceName, &InstanceReport)]) -> String {
     let texts: Vec<String> = away.iter().map(|(name, report)| silence(name, report)).collect();
     let options: Vec<String> = away.iter().map(|(name, _)| format!("--without-haproxy {name}")).collect();
     format!(
-        "{}; it may be sending requests to these servers. If it was stopped on purpose, `{}` goes on without it, and it \
-         gets the change as soon as it answers; otherwise start it, or correct its socket in teeter.toml",
+        "{}; it may be sending requests to these servers. If it was stopped on purpose, `{}` goes on without it, and \
+         it gets the change as soon as it answers; otherwise start it, or correct its socket in teeter.toml",
         texts.join("; "),
         options.join(" ")
     )

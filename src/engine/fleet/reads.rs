@@ -1,5 +1,5 @@
-//! Looks for readers, apart from all changes: on threads and connections of their own, and with the last committed state,
-//! so that neither waits for the other.
+//! Looks for readers, apart from all changes: on threads and connections of their own, and with the last committed
+//! state, so that neither waits for the other.
 
 use std::collections::BTreeSet;
 

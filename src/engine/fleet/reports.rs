@@ -104,8 +104,8 @@ impl Reports {
         self.observed().with_trackers(entries)
     }
 
-    /// Whether HAProxy agrees with the change that was stored as `revision`, as far as it concerns `entries` and `maps`.
-    /// The change does not wait for the instances in `without`.
+    /// Whether HAProxy agrees with the change that was stored as `revision`, as far as it concerns `entries` and
+    /// `maps`. The change does not wait for the instances in `without`.
     pub(crate) fn confirmation<'a>(
         &self,
         revision: u64,

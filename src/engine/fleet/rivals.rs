@@ -33,7 +33,7 @@ impl Fleet {
 
 fn warning(rival: &str) -> String {
     format!(
-        "another teeterd works with it, too ({rival}): each knows only its own holds, and undoes what the other does to the \
-         same servers; let one of them work with this HAProxy"
+        "another teeterd works with it, too ({rival}): each knows only its own holds, and undoes what the other does \
+         to the same servers; let one of them work with this HAProxy"
     )
 }

@@ -132,8 +132,8 @@ impl Engine {
         Ok(ids)
     }
 
-    /// Finds every line that the selectors name: lines of HAProxy, and held lines that HAProxy does not have any more or
-    /// has at another address.
+    /// Finds every line that the selectors name: lines of HAProxy, and held lines that HAProxy does not have any more
+    /// or has at another address.
     fn resolve_held(
         &self,
         selectors: &[Selector],
@@ -165,8 +165,8 @@ impl Engine {
     }
 }
 
-/// Whether `owner` may release a hold: its own, or a hold that an ended run has left behind. A run that goes on needs its
-/// holds.
+/// Whether `owner` may release a hold: its own, or a hold that an ended run has left behind. A run that goes on needs
+/// its holds.
 fn may_release(hold: &Hold, owner: &Owner, state: &State) -> bool {
     match &hold.owner {
         Owner::Run(id) => state.runs.get(id).is_none_or(|run| !run.is_active()),
@@ -183,8 +183,8 @@ fn nothing_to_release(others: &[Hold], owner: &Owner, out: &BTreeMap<Entry, Admi
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let text = format!("no hold of teeter is on these servers, and {}, set outside teeter", lines.join(", "));
             let hint = format!(
-                "`teeter ready {} --take-over` brings them back once they are healthy (on HAProxy's socket `{}` does so at \
-                 once, unverified)",
+                "`teeter ready {} --take-over` brings them back once they are healthy (on HAProxy's socket `{}` does \
+                 so at once, unverified)",
                 names.join(" "),
                 names.iter().map(|name| format!("set server {name} state ready")).collect::<Vec<_>>().join(";")
             );

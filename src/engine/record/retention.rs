@@ -54,8 +54,8 @@ impl Record {
         }
         let Pruned { runs, events, hook_output } = deleted;
         let text = format!(
-            "deleted from the store, because of their age or its size: {} runs, {events} events and {hook_output} pieces \
-             of hooks' output",
+            "deleted from the store, because of their age or its size: {} runs, {events} events and {hook_output} \
+             pieces of hooks' output",
             runs.len()
         );
         self.lock().await.record(vec![event(self.platform.clock.now(), "store.pruned", text, None, None)]).await

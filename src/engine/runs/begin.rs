@@ -157,8 +157,8 @@ impl Engine {
         Ok(without)
     }
 
-    /// The version that each member runs now, if a probe reads it. A probe that no member passes is wrong: the run is refused
-    /// before it changes anything.
+    /// The version that each member runs now, if a probe reads it. A probe that no member passes is wrong: the run is
+    /// refused before it changes anything.
     async fn versions_now(
         &self,
         farm: &Farm,
@@ -223,8 +223,8 @@ fn modes(backends: &Backends) -> BTreeMap<(InstanceName, BackendName), String> {
     backends.iter().flat_map(modes).collect()
 }
 
-/// What a run's holds reach beside the lines of its plan: lines of its members that appear later join, lines that the plan
-/// skips do not.
+/// What a run's holds reach beside the lines of its plan: lines of its members that appear later join, lines that the
+/// plan skips do not.
 fn reach_of(farm: &Farm, plan: &Plan, without: BTreeSet<InstanceName>, seen: &BTreeMap<InstanceName, &Seen>) -> Reach {
     let planned: BTreeSet<&Entry> = plan.entries().collect();
     let lines = seen.iter().flat_map(|(name, seen)| seen.servers.keys().map(move |server| (name, server)));

@@ -102,8 +102,8 @@ impl Checked<'_> {
         if server.admin.0 & AdminBits::RESOLUTION_MAINT != 0 {
             return CheckResult::Cannot(OutBy::NoAddress.to_string());
         }
-        // HAProxy pauses checks in maintenance. Another hold, or the line that this one tracks, keeps it there and verifies
-        // it later.
+        // HAProxy pauses checks in maintenance. Another hold, or the line that this one tracks, keeps it there and
+        // verifies it later.
         if wanted.state == AdminState::Maint {
             return CheckResult::KeptOut("another hold, or its state before, keeps it in maintenance".to_owned());
         }
@@ -122,7 +122,7 @@ impl Checked<'_> {
             };
         }
         // A line that tracks another one has the results of that one's checks.
-        let has_new_checks = wanted.afresh.is_none() || server.tracked.is_some() || is_started;
+        let has_new_checks = wanted.new_checks_since.is_none() || server.tracked.is_some() || is_started;
         match (has_new_checks, server.op.is_up()) {
             (true, true) => CheckResult::Passed,
             (true, false) => CheckResult::Down { why: server.check_progress(), passing: root.health > 0 },

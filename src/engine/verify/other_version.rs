@@ -9,8 +9,8 @@ use crate::farm::{Entry, Farm, Layout, MemberName, SeenServer};
 use crate::plan::Veto;
 
 impl Engine {
-    /// Refuses to bring back members that run another version than the members of their farm in service. Does not apply to
-    /// servers that show no version, nor behind a route, whose sides may differ.
+    /// Refuses to bring back members that run another version than the members of their farm in service. Does not apply
+    /// to servers that show no version, nor behind a route, whose sides may differ.
     pub(crate) async fn refuse_other_versions(
         &self,
         back: &BTreeSet<Entry>,

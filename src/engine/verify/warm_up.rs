@@ -71,8 +71,8 @@ pub(crate) fn warm_up_takes(hold: &Hold, verification: &Verification, state: &St
     matches!(verification.phase, VerifyPhase::WarmUp { .. }).then_some(settings.deadline)
 }
 
-/// The settings of the warm-up. Servers that get traffic from a deploy are new, and are warmed up; servers that only come
-/// back are not.
+/// The settings of the warm-up. Servers that get traffic from a deploy are new, and are warmed up; servers that only
+/// come back are not.
 fn warm_up_of<'a>(hold: &Hold, verification: &Verification, state: &'a State) -> Option<&'a WarmUp> {
     let run = state
         .runs

@@ -112,8 +112,8 @@ fn unconfigured(hold: &Hold, state: &State, reports: &Reports) -> Option<String>
     let first = named.first()?;
     let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     Some(format!(
-        "HAProxy {names}{} is not configured any more: {lines} cannot be changed until it is configured again; if it is \
-         gone, `teeter forget --haproxy {first}` forgets it",
+        "HAProxy {names}{} is not configured any more: {lines} cannot be changed until it is configured again; if it \
+         is gone, `teeter forget --haproxy {first}` forgets it",
         last_socket(first, state.baselines.iter())
     ))
 }
@@ -125,8 +125,8 @@ fn not_there(hold: &Hold, reports: &Reports) -> Option<String> {
     (!gone.is_empty()).then(|| gone.join(", "))
 }
 
-/// The names of what a hold keeps out: of a member if all of its lines are held, otherwise of each line; with the HAProxy if
-/// another HAProxy has the line, too, and it is not held there.
+/// The names of what a hold keeps out: of a member if all of its lines are held, otherwise of each line; with the
+/// HAProxy if another HAProxy has the line, too, and it is not held there.
 fn names<'a>(hold: &'a Hold, reports: &'a Reports, line_names: &'a LineNames) -> Vec<String> {
     let member = |line: &'a ServerRef| hold.names.other(line).unwrap_or_else(|| line_names.of_line(line));
     let mut members: BTreeMap<&MemberName, (bool, Vec<&Entry>)> = BTreeMap::new();

@@ -70,7 +70,7 @@ impl Engine {
                 })
         };
         let seen = reports.seen();
-        let aside = skipped_lines(&seen, picked);
+        let skipped = skipped_lines(&seen, picked);
         let left = left_over(&state, &farms, &self.fleet.instances.keys().collect());
         let left = left.iter().filter(|_| chosen.is_none());
         let left = left.map(|(what, left)| format!("{what} is not configured any more, and the store has {left}"));
@@ -85,7 +85,7 @@ impl Engine {
         let own = self.record.troubles.all().into_iter().map(|(about, words)| format!("{about}: {words}"));
         let rivals = self.fleet.rivals().into_iter().filter(|_| chosen.is_none());
         let rivals = rivals.map(|(name, text)| format!("HAProxy {name}: {text}"));
-        let notes = trouble.chain(own).chain(rivals).chain(noted).chain(doubles).chain(aside).chain(left).collect();
+        let notes = trouble.chain(own).chain(rivals).chain(noted).chain(doubles).chain(skipped).chain(left).collect();
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
     }
 
@@ -199,7 +199,8 @@ fn server_view(entry: &Entry, seen: &SeenServer, report: &InstanceReport, state:
     }
 }
 
-/// What keeps a server out. A state that a hold has set, on the server or on the server that it tracks, counts as the hold.
+/// What keeps a server out. A state that a hold has set, on the server or on the server that it tracks, counts as the
+/// hold.
 fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> Vec<String> {
     let held = |entry: &Entry| state.holds.values().any(|hold| hold.entries.contains(entry));
     let ours = |by: &OutBy| match by {

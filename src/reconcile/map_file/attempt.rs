@@ -1,8 +1,9 @@
 //! One replacement of a map file, as steps between which other programs may act.
 //!
-//! The new file is written beside the old one under a name of its own, and the two are exchanged. Then the replaced file
-//! is compared with the content that was read. If another program has written in between, the two are exchanged back, and
-//! the replacement begins again with the new content. So no edit is lost, even if teeterd is killed between two steps.
+//! The new file is written beside the old one under a name of its own, and the two are exchanged. Then the replaced
+//! file is compared with the content that was read. If another program has written in between, the two are exchanged
+//! back, and the replacement begins again with the new content. So no edit is lost, even if teeterd is killed between
+//! two steps.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -249,8 +250,8 @@ pub(super) fn keep(place: &Place, beside: &OsStr) -> io::Result<Option<String>> 
 /// The note about a file that was kept.
 pub(super) fn words_on_kept(place: &Place, kept: &OsStr) -> String {
     format!(
-        "other programs wrote it more than once while teeter replaced it: one of their versions is in {}; add the entries \
-         that the map file lacks, and remove that file",
+        "other programs wrote it more than once while teeter replaced it: one of their versions is in {}; add the \
+         entries that the map file lacks, and remove that file",
         place.shown(kept)
     )
 }

@@ -8,7 +8,8 @@ use super::attempt::NUMBER;
 use super::names;
 use super::place::Place;
 
-/// Tries to create a file of the same size, owner and mode beside it: a file without a name, if the file system has those.
+/// Tries to create a file of the same size, owner and mode beside it: a file without a name, if the file system has
+/// those.
 pub(super) fn check(path: &Path) -> io::Result<()> {
     let place = Place::of(path)?;
     let (_, metadata) = place.open()?;

@@ -160,8 +160,8 @@ impl Known {
         Ok(done)
     }
 
-    /// Looks for entries that another program removed. If there are some, that program may still be writing: teeter reads
-    /// the file again a moment later, and goes on when it has not changed since.
+    /// Looks for entries that another program removed. If there are some, that program may still be writing: teeter
+    /// reads the file again a moment later, and goes on when it has not changed since.
     fn judge(&mut self, content: &[u8], stamp: Stamp, wish: &Wish) -> Result<(), Failed> {
         let before = self.content.as_deref();
         if before == Some(content) {

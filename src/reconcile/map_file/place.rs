@@ -90,7 +90,8 @@ impl Place {
         given.map(|()| file)
     }
 
-    /// Creates a file without a name, with the mode and owner of another one. `None`: the file system has no such files.
+    /// Creates a file without a name, with the mode and owner of another one. `None`: the file system has no such
+    /// files.
     pub(super) fn create_unnamed(&self, like: &Metadata) -> io::Result<Option<File>> {
         let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.dir, ".", flags, Mode::RUSR | Mode::WUSR) {
@@ -112,8 +113,8 @@ impl Place {
         Ok(rustix::fs::renameat(&self.dir, from, &self.dir, to)?)
     }
 
-    /// Exchanges a file and the map file in one operation, so that the replaced file can be read. `false`: the file system
-    /// cannot do that, and nothing has changed.
+    /// Exchanges a file and the map file in one operation, so that the replaced file can be read. `false`: the file
+    /// system cannot do that, and nothing has changed.
     pub(super) fn exchange(&self, with: &OsStr) -> io::Result<bool> {
         if !self.exchanges {
             return Ok(false);
@@ -130,8 +131,8 @@ impl Place {
         Ok(rustix::fs::fsync(&self.dir)?)
     }
 
-    /// Locks the directory against other teeterds. `None`: the file system has no such locks, or another process has held
-    /// the lock for a second. A replacement does not rely on the lock: every user with read access can take it.
+    /// Locks the directory against other teeterds. `None`: the file system has no such locks, or another process has
+    /// held the lock for a second. A replacement does not rely on the lock: every user with read access can take it.
     pub(super) fn lock(&self) -> io::Result<Option<Lock>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let lock = Lock(rustix::fs::openat(&self.dir, ".", flags, Mode::empty())?);

@@ -12,8 +12,8 @@ use super::attempt::{keep, words_on_kept};
 use super::names::{self, Beside, Swap};
 use super::place::Place;
 
-/// Removes the files of ended processes beside a map file. A file that another program wrote, and that the killed process
-/// had not put back yet, is put back. Returns notes for the operator.
+/// Removes the files of ended processes beside a map file. A file that another program wrote, and that the killed
+/// process had not put back yet, is put back. Returns notes for the operator.
 pub(super) fn sweep(place: &Place, lives: impl Fn(u32) -> bool) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in Dir::read_from(&place.dir)? {

@@ -44,8 +44,8 @@ impl Refusals {
 }
 
 impl Observer {
-    /// Brings the files of maps up to date. Returns the maps that HAProxy must not change now, each with the reason, and
-    /// the changes that other programs have made to the files.
+    /// Brings the files of maps up to date. Returns the maps that HAProxy must not change now, each with the reason,
+    /// and the changes that other programs have made to the files.
     pub(super) async fn withheld_maps(
         &mut self,
         order: &Order,
@@ -166,7 +166,7 @@ impl Observer {
             if wanted.is_none_or(|wanted| !wanted.down) {
                 self.unchecked.insert(server.clone());
             }
-            if let Some(verification) = wanted.and_then(|wanted| wanted.afresh) {
+            if let Some(verification) = wanted.and_then(|wanted| wanted.new_checks_since) {
                 started.insert(server.clone(), verification);
             }
         }

@@ -103,5 +103,6 @@ impl Observer {
     }
 }
 
-/// The shortest time between two looks at all backends while lines may join a hold: HAProxy does not report `add server`.
+/// The shortest time between two looks at all backends while lines may join a hold: HAProxy does not report `add
+/// server`.
 const FULL_LOOKS: Duration = Duration::from_secs(1);

@@ -177,7 +177,10 @@ impl Observer {
         drifts.extend(self.drifts.find_in_maps(&order.maps, &seen.maps));
         let mut started = (*self.report.started_verifications).clone();
         started.retain(|server, verification| {
-            order.wanted.get(server).is_some_and(|wanted| wanted.afresh.is_some_and(|due| due <= *verification))
+            order
+                .wanted
+                .get(server)
+                .is_some_and(|wanted| wanted.new_checks_since.is_some_and(|due| due <= *verification))
         });
         self.report.started_verifications = Arc::new(started);
         let (withheld, file_changes) = self.withheld_maps(order, &seen).await;
@@ -248,7 +251,7 @@ impl Observer {
             return self.unchanged.add(&order.draining, in_flight);
         }
         self.unchanged.clear();
-        if order.wanted.values().any(|server| server.afresh.is_some() || !server.held) {
+        if order.wanted.values().any(|server| server.new_checks_since.is_some() || !server.held) {
             PollReason::Checks
         } else if order.wanted.is_empty() && order.maps.is_empty() && order.watched.is_empty() {
             PollReason::Nothing
