@@ -242,7 +242,7 @@ fn tls_problem(instance: &InstanceSettings) -> Option<(&'static str, String)> {
 fn groups_apart(farm: &Farm) -> Result<(), FarmError> {
     let mut seen = BTreeMap::new();
     for (group, pattern) in
-        farm.settings.groups.iter().flat_map(|(group, of)| of.iter().map(move |pattern| (group, pattern)))
+        farm.settings.groups.iter().flat_map(|(group, members)| members.iter().map(move |pattern| (group, pattern)))
     {
         match seen.insert(Selector::as_str(pattern), group) {
             Some(other) if other != group => {

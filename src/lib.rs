@@ -1,5 +1,5 @@
-//! teeter takes servers out of HAProxy, waits until nothing is in flight on them, lets a hook or an operator work on them,
-//! verifies that they are healthy, and brings them back: one server for maintenance, or a farm half by half.
+//! teeter takes servers out of HAProxy, waits until nothing is in flight on them, lets a hook or an operator work on
+//! them, verifies that they are healthy, and brings them back: one server for maintenance, or a farm half by half.
 //!
 //! The modules stand in the order of their imports: a module uses those above it, never one below. A test checks that.
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::print;
 use crate::api::Exit;
 use crate::control::client::ClientError;
 use crate::init::{InitError, Kind};
@@ -120,20 +119,6 @@ impl CliError {
             Self::Store { source: StoreError::InUse { .. }, .. } => Exit::Busy,
             Self::Output(_) | Self::Signals(_) | Self::Store { .. } | Self::Exists { .. } => Exit::Failed,
         }
-    }
-
-    /// Prints the error on standard error; with `--json`, prints a problem document on standard output as well.
-    pub(super) fn report(&self, json: bool) -> Exit {
-        let exit = self.exit();
-        if exit == Exit::Done {
-            return exit;
-        }
-        if let (true, Self::Client(ClientError::Problem(problem))) = (json, self) {
-            // If this fails as well, the exit code still reports the error.
-            let _ = print::json(problem);
-        }
-        print::err(&self.text());
-        exit
     }
 
     /// The whole chain of causes, and hints on lines of their own.

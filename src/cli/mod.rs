@@ -79,7 +79,7 @@ pub fn main() -> ExitCode {
     };
     let context = Context { client: Client::new(cli.socket), json: cli.json };
     let exit = runtime.block_on(async {
-        let exit = run(&context, cli.command).await.unwrap_or_else(|error| error.report(context.json));
+        let exit = run(&context, cli.command).await.unwrap_or_else(|error| print::failure(&error, context.json));
         print::end().await;
         exit
     });

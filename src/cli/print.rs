@@ -8,6 +8,8 @@ use super::error::CliError;
 use super::interrupt::{self, Interrupt};
 use super::lane;
 use super::painter::Painter;
+use crate::api::Exit;
+use crate::control::client::ClientError;
 use crate::control::harmless;
 
 /// Prints an answer.
@@ -56,6 +58,20 @@ pub(super) fn err(text: &str) {
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }
+}
+
+/// Prints why a command failed; with `json`, prints a problem document on standard output as well. Returns the exit code.
+pub(super) fn failure(error: &CliError, as_json: bool) -> Exit {
+    let exit = error.exit();
+    if exit == Exit::Done {
+        return exit;
+    }
+    if let (true, CliError::Client(ClientError::Problem(problem))) = (as_json, error) {
+        // If this fails as well, the exit code still reports the error.
+        let _ = json(problem);
+    }
+    err(&error.text());
+    exit
 }
 
 /// Prints complete lines that are safe to print, when there is room. A closed output does not stop the command.

@@ -10,7 +10,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::args::Cli;
-use super::{Context, run};
+use super::{Context, print, run};
 use crate::api::{Exit, Problem, RunView};
 use crate::control::client::Client;
 
@@ -44,7 +44,7 @@ impl Fake {
     async fn teeter(&self, words: &[&str]) -> Exit {
         let cli = Cli::try_parse_from(std::iter::once(&"teeter").chain(words)).unwrap();
         let context = Context { client: Client::new(self.directory.path().join("control.sock")), json: cli.json };
-        run(&context, cli.command).await.unwrap_or_else(|error| error.report(context.json))
+        run(&context, cli.command).await.unwrap_or_else(|error| print::failure(&error, context.json))
     }
 
     fn posts(&self) -> Vec<String> {

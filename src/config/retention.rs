@@ -81,7 +81,8 @@ impl<'de> Deserialize<'de> for Age {
             ("forever", _) => Ok(Self(None)),
             (_, Some(days)) => Ok(Self(u32::try_from(days).ok())),
             _ => Err(D::Error::custom(format!(
-                "{text:?} is neither a number of days, weeks or years, such as \"90d\", \"8w\" or \"2y\", nor \"forever\""
+                "{text:?} is neither a number of days, weeks or years, such as \"90d\", \"8w\" or \"2y\", nor \
+                 \"forever\""
             ))),
         }
     }

@@ -26,7 +26,7 @@ pub(super) async fn wait(engine: &Engine, query: &Query) -> Result<u64, Failure>
     if let (Some(tick), Some(wait)) = (query.one("tick"), query.one("wait")) {
         let (tick, wait) = (number(tick)?, span(Some(wait))?.unwrap_or_default().duration().min(LONGEST_WAIT));
         // A timeout is a normal end of a long poll.
-        tokio::time::timeout(wait, ticks.wait_for(|now| *now > tick)).await.map(drop).unwrap_or_default();
+        let _ = tokio::time::timeout(wait, ticks.wait_for(|now| *now > tick)).await;
     }
     let tick = *ticks.borrow();
     Ok(tick)

@@ -72,7 +72,9 @@ impl Bounds {
         let (files, most) = (self.files, self.files.saturating_sub(RESERVE));
         (files < FILES).then(|| {
             format!(
-                "teeterd may have only {files} files open, and {FILES} are what it may need: the control socket takes {most}                  connections at once, so that some are left for HAProxy and the store. To do: raise LimitNOFILE= in its unit,                  or `ulimit -n` where it is started"
+                "teeterd may have only {files} files open, and {FILES} are what it may need: the control socket takes \
+                 {most} connections at once, so that some are left for HAProxy and the store. To do: raise \
+                 LimitNOFILE= in its unit, or `ulimit -n` where it is started"
             )
         })
     }

@@ -1,8 +1,9 @@
-//! Where readers wait for their turn. A bounded number of readers, in all and for each user, is served at a time; a turn
-//! lasts until the last byte of the answer.
+//! Where readers wait for their turn. A bounded number of readers, in all and for each user, is served at a time; a
+//! turn lasts until the last byte of the answer.
 //!
 //! Each request first takes one of its user's places, then one of the shared places. So if one user sends a hundred
-//! requests, only a few of them wait for the shared places, and the next user waits for those few and not for a hundred.
+//! requests, only a few of them wait for the shared places, and the next user waits for those few and not for a
+//! hundred.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -41,7 +42,7 @@ pub(super) struct Desk {
     /// teeterd's own user.
     own: u32,
     reads: Row,
-    dear: Row,
+    expensive: Row,
 }
 
 /// The places for one kind of answer.
@@ -79,14 +80,15 @@ impl Desk {
         Arc::new(Self {
             own: rustix::process::geteuid().as_raw(),
             reads: Row::new(READERS_OF_A_USER, READERS),
-            dear: Row::new(1, 1),
+            expensive: Row::new(1, 1),
         })
     }
 
     async fn turn(&self, uid: u32, at: Window) -> Turn {
-        // Expensive answers are computed one at a time. For cheap ones, root and teeterd's own user have places of their own.
+        // Expensive answers are computed one at a time. For cheap ones, root and teeterd's own user have places of
+        // their own.
         let (row, shares) = match at {
-            Window::Expensive | Window::Backup => (&self.dear, true),
+            Window::Expensive | Window::Backup => (&self.expensive, true),
             Window::Cheap => (&self.reads, uid != 0 && uid != self.own),
         };
         let of_user = place(row.of_user(uid)).await;
@@ -114,8 +116,8 @@ impl Row {
 }
 
 /// Waits for a place, in the order of the requests.
-async fn place(of: Arc<Semaphore>) -> OwnedSemaphorePermit {
-    match of.acquire_owned().await {
+async fn place(row: Arc<Semaphore>) -> OwnedSemaphorePermit {
+    match row.acquire_owned().await {
         Ok(place) => place,
         // The semaphore is never closed.
         Err(_) => std::future::pending().await,
@@ -138,10 +140,10 @@ mod tests {
         let desk = desk();
         let turn = |uid| desk.turn(uid, Window::Cheap).boxed();
         let mut greedy: Vec<_> = (0..100).map(|_| turn(1000)).collect();
-        let served: Vec<_> = greedy.iter_mut().filter_map(|it| it.now_or_never()).collect();
+        let served: Vec<_> = greedy.iter_mut().filter_map(|turn| turn.now_or_never()).collect();
         assert_eq!(served.len(), READERS_OF_A_USER);
         // Other users get the free places, then wait for the few places of the first user: not for a hundred.
-        let mut others: Vec<_> = (1001..).map(turn).map_while(|mut it| (&mut it).now_or_never()).collect();
+        let mut others: Vec<_> = (1001..).map(turn).map_while(|mut turn| (&mut turn).now_or_never()).collect();
         assert_eq!(served.len() + others.len(), READERS);
         let mut next = turn(2000);
         assert!((&mut next).now_or_never().is_none());

@@ -3,8 +3,8 @@
 
 use crate::haproxy::controls_terminal;
 
-/// One line of plain text: without escape sequences, terminal controls and changes of the reading direction, with blanks
-/// for tabs and `U+FFFD` for bytes that are not UTF-8.
+/// One line of plain text: without escape sequences, terminal controls and changes of the reading direction, with
+/// blanks for tabs and `U+FFFD` for bytes that are not UTF-8.
 pub fn harmless(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut line = String::with_capacity(text.len());
@@ -32,7 +32,7 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(plain).collect()
 }
 
-/// The same, but line breaks stay.
+/// Replaces control characters in a text of several lines; line breaks stay.
 pub fn lines(text: &str) -> String {
     text.chars().map(|c| if controls_terminal(c) && c != '\n' { '?' } else { c }).collect()
 }

@@ -27,8 +27,8 @@ use super::problem::Failure;
 use super::server::gated;
 use crate::engine::Engine;
 
-/// Serves the control socket until `stop` is ready, then until the last answer is sent. A listener from `again` replaces
-/// a socket that was removed.
+/// Serves the control socket until `stop` is ready, then until the last answer is sent. A listener from `again`
+/// replaces a socket that was removed.
 pub async fn serve(
     engine: Arc<Engine>,
     access: watch::Receiver<Access>,
@@ -72,7 +72,7 @@ pub async fn serve(
             Err(full) => {
                 tracing::debug!(uid, "connection over the limit on the control socket");
                 // A client that cannot be answered any more has disconnected.
-                reject(stream, full, &kept_open).unwrap_or_default();
+                let _ = reject(stream, full, &kept_open);
             }
         }
     }
@@ -89,7 +89,7 @@ async fn connection(stream: UnixStream, credentials: Credentials, router: Router
     stream.set_write_timeout(Some(READER_TAKES));
     let io = TokioIo::new(Box::pin(stream));
     // A client that disconnected or was too slow needs no log line.
-    watcher.watch(http().serve_connection(io, service)).await.unwrap_or_default();
+    let _ = watcher.watch(http().serve_connection(io, service)).await;
 }
 
 /// Tells the client why its connection is not served. A client that is still sending its request could miss the answer,
@@ -106,7 +106,7 @@ fn reject(stream: UnixStream, full: Full, kept_open: &Arc<Semaphore>) -> io::Res
     if let Ok(permit) = Arc::clone(kept_open).try_acquire_owned() {
         let stream = UnixStream::from_std(stream)?;
         tokio::spawn(async move {
-            tokio::time::timeout(REJECTED_STAYS, stream.readable()).await.ok();
+            let _ = tokio::time::timeout(REJECTED_STAYS, stream.readable()).await;
             drop((stream, permit));
         });
     }

@@ -19,7 +19,13 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
     Router::new().route("/v1/runs/{id}/output", post(output))
 }
 
-#[utoipa::path(post, path = "/v1/runs/{id}/output", params(("id" = u64, Path)), request_body = OutputRequest, responses((status = 200, body = OutputView), (status = 404, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/output",
+    params(("id" = u64, Path)),
+    request_body = OutputRequest,
+    responses((status = 200, body = OutputView), (status = 404, body = Problem)),
+)]
 pub(super) async fn output(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,

@@ -37,8 +37,8 @@ pub(super) struct Account {
 }
 
 impl Credentials {
-    /// The credentials of a connection just accepted. /proc is read at once, but if the process has ended meanwhile, its
-    /// process id may belong to another process by now.
+    /// The credentials of a connection just accepted. /proc is read at once, but if the process has ended meanwhile,
+    /// its process id may belong to another process by now.
     pub(super) fn from_stream(stream: &UnixStream) -> Self {
         let cred = stream.peer_cred();
         // Without credentials, use the uid that no user has.

@@ -87,13 +87,14 @@ impl AuthorizedCaller {
             Some(_) if caller.uid == 0 || caller.uid == rustix::process::geteuid().as_raw() => Some(Admin),
             Some(roles) => {
                 let account = peer.account().await.ok_or_else(|| Failure::no_account(caller.uid))?;
-                roles.highest((caller.uid, &account.name), &account.groups)
+                roles.highest(caller.uid, &account.name, &account.groups)
             }
         };
         Ok(Self { by: Requester::new(caller), role, config: config.into() })
     }
 
-    /// Checks that the sender may send this request; `path` is the route that it matches, or an unknown path as an error.
+    /// Checks that the sender may send this request; `path` is the route that it matches, or an unknown path as an
+    /// error.
     pub(super) fn may_send(&self, method: &Method, path: Result<&str, &str>) -> Result<(), Failure> {
         // A sender without the right to read does not learn whether a path exists.
         let needed = path.map_or(Viewer, |route| needed(method, route));
@@ -123,8 +124,8 @@ impl AuthorizedCaller {
     }
 }
 
-/// Returns once the sender of a stream no longer has the role for it. Checks whenever the configuration is read again, and
-/// every [`RECHECK`]; if the system does not answer, the stream goes on until it does.
+/// Returns once the sender of a stream no longer has the role for it. Checks whenever the configuration is read again,
+/// and every [`RECHECK`]; if the system does not answer, the stream goes on until it does.
 pub(super) async fn lost(peer: Peer, mut access: watch::Receiver<Access>, method: Method, path: String) {
     loop {
         tokio::select! {
@@ -158,8 +159,9 @@ mod tests {
     /// The routes in the sources, written as `.route("PATH", get(one).post(other))`.
     fn in_the_sources() -> BTreeSet<(String, String)> {
         let mut found = BTreeSet::new();
-        for file in std::fs::read_dir("src/control").unwrap() {
-            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let paths = std::fs::read_dir("src/control").unwrap().map(|entry| entry.unwrap().path());
+        for path in paths.filter(|path| path.is_file()) {
+            let text = std::fs::read_to_string(path).unwrap();
             // Except the routes of tests.
             let text = text.split("#[cfg(test)]").next().unwrap_or_default();
             for line in text.split(".route(\"").skip(1) {

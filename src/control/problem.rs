@@ -42,7 +42,8 @@ impl Failure {
     /// The user's groups could not be looked up, so the role is not known.
     pub(super) fn no_account(uid: u32) -> Self {
         let detail = format!(
-            "the groups of uid {uid} could not be looked up within {LOOKUP_TAKES:?}, so the role of this user is not known"
+            "the groups of uid {uid} could not be looked up within {LOOKUP_TAKES:?}, so the role of this user is not \
+             known"
         );
         let hint = format!("`getent passwd {uid}` and `getent initgroups` must answer on this machine");
         Self::new(Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR, detail).hint(hint)
@@ -60,8 +61,8 @@ impl Failure {
     /// A request that a browser sent for a web page.
     pub(super) fn from_a_page(header: &str) -> Self {
         let detail = format!(
-            "the request has the header {header}, which only browsers send, for a web page: teeterd refuses requests of web \
-             pages, because any site could send them. Send the request from a program"
+            "the request has the header {header}, which only browsers send, for a web page: teeterd refuses requests \
+             of web pages, because any site could send them. Send the request from a program"
         );
         Self::new(Exit::NotPermitted, "cross-site", "Web pages may not send requests", StatusCode::FORBIDDEN, detail)
     }
@@ -89,14 +90,14 @@ impl Failure {
                 StatusCode::SERVICE_UNAVAILABLE,
                 match at {
                     Window::Cheap => format!(
-                        "too many readers are waiting for teeterd: it serves {READERS_OF_A_USER} readers of one user and \
-                         {READERS} of all users at once, and the turn of this one did not come within {TURN_COMES:?}. Try \
-                         again, and send one request at a time; changes do not wait for readers"
+                        "too many readers are waiting for teeterd: it serves {READERS_OF_A_USER} readers of one user \
+                         and {READERS} of all users at once, and the turn of this one did not come within \
+                         {TURN_COMES:?}. Try again, and send one request at a time; changes do not wait for readers"
                     ),
                     Window::Expensive | Window::Backup => format!(
-                        "too many requests are waiting for work that teeterd does one at a time (doctor, store verify, store \
-                         backup): the turn of this one did not come within {TURN_COMES:?}. Try again when another one has \
-                         ended; changes do not wait for such work"
+                        "too many requests are waiting for work that teeterd does one at a time (doctor, store verify, \
+                         store backup): the turn of this one did not come within {TURN_COMES:?}. Try again when \
+                         another one has ended; changes do not wait for such work"
                     ),
                 },
             ),
@@ -111,7 +112,8 @@ impl Failure {
                 (
                     StatusCode::TOO_MANY_REQUESTS,
                     format!(
-                        "you have {most} {what} at teeterd, the most that one user may have. Try again when one has ended"
+                        "you have {most} {what} at teeterd, the most that one user may have. Try again when one has \
+                         ended"
                     ),
                 )
             }
@@ -168,7 +170,8 @@ impl Failure {
         let body = serde_json::to_string(&self.0).unwrap_or_default();
         let (status, length) = (self.status(), body.len());
         format!(
-            "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM}\r\ncontent-length: {length}\r\nconnection: \
+             close\r\n\r\n{body}"
         )
         .into_bytes()
     }
@@ -188,7 +191,7 @@ impl Failure {
         })
     }
 
-    /// The same with a hint: a command to type, or another next step.
+    /// Adds a hint: a command to type, or another next step.
     fn hint(mut self, hint: String) -> Self {
         self.0.hints.push(hint);
         self

@@ -67,8 +67,8 @@ pub(super) fn reason(text: &str) -> Result<String, Failure> {
     let text = text.trim();
     if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(controls_terminal) {
         return Err(Failure::usage(format!(
-            "a reason has 1 to {LONGEST_TEXT} characters, none of them a control character or one that turns the direction \
-             of reading"
+            "a reason has 1 to {LONGEST_TEXT} characters, none of them a control character or one that turns the \
+             direction of reading"
         )));
     }
     Ok(text.to_owned())

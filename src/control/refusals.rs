@@ -1,5 +1,5 @@
-//! Refusals in the log and in the metrics. In the log, the first refusal of a user in a minute is logged with its request, further ones are counted, so
-//! that no user can fill the log.
+//! Refusals in the log and in the metrics. In the log, the first refusal of a user in a minute is logged with its
+//! request, further ones are counted, so that no user can fill the log.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

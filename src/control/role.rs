@@ -54,10 +54,10 @@ pub enum Id {
 }
 
 impl Roles {
-    /// The highest role of a user with these groups.
-    pub(super) fn highest(&self, user: (u32, &str), groups: &[(u32, String)]) -> Option<Role> {
+    /// The highest role of a user with these groups, each with its number and name.
+    pub(super) fn highest(&self, uid: u32, user: &str, groups: &[(u32, String)]) -> Option<Role> {
         let is_granted = |grantee: &Grantee| match grantee {
-            Grantee::User(id) => id.matches(user.0, user.1),
+            Grantee::User(id) => id.matches(uid, user),
             Grantee::Group(id) => groups.iter().any(|(number, name)| id.matches(*number, name)),
         };
         let granted = self.all().into_iter().filter(|(_, to)| to.iter().any(is_granted));
@@ -156,20 +156,21 @@ mod tests {
     #[test]
     fn the_highest_role_counts_by_name_number_and_group() {
         let roles = roles(
-            "viewer = ['user:grafana', 'group:staff']\noperator = ['group:50']\ndeployer = ['user:7']\nadmin = ['user:ann']",
+            "viewer = ['user:grafana', 'group:staff']\noperator = ['group:50']\ndeployer = ['user:7']\nadmin = \
+             ['user:ann']",
         );
         let staff = [(50, "staff".to_owned())];
-        for (user, groups, role) in [
-            ((5, "grafana"), &[][..], Some(Role::Viewer)),
-            ((5, "bob"), &[], None),
-            ((5, "bob"), &staff, Some(Role::Operator)),
-            ((7, "7"), &[], Some(Role::Deployer)),
-            ((5, "ann"), &staff, Some(Role::Admin)),
+        for (uid, user, groups, role) in [
+            (5, "grafana", &[][..], Some(Role::Viewer)),
+            (5, "bob", &[], None),
+            (5, "bob", &staff, Some(Role::Operator)),
+            (7, "7", &[], Some(Role::Deployer)),
+            (5, "ann", &staff, Some(Role::Admin)),
             // A name is not a number, and a user is not a group.
-            ((5, "50"), &[], None),
-            ((5, "staff"), &[], None),
+            (5, "50", &[], None),
+            (5, "staff", &[], None),
         ] {
-            assert_eq!(roles.highest(user, groups), role, "{user:?} {groups:?}");
+            assert_eq!(roles.highest(uid, user, groups), role, "{user} {groups:?}");
         }
     }
 

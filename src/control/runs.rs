@@ -46,14 +46,24 @@ pub(super) async fn runs(State(engine): Shared, reader: Extension<Reader>, RawQu
         .await
 }
 
-#[utoipa::path(get, path = "/v1/runs/{id}", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}",
+    params(("id" = u64, Path)),
+    responses((status = 200, body = RunView), (status = 404, body = Problem)),
+)]
 pub(super) async fn run(State(engine): Shared, Path(id): Path<String>, RawQuery(query): RawQuery) -> Answer<RunView> {
     let id = RunId(number(&id)?);
     let tick = wait(&engine, &Query::new(query)).await?;
     answer(tick, engine.run_view(id).await?)
 }
 
-#[utoipa::path(post, path = "/v1/runs", request_body = RunRequest, responses((status = 201, body = RunView), (status = 409, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/runs",
+    request_body = RunRequest,
+    responses((status = 201, body = RunView), (status = 409, body = Problem)),
+)]
 pub(super) async fn begin(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,
@@ -72,7 +82,13 @@ pub(super) async fn begin(
     Ok((StatusCode::CREATED, tick, view))
 }
 
-#[utoipa::path(post, path = "/v1/runs/{id}/advance", params(("id" = u64, Path)), request_body = AdvanceRequest, responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/advance",
+    params(("id" = u64, Path)),
+    request_body = AdvanceRequest,
+    responses((status = 200, body = RunView), (status = 409, body = Problem)),
+)]
 pub(super) async fn advance(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,
@@ -90,7 +106,12 @@ pub(super) async fn advance(
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
-#[utoipa::path(post, path = "/v1/runs/{id}/abort", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 404, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/abort",
+    params(("id" = u64, Path)),
+    responses((status = 200, body = RunView), (status = 404, body = Problem)),
+)]
 pub(super) async fn abort(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,
@@ -101,7 +122,12 @@ pub(super) async fn abort(
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
-#[utoipa::path(post, path = "/v1/runs/{id}/pause", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/pause",
+    params(("id" = u64, Path)),
+    responses((status = 200, body = RunView), (status = 409, body = Problem)),
+)]
 pub(super) async fn pause(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,
@@ -112,7 +138,12 @@ pub(super) async fn pause(
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
-#[utoipa::path(post, path = "/v1/runs/{id}/resume", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/resume",
+    params(("id" = u64, Path)),
+    responses((status = 200, body = RunView), (status = 409, body = Problem)),
+)]
 pub(super) async fn resume(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,
@@ -123,7 +154,12 @@ pub(super) async fn resume(
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
-#[utoipa::path(post, path = "/v1/runs/{id}/retry", params(("id" = u64, Path)), responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/retry",
+    params(("id" = u64, Path)),
+    responses((status = 200, body = RunView), (status = 409, body = Problem)),
+)]
 pub(super) async fn retry(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,
@@ -134,7 +170,13 @@ pub(super) async fn retry(
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
-#[utoipa::path(post, path = "/v1/runs/{id}/rollback", params(("id" = u64, Path)), request_body = RollbackRequest, responses((status = 200, body = RunView), (status = 409, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{id}/rollback",
+    params(("id" = u64, Path)),
+    request_body = RollbackRequest,
+    responses((status = 200, body = RunView), (status = 409, body = Problem)),
+)]
 pub(super) async fn rollback(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,
@@ -150,7 +192,17 @@ pub(super) async fn rollback(
 
 /// A stream without events that is open while the caller works: its end tells teeterd that the caller has disconnected.
 /// Until then only this caller may report on the run. It is recognised by its `key` or, without one, by its process.
-#[utoipa::path(get, path = "/v1/runs/{id}/attend", params(("id" = u64, Path), ("key" = Option<String>, Query), ("place" = Option<String>, Query), ("what" = Option<String>, Query)), responses((status = 200, content_type = "text/event-stream"), (status = 409, body = Problem)))]
+#[utoipa::path(
+    get,
+    path = "/v1/runs/{id}/attend",
+    params(
+        ("id" = u64, Path),
+        ("key" = Option<String>, Query),
+        ("place" = Option<String>, Query),
+        ("what" = Option<String>, Query),
+    ),
+    responses((status = 200, content_type = "text/event-stream"), (status = 409, body = Problem)),
+)]
 pub(super) async fn attend(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,
@@ -168,7 +220,15 @@ pub(super) async fn attend(
     Ok(Sse::new(silence).keep_alive(KeepAlive::default()))
 }
 
-#[utoipa::path(get, path = "/v1/farms/{farm}/idle", params(("farm" = String, Path), ("without_haproxy" = Vec<String>, Query, description = "HAProxy instances that may be unreachable")), responses((status = 200, body = IdleView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+#[utoipa::path(
+    get,
+    path = "/v1/farms/{farm}/idle",
+    params(
+        ("farm" = String, Path),
+        ("without_haproxy" = Vec<String>, Query, description = "HAProxy instances that may be unreachable"),
+    ),
+    responses((status = 200, body = IdleView), (status = 404, body = Problem), (status = 409, body = Problem)),
+)]
 pub(super) async fn idle(
     State(engine): Shared,
     reader: Extension<Reader>,

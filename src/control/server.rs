@@ -37,7 +37,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
     gated(Gate { engine, access: everything.subscribe(), bounds: Bounds::new(), desk: Desk::new() })
 }
 
-/// The same, behind the gate.
+/// Every path with its handler, behind the gate.
 pub(super) fn gated(at: Gate) -> Router {
     let engine = Arc::clone(&at.engine);
     Router::new()
@@ -97,7 +97,12 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
 )]
 struct Document;
 
-#[utoipa::path(get, path = "/v1/status", params(("sel" = Option<Vec<String>>, Query)), responses((status = 200, body = StatusView), (status = 404, body = Problem)))]
+#[utoipa::path(
+    get,
+    path = "/v1/status",
+    params(("sel" = Option<Vec<String>>, Query)),
+    responses((status = 200, body = StatusView), (status = 404, body = Problem)),
+)]
 async fn status(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
     let query = Query::new(query);
     let tick = wait(&engine, &query).await?;
@@ -112,14 +117,24 @@ async fn holds(State(engine): Shared, reader: Extension<Reader>, RawQuery(query)
         .await
 }
 
-#[utoipa::path(get, path = "/v1/holds/{id}", params(("id" = u64, Path)), responses((status = 200, body = HoldView), (status = 404, body = Problem)))]
+#[utoipa::path(
+    get,
+    path = "/v1/holds/{id}",
+    params(("id" = u64, Path)),
+    responses((status = 200, body = HoldView), (status = 404, body = Problem)),
+)]
 async fn hold(State(engine): Shared, Path(id): Path<String>, RawQuery(query): RawQuery) -> Answer<HoldView> {
     let id = HoldId(number(&id)?);
     let tick = wait(&engine, &Query::new(query)).await?;
     answer(tick, engine.hold_view(id).await?)
 }
 
-#[utoipa::path(post, path = "/v1/holds", request_body = HoldRequest, responses((status = 201, body = HoldView), (status = 409, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/holds",
+    request_body = HoldRequest,
+    responses((status = 201, body = HoldView), (status = 409, body = Problem)),
+)]
 async fn create_hold(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,
@@ -156,7 +171,12 @@ fn confirmed(id: HoldId, view: Result<HoldView, EngineError>) -> Result<HoldView
     view.map_err(|error| if matches!(error, EngineError::NotFound(_)) { Failure::ended(id) } else { error.into() })
 }
 
-#[utoipa::path(post, path = "/v1/release", request_body = ReleaseRequest, responses((status = 200, body = Holds), (status = 409, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/release",
+    request_body = ReleaseRequest,
+    responses((status = 200, body = Holds), (status = 409, body = Problem)),
+)]
 async fn release(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,
@@ -181,7 +201,12 @@ async fn release(
     answer(ticks(&engine), Holds { holds })
 }
 
-#[utoipa::path(get, path = "/v1/sessions", params(("sel" = Vec<String>, Query)), responses((status = 200, body = Sessions)))]
+#[utoipa::path(
+    get,
+    path = "/v1/sessions",
+    params(("sel" = Vec<String>, Query)),
+    responses((status = 200, body = Sessions)),
+)]
 async fn sessions(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
     let query = Query::new(query);
     let sessions = async move |engine: Arc<Engine>| {
@@ -197,7 +222,18 @@ async fn doctor(State(engine): Shared, reader: Extension<Reader>) -> DeskAnswer 
     read(engine, &reader, Window::Expensive, findings).await
 }
 
-#[utoipa::path(get, path = "/v1/events", params(("run" = Option<u64>, Query), ("since" = Option<String>, Query), ("after" = Option<u64>, Query), ("limit" = Option<usize>, Query), ("output" = Option<bool>, Query)), responses((status = 200, body = Events)))]
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    params(
+        ("run" = Option<u64>, Query),
+        ("since" = Option<String>, Query),
+        ("after" = Option<u64>, Query),
+        ("limit" = Option<usize>, Query),
+        ("output" = Option<bool>, Query),
+    ),
+    responses((status = 200, body = Events)),
+)]
 async fn events(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
     let query = Query::new(query);
     let tick = wait(&engine, &query).await?;
@@ -209,7 +245,12 @@ async fn events(State(engine): Shared, reader: Extension<Reader>, RawQuery(query
     read(engine, &reader, Window::Cheap, events).await
 }
 
-#[utoipa::path(get, path = "/v1/events/stream", params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query), ("output" = Option<bool>, Query)), responses((status = 200, content_type = "text/event-stream")))]
+#[utoipa::path(
+    get,
+    path = "/v1/events/stream",
+    params(("run" = Option<u64>, Query), ("after" = Option<u64>, Query), ("output" = Option<bool>, Query)),
+    responses((status = 200, content_type = "text/event-stream")),
+)]
 async fn stream(
     State(engine): Shared,
     RawQuery(query): RawQuery,

@@ -30,8 +30,8 @@ pub struct Place<'a> {
 /// Creates a listener. A socket that no process answers on is replaced; any other file at the path stays.
 ///
 /// # Errors
-/// Another kind of file is at the path, another teeterd answers there, other users may write to its directory, the group
-/// is unknown, or the system refuses.
+/// Another kind of file is at the path, another teeterd answers there, other users may write to its directory, the
+/// group is unknown, or the system refuses.
 pub async fn bind(place: Place<'_>) -> io::Result<UnixListener> {
     let gid = place.group.map(gid_of).transpose()?;
     let (Some(folder), Some(name)) = (place.path.parent(), place.path.file_name()) else {
@@ -80,8 +80,8 @@ async fn make_room(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
 }
 
 /// The path of an open descriptor, for calls that take no descriptor; it stays valid if the file is renamed.
-fn through(of: &impl AsRawFd) -> PathBuf {
-    format!("/proc/self/fd/{}", of.as_raw_fd()).into()
+fn through(file: &impl AsRawFd) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
 /// A directory that only this process may enter; removed when this value is dropped.
@@ -115,14 +115,14 @@ impl<'a> Own<'a> {
 
     /// Removes an unfinished socket.
     fn empty(&self) {
-        unlinkat(&self.folder, self.inside, AtFlags::empty()).unwrap_or_default();
+        let _ = unlinkat(&self.folder, self.inside, AtFlags::empty());
     }
 }
 
 impl Drop for Own<'_> {
     fn drop(&mut self) {
         self.empty();
-        unlinkat(self.beside, &self.name, AtFlags::REMOVEDIR).unwrap_or_default();
+        let _ = unlinkat(self.beside, &self.name, AtFlags::REMOVEDIR);
     }
 }
 

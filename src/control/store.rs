@@ -28,7 +28,11 @@ pub(super) async fn store(State(engine): Shared, reader: Extension<Reader>) -> D
     read(engine, &reader, Window::Expensive, verified).await
 }
 
-#[utoipa::path(get, path = "/v1/store/backup", responses((status = 200, content_type = "application/vnd.sqlite3"), (status = 500, body = Problem)))]
+#[utoipa::path(
+    get,
+    path = "/v1/store/backup",
+    responses((status = 200, content_type = "application/vnd.sqlite3"), (status = 500, body = Problem)),
+)]
 pub(super) async fn backup(State(engine): Shared, reader: Extension<Reader>) -> DeskAnswer {
     let kind = [(header::CONTENT_TYPE, "application/vnd.sqlite3")];
     let backup = async move |engine: Arc<Engine>| {
@@ -38,7 +42,12 @@ pub(super) async fn backup(State(engine): Shared, reader: Extension<Reader>) -> 
     read(engine, &reader, Window::Backup, backup).await
 }
 
-#[utoipa::path(post, path = "/v1/forget", request_body = ForgetRequest, responses((status = 200, body = ForgottenView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+#[utoipa::path(
+    post,
+    path = "/v1/forget",
+    request_body = ForgetRequest,
+    responses((status = 200, body = ForgottenView), (status = 404, body = Problem), (status = 409, body = Problem)),
+)]
 pub(super) async fn forget(
     State(engine): Shared,
     Extension(caller): Extension<AuthorizedCaller>,

@@ -49,7 +49,8 @@ async fn look(engine: Arc<Engine>, path: PathBuf, made: Option<ControlSettings>,
         let shown = path.display();
         let Some(control) = &made else {
             let words = format!(
-                "{shown} {what}, and no client reaches teeterd there. To do: `systemctl restart teeterd.socket teeterd.service`"
+                "{shown} {what}, and no client reaches teeterd there. To do: `systemctl restart teeterd.socket \
+                 teeterd.service`"
             );
             engine.set_trouble(SOCKET, Some(words));
             continue;
@@ -65,8 +66,8 @@ async fn look(engine: Arc<Engine>, path: PathBuf, made: Option<ControlSettings>,
             }
             Err(error) => {
                 let words = format!(
-                    "{shown} {what}, and it cannot be made again ({error}): no client reaches teeterd there. It is made by \
-                     itself as soon as its directory allows it"
+                    "{shown} {what}, and it cannot be made again ({error}): no client reaches teeterd there. It is \
+                     made by itself as soon as its directory allows it"
                 );
                 engine.set_trouble(SOCKET, Some(words));
             }

@@ -39,7 +39,7 @@ pub(super) fn start(settings: LogSettings) {
 
 /// Prints a line on standard error before the log starts. A closed standard error is ignored.
 pub(super) fn say(text: &str) {
-    writeln!(std::io::stderr(), "{}", lines(text)).unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "{}", lines(text));
 }
 
 /// A line for each event.

@@ -93,8 +93,9 @@ fn check(config: &Config) -> ExitCode {
         Err(error) => return fail(Exit::Failed, &error),
     };
     let haproxies = haproxies(config);
-    let asked = haproxies.len();
-    let ways = haproxies.iter().map(|(name, client, master)| (name.clone(), (client, master.as_ref()))).collect();
+    let sockets = haproxies
+        .iter()
+        .map(|(name, stats, master)| (name.clone(), engine::doctor::Sockets { stats, master: master.as_ref() }));
     for unknown in unknown_grants(config) {
         logging::say(&format!("warning: {unknown}"));
     }
@@ -102,7 +103,7 @@ fn check(config: &Config) -> ExitCode {
     let (prober, before) = (NetworkProber::new(Clock::new()), engine::doctor::Before::new());
     let findings = runtime.block_on(engine::doctor::examine(
         &config.farms,
-        ways,
+        sockets.collect(),
         engine::doctor::Stored { state: &nothing, before: &before },
         &config.may_be_away(),
         &prober,
@@ -114,7 +115,7 @@ fn check(config: &Config) -> ExitCode {
     if findings.iter().any(|finding| finding.state == FindingStatus::Error) {
         return ExitCode::from(Exit::Usage as u8);
     }
-    logging::say(&format!("configuration OK: {asked} HAProxy, {} farms", config.farms.len()));
+    logging::say(&format!("configuration OK: {} HAProxy, {} farms", haproxies.len(), config.farms.len()));
     ExitCode::SUCCESS
 }
 
@@ -175,7 +176,7 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     tracing::info!("stopping; traffic stays as it is");
     stop.notify_one();
     // Long polls and event streams would keep the server alive for as long as their clients want.
-    tokio::time::timeout(GOODBYE, server).await.map(drop).unwrap_or_default();
+    let _ = tokio::time::timeout(GOODBYE, server).await;
     Ok(())
 }
 
@@ -251,8 +252,8 @@ async fn take_over(engine: &Engine, old: &Config, new: Config) {
         || new.metrics != old.metrics
     {
         tracing::warn!(
-            "[[haproxy]] (except may_be_away), [store], [log], [metrics] and the socket of [control] are read only at the start of \
-             teeterd; farms, [holds], [retention] and [control.roles] are in use now"
+            "[[haproxy]] (except may_be_away), [store], [log], [metrics] and the socket of [control] are read only at the \
+             start of teeterd; farms, [holds], [retention] and [control.roles] are in use now"
         );
     }
     engine.set_may_be_away(new.may_be_away());

@@ -33,8 +33,8 @@ async fn hold(engine: Arc<Engine>, name: InstanceName, taken_as: Vec<u8>) {
                 while listener.accept().await.is_ok() {}
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                let who = owner(&taken_as).unwrap_or_else(|_| "a process that does not say who it is".to_owned());
-                engine.set_rival(&name, Some(who));
+                let rival = owner(&taken_as).unwrap_or_else(|_| "an unknown process".to_owned());
+                engine.set_rival(&name, Some(rival));
             }
             Err(error) => tracing::debug!("cannot tell whether another teeterd works with HAProxy {name}: {error}"),
         }

@@ -34,5 +34,5 @@ pub(super) fn watchdog() -> Option<Duration> {
 
 fn tell(state: &[NotifyState<'_>]) {
     // Without systemd there is nothing to notify.
-    sd_notify::notify(state).unwrap_or_default();
+    let _ = sd_notify::notify(state);
 }

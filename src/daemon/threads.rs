@@ -20,13 +20,13 @@ pub(super) fn start() -> io::Result<(Runtime, Runtime)> {
 /// Lowers the priority of this thread, so that readers get the processor last. If the system refuses, they are served
 /// like others.
 fn lower_priority() {
-    rustix::process::setpriority_process(Some(rustix::thread::gettid()), STANDING_BACK).ok();
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), STANDING_BACK);
 }
 
 const WORKERS: usize = 2;
 
-/// One thread for each reader that may be answered at once (`control/bounds.rs`), one for expensive answers, and one for
-/// looks at HAProxy: no answer waits for the end of another one, and the system divides the processors among them.
+/// One thread for each reader that may be answered at once (`control/bounds.rs`), one for expensive answers, and one
+/// for looks at HAProxy: no answer waits for the end of another one, and the system divides the processors among them.
 const READERS: usize = 10;
 
 /// The most threads that read from the disk for readers.

@@ -61,15 +61,15 @@ mod tests {
     #[test]
     fn each_loop_must_make_progress_by_itself() {
         let mut rounds = Rounds::default();
-        let begun = crate::platform::Clock::new().mark();
-        let mut told = |one: u64, other: u64, second: u64| {
+        let start = crate::platform::Clock::new().mark();
+        let mut stopped = |one: u64, other: u64, second: u64| {
             let progress = vec![("one".to_owned(), one), ("other".to_owned(), other)];
-            rounds.stopped(progress, begun + Duration::from_secs(second))
+            rounds.stopped(progress, start + Duration::from_secs(second))
         };
-        assert_eq!(told(1, 1, 0), None);
-        assert_eq!(told(2, 1, 15), None);
-        assert_eq!(told(3, 1, 16), Some("other".to_owned()));
-        assert_eq!(told(4, 2, 17), None);
-        assert_eq!(told(4, 3, 33), Some("one".to_owned()));
+        assert_eq!(stopped(1, 1, 0), None);
+        assert_eq!(stopped(2, 1, 15), None);
+        assert_eq!(stopped(3, 1, 16), Some("other".to_owned()));
+        assert_eq!(stopped(4, 2, 17), None);
+        assert_eq!(stopped(4, 3, 33), Some("one".to_owned()));
     }
 }

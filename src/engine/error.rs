@@ -76,7 +76,7 @@ impl Message {
         Self { text: text.into(), hint: None }
     }
 
-    /// The same with a hint: a command to type, or another next step.
+    /// Sets the hint: a command to type, or another next step.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
@@ -115,7 +115,7 @@ impl EngineError {
 
 impl From<SelectError> for EngineError {
     fn from(error: SelectError) -> Self {
-        let message = Message::new(error.to_string());
+        let message = Message { text: error.to_string(), hint: error.hint().map(str::to_owned) };
         match error {
             SelectError::Malformed { .. } => Self::Usage(message),
             SelectError::NothingMatched { .. } | SelectError::Farm(_) => Self::NotFound(message),

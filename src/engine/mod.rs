@@ -1,7 +1,7 @@
 //! Joins what HAProxy reports, what the store has, and what `plan` decides.
 //!
-//! Requests change the store and wait until HAProxy agrees. A background task drives every hold and run whenever a HAProxy
-//! has reported or a time has come; the pure functions of `plan` decide what follows.
+//! Requests change the store and wait until HAProxy agrees. A background task drives every hold and run whenever a
+//! HAProxy has reported or a time has come; the pure functions of `plan` decide what follows.
 
 mod driver;
 mod error;
@@ -108,8 +108,8 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Replaces the farms, and the settings for holds on servers that no farm has. Runs go on with the plan they were begun
-    /// with.
+    /// Replaces the farms, and the settings for holds on servers that no farm has. Runs go on with the plan they were
+    /// begun with.
     pub async fn set_farms(&self, farms: BTreeMap<FarmName, Farm>, holds: HoldsSettings) {
         self.fleet.set_farms(farms, holds);
         let ledger = self.record.lock().await;

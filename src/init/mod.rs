@@ -155,9 +155,9 @@ async fn examine(
     farms: &BTreeMap<FarmName, Farm>,
 ) -> Vec<FindingView> {
     let (files, nothing, before) = (MapWriters::default(), State::default(), engine::doctor::Before::new());
-    let ways = [(site.name.clone(), (client, None))].into();
+    let sockets = [(site.name.clone(), engine::doctor::Sockets { stats: client, master: None })].into();
     let stored = engine::doctor::Stored { state: &nothing, before: &before };
-    engine::doctor::examine(farms, ways, stored, &BTreeSet::new(), prober, &files).await
+    engine::doctor::examine(farms, sockets, stored, &BTreeSet::new(), prober, &files).await
 }
 
 /// How long one server may take to answer, in seconds.

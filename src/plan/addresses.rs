@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::run_plan::{Plan, Strategy};
+use super::run_plan::Plan;
+use super::strategy::Strategy;
 use super::veto::Veto;
 use crate::farm::{Farm, InstanceName, Layout, MemberName, SameProcess, Seen};
 

@@ -21,7 +21,7 @@ pub struct Attendant {
     /// The terminal and the host from which it is used, as the caller names them.
     #[serde(default)]
     pub place: Option<String>,
-    /// What it runs, as the caller names it.
+    /// The command that it runs, as the caller names it.
     #[serde(default)]
     pub what: Option<String>,
     /// When it was attached.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::run::{Bake, Run};
-use super::run_plan::Step;
+use super::step::Step;
 use crate::farm::{BakeSettings, Counts, Entry, GroupName, Share};
 
 /// What HAProxy has counted for a watch.
@@ -57,7 +57,7 @@ impl Figures {
         self.now.requests < settings.min_requests
     }
 
-    /// What is worse than allowed, in words; `None` where nothing is.
+    /// The figures that are worse than allowed, as text; `None` if there are none.
     pub fn breach(&self, settings: &BakeSettings) -> Option<String> {
         if self.are_too_few(settings) {
             return None;

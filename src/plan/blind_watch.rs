@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::run_plan::{Plan, Step};
+use super::run_plan::Plan;
+use super::step::Step;
 use super::veto::Veto;
 use crate::farm::InstanceName;
 use crate::haproxy::BackendName;
@@ -25,8 +26,8 @@ pub fn blind(plan: &Plan, modes: &BTreeMap<(InstanceName, BackendName), String>)
     };
     tcp.then(|| Veto::Watch {
         problem: format!(
-            "{asks} answers, which HAProxy does not read in `mode tcp`, and all backends of {} are in it: give bake.max_errors \
-             instead",
+            "{asks} answers, which HAProxy does not read in `mode tcp`, and all backends of {} are in it: give \
+             bake.max_errors instead",
             plan.farm
         ),
     })

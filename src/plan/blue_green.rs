@@ -6,7 +6,9 @@ use super::guard;
 use super::input::PlanningInput;
 use super::members::{groups, refuse_empty};
 use super::phases::complete;
-use super::run_plan::{Phase, Plan, Step, Strategy};
+use super::run_plan::Plan;
+use super::step::Step;
+use super::strategy::{Phase, Strategy};
 use super::veto::Veto;
 use crate::farm::{Entry, Farm, GroupName, HoldId, Layout, Side};
 

@@ -1,8 +1,10 @@
 //! Canary: work on one group, give it a share of the traffic, more of it, then all; then work on the other.
 
 use super::input::PlanningInput;
-use super::run_plan::{Plan, Step, Strategy};
+use super::run_plan::Plan;
 use super::see_saw::{self, Order};
+use super::step::Step;
+use super::strategy::Strategy;
 use super::veto::Veto;
 use crate::farm::{BakeSettings, CanarySettings, GroupName, Percent, Side};
 

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::guard;
 use super::input::PlanningInput;
 use super::members::{groups, refuse_empty};
-use super::run_plan::{Plan, Step, Strategy};
+use super::run_plan::Plan;
+use super::step::Step;
+use super::strategy::Strategy;
 use super::veto::Veto;
 use crate::farm::{Entry, GroupName, Side};
 

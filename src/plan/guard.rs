@@ -111,7 +111,7 @@ pub fn others_carry(
 
 /// How many members take traffic when `taken` are out: with all of their lines or, where lines have roles, with any.
 /// A backup server takes traffic only when no other server of its backend is left, and then only one of them does
-/// (without `option allbackups`, which HAProxy does not tell).
+/// (without `option allbackups`, which HAProxy does not show).
 #[must_use]
 pub fn in_service(layout: &Layout, taken: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> usize {
     let serves = |entry: &Entry| {

@@ -1,12 +1,12 @@
-//! What every strategy makes its plan from.
+//! The input of every strategy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::run_plan::Phase;
 use super::skipped::Skipped;
+use super::strategy::Phase;
 use crate::farm::{Farm, GroupName, HoldId, InstanceName, Layout, Seen, Side};
 
-/// What every strategy makes its plan from.
+/// The input from which a strategy makes its plan.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanningInput<'a> {
     /// The farm, with its settings.

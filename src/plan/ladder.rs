@@ -1,7 +1,8 @@
-//! How a run's plan has a group emptied, and what it says about groups that are to be ready to come back.
+//! The drain ladder of each group of a plan, and the groups that a plan keeps ready to come back.
 
 use super::run::Run;
-use super::run_plan::{Step, Strategy};
+use super::step::Step;
+use super::strategy::Strategy;
 use crate::farm::{DrainSettings, GroupName, Ladder, Route, Side, Stays, Sticky};
 use crate::haproxy::AdminState;
 

@@ -10,19 +10,19 @@ use super::veto::Veto;
 use crate::farm::{Entry, GroupName, InstanceName, Layout, MemberName, Seen};
 use crate::haproxy::{AdminBits, OpState};
 
-/// A member, with what a hook is told of it.
+/// A member, as plans contain it and hooks get it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedMember {
     /// Its name.
     pub name: MemberName,
     /// Its address, as host:port; `-` for one on a UNIX socket.
     pub address: String,
-    /// Every server line that stands for it.
+    /// All of its server lines.
     pub entries: Vec<Entry>,
 }
 
 impl PlannedMember {
-    /// Whether teeter can send it requests: HAProxy does not tell the path of a UNIX socket.
+    /// Whether teeter can send it requests: HAProxy does not show the path of a UNIX socket.
     pub fn has_address(&self) -> bool {
         self.address != "-"
     }
@@ -31,9 +31,9 @@ impl PlannedMember {
 /// The members of a plan.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PlannedMembers {
-    /// Those that are worked on, by group.
+    /// The members that are worked on, by group.
     pub(super) groups: BTreeMap<GroupName, Vec<PlannedMember>>,
-    /// Those that are skipped, with the reason.
+    /// The members that are skipped, with the reason.
     pub(super) skipped: BTreeMap<MemberName, String>,
 }
 
@@ -48,7 +48,9 @@ pub(super) fn groups(input: &PlanningInput<'_>, ours: &BTreeSet<&GroupName>) -> 
         for member in members {
             match plan_member(input, member, is_ours) {
                 Ok(member) => planned.push(member),
-                Err(why) => drop(sorted.skipped.insert(member.clone(), why)),
+                Err(why) => {
+                    sorted.skipped.insert(member.clone(), why);
+                }
             }
         }
         sorted.groups.insert(name.clone(), planned);
@@ -77,13 +79,15 @@ pub(super) fn in_service(input: &PlanningInput<'_>) -> (Vec<PlannedMember>, BTre
         let down = lines.iter().find_map(down).filter(|_| must_be_up);
         match (plan_member(input, member, false), down) {
             (Ok(planned), None) => serving.push(planned),
-            (Ok(_), Some(why)) | (Err(why), _) => drop(skipped.insert(member.clone(), why)),
+            (Ok(_), Some(why)) | (Err(why), _) => {
+                skipped.insert(member.clone(), why);
+            }
         }
     }
     (serving, skipped)
 }
 
-/// What will be seen once the members that a plan takes over are back in service.
+/// The state of HAProxy once the members that a plan takes over are back in service.
 pub(super) fn with_taken_over_back(input: &PlanningInput<'_>) -> BTreeMap<InstanceName, Seen> {
     let seen = input.seen.iter();
     let mut all: BTreeMap<InstanceName, Seen> = seen.map(|(name, seen)| (name.clone(), (*seen).clone())).collect();

@@ -24,7 +24,7 @@ mod estimate;
 pub mod flip;
 /// What must not be begun.
 pub mod guard;
-/// What every strategy makes its plan from.
+/// The input of every strategy.
 mod input;
 /// How a run empties a group.
 mod ladder;
@@ -38,7 +38,7 @@ mod not_deployed;
 mod out_of_service;
 /// Hooks and watches that are added to any plan.
 mod phases;
-/// Plans and their steps.
+/// Plans.
 mod run_plan;
 /// Runs whose HAProxy has been renamed.
 mod renamed;
@@ -48,7 +48,7 @@ pub mod roles;
 pub mod rolling;
 /// Runs, as they are stored.
 mod run;
-/// Samples of what is in flight in one HAProxy.
+/// Samples of the requests in flight in one HAProxy.
 mod samples;
 /// The see-saw strategy.
 pub mod see_saw;
@@ -56,6 +56,10 @@ pub mod see_saw;
 pub mod share_weights;
 /// Members that a plan skips.
 mod skipped;
+/// The steps of plans.
+mod step;
+/// The strategies, and the phases in which the caller works.
+mod strategy;
 /// A run's status in words.
 mod status_text;
 /// When a run began and ended its steps.
@@ -84,8 +88,10 @@ pub use members::PlannedMember;
 pub use not_deployed::not_deployed_to;
 pub use out_of_service::out_of_service;
 pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};
-pub use run_plan::{Phase, Plan, Step, Strategy};
+pub use run_plan::Plan;
 pub use skipped::Skipped;
+pub use step::Step;
 pub use step_times::StepTimes;
+pub use strategy::{Phase, Strategy};
 pub use veto::Veto;
 pub use wait::Wait;

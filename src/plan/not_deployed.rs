@@ -1,7 +1,7 @@
 //! Skipped members that take traffic when a deploy ends.
 
 use super::run::Run;
-use super::run_plan::Strategy;
+use super::strategy::Strategy;
 use crate::farm::{Entry, MemberName};
 
 /// Remarks for the end of a deploy about members that it has skipped and that take traffic: they still run what they
@@ -16,8 +16,8 @@ pub fn not_deployed_to(run: &Run, serves: impl Fn(&Entry) -> bool) -> Vec<String
     let remark = |(member, _): (&MemberName, _)| {
         let runs = version(member).map(|version| format!(" with {version}")).unwrap_or_default();
         format!(
-            "{member} was skipped and takes traffic{runs}: it was not deployed to; `teeter drain {member} --reason TEXT` \
-             takes it out, and another `teeter deploy {}` deploys to it, too",
+            "{member} was skipped and takes traffic{runs}: it was not deployed to; `teeter drain {member} --reason \
+             TEXT` takes it out, and another `teeter deploy {}` deploys to it, too",
             plan.farm
         )
     };

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::input::PlanningInput;
-use super::run_plan::{Phase, Step};
+use super::step::Step;
+use super::strategy::Phase;
 use crate::farm::{BakeSettings, GroupName};
 
 /// A strategy's steps with what every plan adds: a watch after each flip, hooks, and a last question to all members of

@@ -11,7 +11,8 @@ use crate::farm::{Entry, InstanceName, Layout, MemberName, Seen, SeenServer};
 /// before: the leader may have changed.
 pub fn excused<'a>(
     lines: impl IntoIterator<Item = &'a Entry>,
-    (was_down, leader): (&BTreeSet<Entry>, bool),
+    was_down: &BTreeSet<Entry>,
+    leader: bool,
     member: impl Fn(&'a Entry) -> &'a MemberName,
     is_up: impl Fn(&Entry) -> bool,
 ) -> BTreeMap<&'a Entry, &'static str> {
@@ -79,7 +80,7 @@ mod tests {
     fn excused_lines(was_down: &[&str], up: &[&str]) -> Vec<String> {
         let lines = entries(&["e:primary/pg1", "e:replicas/pg1", "f:primary/pg1", "f:replicas/pg1"]);
         let up = entries(up);
-        excused(&lines, (&entries(was_down), false), |line| &line.server.server, |line| up.contains(line))
+        excused(&lines, &entries(was_down), false, |line| &line.server.server, |line| up.contains(line))
             .keys()
             .map(ToString::to_string)
             .collect()
@@ -101,7 +102,7 @@ mod tests {
     fn all_lines_of_a_follower_may_be_down() {
         let lines = entries(&["e:master/r1", "e:master/r2"]);
         let was_down = entries(&["e:master/r1"]);
-        let excused = excused(&lines, (&was_down, true), |line| &line.server.server, |_| false);
+        let excused = excused(&lines, &was_down, true, |line| &line.server.server, |_| false);
         let whys: Vec<&str> = excused.into_values().collect();
         assert_eq!(whys, ["as it was before it was taken out", "as it follows another server now"]);
     }

@@ -7,7 +7,9 @@ use super::input::PlanningInput;
 use super::members::{PlannedMember, PlannedMembers, in_service, with_taken_over_back};
 use super::phases::complete;
 use super::roles::has_roles;
-use super::run_plan::{Phase, Plan, Step, Strategy};
+use super::run_plan::Plan;
+use super::step::Step;
+use super::strategy::{Phase, Strategy};
 use super::veto::Veto;
 use crate::farm::{Entry, Farm, GroupName, InstanceName, Seen, Side};
 

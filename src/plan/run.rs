@@ -7,16 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::attendant::Attendant;
 use super::members::PlannedMember;
-use super::run_plan::{Phase, Plan, Step};
+use super::run_plan::Plan;
+use super::step::Step;
 use super::step_times::StepTimes;
+use super::strategy::Phase;
 use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, MemberName, Reach, Route, RunId};
 
-/// One deploy: a plan, the step it is at, and what is known so far.
+/// One deploy or flip: its plan, its present step, and the results so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// Its number.
     pub id: RunId,
-    /// What it is to do.
+    /// Its plan.
     pub plan: Plan,
     /// The index of the step that it is at.
     pub cursor: usize,
@@ -43,10 +45,10 @@ pub struct Run {
     /// Steps that it has passed without having done them.
     #[serde(default)]
     pub passed: BTreeMap<usize, Passed>,
-    /// What HAProxy had counted when the run began; empty where no flip is watched.
+    /// HAProxy's counters at the start of the run; empty if the plan has no bake.
     #[serde(default)]
     pub counted: BTreeMap<Entry, Counts>,
-    /// What its last watch is compared with.
+    /// The counters with which its last watch is compared.
     #[serde(default)]
     pub bake: Option<Bake>,
     /// Whether a caller is attached to it.
@@ -116,7 +118,7 @@ pub enum Passed {
 /// Why a run goes on without a member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// What was wrong with it.
+    /// The problem with the member, as text.
     pub why: String,
     /// Whether it has failed and stays out of service; otherwise the run has not changed it.
     pub out: bool,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::run_plan::{Plan, Step};
+use super::run_plan::Plan;
+use super::step::Step;
 use super::veto::Veto;
 use crate::farm::{Balance, Balances, Entry, GroupName, InstanceName, Seen};
 use crate::haproxy::BackendName;
@@ -23,8 +24,8 @@ pub fn unweighable(plan: &Plan, balances: &Balances, seen: &BTreeMap<InstanceNam
     if common.is_empty() {
         return vec![Veto::Share {
             problem: format!(
-                "{group} and {with} have no backend in common, so weights cannot share its traffic between them: give the \
-                 farm a route (`route` under [farm.{}.flip])",
+                "{group} and {with} have no backend in common, so weights cannot share its traffic between them: give \
+                 the farm a route (`route` under [farm.{}.flip])",
                 plan.farm
             ),
         }];
@@ -42,8 +43,8 @@ pub fn unweighable(plan: &Plan, balances: &Balances, seen: &BTreeMap<InstanceNam
             None | Some(Balance::ByWeight) if weighs(place) => return None,
             None | Some(Balance::ByWeight) => {
                 return Some(format!(
-                    "every server of {group} in backend {instance}:{name} has weight 0 or is a backup, so it can be given no \
-                     share: give one a weight in haproxy.cfg"
+                    "every server of {group} in backend {instance}:{name} has weight 0 or is a backup, so it can be \
+                     given no share: give one a weight in haproxy.cfg"
                 ));
             }
             Some(Balance::Fixed(algorithm)) => {
@@ -51,15 +52,15 @@ pub fn unweighable(plan: &Plan, balances: &Balances, seen: &BTreeMap<InstanceNam
             }
             Some(Balance::Ignored(algorithm)) => format!("`balance {algorithm}` does not go by weights"),
             Some(Balance::Unknown(algorithm)) => format!(
-                "HAProxy before 2.6 does not say whether `balance {algorithm}` has `hash-type consistent`, without which it \
-                 takes no other weights"
+                "HAProxy before 2.6 does not say whether `balance {algorithm}` has `hash-type consistent`, without \
+                 which it takes no other weights"
             ),
         };
         let farm = &plan.farm;
         Some(format!(
             "a canary without a route shares the traffic by weights, and in backend {instance}:{name} {why}: write \
-             `hash-type consistent` beside it or `balance roundrobin` in its place, or give the farm a route (`route` under \
-             [farm.{farm}.flip])"
+             `hash-type consistent` beside it or `balance roundrobin` in its place, or give the farm a route (`route` \
+             under [farm.{farm}.flip])"
         ))
     };
     common.into_iter().filter_map(problem).map(|problem| Veto::Share { problem }).collect()

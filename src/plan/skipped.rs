@@ -11,7 +11,7 @@ use crate::farm::{Entry, Hold, Layout, MemberName, Owner, Stage};
 pub struct Skipped {
     /// The members that are skipped, with the reason.
     pub members: BTreeMap<MemberName, String>,
-    /// Their lines that are held: they count as out of service, even if HAProxy has not been told yet.
+    /// Their lines that are held: they count as out of service, even if HAProxy does not have the change yet.
     pub held_lines: BTreeSet<Entry>,
     /// Members that an earlier run of this farm has left out, and that this one takes over and begins with.
     pub taken_over: BTreeSet<MemberName>,

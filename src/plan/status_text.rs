@@ -1,10 +1,11 @@
 //! What a run does, in words for an operator whose request it refuses.
 
 use super::run::{CallerState, Run, RunState};
-use super::run_plan::{Step, Strategy};
+use super::step::Step;
+use super::strategy::Strategy;
 
 impl Run {
-    /// What it does now, as the end of a sentence that begins with `run 3`.
+    /// The present activity, as the end of a sentence that begins with `run 3`.
     pub fn status_text(&self) -> String {
         let farm = &self.plan.farm;
         let does = match (self.plan.strategy, &self.rollback) {

@@ -20,7 +20,7 @@ pub enum ProbeResult {
     },
     /// It did not answer as configured.
     Failed {
-        /// What it did instead, in words.
+        /// What the member did instead, as text.
         why: String,
         /// Whether only its version is wrong.
         wrong_version: bool,
@@ -30,19 +30,20 @@ pub enum ProbeResult {
 /// The result of HAProxy's checks for one server line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckResult {
-    /// They passed; afresh, where that is required.
+    /// The checks passed, and were new if that is required.
     Passed,
     /// Neither a check nor a probe has tested the server, for this reason.
     Unasked(String),
     /// Something other than this hold keeps the line out, in these words, and will verify and bring it back.
     KeptOut(String),
-    /// It is not in use, while other lines of its member are: it needs no check, and its member comes back without it.
+    /// The line is not in use, while other lines of its member are: it needs no check, and its member comes back without
+    /// it.
     Unused(String),
-    /// It cannot take traffic, for this reason, and waiting does not change that.
+    /// The line cannot take traffic, for this reason, and waiting does not change that.
     Cannot(String),
-    /// They have not passed yet; its status in HAProxy.
+    /// The checks have not passed yet; with the status of the line in HAProxy.
     NotYet(String),
-    /// They run, and the line is DOWN.
+    /// The checks run, and the line is DOWN.
     Down {
         /// Its status in HAProxy.
         why: String,
@@ -51,7 +52,7 @@ pub enum CheckResult {
     },
 }
 
-/// What is known about the servers of one hold that are to come back.
+/// The facts about the servers of a hold that are about to come back.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyFacts {
     /// The latest probe result of each member; a member is absent before its first. `None` where no probe is
@@ -97,7 +98,7 @@ pub enum VerifyVerdict {
     },
     /// All that teeter tests itself has passed; let HAProxy check.
     Check {
-        /// Whether the checks must pass afresh, from "down".
+        /// Whether the checks must start again from "down".
         afresh: bool,
         /// Members that go on although they are not warm, and why they are cold.
         cold: BTreeMap<MemberName, String>,
@@ -167,16 +168,16 @@ fn passes(entry: &Entry, facts: &VerifyFacts) -> bool {
     matches!(facts.checks.get(entry), Some(CheckResult::Down { passing: true, .. }))
 }
 
-/// Checks must pass afresh after maintenance: HAProxy would take the servers for healthy without a check.
+/// Checks must start again after maintenance: HAProxy would take the servers for healthy without a check.
 fn check(mode: AdminState, cold: BTreeMap<MemberName, String>) -> VerifyVerdict {
     VerifyVerdict::Check { afresh: mode == AdminState::Maint, cold }
 }
 
 /// A hold's lines that have not passed HAProxy's checks, with the reason.
 struct SortedLines {
-    /// Those that are waited for.
+    /// The lines that the hold waits for.
     not_yet: BTreeMap<Entry, String>,
-    /// Those that are not healthy, and not waited for.
+    /// The lines that are not healthy, and that the hold does not wait for.
     excepted: BTreeMap<Entry, String>,
 }
 
@@ -186,7 +187,7 @@ fn sort(hold: &Hold, then: AfterVerify, facts: &VerifyFacts, now: Timestamp) -> 
     let is_up = |entry: &Entry| matches!(facts.checks.get(entry), Some(CheckResult::Passed | CheckResult::Unasked(_)));
     // Servers that will carry the traffic by themselves must be up with all lines.
     let lines = hold.entries.iter().filter(|_| !facts.alone);
-    let excused = roles::excused(lines, (&facts.was_down, facts.leader), |line| hold.names.member(line), is_up);
+    let excused = roles::excused(lines, &facts.was_down, facts.leader, |line| hold.names.member(line), is_up);
     let was_down = |entry: &Entry| facts.was_down.contains(entry) && then == AfterVerify::Release;
     let (mut not_yet, mut excepted, mut kept_out) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for entry in &hold.entries {

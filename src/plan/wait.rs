@@ -198,12 +198,12 @@ impl fmt::Display for Wait {
 }
 
 impl Wait {
-    /// For how many seconds from now on it may last, where that is known.
+    /// The longest remaining time in seconds, if it is known.
     pub fn within_s(&self, now: Timestamp) -> Option<u64> {
         self.until().map(|until| u64::try_from(until.duration_since(now).as_secs()).unwrap_or_default())
     }
 
-    /// When the wait ends at the latest, where that is known.
+    /// When the wait ends at the latest, if that is known.
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::InFlight { until, .. }

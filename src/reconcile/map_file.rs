@@ -1,10 +1,10 @@
-//! The files behind maps: a reload reads them again, so they are kept in step with what HAProxy is told.
+//! The files of maps: a reload reads them, so teeter keeps them in agreement with the maps in HAProxy.
 //!
-//! Only teeter's own entries are touched: comments, blank lines and entries of others stay as they are. A file
-//! is replaced whole or not at all, keeps its owner and mode, and is on the disk before HAProxy is told anything.
+//! teeter changes its own entries only: comments, blank lines and entries of other programs stay as they are. A file is
+//! replaced whole or not at all, keeps its owner and mode, and is on the disk before HAProxy gets the change.
 //!
-//! `keeper` has one writer for each file, `attempt` the steps of a replacement, `sweep` what kills leave behind, and
-//! `check` tries whether a file could be written, with nothing that a writer has.
+//! `keeper` has one writer for each file, `attempt` the steps of a replacement, `sweep` the removal of files that
+//! killed writers left. `check` tries whether a file could be written, apart from any writer.
 
 mod attempt;
 mod check;
@@ -42,7 +42,7 @@ impl MapWriters {
         Self { keeper: MapKeeper::default(), platform }
     }
 
-    /// Checks whether these files can be kept in step, without changing them. Returns the problems, each with a remedy.
+    /// Checks whether teeter can write these files, without changing them. Returns the problems, each with a remedy.
     pub(crate) async fn check(&self, maps: impl IntoIterator<Item = &MapName>) -> Vec<String> {
         let maps: Vec<MapName> = maps.into_iter().cloned().collect();
         let names = maps.iter().map(MapName::as_str).collect::<Vec<_>>().join(", ");
@@ -50,12 +50,12 @@ impl MapWriters {
         match tokio::time::timeout(DISK_TAKES, checked).await {
             Ok(Ok(problems)) => problems,
             _ => vec![format!(
-                "the disk did not answer within {DISK_TAKES:?}, so the map file {names} could not be kept in step"
+                "the disk did not answer within {DISK_TAKES:?}, so teeter could not write the map file {names}"
             )],
         }
     }
 
-    /// What is wrong with the content of these files.
+    /// The problems with the contents of these files, for people.
     pub(crate) async fn troubles(&self, maps: impl IntoIterator<Item = &MapName>) -> Vec<String> {
         let files: Vec<PathBuf> = maps.into_iter().filter_map(file_of).map(PathBuf::from).collect();
         let (keeper, now) = (self.keeper.clone(), self.platform.clock.mark());
@@ -73,6 +73,7 @@ impl MapWriters {
         let files: std::collections::BTreeSet<PathBuf> = maps.map(PathBuf::from).collect();
         if !files.is_empty() {
             let keeper = self.keeper.clone();
+            // The task goes on without its handle.
             drop(self.platform.on_disk(move || keeper.sweep(files)));
         }
     }
@@ -85,11 +86,11 @@ fn check_one(map: &MapName) -> Result<(), String> {
 
 pub(super) fn cannot(path: &str, error: &io::Error) -> String {
     format!(
-        "cannot keep the map file {path} in step: {error}. Let teeterd write to it and its directory (ReadWritePaths= in \
-         its unit), or say write_map = false under flip: then a reload turns the traffic back until teeter has told \
+        "cannot write the map file {path}: {error}. Let teeterd write to it and its directory (ReadWritePaths= in its \
+         unit), or set write_map = false under flip: then a reload switches the traffic back until teeter has changed \
          HAProxy again"
     )
 }
 
-/// Nothing is flushed in a check; a disk that takes this long for it is not there.
+/// A check flushes nothing; a disk that takes longer does not answer.
 const DISK_TAKES: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
-//! Keeping the files behind maps in step, without waiting for a disk that does not answer.
+//! Keeps the files of maps up to date, without waiting for a disk that does not answer.
 //!
-//! A flush to a busy disk may take half a minute. Meanwhile HAProxy goes on being looked at; only what the file must
-//! say first waits, and says so.
+//! A flush to a busy disk may take half a minute. Meanwhile the observer goes on looking at HAProxy; only the switches
+//! that need the file first wait, with a visible reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,14 +14,15 @@ use super::map_file::{self, Agreed, Failed, MapKeeper, MapWriters, Stamp, Wish};
 use crate::farm::{SeenMaps, WantedMap, WantedMaps, file_of};
 use crate::haproxy::MapName;
 
-/// Makes one file agree.
+/// The function that brings one file up to date.
 type Write = fn(&MapKeeper, &Path, &Wish) -> Result<Agreed, Failed>;
 
-/// What was last found in, or written to, each file.
+/// The known state of each file.
 #[derive(Debug)]
 pub(super) struct MapFiles {
+    /// The entries that each file was last found to have, and its stamp at that time.
     known: BTreeMap<MapName, (Stamp, WantedMap)>,
-    /// Files that have agreed since they are to.
+    /// Files that have been up to date since the first order that contained them.
     watched: BTreeSet<MapName>,
     writing: BTreeMap<MapName, Writing>,
     write: Write,
@@ -36,12 +37,12 @@ struct Writing {
     task: JoinHandle<Result<Agreed, Failed>>,
 }
 
-/// Why a file is not in step.
+/// Why a file is not up to date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// It cannot be written.
     Cannot(String),
-    /// It waits: for the disk, or for another program that writes it.
+    /// It waits for the disk, or for another program that writes it.
     Slow(String),
 }
 
@@ -51,8 +52,9 @@ impl MapFiles {
         Self { known, watched, writing, write: MapKeeper::agree, maps }
     }
 
-    /// Makes every file agree that is to be kept in step, and that HAProxy reads. Gives what is to be told of them, and
-    /// those that are not in step. Returns within a moment for each file, whatever the disk does.
+    /// Brings every file up to date that teeter keeps and that HAProxy reads. Returns notes about changes that other
+    /// programs made, and the files that are not up to date. Takes a moment for each file at most, even if the disk
+    /// hangs.
     pub(super) async fn agree(
         &mut self,
         revision: u64,
@@ -61,23 +63,25 @@ impl MapFiles {
     ) -> (Vec<(MapName, String)>, BTreeMap<MapName, Trouble>) {
         self.known.retain(|map, _| wanted.contains_key(map));
         self.watched.retain(|map| wanted.contains_key(map));
-        let (mut told, mut troubles) = (Vec::new(), BTreeMap::new());
+        let (mut all_notes, mut troubles) = (Vec::new(), BTreeMap::new());
         let is_read = |map: &MapName| seen.get(map).is_none_or(|seen| !seen.missing);
         for (map, wanted) in wanted.iter().filter(|(map, wanted)| wanted.write && is_read(map)) {
             match self.agree_on(map, wanted, revision).await {
-                Ok(notes) => told.extend(notes.into_iter().map(|note| (map.clone(), note))),
-                Err(trouble) => drop(troubles.insert(map.clone(), trouble)),
+                Ok(notes) => all_notes.extend(notes.into_iter().map(|note| (map.clone(), note))),
+                Err(trouble) => {
+                    troubles.insert(map.clone(), trouble);
+                }
             }
         }
-        (told, troubles)
+        (all_notes, troubles)
     }
 
-    /// Makes one file agree. Gives what is to be told.
+    /// Brings one file up to date. Returns notes about changes that other programs made.
     async fn agree_on(&mut self, map: &MapName, wanted: &WantedMap, revision: u64) -> Result<Vec<String>, Trouble> {
         let Some(path) = file_of(map).map(PathBuf::from) else { return Ok(Vec::new()) };
-        // What was begun for another wish ends first: what it wrote is looked at again, whatever became of it.
+        // A write of other entries ends first; then the file is read again, whether that write succeeded or not.
         if self.writing.get(map).is_some_and(|writing| writing.wanted != *wanted) {
-            drop(self.finish(map, &path).await?);
+            let _ = self.finish(map, &path).await?;
             self.known.remove(map);
         }
         let known = self.known.get(map).filter(|(_, known)| known == wanted).map(|(stamp, _)| *stamp);
@@ -99,17 +103,17 @@ impl MapFiles {
         self.watched.insert(map.clone());
         let mut notes = agreed.notes;
         if agreed.written && known.is_some() {
-            notes.push("another program wrote it: teeter's entries are in it again".to_owned());
+            notes.push("another program wrote it: teeter has put its entries into it again".to_owned());
         }
         Ok(notes)
     }
 
-    /// Looks at every file again: another process may have read another content.
+    /// Reads every file again: a new HAProxy process may have read another content.
     pub(super) fn forget(&mut self) {
         self.known.clear();
     }
 
-    /// Waits a moment until a file is written. `None`: nothing is being written.
+    /// Waits a moment for the write of a file. `None`: there is no such write.
     async fn finish(&mut self, map: &MapName, path: &Path) -> Result<Option<Result<Agreed, Failed>>, Trouble> {
         let Some(writing) = self.writing.get_mut(map) else { return Ok(None) };
         match timeout(MOMENT, &mut writing.task).await {
@@ -118,8 +122,8 @@ impl MapFiles {
                 Ok(Some(written.unwrap_or_else(|error| Err(Failed::Cannot(std::io::Error::other(error))))))
             }
             Err(_) => Err(Trouble::Slow(format!(
-                "waiting for the disk: the map file {} has been being written for {} s, and HAProxy is told only \
-                 when it is safe there",
+                "waiting for the disk: the write of the map file {} has taken {} s, and teeter changes the map in \
+                 HAProxy only after it",
                 path.display(),
                 writing.since.elapsed().as_secs(),
             ))),
@@ -127,7 +131,7 @@ impl MapFiles {
     }
 }
 
-/// Files are in memory or on a disk that takes milliseconds; past this, others are looked after meanwhile.
+/// A healthy disk takes milliseconds; after this time the observer goes on with other work, and comes back later.
 const MOMENT: Duration = Duration::from_millis(300);
 
 #[cfg(test)]
@@ -156,15 +160,15 @@ mod tests {
     static WRITTEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
     #[tokio::test]
-    async fn a_slow_disk_is_not_waited_for_and_has_the_last_wish_in_the_end() {
+    async fn a_slow_disk_blocks_nothing_and_gets_the_last_wanted_entries_in_the_end() {
         let mut files = MapFiles { write: gated, ..MapFiles::new(MapWriters::default()) };
         let slow = |(_, troubles): (_, BTreeMap<MapName, Trouble>)| match troubles.into_values().next() {
             Some(Trouble::Slow(words)) => words,
             other => panic!("not slow: {other:?}"),
         };
         let seen = SeenMaps::new();
-        assert!(slow(files.agree(1, &wanted("web_a"), &seen).await).contains("/m has been being written"));
-        // Another wish waits for the first to end, and nothing is written twice at once.
+        assert!(slow(files.agree(1, &wanted("web_a"), &seen).await).contains("the write of the map file /m has taken"));
+        // Other entries wait for the first write to end: there are never two writes at once.
         slow(files.agree(1, &wanted("web_b"), &seen).await);
         slow(files.agree(1, &wanted("web_b"), &seen).await);
         assert!(WRITTEN.lock().unwrap().is_empty());

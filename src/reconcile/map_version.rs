@@ -1,16 +1,16 @@
-//! Turning several entries of a map at once: a new version of the whole map, filled unseen and then committed.
+//! Changes several entries of a map at once: teeter fills a new version of the whole map, and commits it.
 
 use super::send::Part;
 use crate::farm::{About, entries_after};
 use crate::haproxy::commands::{AddMap, CommitMap, Info, PrepareMap, SetCommand, ShowMap};
 use crate::haproxy::{Answers, Client, Command, CommandError, Error, Line, MapKey, MapName, MapValue};
 
-/// Makes changes to one map that lookups see all together. Everybody else's entries are carried over as they were
-/// a moment before; a change that another program makes in that moment is lost.
+/// Makes changes to one map that lookups see all at once. The entries of other programs are copied from the present
+/// version; a change that another program makes between the copy and the commit is lost.
 ///
 /// # Errors
-/// The connection failed: nothing has been turned, unless the last line was lost. Look again.
-pub(super) async fn turn_together(
+/// The connection failed: nothing has changed, unless only the reply to the commit was lost. Look again.
+pub(super) async fn commit_version(
     client: &Client,
     process: &Info,
     map: &MapName,
@@ -32,11 +32,11 @@ pub(super) async fn turn_together(
     for entry in before {
         match (entry.key.parse(), entry.value.parse()) {
             (Ok(key), Ok(value)) => entries.push((key, value)),
-            // An entry that no command can carry cannot be carried over.
+            // A command cannot contain this entry, so it cannot be copied.
             _ => {
                 let words = format!(
-                    "the entry {:?} that teeter has not written has a value that no command can carry: give the route's keys a map of \
-                     their own",
+                    "the entry {:?}, which another program wrote, has a key or value that no command can contain: give \
+                     the keys of the route a map of their own",
                     entry.key
                 );
                 return Ok(refused(CommandError::refused(&show.text(), words.as_bytes())));
@@ -64,7 +64,7 @@ pub(super) async fn turn_together(
         }
         slots.push((line.push(add), add));
     }
-    // Only what was added whole is committed: so the commit goes by itself, when every addition has been read back.
+    // Only a complete version is committed: the commit is a line of its own, after every addition has been read back.
     let answers = client.send(&line).await?;
     if is_other(&answers, process) {
         return Ok(Part::OtherProcess);

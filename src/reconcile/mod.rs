@@ -1,7 +1,7 @@
-//! One HAProxy: an `Order` comes in, an `InstanceReport` goes out. This module knows the model, the wire and the
-//! platform, and nothing of what is stored.
+//! One HAProxy: an `Order` comes in, an `InstanceReport` goes out. This module uses the model, the wire and the
+//! platform, but not the store.
 //!
-//! The `observer` is the task of one HAProxy process: it looks, compares with the order, sends the difference and reads back.
+//! The `observer` is the task of one HAProxy: it looks, compares with the order, sends the difference and reads back.
 
 mod drift;
 mod look;
@@ -33,7 +33,7 @@ pub(crate) use self::look::{Look, look_at_all};
 pub use self::map_file::MapWriters;
 use self::observer::Observer;
 pub(crate) use self::order::{Draining, Order};
-use self::reader_looks::{Looker, Looks};
+use self::reader_looks::{Looker, Looks, Observed};
 pub(crate) use self::report::InstanceReport;
 use crate::farm::InstanceName;
 use crate::haproxy::{BackendName, Client, Master};
@@ -41,9 +41,9 @@ use crate::haproxy::{BackendName, Client, Master};
 /// One HAProxy, for the rest of the engine.
 #[derive(Debug)]
 pub(crate) struct Instance {
-    /// For orders, and for what has to be known before one is given.
+    /// The connection for orders, and for reads that an order depends on.
     pub(crate) client: Arc<Client>,
-    /// For everybody who only looks.
+    /// Looks for readers, on a connection of their own.
     pub(crate) looks: Looks,
     pub(crate) orders: watch::Sender<Order>,
     pub(crate) reports: watch::Receiver<InstanceReport>,
@@ -63,8 +63,14 @@ pub(crate) struct Setup {
     pub(crate) nudge: Arc<Notify>,
 }
 
-/// Backends that a change wants looked at, everything where none are named, and who wants to be told.
-pub(crate) type Refresh = (Option<BTreeSet<BackendName>>, oneshot::Sender<()>);
+/// A look that a change needs at once.
+#[derive(Debug)]
+pub(crate) struct Refresh {
+    /// The backends to look at; `None`: all.
+    backends: Option<BTreeSet<BackendName>>,
+    /// Gets a message when the look has been reported.
+    done: oneshot::Sender<()>,
+}
 
 impl Instance {
     /// Starts to observe.
@@ -80,7 +86,8 @@ impl Instance {
         let (report_tx, reports) = watch::channel(first.clone());
         let (refresh, refresh_rx) = mpsc::channel(32);
         let rounds = Arc::<AtomicU64>::default();
-        let looks = Looker::start(&client, master.as_deref(), (&orders, &reports), refresh.clone(), platform);
+        let observed = Observed { orders: orders.subscribe(), reports: reports.clone(), refresh: refresh.clone() };
+        let looks = Looker::start(&client, master.as_deref(), observed, platform);
         let ends = observer::Ends {
             client: Arc::clone(&client),
             master: master.clone(),
@@ -95,19 +102,25 @@ impl Instance {
         Self { client, looks, orders, reports, refresh, master, rounds }
     }
 
-    /// Rises for as long as its observer goes on: with each of its rounds, and with each answer in one, or its absence.
+    /// A number that rises as long as the observer makes progress: with each round, and within a round with each
+    /// request to HAProxy that is answered or fails.
     pub(crate) fn progress(&self) -> u64 {
-        let asked = self.master.as_ref().map_or(0, |master| master.ended());
-        self.rounds.load(Ordering::Relaxed) + self.client.ended() + asked
+        let master = self.master.as_ref().map_or(0, |master| master.ended());
+        self.rounds.load(Ordering::Relaxed) + self.client.ended() + master
     }
 
-    /// Looks, for a change, at these backends now, at every one where none are named, and returns when that has been reported.
+    /// Lets the observer look at these backends now, or at all for `None`, and returns when the look has been reported.
     pub(crate) async fn look_again(&self, backends: Option<BTreeSet<BackendName>>) {
-        let (done, seen) = oneshot::channel();
-        if self.refresh.send((backends, done)).await.is_ok() {
-            // An observer that ends takes the channel with it: then there is nothing newer to wait for.
-            seen.await.ok();
-        }
+        look_now(&self.refresh, backends).await;
+    }
+}
+
+/// Lets the observer look at these backends now, or at all for `None`, and returns when the look has been reported.
+async fn look_now(refresh: &mpsc::Sender<Refresh>, backends: Option<BTreeSet<BackendName>>) {
+    let (done, reported) = oneshot::channel();
+    if refresh.send(Refresh { backends, done }).await.is_ok() {
+        // An observer that ends closes the channel: there is no newer report to wait for.
+        let _ = reported.await;
     }
 }
 

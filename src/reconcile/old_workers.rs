@@ -1,5 +1,5 @@
-//! The workers that reloads have left behind: they take nothing new and go on serving what they had, on servers that
-//! the new one holds, too. Only the master's socket shows them.
+//! The worker processes that reloads have left behind. They accept no new clients, but go on serving the old ones, also
+//! on servers that are held in the new process. Only the master's socket shows them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,24 +19,35 @@ use crate::platform::chain;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OldWorker {
     pub(crate) pid: u32,
-    /// How long it has been running.
+    /// The time since its start.
     pub(crate) age: Duration,
-    /// What it knows its backends by.
+    /// The numbers of its backends.
     ids: BTreeMap<BackendName, ProxyId>,
-    /// Requests on each server that has any.
+    /// Requests in flight on each server that has any.
     pub(crate) in_flight: BTreeMap<ServerRef, u64>,
-    /// Requests of each backend that are on none of its servers.
+    /// Requests of each backend that have no server yet.
     pub(crate) between: BTreeMap<BackendName, u64>,
 }
 
-/// What is known of the old workers of one HAProxy.
+/// Why the observer looks at old workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LookCause {
+    /// Another process answers than before.
+    Replaced,
+    /// A look at all backends.
+    Requested,
+    /// A look at some backends.
+    Regular,
+}
+
+/// The old workers of one HAProxy, as far as they are known.
 #[derive(Debug)]
 pub(crate) struct OldWorkers {
     master: Option<Arc<Master>>,
     known: Arc<Vec<OldWorker>>,
+    /// When the master was asked last.
     asked: Option<Instant>,
-    /// Since when there must be news: another process answers, and the master has not said yet what became of the one
-    /// before.
+    /// When another process began to answer, if the master has not been asked about the earlier one since.
     due: Option<Instant>,
     trouble: Option<String>,
 }
@@ -51,47 +62,46 @@ impl OldWorkers {
         Arc::clone(&self.known)
     }
 
-    /// What is wrong with the master's socket.
+    /// The problem with the master's socket, if there is one.
     pub(crate) fn trouble(&self) -> Option<&String> {
         self.trouble.as_ref()
     }
 
-    /// Whether it would be known if there were any.
+    /// Whether teeter can see old workers.
     pub(crate) fn can_see(&self) -> bool {
         self.master.is_some() && self.trouble.is_none()
     }
 
-    /// Whether there may be old workers that are not counted: then nothing can be said to be drained. A master that
-    /// stays away does not stop everything for ever: that is told, and is another trouble.
+    /// Whether there may be old workers that are not counted. Then no server counts as drained; but a master that stays
+    /// away does not stop drains for ever, and is reported as a problem of its own.
     pub(crate) fn is_unsure(&self, now: Instant) -> bool {
         let due = self.due.is_some_and(|since| now.duration_since(since) < MASTER_TAKES);
         self.trouble.is_some() && (due || !self.known.is_empty())
     }
 
-    /// Looks, where there may be something new: when another process has `replaced` the one before, and `surely` when
-    /// a request asks for everything. Old workers are looked at as often as the new one is. The process that is `serving` is
-    /// none of them: after a reload that failed the master lists it among them.
+    /// Looks at the old workers, if there may be any. Known ones are looked at as often as the new process is. The
+    /// process with the id `serving` is not an old one, although the master lists it as one after a failed reload.
     pub(crate) async fn look(
         &mut self,
         serving: u32,
-        (replaced, surely): (bool, bool),
+        cause: LookCause,
         backends: &BTreeSet<BackendName>,
         now: Instant,
     ) {
         let Some(master) = self.master.clone() else { return };
-        if replaced {
+        if cause == LookCause::Replaced {
             self.due = Some(now);
         }
-        let surely = surely || self.due.is_some();
-        let lately = self.asked.is_some_and(|at| now.duration_since(at) < AGAIN);
-        if !surely && self.known.is_empty() && lately {
+        let is_needed = cause != LookCause::Regular || self.due.is_some() || !self.known.is_empty();
+        let was_recent = self.asked.is_some_and(|at| now.duration_since(at) < AGAIN);
+        if !is_needed && was_recent {
             return;
         }
         self.asked = Some(now);
         let workers = match master.workers().await {
             Ok(workers) => workers,
             Err(error) => {
-                // Those that were known may still be there, and are counted until they are known to be gone.
+                // The known ones may still be there, and count until the master answers.
                 self.trouble = Some(format!("processes that a reload left behind are not seen: {}", chain(&error)));
                 return;
             }
@@ -103,7 +113,7 @@ impl OldWorkers {
             let known = self.known.iter().find(|known| known.pid == worker.pid && known.age <= worker.uptime);
             match look_at(&master, &worker, if all { None } else { Some(backends) }, known).await {
                 Ok(worker) => seen.push(worker),
-                // It ended while it was asked.
+                // It has ended meanwhile.
                 Err(error) if error.refusal().is_some() => {}
                 Err(error) => {
                     self.trouble = Some(format!("process {} that a reload left behind: {}", worker.pid, chain(&error)));
@@ -114,7 +124,7 @@ impl OldWorkers {
         self.known = Arc::new(seen);
     }
 
-    /// How many requests have been given to each server, those among them that no counter has.
+    /// The number of requests that old workers have assigned to each server, including those that no counter shows.
     pub(crate) async fn assigned(&self) -> Result<BTreeMap<ServerRef, u64>, Error> {
         let mut all = BTreeMap::new();
         let Some(master) = &self.master else { return Ok(all) };
@@ -149,9 +159,9 @@ impl OldWorkers {
     }
 }
 
-/// Adds what old workers serve to what was seen.
+/// Adds the requests of old workers to the load of each server.
 pub(crate) fn add_to(seen: &mut Seen, old: &[OldWorker], looked_at: Option<&BTreeSet<BackendName>>) {
-    // Servers that were not looked at now have been added to already.
+    // The load of other servers is from an earlier look, and already has these requests.
     let fresh = |server: &ServerRef| looked_at.is_none_or(|backends| backends.contains(&server.backend));
     let all = old.iter().flat_map(|worker| &worker.in_flight);
     for (server, requests) in all.filter(|(server, _)| fresh(server)) {
@@ -177,7 +187,7 @@ async fn look_at(
             let found = rows.iter().filter(|row| row.is_backend());
             ids = found.filter_map(|row| Some((row.pxname.parse().ok()?, row.iid))).collect();
         }
-        // The worker that was replaced had another configuration: not all of them are known there.
+        // An old worker may have another configuration, without some of these backends.
         Some(backends) => {
             for id in backends.iter().filter_map(|backend| ids.get(backend)) {
                 rows.extend(master.ask_worker(worker.pid, &ShowStat { backend: Some(*id), kind }).await?);
@@ -206,15 +216,15 @@ async fn look_at(
         }
     }
     for (server, requests) in &in_flight {
-        if let Some(of) = between.get_mut(&server.backend) {
-            *of = of.saturating_sub(*requests);
+        if let Some(without_server) = between.get_mut(&server.backend) {
+            *without_server = without_server.saturating_sub(*requests);
         }
     }
     between.retain(|_, requests| *requests > 0);
     Ok(OldWorker { pid: worker.pid, age: worker.uptime, ids, in_flight, between })
 }
 
-/// Tells of each reload as it begins, until the one who is told is gone.
+/// Notifies `reloaded` of the beginning of each reload, as long as an observer has it.
 pub(crate) async fn watch(master: Arc<Master>, reloaded: std::sync::Weak<Notify>) {
     loop {
         let ended = master.reloaded().await;
@@ -227,14 +237,15 @@ pub(crate) async fn watch(master: Arc<Master>, reloaded: std::sync::Weak<Notify>
     }
 }
 
-/// More backends than this are cheaper to ask for all at once.
+/// More backends than this are asked for all at once.
 const ONE_BY_ONE: usize = 4;
 
-/// A master that reloads is back long before.
+/// How long drains wait for a master that does not answer; a reload takes much less.
 const MASTER_TAKES: Duration = Duration::from_secs(10);
 
-/// Where none is known: a reload is seen by the new process's number, so this only finds what was missed.
+/// The time between two looks while no old worker is known: a reload is noticed by the id of the new process, so these
+/// looks only find a missed one.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// A master that has ended a connection is about to be replaced, or thinks that it was idle for too long.
+/// The pause before the next connection: the master reloads, or has closed an idle connection.
 const CONNECT_AGAIN: Duration = Duration::from_millis(500);

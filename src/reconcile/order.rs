@@ -1,4 +1,4 @@
-//! What the observer of one HAProxy is told.
+//! The order for the observer of one HAProxy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,36 +7,36 @@ use super::look::Keys;
 use crate::farm::{Off, Wanted, WantedMaps};
 use crate::haproxy::{AdminState, BackendName, ServerRef};
 
-/// What an instance is told.
+/// The wanted state of one HAProxy, and what its observer has to look at.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Order {
-    /// The store's revision that this was worked out from.
+    /// The store's revision from which the order was worked out.
     pub(crate) revision: u64,
-    /// What HAProxy should be told.
+    /// The wanted states of servers.
     pub(crate) wanted: Arc<Wanted>,
-    /// What its maps should have.
+    /// The wanted entries of maps.
     pub(crate) maps: Arc<WantedMaps>,
-    /// Entries of maps that are to be looked up.
+    /// The entries of maps to look up.
     pub(crate) keys: Arc<Keys>,
-    /// Servers whose drain is waited for, by hold.
+    /// Servers that drain, by hold.
     pub(crate) draining: Arc<Vec<Draining>>,
-    /// Backends whose counters a run watches.
+    /// Backends whose counters a run compares.
     pub(crate) watched: Arc<BTreeSet<BackendName>>,
-    /// Whether servers are held that may have lines here, too, once HAProxy answers.
-    pub(crate) follows: bool,
-    /// Whether there may be lines of them in any backend, any moment.
-    pub(crate) spreads: bool,
-    /// Servers whose sessions are to be ended.
+    /// Whether a held server may have lines in this HAProxy that are not known yet.
+    pub(crate) joins_later: bool,
+    /// Whether such lines may appear in any backend at any time.
+    pub(crate) joins_anywhere: bool,
+    /// Servers whose sessions the observer ends.
     pub(crate) kill: Arc<BTreeSet<ServerRef>>,
 }
 
 impl Order {
-    /// What the servers are that it is about, without teeter's holds.
-    pub(crate) fn before(&self) -> BTreeMap<ServerRef, AdminState> {
+    /// The states that the servers of the order would have without holds.
+    pub(crate) fn states_without_holds(&self) -> BTreeMap<ServerRef, AdminState> {
         self.wanted.iter().map(|(server, wanted)| (server.clone(), wanted.before)).collect()
     }
 
-    /// The same without the servers of backends that are off: HAProxy takes no orders for them.
+    /// The order without the servers of backends that are off: HAProxy takes no commands for them.
     pub(crate) fn without(&self, off: &BTreeMap<BackendName, Off>) -> Self {
         let mut order = self.clone();
         if order.wanted.keys().any(|server| off.contains_key(&server.backend)) {
@@ -46,14 +46,14 @@ impl Order {
     }
 }
 
-/// Servers that are being emptied together.
+/// Servers that drain together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draining {
     pub(crate) servers: BTreeSet<ServerRef>,
-    /// Whether no step of the ladder is left: what is said of them next is that they are drained.
+    /// Whether the drain ladder has no further step: the next verdict is that the servers are drained.
     pub(crate) last: bool,
-    /// Whether clients that stick to them keep the next step from being taken.
+    /// Whether the next step of the drain ladder waits for sticky clients.
     pub(crate) sticks: bool,
-    /// Whether idle connections are waited for, too.
+    /// Whether the drain also waits for idle connections.
     pub(crate) idle: bool,
 }

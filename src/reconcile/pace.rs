@@ -1,23 +1,23 @@
-//! How often to look: fast when the answer may come any moment, slow when it is far, seldom when nothing is waited for.
+//! The time between two looks: short if the awaited change may come at any moment, and long if nothing is awaited.
 
 use std::time::Duration;
 
 use super::order::Draining;
 
-/// What is being waited for in one HAProxy.
+/// What the observer of one HAProxy waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PollReason {
-    /// HAProxy does not answer; so many tries in a row.
+    /// HAProxy does not answer; the number of failed looks in a row.
     Answer(u32),
-    /// HAProxy said no; trying again at once would be the same.
+    /// HAProxy refused a command, and would refuse it again at once.
     AfterRefusal,
     /// A new process, after a reload has begun.
     Reload,
-    /// Servers to empty: so much is in flight, and so many looks in a row have not seen another number.
+    /// Servers drain: the requests in flight, and for how many looks in a row that number has not changed.
     Drain { in_flight: u64, unchanged: u32 },
     /// Checks to pass.
     Checks,
-    /// A process to go away, or drift, while servers are held.
+    /// Servers are held: the end of the process, or a change made outside teeter.
     Held,
     /// Nothing.
     Nothing,
@@ -35,7 +35,7 @@ pub(super) struct UnchangedLooks {
 }
 
 impl UnchangedLooks {
-    /// Adds a look that has seen so many requests in flight on the servers that drain.
+    /// Adds a look that has found `in_flight` requests on the servers that drain.
     pub(super) fn add(&mut self, draining: &[Draining], in_flight: u64) -> PollReason {
         if self.draining != draining {
             *self = Self { draining: draining.to_vec(), in_flight, looks: 0 };
@@ -55,36 +55,35 @@ impl UnchangedLooks {
 
 /// The time until the next look.
 ///
-/// `took` is how long the last look took: HAProxy is not kept busy for more than a fifth of the time by somebody who
-/// waits until servers are empty.
-pub(super) fn pace(waiting: PollReason, took: Duration) -> Duration {
-    let millis = match waiting {
+/// `took` is how long the last look took: a drain keeps HAProxy busy for a fifth of the time at most.
+pub(super) fn pace(reason: PollReason, took: Duration) -> Duration {
+    let millis = match reason {
         PollReason::Answer(tries) => 50 << tries.min(4),
         PollReason::AfterRefusal => 1000,
         PollReason::Reload => 8,
         // The second sample after an empty one.
         PollReason::Drain { in_flight: 0, unchanged: ..=4 } => 12,
-        // Nothing is in flight, but something is waited for all the same: a grace, idle connections, a retry's time.
+        // Nothing is in flight, but the drain goes on: it waits for a grace, idle connections or the time of a retry.
         PollReason::Drain { in_flight: 0, unchanged } => 25 + 25 * u64::from(unchanged.saturating_sub(5).min(3)),
-        // Near the end: requests of a second or two are met within a few milliseconds of their end, while a session
-        // that stays for an hour is not worth fifty looks a second.
+        // Few requests: the end of one that takes a second or two is seen within some milliseconds. A session that
+        // lasts an hour does not need fifty looks a second.
         PollReason::Drain { in_flight: 1..=8, unchanged } => 20 + 5 * u64::from(unchanged.saturating_sub(100).min(20)),
-        // A crowd of short requests is gone a moment later; one that stays is looked at less and less often.
+        // Many requests: short ones end soon; if their number does not change, the looks become rarer.
         PollReason::Drain { unchanged, .. } => 25 + 25 * u64::from(unchanged.min(7)),
         PollReason::Checks => 50,
         PollReason::Held => 200,
         PollReason::Nothing => 1000,
     };
     let pause = Duration::from_millis(millis);
-    match waiting {
-        // A look may take long because the machine is busy. The few that confirm that servers are empty go on at once.
+    match reason {
+        // A look may take long because the machine is busy. The few looks that confirm an empty server are not delayed.
         PollReason::Drain { in_flight: 0, unchanged: ..=2 } => pause,
         PollReason::Drain { .. } => pause.max((took * 4).min(RARELY)),
         _ => pause,
     }
 }
 
-/// However long looks take, a deadline of some seconds must be kept.
+/// The longest pause, even if looks take long: drains have deadlines of some seconds.
 const RARELY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the observer of one HAProxy tells the rest of the engine.
+//! The report of the observer of one HAProxy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,50 +7,50 @@ use jiff::Timestamp;
 
 use super::drift::Drift;
 use super::old_workers::OldWorker;
-use crate::farm::{Seen, StartedVerifications, Untold};
+use crate::farm::{Seen, StartedVerifications, Withheld};
 use crate::haproxy::commands::Level;
 
-/// What an instance reports.
+/// What the observer of one HAProxy knows.
 #[derive(Debug, Clone)]
 pub(crate) struct InstanceReport {
     /// The stats socket.
     pub(crate) socket: Arc<str>,
-    /// What was last seen; `None` before the first answer.
+    /// The last look; `None` before the first answer.
     pub(crate) seen: Option<Arc<Seen>>,
     /// Processes that reloads have left behind.
     pub(crate) old: Arc<Vec<OldWorker>>,
-    /// Whether they would be seen.
+    /// Whether teeter can see such processes.
     pub(crate) sees_old: bool,
     /// The level of the socket.
     pub(crate) level: Option<Level>,
-    /// Whether HAProxy answered the last time.
+    /// Whether HAProxy answered the last request.
     pub(crate) reachable: bool,
-    /// What is wrong.
+    /// The present problem, for people.
     pub(crate) trouble: Option<String>,
-    /// The revision of the order that the last round was about, whatever came of it.
+    /// The revision of the order that the last round tried to carry out.
     pub(crate) order: u64,
-    /// The latest revision that HAProxy was read back to agree with; 0 after a change of process.
+    /// The latest revision with which HAProxy agreed when it was read back; 0 after a change of process.
     pub(crate) agreed: u64,
-    /// What of that it was not told.
-    pub(crate) untold: Arc<Untold>,
+    /// The servers and maps of that revision that were left out.
+    pub(crate) withheld: Arc<Withheld>,
     /// The revision that HAProxy refused, and its words.
     pub(crate) refused: Option<(u64, String)>,
-    /// How long the last batch took, and for which revision.
+    /// The revision of the last batch, and how long the batch took.
     pub(crate) took: Option<(u64, Duration)>,
-    /// Rises when lines have come or gone, or have another address.
+    /// Rises when server lines were added or removed, or have another address.
     pub(crate) lines: u64,
-    /// Rises with every look.
+    /// Rises with every look that counts all requests.
     pub(crate) sample: u64,
-    /// When that was.
+    /// When the last look was.
     pub(crate) at: Timestamp,
-    /// Proofs begun in this process.
-    pub(crate) begun: Arc<StartedVerifications>,
-    /// What others have changed, since the start; numbered by its place.
+    /// The verifications for which this process has started new checks.
+    pub(crate) started_verifications: Arc<StartedVerifications>,
+    /// Changes made outside teeter since teeterd was started; the index of a change is its number.
     pub(crate) drifts: Arc<Vec<Drift>>,
 }
 
 impl InstanceReport {
-    /// Before anything was looked at.
+    /// The report before the first look.
     pub(crate) fn first(at: Timestamp, socket: Arc<str>) -> Self {
         Self {
             socket,
@@ -62,13 +62,13 @@ impl InstanceReport {
             trouble: Some("not looked at yet".to_owned()),
             order: 0,
             agreed: 0,
-            untold: Arc::default(),
+            withheld: Arc::default(),
             refused: None,
             took: None,
             lines: 0,
             sample: 0,
             at,
-            begun: Arc::default(),
+            started_verifications: Arc::default(),
             drifts: Arc::default(),
         }
     }

@@ -1,52 +1,52 @@
-//! Making one HAProxy agree: one batch, all of it or nothing.
+//! Sends one batch to HAProxy: HAProxy carries out all of it, or teeter undoes it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::map_version::turn_together;
+use super::map_version::commit_version;
 use crate::farm::{About, BatchStep};
 use crate::haproxy::commands::{Info, SetCommand};
 use crate::haproxy::{BackendName, Client, Command, CommandError, Error, Line, Quirk, RefusalKind};
 use crate::platform::Clock;
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug)]
 pub(super) enum Applied {
-    /// Every command was taken, between the first byte sent and the last reply, but for those about servers of these
-    /// backends, which are shut down.
+    /// HAProxy carried out every command, apart from those for servers of these backends, which are shut down. With the
+    /// time from the first byte sent to the last reply.
     All(Duration, BTreeSet<BackendName>),
-    /// One was refused, about this and in these words. What was begun with it was undone: all of the batch, or, where it is
-    /// about a map, what the map had been told.
+    /// HAProxy refused a command for this server or map, in these words. If it was for a server, the whole batch was
+    /// undone; if it was for a map, the changes of this map were.
     Refused(About, String),
-    /// Another process answered than the one the batch was worked out for, or one that is leaving. What was sent to
-    /// it means nothing.
+    /// Another process answered than the one for which the batch was worked out, or one that is leaving. The result of
+    /// the batch is unknown.
     OtherProcess,
 }
 
-/// Sends a batch to the process that said this of itself. Its lines are short enough for HAProxy's buffer; what takes more traffic
-/// stands in the earlier ones.
+/// Sends a batch to this process. Its lines are short enough for HAProxy's buffer; servers that take more traffic are
+/// in the earlier lines.
 ///
 /// # Errors
-/// The connection failed: any part of the batch may have been done. Look again.
+/// The connection failed: HAProxy may have carried out any part of the batch. Look again.
 pub(super) async fn apply(
     client: &Client,
     process: &Info,
     steps: &[BatchStep],
     clock: &Clock,
 ) -> Result<Applied, Error> {
-    let begun = clock.mark();
+    let start = clock.mark();
     let mut done: Vec<&BatchStep> = Vec::new();
     let mut off = BTreeSet::new();
-    // What must be seen at once is a transaction of its own, between the lines before and after it.
-    // What follows a turn goes by itself, as soon as the turn was taken.
-    let goes_on = |one: &BatchStep, next: &BatchStep| one.server().is_some() || next.server().is_none();
-    for part in steps.chunk_by(|one, next| !one.together && !next.together && goes_on(one, next)) {
+    // Entries of a map that must change together are a part of their own. So are the servers after a switch of a map:
+    // they are sent as soon as the switch was confirmed.
+    let same_part = |one: &BatchStep, next: &BatchStep| one.server().is_some() || next.server().is_none();
+    for part in steps.chunk_by(|one, next| !one.together && !next.together && same_part(one, next)) {
         let applied = match part {
-            // Where HAProxy has no transactions, no route has several keys: these are of several routes.
+            // Without transactions of HAProxy no route has several keys: these entries belong to several routes.
             [BatchStep { about: About::Map(map), changes, together: true, .. }]
                 if !process.has(Quirk::NoMapTransactions) =>
             {
-                turn_together(client, process, map, changes).await?
+                commit_version(client, process, map, changes).await?
             }
             _ => send_all(client, process, part, &mut done, &mut off).await?,
         };
@@ -54,17 +54,17 @@ pub(super) async fn apply(
             Part::Taken => done.extend(part),
             Part::OtherProcess => return Ok(Applied::OtherProcess),
             Part::Refused(about, error) => {
-                // A map that cannot be turned is the trouble of its own route.
+                // A map that cannot be switched concerns its own route only.
                 done.retain(|step| matches!(about, About::Server(_)) || step.about == about);
                 undo(client, process, &done).await?;
                 return Ok(Applied::Refused(about, error.to_string()));
             }
         }
     }
-    Ok(Applied::All(begun.elapsed(), off))
+    Ok(Applied::All(start.elapsed(), off))
 }
 
-/// What became of a part of a batch.
+/// The result of a part of a batch.
 pub(super) enum Part {
     Taken,
     Refused(About, CommandError),
@@ -80,7 +80,7 @@ async fn send_all<'a>(
 ) -> Result<Part, Error> {
     for part in lines(steps) {
         let Some(mut results) = send(client, process, &part).await? else { return Ok(Part::OtherProcess) };
-        // A backend that is shut down takes no orders for as long as the process lives: the others are told all the same.
+        // A backend that is shut down takes no commands for as long as the process lives: teeter goes on without it.
         results.retain(|(step, result)| match (result, step.server()) {
             (Err(CommandError::Refused(refusal)), Some(server)) if refusal.kind == RefusalKind::ProxyDisabled => {
                 off.insert(server.backend.clone());
@@ -101,7 +101,7 @@ async fn send_all<'a>(
 
 type Results<'a> = Vec<(&'a BatchStep, Result<(), CommandError>)>;
 
-/// Sends one line. `None`: the process is not the one that was meant.
+/// Sends one line. `None`: another process answered, or one that is leaving.
 async fn send<'a>(
     client: &Client,
     process: &Info,
@@ -117,16 +117,16 @@ async fn send<'a>(
     Ok(Some(results.collect()))
 }
 
-/// Takes back what was done, the last first, as far as HAProxy lets.
+/// Undoes these steps, the last first, as far as HAProxy allows.
 async fn undo(client: &Client, process: &Info, done: &[&BatchStep]) -> Result<(), Error> {
-    let mut taken_back: Vec<BatchStep> = Vec::new();
+    let mut undone: Vec<BatchStep> = Vec::new();
     for step in done.iter().rev() {
-        if taken_back.iter().all(|back| back.about != step.about) {
-            taken_back.push(BatchStep { changes: step.undo.clone(), undo: Vec::new(), ..(*step).clone() });
+        if undone.iter().all(|undo| undo.about != step.about) {
+            undone.push(BatchStep { changes: step.undo.clone(), undo: Vec::new(), ..(*step).clone() });
         }
     }
-    for part in lines(&taken_back) {
-        // What cannot be taken back is seen by the next look and shown as disagreement.
+    for part in lines(&undone) {
+        // The next look finds a step that cannot be undone, and shows that HAProxy does not agree.
         send(client, process, &part).await?;
     }
     Ok(())
@@ -162,16 +162,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_batch_with_a_refusal_in_it_leaves_nothing_behind() {
+    async fn a_batch_with_a_refused_command_is_undone() {
         let farm = teeter_lab::TestFarm::start("v1").await.unwrap();
         let address = crate::haproxy::Address::Unix(farm.socket());
         let client = Client::new(address, Duration::from_secs(5));
         let process = client.ask(&ShowInfo).await.unwrap();
-        let steps = [drain("app/web01"), drain("app/nobody"), drain("app/web02")];
+        let steps = [drain("app/web01"), drain("app/missing"), drain("app/web02")];
         let Applied::Refused(_, words) = apply(&client, &process, &steps, &Clock::new()).await.unwrap() else {
             panic!("taken")
         };
-        assert!(words.contains("set server app/nobody state drain") && words.contains("No such server."), "{words}");
+        assert!(words.contains("set server app/missing state drain") && words.contains("No such server."), "{words}");
         for name in teeter_lab::farm::NAMES {
             assert_eq!(farm.haproxy().server_admin_bits(&format!("app/{name}")).await.unwrap(), 0);
         }

@@ -1,28 +1,27 @@
-//! The last question about servers that seem empty: has HAProxy given one of them a request that no counter has?
+//! The last check of a drain: the list of sessions may show a request on a server that no counter shows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::look::assigned;
+use super::look::{ExpectedProcess, assigned};
 use super::old_workers::OldWorkers;
 use super::order::Draining;
 use crate::farm::Seen;
-use crate::haproxy::commands::Info;
-use crate::haproxy::{Client, Error, ServerRef};
+use crate::haproxy::{Error, ServerRef};
 
-/// What is remembered of one HAProxy between two looks.
+/// The check of the list of sessions of one HAProxy.
 #[derive(Debug, Default)]
 pub(super) struct SessionListCheck {
-    /// Draining servers on which nothing was in flight then.
+    /// Draining servers on which nothing was in flight at the last look.
     quiet: BTreeSet<ServerRef>,
 }
 
 impl SessionListCheck {
-    /// Where all servers of a hold have been without requests in two looks, asks for the list of sessions and notes in
-    /// `seen` what it says of them. `false`: another process answered.
+    /// Reads the list of sessions if all servers of a hold had no requests in two looks, and adds its numbers to
+    /// `seen`. `false`: another process answered.
     pub(super) async fn ask(
         &mut self,
-        (client, process): (&Client, &Info),
+        expected: ExpectedProcess<'_>,
         old: &OldWorkers,
         draining: &[Draining],
         seen: &mut Arc<Seen>,
@@ -33,11 +32,11 @@ impl SessionListCheck {
             let ready = |server| quiet.contains(server) && before.contains(server);
             draining.last && draining.servers.iter().all(ready) && !(draining.idle && keeps_idle(draining, seen))
         });
-        if !due || process.sessions > SESSIONS_LISTED {
+        if !due || expected.process.sessions > SESSIONS_LISTED {
             self.quiet = quiet;
             return Ok(true);
         }
-        let Some(mut requests) = assigned(client, process).await? else { return Ok(false) };
+        let Some(mut requests) = assigned(expected).await? else { return Ok(false) };
         for (server, more) in old.assigned().await? {
             *requests.entry(server).or_default() += more;
         }
@@ -55,14 +54,14 @@ impl SessionListCheck {
 
 /// Draining servers on which nothing is in flight.
 fn quiet(draining: &[Draining], seen: &Seen) -> BTreeSet<ServerRef> {
-    let is_quiet = |server: &&ServerRef| seen.servers.get(server).is_some_and(|it| it.load.in_flight() == 0);
+    let is_quiet = |server: &&ServerRef| seen.servers.get(server).is_some_and(|now| now.load.in_flight() == 0);
     draining.iter().flat_map(|draining| &draining.servers).filter(is_quiet).cloned().collect()
 }
 
 fn keeps_idle(draining: &Draining, seen: &Seen) -> bool {
-    draining.servers.iter().filter_map(|server| seen.servers.get(server)).any(|it| it.load.idle > 0)
+    draining.servers.iter().filter_map(|server| seen.servers.get(server)).any(|now| now.load.idle > 0)
 }
 
-/// HAProxy's list of sessions has about 250 bytes for each, and every thread stands still while a piece of it is made.
-/// Where there are more, time has to tell what the list would.
+/// With more sessions the list is not read, and the drain relies on the time that passes without requests. The list has
+/// about 250 bytes for each session, and stops every thread of HAProxy while a piece of it is made.
 const SESSIONS_LISTED: u64 = 10_000;

@@ -1,4 +1,4 @@
-//! Work whose result answers all who asked before it began.
+//! Work whose result answers every request that arrived before it began.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,15 +13,16 @@ use crate::platform::Clock;
 #[derive(Debug)]
 pub(super) struct Shared<T> {
     clock: Clock,
-    /// How many have asked, and how many have an answer or have gone.
+    /// The number of requests.
     asked: AtomicU64,
+    /// The number of requests that were answered or dropped.
     left: AtomicU64,
     last: Mutex<Last<T>>,
 }
 
 #[derive(Debug)]
 struct Last<T> {
-    /// Everybody before this number had asked when the work began.
+    /// The requests with smaller numbers arrived before the work began.
     before: u64,
     result: Option<Arc<T>>,
     rests_until: Option<Instant>,
@@ -33,15 +34,15 @@ impl<T> Shared<T> {
         Self { clock, asked: AtomicU64::new(0), left: AtomicU64::new(0), last: Mutex::new(last) }
     }
 
-    /// The result of work that begins after this call. Work takes half of the time at most.
+    /// The result of work that begins after this call. At least half of the time no work is done.
     pub(super) async fn get(&self, work: impl AsyncFnOnce() -> T) -> Arc<T> {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
-        let _here = Here(&self.left);
+        let _leaves = Leaves(&self.left);
         let mut last = self.last.lock().await;
         if let Some(result) = last.result.as_ref().filter(|_| number < last.before) {
             let result = Arc::clone(result);
             if self.left.load(Ordering::SeqCst) + 1 >= self.asked.load(Ordering::SeqCst) {
-                // No request waits for it any more.
+                // No other request waits for this result.
                 last.result = None;
             }
             return result;
@@ -58,16 +59,16 @@ impl<T> Shared<T> {
     }
 }
 
-/// Counts one who has asked as gone when this is dropped.
-struct Here<'a>(&'a AtomicU64);
+/// Counts a request as left when it is dropped.
+struct Leaves<'a>(&'a AtomicU64);
 
-impl Drop for Here<'_> {
+impl Drop for Leaves<'_> {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-/// However long it takes, the next is not kept waiting longer.
+/// The longest pause between two pieces of work.
 const REST: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_asked_meanwhile_is_answered_by_the_next_one_and_then_forgotten() {
+    async fn requests_during_work_share_the_result_of_the_next_work_and_the_result_is_then_dropped() {
         let (shared, goes_on, done) = (Shared::new(Clock::new()), Semaphore::new(0), AtomicU64::new(0));
         let ask = || {
             let work = async || {
@@ -91,7 +92,7 @@ mod tests {
         assert!(all.iter_mut().all(|asked| asked.now_or_never().is_none()));
         goes_on.add_permits(1);
         assert_eq!(*all.remove(0).await, 0);
-        // One of them goes away before its turn.
+        // A waiting request is dropped.
         drop(all.pop());
         goes_on.add_permits(1);
         assert!(futures_util::future::join_all(all).await.iter().all(|result| **result == 1));

@@ -1,7 +1,7 @@
-//! Which servers clients stick to by a stick table. A cookie is seen in the counters of a server; a table is asked.
+//! The servers to which clients stick by a stick table. Cookies show in the counters of a server; tables must be read.
 //!
-//! HAProxy does not say which backend sticks by which table: each may name another one's, or one that peers share. So a
-//! backend that has a table with servers in it is taken to use that one, and any other is taken to use all that are there.
+//! HAProxy does not show which backend uses which table: it may be the table of another backend, or one that peers
+//! share. So teeter assumes that a backend uses its own table if that has servers in it, and all tables otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,27 +9,29 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::look::ExpectedProcess;
 use super::order::Draining;
 use crate::farm::{Seen, SeenServer};
-use crate::haproxy::commands::{Info, ShowStuck, ShowTables, Stuck};
-use crate::haproxy::{Client, CommandError, Error, Line, ServerRef, TableName};
+use crate::haproxy::commands::{ShowStuck, ShowTables, Stuck};
+use crate::haproxy::{CommandError, Error, Line, ServerRef, TableName};
 
-/// What is remembered of one HAProxy process between two looks.
+/// The stick tables of one HAProxy process.
 #[derive(Debug, Default)]
 pub(super) struct StickTables {
-    /// The tables with entries for servers, and when they were asked.
+    /// The tables with entries for servers.
     tables: BTreeMap<TableName, Stuck>,
+    /// When the tables were read last.
     asked: Option<Instant>,
     /// Tables that never have such entries.
     without: BTreeSet<TableName>,
 }
 
 impl StickTables {
-    /// Where nothing is in flight on servers whose clients may stay, notes in `seen` to which of them clients stick by a
-    /// table. `false`: another process answered.
+    /// Reads the tables if a drain step waits for sticky clients of servers without requests in flight, and notes in
+    /// `seen` to which of these servers clients stick. `false`: another process answered.
     pub(super) async fn ask(
         &mut self,
-        (client, process): (&Client, &Info),
+        expected: ExpectedProcess<'_>,
         draining: &[Draining],
         seen: &mut Arc<Seen>,
         now: Instant,
@@ -39,11 +41,11 @@ impl StickTables {
         };
         let due = |draining: &&Draining| draining.sticks && draining.servers.iter().all(quiet);
         let due: Vec<&Draining> = draining.iter().filter(due).collect();
-        // That clients stick may be known for a moment; that none does is only known now.
-        let lately = self.asked.is_some_and(|at| now.duration_since(at) < AGAIN);
-        let known = |draining: &&Draining| lately && draining.servers.iter().any(|server| self.has(server, seen));
+        // A recent answer that clients stick is good enough; that no client sticks must be a new answer.
+        let was_recent = self.asked.is_some_and(|at| now.duration_since(at) < AGAIN);
+        let known = |draining: &&Draining| was_recent && draining.servers.iter().any(|server| self.has(server, seen));
         if !due.iter().all(known) {
-            let Some(tables) = self.read(client, process).await? else { return Ok(false) };
+            let Some(tables) = self.read(expected).await? else { return Ok(false) };
             (self.tables, self.asked) = (tables, Some(now));
         }
         let servers = due.iter().flat_map(|draining| &draining.servers);
@@ -56,7 +58,8 @@ impl StickTables {
         Ok(true)
     }
 
-    async fn read(&mut self, client: &Client, process: &Info) -> Result<Option<BTreeMap<TableName, Stuck>>, Error> {
+    async fn read(&mut self, expected: ExpectedProcess<'_>) -> Result<Option<BTreeMap<TableName, Stuck>>, Error> {
+        let ExpectedProcess { client, process } = expected;
         let mut line = Line::new();
         let slot = line.push(&ShowTables);
         let answers = client.send(&line).await?;
@@ -73,7 +76,7 @@ impl StickTables {
             let stuck = match client.ask_at_most(&ask, LONGEST_TABLE).await {
                 Ok(Some(stuck)) => stuck,
                 Ok(None) => Stuck::Many,
-                // One without servers in it, or one that is gone.
+                // The table has no entries for servers, or does not exist any more.
                 Err(Error::Command { source: CommandError::Refused(_), .. }) => {
                     self.without.insert(table);
                     continue;
@@ -95,8 +98,8 @@ impl StickTables {
     }
 }
 
-/// An entry names a server by its name, by its address where the backend has `srvkey addr`, or not at all, where a peer
-/// that knows no names has sent it.
+/// Whether an entry leads to a server. The entry has the name of the server, or its address if the backend has `srvkey
+/// addr`, or neither if it came from a peer that does not know names.
 fn has(stuck: &Stuck, server: &ServerRef, now: &SeenServer) -> bool {
     match stuck {
         Stuck::Many => true,
@@ -107,11 +110,11 @@ fn has(stuck: &Stuck, server: &ServerRef, now: &SeenServer) -> bool {
     }
 }
 
-/// While clients stick, tables are asked no more often than this.
+/// The shortest time between two reads of the tables while clients stick.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// The most that is read of a table, in bytes: some ten thousand entries. In a longer one, clients are taken to stick to
-/// every server.
+/// The most bytes that are read of a table: some ten thousand entries. With a longer table teeter assumes that clients
+/// stick to every server.
 const LONGEST_TABLE: usize = 1 << 20;
 
 #[cfg(test)]
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_has_its_own_table_or_any() {
+    fn a_backend_uses_its_own_table_or_else_all_tables() {
         let names = ["app/web01", "app/web02", "api/web01"];
         let servers = names.iter().map(|name| (name.parse().unwrap(), SeenServer::sample())).collect();
         let seen = Seen { servers, ..Seen::default() };
@@ -137,7 +140,7 @@ mod tests {
             names.iter().filter(has).copied().collect::<Vec<_>>()
         };
         assert!(stuck(&[]).is_empty());
-        assert_eq!(stuck(&[("app", to(&[])), ("mine/shared", to(&["web01"]))]), ["api/web01"]);
+        assert_eq!(stuck(&[("app", to(&[])), ("peers/shared", to(&["web01"]))]), ["api/web01"]);
         assert_eq!(stuck(&[("app", to(&["web02"]))]), ["app/web02"]);
         assert_eq!(stuck(&[("shared", to(&["web01"]))]), ["app/web01", "api/web01"]);
         assert_eq!(stuck(&[("shared", to(&["127.0.0.1:80"]))]), names);

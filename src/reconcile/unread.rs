@@ -1,21 +1,22 @@
-//! Commands that HAProxy may still carry out although their replies will not be read.
+//! Commands that HAProxy may still carry out although teeter will not read their replies.
 //!
-//! A HAProxy that does not answer keeps what it was sent: by a teeterd that has ended since, or in a turn that was given
-//! up. When it goes on, it carries that out together with what it was sent later, each thread what it has accepted. For
-//! a moment a look does not say what will be, and what changes in that moment is not a change made outside teeter.
+//! A HAProxy that does not answer keeps the commands that it got: from a teeterd that has ended since, or in a batch
+//! that was given up. When it goes on, it carries them out together with later commands, in no defined order, because
+//! each of its threads has accepted some of the connections. During that moment a look does not show the final state,
+//! and a change is not a change made outside teeter.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Whether there may be such commands.
+/// Whether there may be commands with unread replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UnreadCommands {
     /// Every reply has been read.
     None,
-    /// They come when HAProxy answers again.
+    /// HAProxy carries them out when it answers again.
     Unanswered,
-    /// It answers, and has carried them out by then.
+    /// HAProxy answers, and has carried them out by this time.
     Until(Instant),
 }
 
@@ -29,13 +30,13 @@ impl UnreadCommands {
         }
     }
 
-    /// Whether a look may be followed by them.
+    /// Whether HAProxy may carry them out after a look.
     pub(super) fn may_follow(self) -> bool {
         self != Self::None
     }
 }
 
-/// A line is carried out within milliseconds once its turn has come; its thread may be busy with others before.
+/// HAProxy carries out a line within milliseconds, but its thread may be busy with other lines first.
 const TAKES: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
@@ -44,16 +45,16 @@ mod tests {
     use crate::platform::Clock;
 
     #[test]
-    fn they_have_come_some_time_after_the_first_answer() {
-        let begun = Clock::new().mark();
-        let mut late = UnreadCommands::Unanswered;
-        assert!(late.may_follow());
-        late.answered(begun);
-        late.answered(begun + TAKES / 2);
-        assert!(late.may_follow());
-        late.answered(begun + TAKES);
-        assert!(!late.may_follow());
-        late.answered(begun + TAKES * 2);
-        assert!(!late.may_follow());
+    fn unread_commands_are_carried_out_some_time_after_the_first_answer() {
+        let start = Clock::new().mark();
+        let mut unread = UnreadCommands::Unanswered;
+        assert!(unread.may_follow());
+        unread.answered(start);
+        unread.answered(start + TAKES / 2);
+        assert!(unread.may_follow());
+        unread.answered(start + TAKES);
+        assert!(!unread.may_follow());
+        unread.answered(start + TAKES * 2);
+        assert!(!unread.may_follow());
     }
 }

@@ -9,7 +9,7 @@ pub struct Caller {
     pub uid: u32,
     /// Its group id.
     pub gid: u32,
-    /// Its process id; `None` where the kernel does not tell it.
+    /// Its process id; `None` if the kernel does not report it.
     pub pid: Option<i32>,
     /// The name of its user, or the number of a user without a name.
     pub user: String,

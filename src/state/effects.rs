@@ -54,7 +54,7 @@ impl State {
     }
 }
 
-/// The effects while they are worked out, and what they are worked out from.
+/// The effects while they are worked out, with the input.
 pub(super) struct Working<'a> {
     pub(super) state: &'a State,
     pub(super) observed: &'a Observed<'a>,

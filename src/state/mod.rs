@@ -33,7 +33,7 @@ pub struct State {
     pub next_run: u64,
     /// Every hold.
     pub holds: BTreeMap<HoldId, Hold>,
-    /// What each server was before its first hold.
+    /// The state of each server before its first hold.
     pub baselines: BTreeMap<Entry, Baseline>,
     /// The routes of farms whose traffic teeter has switched.
     pub routes: BTreeMap<FarmName, Route>,

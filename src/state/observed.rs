@@ -30,7 +30,7 @@ impl<'a> Observed<'a> {
         self.0.get(&entry.instance)?.seen.servers.get(&entry.server)
     }
 
-    /// What HAProxy has counted of a server line since its process started.
+    /// HAProxy's counters of a server line since the start of its process.
     pub fn counts(&self, entry: &Entry) -> Option<Counts> {
         self.server(entry).map(|server| Counts::of_server(&server.load))
     }

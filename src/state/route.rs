@@ -36,7 +36,7 @@ impl State {
         }
     }
 
-    /// The route `before`, switched to a side by the run's current step, with the versions that cookies tell clients.
+    /// The route `before`, switched to a side by the run's current step, with the versions in the cookies of clients.
     pub(super) fn switched(&self, run: &Run, before: &Route, side: Side) -> Route {
         // The group that had a share has all of the traffic or none now.
         let canary = before.canary.as_ref().map(|canary| Canary { share: None, ..canary.clone() });

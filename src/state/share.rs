@@ -22,7 +22,7 @@ impl Working<'_> {
         let canary = |share| Some(Canary { group: group.clone(), share });
         let route = Route { canary: canary(Some(share)), ..before.clone() };
         self.effects.changes.push(Change::PutRoute(Box::new(route)));
-        // A share that HAProxy was told must be taken back, and not just forgotten.
+        // HAProxy may have the share already: it must be undone there, not only in the store.
         let before = Route { canary: before.canary.clone().or_else(|| canary(None)), ..before };
         self.effects.run.step.undo.push(Undo::Switch(Box::new(before)));
         if let Some(hold) = self.held(group) {

@@ -35,8 +35,8 @@ pub fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     let problem = chain(&error);
     let reason = format!(
         "{problem}, and has been set aside as {0}. teeterd is now read-only: servers that are out stay out, with no \
-         recorded reason. Look at `teeter status`, and at what `teeter store verify {0}` finds, then restart teeterd: it begins \
-         with an empty store, or with a backup that you restore before",
+         recorded reason. Look at `teeter status`, and at what `teeter store verify {0}` finds, then restart teeterd: \
+         it begins with an empty store, or with a backup that you restore before",
         aside.display()
     );
     Ok(Arc::new(Aside { reason }))

@@ -202,7 +202,7 @@ pub trait Store: Send + Sync {
     /// The store cannot be read.
     fn drains(&self, query: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError>;
 
-    /// Deletes events and runs that `keep` does not keep, at most so many events in one transaction, and records
+    /// Deletes events and runs that `keep` does not keep, at most `most` events in one transaction, and records
     /// `begun` with the deletion. Changes neither the revision nor a record that a decision needs.
     ///
     /// # Errors

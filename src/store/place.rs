@@ -23,8 +23,8 @@ pub(crate) fn directory(path: &Path, mode: u32, shared: bool) -> io::Result<Owne
     let folder = openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     if !shared && let Some(writers) = writers(&fstat(&folder)?) {
         return Err(io::Error::other(format!(
-            "{} {writers}, and another user could replace the files that teeterd makes there. Name another directory, change \
-             its mode, or write `shared_directory = true` beside the path in the configuration",
+            "{} {writers}, and another user could replace the files that teeterd makes there. Name another directory, \
+             change its mode, or write `shared_directory = true` beside the path in the configuration",
             path.display()
         )));
     }
@@ -48,7 +48,8 @@ pub fn of_store(path: &Path, shared: bool) -> io::Result<()> {
         match std::fs::symlink_metadata(&name) {
             Ok(found) if found.uid() != own => {
                 return Err(io::Error::other(format!(
-                    "{} belongs to uid {}, and every user may add files to its directory: remove it, or name another directory",
+                    "{} belongs to uid {}, and every user may add files to its directory: remove it, or name another \
+                     directory",
                     name.display(),
                     found.uid()
                 )));
@@ -104,10 +105,10 @@ mod tests {
         let made = dir.path().join("a/b");
         directory(&made, 0o755, false).unwrap();
         assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o022, 0);
-        for (mode, who) in [(0o775, "by the members of group"), (0o757, "every user"), (0o1777, "every user")] {
+        for (mode, users) in [(0o775, "by the members of group"), (0o757, "every user"), (0o1777, "every user")] {
             fs::set_permissions(&made, fs::Permissions::from_mode(mode)).unwrap();
             let error = directory(&made, 0o755, false).unwrap_err().to_string();
-            assert!(error.contains(who) && error.contains("shared_directory"), "{error}");
+            assert!(error.contains(users) && error.contains("shared_directory"), "{error}");
             directory(&made, 0o755, true).unwrap();
         }
         if rustix::process::geteuid().is_root() {

@@ -111,8 +111,8 @@ impl Copy {
         let room = disk.f_bavail.saturating_mul(disk.f_frsize);
         if room < size.saturating_add(LEFT) {
             return Err(failed(io::Error::other(format!(
-                "a copy of the store takes {} MiB of its file system for a moment, and {} are free, of which {} stay free for \
-                 the store itself: make room there, or stop teeterd and copy the file",
+                "a copy of the store takes {} MiB of its file system for a moment, and {} are free, of which {} stay \
+                 free for the store itself: make room there, or stop teeterd and copy the file",
                 size.div_ceil(1 << 20),
                 room >> 20,
                 LEFT >> 20
@@ -125,11 +125,11 @@ impl Copy {
 impl Drop for Copy {
     fn drop(&mut self) {
         // The next copy removes a file that is left.
-        fs::remove_file(&self.at).unwrap_or_default();
+        let _ = fs::remove_file(&self.at);
     }
 }
 
-/// A store of at most so many bytes is copied in memory.
+/// The largest store, in bytes, that is copied in memory.
 const SMALL: u64 = 16 << 20;
 
 /// How many pages are copied at a time.

@@ -46,7 +46,8 @@ pub struct HoldView {
     pub in_flight: BTreeMap<String, u64>,
     /// The last problem, and the lines that the hold does not reach.
     pub note: Option<String>,
-    /// HAProxy instances that it goes on without because they do not answer; each gets the change as soon as it answers.
+    /// HAProxy instances that it goes on without because they do not answer; each gets the change as soon as it
+    /// answers.
     #[serde(default)]
     pub without: Vec<String>,
 }

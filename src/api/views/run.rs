@@ -52,7 +52,8 @@ pub struct RunView {
     /// Server lines of its members that the run skips, as text.
     #[serde(default)]
     pub off: Vec<String>,
-    /// HAProxy instances that it goes on without because they do not answer; each gets the change as soon as it answers.
+    /// HAProxy instances that it goes on without because they do not answer; each gets the change as soon as it
+    /// answers.
     #[serde(default)]
     pub without_haproxy: Vec<String>,
     /// Members that it went on without, each with the reason: unhealthy before, or failed and out.

@@ -55,8 +55,8 @@ impl<T: DeserializeOwned> Stream<T> {
         Self { client, request, body, buffer: Vec::new(), item: PhantomData, ends_in_silence: false }
     }
 
-    /// The same stream, but it fails if teeterd is silent for too long. Not for the stream of a caller that attends to a
-    /// run: teeterd would take its end for the end of the caller.
+    /// The same stream, but it fails if teeterd is silent for too long. Not for the stream of a caller that attends to
+    /// a run: teeterd would take its end for the end of the caller.
     #[must_use]
     pub fn ending_in_silence(self) -> Self {
         Self { ends_in_silence: true, ..self }

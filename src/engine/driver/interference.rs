@@ -43,8 +43,10 @@ impl Engine {
                             OnDrift::Alarm => self.alarmed(entry, *was, *now, ledger, reports),
                         }
                     }
-                    Drift::Again { server, is: added_as } => self.server_again(entry(server), added_as.clone(), ledger),
-                    Drift::Live { backend, server } => {
+                    Drift::AddedAgain { server, is: added_as } => {
+                        self.server_again(entry(server), added_as.clone(), ledger)
+                    }
+                    Drift::TakenOver { backend, server } => {
                         let entry = entry(server);
                         let what = format!(
                             "the traffic was switched to backend {backend} outside teeter, and {entry} serves there"
@@ -57,7 +59,8 @@ impl Engine {
                         let shown = |value: Option<&str>| value.unwrap_or("not there").to_owned();
                         let (was, now) = (shown(was.as_ref().map(MapValue::as_str)), shown(now.as_deref()));
                         self.event_only(format!(
-                            "a change outside teeter set {key} in map {map} of HAProxy {name} from {was} to {now}: corrected"
+                            "a change outside teeter set {key} in map {map} of HAProxy {name} from {was} to {now}: \
+                             corrected"
                         ))
                     }
                 };

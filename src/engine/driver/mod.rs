@@ -32,7 +32,7 @@ pub(crate) async fn drive(engine: Weak<Engine>, nudge: Arc<Notify>) {
             engine.fleet.bump();
         }
         // Every pass checks deadlines. A pass is cheap, and instances nudge the driver when they see a change.
-        tokio::time::timeout(PASS_AT_LEAST, nudge.notified()).await.ok();
+        let _ = tokio::time::timeout(PASS_AT_LEAST, nudge.notified()).await;
     }
 }
 
@@ -50,7 +50,7 @@ impl Engine {
         self.forget_overruled(&mut ledger, &reports).await?;
         // One step may make another possible: when a hold is drained, its run goes on.
         for _ in 0..PASSES {
-            self.fleet.publish_news(&ledger.state);
+            self.fleet.publish_if_behind(&ledger.state);
             let now = self.time_of_pass();
             let changed = self.note_callers(&mut ledger).await?
                 | self.join_lines(&mut ledger, &reports, now).await?
@@ -111,8 +111,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Notes on draining holds that the process before may still serve their requests: without the master's socket teeter
-    /// cannot see it.
+    /// Notes on draining holds that the process before may still serve their requests: without the master's socket
+    /// teeter cannot see it.
     fn doubts(&self, name: &InstanceName, ledger: &Ledger) -> (Vec<Change>, Vec<NewEvent>) {
         let mut memory = self.memory();
         let holds = ledger.state.holds.values().filter(|hold| hold.entries.iter().any(|e| e.instance == *name));
@@ -131,8 +131,8 @@ impl Engine {
         .unzip()
     }
 
-    /// Updates stored routes to the configuration. Drops a route once all of its farm gets the traffic again, or when the
-    /// configuration has it no more: its maps may then be changed outside teeter. Leaves routes that a run needs.
+    /// Updates stored routes to the configuration. Drops a route once all of its farm gets the traffic again, or when
+    /// the configuration has it no more: its maps may then be changed outside teeter. Leaves routes that a run needs.
     async fn tend_routes(&self, ledger: &mut Ledger, reports: &Reports, now: Timestamp) -> Result<bool, EngineError> {
         let state = &ledger.state;
         let farms = self.fleet.farms();
@@ -143,7 +143,7 @@ impl Engine {
             let confirmed = |name| {
                 let maps = || route.keys.iter().map(|key| &key.map);
                 let report = reports.get(name).filter(|report: &&InstanceReport| report.agreed >= state.revision);
-                report.is_some_and(|report| report.untold.reason(maps(), []).is_none())
+                report.is_some_and(|report| report.withheld.reason(maps(), []).is_none())
             };
             if busy || !route.instances.iter().all(confirmed) {
                 self.memory().settled.remove(name);
@@ -154,8 +154,8 @@ impl Engine {
                 changes.push(Change::DropRoute(name.clone()));
                 continue;
             };
-            // A pinning route stays, for the versions of its clients. Any other goes once no new process can appear that
-            // has read the map's file before the switch.
+            // A pinning route stays, for the versions of its clients. Any other goes once no new process can appear
+            // that has read the map's file before the switch.
             if route.live == Side::All && route.sticky != Sticky::Pin {
                 let since = *self.memory().settled.entry(name.clone()).or_insert(now);
                 if now >= A_RELOAD_TAKES.after(since) {
@@ -191,7 +191,7 @@ impl Engine {
         };
         let agreed = |entry: &Entry| {
             let report = reports.get(&entry.instance).filter(|report| report.agreed >= state.revision);
-            report.is_some_and(|report| !report.untold.servers.contains_key(&entry.server))
+            report.is_some_and(|report| !report.withheld.servers.contains_key(&entry.server))
         };
         let restored = state.baselines.keys().filter(|entry| !held(entry) && !undoable(entry) && agreed(entry));
         let changes: Vec<Change> = restored.map(|entry| Change::DropBaseline(entry.clone())).collect();
@@ -209,7 +209,8 @@ const PASSES: usize = 32;
 /// A longer time between two passes means that the daemon was suspended or stuck.
 const STOPPED: Duration = Duration::from_secs(5);
 
-/// From reading the map's file until a new process serves: with many certificates and names to resolve it takes seconds.
+/// From reading the map's file until a new process serves: with many certificates and names to resolve it takes
+/// seconds.
 const A_RELOAD_TAKES: Span = Span::from_secs(10);
 
 /// A pass begins at least this often, even if nothing nudges the driver.

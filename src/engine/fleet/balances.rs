@@ -1,4 +1,4 @@
-//! Asking HAProxy what it makes of new weights, and of what is to be watched, before anything is begun.
+//! How the backends of each HAProxy balance, and whether they take new weights: read before a run begins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,11 @@ use crate::haproxy::commands::{BackendRow, ShowBackends, TakesWeights};
 use crate::haproxy::{BackendName, Command, Error, Line, ServerRef};
 use crate::platform::chain;
 
-/// What the configuration of each HAProxy says of its backends.
+/// The backends of each HAProxy, as it is configured.
 pub(crate) type Backends = BTreeMap<InstanceName, BTreeMap<BackendName, BackendRow>>;
 
 impl Fleet {
-    /// What the configuration says of every backend that these lines may stand in.
+    /// The configured backends of every HAProxy that has one of these lines.
     pub(crate) async fn backends(&self, entries: &BTreeSet<Entry>) -> Result<Backends, EngineError> {
         let names: BTreeSet<&InstanceName> = entries.iter().map(|entry| &entry.instance).collect();
         let mut all = Backends::new();
@@ -24,7 +24,7 @@ impl Fleet {
         Ok(all)
     }
 
-    /// What the backends of these lines make of new weights. Changes nothing.
+    /// How the backends of these lines balance. Changes nothing.
     pub(crate) async fn balances(
         &self,
         entries: &BTreeSet<Entry>,
@@ -33,7 +33,7 @@ impl Fleet {
         let mut balances = Balances::new();
         for (name, rows) in backends {
             let Some(instance) = self.instances.get(name) else { continue };
-            // One line of each backend stands for it.
+            // One line of each backend is enough.
             let lines: BTreeMap<&BackendName, &ServerRef> = entries
                 .iter()
                 .filter(|entry| entry.instance == *name)
@@ -51,8 +51,8 @@ impl Fleet {
                 let slots: Vec<_> = part.iter().map(|ask| (line.push(ask), ask)).collect();
                 let answers = instance.client.send(&line).await.map_err(unreachable)?;
                 for (slot, ask) in slots {
-                    let said = answers.read(slot, ask).map_err(|error| unreachable(instance.client.error(error)))?;
-                    takes.insert(ask.server.backend.clone(), said);
+                    let answer = answers.read(slot, ask).map_err(|error| unreachable(instance.client.error(error)))?;
+                    takes.insert(ask.server.backend.clone(), answer);
                 }
             }
             balances.extend(lines.into_keys().map(|backend| {
@@ -64,7 +64,7 @@ impl Fleet {
     }
 }
 
-/// As many of them as fit a line.
+/// Divides commands into lines of HAProxy's input.
 fn parts(asks: &[TakesWeights]) -> Vec<Vec<TakesWeights>> {
     let (mut parts, mut part, mut line) = (Vec::new(), Vec::new(), Line::new());
     for ask in asks {

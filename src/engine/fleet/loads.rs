@@ -1,4 +1,4 @@
-//! What is in flight on the lines of a hold, and what HAProxy does not have as the hold wants it.
+//! The requests in flight on the lines of a hold, and the lines that are not in the state that the hold sets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +11,16 @@ use crate::state::State;
 /// The loads of a hold's lines in one instance.
 pub(crate) fn loads(hold: &Hold, instance: &InstanceName, report: &InstanceReport) -> BTreeMap<Entry, Load> {
     let Some(seen) = &report.seen else { return BTreeMap::new() };
-    let mine = hold.entries.iter().filter(|entry| entry.instance == *instance);
+    let lines = hold.entries.iter().filter(|entry| entry.instance == *instance);
     let old = |server: &ServerRef| report.old.iter().filter_map(|worker| worker.in_flight.get(server)).sum();
     let load = |server: &ServerRef| match seen.servers.get(server) {
         Some(server) => server.load,
-        // A line that is gone from the configuration may still be served by who had it.
+        // An old process may still have requests on a line that the present configuration does not have.
         None => Load { old: old(server), ..Load::default() },
     };
-    let mut loads: BTreeMap<Entry, Load> = mine.map(|entry| (entry.clone(), load(&entry.server))).collect();
-    // Requests of a backend that is out as a whole may still be on their way to one of its servers: those that wait
-    // for their body, or for a second try. They are counted on the first of them.
+    let mut loads: BTreeMap<Entry, Load> = lines.map(|entry| (entry.clone(), load(&entry.server))).collect();
+    // If a whole backend is held, its requests without a server may still get one: they wait for their body, or for a
+    // second try. They count on the first line of the backend.
     let backends: BTreeSet<BackendName> = loads.keys().map(|entry| entry.server.backend.clone()).collect();
     for backend in &backends {
         let is_held =
@@ -38,30 +38,31 @@ pub(crate) fn loads(hold: &Hold, instance: &InstanceName, report: &InstanceRepor
     loads
 }
 
-/// The lines of a hold that were set to a looser state outside teeter and, by `on_drift`, stay there.
+/// The lines of a hold that were set to a less strict state outside teeter, and keep it because of `on_drift`.
 pub(crate) fn overruled(hold: &Hold, state: &State) -> BTreeMap<Entry, String> {
     let overruled = hold.entries.iter().filter_map(|entry| Some((entry, state.baselines.get(entry)?.overruled?)));
     let looser = overruled.filter(|(_, overruled)| overruled.state < hold.wanted_state());
     looser.map(|(entry, overruled)| (entry.clone(), format!("set to {} outside teeter", overruled.state))).collect()
 }
 
-/// What one instance is not told of a hold: of its lines, or of the maps by which its run turns the traffic.
-pub(crate) fn untold<'a>(
+/// Why one HAProxy does not get all commands of a hold: those for its lines, and those for the maps of its run. `None`:
+/// HAProxy gets all of them.
+pub(crate) fn withheld<'a>(
     hold: &Hold,
     instance: &InstanceName,
     report: &'a InstanceReport,
     state: &State,
 ) -> Option<&'a Reason> {
-    if report.untold.is_empty() {
+    if report.withheld.is_empty() {
         return None;
     }
     let run = hold.owner.run().and_then(|id| state.runs.get(&id));
     let maps = run.map(|run| maps_of(&run.plan)).unwrap_or_default();
-    let mine = hold.entries.iter().filter(|entry| entry.instance == *instance);
-    report.untold.reason(maps, mine.map(|entry| &entry.server))
+    let lines = hold.entries.iter().filter(|entry| entry.instance == *instance);
+    report.withheld.reason(maps, lines.map(|entry| &entry.server))
 }
 
-/// The maps by which a plan turns the traffic.
+/// The maps with which a plan switches the traffic.
 pub(crate) fn maps_of(plan: &Plan) -> BTreeSet<&MapName> {
     plan.flip.route.iter().map(|key| &key.map).collect()
 }

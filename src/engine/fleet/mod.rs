@@ -1,5 +1,4 @@
-//! All HAProxy instances together: their reports, the orders that they are given, looks at them, and what is known of
-//! HAProxy instances that do not answer.
+//! All HAProxy instances: their reports, their orders, looks at them, and instances that do not answer.
 
 pub(crate) mod balances;
 pub(crate) mod loads;
@@ -29,7 +28,7 @@ use crate::reconcile::{ANSWER_TAKES, Instance, MapWriters, Setup};
 /// The HAProxy instances of the configuration, and the farms in them.
 pub(crate) struct Fleet {
     farms: Farms,
-    /// For servers that no farm has.
+    /// The settings of holds on servers that belong to no farm.
     holds: RwLock<HoldsSettings>,
     pub(crate) instances: BTreeMap<InstanceName, Instance>,
     may_be_away: RwLock<Arc<BTreeSet<InstanceName>>>,
@@ -38,12 +37,12 @@ pub(crate) struct Fleet {
     pub(crate) maps: MapWriters,
     /// Wakes the driver of holds and runs.
     pub(crate) nudge: Arc<Notify>,
-    /// Rises when views may have something new to show.
+    /// Rises when a view may have changed.
     tick: watch::Sender<u64>,
 }
 
 impl Fleet {
-    /// Starts to observe every instance, each by its stats socket and, where one is configured, its master's socket.
+    /// Starts to observe every instance, each through its stats socket and, if configured, the socket of its master.
     pub(crate) fn start(
         farms: Farms,
         holds: HoldsSettings,
@@ -72,12 +71,12 @@ impl Fleet {
         *write(&self.holds) = holds;
     }
 
-    /// Rises when views may have something new to show.
+    /// A number that rises when a view may have changed.
     pub(crate) fn ticks(&self) -> watch::Receiver<u64> {
         self.tick.subscribe()
     }
 
-    /// For each observer a number that rises with each of its rounds and answers.
+    /// For each observer, its name and a number that rises as long as it makes progress.
     pub(crate) fn progress(&self) -> impl Iterator<Item = (String, u64)> {
         self.instances.iter().map(|(name, instance)| (format!("the observer of {name}"), instance.progress()))
     }
@@ -90,11 +89,11 @@ impl Fleet {
     pub(crate) fn on_drift(&self, server: &ServerRef) -> OnDrift {
         let farms = self.farms();
         let farm = farms.values().find(|farm| farm.has(server));
-        farm.map_or_else(|| self.of_holds_elsewhere().on_drift, |farm| farm.settings.on_drift)
+        farm.map_or_else(|| self.default_hold_settings().on_drift, |farm| farm.settings.on_drift)
     }
 
-    /// What holds go by on servers that no farm has.
-    pub(crate) fn of_holds_elsewhere(&self) -> HoldsSettings {
+    /// The settings of holds on servers that belong to no farm.
+    pub(crate) fn default_hold_settings(&self) -> HoldsSettings {
         *read(&self.holds)
     }
 
@@ -117,31 +116,32 @@ impl Fleet {
         self.instances.iter().map(|(name, instance)| (name.clone(), instance.reports.borrow().clone())).collect()
     }
 
-    /// Looks at every HAProxy now, for a change.
+    /// Lets every observer look now, for a change.
     pub(crate) async fn look_again(&self) -> Reports {
         self.look(self.instances.values().map(|instance| instance.look_again(None))).await
     }
 
-    /// The same where nothing may be unknown, but for those that may be away.
+    /// Lets every observer look now, for a change that needs all HAProxy instances apart from those that may be away.
     pub(crate) async fn look_at_every(&self, without: &BTreeSet<InstanceName>) -> Result<Reached, EngineError> {
         let reports = self.look_again().await;
         self.reached(reports, without, |_| true)
     }
 
-    /// Looks at what these selectors may name, with what stands with it.
-    pub(crate) async fn look_for(&self, selectors: &[Selector], care: LookDepth) -> Reports {
+    /// Lets every observer look at the backends that these selectors may concern.
+    pub(crate) async fn look_for(&self, selectors: &[Selector], depth: LookDepth) -> Reports {
         let farms = self.farms();
         let looks = self.instances.values().map(|instance| {
             let seen = instance.reports.borrow().seen.clone();
-            instance.look_again(seen.and_then(|seen| backends_of(selectors, &farms, &seen, care)))
+            instance.look_again(seen.and_then(|seen| backends_of(selectors, &farms, &seen, depth)))
         });
         let reports = self.look(looks).await;
-        // What is not known by now may have come since everything was looked at.
+        // A server that is not known yet may have been added since the last look at all backends.
         if self.resolve(selectors, &reports).is_ok() { reports } else { self.look_again().await }
     }
 
     async fn look(&self, looks: impl Iterator<Item = impl Future<Output = ()>>) -> Reports {
-        tokio::time::timeout(ANSWER_TAKES + ANSWER_TAKES, futures_util::future::join_all(looks)).await.ok();
+        // The reports show which instances have not answered in time.
+        let _ = tokio::time::timeout(ANSWER_TAKES + ANSWER_TAKES, futures_util::future::join_all(looks)).await;
         self.reports()
     }
 }

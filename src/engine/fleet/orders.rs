@@ -1,4 +1,4 @@
-//! The orders that instances are given, worked out from the stored state.
+//! The orders for HAProxy instances, worked out from the stored state.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::reconcile::{Draining, Instance, Order};
 use crate::state::State;
 
 impl Fleet {
-    /// Tells every instance what the store says now.
+    /// Gives every instance the order that follows from the stored state.
     pub(crate) fn publish(&self, state: &State) {
         let mut all = wanted(state.holds.values(), &state.baselines);
         for server in all.values_mut().flat_map(|servers| servers.iter_mut()) {
@@ -22,9 +22,9 @@ impl Fleet {
         }
         let mut maps = wanted_maps(state.routes.values(), state.holds.values());
         let farms = self.farms();
-        let configured = asked_of(farms.values());
+        let configured = configured_keys(farms.values());
         for (name, instance) in &self.instances {
-            let of = |pick: fn(&Hold) -> bool| {
+            let servers_of = |pick: fn(&Hold) -> bool| {
                 let holds = state.holds.values().filter(|hold| pick(hold));
                 let entries = holds.flat_map(|hold| &hold.entries).filter(|entry| entry.instance == *name);
                 Arc::new(entries.map(|entry| entry.server.clone()).collect::<BTreeSet<_>>())
@@ -36,7 +36,7 @@ impl Fleet {
                 (!servers.is_empty()).then(|| Draining {
                     servers,
                     last: hardened && mode >= hold.ladder.last,
-                    // Of servers that stay in drain it is told who may come back.
+                    // For servers that stay in drain, the views show whether sticky clients may come back.
                     sticks: hold.ladder.stays == Stays::Sticky && (!hardened || mode == AdminState::Drain),
                     idle: hold.ladder.idle,
                 })
@@ -49,9 +49,9 @@ impl Fleet {
                 maps: Arc::new(maps),
                 draining: Arc::new(draining.collect()),
                 watched: Arc::new(watched(state.runs.values(), name).into_iter().collect()),
-                follows: state.holds.values().any(|hold| hold.reach.follows),
-                spreads: state.holds.values().any(Hold::may_spread),
-                kill: of(|hold| {
+                joins_later: state.holds.values().any(|hold| hold.reach.follows),
+                joins_anywhere: state.holds.values().any(Hold::may_spread),
+                kill: servers_of(|hold| {
                     matches!(hold.stage, Stage::Draining(Emptying { killed: Some(_), .. }))
                         && hold.ladder.on_deadline == OnDeadline::Kill
                 }),
@@ -62,16 +62,16 @@ impl Fleet {
     }
 
     /// Publishes again if an instance is behind, for example after a commit that was reported as failed but was kept.
-    pub(crate) fn publish_news(&self, state: &State) {
-        let knows = |instance: &Instance| instance.orders.borrow().revision == state.revision;
-        if !self.instances.values().all(knows) {
+    pub(crate) fn publish_if_behind(&self, state: &State) {
+        let is_current = |instance: &Instance| instance.orders.borrow().revision == state.revision;
+        if !self.instances.values().all(is_current) {
             self.publish(state);
         }
     }
 }
 
 /// The entries of maps that the configuration names.
-pub(crate) fn asked_of<'a>(farms: impl Iterator<Item = &'a Farm>) -> BTreeSet<(MapName, MapKey)> {
+pub(crate) fn configured_keys<'a>(farms: impl Iterator<Item = &'a Farm>) -> BTreeSet<(MapName, MapKey)> {
     let mut keys = BTreeSet::new();
     for flip in farms.map(|farm| &farm.settings.flip) {
         for route in &flip.route {
@@ -82,11 +82,11 @@ pub(crate) fn asked_of<'a>(farms: impl Iterator<Item = &'a Farm>) -> BTreeSet<(M
     keys
 }
 
-/// The backends that have to be looked at because a run watches servers in them.
+/// The backends that have to be looked at because a run compares the servers in them.
 pub(crate) fn watched<'a>(runs: impl Iterator<Item = &'a Run>, instance: &InstanceName) -> Vec<BackendName> {
     let lines = runs.filter(|run| run.state == RunState::Running).map(|run| match run.current() {
         Some(Step::Bake { new, .. }) => lines(run, new).collect(),
-        // Who is to be up, or to stay, may be in a backend that nothing is held in any more.
+        // Servers that must be up or stay in service may be in a backend without held servers.
         Some(Step::In { .. } | Step::Out { .. } | Step::Flip { .. } | Step::Ask { .. } | Step::AskAll { .. }) => {
             run.plan.entries().collect()
         }

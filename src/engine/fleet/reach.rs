@@ -1,4 +1,4 @@
-//! Which HAProxys a change reaches: every one that is configured, but for those that may be away.
+//! The HAProxy instances that a change reaches: all configured ones, apart from those that may be away.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::plan::Run;
 use crate::platform::{read, write};
 use crate::reconcile::InstanceReport;
 
-/// The HAProxys that a change reaches now.
+/// The HAProxy instances that a change reaches now.
 pub(crate) struct Reached {
-    /// What those report that answer.
+    /// The reports of the instances that answer.
     pub(crate) reports: Reports,
-    /// Those that it goes on without.
+    /// The instances without which the change goes on.
     pub(crate) without: BTreeSet<InstanceName>,
 }
 
 impl Fleet {
-    /// Takes over which HAProxys are away from time to time: drains and deploys go on without them then.
+    /// Sets the instances that the configuration allows to be away: drains and deploys go on without them.
     pub(crate) fn set_may_be_away(&self, names: BTreeSet<InstanceName>) {
         *write(&self.may_be_away) = Arc::new(names);
         self.nudge.notify_one();
@@ -30,10 +30,10 @@ impl Fleet {
         Arc::clone(&read(&self.may_be_away))
     }
 
-    /// What a change reaches that `concerns` these HAProxys, where those of `without` may be away as well.
+    /// What a change reaches that `concerns` some instances; those of `without` may be away, too.
     ///
     /// # Errors
-    /// Another one does not answer, none does, or `without` names one that is not configured.
+    /// Another instance does not answer, no instance answers, or `without` names one that is not configured.
     pub(crate) fn reached(
         &self,
         reports: Reports,
@@ -41,17 +41,17 @@ impl Fleet {
         concerns: impl Fn(&InstanceName) -> bool,
     ) -> Result<Reached, EngineError> {
         self.away_among(without, &reports)?;
-        let (aside, missed) = self.away(&reports, without, &concerns);
+        let (excused, missed) = self.away(&reports, without, &concerns);
         let answers = |(name, report): (&InstanceName, &InstanceReport)| report.reachable && concerns(name);
         if !missed.is_empty() || !reports.iter().any(answers) {
-            let all: Vec<_> = missed.into_iter().chain(aside).collect();
+            let all: Vec<_> = missed.into_iter().chain(excused).collect();
             return Err(EngineError::Unreachable(refusal(&all)));
         }
-        let without = aside.into_iter().map(|(name, _)| name.clone()).collect();
+        let without = excused.into_iter().map(|(name, _)| name.clone()).collect();
         Ok(Reached { reports: reports.reachable(), without })
     }
 
-    /// The HAProxys that something concerns and that do not answer: those that may be away, and the others.
+    /// The concerned instances that do not answer: those that may be away, and the others.
     fn away<'a>(
         &self,
         reports: &'a Reports,
@@ -63,10 +63,10 @@ impl Fleet {
         away.partition(|(name, _)| configured.contains(*name) || without.contains(*name))
     }
 
-    /// Refuses what needs these HAProxys while one of them does not answer that may not be away.
+    /// Refuses a change that needs these instances if one of them does not answer and may not be away.
     ///
     /// # Errors
-    /// There is such a HAProxy.
+    /// There is such an instance.
     pub(crate) fn refuse_without(
         &self,
         needed: BTreeSet<InstanceName>,
@@ -77,7 +77,7 @@ impl Fleet {
         if missed.is_empty() { Ok(()) } else { Err(EngineError::Unreachable(refusal(&missed))) }
     }
 
-    /// The HAProxys that these selectors are about.
+    /// The instances that these selectors concern.
     pub(crate) fn concerned(&self, selectors: &[Selector], reports: &Reports) -> BTreeSet<InstanceName> {
         let (all, seen) = (self.instances.keys().cloned().collect(), reports.seen());
         if selectors.is_empty() {
@@ -86,10 +86,10 @@ impl Fleet {
         selectors.iter().flat_map(|selector| selector.within(&all, &seen)).collect()
     }
 
-    /// Those of `without` that do not answer.
+    /// The instances of `without` that do not answer.
     ///
     /// # Errors
-    /// One of them is not configured.
+    /// One of `without` is not configured.
     pub(crate) fn away_among(
         &self,
         without: &BTreeSet<InstanceName>,
@@ -104,9 +104,9 @@ impl Fleet {
         Ok(without.iter().filter(away).cloned().collect())
     }
 
-    /// The HAProxys among these that do not answer and may be away. None where no other is there: then nothing at all is
-    /// known.
-    pub(crate) fn aside<'a>(
+    /// Those of these instances that do not answer and may be away. Empty if they are all of them: then the state of
+    /// the servers is unknown.
+    fn without<'a>(
         &self,
         reach: &Reach,
         instances: impl Iterator<Item = &'a InstanceName>,
@@ -123,27 +123,27 @@ impl Fleet {
         if away.len() == all.len() { BTreeSet::new() } else { away }
     }
 
-    /// The same of a run.
-    pub(crate) fn aside_of_run(&self, run: &Run, reports: &Reports) -> BTreeSet<InstanceName> {
-        self.aside(&run.reach, run.plan.entries().map(|entry| &entry.instance), reports)
+    /// The instances without which a run goes on now.
+    pub(crate) fn without_for_run(&self, run: &Run, reports: &Reports) -> BTreeSet<InstanceName> {
+        self.without(&run.reach, run.plan.entries().map(|entry| &entry.instance), reports)
     }
 
-    /// The same of a hold.
-    pub(crate) fn aside_of(&self, hold: &Hold, reports: &Reports) -> BTreeSet<InstanceName> {
-        self.aside(&hold.reach, hold.entries.iter().map(|entry| &entry.instance), reports)
+    /// The instances without which a hold goes on now.
+    pub(crate) fn without_for_hold(&self, hold: &Hold, reports: &Reports) -> BTreeSet<InstanceName> {
+        self.without(&hold.reach, hold.entries.iter().map(|entry| &entry.instance), reports)
     }
 }
 
-/// HAProxys that do not answer, and what is known of them.
+/// HAProxy instances that do not answer, with their last reports.
 type Silent<'a> = Vec<(&'a InstanceName, &'a InstanceReport)>;
 
-/// Why nothing is begun while these do not answer, and what to type.
+/// Why a change is refused while these instances do not answer, and which option to add.
 fn refusal(away: &[(&InstanceName, &InstanceReport)]) -> String {
     let texts: Vec<String> = away.iter().map(|(name, report)| silence(name, report)).collect();
     let options: Vec<String> = away.iter().map(|(name, _)| format!("--without-haproxy {name}")).collect();
     format!(
-        "{}; it may be sending requests to these servers. Where it is stopped on purpose, `{}` goes on without it, and it \
-         is told as soon as it answers; otherwise start it, or set its socket right",
+        "{}; it may be sending requests to these servers. If it was stopped on purpose, `{}` goes on without it, and \
+         it gets the change as soon as it answers; otherwise start it, or correct its socket in teeter.toml",
         texts.join("; "),
         options.join(" ")
     )

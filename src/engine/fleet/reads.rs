@@ -1,5 +1,5 @@
-//! What readers ask, apart from everything that changes something: on threads of their own, by looks that no order waits
-//! for, and with the state as it was last committed, which no change is waited for either.
+//! Looks for readers, apart from all changes: on threads and connections of their own, and with the last committed
+//! state, so that neither waits for the other.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ impl Fleet {
         self.read(self.instances.keys().map(|_| None)).await
     }
 
-    /// Looks, for a reader, at what these selectors may name, and finds what they name there.
+    /// Looks, for a reader, at the backends that these selectors may concern, and finds the lines that they name.
     pub(crate) async fn read_for(&self, selectors: &[Selector]) -> (Reports, Result<BTreeSet<Entry>, EngineError>) {
         let farms = self.farms();
         let backends = self.instances.values().map(|instance| {
@@ -28,7 +28,7 @@ impl Fleet {
         if found.is_ok() {
             return (reports, found);
         }
-        // What is not known by now may have come since everything was looked at.
+        // A server that is not known yet may have been added since the last look at all backends.
         let reports = self.read_all().await;
         let found = self.resolve(selectors, &reports);
         (reports, found)

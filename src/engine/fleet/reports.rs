@@ -1,4 +1,4 @@
-//! What all HAProxy instances have reported last, and questions about it.
+//! The last reports of all HAProxy instances, and questions about them.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
@@ -71,7 +71,7 @@ impl Reports {
         self.iter().filter_map(|(name, report)| Some((name.clone(), report.seen.as_deref()?))).collect()
     }
 
-    /// The same, as changes of the state are worked out from it.
+    /// The last look at each instance, as the functions of `state` take it.
     pub(crate) fn observed(&self) -> Observed<'_> {
         let answers = self.iter().filter_map(|(name, report)| {
             Some((name, ObservedInstance { socket: &report.socket, seen: report.seen.as_deref()? }))
@@ -104,20 +104,20 @@ impl Reports {
         self.observed().with_trackers(entries)
     }
 
-    /// Whether HAProxy agrees with the change that was stored as `revision`, as far as it concerns `entries` and `maps`.
-    /// Instances in `aside` do not answer and are not waited for.
+    /// Whether HAProxy agrees with the change that was stored as `revision`, as far as it concerns `entries` and
+    /// `maps`. The change does not wait for the instances in `without`.
     pub(crate) fn confirmation<'a>(
         &self,
         revision: u64,
         entries: impl Iterator<Item = &'a Entry>,
         maps: &BTreeSet<&MapName>,
-        aside: &BTreeSet<InstanceName>,
+        without: &BTreeSet<InstanceName>,
     ) -> Confirmation {
         let mut lines: BTreeMap<&InstanceName, Vec<&ServerRef>> = BTreeMap::new();
         entries.for_each(|entry| lines.entry(&entry.instance).or_default().push(&entry.server));
         let mut pending = Vec::new();
         let mut trouble = None;
-        for (name, servers) in lines.into_iter().filter(|(name, _)| !aside.contains(*name)) {
+        for (name, servers) in lines.into_iter().filter(|(name, _)| !without.contains(*name)) {
             let Some(report) = self.get(name) else {
                 trouble = Some(NOT_CONFIGURED.to_owned());
                 pending.push(name.clone());
@@ -125,7 +125,7 @@ impl Reports {
             };
             match &report.refused {
                 Some((refused, words)) if *refused >= revision => return Confirmation::Refused(words.clone()),
-                _ if report.agreed >= revision => match report.untold.reason(maps.iter().copied(), servers) {
+                _ if report.agreed >= revision => match report.withheld.reason(maps.iter().copied(), servers) {
                     Some(Reason::Cannot(words)) => return Confirmation::Refused(words.clone()),
                     Some(Reason::NotYet(words)) => {
                         trouble = trouble.or_else(|| Some(words.clone()));
@@ -142,7 +142,7 @@ impl Reports {
         if pending.is_empty() { Confirmation::Agreed } else { Confirmation::Pending { instances: pending, trouble } }
     }
 
-    /// Refuses a change of lines whose HAProxy does not answer: nothing could confirm it.
+    /// Refuses a change of lines if their HAProxy does not answer: it could not confirm the change.
     pub(crate) fn require_answer(&self, entries: &BTreeSet<Entry>) -> Result<(), EngineError> {
         let silent = entries.iter().filter_map(|entry| self.get(&entry.instance)).find(|report| !report.reachable);
         match silent {
@@ -151,7 +151,7 @@ impl Reports {
         }
     }
 
-    /// Refuses a change of lines whose stats socket lacks level admin, before anything is attempted.
+    /// Refuses a change of lines if the stats socket of their HAProxy lacks level admin.
     pub(crate) fn require_admin(&self, entries: &BTreeSet<Entry>) -> Result<(), EngineError> {
         for entry in entries {
             let level = self.get(&entry.instance).and_then(|report| report.level);
@@ -167,21 +167,21 @@ impl Reports {
         Ok(())
     }
 
-    /// What is wrong with the first instance that does not answer.
+    /// The problem with the first instance that does not answer.
     pub(crate) fn silent(&self) -> Option<String> {
         self.iter().find(|(_, report)| !report.reachable).map(|(name, report)| silence(name, report))
     }
 }
 
-/// Said of a line that its HAProxy does not have.
+/// The text about a line that its HAProxy does not have.
 pub(crate) fn gone(entry: &Entry) -> String {
     format!("is not in HAProxy {} any more", entry.instance)
 }
 
-/// What is wrong with a HAProxy that the store has and the configuration has not.
+/// The problem with a HAProxy that the store has but the configuration does not.
 pub(crate) const NOT_CONFIGURED: &str = "it is not configured any more";
 
-/// What is said of a HAProxy that does not answer.
+/// The text about a HAProxy that does not answer.
 pub(crate) fn silence(name: &InstanceName, report: &InstanceReport) -> String {
     let trouble = report.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
     match report.seen {

@@ -1,4 +1,4 @@
-//! Which server lines selectors name.
+//! The server lines that selectors name.
 
 use std::collections::BTreeSet;
 
@@ -17,16 +17,20 @@ impl Fleet {
         let lines = Lines::new(&farms, &seen);
         let mut entries = BTreeSet::new();
         for selector in selectors {
-            entries.extend(found(selector, &lines, reports)?);
+            entries.extend(find_lines(selector, &lines, reports)?);
         }
         Ok(entries)
     }
 }
 
 /// The lines that one of several selectors names.
-pub(crate) fn found(selector: &Selector, lines: &Lines<'_>, reports: &Reports) -> Result<BTreeSet<Entry>, EngineError> {
+pub(crate) fn find_lines(
+    selector: &Selector,
+    lines: &Lines<'_>,
+    reports: &Reports,
+) -> Result<BTreeSet<Entry>, EngineError> {
     selector.find(lines).map_err(|error| match reports.silent() {
-        // What does not answer may well have it.
+        // An instance that does not answer may have the server.
         Some(silence) if !matches!(error, crate::farm::SelectError::Malformed { .. }) => {
             EngineError::Unreachable(format!("{error}; {silence}"))
         }

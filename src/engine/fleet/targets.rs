@@ -1,33 +1,33 @@
-//! Which backends a request may be about.
+//! The backends that a request may concern.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::{Farm, FarmName, Seen, Selector};
 use crate::haproxy::BackendName;
 
-/// How sure one has to be of what selectors name.
+/// How complete the look for a request has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LookDepth {
-    /// The lines known by these names are enough: the request only reads, perhaps repeatedly.
+    /// The lines that are known by these names are enough: the request only reads, perhaps repeatedly.
     Known,
-    /// Lines that have come since count, too, and so does what guards want to know of their farms.
+    /// It must also find new lines, and the other members of their farms, which guards count.
     Sure,
 }
 
-/// The backends that selectors may name servers of, and those that stand with them; `None`: anywhere. Backends come and
-/// go only with the process, servers at any time.
+/// The backends that these selectors may concern; `None`: all. The backends of a process do not change, but servers may
+/// be added to them at any time.
 pub(crate) fn backends_of(
     selectors: &[Selector],
     farms: &BTreeMap<FarmName, Farm>,
     seen: &Seen,
-    care: LookDepth,
+    depth: LookDepth,
 ) -> Option<BTreeSet<BackendName>> {
     if selectors.len() > MANY {
         return None;
     }
     let mut named = BTreeSet::new();
     for selector in selectors {
-        match (selector.backends(farms, seen.backends.keys()), care) {
+        match (selector.backends(farms, seen.backends.keys()), depth) {
             (Some(backends), _) => named.extend(backends),
             (None, LookDepth::Sure) => return None,
             (None, LookDepth::Known) => {
@@ -39,14 +39,14 @@ pub(crate) fn backends_of(
     if named.is_empty() {
         return None;
     }
-    if care == LookDepth::Sure {
-        let of = |farm: &Farm| -> BTreeSet<BackendName> {
+    if depth == LookDepth::Sure {
+        let farm_backends = |farm: &Farm| -> BTreeSet<BackendName> {
             let patterns = farm.settings.members.iter();
             patterns.filter_map(|pattern| pattern.backends(farms, seen.backends.keys())).flatten().collect()
         };
-        let with = farms.values().map(of).filter(|backends| !backends.is_disjoint(&named));
-        let with: BTreeSet<BackendName> = with.flatten().collect();
-        named.extend(with);
+        let concerned = farms.values().map(farm_backends).filter(|backends| !backends.is_disjoint(&named));
+        let concerned: BTreeSet<BackendName> = concerned.flatten().collect();
+        named.extend(concerned);
     }
     // A line that tracks a server shares its maintenance.
     loop {
@@ -59,9 +59,9 @@ pub(crate) fn backends_of(
         }
         named.extend(more);
     }
-    // Of most of them one hears faster all at once.
+    // A look at more than half of the backends takes longer than a look at all.
     (named.len() * 2 <= seen.backends.len().max(2)).then_some(named)
 }
 
-/// So many selectors are looked for among all servers, and not one by one before.
+/// With more selectors than these, all backends are looked at.
 const MANY: usize = 16;

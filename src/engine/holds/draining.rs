@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::progress::{Move, Pass};
 use super::verification::VERIFY_DEADLINE;
 use crate::engine::Engine;
-use crate::engine::fleet::loads::{loads, overruled, untold};
+use crate::engine::fleet::loads::{loads, overruled, withheld};
 use crate::farm::{AfterVerify, Emptying, Hold, InstanceName, MemberName, Stage, Verification, VerifyPhase};
 use crate::haproxy::AdminState;
 use crate::plan::{DrainVerdict, Wait};
@@ -37,7 +37,7 @@ impl Engine {
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         for name in instances {
             let confirms = |report: &&InstanceReport| {
-                report.reachable && report.agreed >= hold.revision && untold(hold, name, report, state).is_none()
+                report.reachable && report.agreed >= hold.revision && withheld(hold, name, report, state).is_none()
             };
             let Some(report) = reports.get(name).filter(confirms) else {
                 continue;

@@ -12,15 +12,15 @@ use crate::haproxy::{AdminBits, AdminState, BackendName};
 use crate::plan::{Veto, guard};
 use crate::state::State;
 
-/// What must be left in service when servers are taken out.
+/// The servers that must be left in service when others are taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutagePolicy {
     /// An outage is allowed: nothing must be left.
     Nothing,
-    /// One server of each backend, and of each farm its minimum of members. A farm that is below its minimum now may stay
-    /// there, if it loses none.
+    /// One server of each backend, and of each farm its minimum of members. A farm that is below its minimum now may
+    /// stay there, if it loses none.
     NotWorse,
-    /// The same; a farm that loses members must have its minimum in any case.
+    /// As [`OutagePolicy::NotWorse`], but a farm that loses members must have its minimum in any case.
     AllButMin,
 }
 
@@ -47,7 +47,8 @@ impl Engine {
                     vetoes.push(Veto::Uncounted { problem: error.to_string() });
                     continue;
                 }
-                // The members of a farm that does not fit HAProxy cannot be counted; `teeterd --check` and deploys say so.
+                // The members of a farm that does not fit HAProxy cannot be counted; `teeterd --check` and deploys say
+                // so.
                 Err(_) => continue,
             };
             let (live, idle) = traffic(farm, &layout, &ledger.state, &seen);

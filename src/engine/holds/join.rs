@@ -89,8 +89,8 @@ impl Engine {
         self.joining(hold, state, reports)
     }
 
-    /// Works out what joins a hold now. The last usable servers of a backend that gets traffic stay in service: no operator
-    /// has allowed that outage.
+    /// Works out what joins a hold now. The last usable servers of a backend that gets traffic stay in service: no
+    /// operator has allowed that outage.
     fn joining(&self, hold: &Hold, state: &State, reports: &Reports) -> Joining {
         let answers = |name: &InstanceName| reports.get(name).is_some_and(|report| report.reachable);
         let answering = reports.iter().filter(|(name, _)| answers(name));
@@ -126,8 +126,8 @@ impl Engine {
         joining
     }
 
-    /// Adds HAProxys to the routes of farms whose servers they have, once they answer and their maps fit: they get the side
-    /// that has the traffic. Returns whether there were any.
+    /// Adds HAProxys to the routes of farms whose servers they have, once they answer and their maps fit: they get the
+    /// side that has the traffic. Returns whether there were any.
     pub(crate) async fn join_routes(
         &self,
         ledger: &mut Ledger,
@@ -185,8 +185,8 @@ impl Engine {
     }
 }
 
-/// Gives a new line the baseline of a line of the hold in a HAProxy that is not configured any more, if it has the same name
-/// and appears in the very state that the hold wants: the HAProxy is taken to have another name now.
+/// Gives a new line the baseline of a line of the hold in a HAProxy that is not configured any more, if it has the same
+/// name and appears in the very state that the hold wants: the HAProxy is taken to have another name now.
 fn keep_renamed_baselines(changes: &mut [Change], hold: &Hold, state: &State, reports: &Reports) {
     let gone = |entry: &&Entry| !reports.contains_key(&entry.instance) && hold.entries.contains(*entry);
     let old: BTreeMap<_, _> =

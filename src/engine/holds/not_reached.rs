@@ -15,8 +15,8 @@ impl Engine {
         let Joining { refused, .. } = self.joining_now(hold, state, reports);
         let refused_text = refused.iter().map(|(entry, why)| {
             format!(
-                "{entry} came later and is not held, because {why}: `teeter drain {entry} --reason … --allow-outage` takes \
-                 it out"
+                "{entry} came later and is not held, because {why}: `teeter drain {entry} --reason … --allow-outage` \
+                 takes it out"
             )
         });
         let unheld: Vec<String> = unheld(hold, state, reports)
@@ -26,9 +26,12 @@ impl Engine {
             .collect();
         let more = unheld.len().saturating_sub(SHOWN);
         let more = (more > 0).then(|| format!("{more} more lines of its servers take requests and are not held"));
-        let away = self.fleet.aside_of(hold, reports);
+        let away = self.fleet.without_for_hold(hold, reports);
         let away = hold.reach.without.union(&away).map(|name| {
-            format!("HAProxy {name} does not answer, and the hold goes on without it: it gets the hold as soon as it answers")
+            format!(
+                "HAProxy {name} does not answer, and the hold goes on without it: it gets the hold as soon as it \
+                answers"
+            )
         });
         let texts = away.chain(refused_text).chain(unheld.iter().take(SHOWN).cloned()).chain(more);
         texts.reduce(|one, more| format!("{one}; {more}"))
@@ -46,8 +49,8 @@ impl Engine {
     }
 }
 
-/// Lines that take requests and are in no hold though they are lines of this hold's servers, each with the reason: in the
-/// same HAProxy by the same name, in any HAProxy by the same address and port.
+/// Lines that take requests and are in no hold though they are lines of this hold's servers, each with the reason: in
+/// the same HAProxy by the same name, in any HAProxy by the same address and port.
 fn unheld(hold: &Hold, state: &State, reports: &Reports) -> Vec<(Entry, String)> {
     if hold.wanted_state() == AdminState::Ready || matches!(hold.stage, Stage::Shared { .. }) {
         return Vec::new();

@@ -51,9 +51,9 @@ impl Engine {
         let ids: Vec<HoldId> = ledger.state.holds.keys().copied().collect();
         for id in ids {
             let Some(hold) = ledger.state.holds.get(&id).cloned() else { continue };
-            let aside = self.fleet.aside_of(&hold, reports);
-            let reachable = hold.without_instances(&aside);
-            let without = if reachable.is_some() { aside } else { BTreeSet::new() };
+            let away = self.fleet.without_for_hold(&hold, reports);
+            let reachable = hold.without_instances(&away);
+            let without = if reachable.is_some() { away } else { BTreeSet::new() };
             self.memory().for_hold(&hold).watch.skip_instances(&without);
             let pass = Pass { state: &ledger.state, reports, now };
             let (changes, events) = match self.next_move(reachable.as_ref().unwrap_or(&hold), pass) {
@@ -142,8 +142,8 @@ fn no_answer(hold: &Hold, reports: &Reports) -> Option<Wait> {
     (!instances.is_empty()).then(|| Wait::Answer { instances, trouble: troubles.into_iter().flatten().next() })
 }
 
-/// When a hold ends by itself once it is in another stage. `None` if its time has run out and its members were unhealthy
-/// then: the operator may still be working on them, and brings them back by a command.
+/// When a hold ends by itself once it is in another stage. `None` if its time has run out and its members were
+/// unhealthy then: the operator may still be working on them, and brings them back by a command.
 pub(super) fn expires_after(hold: &Hold, stage: &Stage, now: Timestamp) -> Option<Timestamp> {
     let failed = matches!((&hold.stage, stage), (Stage::Verifying(_), Stage::Out { .. }));
     hold.expires.filter(|at| !failed || *at > now)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::reports::{Found, Reports};
-use crate::engine::fleet::select::found;
+use crate::engine::fleet::select::find_lines;
 use crate::engine::fleet::targets::LookDepth;
 use crate::engine::holds::take_over::{Taken, hold_of_taken, lines_out, take_over};
 use crate::engine::{Engine, Requester};
@@ -132,8 +132,8 @@ impl Engine {
         Ok(ids)
     }
 
-    /// Finds every line that the selectors name: lines of HAProxy, and held lines that HAProxy does not have any more or
-    /// has at another address.
+    /// Finds every line that the selectors name: lines of HAProxy, and held lines that HAProxy does not have any more
+    /// or has at another address.
     fn resolve_held(
         &self,
         selectors: &[Selector],
@@ -154,7 +154,7 @@ impl Engine {
             let unseen = held.filter(|(hold, entry)| moved(hold) || !matches!(reports.find(entry), Found::Here(_)));
             let unseen: BTreeSet<Entry> =
                 unseen.filter(|(hold, entry)| named(hold, entry)).map(|(_, entry)| entry.clone()).collect();
-            match found(selector, &lines, reports) {
+            match find_lines(selector, &lines, reports) {
                 Ok(found) => entries.extend(found),
                 Err(error) if unseen.is_empty() => return Err(error),
                 Err(_) => {}
@@ -165,8 +165,8 @@ impl Engine {
     }
 }
 
-/// Whether `owner` may release a hold: its own, or a hold that an ended run has left behind. A run that goes on needs its
-/// holds.
+/// Whether `owner` may release a hold: its own, or a hold that an ended run has left behind. A run that goes on needs
+/// its holds.
 fn may_release(hold: &Hold, owner: &Owner, state: &State) -> bool {
     match &hold.owner {
         Owner::Run(id) => state.runs.get(id).is_none_or(|run| !run.is_active()),
@@ -183,8 +183,8 @@ fn nothing_to_release(others: &[Hold], owner: &Owner, out: &BTreeMap<Entry, Admi
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let text = format!("no hold of teeter is on these servers, and {}, set outside teeter", lines.join(", "));
             let hint = format!(
-                "`teeter ready {} --take-over` brings them back once they are healthy (on HAProxy's socket `{}` does so at \
-                 once, unverified)",
+                "`teeter ready {} --take-over` brings them back once they are healthy (on HAProxy's socket `{}` does \
+                 so at once, unverified)",
                 names.join(" "),
                 names.iter().map(|name| format!("set server {name} state ready")).collect::<Vec<_>>().join(";")
             );

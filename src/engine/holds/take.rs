@@ -97,7 +97,12 @@ impl Engine {
     pub(crate) async fn confirm(&self, revision: u64, hold: &Hold, undo: Vec<Change>) -> Result<(), EngineError> {
         let confirmation = || {
             let reports = self.fleet.reports();
-            reports.confirmation(revision, hold.entries.iter(), &BTreeSet::new(), &self.fleet.aside_of(hold, &reports))
+            reports.confirmation(
+                revision,
+                hold.entries.iter(),
+                &BTreeSet::new(),
+                &self.fleet.without_for_hold(hold, &reports),
+            )
         };
         let mut ticks = self.fleet.ticks();
         let agreed = async {
@@ -106,7 +111,9 @@ impl Engine {
                 match confirmation() {
                     Confirmation::Agreed => return Ok(()),
                     Confirmation::Refused(words) => return Err(EngineError::Refused(words)),
-                    Confirmation::Pending { .. } => drop(ticks.changed().await),
+                    Confirmation::Pending { .. } => {
+                        let _ = ticks.changed().await;
+                    }
                 }
             }
         };
@@ -155,8 +162,8 @@ fn still_reached(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>
     let lines = lines.into_iter().collect::<Vec<_>>();
     (!lines.is_empty()).then(|| {
         format!(
-            "{} stays in service at the same address and port: requests still come through it; `teeter drain {} --reason \
-             TEXT` takes it out, too",
+            "{} stays in service at the same address and port: requests still come through it; `teeter drain {} \
+             --reason TEXT` takes it out, too",
             lines.join(" and "),
             lines.join(" ")
         )

@@ -1,5 +1,5 @@
-//! Corrects stored times after the wall clock was set back while no teeterd ran. Without that, stored times would lie in
-//! the future, and teeterd would wait until the clock reaches them.
+//! Corrects stored times after the wall clock was set back while no teeterd ran. Without that, stored times would lie
+//! in the future, and teeterd would wait until the clock reaches them.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,8 +12,8 @@ use crate::state::{Change, event};
 use crate::store::EventQuery;
 
 impl Record {
-    /// Moves the expiry times of holds, and the times from which drains and runs count, back by as much as the clock was
-    /// set back. That amount is the difference between the time of the last recorded event and the time now.
+    /// Moves the expiry times of holds, and the times from which drains and runs count, back by as much as the clock
+    /// was set back. That amount is the difference between the time of the last recorded event and the time now.
     pub(crate) async fn correct_clock_set_back(&self, ledger: &mut Ledger) -> Result<(), EngineError> {
         let now = self.platform.clock.now();
         let last = self.events(EventQuery { limit: 1, ..EventQuery::default() }).await?;
@@ -29,7 +29,8 @@ impl Record {
             return Ok(());
         }
         let text = format!(
-            "the clock was set back by {by:#}: the expiry of holds and the times of drains and runs were moved by as much"
+            "the clock was set back by {by:#}: the expiry of holds and the times of drains and runs were moved by as \
+             much"
         );
         ledger.write(changes, vec![event(now, "clock", text, None, None)]).await?;
         Ok(())

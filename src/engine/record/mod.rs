@@ -119,8 +119,8 @@ impl Record {
         self.store.trouble()
     }
 
-    /// Tries to write to the store, at most once in [`REFUSED_LATELY`], and sets or clears the trouble of the store. Only
-    /// one page is written, so success does not clear the trouble if a larger change was refused within that time.
+    /// Tries to write to the store, at most once in [`REFUSED_LATELY`], and sets or clears the trouble of the store.
+    /// Only one page is written, so success does not clear the trouble if a larger change was refused within that time.
     pub(crate) async fn try_the_store(&self) {
         let now = self.platform.clock.mark();
         {

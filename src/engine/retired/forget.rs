@@ -16,7 +16,8 @@ impl Engine {
     /// Forgets everything of a farm or a HAProxy that is not configured. Returns a list of that for people.
     ///
     /// # Errors
-    /// It is configured, a run of it has not ended, one of its holds keeps a server out, or the store has nothing of it.
+    /// It is configured, a run of it has not ended, one of its holds keeps a server out, or the store has nothing of
+    /// it.
     pub async fn forget(self: &Arc<Self>, what: &Retired, by: &Requester) -> Result<String, EngineError> {
         self.require_retired(what)?;
         let reports = self.fleet.look_again().await;
@@ -90,7 +91,9 @@ fn require_none_out(what: &Retired, left: &LeftOver, state: &State, reports: &Re
                         trouble.unwrap_or_default()
                     )));
                 }
-                Found::Here(server) if server.admin.forced() > AdminState::Ready => drop(out.insert(entry.to_string())),
+                Found::Here(server) if server.admin.forced() > AdminState::Ready => {
+                    out.insert(entry.to_string());
+                }
                 Found::Here(_) | Found::Gone => {}
             }
         }

@@ -12,13 +12,13 @@ use crate::reconcile::InstanceReport;
 use crate::state::{Change, State, event};
 
 impl Engine {
-    /// Moves the stored lines of a renamed HAProxy to its new name: it is the same HAProxy if it has the same socket or is the
-    /// same process. Returns whether there was one.
+    /// Moves the stored lines of a renamed HAProxy to its new name: it is the same HAProxy if it has the same socket or
+    /// is the same process. Returns whether there was one.
     pub(crate) async fn take_over_renamed(&self, ledger: &mut Ledger, reports: &Reports) -> Result<bool, EngineError> {
         let Some((from, to)) = renamed(&ledger.state, reports) else { return Ok(false) };
         let text = format!(
-            "HAProxy {from} is called {to} now (it has the same socket, or is the same process): teeter moves its records of \
-             {from} to {to}"
+            "HAProxy {from} is called {to} now (it has the same socket, or is the same process): teeter moves its \
+             records of {from} to {to}"
         );
         tracing::warn!("{text}");
         let changes = changes(&ledger.state, Renamed { from: &from, to: &to }, ledger.next_revision());
@@ -65,7 +65,8 @@ impl Engine {
     }
 }
 
-/// A HAProxy of the store that is not configured, and its new name; `None` if there is none, or more than one candidate.
+/// A HAProxy of the store that is not configured, and its new name; `None` if there is none, or more than one
+/// candidate.
 fn renamed(state: &State, reports: &Reports) -> Option<(InstanceName, InstanceName)> {
     let gone = |name: &InstanceName| !reports.contains_key(name);
     let mut origins: BTreeMap<&InstanceName, Vec<&Origin>> = BTreeMap::new();
@@ -85,8 +86,8 @@ fn renamed(state: &State, reports: &Reports) -> Option<(InstanceName, InstanceNa
     })
 }
 
-/// Whether a HAProxy has the lines of the other one in the states that their holds want. The process alone is not enough: in
-/// containers two processes may have the same number and start time.
+/// Whether a HAProxy has the lines of the other one in the states that their holds want. The process alone is not
+/// enough: in containers two processes may have the same number and start time.
 fn lines_are_as_held(name: Renamed<'_>, report: &InstanceReport, state: &State) -> bool {
     let holds =
         |entry: &Entry| state.holds.values().filter(move |hold| hold.entries.contains(entry)).collect::<Vec<_>>();
@@ -97,8 +98,8 @@ fn lines_are_as_held(name: Renamed<'_>, report: &InstanceReport, state: &State) 
     })
 }
 
-/// The changes that replace the old name by the new one. Baselines under the old name replace those under the new one: these
-/// were taken when the servers were held already.
+/// The changes that replace the old name by the new one. Baselines under the old name replace those under the new one:
+/// these were taken when the servers were held already.
 fn changes(state: &State, name: Renamed<'_>, revision: u64) -> Vec<Change> {
     let mut changes = Vec::new();
     for hold in state.holds.values() {

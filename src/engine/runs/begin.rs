@@ -9,7 +9,7 @@ use crate::engine::error::{EngineError, Message};
 use crate::engine::fleet::balances::Backends;
 use crate::engine::fleet::reach::Reached;
 use crate::engine::fleet::reports::Reports;
-use crate::engine::fleet::select::found;
+use crate::engine::fleet::select::find_lines;
 use crate::engine::holds::refusal::instead_of;
 use crate::engine::runs::bake::counted;
 use crate::engine::runs::ended::{left_out, standby, takeover_notes};
@@ -147,7 +147,7 @@ impl Engine {
         let lines = Lines::new(&farms, &seen);
         let mut without = BTreeSet::new();
         for selector in &order.without {
-            let found = found(selector, &lines, reports)?;
+            let found = find_lines(selector, &lines, reports)?;
             if found.is_disjoint(entries) {
                 let text = format!("--without {selector} names no member of farm {}", order.farm);
                 let hint = format!("`teeter status farm:{}` lists its members", order.farm);
@@ -158,8 +158,8 @@ impl Engine {
         Ok(without)
     }
 
-    /// The version that each member runs now, if a probe reads it. A probe that no member passes is wrong: the run is refused
-    /// before it changes anything.
+    /// The version that each member runs now, if a probe reads it. A probe that no member passes is wrong: the run is
+    /// refused before it changes anything.
     async fn versions_now(
         &self,
         farm: &Farm,
@@ -224,8 +224,8 @@ fn modes(backends: &Backends) -> BTreeMap<(InstanceName, BackendName), String> {
     backends.iter().flat_map(modes).collect()
 }
 
-/// What a run's holds reach beside the lines of its plan: lines of its members that appear later join, lines that the plan
-/// skips do not.
+/// What a run's holds reach beside the lines of its plan: lines of its members that appear later join, lines that the
+/// plan skips do not.
 fn reach_of(farm: &Farm, plan: &Plan, without: BTreeSet<InstanceName>, seen: &BTreeMap<InstanceName, &Seen>) -> Reach {
     let planned: BTreeSet<&Entry> = plan.entries().collect();
     let lines = seen.iter().flat_map(|(name, seen)| seen.servers.keys().map(move |server| (name, server)));

@@ -1,5 +1,5 @@
-//! Callers that attend to runs. A caller keeps a stream open while it works, and teeterd notices its end. Meanwhile only
-//! this caller may report on the work.
+//! Callers that attend to runs. A caller keeps a stream open while it works, and teeterd notices its end. Meanwhile
+//! only this caller may report on the work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct Attendance {
     run: RunId,
 }
 
-/// What a caller tells about itself when it begins to attend.
+/// How a caller describes itself when it begins to attend.
 #[derive(Debug, Clone, Default)]
 pub struct Introduction {
     /// A word that marks the reports of this caller.
@@ -87,13 +87,15 @@ impl Engine {
         !self.memory().run(run.id).attended && self.begun.elapsed() < CALLERS_TAKE
     }
 
-    /// The other caller whose work a report would cut off. A bake is not the work of a caller: a report may cut it short.
+    /// The other caller whose work a report would cut off. A bake is not the work of a caller: a report may cut it
+    /// short.
     pub(crate) fn caller_at_work(&self, run: &Run, claim: &Claim, by: &Requester) -> Option<Attendant> {
         let at_work = run.state == RunState::Running && matches!(run.current(), Some(Step::Work { .. }));
         self.attendant(run).filter(|attendant| at_work && !is_same_caller(attendant, claim, by))
     }
 
-    /// Waits a moment if another caller is at work: teeterd learns that a caller has ended only when its connection closes.
+    /// Waits a moment if another caller is at work: teeterd learns that a caller has ended only when its connection
+    /// closes.
     pub(crate) async fn await_departure(&self, id: RunId, claim: &Claim, by: &Requester) -> Result<(), EngineError> {
         let mut ticks = self.ticks();
         let gone = async {

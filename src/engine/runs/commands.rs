@@ -104,8 +104,8 @@ fn not_yours(id: RunId, attendant: &Attendant) -> EngineError {
         "run {id} is being worked on: {attendant}, and reports by itself when its work has ended. Nothing was changed"
     );
     let hint = format!(
-        "`teeter show {id}` shows its state, `teeter pause {id}` pauses it before its next step, `teeter abort {id}` ends \
-         it; `teeter advance {id} --force` reports in its place, and ends its hook"
+        "`teeter show {id}` shows its state, `teeter pause {id}` pauses it before its next step, `teeter abort {id}` \
+         ends it; `teeter advance {id} --force` reports in its place, and ends its hook"
     );
     EngineError::Busy(Message::new(text).hint(hint))
 }

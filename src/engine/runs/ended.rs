@@ -24,7 +24,8 @@ pub(super) fn left_out(farm: &FarmName, state: &State, standby: &BTreeMap<GroupN
     left.cloned().collect()
 }
 
-/// The notes of a run about servers that ended runs have left out and that it takes over; none if it works on no servers.
+/// The notes of a run about servers that ended runs have left out and that it takes over; none if it works on no
+/// servers.
 pub(super) fn takeover_notes(left: &[Hold], works: bool) -> Vec<String> {
     let note = |hold: &Hold| {
         let members = hold.members().into_iter().map(MemberName::as_str).collect::<Vec<_>>().join(", ");

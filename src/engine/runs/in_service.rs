@@ -1,9 +1,9 @@
 //! The members that are left in service when a run's step takes a group out.
 //!
-//! Two rules count them, because a step is judged before it is done. `plan::guard::in_service` counts what HAProxy shows:
-//! servers that are usable now, without those that go out. That is right for a step that only takes servers out. A flip
-//! also brings servers in, which HAProxy does not show as usable yet. For it `in_service_after` counts what will be: a
-//! server that the run holds comes in, one that another hold or a manual change keeps out does not.
+//! Two rules count them, because a step is judged before it is done. `plan::guard::in_service` counts what HAProxy
+//! shows: servers that are usable now, without those that go out. That is right for a step that only takes servers out.
+//! A flip also brings servers in, which HAProxy does not show as usable yet. For it `in_service_after` counts what will
+//! be: a server that the run holds comes in, one that another hold or a manual change keeps out does not.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,9 @@ use crate::plan::roles::has_roles;
 use crate::plan::{Run, Step, Strategy, Veto};
 use crate::state::State;
 
-/// How many members would be in service if the run's step were done now; `None` if the step takes no serving member out and
-/// gives no member traffic. A rolling batch counts even if it is down for a moment: it waits for other members then, too.
+/// How many members would be in service if the run's step were done now; `None` if the step takes no serving member out
+/// and gives no member traffic. A rolling batch counts even if it is down for a moment: it waits for other members
+/// then, too.
 pub(crate) fn left_in_service(run: &Run, state: &State, reports: &Reports) -> Option<usize> {
     match run.current()? {
         // The group is out already, by an earlier run.
@@ -69,8 +70,8 @@ fn in_service_without(run: &Run, group: &GroupName, state: &State, reports: &Rep
     (in_service(&layout, &(&out | &ours), &seen), in_service(&layout, &out, &seen))
 }
 
-/// How many members of these groups are in service once the step is done: members that this run brings in or that are in
-/// service now, and that no other hold or manual change keeps out. Skipped members count on request.
+/// How many members of these groups are in service once the step is done: members that this run brings in or that are
+/// in service now, and that no other hold or manual change keeps out. Skipped members count on request.
 fn in_service_after(
     run: &Run,
     counts: impl Fn(&GroupName) -> bool,
@@ -92,8 +93,8 @@ fn in_service_after(
     let roles = has_roles(&layout, &reports.seen());
     let in_service = |entries: &[Entry]| if roles { entries.iter().any(serves) } else { entries.iter().all(serves) };
     let planned = groups.flat_map(|group| run.members(group)).filter(|member| in_service(&member.entries)).count();
-    // Behind a route, a skipped member may be on the side that the traffic leaves. A spare slot is skipped, too, and takes
-    // no traffic.
+    // Behind a route, a skipped member may be on the side that the traffic leaves. A spare slot is skipped, too, and
+    // takes no traffic.
     let skipped = run.plan.skipped_lines.values().filter(|_| run.plan.flip.route.is_empty() && with_skipped);
     let takes_traffic = |entry: &Entry| reports.server(entry).is_some_and(SeenServer::is_usable);
     planned + skipped.filter(|entries| in_service(entries) && entries.iter().any(takes_traffic)).count()

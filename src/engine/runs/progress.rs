@@ -42,15 +42,15 @@ impl Engine {
         Ok(changed)
     }
 
-    /// The run as this teeterd drives it; `None` until it has seen every HAProxy of the plan. The times of a step count from
-    /// then on: while no teeterd ran, no HAProxy could confirm and no server could answer. The times of the caller's work
-    /// and of the bake go on. A HAProxy that is configured no longer is never seen: a step that holds its servers would not
-    /// know their states before.
+    /// The run as this teeterd drives it; `None` until it has seen every HAProxy of the plan. The times of a step count
+    /// from then on: while no teeterd ran, no HAProxy could confirm and no server could answer. The times of the
+    /// caller's work and of the bake go on. A HAProxy that is configured no longer is never seen: a step that holds its
+    /// servers would not know their states before.
     fn as_driven(&self, run: &Run, reports: &Reports, now: Timestamp) -> Option<Run> {
         let instances: BTreeSet<&InstanceName> = run.plan.entries().map(|entry| &entry.instance).collect();
-        let aside = self.fleet.aside_of_run(run, reports);
+        let without = self.fleet.without_for_run(run, reports);
         let unseen = |name: &InstanceName| match reports.get(name) {
-            _ if aside.contains(name) => None,
+            _ if without.contains(name) => None,
             None => Some(Some(NOT_CONFIGURED.to_owned())),
             Some(report) => report.seen.is_none().then(|| report.trouble.clone()),
         };
@@ -72,13 +72,13 @@ impl Engine {
 
     /// The facts from which the machine decides about a run.
     pub(crate) fn facts<'a>(&self, run: &Run, ledger: &'a Ledger, reports: &Reports) -> Facts<'a> {
-        let aside = self.fleet.aside_of_run(run, reports);
-        let pending = |revision| reports.confirmation(revision, run.plan.entries(), &maps_of(&run.plan), &aside);
+        let without = self.fleet.without_for_run(run, reports);
+        let pending = |revision| reports.confirmation(revision, run.plan.entries(), &maps_of(&run.plan), &without);
         Facts {
             holds: &ledger.state.holds,
             confirmation: run.step.acted.map_or(Confirmation::Agreed, pending),
             live: ledger.state.live(&run.plan.farm),
-            not_up: lines_not_up(run, ledger, reports, &aside),
+            not_up: lines_not_up(run, ledger, reports, &without),
             answers: self.answers(run),
             figures: Figures::of_watch(run, |entry| counts(entry, reports)),
             stays: left_in_service(run, &ledger.state, reports),
@@ -86,7 +86,8 @@ impl Engine {
         }
     }
 
-    /// Stores the run that the machine returned, together with the changes of its actions. Returns whether there was any.
+    /// Stores the run that the machine returned, together with the changes of its actions. Returns whether there was
+    /// any.
     pub(crate) async fn carry_out(
         &self,
         ledger: &mut Ledger,
@@ -137,21 +138,22 @@ impl Engine {
 }
 
 /// Lines of the plan that should take traffic and do not: no hold has them. Lines that are DOWN by design, and lines in
-/// HAProxys of `aside`, are not among them.
+/// HAProxys of `without`, are not among them.
 fn lines_not_up(
     run: &Run,
     ledger: &Ledger,
     reports: &Reports,
-    aside: &BTreeSet<InstanceName>,
+    without: &BTreeSet<InstanceName>,
 ) -> BTreeMap<Entry, String> {
     let held = |entry: &Entry| ledger.state.holds.values().any(|hold| hold.entries.contains(entry));
-    let reachable = run.plan.entries().filter(|entry| !aside.contains(&entry.instance));
+    let reachable = run.plan.entries().filter(|entry| !without.contains(&entry.instance));
     let free: Vec<&Entry> = reachable.filter(|entry| !held(entry)).collect();
     let down: BTreeMap<Entry, String> =
         free.iter().filter_map(|entry| Some(((*entry).clone(), reports.not_up(entry)?))).collect();
     let excused = roles::excused(
         free,
-        (&run.down, run.plan.leader),
+        &run.down,
+        run.plan.leader,
         |entry| run.member_of(entry),
         |entry| !down.contains_key(entry),
     );

@@ -1,4 +1,4 @@
-//! Judging what a server says of its version.
+//! Judges the answers of servers to teeter's requests, and the versions in them.
 
 use std::collections::BTreeSet;
 
@@ -10,34 +10,35 @@ use crate::plan::verify::ProbeResult;
 use crate::plan::{Run, RunState};
 use crate::state::State;
 
-/// What a hold's members must show beyond being well.
+/// What members must show, apart from being healthy.
 #[derive(Debug, Clone)]
 pub(crate) struct MustShow {
-    /// Any of these; any at all, where empty.
+    /// One of these versions; empty: any version.
     versions: BTreeSet<String>,
-    /// Where they tell when they were built.
+    /// When they must have been built; `None`: their version is not a time.
     built: Option<Built>,
 }
 
-/// What is known of when they should have been.
+/// When members must have been built.
 #[derive(Debug, Clone, Copy)]
 struct Built {
     run_began: Timestamp,
-    /// The run has worked on them, and does not put back what was: they were built after its beginning.
+    /// Whether the run has deployed to them, and is not a rollback: they must have been built after its start.
     is_new: bool,
 }
 
 impl MustShow {
-    pub(crate) fn of(hold: &Hold, versions: &BTreeSet<String>, state: &State) -> Self {
+    /// What the members of a hold must show.
+    pub(crate) fn for_hold(hold: &Hold, versions: &BTreeSet<String>, state: &State) -> Self {
         let run = hold.owner.run().and_then(|id| state.runs.get(&id));
-        let tells = run.filter(|run| run.plan.verify.tells_build());
+        let with_build_times = run.filter(|run| run.plan.verify.tells_build());
         let worked_on = |run: &Run| run.worked_on().any(|group| run.holds.get(group) == Some(&hold.id));
-        let built =
-            tells.map(|run| Built { run_began: run.started, is_new: run.state == RunState::Running && worked_on(run) });
+        let built = with_build_times
+            .map(|run| Built { run_began: run.started, is_new: run.state == RunState::Running && worked_on(run) });
         Self { versions: versions.clone(), built }
     }
 
-    /// What members of a run must show that are in traffic: what it has deployed, or nothing in particular.
+    /// What members of a run must show while they take traffic: the `deployed` version, or any.
     pub(crate) fn in_traffic(run: &Run, deployed: bool) -> Self {
         let verify = &run.plan.verify;
         let versions = if deployed { run.must_show() } else { BTreeSet::new() };
@@ -61,7 +62,7 @@ impl MustShow {
         }
     }
 
-    /// Each server may have been built at a time of its own: what counts is whether that was before the run.
+    /// Each server may have another build time: what matters is whether that is before the start of the run.
     fn wrong_time(&self, Built { run_began, is_new }: Built, at: BuiltAt) -> Option<String> {
         let is_old = at.is_before(run_began);
         let mut wanted = self.versions.iter().filter_map(|one| BuiltAt::read(one)).peekable();
@@ -70,7 +71,8 @@ impl MustShow {
         }
         let fits = wanted.peek().is_none() || wanted.any(|one| one.is_before(run_began) == is_old);
         let (its, other) = if is_old { ("before", "after") } else { ("after", "before") };
-        (!fits).then(|| format!("was built {at}, {its} the run began, and what is in service {other} that"))
+        let its_side = format!("was built {at}, {its} the run began");
+        (!fits).then(|| format!("{its_side}; the servers in service were built {other} it began"))
     }
 
     fn wrong_name(&self, version: Option<&str>) -> Option<String> {
@@ -82,7 +84,7 @@ impl MustShow {
     }
 }
 
-/// A member that is not well.
+/// The result for a member that is not healthy.
 pub(crate) fn failed(why: String) -> ProbeResult {
     ProbeResult::Failed { why, wrong_version: false }
 }
@@ -91,12 +93,12 @@ pub(crate) fn failed(why: String) -> ProbeResult {
 mod tests {
     use super::*;
 
-    fn judged(versions: &[&str], built: Option<bool>, told: &str) -> Option<String> {
+    fn judged(versions: &[&str], built: Option<bool>, shown: &str) -> Option<String> {
         let versions = versions.iter().map(|version| (*version).to_owned()).collect();
         let built = built.map(|is_new| Built { run_began: "2026-11-21T07:30:00.5Z".parse().unwrap(), is_new });
-        match (MustShow { versions, built }).judge(Ok(Some(told.to_owned()))) {
+        match (MustShow { versions, built }).judge(Ok(Some(shown.to_owned()))) {
             ProbeResult::Passed { version } => {
-                assert_eq!(version.as_deref(), Some(told));
+                assert_eq!(version.as_deref(), Some(shown));
                 None
             }
             ProbeResult::Failed { why, wrong_version } => Some(why).filter(|_| wrong_version),
@@ -107,14 +109,14 @@ mod tests {
     const NEW: &str = "2026-11-21T07:31:00Z";
 
     #[test]
-    fn a_name_must_be_one_of_those_that_may_be_shown() {
+    fn a_version_must_be_one_of_the_wanted_ones() {
         assert_eq!(judged(&[], None, "v1"), None);
         assert_eq!(judged(&["v1", "v2"], None, "v2"), None);
         assert_eq!(judged(&["v1", "v2"], None, "v3").as_deref(), Some("runs v3 and not v1 or v2"));
     }
 
     #[test]
-    fn what_was_worked_on_was_built_after_the_run_began() {
+    fn a_deployed_server_must_be_built_after_the_run_began() {
         let old = judged(&[], Some(true), OLD);
         assert_eq!(old.as_deref(), Some("was built 2026-11-21T07:29:00Z, before the run began"));
         assert_eq!(judged(&[], Some(true), NEW), None);
@@ -124,11 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_back_was_built_on_the_same_side_of_that_as_what_serves() {
+    fn a_server_comes_back_only_if_it_and_the_servers_in_service_were_built_on_the_same_side_of_the_start() {
         assert_eq!(judged(&["2026-11-01T00:00:00Z"], Some(false), OLD), None);
         assert_eq!(judged(&["Sat, 21 Nov 2026 09:00:00 GMT"], Some(false), NEW), None);
         let why = judged(&[OLD], Some(false), NEW).unwrap();
-        assert_eq!(why, "was built 2026-11-21T07:31:00Z, after the run began, and what is in service before that");
+        assert_eq!(
+            why,
+            "was built 2026-11-21T07:31:00Z, after the run began; the servers in service were built before it began"
+        );
         assert!(judged(&[NEW], Some(false), OLD).is_some());
     }
 }

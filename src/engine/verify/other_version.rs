@@ -1,4 +1,4 @@
-//! Servers that are to come back with another version than those in service have.
+//! Servers that would come back with another version than the servers in service have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,25 +9,28 @@ use crate::farm::{Entry, Farm, Layout, MemberName, SeenServer};
 use crate::plan::Veto;
 
 impl Engine {
-    /// Refuses to bring back members that run another version than those of their farm that are in service. Where no
-    /// version is told nothing can be said, nor behind a route, whose sides may differ.
+    /// Refuses to bring back members that run another version than the members of their farm in service. Does not apply
+    /// to servers that show no version, nor behind a route, whose sides may differ.
     pub(crate) async fn refuse_other_versions(
         &self,
         back: &BTreeSet<Entry>,
         reports: &Reports,
     ) -> Result<(), EngineError> {
         let farms = self.fleet.farms();
-        let tells = |farm: &&Farm| farm.settings.verify.names_version() && farm.settings.flip.route.is_empty();
+        let shows_version = |farm: &&Farm| farm.settings.verify.names_version() && farm.settings.flip.route.is_empty();
         let touched = |farm: &&Farm| back.iter().any(|entry| farm.has(&entry.server));
         let mut vetoes = Vec::new();
-        for farm in farms.values().filter(tells).filter(touched) {
+        for farm in farms.values().filter(shows_version).filter(touched) {
             let Ok(layout) = farm.layout(&reports.seen()) else { continue };
             let (coming, serving) = sides(&layout, back, reports);
             if coming.is_empty() || serving.is_empty() {
                 continue;
             }
-            let (coming, serving) =
-                futures_util::future::join(self.told(farm, coming, reports), self.told(farm, serving, reports)).await;
+            let (coming, serving) = futures_util::future::join(
+                self.present_versions(farm, coming, reports),
+                self.present_versions(farm, serving, reports),
+            )
+            .await;
             let serving: BTreeSet<String> = serving.into_values().collect();
             let other = coming.into_iter().filter(|(_, version)| !serving.is_empty() && !serving.contains(version));
             vetoes.extend(other.map(|(member, version)| Veto::OtherVersion {
@@ -39,8 +42,8 @@ impl Engine {
         if vetoes.is_empty() { Ok(()) } else { Err(EngineError::Vetoed(vetoes)) }
     }
 
-    /// The versions that members tell now; nothing of those that do not answer.
-    async fn told(
+    /// The versions that members show now, without those that do not answer.
+    async fn present_versions(
         &self,
         farm: &Farm,
         members: BTreeMap<MemberName, Vec<Entry>>,

@@ -5,7 +5,7 @@ use crate::farm::{Entry, Hold, Owner, VerifySettings};
 use crate::state::State;
 
 impl Engine {
-    /// What a member has to show before it comes back: what its run or its farm says.
+    /// The verification of a line: that of its run, of its farm, or the default.
     pub(crate) fn verify_settings(&self, state: &State, hold: &Hold, entry: &Entry) -> VerifySettings {
         if let Owner::Run(id) = hold.owner
             && let Some(run) = state.runs.get(&id)
@@ -16,7 +16,7 @@ impl Engine {
         let farm = farms.values().find(|farm| farm.has(&entry.server));
         farm.map_or_else(
             || VerifySettings {
-                deadline: self.fleet.of_holds_elsewhere().verify_deadline,
+                deadline: self.fleet.default_hold_settings().verify_deadline,
                 ..VerifySettings::default()
             },
             |farm| farm.settings.verify.clone(),

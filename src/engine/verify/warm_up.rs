@@ -1,4 +1,4 @@
-//! Warming up the servers of holds that are about to get traffic: one task for each member, until its answers are fast.
+//! The warm-up of servers that are about to get traffic: one task for each member, until its answers are fast.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +14,7 @@ use crate::platform::lock;
 use crate::state::State;
 
 impl Engine {
-    /// How warm a hold's members are, where they are to be warmed up; begins to ask, where that has come, and nobody
-    /// does yet.
+    /// The progress of a hold's warm-up; `None`: it has none. Starts the requests when the warm-up has begun.
     pub(crate) fn warm_up(
         self: &Arc<Self>,
         hold: &Hold,
@@ -51,12 +50,14 @@ impl Engine {
             match address {
                 Ok(address) => {
                     tasks.entry(member.clone()).or_insert_with(|| {
-                        let asked = (Arc::clone(self), member.clone(), address);
-                        let asking = ask(asked, settings.clone(), Arc::clone(results));
+                        let engine = Arc::clone(self);
+                        let asking = ask(engine, member.clone(), address, settings.clone(), Arc::clone(results));
                         self.platform.spawn(asking).abort_handle()
                     });
                 }
-                Err(why) => drop(members.insert(member.clone(), Warmth::unasked(why))),
+                Err(why) => {
+                    members.insert(member.clone(), Warmth::unasked(why));
+                }
             }
         }
         members.extend(lock(results).clone());
@@ -64,14 +65,14 @@ impl Engine {
     }
 }
 
-/// How long the part of a proof may take that a hold is in, where that is its warm-up.
+/// The deadline of the warm-up; `None`: the verification is not in its warm-up.
 pub(crate) fn warm_up_takes(hold: &Hold, verification: &Verification, state: &State) -> Option<Span> {
     let settings = warm_up_of(hold, verification, state)?;
     matches!(verification.phase, VerifyPhase::WarmUp { .. }).then_some(settings.deadline)
 }
 
-/// What is only brought back is as it was before, and somebody waits for it; what is about to get traffic from a deploy
-/// is new.
+/// The settings of the warm-up. Servers that get traffic from a deploy are new, and are warmed up; servers that only
+/// come back are not.
 fn warm_up_of<'a>(hold: &Hold, verification: &Verification, state: &'a State) -> Option<&'a WarmUp> {
     let run = state
         .runs
@@ -80,17 +81,17 @@ fn warm_up_of<'a>(hold: &Hold, verification: &Verification, state: &'a State) ->
     run.plan.verify.warm_up.as_ref()
 }
 
-/// Asks a member until it is warm, one request after the other.
-async fn ask((engine, member, address): (Arc<Engine>, MemberName, String), settings: WarmUp, results: Results<Warmth>) {
+/// Sends requests to a member until it is warm, one after the other.
+async fn ask(engine: Arc<Engine>, member: MemberName, address: String, settings: WarmUp, results: Results<Warmth>) {
     let mut warmth = Warmth::default();
     while !warmth.is_warm(&settings) {
         let request = settings.request(warmth.path(&settings));
         let answer = engine.prober.time(address.clone(), request).await;
-        let is_well = answer.as_ref().is_ok_and(|answer| answer.status == settings.expect);
+        let is_expected = answer.as_ref().is_ok_and(|answer| answer.status == settings.expect);
         warmth.handle_answer(&settings, answer);
         put(&results, &member, warmth.clone());
-        // A slow answer warms; one that is none would come again at once, and without end.
-        if !is_well {
+        // A failed request may return at once: without a pause it would be repeated without end.
+        if !is_expected {
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }

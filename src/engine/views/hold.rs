@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::api::{HoldStage, HoldView};
 use crate::engine::Engine;
 use crate::engine::error::{EngineError, Message};
-use crate::engine::fleet::loads::untold;
+use crate::engine::fleet::loads::withheld;
 use crate::engine::fleet::reports::{Found, Reports, gone};
 use crate::engine::memory::Memory;
 use crate::engine::retired::renamed::last_socket;
@@ -46,7 +46,7 @@ impl Engine {
 
     fn view_of_hold(&self, hold: &Hold, state: &State, reports: &Reports, names: &LineNames) -> HoldView {
         let note = self.note(hold, state, reports);
-        let away = self.fleet.aside_of(hold, reports);
+        let away = self.fleet.without_for_hold(hold, reports);
         let without = hold.reach.without.union(&away).map(ToString::to_string).collect();
         HoldView { note, without, ..hold_view(hold, reports, names, &self.memory(), self.clock.now()) }
     }
@@ -54,7 +54,7 @@ impl Engine {
     /// What went wrong with a hold and what it does not reach, for people.
     pub(crate) fn note(&self, hold: &Hold, state: &State, reports: &Reports) -> Option<String> {
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
-        let left = instances.into_iter().filter_map(|name| untold(hold, name, reports.get(name)?, state));
+        let left = instances.into_iter().filter_map(|name| withheld(hold, name, reports.get(name)?, state));
         let left: BTreeSet<String> = left.map(|why| why.words().to_owned()).collect();
         let notes = hold.note.iter().cloned().chain(not_there(hold, reports)).chain(overruled(hold, state));
         let notes =
@@ -112,8 +112,8 @@ fn unconfigured(hold: &Hold, state: &State, reports: &Reports) -> Option<String>
     let first = named.first()?;
     let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     Some(format!(
-        "HAProxy {names}{} is not configured any more: {lines} cannot be changed until it is configured again; if it is \
-         gone, `teeter forget --haproxy {first}` forgets it",
+        "HAProxy {names}{} is not configured any more: {lines} cannot be changed until it is configured again; if it \
+         is gone, `teeter forget --haproxy {first}` forgets it",
         last_socket(first, state.baselines.iter())
     ))
 }
@@ -125,8 +125,8 @@ fn not_there(hold: &Hold, reports: &Reports) -> Option<String> {
     (!gone.is_empty()).then(|| gone.join(", "))
 }
 
-/// The names of what a hold keeps out: of a member if all of its lines are held, otherwise of each line; with the HAProxy if
-/// another HAProxy has the line, too, and it is not held there.
+/// The names of what a hold keeps out: of a member if all of its lines are held, otherwise of each line; with the
+/// HAProxy if another HAProxy has the line, too, and it is not held there.
 fn names<'a>(hold: &'a Hold, reports: &'a Reports, line_names: &'a LineNames) -> Vec<String> {
     let member = |line: &'a ServerRef| hold.names.other(line).unwrap_or_else(|| line_names.of_line(line));
     let mut members: BTreeMap<&MemberName, (bool, Vec<&Entry>)> = BTreeMap::new();

@@ -163,7 +163,8 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
                 }
             };
             Some(format!(
-                "{state} `teeter advance {id} --step {step}`, or `teeter advance {id} --step {step} --failed WHY`; or `teeter abort {id}`"
+                "{state} `teeter advance {id} --step {step}`, or `teeter advance {id} --step {step} --failed WHY`; \
+                 or `teeter abort {id}`"
             ))
         }
         (RunState::Running, _) if run.paused => Some(format!("`teeter continue {id}` to go on")),
@@ -207,10 +208,12 @@ fn next(run: &Run, out: &[String]) -> Option<String> {
             Some(format!("on standby: {}; {} switches the traffic to them", out.join(", "), back.join(" or ")))
         }
         (RunState::Aborted, _) if standby => Some(format!(
-            "`teeter status farm:{farm}` shows which side has the traffic; `teeter flip {farm} GROUP` or `teeter flip {farm} all` switches it"
+            "`teeter status farm:{farm}` shows which side has the traffic; `teeter flip {farm} GROUP` or `teeter \
+             flip {farm} all` switches it"
         )),
         (RunState::Aborted | RunState::RolledBack | RunState::Done, _) if !out.is_empty() => Some(format!(
-            "fix {} and `teeter ready {}`, with --no-verify to skip the verification; or deploy to the farm again: that begins with them",
+            "fix {} and `teeter ready {}`, with --no-verify to skip the verification; or deploy to the farm again: \
+             that begins with them",
             out.join(", "),
             out.join(" ")
         )),

@@ -48,11 +48,11 @@ impl Engine {
             }
         }
         let revision = state.revision;
-        let (untold, may_be_away) = (self.yet_to_join(&state, &reports), self.fleet.may_be_away());
+        let (withheld, may_be_away) = (self.yet_to_join(&state, &reports), self.fleet.may_be_away());
         let instances = self.fleet.instances.iter().zip(reports.values());
         let instances = instances.map(|((name, instance), report)| {
             let mut view = instance_view(name, &instance.looks.client.address().to_string(), report, revision);
-            view.agrees &= !untold.contains(name);
+            view.agrees &= !withheld.contains(name);
             view.may_be_away = may_be_away.contains(name);
             view
         });
@@ -72,7 +72,7 @@ impl Engine {
                 })
         };
         let seen = reports.seen();
-        let aside = skipped_lines(&seen, picked);
+        let skipped = skipped_lines(&seen, picked);
         let left = left_over(&state, &farms, &self.fleet.instances.keys().collect());
         let left = left.iter().filter(|_| chosen.is_none());
         let left = left.map(|(what, left)| format!("{what} is not configured any more, and the store has {left}"));
@@ -87,7 +87,7 @@ impl Engine {
         let own = self.record.troubles.all().into_iter().map(|(about, words)| format!("{about}: {words}"));
         let rivals = self.fleet.rivals().into_iter().filter(|_| chosen.is_none());
         let rivals = rivals.map(|(name, text)| format!("HAProxy {name}: {text}"));
-        let notes = trouble.chain(own).chain(rivals).chain(noted).chain(doubles).chain(aside).chain(left).collect();
+        let notes = trouble.chain(own).chain(rivals).chain(noted).chain(doubles).chain(skipped).chain(left).collect();
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
     }
 
@@ -142,11 +142,11 @@ fn instance_view(name: &InstanceName, socket: &str, report: &InstanceReport, rev
         name: name.to_string(),
         socket: socket.to_owned(),
         reachable: report.reachable,
-        trouble: trouble.or_else(|| report.untold.words()),
+        trouble: trouble.or_else(|| report.withheld.words()),
         pid: report.seen.as_ref().map(|seen| seen.pid),
         version: report.seen.as_ref().map(|seen| seen.version.clone()),
         level: report.level.map(SocketLevel::from),
-        agrees: report.reachable && report.agreed >= revision && report.untold.is_empty(),
+        agrees: report.reachable && report.agreed >= revision && report.withheld.is_empty(),
         sees_old: report.sees_old,
         may_be_away: false,
     }
@@ -209,7 +209,8 @@ fn server_view(entry: &Entry, seen: &SeenServer, report: &InstanceReport, state:
     }
 }
 
-/// What keeps a server out. A state that a hold has set, on the server or on the server that it tracks, counts as the hold.
+/// What keeps a server out. A state that a hold has set, on the server or on the server that it tracks, counts as the
+/// hold.
 fn held_by(entry: &Entry, seen: &SeenServer, holds: &[&Hold], state: &State) -> Vec<String> {
     let held = |entry: &Entry| state.holds.values().any(|hold| hold.entries.contains(entry));
     let ours = |by: &OutBy| match by {

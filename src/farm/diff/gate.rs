@@ -5,17 +5,20 @@
 //! that the store does not know to get traffic. Commands that would leave such a backend without servers are put off
 //! until that has changed.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::diff::batch::{About, Batch, BatchStep};
-use crate::farm::diff::untold::Reason;
 use crate::farm::diff::wanted::Wanted;
 use crate::farm::diff::wanted_maps::{WantedMap, WantedMaps};
+use crate::farm::diff::withheld::Reason;
 use crate::farm::seen::server::SeenServer;
 use crate::farm::seen::snapshot::Seen;
 use crate::haproxy::{AdminState, BackendName, MapKey, MapName, ServerRef};
 
-/// Why a command is put off.
+/// Why commands are delayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutOff {
     /// It is sent after a condition, which the text names.
@@ -35,25 +38,25 @@ pub struct Gate<'a> {
     /// The state that it shows.
     pub seen: &'a Seen,
     /// Servers that teeter has set DOWN in this process and that no check has found healthy since.
-    pub set_down: &'a BTreeSet<ServerRef>,
+    pub unchecked: &'a BTreeSet<ServerRef>,
 }
 
 impl Gate<'_> {
     /// Takes steps out of a batch that would empty a backend behind one of these maps, which are not changed. Where a
     /// map is missing in HAProxy, each backend that it may lead to counts.
-    pub fn keep_behind(&self, batch: &mut Batch, untold: &BTreeMap<MapName, Reason>) -> BTreeMap<ServerRef, Reason> {
-        let mut aside = BTreeMap::new();
-        for (map, why) in untold {
+    pub fn keep_behind(&self, batch: &mut Batch, withheld: &BTreeMap<MapName, Reason>) -> BTreeMap<ServerRef, Reason> {
+        let mut kept_servers = BTreeMap::new();
+        for (map, why) in withheld {
             let seen = self.seen.maps.get(map).filter(|seen| !seen.missing);
             let leads_to = |backend: &&BackendName| {
                 seen.is_none_or(|seen| seen.entries.values().any(|to| to.as_deref() == Some(backend.as_str())))
             };
             for backend in self.maps.get(map).iter().flat_map(|wanted| &wanted.backends).filter(leads_to) {
                 let kept = self.keep_in(batch, backend);
-                aside.extend(kept.into_iter().map(|server| (server, why.clone())));
+                kept_servers.extend(kept.into_iter().map(|server| (server, why.clone())));
             }
         }
-        aside
+        kept_servers
     }
 
     /// Takes steps out of a batch that have to wait, and returns the reason. Servers that an operator takes out by name
@@ -70,12 +73,12 @@ impl Gate<'_> {
     /// Puts off switches to backends whose servers are still being checked anew.
     fn put_off_switches(&self, batch: &mut Batch) -> Option<PutOff> {
         let switched: BTreeSet<&MapName> = batch.rest.iter().filter_map(map_of).collect();
-        let unchecked: BTreeMap<MapName, BackendName> = switched
+        let too_early: BTreeMap<MapName, BackendName> = switched
             .into_iter()
             .filter_map(|map| Some((map.clone(), self.targets(map).find(|backend| self.waits_for_checks(backend))?)))
             .collect();
-        batch.rest.retain(|step| map_of(step).is_none_or(|map| !unchecked.contains_key(map)));
-        unchecked.values().next().map(checking)
+        batch.rest.retain(|step| map_of(step).is_none_or(|map| !too_early.contains_key(map)));
+        too_early.values().next().map(checking)
     }
 
     /// Puts off steps that take out the last servers of a backend that gets traffic after the switches of the batch.
@@ -123,7 +126,7 @@ impl Gate<'_> {
 
     /// Backends with servers that are still being checked anew, or that track such a server.
     fn awaiting(&self) -> BTreeSet<BackendName> {
-        if self.set_down.is_empty() {
+        if self.unchecked.is_empty() {
             return BTreeSet::new();
         }
         let awaited = self.seen.servers.iter().filter(|(server, now)| self.is_awaited(server, now));
@@ -174,7 +177,7 @@ impl Gate<'_> {
     }
 
     fn is_awaited(&self, server: &ServerRef, now: &SeenServer) -> bool {
-        !now.op.is_up() && self.set_down.contains(now.tracked.as_ref().unwrap_or(server))
+        !now.op.is_up() && self.unchecked.contains(now.tracked.as_ref().unwrap_or(server))
     }
 
     fn is_to_be_ready(&self, server: &ServerRef, now: &SeenServer) -> bool {
@@ -209,154 +212,5 @@ fn map_of(step: &BatchStep) -> Option<&MapName> {
     match &step.about {
         About::Map(map) => Some(map),
         About::Server(_) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::farm::{SeenMap, StartedVerifications, WantedServer, diff};
-    use crate::haproxy::{AdminBits, Command, OpState};
-
-    /// Backends `a` and `b`, each with one server of the same name. The map leads the traffic to one of them.
-    struct Case {
-        seen: Seen,
-        wanted: Wanted,
-        maps: WantedMaps,
-        set_down: BTreeSet<ServerRef>,
-    }
-
-    impl Case {
-        fn new(live: &str) -> Self {
-            let key = "web".parse().unwrap();
-            let entries = BTreeMap::from([(key, Some(live.to_owned()))]);
-            let seen = SeenMap { missing: false, entries };
-            let maps = BTreeMap::from([("/m".parse().unwrap(), seen)]);
-            let seen = Seen { pid: 1, version: "2.6".into(), maps, ..Seen::default() };
-            Self { seen, wanted: Wanted::new(), maps: WantedMaps::new(), set_down: BTreeSet::new() }
-        }
-
-        fn server(mut self, name: &str, admin: u32, op: OpState, state: AdminState) -> Self {
-            let server: ServerRef = name.parse().unwrap();
-            let seen = SeenServer { admin: AdminBits(admin), op, ..SeenServer::sample() };
-            self.seen.servers.insert(server.clone(), seen);
-            let held = state != AdminState::Ready;
-            self.wanted.insert(server, WantedServer { state, held, ..WantedServer::given_back(None) });
-            self
-        }
-
-        fn switched_to(mut self, backend: &str) -> Self {
-            let live = BTreeMap::from([("web".parse().unwrap(), backend.parse().unwrap())]);
-            self.maps = BTreeMap::from([("/m".parse().unwrap(), WantedMap { live, ..WantedMap::default() })]);
-            self
-        }
-
-        fn gate(&self) -> Gate<'_> {
-            Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, set_down: &self.set_down }
-        }
-
-        /// The commands that are sent, and why the others are put off.
-        fn sent(&self) -> (Vec<String>, Option<PutOff>) {
-            let mut batch = diff(&self.wanted, &self.maps, &self.seen, &StartedVerifications::new());
-            let gate = Gate { wanted: &self.wanted, maps: &self.maps, seen: &self.seen, set_down: &self.set_down };
-            let why = gate.keep_served(&mut batch);
-            (batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect(), why)
-        }
-    }
-
-    use AdminState::{Drain, Ready};
-    use OpState::{Running, Stopped};
-
-    #[test]
-    fn traffic_is_not_switched_to_servers_that_are_being_checked_anew() {
-        let mut case =
-            Case::new("b").switched_to("a").server("a/s", 8, Stopped, Ready).server("b/s", 0, Running, Drain);
-        case.set_down.insert("a/s".parse().unwrap());
-        let (sent, why) = case.sent();
-        assert_eq!(sent, ["set server a/s state ready"]);
-        assert!(matches!(why, Some(PutOff::Until(why)) if why.contains("backend a")));
-        // DOWN without teeter: the guards have already looked at that.
-        case.set_down.clear();
-        let switched = ["set server a/s state ready", "set map /m web a", "set server b/s state drain"];
-        assert_eq!(case.sent(), (switched.map(str::to_owned).to_vec(), None));
-    }
-
-    #[test]
-    fn without_a_map_old_servers_serve_until_the_checks_of_new_ones_pass() {
-        let mut case = Case::new("other").server("a/new", 8, Stopped, Ready).server("a/old", 0, Running, Drain);
-        case.set_down.insert("a/new".parse().unwrap());
-        assert_eq!(case.sent().0, ["set server a/new state ready"]);
-        case.set_down.clear();
-        let flip = ["set server a/new state ready", "set server a/old state drain"];
-        assert_eq!(case.sent(), (flip.map(str::to_owned).to_vec(), None));
-    }
-
-    #[test]
-    fn servers_that_track_a_checked_server_wait_for_it() {
-        let case = Case::new("other").server("a/new", 8, Stopped, Ready).server("a/old", 0, Running, Drain);
-        let mut case = case.server("b/new", 8, Stopped, Ready).server("b/old", 0, Running, Drain);
-        for name in ["new", "old"] {
-            let follower = case.seen.servers.get_mut(&format!("b/{name}").parse().unwrap()).unwrap();
-            follower.tracked = Some(format!("a/{name}").parse().unwrap());
-        }
-        case.set_down.insert("a/new".parse().unwrap());
-        assert_eq!(case.sent().0, ["set server a/new state ready", "set server b/new state ready"]);
-    }
-
-    #[test]
-    fn the_live_backend_keeps_a_server() {
-        let case = Case::new("a").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
-        let (sent, why) = case.sent();
-        assert!(sent.is_empty());
-        let servers = BTreeSet::from(["a/s".parse().unwrap()]);
-        assert_eq!(why, Some(PutOff::TakenOver("a".parse().unwrap(), servers.clone())));
-        // The route leads there, too.
-        let case = Case::new("a").switched_to("a").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
-        assert_eq!(case.sent().1, Some(PutOff::TakenOver("a".parse().unwrap(), servers)));
-        assert_eq!(Case::new("b").server("a/s", 0, Running, Drain).sent().0, ["set server a/s state drain"]);
-        // Another server stays in service.
-        let case = Case::new("a").server("a/s", 0, Running, Drain).server("a/t", 0, Running, Ready);
-        assert_eq!(case.sent().0, ["set server a/s state drain"]);
-        // The map should lead elsewhere, and cannot be changed at present.
-        let case = Case::new("a").switched_to("b").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
-        let mut batch = diff(&case.wanted, &case.maps, &case.seen, &StartedVerifications::new());
-        batch.retain(|step| step.server().is_some());
-        assert!(matches!(case.gate().keep_served(&mut batch), Some(PutOff::Until(_))));
-        assert!(batch.is_empty());
-        // No server serves there anyway.
-        assert_eq!(Case::new("a").server("a/s", 0, Stopped, Drain).sent().0, ["set server a/s state drain"]);
-        // An operator asked for it.
-        let mut case = Case::new("a").server("a/s", 0, Running, Drain);
-        case.wanted.values_mut().for_each(|server| server.asked = true);
-        assert_eq!(case.sent().0, ["set server a/s state drain"]);
-    }
-
-    #[test]
-    fn a_missing_map_keeps_servers_in_each_backend_that_it_may_lead_to() {
-        let aside = |case: &Case| {
-            let mut batch = diff(&case.wanted, &WantedMaps::new(), &case.seen, &StartedVerifications::new());
-            let untold = BTreeMap::from([("/m".parse().unwrap(), Reason::Cannot("no map".to_owned()))]);
-            let aside = case.gate().keep_behind(&mut batch, &untold);
-            let told: Vec<String> = batch.steps().iter().flat_map(|step| &step.changes).map(Command::text).collect();
-            (aside.keys().map(ToString::to_string).collect::<Vec<_>>(), told)
-        };
-        let mut case =
-            Case::new("b").switched_to("b").server("a/s", 0, Running, Drain).server("c/s", 0, Running, Drain);
-        case.maps.values_mut().for_each(|map| map.backends = ["a", "b"].map(|name| name.parse().unwrap()).into());
-        // The map leads elsewhere, and only its own backends matter.
-        let both = ["set server a/s state drain", "set server c/s state drain"].map(str::to_owned).to_vec();
-        assert_eq!(aside(&case), (vec![], both.clone()));
-        case.seen.maps.values_mut().for_each(|map| *map = SeenMap { missing: true, ..SeenMap::default() });
-        assert_eq!(aside(&case), (vec!["a/s".to_owned()], both[1..].to_vec()));
-        // An operator asked for it.
-        case.wanted.values_mut().for_each(|server| server.asked = true);
-        assert_eq!(aside(&case), (vec![], both));
-    }
-
-    #[test]
-    fn tracking_servers_count_like_the_server_that_they_track() {
-        let mut case = Case::new("all").server("a/s", 0, Running, Drain).server("all/s", 0, Running, Ready);
-        case.seen.servers.get_mut(&"all/s".parse().unwrap()).unwrap().tracked = Some("a/s".parse().unwrap());
-        assert!(case.sent().0.is_empty());
     }
 }

@@ -5,5 +5,5 @@ pub(super) mod wanted;
 pub(super) mod maps;
 pub(super) mod wanted_maps;
 pub(super) mod servers;
-pub(super) mod untold;
+pub(super) mod withheld;
 pub(super) mod gate;

@@ -111,7 +111,7 @@ fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Opti
     }
     let is_now = now.admin.forced();
     let checked = now.check.is_enabled() && now.tracked.is_none();
-    let verification_due = wanted.afresh.is_some() && wanted.afresh > begun;
+    let verification_due = wanted.new_checks_since.is_some() && wanted.new_checks_since > begun;
     let was_down = wanted.down && is_now == AdminState::Maint && wanted.state < AdminState::Maint;
     // HAProxy takes a server that leaves maintenance for UP before it has checked it.
     let out_of_maint = |to| {
@@ -246,7 +246,7 @@ mod tests {
     fn a_verification_starts_once_in_a_process_and_after_the_drain() {
         let mut wanted = wanted(&[("app/a", AdminState::Drain, false, true)]);
         let verification: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        wanted.values_mut().for_each(|server| server.afresh = Some(verification));
+        wanted.values_mut().for_each(|server| server.new_checks_since = Some(verification));
         let expected = ["set server app/a state drain", "set server app/a health down"];
         assert_eq!(sent(&wanted, &seen(&[("app/a", 1, 0)])), expected);
         let begun = StartedVerifications::from([("app/a".parse().unwrap(), verification)]);

@@ -28,9 +28,9 @@ pub struct WantedServer {
     pub down: bool,
     /// The weight to set; `None` where HAProxy's own weight stays.
     pub weight: Option<u16>,
-    /// Where set, its checks must pass anew. The time identifies the verification, so that each starts once in a
-    /// process.
-    pub afresh: Option<Timestamp>,
+    /// If set, its checks must start again from "down". The time is the beginning of the verification and identifies it,
+    /// so that the checks start once for each verification in a process.
+    pub new_checks_since: Option<Timestamp>,
     /// Whether a hold wants this; otherwise the server is being given back.
     pub held: bool,
     /// Whether it goes out before others come in.
@@ -71,7 +71,7 @@ pub fn wanted<'a>(
                 hold.stage
             {
                 // Of two verifications of one server, the later one serves both.
-                server.afresh = server.afresh.max(Some(since));
+                server.new_checks_since = server.new_checks_since.max(Some(since));
             }
         }
     }
@@ -80,13 +80,13 @@ pub fn wanted<'a>(
         if let Some(server) = server.filter(|server| server.held && server.state != overruled.state) {
             server.state = overruled.state;
             // The server may get traffic, so it is not set DOWN.
-            server.afresh = None;
+            server.new_checks_since = None;
         }
     }
     // Checks are paused in maintenance, so nothing can be verified while a stricter hold keeps the server there.
     for server in all.values_mut().flat_map(BTreeMap::values_mut) {
         if server.state == AdminState::Maint {
-            server.afresh = None;
+            server.new_checks_since = None;
         }
     }
     all
@@ -101,7 +101,7 @@ impl WantedServer {
             agent_down: was.is_some_and(|was| was.agent_down),
             down: was.is_some_and(|was| was.down),
             weight: was.filter(|was| was.weighed).map(|was| was.weight),
-            afresh: None,
+            new_checks_since: None,
             held: false,
             first_out: false,
             asked: false,

@@ -20,7 +20,7 @@ pub struct WantedMap {
     pub live: BTreeMap<MapKey, MapValue>,
     /// Entries for clients that may stay on another side. An entry with `None` must be absent.
     pub beside: BTreeMap<MapKey, Option<MapValue>>,
-    /// Whether teeter keeps the file in step.
+    /// Whether teeter also writes the file.
     pub write: bool,
     /// The backends that the map may lead to.
     pub backends: BTreeSet<BackendName>,

@@ -38,7 +38,8 @@ pub fn live_side(
     let live = found.next();
     if let (Some((side, at)), Some((other, elsewhere))) = (&live, found.next()) {
         problems.push(format!(
-            "the traffic goes to {side} by {at}, and to {other} by {elsewhere}: correct one of them with `set map` first"
+            "the traffic goes to {side} by {at}, and to {other} by {elsewhere}: correct one of them with `set map` \
+             first"
         ));
     }
     if problems.is_empty() {
@@ -66,7 +67,8 @@ fn side_of(key: &RouteKey, instance: &InstanceName, seen: &Seen) -> Result<Side,
     let found = seen.maps.get(map);
     if found.is_none_or(|found| found.missing) {
         return Err(format!(
-            "HAProxy {instance} has no map {map}: let a `use_backend %[str({name}),map({map})]` in haproxy.cfg read it, under exactly this path"
+            "HAProxy {instance} has no map {map}: let a `use_backend %[str({name}),map({map})]` in haproxy.cfg read \
+             it, under exactly this path"
         ));
     }
     let Some(value) = found.and_then(|found| found.entries.get(name)).and_then(Option::as_deref) else {

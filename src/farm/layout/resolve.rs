@@ -85,18 +85,22 @@ impl Selector {
     /// As [`Selector::resolve`].
     pub fn find(&self, lines: &Lines<'_>) -> Result<BTreeSet<Entry>, SelectError> {
         let (farms, seen) = (lines.farms, lines.seen);
-        let nothing = |hint: String| SelectError::NothingMatched { text: self.text.clone(), hint };
+        let nothing = |why: Option<String>, hint: Option<String>| SelectError::NothingMatched {
+            text: self.text.clone(),
+            why,
+            hint,
+        };
         if let Meaning::Farm(farm, group) = &self.meaning {
             let known = || farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
             let farm = farms.get(farm).ok_or_else(|| match farms.len() {
-                0 => nothing(": no farm is configured".into()),
-                _ => nothing(format!(": the farms are {}", known())),
+                0 => nothing(Some("no farm is configured".into()), None),
+                _ => nothing(Some(format!("the farms are {}", known())), None),
             })?;
             let layout = farm.layout(seen)?;
             let Some(group) = group else { return Ok(layout.entries()) };
             return layout.group(group).ok_or_else(|| {
                 let groups = layout.groups.keys().map(GroupName::as_str).collect::<Vec<_>>();
-                nothing(format!(": the groups of {} are {}", farm.name, groups.join(", ")))
+                nothing(Some(format!("the groups of {} are {}", farm.name, groups.join(", "))), None)
             });
         }
         let found: BTreeSet<Entry> = self.meaning.among(lines).into_iter().map(Line::entry).collect();
@@ -111,11 +115,18 @@ impl Selector {
                 return Ok(found);
             }
         }
-        let aside = skipped_lines(seen, |name, server| self.picks(name, server)).join("; ");
-        Err(nothing(if aside.is_empty() { self.hint(farms, seen) } else { format!(" that accepts commands: {aside}") }))
+        let skipped = skipped_lines(seen, |name, server| self.picks(name, server)).join("; ");
+        Err(if skipped.is_empty() {
+            match &self.meaning {
+                Meaning::Host(_) => nothing(Some("no server of HAProxy has that address".to_owned()), None),
+                _ => nothing(None, Some(self.hint(farms, seen))),
+            }
+        } else {
+            nothing(Some(format!("it names only servers that accept no commands: {skipped}")), None)
+        })
     }
 
-    /// Suggests what to type, where nothing has that name.
+    /// Suggests what to type instead of a selector that names no server.
     fn hint(&self, farms: &BTreeMap<FarmName, Farm>, seen: &BTreeMap<InstanceName, &Seen>) -> String {
         let is_backend = |name: &str| {
             let mut lines = seen.values().flat_map(|seen| seen.servers.keys());
@@ -124,23 +135,22 @@ impl Selector {
         let text = self.text.as_str();
         let within = || Some((text.split_once(':')?.1, self.within.as_ref()?));
         match &self.meaning {
-            Meaning::Host(_) => "; no server of HAProxy has that address".to_owned(),
             Meaning::Member(_) if is_backend(text) => {
-                format!(": it is a backend, and its servers are {text}/*")
+                format!("{text} is a backend, and its servers are {text}/*")
             }
             Meaning::Member(_) if farms.keys().any(|farm| farm.as_str() == text) => {
-                format!(": it is a farm, and its servers are farm:{text}")
+                format!("{text} is a farm, and its servers are farm:{text}")
             }
             Meaning::Member(_) if seen.keys().any(|name| name.as_str() == text) => {
-                format!(": it is a HAProxy, and its servers are {text}:*")
+                format!("{text} is a HAProxy, and its servers are {text}:*")
             }
             _ => match within() {
                 Some((rest, within)) if !seen.keys().any(|name| within.haproxy.is_match(name.as_str())) => {
                     let known = seen.keys().map(InstanceName::as_str).collect::<Vec<_>>().join(", ");
-                    format!(": the HAProxys are {known}, and {rest} alone means all of them")
+                    format!("the HAProxys are {known}, and {rest} alone means all of them")
                 }
-                Some((rest, _)) if is_backend(rest) => format!(": {rest} is a backend, and its servers are {text}/*"),
-                _ => "; `teeter status` lists every server".to_owned(),
+                Some((rest, _)) if is_backend(rest) => format!("{rest} is a backend, and its servers are {text}/*"),
+                _ => "`teeter status` lists every server".to_owned(),
             },
         }
     }
@@ -160,7 +170,7 @@ mod tests {
         }
         let seen = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
         let found = text.parse::<Selector>().unwrap().resolve(&BTreeMap::new(), &seen);
-        let found = found.map_err(|error| error.to_string())?;
+        let found = found.map_err(|error| format!("{error}, hint: {}", error.hint().unwrap_or_default()))?;
         Ok(found.iter().map(ToString::to_string).collect())
     }
 
@@ -188,12 +198,12 @@ mod tests {
     fn a_selector_without_servers_gets_a_hint() {
         let lines = ["lb1:app/w1", "lb2:app/w1"];
         for (text, says) in [
-            ("app", "it is a backend, and its servers are app/*"),
+            ("app", "app is a backend, and its servers are app/*"),
             ("lb2:app", "app is a backend, and its servers are lb2:app/*"),
-            ("lb1", "it is a HAProxy, and its servers are lb1:*"),
+            ("lb1", "lb1 is a HAProxy, and its servers are lb1:*"),
             ("lb9:app/w1", "the HAProxys are lb1, lb2"),
             ("lb1:app/w9", "`teeter status` lists every server"),
-            ("nobody", "`teeter status` lists every server"),
+            ("w9", "`teeter status` lists every server"),
         ] {
             let error = meant(text, &lines).unwrap_err();
             assert!(error.starts_with(&format!("nothing matches {text:?}")) && error.contains(says), "{error}");

@@ -27,7 +27,7 @@ struct Process {
 pub struct SameProcess {
     /// Lines that belong to no member and lead to the process of a member, by that member.
     pub beside: BTreeMap<MemberName, BTreeSet<Entry>>,
-    /// The same for lines with the server name of one of the member's lines. The farm's patterns exclude their backends
+    /// Such lines that also have the server name of one of the member's lines. The farm's patterns exclude their backends
     /// on purpose.
     pub alike: BTreeMap<MemberName, BTreeSet<Entry>>,
     /// Groups of members that are one process.
@@ -73,7 +73,7 @@ impl SameProcess {
         same
     }
 
-    /// The same without members that one group has: they go out together.
+    /// Removes the members that are in one group: they go out together.
     pub fn without_groups<'a>(mut self, groups: impl Iterator<Item = &'a BTreeSet<MemberName>> + Clone) -> Self {
         self.doubles.retain(|members| !groups.clone().any(|group| members.is_subset(group)));
         self

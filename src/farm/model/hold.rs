@@ -44,7 +44,7 @@ pub struct Hold {
     pub revision: u64,
     /// The last problem, for people.
     pub note: Option<String>,
-    /// What it covers beside its entries.
+    /// Lines and instances that it covers beside its entries.
     #[serde(default)]
     pub reach: Reach,
     /// The members of those lines whose server has another name.
@@ -229,7 +229,7 @@ pub struct Verification {
     pub until: Timestamp,
     /// What the servers are to show now.
     pub phase: VerifyPhase,
-    /// What follows when they have.
+    /// What follows when the verification has passed.
     pub then: AfterVerify,
     /// The versions that the members may run; any, where empty.
     pub versions: BTreeSet<String>,
@@ -244,7 +244,7 @@ impl Verification {
 }
 
 impl Stage {
-    /// The same with every point in time moved.
+    /// This stage with every point in time moved.
     pub fn moved(&self, to: &impl Fn(Timestamp) -> Timestamp) -> Self {
         let mut moved = self.clone();
         match &mut moved {
@@ -280,7 +280,7 @@ pub enum VerifyPhase {
     },
     /// HAProxy's checks must pass.
     Checks {
-        /// Whether they must pass afresh, from "down". Set where the servers come from maintenance: HAProxy would take
+        /// Whether they must start again from "down". Set where the servers come from maintenance: HAProxy would take
         /// them for healthy without a check.
         afresh: bool,
     },

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::farm::names::{Entry, InstanceName};
 
-/// What a hold covers beside its lines.
+/// Lines and instances that a hold covers beside its entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
     /// Whether new lines that its selectors name join it. Holds of stores from before this field do not follow.

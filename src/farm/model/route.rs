@@ -21,13 +21,13 @@ pub struct Route {
     pub keys: Vec<RouteKey>,
     /// What happens to clients that have a session on another side.
     pub sticky: Sticky,
-    /// Whether teeter keeps the map's file in step.
+    /// Whether teeter also writes the map's file.
     pub write_map: bool,
     /// The HAProxys that have the maps.
     pub instances: BTreeSet<InstanceName>,
     /// The side that gets the traffic.
     pub live: Side,
-    /// The version that clients are told for each side, under [`Sticky::Pin`].
+    /// The version of each side, as clients get it under [`Sticky::Pin`].
     pub versions: BTreeMap<Side, MapValue>,
     /// The canary: a group that a share of the clients tries.
     #[serde(default)]

@@ -75,11 +75,12 @@ pub fn skipped_lines(
             let lines = lines.into_iter().collect::<Vec<_>>().join(", ");
             texts.push(match off {
                 Off::Disabled => format!(
-                    "backend {backend} of HAProxy {instance} is disabled and gets no traffic: its lines are skipped ({lines})"
+                    "backend {backend} of HAProxy {instance} is disabled and gets no traffic: its lines are skipped \
+                     ({lines})"
                 ),
                 Off::Refuses => format!(
-                    "backend {backend} of HAProxy {instance} is shut down and accepts no commands: teeter waits for the \
-                     requests on its lines and cannot keep new ones away ({lines})"
+                    "backend {backend} of HAProxy {instance} is shut down and accepts no commands: teeter waits for \
+                     the requests on its lines and cannot keep new ones away ({lines})"
                 ),
             });
         }

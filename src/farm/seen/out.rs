@@ -28,9 +28,9 @@ pub enum OutBy {
 /// Whether a server has an enabled agent check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agent {
-    /// It has one.
+    /// It has an agent check.
     Heard,
-    /// It has none, or a disabled one.
+    /// It has no agent check, or a disabled one.
     Silent,
 }
 

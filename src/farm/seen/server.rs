@@ -31,7 +31,7 @@ pub struct SeenServer {
     pub status: String,
     /// The result of its last check, for people.
     pub last_check: String,
-    /// What it serves now, and its counters.
+    /// Its requests and connections now, and its counters.
     pub load: Load,
 }
 
@@ -93,7 +93,7 @@ impl SeenServer {
     }
 }
 
-/// What one server line serves, and the counters that show whether more may come.
+/// The requests and connections of one server line, and the counters that show whether more may come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// Requests on it now. In TCP mode: connections.

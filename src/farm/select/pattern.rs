@@ -33,5 +33,5 @@ impl Pattern {
     }
 }
 
-const USE: &str = "use BACKEND/SERVER or SERVER, with shell globs, farm:FARM, farm:FARM/GROUP or host:ADDRESS; HAPROXY: \
-                   before BACKEND/SERVER or SERVER means that HAProxy only";
+const USE: &str = "use BACKEND/SERVER or SERVER, with shell globs, farm:FARM, farm:FARM/GROUP or host:ADDRESS; \
+    HAPROXY: before BACKEND/SERVER or SERVER means that HAProxy only";

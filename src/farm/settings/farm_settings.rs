@@ -38,13 +38,13 @@ pub struct FarmSettings {
     /// How its servers are emptied.
     #[serde(default)]
     pub drain: DrainSettings,
-    /// What servers must show before they come back.
+    /// The verification of servers before they come back.
     #[serde(default)]
     pub verify: VerifySettings,
     /// How traffic is switched from one group to another.
     #[serde(default)]
     pub flip: FlipSettings,
-    /// What is watched after a flip, and how much worse it may become; no bake where unset.
+    /// The bake after a flip, with the figures that may become worse; no bake if unset.
     #[serde(default)]
     pub bake: Option<BakeSettings>,
     /// How one group is tried with a share of the traffic.

@@ -19,7 +19,7 @@ pub struct FlipSettings {
     /// The keys of a HAProxy map whose values name the backend that gets the traffic.
     #[serde(deserialize_with = "one_or_many")]
     pub route: Vec<RouteKey>,
-    /// Whether teeter keeps the map's file in step, so that a reload does not switch the traffic back.
+    /// Whether teeter also writes the map's file, so that a reload does not switch the traffic back.
     pub write_map: bool,
 }
 
@@ -94,7 +94,8 @@ impl FlipSettings {
             let problem = |problem: String| Err(("route", problem));
             if route.map.as_str().starts_with('#') {
                 return problem(format!(
-                    "map {} is a number, which another reload may give to another map: write its path as in haproxy.cfg",
+                    "map {} is a number, which another reload may give to another map: write its path as in \
+                     haproxy.cfg",
                     route.map
                 ));
             }
@@ -103,7 +104,8 @@ impl FlipSettings {
             }
             if self.write_map && route.file().is_some_and(|file| !file.starts_with('/')) {
                 return problem(format!(
-                    "map {} is not an absolute path, so its file is not known: give one in haproxy.cfg and here, or set write_map = false",
+                    "map {} is not an absolute path, so its file is not known: give one in haproxy.cfg and here, or \
+                     set write_map = false",
                     route.map
                 ));
             }
@@ -150,7 +152,12 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
             OneOrMany::One(route) => vec![route],
             OneOrMany::Many(routes) => routes,
         })
-        .map_err(|_| serde::de::Error::custom("a route is { map = \"/path\", key = \"…\", all = \"BACKEND\", GROUP = \"BACKEND\", … }, or a list of those"))
+        .map_err(|_| {
+            serde::de::Error::custom(
+                "a route is { map = \"/path\", key = \"…\", all = \"BACKEND\", GROUP = \
+            \"BACKEND\", … }, or a list of those",
+            )
+        })
 }
 
 #[cfg(test)]
@@ -169,7 +176,8 @@ mod tests {
         assert_eq!(one.route[0].side("wb").unwrap().to_string(), "b");
         assert_eq!(one.sticky(), Sticky::Break);
         let several: FlipSettings = toml::from_str(
-            "route = [{ map = \"/m\", key = \"web\", a = \"wa\", b = \"wb\" }, { map = \"/m\", key = \"ws\", a = \"sa\", b = \"sb\" }]",
+            "route = [{ map = \"/m\", key = \"web\", a = \"wa\", b = \"wb\" }, { map = \"/m\", key = \"ws\", a = \
+             \"sa\", b = \"sb\" }]",
         )
         .unwrap();
         assert!(several.check(&BTreeSet::from(["a", "b"])).is_ok());

@@ -52,7 +52,7 @@ impl RouteKey {
         file_of(&self.map)
     }
 
-    /// The entries that tell clients which version each side runs.
+    /// The entries with the version of each side, for clients.
     pub fn versions(&self) -> impl Iterator<Item = (Side, (MapName, MapKey))> {
         let entry = |(side, _): (Side, _)| {
             let key = derived(self, '.', side.as_str())?;

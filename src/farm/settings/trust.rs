@@ -23,8 +23,8 @@ impl TlsTrust {
     pub(in crate::farm) fn check(&self) -> Result<(), &'static str> {
         let problem = match self {
             TlsTrust { ca: None, insecure: false, .. } => {
-                "names no authority to trust: write tls = { ca = \"/PATH/OF/CA.pem\" }, or tls = { insecure = true } to \
-                 take any certificate"
+                "names no authority to trust: write tls = { ca = \"/PATH/OF/CA.pem\" }, or tls = { insecure = true } \
+                 to take any certificate"
             }
             TlsTrust { ca: Some(_), insecure: true, .. } => "insecure accepts any certificate: leave ca out",
             TlsTrust { ca: Some(ca), .. } if !ca.is_absolute() => "the path of ca is not absolute",

@@ -1,4 +1,4 @@
-//! `show sess`: the sessions that are left, for an operator who waits for a server to empty.
+//! `show sess`: the sessions that are left on a server that drains.
 
 use std::fmt;
 use std::str::FromStr;

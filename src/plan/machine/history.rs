@@ -2,7 +2,7 @@
 
 use crate::farm::GroupName;
 use crate::plan::run::Run;
-use crate::plan::run_plan::Step;
+use crate::plan::step::Step;
 
 /// The steps before the current one, the latest first.
 fn done(run: &Run) -> impl Iterator<Item = &Step> {
@@ -26,7 +26,7 @@ pub(super) fn has_share(run: &Run) -> bool {
     was_given_share(run) || (matches!(run.current(), Some(Step::Share { .. })) && run.step.acted.is_some())
 }
 
-/// What gave the watched side its traffic, in words.
+/// The step that gave the watched side its traffic, as text.
 pub(super) fn last_switch(run: &Run) -> String {
     match done(run).find(|step| matches!(step, Step::Flip { .. } | Step::Share { .. })) {
         Some(Step::Share { group, share, .. }) => format!("group {group} was given {share} of the traffic"),

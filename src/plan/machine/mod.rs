@@ -18,7 +18,8 @@ use jiff::Timestamp;
 
 use self::transition::{fail, fail_group, lost_servers, next_step, next_with_remark};
 use super::run::{FailureKind, Run, RunState, StepState};
-use super::run_plan::{Phase, Step};
+use super::step::Step;
+use super::strategy::Phase;
 use super::wait::Wait;
 use crate::farm::HoldId;
 

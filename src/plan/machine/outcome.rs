@@ -1,4 +1,4 @@
-//! What the machine is told, and what it answers.
+//! The input of the machine that runs plans, and its output.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::plan::run::Run;
 use crate::plan::verify::ProbeResult;
 use crate::plan::wait::Wait;
 
-/// What the machine is told about the world.
+/// The input of the machine, apart from the run and the time.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// The holds in the store.
@@ -21,17 +21,17 @@ pub struct Facts<'a> {
     pub live: Option<Side>,
     /// Lines of the run's members that are not held and take no traffic, with their status as HAProxy names it.
     pub not_up: BTreeMap<Entry, String>,
-    /// What members have answered since the current step began, where it asks them.
+    /// The answers of members since the current step began, if it is a step with requests.
     pub answers: BTreeMap<MemberName, ProbeResult>,
-    /// What HAProxy has counted of the groups that the step watches; `None` where it watches none.
+    /// HAProxy's counters of the groups that the step compares; `None` if it compares none.
     pub figures: Option<Figures>,
-    /// The members that would be in service if the step were done now; `None` where it takes no group out or in.
+    /// The number of members that would be in service if the step were done now; `None` if it takes no group out or in.
     pub stays: Option<usize>,
     /// The backend that the step would leave without a server; `None` where it would leave none.
     pub last_of: Option<String>,
 }
 
-/// What HAProxy has answered to a change.
+/// HAProxy's answer to a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirmation {
     /// Every instance has the change and was read back.
@@ -47,7 +47,7 @@ pub enum Confirmation {
     Refused(String),
 }
 
-/// What the machine wants done, in one transaction together with storing the run that it returns.
+/// An action that the machine demands. The engine stores all of them and the run in one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Hold a group, from the beginning of its drain ladder.
@@ -63,7 +63,7 @@ pub enum Action {
         /// The share, in percent.
         share: Percent,
     },
-    /// Begin a watch: store what has been counted until now.
+    /// Begin a watch: store the present counters.
     Watch,
     /// Go on emptying a group that was kept ready to come back, to the end of its drain ladder.
     Harden(GroupName),
@@ -157,7 +157,7 @@ impl Illegal {
     }
 }
 
-/// What the caller reports of its work.
+/// The caller's report on its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkReport {
     /// The work is done.

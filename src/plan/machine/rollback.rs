@@ -1,4 +1,4 @@
-//! Rolling back a flip, or a share of the traffic: other steps replace what is left of the plan.
+//! Rolling back a flip, or a share of the traffic: other steps replace the rest of the plan.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,8 @@ use super::outcome::{Action, Facts, Illegal, Outcome};
 use crate::farm::{GroupName, Side};
 use crate::haproxy::AdminState;
 use crate::plan::run::{Run, RunState, StepState};
-use crate::plan::run_plan::{Phase, Step, Strategy};
+use crate::plan::step::Step;
+use crate::plan::strategy::{Phase, Strategy};
 
 /// How a run's traffic can be rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub fn rollback_path(run: &Run) -> Result<RollbackPath<'_>, Illegal> {
     Ok(RollbackPath::Flip { new, old, routed: switch.is_some() })
 }
 
-/// Rolls a run back: replaces what is left of the plan by a switch to the side that still runs the previous version.
+/// Rolls a run back: replaces the rest of the plan by a switch to the side that still runs the previous version.
 ///
 /// # Errors
 /// As [`rollback_path`].

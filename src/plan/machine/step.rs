@@ -13,7 +13,7 @@ use super::transition::{act, fail, fail_group, lost_servers, next_step, next_wit
 use super::watch::watch;
 use crate::farm::{AfterVerify, GroupName, Hold, Side, Stage, StallAction};
 use crate::plan::run::{CallerState, FailureKind, Run};
-use crate::plan::run_plan::Step;
+use crate::plan::step::Step;
 use crate::plan::wait::Wait;
 
 /// What follows at this step of a run that goes on.
@@ -100,7 +100,7 @@ fn out(run: &Run, group: &GroupName, switch: Option<&Side>, facts: &Facts<'_>, n
     act(run, switch.cloned().map(Action::Switch).into_iter().chain([Action::Hold(group.clone())]).collect())
 }
 
-/// What is said when a step's change to its groups is not made: `a was not taken out`.
+/// The text about a change that a step did not make to its groups: `a was not taken out`.
 fn refused(groups: &[GroupName], change: &str) -> String {
     let names: Vec<&str> = groups.iter().map(GroupName::as_str).collect();
     format!("{} was not {change}", names.join(", "))

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::outcome::{Action, Outcome};
 use crate::farm::{GroupName, MemberName};
 use crate::plan::run::{FailureKind, LeftOut, Passed, Run, RunState, StepState};
-use crate::plan::run_plan::Step;
+use crate::plan::step::Step;
 
 /// Makes the current step's change.
 pub(super) fn act(run: &Run, actions: Vec<Action>) -> Outcome {

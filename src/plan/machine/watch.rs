@@ -7,7 +7,7 @@ use super::outcome::{Action, Facts, Outcome};
 use super::rollback::handle_rollback;
 use super::transition::{act, fail, next_step, next_with_remark};
 use crate::plan::run::{FailureKind, Run};
-use crate::plan::run_plan::Step;
+use crate::plan::step::Step;
 use crate::plan::wait::Wait;
 
 pub(super) fn watch(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {

@@ -1,8 +1,9 @@
-//! One replacement of a map file, as steps between which anything may happen.
+//! One replacement of a map file, as steps between which other programs may act.
 //!
-//! The new file is written beside the old one under a name of its own, and the two are exchanged. What was exchanged is
-//! then compared with what was read: where another program has written in between, the two are exchanged back, and all
-//! of it begins anew with what that program wrote. So no edit is lost, whenever it is made and wherever this stops.
+//! The new file is written beside the old one under a name of its own, and the two are exchanged. Then the replaced
+//! file is compared with the content that was read. If another program has written in between, the two are exchanged
+//! back, and the replacement begins again with the new content. So no edit is lost, even if teeterd is killed between
+//! two steps.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -27,7 +28,7 @@ pub(super) struct Attempt<'a> {
     beside: Option<OsString>,
     file: Option<File>,
     written: bool,
-    /// What is to be told.
+    /// Notes for the operator.
     pub(super) notes: Vec<String>,
 }
 
@@ -45,17 +46,18 @@ enum Step {
     ReadBack,
 }
 
-/// What one step has come to.
+/// The result of one step.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// The file was read, and differs from what is wanted.
+    /// The file was read, and lacks wanted entries.
     Differs,
+    /// There are more steps.
     More,
-    /// The file is as it is wanted.
+    /// The file has the wanted entries.
     Done(Done),
 }
 
-/// A file that is as it is wanted.
+/// A file that has the wanted entries.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) stamp: Stamp,
@@ -63,12 +65,12 @@ pub(super) struct Done {
     pub(super) written: bool,
 }
 
-/// Why a file is not as it is wanted.
+/// Why a file does not have the wanted entries.
 #[derive(Debug)]
 pub(crate) enum Failed {
     /// It cannot be read or written.
     Cannot(io::Error),
-    /// It will be, and what that waits for.
+    /// It gets them later; the text names the reason.
     NotYet(String),
 }
 
@@ -96,7 +98,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// What was read last.
+    /// The content that was read last.
     pub(super) fn base(&self) -> Option<&Whole> {
         self.base.as_ref()
     }
@@ -109,7 +111,7 @@ impl<'a> Attempt<'a> {
                 if self.reads > READS {
                     return Err(Failed::NotYet("another program keeps writing it".to_owned()));
                 }
-                // Nothing is ever written back that was not read whole.
+                // teeter never writes back a content that it did not read completely.
                 let Some(base) = self.place.whole()? else { return Ok(Progress::More) };
                 self.after = rewritten(&base.content, self.wanted);
                 if self.after == base.content {
@@ -133,7 +135,7 @@ impl<'a> Attempt<'a> {
             Step::LookAtReplaced => Step::LookBeforeUndo,
             Step::Flush => {
                 self.place.flush()?;
-                // A program that had it open may have gone on to write into it.
+                // A program that had the old file open may have written into it meanwhile.
                 if self.replaced_is_base()? { self.remove().map(|()| Step::ReadBack)? } else { Step::LookBeforeUndo }
             }
             Step::LookBeforeUndo => match self.place.whole()? {
@@ -160,23 +162,23 @@ impl<'a> Attempt<'a> {
         Ok(Progress::More)
     }
 
-    /// Gives up after an error. What another program wrote stays where it is.
+    /// Gives up after an error. A file that another program wrote stays where it is.
     pub(super) fn give_up(&mut self) {
         if matches!(self.next, Step::Create | Step::Fill | Step::Compare | Step::Swap) {
-            // The error that led here says more than one about a file that is not there.
-            self.remove().unwrap_or_default();
+            // The error before this one says more.
+            let _ = self.remove();
         }
     }
 
-    fn done(&mut self, is: Whole) -> Progress {
-        Progress::Done(Done { stamp: stamp(&is.of), content: is.content, written: self.written })
+    fn done(&mut self, file: Whole) -> Progress {
+        Progress::Done(Done { stamp: stamp(&file.metadata), content: file.content, written: self.written })
     }
 
     fn create(&mut self) -> Result<Step, Failed> {
         let Some(base) = &self.base else { return Ok(Step::Read) };
         let name = names::staged(&self.place.name, self.pid, NUMBER.fetch_add(1, Ordering::Relaxed));
-        match self.place.create(&name, &base.of) {
-            // A process of another container may have the same number.
+        match self.place.create(&name, &base.metadata) {
+            // A process in another container may have the same process id.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Step::Read),
             file => {
                 self.file = Some(file?);
@@ -186,7 +188,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// What another program wrote since it was read is not replaced.
+    /// Goes on only if no other program has changed the file since it was read.
     fn compare(&mut self) -> Result<Step, Failed> {
         let (Some(base), Some(beside)) = (&self.base, &self.beside) else { return Ok(Step::Read) };
         if !self.place.whole()?.is_some_and(|now| now.is(base)) {
@@ -208,13 +210,13 @@ impl<'a> Attempt<'a> {
                 self.beside = None;
                 Ok(Step::Flush)
             }
-            // Another program has taken one of the two away: the next look says which.
+            // Another program has removed one of the two files: the next step finds out which.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(self.remove().map(|()| Step::Read)?),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether what was replaced is what was read; also where it was not kept.
+    /// Whether the replaced file has the content that was read; true if there is no replaced file.
     fn replaced_is_base(&self) -> io::Result<bool> {
         self.base.as_ref().map_or(Ok(true), |base| self.has_beside(&base.content))
     }
@@ -229,7 +231,7 @@ impl<'a> Attempt<'a> {
         self.beside.take().map_or(Ok(()), |beside| self.place.remove(&beside))
     }
 
-    /// What another program wrote, and what has been written anew before it could be put back, is not thrown away.
+    /// Keeps a file that another program wrote, and that cannot be put back because the map file was written again.
     fn keep(&mut self) -> io::Result<()> {
         let Some(beside) = self.beside.take() else { return Ok(()) };
         self.notes.extend(keep(self.place, &beside)?);
@@ -237,7 +239,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Gives a file that another program wrote a name that teeter does not touch. What is to be told.
+/// Renames a file that another program wrote to a name that teeter does not touch. Returns a note for the operator.
 pub(super) fn keep(place: &Place, beside: &OsStr) -> io::Result<Option<String>> {
     let Some(found) = place.whole_beside(beside)? else { return Ok(None) };
     let kept = names::kept(&place.name, names::mark(&found.content));
@@ -245,17 +247,17 @@ pub(super) fn keep(place: &Place, beside: &OsStr) -> io::Result<Option<String>> 
     Ok(Some(words_on_kept(place, &kept)))
 }
 
-/// What is told of a file that was kept.
+/// The note about a file that was kept.
 pub(super) fn words_on_kept(place: &Place, kept: &OsStr) -> String {
     format!(
-        "other programs wrote it more than once while teeter replaced it: what one of them wrote is in {}; add to the map \
-         file what it lacks, and remove that file",
+        "other programs wrote it more than once while teeter replaced it: one of their versions is in {}; add the \
+         entries that the map file lacks, and remove that file",
         place.shown(kept)
     )
 }
 
-/// Another program that writes as often as this is not waited for any longer.
+/// The most reads in one replacement, if another program keeps writing.
 const READS: u32 = 8;
 
-/// Makes the names of one process differ.
+/// Makes the names of files in one process different.
 pub(super) static NUMBER: AtomicU64 = AtomicU64::new(1);

@@ -1,10 +1,10 @@
-//! The lines of a map file: which are teeter's, which are another program's, and which are gone.
+//! The lines of a map file: entries of teeter, entries of other programs, and entries that are gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::WantedMap;
 
-/// The lines of a file with teeter's entries as they should be. HAProxy takes the first of two entries with one key.
+/// The content of a file with the wanted entries in it. HAProxy uses the first of two entries with the same key.
 pub(super) fn rewritten(before: &[u8], wanted: &WantedMap) -> Vec<u8> {
     let mut entries: BTreeMap<&[u8], Option<&str>> =
         wanted.entries().map(|(key, value)| (key.as_str().as_bytes(), value.map(|value| value.as_str()))).collect();
@@ -44,7 +44,7 @@ pub(super) fn keys(content: &[u8]) -> BTreeSet<&[u8]> {
     lines.filter(|key| !key.is_empty() && !key.starts_with(b"#")).collect()
 }
 
-/// The keys that were in a file and are not there now, but for those that teeter puts in or takes away.
+/// The keys that are no longer in a file, without those that teeter adds or removes.
 pub(super) fn lost<'a>(before: &'a [u8], now: &[u8], wanted: &WantedMap) -> BTreeSet<&'a [u8]> {
     let (mut lost, now) = (keys(before), keys(now));
     lost.retain(|key| !now.contains(key));
@@ -54,7 +54,7 @@ pub(super) fn lost<'a>(before: &'a [u8], now: &[u8], wanted: &WantedMap) -> BTre
     lost
 }
 
-/// A few of these keys, for people: they are another program's words.
+/// A few of these keys, for people. Other programs wrote them, so control characters are escaped.
 pub(super) fn shown<'a>(keys: impl ExactSizeIterator<Item = &'a [u8]>) -> String {
     let more = keys.len().saturating_sub(SHOWN);
     let word = |key: &[u8]| {
@@ -71,10 +71,10 @@ fn key_of(line: &[u8]) -> &[u8] {
     &line[..end]
 }
 
-/// So many keys are named.
+/// The most keys that are named.
 const SHOWN: usize = 5;
 
-/// So much of a key is shown.
+/// The most bytes of a key that are shown.
 const LONGEST: usize = 64;
 
 #[cfg(test)]
@@ -83,17 +83,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_else_in_it_stays() {
-        let before = b"# who gets the traffic\n\nshop shop_all\n  web\tweb_all\nweb twice\nlast x";
+    fn other_lines_of_the_file_stay() {
+        let before = b"# the live side\n\nshop shop_all\n  web\tweb_all\nweb twice\nlast x";
         let after = rewritten(before, &wanted("web_b", Some("web_b")));
-        let expected = "# who gets the traffic\n\nshop shop_all\nweb web_b\nlast x\nweb@b web_b\n";
+        let expected = "# the live side\n\nshop shop_all\nweb web_b\nlast x\nweb@b web_b\n";
         assert_eq!(String::from_utf8(after.clone()).unwrap(), expected);
         let back = rewritten(&after, &wanted("web_b", None));
-        assert_eq!(String::from_utf8(back).unwrap(), "# who gets the traffic\n\nshop shop_all\nweb web_b\nlast x\n");
+        assert_eq!(String::from_utf8(back).unwrap(), "# the live side\n\nshop shop_all\nweb web_b\nlast x\n");
     }
 
     #[test]
-    fn what_another_program_took_away_is_told_from_what_teeter_did() {
+    fn keys_that_another_program_removed_are_told_apart_from_teeters_own() {
         let before = b"# head\nweb web_all\nweb@b web_b\nshop shop_all\n  pay\tx\n\n";
         let gone = |now: &[u8]| {
             let lost = lost(before, now, &wanted("web_a", None));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_few_keys_are_named_and_none_can_write_on_a_terminal() {
+    fn only_a_few_keys_are_named_and_control_characters_are_escaped() {
         let long = [b'k'; 90];
         let keys: Vec<&[u8]> = vec![b"a\x1b[2J", b"\xff", &long, b"d", b"e", b"f", b"g"];
         let words = shown(keys.into_iter());

@@ -1,4 +1,4 @@
-//! The one writer of every map file: every change, for any HAProxy, is made here.
+//! The one writer of each map file: it makes the changes of all HAProxy instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,58 +15,58 @@ use super::sweep::{kept, sweep};
 use crate::farm::WantedMap;
 use crate::platform::lock;
 
-/// Every map file that this teeterd has written or is about to. Clones are the same.
+/// Every map file that this teeterd writes. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MapKeeper(Arc<Mutex<BTreeMap<PathBuf, Arc<Mutex<Known>>>>>);
 
-/// What is known of one file. While it is locked nothing else in this process writes the file.
+/// The known state of one file. While it is locked, no other task of this process writes the file.
 #[derive(Debug, Default)]
 struct Known {
-    /// What kills have left beside it has been removed.
+    /// Whether files that killed processes left beside it have been removed.
     swept: bool,
-    /// The newest revision of the store that it was written for.
+    /// The latest revision of the store for which it was written.
     revision: u64,
-    /// What it had when teeter last looked.
+    /// Its content when teeter last read it.
     content: Option<Vec<u8>>,
-    /// A content that lacks entries, and since when it has been seen so.
+    /// The stamp of a content that lacks entries, and when it was first read.
     doubtful: Option<(Stamp, Instant)>,
-    /// Entries that another program took away, and when that was noticed.
+    /// Entries that another program removed, and when teeter noticed it.
     lost: BTreeMap<Vec<u8>, Instant>,
-    /// What is to be told once the file agrees.
+    /// Notes for the operator, which are returned with the next success.
     notes: Vec<String>,
 }
 
-/// What a file is to agree with, and what is known of it already.
+/// The wanted entries of a file, and its known state.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
     pub(crate) wanted: WantedMap,
-    /// The store's revision that it was worked out from.
+    /// The store's revision from which the entries were worked out.
     pub(crate) revision: u64,
-    /// What the file is known by since it agreed with this.
+    /// The stamp of the file when it last had these entries.
     pub(crate) known: Option<Stamp>,
-    /// Whether the file has been looked after without a break since it was last read.
+    /// Whether teeter has kept the file up to date without a break since it last read it.
     pub(crate) watched: bool,
     pub(crate) now: Instant,
 }
 
-/// A file that agrees.
+/// A file that has the wanted entries.
 #[derive(Debug)]
 pub(crate) struct Agreed {
-    /// What it is known by from now on.
+    /// The stamp of the file.
     pub(crate) stamp: Stamp,
-    /// Whether it had to be written.
+    /// Whether teeter wrote it.
     pub(crate) written: bool,
-    /// What is to be told.
+    /// Notes for the operator.
     pub(crate) notes: Vec<String>,
 }
 
 impl MapKeeper {
-    /// Makes a file agree.
+    /// Replaces a file unless it has the wanted entries.
     pub(crate) fn agree(&self, path: &Path, wish: &Wish) -> Result<Agreed, Failed> {
         let known = self.known(path);
         let mut known = lock(&known);
         if wish.revision < known.revision {
-            return Err(Failed::NotYet("something newer is to be written".to_owned()));
+            return Err(Failed::NotYet("a later change is being written".to_owned()));
         }
         known.revision = wish.revision;
         let place = Place::of(path)?;
@@ -86,13 +86,13 @@ impl MapKeeper {
             attempt.give_up();
             known.notes.truncate(NOTES);
         }
-        // What could not be cleared away now is looked at with the next attempt.
+        // A file that could not be removed now is removed with the next replacement.
         known.swept &= !matches!(ended, Err(Failed::Cannot(_)));
         let done = ended?;
         Ok(Agreed { stamp: done.stamp, written: done.written, notes: std::mem::take(&mut known.notes) })
     }
 
-    /// Removes what kills have left beside these files.
+    /// Removes the files that killed processes left beside these files.
     pub(crate) fn sweep(&self, paths: impl IntoIterator<Item = PathBuf>) {
         for path in paths {
             let known = self.known(&path);
@@ -101,13 +101,15 @@ impl MapKeeper {
                 Some(_lock) if !known.swept => sweep(&place, lives),
                 _ => Ok(Vec::new()),
             });
-            // What keeps it from being looked at is told when it is to be written.
             known.swept |= swept.is_ok();
-            swept.unwrap_or_default().iter().for_each(|note| tracing::warn!("map file {}: {note}", path.display()));
+            // An error is reported when the file is written.
+            for note in swept.unwrap_or_default() {
+                tracing::warn!("map file {}: {note}", path.display());
+            }
         }
     }
 
-    /// What is wrong with what a file has, for the doctor.
+    /// The problems with the content of a file, for the doctor.
     pub(crate) fn troubles(&self, path: &Path, now: Instant) -> io::Result<Vec<String>> {
         let place = Place::of(path)?;
         let mut troubles = kept(&place)?;
@@ -136,14 +138,14 @@ impl MapKeeper {
 }
 
 impl Known {
-    /// Takes every step of an attempt.
+    /// Takes all steps of a replacement.
     fn write(&mut self, attempt: &mut Attempt<'_>, wish: &Wish) -> Result<Done, Failed> {
         let done = loop {
             match attempt.step()? {
                 Progress::More => {}
                 Progress::Differs => {
                     let Some(base) = attempt.base() else { continue };
-                    self.judge(&base.content, stamp(&base.of), wish)?;
+                    self.judge(&base.content, stamp(&base.metadata), wish)?;
                 }
                 Progress::Done(done) => break done,
             }
@@ -158,8 +160,8 @@ impl Known {
         Ok(done)
     }
 
-    /// Looks for entries that another program took away. Where some are gone, that program may be half way: the file is
-    /// read again a moment later, and only what is still the same then is taken for what was meant.
+    /// Looks for entries that another program removed. If there are some, that program may still be writing: teeter
+    /// reads the file again a moment later, and goes on when it has not changed since.
     fn judge(&mut self, content: &[u8], stamp: Stamp, wish: &Wish) -> Result<(), Failed> {
         let before = self.content.as_deref();
         if before == Some(content) {
@@ -184,14 +186,14 @@ impl Known {
         let what = if empty { "another program has emptied it" } else { "another program has taken away" };
         let names = shown(gone.iter().map(|key| &**key));
         self.lost.extend(gone.into_iter().map(|key| (key, wish.now)));
-        // The next round of this attempt has it as known.
+        // The next step of this replacement must not report the same entries again.
         self.content = Some(content.to_vec());
         self.notes.push(format!("{what}{}{names}; {RELOAD}", if names.is_empty() { "" } else { ": " }));
         Ok(())
     }
 }
 
-/// Whether a process may still be at work on what it has left. This one is not: it holds the lock of the file.
+/// Whether a process may still be working on its file. This process is not: it holds the lock of the directory.
 fn lives(pid: u32) -> bool {
     let other = pid != std::process::id();
     let found = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
@@ -200,13 +202,13 @@ fn lives(pid: u32) -> bool {
 
 const BEING_WRITTEN: &str = "entries are missing in it, and another program may be writing it";
 
-const RELOAD: &str = "HAProxy's next reload would go by that; put back what was not meant";
+const RELOAD: &str = "HAProxy's next reload would use the file as it is; put back entries that are missing by mistake";
 
-/// A program that empties a file to write it anew takes no longer than this.
+/// The longest time that a program takes to write a file that it has emptied.
 const SETTLES: Duration = Duration::from_millis(250);
 
-/// More than these are not kept for later.
+/// The most notes that are kept for later.
 const NOTES: usize = 16;
 
-/// So long the doctor tells of entries that are gone.
+/// How long the doctor reports entries that are gone.
 const TOLD: Duration = Duration::from_secs(24 * 3600);

@@ -1,48 +1,48 @@
-//! The names of the files that stand beside a map file while it is replaced, and what each of them means.
+//! The names of the files beside a map file while it is replaced, and the meaning of each.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
-/// A file beside a map file that has a name of teeter's.
+/// A file beside a map file with a name that teeter gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Beside {
-    /// The process that made it.
+    /// The process that created it.
     pub(super) pid: u32,
-    /// Before it takes the place of the map: what it is to replace, and what it has.
+    /// `Some` if it may replace the map file: the contents of both.
     pub(super) swap: Option<Swap>,
 }
 
-/// What is exchanged: the marks of both contents.
+/// An exchange of a file and the map file: the marks of the map file's content before it and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Swap {
     pub(super) before: u64,
     pub(super) after: u64,
 }
 
-/// The name of an attempt's new file while it is written. No two attempts have the same.
+/// The name of the new file while it is written. No two replacements use the same.
 pub(super) fn staged(map: &OsStr, pid: u32, number: u64) -> OsString {
     named(map, &format!("{pid}-{number}"))
 }
 
-/// Its name from the moment on in which it may take the place of the map.
+/// The name of the new file from the moment at which it may replace the map file.
 pub(super) fn ready(map: &OsStr, pid: u32, number: u64, swap: Swap) -> OsString {
     named(map, &format!("{pid}-{number}-{:016x}-{:016x}", swap.before, swap.after))
 }
 
-/// The name of a file that only tries whether one can be made. Nothing is ever renamed from or to it.
+/// The name of a file that a check creates. No file is ever renamed from or to it.
 pub(super) fn tried(map: &OsStr, pid: u32, number: u64) -> OsString {
     named(map, &format!("check-{pid}-{number}"))
 }
 
-/// The name of what another program wrote and what could not be put back: not hidden, and never removed by teeter. Two
-/// contents have two names.
+/// The name of a file that another program wrote and that could not be put back: it is not hidden, and teeter never
+/// removes it. Different contents have different names.
 pub(super) fn kept(map: &OsStr, mark: u64) -> OsString {
     let mut name = map.to_owned();
     name.push(format!("{KEPT}{mark:016x}"));
     name
 }
 
-/// Whether a file beside a map has a name that teeter gives, or gave up to version 0.1.
+/// Reads the name of a file beside a map. `None`: teeter does not give such a name, and did not up to version 0.1.
 pub(super) fn read(map: &OsStr, found: &OsStr) -> Option<Beside> {
     let start = named(map, "").into_vec();
     let rest = std::str::from_utf8(found.as_bytes().strip_prefix(&*start)?).ok()?;
@@ -58,13 +58,13 @@ pub(super) fn read(map: &OsStr, found: &OsStr) -> Option<Beside> {
     Some(Beside { pid: pid.parse().ok()?, swap })
 }
 
-/// Whether a file beside a map has the name of what was kept.
+/// Whether a file beside a map has the name of a kept file.
 pub(super) fn is_kept(map: &OsStr, found: &OsStr) -> bool {
     let mark = found.as_bytes().strip_prefix(map.as_bytes()).and_then(|rest| rest.strip_prefix(KEPT.as_bytes()));
     mark.is_some_and(|mark| mark.len() == 16 && mark.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Tells contents apart (FNV-1a): what teeter wrote and read from what another program wrote.
+/// A checksum of a content (FNV-1a), to recognise a content that teeter has read or written.
 pub(super) fn mark(content: &[u8]) -> u64 {
     content.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_says_whose_it_is_and_what_it_has() {
+    fn a_name_contains_the_process_and_the_marks_of_both_contents() {
         let map = OsStr::new("live.map");
         let swap = Swap { before: mark(b"a"), after: mark(b"b") };
         for (name, swap) in [

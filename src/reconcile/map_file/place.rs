@@ -1,7 +1,6 @@
 //! A map file in its directory, and the calls that read and replace it.
 //!
-//! The directory is opened once, and every name is looked up in it: what stands at the path of the directory meanwhile
-//! does not matter.
+//! The directory is opened once, and every name is looked up in it, even if another directory has its path meanwhile.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -14,7 +13,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-/// Tells whether a file is the one that was looked at: inode, size, time of change.
+/// Identifies a state of a file: inode, size and time of change (seconds, nanoseconds).
 pub(crate) type Stamp = (u64, u64, i64, i64);
 
 /// A map file in its directory.
@@ -23,18 +22,18 @@ pub(super) struct Place {
     pub(super) dir: OwnedFd,
     pub(super) name: OsString,
     path: PathBuf,
-    /// Whether the file system exchanges files, as far as is known.
+    /// Whether the file system can exchange two files, as far as known.
     pub(super) exchanges: bool,
 }
 
-/// All that a file has, and what it was while that was read.
+/// The whole content of a file, and the metadata with which it was read.
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) content: Vec<u8>,
-    pub(super) of: Metadata,
+    pub(super) metadata: Metadata,
 }
 
-/// As long as it lives no other teeterd replaces a file in the directory.
+/// While it is held, no other teeterd replaces a file in the directory.
 #[derive(Debug)]
 pub(super) struct Lock(OwnedFd);
 
@@ -46,64 +45,63 @@ impl Place {
         Ok(Self { dir: rustix::fs::open(dir, flags, Mode::empty())?, name, path: path.to_owned(), exchanges: true })
     }
 
-    /// Opens the map file to be read. A map is a file of its own: behind a symbolic link the directory that teeter
-    /// writes to would be another one.
+    /// Opens the map file for reading. Refuses a symbolic link: teeter would have to write to another directory.
     pub(super) fn open(&self) -> io::Result<(File, Metadata)> {
-        let itself = self.open_beside(&self.name)?;
-        itself.ok_or_else(|| {
+        self.open_beside(&self.name)?.ok_or_else(|| {
             io::Error::other("it is a symbolic link or no file: name the file itself in haproxy.cfg and here")
         })
     }
 
-    /// Opens a file of the directory. `None`: what stands there is a symbolic link, or no file.
+    /// Opens a file of the directory for reading. `None`: it is a symbolic link, or not a regular file.
     pub(super) fn open_beside(&self, name: &OsStr) -> io::Result<Option<(File, Metadata)>> {
-        // Non-blocking: a pipe would otherwise be waited for.
+        // Non-blocking: to open a pipe would wait for its writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.dir, name, flags, Mode::empty()) {
             Err(Errno::LOOP) => return Ok(None),
             other => File::from(other?),
         };
-        let of = file.metadata()?;
-        if of.len() > LARGEST {
+        let metadata = file.metadata()?;
+        if metadata.len() > LARGEST {
             return Err(io::Error::other("it is larger than 64 MiB"));
         }
-        Ok(of.is_file().then_some((file, of)))
+        Ok(metadata.is_file().then_some((file, metadata)))
     }
 
-    /// Reads all of the map file. `None`: it changed while it was read.
+    /// Reads the whole map file. `None`: it changed while it was read.
     pub(super) fn whole(&self) -> io::Result<Option<Whole>> {
-        let (file, of) = self.open()?;
-        whole(file, of)
+        let (file, metadata) = self.open()?;
+        whole(file, metadata)
     }
 
-    /// The same with a file beside it. `None` also where it is no file.
+    /// Reads a whole file of the directory. `None`: it changed while it was read, or is not a regular file.
     pub(super) fn whole_beside(&self, name: &OsStr) -> io::Result<Option<Whole>> {
-        self.open_beside(name)?.map_or(Ok(None), |(file, of)| whole(file, of))
+        self.open_beside(name)?.map_or(Ok(None), |(file, metadata)| whole(file, metadata))
     }
 
-    /// Creates a file with the mode and owner of another. There must be none of this name.
-    pub(super) fn create(&self, name: &OsStr, of: &Metadata) -> io::Result<File> {
+    /// Creates a file with the mode and owner of another one. Fails if a file has this name.
+    pub(super) fn create(&self, name: &OsStr, like: &Metadata) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR)?);
-        let given = give(&file, of);
+        let given = give(&file, like);
         if given.is_err() {
-            // The error says more than one about a file that is not there.
-            self.remove(name).unwrap_or_default();
+            // The error before this one says more.
+            let _ = self.remove(name);
         }
         given.map(|()| file)
     }
 
-    /// Creates a file without a name, with the mode and owner of another. `None`: the file system has no such files.
-    pub(super) fn create_unnamed(&self, of: &Metadata) -> io::Result<Option<File>> {
+    /// Creates a file without a name, with the mode and owner of another one. `None`: the file system has no such
+    /// files.
+    pub(super) fn create_unnamed(&self, like: &Metadata) -> io::Result<Option<File>> {
         let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.dir, ".", flags, Mode::RUSR | Mode::WUSR) {
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => return Ok(None),
             other => File::from(other?),
         };
-        give(&file, of).map(|()| Some(file))
+        give(&file, like).map(|()| Some(file))
     }
 
-    /// Removes a file of the directory; one that is not there is no error.
+    /// Removes a file of the directory; a missing file is not an error.
     pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
         match rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
@@ -115,8 +113,8 @@ impl Place {
         Ok(rustix::fs::renameat(&self.dir, from, &self.dir, to)?)
     }
 
-    /// Puts a file in the place of the map file, and the map file in its place, at once: what was replaced can be looked
-    /// at. `false`: the file system cannot do that, and nothing has changed.
+    /// Exchanges a file and the map file in one operation, so that the replaced file can be read. `false`: the file
+    /// system cannot do that, and nothing has changed.
     pub(super) fn exchange(&self, with: &OsStr) -> io::Result<bool> {
         if !self.exchanges {
             return Ok(false);
@@ -128,13 +126,13 @@ impl Place {
         }
     }
 
-    /// Has the names in the directory on the disk.
+    /// Writes the names in the directory to the disk.
     pub(super) fn flush(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.dir)?)
     }
 
-    /// Keeps other teeterds out. `None`: there are no such locks here, or another process has kept it for a second; a
-    /// replacement does not rely on it, since every user who may read a directory may lock it.
+    /// Locks the directory against other teeterds. `None`: the file system has no such locks, or another process has
+    /// held the lock for a second. A replacement does not rely on the lock: every user with read access can take it.
     pub(super) fn lock(&self) -> io::Result<Option<Lock>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let lock = Lock(rustix::fs::openat(&self.dir, ".", flags, Mode::empty())?);
@@ -155,43 +153,44 @@ impl Place {
 }
 
 impl Whole {
-    /// Whether another has the same content, and is kept in the same way.
+    /// Whether another file has the same content, owner and mode.
     pub(super) fn is(&self, other: &Self) -> bool {
-        let kept = |of: &Metadata| (of.uid(), of.gid(), of.mode());
-        self.content == other.content && kept(&self.of) == kept(&other.of)
+        let owner_and_mode = |file: &Metadata| (file.uid(), file.gid(), file.mode());
+        self.content == other.content && owner_and_mode(&self.metadata) == owner_and_mode(&other.metadata)
     }
 }
 
-pub(super) fn stamp(of: &Metadata) -> Stamp {
-    (of.ino(), of.len(), of.mtime(), of.mtime_nsec())
+pub(super) fn stamp(file: &Metadata) -> Stamp {
+    (file.ino(), file.len(), file.mtime(), file.mtime_nsec())
 }
 
-fn whole(file: File, of: Metadata) -> io::Result<Option<Whole>> {
-    let mut content = Vec::with_capacity(usize::try_from(of.len()).unwrap_or_default());
-    // One that grows without end is read no further than it may be large.
+fn whole(file: File, before: Metadata) -> io::Result<Option<Whole>> {
+    let mut content = Vec::with_capacity(usize::try_from(before.len()).unwrap_or_default());
+    // Reads no more than the largest size, even if the file grows meanwhile.
     (&file).take(LARGEST + 1).read_to_end(&mut content)?;
-    let now = file.metadata()?;
-    let same = stamp(&now) == stamp(&of) && content.len() as u64 == of.len();
-    Ok(same.then_some(Whole { content, of: now }))
+    let metadata = file.metadata()?;
+    let same = stamp(&metadata) == stamp(&before) && content.len() as u64 == before.len();
+    Ok(same.then_some(Whole { content, metadata }))
 }
 
-/// Gives a new file the mode and owner of another.
-fn give(file: &File, of: &Metadata) -> io::Result<()> {
+/// Gives a new file the mode and owner of another one.
+fn give(file: &File, like: &Metadata) -> io::Result<()> {
     let own = file.metadata()?;
-    if (own.uid(), own.gid()) != (of.uid(), of.gid()) {
-        fchown(file, Some(of.uid()), Some(of.gid())).map_err(|error| {
-            let (theirs, ours) = (of.uid(), own.uid());
+    if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+        fchown(file, Some(like.uid()), Some(like.gid())).map_err(|error| {
+            let (owner, user) = (like.uid(), own.uid());
             io::Error::other(format!(
-                "it belongs to user {theirs}, which user {ours} cannot keep so ({error}): chown it"
+                "it belongs to user {owner}, and user {user}, who runs teeterd, cannot create a file of that owner \
+                 ({error}): `chown {user}` the file"
             ))
         })?;
     }
-    file.set_permissions(of.permissions())
+    file.set_permissions(like.permissions())
 }
 
-/// No map of routes is as large as that; a file that is was not meant.
+/// The largest map file, in bytes. A map of routes is much smaller.
 const LARGEST: u64 = 64 << 20;
 
-/// A replacement takes milliseconds.
+/// The pause between two tries to take the lock; a replacement takes milliseconds.
 const LOCK_AGAIN: Duration = Duration::from_millis(20);
 const LOCK_TRIES: u32 = 50;

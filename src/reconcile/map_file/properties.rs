@@ -1,4 +1,4 @@
-//! Whatever happens between the steps of writers, in whatever order: no entry of another program is lost.
+//! No entry of another program is lost, whatever happens between the steps of writers.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,13 +17,13 @@ use crate::farm::WantedMap;
 enum Happens {
     /// A writer takes its next step. The writers are of different teeterds, which no lock keeps apart.
     Step(usize),
-    /// A writer's teeterd is killed where it stands, and another one is started.
+    /// A writer's teeterd is killed between two steps, and another one is started.
     Kill(usize),
     /// Another program puts in an entry, and renames what it wrote over the file.
     Rename,
     /// Another program puts in an entry where the file is.
     Append,
-    /// A teeterd that starts removes what kills have left.
+    /// A teeterd that starts removes the files of killed ones.
     Sweep,
     /// A doctor looks, or a run is only planned.
     Check,
@@ -56,7 +56,9 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn take(&mut self, happens: Happens) {
         match happens {
-            Happens::Step(writer) => drop(self.step(writer)),
+            Happens::Step(writer) => {
+                self.step(writer);
+            }
             Happens::Kill(writer) => {
                 self.pids += 1;
                 self.writers[writer] = (self.pids, None);
@@ -117,10 +119,10 @@ impl<'a> World<'a> {
     }
 }
 
-/// The contents of files whose name has this in it.
-fn contents(dir: &Path, of: &str) -> Vec<String> {
+/// The contents of the files whose names contain `part`.
+fn contents(dir: &Path, part: &str) -> Vec<String> {
     let all = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    all.filter(|path| path.to_string_lossy().contains(of)).map(|path| fs::read_to_string(path).unwrap()).collect()
+    all.filter(|path| path.to_string_lossy().contains(part)).map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
 proptest! {

@@ -1,4 +1,4 @@
-//! What a kill has left beside a map file.
+//! Removes the files that killed processes have left beside a map file.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
@@ -12,8 +12,8 @@ use super::attempt::{keep, words_on_kept};
 use super::names::{self, Beside, Swap};
 use super::place::Place;
 
-/// Removes what processes that do not live any more have left beside a map file. What another program wrote, and what
-/// stands there because the kill came before it was put back, is put back. Gives what is to be told.
+/// Removes the files of ended processes beside a map file. A file that another program wrote, and that the killed
+/// process had not put back yet, is put back. Returns notes for the operator.
 pub(super) fn sweep(place: &Place, lives: impl Fn(u32) -> bool) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in Dir::read_from(&place.dir)? {
@@ -24,17 +24,19 @@ pub(super) fn sweep(place: &Place, lives: impl Fn(u32) -> bool) -> io::Result<Ve
     }
     let mut notes = Vec::new();
     for (name, beside) in found {
-        // Others may take it away meanwhile, and what cannot be looked at is left alone.
+        // Another process may remove the file meanwhile; a file that cannot be read stays.
         match take_away(place, &name, beside) {
             Ok(note) => notes.extend(note),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!("{} was left there by a kill, and stays: {error}", place.shown(&name)),
+            Err(error) => {
+                tracing::warn!("cannot remove {}, which a killed teeterd has left: {error}", place.shown(&name));
+            }
         }
     }
     Ok(notes)
 }
 
-/// What is told of the files that were kept and are still there.
+/// The notes about kept files that are still there.
 pub(super) fn kept(place: &Place) -> io::Result<Vec<String>> {
     let mut words = Vec::new();
     for entry in Dir::read_from(&place.dir)? {
@@ -47,9 +49,9 @@ pub(super) fn kept(place: &Place) -> io::Result<Vec<String>> {
 }
 
 fn take_away(place: &Place, name: &OsStr, beside: Beside) -> io::Result<Option<String>> {
-    let Some((_, of)) = place.open_beside(name)? else { return Ok(None) };
+    let Some((_, file)) = place.open_beside(name)? else { return Ok(None) };
     let (_, map) = place.open()?;
-    if !is_teeters(&of, &map) {
+    if !is_teeters(&file, &map) {
         return Ok(None);
     }
     if let Some(swap) = beside.swap {
@@ -59,16 +61,16 @@ fn take_away(place: &Place, name: &OsStr, beside: Beside) -> io::Result<Option<S
     Ok(None)
 }
 
-/// Only what teeter could have made: its own, or given to the owner of the map.
-fn is_teeters(of: &Metadata, map: &Metadata) -> bool {
-    let ours = rustix::process::geteuid().as_raw();
-    of.is_file() && of.nlink() == 1 && (of.uid() == ours || of.uid() == map.uid())
+/// Whether teeter may have created a file: it belongs to the user of teeterd or to the owner of the map.
+fn is_teeters(file: &Metadata, map: &Metadata) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    file.is_file() && file.nlink() == 1 && (file.uid() == own || file.uid() == map.uid())
 }
 
 fn settle(place: &Place, name: &OsStr, swap: Swap) -> io::Result<Option<String>> {
     let Some(left) = place.whole_beside(name)? else { return Ok(None) };
-    let ours = |content: &[u8]| [swap.before, swap.after].contains(&names::mark(content));
-    if !ours(&left.content) {
+    let is_known = |content: &[u8]| [swap.before, swap.after].contains(&names::mark(content));
+    if !is_known(&left.content) {
         let now = place.whole()?;
         let back = now.is_some_and(|now| names::mark(&now.content) == swap.after) && place.exchange(name)?;
         let replaced = place.whole_beside(name)?;

@@ -55,7 +55,7 @@ fn a_file_is_replaced_whole_and_keeps_its_mode() {
 }
 
 #[test]
-fn a_file_system_that_exchanges_no_files_is_written_to_as_well() {
+fn a_file_is_replaced_on_a_file_system_that_cannot_exchange_files() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("live.map");
     fs::write(&path, "web web_all\nshop x\n").unwrap();
@@ -110,10 +110,10 @@ fn a_file_keeps_its_owner() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("live.map");
     fs::write(&path, "web web_all\n").unwrap();
-    let of = fs::metadata(&path).unwrap();
+    let before = fs::metadata(&path).unwrap();
     // Only root can give a file away; other users keep their own.
     let root = rustix::process::geteuid().is_root();
-    let (uid, gid) = if root { (54_001, 54_002) } else { (of.uid(), of.gid()) };
+    let (uid, gid) = if root { (54_001, 54_002) } else { (before.uid(), before.gid()) };
     std::os::unix::fs::chown(&path, Some(uid), Some(gid)).unwrap();
     assert!(agree(&path, &wish("web_a", None)).unwrap().written);
     let now = fs::metadata(&path).unwrap();
@@ -121,7 +121,7 @@ fn a_file_keeps_its_owner() {
 }
 
 #[test]
-fn a_check_leaves_alone_what_a_writer_has() {
+fn a_check_does_not_touch_the_files_of_a_writer() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("live.map");
     fs::write(&path, "web web_all\n").unwrap();
@@ -139,7 +139,7 @@ fn a_check_leaves_alone_what_a_writer_has() {
 }
 
 #[test]
-fn what_was_emptied_or_cut_is_told_and_a_program_half_way_is_waited_for() {
+fn removed_entries_are_reported_once_the_other_program_has_stopped_writing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("live.map");
     fs::write(&path, "# head\nweb web_all\nshop shop_all\npay x\n").unwrap();
@@ -154,7 +154,7 @@ fn what_was_emptied_or_cut_is_told_and_a_program_half_way_is_waited_for() {
     let whole = keeper.agree(&path, &again).unwrap();
     assert_eq!((whole.written, whole.notes), (true, Vec::<String>::new()));
     assert_eq!(keeper.troubles(&path, again.now).unwrap(), Vec::<String>::new());
-    // One that stays cut was meant so: teeter's entries are put in, and what is missing is told.
+    // The file stays without the entries: teeter puts its own in, and reports the missing ones.
     let again = wish("web_a", Some(whole.stamp));
     let later = Wish { now: again.now + Duration::from_millis(250), ..again.clone() };
     for (cut, after, words) in [("pay x\n", "pay x\nweb web_a\n", "new, shop"), ("", "web web_a\n", "emptied it: pay")]
@@ -162,8 +162,8 @@ fn what_was_emptied_or_cut_is_told_and_a_program_half_way_is_waited_for() {
         fs::write(&path, cut).unwrap();
         assert!(matches!(keeper.agree(&path, &again), Err(Failed::NotYet(_))), "{words}");
         assert!(matches!(keeper.agree(&path, &again), Err(Failed::NotYet(_))), "{words}");
-        let told = keeper.agree(&path, &later).unwrap();
-        assert!(told.written && told.notes.len() == 1 && told.notes[0].contains(words), "{told:?}");
+        let agreed = keeper.agree(&path, &later).unwrap();
+        assert!(agreed.written && agreed.notes.len() == 1 && agreed.notes[0].contains(words), "{agreed:?}");
         assert_eq!(fs::read_to_string(&path).unwrap(), after);
     }
     let trouble = keeper.troubles(&path, later.now).unwrap().concat();
@@ -178,7 +178,7 @@ fn what_was_emptied_or_cut_is_told_and_a_program_half_way_is_waited_for() {
 }
 
 #[test]
-fn entries_may_go_while_the_file_is_not_looked_after() {
+fn entries_that_were_removed_while_teeter_did_not_keep_the_file_are_not_reported() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("live.map");
     fs::write(&path, "web web_all\nshop shop_all\n").unwrap();
@@ -228,11 +228,11 @@ fn writers_at_the_same_time_wait_for_each_other() {
 }
 
 #[test]
-fn what_a_kill_left_is_removed_and_nothing_else() {
+fn only_the_files_of_killed_processes_are_removed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("live.map");
     fs::write(&path, "web web_all\n").unwrap();
-    // Above what Linux gives: no process has it.
+    // Larger than any process id of Linux.
     let dead = 0x7fff_fff0_u32;
     let own = std::process::id();
     let removed = [

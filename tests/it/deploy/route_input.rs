@@ -128,7 +128,7 @@ async fn map_in_a_read_only_directory_is_reported() {
     }
     let said = check(command, site.daemon.config()).await;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("it is set");
-    let words = format!("cannot keep the map file {} in step: Permission denied", site.farm.map().display());
+    let words = format!("cannot write the map file {}: Permission denied", site.farm.map().display());
     assert!(
         said.code == exit::USAGE && said.err.contains(&words) && said.err.contains("write_map = false"),
         "{said:?}"

@@ -28,8 +28,8 @@ pub(super) fn unchecked(examined: &Examined<'_>) -> Vec<FindingView> {
                 None => "nothing verifies a server that comes back",
             };
             let text = format!(
-                "no check, no agent-check and no track: {}; HAProxy sends requests to a server that is down, and {verified_by}: \
-                 write `check` on their `server` lines in haproxy.cfg",
+                "no check, no agent-check and no track: {}; HAProxy sends requests to a server that is down, and \
+                 {verified_by}: write `check` on their `server` lines in haproxy.cfg",
                 list(&none)
             );
             findings.push(warning(about(farm), text));
@@ -57,8 +57,8 @@ pub(super) fn lopsided(examined: &Examined<'_>) -> Vec<FindingView> {
         let (other, least) = weights.iter().find(|(other, _)| *other != group)?;
         (weights.len() == 2 && *least > 0 && most * 4 >= total * 3).then(|| {
             let text = format!(
-                "group {group} has {} % of the weight, and group {other} carries everything while {group} is worked on: make \
-                 the groups more alike, or `teeter deploy {} --strategy rolling`",
+                "group {group} has {} % of the weight, and group {other} carries everything while {group} is worked \
+                 on: make the groups more alike, or `teeter deploy {} --strategy rolling`",
                 most * 100 / total,
                 farm.name
             );

@@ -25,8 +25,8 @@ pub(super) fn stats_socket(name: &InstanceName, address: &str, look: &Look) -> F
     }
 }
 
-/// The findings about the master of a HAProxy. `serving` is the process that answers on its stats socket: after a failed
-/// reload the master may list it among the old processes.
+/// The findings about the master of a HAProxy. `serving` is the process that answers on its stats socket: after a
+/// failed reload the master may list it among the old processes.
 pub(super) async fn master_socket(
     name: &InstanceName,
     master: Option<&Master>,
@@ -55,9 +55,9 @@ pub(super) async fn master_socket(
 async fn last_reload(about: String, master: &Master) -> Option<FindingView> {
     let failed = master.last_reload_failed().await.ok()?;
     failed.then(|| {
-        let text = "its last reload failed: the process from before it still serves, and the configuration on disk is not \
-                    the one in service: `haproxy -c -f /etc/haproxy/haproxy.cfg` says what is wrong with it; then reload \
-                    HAProxy";
+        let text = "its last reload failed: the process from before it still serves, and the configuration on disk is \
+            not the one in service: `haproxy -c -f /etc/haproxy/haproxy.cfg` says what is wrong with it; then reload \
+            HAProxy";
         warning(about, text.to_owned())
     })
 }

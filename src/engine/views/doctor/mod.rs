@@ -13,15 +13,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{FindingStatus, FindingView};
 use crate::engine::Engine;
-use crate::engine::fleet::orders::asked_of;
+use crate::engine::fleet::orders::configured_keys;
 use crate::engine::prober::Prober;
 use crate::farm::{Farm, FarmName, InstanceName, Layout, Seen, Side};
 use crate::haproxy::{AdminState, Client, Master, ServerRef};
 use crate::reconcile::{MapWriters, look_at_all};
 use crate::state::State;
 
-/// The sockets of one HAProxy: its stats socket and, if one is configured, its master's socket.
-pub type Ways<'a> = (&'a Client, Option<&'a Master>);
+/// The connections to one HAProxy.
+#[derive(Clone, Copy)]
+pub struct Sockets<'a> {
+    /// Its stats socket.
+    pub stats: &'a Client,
+    /// The socket of its master, if one is configured.
+    pub master: Option<&'a Master>,
+}
 
 /// What every kind of finding is worked out from.
 struct Examined<'a> {
@@ -42,12 +48,16 @@ struct Fitting<'a> {
 impl Engine {
     /// Asks every HAProxy anew, and compares it with the configuration.
     pub async fn doctor(&self) -> Vec<FindingView> {
-        let instances = self.fleet.instances.iter();
-        let ways = instances
-            .map(|(name, instance)| (name.clone(), (&*instance.looks.client, instance.looks.master.as_deref())));
-        let haproxies = ways.collect();
-        let before =
-            self.fleet.instances.iter().map(|(name, instance)| (name.clone(), instance.orders.borrow().before()));
+        let sockets = self.fleet.instances.iter().map(|(name, instance)| {
+            let looks = &instance.looks;
+            (name.clone(), Sockets { stats: &looks.client, master: looks.master.as_deref() })
+        });
+        let haproxies = sockets.collect();
+        let before = self
+            .fleet
+            .instances
+            .iter()
+            .map(|(name, instance)| (name.clone(), instance.orders.borrow().states_without_holds()));
         let before = before.collect();
         let reports = self.fleet.read_all().await;
         self.record.try_the_store().await;
@@ -84,20 +94,20 @@ pub struct Stored<'a> {
     pub before: &'a Before,
 }
 
-/// Compares a configuration with what HAProxys show and with what is stored. A HAProxy that does not answer is a finding
-/// like any other, and no trouble if it may be away.
+/// Compares a configuration with what HAProxys show and with what is stored. A HAProxy that does not answer is a
+/// finding like any other, and no trouble if it may be away.
 pub async fn examine(
     farms: &BTreeMap<FarmName, Farm>,
-    haproxies: BTreeMap<InstanceName, Ways<'_>>,
+    haproxies: BTreeMap<InstanceName, Sockets<'_>>,
     stored: Stored<'_>,
     may_be_away: &BTreeSet<InstanceName>,
     prober: &dyn Prober,
     files: &MapWriters,
 ) -> Vec<FindingView> {
     let Stored { state, before } = stored;
-    let keys = asked_of(farms.values());
-    let looks = haproxies.iter().map(|(name, (client, _))| {
-        let keys = &keys;
+    let keys = configured_keys(farms.values());
+    let looks = haproxies.iter().map(|(name, sockets)| {
+        let (keys, client) = (&keys, sockets.stats);
         async move { (name.clone(), client.address().to_string(), look_at_all(client, keys).await) }
     });
     let (mut findings, mut seen) = (Vec::new(), BTreeMap::new());
@@ -142,7 +152,7 @@ pub async fn examine(
     findings.extend(versions::in_service(&examined, state, prober).await);
     findings.extend(members::same_process(&examined));
     let serving = |name: &InstanceName| examined.seen.get(name).map(|seen| seen.pid);
-    let masters = haproxies.iter().map(|(name, (_, master))| instances::master_socket(name, *master, serving(name)));
+    let masters = haproxies.iter().map(|(name, sockets)| instances::master_socket(name, sockets.master, serving(name)));
     findings.extend(futures_util::future::join_all(masters).await.into_iter().flatten());
     findings
 }

@@ -16,8 +16,8 @@ pub(super) fn silent(name: &InstanceName, may_be_away: bool, trouble: &Error) ->
         return ok(about, text);
     }
     let text = format!(
-        "{trouble}; until it answers, drains and deploys are refused, or go on without it by `--without-haproxy {name}` \
-         (set `may_be_away = true` under [[haproxy]] if it is stopped on purpose from time to time)"
+        "{trouble}; until it answers, drains and deploys are refused, or go on without it by `--without-haproxy \
+         {name}` (set `may_be_away = true` under [[haproxy]] if it is stopped on purpose from time to time)"
     );
     unreachable(about, text)
 }

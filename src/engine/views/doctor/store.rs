@@ -25,9 +25,14 @@ pub(super) fn disagreements(state: &State, reports: &Reports) -> Vec<FindingView
             });
             continue;
         }
-        let untold: BTreeMap<&str, &Reason> =
-            report.untold.maps.values().chain(report.untold.servers.values()).map(|why| (why.words(), why)).collect();
-        findings.extend(untold.into_values().map(|why| match why {
+        let withheld: BTreeMap<&str, &Reason> = report
+            .withheld
+            .maps
+            .values()
+            .chain(report.withheld.servers.values())
+            .map(|why| (why.words(), why))
+            .collect();
+        findings.extend(withheld.into_values().map(|why| match why {
             Reason::Cannot(words) => error(about(), format!("it does not agree with the store: {words}; {again}")),
             Reason::NotYet(words) => {
                 warning(about(), format!("it does not agree with the store yet: {words}; {again}"))

@@ -37,7 +37,7 @@ pub(super) async fn in_service(examined: &Examined<'_>, state: &State, prober: &
         }
     };
     // After the timeout the answers so far are reported.
-    tokio::time::timeout(TAKES, collect).await.unwrap_or_default();
+    let _ = tokio::time::timeout(TAKES, collect).await;
     let answered = answers.iter().filter_map(|(place, answers)| Some((examined.farms.get(*place)?, answers)));
     answered.flat_map(|(fitting, answers)| findings(fitting, answers)).collect()
 }

@@ -20,7 +20,7 @@ pub enum Reason {
 
 /// The maps and servers of one HAProxy that get no commands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Untold {
+pub struct Withheld {
     /// Maps that stay as they are, and why.
     pub maps: BTreeMap<MapName, Reason>,
     /// Servers that stay as they are, and why.
@@ -36,7 +36,7 @@ impl Reason {
     }
 }
 
-impl Untold {
+impl Withheld {
     /// Whether every command is sent.
     pub fn is_empty(&self) -> bool {
         self.maps.is_empty() && self.servers.is_empty()
@@ -44,19 +44,19 @@ impl Untold {
 
     /// Puts off all of these for one reason.
     pub fn put_off(abouts: Vec<About>, words: &str) -> Self {
-        let mut untold = Self::default();
+        let mut withheld = Self::default();
         for about in abouts {
             let why = Reason::NotYet(words.to_owned());
             match about {
                 About::Map(map) => {
-                    untold.maps.insert(map, why);
+                    withheld.maps.insert(map, why);
                 }
                 About::Server(server) => {
-                    untold.servers.insert(server, why);
+                    withheld.servers.insert(server, why);
                 }
             }
         }
-        untold
+        withheld
     }
 
     /// Whether a command is put off.
@@ -115,11 +115,11 @@ mod tests {
             ("/a".parse().unwrap(), Reason::Cannot("no map".to_owned())),
             ("/b".parse().unwrap(), Reason::NotYet("a slow disk".to_owned())),
         ];
-        let untold = Untold { maps: maps.into_iter().collect(), ..Untold::default() };
+        let withheld = Withheld { maps: maps.into_iter().collect(), ..Withheld::default() };
         let (a, b, c) = ("/a".parse().unwrap(), "/b".parse().unwrap(), "/c".parse().unwrap());
-        assert_eq!(untold.reason([&a, &b], []).map(Reason::words), Some("no map"));
-        assert_eq!(untold.reason([&b, &c], []).map(Reason::words), Some("a slow disk"));
-        assert_eq!(untold.reason([&c], []), None);
-        assert_eq!(untold.words().as_deref(), Some("a slow disk; no map"));
+        assert_eq!(withheld.reason([&a, &b], []).map(Reason::words), Some("no map"));
+        assert_eq!(withheld.reason([&b, &c], []).map(Reason::words), Some("a slow disk"));
+        assert_eq!(withheld.reason([&c], []), None);
+        assert_eq!(withheld.words().as_deref(), Some("a slow disk; no map"));
     }
 }
