@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{DrainOptions, one_of};
+use super::DrainOptions;
+use super::holds::one_of;
 use crate::api::RunRequest;
 use crate::farm::{BatchSize, FarmName, FlipOrder, InstanceName, Selector, Side, Span, StallAction, Steps};
 use crate::plan::{Phase, Strategy};
