@@ -1,11 +1,15 @@
 //! The API's documents: what goes over the control socket, defined once for the server and its clients.
 
+mod events;
+mod names;
 mod problem;
 mod requests;
 mod selectors;
 mod views;
 mod words;
 
+pub use self::events::{CallerView, ChangedView, EventView, LoginView};
+pub use self::names::{FarmNamesView, NamesView, RunNameView};
 pub use self::problem::{Exit, Problem};
 pub use self::requests::{
     AdvanceRequest, ForgetRequest, ForgottenView, HoldMode, HoldRequest, LONGEST_OUTPUT_LINE, MOST_OUTPUT_OF_A_RUN,
@@ -13,9 +17,9 @@ pub use self::requests::{
 };
 pub use self::selectors::Selectors;
 pub use self::views::{
-    AttendantView, CallerView, ChangedView, EventView, Events, FindingView, Findings, FlipView, HoldView, Holds,
-    IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView, RunView, Runs, ServerView,
-    SessionView, Sessions, StatusView, StepView, StoreView, WorkView,
+    AttendantView, Events, FindingView, Findings, FlipView, ForecastView, HoldView, Holds, IdleView, InstanceView,
+    OldProcessView, RouteEntryView, RouteView, RunView, Runs, ServerView, SessionView, Sessions, StatusView, StepView,
+    StoreView, WorkView,
 };
 pub use self::words::{
     CallerPresence, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,

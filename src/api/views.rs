@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::events::EventView;
 use super::words::{
     CallerPresence, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,
     SocketLevel, StepStatus, WorkPhase,
@@ -128,8 +129,23 @@ pub struct ServerView {
     /// Whether it is a backup server: it gets traffic only while no other server of its backend can serve.
     #[serde(default)]
     pub backup: bool,
+    /// The farm that it belongs to, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub farm: Option<String>,
+    /// Its group in that farm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The member of the farm that it is a line of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// The version of that member, as the runs of the farm have recorded it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Numbers of the holds on it.
     pub holds: Vec<u64>,
+    /// The owners of these holds, in the same order: a user's name, or `run N`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<String>,
     /// What keeps it out, as text: holds with their reasons, such as `run 3 (deploy of web)`, and other causes, such as
     /// `its name has no address`.
     pub held_by: Vec<String>,
@@ -282,6 +298,22 @@ pub struct RunView {
     pub not_reached: Vec<String>,
     /// The next command for the user, as text.
     pub next: Option<String>,
+    /// Only in a plan that is not carried out: what to expect of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastView>,
+}
+
+/// What to expect of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForecastView {
+    /// The servers that are deployed to or carry traffic.
+    pub servers: usize,
+    /// The servers that carry the traffic before the first step.
+    pub before: Vec<String>,
+    /// The shortest time in seconds, without work, drains and verifications.
+    pub least_s: u64,
+    /// The sum of all deadlines in seconds; work has none.
+    pub most_s: u64,
 }
 
 /// A caller that attends to a run, such as `teeter deploy`.
@@ -326,6 +358,12 @@ pub struct StepView {
     /// The servers that the caller works on in this step.
     #[serde(default)]
     pub servers: Vec<String>,
+    /// Only in a plan that is not carried out: what the step does, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub does: Option<String>,
+    /// Only in a plan that is not carried out: how many servers carry the traffic in this step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carry: Option<usize>,
 }
 
 /// The work that a run waits for.
@@ -342,70 +380,6 @@ pub struct WorkView {
     pub servers: Vec<String>,
     /// Their addresses as host:port, in the same order.
     pub addresses: Vec<String>,
-}
-
-/// One event of the record.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct EventView {
-    /// Its number; later events have larger numbers.
-    pub id: u64,
-    /// When it happened.
-    #[schema(value_type = String)]
-    pub at: Timestamp,
-    /// Its kind, a stable word such as `run.note` or `hold.created`.
-    pub kind: String,
-    /// What happened, as text.
-    pub text: String,
-    /// The run it belongs to.
-    pub run: Option<u64>,
-    /// The hold it belongs to.
-    pub hold: Option<u64>,
-    /// The caller that requested it, if any.
-    pub caller: Option<CallerView>,
-    /// The changes of its transaction, which may contain several events.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changed: Vec<ChangedView>,
-}
-
-/// The change of one object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ChangedView {
-    /// The object: a hold, a run, the route of a farm, or the state of a server without holds.
-    pub what: String,
-    /// The state before; `null` if it did not exist.
-    pub before: Option<String>,
-    /// The state after; `null` if it does not exist any more.
-    pub after: Option<String>,
-}
-
-/// The process that requested a change, according to the kernel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct CallerView {
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-    /// Process id.
-    pub pid: Option<i32>,
-    /// The user's name, or its number.
-    pub user: String,
-    /// The name of the process.
-    pub command: String,
-    /// The path of its program, if teeterd may read that: as root, or if both run as the same user.
-    #[serde(default)]
-    pub exe: Option<String>,
-    /// The login user, if the process runs as another user by now, for example by sudo.
-    #[serde(default)]
-    pub login: Option<LoginView>,
-}
-
-/// The user of a login session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LoginView {
-    /// User id.
-    pub uid: u32,
-    /// The user's name, or its number.
-    pub user: String,
 }
 
 /// A session that is still on a server.

@@ -4,8 +4,8 @@ use super::args::Deploy;
 use super::carry_out::{CarriedOut, carry_out};
 use super::error::CliError;
 use super::hooks::Hooks;
-use super::interrupt::Interrupt;
-use super::{Context, manifest, print, queries, result, tables};
+use super::interrupt::{self, Interrupt};
+use super::{Context, manifest, planned, print, result, status};
 use crate::api::{Exit, RunStatus, RunView};
 
 /// `teeter deploy`.
@@ -28,7 +28,7 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
             if context.json {
                 print::json(&run)?;
             }
-            return Ok(Exit::Failed);
+            return Ok(interrupt::exit());
         }
     };
     if context.json {
@@ -37,7 +37,7 @@ pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliE
         result::summary(&run)?;
     }
     result::explain(context, &run).await;
-    Ok(result::exit(&run))
+    Ok(interrupt::exit_unless_interrupted(result::exit(&run)))
 }
 
 /// Prints the plan of a dry run.
@@ -48,7 +48,7 @@ pub(super) fn planned(context: &Context, run: &RunView) -> Result<Exit, CliError
     if context.json {
         print::json(run)?;
     } else {
-        print::out(&format!("{}\n\n{}\n\nno run was started", queries::header(run), tables::steps(run)))?;
+        print::out(&planned::planned(run, status::width_of_terminal()))?;
     }
     Ok(Exit::Done)
 }

@@ -115,7 +115,10 @@ impl EngineError {
 
 impl From<SelectError> for EngineError {
     fn from(error: SelectError) -> Self {
-        let message = Message::new(error.to_string());
+        let mut message = Message::new(error.to_string());
+        if let SelectError::NothingMatched { similar: Some(similar), .. } = &error {
+            message = message.hint(format!("did you mean {similar}?"));
+        }
         match error {
             SelectError::Malformed { .. } => Self::Usage(message),
             SelectError::NothingMatched { .. } | SelectError::Farm(_) => Self::NotFound(message),

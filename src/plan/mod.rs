@@ -18,6 +18,10 @@ pub mod canary;
 mod drain;
 /// The flip by itself.
 pub mod flip;
+/// What a plan will do, for a dry run.
+mod forecast;
+/// The sentences of a forecast.
+mod forecast_text;
 /// What must not be begun.
 pub mod guard;
 /// What every strategy makes its plan from.
@@ -71,6 +75,7 @@ pub use addresses::compared;
 pub use attendant::Attendant;
 pub use bake::Figures;
 pub use drain::{DrainVerdict, DrainWatch};
+pub use forecast::{Forecast, StepForecast, forecast};
 pub use input::PlanningInput;
 pub use members::PlannedMember;
 pub use not_deployed::not_deployed_to;

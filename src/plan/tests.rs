@@ -1,5 +1,6 @@
 //! Plans and the machine on invented farms and invented time: no HAProxy, no clock.
 
+mod forecasts;
 mod properties;
 mod strategies;
 mod world;

@@ -2,10 +2,12 @@
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
 use serde::de::DeserializeOwned;
 
 use super::{Servers, Waited, some_time};
 use crate::api::{HoldMode, HoldRequest};
+use crate::cli::complete;
 use crate::farm::{InstanceName, OnDeadline, Span};
 
 #[derive(Debug, Args)]
@@ -31,7 +33,7 @@ pub(in crate::cli) struct Take {
     #[arg(long, conflicts_with = "allow_outage")]
     all_but_min: bool,
     /// Go on if this HAProxy does not answer; it gets the change as soon as it answers. Repeatable.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::haproxys))]
     without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
     pub(in crate::cli) drain: DrainOptions,
@@ -67,10 +69,15 @@ pub(in crate::cli) struct Ready {
     #[arg(long)]
     pub(in crate::cli) take_over: bool,
     /// The owner of the hold to end [default: you].
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(
+        long,
+        value_name = "NAME",
+        add = ArgValueCompleter::new(complete::owners),
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub(in crate::cli) owner: Option<String>,
     /// Go on if this HAProxy does not answer; it gets the change as soon as it answers. Repeatable.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::haproxys))]
     pub(in crate::cli) without_haproxy: Vec<InstanceName>,
     /// Return at once; do not wait until the servers are back.
     #[arg(long)]

@@ -6,6 +6,7 @@ mod holds;
 mod runs;
 mod servers;
 mod since;
+mod status;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,8 @@ mod tests;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCompleter;
 
 pub(super) use self::deploy::{Deploy, HookOptions, some_time};
 pub(super) use self::events::Events;
@@ -21,8 +23,9 @@ pub(super) use self::holds::{DrainOptions, Ready, Take, Until, Wait};
 pub(super) use self::runs::{Advance, Begin, Flip, RunOptions};
 pub(super) use self::servers::{AnyServers, Servers, Waited};
 pub(super) use self::since::Since;
+pub(super) use self::status::{ServerState, Status};
 pub(super) use self::store::{Forget, StoreTask};
-use super::help;
+use super::{complete, help};
 use crate::farm::{FarmName, InstanceName};
 
 /// Takes servers out of HAProxy, waits until nothing is in flight on them, and brings them back verified.
@@ -36,22 +39,32 @@ pub(super) struct Cli {
         display_order = 900,
         env = "TEETER_SOCKET",
         value_name = "PATH",
-        default_value = "/run/teeter/control.sock"
+        default_value = SOCKET
     )]
     pub(super) socket: PathBuf,
     /// Print one JSON document, as in the API.
     #[arg(long, global = true, display_order = 901)]
     pub(super) json: bool,
+    /// Colour the output: auto means on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, display_order = 902, value_name = "WHEN", value_enum, default_value_t = ColorWhen::Auto)]
+    pub(super) color: ColorWhen,
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
+/// When the output is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Show the current state of servers in HAProxy, and their holds.
-    #[command(after_help = "Examples:\n  teeter status\n  teeter status farm:web 'api/web0[1-4]'\n  \
-            teeter status --host 10.0.0.7")]
-    Status(AnyServers),
+    /// Count the servers in each state, and list those that are not in their normal state, with their holds.
+    #[command(after_help = help::STATUS)]
+    Status(Status),
     /// Take servers out; sticky clients may finish.
     #[command(after_help = help::DRAIN)]
     Drain(Take),
@@ -94,10 +107,10 @@ pub(super) enum Command {
     #[command(after_help = help::IDLE)]
     Idle {
         /// The farm, as named in teeterd's configuration.
-        #[arg(value_name = "FARM")]
+        #[arg(value_name = "FARM", add = ArgValueCompleter::new(complete::farms))]
         farm: FarmName,
         /// Decide without this HAProxy if it does not answer. Repeatable.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::haproxys))]
         without_haproxy: Vec<InstanceName>,
     },
     /// Pause a run before its next step.
@@ -105,14 +118,14 @@ pub(super) enum Command {
             The current step goes on: servers that are being drained are drained.")]
     Pause {
         /// The run's number.
-        #[arg(value_name = "RUN")]
+        #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::active_runs))]
         run: u64,
     },
     /// Resume a paused run.
     #[command(after_help = "Example:\n  teeter resume 3")]
     Resume {
         /// The run's number.
-        #[arg(value_name = "RUN")]
+        #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::active_runs))]
         run: u64,
     },
     /// Try the failed step of a run again, and wait for the next work.
@@ -120,14 +133,14 @@ pub(super) enum Command {
             Failed work must be done again; to report it as done instead, use `teeter advance 3`.")]
     Retry {
         /// The run's number.
-        #[arg(value_name = "RUN")]
+        #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::active_runs))]
         run: u64,
     },
     /// Roll back a run: switch the traffic to the side that still runs the previous version.
     #[command(after_help = "Example:\n  teeter rollback 3 --reason 'the shop is empty'")]
     Rollback {
         /// The run's number.
-        #[arg(value_name = "RUN")]
+        #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::active_runs))]
         run: u64,
         /// The reason, shown by `teeter events`.
         #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
@@ -137,7 +150,7 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  teeter abort 3")]
     Abort {
         /// The run's number.
-        #[arg(value_name = "RUN")]
+        #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::active_runs))]
         run: u64,
     },
     /// List the runs, the latest first.
@@ -147,7 +160,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  teeter show\n  teeter show 3 --json")]
     Show {
         /// The run's number [default: the latest run].
-        #[arg(value_name = "RUN")]
+        #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::runs))]
         run: Option<u64>,
     },
     /// Check sockets, levels, farms and maps, and print how to fix problems. Changes nothing.
@@ -164,4 +177,24 @@ pub(super) enum Command {
     /// Copy the store of a running teeterd, or verify a store.
     #[command(subcommand, after_help = help::STORE)]
     Store(StoreTask),
+    /// Print the script that makes a shell complete `teeter`, with live names of servers, farms, groups and runs.
+    #[command(after_help = help::COMPLETIONS)]
+    Completions {
+        /// The shell.
+        #[arg(value_name = "SHELL", value_enum)]
+        shell: Shell,
+    },
 }
+
+/// A shell that can complete command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
+    Elvish,
+}
+
+/// The control socket where nothing names another one.
+pub(super) const SOCKET: &str = "/run/teeter/control.sock";

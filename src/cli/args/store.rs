@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCompleter;
 
+use crate::cli::complete;
 use crate::farm::{FarmName, InstanceName};
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(in crate::cli) struct Forget {
     /// The farm, as it was named in teeterd's configuration.
-    #[arg(value_name = "FARM")]
+    #[arg(value_name = "FARM", add = ArgValueCompleter::new(complete::farms))]
     pub(in crate::cli) farm: Option<FarmName>,
     /// The HAProxy, as it was named in teeterd's configuration.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::haproxys))]
     pub(in crate::cli) haproxy: Option<InstanceName>,
 }
 

@@ -75,6 +75,7 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         next: caller_stays.or_else(|| next(run, &out)),
         out,
         not_reached: Vec::new(),
+        forecast: None,
     }
 }
 
@@ -113,7 +114,7 @@ fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
         _ => &[],
     };
     let servers = servers.iter().map(|member| member.name.to_string()).collect();
-    StepView { text: step.to_string(), state, servers }
+    StepView { text: step.to_string(), state, servers, does: None, carry: None }
 }
 
 fn flip_view(flip: &Flipped) -> FlipView {

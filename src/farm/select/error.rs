@@ -22,6 +22,8 @@ pub enum SelectError {
         text: String,
         /// The nearest names, or where to look for names.
         hint: String,
+        /// The selector that may have been meant: a name that is like the given one.
+        similar: Option<String>,
     },
     /// The farm that it names does not fit HAProxy.
     #[error(transparent)]

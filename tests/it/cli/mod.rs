@@ -1,8 +1,11 @@
 //! The command line: messages, bad input, and the scripts and samples of the documentation.
 
 mod bad_input;
+mod completions;
 mod doctor;
 mod documented_scripts;
 mod existing_site;
+mod interrupts;
 mod messages;
 mod recipes;
+mod status;
