@@ -1,14 +1,18 @@
-//! `manual DIR`: writes the manual pages and the completions of both commands into that directory, from the same
-//! grammar that reads their command lines. A separate program keeps this code out of both commands.
+//! `manual DIR`: writes the manual pages and the completions of both commands into that directory, from the grammar
+//! that reads their command lines and from the documentation. A separate program keeps this code out of both commands.
+
+mod markdown;
+mod page;
+mod roff;
+mod sections;
 
 use std::env;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Command;
 use clap_complete::Shell;
-use clap_mangen::Man;
 
 fn main() -> io::Result<()> {
     let Some(dir) = env::args_os().nth(1).map(PathBuf::from) else {
@@ -19,18 +23,16 @@ fn main() -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => fs::create_dir_all(&dir)?,
     }
-    // The help of a subcommand is its page.
-    let teeter = teeter::cli::command().disable_help_subcommand(true);
-    let teeterd = teeter::daemon::command();
-    clap_mangen::generate_to(teeter.clone(), &dir)?;
-    Man::new(teeterd.clone()).section("8").generate_to(&dir)?;
-    for command in [teeter, teeterd] {
-        completions(command, &dir)?;
+    for (name, text) in page::all()? {
+        File::create(dir.join(name))?.write_all(text.as_bytes())?;
     }
-    Ok(())
+    for (path, script) in teeter::cli::completions() {
+        write(&dir.join(path), script.as_bytes())?;
+    }
+    completions(teeter::daemon::command(), &dir)
 }
 
-/// Named as each shell looks for them.
+/// The completions of a command whose names are all in its grammar, named as each shell looks for them.
 fn completions(mut command: Command, dir: &Path) -> io::Result<()> {
     let name = command.get_name().to_owned();
     for (shell, path) in [
@@ -38,9 +40,14 @@ fn completions(mut command: Command, dir: &Path) -> io::Result<()> {
         (Shell::Zsh, format!("zsh/_{name}")),
         (Shell::Fish, format!("fish/{name}.fish")),
     ] {
-        let path = dir.join(path);
-        fs::create_dir_all(path.parent().unwrap_or(dir))?;
-        clap_complete::generate(shell, &mut command, &name, &mut File::create(path)?);
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut command, &name, &mut script);
+        write(&dir.join(path), &script)?;
     }
     Ok(())
+}
+
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(path))?;
+    fs::write(path, text)
 }

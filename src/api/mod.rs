@@ -1,11 +1,13 @@
 //! The API's documents: what goes over the control socket, defined once for the server and its clients.
 
+mod names;
 mod problem;
 mod requests;
 mod selectors;
 mod views;
 mod words;
 
+pub use self::names::{FarmNamesView, NamesView, RunNameView};
 pub use self::problem::{Exit, Problem};
 pub use self::requests::{
     AdvanceRequest, ForgetRequest, ForgottenView, HoldMode, HoldRequest, LONGEST_OUTPUT_LINE, MOST_OUTPUT_OF_A_RUN,
@@ -14,8 +16,9 @@ pub use self::requests::{
 pub use self::selectors::Selectors;
 pub use self::views::{
     AttendantView, CallerView, ChangedView, DrainView, EstimateView, EventView, Events, FindingView, Findings,
-    FlipView, HoldView, Holds, IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView, RouteView,
-    RunServerView, RunView, Runs, ServerView, SessionView, Sessions, StatusView, StepView, StoreView, WorkView,
+    FlipView, ForecastView, HoldView, Holds, IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView,
+    RouteView, RunServerView, RunView, Runs, ServerView, SessionView, Sessions, StatusView, StepView, StoreView,
+    WorkView,
 };
 pub use self::words::{
     CallerPresence, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,

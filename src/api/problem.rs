@@ -46,4 +46,7 @@ pub enum Exit {
     Busy = 8,
     /// HAProxy or teeterd did not answer.
     Unreachable = 9,
+    /// Ctrl-C ended the wait of the command; the run or hold goes on. A shell shows the same code for a program that
+    /// the signal `INT` has ended.
+    Interrupted = 130,
 }

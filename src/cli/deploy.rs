@@ -4,9 +4,9 @@ use super::args::Deploy;
 use super::carry_out::{CarriedOut, carry_out};
 use super::error::CliError;
 use super::hooks::Hooks;
-use super::interrupt::Interrupt;
+use super::interrupt::{self, Interrupt};
 use super::take_over::take_over;
-use super::{Context, manifest, print, queries, result, tables};
+use super::{Context, manifest, planned, print, result, status};
 use crate::api::{Exit, RunStatus, RunView};
 
 /// `teeter deploy`.
@@ -39,7 +39,7 @@ async fn conclude(context: &Context, carried_out: CarriedOut) -> Result<Exit, Cl
             if context.json {
                 print::json(&run)?;
             }
-            return Ok(Exit::Failed);
+            return Ok(interrupt::exit());
         }
     };
     if context.json {
@@ -48,7 +48,7 @@ async fn conclude(context: &Context, carried_out: CarriedOut) -> Result<Exit, Cl
         result::summary(&run)?;
     }
     result::explain(context, &run).await;
-    Ok(result::exit(&run))
+    Ok(interrupt::exit_unless_interrupted(result::exit(&run)))
 }
 
 /// Prints the plan of a dry run.
@@ -59,7 +59,7 @@ pub(super) fn planned(context: &Context, run: &RunView) -> Result<Exit, CliError
     if context.json {
         print::json(run)?;
     } else {
-        print::out(&format!("{}\n\n{}\n\nno run was started", queries::header(run), tables::steps(run)))?;
+        print::out(&planned::planned(run, status::width_of_terminal()))?;
     }
     Ok(Exit::Done)
 }

@@ -8,8 +8,23 @@ Exit codes:
   2  not understood        7  aborted, or another user ended the hold
   3  not found             8  busy: another run or hold is in the way
   4  not permitted         9  HAProxy or teeterd does not answer
+130  interrupted with Ctrl-C; the run or hold goes on
 
 Times need a unit: 200ms, 30s, 5m, 2h, 3d, 1w. `teeter COMMAND --help` has examples.";
+
+/// Printed after the options of `teeter status`.
+pub(super) const STATUS: &str = "\
+Examples:
+  teeter status
+  teeter status --all --watch
+  teeter status --farm web --group a
+  teeter status --state down --state held
+  teeter status web01 'api/web0[1-4]'
+  teeter status --host 10.0.0.7
+
+A server is listed if it is named (SEL, --host), selected by state, version or holder, or not in its normal state: it
+is not up, requests are queued for it, its checks fail, or a hold or another program keeps it out or changes it. A
+server and the lines that track it are one row.";
 
 /// Printed after the options of `teeter drain`.
 pub(super) const DRAIN: &str = "\
@@ -84,6 +99,17 @@ Example:
 
 Sets TEETER_FARM, TEETER_GROUP, TEETER_SERVERS and TEETER_ADDRESSES. `teeter deploy web --strategy blue-green` chooses
 that group itself.";
+
+/// Printed after the options of `teeter completions`.
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  source <(teeter completions bash)      # in ~/.bashrc
+  source <(teeter completions zsh)       # in ~/.zshrc, after compinit
+  teeter completions fish | source       # in ~/.config/fish/config.fish
+  teeter completions powershell | Out-String | Invoke-Expression
+
+The Debian package installs the scripts for bash, zsh and fish. Names come from teeterd; without an answer within
+0.4 seconds there are none, and commands and options are completed all the same.";
 
 /// Printed after the options of `teeter store`.
 pub(super) const STORE: &str = "\

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::args::Take;
 use super::error::CliError;
-use super::interrupt::Interrupt;
+use super::interrupt::{self, Interrupt};
 use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::watch::Watch;
@@ -112,7 +112,7 @@ pub(super) async fn take(context: &Context, mode: HoldMode, args: Take) -> Resul
                  next: teeter wait {selectors} --until drained   wait on\n      \
                        teeter ready {selectors}                  bring it back"
             ));
-            Exit::Failed
+            interrupt::exit()
         }
     };
     Ok(exit)

@@ -9,6 +9,7 @@ mod calendar;
 mod carry_out;
 mod clock;
 mod continue_run;
+mod complete;
 mod deploy;
 mod display;
 mod drained;
@@ -30,6 +31,8 @@ mod manifest;
 mod names;
 mod output;
 mod painter;
+mod paint;
+mod planned;
 mod preview;
 mod print;
 mod progress;
@@ -39,6 +42,7 @@ mod result;
 mod runs;
 mod screen;
 mod shell;
+mod status;
 mod store;
 mod tables;
 mod take_over;
@@ -66,6 +70,9 @@ struct Context {
 
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
+    if complete::answered() {
+        return ExitCode::SUCCESS;
+    }
     let cli: Cli = match parse(print::err) {
         Ok(cli) => cli,
         Err(exit) => return exit,
@@ -77,6 +84,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Exit::Failed as u8);
         }
     };
+    paint::choose(cli.color);
     let context = Context { client: Client::new(cli.socket), json: cli.json };
     let exit = runtime.block_on(async {
         let exit = run(&context, cli.command).await.unwrap_or_else(|error| print::failure(&error, context.json));
@@ -103,6 +111,15 @@ pub fn parse<Args: Parser>(print_error: impl FnOnce(&str)) -> Result<Args, ExitC
     })
 }
 
+/// The completion scripts of a package, each with the path at which the shell looks for it.
+pub fn completions() -> [(&'static str, String); 3] {
+    [
+        ("bash/teeter", complete::script(args::Shell::Bash)),
+        ("zsh/_teeter", complete::script(args::Shell::Zsh)),
+        ("fish/teeter.fish", complete::script(args::Shell::Fish)),
+    ]
+}
+
 /// The grammar of the command line, for manual pages and completions.
 pub fn command() -> clap::Command {
     Cli::command()
@@ -110,7 +127,7 @@ pub fn command() -> clap::Command {
 
 async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
     match command {
-        Command::Status(servers) => queries::status(context, &servers.all()).await,
+        Command::Status(args) => status::status(context, &args).await,
         Command::Drain(take) => hold::take(context, HoldMode::Drain, take).await,
         Command::Maint(take) => hold::take(context, HoldMode::Maint, take).await,
         Command::Ready(args) => ready::ready(context, args).await,
@@ -137,5 +154,9 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Forget(args) => store::forget(context, args).await,
         Command::Store(task) => store::store(context, task).await,
         Command::Init(args) => init::init(context, args).await,
+        Command::Completions { shell } => {
+            print::out(complete::script(shell).trim_end())?;
+            Ok(Exit::Done)
+        }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::error::CliError;
 use super::interrupt::{self, Interrupt};
 use super::lane;
+use super::paint::{Ink, paint};
 use super::painter::Painter;
 use crate::api::Exit;
 use crate::control::client::ClientError;
@@ -17,7 +18,35 @@ use crate::control::harmless;
 /// # Errors
 /// The output cannot be written; a closed pipe ends the command quietly.
 pub(super) fn out(text: &str) -> Result<(), CliError> {
-    let text = clean(text);
+    write(clean(text))
+}
+
+/// Prints lines, each in its colour.
+///
+/// # Errors
+/// As [`out`].
+pub(super) fn lines_in_colour(lines: &[(Ink, String)]) -> Result<(), CliError> {
+    write(lines.iter().map(|(ink, line)| paint(*ink, &clean(line))).collect::<Vec<_>>().join("\n"))
+}
+
+/// Replaces what the terminal shows by these lines, each in its colour. Lines that it has no room for are counted in
+/// the last one.
+///
+/// # Errors
+/// As [`out`].
+pub(super) fn screen(lines: &[(Ink, String)], rows: usize) -> Result<(), CliError> {
+    let room = rows.saturating_sub(2).max(1);
+    let mut text = "\x1b[H".to_owned();
+    for (ink, line) in lines.iter().take(room) {
+        text.push_str(&format!("{}\x1b[K\n", paint(*ink, &clean(line))));
+    }
+    if lines.len() > room {
+        text.push_str(&format!("... and {} lines more\x1b[K\n", lines.len() - room));
+    }
+    write(text + "\x1b[J")
+}
+
+fn write(text: String) -> Result<(), CliError> {
     if let Some(painter) = Painter::for_output(false) {
         painter.print_above(&(text + "\n"));
         return Ok(());

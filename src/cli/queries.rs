@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::error::CliError;
 use super::live::{Marks, estimate_text};
 use super::{Context, calendar, clock, drained, events, print, shell, tables};
-use crate::api::{Exit, FindingStatus, Findings, Holds, RunView, Runs, Sessions, StatusView};
+use crate::api::{Exit, FindingStatus, Findings, Holds, RunView, Runs, Sessions};
 use crate::control::client::{ClientError, with_query};
 
 /// A path with these selectors.
@@ -21,19 +21,6 @@ pub(super) fn selecting(path: &str, selectors: &[impl Display]) -> String {
 /// See [`ClientError`].
 pub(super) async fn sessions_on(context: &Context, selectors: &[impl Display]) -> Result<Sessions, ClientError> {
     Ok(context.client.get(&selecting("/v1/sessions", selectors)).await?.0)
-}
-
-/// `teeter status`.
-pub(super) async fn status(context: &Context, selectors: &[impl Display]) -> Result<Exit, CliError> {
-    let (view, _): (StatusView, _) = context.client.get(&selecting("/v1/status", selectors)).await?;
-    if context.json {
-        print::json(&view)?;
-    } else {
-        print::out(&tables::status(&view))?;
-    }
-    // The table shows the state last seen; the exit code keeps scripts from taking it for the current state.
-    let all_away = !view.instances.is_empty() && view.instances.iter().all(|instance| !instance.reachable);
-    Ok(if all_away { Exit::Unreachable } else { Exit::Done })
 }
 
 /// `teeter doctor`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::args::Ready;
 use super::error::CliError;
-use super::interrupt::Interrupt;
+use super::interrupt::{self, Interrupt};
 use super::limit::{self, Limit};
 use super::progress::Progress;
 use super::queries;
@@ -61,7 +61,7 @@ pub(super) async fn ready(context: &Context, args: Ready) -> Result<Exit, CliErr
                 print::err(&format!(
                     "the verification goes on without this command\nnext: teeter wait {selectors} --until up"
                 ));
-                return Ok(Exit::Failed);
+                return Ok(interrupt::exit());
             }
             next = watch.next(&progress) => next?,
             after = limit.passed() => {

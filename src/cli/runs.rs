@@ -7,7 +7,7 @@ use super::args::{Advance, Begin, Flip};
 use super::deploy::planned;
 use super::error::CliError;
 use super::follow::{Awaiting, Follow};
-use super::interrupt::Interrupt;
+use super::interrupt::{self, Interrupt};
 use super::queries;
 use super::{Context, print, result, shell};
 use crate::api::{AdvanceRequest, Exit, Holds, IdleView, RollbackRequest, RunFailure, RunStatus, RunView, StatusView};
@@ -40,7 +40,7 @@ pub(super) async fn flip(context: &Context, args: Flip) -> Result<Exit, CliError
         follow.display.progress.line(&format!("nothing to do: the traffic of {} is on that side already", run.farm));
     }
     let Some(run) = followed(&mut follow, run, &mut interrupt, "goes on without this command").await? else {
-        return Ok(Exit::Failed);
+        return Ok(interrupt::exit());
     };
     if context.json {
         print::json(&run)?;
@@ -115,7 +115,7 @@ pub(super) async fn rollback(context: &Context, run: u64, reason: Option<String>
     let mut follow = Follow::new(context, &run);
     let Some(run) = followed(&mut follow, run, &mut interrupt, "goes on rolling back without this command").await?
     else {
-        return Ok(Exit::Failed);
+        return Ok(interrupt::exit());
     };
     if context.json {
         print::json(&run)?;
@@ -158,7 +158,7 @@ pub(super) async fn abort(context: &Context, run: u64) -> Result<Exit, CliError>
             () = interrupt.received() => {
                 follow.display.progress.clear();
                 print::err(&format!("the abort of run {0} goes on without this command\nnext: teeter show {0}", now.id));
-                return Ok(Exit::Failed);
+                return Ok(interrupt::exit());
             }
             next = follow.next() => next?,
         };
@@ -202,7 +202,7 @@ async fn wait_and_tell(
 ) -> Result<Exit, CliError> {
     let mut follow = Follow::new(context, &run);
     let Some(run) = followed(&mut follow, run, interrupt, "goes on until it waits for work").await? else {
-        return Ok(Exit::Failed);
+        return Ok(interrupt::exit());
     };
     let work = if let Awaiting::Work(work) = Awaiting::by(&run) { Some(work) } else { None };
     // The caller reported this failure, so the command succeeded.

@@ -9,87 +9,14 @@ use comfy_table::{CellAlignment, Table};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::names::{line_name, servers};
+use super::names::servers;
 use super::{calendar, clock};
-use crate::api::{
-    FindingView, HoldView, InstanceView, LiveSide, RouteView, RunStatus, RunView, SessionView, StatusView, StepStatus,
-};
-
-/// `teeter status`.
-pub(super) fn status(view: &StatusView) -> String {
-    let several = view.instances.len() > 1;
-    let header = ["BACKEND/SERVER", "STATUS", "ADMIN", "IN FLIGHT", "QUEUE", "WEIGHT", "LAST CHECK", "HELD BY"];
-    let rows = view.servers.iter().map(|server| {
-        [
-            line_name(server, several),
-            if server.backup { format!("{} (backup)", server.status) } else { server.status.clone() },
-            server.admin.to_string(),
-            server.in_flight.to_string(),
-            server.qcur.to_string(),
-            server.weight.to_string(),
-            server.last_check.clone(),
-            server.held_by.join(", "),
-        ]
-    });
-    let mut text = columns(header, rows, &[3, 4, 5]);
-    for server in &view.servers {
-        for old in &server.old {
-            let (name, age) = (line_name(server, several), clock::seconds(old.age_secs));
-            let (pid, in_flight) = (old.pid, old.in_flight);
-            text.push_str(&format!(
-                "\n{name}: {in_flight} in flight in process {pid}, which a reload left behind (running for {age})"
-            ));
-        }
-    }
-    for note in &view.notes {
-        text.push('\n');
-        text.push_str(note);
-    }
-    for route in &view.routes {
-        text.push('\n');
-        text.push_str(&traffic(route));
-    }
-    for trouble in view.instances.iter().filter_map(trouble) {
-        text.push('\n');
-        text.push_str(&trouble);
-    }
-    text
-}
-
-/// The side that gets a farm's traffic, as text.
-fn traffic(route: &RouteView) -> String {
-    let backends: BTreeSet<&str> = route.entries.iter().filter_map(|entry| entry.backend.as_deref()).collect();
-    let backends = backends.into_iter().collect::<Vec<_>>().join(", ");
-    match (&route.live, backends.as_str()) {
-        (LiveSide::NotKnown, "") => {
-            format!("{}: the side that gets its traffic is not known: `teeter doctor` shows why", route.farm)
-        }
-        (LiveSide::NotKnown, backends) => {
-            format!("{}: its traffic goes to {backends}: `teeter doctor` shows more", route.farm)
-        }
-        (LiveSide::Side(live), backends) => format!("{}: its traffic goes to {live} ({backends})", route.farm),
-    }
-}
+use crate::api::{FindingView, HoldView, RunStatus, RunView, SessionView, StepStatus};
 
 /// `teeter doctor`.
 pub(super) fn findings(findings: &[FindingView]) -> String {
     let rows = findings.iter().map(|finding| [finding.state.to_string(), finding.about.clone(), finding.text.clone()]);
     columns(["", "WHAT", "FOUND"], rows, &[])
-}
-
-fn trouble(instance: &InstanceView) -> Option<String> {
-    let why = instance.trouble.as_deref();
-    let what = match (instance.reachable, instance.agrees) {
-        (false, _) if instance.may_be_away => {
-            "is away, as may_be_away allows; it gets the stored state as soon as it answers"
-        }
-        (false, _) if instance.pid.is_none() => "has not answered since teeterd was started; its servers are not known",
-        (false, _) => "does not answer; its servers are shown as last seen",
-        (true, false) => "does not agree with the store yet",
-        (true, true) => return why.map(|why| format!("{}: {why}", instance.name)),
-    };
-    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    Some(format!("{} ({}) {what}{why}", instance.name, instance.socket))
 }
 
 /// `teeter holds`.
@@ -180,7 +107,7 @@ fn next(run: &RunView, now: Timestamp) -> String {
 
 /// The steps of a run, each with a mark of its state.
 pub(super) fn steps(run: &RunView) -> String {
-    let lines = run.steps.iter().map(|step| {
+    let lines = run.steps.iter().zip(step_texts(run)).map(|(step, text)| {
         let mark = match step.state {
             StepStatus::Done => "+",
             StepStatus::Now => ">",
@@ -188,14 +115,21 @@ pub(super) fn steps(run: &RunView) -> String {
             StepStatus::Skipped => "-",
             _ => " ",
         };
+        format!("  {mark} {text}")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The text of each step, with the servers that the caller works on.
+pub(super) fn step_texts(run: &RunView) -> impl Iterator<Item = String> {
+    run.steps.iter().map(|step| {
         let servers = match step.servers.as_slice() {
             [] => String::new(),
             few if few.len() <= SHOWN => format!(": {}", few.join(" ")),
             many => format!(": {} and {} more", many[..SHOWN].join(" "), many.len() - SHOWN),
         };
-        format!("  {mark} {}{servers}", step.text)
-    });
-    lines.collect::<Vec<_>>().join("\n")
+        format!("{}{servers}", step.text)
+    })
 }
 
 /// The most servers of a step to name.
@@ -207,11 +141,20 @@ pub(super) fn columns<const N: usize>(
     rows: impl Iterator<Item = [String; N]>,
     numbers: &[usize],
 ) -> String {
+    lines(&header, rows, numbers).join("\n")
+}
+
+/// The lines of a table: the header, and one for each row.
+pub(super) fn lines(
+    header: &[&str],
+    rows: impl Iterator<Item = impl IntoIterator<Item = String>>,
+    numbers: &[usize],
+) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(header);
     for row in rows {
         // A line break in a quoted text would break the row.
-        table.add_row(row.map(|cell| cell.replace(['\n', '\r', '\t'], " ")));
+        table.add_row(row.into_iter().map(|cell| cell.replace(['\n', '\r', '\t'], " ")));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -221,7 +164,7 @@ pub(super) fn columns<const N: usize>(
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -229,41 +172,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn server(name: &str, held_by: &[&str]) -> serde_json::Value {
-        json!({"instance": "edge", "backend": "app", "server": name, "address": "10.0.0.1:80", "status": "UP",
-            "admin": "ready", "in_service": held_by.is_empty(), "weight": 100, "in_flight": 12, "scur": 12, "qcur": 0,
-            "idle": 0, "last_check": "L7OK/200\nin 1ms", "tracks": null, "holds": [], "held_by": held_by})
-    }
-
-    fn instance(name: &str, reachable: bool) -> serde_json::Value {
-        json!({"name": name, "socket": "/run/a.sock", "reachable": reachable,
-            "trouble": (!reachable).then_some("connection refused"), "pid": 1, "version": "3.0", "level": "admin", "agrees": true})
-    }
-
-    #[test]
-    fn status_has_plain_columns() {
-        let servers =
-            [server("web01", &[]), server("web-with-a-long-name", &["alice (kernel)", "run 3 (deploy of web)"])];
-        let view = json!({"instances": [instance("edge", true)], "servers": servers});
-        let expected = "\
-BACKEND/SERVER            STATUS  ADMIN  IN FLIGHT  QUEUE  WEIGHT  LAST CHECK       HELD BY
-app/web01                 UP      ready         12      0     100  L7OK/200 in 1ms
-app/web-with-a-long-name  UP      ready         12      0     100  L7OK/200 in 1ms  alice (kernel), run 3 (deploy of web)";
-        assert_eq!(status(&serde_json::from_value(view).unwrap()), expected);
-    }
-
-    #[test]
-    fn several_instances_are_named_with_their_problems() {
-        let instances = [instance("edge", true), instance("inner", false)];
-        let view = json!({"instances": instances, "servers": [server("web01", &[])]});
-        let text = status(&serde_json::from_value(view).unwrap());
-        let mut lines = text.lines().skip(1);
-        assert!(lines.next().unwrap().starts_with("edge:app/web01  UP"));
-        let trouble = "inner (/run/a.sock) does not answer; its servers are shown as last seen: connection refused";
-        assert_eq!(lines.next(), Some(trouble));
-        assert_eq!(lines.next(), None);
-    }
 
     #[test]
     fn holds_have_ages_and_notes() {

@@ -21,6 +21,7 @@ pub(super) const ROUTES: &[(Method, &str, Role)] = &[
     (Method::GET, "/v1/status", Viewer),
     (Method::GET, "/v1/holds", Viewer),
     (Method::GET, "/v1/holds/{id}", Viewer),
+    (Method::GET, "/v1/names", Viewer),
     (Method::GET, "/v1/sessions", Viewer),
     (Method::GET, "/v1/runs", Viewer),
     (Method::GET, "/v1/runs/{id}", Viewer),

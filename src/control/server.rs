@@ -25,7 +25,7 @@ use super::problem::Failure;
 use super::read::{Query, number, reason};
 use super::{metrics, output, runs, store};
 use crate::api::{
-    EventView, Events, Findings, HoldRequest, HoldView, Holds, Problem, ReleaseRequest, Sessions, StatusView,
+    EventView, Events, Findings, HoldRequest, HoldView, Holds, NamesView, Problem, ReleaseRequest, Sessions, StatusView,
 };
 use crate::engine::{Engine, EngineError, HoldOrder, OutagePolicy, ReleaseOrder};
 use crate::farm::HoldId;
@@ -45,6 +45,7 @@ pub(super) fn gated(at: Gate) -> Router {
         .route("/v1/holds", get(holds).post(create_hold))
         .route("/v1/holds/{id}", get(hold))
         .route("/v1/release", post(release))
+        .route("/v1/names", get(names))
         .route("/v1/sessions", get(sessions))
         .merge(runs::routes())
         .merge(output::routes())
@@ -73,6 +74,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
         hold,
         create_hold,
         release,
+        names,
         sessions,
         runs::runs,
         runs::run,
@@ -199,6 +201,12 @@ async fn release(
     let mut holds = engine.hold_views().await;
     holds.retain(|hold| ids.contains(&HoldId(hold.id)));
     answer(ticks(&engine), Holds { holds })
+}
+
+#[utoipa::path(get, path = "/v1/names", responses((status = 200, body = NamesView)))]
+async fn names(State(engine): Shared, reader: Extension<Reader>) -> DeskAnswer {
+    let names = async |engine: Arc<Engine>| answer(ticks(&engine), engine.names());
+    read(engine, &reader, Window::Cheap, names).await
 }
 
 #[utoipa::path(

@@ -5,6 +5,7 @@
 //! modules stand in the order of their imports: each may use those above it, never one below.
 
 mod names;
+mod natural;
 mod span;
 mod built;
 mod error;
@@ -37,6 +38,7 @@ pub use model::renamed::Renamed;
 pub use model::route::{Canary, Route, cookie_version};
 pub use model::weights::weights;
 pub use names::{Entry, FarmName, GroupName, HoldId, InstanceName, MemberName, RunId};
+pub use natural::natural;
 pub use seen::balance::{Balance, Balances};
 pub use seen::counts::Counts;
 pub use seen::in_use::skipped_lines;
@@ -50,6 +52,7 @@ pub use seen::snapshot::{Seen, SeenBackend};
 pub use select::error::SelectError;
 pub use select::host::{Host, HostError};
 pub use select::selector::Selector;
+pub use select::similar::similar;
 pub use settings::bake::{BakeSettings, Share};
 pub use settings::canary::{CanarySettings, Percent, Steps};
 pub use settings::count::{BatchSize, MinAvailable};

@@ -52,6 +52,12 @@ impl Span {
         Self(self.0.saturating_mul(times))
     }
 
+    /// Both lengths together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     fn signed(self) -> SignedDuration {
         SignedDuration::try_from(self.0).unwrap_or(SignedDuration::MAX)
     }

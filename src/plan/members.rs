@@ -1,5 +1,6 @@
 //! The members that a plan works on. Members that others than teeter have taken out are skipped.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::input::PlanningInput;
 use super::roles::has_roles;
 use super::veto::Veto;
-use crate::farm::{Entry, GroupName, InstanceName, Layout, MemberName, Seen};
+use crate::farm::{Entry, GroupName, InstanceName, Layout, MemberName, Seen, natural};
 use crate::haproxy::{AdminBits, OpState};
 
 /// A member, as plans contain it and hooks get it.
@@ -22,6 +23,11 @@ pub struct PlannedMember {
 }
 
 impl PlannedMember {
+    /// The natural order of names, in which hooks get the members of a group and batches are made.
+    fn by_name(&self, other: &Self) -> Ordering {
+        natural(self.name.as_str(), other.name.as_str())
+    }
+
     /// Whether teeter can send it requests: HAProxy does not show the path of a UNIX socket.
     pub fn has_address(&self) -> bool {
         self.address != "-"
@@ -53,6 +59,7 @@ pub(super) fn groups(input: &PlanningInput<'_>, ours: &BTreeSet<&GroupName>) -> 
                 }
             }
         }
+        planned.sort_by(PlannedMember::by_name);
         sorted.groups.insert(name.clone(), planned);
     }
     // Spare slots that are in no half.
@@ -84,6 +91,7 @@ pub(super) fn in_service(input: &PlanningInput<'_>) -> (Vec<PlannedMember>, BTre
             }
         }
     }
+    serving.sort_by(PlannedMember::by_name);
     (serving, skipped)
 }
 

@@ -22,6 +22,10 @@ mod drain;
 mod estimate;
 /// The flip by itself.
 pub mod flip;
+/// What a plan will do, for a dry run.
+mod forecast;
+/// The sentences of a forecast.
+mod forecast_text;
 /// What must not be begun.
 pub mod guard;
 /// The input of every strategy.
@@ -83,6 +87,7 @@ pub use bake::Figures;
 pub use curve::Curve;
 pub use drain::{DrainVerdict, DrainWatch};
 pub use estimate::Estimate;
+pub use forecast::{Forecast, StepForecast, forecast};
 pub use input::PlanningInput;
 pub use members::PlannedMember;
 pub use not_deployed::not_deployed_to;

@@ -3,6 +3,7 @@
 mod blue_green;
 mod canary;
 mod guards;
+mod forecasts;
 mod properties;
 mod rollback;
 mod rolling;

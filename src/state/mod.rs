@@ -10,6 +10,7 @@ mod event;
 mod observed;
 mod route;
 mod share;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -13,7 +13,7 @@ pub use self::doctor::{FindingView, Findings};
 pub use self::drain::{DrainView, EstimateView};
 pub use self::event::{CallerView, ChangedView, EventView, Events, LoginView};
 pub use self::hold::{HoldView, Holds};
-pub use self::run::{AttendantView, FlipView, RunServerView, RunView, Runs, StepView, WorkView};
+pub use self::run::{AttendantView, FlipView, ForecastView, RunServerView, RunView, Runs, StepView, WorkView};
 pub use self::session::{SessionView, Sessions};
 pub use self::status::{IdleView, InstanceView, OldProcessView, RouteEntryView, RouteView, ServerView, StatusView};
 pub use self::store::StoreView;

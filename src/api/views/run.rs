@@ -99,6 +99,22 @@ pub struct RunView {
     pub estimate: Option<EstimateView>,
     /// The next command for the user, as text.
     pub next: Option<String>,
+    /// Only in a plan that is not carried out: what to expect of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastView>,
+}
+
+/// What to expect of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForecastView {
+    /// The servers that are deployed to or carry traffic.
+    pub servers: usize,
+    /// The servers that carry the traffic before the first step.
+    pub before: Vec<String>,
+    /// The shortest time in seconds, without work, drains and verifications.
+    pub least_s: u64,
+    /// The sum of all deadlines in seconds; work has none.
+    pub most_s: u64,
 }
 
 /// A server of a run.
@@ -133,6 +149,12 @@ pub struct StepView {
     /// The servers that the caller works on in this step.
     #[serde(default)]
     pub servers: Vec<String>,
+    /// Only in a plan that is not carried out: what the step does, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub does: Option<String>,
+    /// Only in a plan that is not carried out: how many servers carry the traffic in this step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carry: Option<usize>,
     /// The phase of the caller's work; `null` if the caller does not work in this step.
     #[serde(default)]
     pub phase: Option<WorkPhase>,

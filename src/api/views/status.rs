@@ -84,8 +84,23 @@ pub struct ServerView {
     /// Whether it is a backup server: it gets traffic only while no other server of its backend can serve.
     #[serde(default)]
     pub backup: bool,
+    /// The farm that it belongs to, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub farm: Option<String>,
+    /// Its group in that farm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The member of the farm that it is a line of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// The version of that member, as the runs of the farm have recorded it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Numbers of the holds on it.
     pub holds: Vec<u64>,
+    /// The owners of these holds, in the same order: a user's name, or `run N`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<String>,
     /// What keeps it out, as text: holds with their reasons, such as `run 3 (deploy of web)`, and other causes, such as
     /// `its name has no address`.
     pub held_by: Vec<String>,

@@ -6,16 +6,22 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap_complete::ArgValueCompleter;
 
 use super::RunOptions;
 use crate::api::RunRequest;
+use crate::cli::complete;
 use crate::farm::{FarmName, Span};
 use crate::plan::Phase;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Deploy {
     /// The farm, as named in teeterd's configuration.
-    #[arg(value_name = "FARM", required_unless_present_any = ["manifest", "resume"])]
+    #[arg(
+        value_name = "FARM",
+        add = ArgValueCompleter::new(complete::farms),
+        required_unless_present_any = ["manifest", "resume"]
+    )]
     farm: Option<FarmName>,
     /// Deploy all builds of a manifest file, farm by farm, instead of deploying to one farm.
     #[arg(long, value_name = "PATH", requires = "environment", conflicts_with_all = SET_BY_THE_MANIFEST)]

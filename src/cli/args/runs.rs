@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap_complete::ArgValueCompleter;
 
-use super::{DrainOptions, one_of};
+use super::DrainOptions;
+use super::holds::one_of;
 use crate::api::RunRequest;
+use crate::cli::complete;
 use crate::farm::{BatchSize, FarmName, FlipOrder, InstanceName, Selector, Side, Span, StallAction, Steps};
 use crate::plan::{Phase, Strategy};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Begin {
     /// The farm, as named in teeterd's configuration.
-    #[arg(value_name = "FARM")]
+    #[arg(value_name = "FARM", add = ArgValueCompleter::new(complete::farms))]
     farm: FarmName,
     #[command(flatten)]
     pub(in crate::cli) options: RunOptions,
@@ -80,13 +83,13 @@ pub(in crate::cli) struct RunOptions {
     #[arg(long, value_name = "N")]
     max_failed: Option<usize>,
     /// Skip these members: they stay as they are. SERVER, BACKEND/SERVER or a shell glob. Repeatable.
-    #[arg(long, value_name = "SEL")]
+    #[arg(long, value_name = "SEL", add = ArgValueCompleter::new(complete::servers))]
     without: Vec<Selector>,
     /// With rolling: go on even if too few servers are left in service.
     #[arg(long)]
     allow_outage: bool,
     /// Go on if this HAProxy does not answer; it gets the change as soon as it answers. Repeatable.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::haproxys))]
     without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
     drain: DrainOptions,
@@ -95,10 +98,10 @@ pub(in crate::cli) struct RunOptions {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Flip {
     /// The farm, as named in teeterd's configuration.
-    #[arg(value_name = "FARM")]
+    #[arg(value_name = "FARM", add = ArgValueCompleter::new(complete::farms))]
     farm: FarmName,
     /// The group that gets the traffic, or `all`; the other groups go on standby.
-    #[arg(value_name = "GROUP")]
+    #[arg(value_name = "GROUP", add = ArgValueCompleter::new(complete::sides))]
     to: Side,
     /// Only print the plan, and whether a guard refuses it.
     #[arg(long)]
@@ -107,7 +110,7 @@ pub(in crate::cli) struct Flip {
     #[arg(long, value_name = "WHICH", value_parser = one_of::<FlipOrder>(&["overlap", "gap"]))]
     order: Option<FlipOrder>,
     /// Go on if this HAProxy does not answer; it gets the change as soon as it answers. Repeatable.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(complete::haproxys))]
     without_haproxy: Vec<InstanceName>,
     #[command(flatten)]
     drain: DrainOptions,
@@ -116,7 +119,7 @@ pub(in crate::cli) struct Flip {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Advance {
     /// The run's number.
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::active_runs))]
     pub(in crate::cli) run: u64,
     /// Report that the work failed, with the reason.
     #[arg(long, value_name = "WHY", num_args = 0..=1, default_missing_value = "no reason was given")]

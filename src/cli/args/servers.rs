@@ -1,7 +1,9 @@
 //! The arguments that name servers: selectors, or the address of a machine.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 
+use crate::cli::complete;
 use crate::farm::{Host, InstanceName, Selector};
 
 /// Servers, at least one.
@@ -9,7 +11,7 @@ use crate::farm::{Host, InstanceName, Selector};
 pub(in crate::cli) struct Servers {
     /// Servers: BACKEND/SERVER or SERVER, with shell globs, and with HAPROXY: in front for one HAProxy only; farm:FARM,
     /// farm:FARM/GROUP or host:ADDRESS.
-    #[arg(value_name = "SEL", required_unless_present = "hosts")]
+    #[arg(value_name = "SEL", add = ArgValueCompleter::new(complete::servers), required_unless_present = "hosts")]
     selectors: Vec<Selector>,
     /// All servers with this address and, if given, port; the same as host:ADDRESS.
     #[arg(long = "host", value_name = "ADDRESS")]
@@ -21,13 +23,22 @@ pub(in crate::cli) struct Servers {
 pub(in crate::cli) struct Waited {
     /// Servers: BACKEND/SERVER or SERVER, with shell globs, and with HAPROXY: in front for one HAProxy only; farm:FARM,
     /// farm:FARM/GROUP or host:ADDRESS.
-    #[arg(value_name = "SEL", required_unless_present_any = ["hosts", "haproxy"])]
+    #[arg(
+        value_name = "SEL",
+        add = ArgValueCompleter::new(complete::servers),
+        required_unless_present_any = ["hosts", "haproxy"]
+    )]
     selectors: Vec<Selector>,
     /// All servers with this address and, if given, port; the same as host:ADDRESS.
     #[arg(long = "host", value_name = "ADDRESS")]
     hosts: Vec<Host>,
     /// Instead of servers: wait until this HAProxy answers and agrees with the stored state.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["selectors", "hosts", "until"])]
+    #[arg(
+        long,
+        value_name = "NAME",
+        add = ArgValueCompleter::new(complete::haproxys),
+        conflicts_with_all = ["selectors", "hosts", "until"]
+    )]
     pub(in crate::cli) haproxy: Option<InstanceName>,
 }
 
@@ -36,7 +47,7 @@ pub(in crate::cli) struct Waited {
 pub(in crate::cli) struct AnyServers {
     /// Servers: BACKEND/SERVER or SERVER, with shell globs, and with HAPROXY: in front for one HAProxy only; farm:FARM,
     /// farm:FARM/GROUP or host:ADDRESS. All servers if none is given.
-    #[arg(value_name = "SEL")]
+    #[arg(value_name = "SEL", add = ArgValueCompleter::new(complete::servers))]
     selectors: Vec<Selector>,
     /// All servers with this address and, if given, port; the same as host:ADDRESS.
     #[arg(long = "host", value_name = "ADDRESS")]

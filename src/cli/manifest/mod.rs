@@ -14,8 +14,8 @@ use super::args::{HookOptions, RunOptions};
 use super::carry_out::{CarriedOut, carry_out};
 use super::error::CliError;
 use super::hooks::Hooks;
-use super::interrupt::Interrupt;
-use super::{Context, print, queries, result, shell, tables};
+use super::interrupt::{self, Interrupt};
+use super::{Context, planned, print, result, shell, status};
 use crate::api::{Exit, RunRequest, RunView};
 use crate::control::client::ClientError;
 use crate::farm::FarmName;
@@ -71,7 +71,7 @@ pub(super) async fn deploy(
         }
     };
     if options.dry_run {
-        return planned(context, plans, report);
+        return print_plans(context, plans, report);
     }
     let mut interrupt = Interrupt::listen()?;
     let exit = all(context, &deploys, &mut report, &mut interrupt).await;
@@ -104,11 +104,10 @@ async fn ask(
 }
 
 /// Prints plans of a dry run.
-fn planned(context: &Context, plans: Vec<RunView>, mut report: Report) -> Result<Exit, CliError> {
+fn print_plans(context: &Context, plans: Vec<RunView>, mut report: Report) -> Result<Exit, CliError> {
     for (plan, entry) in plans.into_iter().zip(&mut report.deploys) {
         if !context.json {
-            let steps = tables::steps(&plan);
-            print::out(&format!("{}: {}\n\n{steps}\n", entry.build, queries::header(&plan)))?;
+            print::out(&format!("{}: {}\n", entry.build, planned::plan(&plan, status::width_of_terminal())))?;
         }
         entry.went("planned", Exit::Done, None, Some(plan));
     }
@@ -126,12 +125,12 @@ async fn all(context: &Context, deploys: &[Deploy], report: &mut Report, interru
     for (index, (deploy, entry)) in deploys.iter().zip(&mut report.deploys).enumerate() {
         if interrupt.received().now_or_never().is_some() {
             print::err("interrupted: no further deploy is started");
-            return Exit::Failed;
+            return interrupt::exit();
         }
         print::err(&format!("{} on {} ({} of {count})", entry.build, entry.farm, index + 1));
         let exit = match carry_out(context, &deploy.request, &deploy.hooks, interrupt).await {
             Ok(CarriedOut::Ended(run)) => {
-                let exit = result::exit(&run);
+                let exit = interrupt::exit_unless_interrupted(result::exit(&run));
                 result::explain(context, &run).await;
                 if exit == Exit::Done {
                     result::notes(&run);
@@ -140,8 +139,9 @@ async fn all(context: &Context, deploys: &[Deploy], report: &mut Report, interru
                 exit
             }
             Ok(CarriedOut::Left(run)) => {
-                entry.went("interrupted", Exit::Failed, None, Some(run));
-                Exit::Failed
+                let exit = interrupt::exit();
+                entry.went("interrupted", exit, None, Some(run));
+                exit
             }
             Err(error) => {
                 let result =

@@ -20,7 +20,7 @@ use self::targets::{LookDepth, backends_of};
 use crate::engine::error::{EngineError, Message};
 use crate::engine::farms::Farms;
 use crate::engine::fleet::reports::Reports;
-use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Selector};
+use crate::farm::{Farm, FarmName, HoldsSettings, InstanceName, OnDrift, Selector, similar};
 use crate::haproxy::{Client, Master, ServerRef};
 use crate::platform::{read, write};
 use crate::reconcile::{ANSWER_TAKES, Instance, MapWriters, Setup};
@@ -104,7 +104,11 @@ impl Fleet {
             let known = farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
             let known =
                 if known.is_empty() { "none is configured".to_owned() } else { format!("the farms are {known}") };
-            EngineError::NotFound(Message::new(format!("there is no farm {name}: {known}")))
+            let message = Message::new(format!("there is no farm {name}: {known}"));
+            EngineError::NotFound(match similar(name.as_str(), farms.keys().map(FarmName::as_str)) {
+                Some(similar) => message.hint(format!("did you mean {similar}?")),
+                None => message,
+            })
         })
     }
 

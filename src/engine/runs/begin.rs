@@ -12,7 +12,7 @@ use crate::engine::fleet::reports::Reports;
 use crate::engine::fleet::select::find_lines;
 use crate::engine::holds::refusal::instead_of;
 use crate::engine::runs::bake::counted;
-use crate::engine::runs::ended::{left_out, standby, takeover_notes};
+use crate::engine::runs::ended::{left_out, standby, takeover_notes, with_kept_halves};
 use crate::engine::runs::order::RunOrder;
 use crate::engine::{Engine, Requester};
 use crate::farm::{
@@ -58,6 +58,7 @@ impl Engine {
         }
         // A stored route counts before what HAProxy shows: a reloaded HAProxy may not have it yet.
         let live = ledger.state.live(&order.farm).or(live);
+        let layout = with_kept_halves(&farm, layout, &ledger.state);
         let standby = standby(&order.farm, &ledger.state);
         let left = left_out(&order.farm, &ledger.state, &standby);
         let ours =

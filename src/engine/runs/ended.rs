@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::farm::{FarmName, GroupName, Hold, HoldId, MemberName, Owner, RunId};
+use crate::farm::{Farm, FarmName, GroupName, Hold, HoldId, Layout, MemberName, Owner, RunId};
 use crate::state::State;
 
 /// The holds by which ended runs keep groups of a farm on standby.
@@ -14,6 +14,20 @@ pub(crate) fn standby(farm: &FarmName, state: &State) -> BTreeMap<GroupName, Hol
     let holds = flips.flat_map(|run| run.holds.iter().map(|(group, id)| (run.id, group, *id)));
     let ours = holds.filter(|(run, _, id)| state.holds.get(id).is_some_and(|hold| hold.owner == Owner::Run(*run)));
     ours.map(|(_, group, id)| (group.clone(), id)).collect()
+}
+
+/// The layout of a farm with the halves of its runs that have left a group on standby. Halves that are made anew, from
+/// other members or in another order, could mix members on standby with members in service.
+pub(crate) fn with_kept_halves(farm: &Farm, mut layout: Layout, state: &State) -> Layout {
+    if farm.settings.halves.is_none() || !farm.settings.flip.route.is_empty() {
+        return layout;
+    }
+    for id in standby(&farm.name, state).values() {
+        let run = state.holds.get(id).and_then(|hold| state.runs.get(&hold.owner.run()?));
+        let groups = run.into_iter().flat_map(|run| &run.plan.groups);
+        layout.keep_halves(groups.flat_map(|(group, members)| members.iter().map(move |one| (group, &one.name))));
+    }
+    layout
 }
 
 /// The holds by which ended runs of a farm have left servers out, without groups on standby.

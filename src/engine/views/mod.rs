@@ -5,6 +5,8 @@ pub mod doctor;
 mod drains;
 pub(crate) mod hold;
 pub(crate) mod numbers;
+mod names;
+mod places;
 pub(crate) mod run;
 mod run_servers;
 pub(crate) mod status;

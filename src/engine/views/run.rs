@@ -78,6 +78,7 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         servers: Vec::new(),
         drains: Vec::new(),
         estimate: None,
+        forecast: None,
     }
 }
 
@@ -120,7 +121,7 @@ fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
     let times = run.times.get(&index);
     let (began, ended) = (times.map(|times| times.began), times.and_then(|times| times.ended));
     let group = step.group().map(ToString::to_string);
-    StepView { text: step.to_string(), group, state, servers, phase, began, ended }
+    StepView { text: step.to_string(), group, state, servers, phase, began, ended, does: None, carry: None }
 }
 
 fn flip_view(flip: &Flipped) -> FlipView {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::api::{
-    CallerView, ChangedView, EventView, InstanceView, LiveSide, LoginView, OldProcessView, RouteEntryView, RouteView,
-    RunStatus, RunView, ServerView, SocketLevel, StatusView,
+    CallerView, ChangedView, EventView, ForecastView, InstanceView, LiveSide, LoginView, OldProcessView,
+    RouteEntryView, RouteView, RunStatus, RunView, ServerView, SocketLevel, StatusView,
 };
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
@@ -13,14 +13,16 @@ use crate::engine::memory::Memory;
 use crate::engine::record::ledger::no_run;
 use crate::engine::record::troubles::STORE;
 use crate::engine::retired::left_over::left_over;
+use crate::engine::runs::ended::with_kept_halves;
+use crate::engine::views::places::{Places, mixed_versions};
 use crate::engine::views::run::run_view;
 use crate::engine::views::run_servers::run_servers;
 use crate::farm::{
-    Baseline, Entry, Farm, Hold, InstanceName, Off, OutBy, Owner, Route, RunId, SameProcess, SeenServer, Selector,
-    Stage, skipped_lines,
+    Baseline, Entry, Farm, Hold, InstanceName, Layout, Off, OutBy, Owner, Route, RunId, SameProcess, SeenServer,
+    Selector, Stage, skipped_lines,
 };
 use crate::haproxy::{AdminState, ServerRef};
-use crate::plan::Run;
+use crate::plan::{Run, forecast};
 use crate::reconcile::InstanceReport;
 use crate::state::{Changed, Event, State};
 
@@ -38,12 +40,22 @@ impl Engine {
             }
         };
         let state = self.record.state();
+        let farms = self.fleet.farms();
+        let in_farm =
+            |farm: &&Farm| chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|entry| farm.has(&entry.server)));
+        let seen = reports.seen();
+        let layouts: Vec<(&Farm, Layout)> = farms
+            .values()
+            .filter(in_farm)
+            .filter_map(|farm| Some((farm, with_kept_halves(farm, farm.layout(&seen).ok()?, &state))))
+            .collect();
+        let places = Places::new(&layouts, &state);
         let mut servers = Vec::new();
         for (name, report) in &reports {
             for (server, seen) in report.seen.iter().flat_map(|seen| seen.servers.iter()) {
                 let entry = Entry { instance: name.clone(), server: server.clone() };
                 if chosen.as_ref().is_none_or(|chosen| chosen.contains(&entry)) {
-                    servers.push(server_view(&entry, seen, report, &state));
+                    servers.push(places.complete(&entry, server_view(&entry, seen, report, &state)));
                 }
             }
         }
@@ -56,7 +68,6 @@ impl Engine {
             view.may_be_away = may_be_away.contains(name);
             view
         });
-        let farms = self.fleet.farms();
         let routes = farms.values().filter_map(|farm| {
             let asked = chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|entry| farm.has(&entry.server)));
             asked.then(|| route_view(farm, state.routes.get(&farm.name), &reports)).flatten()
@@ -71,23 +82,28 @@ impl Engine {
                     farm.has(server) && selectors.iter().any(|selector| selector.farm() == Some(&farm.name))
                 })
         };
-        let seen = reports.seen();
         let skipped = skipped_lines(&seen, picked);
         let left = left_over(&state, &farms, &self.fleet.instances.keys().collect());
         let left = left.iter().filter(|_| chosen.is_none());
         let left = left.map(|(what, left)| format!("{what} is not configured any more, and the store has {left}"));
-        let in_farm =
-            |farm: &&Farm| chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|entry| farm.has(&entry.server)));
-        let doubles = farms.values().filter(in_farm).filter_map(|farm| {
-            let layout = farm.layout(&seen).ok()?;
-            let same = SameProcess::find(&layout, &seen).without_groups(layout.groups.values());
-            Some(format!("farm {}: {}", farm.name, same.advice(&layout)?))
+        let doubles = layouts.iter().filter_map(|(farm, layout)| {
+            let same = SameProcess::find(layout, &seen).without_groups(layout.groups.values());
+            Some(format!("farm {}: {}", farm.name, same.advice(layout)?))
         });
+        let mixed = layouts.iter().filter_map(|(farm, layout)| mixed_versions(farm, layout, &places, &state, &seen));
         let trouble = self.record.trouble().map(str::to_owned).into_iter();
         let own = self.record.troubles.all().into_iter().map(|(about, words)| format!("{about}: {words}"));
         let rivals = self.fleet.rivals().into_iter().filter(|_| chosen.is_none());
         let rivals = rivals.map(|(name, text)| format!("HAProxy {name}: {text}"));
-        let notes = trouble.chain(own).chain(rivals).chain(noted).chain(doubles).chain(skipped).chain(left).collect();
+        let notes = trouble
+            .chain(own)
+            .chain(rivals)
+            .chain(noted)
+            .chain(doubles)
+            .chain(mixed)
+            .chain(skipped)
+            .chain(left)
+            .collect();
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
     }
 
@@ -126,11 +142,27 @@ impl Engine {
         RunView { not_reached, waiting: view.waiting.or_else(cannot_store), ..view }
     }
 
-    /// A plan that is not carried out, as a run.
+    /// A plan that is not carried out, as a run, with what to expect of it.
     pub fn plan_view(&self, run: &Run) -> RunView {
+        let reports = self.fleet.reports();
+        let serves =
+            |entries: &[Entry]| entries.iter().any(|entry| reports.server(entry).is_some_and(SeenServer::is_usable));
+        let planned = run.plan.groups.values().flatten().map(|member| (&member.name, member.entries.as_slice()));
+        let skipped = run.plan.skipped_lines.iter().map(|(member, entries)| (member, entries.as_slice()));
+        let in_service = planned.chain(skipped).filter(|(_, entries)| serves(entries));
+        let expected = forecast(&run.plan, &in_service.map(|(member, _)| member.clone()).collect());
         let mut view = run_view(run, &State::default(), &Memory::default(), self.clock.now());
         view.state = RunStatus::Planned;
         view.next = None;
+        for (step, expected) in view.steps.iter_mut().zip(expected.steps) {
+            (step.does, step.carry) = (Some(expected.does), Some(expected.carry));
+        }
+        view.forecast = Some(ForecastView {
+            servers: expected.servers,
+            before: expected.before.iter().map(ToString::to_string).collect(),
+            least_s: expected.least.duration().as_secs(),
+            most_s: expected.most.duration().as_secs(),
+        });
         view
     }
 }
@@ -205,7 +237,12 @@ fn server_view(entry: &Entry, seen: &SeenServer, report: &InstanceReport, state:
             .into_iter()
             .chain(off.map(|off| OutBy::Backend(off).to_string()))
             .collect(),
+        farm: None,
+        group: None,
+        member: None,
+        version: None,
         holds: holds.iter().map(|hold| hold.id.0).collect(),
+        holders: holds.iter().map(|hold| hold.owner.to_string()).collect(),
     }
 }
 

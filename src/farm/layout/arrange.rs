@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::error::FarmError;
 use crate::farm::names::{Entry, GroupName, InstanceName, MemberName};
+use crate::farm::natural::natural;
 use crate::farm::seen::in_use::{skipped_lines, spare};
 use crate::farm::seen::out::OutBy;
 use crate::farm::seen::snapshot::Seen;
@@ -77,18 +78,18 @@ impl Farm {
         members: &BTreeMap<MemberName, Vec<Entry>>,
         spare: &BTreeMap<MemberName, OutBy>,
     ) -> Result<BTreeMap<GroupName, BTreeSet<MemberName>>, FarmError> {
-        let mut groups: BTreeMap<GroupName, BTreeSet<MemberName>> = BTreeMap::new();
         if self.settings.halves.is_some() {
             // Behind a route each half has its own backend, and each member stays in its backend, used or spare.
             let split = |member: &&MemberName| !self.settings.flip.route.is_empty() || !spare.contains_key(*member);
-            let split: Vec<&MemberName> = members.keys().filter(split).collect();
-            let (first, second) = split.split_at(split.len() / 2);
-            for (name, names) in [("a", first.to_vec()), ("b", second.to_vec())] {
-                let name = name.parse().map_err(|_| self.error("halves", "a half has no valid name".into()))?;
-                groups.insert(name, names.into_iter().cloned().collect());
-            }
-            return Ok(groups);
+            let mut split: Vec<&MemberName> = members.keys().filter(split).collect();
+            let by_bytes = self.halves(&split)?;
+            split.sort_by(|one, other| natural(one.as_str(), other.as_str()));
+            let halves = self.halves(&split)?;
+            // Behind a route haproxy.cfg decides which member is in which half, and a site may have split by bytes.
+            let is_split_by_bytes = !self.fits_route(&halves, members) && self.fits_route(&by_bytes, members);
+            return Ok(if is_split_by_bytes { by_bytes } else { halves });
         }
+        let mut groups: BTreeMap<GroupName, BTreeSet<MemberName>> = BTreeMap::new();
         for (name, patterns) in &self.settings.groups {
             let mut group = BTreeSet::new();
             for pattern in patterns {
@@ -121,6 +122,31 @@ impl Farm {
         }
         Ok(groups)
     }
+
+    /// The first and the second half of these members.
+    fn halves(&self, members: &[&MemberName]) -> Result<BTreeMap<GroupName, BTreeSet<MemberName>>, FarmError> {
+        let (first, second) = members.split_at(members.len() / 2);
+        let named = [("a", first), ("b", second)].map(|(name, half)| {
+            let name = name.parse().map_err(|_| self.error("halves", "a half has no valid name".into()))?;
+            Ok((name, half.iter().map(|member| (*member).clone()).collect()))
+        });
+        named.into_iter().collect()
+    }
+
+    /// Whether no member has a line in the backend of another group.
+    fn fits_route(
+        &self,
+        groups: &BTreeMap<GroupName, BTreeSet<MemberName>>,
+        members: &BTreeMap<MemberName, Vec<Entry>>,
+    ) -> bool {
+        let sides = || self.settings.flip.route.iter().flat_map(|key| &key.groups);
+        groups.iter().all(|(group, names)| {
+            let lines = || names.iter().filter_map(|name| members.get(name)).flatten();
+            sides()
+                .filter(|(side, _)| *side != group)
+                .all(|(_, other)| lines().all(|line| line.server.backend != *other))
+        })
+    }
 }
 
 impl Layout {
@@ -133,6 +159,19 @@ impl Layout {
     /// maintenance that was set outside teeter is counted, because it is missing.
     pub fn counted(&self) -> usize {
         self.members.len() - self.spare.values().filter(|why| !matches!(why, OutBy::Set(..))).count()
+    }
+
+    /// Puts members back into the halves in which an earlier run has worked on them. While one half is on standby, it
+    /// stays the half that it was, even if halves are made in another way now.
+    pub fn keep_halves<'a>(&mut self, kept: impl Iterator<Item = (&'a GroupName, &'a MemberName)>) {
+        for (group, member) in kept.filter(|(_, member)| self.members.contains_key(*member)).collect::<Vec<_>>() {
+            if self.groups.contains_key(group) {
+                for members in self.groups.values_mut() {
+                    members.remove(member);
+                }
+                self.groups.entry(group.clone()).or_default().insert(member.clone());
+            }
+        }
     }
 
     /// Every server line of every member.
@@ -195,6 +234,30 @@ mod tests {
         // Named groups include the spare members that their patterns match.
         let layout = lay("members = [\"app/s*\"]\ngroups = { a = [\"s[1-3]\"], b = [\"s[4-6]\"] }");
         assert_eq!((layout.groups[&"b".parse().unwrap()].len(), layout.spare.len()), (3, 3));
+    }
+
+    #[test]
+    fn halves_are_in_natural_order_unless_an_earlier_run_has_made_them() {
+        let servers: Vec<String> = (1..=12).map(|number| format!("app/web{number}")).collect();
+        let seen = seen(&servers.iter().map(String::as_str).collect::<Vec<_>>());
+        let farm = farm("members = [\"app/web*\"]\nhalves = \"auto\"");
+        let mut layout = farm.layout(&BTreeMap::from([("edge".parse().unwrap(), &seen)])).unwrap();
+        let half = |layout: &Layout, group: &str| {
+            let mut names: Vec<&str> =
+                layout.groups[&group.parse().unwrap()].iter().map(|name| name.as_str()).collect();
+            names.sort_by(|one, other| natural(one, other));
+            names.join(" ")
+        };
+        assert_eq!(half(&layout, "a"), "web1 web2 web3 web4 web5 web6");
+        assert_eq!(half(&layout, "b"), "web7 web8 web9 web10 web11 web12");
+        // Halves of an earlier version, which sorted names byte by byte; web13 is not there any more, web9 is new.
+        let (a, b): (GroupName, GroupName) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let kept = [(&a, "web1 web10 web11 web12 web13 web2"), (&b, "web3 web4 web5 web6 web7 web8")];
+        let kept = kept.into_iter().flat_map(|(group, names)| names.split(' ').map(move |name| (group, name)));
+        let kept: Vec<(&GroupName, MemberName)> = kept.map(|(group, name)| (group, name.parse().unwrap())).collect();
+        layout.keep_halves(kept.iter().map(|(group, member)| (*group, member)));
+        assert_eq!(half(&layout, "a"), "web1 web2 web10 web11 web12");
+        assert_eq!(half(&layout, "b"), "web3 web4 web5 web6 web7 web8 web9");
     }
 
     #[test]

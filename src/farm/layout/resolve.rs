@@ -9,6 +9,7 @@ use crate::farm::seen::snapshot::Seen;
 use crate::farm::select::error::SelectError;
 use crate::farm::select::pattern::Pattern;
 use crate::farm::select::selector::{Meaning, Selector, Within};
+use crate::farm::select::similar::similar;
 use crate::farm::settings::farm::Farm;
 use crate::haproxy::BackendName;
 
@@ -94,13 +95,20 @@ impl Selector {
             let known = || farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
             let farm = farms.get(farm).ok_or_else(|| match farms.len() {
                 0 => nothing(Some("no farm is configured".into()), None),
-                _ => nothing(Some(format!("the farms are {}", known())), None),
+                _ => {
+                    let like = similar(farm.as_str(), farms.keys().map(FarmName::as_str));
+                    let in_group = group.iter().map(|group| format!("/{group}")).collect::<String>();
+                    let meant = like.map(|like| format!("did you mean farm:{like}{in_group}?"));
+                    nothing(Some(format!("the farms are {}", known())), meant)
+                }
             })?;
             let layout = farm.layout(seen)?;
             let Some(group) = group else { return Ok(layout.entries()) };
             return layout.group(group).ok_or_else(|| {
                 let groups = layout.groups.keys().map(GroupName::as_str).collect::<Vec<_>>();
-                nothing(Some(format!("the groups of {} are {}", farm.name, groups.join(", "))), None)
+                let like = similar(group.as_str(), groups.iter().copied());
+                let meant = like.map(|like| format!("did you mean farm:{}/{like}?", farm.name));
+                nothing(Some(format!("the groups of {} are {}", farm.name, groups.join(", "))), meant)
             });
         }
         let found: BTreeSet<Entry> = self.meaning.among(lines).into_iter().map(Line::entry).collect();
@@ -119,11 +127,34 @@ impl Selector {
         Err(if skipped.is_empty() {
             match &self.meaning {
                 Meaning::Host(_) => nothing(Some("no server of HAProxy has that address".to_owned()), None),
-                _ => nothing(None, Some(self.hint(farms, seen))),
+                _ => {
+                    let meant = self.meant(lines).map(|meant| format!("did you mean {meant}?"));
+                    nothing(None, Some(meant.unwrap_or_else(|| self.hint(farms, seen))))
+                }
             }
         } else {
             nothing(Some(format!("it names only servers that accept no commands: {skipped}")), None)
         })
+    }
+
+    /// A selector with a name that exists and is like the one of this selector; `None` for globs.
+    fn meant(&self, lines: &Lines<'_>) -> Option<String> {
+        let haproxy = |(name, _): &(&str, &str)| lines.seen.keys().any(|known| known.as_str() == *name);
+        let (within, name) = match self.text.split_once(':').filter(haproxy) {
+            Some((haproxy, name)) => (format!("{haproxy}:"), name),
+            None => (String::new(), self.text.as_str()),
+        };
+        if name.contains(['*', '?', '[', '{']) || matches!(self.meaning, Meaning::Host(_)) {
+            return None;
+        }
+        let like = if name.contains('/') {
+            let names: BTreeSet<String> = lines.all().map(|line| line.name.to_string()).collect();
+            similar(name, names.iter().map(String::as_str)).map(str::to_owned)
+        } else {
+            let members = lines.by_member().keys().map(MemberName::as_str);
+            similar(name, lines.by_server().keys().copied().chain(members)).map(str::to_owned)
+        };
+        like.map(|like| format!("{within}{like}"))
     }
 
     /// Suggests what to type instead of a selector that names no server.
@@ -192,6 +223,38 @@ mod tests {
         assert_eq!(meant("lb2:w1", &lines).unwrap(), ["lb1:app/lb2:w1"]);
         assert_eq!(meant("lb1:app/w1", &lines).unwrap(), ["lb2:lb1:app/w1"]);
         assert_eq!(meant("lb1:app/lb2:w1", &lines).unwrap(), ["lb1:app/lb2:w1"]);
+    }
+
+    #[test]
+    fn a_mistyped_name_gets_the_name_that_was_meant() {
+        let meant = |text: &str| {
+            let server: Vec<Entry> = ["lb1:app/web01", "lb1:api/web01", "lb2:app/web02"]
+                .map(|line| line.to_owned().try_into().unwrap())
+                .into();
+            let mut seen: BTreeMap<InstanceName, Seen> = BTreeMap::new();
+            for Entry { instance, server } in server {
+                seen.entry(instance).or_default().servers.insert(server, SeenServer::sample());
+            }
+            let seen = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
+            match text.parse::<Selector>().unwrap().resolve(&BTreeMap::new(), &seen) {
+                Err(SelectError::NothingMatched { hint, .. }) => hint,
+                other => panic!("{text}: {other:?}"),
+            }
+        };
+        for (text, name) in [
+            ("wbe02", Some("web02")),
+            ("app/wbe01", Some("app/web01")),
+            ("lb2:app/web2", Some("lb2:app/web02")),
+            ("database", None),
+            ("wbe*", None),
+        ] {
+            let hint = meant(text).unwrap_or_default();
+            assert_eq!(
+                hint.strip_prefix("did you mean ").and_then(|name| name.strip_suffix('?')),
+                name,
+                "{text}: {hint}"
+            );
+        }
     }
 
     #[test]

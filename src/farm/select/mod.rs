@@ -4,3 +4,4 @@ pub(super) mod pattern;
 pub(super) mod host;
 pub(super) mod error;
 pub(super) mod selector;
+pub(super) mod similar;

@@ -106,4 +106,4 @@ fn problem_of(run: &Run, member: &MemberName, facts: &Facts<'_>) -> Option<Strin
 }
 
 /// How long a member in service may take to answer before it is skipped.
-const ANSWER_TAKES: Span = Span::from_secs(10);
+pub(in crate::plan) const ANSWER_TAKES: Span = Span::from_secs(10);

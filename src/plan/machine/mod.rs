@@ -16,6 +16,7 @@ mod watch;
 
 use jiff::Timestamp;
 
+pub(super) use self::ask::ANSWER_TAKES;
 use self::transition::{fail, fail_group, lost_servers, next_step, next_with_remark};
 use super::run::{FailureKind, Run, RunState, StepState};
 use super::step::Step;

@@ -69,13 +69,19 @@ async fn explained(site: &Site, what: &str) {
 async fn run_follows_its_plan_and_no_request_fails() {
     for way in &WAYS {
         let site = way.site().await;
-        let planned = texts(&site.json(&[&way.begin()[..], &["--dry-run"]].concat()).await);
+        let plan = site.json(&[&way.begin()[..], &["--dry-run"]].concat()).await;
+        let planned = texts(&plan);
         let load = Load::start(LoadSpec { connections: 8, ..LoadSpec::new(site.farm.addr()) }).expect("load starts");
         let mut stop = site.teeter(&way.begin()).await;
         let mut stops = Vec::new();
         while stop.code == 0 && run(&site).await["state"] == "running" {
             let now = run(&site).await;
             stops.push(at_step(&now).to_owned());
+            // With a route, servers may be ready without traffic.
+            if matches!(way.sample, Sample::Servers) {
+                let cursor = usize::try_from(now["cursor"].as_u64().expect("it has a cursor")).expect("a small one");
+                assert_eq!(plan["steps"][cursor]["carry"], in_service(&site).await, "{} at {now}", way.strategy);
+            }
             if now["work"]["phase"] == "deploy" {
                 for server in now["work"]["servers"].as_array().into_iter().flatten() {
                     site.farm.app(server.as_str().unwrap_or_default()).replace("v2").await.expect("it is replaced");
@@ -96,6 +102,12 @@ async fn run_follows_its_plan_and_no_request_fails() {
         assert_eq!(site.farm.broken(), 0);
         explained(&site, way.strategy).await;
     }
+}
+
+/// How many servers take traffic.
+async fn in_service(site: &Site) -> usize {
+    let status = site.json(&["status", "app/*"]).await;
+    status["servers"].as_array().into_iter().flatten().filter(|server| server["in_service"] == true).count()
 }
 
 /// Takes a run to each of its stops in turn, and gives it the command there.

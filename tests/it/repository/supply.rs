@@ -27,8 +27,9 @@ const TWICE: [(&str, &str); 2] = [
     ("syn", "the macros of tokio and utoipa still have 2; it is not in either program"),
 ];
 
-/// Crates only for tests that run something of their own while they are built. Those of the product are in its list.
-const RUN_FOR_TESTS: [&str; 5] = ["alloca", "getrandom", "num-traits", "zerocopy", "zerocopy-derive"];
+/// Crates only for tests, and pulldown-cmark for the manual pages, that run something of their own while they are
+/// built. Those of the product are in its list.
+const RUN_FOR_TESTS: [&str; 6] = ["alloca", "getrandom", "num-traits", "pulldown-cmark", "zerocopy", "zerocopy-derive"];
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 

@@ -20,7 +20,8 @@ ok "teeterd finds the HAProxy of the distribution without configuration, and the
 for command in $(teeter --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | grep -vx help); do
     [ -s "/usr/share/man/man1/teeter-$command.1.gz" ] || wrong "there is no manual page for $command"
 done
-[ -s /usr/share/man/man1/teeter.1.gz ] && [ -s /usr/share/man/man8/teeterd.8.gz ] || wrong "a manual page is missing"
+[ -s /usr/share/man/man1/teeter.1.gz ] && [ -s /usr/share/man/man8/teeterd.8.gz ] &&
+    [ -s /usr/share/man/man5/teeter.toml.5.gz ] || wrong "a manual page is missing"
 for command in teeter teeterd; do
     bash -c ". /usr/share/bash-completion/completions/$command && complete -p $command" >&2
     [ -s /usr/share/zsh/vendor-completions/_$command ] && [ -s /usr/share/fish/vendor_completions.d/$command.fish ]

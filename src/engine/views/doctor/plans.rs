@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::farms::about;
 use super::{Examined, Fitting, warning};
 use crate::api::FindingView;
-use crate::engine::runs::ended::standby;
+use crate::engine::runs::ended::{standby, with_kept_halves};
 use crate::farm::{Farm, InstanceName, RollingSettings, Seen, Side};
 use crate::haproxy::BackendName;
 use crate::plan::{PlanningInput, Skipped, Veto, blue_green, rolling, see_saw};
@@ -30,6 +30,7 @@ fn refusals_of_farm(
         examined.seen.iter().map(|(name, seen)| (name.clone(), only_backends(seen, &backends))).collect();
     let seen = seen.iter().map(|(name, seen)| (name.clone(), seen)).collect();
     let live = state.live(&farm.name).or_else(|| live.clone());
+    let layout = &with_kept_halves(farm, (*layout).clone(), state);
     let standby = standby(&farm.name, state);
     let others = state.holds.values().filter(|hold| !standby.values().any(|id| *id == hold.id));
     let Ok(skipped) = Skipped::by_holds(layout, &BTreeSet::new(), others) else {
