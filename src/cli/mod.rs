@@ -29,6 +29,7 @@ mod print;
 mod progress;
 mod queries;
 mod ready;
+mod report;
 mod result;
 mod runs;
 mod screen;
@@ -122,6 +123,7 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Abort { run } => runs::abort(context, run).await,
         Command::Runs => queries::runs(context).await,
         Command::Show { run } => queries::show(context, run).await,
+        Command::Report(args) => report::report(context, args).await,
         Command::Doctor => queries::doctor(context).await,
         Command::Events(args) => events::events(context, args).await,
         Command::Forget(args) => store::forget(context, args).await,

@@ -146,6 +146,9 @@ pub(super) enum Command {
         #[arg(value_name = "RUN")]
         run: Option<u64>,
     },
+    /// Write one run as a page of HTML: its steps with their times, flips, hook output and record. Needs no network.
+    #[command(after_help = "Examples:\n  teeter report 3 -o run3.html\n  teeter report 3 >run3.html")]
+    Report(Report),
     /// Check sockets, levels, farms and maps, and print how to fix problems. Changes nothing.
     #[command(after_help = "Example:\n  teeter doctor")]
     Doctor,
@@ -164,6 +167,16 @@ pub(super) enum Command {
     /// and changes nothing in HAProxy.
     #[command(after_help = help::INIT)]
     Init(Init),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    /// The run's number.
+    #[arg(value_name = "RUN")]
+    pub(super) run: u64,
+    /// The file to write, which must not exist [default: standard output].
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -7,3 +7,4 @@ mod existing_site;
 mod init;
 mod messages;
 mod recipes;
+mod report;
