@@ -103,7 +103,8 @@ fn summary(written: &Written, file: Option<&Path>) -> String {
         None => ("write it to a file with -o FILE, then: ".to_owned(), "FILE".to_owned()),
     };
     lines.push(format!(
-        "next: {write}teeterd --check --config {file}\n      start teeterd with it, then: teeter deploy {first} --dry-run"
+        "next: {write}teeterd --check --config {file}\n      \
+         start teeterd with it, then: teeter deploy {first} --dry-run"
     ));
     lines.join("\n")
 }

@@ -163,8 +163,8 @@ pub(super) enum Command {
     /// Copy the store of a running teeterd, or verify a store.
     #[command(subcommand, after_help = help::STORE)]
     Store(StoreTask),
-    /// Write a configuration for teeterd from a running HAProxy: farms, groups, verification and routes. Needs no teeterd
-    /// and changes nothing in HAProxy.
+    /// Write a configuration for teeterd from a running HAProxy: farms, groups, verification and routes. Needs no
+    /// teeterd and changes nothing in HAProxy.
     #[command(after_help = help::INIT)]
     Init(Init),
 }
