@@ -38,6 +38,25 @@ pub(super) async fn of_run(context: &Context, run: u64) -> Result<Vec<EventView>
     Ok(read(context, Some(run), None, None, PAGE, false).await?.events)
 }
 
+/// The events of a run with the output of its hooks, from the first on, and whether there are more than `most`.
+///
+/// # Errors
+/// See [`ClientError`].
+pub(super) async fn whole(context: &Context, run: u64, most: usize) -> Result<(Vec<EventView>, bool), ClientError> {
+    let mut all: Vec<EventView> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |event| event.id);
+        let mut page = read(context, Some(run), None, Some(after), PAGE, true).await?.events;
+        let is_last = (page.len() as u64) < PAGE;
+        all.append(&mut page);
+        if is_last || all.len() > most {
+            let cut = all.len() > most;
+            all.truncate(most);
+            return Ok((all, cut));
+        }
+    }
+}
+
 /// One event as a line of text.
 pub(super) fn line(event: &EventView) -> String {
     let user = |caller: &CallerView| match &caller.login {

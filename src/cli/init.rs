@@ -74,8 +74,8 @@ fn request(args: Init) -> Result<Request, CliError> {
     Ok(Request { name: args.name, endpoint: Endpoint { address, tls }, cfg: args.cfg })
 }
 
-/// Creates the file with the caller's rights. It may have addresses, so other users cannot read it.
-fn create(file: &Path, text: &str) -> Result<(), CliError> {
+/// Creates a file with the caller's rights. A file that exists stays as it is.
+pub(super) fn create(file: &Path, text: &str) -> Result<(), CliError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::AlreadyExists => exists(file),
         _ => CliError::File { attempt: "write", path: file.to_owned(), source },
@@ -103,7 +103,8 @@ fn summary(written: &Written, file: Option<&Path>) -> String {
         None => ("write it to a file with -o FILE, then: ".to_owned(), "FILE".to_owned()),
     };
     lines.push(format!(
-        "next: {write}teeterd --check --config {file}\n      start teeterd with it, then: teeter deploy {first} --dry-run"
+        "next: {write}teeterd --check --config {file}\n      \
+         start teeterd with it, then: teeter deploy {first} --dry-run"
     ));
     lines.join("\n")
 }

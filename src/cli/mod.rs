@@ -38,6 +38,7 @@ mod print;
 mod progress;
 mod queries;
 mod ready;
+mod report;
 mod result;
 mod runs;
 mod screen;
@@ -149,6 +150,7 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Show { run, follow: true, .. } => follow_run::follow_run(context, run).await,
         Command::Show { run, variables: true, .. } => queries::variables(context, run).await,
         Command::Show { run, .. } => queries::show(context, run).await,
+        Command::Report(args) => report::report(context, args).await,
         Command::Doctor => queries::doctor(context).await,
         Command::Events(args) => events::events(context, args).await,
         Command::Forget(args) => store::forget(context, args).await,

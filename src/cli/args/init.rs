@@ -9,8 +9,8 @@ use crate::haproxy::Address;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Init {
-    /// The stats socket of HAProxy: a path, tcp://HOST:PORT, tls://HOST:PORT or abns@NAME [default: the first usual path
-    /// that exists, such as /run/haproxy/admin.sock].
+    /// The stats socket of HAProxy: a path, tcp://HOST:PORT, tls://HOST:PORT or abns@NAME [default: the first usual
+    /// path that exists, such as /run/haproxy/admin.sock].
     #[arg(long, value_name = "SOCKET")]
     pub(in crate::cli) haproxy: Option<Address>,
     /// The configuration of HAProxy: a file, or a directory with files. Has the paths of health checks and the maps.

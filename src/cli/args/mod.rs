@@ -15,7 +15,7 @@ mod tests;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
 pub(super) use self::deploy::{Deploy, HookOptions, some_time};
@@ -180,6 +180,9 @@ pub(super) enum Command {
         #[arg(long)]
         variables: bool,
     },
+    /// Write one run as a page of HTML: its steps with their times, flips, hook output and record. Needs no network.
+    #[command(after_help = "Examples:\n  teeter report 3 -o run3.html\n  teeter report 3 >run3.html")]
+    Report(Report),
     /// Check sockets, levels, farms and maps, and print how to fix problems. Changes nothing.
     #[command(after_help = "Example:\n  teeter doctor")]
     Doctor,
@@ -194,8 +197,8 @@ pub(super) enum Command {
     /// Copy the store of a running teeterd, or verify a store.
     #[command(subcommand, after_help = help::STORE)]
     Store(StoreTask),
-    /// Write a configuration for teeterd from a running HAProxy: farms, groups, verification and routes. Needs no teeterd
-    /// and changes nothing in HAProxy.
+    /// Write a configuration for teeterd from a running HAProxy: farms, groups, verification and routes. Needs no
+    /// teeterd and changes nothing in HAProxy.
     #[command(after_help = help::INIT)]
     Init(Init),
     /// Print the script that makes a shell complete `teeter`, with live names of servers, farms, groups and runs.
@@ -205,6 +208,16 @@ pub(super) enum Command {
         #[arg(value_name = "SHELL", value_enum)]
         shell: Shell,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    /// The run's number.
+    #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::runs))]
+    pub(super) run: u64,
+    /// The file to write, which must not exist [default: standard output].
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 /// A shell that can complete command lines.

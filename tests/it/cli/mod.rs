@@ -9,4 +9,5 @@ mod init;
 mod interrupts;
 mod messages;
 mod recipes;
+mod report;
 mod status;
