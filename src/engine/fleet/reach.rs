@@ -106,7 +106,7 @@ impl Fleet {
 
     /// Those of these instances that do not answer and may be away. Empty if they are all of them: then the state of
     /// the servers is unknown.
-    fn without<'a>(
+    fn without_now<'a>(
         &self,
         reach: &Reach,
         instances: impl Iterator<Item = &'a InstanceName>,
@@ -125,12 +125,12 @@ impl Fleet {
 
     /// The instances without which a run goes on now.
     pub(crate) fn without_for_run(&self, run: &Run, reports: &Reports) -> BTreeSet<InstanceName> {
-        self.without(&run.reach, run.plan.entries().map(|entry| &entry.instance), reports)
+        self.without_now(&run.reach, run.plan.entries().map(|entry| &entry.instance), reports)
     }
 
     /// The instances without which a hold goes on now.
     pub(crate) fn without_for_hold(&self, hold: &Hold, reports: &Reports) -> BTreeSet<InstanceName> {
-        self.without(&hold.reach, hold.entries.iter().map(|entry| &entry.instance), reports)
+        self.without_now(&hold.reach, hold.entries.iter().map(|entry| &entry.instance), reports)
     }
 }
 
