@@ -199,7 +199,7 @@ impl App {
     }
 
     /// Makes `/_status` answer 200 or 503.
-    pub fn set_well(&self, well: bool) {
+    pub fn set_healthy(&self, well: bool) {
         self.shared.well.store(well, Ordering::SeqCst);
     }
 

@@ -23,7 +23,7 @@ async fn an_app_says_who_it_is_and_whether_it_is_well() -> io::Result<()> {
     let answer = get(app.addr(), "/").await?;
     assert_eq!((answer.status, answer.body.as_str()), (200, "web01 v1\n"));
     assert_eq!((answer.version(), answer.server()), ("v1", "web01"));
-    app.set_well(false);
+    app.set_healthy(false);
     assert_eq!(get(app.addr(), "/_status").await?.status, 503);
     request(app.admin_addr(), "POST", "/well", &[]).await?;
     assert_eq!(get(app.addr(), "/_status").await?.status, 200);

@@ -154,7 +154,7 @@ async fn a_state_of_a_group_line_reaches_the_line_for_all() -> io::Result<()> {
     farm.haproxy().tell("set server web_a/web01 state maint").await?;
     assert_eq!(serving(&farm).await?, set(&NAMES[1..]));
     farm.haproxy().tell("set server web_a/web01 state ready").await?;
-    farm.app("web04").set_well(false);
+    farm.app("web04").set_healthy(false);
     farm.haproxy().wait_for("web_all/web04", "status", |now| now.starts_with("DOWN")).await?;
     assert_eq!(serving(&farm).await?, set(&NAMES[..3]));
     Ok(())

@@ -53,7 +53,7 @@ impl Servers {
 impl Real {
     async fn start(servers: &Arc<Servers>, series: Series, master: bool) -> io::Result<Self> {
         for app in &servers.apps {
-            app.set_well(true);
+            app.set_healthy(true);
         }
         *servers.words.lock().unwrap() = "up".to_owned();
         let dir = tempfile::Builder::new().prefix("sim-").tempdir()?;
@@ -205,7 +205,7 @@ impl Subject for Real {
 
     fn set_healthy(&self, server: &str, healthy: bool) {
         let app = self.servers.apps.iter().find(|app| app.name() == server).unwrap();
-        app.set_well(healthy);
+        app.set_healthy(healthy);
     }
 
     async fn set_refusing(&self, server: &str, refuses: bool) {
