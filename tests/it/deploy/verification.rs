@@ -66,7 +66,7 @@ async fn probe_without_a_version_is_refused_before_any_change() {
     let site = site_with(&format!("verify.http = {page}")).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
-    assert!(ended.err.contains("not JSON") && ended.err.contains(r#""well\n""#), "{ended:?}");
+    assert!(ended.err.contains("not JSON") && ended.err.contains(r#""healthy\n""#), "{ended:?}");
     replace_setting(&site, &format!("verify.http = {page}"), &pointer).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(ended.code, exit::REFUSED, "{ended:?}");

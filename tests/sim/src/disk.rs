@@ -11,7 +11,7 @@ use teeter::store::{EventQuery, SqliteStore, Store, StoreError, Tally, Verified}
 
 use crate::watch::Watch;
 
-/// The real store, on a disk that can fail. Clones are the same one.
+/// The real store, on a disk that can fail. Clones are the same store.
 #[derive(Debug, Clone)]
 pub struct FailingStore {
     store: Arc<SqliteStore>,
