@@ -92,7 +92,8 @@ impl Figures {
             let [min, median, p99, max] = sample.shown();
             json!({"count": sample.0.len(), "min": min, "median": median, "p99": p99, "max": max, "all": sample.0})
         };
-        let memory = |memory: Memory| json!({"rss_kib": memory.now, "rss_files_kib": memory.files, "high_water_kib": memory.most});
+        let memory =
+            |Memory { now, files, most }| json!({"rss_kib": now, "rss_files_kib": files, "high_water_kib": most});
         json!({
             "cores": self.cores,
             "haproxy": self.haproxy,

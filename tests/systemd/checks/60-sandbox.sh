@@ -1,7 +1,8 @@
 # The running daemon.
 status=/proc/$(pid_of teeterd.service)/status user=$(id -u teeter)
 for line in 'CapEff:	0000000000000000' 'CapPrm:	0000000000000000' \
-    'CapBnd:	0000000000000000' 'CapAmb:	0000000000000000' 'NoNewPrivs:	1' 'Seccomp:	2' "Uid:	$user	$user	$user	$user"; do
+    'CapBnd:	0000000000000000' 'CapAmb:	0000000000000000' \
+    'NoNewPrivs:	1' 'Seccomp:	2' "Uid:	$user	$user	$user	$user"; do
     grep -qx "$line" "$status" || wrong "not $line: $(cat "$status")"
 done
 ok "teeterd has no capability, can gain no privilege, and its system calls are filtered"
