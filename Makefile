@@ -28,7 +28,11 @@ else
     exit 1
 fi
 endef
-totals = sed -n '/^\(skipped\|passed alone\): /p' $(LOGS)/*-tests.log ; awk '/^test result:/ { p += $$4; f += $$6 } /^skipped: / { s++ } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' $(LOGS)/*-tests.log
+define totals
+sed -n '/^\(skipped\|passed alone\): /p' $(LOGS)/*-tests.log
+awk '/^test result:/ { p += $$4; f += $$6 } /^skipped: / { s++ }
+    END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' $(LOGS)/*-tests.log
+endef
 
 fmt-check = $(CARGO) fmt --all --check
 clippy = $(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
@@ -51,7 +55,8 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-parser drains chaos sim transcripts fuzz deb systemd-test audit fmt deps help
+.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-parser drains chaos sim
+.PHONY: transcripts fuzz deb systemd-test audit fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -61,7 +66,8 @@ build: ## Build teeter and teeterd for use: target/release
 built = $(CARGO) build $(LOCKED) --quiet --release -p teeter -p teeter-lab
 
 # $(call cargo-install,CRATE): installs a cargo tool below CARGO_HOME. On a build machine it runs once: no optimization.
-cargo-install = { echo "$(firstword $(1)) is missing: cargo install $(firstword $(1))" ; $(CARGO) install --locked --quiet $(if $(CI),--debug) $(1) ; }
+cargo-install = { echo "$(firstword $(1)) is missing: cargo install $(firstword $(1))" ; \
+    $(CARGO) install --locked --quiet $(if $(CI),--debug) $(1) ; }
 
 # PROFILE=dev makes a package for tests, from the build of `make test`.
 PROFILE ?= release
@@ -71,7 +77,8 @@ deb: ## Build a Debian package, with manual pages and completions: target/debian
 	$(CARGO) build $(LOCKED) --quiet $(packaged)
 	target/$(PROFILE:dev=debug)/manual target/manual
 	rm -rf target/debian
-	$(CARGO) deb --quiet --no-build --no-dbgsym --profile $(PROFILE) $(if $(filter dev,$(PROFILE)),--fast) --output target/debian/
+	$(CARGO) deb --quiet --no-build --no-dbgsym --profile $(PROFILE) $(if $(filter dev,$(PROFILE)),--fast) \
+	    --output target/debian/
 
 # Clippy and the documentation compile beside the tests, with lower priority: the tests mostly wait.
 test: deps ## Check everything: format, lints, tests on a real HAProxy, documentation, units

@@ -43,10 +43,10 @@ fn main() {
     group.throughput(Throughput::Bytes(json.len() as u64));
     group.bench_function("json", |run| run.iter(|| by_json(black_box(&json))));
     group.finish();
-    report(&output, dump.len()).expect("somebody reads it");
+    report(&output, dump.len()).expect("the report is printed");
 }
 
-/// Plain scalar splitting: the fields that say something, counted.
+/// Plain scalar splitting: the fields that have a value, counted.
 fn by_split(dump: &[u8]) -> usize {
     let (mut start, mut filled) = (0, 0);
     for (at, byte) in dump.iter().enumerate() {

@@ -114,7 +114,7 @@ pub fn commands(data: &[u8]) {
     let key = text(3).parse::<MapKey>().unwrap_or_else(|_| "web".parse().expect("a name"));
     let value = text(4).parse::<MapValue>().unwrap_or_else(|_| server.backend.clone().into());
     let backend = text(4).parse::<BackendName>().unwrap_or_else(|_| server.backend.clone());
-    let of = backend.to_string();
+    let backend_name = backend.to_string();
     let backend = Some(backend);
     let version = PrepareMap { map: map.clone() }.parse(b"New version created: 17\n").ok();
     let id = text(6).parse().unwrap_or_else(|()| "0x1".parse().expect("an identity"));
@@ -146,8 +146,8 @@ pub fn commands(data: &[u8]) {
     }
     let stat = ShowStat { backend: Some(ProxyId(17)), kind: StatKind::Servers };
     sent.push(&stat, &["show", "stat", "#17", "4", "-1"]);
-    sent.push(&ShowServersState { backend: backend.clone() }, &["show", "servers", "state", &of]);
-    sent.push(&ShowServersConn { backend }, &["show", "servers", "conn", &of]);
+    sent.push(&ShowServersState { backend: backend.clone() }, &["show", "servers", "state", &backend_name]);
+    sent.push(&ShowServersConn { backend }, &["show", "servers", "conn", &backend_name]);
     let session = ShowSession { id };
     let shown = session.id.to_string();
     sent.push(&session, &["show", "sess", &shown]);
@@ -173,8 +173,8 @@ impl Sent {
     }
 }
 
-fn words(of: &[&str]) -> Vec<String> {
-    of.iter().map(|word| (*word).to_owned()).collect()
+fn words(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|word| (*word).to_owned()).collect()
 }
 
 /// Splits a line as HAProxy's CLI does (management guide, section 9.3): commands end at a semicolon or a newline, words
@@ -205,11 +205,13 @@ pub fn as_haproxy_reads(wire: &str) -> Vec<Vec<String>> {
 pub fn configuration(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if let Err(error) = Config::from_text(&text, std::path::Path::new("/t.toml"), std::iter::empty()) {
-        let said = error.to_string();
-        let place = said.strip_prefix("/t.toml:").unwrap_or_else(|| panic!("no place: {said}"));
+        let message = error.to_string();
+        let place = message.strip_prefix("/t.toml:").unwrap_or_else(|| panic!("no place: {message}"));
         let mut numbers = place.splitn(3, ':').take(2).map(str::parse::<usize>);
-        let (Some(Ok(line)), Some(Ok(column))) = (numbers.next(), numbers.next()) else { panic!("no place: {said}") };
-        assert!(line >= 1 && line <= text.matches('\n').count() + 1 && column >= 1, "{said}");
+        let (Some(Ok(line)), Some(Ok(column))) = (numbers.next(), numbers.next()) else {
+            panic!("no place: {message}")
+        };
+        assert!(line >= 1 && line <= text.matches('\n').count() + 1 && column >= 1, "{message}");
     }
 }
 

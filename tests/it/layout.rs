@@ -11,10 +11,11 @@ fn modules() -> Vec<String> {
         .collect()
 }
 
-fn sources(of: &str) -> Vec<(PathBuf, String)> {
+/// The files of a module, with their texts.
+fn sources(module: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from("src").join(of)];
-    let single = Path::new("src").join(format!("{of}.rs"));
+    let mut folders = vec![PathBuf::from("src").join(module)];
+    let single = Path::new("src").join(format!("{module}.rs"));
     if single.exists() {
         found.push((single.clone(), std::fs::read_to_string(single).unwrap()));
     }
@@ -28,18 +29,18 @@ fn sources(of: &str) -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(!found.is_empty(), "no sources of {of}");
+    assert!(!found.is_empty(), "no sources of {module}");
     found
 }
 
-/// A file's code without its tests: tests may use any module. A file of tests has none.
+/// A file's code without its tests, which may use any module; empty for a file of tests.
 fn code<'a>(path: &Path, text: &'a str) -> &'a str {
     let is_test =
         |part: &std::ffi::OsStr| part.to_str().is_some_and(|part| part == "tests" || part.ends_with("tests.rs"));
     if path.iter().any(is_test) { "" } else { text.split("#[cfg(test)]").next().unwrap_or_default() }
 }
 
-/// The same without its comments.
+/// A file's code without its tests and its comments.
 fn bare(path: &Path, text: &str) -> String {
     code(path, text).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
@@ -98,7 +99,7 @@ fn rooms_of_the_engine_use_those_before_them_only() {
                 let text = bare(path, text);
                 assert!(!text.contains(&format!("engine::{later}")), "{} uses {later}", path.display());
                 for method in &methods {
-                    let called = ["self", "engine"].iter().any(|of| text.contains(&format!("{of}.{method}(")));
+                    let called = ["self", "engine"].iter().any(|value| text.contains(&format!("{value}.{method}(")));
                     assert!(!called, "{} calls {method} of {later}", path.display());
                 }
             }
@@ -135,7 +136,7 @@ fn the_core_is_pure() {
 }
 
 #[test]
-fn no_file_grows_without_end() {
+fn no_source_file_has_more_than_500_lines() {
     for module in modules() {
         for (path, text) in sources(&module) {
             assert!(text.lines().count() <= 500, "{} is longer than 500 lines", path.display());
@@ -144,7 +145,7 @@ fn no_file_grows_without_end() {
 }
 
 #[test]
-fn what_is_tried_once_is_there() {
+fn matrix_once_names_existing_tests() {
     let once = std::fs::read_to_string("tests/matrix/once").unwrap();
     for line in once.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (path, test) = match line.split("::").collect::<Vec<_>>()[..] {
@@ -162,7 +163,7 @@ fn what_is_tried_once_is_there() {
 }
 
 #[test]
-fn every_test_that_the_threats_name_is_there() {
+fn security_page_names_existing_tests_for_every_threat() {
     let text = std::fs::read_to_string("docs/security.md").unwrap();
     let mut code = String::new();
     for folder in ["src", "tests"] {
@@ -170,7 +171,7 @@ fn every_test_that_the_threats_name_is_there() {
             code.push_str(&std::fs::read_to_string(path).unwrap());
         }
     }
-    // In `code`, of words with underscores between them, and not the key of a configuration.
+    // A test is written between backticks and has two underscores or more; a configuration key has fewer.
     let is_test = |name: &&str| {
         name.matches('_').count() >= 2 && name.chars().all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit())
     };

@@ -17,10 +17,10 @@ as() { runuser -u "$1" -- "${@:2}" </dev/null; }
 # until_it_holds COMMAND...: repeats a command until it succeeds, for a minute at most.
 until_it_holds() {
     for _ in $(seq 600); do
-        if "$@" >/tmp/said 2>&1; then return; fi
+        if "$@" >/tmp/output 2>&1; then return; fi
         sleep 0.1
     done
-    wrong "did not succeed within a minute: $*: $(cat /tmp/said)"
+    wrong "did not succeed within a minute: $*: $(cat /tmp/output)"
 }
 
 # admin BACKEND/SERVER: prints the administrative state of the server in HAProxy: 0 means in service.
@@ -54,12 +54,17 @@ calls_begin() {
     : >/tmp/answered
     touch /tmp/calling
     while [ -e /tmp/calling ]; do
-        if as alice timeout 20 teeter status >/dev/null 2>/tmp/call; then echo >>/tmp/answered; else cat /tmp/call >>/tmp/refused; fi
+        if as alice timeout 20 teeter status >/dev/null 2>/tmp/call; then
+            echo >>/tmp/answered
+        else
+            cat /tmp/call >>/tmp/refused
+        fi
     done &
     calls=$!
 }
 calls_end() {
     rm /tmp/calling
     wait $calls
-    [ ! -e /tmp/refused ] || wrong "$(wc -l </tmp/answered) calls were answered, and these failed: $(sort /tmp/refused | uniq -c)"
+    [ ! -e /tmp/refused ] ||
+        wrong "$(wc -l </tmp/answered) calls were answered, and these failed: $(sort /tmp/refused | uniq -c)"
 }

@@ -1,11 +1,11 @@
-//! Bad input: its clear error, its exit code, and nothing changed.
+//! Bad input gets a clear error and an exit code, and changes nothing.
 
 use std::io::Write as _;
 
 use tokio::net::UnixListener;
 
 use crate::fixtures::exit;
-use crate::fixtures::site::{Daemon, Site, instance, teeter_at};
+use crate::fixtures::site::{Daemon, Site, check_config, instance, teeter_at, until};
 
 async fn refused(site: &Site, args: &[&str], code: i32, word: &str) {
     let ended = site.teeter(args).await;
@@ -17,25 +17,25 @@ async fn refused(site: &Site, args: &[&str], code: i32, word: &str) {
 async fn unknown_names_are_refused_and_nothing_changes() {
     let site = Site::start().await;
     let long = "w".repeat(10_000);
-    refused(&site, &["drain", "web99", "--reason", "r"], 3, "web99").await;
-    refused(&site, &["deploy", "shop", "--", "true"], 3, "shop").await;
-    refused(&site, &["drain", "farm:web/c", "--reason", "r"], 3, "a, b").await;
-    refused(&site, &["drain", "web01;shutdown sessions", "--reason", "r"], 2, "web01;shutdown").await;
-    refused(&site, &["drain", "app/web01\nshow info", "--reason", "r"], 2, "app/web01").await;
-    refused(&site, &["drain", &long, "--reason", "r"], 2, "1 to 2048").await;
-    refused(&site, &["drain", "web01", "--reason", "r", "--deadline", "30"], 2, "30").await;
-    refused(&site, &["drain", "web01"], 2, "--reason").await;
-    refused(&site, &["ready", "web01"], 3, "there is no hold on these servers").await;
-    refused(&site, &["show", "7"], 3, "7").await;
-    refused(&site, &["advance", "7"], 3, "7").await;
-    refused(&site, &["deploy", "web", "--", "/no/such/hook"], 2, "/no/such/hook").await;
+    refused(&site, &["drain", "web99", "--reason", "r"], exit::NOT_FOUND, "web99").await;
+    refused(&site, &["deploy", "shop", "--", "true"], exit::NOT_FOUND, "shop").await;
+    refused(&site, &["drain", "farm:web/c", "--reason", "r"], exit::NOT_FOUND, "a, b").await;
+    refused(&site, &["drain", "web01;shutdown sessions", "--reason", "r"], exit::USAGE, "web01;shutdown").await;
+    refused(&site, &["drain", "app/web01\nshow info", "--reason", "r"], exit::USAGE, "app/web01").await;
+    refused(&site, &["drain", &long, "--reason", "r"], exit::USAGE, "1 to 2048").await;
+    refused(&site, &["drain", "web01", "--reason", "r", "--deadline", "30"], exit::USAGE, "30").await;
+    refused(&site, &["drain", "web01"], exit::USAGE, "--reason").await;
+    refused(&site, &["ready", "web01"], exit::NOT_FOUND, "there is no hold on these servers").await;
+    refused(&site, &["show", "7"], exit::NOT_FOUND, "7").await;
+    refused(&site, &["advance", "7"], exit::NOT_FOUND, "7").await;
+    refused(&site, &["deploy", "web", "--", "/no/such/hook"], exit::USAGE, "/no/such/hook").await;
     assert_eq!(site.bits().await, [0; 4]);
     assert_eq!(site.json(&["holds"]).await["holds"].as_array().map(Vec::len), Some(0));
     assert_eq!(site.json(&["runs"]).await["runs"].as_array().map(Vec::len), Some(0));
 }
 
 #[tokio::test]
-async fn socket_without_admin_level_is_refused_before_anything_moves() {
+async fn socket_without_admin_level_is_refused_before_any_change() {
     for level in ["operator", "user"] {
         let farm = teeter_lab::TestFarm::start("v1").await.unwrap();
         let low = farm.dir().join("low.sock");
@@ -70,8 +70,8 @@ async fn socket_of_another_program_is_reported() {
         while let Ok((stream, _)) = listener.accept().await {
             let mut stream = stream.into_std().unwrap();
             stream.set_nonblocking(false).unwrap();
-            // Whoever asks may have gone.
-            stream.write_all(b"-ERR unknown command 'prompt'\r\n\n\nHello\n\n").unwrap_or_default();
+            // The client may have disconnected.
+            let _ = stream.write_all(b"-ERR unknown command 'prompt'\r\n\n\nHello\n\n");
         }
     });
     let daemon = Daemon::start(dir.path(), &instance(&path)).await;
@@ -98,19 +98,17 @@ async fn bad_configuration_is_reported_with_its_position_and_a_reload_keeps_the_
     let site = Site::start().await;
     let good = std::fs::read_to_string(site.daemon.config()).unwrap();
     std::fs::write(site.daemon.config(), format!("{good}\nflip_mode = \"x\"\n")).unwrap();
-    let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_teeterd"));
-    let check = check.arg("--check").arg("--config").arg(site.daemon.config()).output().await.unwrap();
     let line = good.lines().count() + 2;
-    let said = String::from_utf8_lossy(&check.stderr).into_owned();
-    assert_eq!(check.status.code(), Some(exit::USAGE), "{said}");
-    assert!(said.contains(&format!("teeter.toml:{line}:1")) && said.contains("flip_mode"), "{said}");
+    let checked = check_config(site.daemon.config()).await;
+    assert_eq!(checked.code, exit::USAGE, "{checked:?}");
+    assert!(checked.err.contains(&format!("teeter.toml:{line}:1")) && checked.err.contains("flip_mode"), "{checked:?}");
     site.daemon.signal("-HUP").await;
-    crate::fixtures::site::until(|| async { site.daemon.log().contains("the old one stays") }).await;
+    until(|| async { site.daemon.log().contains("the old one stays") }).await;
     assert_eq!(site.teeter(&["deploy", "web", "--dry-run"]).await.code, 0);
 }
 
 #[tokio::test]
-async fn every_command_reports_that_no_daemon_runs() {
+async fn command_without_a_daemon_reports_that_none_runs() {
     let dir = tempfile::tempdir().unwrap();
     let ended = teeter_at(&dir.path().join("none.sock"), &["status"]).await.unwrap();
     assert_eq!(ended.code, exit::UNREACHABLE);

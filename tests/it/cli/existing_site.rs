@@ -1,4 +1,4 @@
-//! The sample of a site that was there before teeter, on two HAProxys, as it is shipped.
+//! The sample configuration of a site that existed before teeter, unchanged, on two HAProxy instances.
 
 use teeter_lab::{FarmSpec, Haproxy, Sample, TestFarm, free_port};
 
@@ -8,7 +8,7 @@ use crate::fixtures::site::{DRAIN, Daemon, MAINT, edited, finish, until};
 async fn existing_site_is_deployed_unchanged() {
     let spec = FarmSpec { sample: Sample::Site, version: "v1".to_owned(), ..FarmSpec::default() };
     let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
-    // The other HAProxy has the same file, but for its socket and its port.
+    // The other HAProxy has the same configuration with another socket and another port.
     let ford = farm.dir().join("ford");
     std::fs::create_dir(&ford).expect("a directory is made");
     let config = std::fs::read_to_string(farm.dir().join("haproxy.cfg")).expect("there is a configuration");
@@ -34,19 +34,19 @@ async fn existing_site_is_deployed_unchanged() {
         }
         found
     };
-    // A server is one member, whatever its lines are called, and clients that stick to it are told of.
+    // A server is one member, whatever its lines are called. The drain reports clients that stick to it.
     farm.haproxy().tell("set table app key 127.0.0.1 data.server_id 1").await.expect("HAProxy does so");
     let drained = daemon.teeter(&["drain", "web01", "--reason", "kernel"]).await;
     assert_eq!(drained.code, 0, "{drained:?}");
     assert_eq!(bits(&["app/web01"]).await, [DRAIN; 2]);
     let holds = done(&["holds"]).await;
     assert!(holds.contains("web01") && !holds.contains("web01-ws"), "{holds}");
-    for said in [&drained.err, &daemon.teeter(&["--json", "holds"]).await.out] {
-        assert!(said.contains("clients that stick to web01 may come back"), "{said}");
+    for text in [&drained.err, &daemon.teeter(&["--json", "holds"]).await.out] {
+        assert!(text.contains("clients that stick to web01 may come back"), "{text}");
     }
     done(&["ready", "web01"]).await;
     assert!(!done(&["holds"]).await.contains("web01"));
-    // Both halves, with every line of both HAProxys.
+    // A deploy takes out both halves, with every line of both HAProxy instances.
     let deploy = daemon.spawn(&["begin", "web", "--to", "v1"]);
     until(|| async { bits(&["app/web01", "app/web02"]).await.iter().all(|bits| bits & MAINT > 0) }).await;
     assert!(bits(&["ws/web01-ws", "ws/web02-ws"]).await.iter().all(|bits| *bits != 0));
@@ -55,8 +55,8 @@ async fn existing_site_is_deployed_unchanged() {
     done(&["abort", "1"]).await;
     for strategy in [&["see-saw"][..], &["rolling", "--settle", "0s"]] {
         let hook = ["--", "sh", "-c", "echo on $TEETER_SERVERS"];
-        let said = done(&[&["deploy", "web", "--to", "v1", "--strategy"], strategy, &hook].concat()).await;
-        assert!(said.contains("on web01") && !said.contains("-ws"), "{said}");
+        let printed = done(&[&["deploy", "web", "--to", "v1", "--strategy"], strategy, &hook].concat()).await;
+        assert!(printed.contains("on web01") && !printed.contains("-ws"), "{printed}");
         assert!(bits(&["app/web01", "ws/web01-ws", "app/web04", "ws/web04-ws"]).await.iter().all(|bits| *bits == 0));
     }
 }

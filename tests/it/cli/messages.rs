@@ -1,4 +1,4 @@
-//! What people are told: of servers that are out already, of hooks around the work, of a run that is in the way.
+//! The messages about servers that are already out, about failed hooks, and about missing files.
 
 use teeter_lab::FarmSpec;
 
@@ -7,8 +7,8 @@ use crate::fixtures::site::{Site, until};
 
 #[tokio::test]
 async fn refusal_names_the_servers_out_and_the_next_command() {
-    let site = Site::with("min_available = 2", FarmSpec::default()).await;
-    site.farm.app("web02").set_well(false);
+    let site = Site::start_with("min_available = 2", FarmSpec::default()).await;
+    site.farm.app("web02").set_healthy(false);
     until(|| async { site.json(&["status", "app/web02"]).await["servers"][0]["in_service"] == false }).await;
     let held = site.teeter(&["maint", "web01", "--reason", "new disk", "--for", "2d"]).await;
     assert_eq!(held.code, 0, "{held:?}");
@@ -36,7 +36,7 @@ async fn failed_before_out_hook_is_reported_as_such() {
     assert!(ended.err.contains("group a is still in service") && !ended.err.contains("proof"), "{ended:?}");
     assert!(ended.err.contains("no server of web is kept out"), "{ended:?}");
     assert_eq!(site.bits().await, [0; 4]);
-    // Gone on without it, the run waits for the work, and there is nothing to try again.
+    // After `advance` the run waits for the work, and `retry` has nothing to repeat.
     let advanced = site.teeter(&["advance", "1"]).await;
     assert!(advanced.code == 0 && advanced.out.contains("TEETER_GROUP=a"), "{advanced:?}");
     let retried = site.teeter(&["retry", "1"]).await;

@@ -1,4 +1,4 @@
-//! What docs/recipes has that can be run here.
+//! The recipes of docs/recipes that can run on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,7 +17,7 @@ fn recipe(path: &str) -> PathBuf {
 async fn shell_recipe_installs_over_ssh() {
     let site = Site::start().await;
     let log = site.farm.dir().join("ssh.log");
-    // Does here what would be done there.
+    // In place of ssh: installs on the servers of the site.
     let ssh = format!(
         "#!/bin/sh\necho \"$@\" >>{}\ncase $* in *@\"$DEAD\"*) exit 255 ;; esac\nexec {}\n",
         log.display(),
@@ -46,7 +46,7 @@ async fn shell_recipe_installs_over_ssh() {
     assert_eq!(site.farm.versions(), ["v3", "v3", "v3", "v2"]);
 }
 
-/// Runs the playbook of the recipe, with other tasks for each server. `None`: there is no Ansible.
+/// Runs the playbook of the recipe with these tasks for each server. `None`: Ansible is not installed.
 async fn play(site: &Site, tasks: &str) -> Option<Ended> {
     let dir = site.farm.dir();
     if Command::new("ansible-playbook").arg("--version").stdout(Stdio::null()).status().await.is_err() {

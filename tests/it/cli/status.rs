@@ -26,7 +26,7 @@ async fn status_lists_only_what_is_not_normal() {
     assert_eq!(listed(&all), ["app/web01", "app/web02", "app/web03", "app/web04"]);
     assert!(all.out.contains("app/web01 +api"), "a tracking line is in the row of its server: {all:?}");
     // One is held, one fails its checks.
-    site.farm.app("web03").set_well(false);
+    site.farm.app("web03").set_healthy(false);
     assert_eq!(site.teeter(&["maint", "web02", "--reason", "new disk"]).await.code, 0);
     until(|| async { site.teeter(&["status", "--short"]).await.out == "2 up, 1 down, 1 held\n" }).await;
     let status = site.teeter(&["status"]).await;
@@ -103,7 +103,7 @@ async fn servers_are_listed_and_deployed_in_natural_order() {
 
 #[tokio::test]
 async fn watch_prints_again_and_survives_a_restart_of_teeterd() {
-    let mut site = Site::with("", FarmSpec::default()).await;
+    let mut site = Site::start_with("", FarmSpec::default()).await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_teeter"));
     command.args(["status", "--watch=50ms", "--color", "never"]).env("TEETER_SOCKET", site.daemon.socket());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

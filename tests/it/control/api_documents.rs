@@ -1,6 +1,5 @@
-//! The JSON documents of the API, as recorded from a running teeterd in `tests/api-documents`: each must read into its
-//! type and be written again with the same fields and values. So a change of the types cannot change the documents
-//! without a change of these files.
+//! The JSON documents of the API, recorded from a running teeterd in `tests/api-documents`. Each must be read into its
+//! type and written again with the same fields and values, so that a change of a type shows in these files.
 //!
 //! `cargo test --test it -- --ignored documents` records them anew.
 
@@ -19,29 +18,29 @@ use crate::fixtures::site::{Site, finish, step_of, until};
 const FOLDER: &str = "tests/api-documents";
 
 /// Reads a document into its type and writes it again.
-fn through<T: Serialize + DeserializeOwned>(document: &Value) -> Result<Value, serde_json::Error> {
+fn round_trip<T: Serialize + DeserializeOwned>(document: &Value) -> Result<Value, serde_json::Error> {
     serde_json::to_value(serde_json::from_value::<T>(document.clone())?)
 }
 
-type Through = fn(&Value) -> Result<Value, serde_json::Error>;
+type RoundTrip = fn(&Value) -> Result<Value, serde_json::Error>;
 
 /// The type of each document, by the first word of its file's name.
-const TYPES: [(&str, Through); 15] = [
-    ("status", through::<api::StatusView>),
-    ("holds", through::<api::Holds>),
-    ("hold", through::<api::HoldView>),
-    ("runs", through::<api::Runs>),
-    ("run", through::<api::RunView>),
-    ("sessions", through::<api::Sessions>),
-    ("doctor", through::<api::Findings>),
-    ("events", through::<api::Events>),
-    ("idle", through::<api::IdleView>),
-    ("store", through::<api::StoreView>),
-    ("problem", through::<api::Problem>),
-    ("request-hold", through::<api::HoldRequest>),
-    ("request-release", through::<api::ReleaseRequest>),
-    ("request-run", through::<api::RunRequest>),
-    ("request-advance", through::<api::AdvanceRequest>),
+const TYPES: [(&str, RoundTrip); 15] = [
+    ("status", round_trip::<api::StatusView>),
+    ("holds", round_trip::<api::Holds>),
+    ("hold", round_trip::<api::HoldView>),
+    ("runs", round_trip::<api::Runs>),
+    ("run", round_trip::<api::RunView>),
+    ("sessions", round_trip::<api::Sessions>),
+    ("doctor", round_trip::<api::Findings>),
+    ("events", round_trip::<api::Events>),
+    ("idle", round_trip::<api::IdleView>),
+    ("store", round_trip::<api::StoreView>),
+    ("problem", round_trip::<api::Problem>),
+    ("request-hold", round_trip::<api::HoldRequest>),
+    ("request-release", round_trip::<api::ReleaseRequest>),
+    ("request-run", round_trip::<api::RunRequest>),
+    ("request-advance", round_trip::<api::AdvanceRequest>),
 ];
 
 #[test]
@@ -51,17 +50,17 @@ fn recorded_documents_survive_a_round_trip() {
         let path = file.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
         let is_of = |kind: &str| name == kind || name.starts_with(&format!("{kind}."));
-        let (kind, through) =
+        let (kind, round_trip) =
             TYPES.iter().find(|(kind, _)| is_of(kind)).unwrap_or_else(|| panic!("{name} has no type"));
         let document: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let written = through(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let written = round_trip(&document).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(written, document, "{name}");
         seen.insert(*kind);
     }
     assert_eq!(seen.len(), TYPES.len(), "each type has a document: {seen:?}");
 }
 
-/// Asks and writes the answer, without names of this machine, into the folder.
+/// Sends a request and writes the answer, without paths of this machine, into the folder.
 async fn record(site: &Site, name: &str, request: &str, body: &str) {
     let (_, text) = http(site, request, body).await;
     let mut document: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}: {text}"));
@@ -96,7 +95,7 @@ async fn until_hold(site: &Site, stage: &str) {
 #[tokio::test]
 #[ignore = "writes tests/api-documents"]
 async fn record_holds_and_problems() {
-    let site = Site::with("min_available = 2", FarmSpec::default()).await;
+    let site = Site::start_with("min_available = 2", FarmSpec::default()).await;
     record(&site, "status.ready", "GET /v1/status", "").await;
     record(&site, "doctor", "GET /v1/doctor", "").await;
     let session = loop {
@@ -120,7 +119,7 @@ async fn record_holds_and_problems() {
     record(&site, "problem.usage", "POST /v1/holds", r#"{"selectors":["app/*"],"mode":"off","reason":"r"}"#).await;
     record(&site, "problem.not-found", "GET /v1/runs/9", "").await;
     record(&site, "problem.no-path", "GET /v1/nowhere", "").await;
-    site.farm.app("web02").set_well(false);
+    site.farm.app("web02").set_healthy(false);
     assert_eq!(site.teeter(&["ready", "app/web02", "--no-wait"]).await.code, 0);
     record(&site, "holds.verifying", "GET /v1/holds", "").await;
     record(&site, "events.holds", "GET /v1/events", "").await;
@@ -165,7 +164,7 @@ async fn record_a_see_saw() {
 #[tokio::test]
 #[ignore = "writes tests/api-documents"]
 async fn record_a_rolling_deploy() {
-    let site = Site::with("verify.deadline = \"2s\"", FarmSpec::default()).await;
+    let site = Site::start_with("verify.deadline = \"2s\"", FarmSpec::default()).await;
     let hook = site.hook();
     let script = format!("if [ \"$TEETER_GROUP\" = batch-2 ]; then exit 0; fi; {hook}");
     let roll = ["deploy", "web", "--strategy", "rolling", "--settle", "0s", "--to", "v2"];
@@ -200,7 +199,7 @@ async fn record_a_canary() {
 #[tokio::test]
 #[ignore = "writes tests/api-documents"]
 async fn record_a_blue_green_deploy() {
-    let site = Site::on_spec(FarmSpec { sample: Sample::BlueGreen, ..FarmSpec::default() }, &[]).await;
+    let site = Site::start_spec(FarmSpec { sample: Sample::BlueGreen, ..FarmSpec::default() }, &[]).await;
     record(&site, "idle", "GET /v1/farms/shop/idle", "").await;
     record(&site, "doctor.route", "GET /v1/doctor", "").await;
     let hook = site.hook();
@@ -215,7 +214,7 @@ async fn record_a_blue_green_deploy() {
     record(&site, "events.blue-green", "GET /v1/events", "").await;
 }
 
-/// The requests are those that `teeter` sends.
+/// The requests of `teeter`.
 #[test]
 #[ignore = "writes tests/api-documents"]
 fn record_requests() {
@@ -264,7 +263,7 @@ fn record_requests() {
     }
 }
 
-/// The description has the words that fields may have.
+/// The description has the allowed values of these fields.
 #[test]
 fn description_lists_the_values_of_each_enum() {
     let document = serde_json::to_value(teeter::control::openapi_document()).unwrap();

@@ -1,4 +1,4 @@
-//! The record of who changed what: nothing missing, nothing twice, nothing to be taken back.
+//! The record of changes: complete, without duplicates, with the caller and the old value of each change.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,23 @@ use tokio::net::UnixDatagram;
 
 use crate::fixtures::exit;
 use crate::fixtures::site::{Daemon, Site, farm_config, until};
+use crate::fixtures::system_users::in_mount_namespace;
 
 async fn events(site: &Site, args: &[&str]) -> Vec<Value> {
     let events = site.json(&[&["events"], args].concat()).await;
     events["events"].as_array().expect("there are events").clone()
 }
 
-/// What each thing became, one change after the other: what it was before is what it had become.
-fn is_unbroken(events: &[Value]) -> BTreeMap<String, usize> {
+/// The changes of all events, each with its event.
+fn changes(events: &[Value]) -> impl Iterator<Item = (&Value, &Value)> {
+    events.iter().flat_map(|event| event["changed"].as_array().into_iter().flatten().map(move |change| (event, change)))
+}
+
+/// Counts the changes of each object, and asserts that each change begins with the value of the change before it.
+fn count_changes(events: &[Value]) -> BTreeMap<String, usize> {
     let (mut last, mut counts) = (BTreeMap::<String, Value>::new(), BTreeMap::new());
-    for (event, changed) in
-        events.iter().flat_map(|event| event["changed"].as_array().into_iter().flatten().map(move |it| (event, it)))
-    {
-        let what = changed["what"].as_str().expect("it says of what").to_owned();
+    for (event, changed) in changes(events) {
+        let what = changed["what"].as_str().expect("it names an object").to_owned();
         assert_ne!(changed["before"], changed["after"], "{event}");
         let before = last.insert(what.clone(), changed["after"].clone()).unwrap_or_default();
         if !what.ends_with("without holds") {
@@ -48,13 +52,13 @@ async fn every_change_is_recorded_once_with_its_author_and_old_value() {
     ] {
         let ended = site.teeter(args).await;
         assert!(ended.code == 0 || args.contains(&"--failed"), "{args:?}: {ended:?}");
-        // What is stored is stored, and a restart begins nothing anew.
+        // A restart of teeterd records no change again.
         if args[0] == "resume" {
             site.daemon.kill().await;
             site.daemon.restart().await;
         }
     }
-    // By itself: an end, and a change of somebody else's that is put right.
+    // Two changes without a caller: a correction of an outside change, and the expiry of a hold.
     assert_eq!(site.teeter(&["maint", "web02", "--reason", "short", "--for", "3s"]).await.code, 0);
     site.farm.haproxy().cmd("set server app/web02 state ready").await.expect("HAProxy takes it");
     until(|| async { site.json(&["holds"]).await["holds"].as_array().is_some_and(Vec::is_empty) }).await;
@@ -62,10 +66,10 @@ async fn every_change_is_recorded_once_with_its_author_and_old_value() {
     let all = events(&site, &["--limit", "5000"]).await;
     let ids: Vec<u64> = all.iter().map(|event| event["id"].as_u64().expect("it has a number")).collect();
     assert!(ids.windows(2).all(|pair| pair[1] == pair[0] + 1), "{ids:?}");
-    let counts = is_unbroken(&all);
+    let counts = count_changes(&all);
     assert!(counts["hold 1"] >= 2 && counts["run 1"] > 5 && counts.contains_key("run 3"), "{counts:?}");
     let exe = std::fs::canonicalize(env!("CARGO_BIN_EXE_teeter")).expect("it is there");
-    let asked = |kind: &str, word: &str| {
+    let find = |kind: &str, word: &str| {
         let is =
             |event: &&Value| event["kind"] == kind && event["text"].as_str().is_some_and(|text| text.contains(word));
         all.iter().filter(is).collect::<Vec<_>>()
@@ -80,7 +84,7 @@ async fn every_change_is_recorded_once_with_its_author_and_old_value() {
         ("run.asked", "no disk", 1),
         ("run.asked", "abort", 1),
     ] {
-        let found = asked(kind, word);
+        let found = find(kind, word);
         assert_eq!(found.len(), times, "{kind} {word}: {all:#?}");
         for event in found {
             let caller = &event["caller"];
@@ -90,14 +94,14 @@ async fn every_change_is_recorded_once_with_its_author_and_old_value() {
             assert!(event["changed"].as_array().is_some_and(|changed| !changed.is_empty()), "{event}");
         }
     }
-    let created = &asked("hold.created", "disk")[0]["changed"][0];
+    let created = &find("hold.created", "disk")[0]["changed"][0];
     assert_eq!((&created["what"], &created["before"]), (&Value::from("hold 1"), &Value::Null));
     assert!(created["after"].as_str().is_some_and(|after| after.contains("web01") && after.ends_with(": disk")));
     for (kind, word) in [("drift", "set edge:app/web02"), ("hold.ended", "web02")] {
-        let found = asked(kind, word);
+        let found = find(kind, word);
         assert!(!found.is_empty() && found.iter().all(|event| event["caller"].is_null()), "{kind}: {all:#?}");
     }
-    // For people: who, and by which program.
+    // The text output names the program of the caller.
     let shown = site.teeter(&["events", "--since", "1h"]).await;
     assert!(shown.out.contains(&format!(", {})", exe.display())), "{shown:?}");
     assert_eq!(shown.out.lines().count(), all.len(), "{shown:?}");
@@ -132,22 +136,17 @@ fn fields(mut datagram: &[u8]) -> BTreeMap<String, String> {
 async fn journal_can_be_searched_by_farm_and_by_user() {
     let spec = FarmSpec { version: "v1".to_owned(), ..FarmSpec::default() };
     let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
-    // The daemon alone sees a journal that is the test's.
+    // Only the daemon sees the journal of the test.
     let dir = farm.dir().join("journal");
     std::fs::create_dir(&dir).expect("a directory is made");
     let journal = UnixDatagram::bind(dir.join("socket")).expect("a socket is made");
     let mount = format!(
-        "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind {} /run/systemd/journal && exec \"$@\"",
+        "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind {} /run/systemd/journal",
         dir.display()
     );
-    let by = ["unshare", "--mount", "sh", "-c", &mount, "sh"];
-    let tried = std::process::Command::new(by[0]).args(&by[1..]).arg("true").output();
-    if !tried.is_ok_and(|tried| tried.status.success()) {
-        teeter_lab::skip("there is no mount namespace to be had");
-        return;
-    }
+    let Some(starter) = in_mount_namespace(&mount) else { return };
     let config = format!("{}\n[log]\nto = \"journald\"\n", farm_config(&farm, ""));
-    // As a journal does, it listens all the time: whoever logs waits while nobody does.
+    // A task reads all the time, because a sender blocks while the socket is full.
     let (entries, mut entry) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
         let mut datagram = vec![0; 65536];
@@ -157,19 +156,19 @@ async fn journal_can_be_searched_by_farm_and_by_user() {
             }
         }
     });
-    let daemon = Daemon::start_by(&by, farm.dir(), &config).await;
-    let mut hear = async |action: &str| {
+    let daemon = Daemon::start_by(&starter, farm.dir(), &config).await;
+    let mut wait_for = async |action: &str| {
         loop {
-            let heard = tokio::time::timeout(std::time::Duration::from_secs(50), entry.recv()).await;
-            let fields = heard.expect("it is told").expect("it is heard");
-            if fields.get("TEETER_ACTION").is_some_and(|told| told == action) {
+            let received = tokio::time::timeout(std::time::Duration::from_secs(50), entry.recv()).await;
+            let fields = received.expect("it is logged").expect("the journal reads");
+            if fields.get("TEETER_ACTION").is_some_and(|logged| logged == action) {
                 return fields;
             }
         }
     };
     let drained = daemon.teeter(&["maint", "web01", "--reason", "disk"]).await;
     assert_eq!(drained.code, 0, "{drained:?}");
-    let told = hear("hold.created").await;
+    let entry = wait_for("hold.created").await;
     let uid = rustix::process::geteuid().as_raw().to_string();
     let exe = std::fs::canonicalize(env!("CARGO_BIN_EXE_teeter")).expect("it is there").display().to_string();
     for (field, value) in [
@@ -179,13 +178,13 @@ async fn journal_can_be_searched_by_farm_and_by_user() {
         ("TEETER_EXE", &exe),
         ("TEETER_COMMAND", "teeter"),
     ] {
-        assert_eq!(told.get(field).map(String::as_str), Some(value), "{field}: {told:?}");
+        assert_eq!(entry.get(field).map(String::as_str), Some(value), "{field}: {entry:?}");
     }
-    assert!(told["MESSAGE"].contains("disk") && told.contains_key("TEETER_PID"), "{told:?}");
+    assert!(entry["MESSAGE"].contains("disk") && entry.contains_key("TEETER_PID"), "{entry:?}");
     let released = daemon.teeter(&["ready", "web01", "--no-verify"]).await;
     assert_eq!(released.code, 0, "{released:?}");
     let begun = daemon.teeter(&["begin", "web"]).await;
     assert_eq!(begun.code, 0, "{begun:?}");
-    let told = hear("run.begun").await;
-    assert_eq!((told["TEETER_RUN"].as_str(), told["TEETER_FARM"].as_str()), ("1", "web"), "{told:?}");
+    let entry = wait_for("run.begun").await;
+    assert_eq!((entry["TEETER_RUN"].as_str(), entry["TEETER_FARM"].as_str()), ("1", "web"), "{entry:?}");
 }

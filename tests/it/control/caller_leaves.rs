@@ -1,14 +1,23 @@
-//! Callers that go away: noticed, said, and where it is wanted made good.
+//! Callers that die or do not stop: teeterd notices them, reports them, and restores servers if so configured.
+
+use tokio::process::Child;
 
 use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site, finish, until};
 
-/// A hook that goes on until it is told to end, and takes its time to do so.
-fn stubborn(site: &Site) -> (String, String) {
+/// A hook that runs until SIGTERM, and ends a second after it.
+fn slow_hook(site: &Site) -> String {
     let dir = site.farm.dir().display();
-    let hook =
-        format!("trap 'sleep 1; touch {dir}/ended; exit 1' TERM; touch {dir}/begun; while :; do sleep 0.05; done");
-    (hook, format!("{dir}/begun"))
+    format!("trap 'sleep 1; touch {dir}/ended; exit 1' TERM; touch {dir}/begun; while :; do sleep 0.05; done")
+}
+
+/// Starts a deploy with these options and that hook, and waits until the hook runs and teeterd sees the caller.
+async fn deploy_at_work(site: &Site, options: &[&str], hook: &str) -> Child {
+    let deploy = site.daemon.spawn(&[&["deploy", "web"], options, &["--", "sh", "-c", hook]].concat());
+    let begun = site.farm.dir().join("begun");
+    until(|| async { begun.exists() }).await;
+    until(|| async { run(site).await["caller"] == "here" }).await;
+    deploy
 }
 
 async fn run(site: &Site) -> serde_json::Value {
@@ -18,11 +27,8 @@ async fn run(site: &Site) -> serde_json::Value {
 #[tokio::test]
 async fn dead_caller_is_noticed_and_the_run_stays_at_its_step() {
     let mut site = Site::start().await;
-    let (hook, begun) = stubborn(&site);
-    let mut deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);
-    until(|| async { std::fs::exists(&begun).is_ok_and(|begun| begun) }).await;
-    until(|| async { run(&site).await["caller"] == "here" }).await;
-    // A restart of teeterd is no reason to give it up.
+    let mut deploy = deploy_at_work(&site, &[], &slow_hook(&site)).await;
+    // After a restart teeterd still has the caller.
     site.daemon.kill().await;
     site.daemon.restart().await;
     assert_eq!(run(&site).await["caller"], "here");
@@ -33,7 +39,7 @@ async fn dead_caller_is_noticed_and_the_run_stays_at_its_step() {
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     let events = site.teeter(&["events", "1"]).await;
     assert!(events.out.contains("its caller has gone"), "{events:?}");
-    // Somebody else does the rest.
+    // Another caller finishes the run.
     for _ in 0..2 {
         let advanced = site.teeter(&["advance", "1"]).await;
         assert_eq!(advanced.code, 0, "{advanced:?}");
@@ -42,7 +48,7 @@ async fn dead_caller_is_noticed_and_the_run_stays_at_its_step() {
     end_hooks(&site).await;
 }
 
-/// Ends the hook that a killed deploy has left behind: it knows no other end than to be told.
+/// Ends the hook of a killed deploy, which runs until SIGTERM.
 async fn end_hooks(site: &Site) {
     let pattern = format!("touch {}/begun", site.farm.dir().display());
     let ended = tokio::process::Command::new("pkill").args(["-TERM", "-f", &pattern]).status().await;
@@ -52,11 +58,8 @@ async fn end_hooks(site: &Site) {
 #[tokio::test]
 async fn on_stall_restore_brings_abandoned_servers_back() {
     let site = Site::start().await;
-    let (hook, begun) = stubborn(&site);
-    let options = ["deploy", "web", "--on-stall", "restore", "--stall-after", "1s", "--", "sh", "-c", &hook];
-    let mut deploy = site.daemon.spawn(&options);
-    until(|| async { std::fs::exists(&begun).is_ok_and(|begun| begun) }).await;
-    until(|| async { run(&site).await["caller"] == "here" }).await;
+    let options = ["--on-stall", "restore", "--stall-after", "1s"];
+    let mut deploy = deploy_at_work(&site, &options, &slow_hook(&site)).await;
     deploy.kill().await.expect("it is killed");
     site.wait_for_bits([0; 4]).await;
     until(|| async { run(&site).await["state"] == "aborted" }).await;
@@ -67,14 +70,14 @@ async fn on_stall_restore_brings_abandoned_servers_back() {
 
 #[tokio::test]
 async fn work_without_a_report_fails_as_stalled() {
-    let site = Site::with("on_stall = { after = \"1s\", do = \"hold\" }", teeter_lab::FarmSpec::default()).await;
+    let site = Site::start_with("on_stall = { after = \"1s\", do = \"hold\" }", teeter_lab::FarmSpec::default()).await;
     let begun = site.teeter(&["begin", "web"]).await;
     assert_eq!(begun.code, 0, "{begun:?}");
     until(|| async { run(&site).await["state"] == "failed" }).await;
     let stalled = run(&site).await;
     assert_eq!(stalled["failure"], "stalled", "{stalled}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
-    // It is not too late for it.
+    // A late report is still accepted.
     let advanced = site.teeter(&["advance", "1"]).await;
     assert!(advanced.out.contains("TEETER_GROUP=b"), "{advanced:?}");
 }
@@ -82,10 +85,7 @@ async fn work_without_a_report_fails_as_stalled() {
 #[tokio::test]
 async fn abort_waits_for_the_end_of_the_hook() {
     let site = Site::start().await;
-    let (hook, begun) = stubborn(&site);
-    let deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);
-    until(|| async { std::fs::exists(&begun).is_ok_and(|begun| begun) }).await;
-    until(|| async { run(&site).await["caller"] == "here" }).await;
+    let deploy = deploy_at_work(&site, &[], &slow_hook(&site)).await;
     let aborted = site.teeter(&["abort", "1"]).await;
     assert_eq!(aborted.code, 0, "{aborted:?}");
     let ended = site.farm.dir().join("ended");
@@ -98,11 +98,8 @@ async fn abort_waits_for_the_end_of_the_hook() {
 #[tokio::test]
 async fn servers_stay_out_while_their_caller_does_not_stop() {
     let site = Site::start().await;
-    let (hook, begun) = stubborn(&site);
-    let mut deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);
-    until(|| async { std::fs::exists(&begun).is_ok_and(|begun| begun) }).await;
-    until(|| async { run(&site).await["caller"] == "here" }).await;
-    // It is told to stop, and cannot.
+    let mut deploy = deploy_at_work(&site, &[], &slow_hook(&site)).await;
+    // The stopped process cannot react to the abort.
     let pid = deploy.id().expect("it runs");
     send("-STOP", pid).await;
     let aborted = site.teeter(&["abort", "1"]).await;
@@ -111,7 +108,7 @@ async fn servers_stay_out_while_their_caller_does_not_stop() {
     assert!(aborted.err.contains("its caller has not stopped working") && aborted.err.contains(&end), "{aborted:?}");
     assert!(site.teeter(&["show", "1"]).await.out.contains(&end));
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
-    // As soon as it has stopped what is well comes back.
+    // Once the caller has stopped its work, the healthy servers come back.
     send("-CONT", pid).await;
     until(|| async { run(&site).await["state"] == "aborted" }).await;
     assert!(site.farm.dir().join("ended").exists(), "servers came back while the hook was at work");
@@ -123,23 +120,20 @@ async fn servers_stay_out_while_their_caller_does_not_stop() {
 async fn deploy_with_unread_output_stops_too() {
     for by_abort in [true, false] {
         let site = Site::start().await;
-        let (hook, begun) = stubborn(&site);
-        // More than the pipe to this test takes, which reads none of it.
-        let hook = format!("yes 'much to say, and nobody listens' | head -n 20000; {hook}");
-        let mut deploy = site.daemon.spawn(&["deploy", "web", "--", "sh", "-c", &hook]);
-        until(|| async { std::fs::exists(&begun).is_ok_and(|begun| begun) }).await;
-        until(|| async { run(&site).await["caller"] == "here" }).await;
+        // The output is more than the pipe to this test holds, which reads none of it.
+        let hook = format!("yes 'a line that the test does not read' | head -n 20000; {}", slow_hook(&site));
+        let mut deploy = deploy_at_work(&site, &[], &hook).await;
         let code = if by_abort {
             let aborted = site.teeter(&["abort", "1"]).await;
             assert_eq!(aborted.code, 0, "{aborted:?}");
-            7
+            exit::ABORTED
         } else {
             send("-TERM", deploy.id().expect("it runs")).await;
-            1
+            exit::FAILED
         };
         let ended = tokio::time::timeout(std::time::Duration::from_secs(60), deploy.wait()).await;
         assert_eq!(ended.expect("it ends").expect("it ran").code(), Some(code));
-        assert!(site.farm.dir().join("ended").exists(), "the hook was not told to end");
+        assert!(site.farm.dir().join("ended").exists(), "the hook got no SIGTERM");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The control socket under callers that are slow, silent, or far too many.
+//! The limits of the control socket: large requests, slow callers, silent connections, and too many of them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,11 +13,12 @@ use tokio::sync::Semaphore;
 
 use crate::fixtures::exit;
 use crate::fixtures::site::{Daemon, Site, instance, until};
-use crate::fixtures::system_users::{ROOT, User, can_change, curl, nameless, open_to_all};
+use crate::fixtures::system_users::{ROOT, User, can_change, curl, nameless, open_to_all, thread_as};
 
-const ANSWERS: &str = "GET /v1/holds HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n\r\n";
+/// A small request on a connection of its own.
+const GET_HOLDS: &str = "GET /v1/holds HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n\r\n";
 
-/// Connects as soon as one may wait to be accepted.
+/// Connects as soon as the queue of the socket has room.
 async fn connect(daemon: &Daemon) -> UnixStream {
     connect_to(daemon.socket()).await
 }
@@ -34,32 +35,33 @@ async fn connect_to(socket: &Path) -> UnixStream {
     }
 }
 
-/// Sends this, as far as the other end takes it, and reads until that closes.
-async fn say(stream: &mut UnixStream, text: &str) -> (u16, Value) {
+/// Sends a request as far as teeterd reads it, and reads the answer until teeterd closes the connection.
+async fn send(stream: &mut UnixStream, request: &str) -> (u16, Value) {
     let mut answer = Vec::new();
-    stream.write_all(text.as_bytes()).await.ok();
+    let _ = stream.write_all(request.as_bytes()).await;
     let end = tokio::time::timeout(Duration::from_secs(50), stream.read_to_end(&mut answer)).await;
-    end.expect("the answer ends").ok();
-    read(&answer)
+    let _ = end.expect("the answer ends");
+    parse(&answer)
 }
 
-fn read(answer: &[u8]) -> (u16, Value) {
+/// The status and the document of an answer; 0 and null if there is none.
+fn parse(answer: &[u8]) -> (u16, Value) {
     let text = String::from_utf8_lossy(answer);
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     let body = text.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
     (status, serde_json::from_str(body).unwrap_or_default())
 }
 
-/// Waits for the end of a connection.
+/// Waits for the end of a connection, and returns what was received.
 async fn closed(mut stream: UnixStream) -> Vec<u8> {
     let mut rest = Vec::new();
     let end = tokio::time::timeout(Duration::from_secs(50), stream.read_to_end(&mut rest)).await;
-    // A connection that is cut with something unread in it ends with an error.
-    end.expect("it is closed").ok();
+    // A connection that teeterd closes with unread input ends with an error.
+    let _ = end.expect("it is closed");
     rest
 }
 
-/// A daemon without a HAProxy.
+/// A daemon whose HAProxy does not exist.
 async fn daemon(dir: &tempfile::TempDir) -> Daemon {
     Daemon::start(dir.path(), &instance(&dir.path().join("none.sock"))).await
 }
@@ -69,22 +71,23 @@ async fn oversized_requests_are_refused_with_a_message() {
     let dir = tempfile::tempdir().unwrap();
     let daemon = daemon(&dir).await;
     let head = format!("GET /v1/holds?x={} HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n\r\n", "x".repeat(40_000));
-    assert_eq!(say(&mut connect(&daemon).await, &head).await.0, 200);
+    assert_eq!(send(&mut connect(&daemon).await, &head).await.0, 200);
     let more = head.replace("host:", &format!("x-more: {}\r\nhost:", "x".repeat(30_000)));
-    let (status, problem) = say(&mut connect(&daemon).await, &more).await;
+    let (status, problem) = send(&mut connect(&daemon).await, &more).await;
     assert_eq!((status, problem["type"].as_str()), (431, Some("urn:teeter:too-large")), "{problem}");
-    // What does not fit into memory that is set aside for it is refused before it is read.
+    // A request that exceeds the receive buffer is refused before it is read completely.
     let far_too_long = head.replace("host:", &format!("x-more: {}\r\nhost:", "x".repeat(200_000)));
-    assert!([0, 431].contains(&say(&mut connect(&daemon).await, &far_too_long).await.0));
+    assert!([0, 431].contains(&send(&mut connect(&daemon).await, &far_too_long).await.0));
 
     let post = |body: &str| {
         let length = body.len();
         format!(
-            "POST /v1/holds HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            "POST /v1/holds HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
         )
     };
     let body = format!(r#"{{"selectors":["none"],"mode":"drain","reason":"r{}"}}"#, " ".repeat(66_000));
-    let (status, problem) = say(&mut connect(&daemon).await, &post(&body)).await;
+    let (status, problem) = send(&mut connect(&daemon).await, &post(&body)).await;
     assert_eq!((status, problem["exit"].as_u64()), (413, Some(2)), "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("65536 bytes at most"), "{problem}");
 }
@@ -99,16 +102,17 @@ async fn incomplete_request_times_out() {
         stream.write_all(half.as_bytes()).await.unwrap();
         streams.push(stream);
     }
-    // One that asks something and stays is idle, too.
+    // A connection that stays open after its request is idle, too.
     let mut stays = connect(&daemon).await;
-    stays.write_all(ANSWERS.replace("connection: close\r\n", "").as_bytes()).await.unwrap();
+    stays.write_all(GET_HOLDS.replace("connection: close\r\n", "").as_bytes()).await.unwrap();
     let mut slow = connect(&daemon).await;
-    slow.write_all(b"POST /v1/holds HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"selectors\"").await.unwrap();
+    let head = "POST /v1/holds HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n";
+    slow.write_all(format!("{head}{{\"selectors\"").as_bytes()).await.unwrap();
     for stream in streams {
         assert!(closed(stream).await.is_empty());
     }
-    assert_eq!(read(&closed(stays).await).0, 200);
-    let (status, problem) = read(&closed(slow).await);
+    assert_eq!(parse(&closed(stays).await).0, 200);
+    let (status, problem) = parse(&closed(slow).await);
     assert_eq!((status, problem["type"].as_str()), (408, Some("urn:teeter:too-slow")), "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("nothing was changed"), "{problem}");
 }
@@ -131,10 +135,10 @@ async fn streams_and_requests_of_one_user_are_limited() {
         streams.push(stream);
     }
     let one_more = "GET /v1/events/stream HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n\r\n";
-    let (status, problem) = say(&mut connect(&daemon).await, one_more).await;
+    let (status, problem) = send(&mut connect(&daemon).await, one_more).await;
     assert_eq!((status, problem["type"].as_str()), (429, Some("urn:teeter:too-many")), "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("64 open streams"), "{problem}");
-    // Requests have a share of their own, here of some that wait.
+    // Requests have a limit of their own; these wait for a change.
     let tick = {
         let answer = async {
             let mut stream = open("/v1/holds").await;
@@ -150,12 +154,12 @@ async fn streams_and_requests_of_one_user_are_limited() {
     for _ in 0..64 {
         waiting.push(open(&waits).await);
     }
-    until(|| async { say(&mut connect(&daemon).await, ANSWERS).await.0 == 429 }).await;
-    // The command line waits for its turn where it may: nobody gets an answer that is none.
+    until(|| async { send(&mut connect(&daemon).await, GET_HOLDS).await.0 == 429 }).await;
+    // The command repeats its request for a while, and then reports the limit.
     let ended = daemon.teeter(&["holds"]).await;
     assert!(ended.code == exit::BUSY && ended.err.contains("64 requests in progress"), "{ended:?}");
     drop((streams, waiting));
-    until(|| async { say(&mut connect(&daemon).await, ANSWERS).await.0 == 200 }).await;
+    until(|| async { send(&mut connect(&daemon).await, GET_HOLDS).await.0 == 200 }).await;
     until(|| async {
         let mut head = [0; 12];
         open("/v1/events/stream").await.read_exact(&mut head).await.unwrap();
@@ -164,8 +168,8 @@ async fn streams_and_requests_of_one_user_are_limited() {
     .await;
 }
 
-/// Has four runs whose hooks have said more than a socket takes.
-pub(crate) async fn say_much(site: &Site) {
+/// Makes four runs whose hook output is larger than a socket's buffer.
+pub(crate) async fn record_much_output(site: &Site) {
     let line = serde_json::json!({"from": "a", "text": "x".repeat(4000)});
     let body = serde_json::json!({"lines": vec![line; 15]}).to_string();
     for run in 1..5 {
@@ -181,8 +185,8 @@ pub(crate) async fn say_much(site: &Site) {
 #[tokio::test]
 async fn stalled_reader_is_cut_off_and_can_resume() {
     let site = Site::start().await;
-    say_much(&site).await;
-    // That is more than a socket takes, and nobody reads.
+    record_much_output(&site).await;
+    // The stream is larger than the socket's buffer, and the client does not read.
     let mut stream = connect(&site.daemon).await;
     stream.write_all(b"GET /v1/events/stream?after=0 HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
     let is_closed = async || stream.ready(Interest::READABLE).await.unwrap().is_read_closed();
@@ -195,22 +199,21 @@ async fn stalled_reader_is_cut_off_and_can_resume() {
     assert_eq!((status, rest["events"][0]["id"].as_u64()), (200, Some(last.parse::<u64>().unwrap() + 1)));
 }
 
-/// Runs this as somebody, in a thread of this process: the kernel tells a socket's peer by its thread.
+/// Runs a future as a user, in a thread of its own.
 pub(crate) fn as_user(user: User, work: impl Future<Output = ()> + Send + 'static) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(move || {
-        rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(user.gid)).unwrap();
-        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(user.uid)).unwrap();
+    thread_as(user, move || {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
     })
 }
 
-fn memory(daemon: &Daemon, what: &str) -> usize {
+/// A value of the daemon's /proc/PID/status, in bytes.
+fn memory(daemon: &Daemon, key: &str) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     line.split_whitespace().next().unwrap().parse::<usize>().unwrap() << 10
 }
 
-/// Lets this process have so many files open.
+/// Raises the limit of open files of this process. If it cannot, prints that the test is skipped.
 fn may_open(files: u64) -> bool {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= files) {
@@ -237,49 +240,49 @@ async fn thousand_idle_connections_and_ten_thousand_requests_block_no_other_user
         let counts = Arc::<[AtomicUsize; 3]>::default();
         let crowd = as_user(user, crowd(daemon.socket().into(), silent, Arc::clone(&counts)));
         let over = Arc::<AtomicBool>::default();
-        let others = as_user(nameless(54_101), asks_until(daemon.socket().into(), Arc::clone(&over)));
+        let others = as_user(nameless(54_101), request_until(daemon.socket().into(), Arc::clone(&over)));
         while !crowd.is_finished() {
-            assert_eq!(say(&mut connect(&daemon).await, ANSWERS).await.0, 200, "root");
+            assert_eq!(send(&mut connect(&daemon).await, GET_HOLDS).await.0, 200, "root");
         }
         over.store(true, Ordering::SeqCst);
         others.join().unwrap();
         crowd.join().unwrap();
         let counts = counts.iter().map(|count| count.load(Ordering::SeqCst)).collect::<Vec<_>>();
-        println!("answered, told that it is too much, cut off: {counts:?}");
+        println!("answered, refused, cut off: {counts:?}");
         assert_eq!((counts.iter().sum::<usize>(), counts[2]), (10_000, 0));
-        // Silent ones have all of this user's share for as long as they may be silent.
+        // The silent connections occupy all places of this user until they time out.
         assert!(counts[1] > 0 && (counts[0] > 0 || silent > 0), "{counts:?}");
     }
     let grown = memory(&daemon, "VmHWM:").saturating_sub(before);
     println!("memory grew by {} KiB", grown >> 10);
     assert!(grown < 48 << 20, "{grown} bytes");
-    // The silent ones have gone.
+    // Wait until the silent connections have ended.
     until(|| async { curl(nameless(54_100), &daemon, "GET", "/v1/holds", "").await.0 == 200 }).await;
 }
 
-/// Asks again and again, and is answered each time.
-async fn asks_until(socket: PathBuf, over: Arc<AtomicBool>) {
+/// Sends requests until `over` is set, and asserts that each is answered.
+async fn request_until(socket: PathBuf, over: Arc<AtomicBool>) {
     loop {
-        assert_eq!(say(&mut connect_to(&socket).await, ANSWERS).await.0, 200);
+        assert_eq!(send(&mut connect_to(&socket).await, GET_HOLDS).await.0, 200);
         if over.load(Ordering::SeqCst) {
             break;
         }
     }
 }
 
-/// Connections that say nothing, and then ten thousand requests at once. Counts who was answered, told that it is too
-/// much, and cut off.
+/// Opens silent connections, and then sends ten thousand requests at once. Counts the requests that were answered,
+/// refused because of the limit, and cut off.
 async fn crowd(socket: PathBuf, silent: usize, counts: Arc<[AtomicUsize; 3]>) {
     let mut waiting = Vec::new();
     for _ in 0..silent {
         waiting.push(connect_to(&socket).await);
     }
-    let mut asking = tokio::task::JoinSet::new();
+    let mut requests = tokio::task::JoinSet::new();
     for _ in 0..10_000 {
         let (socket, counts) = (socket.clone(), Arc::clone(&counts));
-        asking.spawn(async move {
+        requests.spawn(async move {
             let mut stream = connect_to(&socket).await;
-            let which = match say(&mut stream, ANSWERS).await.0 {
+            let which = match send(&mut stream, GET_HOLDS).await.0 {
                 200 => 0,
                 429 => 1,
                 0 => 2,
@@ -288,7 +291,7 @@ async fn crowd(socket: PathBuf, silent: usize, counts: Arc<[AtomicUsize; 3]>) {
             counts[which].fetch_add(1, Ordering::SeqCst);
         });
     }
-    while let Some(ended) = asking.join_next().await {
+    while let Some(ended) = requests.join_next().await {
         ended.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! The control socket as another program meets it: plain HTTP and JSON.
+//! The control socket for other programs: plain HTTP and JSON.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -8,12 +8,12 @@ use tokio::net::UnixStream;
 
 use crate::fixtures::site::Site;
 
-/// One request on one connection, as curl would send it.
+/// Sends one request on a connection of its own; returns the status and the body.
 pub(crate) async fn http(site: &Site, request: &str, body: &str) -> (u16, String) {
     http_with(site, request, "content-type: application/json\r\n", body).await
 }
 
-/// The same with these headers, each ended.
+/// The same with other headers, each with its line end.
 async fn http_with(site: &Site, request: &str, headers: &str, body: &str) -> (u16, String) {
     let mut stream = UnixStream::connect(site.daemon.socket()).await.unwrap();
     let length = body.len();
@@ -66,17 +66,17 @@ async fn error_is_a_problem_document() {
     }
 }
 
-/// All of what is answered to these bytes.
+/// Sends these bytes, and reads everything until teeterd closes the connection.
 async fn raw(site: &Site, request: &[u8]) -> String {
     let mut stream = UnixStream::connect(site.daemon.socket()).await.unwrap();
-    // It may close before it has read everything.
+    // teeterd may close the connection before it has read everything.
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8(answer).unwrap()
 }
 
-/// As docs/api.md has it: what is answered before teeterd sees a request has a status and nothing else.
+/// The HTTP library answers these requests itself, with a status only, as docs/api.md says.
 #[tokio::test]
 async fn invalid_http_gets_a_status_without_a_document() {
     let site = Site::start().await;
@@ -95,10 +95,11 @@ async fn invalid_http_gets_a_status_without_a_document() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{begins}: {answer}");
         assert!(answer.ends_with("\r\n\r\n") && !answer.contains("problem+json"), "{begins}: {answer}");
     }
-    // What fits is refused in words.
+    // teeterd refuses with a document what the HTTP library accepts.
     let answer = raw(&site, line("/v1/status", &format!("x: {}\r\n", "y".repeat(70 << 10))).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431 ") && answer.contains("urn:teeter:too-large"), "{answer}");
-    let json = "POST /v1/holds HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 3\r\n\r\n";
+    let json = "POST /v1/holds HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-type: application/json\r\n\
+                content-length: 3\r\n\r\n";
     let answer = raw(&site, &[json.as_bytes(), b"\"\xff\""].concat()).await;
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("urn:teeter:bad-request"), "{answer}");
 }
@@ -112,7 +113,7 @@ async fn requests_from_a_web_page_change_nothing() {
     for change in ["abort", "pause", "resume", "retry"] {
         let request = format!("POST /v1/runs/1/{change}");
         for (headers, status, kind) in [
-            // A form; a script of another site that a browser lets pass without asking; one behind the same proxy.
+            // Forms, which a browser sends without a preflight, and scripts of other sites.
             ("content-type: text/plain\r\n".to_owned(), 415, "media-type"),
             ("content-type: application/x-www-form-urlencoded\r\n".to_owned(), 415, "media-type"),
             (String::new(), 415, "media-type"),
@@ -127,7 +128,7 @@ async fn requests_from_a_web_page_change_nothing() {
     for headers in ["origin: null\r\n", "sec-fetch-site: same-site\r\n"] {
         assert_eq!(http_with(&site, "GET /v1/runs", headers, "").await.0, 403, "{headers}");
     }
-    // A browser that asks whether it may is not told that it may.
+    // A preflight is refused.
     let asks = "origin: https://evil.example\r\naccess-control-request-method: POST\r\n";
     assert_eq!(http_with(&site, "OPTIONS /v1/runs/1/abort", asks, "").await.0, 403);
     assert_eq!(http_with(&site, "GET /v1/runs/1", "sec-fetch-site: none\r\n", "").await.0, 200);
@@ -186,7 +187,7 @@ async fn socket_has_the_configured_mode() {
 async fn sample_configurations_are_accepted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("haproxy.cfg");
-    // Debian's user, log and chroot are not there on every machine that runs the tests; the rest is as shipped.
+    // Without Debian's user and chroot, which not every machine has.
     let text = std::fs::read_to_string("haproxy/servers.cfg").unwrap();
     std::fs::write(
         &path,
@@ -217,7 +218,7 @@ async fn reported_hook_output_is_sanitised_and_bounded() {
     for _ in 0..80 {
         answers.push(http(&site, "POST /v1/runs/1/output", &long).await.1);
     }
-    // 4 KiB of each line: there is room for 62 of them, and then for none.
+    // 4 KiB of each line are kept: there is room for 62 lines.
     assert_eq!(answers.iter().filter(|answer| *answer == r#"{"more":true}"#).count(), 62, "{answers:?}");
     let kept = site.json(&["events", "1", "--limit", "5000"]).await;
     let of_kind = |kind: &str| kept["events"].as_array().unwrap().iter().filter(|e| e["kind"] == kind).count();
@@ -230,15 +231,15 @@ async fn reported_hook_output_is_sanitised_and_bounded() {
 async fn change_completes_when_its_caller_hangs_up() {
     let site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
-    for turn in 0..200 {
+    for round in 0..200 {
         let mut stream = UnixStream::connect(site.daemon.socket()).await.unwrap();
-        let what = if turn % 2 == 0 { "pause" } else { "resume" };
-        let text = format!("POST /v1/runs/1/{what} HTTP/1.1\r\nhost: teeter\r\ncontent-length: 0\r\n\r\n");
+        let command = if round % 2 == 0 { "pause" } else { "resume" };
+        let text = format!("POST /v1/runs/1/{command} HTTP/1.1\r\nhost: teeter\r\ncontent-length: 0\r\n\r\n");
         stream.write_all(text.as_bytes()).await.unwrap();
-        // Some are still being read, some are being stored, some are done.
-        tokio::time::sleep(std::time::Duration::from_micros(turn * 5)).await;
+        // The caller disconnects while the request is read, stored, or done.
+        tokio::time::sleep(std::time::Duration::from_micros(round * 5)).await;
     }
-    // What was stored and what teeterd thinks are the same: it can go on.
+    // The store and teeterd's memory agree: the run continues.
     let aborted = site.teeter(&["abort", "1"]).await;
     assert_eq!(aborted.code, 0, "{aborted:?}");
     assert_eq!(site.bits().await, [0; 4]);

@@ -1,4 +1,4 @@
-//! The control socket: its documents, its callers, their rights and their limits.
+//! The control socket: its documents, its callers, their roles and their limits.
 
 mod api_documents;
 mod audit;

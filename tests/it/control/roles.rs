@@ -1,4 +1,4 @@
-//! Who may do what, tried by real users.
+//! The roles of users, tested with processes of real users.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::fixtures::exit;
-use crate::fixtures::site::{Daemon, MAINT, PATIENCE, Site, farm_config, until};
-use crate::fixtures::system_users::{ROOT, User, can_change, curl, nameless, open_to_all, teeter};
+use crate::fixtures::site::{Daemon, MAINT, PATIENCE, Site, farm_config, instance, until};
+use crate::fixtures::system_users::{
+    ROOT, User, can_change, curl, give, in_mount_namespace, nameless, open_to_all, teeter, thread_as,
+};
 
-/// By number, by name, and by the group of the user; and one to whom nothing is granted.
+// Users with a role by uid, by name and by group, and one without a role.
 const VIEWER: User = nameless(54_001);
 const OPERATOR: User = User { uid: 1, gid: 1 };
 const DEPLOYER: User = User { uid: 5, gid: 54_777 };
@@ -26,7 +28,7 @@ deployer = ["group:games"]
 admin = ["user:54004"]
 "#;
 
-/// A site whose control socket everybody reaches, and a `teeter` that everybody may run.
+/// A site whose control socket every user can reach, and a `teeter` that every user may run.
 async fn open_site(roles: &str) -> (Site, PathBuf) {
     let spec = FarmSpec { version: "v1".to_owned(), ..FarmSpec::default() };
     let farm = teeter_lab::TestFarm::start_spec(spec).await.expect("a farm starts");
@@ -39,7 +41,7 @@ fn is_refused((status, problem): &(u16, Value)) -> bool {
     *status == 403 && problem["type"] == "urn:teeter:role"
 }
 
-/// Every request there is, and who may send it: of viewer, operator, deployer and admin the first.
+/// Every request, the least role that may send it (0 viewer, 1 operator, 2 deployer, 3 admin), and its body.
 const REQUESTS: [(&str, &str, usize, &str); 27] = [
     ("GET", "/v1/status", 0, ""),
     ("HEAD", "/v1/status", 0, ""),
@@ -115,7 +117,7 @@ async fn refusal_names_the_caller_the_needed_role_and_its_setting() {
     assert!(outside.code == exit::NOT_PERMITTED && outside.err.contains("has no role"), "{outside:?}");
     assert!(site.daemon.log().contains("POST /v1/holds needs the role operator"), "{}", site.daemon.log());
 
-    // An operator's server goes out and comes back; a deploy is not theirs, nor is to overrule a guard.
+    // An operator may take servers out and bring them back, but may not deploy or overrule a guard.
     let drained = run(OPERATOR, &["maint", "web01", "--reason", "disk"]).await;
     assert_eq!(drained.code, 0, "{drained:?}");
     assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
@@ -127,7 +129,7 @@ async fn refusal_names_the_caller_the_needed_role_and_its_setting() {
         let refused = run(OPERATOR, args).await;
         assert_eq!(refused.code, exit::NOT_PERMITTED, "{args:?}: {refused:?}");
     }
-    // Whose hold it is stays as it was: a deployer does not end it, and an administrator does.
+    // A deployer may not end the hold of another user; an administrator may.
     let busy = run(DEPLOYER, &["ready", "web01"]).await;
     assert_eq!(busy.code, exit::BUSY, "{busy:?}");
     let others = run(DEPLOYER, &["ready", "web01", "--owner", "daemon"]).await;
@@ -153,7 +155,7 @@ async fn roles_are_reloaded_without_a_restart() {
     if !can_change() {
         return;
     }
-    // Without roles whoever may open the socket may do everything.
+    // Without roles every user that can open the socket may do everything.
     let (site, _) = open_site("").await;
     let begin = r#"{"farm":"web","dry_run":true}"#;
     let status = async |user, method, path, body| curl(user, &site.daemon, method, path, body).await.0;
@@ -165,38 +167,31 @@ async fn roles_are_reloaded_without_a_restart() {
     until(|| async { status(OUTSIDER, "GET", "/v1/holds", "").await == 403 }).await;
     assert_eq!(status(VIEWER, "POST", "/v1/runs", begin).await, 403);
     assert_eq!(status(DEPLOYER, "POST", "/v1/runs", begin).await, 200);
-    // A table that grants nothing to anybody leaves root.
+    // With a table that names no existing user, only root has access.
     write("[control.roles]\nviewer = [\"user:no-such-user\"]");
     site.daemon.signal("-HUP").await;
     until(|| async { status(ADMIN, "GET", "/v1/holds", "").await == 403 }).await;
     assert_eq!(status(ROOT, "POST", "/v1/runs", begin).await, 200);
     assert!(site.daemon.log().contains("no such user or group: user:no-such-user"), "{}", site.daemon.log());
-    // One that is not understood takes nothing from anybody, and gives nothing.
+    // An invalid table is not loaded: the roles stay.
     write("[control.roles]\nviewer = [\"54005\"]");
     site.daemon.signal("-HUP").await;
     until(|| async { site.daemon.log().contains("is neither user:NAME nor group:NAME") }).await;
     assert_eq!(status(ADMIN, "GET", "/v1/holds", "").await, 403);
 }
 
-/// A daemon that alone sees another /etc/group, and that file. `None`, and a word of it, where that cannot be had.
+/// A daemon that sees another /etc/group, and the path of that file. `None` if mount namespaces are not allowed.
 async fn with_groups(dir: &Path, members: &str) -> Option<(Daemon, PathBuf)> {
     let group = dir.join("group");
     std::fs::write(&group, groups(members)).expect("it is written");
-    let mount = format!("mount --bind {} /etc/group && exec \"$@\"", group.display());
-    let by = ["unshare", "--mount", "sh", "-c", &mount, "sh"];
-    let tried = std::process::Command::new(by[0]).args(&by[1..]).arg("true").output();
-    if !tried.is_ok_and(|tried| tried.status.success()) {
-        teeter_lab::skip("there is no mount namespace to be had");
-        return None;
-    }
-    let none = crate::fixtures::site::instance(&dir.join("none.sock"));
-    let config = format!("{none}[control.roles]\ndeployer = [\"group:deployers\"]\n");
-    let daemon = Daemon::start_by(&by, dir, &config).await;
+    let starter = in_mount_namespace(&format!("mount --bind {} /etc/group", group.display()))?;
+    let config = format!("{}[control.roles]\ndeployer = [\"group:deployers\"]\n", instance(&dir.join("none.sock")));
+    let daemon = Daemon::start_by(&starter, dir, &config).await;
     open_to_all(&daemon);
     Some((daemon, group))
 }
 
-/// The machine's groups and one more, with these members.
+/// The groups of the machine, and the group `deployers` with these members.
 fn groups(members: &str) -> String {
     let groups = std::fs::read_to_string("/etc/group").expect("there are groups");
     format!("{groups}deployers:x:{DEPLOYERS}:{members}\n")
@@ -212,7 +207,7 @@ async fn group_roles_follow_the_group_database_not_the_process() {
     let dir = tempfile::tempdir().expect("a directory is made");
     let Some((daemon, group)) = with_groups(dir.path(), "bin").await else { return };
     let abort = async |user| curl(user, &daemon, "POST", "/v1/runs/9/abort", "").await.0;
-    // A member whose process has another group, and a process that has the group while its user is no member.
+    // A process of a member with another group id, and a process with the group's id whose user is no member.
     assert_eq!(abort(User { uid: 2, gid: 54_777 }).await, 404);
     assert_eq!(abort(User { uid: 1, gid: DEPLOYERS }).await, 403);
     std::fs::write(&group, groups("daemon")).expect("it is written");
@@ -234,26 +229,22 @@ async fn open_connection_loses_a_revoked_role() {
     assert_eq!(status(&mut events, "GET /v1/events/stream HTTP/1.1\r\nhost: t\r\n\r\n").await, 200);
     std::fs::write(&group, groups("")).expect("it is written");
     assert_eq!(status(&mut requests, abort).await, 403);
-    // A stream is asked about again after some seconds, and at once where the configuration is read again.
+    // teeterd checks the role of a stream every few seconds, and at once after a reload.
     daemon.signal("-HUP").await;
     let mut rest = Vec::new();
     tokio::time::timeout(PATIENCE, events.read_to_end(&mut rest)).await.expect("the stream ends").expect("it is read");
 }
 
-/// A connection of somebody's, to this daemon.
+/// Connects to the daemon as a user.
 async fn connect(user: User, daemon: &Daemon) -> UnixStream {
     let path = daemon.socket().to_owned();
-    let connected = std::thread::spawn(move || {
-        rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(user.gid)).expect("its group is set");
-        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(user.uid)).expect("its user is set");
-        std::os::unix::net::UnixStream::connect(path).expect("it connects")
-    });
+    let connected = thread_as(user, || std::os::unix::net::UnixStream::connect(path).expect("it connects"));
     let stream = connected.join().expect("the thread ends");
     stream.set_nonblocking(true).expect("it is set");
     UnixStream::from_std(stream).expect("it is taken over")
 }
 
-/// One request on a connection that stays open: the status of the answer, which comes in one piece.
+/// Sends a request on a connection that stays open; returns the status of the answer, which arrives in one piece.
 async fn status(stream: &mut UnixStream, request: &str) -> u16 {
     stream.write_all(request.as_bytes()).await.expect("it is sent");
     let mut answer = vec![0; 16 << 10];
@@ -268,11 +259,11 @@ async fn user_of_teeterd_may_do_everything() {
         return;
     }
     let dir = tempfile::tempdir().expect("a directory is made");
-    crate::fixtures::system_users::give(dir.path(), VIEWER);
+    give(dir.path(), VIEWER);
     let id = VIEWER.uid.to_string();
-    let by = ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"];
-    let config = format!("{}[control.roles]\n", crate::fixtures::site::instance(&dir.path().join("none.sock")));
-    let daemon = Daemon::start_by(&by, dir.path(), &config).await;
+    let starter = ["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"];
+    let config = format!("{}[control.roles]\n", instance(&dir.path().join("none.sock")));
+    let daemon = Daemon::start_by(&starter, dir.path(), &config).await;
     open_to_all(&daemon);
     let abort = async |user| curl(user, &daemon, "POST", "/v1/runs/9/abort", "").await.0;
     assert_eq!([abort(VIEWER).await, abort(ROOT).await, abort(OUTSIDER).await], [404, 404, 403]);

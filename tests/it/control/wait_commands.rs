@@ -1,4 +1,4 @@
-//! Commands that wait, where what they wait for has passed before they looked.
+//! Commands that wait for a stage of a hold, when that stage has already passed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio::process::Command;
 
 use crate::fixtures::exit;
 
-/// A control socket with one hold, whose stage is always this.
-fn always(dir: &Path, stage: &'static str) -> std::path::PathBuf {
+/// A fake control socket with one hold, which is always in this stage.
+fn hold_in_stage(dir: &Path, stage: &'static str) -> std::path::PathBuf {
     let socket = dir.join("control.sock");
     let listener = UnixListener::bind(&socket).expect("it can listen");
     tokio::spawn(async move {
@@ -23,11 +23,11 @@ fn always(dir: &Path, stage: &'static str) -> std::path::PathBuf {
 }
 
 async fn answer(mut stream: UnixStream, stage: &str) {
-    let mut asked = Vec::new();
-    while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
-        let Ok(1..) = stream.read_buf(&mut asked).await else { return };
+    let mut request = Vec::new();
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        let Ok(1..) = stream.read_buf(&mut request).await else { return };
     }
-    let path = String::from_utf8_lossy(&asked).split(' ').nth(1).unwrap_or_default().to_owned();
+    let path = String::from_utf8_lossy(&request).split(' ').nth(1).unwrap_or_default().to_owned();
     let hold = json!({
         "id": 1, "owner": "root", "reason": "kernel", "entries": ["edge:app/web01"], "members": ["web01"],
         "mode": "drain", "stage": stage, "left": 0, "since": "2026-01-01T00:00:00Z", "expires": null, "waiting": null,
@@ -35,7 +35,7 @@ async fn answer(mut stream: UnixStream, stage: &str) {
     });
     let body: Value = match path.split('?').next() {
         Some("/v1/holds/1") => hold,
-        Some("/v1/holds") if asked.starts_with(b"POST") => hold,
+        Some("/v1/holds") if request.starts_with(b"POST") => hold,
         Some("/v1/holds" | "/v1/release") => json!({"holds": [hold]}),
         _ => json!({"status": 404, "title": "not there", "detail": "not there", "exit": 3}),
     };
@@ -43,7 +43,8 @@ async fn answer(mut stream: UnixStream, stage: &str) {
     let body = body.to_string();
     let head =
         format!("HTTP/1.1 {status}\r\nteeter-tick: 1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-    drop(stream.write_all((head + &body).as_bytes()).await);
+    // The command may have disconnected.
+    let _ = stream.write_all((head + &body).as_bytes()).await;
 }
 
 async fn teeter(socket: &Path, args: &[&str]) -> (Option<i32>, String) {
@@ -57,7 +58,7 @@ async fn teeter(socket: &Path, args: &[&str]) -> (Option<i32>, String) {
 async fn server_taken_out_again_before_the_first_poll_ends_the_wait() {
     for stage in ["draining", "out", "stuck"] {
         let dir = tempfile::tempdir().expect("a directory");
-        let socket = always(dir.path(), stage);
+        let socket = hold_in_stage(dir.path(), stage);
         let (code, err) = teeter(&socket, &["ready", "web01"]).await;
         assert_eq!(code, Some(exit::FAILED), "{stage}: {err}");
         assert!(err.contains("stays out: it was taken out again"), "{stage}: {err}");
@@ -67,7 +68,7 @@ async fn server_taken_out_again_before_the_first_poll_ends_the_wait() {
 #[tokio::test]
 async fn server_released_before_the_first_poll_ends_the_wait_for_empty() {
     let dir = tempfile::tempdir().expect("a directory");
-    let socket = always(dir.path(), "verifying");
+    let socket = hold_in_stage(dir.path(), "verifying");
     let (code, err) = teeter(&socket, &["drain", "web01", "--reason", "kernel"]).await;
     assert_eq!(code, Some(exit::ABORTED), "{err}");
     assert!(err.contains("is brought back before it was empty"), "{err}");

@@ -1,11 +1,11 @@
-//! Watching after a flip: what is worse than before is turned back, what is not goes on.
+//! The bake after a flip: a worse version is rolled back, and a version that is no worse stays.
 
 use std::time::Duration;
 
 use teeter_lab::{FarmSpec, Load, LoadSpec, Sample};
 
 use crate::fixtures::exit;
-use crate::fixtures::site::{Site, until};
+use crate::fixtures::site::{Site, finish, until};
 
 const BAKE: &str = "bake = { for = \"2s\", max_5xx = \"1%\", max_errors = \"1%\", min_requests = 50 }";
 
@@ -14,11 +14,11 @@ fn load(site: &Site) -> Load {
     Load::start(spec).expect("load starts")
 }
 
-/// The farm of the sample, with a watch that is over in two seconds.
+/// The sample with a bake of two seconds.
 async fn site(sample: Sample) -> Site {
     match sample {
-        Sample::Servers => Site::with(BAKE, FarmSpec::default()).await,
-        _ => Site::on(sample, &[("min_available", &format!("{BAKE}\nmin_available"))]).await,
+        Sample::Servers => Site::start_with(BAKE, FarmSpec::default()).await,
+        _ => Site::start_sample(sample, &[("min_available", &format!("{BAKE}\nmin_available"))]).await,
     }
 }
 
@@ -89,7 +89,7 @@ async fn bake_survives_a_killed_daemon() {
     let load = load(&site);
     load.more(200).await;
     site.daemon.restart().await;
-    let ended = crate::fixtures::site::finish(deploy).await;
+    let ended = finish(deploy).await;
     assert!(ended.err.contains("rolled back"), "{ended:?}\n{}", site.daemon.log());
     assert_eq!(version(&site).await, "v1");
     load.stop().await.expect("load ends");

@@ -1,4 +1,4 @@
-//! Blue-green: the idle side is found, worked on, given the traffic, and the other one stays ready.
+//! Blue-green: the idle side gets the new version and then the traffic, and the other side is the standby.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ const EDITS: [(&str, &str); 1] = [("deadline = \"60s\"", "deadline = \"20s\"")];
 
 async fn shop() -> Site {
     let work = Duration::from_millis(1)..Duration::from_millis(10);
-    Site::on_spec(FarmSpec { sample: Sample::BlueGreen, work, ..FarmSpec::default() }, &EDITS).await
+    Site::start_spec(FarmSpec { sample: Sample::BlueGreen, work, ..FarmSpec::default() }, &EDITS).await
 }
 
-/// Where teeter keeps servers out, by name.
+/// The names of the servers that teeter keeps out.
 async fn out(site: &Site) -> Vec<String> {
     let holds = site.json(&["holds"]).await;
     let members = holds["holds"].as_array().into_iter().flatten().flat_map(|hold| hold["members"].as_array());
@@ -46,11 +46,11 @@ async fn idle_side_gets_the_version_and_then_the_traffic() {
     let run = site.json(&["show", "1"]).await;
     assert_eq!(planned["steps"].as_array().map(Vec::len), run["steps"].as_array().map(Vec::len));
     assert_eq!(site.json(&["idle", "shop"]).await["idle"], "blue");
-    // A restart of HAProxy changes nothing about that.
+    // A restart of HAProxy changes nothing.
     site.farm.haproxy().restart().await.expect("it starts again");
     until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
     assert_eq!((site.route("shop").await.as_str(), out(&site).await.len()), ("shop_green", 2));
-    // The way back takes no work, and the next deploy begins from there.
+    // A flip back takes no work, and the next deploy begins with the side that is idle then.
     let back = site.teeter(&["flip", "shop", "blue"]).await;
     assert_eq!(back.code, 0, "{back:?}");
     assert_eq!(teeter_lab::get(site.farm.addr(), "/").await.expect("it answers").version(), "v1");
@@ -62,15 +62,9 @@ async fn idle_side_gets_the_version_and_then_the_traffic() {
 #[tokio::test]
 async fn bad_version_gets_no_traffic() {
     let site = shop().await;
+    site.daemon.reconfigure(|toml| edited(toml, &[("deadline = \"20s\"", "deadline = \"3s\"")])).await;
     for (hook, at) in [("exit 1", "work green"), ("true", "verify green")] {
         let deploy = ["deploy", "shop", "--strategy", "blue-green", "--to", "v2", "--", "sh", "-c", hook];
-        let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
-        if config.contains("deadline = \"20s\"") {
-            std::fs::write(site.daemon.config(), edited(&config, &[("deadline = \"20s\"", "deadline = \"3s\"")]))
-                .expect("it is written");
-            site.daemon.signal("-HUP").await;
-            until(|| async { site.daemon.log().contains("configuration read again") }).await;
-        }
         let ended = site.teeter(&deploy).await;
         assert_eq!(ended.code, exit::FAILED, "{ended:?}");
         assert!(ended.err.contains(at), "{ended:?}");
@@ -80,7 +74,7 @@ async fn bad_version_gets_no_traffic() {
             let ended = site.teeter(&["abort", &run]).await;
             assert_eq!(ended.code, 0, "{ended:?}");
         }
-        assert_eq!(out(&site).await, ["green01", "green02"], "it goes on standing by");
+        assert_eq!(out(&site).await, ["green01", "green02"], "it stays the standby");
     }
     let hook = site.hook();
     let ended = site.teeter(&["deploy", "shop", "--strategy", "blue-green", "--to", "v2", "--", &hook]).await;
@@ -102,19 +96,19 @@ async fn without_a_route_the_side_on_standby_is_idle() {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(site.farm.versions(), ["v1", "v1", "v2", "v2"]);
     assert_eq!(out(&site).await, ["web01", "web02"]);
-    // A see-saw begins with all.
+    // A see-saw begins with all servers in service.
     let ended = site.teeter(&["deploy", "web", "--to", "v3", "--", &hook]).await;
     assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
 }
 
-/// teeter had not turned the traffic, and finds it, in a new process of HAProxy, at the side that it keeps out.
+/// A new HAProxy process sends the traffic to the side that teeter keeps out, because the map file was changed.
 #[tokio::test]
 async fn side_is_released_when_the_route_was_switched_to_it_outside_teeter() {
     let site = shop().await;
     assert_eq!(site.teeter(&["begin", "shop", "--strategy", "blue-green", "--to", "v2"]).await.code, 0);
     until(|| async { site.json(&["show", "1"]).await["work"]["group"] == "green" }).await;
-    let turned = site.map_file().replace("shop_blue", "shop_green");
-    std::fs::write(site.farm.map(), turned).expect("it is written");
+    let switched = site.map_file().replace("shop_blue", "shop_green");
+    std::fs::write(site.farm.map(), switched).expect("it is written");
     site.farm.haproxy().restart().await.expect("it starts again");
     until(|| async { site.json(&["show", "1"]).await["state"] == "failed" }).await;
     let shown = site.teeter(&["show", "1"]).await;

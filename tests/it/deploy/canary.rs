@@ -1,4 +1,4 @@
-//! A share of the traffic first: by clients where there is a route, by weights where there is none.
+//! Canary: a share of the clients with a route, and a share by weights without one.
 
 use teeter_lab::{Browser, FarmSpec, Load, LoadSpec, Sample};
 use tokio::process::Child;
@@ -6,23 +6,24 @@ use tokio::process::Child;
 use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site, finish, step_of, until};
 
-const LONG: [(&str, &str); 1] = [("pause = \"5m\"", "pause = \"10m\"")];
+/// Makes the pause longer than the test.
+const LONG_PAUSE: [(&str, &str); 1] = [("pause = \"5m\"", "pause = \"10m\"")];
 
-/// A canary deploy of v2, paused at its first share.
-async fn paused(site: &Site, version: &str, steps: &str) -> Child {
+/// Starts a canary deploy, and waits until it watches its first share.
+async fn deploy_to_first_share(site: &Site, version: &str, steps: &str) -> Child {
     let hook = site.hook();
     let deploy =
         ["deploy", "web", "--strategy", "canary", "--steps", steps, "--pause", "10m", "--to", version, "--", &hook];
     let child = site.daemon.spawn(&deploy);
-    at(site, "bake a").await;
+    wait_for_bake(site).await;
     child
 }
 
-/// Waits until the run is at this step, and waits there.
-async fn at(site: &Site, step: &str) {
+/// Waits until the run watches group a.
+async fn wait_for_bake(site: &Site) {
     until(|| async {
         let run = &site.json(&["runs"]).await["runs"][0];
-        step_of(run).is_some_and(|text| text.starts_with(step))
+        step_of(run).is_some_and(|text| text.starts_with("bake a"))
             && run["waiting"].as_str().is_some_and(|text| text.starts_with("watching"))
     })
     .await;
@@ -35,28 +36,28 @@ async fn weights(site: &Site) -> Vec<u64> {
     servers.filter(|server| server["backend"] == "app").filter_map(|server| server["weight"].as_u64()).collect()
 }
 
-/// How many of a hundred visitors, each with a number of its own, meet v2.
+/// The number of clients that get v2, of a hundred with different bucket numbers.
 async fn share(site: &Site) -> usize {
-    let mut met = 0;
+    let mut share = 0;
     for number in 0..100 {
         let mut visitor = Browser::new(site.farm.addr());
         visitor.forge("bucket", &number.to_string());
         let first = visitor.get("/").await.expect("it answers").version().to_owned();
         let second = visitor.get("/").await.expect("it answers").version().to_owned();
-        assert_eq!(first, second, "a visitor meets one version");
-        met += usize::from(first == "v2");
+        assert_eq!(first, second, "a client gets one version");
+        share += usize::from(first == "v2");
     }
-    met
+    share
 }
 
 #[tokio::test]
 async fn share_of_the_clients_gets_the_canary_and_each_sees_one_version() {
-    let site = Site::on_spec(FarmSpec { sample: Sample::Canary, ..FarmSpec::default() }, &LONG).await;
-    // Whoever comes without a number is given one, and keeps it.
-    let mut stranger = Browser::new(site.farm.addr());
-    stranger.get("/").await.expect("it answers");
-    assert!(stranger.cookie("bucket").is_some_and(|number| number.parse::<u8>().is_ok_and(|number| number < 100)));
-    let deploy = paused(&site, "v2", "5%,25%,100%").await;
+    let site = Site::start_spec(FarmSpec { sample: Sample::Canary, ..FarmSpec::default() }, &LONG_PAUSE).await;
+    // A client without a bucket number gets one in a cookie.
+    let mut newcomer = Browser::new(site.farm.addr());
+    newcomer.get("/").await.expect("it answers");
+    assert!(newcomer.cookie("bucket").is_some_and(|number| number.parse::<u8>().is_ok_and(|number| number < 100)));
+    let deploy = deploy_to_first_share(&site, "v2", "5%,25%,100%").await;
     assert_eq!(share(&site).await, 5);
     let mut first = Browser::new(site.farm.addr());
     first.forge("bucket", "4");
@@ -72,9 +73,9 @@ async fn share_of_the_clients_gets_the_canary_and_each_sees_one_version() {
     assert_eq!(share(&site).await, 5);
     let cut_short = site.daemon.spawn(&["advance", "1", "--step", "5"]);
     until(|| async { site.route("web.share").await == "25" }).await;
-    at(&site, "bake a").await;
+    wait_for_bake(&site).await;
     assert_eq!(share(&site).await, 25);
-    assert_eq!(first.get("/").await.expect("it answers").version(), "v2", "who has met it keeps it");
+    assert_eq!(first.get("/").await.expect("it answers").version(), "v2", "a client with v2 keeps it");
     let advanced = site.daemon.spawn(&["advance", "1"]);
     until(|| async { site.route("web").await == "web_a" }).await;
     assert_eq!((site.route("web.share").await, site.route("web.trial").await), (String::new(), String::new()));
@@ -84,9 +85,9 @@ async fn share_of_the_clients_gets_the_canary_and_each_sees_one_version() {
     assert!(!site.map_file().contains("web.share"), "{}", site.map_file());
 }
 
-/// Cuts the last watch short and waits for the end.
+/// Ends the last bake and waits for the end of the deploy.
 async fn finish_run(site: &Site, deploy: Child, advanced: [Child; 2]) {
-    at(site, "bake a").await;
+    wait_for_bake(site).await;
     let last = site.daemon.spawn(&["advance", "1"]);
     let ended = finish(deploy).await;
     assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
@@ -98,7 +99,7 @@ async fn without_a_route_weights_make_the_share() {
     let site = Site::start().await;
     let before = weights(&site).await;
     let load = Load::start(LoadSpec { connections: 8, ..LoadSpec::new(site.farm.addr()) }).expect("load starts");
-    let deploy = paused(&site, "v2", "10%,100%").await;
+    let deploy = deploy_to_first_share(&site, "v2", "10%,100%").await;
     let shared = weights(&site).await;
     let part = 100 * (shared[0] + shared[1]) / shared.iter().sum::<u64>();
     assert!((9..=11).contains(&part), "{shared:?}");
@@ -116,10 +117,10 @@ async fn without_a_route_weights_make_the_share() {
 
 #[tokio::test]
 async fn aborted_or_failed_canary_loses_its_share() {
-    // By hand, by weights.
+    // An operator aborts a share by weights.
     let site = Site::start().await;
     let before = weights(&site).await;
-    let deploy = paused(&site, "v2", "10%").await;
+    let deploy = deploy_to_first_share(&site, "v2", "10%").await;
     for _ in 0..2 {
         let ended = site.teeter(&["abort", "1"]).await;
         assert_eq!(ended.code, 0, "{ended:?}");
@@ -127,9 +128,9 @@ async fn aborted_or_failed_canary_loses_its_share() {
     let ended = finish(deploy).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert_eq!((site.bits().await, weights(&site).await), (vec![MAINT, MAINT, 0, 0], before));
-    // By itself, by clients.
+    // The bake fails with a share of the clients.
     let edits = [("min_requests = 200", "min_requests = 20")];
-    let site = Site::on_spec(FarmSpec { sample: Sample::Canary, ..FarmSpec::default() }, &edits).await;
+    let site = Site::start_spec(FarmSpec { sample: Sample::Canary, ..FarmSpec::default() }, &edits).await;
     let load = Load::start(LoadSpec { connections: 8, ..LoadSpec::new(site.farm.addr()) }).expect("load starts");
     load.more(200).await;
     let hook = site.hook();

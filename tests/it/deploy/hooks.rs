@@ -1,4 +1,4 @@
-//! What hooks say, how long they may take, and several at once.
+//! Hooks of a deploy: their output, their deadline, and several of them at once.
 
 use teeter_lab::write_script;
 
@@ -38,7 +38,7 @@ async fn hook_output_is_prefixed_and_kept() {
     for line in ["batch-1 | for web01 web02", "batch-1 | red \u{fffd}", "batch-2 | aloud", "batch-2 | no end"] {
         assert!(kept.iter().any(|found| found == line), "{line:?}: {kept:?}");
     }
-    // Whoever looks at the run sees its steps, and whoever looks at everything sees what happened.
+    // Neither the run nor the list of all events shows the hooks' output.
     for command in [&["show", "1"][..], &["events"]] {
         let shown = site.teeter(command).await;
         assert!(!shown.out.contains("no end"), "{command:?}: {shown:?}");
@@ -102,7 +102,7 @@ async fn hook_and_run_continue_after_a_killed_daemon() {
     let ended = finish(deploy).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.out.contains("a | meanwhile"), "{ended:?}");
-    // What it said meanwhile was sent with what the second half's hook said, at the latest.
+    // The output of that time was sent with that of the second half's hook, at the latest.
     let kept = events(&site, "1", "hook.output").await;
     assert!(kept.iter().any(|line| line == "a | meanwhile"), "{kept:?}");
 }
@@ -111,7 +111,7 @@ async fn hook_and_run_continue_after_a_killed_daemon() {
 async fn hook_past_its_deadline_is_killed() {
     let site = Site::start().await;
     let pid = site.farm.dir().join("pid");
-    // What it has started does not want to, either.
+    // The hook and its child process ignore SIGTERM.
     let script = format!("trap '' TERM; sh -c 'trap \"\" TERM; sleep 600' & echo $! >{}; wait; wait", pid.display());
     let ended = site.teeter(&["deploy", "web", "--hook-timeout", "300ms", "--", "sh", "-c", &script]).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
@@ -122,7 +122,7 @@ async fn hook_past_its_deadline_is_killed() {
     until(|| async { state().is_empty() || state().contains(") Z ") }).await;
 }
 
-/// A hook that says how many are under way, and does not end before `go` is there.
+/// A hook that records how many hooks run at once, and runs until the file `go` exists.
 fn counting(site: &Site, end: &str) -> String {
     let dir = site.farm.dir();
     let text = format!(

@@ -1,27 +1,27 @@
-//! Deploys that a file says: builds in their order, farm after farm.
+//! Deploys from a manifest: its builds in their order, farm by farm.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::fixtures::exit;
-use crate::fixtures::site::{DRAIN, Ended, MAINT, Site, until};
+use crate::fixtures::site::{DRAIN, Ended, MAINT, Site};
 
 /// A site with two farms of two servers each, `left` and `right`, in place of `web`.
 async fn two_farms() -> Site {
     let site = Site::start().await;
-    let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
-    let farm = config.find("[farm.web]").expect("it has a farm");
-    let (head, web) = config.split_at(farm);
-    let farms = [("left", "web0[12]", "web01", "web02"), ("right", "web0[34]", "web03", "web04")];
-    let farms = farms.map(|(name, members, first, second)| {
-        let groups = format!("groups = {{ a = [\"{first}\"], b = [\"{second}\"] }}");
-        let farm = web.replace("[farm.web]", &format!("[farm.{name}]")).replace("web0[1-4]", members);
-        farm.replace(r#"groups = { a = ["web01", "web02"], b = ["web03", "web04"] }"#, &groups)
-    });
-    std::fs::write(site.daemon.config(), format!("{head}{}\n{}", farms[0], farms[1])).expect("it is written");
-    site.daemon.signal("-HUP").await;
-    until(|| async { site.daemon.log().contains("configuration read again") }).await;
+    let split = |config: &str| {
+        let farm = config.find("[farm.web]").expect("it has a farm");
+        let (head, web) = config.split_at(farm);
+        let farms = [("left", "web0[12]", "web01", "web02"), ("right", "web0[34]", "web03", "web04")];
+        let farms = farms.map(|(name, members, first, second)| {
+            let groups = format!("groups = {{ a = [\"{first}\"], b = [\"{second}\"] }}");
+            let farm = web.replace("[farm.web]", &format!("[farm.{name}]")).replace("web0[1-4]", members);
+            farm.replace(r#"groups = { a = ["web01", "web02"], b = ["web03", "web04"] }"#, &groups)
+        });
+        format!("{head}{}\n{}", farms[0], farms[1])
+    };
+    site.daemon.reconfigure(split).await;
     site
 }
 
@@ -31,7 +31,7 @@ fn write(site: &Site, text: &str) -> PathBuf {
     path
 }
 
-/// One build: to `left` in QA, to both farms in PROD.
+/// A manifest with one build: for `left` in QA, and for both farms in PROD.
 fn shop(hook: &[&str]) -> Value {
     json!({"builds": [{"name": "shop 4.2", "version": "v2", "hook": hook, "environments": {
         "QA": {"farms": ["left"], "version": "v2-qa"},
@@ -44,7 +44,8 @@ async fn deploy(site: &Site, manifest: &Value, environment: &str, more: &[&str])
     site.teeter(&[&["deploy", "--manifest", &path, "--environment", environment], more].concat()).await
 }
 
-async fn no_run(site: &Site) -> bool {
+/// Whether no run was begun and no server is out.
+async fn is_untouched(site: &Site) -> bool {
     site.json(&["runs"]).await["runs"].as_array().is_some_and(Vec::is_empty) && site.bits().await == [0; 4]
 }
 
@@ -55,11 +56,11 @@ async fn manifest_deploys_farms_in_order() {
     let planned = deploy(&site, &shop(&[&hook]), "PROD", &["--dry-run"]).await;
     assert_eq!(planned.code, 0, "{planned:?}");
     assert!(planned.out.contains("of left to v2") && planned.out.contains("of right to v2"), "{planned:?}");
-    assert!(no_run(&site).await);
+    assert!(is_untouched(&site).await);
     let ended = deploy(&site, &shop(&[&hook]), "QA", &[]).await;
     assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
     assert_eq!(site.farm.versions(), ["v2-qa", "v2-qa", "v1", "v1"]);
-    // The hook is told which build it installs, and where.
+    // The hook gets the names of the build and of the environment.
     let script = format!("echo \"$TEETER_BUILD in $TEETER_ENVIRONMENT\"; {hook}");
     let ended = deploy(&site, &shop(&["sh", "-c", &script]), "PROD", &[]).await;
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -96,12 +97,12 @@ async fn manifest_stops_at_the_farm_that_fails() {
 }
 
 #[tokio::test]
-async fn manifest_refusals_come_before_anything_moves() {
+async fn manifest_refusals_come_before_any_change() {
     let site = two_farms().await;
     let drained = site.teeter(&["drain", "web04", "--reason", "kernel"]).await;
     assert_eq!(drained.code, 0, "{drained:?}");
     let ended = deploy(&site, &shop(&["true"]), "PROD", &[]).await;
-    // The only server of its group is in repair.
+    // An operator drains the only server of its group.
     assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
     assert!(ended.err.contains("shop 4.2 on right: ") && ended.err.contains("no run was started"), "{ended:?}");
     assert_eq!(site.bits().await, [0, 0, 0, DRAIN]);
@@ -127,5 +128,5 @@ async fn manifest_mistakes_are_reported_before_any_request() {
     let ended = deploy(&site, &elsewhere, "PROD", &[]).await;
     assert_eq!(ended.code, exit::NOT_FOUND, "{ended:?}");
     assert!(ended.err.contains("nowhere"), "{ended:?}");
-    assert!(no_run(&site).await);
+    assert!(is_untouched(&site).await);
 }

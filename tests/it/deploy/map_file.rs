@@ -1,38 +1,38 @@
-//! The file behind a map, with one writer, whatever looks, writes or is killed beside it.
+//! The map file: concurrent commands, other programs that write it, and files of a killed daemon.
 
 use teeter_lab::Sample;
 
 use crate::fixtures::site::{Site, until};
 
-/// What is in the directory of the map.
+/// The names of the files in the directory of the map.
 fn names(site: &Site) -> Vec<String> {
     let map = site.farm.map();
     let dir = std::fs::read_dir(map.parent().expect("it is in a directory")).expect("it is read");
     dir.map(|entry| entry.expect("it is read").file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// With another farm, `pay`, whose route is an entry of the same map.
-async fn with_pay() -> Site {
-    let site = Site::on(Sample::Route, &[]).await;
+/// A site with another farm, `pay`, whose route is an entry of the same map.
+async fn site_with_two_farms() -> Site {
+    let site = Site::start_sample(Sample::Route, &[]).await;
     let config = std::fs::read_to_string(site.farm.haproxy().config()).expect("it is there");
     let backends = config[config.find("\nbackend web_a").expect("it has backends")..].replace("web_", "pay_");
     site.farm.haproxy().write_config(&format!("{config}{backends}")).expect("it is written");
     std::fs::write(site.farm.map(), format!("{}pay pay_all\n", site.map_file())).expect("it is written");
     site.farm.haproxy().restart().await.expect("HAProxy restarts");
-    let toml = std::fs::read_to_string(site.daemon.config()).expect("it is there");
-    let farm = &toml[toml.find("[farm.web]").expect("it has a farm")..];
-    let farm = farm.replace("farm.web", "farm.pay").replace("web_", "pay_").replace("key = \"web\"", "key = \"pay\"");
-    std::fs::write(site.daemon.config(), format!("{toml}\n{farm}")).expect("it is written");
-    site.daemon.signal("-HUP").await;
-    until(|| async { site.daemon.log().contains("configuration read again") }).await;
-    // Its servers have been checked.
+    let add_pay = |toml: &str| {
+        let web = &toml[toml.find("[farm.web]").expect("it has a farm")..];
+        let pay = web.replace("farm.web", "farm.pay").replace("web_", "pay_").replace("key = \"web\"", "key = \"pay\"");
+        format!("{toml}\n{pay}")
+    };
+    site.daemon.reconfigure(add_pay).await;
+    // Wait for the checks of its servers.
     until(|| async { site.teeter(&["begin", "pay", "--dry-run"]).await.code == 0 }).await;
     site
 }
 
 #[tokio::test]
 async fn doctor_and_plans_do_not_disturb_flips() {
-    let site = Site::on(Sample::Route, &[]).await;
+    let site = Site::start_sample(Sample::Route, &[]).await;
     let before = site.map_file();
     let flips = async {
         for to in ["b", "a", "b", "a", "b"] {
@@ -41,7 +41,7 @@ async fn doctor_and_plans_do_not_disturb_flips() {
             assert_eq!(site.map_file(), before.replace("web web_all", &format!("web web_{to}")));
         }
     };
-    let looks = async {
+    let readers = async {
         loop {
             let (one, other, plan) = tokio::join!(
                 site.teeter(&["doctor"]),
@@ -56,14 +56,14 @@ async fn doctor_and_plans_do_not_disturb_flips() {
     };
     tokio::select! {
         () = flips => {}
-        () = looks => {}
+        () = readers => {}
     }
     assert_eq!(names(&site), ["live.map"]);
 }
 
 #[tokio::test]
 async fn two_farms_of_one_map_flip_at_once() {
-    let site = with_pay().await;
+    let site = site_with_two_farms().await;
     for to in ["b", "a", "b", "all"] {
         let (web, pay) = (["flip", "web", to], ["flip", "pay", to]);
         let (web, pay) = tokio::join!(site.teeter(&web), site.teeter(&pay));
@@ -77,16 +77,16 @@ async fn two_farms_of_one_map_flip_at_once() {
 
 #[tokio::test]
 async fn map_file_emptied_by_another_program_is_reported() {
-    let site = Site::on(Sample::Route, &[]).await;
+    let site = Site::start_sample(Sample::Route, &[]).await;
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     let before = site.map_file();
     std::fs::write(site.farm.map(), "").expect("it is written");
-    // The traffic follows teeter's entry, so that is there again; what else was in it is not made up.
+    // teeter writes its own entry again, and no other.
     until(|| async { site.map_file() == "web web_b\n" }).await;
     until(|| async { site.teeter(&["events"]).await.out.contains("another program has emptied it: shop") }).await;
     let doctor = site.teeter(&["doctor"]).await;
     assert!(doctor.out.contains("another program has taken away shop"), "{doctor:?}");
-    // Put back, there is nothing to tell.
+    // With the old file, there is no finding.
     std::fs::write(site.farm.map(), &before).expect("it is written");
     let doctor = site.teeter(&["doctor"]).await;
     assert!(doctor.code == 0 && !doctor.out.contains("taken away"), "{doctor:?}");
@@ -95,10 +95,10 @@ async fn map_file_emptied_by_another_program_is_reported() {
 
 #[tokio::test]
 async fn temporary_map_files_of_a_killed_daemon_are_removed_at_start() {
-    let mut site = Site::on(Sample::Route, &[]).await;
+    let mut site = Site::start_sample(Sample::Route, &[]).await;
     site.daemon.kill().await;
     let map = site.farm.map();
-    // No process has a number as high as that.
+    // No process has an id as high as that.
     for left in [".live.map.teeter-2147483000", ".live.map.teeter-2147483000-7"] {
         std::fs::copy(&map, map.with_file_name(left)).expect("it is copied");
     }

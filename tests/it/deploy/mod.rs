@@ -1,4 +1,4 @@
-//! Runs: every strategy, from the plan to the end or the way back.
+//! Runs: every strategy, from the plan to the end or the rollback.
 
 mod bake;
 mod blue_green;
@@ -17,4 +17,5 @@ mod rolling;
 mod route;
 mod route_input;
 mod see_saw;
+mod strategies;
 mod verification;

@@ -1,4 +1,4 @@
-//! Pause, resume, retry; and the same command twice in a row, and from two terminals at once.
+//! Pause, resume and retry; and the same command twice in a row or from two terminals at once.
 
 use teeter_lab::FarmSpec;
 
@@ -25,7 +25,7 @@ async fn paused_run_begins_no_step() {
         assert_eq!(site.bits().await, held, "{strategy}");
         let shown = site.teeter(&["show", "1"]).await;
         assert!(shown.out.contains("teeter continue 1"), "{shown:?}");
-        // It can be ended as it is.
+        // A paused run can be aborted.
         drop(advance);
         for _ in 0..2 {
             let ended = site.teeter(&["abort", "1"]).await;
@@ -59,22 +59,22 @@ async fn resumed_run_continues_at_its_step() {
 
 #[tokio::test]
 async fn failed_step_can_be_retried() {
-    let site = Site::with("verify.deadline = \"3s\"", FarmSpec::default()).await;
+    let site = Site::start_with("verify.deadline = \"3s\"", FarmSpec::default()).await;
     let deploy = ["deploy", "web", "--strategy", "rolling", "--batch", "2", "--settle", "0s", "--", "false"];
     let ended = site.teeter(&deploy).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
-    // Work that has failed is wanted once more.
+    // `retry` asks for the failed work again.
     let retried = site.teeter(&["retry", "1"]).await;
     assert!(retried.out.contains("TEETER_SERVERS='web01 web02'"), "{retried:?}");
     assert_eq!(site.teeter(&["retry", "1"]).await.code, exit::REFUSED, "it has not failed");
-    // A proof that has failed is made once more.
-    site.farm.app("web02").set_well(false);
+    // `retry` repeats a failed verification.
+    site.farm.app("web02").set_healthy(false);
     let advanced = site.teeter(&["advance", "1"]).await;
     assert_eq!(advanced.code, exit::FAILED, "{advanced:?}");
     let retried = site.teeter(&["retry", "1"]).await;
     assert_eq!(retried.code, exit::FAILED, "{retried:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
-    site.farm.app("web02").set_well(true);
+    site.farm.app("web02").set_healthy(true);
     let retried = site.teeter(&["retry", "1"]).await;
     assert!(retried.out.contains("TEETER_SERVERS='web03 web04'"), "{retried:?}");
 }

@@ -1,12 +1,12 @@
-//! The way back: possible until the other side is worked on, and said to be too late after that.
+//! Rollback: possible until the work on the other side begins, and refused after that.
 
-use teeter_lab::{FarmSpec, Sample};
+use teeter_lab::Sample;
 
 use crate::fixtures::exit;
 use crate::fixtures::site::{Site, finish, step_of, until};
 
-/// A see-saw stopped after its flip, before the second half is touched, by a hook that waits for a file.
-async fn flipped(site: &Site) -> tokio::process::Child {
+/// A see-saw after its flip and before the work on the second half; a hook keeps it there.
+async fn deploy_to_the_flip(site: &Site) -> tokio::process::Child {
     let hook = site.hook();
     let go = site.farm.dir().join("go");
     let wait = format!("[ $TEETER_GROUP = a ] || while [ ! -e {} ]; do sleep 0.05; done", go.display());
@@ -21,16 +21,16 @@ async fn see_saw_is_rolled_back_while_the_second_half_is_untouched() {
     for sample in [Sample::Servers, Sample::Route] {
         let site = match sample {
             Sample::Servers => Site::start().await,
-            other => Site::on_spec(FarmSpec { sample: other, ..FarmSpec::default() }, &[]).await,
+            other => Site::start_sample(other, &[]).await,
         };
-        let deploy = flipped(&site).await;
+        let deploy = deploy_to_the_flip(&site).await;
         assert_eq!(teeter_lab::get(site.farm.addr(), "/").await.expect("it answers").version(), "v2");
         let back = site.teeter(&["rollback", "1", "--reason", "the shop is empty"]).await;
         assert_eq!(back.code, 0, "{back:?}\n{}", site.daemon.log());
         for _ in 0..8 {
             assert_eq!(teeter_lab::get(site.farm.addr(), "/").await.expect("it answers").version(), "v1");
         }
-        // The deploy learns of it, ends its hook, and says why.
+        // The waiting `deploy` command ends its hook and prints the reason.
         let ended = finish(deploy).await;
         assert_eq!(ended.code, exit::FAILED, "{ended:?}");
         assert!(ended.err.contains("rolled back: the shop is empty"), "{ended:?}");
@@ -39,7 +39,7 @@ async fn see_saw_is_rolled_back_while_the_second_half_is_untouched() {
         assert_eq!(run["out"].to_string(), r#"["web01","web02"]"#);
         let twice = site.teeter(&["rollback", "1"]).await;
         assert_ne!(twice.code, 0, "{twice:?}");
-        // The half that has the new version comes back when somebody says so.
+        // The half with the new version comes back only by a command.
         let ready = site.teeter(&["ready", "web01", "web02", "--force"]).await;
         assert_eq!(ready.code, 0, "{ready:?}");
     }

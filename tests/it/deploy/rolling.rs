@@ -1,11 +1,11 @@
-//! Rolling: batch by batch, and what becomes of a batch that fails.
+//! Rolling: batch by batch, and failed batches.
 
 use std::time::Duration;
 
 use teeter_lab::{FarmSpec, Load, LoadSpec};
 
 use crate::fixtures::exit;
-use crate::fixtures::site::{MAINT, Site, until};
+use crate::fixtures::site::{MAINT, Site, finish, until};
 
 fn load(site: &Site) -> Load {
     let spec = LoadSpec { connections: 16, pause: Duration::from_millis(2), ..LoadSpec::new(site.farm.addr()) };
@@ -27,7 +27,7 @@ fn steps(run: &serde_json::Value) -> Vec<String> {
 #[tokio::test]
 async fn rolling_under_load_fails_no_request() {
     let work = Duration::from_millis(1)..Duration::from_millis(10);
-    let site = Site::with("min_available = 2", FarmSpec { work, ..FarmSpec::default() }).await;
+    let site = Site::start_with("min_available = 2", FarmSpec { work, ..FarmSpec::default() }).await;
     let planned = site.json(&roll(&["--batch", "50%", "--dry-run"])).await;
     let load = load(&site);
     load.more(500).await;
@@ -44,23 +44,23 @@ async fn rolling_under_load_fails_no_request() {
     }
     assert_eq!(site.bits().await, [0; 4]);
     let run = site.json(&["show", "1"]).await;
-    assert_eq!(steps(&planned), steps(&run), "what was planned is what was done");
+    assert_eq!(steps(&planned), steps(&run), "the run has the steps of the plan");
     let log = std::fs::read_to_string(site.farm.dir().join("hook.log")).expect("the hook has run");
     assert_eq!(log, "web01 batch-1 v2\nweb02 batch-1 v2\nweb03 batch-2 v2\nweb04 batch-2 v2\n");
 }
 
 #[tokio::test]
 async fn unverified_batch_stays_out_and_the_rest_serves() {
-    let site = Site::with("verify.deadline = \"4s\"", FarmSpec::default()).await;
+    let site = Site::start_with("verify.deadline = \"4s\"", FarmSpec::default()).await;
     let hook = site.hook();
-    // The second batch is not touched by its hook.
+    // The hook does not change the second batch.
     let script = format!("if [ \"$TEETER_GROUP\" = batch-2 ]; then exit 0; fi; {hook}");
     let ended = site.teeter(&roll(&["--", "sh", "-c", &script])).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("web02 runs v1 and not v2"), "{ended:?}");
     assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
     assert_eq!(site.farm.versions(), ["v2", "v1", "v1", "v1"]);
-    // It is mended by hand, and the run goes on from there.
+    // An operator fixes the server, and the run continues there.
     site.farm.app("web02").replace("v2").await.expect("it is replaced");
     let advanced = site.teeter(&["advance", "1"]).await;
     assert!(advanced.out.contains("TEETER_SERVERS=web03"), "{advanced:?}");
@@ -74,7 +74,7 @@ async fn unverified_batch_stays_out_and_the_rest_serves() {
 
 #[tokio::test]
 async fn max_failed_leaves_a_failed_server_out() {
-    let site = Site::with("verify.deadline = \"4s\"", FarmSpec::default()).await;
+    let site = Site::start_with("verify.deadline = \"4s\"", FarmSpec::default()).await;
     let hook = site.hook();
     let script = format!("if [ \"$TEETER_SERVERS\" = web02 ]; then exit 7; fi; {hook}");
     let ended = site.teeter(&roll(&["--max-failed", "1", "--", "sh", "-c", &script])).await;
@@ -90,7 +90,7 @@ async fn max_failed_leaves_a_failed_server_out() {
     assert_eq!((state("work batch-2"), state("verify batch-2")), (Some("failed".into()), Some("skipped".into())));
     let ready = site.teeter(&["ready", "web02", "--force"]).await;
     assert_eq!(ready.code, 0, "{ready:?}");
-    // One more than allowed, and the run stands still: the third is not touched.
+    // With one more failed server than allowed the run stops: the third is not changed.
     let script = "if [ \"$TEETER_SERVERS\" = web01 ]; then exit 7; fi; exit 8";
     let ended = site.teeter(&roll(&["--max-failed", "1", "--", "sh", "-c", script])).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
@@ -100,7 +100,7 @@ async fn max_failed_leaves_a_failed_server_out() {
 #[tokio::test]
 async fn unreachable_server_is_skipped() {
     let site = Site::start().await;
-    site.farm.app("web03").set_well(false);
+    site.farm.app("web03").set_healthy(false);
     site.farm.haproxy().wait_for_status("app/web03", "DOWN").await.expect("HAProxy notices");
     let hook = site.hook();
     let ended = site.teeter(&roll(&["--", &hook])).await;
@@ -112,18 +112,18 @@ async fn unreachable_server_is_skipped() {
 
 #[tokio::test]
 async fn server_that_fails_before_its_batch_is_skipped_and_counts_as_out() {
-    let site = Site::with("min_available = 3\nverify.deadline = \"3s\"", FarmSpec::default()).await;
+    let site = Site::start_with("min_available = 3\nverify.deadline = \"3s\"", FarmSpec::default()).await;
     let hook = site.hook();
-    let sick = site.farm.app("web04");
+    let unhealthy = site.farm.app("web04");
     let go = site.farm.dir().join("go");
     let waits = format!("while [ ! -e {} ]; do sleep 0.05; done", go.display());
     let deploy = site.daemon.spawn(&roll(&["--after-in", &waits, "--", &hook]));
     until(|| async { site.farm.app("web01").version() == "v2" && site.bits().await == [0; 4] }).await;
-    sick.set_well(false);
+    unhealthy.set_healthy(false);
     site.farm.haproxy().wait_for_status("app/web04", "DOWN").await.expect("HAProxy notices");
     std::fs::write(&go, "").expect("it is written");
-    let ended = crate::fixtures::site::finish(deploy).await;
-    // With one down there are only two others: too few to take another one out.
+    let ended = finish(deploy).await;
+    // With one server down, two others would stay: too few to take another one out.
     assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
     assert!(ended.err.contains("and 3 are needed"), "{ended:?}");
     assert_eq!(site.bits().await, [0; 4]);
@@ -131,14 +131,14 @@ async fn server_that_fails_before_its_batch_is_skipped_and_counts_as_out() {
 
 #[tokio::test]
 async fn servers_without_the_version_are_named_at_the_end() {
-    let site = Site::with("verify.deadline = \"3s\"", FarmSpec::default()).await;
+    let site = Site::start_with("verify.deadline = \"3s\"", FarmSpec::default()).await;
     let hook = site.hook();
-    // Somebody puts the old version back on a server that has been through.
+    // A hook installs the old version on a server of an earlier batch again.
     let back = format!("[ $TEETER_GROUP != batch-4 ] || TEETER_SERVERS=web02 TEETER_VERSION=v1 {hook}");
     let ended = site.teeter(&roll(&["--after-in", &back, "--", &hook])).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("has failed at `ask all`: in service, but not as deployed: web02 runs v1 and not v2"));
-    assert_eq!(site.bits().await, [0; 4], "nobody is taken out for it");
+    assert_eq!(site.bits().await, [0; 4], "no server is taken out for it");
     site.farm.app("web02").replace("v2").await.expect("it is replaced");
     let retried = site.teeter(&["retry", "1"]).await;
     assert_eq!(retried.code, 0, "{retried:?}");
@@ -148,15 +148,12 @@ async fn servers_without_the_version_are_named_at_the_end() {
 #[tokio::test]
 async fn farm_of_one_server_needs_allow_outage() {
     let site = Site::start().await;
-    let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
     let one = "[farm.one]\nmembers = [\"app/web01\", \"api/web01\"]\n";
     let others = ["web02", "web03", "web04"].map(|name| format!("set server app/{name} state maint"));
     for command in &others {
         site.farm.haproxy().cmd(command).await.expect("HAProxy answers");
     }
-    std::fs::write(site.daemon.config(), format!("{config}\n{one}")).expect("it is written");
-    site.daemon.signal("-HUP").await;
-    until(|| async { site.daemon.log().contains("configuration read again") }).await;
+    site.daemon.reconfigure(|toml| format!("{toml}\n{one}")).await;
     let deploy = ["deploy", "one", "--strategy", "rolling", "--settle", "0s", "--to", "v2"];
     let hook = site.hook();
     let refused = site.teeter(&[&deploy[..], &["--", &hook]].concat()).await;
@@ -168,7 +165,7 @@ async fn farm_of_one_server_needs_allow_outage() {
 }
 
 #[tokio::test]
-async fn invalid_rolling_options_are_refused_before_anything_moves() {
+async fn invalid_rolling_options_are_refused_before_any_change() {
     let site = Site::start().await;
     for (more, code, words) in [
         (&["--batch", "5"][..], exit::REFUSED, "a batch of 5 is more than the farm, which has 4 members"),

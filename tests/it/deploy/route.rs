@@ -1,4 +1,4 @@
-//! Traffic turned by an entry of a map: all at once, whatever happens on the way.
+//! Flips of a route: an entry of a map switches all traffic at once, also across reloads and a killed daemon.
 
 use teeter_lab::{FarmSpec, Load, LoadSpec, Sample};
 
@@ -11,11 +11,11 @@ fn load(site: &Site) -> Load {
 
 #[tokio::test]
 async fn route_deploy_never_serves_the_old_version_after_the_new() {
-    let site = Site::on(Sample::Route, &[]).await;
+    let site = Site::start_sample(Sample::Route, &[]).await;
     let load = load(&site);
     load.more(500).await;
     let seen = site.farm.dir().join("seen");
-    // What the map and its file say while the work is done.
+    // The hook records the entry in the map file during the work.
     let hook = format!("cat {:?} | grep ^web >> {seen:?}; {}", site.farm.map(), site.hook());
     let ended = site.teeter(&["deploy", "web", "--to", "v2", "--", "sh", "-c", &hook]).await;
     assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
@@ -34,24 +34,23 @@ async fn route_deploy_never_serves_the_old_version_after_the_new() {
     }
     let run = site.json(&["show", "1"]).await;
     assert_eq!(run["flips"][0]["mode"], "route", "{run}");
-    // All of it gets its traffic again: once no reload can be under way any more that has read the file before, the
-    // entry is whose it was.
+    // All servers get traffic again. Once no process can have read the file from before, teeter no longer keeps the
+    // entry.
     until(|| async { site.json(&["status"]).await["routes"][0]["kept"] == false }).await;
     let map = site.farm.map();
-    let turned = site.farm.haproxy().cmd(&format!("set map {} web web_b", map.display())).await;
-    assert_eq!(turned.expect("HAProxy answers").trim(), "");
+    site.farm.haproxy().tell(&format!("set map {} web web_b", map.display())).await.expect("HAProxy answers");
     assert_eq!(site.json(&["status"]).await["routes"][0]["kept"], false);
 }
 
 #[tokio::test]
 async fn twenty_flips_under_load_switch_every_request() {
-    let site = Site::on(Sample::Route, &[]).await;
+    let site = Site::start_sample(Sample::Route, &[]).await;
     for app in &site.farm.apps()[2..] {
         app.replace("v2").await.expect("it is replaced");
     }
-    let turned = site.teeter(&["flip", "web", "a"]).await;
-    assert_eq!(turned.code, 0, "{turned:?}");
-    assert!(turned.err.contains("teeter flip web b"), "{turned:?}");
+    let flipped = site.teeter(&["flip", "web", "a"]).await;
+    assert_eq!(flipped.code, 0, "{flipped:?}");
+    assert!(flipped.err.contains("teeter flip web b"), "{flipped:?}");
     for flip in 0..20 {
         let (to, old, new) = if flip % 2 == 0 { ("b", "v1", "v2") } else { ("a", "v2", "v1") };
         let load = load(&site);
@@ -64,10 +63,10 @@ async fn twenty_flips_under_load_switch_every_request() {
         assert_eq!(report.inversions(old, new).causal, 0, "flip {flip}: {report}");
         assert_eq!(report.by_version().len(), 2, "flip {flip}: {report}");
     }
-    // The side that stands by is in drain, where its checks go on.
+    // The standby side is in drain, in which its checks go on.
     assert_eq!(site.bits().await, [0, 0, DRAIN, DRAIN]);
-    let standing = site.teeter(&["holds"]).await.out;
-    assert!(standing.contains("standby of web"), "{standing}");
+    let holds = site.teeter(&["holds"]).await.out;
+    assert!(holds.contains("standby of web"), "{holds}");
     let again = site.teeter(&["flip", "web", "a"]).await;
     assert!(again.code == 0 && again.err.contains("nothing to do"), "{again:?}");
     let all = site.teeter(&["flip", "web", "all"]).await;
@@ -80,13 +79,13 @@ async fn twenty_flips_under_load_switch_every_request() {
 async fn reload_at_each_step_keeps_the_side_of_the_store() {
     for master in [false, true] {
         let spec = FarmSpec { sample: Sample::Route, master, ..FarmSpec::default() };
-        let site = Site::on_spec(spec, &[]).await;
+        let site = Site::start_spec(spec, &[]).await;
         let load = load(&site);
         assert_eq!(site.teeter(&["begin", "web", "--to", "v2"]).await.code, 0);
         for (live, bits, version) in [("web_b", [MAINT, MAINT, 0, 0], "v2"), ("web_a", [0, 0, MAINT, MAINT], "v2")] {
             assert_eq!(site.route("web").await, live);
             site.farm.haproxy().reload().await.expect("HAProxy reloads");
-            // The file said so: not for a moment did the new process send anybody elsewhere.
+            // The new process has read the side from the map file, and never sent a request to the other one.
             assert_eq!(site.route("web").await, live);
             site.wait_for_bits(bits).await;
             let apps = site.farm.apps().iter().zip(bits).filter(|(_, bits)| *bits == MAINT);
@@ -107,25 +106,25 @@ async fn reload_at_each_step_keeps_the_side_of_the_store() {
 
 #[tokio::test]
 async fn old_map_value_is_corrected() {
-    // The file is left alone, so a reload brings the old value back, and teeter the right one.
-    let site = Site::on(Sample::Route, &[("sticky = ", "write_map = false\nsticky = ")]).await;
+    // teeter does not write the file: a reload brings the old value back, and teeter corrects it.
+    let site = Site::start_sample(Sample::Route, &[("sticky = ", "write_map = false\nsticky = ")]).await;
     let before = site.map_file();
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     assert_eq!(site.map_file(), before);
     site.farm.haproxy().reload().await.expect("HAProxy reloads");
-    // Read back, too: until then a change by hand cannot be told from its own.
+    // Wait until teeter has read the map back: before that it cannot recognise an outside change.
     until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
     assert_eq!(site.route("web").await, "web_b");
-    // A change by hand is corrected and recorded.
-    let by_hand = format!("set map {} web web_a", site.farm.map().display());
-    site.farm.haproxy().cmd(&by_hand).await.expect("HAProxy answers");
+    // teeter corrects and records an outside change.
+    let outside = format!("set map {} web web_a", site.farm.map().display());
+    site.farm.haproxy().cmd(&outside).await.expect("HAProxy answers");
     until(|| async { site.route("web").await == "web_b" }).await;
     until(|| async { site.teeter(&["events"]).await.out.contains("set web in map") }).await;
 }
 
 #[tokio::test]
 async fn killed_daemon_switches_the_route_it_had_stored() {
-    let mut site = Site::on(Sample::Route, &[]).await;
+    let mut site = Site::start_sample(Sample::Route, &[]).await;
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     site.daemon.kill().await;
     let map = site.farm.map();
@@ -141,7 +140,7 @@ async fn killed_daemon_switches_the_route_it_had_stored() {
 
 #[tokio::test]
 async fn abort_returns_the_traffic_to_all_healthy_servers() {
-    let site = Site::on(Sample::Route, &[]).await;
+    let site = Site::start_sample(Sample::Route, &[]).await;
     let hook = site.hook();
     let load = load(&site);
     let ended = site.teeter(&["deploy", "web", "--to", "v2", "--", "sh", "-c", &format!("{hook}; exit 3")]).await;
@@ -156,7 +155,7 @@ async fn abort_returns_the_traffic_to_all_healthy_servers() {
 
 #[tokio::test]
 async fn two_sides_alternate() {
-    let site = Site::on(Sample::BlueGreen, &[]).await;
+    let site = Site::start_sample(Sample::BlueGreen, &[]).await;
     let load = load(&site);
     let refused = site.teeter(&["flip", "shop", "all"]).await;
     assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
@@ -166,7 +165,7 @@ async fn two_sides_alternate() {
         let flipped = site.teeter(&["flip", "shop", to]).await;
         assert_eq!(flipped.code, 0, "{flipped:?}\n{}", site.daemon.log());
         assert_eq!((site.route("shop").await.as_str(), site.bits().await), (backend, bits.to_vec()));
-        // After a restart not both are live, and it is the same one.
+        // After a restart the same side is live, and the other is still out.
         site.farm.haproxy().restart().await.expect("HAProxy restarts");
         assert_eq!(site.route("shop").await, backend);
         site.wait_for_bits(bits).await;
@@ -178,7 +177,7 @@ async fn two_sides_alternate() {
 async fn several_keys_switch_at_once() {
     let version = teeter_lab::Haproxy::version().expect("there is a HAProxy");
     if version.starts_with("2.2") {
-        teeter_lab::skip("transactions on maps came with 2.4; that it says so is tried instead");
+        teeter_lab::skip("transactions on maps came with 2.4; the test checks the refusal instead");
     }
     let map = "str(web),map_str(/etc/haproxy/maps/live.map,web_all)";
     let backends: String = ["a web01 web02", "b web03 web04", "all web01 web02 web03 web04"]
@@ -193,10 +192,11 @@ async fn several_keys_switch_at_once() {
         })
         .concat();
     let api = format!(
-        "http-request set-var(txn.api) {}\n    use_backend %[var(txn.api)] if {{ path_beg /api }}\n    http-request set-var(txn.live) {map}",
+        "http-request set-var(txn.api) {}\n    use_backend %[var(txn.api)] if {{ path_beg /api }}\n    \
+         http-request set-var(txn.live) {map}",
         map.replace("str(web)", "str(api)").replace("web_all", "api_all")
     );
-    let site = Site::on(Sample::Route, &[]).await;
+    let site = Site::start_sample(Sample::Route, &[]).await;
     let config = std::fs::read_to_string(site.farm.haproxy().config()).expect("it is there");
     let ports = ["web01", "web02", "web03", "web04"]
         .map(|name| (name.replace("web0", "127.0.0.1:900"), site.farm.app(name).addr()));
@@ -205,24 +205,22 @@ async fn several_keys_switch_at_once() {
         backends = backends.replace(&sample, &addr.to_string());
     }
     let path = site.farm.map().display().to_string();
-    let look = format!("http-request set-var(txn.live) str(web),map_str({path},web_all)");
-    assert!(config.contains(&look), "{config}");
+    let lookup = format!("http-request set-var(txn.live) str(web),map_str({path},web_all)");
+    assert!(config.contains(&lookup), "{config}");
     let api = api.replace("/etc/haproxy/maps/live.map", &path);
-    let config = format!("{}\n{backends}", config.replace(&look, &api));
+    let config = format!("{}\n{backends}", config.replace(&lookup, &api));
     std::fs::write(site.farm.map(), "web web_all\napi api_all\nother x\n").expect("it is written");
     site.farm.haproxy().write_config(&config).expect("it is written");
     site.farm.haproxy().restart().await.expect("HAProxy restarts");
-    let toml = std::fs::read_to_string(site.daemon.config()).expect("it is there");
     let keys = |key: &str| {
         format!("{{ map = {path:?}, key = {key:?}, all = \"{key}_all\", a = \"{key}_a\", b = \"{key}_b\" }}")
     };
-    let line = toml.lines().find(|line| line.starts_with("route = ")).expect("there is a route").to_owned();
-    let toml = toml
-        .replace(&line, &format!("route = [{}, {}]", keys("web"), keys("api")))
-        .replace("\"web_all/web0[1-4]\"", "\"web_all/web0[1-4]\", \"api_*/web0[1-4]\"");
-    std::fs::write(site.daemon.config(), toml).expect("it is written");
-    site.daemon.signal("-HUP").await;
-    until(|| async { site.daemon.log().contains("configuration read again") }).await;
+    let add_api = |toml: &str| {
+        let line = toml.lines().find(|line| line.starts_with("route = ")).expect("there is a route");
+        toml.replace(line, &format!("route = [{}, {}]", keys("web"), keys("api")))
+            .replace("\"web_all/web0[1-4]\"", "\"web_all/web0[1-4]\", \"api_*/web0[1-4]\"")
+    };
+    site.daemon.reconfigure(add_api).await;
     let flipped = site.teeter(&["flip", "web", "b"]).await;
     if version.starts_with("2.2") {
         assert!(flipped.code == exit::REFUSED && flipped.err.contains("only since 2.4"), "{flipped:?}");

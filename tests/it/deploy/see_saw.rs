@@ -1,4 +1,4 @@
-//! The see-saw from end to end, and its ends on the way.
+//! The see-saw: a whole deploy, failures and aborts.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn load(site: &Site) -> Load {
 #[tokio::test]
 async fn see_saw_under_load_fails_no_request_and_works_on_idle_servers_only() {
     let work = Duration::from_millis(1)..Duration::from_millis(10);
-    let site = Site::with("", FarmSpec { work, ..FarmSpec::default() }).await;
+    let site = Site::start_with("", FarmSpec { work, ..FarmSpec::default() }).await;
     let load = load(&site);
     load.more(500).await;
     let hook = site.hook();
@@ -65,7 +65,7 @@ async fn failed_hook_leaves_its_half_out_until_an_abort() {
 async fn abort_puts_no_second_version_into_service() {
     let site = Site::start().await;
     let hook = site.hook();
-    // The first half gets v2; its work is then called a failure.
+    // The hook installs v2 on the first half and then fails.
     let ended = site.teeter(&["deploy", "web", "--to", "v2", "--", "sh", "-c", &format!("{hook}; exit 3")]).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     let ended = site.teeter(&["abort", "1"]).await;
@@ -73,7 +73,7 @@ async fn abort_puts_no_second_version_into_service() {
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     let note = site.json(&["holds"]).await.to_string();
     assert!(note.contains("runs v2 and not v1"), "{note}");
-    // The run is over: its holds may be released by hand.
+    // The run has ended: an operator may release its holds.
     let ended = site.teeter(&["ready", "web01", "web02", "--force"]).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(site.bits().await, [0; 4]);
@@ -114,16 +114,12 @@ async fn drain_of_an_operator_outlives_the_deploy() {
 #[tokio::test]
 async fn missing_version_fails_the_verification() {
     let site = Site::start().await;
-    let config = std::fs::read_to_string(site.daemon.config()).expect("it is there");
-    let quick = config.replace("verify.deadline = \"20s\"", "verify.deadline = \"6s\"");
-    std::fs::write(site.daemon.config(), quick).expect("it is written");
-    site.daemon.signal("-HUP").await;
-    until(|| async { site.daemon.log().contains("configuration read again") }).await;
+    site.daemon.reconfigure(|toml| toml.replace("verify.deadline = \"20s\"", "verify.deadline = \"6s\"")).await;
     let ended = site.teeter(&["deploy", "web", "--to", "v2", "--", "true"]).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("runs v1 and not v2"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
-    // The work is done by hand; advancing proves it and goes on to the second half.
+    // An operator does the work; `advance` verifies it and continues with the second half.
     for name in ["web01", "web02"] {
         site.farm.app(name).replace("v2").await.expect("it is replaced");
     }
@@ -135,7 +131,7 @@ async fn missing_version_fails_the_verification() {
 #[tokio::test]
 async fn abort_is_accepted_at_every_step() {
     let site = Site::start().await;
-    // While a half is drained: a request keeps it there.
+    // During the drain of a half, which a request keeps busy.
     let slow = tokio::spawn(teeter_lab::get(site.farm.addr(), "/slow?ms=1500"));
     until(|| async { site.farm.in_flight() > 0 }).await;
     let deploy = site.daemon.spawn(&["deploy", "web", "--", "true"]);
@@ -145,7 +141,7 @@ async fn abort_is_accepted_at_every_step() {
     assert_eq!(finish(deploy).await.code, exit::ABORTED);
     assert_eq!(slow.await.unwrap().expect("it is answered").status, 200);
     assert_eq!(site.bits().await, [0; 4]);
-    // While a half is worked on, after the flip: the half that is out runs the version of neither, so both come back.
+    // During the work on the second half: no version was deployed, and both halves come back.
     site.teeter(&["begin", "web"]).await;
     site.teeter(&["advance", "2"]).await;
     assert_eq!(site.bits().await, [0, 0, MAINT, MAINT]);

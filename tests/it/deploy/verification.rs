@@ -1,4 +1,4 @@
-//! What a server must show before it comes back: its version from wherever it tells it, TLS, and that it is warm.
+//! The verification of a server before it takes traffic: its version or build time, TLS, and the warm-up.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,34 +15,30 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::fixtures::certificate_authority::Authority;
 use crate::fixtures::exit;
-use crate::fixtures::site::{MAINT, Site, finish, until};
+use crate::fixtures::site::{MAINT, Site, check_config, edited, finish, until};
 
-/// What the site's farm asks for.
+/// The request of the site's farm, with the version in a header.
 const HEADER: &str = r#"verify.http = { path = "/_status", version = { header = "x-version" } }"#;
 
+/// A request whose answer has the version in the body.
 fn about(version: &str) -> String {
     format!(r#"verify.http = {{ path = "/_about", version = {version} }}"#)
 }
 
-/// A site whose proofs are these, with little patience.
-async fn proving(verify: &str) -> Site {
-    let site = Site::with("verify.deadline = \"6s\"", FarmSpec::default()).await;
-    prove_by(&site, HEADER, verify).await;
+/// A site with these settings of the verification and a short deadline.
+async fn site_with(verify: &str) -> Site {
+    let site = Site::start_with("verify.deadline = \"6s\"", FarmSpec::default()).await;
+    replace_setting(&site, HEADER, verify).await;
     site
 }
 
-/// Has the daemon read another configuration.
-async fn prove_by(site: &Site, before: &str, after: &str) {
-    let reads = || site.daemon.log().matches("configuration read again").count();
-    let (config, read) = (site.daemon.config(), reads());
-    let text = std::fs::read_to_string(config).expect("it is there");
-    assert!(text.contains(before), "{text}");
-    std::fs::write(config, text.replace(before, after)).expect("it is written");
-    site.daemon.signal("-HUP").await;
-    until(|| async { reads() > read }).await;
+/// Replaces a part of teeterd's configuration.
+async fn replace_setting(site: &Site, before: &str, after: &str) {
+    site.daemon.reconfigure(|toml| edited(toml, &[(before, after)])).await;
 }
 
-async fn deploys(site: &Site, version: &str) -> String {
+/// Deploys a version to all servers; returns the versions that the run has recorded.
+async fn deploy(site: &Site, version: &str) -> String {
     let ended = site.teeter(&["deploy", "web", "--to", version, "--", &site.hook()]).await;
     assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
     assert_eq!(site.farm.versions(), [version; 4]);
@@ -53,24 +49,25 @@ async fn deploys(site: &Site, version: &str) -> String {
 #[tokio::test]
 async fn version_is_read_from_a_body() {
     let (json, regex) = (about("{ json = \"/app/version\" }"), about("{ regex = '\"version\":\"(v[0-9]+)\"' }"));
-    let site = proving(&json).await;
-    assert_eq!(deploys(&site, "v2").await.matches("v2").count(), 4);
-    prove_by(&site, &json, &regex).await;
-    assert_eq!(deploys(&site, "v3").await.matches("v3").count(), 4);
-    // The old version is told by what was read, and does not come back as the new one.
+    let site = site_with(&json).await;
+    assert_eq!(deploy(&site, "v2").await.matches("v2").count(), 4);
+    replace_setting(&site, &json, &regex).await;
+    assert_eq!(deploy(&site, "v3").await.matches("v3").count(), 4);
+    // The verification recognises the old version.
     let ended = site.teeter(&["deploy", "web", "--to", "v4", "--", "true"]).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("runs v3 and not v4"), "{ended:?}");
 }
 
 #[tokio::test]
-async fn probe_without_a_version_is_refused_before_anything_moves() {
-    let (page, place) = (r#"{ path = "/_status", version = { json = "/version" } }"#, about("{ json = \"/version\" }"));
-    let site = proving(&format!("verify.http = {page}")).await;
+async fn probe_without_a_version_is_refused_before_any_change() {
+    let (page, pointer) =
+        (r#"{ path = "/_status", version = { json = "/version" } }"#, about("{ json = \"/version\" }"));
+    let site = site_with(&format!("verify.http = {page}")).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
-    assert!(ended.err.contains("not JSON") && ended.err.contains(r#""well\n""#), "{ended:?}");
-    prove_by(&site, &format!("verify.http = {page}"), &place).await;
+    assert!(ended.err.contains("not JSON") && ended.err.contains(r#""healthy\n""#), "{ended:?}");
+    replace_setting(&site, &format!("verify.http = {page}"), &pointer).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(ended.code, exit::REFUSED, "{ended:?}");
     assert!(ended.err.contains("nothing at \"/version\""), "{ended:?}");
@@ -80,20 +77,20 @@ async fn probe_without_a_version_is_refused_before_anything_moves() {
 #[tokio::test]
 async fn build_time_verifies_the_new_build() {
     let header = about("{ built = { header = \"x-built\" } }");
-    let site = proving(&header).await;
-    // The named version is the hook's: no name is compared.
-    deploys(&site, "v2").await;
+    let site = site_with(&header).await;
+    // The version name is only for the hook: the verification compares build times.
+    deploy(&site, "v2").await;
     assert!(site.teeter(&["show"]).await.out.contains("by its build time"));
-    prove_by(&site, &header, &about("{ built = { json = \"/built\" } }")).await;
+    replace_setting(&site, &header, &about("{ built = { json = \"/built\" } }")).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("was built 20") && ended.err.contains("before the run began"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
-    // What is as old as those in service comes back at an abort.
+    // An abort brings back servers that are as old as those in service.
     let ended = site.teeter(&["abort", "2"]).await;
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(site.bits().await, [0; 4]);
-    // What the hook has replaced does not, as long as the old ones serve.
+    // It brings back no server with a new build while the old build serves.
     let hook = format!("TEETER_VERSION=v3 {}; exit 1", site.hook());
     assert_eq!(site.teeter(&["deploy", "web", "--", "sh", "-c", &hook]).await.code, exit::FAILED);
     let ended = site.teeter(&["abort", "3"]).await;
@@ -104,12 +101,12 @@ async fn build_time_verifies_the_new_build() {
 #[tokio::test]
 async fn cold_server_gets_no_traffic() {
     let warm_up = "verify.warm_up = { paths = [\"/\", \"/api/\"], below = \"250ms\", in_a_row = 2, requests = 8 }";
-    let site = proving(&format!("{HEADER}\n{warm_up}")).await;
+    let site = site_with(&format!("{HEADER}\n{warm_up}")).await;
     site.farm.apps().iter().for_each(|app| app.set_cold(4, Duration::from_millis(500)));
     let load = Load::start(LoadSpec { pause: Duration::from_millis(2), ..LoadSpec::new(site.farm.addr()) });
     let load = load.expect("load starts");
     load.more(200).await;
-    deploys(&site, "v2").await;
+    deploy(&site, "v2").await;
     load.more(200).await;
     let report = load.stop().await.expect("load ends");
     assert!(report.failed().is_empty(), "{report}");
@@ -122,7 +119,7 @@ async fn cold_server_gets_no_traffic() {
 #[tokio::test]
 async fn rolling_deploy_warms_up_each_server_and_checks_all_build_times_at_the_end() {
     let warm_up = "verify.warm_up = { paths = [\"/\"], below = \"199ms\" }\nrolling.settle = \"100ms\"";
-    let site = proving(&format!("{}\n{warm_up}", about("{ built = { json = \"/built\" } }"))).await;
+    let site = site_with(&format!("{}\n{warm_up}", about("{ built = { json = \"/built\" } }"))).await;
     site.farm.apps().iter().for_each(|app| app.set_cold(2, Duration::from_millis(300)));
     let args = ["deploy", "web", "--strategy", "rolling", "--to", "v2", "--", &site.hook()];
     let ended = site.teeter(&args).await;
@@ -139,12 +136,12 @@ async fn warm_up_deadline_fails_or_proceeds() {
     let warm_up =
         |policy: &str| format!("warm_up = {{ paths = [\"/\"], below = \"99ms\", deadline = \"3s\", {policy} }}");
     let (proceed, fail) = (warm_up("on_deadline = \"proceed\""), warm_up("in_a_row = 2"));
-    let site = proving(&format!("{HEADER}\nverify.{proceed}")).await;
+    let site = site_with(&format!("{HEADER}\nverify.{proceed}")).await;
     site.farm.apps().iter().for_each(|app| app.set_cold(usize::MAX, Duration::from_millis(200)));
-    deploys(&site, "v2").await;
+    deploy(&site, "v2").await;
     let events = site.teeter(&["events", "--limit", "500"]).await.out;
     assert!(events.contains("a is healthy, except not warm: web01 GET / took "), "{events}");
-    prove_by(&site, &proceed, &fail).await;
+    replace_setting(&site, &proceed, &fail).await;
     let deploy = site.daemon.spawn(&["deploy", "web", "--to", "v3", "--", &site.hook()]);
     let waiting = || async { site.json(&["show"]).await["waiting"].to_string() };
     until(|| async { waiting().await.contains("warming up: web01 ") }).await;
@@ -153,7 +150,7 @@ async fn warm_up_deadline_fails_or_proceeds() {
     assert_eq!(ended.code, exit::FAILED, "{ended:?}");
     assert!(ended.err.contains("GET / took") && ended.err.contains("request, not below 99 ms"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
-    // An abort asks for no warm-up: what runs the version in service comes back as it is.
+    // An abort needs no warm-up: servers with the version in service come back at once.
     for name in ["web01", "web02"] {
         site.farm.app(name).replace("v2").await.expect("it is replaced");
     }
@@ -164,7 +161,7 @@ async fn warm_up_deadline_fails_or_proceeds() {
 #[tokio::test]
 async fn warm_up_continues_after_a_killed_daemon() {
     let warm_up = "verify.warm_up = { paths = [\"/\"], below = \"199ms\", deadline = \"50s\" }";
-    let mut site = proving(&format!("{HEADER}\n{warm_up}")).await;
+    let mut site = site_with(&format!("{HEADER}\n{warm_up}")).await;
     site.farm.apps().iter().for_each(|app| app.set_cold(usize::MAX, Duration::from_millis(200)));
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     for name in ["web01", "web02"] {
@@ -184,7 +181,7 @@ async fn warm_up_continues_after_a_killed_daemon() {
     assert_eq!(site.bits().await, [0, 0, MAINT, MAINT]);
 }
 
-/// A server that speaks TLS and answers everything with 200; gives its port.
+/// Starts a TLS server that answers each request with 200; returns its port.
 async fn tls_server(certificate: &Path) -> u16 {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate).expect("it is there").collect();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -200,13 +197,13 @@ async fn tls_server(certificate: &Path) -> u16 {
     let port = listener.local_addr().expect("it has an address").port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // Whoever does not trust it goes away.
+            // A client that does not trust the certificate ends the handshake.
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|count| count > 0) {}
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            stream.write_all(answer).await.unwrap_or_default();
-            stream.shutdown().await.unwrap_or_default();
+            let _ = stream.write_all(answer).await;
+            let _ = stream.shutdown().await;
         }
     });
     port
@@ -221,7 +218,7 @@ async fn tls_probe_verifies_the_certificate_of_the_server() {
     let trusting = |ca: &Path, more: &str| probe(&format!(", tls = {{ ca = {ca:?}{more} }}"));
     let named = trusting(&ours.ca(), ", server_name = \"app.test\"");
     let mut before = HEADER.to_owned();
-    for (verify, code, says) in [
+    for (verify, code, words) in [
         (named.clone(), 0, ""),
         (trusting(&ours.ca(), "").replace("tls", "host = \"app.test:443\", tls"), 0, ""),
         (probe(", tls = { insecure = true }"), 0, ""),
@@ -230,12 +227,12 @@ async fn tls_probe_verifies_the_certificate_of_the_server() {
         (trusting(&site.farm.dir().join("absent.pem"), ""), exit::REFUSED, "absent.pem"),
         (probe(""), exit::REFUSED, "at 127.0.0.1"),
     ] {
-        prove_by(&site, &before, &verify).await;
+        replace_setting(&site, &before, &verify).await;
         let ended = site.teeter(&["deploy", "web", "--dry-run"]).await;
-        assert!(ended.code == code && ended.err.contains(says), "{verify}: {ended:?}");
+        assert!(ended.code == code && ended.err.contains(words), "{verify}: {ended:?}");
         before = verify;
     }
-    prove_by(&site, &before, &named).await;
+    replace_setting(&site, &before, &named).await;
     let ended = site.teeter(&["deploy", "web", "--", "true"]).await;
     assert_eq!(ended.code, 0, "{ended:?}");
 }
@@ -245,7 +242,7 @@ async fn config_check_reports_the_position_of_mistakes() {
     let site = Site::start().await;
     let good = std::fs::read_to_string(site.daemon.config()).expect("it is there");
     let line = good.lines().position(|line| line.starts_with("verify.http")).expect("it is there") + 1;
-    for (verify, column, says) in [
+    for (verify, column, words) in [
         ("verify.http = { path = \"/\", version = { json = \"v\" } }", 48, "not a JSON pointer"),
         ("verify.http = { path = \"/\", version = { regex = \"(\" } }", 49, "not a regular expression"),
         ("verify.http = { path = \"/\", version = { header = \"x\", regex = \"x\" } }", 39, "exactly one of"),
@@ -256,10 +253,9 @@ async fn config_check_reports_the_position_of_mistakes() {
         ("verify.warm_up = { paths = [\"/\"], below = \"1s\", in_a_row = 0 }", 49, "at least 1"),
     ] {
         std::fs::write(site.daemon.config(), good.replace(HEADER, verify)).expect("it is written");
-        let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_teeterd"));
-        let check = check.arg("--check").arg("--config").arg(site.daemon.config()).output().await.expect("it runs");
-        let said = String::from_utf8_lossy(&check.stderr).into_owned();
-        assert_eq!(check.status.code(), Some(exit::USAGE), "{said}");
-        assert!(said.contains(&format!("teeter.toml:{line}:{column}: ")) && said.contains(says), "{verify}: {said}");
+        let checked = check_config(site.daemon.config()).await;
+        assert_eq!(checked.code, exit::USAGE, "{checked:?}");
+        let position = format!("teeter.toml:{line}:{column}: ");
+        assert!(checked.err.contains(&position) && checked.err.contains(words), "{verify}: {checked:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Somebody else changes servers that are held.
+//! Changes to held servers from outside teeter.
 
 use crate::fixtures::site::{DRAIN, MAINT, Site, until};
 
@@ -36,7 +36,7 @@ async fn stricter_outside_state_can_be_withdrawn() {
     until(|| async { site.teeter(&["events"]).await.out.contains("from drain to maint: it stays in maint") }).await;
     haproxy.cmd("set server app/web01 state drain").await.unwrap();
     until(|| async { site.teeter(&["events"]).await.out.contains("from maint to drain") }).await;
-    // The hold wants no more than that, and nobody else does any more.
+    // The hold asks for drain, and the stricter state from outside has ended.
     site.wait_for_bits([DRAIN, 0, 0, 0]).await;
     haproxy.cmd("set server app/web01 state maint").await.unwrap();
     until(|| async { site.teeter(&["events"]).await.out.matches("from drain to maint").count() == 2 }).await;

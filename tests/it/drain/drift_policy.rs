@@ -1,8 +1,8 @@
-//! Somebody else changes servers that are held, and `on_drift` says what becomes of it.
+//! Changes to held servers from outside teeter, with each value of `on_drift`.
 
 use teeter_lab::FarmSpec;
 
-use crate::fixtures::custom_backends::Stand;
+use crate::fixtures::custom_backends::CustomBackends;
 use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, MAINT, Site, finish, until};
 
@@ -10,10 +10,10 @@ const YIELD: &str = "on_drift = \"yield\"";
 const ALARM: &str = "on_drift = \"alarm\"";
 
 async fn site(settings: &str) -> Site {
-    Site::with(settings, FarmSpec::default()).await
+    Site::start_with(settings, FarmSpec::default()).await
 }
 
-/// Does what somebody does who does not know of teeter.
+/// Sets the state of a server at HAProxy's socket, past teeter.
 async fn set(site: &Site, server: &str, state: &str) {
     site.farm.haproxy().tell(&format!("set server {server} state {state}")).await.expect("HAProxy does so");
 }
@@ -32,7 +32,7 @@ async fn yield_releases_only_the_server_changed_outside_teeter() {
     assert_eq!(site.teeter(&["maint", "web01", "web02", "--reason", "r"]).await.code, 0);
     set(&site, "app/web01", "ready").await;
     wait_for_event(&site, "a change outside teeter set edge:app/web01 from maint to ready: teeter lets go of it").await;
-    // The line that tracks it goes with it.
+    // The line that tracks it comes back with it.
     until(|| async { api_bits(&site).await == 0 }).await;
     assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
     let holds = site.json(&["holds"]).await;
@@ -63,21 +63,21 @@ async fn run_that_loses_its_servers_stops_and_can_take_them_out_again() {
     until(|| async { begun.exists() }).await;
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
     set(&site, "app/web01", "ready").await;
-    // Nobody goes on working on a server that takes traffic.
+    // teeter ends the hook: a server that it works on takes traffic.
     let deploy = finish(deploy).await;
     assert_eq!(deploy.code, exit::ABORTED, "{deploy:?}");
     assert!(deploy.err.contains("a change outside teeter set edge:app/web01 from maint to ready"), "{deploy:?}");
     assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
     let shown = site.teeter(&["show", "1"]).await.out;
     assert!(shown.contains("teeter lets go of it") && shown.contains("teeter advance 1"), "{shown}");
-    // Trying again begins with taking it out.
+    // `advance` takes the server out again and repeats the work.
     for bits in [[MAINT, MAINT, 0, 0], [0, 0, MAINT, MAINT], [0; 4]] {
         let advanced = site.teeter(&["advance", "1"]).await;
         assert_eq!(advanced.code, 0, "{advanced:?}");
         assert_eq!(site.bits().await, bits);
     }
     assert_eq!(site.json(&["show", "1"]).await["state"], "done");
-    // Once more, and now the run is given up.
+    // A second run that loses a server is aborted.
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     set(&site, "app/web02", "drain").await;
     until(|| async { site.json(&["show", "2"]).await["failure"] == "taken" }).await;
@@ -92,7 +92,7 @@ async fn alarm_keeps_the_outside_state_and_reports_it() {
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "r"]).await.code, 0);
     set(&site, "app/web01", "ready").await;
     wait_for_event(&site, "a change outside teeter set edge:app/web01 from maint to ready: left in ready").await;
-    let told = async |site: &Site| {
+    let assert_reported = async |site: &Site| {
         let holds = site.teeter(&["holds"]).await.out;
         assert!(holds.contains("edge:app/web01 is left in ready, set outside teeter"), "{holds}");
         let status = site.teeter(&["status", "app/web01"]).await.out;
@@ -100,12 +100,12 @@ async fn alarm_keeps_the_outside_state_and_reports_it() {
         assert_eq!(site.bits().await, [0; 4]);
         assert_eq!(site.json(&["status"]).await["instances"][0]["agrees"], true);
     };
-    told(&site).await;
+    assert_reported(&site).await;
     site.daemon.kill().await;
     site.daemon.restart().await;
     until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
-    told(&site).await;
-    // Whoever sets it back ends the alarm; the hold is as it was.
+    assert_reported(&site).await;
+    // Setting the server back ends the alarm; the hold is unchanged.
     set(&site, "app/web01", "maint").await;
     wait_for_event(&site, "from ready to maint: as the hold wants it").await;
     assert!(!site.teeter(&["holds"]).await.out.contains("is left in"));
@@ -127,7 +127,7 @@ async fn alarm_ends_with_the_haproxy_process_or_a_new_hold() {
         .await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "again"]).await.code, 0);
     assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
-    // A stricter wish is left too, and outlives the hold.
+    // A stricter state stays, too, and outlives the hold.
     assert_eq!(site.teeter(&["drain", "web02", "--reason", "r"]).await.code, 0);
     set(&site, "app/web02", "maint").await;
     wait_for_event(&site, "edge:app/web02 from drain to maint: left in maint").await;
@@ -140,10 +140,10 @@ async fn server_back_in_traffic_is_neither_drained_nor_verified() {
     let site = site(&format!("{ALARM}\nverify.deadline = \"2s\"")).await;
     let slow = tokio::spawn(teeter_lab::get(site.farm.addr(), "/slow?ms=1500"));
     until(|| async { site.farm.in_flight() > 0 }).await;
-    let busy = site.farm.apps().iter().find(|app| app.in_flight() > 0).expect("one has it").name().to_owned();
+    let busy = site.farm.apps().iter().find(|app| app.in_flight() > 0).expect("one is busy").name().to_owned();
     let drain = site.daemon.spawn(&["drain", &busy, "--reason", "r", "--deadline", "3s"]);
     until(|| async { site.json(&["holds"]).await["holds"][0]["stage"] == "draining" }).await;
-    // What is changed before HAProxy was read back to agree is not a change of what was confirmed.
+    // teeter recognises an outside change only after it has confirmed the drain at HAProxy.
     until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
     set(&site, &format!("app/{busy}"), "ready").await;
     let drain = finish(drain).await;
@@ -152,11 +152,11 @@ async fn server_back_in_traffic_is_neither_drained_nor_verified() {
     let holds = site.teeter(&["holds"]).await.out;
     assert!(holds.contains("set to ready outside teeter"), "{holds}");
     assert_eq!(site.teeter(&["ready", &busy]).await.code, 0);
-    // The work of a deploy goes on; its proof does not.
+    // The work of a deploy goes on; its verification fails.
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     set(&site, "app/web01", "ready").await;
     wait_for_event(&site, "edge:app/web01 from maint to ready: left in ready").await;
-    assert!(site.teeter(&["show", "1"]).await.out.contains("left in ready"), "told in the run's log");
+    assert!(site.teeter(&["show", "1"]).await.out.contains("left in ready"), "it is in the run's log");
     let advanced = site.teeter(&["advance", "1"]).await;
     assert_eq!(advanced.code, exit::FAILED, "{advanced:?}");
     assert!(advanced.err.contains("edge:app/web01: set to ready outside teeter"), "{advanced:?}");
@@ -167,17 +167,14 @@ async fn server_back_in_traffic_is_neither_drained_nor_verified() {
 #[tokio::test]
 async fn servers_outside_farms_use_the_default_drift_policy() {
     let backends = "backend app\n  server web01 {web01}\n  server web02 {web02}\n";
-    let stand = Stand::start(backends, "[holds]\non_drift = \"alarm\"\n").await;
-    stand.done(&["maint", "app/web01", "--reason", "r"]).await;
-    stand.tell("set server app/web01 state ready").await;
-    until(|| async { stand.recorded("from maint to ready: left in ready").await }).await;
-    assert_eq!(stand.bits("app/web01").await, 0);
-    // Read again with the farms.
-    let config = std::fs::read_to_string(stand.daemon.config()).expect("it is there");
-    std::fs::write(stand.daemon.config(), config.replace("\"alarm\"", "\"yield\"")).expect("it is written");
-    stand.daemon.signal("-HUP").await;
-    until(|| async { stand.daemon.log().contains("configuration read again") }).await;
-    stand.tell("set server app/web01 state drain").await;
-    until(|| async { stand.recorded("from ready to drain: teeter lets go of it").await }).await;
-    assert_eq!((stand.bits("app/web01").await, stand.holds().await), (DRAIN, 0));
+    let site = CustomBackends::start(backends, "[holds]\non_drift = \"alarm\"\n").await;
+    site.done(&["maint", "app/web01", "--reason", "r"]).await;
+    site.tell("set server app/web01 state ready").await;
+    until(|| async { site.recorded("from maint to ready: left in ready").await }).await;
+    assert_eq!(site.bits("app/web01").await, 0);
+    // A reload of the configuration applies another default.
+    site.daemon.reconfigure(|toml| toml.replace("\"alarm\"", "\"yield\"")).await;
+    site.tell("set server app/web01 state drain").await;
+    until(|| async { site.recorded("from ready to drain: teeter lets go of it").await }).await;
+    assert_eq!((site.bits("app/web01").await, site.holds().await), (DRAIN, 0));
 }

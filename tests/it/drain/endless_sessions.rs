@@ -1,11 +1,11 @@
-//! Sessions that never end.
+//! Drains of servers whose sessions never end, with each way at the deadline.
 
 use teeter_lab::Held;
 
 use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site};
 
-/// A websocket on web01 or web02, the half that goes first.
+/// A websocket on web01 or web02, the half that is taken out first.
 async fn session_on_first_half(site: &Site) -> Held {
     loop {
         let held = Held::open(site.farm.addr(), "/ws", &[]).await.expect("a websocket opens");
@@ -24,7 +24,7 @@ async fn endless_session_fails_the_deploy_at_the_deadline() {
     assert_eq!(ended.code, exit::TIMED_OUT, "{ended:?}");
     assert!(ended.err.contains(&server) && ended.err.contains("127.0.0.1:"), "{ended:?}");
     assert_eq!(site.bits().await, [MAINT, MAINT, 0, 0]);
-    // It goes on by itself once the session is gone.
+    // `advance` continues once the session has ended.
     drop(held);
     let advanced = site.teeter(&["advance", "1"]).await;
     assert!(advanced.out.contains("TEETER_GROUP=a"), "{advanced:?}");

@@ -1,4 +1,4 @@
-//! What a hold reaches: every HAProxy that is configured, also one that was away, and lines that come later.
+//! The scope of a hold: every configured HAProxy, also one that did not answer, and server lines that come later.
 
 use std::net::SocketAddr;
 
@@ -6,13 +6,13 @@ use serde_json::Value;
 use teeter_lab::{App, Haproxy, Held, free_port};
 use tempfile::TempDir;
 
-use crate::fixtures::custom_backends::Stand;
+use crate::fixtures::custom_backends::CustomBackends;
 use crate::fixtures::exit;
 use crate::fixtures::site::{DRAIN, Daemon, Ended, MAINT, until};
 
-/// Two HAProxys before the same application servers, and teeter beside them.
+/// Two HAProxy instances with the same application servers, and a teeterd.
 struct Pair {
-    // In this order they end: the directory last.
+    // The fields are dropped in this order: the directory last.
     daemon: Daemon,
     lb1: Haproxy,
     lb2: Haproxy,
@@ -22,9 +22,9 @@ struct Pair {
 }
 
 impl Pair {
-    /// With these lines after the frontend of both, in which `{web01}` to `{web04}` stand for the addresses of the
-    /// application servers and `{map}` for a map, these keys of the second, whose socket is at `later.sock` only from
-    /// [`Pair::show`] on, and these tables in teeter's configuration.
+    /// `more`: lines after the frontend of both instances, in which `{web01}` to `{web04}` stand for the addresses of
+    /// the application servers and `{map}` for a map. `keys`: teeter's settings of the second instance, whose socket
+    /// is reachable only from [`Pair::show`] on. `teeter`: further tables of teeter's configuration.
     async fn start(more: &str, keys: &str, teeter: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory is made");
         let mut apps = Vec::new();
@@ -61,7 +61,7 @@ impl Pair {
         Self { daemon, lb1, lb2, lb2_port, _apps: apps, dir }
     }
 
-    /// The second one can be reached from now on.
+    /// Makes the socket of the second instance reachable.
     fn show(&self) {
         std::os::unix::fs::symlink(self.lb2.socket(), self.dir.path().join("later.sock")).expect("a link is made");
     }
@@ -81,11 +81,11 @@ impl Pair {
         serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("no JSON ({error}): {ended:?}"))
     }
 
-    /// The side that a HAProxy's map leads to.
+    /// The side in the map of an HAProxy.
     async fn side(&self, haproxy: &Haproxy) -> String {
-        let said = haproxy.cmd(&format!("get map {} shop", self.dir.path().join("live.map").display())).await;
-        let said = said.expect("HAProxy answers");
-        ["blue", "green"].into_iter().find(|side| said.contains(&format!("\"{side}\""))).unwrap_or_default().to_owned()
+        let reply = haproxy.cmd(&format!("get map {} shop", self.dir.path().join("live.map").display())).await;
+        let reply = reply.expect("HAProxy answers");
+        ["blue", "green"].into_iter().find(|side| reply.contains(&format!("\"{side}\""))).unwrap_or_default().to_owned()
     }
 
     async fn stage(&self) -> String {
@@ -103,7 +103,7 @@ async fn never_seen_haproxy_refuses_a_hold_or_gets_it_on_appearance() {
     let pair = Pair::start("", "", farm).await;
     let status = pair.done(&["status"]).await.out;
     assert!(status.contains("lb2") && status.contains("has not answered since teeterd was started"), "{status}");
-    // Somebody has taken this one out there before.
+    // An operator has taken this server out at the second instance before.
     pair.lb2.tell("set server app/web02 state maint").await.expect("HAProxy does so");
     for command in [&["drain", "web01", "--reason", "r"][..], &["deploy", "web", "--dry-run"]] {
         let refused = pair.teeter(command).await;
@@ -121,7 +121,7 @@ async fn never_seen_haproxy_refuses_a_hold_or_gets_it_on_appearance() {
     let planned = pair.done(&["deploy", "web", "--dry-run", "--without-haproxy", "lb2"]).await;
     assert!(planned.out.contains("web01"), "{planned:?}");
 
-    // It serves all the while.
+    // Meanwhile the second instance serves clients.
     let front = SocketAddr::from(([127, 0, 0, 1], pair.lb2_port));
     let mut visitors = Vec::new();
     for _ in 0..3 {
@@ -146,12 +146,12 @@ async fn never_seen_haproxy_refuses_a_hold_or_gets_it_on_appearance() {
     pair.done(&["ready", "web01", "web02"]).await;
     assert_eq!((bits(&pair.lb2, "app/web01").await, bits(&pair.lb2, "app/web02").await), (0, MAINT));
 
-    // In one of them only, as tables show it.
+    // Holds in one instance only, with the names that the tables show.
     pair.done(&["drain", "lb1:app/web03", "lb2:web04", "--reason", "r"]).await;
     let servers = pair.json(&["holds"]).await["holds"][0]["members"].clone();
     assert_eq!(servers, serde_json::json!(["lb1:app/web03", "lb2:app/web04"]));
-    for (haproxy, there) in [(&pair.lb1, [DRAIN, 0]), (&pair.lb2, [0, DRAIN])] {
-        assert_eq!([bits(haproxy, "app/web03").await, bits(haproxy, "app/web04").await], there);
+    for (haproxy, wanted) in [(&pair.lb1, [DRAIN, 0]), (&pair.lb2, [0, DRAIN])] {
+        assert_eq!([bits(haproxy, "app/web03").await, bits(haproxy, "app/web04").await], wanted);
     }
     let note = pair.json(&["holds"]).await["holds"][0]["note"].as_str().unwrap_or_default().to_owned();
     assert!(note.contains("lb2:app/web03 takes requests and is not held: it has the same address"), "{note}");
@@ -160,7 +160,7 @@ async fn never_seen_haproxy_refuses_a_hold_or_gets_it_on_appearance() {
     let backend = pair.teeter(&["status", "lb2:app"]).await;
     assert!(backend.code == exit::NOT_FOUND && backend.err.contains("lb2:app/*"), "{backend:?}");
 
-    // On the way back, too, every HAProxy has to take a server in again.
+    // A release needs every HAProxy, too.
     pair.done(&["drain", "web01", "--reason", "r"]).await;
     pair.lb2.kill();
     until(|| async { pair.teeter(&["idle", "web"]).await.code == exit::UNREACHABLE }).await;
@@ -168,7 +168,7 @@ async fn never_seen_haproxy_refuses_a_hold_or_gets_it_on_appearance() {
     assert!(refused.code == exit::UNREACHABLE && refused.err.contains("--without-haproxy lb2"), "{refused:?}");
     assert_eq!(pair.stage().await, "out");
     pair.done(&["ready", "web01", "--without-haproxy", "lb2"]).await;
-    // It takes lb1 alone to know that a farm without a route has no idle group.
+    // lb1 alone shows that a farm without a route has no idle group.
     assert_eq!(pair.teeter(&["idle", "web", "--without-haproxy", "lb2"]).await.code, exit::REFUSED);
 }
 
@@ -191,7 +191,7 @@ async fn optional_haproxy_gets_routes_and_holds_on_return() {
     pair.done(&["wait", "--haproxy", "lb2"]).await;
     assert_eq!((pair.side(&pair.lb2).await.as_str(), bits(&pair.lb2, "blue/blue01").await), ("green", DRAIN));
 
-    // Away again, while the traffic goes back and teeterd is restarted.
+    // lb2 is away again during a flip back and a restart of teeterd.
     pair.lb2.kill();
     pair.done(&["flip", "shop", "blue"]).await;
     pair.daemon.kill().await;
@@ -205,45 +205,44 @@ async fn optional_haproxy_gets_routes_and_holds_on_return() {
 #[tokio::test]
 async fn hold_by_name_covers_later_lines_but_never_the_last() {
     let app = "backend app\n  server web01 {web01}\n  server web02 {web02}\n";
-    let stand = Stand::start(app, "").await;
-    stand.done(&["drain", "web01", "--reason", "memory"]).await;
-    stand.done(&["maint", "app/web02", "--reason", "disk", "--allow-outage"]).await;
-    stand.tell("set server app/web01 weight 7").await;
+    let site = CustomBackends::start(app, "").await;
+    site.done(&["drain", "web01", "--reason", "memory"]).await;
+    site.done(&["maint", "app/web02", "--reason", "disk", "--allow-outage"]).await;
+    site.tell("set server app/web01 weight 7").await;
     let later = "backend api\n  server web01 {web01} weight 5\n  server web02 {web02}\n\
                  backend solo\n  server web01 {web01}\n";
-    stand.reload(&format!("{app}{later}")).await;
-    stand.wait_for_bits("api/web01", DRAIN).await;
-    assert_eq!(stand.held_by("api/web01").await, format!("{} (memory)", whoami(&stand).await));
-    assert_eq!((stand.bits("api/web02").await, stand.bits("solo/web01").await), (0, 0));
-    assert!(stand.recorded("edge:api/web01 came later: taken out as well").await);
-    // What is not held is said: the last of its backend, and a line of a server that was taken out by one line.
-    let holds = stand.done(&["holds"]).await;
+    site.reload(&format!("{app}{later}")).await;
+    site.wait_for_bits("api/web01", DRAIN).await;
+    assert_eq!(site.held_by("api/web01").await, format!("{} (memory)", owner(&site).await));
+    assert_eq!((site.bits("api/web02").await, site.bits("solo/web01").await), (0, 0));
+    assert!(site.recorded("edge:api/web01 came later: taken out as well").await);
+    // teeter names the lines that are not held: the last usable one of its backend, and another line of a server of
+    // which only one line was taken out.
+    let holds = site.done(&["holds"]).await;
     for words in [
         "edge:solo/web01 came later and is not held, because HAProxy edge would have no other usable server",
         "hold 2: edge:api/web02 takes requests and is not held: it has the same address",
     ] {
         assert!(holds.contains(words), "{holds}");
-        assert!(stand.done(&["doctor"]).await.contains(words.trim_start_matches("hold 2: ")), "{words}");
+        assert!(site.done(&["doctor"]).await.contains(words.trim_start_matches("hold 2: ")), "{words}");
     }
-    // Once another one is there, the last is not the last any more.
-    stand.reload(&format!("{app}{later}  server web03 {{web03}}\n")).await;
-    stand.wait_for_bits("solo/web01", DRAIN).await;
-    // What is given back by name stays so.
-    stand.done(&["ready", "solo/web01"]).await;
-    stand
-        .reload(&format!(
-            "{app}{later}  server web03 {{web03}}\nbackend more\n  server web01 {{web01}}\n  server web03 {{web03}}\n"
-        ))
-        .await;
-    stand.wait_for_bits("more/web01", DRAIN).await;
-    assert_eq!(stand.bits("solo/web01").await, 0);
-    stand.done(&["ready", "web01"]).await;
+    // With another usable server in the backend, the line is taken out.
+    site.reload(&format!("{app}{later}  server web03 {{web03}}\n")).await;
+    site.wait_for_bits("solo/web01", DRAIN).await;
+    // A line that was released by name stays released.
+    site.done(&["ready", "solo/web01"]).await;
+    let more = "  server web03 {web03}\nbackend more\n  server web01 {web01}\n  server web03 {web03}\n";
+    site.reload(&format!("{app}{later}{more}")).await;
+    site.wait_for_bits("more/web01", DRAIN).await;
+    assert_eq!(site.bits("solo/web01").await, 0);
+    site.done(&["ready", "web01"]).await;
     for server in ["app/web01", "api/web01", "more/web01"] {
-        stand.wait_for_bits(server, 0).await;
+        site.wait_for_bits(server, 0).await;
     }
-    assert_eq!(stand.bits("app/web02").await, MAINT);
+    assert_eq!(site.bits("app/web02").await, MAINT);
 }
 
-async fn whoami(stand: &Stand) -> String {
-    stand.json(&["holds"]).await["holds"][0]["owner"].as_str().unwrap_or_default().to_owned()
+/// The owner of the first hold.
+async fn owner(site: &CustomBackends) -> String {
+    site.json(&["holds"]).await["holds"][0]["owner"].as_str().unwrap_or_default().to_owned()
 }

@@ -1,9 +1,9 @@
-//! Holds by hand: what they wait for, what they give back, what they refuse.
+//! Holds of operators: what they wait for, what a release restores, what teeter refuses.
 
 use teeter_lab::{FarmSpec, Held};
 
 use crate::fixtures::exit;
-use crate::fixtures::site::{DRAIN, MAINT, Site, until};
+use crate::fixtures::site::{DRAIN, MAINT, Site, finish, until};
 
 #[tokio::test]
 async fn drain_ends_with_the_last_request() {
@@ -49,7 +49,7 @@ async fn dead_server_gets_no_traffic_after_its_hold() {
     load.more(200).await;
     assert_eq!(site.bits().await[0], MAINT);
     site.farm.app("web01").start_again().await.expect("it starts");
-    assert_eq!(crate::fixtures::site::finish(ready).await.code, 0);
+    assert_eq!(finish(ready).await.code, 0);
     let report = load.stop().await.expect("load ends");
     assert!(report.failed().is_empty(), "{report}");
     assert_eq!(site.bits().await, [0; 4]);
@@ -62,7 +62,7 @@ async fn two_holds_on_a_member_do_not_conflict() {
     assert_eq!(site.teeter(&["drain", "web01", "web02", "--reason", "kernel"]).await.code, 0);
     assert_eq!(site.bits().await, [MAINT, DRAIN, 0, 0]);
     assert_eq!(site.json(&["holds"]).await["holds"].as_array().map(Vec::len), Some(2));
-    // web02 has one hold, web01 both: releasing web02 leaves web01 as it is.
+    // web02 has one hold and web01 both: a release of web02 leaves web01 unchanged.
     assert_eq!(site.teeter(&["ready", "web02", "--no-verify"]).await.code, 0);
     assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
     assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
@@ -71,7 +71,7 @@ async fn two_holds_on_a_member_do_not_conflict() {
 
 #[tokio::test]
 async fn guard_keeps_the_last_servers_in_service() {
-    let site = Site::with("min_available = \"50%\"", FarmSpec::default()).await;
+    let site = Site::start_with("min_available = \"50%\"", FarmSpec::default()).await;
     let refused = site.teeter(&["drain", "web0*", "--reason", "r"]).await;
     assert_eq!(refused.code, exit::REFUSED, "{refused:?}");
     let refused = site.teeter(&["drain", "web01", "web02", "web03", "--reason", "r"]).await;
@@ -105,56 +105,16 @@ async fn why_names_the_remaining_sessions() {
 }
 
 #[tokio::test]
-async fn agent_is_muted_while_its_server_is_held() {
-    let dir = tempfile::tempdir().unwrap();
-    let agent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = agent.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = agent.accept().await {
-            // HAProxy may have gone meanwhile.
-            tokio::io::AsyncWriteExt::write_all(&mut stream, b"ready up\n").await.unwrap_or_default();
-        }
-    });
-    let app = teeter_lab::App::start("web01", "v1").await.unwrap();
-    let config = format!(
-        "global\n  stats socket {} level admin\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  \
-         timeout server 9s\n  timeout check 2s\nbackend app\n  server web01 {} check inter 100ms agent-check agent-port {port} agent-inter 50ms\n  \
-         server web02 127.0.0.1:1\n",
-        dir.path().join("admin.sock").display(),
-        app.addr()
-    );
-    let haproxy = teeter_lab::Haproxy::start(dir.path(), &config).await.unwrap();
-    haproxy.wait_for_check("app/web01").await.unwrap();
-    let daemon =
-        crate::fixtures::site::Daemon::start(dir.path(), &crate::fixtures::site::instance(&haproxy.socket())).await;
-    let agent_is_on =
-        async || haproxy.server_line("app/web01").await.unwrap()["srv_agent_state"].parse::<u32>().unwrap() & 4 != 0;
-    assert!(agent_is_on().await);
-    for verb in ["drain", "maint"] {
-        let held = daemon.teeter(&[verb, "app/web01", "--reason", "r"]).await;
-        assert_eq!(held.code, 0, "{held:?}");
-        assert!(!agent_is_on().await);
-    }
-    // Long enough for an agent that could still speak to have spoken.
-    until(|| async { haproxy.stat("app/web02").await.unwrap()["lastchg"].parse::<u32>().unwrap() > 1 }).await;
-    assert_eq!(haproxy.server_admin_bits("app/web01").await.unwrap(), MAINT);
-    let ready = daemon.teeter(&["ready", "app/web01"]).await;
-    assert_eq!(ready.code, 0, "{ready:?}");
-    assert_eq!(haproxy.server_admin_bits("app/web01").await.unwrap(), 0);
-    assert!(agent_is_on().await);
-}
-
-#[tokio::test]
 async fn unhealthy_server_does_not_keep_a_healthy_one_out() {
-    let site = Site::with("verify.deadline = \"2s\"", FarmSpec::default()).await;
+    let site = Site::start_with("verify.deadline = \"2s\"", FarmSpec::default()).await;
     assert_eq!(site.teeter(&["maint", "web01", "web02", "--reason", "r"]).await.code, 0);
-    site.farm.app("web01").set_well(false);
+    site.farm.app("web01").set_healthy(false);
     let ready = site.teeter(&["ready", "web01", "web02"]).await;
     assert_eq!(ready.code, exit::FAILED, "{ready:?}");
     site.wait_for_bits([MAINT, 0, 0, 0]).await;
     let holds = site.json(&["holds"]).await;
     assert_eq!(holds["holds"][0]["members"], serde_json::json!(["web01"]), "{holds}");
-    site.farm.app("web01").set_well(true);
+    site.farm.app("web01").set_healthy(true);
     assert_eq!(site.teeter(&["ready", "web01"]).await.code, 0);
     assert_eq!(site.bits().await, [0; 4]);
 }

@@ -1,4 +1,4 @@
-//! A selection of what `make chaos` tries: faults at some steps of some strategies, under load.
+//! A selection of the cases of `make chaos`: faults at some steps of some strategies, under load.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ async fn chaos(ways: &[&str], faults: &[Fault], steps: &[usize], power: usize) -
     let programs =
         Programs { teeter: env!("CARGO_BIN_EXE_teeter").into(), teeterd: env!("CARGO_BIN_EXE_teeterd").into() };
     let lines = std::sync::Mutex::new(String::new());
-    let tell = |line: &str| lines.lock().expect("nobody has failed").push_str(&format!("{line}\n"));
-    let report = chaos::run(&spec, &programs, tell).await.expect("it is done");
-    let lines = lines.into_inner().expect("nobody has failed");
+    let log = |line: &str| lines.lock().expect("no thread has panicked").push_str(&format!("{line}\n"));
+    let report = chaos::run(&spec, &programs, log).await.expect("it is done");
+    let lines = lines.into_inner().expect("no thread has panicked");
     assert!(report.violations.is_empty(), "{lines}{report}");
     for (fault, why) in report.skipped() {
         teeter_lab::skip(&format!("{fault}: {why}"));
@@ -29,7 +29,7 @@ async fn chaos(ways: &[&str], faults: &[Fault], steps: &[usize], power: usize) -
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_any_kill_the_record_is_true_and_one_command_restores_the_farm() {
+async fn after_any_kill_the_store_is_correct_and_one_command_restores_the_farm() {
     let faults = [Fault::KillTeeterd, Fault::KillClient, Fault::KillHook, Fault::KillHaproxy, Fault::Reload];
     let report = chaos(&["see-saw", "blue-green"], &faults, &[2, 4], 0).await;
     assert!(report.cases() >= 16, "{report}");

@@ -1,20 +1,20 @@
-//! Time that passes, or seems to, while no teeterd runs.
+//! A clock that was set back, and time that passes while no teeterd runs.
 
 use rusqlite::{Connection, params};
 
 use crate::fixtures::site::{DRAIN, MAINT, Site, step_of, until};
 
-/// A text with all times in it moved by so many hours.
-fn moved(text: &str, hours: i64) -> String {
+/// A text with all times in it moved by a number of hours.
+fn with_times_moved(text: &str, hours: i64) -> String {
     let moved = |at: jiff::Timestamp| (at + jiff::SignedDuration::from_hours(hours)).to_string();
     let word = |word: &str| word.parse().map_or_else(|_| word.to_owned(), moved);
     text.split('"').map(word).collect::<Vec<_>>().join("\"")
 }
 
-/// Moves all times in a column of a store that no teeterd has open.
-fn moves(site: &Site, table: &str, column: &str, hours: i64) {
+/// Moves all times in a column of the store, which no teeterd may have open.
+fn move_times(site: &Site, table: &str, column: &str, hours: i64) {
     let store = Connection::open(site.farm.dir().join("teeter.db")).expect("it is opened");
-    // Only a test may do that.
+    // The trigger forbids changes of events.
     store.execute_batch("DROP TRIGGER IF EXISTS events_are_final").expect("it is written");
     let mut all = store.prepare(&format!("SELECT id, {column} FROM {table}")).expect("it is there");
     let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("it is read");
@@ -22,15 +22,15 @@ fn moves(site: &Site, table: &str, column: &str, hours: i64) {
     assert!(!rows.is_empty());
     for (id, text) in rows {
         let update = format!("UPDATE {table} SET {column} = ?2 WHERE id = ?1");
-        store.execute(&update, params![id, moved(&text, hours)]).expect("it is written");
+        store.execute(&update, params![id, with_times_moved(&text, hours)]).expect("it is written");
     }
 }
 
-/// Since when there is the latest hold.
+/// The time at which the latest hold began.
 async fn since(site: &Site) -> jiff::Timestamp {
     let holds = site.json(&["holds"]).await;
     let last = holds["holds"].as_array().and_then(|holds| holds.last()).expect("there is one");
-    last["since"].as_str().expect("it is told").parse().expect("it is a time")
+    last["since"].as_str().expect("it has a time").parse().expect("it is a time")
 }
 
 async fn holds(site: &Site) -> usize {
@@ -44,11 +44,11 @@ async fn hold_ends_in_time_after_the_clock_was_set_back() {
     assert_eq!(site.teeter(&["drain", "web03", "--reason", "disk", "--no-wait", "--deadline", "1h"]).await.code, 0);
     let before = since(&site).await;
     site.daemon.kill().await;
-    // As a teeterd has written it whose clock was three hours ahead.
-    moves(&site, "holds", "json", 3);
-    moves(&site, "events", "at", 3);
+    // As if the clock had been three hours ahead before.
+    move_times(&site, "holds", "json", 3);
+    move_times(&site, "events", "at", 3);
     site.daemon.restart().await;
-    // The one is over in seconds and not in hours, the other stays.
+    // The first hold ends in seconds and not in hours, and the second stays.
     until(|| async { holds(&site).await == 1 }).await;
     until(|| async { site.bits().await == [0, 0, DRAIN, 0] }).await;
     let moved = since(&site).await.duration_since(before).abs();
@@ -60,13 +60,13 @@ async fn hold_ends_in_time_after_the_clock_was_set_back() {
 async fn downtime_of_teeterd_does_not_count_against_a_confirmation() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["begin", "web", "--phase", "before-out"]).await.code, 0);
-    // HAProxy is told and cannot answer, and then nobody is there to hear of it.
+    // HAProxy is stopped during the change, and teeterd is killed before HAProxy answers.
     site.farm.haproxy().pause().expect("it is stopped");
     let advance = site.daemon.spawn(&["advance", "1", "--step", "0"]);
     until(|| async { holds(&site).await == 1 }).await;
     drop(advance);
     site.daemon.kill().await;
-    moves(&site, "runs", "json", -3);
+    move_times(&site, "runs", "json", -3);
     site.daemon.restart().await;
     site.farm.haproxy().resume().expect("it goes on");
     site.wait_for_bits([MAINT, MAINT, 0, 0]).await;
@@ -79,15 +79,15 @@ async fn downtime_of_teeterd_does_not_count_against_probed_servers() {
     let rolling = ["begin", "web", "--strategy", "rolling", "--batch", "2", "--settle", "0s"];
     assert_eq!(site.teeter(&rolling).await.code, 0);
     for next in ["web03", "web04"] {
-        site.farm.app(next).set_well(false);
+        site.farm.app(next).set_healthy(false);
     }
     let advance = site.daemon.spawn(&["advance", "1"]);
     until(|| async { step_of(&site.json(&["show", "1"]).await) == Some("ask batch-2") }).await;
     drop(advance);
     site.daemon.kill().await;
-    moves(&site, "runs", "json", -3);
+    move_times(&site, "runs", "json", -3);
     for next in ["web03", "web04"] {
-        site.farm.app(next).set_well(true);
+        site.farm.app(next).set_healthy(true);
     }
     site.daemon.restart().await;
     until(|| async { site.json(&["show", "1"]).await["work"]["group"] == "batch-2" }).await;

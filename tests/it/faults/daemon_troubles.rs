@@ -1,4 +1,4 @@
-//! What can go wrong with teeterd itself: it is told for as long as it is so.
+//! Troubles of teeterd itself, which it reports as long as they last: a full disk, a removed socket, many callers.
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -7,22 +7,17 @@ use teeter_lab::{FarmSpec, TestFarm};
 
 use crate::fixtures::exit;
 use crate::fixtures::site::{Daemon, Site, farm_config, until};
+use crate::fixtures::system_users::in_mount_namespace;
 
-/// A daemon whose store is on a small disk of its own, and the place of that disk as others see it.
-async fn on_a_small_disk(farm: &TestFarm) -> Option<(Daemon, PathBuf)> {
+/// A daemon whose store is on a small disk of its own, and the path of that disk for other processes.
+async fn start_on_small_disk(farm: &TestFarm) -> Option<(Daemon, PathBuf)> {
     let disk = farm.dir().join("disk");
     std::fs::create_dir(&disk).expect("a directory is made");
     let shown = disk.display();
-    let mount = format!(
-        "mount -t tmpfs -o size=400k,mode=700 none {shown} && export TEETER_STORE__PATH={shown}/teeter.db && exec \"$@\""
-    );
-    let by = ["unshare", "--mount", "sh", "-c", &mount, "sh"];
-    let tried = std::process::Command::new(by[0]).args(&by[1..]).arg("true").output();
-    if !tried.is_ok_and(|tried| tried.status.success()) {
-        teeter_lab::skip("there is no mount namespace to be had");
-        return None;
-    }
-    let daemon = Daemon::start_by(&by, farm.dir(), &farm_config(farm, "")).await;
+    let starter = in_mount_namespace(&format!(
+        "mount -t tmpfs -o size=400k,mode=700 none {shown} && export TEETER_STORE__PATH={shown}/teeter.db"
+    ))?;
+    let daemon = Daemon::start_by(&starter, farm.dir(), &farm_config(farm, "")).await;
     let seen = PathBuf::from(format!("/proc/{}/root{shown}", daemon.pid()));
     Some((daemon, seen))
 }
@@ -31,12 +26,12 @@ async fn on_a_small_disk(farm: &TestFarm) -> Option<(Daemon, PathBuf)> {
 async fn unwritable_store_is_reported_until_it_is_writable() {
     let spec = FarmSpec { version: "v1".to_owned(), ..FarmSpec::default() };
     let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
-    let Some((daemon, disk)) = on_a_small_disk(&farm).await else { return };
+    let Some((daemon, disk)) = start_on_small_disk(&farm).await else { return };
     let drained = daemon.teeter(&["drain", "web01", "--reason", "x", "--for", "3s"]).await;
     assert_eq!(drained.code, 0, "{drained:?}");
     let mut filler = std::fs::File::create(disk.join("filler")).expect("it is made");
     while filler.write_all(&[b'x'; 4096]).is_ok() {}
-    // The log of the database has some room left, until it has to grow.
+    // The write-ahead log of the store has some space left until it has to grow.
     let reason = "r".repeat(400);
     let mut refused = daemon.teeter(&["drain", "web02", "--reason", &reason]).await;
     while refused.code == 0 {
@@ -44,17 +39,17 @@ async fn unwritable_store_is_reported_until_it_is_writable() {
         refused = daemon.teeter(&["drain", "web02", "--reason", &reason]).await;
     }
     assert!(refused.code == exit::FAILED && refused.err.contains("disk is full"), "{refused:?}");
-    // The hold is over, and that cannot be recorded: it is told without a change that is asked for.
+    // teeterd cannot record the expiry of the hold, and reports that without a request.
     for command in ["doctor", "status"] {
         until(|| async {
-            let told = daemon.teeter(&[command]).await;
+            let ended = daemon.teeter(&[command]).await;
             let words = ["the store", "teeter.db", "disk is full", "make room on the file system of"];
-            words.iter().all(|words| told.out.contains(words) || told.err.contains(words))
+            words.iter().all(|words| ended.out.contains(words) || ended.err.contains(words))
         })
         .await;
     }
     assert_eq!(daemon.teeter(&["doctor"]).await.code, exit::FAILED);
-    // With room again it goes on by itself, and there is nothing to tell.
+    // With free space teeterd continues by itself, and reports nothing.
     drop(filler);
     std::fs::remove_file(disk.join("filler")).expect("it is removed");
     until(|| async { !daemon.teeter(&["holds"]).await.out.contains("web01") }).await;
@@ -65,7 +60,7 @@ async fn unwritable_store_is_reported_until_it_is_writable() {
 #[tokio::test]
 async fn removed_control_socket_is_made_again() {
     let site = Site::start().await;
-    // A client that has a connection keeps it.
+    // A client keeps its open connection.
     let mut kept = std::os::unix::net::UnixStream::connect(site.daemon.socket()).expect("it is taken");
     std::fs::remove_file(site.daemon.socket()).expect("it is removed");
     until(|| async { site.teeter(&["holds"]).await.code == 0 }).await;
@@ -74,7 +69,7 @@ async fn removed_control_socket_is_made_again() {
     let mut answer = String::new();
     kept.read_to_string(&mut answer).expect("it is answered");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    // What has taken its place is left alone, and told.
+    // teeterd does not replace a file in the socket's place, and reports it.
     std::fs::remove_file(site.daemon.socket()).expect("it is removed");
     std::fs::write(site.daemon.socket(), "mine").expect("it is written");
     until(|| async { site.daemon.log().contains("cannot be made again (a file that is not a socket is there)") }).await;
@@ -87,16 +82,16 @@ async fn removed_control_socket_is_made_again() {
 async fn callers_cannot_exhaust_the_file_descriptors_for_haproxy() {
     let spec = FarmSpec { version: "v1".to_owned(), ..FarmSpec::default() };
     let farm = TestFarm::start_spec(spec).await.expect("a farm starts");
-    let by = ["prlimit", "--nofile=200:200", "--"];
-    let daemon = Daemon::start_by(&by, farm.dir(), &farm_config(&farm, "")).await;
+    let starter = ["prlimit", "--nofile=200:200", "--"];
+    let daemon = Daemon::start_by(&starter, farm.dir(), &farm_config(&farm, "")).await;
     assert_eq!(daemon.teeter(&["maint", "web01", "--reason", "x"]).await.code, 0);
     let connect = |_| std::os::unix::net::UnixStream::connect(daemon.socket()).expect("it is taken");
-    let taken: Vec<_> = (0..180).map(connect).collect();
-    // HAProxy forgets everything, and is told again meanwhile.
+    let connections: Vec<_> = (0..180).map(connect).collect();
+    // Meanwhile HAProxy restarts, and teeterd sends the states again.
     farm.haproxy().restart().await.expect("HAProxy restarts");
     until(|| async { farm.haproxy().server_admin_bits("app/web01").await.ok() == Some(1) }).await;
     assert!(!daemon.log().contains("Too many open files"), "{}", daemon.log());
-    drop(taken);
+    drop(connections);
     until(|| async { daemon.teeter(&["holds"]).await.code == 0 }).await;
     let doctor = daemon.teeter(&["doctor"]).await;
     assert!(doctor.out.contains("only 200 files") && doctor.out.contains("LimitNOFILE="), "{doctor:?}");

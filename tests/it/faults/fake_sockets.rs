@@ -1,5 +1,5 @@
-//! Sockets that misbehave as no HAProxy does, or only a broken one: an error says what happened, in time and in
-//! bounded memory. Here alone a fake stands in for HAProxy.
+//! Sockets that behave as no HAProxy does, or only a broken one: teeter reports an error in time and in bounded
+//! memory. Only here a fake replaces HAProxy.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::fixtures::site::{Daemon, instance, until};
 
-/// A listener that does one thing with each connection.
+/// A listener that treats each connection in the same way.
 struct Fake {
     dir: TempDir,
 }
@@ -33,19 +33,19 @@ impl Fake {
         self.dir.path().join("fake.sock")
     }
 
-    async fn ask(&self, deadline: Duration) -> Result<Level, Error> {
+    async fn level(&self, deadline: Duration) -> Result<Level, Error> {
         Client::new(Address::Unix(self.socket()), deadline).ask(&ShowCliLevel).await
     }
 }
 
-/// Reads the line that was sent.
-async fn line(stream: &mut UnixStream) {
+/// Reads the line of the client.
+async fn read_line(stream: &mut UnixStream) {
     let mut seen = Vec::new();
     while !seen.ends_with(b"\n") && stream.read_buf(&mut seen).await.is_ok_and(|count| count > 0) {}
 }
 
-/// Whoever asked may have gone, which is not the fake's concern.
-async fn say(stream: &mut UnixStream, bytes: &[u8]) -> bool {
+/// Writes bytes; whether the client still reads.
+async fn write(stream: &mut UnixStream, bytes: &[u8]) -> bool {
     stream.write_all(bytes).await.is_ok()
 }
 
@@ -59,7 +59,7 @@ async fn hanging_socket_meets_the_deadline() {
         let _held = stream;
         std::future::pending::<()>().await;
     });
-    let error = fake.ask(SHORT).await.unwrap_err();
+    let error = fake.level(SHORT).await.unwrap_err();
     assert!(matches!(error, Error::Deadline { .. }), "{error}");
     assert!(error.to_string().contains("fake.sock") && error.to_string().contains("200ms"), "{error}");
 }
@@ -67,25 +67,25 @@ async fn hanging_socket_meets_the_deadline() {
 #[tokio::test]
 async fn reply_byte_by_byte_is_understood() {
     let fake = Fake::start(|mut stream| async move {
-        line(&mut stream).await;
+        read_line(&mut stream).await;
         for byte in ANSWER {
-            say(&mut stream, &[*byte]).await;
+            write(&mut stream, &[*byte]).await;
             tokio::task::yield_now().await;
         }
     });
-    assert_eq!(fake.ask(LONG).await.unwrap(), Level::Admin);
+    assert_eq!(fake.level(LONG).await.unwrap(), Level::Admin);
 }
 
 #[tokio::test]
 async fn trickling_reply_does_not_extend_the_deadline() {
     let fake = Fake::start(|mut stream| async move {
-        line(&mut stream).await;
+        read_line(&mut stream).await;
         let mut each = tokio::time::interval(Duration::from_millis(5));
-        while say(&mut stream, b"x").await {
+        while write(&mut stream, b"x").await {
             each.tick().await;
         }
     });
-    let error = fake.ask(SHORT).await.unwrap_err();
+    let error = fake.level(SHORT).await.unwrap_err();
     assert!(matches!(error, Error::Deadline { .. }), "{error}");
 }
 
@@ -93,13 +93,13 @@ async fn trickling_reply_does_not_extend_the_deadline() {
 async fn reply_cut_in_the_middle_is_an_error() {
     for end in 0..ANSWER.len() {
         let fake = Fake::start(move |mut stream| async move {
-            line(&mut stream).await;
-            say(&mut stream, &ANSWER[..end]).await;
+            read_line(&mut stream).await;
+            write(&mut stream, &ANSWER[..end]).await;
         });
-        let error = fake.ask(LONG).await.unwrap_err();
-        let first_came = ANSWER[..end].windows(4).filter(|bytes| bytes == b"\n\n> ").count();
+        let error = fake.level(LONG).await.unwrap_err();
+        let complete = ANSWER[..end].windows(4).filter(|bytes| bytes == b"\n\n> ").count();
         match error {
-            Error::Frame { source: FrameError::Truncated { seen, expected: 2 }, .. } => assert_eq!(seen, first_came),
+            Error::Frame { source: FrameError::Truncated { seen, expected: 2 }, .. } => assert_eq!(seen, complete),
             other => panic!("{end}: {other}"),
         }
     }
@@ -108,7 +108,7 @@ async fn reply_cut_in_the_middle_is_an_error() {
 #[tokio::test]
 async fn connection_closed_at_once_is_an_error() {
     let fake = Fake::start(|stream| async move { drop(stream) });
-    let error = fake.ask(LONG).await.unwrap_err();
+    let error = fake.level(LONG).await.unwrap_err();
     assert!(matches!(error, Error::Frame { .. }), "{error}");
 }
 
@@ -121,29 +121,29 @@ async fn foreign_protocol_is_an_error() {
         b"\n> \n> \n> ",
     ] {
         let fake = Fake::start(move |mut stream| async move {
-            line(&mut stream).await;
-            say(&mut stream, garbage).await;
+            read_line(&mut stream).await;
+            write(&mut stream, garbage).await;
         });
-        let error = fake.ask(LONG).await.unwrap_err();
+        let error = fake.level(LONG).await.unwrap_err();
         assert!(matches!(error, Error::Command { source: CommandError::Unreadable { .. }, .. }), "{error}");
         let text = teeter::platform::chain(&error);
         assert!(text.contains("not HAProxy's") && text.len() < 1000, "{text}");
     }
 }
 
-/// Says that it is HAProxy, and then something without end.
+/// Sends the beginning of an answer of HAProxy, and then bytes without end.
 fn endless() -> Fake {
     Fake::start(|mut stream| async move {
-        line(&mut stream).await;
+        read_line(&mut stream).await;
         let more = vec![b'x'; 1 << 20];
-        say(&mut stream, &ANSWER[..40]).await;
-        while say(&mut stream, &more).await {}
+        write(&mut stream, &ANSWER[..40]).await;
+        while write(&mut stream, &more).await {}
     })
 }
 
 #[tokio::test]
 async fn endless_reply_is_cut_off() {
-    let error = endless().ask(LONG).await.unwrap_err();
+    let error = endless().level(LONG).await.unwrap_err();
     assert!(matches!(error, Error::Frame { source: FrameError::TooLong, .. }), "{error}");
 }
 
@@ -155,6 +155,6 @@ async fn endless_reply_does_not_grow_the_daemon() {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    // Two connections, and a buffer that doubles until it holds the longest reply.
+    // The limit allows two connections, each with a buffer that doubles up to the longest reply.
     assert!(peak < 320 << 10, "{peak} kB");
 }

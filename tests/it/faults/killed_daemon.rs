@@ -1,4 +1,4 @@
-//! Whoever is killed, whenever: the record is true and one command goes on.
+//! Killed daemons and HAProxy processes: the store stays correct, and one command continues.
 
 use teeter_lab::FarmSpec;
 use tokio::io::AsyncWriteExt as _;
@@ -13,7 +13,7 @@ async fn killed_daemon_continues_at_its_step() {
     assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
     let before = site.json(&["show", "1"]).await;
     site.daemon.kill().await;
-    // Nobody watches while HAProxy forgets everything.
+    // HAProxy loses its states while no daemon runs.
     site.farm.haproxy().reload().await.expect("HAProxy reloads");
     assert_eq!(site.bits().await, [0; 4]);
     site.daemon.restart().await;
@@ -43,7 +43,7 @@ async fn run_can_be_aborted_after_a_killed_daemon() {
 #[tokio::test]
 async fn reloaded_haproxy_gets_its_states_again() {
     for master in [false, true] {
-        let site = Site::with("", FarmSpec { master, ..FarmSpec::default() }).await;
+        let site = Site::start_with("", FarmSpec { master, ..FarmSpec::default() }).await;
         assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
         let before = site.farm.haproxy().pid().await.expect("HAProxy answers");
         site.farm.haproxy().reload().await.expect("HAProxy reloads");
@@ -81,7 +81,7 @@ async fn absent_haproxy_is_shown_as_unknown() {
     let status = site.json(&["status"]).await;
     assert_eq!(status["instances"][0]["reachable"], false);
     assert!(
-        status["servers"].as_array().is_some_and(|all| all.iter().all(|one| one["status"] == "unknown")),
+        status["servers"].as_array().is_some_and(|all| all.iter().all(|server| server["status"] == "unknown")),
         "{status}"
     );
     assert_eq!(site.teeter(&["drain", "web02", "--reason", "r"]).await.code, exit::UNREACHABLE);
@@ -93,12 +93,12 @@ async fn absent_haproxy_is_shown_as_unknown() {
 async fn verification_begins_again_with_the_daemon() {
     let mut site = Site::start().await;
     assert_eq!(site.teeter(&["maint", "web01", "--reason", "r"]).await.code, 0);
-    site.farm.app("web01").set_well(false);
+    site.farm.app("web01").set_healthy(false);
     assert_eq!(site.teeter(&["ready", "web01", "--no-wait"]).await.code, 0);
     site.daemon.kill().await;
     site.daemon.restart().await;
     assert_eq!(site.bits().await, [MAINT, 0, 0, 0]);
-    site.farm.app("web01").set_well(true);
+    site.farm.app("web01").set_healthy(true);
     site.wait_for_bits([0; 4]).await;
 }
 
@@ -130,8 +130,11 @@ async fn started_daemon_takes_no_step_before_it_has_read_haproxy() {
     site.daemon.restart().await;
     let resume = site.daemon.spawn(&["resume", "1"]);
     until(|| async { site.json(&["show", "1"]).await["paused"] == false }).await;
-    until(|| async { site.json(&["show", "1"]).await["waiting"].as_str().is_some_and(|on| on.contains("edge")) }).await;
-    // What servers were before is not known yet, so nobody takes them out.
+    until(|| async {
+        site.json(&["show", "1"]).await["waiting"].as_str().is_some_and(|reason| reason.contains("edge"))
+    })
+    .await;
+    // The earlier states of the servers are unknown, so teeterd takes no server out.
     assert_eq!(site.json(&["holds"]).await["holds"], serde_json::json!([]));
     site.farm.haproxy().resume().expect("it goes on");
     assert_eq!(finish(resume).await.code, 0);
@@ -151,7 +154,7 @@ async fn request_hung_up_before_it_began_changes_nothing() {
     let request = format!("{head}content-length: {}\r\n\r\n{hold}", hold.len());
     let mut impatient = UnixStream::connect(site.daemon.socket()).await.expect("it listens");
     impatient.write_all(request.as_bytes()).await.expect("it takes it");
-    // Who comes later is answered before, since nothing that they want to know is HAProxy's to say.
+    // A later request that needs no answer of HAProxy is answered first.
     assert_eq!(site.teeter(&["holds"]).await.code, 0);
     drop(impatient);
     assert_eq!(site.teeter(&["holds"]).await.code, 0);

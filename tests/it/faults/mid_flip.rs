@@ -1,4 +1,4 @@
-//! HAProxy reloaded or killed between any two commands of a flip: afterwards one side is live, the one the store says.
+//! HAProxy reloaded or killed between any two commands of a flip: afterwards only the side of the store is live.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use crate::fixtures::socket_relay::Relay;
 
 /// What happens to HAProxy in the middle of a line.
 #[derive(Clone, Copy, Debug)]
-enum Blow {
+enum Fault {
     /// Only the connection ends.
     None,
     Reload,
     Kill,
 }
 
-/// A site whose teeterd speaks through a relay, half of it running v2.
+/// A site whose teeterd reaches HAProxy through a relay; group b runs v2.
 async fn site(sample: Sample, line: &'static str) -> (Site, Relay) {
     let farm = TestFarm::start_spec(FarmSpec { sample, version: "v1".into(), ..FarmSpec::default() }).await;
     let farm = farm.expect("a farm starts");
@@ -30,7 +30,7 @@ async fn site(sample: Sample, line: &'static str) -> (Site, Relay) {
     (Site { daemon, farm }, relay)
 }
 
-/// The versions that new requests are given now.
+/// The versions that answer new requests.
 async fn served(site: &Site) -> BTreeSet<String> {
     let load = Load::start(LoadSpec { connections: 4, ..LoadSpec::new(site.farm.addr()) }).expect("load starts");
     load.more(60).await;
@@ -39,8 +39,8 @@ async fn served(site: &Site) -> BTreeSet<String> {
     report.by_version().into_keys().collect()
 }
 
-/// Flips to and fro, each time cut after another command, until no command is left to cut after.
-async fn flip_and_cut(sample: Sample, line: &'static str, blow: Blow) {
+/// Flips back and forth. The first flip is cut before its first command, and each further one a command later.
+async fn flip_and_cut(sample: Sample, line: &'static str, fault: Fault) {
     let (site, mut relay) = site(sample, line).await;
     let first = site.teeter(&["flip", "web", "a"]).await;
     assert_eq!(first.code, 0, "{first:?}");
@@ -49,30 +49,30 @@ async fn flip_and_cut(sample: Sample, line: &'static str, blow: Blow) {
         relay.arm(commands);
         let flip = site.daemon.spawn(&["flip", "web", to]);
         let cut = relay.cut().await;
-        let of = cut.of;
-        match blow {
-            Blow::None => {}
-            Blow::Reload => site.farm.haproxy().reload().await.expect("HAProxy reloads"),
-            Blow::Kill => {
+        let changes = cut.changes;
+        match fault {
+            Fault::None => {}
+            Fault::Reload => site.farm.haproxy().reload().await.expect("HAProxy reloads"),
+            Fault::Kill => {
                 site.farm.haproxy().kill();
                 site.farm.haproxy().start_again().await.expect("HAProxy starts again");
             }
         }
         drop(cut);
         let ended = finish(flip).await;
-        let said = format!("{blow:?} after {commands} of {of}: {ended:?}\n{}", site.daemon.log());
-        assert_eq!(ended.code, 0, "{said}");
+        let context = format!("{fault:?} after {commands} of {changes}: {ended:?}\n{}", site.daemon.log());
+        assert_eq!(ended.code, 0, "{context}");
         until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;
-        assert_eq!(served(&site).await, BTreeSet::from([version.to_owned()]), "{said}");
+        assert_eq!(served(&site).await, BTreeSet::from([version.to_owned()]), "{context}");
         if sample == Sample::Route {
-            assert_eq!(site.route("web").await, format!("web_{to}"), "{said}");
+            assert_eq!(site.route("web").await, format!("web_{to}"), "{context}");
         }
-        if !matches!(blow, Blow::None) {
+        if !matches!(fault, Fault::None) {
             let shown = site.teeter(&["show"]).await.out;
             assert!(shown.contains("another process"), "{shown}");
         }
         commands += 1;
-        if commands > of {
+        if commands > changes {
             return;
         }
     }
@@ -80,17 +80,17 @@ async fn flip_and_cut(sample: Sample, line: &'static str, blow: Blow) {
 
 #[tokio::test]
 async fn interrupted_route_flip_ends_as_stored() {
-    for blow in [Blow::None, Blow::Reload, Blow::Kill] {
+    for fault in [Fault::None, Fault::Reload, Fault::Kill] {
         for line in ["set map ", " state ready"] {
-            flip_and_cut(Sample::Route, line, blow).await;
+            flip_and_cut(Sample::Route, line, fault).await;
         }
     }
 }
 
 #[tokio::test]
 async fn interrupted_server_flip_ends_as_stored() {
-    for blow in [Blow::None, Blow::Reload, Blow::Kill] {
-        flip_and_cut(Sample::Servers, " state ready", blow).await;
+    for fault in [Fault::None, Fault::Reload, Fault::Kill] {
+        flip_and_cut(Sample::Servers, " state ready", fault).await;
     }
 }
 
@@ -102,9 +102,9 @@ async fn flip_order_is_the_requested_one() {
         relay.arm(0);
         let flip = site.daemon.spawn(&["flip", "web", to, "--order", order]);
         let cut = relay.cut().await;
-        let place = |what: &str| cut.line.find(what).unwrap_or_else(|| panic!("{what} is not in {}", cut.line));
-        let before = place("state ready").min(place("state drain"));
-        assert_eq!(before, place(first), "{order}: {}", cut.line);
+        let position = |text: &str| cut.line.find(text).unwrap_or_else(|| panic!("{text} is not in {}", cut.line));
+        let earlier = position("state ready").min(position("state drain"));
+        assert_eq!(earlier, position(first), "{order}: {}", cut.line);
         assert!(cut.line.len() < 8192);
         drop(cut);
         let ended = finish(flip).await;

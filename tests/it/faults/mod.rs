@@ -1,4 +1,4 @@
-//! Faults: killed daemons and HAProxys, full disks, clocks that jump, sockets that misbehave.
+//! Faults: killed daemons and HAProxy processes, full disks, clocks that jump, sockets that misbehave.
 
 mod chaos;
 mod clock;

@@ -1,13 +1,13 @@
-//! Processes that reloads have left behind: counted, shown, ended, and never kept alive.
+//! Old worker processes after reloads: teeter counts their sessions, shows them, ends them, and keeps none alive.
 
 use teeter_lab::{FarmSpec, Held};
 
 use crate::fixtures::site::{MAINT, Site, edited, finish, until};
 
-/// A site with a master, whose socket teeterd knows or not.
-async fn site(knows: bool) -> Site {
-    let mut site = Site::with("", FarmSpec { master: true, ..FarmSpec::default() }).await;
-    if knows {
+/// A site in master-worker mode; teeterd knows the master's socket if `knows_master`.
+async fn site(knows_master: bool) -> Site {
+    let mut site = Site::start_with("", FarmSpec { master: true, ..FarmSpec::default() }).await;
+    if knows_master {
         let text = std::fs::read_to_string(site.daemon.config()).expect("it is there");
         let master = format!("name = \"edge\"\nmaster = {:?}\n", site.farm.haproxy().master_socket());
         std::fs::write(site.daemon.config(), edited(&text, &[("name = \"edge\"\n", &master)])).expect("it is written");
@@ -35,7 +35,7 @@ async fn requests_in_an_old_worker_are_in_flight() {
     site.farm.haproxy().reload().await.expect("HAProxy reloads");
     let drain = site.daemon.spawn(&["drain", "web01", "--reason", "r", "--deadline", "60s"]);
     until(|| async { site.bits().await[0] != 0 }).await;
-    // The new worker has nothing there; the old one has.
+    // The session is in the old worker.
     until(|| async {
         let shown = site.json(&["status", "app/web01"]).await;
         shown["servers"][0]["old"][0]["pid"] == old && shown["servers"][0]["in_flight"] == 1
@@ -52,7 +52,7 @@ async fn requests_in_an_old_worker_are_in_flight() {
     drop(held);
     let ended = finish(drain).await;
     assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
-    // Nothing of teeter's keeps it alive.
+    // No connection of teeter keeps the old worker alive.
     until(|| async { !site.farm.haproxy().pids().contains(&old) }).await;
 }
 
@@ -84,7 +84,7 @@ async fn old_worker_that_dies_during_a_query_is_gone() {
     assert!(killed.success());
     let ended = finish(drain).await;
     assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
-    // A master that is killed and started anew has left nothing behind.
+    // A master that is killed and started again has no old workers.
     site.farm.haproxy().restart().await.expect("HAProxy restarts");
     until(|| async { site.bits().await[0] != 0 }).await;
     until(|| async { site.json(&["status"]).await["instances"][0]["agrees"] == true }).await;

@@ -1,5 +1,5 @@
-//! Which process it is that answers: one that was restarted with the number of the one before, and one that serves on
-//! because a reload has failed.
+//! The identity of the answering process: a new process with the pid of the old one, and a worker that serves on after
+//! a failed reload.
 
 use std::path::{Path, PathBuf};
 
@@ -7,11 +7,11 @@ use teeter_lab::{App, Held, haproxy};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::fixtures::custom_config::Given;
+use crate::fixtures::custom_config::CustomConfig;
 use crate::fixtures::site::{DRAIN, finish, until};
 
-/// Passes everything on, and has every process of HAProxy say that its number is 8, as in a container.
-fn contained(haproxy: &Path, path: PathBuf) -> PathBuf {
+/// A relay that replaces the pid in HAProxy's answers by 8, as in a container, where every process has the same pid.
+fn relay_with_pid_8(haproxy: &Path, path: PathBuf) -> PathBuf {
     let listener = UnixListener::bind(&path).expect("it listens");
     let haproxy = haproxy.to_owned();
     tokio::spawn(async move {
@@ -29,12 +29,12 @@ async fn pass(client: UnixStream, haproxy: &Path) -> Option<()> {
     read.read_line(&mut line).await.ok()?;
     let mut server = UnixStream::connect(haproxy).await.ok()?;
     server.write_all(line.as_bytes()).await.ok()?;
-    let mut said = Vec::new();
+    let mut reply = Vec::new();
     let text = loop {
-        if server.read_buf(&mut said).await.ok()? == 0 {
+        if server.read_buf(&mut reply).await.ok()? == 0 {
             return None;
         }
-        let text = String::from_utf8_lossy(&said);
+        let text = String::from_utf8_lossy(&reply);
         if let Some((before, after)) = text.split_once("\nPid: ")
             && let Some((_, after)) = after.split_once('\n')
         {
@@ -50,7 +50,8 @@ async fn pass(client: UnixStream, haproxy: &Path) -> Option<()> {
     Some(())
 }
 
-async fn site(toml: &str, hidden: bool) -> (Given, App) {
+/// HAProxy with two server lines of one application; teeterd sees pid 8 if `hide_pid`.
+async fn start(toml: &str, hide_pid: bool) -> (CustomConfig, App) {
     let app = App::start("w1", "v1").await.expect("it starts");
     let proxies = |_: &Path, front| {
         format!(
@@ -58,62 +59,64 @@ async fn site(toml: &str, hidden: bool) -> (Given, App) {
             app.addr()
         )
     };
-    let given = if hidden {
-        Given::start_by(proxies, toml, |socket| contained(socket, socket.with_extension("relay"))).await
+    let site = if hide_pid {
+        CustomConfig::start_by(proxies, toml, |socket| relay_with_pid_8(socket, socket.with_extension("relay"))).await
     } else {
-        Given::start(proxies, toml).await
+        CustomConfig::start(proxies, toml).await
     };
-    (given, app)
+    (site, app)
 }
 
 #[tokio::test]
 async fn new_process_with_a_reused_pid_gets_its_states_again() {
     for policy in ["yield", "alarm"] {
-        let (it, _app) = site(&format!("[holds]\non_drift = {policy:?}\n"), true).await;
-        assert_eq!(it.daemon.teeter(&["drain", "app/w1", "--reason", "r"]).await.code, 0);
+        let (site, _app) = start(&format!("[holds]\non_drift = {policy:?}\n"), true).await;
+        assert_eq!(site.daemon.teeter(&["drain", "app/w1", "--reason", "r"]).await.code, 0);
         if policy == "alarm" {
-            it.haproxy.tell("set server app/w1 state ready").await.expect("HAProxy does so");
-            until(|| async { it.daemon.teeter(&["events"]).await.out.contains("from drain to ready: left in ready") })
-                .await;
+            site.haproxy.tell("set server app/w1 state ready").await.expect("HAProxy does so");
+            until(|| async {
+                site.daemon.teeter(&["events"]).await.out.contains("from drain to ready: left in ready")
+            })
+            .await;
         }
-        it.haproxy.restart().await.expect("HAProxy restarts");
-        until(|| async { it.haproxy.server_admin_bits("app/w1").await.is_ok_and(|bits| bits == DRAIN) }).await;
-        let events = || async { it.daemon.teeter(&["events"]).await.out };
+        site.haproxy.restart().await.expect("HAProxy restarts");
+        until(|| async { site.haproxy.server_admin_bits("app/w1").await.is_ok_and(|bits| bits == DRAIN) }).await;
+        let events = || async { site.daemon.teeter(&["events"]).await.out };
         until(|| async { events().await.contains("8 as before, but started later") }).await;
         let events = events().await;
         assert_eq!(events.matches("a change outside teeter").count(), usize::from(policy == "alarm"), "{events}");
-        assert_eq!(it.json(&["holds"]).await["holds"].as_array().map(Vec::len), Some(1));
+        assert_eq!(site.json(&["holds"]).await["holds"].as_array().map(Vec::len), Some(1));
     }
 }
 
 #[tokio::test]
 async fn process_serving_after_a_failed_reload_is_not_an_old_worker() {
-    let (it, app) = site("", false).await;
-    let serving = it.haproxy.pid().await.expect("HAProxy answers");
-    let config = std::fs::read_to_string(it.haproxy.config()).expect("it is there");
-    it.haproxy.write_config(&format!("{config}\n  nonsense\n")).expect("it is written");
-    until(|| async { haproxy::ask(&it.haproxy.master_socket(), "show proc").await.is_ok() }).await;
-    haproxy::ask_bytes(&it.haproxy.master_socket(), "reload").await.expect("the master answers");
-    let failed = |said: std::io::Result<String>| said.is_ok_and(|said| said.contains("# workers"));
-    until(|| async { failed(haproxy::ask(&it.haproxy.master_socket(), "show proc").await) }).await;
+    let (site, app) = start("", false).await;
+    let serving = site.haproxy.pid().await.expect("HAProxy answers");
+    let config = std::fs::read_to_string(site.haproxy.config()).expect("it is there");
+    site.haproxy.write_config(&format!("{config}\n  nonsense\n")).expect("it is written");
+    until(|| async { haproxy::ask(&site.haproxy.master_socket(), "show proc").await.is_ok() }).await;
+    haproxy::ask_bytes(&site.haproxy.master_socket(), "reload").await.expect("the master answers");
+    let is_listed = |reply: std::io::Result<String>| reply.is_ok_and(|reply| reply.contains("# workers"));
+    until(|| async { is_listed(haproxy::ask(&site.haproxy.master_socket(), "show proc").await) }).await;
     let held = loop {
-        let held = Held::open(it.front, "/ws", &[]).await.expect("it opens");
-        let sessions = it.haproxy.cmd("show sess").await.expect("HAProxy answers");
+        let held = Held::open(site.front, "/ws", &[]).await.expect("it opens");
+        let sessions = site.haproxy.cmd("show sess").await.expect("HAProxy answers");
         if sessions.contains("srv=w1") {
             break held;
         }
     };
-    assert_eq!((it.haproxy.pid().await.expect("HAProxy answers"), app.in_flight() > 0), (serving, true));
-    // Some masters list it among the old ones now.
-    let doctor = it.doctor().await;
+    assert_eq!((site.haproxy.pid().await.expect("HAProxy answers"), app.in_flight() > 0), (serving, true));
+    // Some masters list the serving worker among the old ones.
+    let doctor = site.doctor().await;
     assert!(doctor.contains("0 processes left behind"), "{doctor}");
-    let drain = it.daemon.spawn(&["drain", "app/w1", "--reason", "r", "--deadline", "60s"]);
-    until(|| async { it.json(&["holds"]).await["holds"][0]["stage"] == "draining" }).await;
-    let shown = it.json(&["status", "app/w1"]).await;
+    let drain = site.daemon.spawn(&["drain", "app/w1", "--reason", "r", "--deadline", "60s"]);
+    until(|| async { site.json(&["holds"]).await["holds"][0]["stage"] == "draining" }).await;
+    let shown = site.json(&["status", "app/w1"]).await;
     assert_eq!((&shown["servers"][0]["in_flight"], &shown["servers"][0]["old"]), (&1.into(), &serde_json::json!([])));
-    let why = it.json(&["why", "app/w1"]).await;
+    let why = site.json(&["why", "app/w1"]).await;
     assert_eq!(why["sessions"].as_array().map(Vec::len), Some(1), "{why}");
     drop(held);
     let ended = finish(drain).await;
-    assert_eq!(ended.code, 0, "{ended:?}\n{}", it.daemon.log());
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
 }

@@ -1,17 +1,17 @@
-//! What five series of HAProxy were once heard to say where they differ: each quirk is where it is said to be, and what a
-//! master and a worker that is leaving say is read on all of them.
+//! The differences between five series of HAProxy, shown from recorded transcripts: each quirk is in the series that it
+//! names, and the replies of masters and leaving workers are read on all of them.
 
 use teeter::haproxy::commands::{PrepareMap, ShowProc, ShowServersConn, ShowSessions, ShowStat, StatKind};
 use teeter::haproxy::{Command, Quirk, Series};
 
 use crate::haproxy::transcripts::{Raw, SERIES, Transcript, info, read, server};
 
-/// What is asked of a worker that is leaving.
+/// The query to a leaving worker.
 const ALL_ROWS: ShowStat = ShowStat { backend: None, kind: StatKind::BackendsAndServers };
 
-/// What the master, or a worker through it, answers: its replies come without a prompt and end with the connection.
-fn of_master<C: Command>(series: &str, name: &str, command: &C) -> C::Reply {
-    let transcript = Transcript::of(series, name);
+/// The reply of a master, or of a worker through it: without a prompt, it ends with the connection.
+fn reply_of_master<C: Command>(series: &str, name: &str, command: &C) -> C::Reply {
+    let transcript = Transcript::load(series, name);
     assert!(transcript.sent.ends_with(&command.text()), "{}", transcript.sent);
     command.parse(&transcript.received).unwrap()
 }
@@ -21,7 +21,7 @@ fn each_quirk_is_in_the_series_it_names() {
     for series in SERIES {
         let version: Series = series.parse().unwrap();
         let has = |quirk| {
-            let received = |name| Transcript::of(series, name).received;
+            let received = |name| Transcript::load(series, name).received;
             let holds = |name, words: &str| String::from_utf8_lossy(&received(name)).contains(words);
             match quirk {
                 Quirk::PromptAfterEachReply => received("show-info").starts_with(b"\n> "),
@@ -35,14 +35,16 @@ fn each_quirk_is_in_the_series_it_names() {
                     rows.iter().all(|row| row.served.is_none()) && !holds("show-servers-conn", " served ")
                 }
                 Quirk::NoMapTransactions => {
-                    let map = Transcript::of(series, "prepare-map").map();
+                    let map = Transcript::load(series, "prepare-map").map();
                     read(series, "prepare-map", &PrepareMap { map }).is_err()
                 }
                 Quirk::RelativePids => holds("master-show-proc", "<relative PID>"),
-                Quirk::LeavingWorkerHasNoCounters => of_master(series, "old-worker-show-stat", &ALL_ROWS).is_empty(),
+                Quirk::LeavingWorkerHasNoCounters => {
+                    reply_of_master(series, "old-worker-show-stat", &ALL_ROWS).is_empty()
+                }
                 Quirk::ProcessesAmongServers => holds("old-worker-show-servers-conn", "\nMASTER/cur-1 "),
                 Quirk::SessionBytesAtTheEnds => !holds("show-sess-one", " total="),
-                // Not a matter of replies: the tests of sockets try it on the HAProxy at hand.
+                // No reply shows this quirk: `socket_kinds` tests it on the installed HAProxy.
                 Quirk::StatsSocketWithoutTls => quirk.is_in(version),
             }
         };
@@ -57,7 +59,7 @@ fn each_quirk_is_in_the_series_it_names() {
 fn master_lists_the_workers_left_by_a_reload() {
     for series in SERIES {
         let workers = |name| {
-            let workers = of_master(series, name, &ShowProc);
+            let workers = reply_of_master(series, name, &ShowProc);
             assert!(workers.iter().all(|worker| worker.version.starts_with(series)), "{workers:?}");
             workers.iter().map(|worker| worker.old).collect::<Vec<_>>()
         };
@@ -70,11 +72,11 @@ fn master_lists_the_workers_left_by_a_reload() {
 fn leaving_worker_lists_its_sessions() {
     for series in SERIES {
         let web01 = server("app/web01");
-        let rows = of_master(series, "old-worker-show-stat", &ALL_ROWS);
+        let rows = reply_of_master(series, "old-worker-show-stat", &ALL_ROWS);
         assert!(rows.iter().all(|row| row.svname != "web01" || row.scur == 1), "{series}");
-        let connections = of_master(series, "old-worker-show-servers-conn", &ShowServersConn::default());
+        let connections = reply_of_master(series, "old-worker-show-servers-conn", &ShowServersConn::default());
         assert_eq!(connections.iter().find(|row| row.server == web01).map(|row| row.used), Some(1), "{series}");
-        let sessions = of_master(series, "old-worker-show-sess", &ShowSessions);
+        let sessions = reply_of_master(series, "old-worker-show-sess", &ShowSessions);
         assert_eq!(sessions.iter().filter(|session| session.server == "web01").count(), 1, "{series}");
     }
 }

@@ -1,14 +1,14 @@
-//! Names that mean two things: a frontend and a backend that share one, numbers, words of HAProxy's own.
+//! Ambiguous names: a frontend and a backend with one name, names that are numbers, names that are words of HAProxy.
 
 use std::fmt::Write as _;
 
 use teeter::haproxy::Series;
 use teeter_lab::{App, Haproxy, Held};
 
-use crate::fixtures::custom_config::Given;
+use crate::fixtures::custom_config::CustomConfig;
 use crate::fixtures::site::{finish, until};
 
-/// Backends whose names `show stat` would take for something else, each with a frontend of its name before it.
+/// Names of backends that `show stat` would read as something else. Each has a frontend of the same name before it.
 const NAMES: [&str; 9] = ["app", "up", "-1", "3", "4x", "typed", "domain", "all", "none"];
 
 const FARM: &str = "[farm.web]\nmembers = [\"app/*\"]\ngroups = { a = [\"w1\"], b = [\"BACKEND\"] }\n\
@@ -18,10 +18,10 @@ const FARM: &str = "[farm.web]\nmembers = [\"app/*\"]\ngroups = { a = [\"w1\"], 
 async fn backend_is_not_mistaken_for_a_frontend_or_a_number() {
     let app = |name| async move { App::start(name, "v1").await.expect("it starts") };
     let apps = [app("w1").await, app("BACKEND").await];
-    // From 3.3 on no frontend may have the name of a backend; numbers and words are names as before.
+    // Since 3.3 a frontend may not have the name of a backend.
     let version: Series = Haproxy::version().expect("there is a HAProxy").parse().expect("it has a series");
     let more = if (version.major, version.minor) < (3, 3) { "" } else { "-in" };
-    let it = Given::start(
+    let site = CustomConfig::start(
         |dir, front| {
             let mut proxies = String::new();
             for name in NAMES {
@@ -41,39 +41,39 @@ async fn backend_is_not_mistaken_for_a_frontend_or_a_number() {
         FARM,
     )
     .await;
-    // All of them are known, with their words, whether looked at together or one by one.
+    // teeter finds a server in each of these backends.
     for name in NAMES.iter().filter(|name| **name != "none") {
-        let shown = it.json(&["status", "--", &format!("{name}/w1")]).await;
+        let shown = site.json(&["status", "--", &format!("{name}/w1")]).await;
         assert_eq!(shown["servers"][0]["status"], "no check", "{name}: {shown}");
     }
     let mut held = loop {
-        let held = Held::open(it.front, "/ws", &[]).await.expect("it opens");
+        let held = Held::open(site.front, "/ws", &[]).await.expect("it opens");
         if held.answer().server() == "BACKEND" {
             break held;
         }
     };
-    // A server called BACKEND is not the sum of its backend, and what it serves is seen.
-    let drain = it.daemon.spawn(&["drain", "app/BACKEND", "--reason", "r", "--deadline", "60s"]);
+    // A server called BACKEND is not taken for the totals of its backend: its sessions are counted.
+    let drain = site.daemon.spawn(&["drain", "app/BACKEND", "--reason", "r", "--deadline", "60s"]);
     until(|| async {
-        let shown = it.json(&["status", "app/BACKEND"]).await;
+        let shown = site.json(&["status", "app/BACKEND"]).await;
         shown["servers"][0]["in_flight"] == 1 && shown["servers"][0]["status"] == "DRAIN"
     })
     .await;
-    // And after a reload, in the process that is left behind.
-    it.haproxy.reload().await.expect("HAProxy reloads");
+    // The same after a reload, in the old worker.
+    site.haproxy.reload().await.expect("HAProxy reloads");
     until(|| async {
-        let shown = it.json(&["status", "app/BACKEND"]).await;
+        let shown = site.json(&["status", "app/BACKEND"]).await;
         shown["servers"][0]["in_flight"] == 1 && shown["servers"][0]["old"].as_array().is_some_and(|old| old.len() == 1)
     })
     .await;
     held.echo(b"still").await.expect("it is alive");
     drop(held);
     let ended = finish(drain).await;
-    assert_eq!(ended.code, 0, "{ended:?}\n{}", it.daemon.log());
-    assert_eq!(it.daemon.teeter(&["ready", "app/BACKEND"]).await.code, 0);
-    // Clients with a cookie have their grace.
-    let begun = it.daemon.spawn(&["begin", "web"]);
-    until(|| async { it.json(&["holds"]).await.to_string().contains("sticky clients") }).await;
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
+    assert_eq!(site.daemon.teeter(&["ready", "app/BACKEND"]).await.code, 0);
+    // Clients with a cookie get the grace.
+    let begun = site.daemon.spawn(&["begin", "web"]);
+    until(|| async { site.json(&["holds"]).await.to_string().contains("sticky clients") }).await;
     let ended = finish(begun).await;
-    assert_eq!(ended.code, 0, "{ended:?}\n{}", it.daemon.log());
+    assert_eq!(ended.code, 0, "{ended:?}\n{}", site.daemon.log());
 }

@@ -1,4 +1,4 @@
-//! Every command against the real HAProxy: what is sent, what is read, what is refused.
+//! The commands on a real HAProxy: what is sent, what is read, what is refused.
 
 use std::time::Duration;
 
@@ -29,10 +29,11 @@ impl Wire {
         std::fs::write(&map, "web app\nshop other\n").unwrap();
         let config = format!(
             "global\n  stats socket {socket} level admin expose-fd listeners\n  stats socket {low} level operator\n\
-             defaults\n  mode http\n  timeout connect 1s\n  timeout client 10s\n  timeout server 10s\n  timeout tunnel 1h\n\
-             frontend www\n  bind 127.0.0.1:{port}\n  use_backend %[str(web),map({map})]\n  default_backend app\n\
-             backend app\n  option httpchk GET /_status\n  server web01 {addr} check inter 100ms fall 1 rise 2 weight 50 agent-check agent-port 1 agent-inter 1h\n\
-             \n  server web02 127.0.0.1:1 cookie two\nbackend other\n  server x 127.0.0.1:1 track app/web01\n",
+             defaults\n  mode http\n  timeout connect 1s\n  timeout client 10s\n  timeout server 10s\n  \
+             timeout tunnel 1h\nfrontend www\n  bind 127.0.0.1:{port}\n  use_backend %[str(web),map({map})]\n  default_backend app\n\
+             backend app\n  option httpchk GET /_status\n  server web01 {addr} check inter 100ms fall 1 rise 2 \
+             weight 50 agent-check agent-port 1 agent-inter 1h\n  server web02 127.0.0.1:1 cookie two\n\
+             backend other\n  server x 127.0.0.1:1 track app/web01\n",
             socket = dir.path().join("admin.sock").display(),
             low = dir.path().join("low.sock").display(),
             map = map.display(),
@@ -104,7 +105,7 @@ async fn changes_have_an_empty_reply_and_are_read_back() {
 async fn refusals_are_recognised_in_the_middle_of_a_batch() {
     let wire = Wire::start().await;
     let unknown = |name| SetCommand::State(SetServerState { server: server(name), state: AdminState::Drain });
-    assert_eq!(wire.refusal(&unknown("app/nobody")).await.kind, RefusalKind::NoSuchServer);
+    assert_eq!(wire.refusal(&unknown("app/absent")).await.kind, RefusalKind::NoSuchServer);
     assert_eq!(wire.refusal(&unknown("nowhere/web01")).await.kind, RefusalKind::NoSuchBackend);
     let heavy = SetCommand::Weight(SetServerWeight { server: server("app/web01"), weight: 300 });
     assert!(wire.refusal(&heavy).await.words.contains("256"));
@@ -112,14 +113,14 @@ async fn refusals_are_recognised_in_the_middle_of_a_batch() {
     assert!(wire.refusal(&agent).await.words.contains("Agent"));
     let tracking = SetCommand::Health(SetServerHealth { server: server("other/x") });
     assert!(wire.refusal(&tracking).await.words.contains("tracking"));
-    // Each answer belongs to its command, whatever the others say.
-    let changes = [heavy, unknown("app/nobody"), unknown("app/web02"), agent, tracking, unknown("app/web01")];
+    // Each reply belongs to its command, whatever the other replies are.
+    let changes = [heavy, unknown("app/absent"), unknown("app/web02"), agent, tracking, unknown("app/web01")];
     let mut line = Line::new();
     let slots: Vec<_> = changes.iter().map(|change| line.push(change)).collect();
     let answers = wire.client.send(&line).await.unwrap();
-    let taken: Vec<bool> =
+    let accepted: Vec<bool> =
         slots.into_iter().zip(&changes).map(|(slot, change)| answers.read(slot, change).is_ok()).collect();
-    assert_eq!(taken, [false, false, true, false, false, true]);
+    assert_eq!(accepted, [false, false, true, false, false, true]);
     assert_eq!(wire.haproxy.server_admin_bits("app/web01").await.unwrap(), 8);
     let low = Client::new(Address::Unix(wire.dir.path().join("low.sock")), Duration::from_secs(5));
     let denied = low.ask(&unknown("app/web01")).await.unwrap_err();
@@ -151,9 +152,9 @@ async fn maps_are_read_and_switched() {
     wire.client.ask(&SetMap { map: map.clone(), key, value: "other".parse().unwrap() }).await.unwrap();
     assert_eq!(wire.client.ask(&get).await.unwrap().as_deref(), Some("other"));
     assert_eq!(wire.client.ask(&ShowMap { map: map.clone() }).await.unwrap().len(), 2);
-    let absent = GetMap { map: map.clone(), key: "nobody".parse().unwrap() };
+    let absent = GetMap { map: map.clone(), key: "absent".parse().unwrap() };
     assert_eq!(wire.client.ask(&absent).await.unwrap(), None);
-    let unknown = SetMap { map, key: "nobody".parse().unwrap(), value: "app".parse().unwrap() };
+    let unknown = SetMap { map, key: "absent".parse().unwrap(), value: "app".parse().unwrap() };
     let refused = wire.client.ask(&unknown).await.unwrap_err();
     assert_eq!(refused.refusal().unwrap().kind, RefusalKind::NoSuchMapEntry);
 }

@@ -1,4 +1,4 @@
-//! Stats sockets other than a file: abstract ones and TLS, each of a real HAProxy.
+//! Stats sockets that are no files: abstract sockets and TLS, each of a real HAProxy.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use teeter_lab::{Haproxy, free_port};
 use crate::fixtures::certificate_authority::Authority;
 use crate::fixtures::site::Daemon;
 
-/// A HAProxy with another stats socket, and whatever stands before that.
+/// An HAProxy with a second stats socket, of level admin, and further sections.
 async fn haproxy(dir: &Path, socket: &str, sections: &str) -> Haproxy {
     let config = format!(
         "global\n  stats socket {}/admin.sock level operator\n  stats socket {socket} level admin\n\
@@ -22,20 +22,20 @@ async fn haproxy(dir: &Path, socket: &str, sections: &str) -> Haproxy {
     Haproxy::start(dir, &config).await.unwrap()
 }
 
-/// A HAProxy whose stats socket is reached by TLS at this port, in the way that docs/haproxy.md describes.
+/// An HAProxy whose stats socket is reached by TLS at this port, as docs/haproxy.md describes.
 async fn haproxy_with_tls(dir: &Path, port: u16, tls: &str) -> Haproxy {
     let socket = format!("abns@teeter-test-tls-{port}");
     let listen = format!("listen cli\n  mode tcp\n  bind 127.0.0.1:{port} {tls}\n  server cli {socket}\n");
     haproxy(dir, &socket, &listen).await
 }
 
-/// Whether this socket is of level admin, which the other one is not.
-async fn ask(endpoint: impl Into<Endpoint>) -> Result<Level, Error> {
+/// The level of a socket.
+async fn level(endpoint: impl Into<Endpoint>) -> Result<Level, Error> {
     Client::new(endpoint, Duration::from_secs(5)).ask(&ShowCliLevel).await
 }
 
-/// That teeterd can work through this socket.
-async fn changes_travel(dir: &Path, haproxy: &Haproxy, settings: &str) {
+/// Asserts that teeterd can change a server through this socket.
+async fn assert_changes(dir: &Path, haproxy: &Haproxy, settings: &str) {
     let daemon = Daemon::start(dir, &format!("[[haproxy]]\nname = \"edge\"\n{settings}\n")).await;
     let ended = daemon.teeter(&["maint", "app/web01", "--reason", "r", "--allow-outage"]).await;
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -47,10 +47,10 @@ async fn abstract_socket_is_reached_by_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let name = format!("abns@teeter-test-{}", std::process::id());
     let haproxy = haproxy(dir.path(), &name, "").await;
-    assert_eq!(ask(name.parse::<Address>().unwrap()).await.unwrap(), Level::Admin);
-    let absent = chain(&ask("abns@teeter-test-none".parse::<Address>().unwrap()).await.unwrap_err());
+    assert_eq!(level(name.parse::<Address>().unwrap()).await.unwrap(), Level::Admin);
+    let absent = chain(&level("abns@teeter-test-none".parse::<Address>().unwrap()).await.unwrap_err());
     assert!(absent.starts_with("cannot connect to HAProxy at abns@teeter-test-none: "), "{absent}");
-    changes_travel(dir.path(), &haproxy, &format!("socket = {name:?}")).await;
+    assert_changes(dir.path(), &haproxy, &format!("socket = {name:?}")).await;
 }
 
 #[tokio::test]
@@ -58,9 +58,9 @@ async fn unpadded_abstract_name_is_a_different_name() {
     let name = format!("teeter-test-z-{}", std::process::id());
     let listener = tokio::net::UnixListener::bind(format!("\0{name}")).unwrap();
     let accepted = tokio::spawn(async move { listener.accept().await.map(drop) });
-    let filled = ask(format!("abns@{name}").parse::<Address>().unwrap()).await;
+    let filled = level(format!("abns@{name}").parse::<Address>().unwrap()).await;
     assert!(matches!(filled, Err(Error::Connect { .. })), "{filled:?}");
-    let exact = ask(format!("abnsz@{name}").parse::<Address>().unwrap()).await;
+    let exact = level(format!("abnsz@{name}").parse::<Address>().unwrap()).await;
     assert!(matches!(exact, Err(Error::Frame { .. })), "{exact:?}");
     accepted.await.unwrap().unwrap();
 }
@@ -82,15 +82,15 @@ async fn over_tls_both_sides_present_certificates() {
         key: None,
         server_name: Some("lb.test".to_owned()),
     };
-    let try_with = async |tls: TlsSettings| ask(Endpoint { address: address.clone(), tls: Some(tls) }).await;
+    let try_with = async |tls: TlsSettings| level(Endpoint { address: address.clone(), tls: Some(tls) }).await;
     assert_eq!(try_with(good.clone()).await.unwrap(), Level::Admin);
 
-    // What does not fit is refused, by the side whose business it is, with the address and a reason.
-    let stranger = theirs.certify("teeter.pem", "teeter.test");
+    // HAProxy or teeter refuses other certificates and settings, with the address and the reason.
+    let foreign = theirs.certify("teeter.pem", "teeter.test");
     let absent = dir.path().join("absent.pem");
     for (tls, word) in [
         (TlsSettings { certificate: None, ..good.clone() }, "alert"),
-        (TlsSettings { certificate: Some(stranger), ..good.clone() }, "alert"),
+        (TlsSettings { certificate: Some(foreign), ..good.clone() }, "alert"),
         (TlsSettings { ca: theirs.ca(), ..good.clone() }, "certificate"),
         (TlsSettings { server_name: None, ..good.clone() }, "127.0.0.1"),
         (TlsSettings { server_name: Some("other.test".to_owned()), ..good.clone() }, "other.test"),
@@ -100,14 +100,14 @@ async fn over_tls_both_sides_present_certificates() {
         let error = chain(&try_with(tls.clone()).await.unwrap_err());
         assert!(error.contains(&address.to_string()) && error.contains(word), "{tls:?}: {error}");
     }
-    // Plain TCP to it is not understood, and nothing hangs.
-    let plain = ask(format!("tcp://127.0.0.1:{port}").parse::<Address>().unwrap()).await.unwrap_err();
+    // Plain TCP to that port is an error, and does not hang.
+    let plain = level(format!("tcp://127.0.0.1:{port}").parse::<Address>().unwrap()).await.unwrap_err();
     assert!(matches!(plain, Error::Frame { .. } | Error::Command { .. }), "{plain}");
 
     let settings = format!(
         "socket = \"{address}\"\ntls = {{ ca = {ca:?}, certificate = {certificate:?}, server_name = \"lb.test\" }}"
     );
-    changes_travel(dir.path(), &haproxy, &settings).await;
+    assert_changes(dir.path(), &haproxy, &settings).await;
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn renewed_certificate_is_used_without_a_restart() {
     let address = format!("tls://127.0.0.1:{port}").parse().unwrap();
     let client = Client::new(Endpoint { address, tls: Some(tls) }, Duration::from_secs(5));
     assert!(client.ask(&ShowCliLevel).await.is_err());
-    // As certbot and others do it: another file in the place of the old one.
+    // Like certbot, put another file in the place of the old one.
     std::fs::rename(ours.certify("new.pem", "teeter.test"), &certificate).unwrap();
     assert_eq!(client.ask(&ShowCliLevel).await.unwrap(), Level::Admin);
 }
@@ -144,11 +144,11 @@ async fn stats_socket_with_ssl_may_speak_plain_text() {
     let _haproxy = haproxy(dir.path(), &socket, "").await;
     let certificate = Some(ours.certify("teeter.pem", "teeter.test"));
     let tls = TlsSettings { ca, certificate, key: None, server_name: Some("lb.test".to_owned()) };
-    let plain = ask(format!("tcp://127.0.0.1:{port}").parse::<Address>().unwrap()).await;
+    let plain = level(format!("tcp://127.0.0.1:{port}").parse::<Address>().unwrap()).await;
     let address = format!("tls://127.0.0.1:{port}").parse().unwrap();
-    let secured = ask(Endpoint { address, tls: Some(tls) }).await;
+    let secured = level(Endpoint { address, tls: Some(tls) }).await;
     if Quirk::StatsSocketWithoutTls.is_in(Haproxy::version().unwrap().parse().unwrap()) {
-        // teeter takes no plain text for an answer where TLS was asked for.
+        // With TLS configured, teeter does not accept an answer in plain text.
         assert!(matches!((plain, secured), (Ok(Level::Admin), Err(Error::Connect { .. }))));
     } else {
         assert!(matches!((plain, secured), (Err(_), Ok(Level::Admin))));

@@ -1,6 +1,6 @@
-//! What five series of HAProxy were once heard to say, read again: `make transcripts` records it anew.
+//! Recorded replies of five series of HAProxy, read by teeter's commands. `make transcripts` records them anew.
 //!
-//! A file holds the line that was sent and, after its newline, the answer as received.
+//! A file has the line that was sent and, after its newline, the reply as it was received.
 
 use bytes::{Bytes, BytesMut};
 use teeter::haproxy::commands::{
@@ -15,7 +15,7 @@ use tokio_util::codec::{Decoder, Encoder};
 
 pub(crate) const SERIES: [&str; 5] = ["2.2", "2.6", "3.0", "3.2", "3.4"];
 
-/// One file.
+/// One transcript.
 pub(crate) struct Transcript {
     pub(crate) sent: String,
     pub(crate) received: Vec<u8>,
@@ -37,14 +37,14 @@ impl Command for Raw<'_> {
 }
 
 impl Transcript {
-    pub(crate) fn of(series: &str, name: &str) -> Self {
+    pub(crate) fn load(series: &str, name: &str) -> Self {
         let path = format!("tests/transcripts/{series}/{name}.txt");
         let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         let end = bytes.iter().position(|byte| *byte == b'\n').expect("a line was sent");
         Self { sent: String::from_utf8(bytes[..end].to_vec()).unwrap(), received: bytes[end + 1..].to_vec() }
     }
 
-    /// The replies, as the client's codec takes them apart; the line sent must be the one that teeter would send.
+    /// The replies, separated by the client's codec; the recorded line must be the one that teeter sends.
     fn frames(&self, line: &Line) -> Vec<Bytes> {
         assert_eq!(format!("{}\n", self.sent), line.to_wire());
         let (mut codec, mut frames) = (Codec::new(1 << 20), Vec::new());
@@ -53,12 +53,12 @@ impl Transcript {
         while !codec.is_done() {
             frames.push(codec.decode_eof(&mut bytes).unwrap().expect("every reply is there"));
         }
-        // After the last reply only what is left of the prompt remains.
+        // After the last reply only the rest of the prompt remains.
         assert!(bytes.iter().all(|byte| b"\n> ".contains(byte)), "{}: {bytes:?} is left over", self.sent);
         frames
     }
 
-    /// The path of the map, which was in a directory of its own.
+    /// The path of the map at the time of the recording.
     pub(crate) fn map(&self) -> MapName {
         self.sent.split(' ').find(|word| word.ends_with("/live.map")).unwrap().parse().unwrap()
     }
@@ -70,7 +70,7 @@ pub(crate) fn every_transcript() -> Vec<(&'static str, String, Vec<u8>, Vec<Byte
     for series in SERIES {
         for entry in std::fs::read_dir(format!("tests/transcripts/{series}")).unwrap() {
             let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
-            let transcript = Transcript::of(series, &name);
+            let transcript = Transcript::load(series, &name);
             let Some(commands) = transcript.sent.strip_prefix("prompt;show info").map(str::to_owned) else { continue };
             let mut line = Line::new();
             for command in commands.split(';').skip(1) {
@@ -90,7 +90,7 @@ pub(crate) fn every_reply_of_a_master() -> Vec<(&'static str, String, Vec<u8>)> 
         for entry in std::fs::read_dir(format!("tests/transcripts/{series}")).unwrap() {
             let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
             if name.starts_with("master-") || name.starts_with("old-worker-") {
-                let received = Transcript::of(series, &name).received;
+                let received = Transcript::load(series, &name).received;
                 all.push((series, name, received));
             }
         }
@@ -98,11 +98,11 @@ pub(crate) fn every_reply_of_a_master() -> Vec<(&'static str, String, Vec<u8>)> 
     all
 }
 
-/// What a command is answered with in one transcript.
+/// The reply to a command in one transcript.
 pub(crate) fn read<C: Command>(series: &str, name: &str, command: &C) -> Result<C::Reply, CommandError> {
     let mut line = Line::new();
     let _ = line.push(command);
-    let frames = Transcript::of(series, name).frames(&line);
+    let frames = Transcript::load(series, name).frames(&line);
     let info = ShowInfo.parse(&frames[0]).unwrap();
     assert!(info.version.starts_with(series) && info.pid > 1 && !info.stopping, "{info:?}");
     command.parse(&frames[1])
@@ -119,7 +119,7 @@ where
 }
 
 pub(crate) fn info(series: &str) -> Info {
-    ShowInfo.parse(&Transcript::of(series, "show-info").frames(&Line::new())[0]).unwrap()
+    ShowInfo.parse(&Transcript::load(series, "show-info").frames(&Line::new())[0]).unwrap()
 }
 
 pub(crate) fn server(name: &str) -> ServerRef {
@@ -149,16 +149,16 @@ fn every_transcript_is_read_by_a_test() {
 fn backends_that_take_weights_are_known() {
     for series in SERIES {
         let backends = read(series, "show-backends", &ShowBackends).unwrap();
-        let told = |name: &str| {
+        let balance = |name: &str| {
             let row = &backends[&name.parse().unwrap()];
             (row.algo.clone(), row.mode.clone())
         };
-        assert_eq!(told("app"), ("roundrobin".to_owned(), "http".to_owned()), "{series}");
-        assert_eq!(told("hashed").0, "source", "{series}");
-        let says = series != "2.2";
-        for (name, of, takes) in [("add-server-dynamic", "app", true), ("add-server-static", "hashed", false)] {
-            let ask = TakesWeights { server: server(&format!("{of}/web01")) };
-            assert_eq!(read(series, name, &ask).unwrap(), says.then_some(takes), "{series} {name}");
+        assert_eq!(balance("app"), ("roundrobin".to_owned(), "http".to_owned()), "{series}");
+        assert_eq!(balance("hashed").0, "source", "{series}");
+        let is_known = series != "2.2";
+        for (name, backend, takes) in [("add-server-dynamic", "app", true), ("add-server-static", "hashed", false)] {
+            let command = TakesWeights { server: server(&format!("{backend}/web01")) };
+            assert_eq!(read(series, name, &command).unwrap(), is_known.then_some(takes), "{series} {name}");
         }
     }
 }
@@ -169,8 +169,7 @@ fn counters_are_read() {
         let rows = read(series, "show-stat", &ShowStat::default()).unwrap();
         let names: Vec<_> = rows.iter().map(|row| format!("{}/{}", row.pxname, row.svname)).collect();
         assert_eq!(names, ["app/web01", "app/web02", "app/web03", "app/BACKEND", "other/x", "other/BACKEND"]);
-        // One websocket is open, which was the only request.
-        // `UP 0/1` on 3.4: one more check makes it `UP`.
+        // One websocket is open, which was the only request. 3.4 shows `UP 0/1` until one more check.
         assert!(rows[0].status.starts_with("UP"), "{:?}", rows[0].status);
         assert_eq!((rows[0].scur, rows[0].stot, rows[0].qcur), (1, 1, 0));
         assert_eq!((rows[3].is_backend(), rows[3].scur, rows[3].econ), (true, 1, 0));
@@ -185,7 +184,7 @@ fn counters_are_read() {
         assert_eq!(read(series, "show-stat-servers", &servers).unwrap().len(), 3);
         let nowhere = ShowStat { backend: Some(ProxyId(99)), kind: StatKind::Servers };
         assert_eq!(refusal(series, "show-stat-no-backend", &nowhere).0, RefusalKind::NoSuchBackend);
-        // What the benchmark compares with.
+        // The benchmark compares with this.
         let json = read(series, "show-stat-json", &Raw("show stat app 4 -1 json")).unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(json.as_array().map(Vec::len), Some(3));
@@ -243,18 +242,18 @@ fn sessions_are_read() {
 #[test]
 fn maps_are_read() {
     for series in SERIES {
-        let map = Transcript::of(series, "show-map").map();
-        let [web, shop, nobody] = ["web", "shop", "nobody"].map(|key| key.parse::<MapKey>().unwrap());
+        let map = Transcript::load(series, "show-map").map();
+        let [web, shop, absent] = ["web", "shop", "nobody"].map(|key| key.parse::<MapKey>().unwrap());
         assert!(read(series, "show-maps", &Raw("show map")).unwrap().contains(map.as_str()));
         let entries = read(series, "show-map", &ShowMap { map: map.clone() }).unwrap();
         let entries: Vec<_> = entries.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).collect();
         assert_eq!(entries, [("web", "app"), ("shop", "other")]);
         let get = |key: &MapKey| GetMap { map: map.clone(), key: key.clone() };
         assert_eq!(read(series, "get-map", &get(&web)).unwrap().as_deref(), Some("app"));
-        assert_eq!(read(series, "get-map-miss", &get(&nobody)).unwrap(), None);
+        assert_eq!(read(series, "get-map-miss", &get(&absent)).unwrap(), None);
         let set = |map: &MapName, key| SetMap { map: map.clone(), key, value: "app".parse().unwrap() };
         read(series, "set-map", &set(&map, shop)).unwrap();
-        assert_eq!(refusal(series, "set-map-miss", &set(&map, nobody)).0, RefusalKind::NoSuchMapEntry);
+        assert_eq!(refusal(series, "set-map-miss", &set(&map, absent)).0, RefusalKind::NoSuchMapEntry);
         let unknown: MapName = "/no/such.map".parse().unwrap();
         assert_eq!(refusal(series, "set-map-unknown", &set(&unknown, web)).0, RefusalKind::NoSuchMapEntry);
         let show = ShowMap { map: unknown };
@@ -265,13 +264,13 @@ fn maps_are_read() {
 #[test]
 fn maps_are_changed() {
     for series in SERIES {
-        let map = Transcript::of(series, "add-map").map();
-        let [web, extra, nobody] = ["web", "extra", "nobody"].map(|key| key.parse::<MapKey>().unwrap());
+        let map = Transcript::load(series, "add-map").map();
+        let [web, extra, absent] = ["web", "extra", "nobody"].map(|key| key.parse::<MapKey>().unwrap());
         let add = |key, version| AddMap { map: map.clone(), version, key, value: "app".parse().unwrap() };
         read(series, "add-map", &add(extra.clone(), None)).unwrap();
         read(series, "del-map", &DelMap { map: map.clone(), key: extra }).unwrap();
-        let absent = DelMap { map: map.clone(), key: nobody };
-        assert_eq!(refusal(series, "del-map-miss", &absent).0, RefusalKind::NoSuchMapEntry);
+        let delete = DelMap { map: map.clone(), key: absent };
+        assert_eq!(refusal(series, "del-map-miss", &delete).0, RefusalKind::NoSuchMapEntry);
         if info(series).has(Quirk::NoMapTransactions) {
             let prepare = PrepareMap { map };
             assert_eq!(refusal(series, "prepare-map", &prepare).0, RefusalKind::UnknownCommand);
@@ -286,7 +285,7 @@ fn maps_are_changed() {
 }
 
 #[test]
-fn changes_and_refusals_are_told_apart() {
+fn changes_and_refusals_are_distinguished() {
     for series in SERIES {
         let drain = |name| state(name, AdminState::Drain);
         read(series, "set-server-state", &drain("app/web02")).unwrap();
@@ -321,7 +320,7 @@ fn each_reply_of_a_batch_belongs_to_its_command() {
         let _ = line.push(&states);
         let _ = line.push(&state("app/web02", AdminState::Ready));
         let _ = line.push(&ShowCliLevel);
-        let frames = Transcript::of(series, "batch").frames(&line);
+        let frames = Transcript::load(series, "batch").frames(&line);
         let frames: [Bytes; 7] = frames.try_into().unwrap();
         assert!(frames[1].trim_ascii().is_empty() && frames[5].trim_ascii().is_empty());
         assert_eq!(frames[2].trim_ascii(), b"No such server.");
@@ -334,7 +333,7 @@ fn each_reply_of_a_batch_belongs_to_its_command() {
 #[test]
 fn without_a_prompt_a_reply_ends_with_the_connection() {
     for series in SERIES {
-        assert_eq!(Transcript::of(series, "plain-silent").received, b"\n");
-        assert_eq!(Transcript::of(series, "plain-level").received, b"admin\n\n");
+        assert_eq!(Transcript::load(series, "plain-silent").received, b"\n");
+        assert_eq!(Transcript::load(series, "plain-level").received, b"admin\n\n");
     }
 }

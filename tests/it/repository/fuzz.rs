@@ -1,4 +1,4 @@
-//! The fuzzing targets on everything in their corpora: what was once found stays mended, on any toolchain.
+//! The fuzzing targets on every file of their corpora, on any toolchain.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ fn corpora_make_no_target_fail() {
             let data = std::fs::read(&path).unwrap();
             println!("{}", path.display());
             target(&data);
-            // What is cut short is often worse than what is wrong.
+            // A truncated input takes other paths than a malformed one.
             target(&data[..data.len() / 2]);
             tried += 1;
         }
@@ -44,7 +44,7 @@ fn seeds() {
         let corpus = Path::new("fuzz/corpus");
         let reply = frames.last().unwrap();
         std::fs::write(corpus.join(format!("replies/{series}-{name}")), reply).unwrap();
-        // How many replies, up to 32 KiB, in pieces of seven bytes; see the target.
+        // The number of replies, the limit of 32 KiB, and the size of a chunk, seven bytes; see the target.
         let count = u8::try_from(frames.len() - 1).unwrap();
         std::fs::write(
             corpus.join(format!("chunking/{series}-{name}")),

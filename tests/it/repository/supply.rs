@@ -1,15 +1,15 @@
-//! What teeter is made of: the crates in it, with which features and under which licences, and what runs while they are
-//! built. Whatever comes in with a change of Cargo.toml or Cargo.lock is seen in a review of these lists.
+//! The crates that teeter is built from, with their features, their licences, and the code that they run at build time.
+//! A review of these lists shows what a change of Cargo.toml or Cargo.lock brings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Of both programs, on Linux. `TEETER_SUPPLY=write cargo test --test it supply` writes it anew.
+/// The crates of both programs, on Linux. `TEETER_SUPPLY=write cargo test --test it supply` writes the file anew.
 const PRODUCT: &str = "tests/supply/product.txt";
 
-/// Each of these lets teeter be given away as it is. A crate needs one of those that it leaves a choice of.
+/// The licences that allow distribution of the programs. A crate must be available under one of them.
 const LICENCES: [&str; 8] = [
     "MIT",
     "Apache-2.0",
@@ -21,33 +21,32 @@ const LICENCES: [&str; 8] = [
     "Unicode-3.0",
 ];
 
-/// Crates that are there in two versions, also of what only tests use, and why.
+/// Crates of which two versions are built, for the programs or for tests, and the reason.
 const TWICE: [(&str, &str); 2] = [
     ("getrandom", "ring has 0.2, which is what seeds TLS; tests have 0.4, by tempfile and proptest"),
     ("syn", "the macros of tokio and utoipa still have 2; it is not in either program"),
 ];
 
-/// Crates only for tests, and pulldown-cmark for the manual pages, that run something of their own while they are
-/// built. Those of the product are in its list.
+/// Crates that only tests use, and pulldown-cmark for the manual pages, that run code at build time. Those of the programs
+/// are in `PRODUCT`.
 const RUN_FOR_TESTS: [&str; 6] = ["alloca", "getrandom", "num-traits", "pulldown-cmark", "zerocopy", "zerocopy-derive"];
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// The system whose crates are looked at, whatever system this is.
+/// The target whose crates are listed, whatever the machine is.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// What cargo says of the crates in Cargo.lock. A build has fetched those for its own system, and mostly that is all that
-/// is asked for; whatever else is missing, cargo fetches now.
+/// The output of a cargo command about the crates in Cargo.lock. Cargo downloads those that are missing.
 fn cargo(args: &[&str]) -> String {
     let output = Command::new(env!("CARGO")).args(args).arg("--locked").output().unwrap();
     assert!(output.status.success(), "cargo {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// One crate of a tree: its name, version, licence and features.
-fn tree(of: &[&str]) -> BTreeSet<[String; 4]> {
+/// The crates of `cargo tree` with these arguments: name, version, licence and features.
+fn tree(args: &[&str]) -> BTreeSet<[String; 4]> {
     let target = ["--target", TARGET, "--prefix", "none", "--no-dedupe"];
-    let text = cargo(&[&["tree", "--format", "{p}|{l}|{f}"], of, &target].concat());
+    let text = cargo(&[&["tree", "--format", "{p}|{l}|{f}"], args, &target].concat());
     let lines = text.lines().filter(|line| !line.is_empty());
     lines
         .map(|line| {
@@ -61,18 +60,18 @@ fn tree(of: &[&str]) -> BTreeSet<[String; 4]> {
         .collect()
 }
 
-/// `builds` and `expands`: what runs something while others are built, by name and version.
+/// The crates that run code at build time, by name and version: `builds` for a build script, `expands` for a macro.
 fn running() -> BTreeMap<[String; 2], &'static str> {
-    let asked = cargo(&["metadata", "--format-version", "1", "--filter-platform", TARGET]);
-    let metadata: Value = serde_json::from_str(&asked).unwrap();
+    let metadata = cargo(&["metadata", "--format-version", "1", "--filter-platform", TARGET]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
     let mut running = BTreeMap::new();
     for package in metadata["packages"].as_array().unwrap() {
-        let of = |key: &str| package[key].as_str().unwrap().to_owned();
+        let field = |key: &str| package[key].as_str().unwrap().to_owned();
         let targets = package["targets"].as_array().unwrap();
         let has = |kind: &str| targets.iter().any(|target| target["kind"].as_array().unwrap().contains(&kind.into()));
         for (kind, word) in [("custom-build", "builds"), ("proc-macro", "expands")] {
             if has(kind) {
-                running.insert([of("name"), format!("v{}", of("version"))], word);
+                running.insert([field("name"), format!("v{}", field("version"))], word);
             }
         }
     }
@@ -99,7 +98,7 @@ fn crates_of_the_product_match_their_list() {
     let text = std::fs::read_to_string(PRODUCT).unwrap();
     let was: Vec<&str> = text.lines().collect();
     let more: Vec<_> = is.iter().filter(|line| !was.contains(&line.as_str())).collect();
-    let less: Vec<_> = was.iter().filter(|line| !is.iter().any(|it| it == *line)).collect();
+    let less: Vec<_> = was.iter().filter(|line| !is.iter().any(|now| now == *line)).collect();
     assert!(more.is_empty() && less.is_empty(), "not as in {PRODUCT}; now: {more:#?}\nno longer: {less:#?}");
 }
 
@@ -108,8 +107,8 @@ fn every_licence_allows_distribution() {
     for [name, version, licence, _] in tree(&["--workspace", "-e", "normal,build,dev"]) {
         let parts = licence.replace('/', " OR ").replace("  OR  ", " OR ");
         let fits = |choice: &str| LICENCES.contains(&choice.trim_matches(['(', ')', ' ']));
-        let well = parts.split(" AND ").all(|part| part.split(" OR ").any(fits));
-        assert!(well, "{name} {version} is under {licence:?}");
+        let allowed = parts.split(" AND ").all(|part| part.split(" OR ").any(fits));
+        assert!(allowed, "{name} {version} is under {licence:?}");
     }
 }
 
@@ -130,8 +129,8 @@ fn crates_come_from_the_registry_with_a_version() {
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
             for (name, wanted) in manifest.get(section).and_then(toml::Value::as_table).into_iter().flatten() {
                 let version = wanted.as_str().or_else(|| wanted.get("version")?.as_str());
-                let well = version.map_or(wanted.get("path").is_some(), |version| !version.contains('*'));
-                assert!(well, "{name} = {wanted:?}");
+                let fixed = version.map_or(wanted.get("path").is_some(), |version| !version.contains('*'));
+                assert!(fixed, "{name} = {wanted:?}");
             }
         }
     }
@@ -152,7 +151,7 @@ fn crates_that_run_at_build_time_are_listed() {
     let running = running();
     let runs = |[name, version, ..]: &[String; 4]| running.contains_key(&[name.clone(), version.clone()]);
     let names =
-        |of: &[&str]| -> BTreeSet<String> { tree(of).into_iter().filter(runs).map(|[name, ..]| name).collect() };
+        |args: &[&str]| -> BTreeSet<String> { tree(args).into_iter().filter(runs).map(|[name, ..]| name).collect() };
     let product = names(&["-p", "teeter", "-e", "normal,build"]);
     let all = names(&["--workspace", "-e", "normal,build,dev"]);
     assert_eq!(all.difference(&product).collect::<Vec<_>>(), RUN_FOR_TESTS);

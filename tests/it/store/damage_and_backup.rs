@@ -1,4 +1,4 @@
-//! The store: damaged, set aside and begun anew; copied while it is in use, looked into, and put back.
+//! A damaged store is set aside; a store is backed up while it is in use, verified, and restored.
 
 use crate::fixtures::exit;
 use crate::fixtures::site::{MAINT, Site};
@@ -11,13 +11,13 @@ async fn damaged_store_is_set_aside_and_nothing_is_guessed() {
     site.daemon.kill().await;
     let path = site.farm.dir().join("teeter.db");
     let size = std::fs::metadata(&path).expect("there is a store").len();
-    std::fs::remove_file(path.with_extension("db-wal")).unwrap_or_default();
+    let _ = std::fs::remove_file(path.with_extension("db-wal"));
     for (number, damage) in
         [(1, vec![0x5a; 100]), (2, b"this is no database, and never was one; it is a text".to_vec())]
     {
         std::fs::write(&path, &damage).expect("it is damaged");
         site.daemon.restart().await;
-        // It tells, changes nothing, and lets nothing be changed.
+        // teeterd names the file, changes nothing, and refuses every change.
         let status = site.teeter(&["status"]).await;
         let aside = format!("teeter.db.damaged-{number}");
         assert!(status.code == 0 && (status.out + &status.err).contains(&aside), "{aside}");
@@ -36,7 +36,7 @@ async fn damaged_store_is_set_aside_and_nothing_is_guessed() {
         assert_eq!(std::fs::read(site.farm.dir().join(&aside)).expect("it is kept"), damage);
         site.daemon.kill().await;
     }
-    // The next one begins with nothing, and who is out is as somebody else has left it.
+    // The next start creates an empty store, and a server that is out has no known reason.
     site.daemon.restart().await;
     assert!(size > 0 && path.exists());
     assert!(site.json(&["holds"]).await["holds"].as_array().is_some_and(Vec::is_empty));
@@ -57,7 +57,7 @@ async fn backup_taken_during_a_run_lets_that_run_continue() {
     assert_eq!(mode & 0o777, 0o600);
     let before = site.json(&["show", "1"]).await;
 
-    // The world goes on, and then the disk is lost.
+    // The run is aborted after the backup, and then the disk is lost.
     assert_eq!(site.teeter(&["abort", "1"]).await.code, 0);
     assert_eq!(site.bits().await, [0; 4]);
     site.daemon.kill().await;
@@ -117,7 +117,7 @@ async fn store_faults_are_reported() {
         ("UPDATE counters SET value = 1 WHERE name = 'hold'", "the next hold would get number 1, which is used"),
         ("UPDATE events SET at = 'noon' WHERE id = 1", "event 1 has no valid time"),
     ];
-    for (number, (damage, told)) in damages.into_iter().enumerate() {
+    for (number, (damage, problem)) in damages.into_iter().enumerate() {
         let file = site.farm.dir().join(format!("damaged-{number}.db"));
         let name = file.display().to_string();
         assert_eq!(site.teeter(&["store", "backup", &name]).await.code, 0);
@@ -125,7 +125,7 @@ async fn store_faults_are_reported() {
             .and_then(|file| file.execute_batch(&format!("DROP TRIGGER events_are_final; {damage};")));
         damaged.expect("it is damaged");
         let found = site.teeter(&["store", "verify", &name]).await;
-        assert!(found.code == exit::FAILED && found.out.contains(told), "{damage}: {found:?}");
+        assert!(found.code == exit::FAILED && found.out.contains(problem), "{damage}: {found:?}");
     }
     let file = site.farm.dir().join("cut.db");
     let name = file.display().to_string();
@@ -136,7 +136,7 @@ async fn store_faults_are_reported() {
         let found = site.teeter(&["store", "verify", &name]).await;
         assert!(found.code == exit::FAILED && found.out.contains("not well"), "{found:?}");
     }
-    // What is in the log beside the file counts: as a host leaves them that has lost its power.
+    // The write-ahead log beside the file counts, as a power failure leaves both.
     site.daemon.kill().await;
     let found = site.json(&["store", "verify", &store.display().to_string()]).await;
     assert_eq!((&found["runs"], &found["holds"], &found["problems"]), (&1.into(), &1.into(), &serde_json::json!([])));

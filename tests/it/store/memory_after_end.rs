@@ -1,4 +1,4 @@
-//! What has ended leaves teeterd's memory and stays in the store.
+//! Ended runs leave teeterd's memory and stay in the store.
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -9,10 +9,10 @@ use crate::fixtures::site::Site;
 
 #[tokio::test]
 async fn ended_runs_leave_memory_and_are_read_from_the_store() {
-    let mut site = Site::on(Sample::Route, &[]).await;
+    let mut site = Site::start_sample(Sample::Route, &[]).await;
     assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     site.daemon.kill().await;
-    // As if many more had been made since.
+    // Add 249 later runs to the store.
     let store = Connection::open(site.farm.dir().join("teeter.db")).expect("it is opened");
     let first: String =
         store.query_row("SELECT json FROM runs WHERE id = 1", [], |row| row.get(0)).expect("it is there");
@@ -25,14 +25,14 @@ async fn ended_runs_leave_memory_and_are_read_from_the_store() {
     store.execute("UPDATE counters SET value = 251 WHERE name = 'run'", []).expect("it is set");
     drop(store);
     site.daemon.restart().await;
-    // The first has left a side that stands by; of the others the latest 200 are remembered.
-    let ids = remembered(&site).await;
+    // teeterd keeps run 1, which has a standby side, and the latest 200 of the others.
+    let ids = listed_runs(&site).await;
     assert_eq!((ids[0], ids[1], ids.len()), (1, 51, 201));
-    // Each of these takes over what stands by.
+    // Each of these flips takes over the standby side of the run before.
     for _ in 0..4 {
         assert_eq!(site.teeter(&["flip", "web", "b"]).await.code, 0);
     }
-    let ids = remembered(&site).await;
+    let ids = listed_runs(&site).await;
     assert_eq!((ids[0], ids[199], ids.len()), (55, 254, 200));
     assert!(site.teeter(&["holds"]).await.out.contains("standby of web"));
     for (run, shown) in [("1", true), ("2", true), ("999", false)] {
@@ -47,8 +47,8 @@ async fn ended_runs_leave_memory_and_are_read_from_the_store() {
     assert!(ended.code != 0 && !ended.err.contains("there is no run"), "{ended:?}");
 }
 
-/// The numbers of the runs that are listed.
-async fn remembered(site: &Site) -> Vec<u64> {
+/// The ids in the list of runs.
+async fn listed_runs(site: &Site) -> Vec<u64> {
     let listed = site.json(&["runs"]).await;
     let runs = listed["runs"].as_array().expect("they are listed");
     runs.iter().filter_map(|run| run["id"].as_u64()).collect()

@@ -1,4 +1,4 @@
-//! Stores that earlier versions of teeterd have written are opened for ever: migrated, and each record as it was.
+//! teeterd opens the stores of every earlier version: it migrates them, and each record keeps its content.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use teeter::store::{DrainQuery, EventQuery, SqliteStore, Store, verify_file};
 
 use crate::fixtures::site::{DRAIN, MAINT, Site, until};
 
-/// Each was written by the teeterd of its time, with a run that has ended, one half way and an operator's holds. A new
-/// schema adds a line, and the store of a teeterd that had the schema before.
+/// The stores, with the version of their schema. Each was written by a teeterd with that schema, and has a run that has
+/// ended, an active run, and an operator's holds. A new schema adds a store and a line here.
 const STORES: [(&str, u32); 6] =
     [("schema-1", 1), ("schema-2-first", 2), ("schema-2", 2), ("schema-3", 3), ("schema-4", 4), ("schema-5", 5)];
 
@@ -43,7 +43,7 @@ fn is_renamed(was: &str, is: &str) -> bool {
     RENAMED.contains(&(was, is))
 }
 
-/// What was said and is not said now. A record may say more than it did.
+/// What the old record has and the new one has not. The new record may have more.
 fn lost(was: &Value, is: &Value) -> Option<String> {
     match (was, is) {
         (Value::Object(was), Value::Object(is)) => was.iter().find_map(|(key, was)| {
@@ -54,7 +54,7 @@ fn lost(was: &Value, is: &Value) -> Option<String> {
         (Value::Array(was), Value::Array(is)) if was.len() == is.len() => {
             was.iter().zip(is).find_map(|(was, is)| lost(was, is))
         }
-        // Where there was room for one, there may be a list with that one now.
+        // A single value may have become a list with that value.
         (was, Value::Array(is)) if !was.is_array() && is.len() == 1 => lost(was, &is[0]),
         (Value::String(was), Value::String(is)) if is_renamed(was, is) => None,
         (was, is) => (was != is).then(|| format!("was {was} and is {is}")),
@@ -102,14 +102,14 @@ fn every_old_store_is_read_as_it_was_written() {
             tables.push(("routes", "SELECT farm, json FROM routes ORDER BY farm"));
         }
         let before: Vec<_> = tables.into_iter().map(|(what, sql)| (what, rows(&file, sql))).collect();
-        let said = "SELECT CAST(id AS TEXT), json_array(at, kind, text, run, hold) FROM events ORDER BY id";
-        let said = rows(&file, said);
+        let events_before =
+            rows(&file, "SELECT CAST(id AS TEXT), json_array(at, kind, text, run, hold) FROM events ORDER BY id");
 
         let store = SqliteStore::open(&file).expect("it is opened");
         let state = store.load().expect("it is read");
         for (what, was) in before {
             let mut now = records(&state, what);
-            now.sort_by_key(|one| was_at(&was, &one.0));
+            now.sort_by_key(|row| old_position(&was, &row.0));
             assert_eq!(was.len(), now.len(), "{name}: {what}");
             for ((key, was), (also, is)) in was.iter().zip(&now) {
                 assert_eq!((key, lost(was, is)), (also, None), "{name}: {what} {key}");
@@ -122,8 +122,8 @@ fn every_old_store_is_read_as_it_was_written() {
         assert!(state.next_run > 2 && state.holds.keys().all(|id| id.0 < state.next_hold), "{name}");
 
         let events = store.events(EventQuery { limit: 5000, ..EventQuery::default() }).expect("they are read");
-        assert_eq!(events.len(), said.len(), "{name}");
-        for (event, (id, was)) in events.iter().zip(&said) {
+        assert_eq!(events.len(), events_before.len(), "{name}");
+        for (event, (id, was)) in events.iter().zip(&events_before) {
             assert_eq!(
                 (&event.id.to_string(), event.kind.as_str(), event.text.as_str()),
                 (id, was[1].as_str().unwrap_or_default(), was[2].as_str().unwrap_or_default()),
@@ -136,19 +136,19 @@ fn every_old_store_is_read_as_it_was_written() {
         let drains = store.drains(&DrainQuery::OfFarm("web".parse().expect("it is a name"))).expect("they are read");
         assert_eq!(drains.len(), if schema < 5 { 0 } else { 2 }, "{name}");
 
-        // It is a store like any other now.
+        // The migrated store can be written and verified.
         store.commit(&Transaction { expect: state.revision, ..Transaction::default() }).expect("it is written");
         let now = store.verify().expect("it is read");
         assert!(now.problems.is_empty() && now.schema >= schema, "{name}: {now:?}");
         assert_eq!(*latest.get_or_insert(now.schema), now.schema, "{name}");
     }
-    // The last in the list is of a teeterd that had the schema of today.
+    // The last store of the list has today's schema.
     assert_eq!(latest, STORES.last().map(|(_, schema)| *schema), "a store of the new schema is missing");
 }
 
-/// Where a key stands among those that were there.
-fn was_at(was: &[(String, Value)], key: &str) -> Option<usize> {
-    was.iter().position(|(one, _)| one == key)
+/// The position of a key among the old rows.
+fn old_position(was: &[(String, Value)], key: &str) -> Option<usize> {
+    was.iter().position(|(old, _)| old == key)
 }
 
 #[tokio::test]
@@ -160,20 +160,21 @@ async fn run_begun_by_an_earlier_version_is_completed() {
         }
         site.daemon.kill().await;
         let store = site.farm.dir().join("teeter.db");
-        std::fs::remove_file(store.with_extension("db-wal")).unwrap_or_default();
+        let _ = std::fs::remove_file(store.with_extension("db-wal"));
         std::fs::copy(path(name), &store).expect("it is put in place");
         site.daemon.restart().await;
         site.wait_for_bits([0, DRAIN, MAINT, MAINT]).await;
         for work in ["web03", "web04"] {
             site.farm.app(work).replace("v2").await.expect("it is replaced");
         }
-        // Where a run ends by asking everybody, it asks at the addresses of its time, where nobody is any more.
+        // The last steps of the run in schema-2 send requests to the addresses of that time, where no server listens
+        // now: abort that run.
         let (command, state) = if name == "schema-1" { ("advance", "done") } else { ("abort", "aborted") };
         let ended = site.teeter(&[command, "2"]).await;
         assert_eq!(ended.code, 0, "{name}: {ended:?}");
         assert_eq!(site.json(&["show", "2"]).await["state"], state, "{name}");
         assert_eq!(site.teeter(&["ready", "web02"]).await.code, 0, "{name}");
-        // Of another operator's hold, which had an end, nothing is left by now or by this.
+        // The other operator's hold has expired, or this ends it.
         site.teeter(&["ready", "api/web01"]).await;
         until(|| async { site.json(&["holds"]).await["holds"].as_array().is_some_and(Vec::is_empty) }).await;
         assert_eq!(site.bits().await, [0; 4], "{name}");

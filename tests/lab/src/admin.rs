@@ -15,10 +15,10 @@ use crate::running::{Order, order};
 /// Serves one connection to the administration port.
 pub(crate) async fn administer(stream: TcpStream, shared: Arc<Shared>, orders: mpsc::UnboundedSender<Order>) {
     let mut wire = Wire::new(stream);
-    while let Ok(true) = obey(&mut wire, &shared, &orders).await {}
+    while let Ok(true) = serve_command(&mut wire, &shared, &orders).await {}
 }
 
-async fn obey(wire: &mut Wire, shared: &Shared, orders: &mpsc::UnboundedSender<Order>) -> io::Result<bool> {
+async fn serve_command(wire: &mut Wire, shared: &Shared, orders: &mpsc::UnboundedSender<Order>) -> io::Result<bool> {
     let Some(length) = wire.head().await? else {
         return Ok(false);
     };
@@ -40,12 +40,12 @@ async fn obey(wire: &mut Wire, shared: &Shared, orders: &mpsc::UnboundedSender<O
         },
         (true, "/stop") => order(orders, Order::Stop).await,
         (true, "/start") => order(orders, Order::Start).await,
-        (true, "/well" | "/unwell") => {
-            shared.well.store(path == "/well", Ordering::SeqCst);
+        (true, "/healthy" | "/unhealthy") => {
+            shared.healthy.store(path == "/healthy", Ordering::SeqCst);
             Ok(())
         }
         (false, "/state") => Ok(()),
-        _ => Err(bad("no such order")),
+        _ => Err(bad("no such command")),
     };
     let (status, body) = match outcome {
         Ok(()) => ("200 OK", state(shared)),
@@ -64,7 +64,7 @@ fn state(shared: &Shared) -> String {
         "broken": shared.broken.load(Ordering::SeqCst),
         "abandoned": shared.abandoned.load(Ordering::SeqCst),
         "last_answer": shared.last_answer.load(Ordering::SeqCst),
-        "well": shared.well.load(Ordering::SeqCst),
+        "healthy": shared.healthy.load(Ordering::SeqCst),
     });
     format!("{state}\n")
 }

@@ -1,9 +1,9 @@
 //! The application server behind HAProxy.
 //!
-//! It runs in a thread of its own, so it serves at full speed whatever the test's runtime does. It ends when dropped. It
-//! knows how many requests it serves now and how many it cut off by being replaced: tests compare teeter's "drained" with
-//! that. Its thread is in `running`, its answers are in `http1` and `http2`. It speaks HTTP/1 and HTTP/2 without TLS. A
-//! connection that begins with `TCP` gets back what it sends.
+//! It runs in a thread of its own, so that it serves at full speed whatever the test's runtime does. It ends when
+//! dropped. It counts the requests that it serves and those that it cut off when it was replaced, and tests compare
+//! teeter's "drained" with these counts. Its thread is in `running`, its answers are in `http1` and `http2`. It speaks
+//! HTTP/1 and HTTP/2 without TLS. It echoes a connection that begins with `TCP`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ pub struct AppSpec {
     pub work: Range<Duration>,
 }
 
-/// One replacement of the running version, as [`App::log_of_replacements`] tells it.
+/// One replacement of the running version; see [`App::log_of_replacements`].
 #[derive(Debug, Clone)]
 pub struct Replacement {
     /// When the old version was stopped.
@@ -51,13 +51,22 @@ pub struct App {
     admin: SocketAddr,
 }
 
+/// The slow first answers of a version to `/`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ColdStart {
+    /// The number of slow answers.
+    pub(crate) answers: usize,
+    /// The time of each.
+    pub(crate) takes: Duration,
+}
+
 /// The state that the server's thread and its owner share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) addr: SocketAddr,
     pub(crate) work: Range<Duration>,
-    pub(crate) well: AtomicBool,
+    pub(crate) healthy: AtomicBool,
     pub(crate) in_flight: AtomicUsize,
     pub(crate) served: AtomicU64,
     pub(crate) broken: AtomicU64,
@@ -72,8 +81,8 @@ pub(crate) struct Shared {
     /// Slow answers that clients other than teeter got.
     pub(crate) cold_visitors: AtomicUsize,
     version: Mutex<String>,
-    /// The number of slow first answers of the next version, and their time.
-    begins_cold: Mutex<(usize, Duration)>,
+    /// The slow first answers of the next version.
+    cold_start: Mutex<ColdStart>,
     log: Mutex<Vec<Replacement>>,
 }
 
@@ -101,7 +110,7 @@ impl App {
             name: spec.name.clone(),
             addr: spec.listen,
             work: spec.work,
-            well: AtomicBool::new(true),
+            healthy: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
             served: AtomicU64::new(0),
             broken: AtomicU64::new(0),
@@ -112,7 +121,7 @@ impl App {
             last_answer: AtomicU64::new(0),
             cold_visitors: AtomicUsize::new(0),
             version: Mutex::new(spec.version),
-            begins_cold: Mutex::default(),
+            cold_start: Mutex::default(),
             log: Mutex::new(Vec::new()),
         });
         let (orders, inbox) = mpsc::unbounded_channel();
@@ -135,8 +144,8 @@ impl App {
         self.shared.addr
     }
 
-    /// The address of its administration port: `POST /replace?version=v2`, `/well`, `/unwell`, `/stop`, `/start`, and
-    /// `GET /state`.
+    /// The address of its administration port: `POST /replace?version=v2`, `/healthy`, `/unhealthy`, `/stop`, `/start`,
+    /// and `GET /state`.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin
     }
@@ -171,14 +180,14 @@ impl App {
         self.shared.abandoned.load(Ordering::SeqCst)
     }
 
-    /// Requests other than `/_status` that it has begun and not finished. A request counts as finished just before its last
-    /// byte is sent, so that a client with the whole answer never finds it still counted. A connection without HTTP counts
-    /// from its first bytes to its end.
+    /// Requests other than `/_status` that it has begun and not finished. A request counts as finished just before its
+    /// last byte is sent, so that a client with the whole answer never finds it still counted. A connection without
+    /// HTTP counts from its first bytes to its end.
     pub fn busy(&self) -> usize {
         self.shared.busy.load(Ordering::SeqCst)
     }
 
-    /// Requests other than `/_status` that it was ever given.
+    /// Requests other than `/_status` that it has ever received.
     pub fn begun(&self) -> u64 {
         self.shared.begun.load(Ordering::SeqCst)
     }
@@ -188,9 +197,9 @@ impl App {
         self.shared.last_end.load(Ordering::SeqCst)
     }
 
-    /// From now on, the first answers of each new version to `/` are slow: this many.
+    /// From now on, the first answers of each new version to `/` are slow: this many, each with this time.
     pub fn set_cold(&self, answers: usize, takes: Duration) {
-        *lock(&self.shared.begins_cold) = (answers, takes);
+        *lock(&self.shared.cold_start) = ColdStart { answers, takes };
     }
 
     /// The number of slow answers that clients other than teeter got.
@@ -199,12 +208,12 @@ impl App {
     }
 
     /// Makes `/_status` answer 200 or 503.
-    pub fn set_well(&self, well: bool) {
-        self.shared.well.store(well, Ordering::SeqCst);
+    pub fn set_healthy(&self, healthy: bool) {
+        self.shared.healthy.store(healthy, Ordering::SeqCst);
     }
 
-    /// Replaces the version, as a deploy does: it stops listening, drops every connection at once, and serves the new version
-    /// on the same port.
+    /// Replaces the version, as a deploy does: it stops listening, drops every connection at once, and serves the new
+    /// version on the same port.
     pub async fn replace(&self, version: &str) -> io::Result<()> {
         let version = version.to_owned();
         order(&self.orders, |done| Order::Replace(version, done)).await
@@ -240,14 +249,14 @@ impl Shared {
         lock(&self.version).clone()
     }
 
-    pub(crate) fn begins_cold(&self) -> (usize, Duration) {
-        *lock(&self.begins_cold)
+    pub(crate) fn cold_start(&self) -> ColdStart {
+        *lock(&self.cold_start)
     }
 
-    /// Notes a replacement.
-    pub(crate) fn replaced(&self, what: Replacement) {
-        lock(&self.version).clone_from(&what.version);
-        lock(&self.log).push(what);
+    /// Records a replacement.
+    pub(crate) fn replaced(&self, replacement: Replacement) {
+        lock(&self.version).clone_from(&replacement.version);
+        lock(&self.log).push(replacement);
     }
 }
 

@@ -59,12 +59,12 @@ impl Browser {
 
     /// The value of a cookie; `None` if there is none, or if it has expired.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.fresh().find(|one| one.name == name).map(|one| one.value.as_str())
+        self.fresh().find(|cookie| cookie.name == name).map(|cookie| cookie.value.as_str())
     }
 
     /// The value of the field `Cookie`.
     pub fn cookies(&self) -> String {
-        let pairs: Vec<_> = self.fresh().map(|one| format!("{}={}", one.name, one.value)).collect();
+        let pairs: Vec<_> = self.fresh().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
         pairs.join("; ")
     }
 
@@ -75,7 +75,7 @@ impl Browser {
 
     fn fresh(&self) -> impl Iterator<Item = &Cookie> {
         let now = Instant::now();
-        self.jar.iter().filter(move |one| one.until.is_none_or(|until| now < until))
+        self.jar.iter().filter(move |cookie| cookie.until.is_none_or(|until| now < until))
     }
 
     async fn exchange(&mut self, head: &str) -> io::Result<Answer> {
@@ -107,7 +107,7 @@ impl Browser {
     }
 
     fn put(&mut self, cookie: Cookie) {
-        self.jar.retain(|one| one.name != cookie.name);
+        self.jar.retain(|kept| kept.name != cookie.name);
         self.jar.push(cookie);
     }
 }
@@ -142,7 +142,8 @@ async fn begins(wire: &mut Wire, head: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn told(lines: &[&str]) -> Browser {
+    /// A browser that has received these `Set-Cookie` fields.
+    fn browser_with(lines: &[&str]) -> Browser {
         let mut browser = Browser::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         let fields = lines.iter().map(|line| ("Set-Cookie".to_owned(), (*line).to_owned())).collect();
         browser.keep(&Answer { fields, ..Answer::default() });
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_cookie_is_kept_and_the_last_of_a_name_counts() {
-        let browser = told(&["SRV=a.web01; path=/; HttpOnly", "release=v1; Max-Age=60", "SRV=b.web03; path=/"]);
+        let browser = browser_with(&["SRV=a.web01; path=/; HttpOnly", "release=v1; Max-Age=60", "SRV=b.web03; path=/"]);
         assert_eq!(browser.cookies(), "release=v1; SRV=b.web03");
         assert_eq!(browser.cookie("SRV"), Some("b.web03"));
         assert_eq!(browser.cookie("srv"), None);
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn a_cookie_is_deleted_by_its_age_or_date() {
         let browser =
-            told(&["a=1", "b=2", "c=3", "a=; Max-Age=0", "b=; Expires=Thu, 01-Jan-1970 00:00:01 GMT; path=/"]);
+            browser_with(&["a=1", "b=2", "c=3", "a=; Max-Age=0", "b=; Expires=Thu, 01-Jan-1970 00:00:01 GMT; path=/"]);
         assert_eq!(browser.cookies(), "c=3");
     }
 }

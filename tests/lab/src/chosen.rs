@@ -1,18 +1,18 @@
-//! Selection by name on the command line: a misspelt name must not run nothing and succeed.
+//! Selection by name on the command line: a misspelt name is an error, not a run of nothing that succeeds.
 
 use std::io;
 
-use crate::figures_site::failure;
+use crate::command::failure;
 
-/// Fails if nothing has the given name. The error lists the names.
-pub(crate) fn of(what: &str, asked: &[String], there: &[&str]) -> io::Result<()> {
-    match asked.iter().find(|name| !there.contains(&name.as_str())) {
-        Some(unknown) => Err(failure(format!("there is no {what} {unknown}; there are: {}", there.join(", ")))),
+/// Fails if one of the given names does not exist. The error lists the existing names.
+pub(crate) fn check_names(kind: &str, given: &[String], existing: &[&str]) -> io::Result<()> {
+    match given.iter().find(|name| !existing.contains(&name.as_str())) {
+        Some(unknown) => Err(failure(format!("there is no {kind} {unknown}; there are: {}", existing.join(", ")))),
         None => Ok(()),
     }
 }
 
-/// Fails if nothing was run.
-pub(crate) fn something(run: usize, why: &str) -> io::Result<()> {
-    if run > 0 { Ok(()) } else { Err(failure(format!("nothing was tried: {why}"))) }
+/// Fails if no case was run.
+pub(crate) fn check_any_ran(cases: usize, why: &str) -> io::Result<()> {
+    if cases > 0 { Ok(()) } else { Err(failure(format!("no case was run: {why}"))) }
 }

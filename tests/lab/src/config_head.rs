@@ -2,18 +2,19 @@
 
 use std::path::Path;
 
-/// The sections `global` and `defaults` of a HAProxy in this directory. `defaults` are more lines of the second one.
+/// The sections `global` and `defaults` of an HAProxy in this directory, with more lines for each.
 ///
 /// It has two threads, so that commands and traffic run side by side as they do in production.
-pub fn config_head(dir: &Path, defaults: &[&str]) -> String {
-    let defaults: String = defaults.iter().map(|line| format!("    {line}\n")).collect();
+pub fn config_head(dir: &Path, global: &[&str], defaults: &[&str]) -> String {
+    let [global, defaults] =
+        [global, defaults].map(|lines| lines.iter().map(|line| format!("    {line}\n")).collect::<String>());
     format!(
         "global
     nbthread 2
     maxconn 4000
     stats socket {}/admin.sock mode 600 level admin expose-fd listeners
     stats timeout 30s
-
+{global}
 defaults
     mode http
     timeout connect 2s

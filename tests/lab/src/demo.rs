@@ -8,12 +8,11 @@ use std::time::Duration;
 use clap::Args;
 use teeter_lab::{Load, LoadReport, LoadSpec};
 use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::timeout;
 
-use crate::stage::Stage;
+use crate::command::{say, until_stopped};
+use crate::demo_site::DemoSite;
 
-/// Longer than the whole demonstration takes.
+/// The limit for the whole demonstration.
 const LIMIT: Duration = Duration::from_secs(60);
 
 const CLIENTS: usize = 24;
@@ -27,18 +26,10 @@ pub(crate) struct DemoArgs {
 
 /// Runs the demonstration. An error says in one line what failed.
 pub(crate) async fn run(args: DemoArgs) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    // In any case the future is dropped at the end, and the stage and the load with it.
-    tokio::select! {
-        done = timeout(LIMIT, play(args)) => {
-            done.unwrap_or_else(|_| Err(io::Error::other("not done within a minute")))
-        }
-        _ = tokio::signal::ctrl_c() => Err(io::Error::other("interrupted")),
-        _ = terminate.recv() => Err(io::Error::other("told to stop")),
-    }
+    until_stopped(LIMIT, deploy(args)).await
 }
 
-async fn play(args: DemoArgs) -> io::Result<()> {
+async fn deploy(args: DemoArgs) -> io::Result<()> {
     let teeter = args.bin_dir.join("teeter");
     let teeterd = args.bin_dir.join("teeterd");
     for binary in [&teeter, &teeterd] {
@@ -48,53 +39,53 @@ async fn play(args: DemoArgs) -> io::Result<()> {
         }
     }
     say("Four servers on v1 behind HAProxy, teeterd beside it.")?;
-    let mut stage = Stage::set().await?;
-    stage.start_teeterd(&teeterd).await?;
+    let mut site = DemoSite::start().await?;
+    site.start_teeterd(&teeterd).await?;
     let load = Load::start(LoadSpec {
         connections: CLIENTS,
         pause: Duration::from_millis(2),
         slow_every: Some((200, "/slow?ms=2000".to_owned())),
         max: LIMIT,
-        ..LoadSpec::new(stage.front())
+        ..LoadSpec::new(site.front())
     })?;
     if !load.more(500).await {
         return Err(io::Error::other("the farm does not answer the load"));
     }
-    say(&format!("{CLIENTS} clients ask without end; now: teeter deploy web --to v2\n"))?;
-    let hook = stage.write_hook()?;
-    let deployed = command(&stage, &teeter).args(["deploy", "web", "--to", "v2", "--"]).arg(&hook).status().await?;
-    // The load goes on for a while, so that the farm is seen complete again.
-    let going_on = load.more(500).await;
+    say(&format!("{CLIENTS} clients send requests without a pause; now: teeter deploy web --to v2\n"))?;
+    let hook = site.write_hook()?;
+    let deployed = command(&site, &teeter).args(["deploy", "web", "--to", "v2", "--"]).arg(&hook).status().await?;
+    // The load continues for a while, so that the report shows the complete farm, too.
+    let is_served = load.more(500).await;
     let report = load.stop().await?;
-    if let Ok(run) = std::fs::read_to_string(stage.run_file()) {
+    if let Ok(run) = std::fs::read_to_string(site.run_file()) {
         let run = run.trim();
         say(&format!("\nteeter show {run}"))?;
-        command(&stage, &teeter).args(["show", run]).status().await?;
+        command(&site, &teeter).args(["show", run]).status().await?;
     }
-    let versions = stage.versions().await;
+    let versions = site.versions().await;
     summary(&report, &versions)?;
     let verdict = if !deployed.success() {
         Some(format!("the deploy failed ({deployed})"))
     } else if !report.failed().is_empty() {
         Some(format!("{} requests failed", report.failed().len()))
-    } else if !going_on {
-        Some("the load came to a stand".to_owned())
+    } else if !is_served {
+        Some("the farm does not answer the load any more".to_owned())
     } else {
         let old = versions.iter().find(|(_, version)| version != "v2");
         old.map(|(name, version)| format!("{name} is on {version}, not v2"))
     };
     match verdict {
         None => say("\nNo request failed, and every server is on v2."),
-        Some(what) => {
-            write!(io::stderr(), "\nteeterd said:\n{}", stage.teeterd_log())?;
-            Err(io::Error::other(what))
+        Some(reason) => {
+            write!(io::stderr(), "\nThe log of teeterd:\n{}", site.teeterd_log())?;
+            Err(io::Error::other(reason))
         }
     }
 }
 
-fn command(stage: &Stage, teeter: &PathBuf) -> Command {
+fn command(site: &DemoSite, teeter: &PathBuf) -> Command {
     let mut command = Command::new(teeter);
-    command.arg("--socket").arg(stage.control());
+    command.arg("--socket").arg(site.control());
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }
@@ -115,15 +106,11 @@ fn summary(report: &LoadReport, versions: &[(&str, String)]) -> io::Result<()> {
     say(&format!("last v1 answer             {}", at(last)))?;
     say(&format!("both versions answered for {both:.2?} (slow requests finishing included)"))?;
     say(&format!(
-        "new requests were mixed for {:.2?}: {} went to v1 after somebody had seen v2",
+        "new requests were mixed for {:.2?}: {} went to v1 after a client had seen v2",
         mixed.window, mixed.causal
     ))?;
     for (name, version) in versions {
         say(&format!("{name} is on {version}"))?;
     }
     Ok(())
-}
-
-fn say(text: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{text}")
 }

@@ -13,7 +13,7 @@ impl Dice {
     }
 
     /// Other dice, with a seed that differs for each `number`.
-    pub fn other(&self, number: u64) -> Self {
+    pub fn fork(&self, number: u64) -> Self {
         let mut dice = Self(self.0 ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93));
         Self(dice.throw())
     }
@@ -28,7 +28,7 @@ impl Dice {
     }
 
     /// A number of this range; of an empty range its start.
-    pub fn of(&mut self, range: Range<u64>) -> u64 {
+    pub fn within(&mut self, range: Range<u64>) -> u64 {
         range.start + self.throw() % range.end.saturating_sub(range.start).max(1)
     }
 
@@ -37,7 +37,7 @@ impl Dice {
     /// # Panics
     /// If there is none.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        let at = self.of(0..from.len() as u64);
+        let at = self.within(0..from.len() as u64);
         &from[usize::try_from(at).unwrap_or_default()]
     }
 }
@@ -50,10 +50,10 @@ mod tests {
     fn throws_stay_in_their_range_and_can_be_repeated() {
         let (mut one, mut same) = (Dice::new(7), Dice::new(7));
         for _ in 0..1000 {
-            let thrown = one.of(3..9);
+            let thrown = one.within(3..9);
             assert!((3..9).contains(&thrown));
-            assert_eq!(thrown, same.of(3..9));
+            assert_eq!(thrown, same.within(3..9));
         }
-        assert_ne!(Dice::new(7).other(1).throw(), Dice::new(7).other(2).throw());
+        assert_ne!(Dice::new(7).fork(1).throw(), Dice::new(7).fork(2).throw());
     }
 }

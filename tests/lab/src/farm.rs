@@ -139,7 +139,8 @@ impl TestFarm {
         self.sample
     }
 
-    /// The map file that HAProxy reads. Commands name the map by this path. The file does not exist if the sample has no map.
+    /// The map file that HAProxy reads. Commands name the map by this path. The file does not exist if the sample has
+    /// no map.
     pub fn map(&self) -> PathBuf {
         self.dir.path().join(MAP)
     }

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use teeter_lab::{Haproxy, Load, LoadReport, LoadSpec};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+use crate::command::{failure, say, until_stopped};
 use crate::figures_numbers::{Figures, Sample};
-use crate::figures_site::{Site, failure};
+use crate::figures_site::Site;
 
-/// Longer than everything together takes.
+/// The limit for all measurements together.
 const LIMIT: Duration = Duration::from_secs(230);
 
 /// The number of deploys with slow requests under way. Each drains two groups.
@@ -52,13 +52,7 @@ pub(crate) struct FiguresArgs {
 
 /// Takes the figures and prints them.
 pub(crate) async fn run(args: FiguresArgs) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    // In any case the future is dropped at the end, and all processes with it.
-    let figures = tokio::select! {
-        done = timeout(LIMIT, measure(&args)) => done.unwrap_or_else(|_| Err(failure("not done in time".to_owned()))),
-        _ = tokio::signal::ctrl_c() => Err(failure("interrupted".to_owned())),
-        _ = terminate.recv() => Err(failure("told to stop".to_owned())),
-    }?;
+    let figures = until_stopped(LIMIT, measure(&args)).await?;
     write!(io::stdout(), "\n{figures}")?;
     if let Some(file) = args.json {
         std::fs::write(file, format!("{:#}\n", figures.to_json()))?;
@@ -104,7 +98,7 @@ async fn measure(args: &FiguresArgs) -> io::Result<Figures> {
     for _ in 0..SLOW_DEPLOYS {
         slow_deploy(&site, &mut tally).await?;
     }
-    say(&format!("{BUSY_DEPLOYS} deploys with {BUSY_CLIENTS} clients that ask without rest"))?;
+    say(&format!("{BUSY_DEPLOYS} deploys with {BUSY_CLIENTS} clients that send requests without a pause"))?;
     for _ in 0..BUSY_DEPLOYS {
         busy_deploy(&site, &mut tally).await?;
     }
@@ -115,7 +109,7 @@ async fn measure(args: &FiguresArgs) -> io::Result<Figures> {
     say(&format!("{STARTS} times teeter status"))?;
     let (mut status, mut nothing) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
-        status.push(time_of(site.command(&["status"])).await?);
+        status.push(time_of(site.teeter.command(&["status"])).await?);
         nothing.push(time_of(Command::new("/bin/true")).await?);
     }
     Ok(Figures {
@@ -163,8 +157,8 @@ async fn slow_deploy(site: &Site, tally: &mut Tally) -> io::Result<()> {
     Ok(())
 }
 
-/// A deploy under a load that is dense enough to show the flip. Each deploy has a load of its own, so that the record of
-/// earlier requests does not slow down the clients.
+/// A deploy under a load that is dense enough to show the flip. Each deploy has a load of its own, so that the record
+/// of earlier requests does not slow down the clients.
 async fn busy_deploy(site: &Site, tally: &mut Tally) -> io::Result<()> {
     let load = Load::start(LoadSpec { connections: BUSY_CLIENTS, ..LoadSpec::new(site.farm.addr()) })?;
     going(&load, 500).await?;
@@ -207,8 +201,4 @@ async fn time_of(mut command: Command) -> io::Result<f64> {
         }
     });
     timed.await?
-}
-
-fn say(text: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{text}")
 }

@@ -13,7 +13,8 @@ impl Sample {
         Self(values)
     }
 
-    /// The smallest value that is not below `share` of all values. Of fewer than a hundred, the 99th percentile is the largest.
+    /// The smallest value that is not below `share` of all values. Of fewer than a hundred, the 99th percentile is the
+    /// largest.
     pub(crate) fn percentile(&self, share: f64) -> f64 {
         let rank = (share * self.0.len() as f64).ceil() as usize;
         self.0.get(rank.clamp(1, self.0.len().max(1)) - 1).copied().unwrap_or(f64::NAN)
@@ -33,7 +34,7 @@ impl Sample {
 pub(crate) struct Memory {
     /// All of the process's memory that is in RAM: `VmRSS`.
     pub(crate) now: u64,
-    /// Of it, pages of files, of the program itself and of libraries, that the system can drop and read again: `RssFile`.
+    /// Of it, pages of the program and of libraries that the system can drop and read again: `RssFile`.
     pub(crate) files: u64,
     /// The largest `VmRSS` so far: `VmHWM`.
     pub(crate) most: u64,
@@ -91,7 +92,8 @@ impl Figures {
             let [min, median, p99, max] = sample.shown();
             json!({"count": sample.0.len(), "min": min, "median": median, "p99": p99, "max": max, "all": sample.0})
         };
-        let memory = |memory: Memory| json!({"rss_kib": memory.now, "rss_files_kib": memory.files, "high_water_kib": memory.most});
+        let memory =
+            |Memory { now, files, most }| json!({"rss_kib": now, "rss_files_kib": files, "high_water_kib": most});
         json!({
             "cores": self.cores,
             "haproxy": self.haproxy,

@@ -2,33 +2,27 @@
 //!
 //! Every process that is started here is stopped when the site is dropped.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use teeter_lab::TestFarm;
 use teeter_lab::farm::write_script;
-use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 
+use crate::command::failure;
 use crate::figures_numbers::Memory;
+use crate::teeterd::Teeter;
 
-/// The time for teeterd to start.
-const START: Duration = Duration::from_secs(10);
-
-/// The time for one command of teeter. A deploy takes one to three seconds.
-const COMMAND: Duration = Duration::from_secs(60);
+/// The time until a new process of HAProxy has a hold.
+const RESTORED: Duration = Duration::from_secs(60);
 
 /// All processes.
 pub(crate) struct Site {
     // The daemon is dropped before the farm.
-    teeterd: Child,
+    pub(crate) teeter: Teeter,
     pub(crate) farm: TestFarm,
-    teeter: PathBuf,
     hook: PathBuf,
 }
 
@@ -43,55 +37,15 @@ pub(crate) struct Deployed {
 impl Site {
     /// Starts servers of v0, HAProxy and teeterd.
     pub(crate) async fn start(bin_dir: &Path) -> io::Result<Self> {
-        let [teeter, binary] = ["teeter", "teeterd"].map(|name| bin_dir.join(name));
-        for needed in [&teeter, &binary] {
+        for needed in ["teeter", "teeterd"].map(|name| bin_dir.join(name)) {
             if !needed.exists() {
                 return Err(failure(format!("{} does not exist: build it first", needed.display())));
             }
         }
         let farm = TestFarm::start("v0").await?;
-        let dir = farm.dir();
-        let config = dir.join("teeter.toml");
-        std::fs::write(&config, CONFIG.replace("@DIR@", &dir.display().to_string()))?;
-        let log = File::create(dir.join("teeterd.log"))?;
-        let mut command = Command::new(binary);
-        command.arg("--config").arg(&config).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let teeterd = command.kill_on_drop(true).spawn()?;
+        let teeter = Teeter::start(bin_dir, farm.dir(), FARM).await?;
         let hook = write_hook(&farm)?;
-        let site = Self { teeterd, farm, teeter, hook };
-        let deadline = Instant::now() + START;
-        while UnixStream::connect(site.control()).await.is_err() {
-            if Instant::now() >= deadline {
-                return Err(failure(format!("teeterd does not answer\n{}", site.log())));
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        Ok(site)
-    }
-
-    fn control(&self) -> PathBuf {
-        self.farm.dir().join("control.sock")
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.farm.dir().join("teeterd.log")).unwrap_or_default()
-    }
-
-    /// `teeter` with these arguments, not yet started.
-    pub(crate) fn command(&self, args: &[&str]) -> std::process::Command {
-        let mut command = std::process::Command::new(&self.teeter);
-        command.arg("--socket").arg(self.control()).args(args).stdin(Stdio::null());
-        command
-    }
-
-    async fn teeter(&self, args: &[&str]) -> io::Result<String> {
-        let mut command = Command::from(self.command(args));
-        let output = timeout(COMMAND, command.kill_on_drop(true).output()).await??;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(failure(format!("teeter {}: {}\n{said}\nteeterd said:\n{}", args.join(" "), output.status, self.log())))
+        Ok(Self { teeter, farm, hook })
     }
 
     /// Deploys a version to both groups.
@@ -100,36 +54,36 @@ impl Site {
         std::fs::write(&notes, "")?;
         let hook = self.hook.display().to_string();
         let run: Value =
-            serde_json::from_str(&self.teeter(&["--json", "deploy", "web", "--to", version, "--", &hook]).await?)?;
-        let shown = self.teeter(&["show", &run["id"].to_string()]).await?;
+            serde_json::from_str(&self.teeter.run(&["--json", "deploy", "web", "--to", version, "--", &hook]).await?)?;
+        let shown = self.teeter.run(&["show", &run["id"].to_string()]).await?;
         let recorded = recorded(&shown).ok_or_else(|| failure(format!("no time of the commands in:\n{shown}")))?;
         let notes = std::fs::read_to_string(&notes)?;
         let drains = drains(&notes).filter(|drains| drains.len() == 2);
         Ok(Deployed { drains: drains.ok_or_else(|| failure(format!("the hook wrote:\n{notes}")))?, recorded })
     }
 
-    /// Reloads HAProxy while a server is held. Gives for each reload the time in ms from the first answer of the new process
-    /// until the server is out again.
+    /// Reloads HAProxy while a server is held. Returns for each reload the time in ms from the first answer of the new
+    /// process until the server is out again.
     pub(crate) async fn reloads(&self, times: usize) -> io::Result<Vec<f64>> {
-        self.teeter(&["drain", "web01", "--reason", "figures"]).await?;
+        self.teeter.run(&["drain", "web01", "--reason", "figures"]).await?;
         let mut took = Vec::new();
         for _ in 0..times {
             self.farm.haproxy().reload().await?;
             let answered = Instant::now();
             while self.farm.haproxy().server_admin_bits("app/web01").await? == 0 {
-                if answered.elapsed() > COMMAND {
-                    return Err(failure(format!("the hold is not restored\n{}", self.log())));
+                if answered.elapsed() > RESTORED {
+                    return Err(failure(format!("the hold is not restored\n{}", self.teeter.log())));
                 }
             }
             took.push(answered.elapsed().as_secs_f64() * 1e3);
         }
-        self.teeter(&["ready", "web01"]).await?;
+        self.teeter.run(&["ready", "web01"]).await?;
         Ok(took)
     }
 
     /// The memory of teeterd now.
     pub(crate) fn memory(&self) -> io::Result<Memory> {
-        let pid = self.teeterd.id().ok_or_else(|| failure("teeterd has ended".to_owned()))?;
+        let pid = self.teeter.pid().ok_or_else(|| failure("teeterd has ended".to_owned()))?;
         memory_of(pid)
     }
 }
@@ -173,10 +127,6 @@ fn write_hook(farm: &TestFarm) -> io::Result<PathBuf> {
     write_script(&farm.dir().join("figures-hook.sh"), &text)
 }
 
-pub(crate) fn failure(text: String) -> io::Error {
-    io::Error::other(text)
-}
-
 /// It records the time first, then the counts of the servers, and only then replaces their version.
 const HOOK: &str = r#"#!/bin/sh
 began=$(date +%s%N)
@@ -192,16 +142,8 @@ for name in $TEETER_SERVERS; do
 done
 "#;
 
-const CONFIG: &str = r#"[control]
-socket = "@DIR@/control.sock"
-[store]
-path = "@DIR@/teeter.db"
-
-[[haproxy]]
-name = "edge"
-socket = "@DIR@/admin.sock"
-
-[farm.web]
+/// The part of teeter's configuration about the farm.
+const FARM: &str = r#"[farm.web]
 members = ["app/web0[1-4]", "api/web0[1-4]"]
 groups = { a = ["web01", "web02"], b = ["web03", "web04"] }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::app::ColdStart;
 use crate::request::plain;
 
 /// One version's time of service.
@@ -28,8 +29,7 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    /// A version whose first answers are slow: this many.
-    pub(crate) fn new(name: &str, version: &str, (cold, cold_takes): (usize, Duration)) -> Self {
+    pub(crate) fn new(name: &str, version: &str, cold_start: ColdStart) -> Self {
         let built = Timestamp::now();
         let marks = format!("x-version: {version}\r\nx-server: {name}\r\n");
         let hello = format!("{name} {version}\n");
@@ -45,8 +45,8 @@ impl Generation {
             root,
             about: format!("{about}\n"),
             built: built.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
-            cold: AtomicUsize::new(cold),
-            cold_takes,
+            cold: AtomicUsize::new(cold_start.answers),
+            cold_takes: cold_start.takes,
         }
     }
 

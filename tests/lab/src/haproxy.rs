@@ -1,7 +1,6 @@
-//! A real HAProxy: it can be started, reloaded, stopped and killed, and takes commands.
+//! A real HAProxy that can be started, reloaded, stopped and killed. Its commands are in `haproxy_commands`.
 //!
-//! The client in here is deliberately not teeter's. Only processes that were started here get signals: children of the
-//! lab, and workers that are children of its master.
+//! Only processes that were started here get signals: children of the lab, and workers that are children of its master.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,18 +9,16 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
+pub use crate::haproxy_commands::{ask, ask_bytes};
 use crate::processes::{children_of, lives, signal};
-use crate::tables::{self, Row};
-
-/// The time for one command and its answer.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// The time for a start or a reload.
-const START: Duration = Duration::from_secs(10);
+pub(crate) const START: Duration = Duration::from_secs(10);
+
+/// The time after which a signal to reload is sent again.
+const RELOAD: Duration = Duration::from_secs(3);
 
 /// The time for a master to notice that its workers were killed.
 const BURIAL: Duration = Duration::from_millis(300);
@@ -64,11 +61,11 @@ impl Haproxy {
     pub fn check_config(path: &Path) -> Result<(), String> {
         let output =
             Command::new(Self::binary()).args(["-c", "-f"]).arg(path).output().map_err(|error| error.to_string())?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() && !said.contains("[WARNING]") {
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() && !printed.contains("[WARNING]") {
             return Ok(());
         }
-        Err(said)
+        Err(printed)
     }
 
     /// Starts one process. The configuration must put its stats socket at `DIR/admin.sock`.
@@ -112,76 +109,6 @@ impl Haproxy {
     /// The output of the processes.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("haproxy.log")).unwrap_or_default()
-    }
-
-    /// Sends one line on a connection of its own and reads the answer to its end.
-    pub async fn cmd(&self, line: &str) -> io::Result<String> {
-        ask(&self.socket(), line).await
-    }
-
-    /// Sends a command and expects an empty answer. Any other answer is an error.
-    pub async fn tell(&self, line: &str) -> io::Result<()> {
-        let answer = self.cmd(line).await?;
-        if answer.trim().is_empty() { Ok(()) } else { Err(io::Error::other(format!("{line}: {answer}"))) }
-    }
-
-    /// The id of the process that answers on the stats socket now.
-    pub async fn pid(&self) -> io::Result<u32> {
-        let info = self.cmd("show info").await?;
-        tables::line(&info, "Pid")
-            .and_then(|pid| pid.parse().ok())
-            .ok_or_else(|| io::Error::other(format!("no pid in: {info}")))
-    }
-
-    /// The row of `app/web01` in `show servers state`, by column name.
-    pub async fn server_line(&self, server: &str) -> io::Result<Row> {
-        let rows = tables::spaced(&self.cmd("show servers state").await?);
-        pick(rows, server, "be_name", "srv_name")
-    }
-
-    /// The administrative state of `app/web01` in bits: 1 is maint, 8 is drain.
-    pub async fn server_admin_bits(&self, server: &str) -> io::Result<u32> {
-        let row = self.server_line(server).await?;
-        row.get("srv_admin_state")
-            .and_then(|bits| bits.parse().ok())
-            .ok_or_else(|| io::Error::other("no srv_admin_state"))
-    }
-
-    /// The row of `app/web01` (or `app/BACKEND`) in `show stat`, by column name.
-    pub async fn stat(&self, server: &str) -> io::Result<Row> {
-        let rows = tables::commas(&self.cmd("show stat").await?);
-        pick(rows, server, "pxname", "svname")
-    }
-
-    /// Waits until the `status` of `app/web01` in `show stat` is this.
-    pub async fn wait_for_status(&self, server: &str, status: &str) -> io::Result<()> {
-        self.wait_for(server, "status", |now| now == status).await
-    }
-
-    /// Waits until `app/web01` has been checked. HAProxy calls a server up before its first check.
-    pub async fn wait_for_check(&self, server: &str) -> io::Result<()> {
-        self.wait_for(server, "check_status", |now| !matches!(now, "" | "INI")).await
-    }
-
-    /// Waits until a column of `show stat` meets a condition.
-    pub async fn wait_for(&self, server: &str, column: &str, wish: impl Fn(&str) -> bool) -> io::Result<()> {
-        let deadline = Instant::now() + START;
-        loop {
-            let row = match self.stat(server).await {
-                // Just after a reload the old process may answer, and it lists no servers.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && Instant::now() < deadline => Row::new(),
-                other => other?,
-            };
-            let now = row.get(column).map_or("", String::as_str);
-            if !row.is_empty() && wish(now) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                let text = format!("{column} of {server} is still {now:?}");
-                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
     }
 
     /// Reloads, as an administrator would, and waits until a new process answers. Old workers stay as long as they have
@@ -253,8 +180,8 @@ impl Haproxy {
         if !workers.is_empty() {
             let _ = signal("-KILL", &workers);
             let _ = signal("-CONT", &masters);
-            // A master reaps its workers and then ends by itself. If it were killed first, dead workers would stay in the
-            // process table of a container whose first process does not reap.
+            // A master reaps its workers and then ends by itself. If it were killed first, dead workers would stay in
+            // the process table of a container whose first process does not reap.
             let end = Instant::now() + BURIAL;
             while children.iter_mut().any(lives) && Instant::now() < end {
                 std::thread::sleep(Duration::from_millis(2));
@@ -326,42 +253,10 @@ impl Haproxy {
     }
 }
 
-/// The time after which a reload has ended.
-const RELOAD: Duration = Duration::from_secs(3);
-
 impl Drop for Haproxy {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Sends one line to a stats or master socket and reads the complete answer.
-pub async fn ask(socket: &Path, line: &str) -> io::Result<String> {
-    Ok(String::from_utf8_lossy(&ask_bytes(socket, line).await?).into_owned())
-}
-
-/// As [`ask`], with the bytes of the answer.
-pub async fn ask_bytes(socket: &Path, line: &str) -> io::Result<Vec<u8>> {
-    let exchange = async {
-        let mut stream = UnixStream::connect(socket).await?;
-        stream.write_all(format!("{line}\n").as_bytes()).await?;
-        // The connection to a master ends only when the client closes its half. On a stats socket this is harmless.
-        stream.shutdown().await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        Ok(answer)
-    };
-    timeout(ANSWER, exchange).await?
-}
-
-fn pick(rows: Vec<Row>, server: &str, backend: &str, name: &str) -> io::Result<Row> {
-    let wanted = server.split_once('/');
-    rows.into_iter()
-        .find(|row| match (row.get(backend), row.get(name)) {
-            (Some(be), Some(srv)) => wanted == Some((be.as_str(), srv.as_str())),
-            _ => false,
-        })
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, server.to_owned()))
 }
 
 /// Whether every thread of a process has been stopped, or it has ended.

@@ -44,7 +44,8 @@ impl Wire {
         !self.buffer.is_empty()
     }
 
-    /// Waits for a complete head and gives its length; `None` if the peer closed the connection before its first byte.
+    /// Waits for a complete head and returns its length; `None` if the peer closed the connection before its first
+    /// byte.
     pub(crate) async fn head(&mut self) -> io::Result<Option<usize>> {
         let mut looked = 0;
         loop {
@@ -72,7 +73,7 @@ impl Wire {
         std::str::from_utf8(bytes).map_err(|_| bad("head is not text"))
     }
 
-    /// As above, with invalid UTF-8 replaced: the cookies of a hostile client may have any bytes.
+    /// The same, with invalid UTF-8 replaced: the cookies of a hostile client may have any bytes.
     pub(crate) fn lossy(&self, length: usize) -> Cow<'_, str> {
         String::from_utf8_lossy(self.buffer.get(..length).unwrap_or_default())
     }
@@ -114,7 +115,7 @@ impl Wire {
             }
             self.body(size, keep).await?;
             if !self.line().await?.is_empty() {
-                return Err(bad("chunk longer than it said"));
+                return Err(bad("chunk longer than its size"));
             }
         }
     }
@@ -161,7 +162,7 @@ pub(crate) fn fields(head: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// Whether a comma-separated field such as `Connection` contains this word.
 pub(crate) fn has_word(value: &str, word: &str) -> bool {
-    value.split(',').any(|one| one.trim().eq_ignore_ascii_case(word))
+    value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
 }
 
 /// The example key of RFC 6455 and the answer to it. HAProxy requires both.

@@ -1,7 +1,7 @@
 //! The answers of an application server in HTTP/1: a task for each connection.
 //!
-//! A request is in flight from the reading of its head to the last byte of its answer. A guard counts it, so the count is
-//! correct even if the connection's task is dropped in the middle.
+//! A request is in flight from the reading of its head to the last byte of its answer. A guard counts it, so the
+//! count is correct even if the connection's task is dropped in the middle.
 
 use std::io;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Drop for Flight<'_> {
 /// Serves one connection until either side closes it.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>, generation: Arc<Generation>) {
     // After an error the connection ends: the peer has disconnected, or it does not speak HTTP.
-    match tongue(&stream).await {
+    match detect_protocol(&stream).await {
         Ok(Protocol::Http1) => {
             let mut wire = Wire::new(stream);
             while let Ok(true) = exchange(&mut wire, &shared, &generation).await {}
@@ -101,7 +101,7 @@ enum Protocol {
 }
 
 /// Recognises the protocol by the first bytes, without reading them.
-async fn tongue(stream: &TcpStream) -> io::Result<Protocol> {
+async fn detect_protocol(stream: &TcpStream) -> io::Result<Protocol> {
     let mut first = [0; 3];
     loop {
         let seen = stream.peek(&mut first).await?;
@@ -135,7 +135,7 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
     match &request.path {
         Path::Root => {
             if !shared.work.is_empty() {
-                sleep(some_of(&shared.work)).await;
+                sleep(time_within(&shared.work)).await;
             }
             if let Some(takes) = generation.cold() {
                 let of_visitors = usize::from(!request.teeter);
@@ -149,11 +149,11 @@ async fn exchange(wire: &mut Wire, shared: &Shared, generation: &Generation) -> 
                 wire.write(&answer(generation.status, &generation.hello)).await?;
             }
         }
-        Path::Status if shared.well.load(Ordering::SeqCst) => {
-            wire.write(&answer("200 OK", "well\n")).await?;
+        Path::Status if shared.healthy.load(Ordering::SeqCst) => {
+            wire.write(&answer("200 OK", "healthy\n")).await?;
         }
         Path::Status => {
-            wire.write(&answer("503 Service Unavailable", "unwell\n")).await?;
+            wire.write(&answer("503 Service Unavailable", "unhealthy\n")).await?;
         }
         Path::About => {
             let marks = format!("{marks}x-built: {}\r\n", generation.built);
@@ -228,7 +228,7 @@ async fn stream(
 }
 
 /// A time within the range. The clock's last digits are random enough for that.
-pub(crate) fn some_of(range: &std::ops::Range<Duration>) -> Duration {
+pub(crate) fn time_within(range: &std::ops::Range<Duration>) -> Duration {
     let share = (wall_nanos() % 1009) as f64 / 1009.0;
     range.start + (range.end.saturating_sub(range.start)).mul_f64(share)
 }

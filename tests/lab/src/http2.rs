@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::app::Shared;
 use crate::generation::Generation;
-use crate::http1::{Flight, some_of};
+use crate::http1::{Flight, time_within};
 use crate::request::Path;
 
 /// Serves one connection until either side closes it.
@@ -45,7 +45,7 @@ async fn answer(
     let (status, body) = match path {
         Path::Root => {
             if !shared.work.is_empty() {
-                sleep(some_of(&shared.work)).await;
+                sleep(time_within(&shared.work)).await;
             }
             (StatusCode::OK, "hello\n")
         }
@@ -53,8 +53,8 @@ async fn answer(
             sleep(*time).await;
             (StatusCode::OK, "slow\n")
         }
-        Path::Status if shared.well.load(Ordering::SeqCst) => (StatusCode::OK, "well\n"),
-        Path::Status => (StatusCode::SERVICE_UNAVAILABLE, "unwell\n"),
+        Path::Status if shared.healthy.load(Ordering::SeqCst) => (StatusCode::OK, "healthy\n"),
+        Path::Status => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy\n"),
         Path::About | Path::Ws | Path::Other(_) => (StatusCode::NOT_FOUND, "no such page\n"),
     };
     let mut head = Response::builder().status(status);

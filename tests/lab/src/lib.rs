@@ -4,11 +4,11 @@
 //! remembers every request, and the sample configurations of farms of four servers. It shares no code with teeter, so
 //! that a mistake in teeter is not repeated here.
 //!
-//! In the order of their imports: `ports`, `dice`, `http`, `tables` and `processes` know nothing of the rest. `app` (with
-//! `running`, `http1`, `http2`, `admin`, `request`) is one end of a connection, and `client`, `browser`, `load`,
-//! `load_client` and `report` are the other. `haproxy` (with `config_head`) is between them. `sample` and `farm` put all of
-//! it together, `drains` adds many kinds of traffic and teeter, and `chaos` adds faults while teeter deploys. `skip` is for a
-//! test that cannot run.
+//! In the order of their imports: `ports`, `dice`, `http`, `tables` and `processes` know nothing of the rest. `app`
+//! (with `running`, `http1`, `http2`, `admin`, `request`) is one end of a connection, and `client`, `browser`,
+//! `load`, `load_client` and `report` are the other. `haproxy` (with `haproxy_commands` and `config_head`) is between
+//! them. `sample` and `farm` put all of it together, `drains` adds many kinds of traffic and teeter, and `chaos` adds
+//! faults while teeter deploys. `skip` is for a test that cannot run.
 
 mod admin;
 pub mod app;
@@ -19,8 +19,9 @@ mod config_head;
 mod dice;
 pub mod drains;
 pub mod farm;
-pub mod haproxy;
 mod generation;
+pub mod haproxy;
+mod haproxy_commands;
 mod http;
 mod http1;
 mod http2;

@@ -111,15 +111,15 @@ impl Load {
         timeout(Duration::from_secs(10), reached).await.is_ok()
     }
 
-    /// Takes the requests that have ended since the last cut out of the report, while the load goes on. So a long load can be
-    /// examined in parts and need not stay in memory. Requests under way belong to a later part.
+    /// Takes the requests that have ended since the last cut out of the report, while the load goes on. So a long load
+    /// can be examined in parts and need not stay in memory. Requests under way belong to a later part.
     pub async fn cut(&self) -> io::Result<LoadReport> {
         let (cut, part) = oneshot::channel();
         self.cuts.send(cut).map_err(|_| io::Error::other("the load has ended"))?;
         part.await.map_err(io::Error::other)
     }
 
-    /// Lets the requests in flight finish, for ten seconds at most, and gives the report.
+    /// Lets the requests in flight finish, for ten seconds at most, and returns the report.
     pub async fn stop(self) -> io::Result<LoadReport> {
         let _ = self.stop.send(true);
         self.finished().await
@@ -152,7 +152,9 @@ async fn run(
         loop {
             tokio::select! {
                 stopped = stop.wait_for(|stop| *stop) => return stopped.is_ok(),
-                Some(cut) = cuts.recv() => drop(cut.send(book.borrow_mut().part())),
+                Some(cut) = cuts.recv() => {
+                    let _ = cut.send(book.borrow_mut().part());
+                }
             }
         }
     };

@@ -187,7 +187,8 @@ impl Client {
         }
     }
 
-    /// The number of its next request. Clients begin with different numbers, so that their slow requests do not coincide.
+    /// The number of its next request. Clients begin with different numbers, so that their slow requests do not
+    /// coincide.
     fn first_number(&self) -> u32 {
         let every = self.spec.slow_every.as_ref().map_or(0, |(every, _)| *every as usize);
         u32::try_from(self.conn * every / self.spec.connections.max(1)).unwrap_or(0)

@@ -12,7 +12,9 @@ use teeter_lab::{App, AppSpec, Load, LoadSpec};
 
 mod bench;
 mod chosen;
+mod command;
 mod demo;
+mod demo_site;
 mod figures;
 mod figures_numbers;
 mod figures_site;
@@ -20,11 +22,11 @@ mod many_drains;
 mod many_faults;
 mod polling;
 mod readers;
-mod stage;
+mod teeterd;
 mod transcripts;
 
 #[derive(Parser)]
-#[command(about = "Servers, load and a demonstration, to try teeter with", version)]
+#[command(about = "Servers, load and a demonstration, to test teeter with", version)]
 struct Cli {
     #[command(subcommand)]
     command: Task,
@@ -107,7 +109,7 @@ async fn main() -> ExitCode {
         Task::Chaos(args) => many_faults::run(args).await,
         Task::Polling(args) => polling::run(args).await,
         Task::Readers(args) => readers::run(args).await,
-        Task::Greedy(args) => readers::ask_on(args).await,
+        Task::Greedy(args) => readers::send_requests(args).await,
         Task::Transcripts(args) => transcripts::run(args).await,
         Task::BenchFlip(args) => bench::run(args).await,
         Task::FlipSize(args) => bench::size::run(args).await,
@@ -127,9 +129,8 @@ async fn app(args: AppArgs) -> io::Result<()> {
     if let Some(file) = args.pid_file {
         std::fs::write(file, format!("{}\n", std::process::id()))?;
     }
-    writeln!(io::stdout(), "{} {} on {}, orders on {}", app.name(), app.version(), app.addr(), app.admin_addr())?;
-    // A TERM ends the process at once, in the middle of requests: the servers of the demonstration do not wait for the end
-    // of requests.
+    writeln!(io::stdout(), "{} {} on {}, commands on {}", app.name(), app.version(), app.addr(), app.admin_addr())?;
+    // SIGTERM ends the process at once: the servers of the demonstration do not wait for the end of requests.
     tokio::signal::ctrl_c().await
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use teeter_lab::drains::{self, DrainsSpec, Kind, Programs};
 
 use crate::chosen;
-use crate::figures_site::failure;
+use crate::command::failure;
 
 #[derive(Args)]
 pub(crate) struct DrainsArgs {
@@ -28,9 +28,10 @@ pub(crate) struct DrainsArgs {
 
 /// Drains, prints the report, and fails if a server was not empty when teeter said so.
 pub(crate) async fn run(args: DrainsArgs) -> io::Result<()> {
-    chosen::of("kind of traffic", &args.only, &Kind::ALL.map(Kind::backend))?;
-    let kinds =
-        Kind::ALL.into_iter().filter(|kind| args.only.is_empty() || args.only.iter().any(|one| one == kind.backend()));
+    chosen::check_names("kind of traffic", &args.only, &Kind::ALL.map(Kind::backend))?;
+    let kinds = Kind::ALL
+        .into_iter()
+        .filter(|kind| args.only.is_empty() || args.only.iter().any(|name| name == kind.backend()));
     let limit = Duration::from_secs(120) + Duration::from_millis(500) * u32::try_from(args.count).unwrap_or(u32::MAX);
     let spec = DrainsSpec { count: args.count, seed: args.seed, kinds: kinds.collect(), limit };
     let [teeter, teeterd] = ["teeter", "teeterd"].map(|name| args.bin_dir.join(name));
@@ -38,7 +39,7 @@ pub(crate) async fn run(args: DrainsArgs) -> io::Result<()> {
     write!(io::stdout(), "{report}")?;
     match (report.violations.len(), report.failures.len()) {
         (0, 0) => Ok(()),
-        (violations, 0) => Err(failure(format!("{violations} drains were none"))),
-        _ => Err(failure("requests failed that nobody had refused".to_owned())),
+        (violations, 0) => Err(failure(format!("{violations} servers were not drained when teeter said so"))),
+        _ => Err(failure("requests failed although no server refused them".to_owned())),
     }
 }

@@ -1,4 +1,5 @@
-//! `lab chaos`: faults at each step of each strategy, with checks that the record is true and that the farm recovers.
+//! `lab chaos`: faults at each step of each strategy, with checks that teeter's answers are correct and that the farm
+//! recovers.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use teeter_lab::chaos::{self, ChaosSpec, Fault, Way};
 use teeter_lab::drains::Programs;
 
 use crate::chosen;
-use crate::figures_site::failure;
+use crate::command::failure;
 
 #[derive(Args)]
 pub(crate) struct ChaosArgs {
@@ -43,9 +44,9 @@ pub(crate) struct ChaosArgs {
 pub(crate) async fn run(args: ChaosArgs) -> io::Result<()> {
     let mut faults: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
     faults.push("power-loss");
-    chosen::of("fault", &args.only, &faults)?;
-    chosen::of("way", &args.way, &Way::ALL.map(|way| way.name))?;
-    let wanted = |name: &str, only: &[String]| only.is_empty() || only.iter().any(|one| one == name);
+    chosen::check_names("fault", &args.only, &faults)?;
+    chosen::check_names("way", &args.way, &Way::ALL.map(|way| way.name))?;
+    let wanted = |name: &str, only: &[String]| only.is_empty() || only.iter().any(|given| given == name);
     let spec = ChaosSpec {
         ways: Way::ALL.into_iter().filter(|way| wanted(way.name, &args.way)).collect(),
         faults: Fault::ALL.into_iter().filter(|fault| wanted(fault.name(), &args.only)).collect(),
@@ -56,12 +57,14 @@ pub(crate) async fn run(args: ChaosArgs) -> io::Result<()> {
         limit: Duration::from_secs(args.limit * 60),
     };
     let [teeter, teeterd] = ["teeter", "teeterd"].map(|name| args.bin_dir.join(name));
-    let tell = |line: &str| drop(writeln!(io::stdout(), "{line}"));
-    let report = chaos::run(&spec, &Programs { teeter, teeterd }, tell).await?;
+    let print = |line: &str| {
+        let _ = writeln!(io::stdout(), "{line}");
+    };
+    let report = chaos::run(&spec, &Programs { teeter, teeterd }, print).await?;
     write!(io::stdout(), "{report}")?;
-    chosen::something(report.cases(), "no way that was chosen has such a step, or such a fault at it")?;
+    chosen::check_any_ran(report.cases(), "no chosen way has such a step, or such a fault at it")?;
     match report.violations.len() {
         0 => Ok(()),
-        violations => Err(failure(format!("{violations} cases did not end as they have to"))),
+        violations => Err(failure(format!("{violations} assertions failed"))),
     }
 }

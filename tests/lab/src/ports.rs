@@ -1,9 +1,9 @@
 //! Ports for the lab's listeners.
 //!
-//! Port 0 would give a port of the kernel's range for outgoing connections. Then an outgoing connection could have the port
-//! of a server that stops and starts again, or of a HAProxy that starts a moment after the port was chosen. A health check
-//! of a stopped server on such a port could even connect to itself. So ports are taken from below that range, and only if
-//! they can be bound at the moment.
+//! Port 0 would give a port of the kernel's range for outgoing connections. Then an outgoing connection could have
+//! the port of a server that stops and starts again, or of a HAProxy that starts a moment after the port was chosen.
+//! A health check of a stopped server on such a port could even connect to itself. So ports are taken from below that
+//! range, and only if they can be bound at the moment.
 //!
 //! Test programs run side by side, so each takes a block of ports that no other program uses while it runs.
 

@@ -84,7 +84,7 @@ impl LoadReport {
 
     /// Requests without an answer, or with a status other than 2xx and 101.
     pub fn failed(&self) -> Vec<&Record> {
-        self.records.iter().filter(|one| !one.is_good()).collect()
+        self.records.iter().filter(|record| !record.is_good()).collect()
     }
 
     /// The longest time until an answer.
@@ -98,9 +98,9 @@ impl LoadReport {
     }
 
     /// Good answers of one version.
-    pub fn of(&self, version: &str) -> impl Iterator<Item = &Record> {
+    pub fn answers_of(&self, version: &str) -> impl Iterator<Item = &Record> {
         let id = self.id(version);
-        self.records.iter().filter(move |one| Some(one.version) == id && one.is_good())
+        self.records.iter().filter(move |record| Some(record.version) == id && record.is_good())
     }
 
     fn id(&self, name: &str) -> Option<u16> {
@@ -110,33 +110,33 @@ impl LoadReport {
 
     /// When this version first answered.
     pub fn first_of(&self, version: &str) -> Option<u64> {
-        self.of(version).map(|one| one.answered).min()
+        self.answers_of(version).map(|record| record.answered).min()
     }
 
     /// When the last request was sent that this version answered.
     pub fn last_sent_of(&self, version: &str) -> Option<u64> {
-        self.of(version).map(|one| one.sent).max()
+        self.answers_of(version).map(|record| record.sent).max()
     }
 
     /// When this version last answered.
     pub fn last_answered_of(&self, version: &str) -> Option<u64> {
-        self.of(version).map(|one| one.answered).max()
+        self.answers_of(version).map(|record| record.answered).max()
     }
 
     /// Good answers by version.
     pub fn by_version(&self) -> BTreeMap<String, usize> {
-        self.count(|one| one.version)
+        self.count(|record| record.version)
     }
 
     /// Good answers by server.
     pub fn by_server(&self) -> BTreeMap<String, usize> {
-        self.count(|one| one.server)
+        self.count(|record| record.server)
     }
 
     fn count(&self, id: impl Fn(&Record) -> u16) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        for one in self.records.iter().filter(|one| one.is_good()) {
-            *counts.entry(self.name(id(one)).to_owned()).or_default() += 1;
+        for record in self.records.iter().filter(|record| record.is_good()) {
+            *counts.entry(self.name(id(record)).to_owned()).or_default() += 1;
         }
         counts
     }
@@ -151,15 +151,17 @@ impl LoadReport {
         self.names = later.names;
     }
 
-    /// The number of times in a row that this version has answered each of this many clients, at least. It counts only requests
-    /// that were sent after any client last got another answer. From 1 on, every request that was sent before has ended.
+    /// The number of times in a row that this version has answered each of this many clients, at least. It counts only
+    /// requests that were sent after any client last got another answer. From 1 on, every request that was sent before
+    /// has ended.
     pub fn settled_on(&self, version: &str, clients: usize) -> usize {
         let id = self.id(version);
-        let wished = |one: &&Record| Some(one.version) == id && one.is_good();
-        let last = self.records.iter().filter(|one| !wished(one)).map(|one| one.answered).max();
+        let is_of_version = |record: &&Record| Some(record.version) == id && record.is_good();
+        let last = self.records.iter().filter(|record| !is_of_version(record)).map(|record| record.answered).max();
         let mut times = vec![0; clients];
-        for one in self.records.iter().filter(wished).filter(|one| last.is_none_or(|last| one.sent > last)) {
-            if let Some(times) = times.get_mut(one.conn as usize) {
+        let later = |record: &&Record| last.is_none_or(|last| record.sent > last);
+        for record in self.records.iter().filter(is_of_version).filter(later) {
+            if let Some(times) = times.get_mut(record.conn as usize) {
                 *times += 1;
             }
         }
@@ -171,8 +173,8 @@ impl LoadReport {
         let Some(first) = self.first_of(new) else {
             return Inversions::default();
         };
-        let late = || self.of(old).filter(|one| one.sent > first);
-        let last = late().map(|one| one.sent).max().unwrap_or(first);
+        let late = || self.answers_of(old).filter(|record| record.sent > first);
+        let last = late().map(|record| record.sent).max().unwrap_or(first);
         Inversions { causal: late().count(), window: Duration::from_nanos(last - first) }
     }
 }
@@ -229,10 +231,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_in_the_moment_of_the_news_is_no_inversion() {
-        // The first answer of the new version ends at 40, and a failed one before that.
-        let news = [(5, 20, 503, 2), (20, 40, 200, 2), (40, 60, 200, 1)];
-        assert_eq!(report(&news).inversions("v1", "v2"), Inversions::default());
+    fn a_request_sent_at_the_first_new_answer_is_no_inversion() {
+        // The first good answer of the new version arrives at 40, and a failed one before that.
+        let same_time = [(5, 20, 503, 2), (20, 40, 200, 2), (40, 60, 200, 1)];
+        assert_eq!(report(&same_time).inversions("v1", "v2"), Inversions::default());
         let later = [(20, 40, 200, 2), (41, 60, 200, 1), (43, 50, 200, 1), (42, 90, 200, 1)];
         let seen = report(&later).inversions("v1", "v2");
         assert_eq!((seen.causal, seen.window), (3, Duration::from_nanos(3)));
@@ -247,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_that_nobody_saw_is_no_inversion() {
+    fn a_version_without_answers_has_no_inversions() {
         assert_eq!(report(&[]).inversions("v1", "v2"), Inversions::default());
         assert_eq!(report(&[(1, 2, 200, 1)]).inversions("v1", "v2"), Inversions::default());
     }
@@ -261,17 +263,17 @@ mod tests {
     }
 
     #[test]
-    fn a_load_settles_when_every_client_has_asked_again() {
+    fn a_load_settles_when_every_client_has_sent_another_request() {
         let rows = [(10, 40, 200, 1), (30, 50, 200, 2), (41, 60, 200, 2)];
         assert_eq!(report(&rows).settled_on("v2", 1), 1);
-        assert_eq!(report(&rows).settled_on("v2", 2), 0, "the second client was not heard");
+        assert_eq!(report(&rows).settled_on("v2", 2), 0, "the second client has no answer");
         assert_eq!(report(&rows).settled_on("v1", 1), 0);
         let failed = [(41, 60, 200, 2), (61, 70, 503, 2), (70, 80, 200, 2)];
         assert_eq!(report(&failed).settled_on("v2", 1), 0, "sent before the failure was known");
     }
 
     #[test]
-    fn a_request_sent_after_the_news_is_an_inversion() {
+    fn a_request_sent_after_the_first_new_answer_is_an_inversion() {
         let report = report(&[(20, 40, 200, 2), (50, 60, 200, 1), (70, 80, 503, 1)]);
         let seen = report.inversions("v1", "v2");
         assert_eq!(seen.causal, 1);

@@ -45,7 +45,7 @@ impl Request {
             } else if name.eq_ignore_ascii_case("user-agent") {
                 teeter = value.starts_with("teeter/");
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
-                return Err(bad("chunked requests are not spoken here"));
+                return Err(bad("chunked requests are not supported"));
             }
         }
         let (head_only, post, path) = (method == "HEAD", method == "POST", Path::read(target));

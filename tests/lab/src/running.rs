@@ -91,7 +91,7 @@ impl Service {
         Ok(Self {
             listener: listen(shared.addr).await?,
             connections: JoinSet::new(),
-            generation: Arc::new(Generation::new(&shared.name, &shared.version(), shared.begins_cold())),
+            generation: Arc::new(Generation::new(&shared.name, &shared.version(), shared.cold_start())),
         })
     }
 }
@@ -103,7 +103,7 @@ async fn begin(service: &mut Option<Service>, shared: &Shared) -> io::Result<()>
     Ok(())
 }
 
-/// Stops a version at once. Gives the number of requests that were in flight and are cut off.
+/// Stops a version at once. Returns the number of requests that were in flight and are cut off.
 async fn end(service: &mut Option<Service>) -> usize {
     let Some(Service { listener, mut connections, generation }) = service.take() else {
         return 0;

@@ -23,8 +23,8 @@ pub enum Sample {
     BlueGreen,
     /// As [`Sample::Route`], and one half may get a share of the clients.
     Canary,
-    /// An older site: a frontend with the name of its backend, spare lines, servers with a second name, a stick table, a
-    /// disabled backend, two HAProxys.
+    /// An older site: a frontend with the name of its backend, spare lines, servers with a second name, a stick
+    /// table, a disabled backend, two HAProxy instances.
     Site,
     /// One server is the leader, and its line is the only one of its backend that is up.
     Leader,
@@ -51,7 +51,7 @@ const SOCKET: &str = "/run/haproxy/admin.sock";
 const VERSION: &str = "2026.11.1";
 
 /// Settings that a test cannot use: another user, a changed root, the host's log, a process in the background.
-const OF_THE_HOST: [&str; 7] = [
+const HOST_SETTINGS: [&str; 7] = [
     "    log /dev/log local0\n",
     "    chroot /var/lib/haproxy\n",
     "    user haproxy\n",
@@ -170,8 +170,8 @@ impl Sample {
     pub const FAST_CHECKS: (&'static str, &'static str) = ("inter 1s", "inter 100ms");
 }
 
-/// Replaces the socket, the frontend's address and the addresses of web01, web02 and so on, and then the texts of `extra`.
-/// Every text that is replaced must be there.
+/// Replaces the socket, the frontend's address and the addresses of web01, web02 and so on, and then the texts of
+/// `extra`. Every text that is replaced must be there.
 pub fn render(
     text: &str,
     socket: &Path,
@@ -180,7 +180,7 @@ pub fn render(
     extra: &[(&str, &str)],
 ) -> io::Result<String> {
     let mut text = text.to_owned();
-    for line in OF_THE_HOST {
+    for line in HOST_SETTINGS {
         text = swap(&text, line, "")?;
     }
     text = swap(&text, SOCKET, &socket.display().to_string())?;
@@ -194,8 +194,8 @@ pub fn render(
     Ok(text)
 }
 
-/// Prepares a sample for a test as [`render`] does, and writes its map, with this version, to `map`. A sample without a map
-/// gets none.
+/// Prepares a sample for a test as [`render`] does, and writes its map, with this version, to `map`. A sample without
+/// a map gets none.
 pub(crate) fn render_with_map(
     sample: Sample,
     socket: &Path,

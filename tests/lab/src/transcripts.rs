@@ -29,13 +29,13 @@ pub(crate) async fn run(args: TranscriptsArgs) -> io::Result<()> {
         std::fs::remove_dir_all(&into)?;
     }
     std::fs::create_dir_all(&into)?;
-    of_one_process(&into).await?;
-    of_balances(&into).await?;
-    of_a_master(&into).await
+    record_commands(&into).await?;
+    record_balances(&into).await?;
+    record_master(&into).await
 }
 
 /// The commands to the stats socket, each on a line as teeter writes it.
-async fn of_one_process(into: &Path) -> io::Result<()> {
+async fn record_commands(into: &Path) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
     let map = dir.path().join("live.map");
     std::fs::write(&map, MAP)?;
@@ -66,16 +66,17 @@ async fn of_one_process(into: &Path) -> io::Result<()> {
 }
 
 /// The answers about weights of backends with different balancing.
-async fn of_balances(into: &Path) -> io::Result<()> {
+async fn record_balances(into: &Path) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
     let config = format!(
         "global\n  node lab\n  stats socket {}/admin.sock level admin\ndefaults\n  mode http\n  timeout connect 1s\n  \
-         timeout client 10s\n  timeout server 10s\nbackend app\n  balance roundrobin\n  server web01 127.0.0.1:1 weight 50\n\
+         timeout client 10s\n  timeout server 10s\nbackend app\n  balance roundrobin\n  \
+         server web01 127.0.0.1:1 weight 50\n\
          backend hashed\n  balance source\n  server web01 127.0.0.1:1\n",
         dir.path().display()
     );
     let haproxy = Haproxy::start(dir.path(), &config).await?;
-    for (name, command) in OF_BALANCES {
+    for (name, command) in BALANCE_COMMANDS {
         let line = format!("prompt;show info;{command}");
         write(into, name, &line, &haproxy::ask_bytes(&haproxy.socket(), &line).await?)?;
     }
@@ -83,7 +84,7 @@ async fn of_balances(into: &Path) -> io::Result<()> {
 }
 
 /// `show proc` of a master, before a reload and while an old worker still has requests, and the answers of that worker.
-async fn of_a_master(into: &Path) -> io::Result<()> {
+async fn record_master(into: &Path) -> io::Result<()> {
     let dir = tempfile::Builder::new().prefix("lab-").tempdir()?;
     std::fs::write(dir.path().join("live.map"), MAP)?;
     let (app, port) = (App::start("web01", "v1").await?, free_port()?);
@@ -94,7 +95,7 @@ async fn of_a_master(into: &Path) -> io::Result<()> {
     let old = haproxy.pid().await?;
     haproxy.reload().await?;
     write(into, "master-show-proc-reloaded", PROCESSES, &processes(&haproxy).await?)?;
-    for (name, command) in OF_A_WORKER {
+    for (name, command) in WORKER_COMMANDS {
         let line = format!("@!{old} {command}");
         write(into, name, &line, &haproxy::ask_bytes(&haproxy.master_socket(), &line).await?)?;
     }
@@ -143,7 +144,8 @@ fn config(dir: &Path, app: &App, port: u16) -> String {
          stats socket {dir}/low.sock level operator\n\
          defaults\n  mode http\n  timeout connect 1s\n  timeout client 10s\n  timeout server 10s\n  timeout tunnel 1h\n\
          frontend www\n  bind 127.0.0.1:{port}\n  use_backend %[str(web),map({dir}/live.map)]\n  default_backend app\n\
-         backend app\n  balance roundrobin\n  option httpchk GET /_status\n  server web01 {addr} check inter 100ms fall 1 rise 2 weight 50 \
+         backend app\n  balance roundrobin\n  option httpchk GET /_status\n  \
+         server web01 {addr} check inter 100ms fall 1 rise 2 weight 50 \
          agent-check agent-port 1 agent-inter 500ms\n  server web02 127.0.0.1:1 cookie two disabled\n  \
          server web03 127.0.0.1:1 check inter 100ms fall 1\n\
          backend other\n  server x 127.0.0.1:1 track app/web01\n",
@@ -155,14 +157,14 @@ fn config(dir: &Path, app: &App, port: u16) -> String {
 const PROCESSES: &str = "show proc";
 
 /// The last two commands add nothing, because they have no address.
-const OF_BALANCES: [(&str, &str); 3] = [
+const BALANCE_COMMANDS: [(&str, &str); 3] = [
     ("show-backends", "show stat -1 2 -1"),
     ("add-server-dynamic", "add server app/web01"),
     ("add-server-static", "add server hashed/web01"),
 ];
 
 /// The commands that teeter sends to an old worker.
-const OF_A_WORKER: [(&str, &str); 3] = [
+const WORKER_COMMANDS: [(&str, &str); 3] = [
     ("old-worker-show-stat", "show stat -1/ 6 -1"),
     ("old-worker-show-servers-conn", "show servers conn"),
     ("old-worker-show-sess", "show sess"),
@@ -213,7 +215,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("set-server-health-tracking", "set server other/x health down"),
     ("enable-agent-without", "enable agent app/web02"),
     ("unknown-command", "frobnicate"),
-    // Every kind of answer after every other: text, an empty answer, a refusal, a message that may lack its newline, a table.
+    // Every kind of answer after every other: text, an empty answer, a refusal, a message that may lack its newline,
+    // a table.
     (
         "batch",
         "set server app/web02 state maint;set server app/nobody state maint;set server app/web02 weight abc;\

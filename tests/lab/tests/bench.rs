@@ -1,4 +1,4 @@
-//! The bench of flips is tried itself: a few flips in a peer's way on a real HAProxy, and what is written of them.
+//! Tests of the bench of flips: a few flips of two peers on a real HAProxy, and the written report.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn a_small_bench_counts_its_flips_and_ends() -> io::Result<()> {
     assert_eq!(rows.len(), 2, "{report}");
     for row in rows {
         assert_eq!((&row["flips"], &row["failed"], &row["unclean"]), (&3.into(), &0.into(), &0.into()), "{row}");
-        // Between two flips every client has been answered by one half alone, a few thousand times together.
+        // Between two flips one half answers all requests, a few thousand of them.
         assert!(row["requests"].as_u64() > Some(3 * 2000), "{row}");
         assert_eq!(row["each"].as_array().map(Vec::len), Some(3));
         assert!(row["flip_ms"]["p50"].as_f64() > Some(0.0), "{row}");
@@ -24,7 +24,7 @@ fn a_small_bench_counts_its_flips_and_ends() -> io::Result<()> {
 }
 
 #[test]
-fn what_is_asked_for_and_cannot_be_done_is_an_error() {
+fn a_way_whose_program_is_missing_is_an_error() {
     let out = tempfile::tempdir().and_then(|out| bench(out.path(), &["--ways", "ansible", "--flips", "1"]));
     assert!(out.is_err_and(|error| error.to_string().contains("--ansible is not given")));
 }

@@ -1,4 +1,4 @@
-//! The lab itself is tried: a witness must be reliable before it is believed.
+//! Tests of the lab itself: its counts must be correct before other tests rely on them.
 
 use std::io;
 use std::time::Duration;
@@ -18,14 +18,14 @@ async fn until(what: &str, met: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn an_app_says_who_it_is_and_whether_it_is_well() -> io::Result<()> {
+async fn an_app_reports_its_name_version_and_health() -> io::Result<()> {
     let app = App::start("web01", "v1").await?;
     let answer = get(app.addr(), "/").await?;
     assert_eq!((answer.status, answer.body.as_str()), (200, "web01 v1\n"));
     assert_eq!((answer.version(), answer.server()), ("v1", "web01"));
-    app.set_well(false);
+    app.set_healthy(false);
     assert_eq!(get(app.addr(), "/_status").await?.status, 503);
-    request(app.admin_addr(), "POST", "/well", &[]).await?;
+    request(app.admin_addr(), "POST", "/healthy", &[]).await?;
     assert_eq!(get(app.addr(), "/_status").await?.status, 200);
     assert_eq!(request(app.addr(), "HEAD", "/_status", &[]).await?.body, "");
     assert_eq!(get(app.addr(), "/nothing").await?.status, 404);
@@ -35,7 +35,7 @@ async fn an_app_says_who_it_is_and_whether_it_is_well() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn a_replacement_breaks_what_is_in_flight_and_counts_it() -> io::Result<()> {
+async fn a_replacement_cuts_off_requests_in_flight_and_counts_them() -> io::Result<()> {
     let app = App::start("web01", "v1").await?;
     let addr = app.addr();
     let slow = tokio::spawn(async move { get(addr, "/slow?ms=60000").await });
@@ -50,7 +50,7 @@ async fn a_replacement_breaks_what_is_in_flight_and_counts_it() -> io::Result<()
     assert_eq!(get(addr, "/").await?.version(), "v2");
     let log = app.log_of_replacements();
     assert_eq!(log.len(), 1);
-    assert!(log.iter().all(|one| one.in_flight == 2 && one.version == "v2"));
+    assert!(log.iter().all(|replacement| replacement.in_flight == 2 && replacement.version == "v2"));
     Ok(())
 }
 
@@ -66,7 +66,7 @@ async fn a_stopped_app_refuses_connections() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn a_load_remembers_every_request() -> io::Result<()> {
+async fn a_load_records_every_request() -> io::Result<()> {
     let app = App::start("web01", "v1").await?;
     let mut spec = LoadSpec::new(app.addr());
     spec.slow_every = Some((50, "/slow?ms=20".to_owned()));
@@ -82,7 +82,7 @@ async fn a_load_remembers_every_request() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn a_load_sees_failures() -> io::Result<()> {
+async fn a_load_records_failures() -> io::Result<()> {
     let app = App::start("web01", "v1").await?;
     let load = Load::start(LoadSpec { path: "/slow?ms=60000".to_owned(), ..LoadSpec::new(app.addr()) })?;
     until("all in flight", || app.in_flight() == 8).await;
@@ -90,12 +90,12 @@ async fn a_load_sees_failures() -> io::Result<()> {
     until("all failed", || load.failures() >= 8).await;
     let report = load.stop().await?;
     assert_eq!(app.broken(), 8);
-    assert!(report.failed().iter().all(|one| one.status == 0));
+    assert!(report.failed().iter().all(|record| record.status == 0));
     Ok(())
 }
 
 #[tokio::test]
-async fn a_reload_brings_a_new_process() -> io::Result<()> {
+async fn a_reload_starts_a_new_process() -> io::Result<()> {
     for master in [false, true] {
         let farm = TestFarm::start_spec(FarmSpec { version: "v1".to_owned(), master, ..FarmSpec::default() }).await?;
         let haproxy = farm.haproxy();
@@ -113,8 +113,8 @@ async fn a_reload_brings_a_new_process() -> io::Result<()> {
         let report = load.stop().await?;
         assert_eq!(report.failed().len(), 0, "{report}");
         if master {
-            let told = teeter_lab::haproxy::ask(&haproxy.master_socket(), "show proc").await?;
-            assert!(told.contains("# workers"), "{told}");
+            let processes = teeter_lab::haproxy::ask(&haproxy.master_socket(), "show proc").await?;
+            assert!(processes.contains("# workers"), "{processes}");
         }
         let old = haproxy.pid().await?;
         haproxy.restart().await?;
@@ -136,15 +136,15 @@ async fn a_reload_brings_a_new_process() -> io::Result<()> {
 async fn a_paused_haproxy_does_not_answer() -> io::Result<()> {
     let farm = TestFarm::start("v1").await?;
     farm.haproxy().pause()?;
-    let asked = timeout(Duration::from_millis(200), farm.haproxy().pid()).await;
-    assert!(asked.is_err());
+    let answered = timeout(Duration::from_millis(200), farm.haproxy().pid()).await;
+    assert!(answered.is_err());
     farm.haproxy().resume()?;
     assert!(farm.haproxy().pid().await.is_ok());
     Ok(())
 }
 
 #[tokio::test]
-async fn a_failed_start_tells_why() -> io::Result<()> {
+async fn a_failed_start_is_reported_with_its_reason() -> io::Result<()> {
     let dir = tempfile::tempdir()?;
     let error = Haproxy::start(dir.path(), "global\n    nonsense here\n").await;
     assert!(error.is_err_and(|error| error.to_string().contains("nonsense")));
@@ -152,7 +152,7 @@ async fn a_failed_start_tells_why() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn the_hook_replaces_the_servers_it_is_told() -> io::Result<()> {
+async fn the_hook_replaces_the_servers_of_its_environment() -> io::Result<()> {
     let farm = TestFarm::start("v1").await?;
     let hook = farm.write_hook(farm.dir())?;
     let status = tokio::process::Command::new(hook)
@@ -175,16 +175,15 @@ fn haproxy_accepts_the_sample() -> io::Result<()> {
     Ok(())
 }
 
-/// A slip of the pen must not try nothing and succeed.
 #[test]
-fn a_selection_of_nothing_fails_and_names_what_there_is() {
+fn an_unknown_name_in_a_selection_fails_and_lists_the_names() {
     for (args, words) in [
         (["chaos", "--only", "no-such-fault"], "there is no fault no-such-fault; there are: "),
         (["chaos", "--way", "no-such-way"], "there is no way no-such-way; there are: "),
         (["drains", "--only", "no-such-kind"], "there is no kind of traffic no-such-kind; there are: "),
     ] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_lab")).args(args).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && said.contains(words), "{args:?}: {said}");
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && printed.contains(words), "{args:?}: {printed}");
     }
 }

@@ -1,4 +1,4 @@
-//! The samples that turn a route, on a real HAProxy: each is told by hand what teeter tells it, in teeter's order.
+//! The samples with a route, on a real HAProxy: the tests send the commands of teeter, in teeter's order.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,12 +10,12 @@ async fn farm(sample: Sample) -> io::Result<TestFarm> {
     TestFarm::start_spec(FarmSpec { sample, version: "v1".to_owned(), ..FarmSpec::default() }).await
 }
 
-/// Turns the route of this key.
-async fn turn(farm: &TestFarm, key: &str, backend: &str) -> io::Result<()> {
+/// Switches the route of a key to a backend.
+async fn switch(farm: &TestFarm, key: &str, backend: &str) -> io::Result<()> {
     farm.haproxy().tell(&format!("set map {} {key} {backend}", farm.map().display())).await
 }
 
-/// Waits until these backends have nothing in flight, then brings a version to these servers.
+/// Waits until these backends have no requests in flight, then installs a version on these servers.
 async fn replace(farm: &TestFarm, backends: &[&str], names: &[&str], version: &str) -> io::Result<()> {
     // Twice, because HAProxy chooses a backend before it counts the request there.
     for _ in 0..2 {
@@ -91,25 +91,25 @@ fn the_two_configurations_of_a_sample_agree() {
 }
 
 #[tokio::test]
-async fn turning_the_route_moves_every_request_at_once() -> io::Result<()> {
+async fn a_switched_route_moves_every_request_at_once() -> io::Result<()> {
     let farm = farm(Sample::Route).await?;
     let load = Load::start(LoadSpec::new(farm.addr()))?;
     assert!(load.more(500).await);
     let (a, b) = (["web01", "web02"], ["web03", "web04"]);
     let flips = [("web_a", "web_b", b), ("web_b", "web_a", a), ("web_a", "web_b", b), ("web_b", "web_a", a)];
     for ((live, idle, names), version) in flips.into_iter().zip(["v2", "v3", "v4", "v5"]) {
-        turn(&farm, "web", live).await?;
+        switch(&farm, "web", live).await?;
         replace(&farm, &[idle, "web_all"], &names, version).await?;
-        turn(&farm, "web", idle).await?;
+        switch(&farm, "web", idle).await?;
         assert!(load.more(500).await);
     }
     replace(&farm, &["web_b", "web_all"], &b, "v5").await?;
-    turn(&farm, "web", "web_all").await?;
+    switch(&farm, "web", "web_all").await?;
     assert!(load.more(500).await);
     let report = load.stop().await?;
     assert_eq!((report.failed().len(), farm.broken()), (0, 0), "{report}");
     for (old, new) in [("v1", "v2"), ("v2", "v3"), ("v3", "v4"), ("v4", "v5")] {
-        assert!(report.of(new).count() > 0, "{report}");
+        assert!(report.answers_of(new).count() > 0, "{report}");
         assert_eq!(report.inversions(old, new), Inversions::default(), "{old} to {new}\n{report}");
     }
     assert_eq!(serving(&farm).await?, set(&NAMES));
@@ -119,12 +119,12 @@ async fn turning_the_route_moves_every_request_at_once() -> io::Result<()> {
 const NAMES: [&str; 4] = teeter_lab::farm::NAMES;
 
 #[tokio::test]
-async fn a_websocket_takes_the_way_of_the_pages() -> io::Result<()> {
+async fn a_websocket_follows_the_route() -> io::Result<()> {
     let farm = farm(Sample::Route).await?;
-    turn(&farm, "web", "web_b").await?;
+    switch(&farm, "web", "web_b").await?;
     let mut before = Held::open(farm.addr(), "/ws", &[]).await?;
     assert!(set(&NAMES[2..]).contains(before.answer().server()));
-    turn(&farm, "web", "web_a").await?;
+    switch(&farm, "web", "web_a").await?;
     let after = Held::open(farm.addr(), "/ws", &[]).await?;
     assert!(set(&NAMES[..2]).contains(after.answer().server()));
     before.echo(b"still here").await?;
@@ -133,14 +133,14 @@ async fn a_websocket_takes_the_way_of_the_pages() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn without_a_good_entry_all_serve() -> io::Result<()> {
+async fn without_a_valid_entry_all_servers_serve() -> io::Result<()> {
     for sample in [Sample::Route, Sample::RouteSticky, Sample::Pin] {
         let farm = farm(sample).await?;
-        turn(&farm, "web", "web_b").await?;
+        switch(&farm, "web", "web_b").await?;
         assert_eq!(serving(&farm).await?, set(&NAMES[2..]), "{sample:?}");
-        turn(&farm, "web", "web_c").await?;
+        switch(&farm, "web", "web_c").await?;
         assert_eq!(serving(&farm).await?, set(&NAMES), "{sample:?}: no such backend");
-        turn(&farm, "web", "web_a").await?;
+        switch(&farm, "web", "web_a").await?;
         assert_eq!(serving(&farm).await?, set(&NAMES[..2]), "{sample:?}");
         farm.haproxy().tell(&format!("del map {} web", farm.map().display())).await?;
         assert_eq!(serving(&farm).await?, set(&NAMES), "{sample:?}: no entry");
@@ -154,16 +154,16 @@ async fn a_state_of_a_group_line_reaches_the_line_for_all() -> io::Result<()> {
     farm.haproxy().tell("set server web_a/web01 state maint").await?;
     assert_eq!(serving(&farm).await?, set(&NAMES[1..]));
     farm.haproxy().tell("set server web_a/web01 state ready").await?;
-    farm.app("web04").set_well(false);
+    farm.app("web04").set_healthy(false);
     farm.haproxy().wait_for("web_all/web04", "status", |now| now.starts_with("DOWN")).await?;
     assert_eq!(serving(&farm).await?, set(&NAMES[..3]));
     Ok(())
 }
 
 #[tokio::test]
-async fn a_live_group_without_a_server_does_not_hand_over_to_the_other() -> io::Result<()> {
+async fn requests_to_a_live_group_without_servers_fail() -> io::Result<()> {
     let farm = farm(Sample::Route).await?;
-    turn(&farm, "web", "web_a").await?;
+    switch(&farm, "web", "web_a").await?;
     for name in &NAMES[..2] {
         farm.haproxy().tell(&format!("set server web_a/{name} state maint")).await?;
     }
@@ -172,15 +172,15 @@ async fn a_live_group_without_a_server_does_not_hand_over_to_the_other() -> io::
 }
 
 #[tokio::test]
-async fn a_reload_goes_by_the_file() -> io::Result<()> {
+async fn a_reload_reads_the_route_from_the_map_file() -> io::Result<()> {
     let farm = farm(Sample::Route).await?;
-    turn(&farm, "web", "web_b").await?;
+    switch(&farm, "web", "web_b").await?;
     farm.haproxy().reload().await?;
     farm.all_up().await?;
-    assert_eq!(serving(&farm).await?, set(&NAMES), "what was only told is forgotten");
+    assert_eq!(serving(&farm).await?, set(&NAMES), "a reload loses the entry that was set on the socket");
     let text = std::fs::read_to_string(farm.map())?;
     std::fs::write(farm.map(), text.replace("web web_all", "web web_b"))?;
-    turn(&farm, "web", "web_b").await?;
+    switch(&farm, "web", "web_b").await?;
     farm.haproxy().reload().await?;
     farm.all_up().await?;
     assert_eq!(serving(&farm).await?, set(&NAMES[2..]));
@@ -188,31 +188,31 @@ async fn a_reload_goes_by_the_file() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn blue_turns_to_green_and_back() -> io::Result<()> {
+async fn the_route_switches_from_blue_to_green_and_back() -> io::Result<()> {
     let farm = farm(Sample::BlueGreen).await?;
     let [blue1, blue2, green1, green2] = farm.sample().names();
     assert_eq!(serving(&farm).await?, set(&[blue1, blue2]));
     let load = Load::start(LoadSpec::new(farm.addr()))?;
     assert!(load.more(500).await);
     replace(&farm, &["shop_green"], &[green1, green2], "v2").await?;
-    turn(&farm, "shop", "shop_green").await?;
+    switch(&farm, "shop", "shop_green").await?;
     assert!(load.more(500).await);
     assert_eq!(serving(&farm).await?, set(&[green1, green2]));
     replace(&farm, &["shop_blue"], &[blue1, blue2], "v3").await?;
-    turn(&farm, "shop", "shop_blue").await?;
+    switch(&farm, "shop", "shop_blue").await?;
     assert!(load.more(500).await);
     let report = load.stop().await?;
     assert_eq!((report.failed().len(), farm.broken()), (0, 0), "{report}");
     for (old, new) in [("v1", "v2"), ("v2", "v3")] {
         assert_eq!(report.inversions(old, new), Inversions::default(), "{old} to {new}\n{report}");
     }
-    turn(&farm, "shop", "shop_red").await?;
-    assert_eq!(serving(&farm).await?, set(&[blue1, blue2]), "no such colour");
+    switch(&farm, "shop", "shop_red").await?;
+    assert_eq!(serving(&farm).await?, set(&[blue1, blue2]), "no such backend");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_table_keeps_visitors_where_they_are_and_spare_lines_serve_nobody() -> io::Result<()> {
+async fn a_stick_table_keeps_visitors_and_spare_lines_get_no_requests() -> io::Result<()> {
     let farm = farm(Sample::Site).await?;
     let seen = serving(&farm).await?;
     // All visitors of this test have one address.

@@ -1,6 +1,6 @@
-//! What visitors with cookies see while a route is turned: those who stick to a server, and those who keep a version.
+//! Visitors with cookies during a switch of a route: those that stick to a server, and those that keep a version.
 //!
-//! HAProxy is told by hand what teeter tells it, in teeter's order: the entry that keeps the old ones first, then the
+//! The tests send the commands of teeter, in teeter's order: first the entry that keeps the old visitors, then the
 //! route.
 
 use std::io;
@@ -24,7 +24,7 @@ async fn map(farm: &TestFarm, change: &str) -> io::Result<()> {
     farm.haproxy().tell(&format!("{verb} map {} {rest}", farm.map().display())).await
 }
 
-/// A visitor who begins now, and who has seen one page.
+/// A new visitor that has sent one request.
 async fn visitor(farm: &TestFarm) -> io::Result<(Browser, Answer)> {
     let mut browser = Browser::new(farm.addr());
     let answer = browser.get("/").await?;
@@ -42,7 +42,7 @@ async fn visitor_on(farm: &TestFarm, names: [&str; 2]) -> io::Result<(Browser, S
     }
 }
 
-/// Waits until these backends have nothing in flight, then brings a version to these servers.
+/// Waits until these backends have no requests in flight, then installs a version on these servers.
 async fn replace(farm: &TestFarm, backends: [&str; 2], names: [&str; 2], version: &str) -> io::Result<()> {
     for backend in backends.into_iter().chain(backends) {
         farm.haproxy().wait_for(&format!("{backend}/BACKEND"), "scur", |now| now == "0").await?;
@@ -53,7 +53,7 @@ async fn replace(farm: &TestFarm, backends: [&str; 2], names: [&str; 2], version
     farm.all_up().await
 }
 
-/// Sends a request with this for a cookie line, whatever its bytes, and gives the answer as it came.
+/// Sends a request with any bytes as its cookie, and returns the answer unchanged.
 async fn raw(target: SocketAddr, cookie: &[u8]) -> io::Result<String> {
     let mut stream = TcpStream::connect(target).await?;
     let head = [b"GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\nCookie: ", cookie, b"\r\n\r\n"].concat();
@@ -94,13 +94,13 @@ async fn a_visitor_stays_on_the_server_until_the_grace_ends() -> io::Result<()> 
     assert_eq!(old.cookie("SRV"), Some(cookie.as_str()));
     assert!(answer.field("set-cookie").ends_with("path=/; HttpOnly; SameSite=Lax"), "{answer:?}");
     map(&farm, "set web web_all").await?;
-    assert_eq!(old.get("/").await?.server(), server, "a session goes along from one backend to the other");
+    assert_eq!(old.get("/").await?.server(), server, "a session stays on its server in the other backend");
     assert_eq!(other.get("/").await?.server(), other_server);
     Ok(())
 }
 
 #[tokio::test]
-async fn no_request_of_a_load_with_cookies_fails_or_strays() -> io::Result<()> {
+async fn a_load_with_cookies_fails_no_request_and_moves_only_at_the_end_of_a_grace() -> io::Result<()> {
     let farm = farm(Sample::RouteSticky).await?;
     let load = Load::start(LoadSpec { cookies: true, ..LoadSpec::new(farm.addr()) })?;
     assert!(load.more(500).await);
@@ -119,14 +119,14 @@ async fn no_request_of_a_load_with_cookies_fails_or_strays() -> io::Result<()> {
     let at = |nanos| report.started + Duration::from_nanos(nanos);
     let mut moves = 0;
     for conn in 0..8 {
-        let records: Vec<_> = report.records.iter().filter(|one| one.conn == conn).collect();
+        let records: Vec<_> = report.records.iter().filter(|record| record.conn == conn).collect();
         for (was, is) in records.iter().zip(records.iter().skip(1)) {
             let (old, new) = (report.server(was), report.server(is));
             if old == new {
                 continue;
             }
             moves += 1;
-            // Nobody leaves a server but for the other half, and when the grace of their own ends.
+            // A client leaves its server only for the other half, and only when its grace ends.
             let allowed = ends.iter().any(|(names, begun, done)| {
                 names.contains(&old) && !names.contains(&new) && at(was.sent) <= *done && *begun <= at(is.answered)
             });
@@ -138,7 +138,7 @@ async fn no_request_of_a_load_with_cookies_fails_or_strays() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn a_session_outlives_a_drain_and_not_its_server() -> io::Result<()> {
+async fn a_session_outlives_a_drain_but_not_its_server() -> io::Result<()> {
     let farm = farm(Sample::RouteSticky).await?;
     let (mut old, server) = visitor_on(&farm, A).await?;
     map(&farm, "add web@a web_a").await?;
@@ -151,7 +151,7 @@ async fn a_session_outlives_a_drain_and_not_its_server() -> io::Result<()> {
         farm.haproxy().tell(&format!("set server web_a/{name} state ready")).await?;
     }
     farm.app(&server).stop().await?;
-    // Its checks have not noticed yet: the connection is refused, and another server of the half is tried.
+    // Before the checks notice it, the connection is refused, and HAProxy tries another server of the half.
     let answer = old.get("/").await?;
     assert_eq!(answer.status, 200);
     assert!(A.contains(&answer.server()) && answer.server() != server, "{answer:?}");
@@ -163,7 +163,7 @@ async fn a_session_outlives_a_drain_and_not_its_server() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn a_cookie_that_was_made_up_leads_nowhere_else() -> io::Result<()> {
+async fn a_forged_cookie_follows_the_route() -> io::Result<()> {
     let farm = farm(Sample::RouteSticky).await?;
     map(&farm, "add web@a web_a").await?;
     map(&farm, "set web web_b").await?;
@@ -175,8 +175,8 @@ async fn a_cookie_that_was_made_up_leads_nowhere_else() -> io::Result<()> {
         let answer = raw(farm.addr(), cookie).await?;
         assert!(served_by(&answer, B), "{:?}\n{answer}", String::from_utf8_lossy(cookie));
     }
-    // These name the half that is kept. It serves them, as it serves everybody else there, until the grace ends.
-    for cookie in ["SRV=a", "SRV=a.", "SRV=a.nobody", "SRV=a.web03", "SRV=a.web01.more", "SRV=b.web03; SRV=a.web01"] {
+    // These name the old half, which serves them until the grace ends.
+    for cookie in ["SRV=a", "SRV=a.", "SRV=a.absent", "SRV=a.web03", "SRV=a.web01.more", "SRV=b.web03; SRV=a.web01"] {
         let answer = raw(farm.addr(), cookie.as_bytes()).await?;
         assert!(served_by(&answer, A), "{cookie}\n{answer}");
     }
@@ -187,7 +187,6 @@ async fn a_cookie_that_was_made_up_leads_nowhere_else() -> io::Result<()> {
     Ok(())
 }
 
-/// The question that comes up again and again: how does a client stay on the version it started on?
 #[tokio::test]
 async fn a_client_stays_on_the_version_it_started_on() -> io::Result<()> {
     let farm = farm(Sample::Pin).await?;
@@ -196,9 +195,9 @@ async fn a_client_stays_on_the_version_it_started_on() -> io::Result<()> {
     assert_eq!(answer.field("set-cookie"), "release=v1; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax");
     assert_eq!(answer.field("cache-control"), "private");
     let answer = old.get("/").await?;
-    assert_eq!((answer.field("set-cookie"), answer.field("cache-control")), ("", ""), "said once is enough");
+    assert_eq!((answer.field("set-cookie"), answer.field("cache-control")), ("", ""), "the cookie is set once");
 
-    // Half a is worked on. Both halves run v1, so there is nothing to keep anybody from.
+    // The work on half a. Both halves run v1, so no visitor needs an entry.
     map(&farm, "set web web_b").await?;
     replace(&farm, ["web_a", "web_all"], A, "v2").await?;
     map(&farm, "set web.a v2").await?;
@@ -219,7 +218,7 @@ async fn a_client_stays_on_the_version_it_started_on() -> io::Result<()> {
     map(&farm, "del web@v1").await?;
     let answer = old.get("/").await?;
     assert_eq!((answer.version(), old.cookie("release")), ("v2", Some("v2")));
-    // Half b is worked on, then all serve.
+    // The work on half b, then all servers serve.
     replace(&farm, ["web_b", "web_all"], B, "v2").await?;
     for change in ["set web.b v2", "set web.all v2", "set web web_all"] {
         map(&farm, change).await?;
@@ -247,19 +246,19 @@ async fn clients_of_a_load_change_their_version_once() -> io::Result<()> {
     let newcomers = Load::start(LoadSpec { cookies: true, connections: 2, ..LoadSpec::new(farm.addr()) })?;
     assert!(newcomers.more(200).await && load.more(200).await);
     let report = newcomers.stop().await?;
-    assert_eq!((report.failed().len(), report.of("v1").count()), (0, 0), "{report}");
-    let turned = load.count();
+    assert_eq!((report.failed().len(), report.answers_of("v1").count()), (0, 0), "{report}");
+    let before = load.count();
     map(&farm, "del web@v1").await?;
     assert!(load.more(200).await);
     let report = load.stop().await?;
     assert_eq!(report.failed().len(), 0, "{report}");
-    assert!(report.of("v1").count() as u64 >= turned, "nobody who began with v1 saw v2 before\n{report}");
+    assert!(report.answers_of("v1").count() as u64 >= before, "no old client got v2 before the end\n{report}");
     assert_eq!(report.inversions("v1", "v2").causal, 0, "{report}");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_version_that_was_made_up_is_the_version_of_all() -> io::Result<()> {
+async fn a_forged_version_follows_the_route() -> io::Result<()> {
     let farm = farm(Sample::Pin).await?;
     map(&farm, "set web web_b").await?;
     replace(&farm, ["web_a", "web_all"], A, "v2").await?;
@@ -277,7 +276,7 @@ async fn a_version_that_was_made_up_is_the_version_of_all() -> io::Result<()> {
     }
     let mut forger = Browser::new(farm.addr());
     forger.forge("release", "v1");
-    assert_eq!(forger.get("/").await?.version(), "v1", "a version that serves others may be had");
+    assert_eq!(forger.get("/").await?.version(), "v1", "a forged cookie may name a version in service");
     Ok(())
 }
 

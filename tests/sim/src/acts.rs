@@ -7,34 +7,35 @@ use teeter_lab::Dice;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::deployer;
-use crate::fake::Fake;
 use crate::recovery::held_servers_are_out;
 use crate::scenario::{Act, ByHand, Fault, Scenario};
 use crate::simulation::Simulation;
-use crate::watch::TELLING_TAKES;
+use crate::watch::UPDATE_TAKES;
 
 impl Simulation {
     /// Deploys, and performs the acts beside it.
     pub(crate) async fn perform(self: &Arc<Self>, scenario: &Scenario, dice: &Dice) {
         let begun = tokio::time::Instant::now();
-        let mut deploying = tokio::spawn(deployer::deploy(Arc::clone(self), "v2".to_owned(), dice.other(14)));
+        let mut deploying = tokio::spawn(deployer::deploy(Arc::clone(self), "v2".to_owned(), dice.fork(14)));
         let (deployer, mut acts) = (deploying.abort_handle(), JoinSet::new());
         if self.shape.late > 0 {
             let simulation = Arc::clone(self);
             acts.spawn(async move {
                 tokio::time::sleep(Duration::from_millis(simulation.shape.late)).await;
-                simulation.fakes.last().map(Fake::start).transpose().map(drop).unwrap_or_default();
+                if let Some(late) = simulation.fakes.last() {
+                    let _ = late.start();
+                }
             });
         }
         for (number, act) in scenario.acts.iter().enumerate() {
             tokio::time::sleep_until(begun + act.at).await;
             self.watch.note(|| format!("{:?}", act.fault));
-            let (simulation, act, dice) = (Arc::clone(self), act.clone(), dice.other(1_000 + number as u64));
+            let (simulation, act, dice) = (Arc::clone(self), act.clone(), dice.fork(1_000 + number as u64));
             acts.spawn(simulation.act(act, deployer.clone(), dice));
         }
         while acts.join_next().await.is_some() {}
-        // A deploy may wait for a run that waits for other users: no longer than this.
-        tokio::time::timeout(Duration::from_secs(60), &mut deploying).await.map(drop).unwrap_or_default();
+        // A deploy may wait for a run that waits for other users. It is ended after this time.
+        let _ = tokio::time::timeout(Duration::from_secs(60), &mut deploying).await;
         deploying.abort();
         self.kill_hooks();
     }
@@ -51,11 +52,13 @@ impl Simulation {
                 self.check_when_settled().await;
             }
             Fault::Remove { back, gone } => self.remove_for(number, back, gone).await,
-            Fault::Reload => drop(fake.reload()),
+            Fault::Reload => {
+                let _ = fake.reload();
+            }
             Fault::KillHaproxy(back) => {
                 fake.kill();
                 tokio::time::sleep(back).await;
-                fake.start().unwrap_or_default();
+                let _ = fake.start();
             }
             Fault::Hang(duration) => {
                 fake.hang(duration);
@@ -68,7 +71,7 @@ impl Simulation {
             }
             Fault::DiskFull(duration) => {
                 self.store.set_full(true);
-                tokio::time::timeout(duration, self.ask_about_full_disk()).await.unwrap_or_default();
+                let _ = tokio::time::timeout(duration, self.check_full_disk_reports()).await;
                 self.store.set_full(false);
             }
             Fault::DiskStalls(duration) => self.daemon.stall(duration),
@@ -109,18 +112,18 @@ impl Simulation {
                 tokio::time::sleep(duration).await;
                 readers.shutdown().await;
             }
-            Fault::Sick(server, duration) => {
+            Fault::Unhealthy(server, duration) => {
                 let member = self.shape.member(server);
-                self.apps.set_sick(&member, true);
+                self.apps.set_unhealthy(&member, true);
                 tokio::time::sleep(duration).await;
-                self.apps.set_sick(&member, false);
+                self.apps.set_unhealthy(&member, false);
             }
         }
     }
 
-    /// After a fault: held servers are out as soon as teeterd has told HAProxy.
+    /// After a fault: held servers are out as soon as teeterd has sent its commands.
     async fn check_when_settled(&self) {
-        tokio::time::sleep(TELLING_TAKES).await;
+        tokio::time::sleep(UPDATE_TAKES).await;
         held_servers_are_out(self).await;
     }
 

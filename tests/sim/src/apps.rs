@@ -13,7 +13,7 @@ use teeter_lab::Dice;
 use crate::fake::Fake;
 use crate::shape::Shape;
 
-/// All servers of a farm; clones are the same ones.
+/// All servers of a farm. Clones are the same servers.
 #[derive(Debug, Clone)]
 pub struct Apps(Arc<Mutex<All>>);
 
@@ -32,22 +32,22 @@ struct App {
     version: String,
     /// A hook has stopped it.
     stopped: bool,
-    /// The number of faults that make it sick.
-    sick: usize,
+    /// The number of faults that make it unhealthy.
+    faults: usize,
     /// Hooks that work on it.
     worked_on: BTreeSet<u64>,
 }
 
 impl App {
     fn is_healthy(&self) -> bool {
-        !self.stopped && self.sick == 0
+        !self.stopped && self.faults == 0
     }
 }
 
 impl Apps {
     /// Servers that all run `v1` and are healthy.
     pub fn new(shape: Shape, fakes: Vec<Fake>, dice: Dice) -> Self {
-        let app = App { version: "v1".to_owned(), stopped: false, sick: 0, worked_on: BTreeSet::new() };
+        let app = App { version: "v1".to_owned(), stopped: false, faults: 0, worked_on: BTreeSet::new() };
         if shape.leader {
             set_leader(&fakes, shape, 0);
         }
@@ -67,7 +67,7 @@ impl Apps {
 
     /// A hook works on a member no longer. It may have been killed.
     pub fn end_work(&self, member: &str, hook: u64) {
-        self.change(member, |app| app.worked_on.retain(|one| *one != hook));
+        self.change(member, |app| app.worked_on.retain(|other| *other != hook));
     }
 
     /// The members that hooks work on.
@@ -87,19 +87,21 @@ impl Apps {
         self.change(member, |app| (app.stopped, app.version) = (false, version.to_owned()));
     }
 
-    /// Makes a member sick, or ends that. Two faults may make it sick at a time.
-    pub fn set_sick(&self, member: &str, sick: bool) {
-        self.change(member, |app| app.sick = if sick { app.sick + 1 } else { app.sick.saturating_sub(1) });
+    /// Makes a member unhealthy, or ends that. Two faults may make it unhealthy at a time.
+    pub fn set_unhealthy(&self, member: &str, unhealthy: bool) {
+        self.change(member, |app| {
+            app.faults = if unhealthy { app.faults + 1 } else { app.faults.saturating_sub(1) };
+        });
     }
 
     /// Makes every member healthy and starts it, with the version that it has.
-    pub fn heal(&self) {
+    pub fn make_all_healthy(&self) {
         let members: Vec<String> = {
             let all = self.lock();
             (0..all.apps.len()).map(|number| all.shape.member(number)).collect()
         };
         for member in members {
-            self.change(&member, |app| (app.sick, app.stopped) = (0, false));
+            self.change(&member, |app| (app.faults, app.stopped) = (0, false));
         }
     }
 
@@ -124,13 +126,13 @@ impl Apps {
 
     fn ask(&self, address: &str) -> (Duration, Result<String, String>) {
         let mut all = self.lock();
-        let took = Duration::from_micros(all.dice.of(300..20_000));
+        let took = Duration::from_micros(all.dice.within(300..20_000));
         let number = (0..all.apps.len()).find(|number| all.shape.address(*number) == address);
         let app = number.map(|number| &all.apps[number]);
         let answer = match app {
             None => Err(format!("{address}: no route to host")),
             Some(app) if app.stopped => Err(format!("{address}: connection refused")),
-            Some(app) if app.sick > 0 => Err(format!("{address} answered 503")),
+            Some(app) if app.faults > 0 => Err(format!("{address} answered 503")),
             Some(app) => Ok(app.version.clone()),
         };
         (took, answer)

@@ -13,10 +13,10 @@ pub(crate) async fn visit(simulation: Arc<Simulation>, number: u64, mut dice: Di
     let frontends = simulation.shape.frontends();
     let fakes = &simulation.fakes;
     loop {
-        tokio::time::sleep(Duration::from_millis(dice.of(20..500))).await;
-        let frontend = frontends[dice.of(0..frontends.len() as u64) as usize];
-        // A client that finds a HAProxy down goes to the other.
-        let first = dice.of(0..fakes.len() as u64) as usize;
+        tokio::time::sleep(Duration::from_millis(dice.within(20..500))).await;
+        let frontend = frontends[dice.within(0..frontends.len() as u64) as usize];
+        // If a HAProxy is down, its clients go to the other HAProxy.
+        let first = dice.within(0..fakes.len() as u64) as usize;
         let mut fakes = fakes.iter().cycle().skip(first).take(fakes.len());
         let begun = fakes.find_map(|fake| match fake.begin(frontend, Some(number)) {
             Err(Refused::Down) => None,
@@ -33,9 +33,9 @@ pub(crate) async fn visit(simulation: Arc<Simulation>, number: u64, mut dice: Di
 
 /// The server answers the request.
 async fn serve(simulation: &Simulation, fake: &Fake, request: Request, dice: &mut Dice) {
-    tokio::time::sleep(Duration::from_millis(dice.of(1..simulation.shape.longest))).await;
+    tokio::time::sleep(Duration::from_millis(dice.within(1..simulation.shape.longest))).await;
     let version = request.server.as_ref().map(|server| simulation.apps.version(server));
     let is_bad = simulation.is_version_bad() && version.is_some_and(|version| version != "v1");
-    let status = if is_bad && dice.of(0..2) == 0 { 500 } else { 200 };
+    let status = if is_bad && dice.within(0..2) == 0 { 500 } else { 200 };
     fake.end_with(request, Some(status));
 }

@@ -1,6 +1,7 @@
-//! teeterd in simulated time: the real engine and control interface, which can be killed at any moment and started again.
+//! teeterd in simulated time: the real engine and control interface, which can be killed at any moment and started
+//! again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,10 +14,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use teeter::config::Config;
 use teeter::control::{Peer, router};
-use teeter::engine::{ANSWER_TAKES, Engine};
-use teeter::haproxy::{Address, Client, Connect, Connecting, Master, Stream};
-use teeter::platform::Clock;
-use teeter::platform::{Disk, Platform};
+use teeter::engine::Engine;
+use teeter::platform::{Clock, Disk, Platform};
 use teeter::state::Caller;
 use teeter::store::Store as _;
 use teeter_lab::Dice;
@@ -25,11 +24,12 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::apps::Apps;
+use crate::daemon_haproxy::Haproxy;
 use crate::disk::FailingStore;
 use crate::fake::Fake;
 use crate::shape::Shape;
 
-/// A teeterd that is up or down. Clones are the same one.
+/// A teeterd that is up or down. Clones are the same teeterd.
 #[derive(Clone)]
 pub struct Daemon(Arc<Inner>);
 
@@ -50,32 +50,6 @@ struct Inner {
     life: Mutex<Option<Life>>,
     /// How often it was started.
     lives: AtomicU64,
-}
-
-/// A HAProxy as the configuration of teeterd names it.
-#[derive(Clone)]
-struct Haproxy {
-    /// The first part of its name.
-    base: &'static str,
-    /// How often it has been renamed.
-    renamed: u32,
-    /// How often its socket has been moved.
-    moved: u32,
-    /// Whether it is configured.
-    configured: bool,
-    fake: Fake,
-}
-
-impl Haproxy {
-    fn name(&self) -> String {
-        if self.renamed == 0 { self.base.to_owned() } else { format!("{}{}", self.base, self.renamed) }
-    }
-
-    /// The path of a socket, which stays when only the name changes.
-    fn socket(&self, suffix: &str) -> PathBuf {
-        let moved = if self.moved == 0 { String::new() } else { self.moved.to_string() };
-        PathBuf::from(format!("/sim/{}{moved}{suffix}.sock", self.base))
-    }
 }
 
 #[derive(Clone)]
@@ -114,14 +88,8 @@ impl Daemon {
         let config = Config::from_text(text, Path::new("teeter.toml"), std::iter::empty());
         let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));
         let (dice, begun) = (Mutex::new(dice), Instant::now());
-        let haproxy = |(base, fake): (&&'static str, &Fake)| Haproxy {
-            base,
-            renamed: 0,
-            moved: 0,
-            configured: true,
-            fake: fake.clone(),
-        };
-        let haproxys = Mutex::new(shape.names().iter().zip(fakes).map(haproxy).collect());
+        let named = shape.names().iter().zip(fakes);
+        let haproxys = Mutex::new(named.map(|(base, fake)| Haproxy::new(base, fake.clone())).collect());
         let (life, lives, master) = (Mutex::default(), AtomicU64::new(0), shape.master);
         let (jumped, stall, starting) = (Mutex::default(), Arc::default(), tokio::sync::Mutex::default());
         Self(Arc::new(Inner {
@@ -144,7 +112,7 @@ impl Daemon {
     pub async fn start(&self) {
         let inner = &self.0;
         // The store admits one teeterd at a time.
-        let _one = inner.starting.lock().await;
+        let _guard = inner.starting.lock().await;
         if self.life().is_some() {
             return;
         }
@@ -153,25 +121,23 @@ impl Daemon {
         let clock = Clock::starting_at(wall.saturating_add(jumped).unwrap_or(wall));
         let dice = {
             let mut dice = lock(&inner.dice);
-            *dice = dice.other(2);
-            Mutex::new(dice.other(1))
+            *dice = dice.fork(2);
+            Mutex::new(dice.fork(1))
         };
         let stall = Arc::clone(&inner.stall);
         let takes = move || {
             let stall = std::mem::take(&mut *lock(&stall));
             let mut dice = lock(&dice);
             // One write in fifty is slow, because the disk is busy.
-            let slow = if dice.of(0..50) == 0 { 200_000 } else { 1_500 };
-            (stall + Duration::from_micros(dice.of(50..slow)), Duration::from_micros(dice.of(20..500)))
+            let slow = if dice.within(0..50) == 0 { 200_000 } else { 1_500 };
+            (stall + Duration::from_micros(dice.within(50..slow)), Duration::from_micros(dice.within(20..500)))
         };
         let platform = Platform::new(clock, Disk::Simulated(Arc::new(takes)));
         let instance = |haproxy: &Haproxy| {
-            let connector = |to: To| Box::new(Connector { fake: haproxy.fake.clone(), to });
-            let client = Client::over(Address::Unix(haproxy.socket("")), connector(To::Stats), ANSWER_TAKES);
-            let master = || Master::over(haproxy.socket("-master"), connector(To::Master), ANSWER_TAKES);
-            (haproxy.name().parse().unwrap_or_else(|error| panic!("{error}")), client, inner.master.then(master))
+            let name = haproxy.name().parse().unwrap_or_else(|error| panic!("{error}"));
+            (name, haproxy.client(), inner.master.then(|| haproxy.master()))
         };
-        let instances = lock(&inner.haproxys).iter().filter(|one| one.configured).map(instance).collect();
+        let instances = lock(&inner.haproxys).iter().filter(|haproxy| haproxy.configured).map(instance).collect();
         let (farms, holds) = (inner.config.farms.clone(), inner.config.holds);
         let (store, prober) = (Arc::new(inner.store.clone()), Arc::new(inner.apps.clone()));
         let starting = Engine::start(farms, holds, instances, store, prober, platform.clone());
@@ -187,7 +153,7 @@ impl Daemon {
 
     /// Kills it at once. If it is starting, it is killed as soon as it has started.
     pub async fn kill(&self) {
-        let _one = self.0.starting.lock().await;
+        let _guard = self.0.starting.lock().await;
         let life = lock(&self.0.life).take();
         if let Some(life) = life {
             life.platform.stop();
@@ -261,7 +227,7 @@ impl Daemon {
         let attending = life.platform.spawn(async move {
             let response = life.router.oneshot(request).await.unwrap_or_else(|never| match never {});
             // The answer has no end: the request ends when the caller disconnects.
-            to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default();
+            let _ = to_bytes(response.into_body(), usize::MAX).await;
         });
         Some(Attending(attending.abort_handle()))
     }
@@ -282,38 +248,13 @@ impl Daemon {
     }
 }
 
-/// The socket that a connection is made to.
-#[derive(Debug, Clone, Copy)]
-enum To {
-    Stats,
-    Master,
-}
-
-#[derive(Debug)]
-struct Connector {
-    fake: Fake,
-    to: To,
-}
-
-impl Connect for Connector {
-    fn connect(&self) -> Connecting<'_> {
-        Box::pin(async {
-            let stream = match self.to {
-                To::Stats => self.fake.connect()?,
-                To::Master => self.fake.connect_master()?,
-            };
-            Ok(Box::new(stream) as Box<dyn Stream>)
-        })
-    }
-}
-
 fn caller(pid: i32) -> Caller {
     let user = format!("user{}", pid % 3);
     Caller { uid: 1000, gid: 1000, pid: Some(pid), user, command: "sim".to_owned(), exe: None, login: None }
 }
 
-fn lock<T>(it: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    it.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// When every simulation begins.

@@ -24,8 +24,8 @@ pub async fn deploy(simulation: Arc<Simulation>, version: String, mut dice: Dice
         if is_over(&run) {
             return Some(id);
         }
-        let Some(work) = wanted(&run) else {
-            tokio::time::sleep(Duration::from_millis(dice.of(20..200))).await;
+        let Some(work) = pending_work(&run) else {
+            tokio::time::sleep(Duration::from_millis(dice.within(20..200))).await;
             match simulation.call("GET", &format!("/v1/runs/{id}"), None).await {
                 Some((200, next)) => (run, lost) = (next, 0),
                 // It is tried again for a while.
@@ -39,7 +39,7 @@ pub async fn deploy(simulation: Arc<Simulation>, version: String, mut dice: Dice
         };
         let hook = Hook::start(&simulation, &work, &version, &mut dice);
         // Until this process reports, it may still work on the servers.
-        let at_work = simulation.reports_count.then(|| AtWork::on(&simulation.apps, servers(&work)));
+        let at_work = simulation.reports_count.then(|| AtWork::begin(&simulation.apps, servers(&work)));
         let failed = loop {
             tokio::select! {
                 biased;
@@ -53,14 +53,15 @@ pub async fn deploy(simulation: Arc<Simulation>, version: String, mut dice: Dice
             attendance.keep_up(&simulation);
             let now = simulation.call("GET", &format!("/v1/runs/{id}"), None).await;
             if let Some((200, now)) = now
-                && wanted(&now).as_ref() != Some(&work)
+                && pending_work(&now).as_ref() != Some(&work)
             {
                 run = now;
                 break None;
             }
         };
         let Some(failed) = failed else {
-            // The run wants this work no longer. teeter brings the servers back when this process attends no more.
+            // The run does not need this work any more. teeter brings the servers back when this process no longer
+            // attends.
             hook.kill();
             drop(at_work);
             attendance.request = None;
@@ -127,8 +128,8 @@ pub async fn report(
     None
 }
 
-/// The work that a run wants its caller to do.
-pub fn wanted(run: &Value) -> Option<Value> {
+/// The work that a run leaves to its caller now.
+pub fn pending_work(run: &Value) -> Option<Value> {
     Some(run["work"].clone()).filter(|work| !work.is_null() && run["state"] == "running")
 }
 
@@ -149,16 +150,16 @@ pub struct Hook {
 }
 
 impl Hook {
-    /// Begins the work that a run wants.
+    /// Begins the work of a run.
     pub fn start(simulation: &Arc<Simulation>, work: &Value, version: &str, dice: &mut Dice) -> Self {
         let servers = servers(work);
         let (end, result) = tokio::sync::watch::channel(None);
-        let times: Vec<Duration> = (0..4).map(|_| Duration::from_millis(dice.of(10..500))).collect();
-        let fails_late = dice.of(0..2) == 0;
+        let times: Vec<Duration> = (0..4).map(|_| Duration::from_millis(dice.within(10..500))).collect();
+        let fails_late = dice.within(0..2) == 0;
         let (sim, version) = (Arc::clone(simulation), version.to_owned());
         let running = tokio::spawn(async move {
             sim.watch.note(|| format!("a hook works on {servers:?}"));
-            let at_work = AtWork::on(&sim.apps, servers.clone());
+            let at_work = AtWork::begin(&sim.apps, servers.clone());
             tokio::time::sleep(times[0]).await;
             for server in &servers {
                 sim.apps.stop(server);
@@ -179,7 +180,7 @@ impl Hook {
             end.send_replace(Some(failed));
         });
         let hook = Self { task: running.abort_handle(), result };
-        simulation.has_begun(&hook);
+        simulation.remember_hook(&hook);
         hook
     }
 
@@ -212,7 +213,7 @@ pub struct AtWork {
 
 impl AtWork {
     /// Begins to work on servers.
-    pub fn on(apps: &Apps, servers: Vec<String>) -> Self {
+    pub fn begin(apps: &Apps, servers: Vec<String>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let hook = NUMBER.fetch_add(1, Ordering::Relaxed);
         servers.iter().for_each(|server| apps.begin_work(server, hook));

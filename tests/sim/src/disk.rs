@@ -11,7 +11,7 @@ use teeter::store::{DrainQuery, EventQuery, SqliteStore, Store, StoreError, Tall
 
 use crate::watch::Watch;
 
-/// The real store, on a disk that can fail. Clones are the same one.
+/// The real store, on a disk that can fail. Clones are the same store.
 #[derive(Debug, Clone)]
 pub struct FailingStore {
     store: Arc<SqliteStore>,

@@ -20,12 +20,12 @@ pub async fn judge(simulation: &Simulation, scenario: &Scenario) {
     let is_nothing_held = |simulation: &Simulation| simulation.daemon.stored().holds.is_empty();
     if !until(simulation, is_nothing_held).await {
         let holds: Vec<String> = simulation.daemon.stored().holds.values().map(|hold| format!("{hold:?}")).collect();
-        simulation.watch.find("every hold has an end", holds.join("\n"));
+        simulation.watch.report("every hold has an end", holds.join("\n"));
         return;
     }
     if !until(simulation, |simulation| simulation.daemon.stored().baselines.is_empty()).await {
         let left: Vec<String> = simulation.daemon.stored().baselines.keys().map(ToString::to_string).collect();
-        simulation.watch.find("every server is given back", format!("teeter still keeps {}", left.join(", ")));
+        simulation.watch.report("every server is given back", format!("teeter still keeps {}", left.join(", ")));
     }
     simulation.fakes.iter().for_each(|fake| servers_are_as_before(simulation, fake));
     status_is_true(simulation).await;
@@ -37,7 +37,7 @@ fn every_member_is_deployed_to(simulation: &Simulation) {
     for run in simulation.daemon.stored().runs.values() {
         for (member, left) in run.left_out.iter().filter(|(_, left)| !left.out) {
             let text = format!("run {} went on without {member}: {}", run.id.0, left.why);
-            simulation.watch.find("healthy members are deployed to", text);
+            simulation.watch.report("healthy members are deployed to", text);
         }
     }
 }
@@ -59,7 +59,7 @@ pub(crate) async fn maps_are_as_their_files(simulation: &Simulation) {
     };
     let difference = |simulation: &Simulation| simulation.fakes.iter().find_map(difference_in);
     if !until(simulation, |simulation| difference(simulation).is_none()).await {
-        simulation.watch.find("maps are as their files", difference(simulation).unwrap_or_default());
+        simulation.watch.report("maps are as their files", difference(simulation).unwrap_or_default());
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) async fn maps_are_as_their_files(simulation: &Simulation) {
 fn servers_are_as_before(simulation: &Simulation, fake: &Fake) {
     let truth = fake.truth();
     let Some(now) = truth.current() else {
-        simulation.watch.find("HAProxy serves", "there is no process".to_owned());
+        simulation.watch.report("HAProxy serves", "there is no process".to_owned());
         return;
     };
     for number in 0..simulation.shape.members() {
@@ -77,12 +77,12 @@ fn servers_are_as_before(simulation: &Simulation, fake: &Fake) {
         }
         for line in simulation.shape.lines(number) {
             let Some(server) = split(&line).and_then(|line| now.servers.get(&line).copied()) else {
-                simulation.watch.find("every server is as it was", format!("{line} is not there"));
+                simulation.watch.report("every server is as it was", format!("{line} is not there"));
                 continue;
             };
             if server.is_out() || server.weight != 100 {
                 let text = format!("{line} has admin state {} and weight {}", server.admin, server.weight);
-                simulation.watch.find("every server is as it was", text);
+                simulation.watch.report("every server is as it was", text);
             }
         }
     }
@@ -100,7 +100,7 @@ async fn status_is_true(simulation: &Simulation) {
     let mut shown = BTreeMap::new();
     for _ in 0..6 {
         let Some((200, status)) = simulation.call("GET", "/v1/status", None).await else {
-            simulation.watch.find("teeterd answers", "GET /v1/status was not answered with 200".to_owned());
+            simulation.watch.report("teeterd answers", "GET /v1/status was not answered with 200".to_owned());
             return;
         };
         shown = status["servers"].as_array().into_iter().flatten().filter_map(shown_line).collect();
@@ -110,9 +110,11 @@ async fn status_is_true(simulation: &Simulation) {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     for (line, server) in &truth {
-        let (says, has) = (shown.get(line).copied(), server.own_state());
-        if says != Some(has) {
-            simulation.watch.find("the status is true", format!("{line:?} is {has}, and the status says {says:?}"));
+        let (status, state) = (shown.get(line).copied(), server.own_state());
+        if status != Some(state) {
+            simulation
+                .watch
+                .report("the status is true", format!("{line:?} is {state}, and the status shows {status:?}"));
         }
     }
 }
@@ -124,7 +126,7 @@ fn shown_line(server: &Value) -> Option<((String, String, String), &'static str)
     Some(((text("instance")?, text("backend")?, text("server")?), state))
 }
 
-/// The part of an event that tells it from others of the same caller.
+/// The part of an event that distinguishes it from other events of the same caller.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Recorded {
     kind: String,
@@ -138,7 +140,7 @@ fn changes_are_recorded(simulation: &Simulation) {
     let mut last = 0;
     for event in simulation.daemon.events() {
         if event.id <= last {
-            simulation.watch.find("events are in order", format!("event {} comes after {last}", event.id));
+            simulation.watch.report("events are in order", format!("event {} comes after {last}", event.id));
         }
         last = event.id;
         if let Some(pid) = event.caller.and_then(|caller| caller.pid) {
@@ -152,14 +154,14 @@ fn changes_are_recorded(simulation: &Simulation) {
         let events = recorded.remove(&pid).unwrap_or_default();
         let once: BTreeSet<_> = events.iter().collect();
         if once.len() != events.len() {
-            simulation.watch.find("no change is recorded twice", format!("{pid}: {path}: {events:?}"));
+            simulation.watch.report("no change is recorded twice", format!("{pid}: {path}: {events:?}"));
         }
         let creates = path == "/v1/holds" || path == "/v1/runs";
         if request.status == Some(201) && creates && events.is_empty() {
-            simulation.watch.find("every change is recorded", format!("{pid}: {path} was answered with 201"));
+            simulation.watch.report("every change is recorded", format!("{pid}: {path} was answered with 201"));
         }
     }
     if let Some((pid, events)) = recorded.into_iter().next() {
-        simulation.watch.find("only requested changes are recorded", format!("{pid}: {events:?}"));
+        simulation.watch.report("only requested changes are recorded", format!("{pid}: {events:?}"));
     }
 }

@@ -50,7 +50,7 @@ struct Total {
 fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(seed) = args.seed {
-        return one(seed, args.shrink);
+        return play_one(seed, args.shrink);
     }
     let (next, end) = (AtomicU64::new(args.from), args.from + args.seeds);
     let total = Mutex::new(Total::default());
@@ -63,10 +63,10 @@ fn main() -> ExitCode {
                     if seed >= end {
                         return;
                     }
-                    let scenario = Scenario::of(seed);
+                    let scenario = Scenario::from_seed(seed);
                     let outcome = play(&scenario, false);
                     if !outcome.found.is_empty() {
-                        failed(seed, &outcome);
+                        print_failure(seed, &outcome);
                     }
                     let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     total.add(&scenario, outcome);
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
         None => ExitCode::SUCCESS,
         Some((seed, outcome)) => {
             if args.shrink {
-                println!("{}", smallest(&Scenario::of(*seed), outcome));
+                println!("{}", smallest(&Scenario::from_seed(*seed), outcome));
             }
             ExitCode::FAILURE
         }
@@ -96,16 +96,16 @@ fn main() -> ExitCode {
 
 /// Prints at once what has failed: the other seeds may take all night.
 #[allow(clippy::print_stdout, reason = "a command line tool")]
-fn failed(seed: u64, outcome: &Outcome) {
-    let line = |found: &Finding| format!("\n  {:>10.3} s  {}: {}", found.at.as_secs_f64(), found.which, found.text);
+fn print_failure(seed: u64, outcome: &Outcome) {
+    let line = |found: &Finding| format!("\n  {:>10.3} s  {}: {}", found.at.as_secs_f64(), found.invariant, found.text);
     let found: String = outcome.found.iter().map(line).collect();
     println!("FAIL seed {seed}; repeat it with: sim --seed {seed}{found}");
 }
 
 /// Plays one seed and prints every event.
 #[allow(clippy::print_stdout, reason = "a command line tool")]
-fn one(seed: u64, shrinks: bool) -> ExitCode {
-    let mut scenario = Scenario::of(seed);
+fn play_one(seed: u64, shrinks: bool) -> ExitCode {
+    let mut scenario = Scenario::from_seed(seed);
     if shrinks {
         scenario = smallest(&scenario, &play(&scenario, false));
     }
@@ -115,7 +115,7 @@ fn one(seed: u64, shrinks: bool) -> ExitCode {
     }
     println!("\n{scenario}");
     for found in &outcome.found {
-        println!("FAIL {:.3} s  {}: {}", found.at.as_secs_f64(), found.which, found.text);
+        println!("FAIL {:.3} s  {}: {}", found.at.as_secs_f64(), found.invariant, found.text);
     }
     if outcome.found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -123,7 +123,7 @@ fn one(seed: u64, shrinks: bool) -> ExitCode {
 /// The smallest scenario that fails in the same way.
 fn smallest(scenario: &Scenario, outcome: &Outcome) -> Scenario {
     let Some(first) = outcome.found.first() else { return scenario.clone() };
-    shrink(scenario, |tried| play(tried, false).found.iter().any(|found| found.which == first.which))
+    shrink(scenario, |tried| play(tried, false).found.iter().any(|found| found.invariant == first.invariant))
 }
 
 impl Total {
@@ -147,7 +147,8 @@ impl Total {
     #[allow(clippy::print_stdout, reason = "a command line tool")]
     fn print(&self) {
         println!(
-            "{} seeds, {:.1} simulated hours, {} events checked, {} requests ({} without a server, in scenarios that allow it)",
+            "{} seeds, {:.1} simulated hours, {} events checked, {} requests ({} without a server, in scenarios that \
+             allow it)",
             self.seeds,
             self.lasted.as_secs_f64() / 3600.0,
             self.events,

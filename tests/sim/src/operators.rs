@@ -38,17 +38,18 @@ impl Simulation {
             Verb::Repair(number) => return self.repair(number, hold(number, "drain", None)).await,
             Verb::Deploy => {
                 let deploying = deployer::deploy(Arc::clone(self), "v3".to_owned(), dice);
-                tokio::time::timeout(call.patience.unwrap_or(LONG), deploying).await.map(drop).unwrap_or_default();
+                let _ = tokio::time::timeout(call.patience.unwrap_or(LONG), deploying).await;
                 return;
             }
         };
         let body = Some(&body).filter(|body| !body.is_null());
         let calling = self.call("POST", &path, body);
-        tokio::time::timeout(call.patience.unwrap_or(LONG), calling).await.map(drop).unwrap_or_default();
+        let _ = tokio::time::timeout(call.patience.unwrap_or(LONG), calling).await;
     }
 
-    /// An operator takes a server out, works on it as soon as teeter says that it is empty, and gives it back. If teeter says
-    /// that clients may come back, the operator gives them the grace and then has them sent to other servers.
+    /// An operator takes a server out, works on it as soon as teeter shows that it is empty, and gives it back.
+    /// If clients may come back, by teeter's note, the operator gives them the grace and then sends them to other
+    /// servers.
     async fn repair(&self, number: usize, mut hold: Value) {
         let Some((mut held, note)) = self.take_out(&hold).await else { return };
         if note.contains("may come back") {
@@ -57,9 +58,9 @@ impl Simulation {
             held = again;
         }
         let member = self.shape.member(number);
-        let at_work = AtWork::on(&self.apps, vec![member.clone()]);
+        let at_work = AtWork::begin(&self.apps, vec![member.clone()]);
         self.watch.note(|| format!("an operator repairs {member}"));
-        // Its checks pass all the while: only teeter keeps clients away.
+        // Its checks pass meanwhile: only teeter keeps clients away.
         tokio::time::sleep(REPAIR_TAKES).await;
         drop(at_work);
         let selectors = [self.shape.lines(number)[0].clone()];
@@ -67,14 +68,14 @@ impl Simulation {
         self.call("POST", "/v1/release", Some(&release)).await;
     }
 
-    /// Takes servers out and waits until teeter says that they are empty. Gives the hold and its note.
+    /// Takes servers out and waits until teeter shows that they are empty. Gives the hold and its note.
     async fn take_out(&self, hold: &Value) -> Option<(Value, String)> {
         let (201, held) = self.call("POST", "/v1/holds", Some(hold)).await? else { return None };
         for _ in 0..REPAIR_LOOKS {
             tokio::time::sleep(Duration::from_millis(200)).await;
             let Some((200, holds)) = self.call("GET", "/v1/holds", None).await else { continue };
             let mut all = holds["holds"].as_array().into_iter().flatten();
-            let now = all.find(|one| one["id"] == held["id"])?;
+            let now = all.find(|other| other["id"] == held["id"])?;
             if now["stage"] == "out" {
                 return Some((held, now["note"].as_str().unwrap_or_default().to_owned()));
             }
@@ -107,8 +108,8 @@ impl Simulation {
         send(fake, &command).await;
     }
 
-    /// A controller deletes a line, adds it again and makes it ready. If HAProxy does not delete the line, because it has
-    /// connections, the controller gives up and makes it ready.
+    /// A controller deletes a line, adds it again and makes it ready. If HAProxy does not delete the line, because it
+    /// has connections, the controller gives up and makes it ready.
     pub(crate) async fn add_again(&self, fake: &Fake, number: usize, line: usize, pause: Option<Duration>) {
         if self.shape.series == Series::V2_2 {
             return;
@@ -139,18 +140,19 @@ impl Simulation {
     pub(crate) async fn read_everything(&self) {
         loop {
             for path in ["/v1/status", "/v1/doctor", "/v1/runs", "/v1/events?limit=1000"] {
-                self.daemon.call("GET", path, None, self.next_pid()).await.map(drop).unwrap_or_default();
+                let _ = self.daemon.call("GET", path, None, self.next_pid()).await;
             }
             // If teeterd is down, calls return at once.
             tokio::time::sleep(READ_AGAIN).await;
         }
     }
 
-    /// Asks for the status and the doctor's findings while the disk is full, until the task is stopped: both must tell of it.
-    pub(crate) async fn ask_about_full_disk(&self) {
+    /// Reads the status and the doctor's findings while the disk is full, until the task is stopped: both must have
+    /// the full disk.
+    pub(crate) async fn check_full_disk_reports(&self) {
         let (mut life, mut refused_before) = (None, 0);
         loop {
-            tokio::time::sleep(DISK_ASKED).await;
+            tokio::time::sleep(DISK_CHECK_INTERVAL).await;
             let refused = self.store.refused();
             if life != self.daemon.life_number() {
                 // A teeterd that has just started knows nothing of refusals before.
@@ -162,7 +164,7 @@ impl Simulation {
                 continue;
             }
             // A transaction that has been refused has to be noted by teeterd first.
-            tokio::time::sleep(DISK_ASKED).await;
+            tokio::time::sleep(DISK_CHECK_INTERVAL).await;
             for path in ["/v1/status", "/v1/doctor"] {
                 let answer = self.daemon.call("GET", path, None, self.next_pid()).await;
                 let same = self.daemon.life_number() == life && self.store.refused() >= refused;
@@ -170,7 +172,7 @@ impl Simulation {
                     && same
                     && !document.to_string().contains("it cannot be written")
                 {
-                    self.watch.find("a full disk is reported", format!("{path} answers {document}"));
+                    self.watch.report("a full disk is reported", format!("{path} answers {document}"));
                 }
             }
         }
@@ -185,21 +187,21 @@ async fn send(fake: &Fake, commands: &str) -> String {
         stream.write_all(format!("{commands}\n").as_bytes()).await?;
         stream.read_to_end(&mut answer).await
     };
-    tokio::time::timeout(LONG, sending).await.map(drop).unwrap_or_default();
+    let _ = tokio::time::timeout(LONG, sending).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// How often an operator looks whether the server is empty.
+/// The number of times that an operator looks whether the server is empty.
 const REPAIR_LOOKS: u32 = 50;
 
-/// Longer than it takes until a HAProxy that has come back has been told everything.
+/// Longer than it takes until a HAProxy that has come back has got every command.
 const REPAIR_TAKES: Duration = Duration::from_secs(9);
 
-/// Between two rounds of a reader.
+/// The time between two rounds of a reader.
 const READ_AGAIN: Duration = Duration::from_millis(20);
 
-/// Between two questions about a full disk.
-const DISK_ASKED: Duration = Duration::from_millis(100);
+/// The time between two looks at the reports of a full disk.
+const DISK_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often a controller tries to delete a line that has connections.
+/// The number of times that a controller tries to delete a line that has connections.
 const DELETE_TRIES: u32 = 30;

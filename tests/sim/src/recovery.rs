@@ -1,4 +1,5 @@
-//! Recovery: everything is repaired, an operator ends with one command at a time what was begun, and the end is checked.
+//! Recovery: everything is repaired, an operator ends with one command at a time what was begun, and the end is
+//! checked.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use teeter::haproxy::AdminState;
 use teeter::plan::{Run, RunState};
 use teeter_lab::Dice;
 
-use crate::deployer::{Hook, report, wanted};
+use crate::deployer::{Hook, pending_work, report};
 use crate::scenario::ByHand;
 use crate::simulation::Simulation;
 
@@ -21,9 +22,9 @@ pub async fn recover(simulation: &Arc<Simulation>, dice: &mut Dice) {
     simulation.store.repair();
     simulation.fail_hook(false);
     for fake in simulation.fakes.iter().filter(|fake| fake.truth().current().is_none()) {
-        fake.start().unwrap_or_default();
+        let _ = fake.start();
     }
-    simulation.apps.heal();
+    simulation.apps.make_all_healthy();
     // A start fails while the store cannot be written. systemd would try again, too.
     while !simulation.daemon.is_up() {
         simulation.daemon.start().await;
@@ -46,7 +47,7 @@ pub async fn held_servers_are_out(simulation: &Simulation) {
     let is_settled = |simulation: &Simulation| !simulation.daemon.is_up() || held_in_service(simulation).is_none();
     if !until(simulation, is_settled).await {
         let text = held_in_service(simulation).unwrap_or_default();
-        simulation.watch.find("a held server is not in service", text);
+        simulation.watch.report("a held server is not in service", text);
     }
 }
 
@@ -83,7 +84,7 @@ async fn make_ready(simulation: &Simulation, wanted: impl Fn(usize) -> bool) {
 
 /// Gives one command after the other until no run is active.
 async fn end_runs(simulation: &Arc<Simulation>, dice: &mut Dice) {
-    let gives_up = dice.of(0..2) == 0;
+    let gives_up = dice.within(0..2) == 0;
     let mut tries = 0;
     for _ in 0..ROUNDS {
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -97,7 +98,7 @@ async fn end_runs(simulation: &Arc<Simulation>, dice: &mut Dice) {
     }
     if active_run(simulation).is_some() {
         let text = format!("a run is still active after {ROUNDS} rounds of commands");
-        simulation.watch.find("one command goes on", text);
+        simulation.watch.report("one command goes on", text);
     }
 }
 
@@ -119,13 +120,13 @@ async fn go_on(simulation: &Arc<Simulation>, run: &Value, gives_up: bool, tries:
     }
     if run["paused"] == true {
         simulation.call("POST", &path("resume"), None).await;
-    } else if let Some(work) = wanted(run) {
+    } else if let Some(work) = pending_work(run) {
         let version = run["version"].as_str().unwrap_or("v2").to_owned();
         let hook = Hook::start(simulation, &work, &version, dice);
         let failed = hook.ended().await;
         report(simulation, id, &work, failed, None).await;
     } else if run["state"] == "failed" {
-        let command = if dice.of(0..2) == 0 { "retry" } else { "advance" };
+        let command = if dice.within(0..2) == 0 { "retry" } else { "advance" };
         simulation.call("POST", &path(command), Some(&json!({})).filter(|_| command == "advance")).await;
     }
 }
@@ -136,7 +137,7 @@ async fn flip_to_all(simulation: &Simulation) {
     let versions: BTreeSet<String> =
         (0..shape.members()).map(|number| simulation.apps.version(&shape.member(number))).collect();
     if versions.len() > 1 {
-        // The whole farm runs two versions, and the operator asks for both.
+        // The whole farm runs two versions, and the operator selects both.
         simulation.watch.may_mix();
     }
     let side = if shape.strategy == "blue-green" && shape.route { "a" } else { "all" };

@@ -1,5 +1,5 @@
-//! A scenario: a farm, a deploy, and the acts that disturb it. It follows from a seed, and each act can be removed without
-//! changing the others.
+//! A scenario: a farm, a deploy, and the acts that disturb it. It follows from a seed, and each act can be removed
+//! without changing the others.
 
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +48,8 @@ pub enum Fault {
     Hang(Duration),
     /// HAProxy answers slowly for this time.
     Slow(Duration),
-    /// The disk of the store is full for this time. A client asks for the status and the doctor's findings all the while.
+    /// The disk of the store is full for this time. Meanwhile a client reads the status and the doctor's
+    /// findings.
     DiskFull(Duration),
     /// The next write to the store takes this long, as when teeterd itself is stopped. No seed draws this.
     DiskStalls(Duration),
@@ -59,7 +60,8 @@ pub enum Fault {
         /// Whether the hook goes on.
         hook_lives: bool,
     },
-    /// The deploying process hangs for this time and keeps its connections, as when the terminal does not take its output.
+    /// The deploying process hangs for this time and keeps its connections, as when the terminal does not take its
+    /// output.
     StallDeployer(Duration),
     /// The current hook fails, or the next one.
     FailHook,
@@ -91,14 +93,14 @@ pub enum Fault {
         gone: Duration,
     },
     /// The server of this number is unhealthy for this time.
-    Sick(usize, Duration),
+    Unhealthy(usize, Duration),
     /// From now on, half of the responses of the new version have status 500.
     BadVersion,
     /// Other clients keep this many connections to the stats socket open, without a request.
     Crowd(usize, Duration),
     /// This many clients of the control socket read everything, again and again.
     Readers(usize, Duration),
-    /// A user makes the server of this number ready, and the checks are not told. For tests of this simulation.
+    /// A user makes the server of this number ready, unknown to the checks. For tests of this simulation.
     Sabotage(usize),
 }
 
@@ -153,56 +155,56 @@ pub enum ByHand {
 
 impl Scenario {
     /// The scenario of a seed.
-    pub fn of(seed: u64) -> Self {
+    pub fn from_seed(seed: u64) -> Self {
         let dice = Dice::new(seed);
-        let shape = Shape::thrown(&mut dice.other(1));
-        let mut dice = dice.other(2);
+        let shape = Shape::random(&mut dice.fork(1));
+        let mut dice = dice.fork(2);
         // Some scenarios have no act at all: nothing may fail there.
-        let count = [0, 0, 1, 1, 1, 2, 2, 3, 4, 6][dice.of(0..10) as usize];
-        let mut acts: Vec<Act> = (0..count).map(|_| Act::thrown(&mut dice, &shape)).collect();
+        let count = [0, 0, 1, 1, 1, 2, 2, 3, 4, 6][dice.within(0..10) as usize];
+        let mut acts: Vec<Act> = (0..count).map(|_| Act::random(&mut dice, &shape)).collect();
         acts.sort_by_key(|act| act.at);
         Self { seed, shape, acts }
     }
 }
 
 impl Act {
-    fn thrown(dice: &mut Dice, shape: &Shape) -> Self {
-        let at = Duration::from_millis(dice.of(0..6_000));
-        Self { at, fault: Fault::thrown(dice, shape), on: dice.of(0..shape.haproxys as u64) as usize }
+    fn random(dice: &mut Dice, shape: &Shape) -> Self {
+        let at = Duration::from_millis(dice.within(0..6_000));
+        Self { at, fault: Fault::random(dice, shape), on: dice.within(0..shape.haproxys as u64) as usize }
     }
 }
 
 impl Fault {
-    fn thrown(dice: &mut Dice, shape: &Shape) -> Self {
-        let server = |dice: &mut Dice| dice.of(0..shape.members() as u64) as usize;
-        let mut lasting = |longest: u64| Duration::from_millis(dice.of(20..longest));
+    fn random(dice: &mut Dice, shape: &Shape) -> Self {
+        let server = |dice: &mut Dice| dice.within(0..shape.members() as u64) as usize;
+        let mut lasting = |longest: u64| Duration::from_millis(dice.within(20..longest));
         let (short, long) = (lasting(3_000), lasting(20_000));
-        match dice.of(0..100) {
-            0..18 => Self::KillTeeterd { back: short, jump: [0, 0, 0, 3_600, -3_600][dice.of(0..5) as usize] },
+        match dice.within(0..100) {
+            0..18 => Self::KillTeeterd { back: short, jump: [0, 0, 0, 3_600, -3_600][dice.within(0..5) as usize] },
             18..29 => Self::Reload,
             29..36 => Self::KillHaproxy(short),
             36..41 => Self::Hang(long),
             41..44 => Self::Slow(short),
             44..49 => Self::DiskFull(short),
             49..52 => Self::DiskLies,
-            52..57 => Self::KillDeployer { hook_lives: dice.of(0..2) == 0 },
+            52..57 => Self::KillDeployer { hook_lives: dice.within(0..2) == 0 },
             57..60 => Self::FailHook,
-            60..79 => Self::Call(Call::thrown(dice, shape, short)),
+            60..79 => Self::Call(Call::random(dice, shape, short)),
             79..81 => Self::BadVersion,
-            81..83 => Self::Crowd(dice.of(1..12) as usize, short),
-            83..85 => Self::Readers(dice.of(1..12) as usize, short),
-            85 => Self::Readers(dice.of(1..4) as usize, long),
+            81..83 => Self::Crowd(dice.within(1..12) as usize, short),
+            83..85 => Self::Readers(dice.within(1..12) as usize, short),
+            85 => Self::Readers(dice.within(1..4) as usize, long),
             86..88 => {
-                let by_hand = [ByHand::Maint, ByHand::Drain, ByHand::Ready, ByHand::Weight][dice.of(0..4) as usize];
+                let by_hand = [ByHand::Maint, ByHand::Drain, ByHand::Ready, ByHand::Weight][dice.within(0..4) as usize];
                 Self::ByHand(server(dice), by_hand)
             }
-            88..90 => Self::Sick(server(dice), short),
+            88..90 => Self::Unhealthy(server(dice), short),
             90..93 => {
-                let pause = (dice.of(0..2) == 0).then_some(short);
-                Self::AddAgain { server: server(dice), line: dice.of(0..2) as usize, pause }
+                let pause = (dice.within(0..2) == 0).then_some(short);
+                Self::AddAgain { server: server(dice), line: dice.within(0..2) as usize, pause }
             }
             93..95 if shape.haproxys > 1 => Self::Remove { back: short, gone: long },
-            93..97 => Self::Rename { back: short, moved: dice.of(0..3) == 0 },
+            93..97 => Self::Rename { back: short, moved: dice.within(0..3) == 0 },
             _ => Self::StallDeployer(long),
         }
     }
@@ -249,7 +251,7 @@ impl Fault {
             Self::AddAgain { .. } => "server line deleted and added",
             Self::Rename { .. } => "HAProxy renamed",
             Self::Remove { .. } => "HAProxy removed and configured again",
-            Self::Sick(..) => "server unhealthy",
+            Self::Unhealthy(..) => "server unhealthy",
             Self::BadVersion => "bad version deployed",
             Self::Crowd(..) => "stats socket crowded",
             Self::Readers(..) => "control socket crowded",
@@ -259,11 +261,11 @@ impl Fault {
 }
 
 impl Call {
-    fn thrown(dice: &mut Dice, shape: &Shape, lasts: Duration) -> Self {
-        let server = |dice: &mut Dice| dice.of(0..shape.members() as u64) as usize;
-        let verb = match dice.of(0..16) {
-            0 | 1 => Verb::Drain(server(dice), (dice.of(0..2) == 0).then_some(lasts)),
-            2 => Verb::Maint(server(dice), (dice.of(0..2) == 0).then_some(lasts)),
+    fn random(dice: &mut Dice, shape: &Shape, lasts: Duration) -> Self {
+        let server = |dice: &mut Dice| dice.within(0..shape.members() as u64) as usize;
+        let verb = match dice.within(0..16) {
+            0 | 1 => Verb::Drain(server(dice), (dice.within(0..2) == 0).then_some(lasts)),
+            2 => Verb::Maint(server(dice), (dice.within(0..2) == 0).then_some(lasts)),
             3 | 4 => Verb::Ready(server(dice)),
             5 | 6 => Verb::Abort,
             7 => Verb::Pause,
@@ -275,7 +277,7 @@ impl Call {
             13 | 14 => Verb::Repair(server(dice)),
             _ => Verb::Flip("b"),
         };
-        let patience = (dice.of(0..3) == 0).then(|| Duration::from_micros(dice.of(0..8_000)));
+        let patience = (dice.within(0..3) == 0).then(|| Duration::from_micros(dice.within(0..8_000)));
         Self { verb, patience }
     }
 }

@@ -1,12 +1,11 @@
-//! The farm of a scenario: the configurations of HAProxy and teeter, and the deploy.
+//! The farm of a scenario: its members and lines, and the deploy.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use teeter_lab::Dice;
 
-use crate::fake::{BackendSetup, CheckSetup, Route, Series, ServerSetup, Setup};
+use crate::fake::{CheckSetup, Series};
 
 /// A farm and how it is deployed to.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +46,8 @@ pub struct Shape {
     pub spare: usize,
     /// Whether a disabled backend has lines of the members, too; never with a route.
     pub off: bool,
-    /// Whether there is a second backend with the same servers, whose checks pass on the leader only; never with a route.
+    /// Whether there is a second backend with the same servers, whose checks pass on the leader only; never with a
+    /// route.
     pub leader: bool,
     /// Whether clients are sticky by a table; never with a route.
     pub sticky: bool,
@@ -82,11 +82,11 @@ impl Shape {
     };
 
     /// A random shape.
-    pub fn thrown(dice: &mut Dice) -> Self {
+    pub fn random(dice: &mut Dice) -> Self {
         let strategies = ["see-saw", "see-saw", "see-saw", "rolling", "blue-green", "canary"];
-        let route = dice.of(0..5) < 3;
-        let (series, master) = (Series::ALL[dice.of(0..Series::ALL.len() as u64) as usize], dice.of(0..2) == 0);
-        let strategy = match strategies[dice.of(0..6) as usize] {
+        let route = dice.within(0..5) < 3;
+        let (series, master) = (Series::ALL[dice.within(0..Series::ALL.len() as u64) as usize], dice.within(0..2) == 0);
+        let strategy = match strategies[dice.within(0..6) as usize] {
             // Blue and green need a route.
             "blue-green" if !route => "see-saw",
             strategy => strategy,
@@ -96,15 +96,15 @@ impl Shape {
             master,
             route,
             strategy,
-            half: 1 + dice.of(0..3) as usize,
-            twice: !route && dice.of(0..3) == 0,
-            grace: [0, 0, 300, 1_000][dice.of(0..4) as usize],
-            on_deadline: ["fail", "fail", "kill", "restore"][dice.of(0..4) as usize],
-            on_drift: ["reassert", "reassert", "yield", "alarm"][dice.of(0..4) as usize],
-            order: ["overlap", "gap"][dice.of(0..2) as usize],
-            bake: dice.of(0..4) == 0,
-            warm_up: dice.of(0..6) == 0,
-            longest: [50, 300, 1_500][dice.of(0..3) as usize],
+            half: 1 + dice.within(0..3) as usize,
+            twice: !route && dice.within(0..3) == 0,
+            grace: [0, 0, 300, 1_000][dice.within(0..4) as usize],
+            on_deadline: ["fail", "fail", "kill", "restore"][dice.within(0..4) as usize],
+            on_drift: ["reassert", "reassert", "yield", "alarm"][dice.within(0..4) as usize],
+            order: ["overlap", "gap"][dice.within(0..2) as usize],
+            bake: dice.within(0..4) == 0,
+            warm_up: dice.within(0..6) == 0,
+            longest: [50, 300, 1_500][dice.within(0..3) as usize],
             ..Self::PLAIN
         }
         .with_more(dice)
@@ -112,14 +112,14 @@ impl Shape {
 
     /// Draws the properties that were added later. They are drawn last, so that older draws stay the same.
     fn with_more(self, dice: &mut Dice) -> Self {
-        let haproxys = [1, 1, 1, 2][dice.of(0..4) as usize];
-        let late = if haproxys > 1 && dice.of(0..4) == 0 { dice.of(500..6_000) } else { 0 };
-        let same_names = dice.of(0..4) == 0;
-        let (spare, off) = (dice.of(0..6).saturating_sub(3) as usize, dice.of(0..5) == 0);
-        let (leader, sticky) = (!self.twice && dice.of(0..4) == 0, dice.of(0..4) == 0);
-        let other_names = self.twice && dice.of(0..2) == 0;
-        let thrown = Self { haproxys, late, same_names, ..self };
-        if self.route { thrown } else { Self { spare, off, leader, sticky, other_names, ..thrown } }
+        let haproxys = [1, 1, 1, 2][dice.within(0..4) as usize];
+        let late = if haproxys > 1 && dice.within(0..4) == 0 { dice.within(500..6_000) } else { 0 };
+        let same_names = dice.within(0..4) == 0;
+        let (spare, off) = (dice.within(0..6).saturating_sub(3) as usize, dice.within(0..5) == 0);
+        let (leader, sticky) = (!self.twice && dice.within(0..4) == 0, dice.within(0..4) == 0);
+        let other_names = self.twice && dice.within(0..2) == 0;
+        let random = Self { haproxys, late, same_names, ..self };
+        if self.route { random } else { Self { spare, off, leader, sticky, other_names, ..random } }
     }
 
     /// The number of members of the farm.
@@ -137,8 +137,8 @@ impl Shape {
         format!("10.0.0.{}:8080", number % self.members() + 1)
     }
 
-    /// Every line of a member, as BACKEND/SERVER. The first one has checks, and the others track it, except the line in the
-    /// backend of the leader.
+    /// Every line of a member, as BACKEND/SERVER. The first one has checks, and the others track it, except the line
+    /// in the backend of the leader.
     pub fn lines(&self, number: usize) -> Vec<String> {
         let name = self.member(number);
         let backends: &[&str] = match (self.route, self.has_all(), number < self.half) {
@@ -176,7 +176,7 @@ impl Shape {
     }
 
     /// The name of a member in a backend.
-    fn name_in(&self, backend: &str, member: &str) -> String {
+    pub(crate) fn name_in(&self, backend: &str, member: &str) -> String {
         if self.other_names && backend == "api" { format!("{member}-api") } else { member.to_owned() }
     }
 
@@ -200,138 +200,13 @@ impl Shape {
     }
 
     /// Whether the route has a side for the whole farm. A blue-green farm has none.
-    fn has_all(&self) -> bool {
+    pub(crate) fn has_all(&self) -> bool {
         self.strategy != "blue-green"
     }
 
     /// The first text of the map's file.
     pub fn map(&self) -> String {
         format!("web {}\n", if self.has_all() { "web_all" } else { "web_a" })
-    }
-
-    /// haproxy.cfg.
-    pub fn setup(&self, map: &Path) -> Setup {
-        let mut setup = Setup::new(self.series);
-        setup.master = self.master;
-        let check = |server: ServerSetup| ServerSetup { check: Some(CHECK), ..server };
-        let plain = |number: usize| ServerSetup::new(&self.member(number), &self.address(number));
-        let (half, all) = (self.half, self.members());
-        if !self.route {
-            let slots = |backend: BackendSetup| {
-                let slot = |number: usize| ServerSetup::new(&format!("{SLOT}{number:02}"), "10.0.0.250:8080");
-                let slots = (0..self.spare).map(|number| ServerSetup { disabled: true, ..check(slot(number)) });
-                slots.fold(backend, BackendSetup::server)
-            };
-            let checked = |name: &str| {
-                let backend = BackendSetup { stick: self.sticky.then_some(TABLE_EXPIRES), ..BackendSetup::new(name) };
-                slots((0..all).fold(backend, |backend, number| backend.server(check(plain(number)))))
-            };
-            let app = checked("app");
-            setup = setup.frontend(self.frontends()[0], Route::To("app".to_owned())).backend(app);
-            if self.twice {
-                let api = (0..all).fold(BackendSetup::new("api"), |backend, number| {
-                    let name = self.name_in("api", &self.member(number));
-                    let server = ServerSetup::new(&name, &self.address(number));
-                    backend.server(server.track(&format!("app/{}", self.member(number))))
-                });
-                let api = slots(api);
-                setup = setup.frontend(self.frontends()[1], Route::To("api".to_owned())).backend(api);
-            }
-            if self.leader {
-                setup = setup.frontend(self.frontends()[1], Route::To("lead".to_owned())).backend(checked("lead"));
-            }
-            if self.off {
-                setup = setup.backend(BackendSetup { disabled: true, ..checked("old") });
-            }
-            return setup;
-        }
-        let default = Some(if self.has_all() { "web_all" } else { "web_a" }.to_owned());
-        let (file, key) = (map.to_owned(), "web".to_owned());
-        let route = match self.strategy {
-            "canary" => Route::Canary { file, key, default },
-            _ => Route::Map { file, key, default },
-        };
-        setup = setup.frontend(self.frontends()[0], route);
-        for (name, members) in [("web_a", 0..half), ("web_b", half..all)] {
-            let backend = members.fold(BackendSetup::new(name), |backend, number| backend.server(check(plain(number))));
-            setup = setup.backend(backend);
-        }
-        if self.has_all() {
-            let backend = (0..all).fold(BackendSetup::new("web_all"), |backend, number| {
-                backend.server(plain(number).track(&self.lines(number)[0]))
-            });
-            setup = setup.backend(backend);
-        }
-        setup
-    }
-
-    /// The table of members, with the lines of each.
-    fn table(&self) -> String {
-        let member = |number: usize| {
-            let (name, mut lines) = (self.member(number), self.lines(number));
-            lines.extend(self.off.then(|| format!("old/{name}")));
-            format!("{name} = {lines:?}")
-        };
-        let members: Vec<String> = (0..self.members()).map(member).collect();
-        format!("{{ {} }}", members.join(", "))
-    }
-
-    /// teeter.toml.
-    pub fn config(&self, map: &Path) -> String {
-        let names = |members: std::ops::Range<usize>| {
-            members.map(|number| format!("{:?}", self.member(number))).collect::<Vec<_>>().join(", ")
-        };
-        let (a, b) = (names(0..self.half), names(self.half..self.members()));
-        // Spare slots are in no group.
-        let groups = match self.spare {
-            0 => format!("groups = {{ a = [{a}], b = [{b}] }}"),
-            _ => "halves = \"auto\"".to_owned(),
-        };
-        let members = match (self.route, self.has_all(), self.twice) {
-            (true, true, _) => r#"["web_all/*", "web_a/*", "web_b/*"]"#.to_owned(),
-            (true, false, _) => r#"["web_a/*", "web_b/*"]"#.to_owned(),
-            (false, ..) if self.other_names => self.table(),
-            (false, ..) if self.off => r#"["*/*"]"#.to_owned(),
-            (false, ..) if self.leader => r#"["app/*", "lead/*"]"#.to_owned(),
-            (false, _, true) => r#"["app/*", "api/*"]"#.to_owned(),
-            (false, _, false) => r#"["app/*"]"#.to_owned(),
-        };
-        let all = if self.has_all() { "all = \"web_all\", " } else { "" };
-        let turns = match self.route {
-            true => format!(
-                "sticky = \"break\"\nroute = {{ map = {map:?}, key = \"web\", {all}a = \"web_a\", b = \"web_b\" }}"
-            ),
-            false => format!("order = {:?}", self.order),
-        };
-        let bake = if self.bake { "[farm.web.bake]\nfor = \"1s\"\nmax_5xx = \"20%\"\nmin_requests = 5\n" } else { "" };
-        let warm_up = if self.warm_up { "warm_up = { paths = [\"/\"], requests = 3, below = \"200ms\" }" } else { "" };
-        let Self { grace, on_deadline, on_drift, .. } = self;
-        format!(
-            r#"
-[farm.web]
-members = {members}
-{groups}
-min_available = "50%"
-on_drift = "{on_drift}"
-[farm.web.flip]
-{turns}
-[farm.web.drain]
-grace = "{grace}ms"
-deadline = "4s"
-on_deadline = "{on_deadline}"
-[farm.web.verify]
-http = {{ path = "/_status", version = {{ header = "x-version" }}, timeout = "1s" }}
-deadline = "4s"
-{warm_up}
-[farm.web.canary]
-group = "a"
-steps = "50%,100%"
-pause = "1s"
-[farm.web.rolling]
-batch = 1
-settle = "0s"
-{bake}"#
-        )
     }
 
     /// The deploy of a version.
@@ -346,10 +221,7 @@ settle = "0s"
 }
 
 /// The health check of every line that does not track another one.
-const CHECK: CheckSetup = CheckSetup { inter: Duration::from_millis(200), fall: 2, rise: 2 };
+pub(crate) const CHECK: CheckSetup = CheckSetup { inter: Duration::from_millis(200), fall: 2, rise: 2 };
 
 /// The first part of the names of spare slots.
 pub const SLOT: &str = "slot";
-
-/// The time that a table keeps a client: longer than any simulation.
-const TABLE_EXPIRES: Duration = Duration::from_secs(1_800);

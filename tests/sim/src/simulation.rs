@@ -40,17 +40,17 @@ pub struct Simulation {
     pids: AtomicI32,
     fail_hook: AtomicBool,
     bad_version: AtomicBool,
-    /// Whether a server is worked on until its hook's end is reported. It is not where a deploying process may hang while
-    /// teeterd is started again: teeterd then takes it for gone.
+    /// Whether a server is worked on until its hook's end is reported. It is not if a deploying process may hang
+    /// while teeterd is started again, because teeterd then takes the process for ended.
     pub reports_count: bool,
     /// Until when deploying processes hang.
     stalled: Mutex<Option<Instant>>,
     hooks: Mutex<Vec<AbortHandle>>,
-    /// Each change that a caller has asked for.
+    /// Each change that a caller has requested.
     pub requests: Mutex<Vec<ChangeRequest>>,
 }
 
-/// A change that a caller has asked for, and the answer.
+/// A change that a caller has requested, and the answer.
 #[derive(Debug, Clone)]
 pub struct ChangeRequest {
     /// The process id of the caller.
@@ -74,7 +74,7 @@ pub struct Outcome {
     pub lasted: Duration,
     /// A checksum of all events: the same scenario always has the same.
     pub trace: u64,
-    /// Every event in words, if a log was asked for.
+    /// Every event in words, if a log was requested.
     pub log: Vec<String>,
 }
 
@@ -94,7 +94,7 @@ pub fn play(scenario: &Scenario, log: bool) -> Outcome {
     let mut outcome = runtime.block_on(Simulation::play(scenario, log));
     // A panic ends only the task that it is in.
     if let Some(text) = PANIC.take() {
-        outcome.found.push(Finding { which: "nothing panics", at: outcome.lasted, text });
+        outcome.found.push(Finding { invariant: "nothing panics", at: outcome.lasted, text });
     }
     outcome
 }
@@ -108,16 +108,16 @@ impl Simulation {
         let begun = Instant::now();
         let dice = Dice::new(scenario.seed);
         let (shape, map) = (scenario.shape, MapFile::new(&scenario.shape));
-        let fake = |number: u64| Fake::new(shape.setup(&map.0), dice.other(11 + 10 * number).throw());
+        let fake = |number: u64| Fake::new(shape.setup(&map.0), dice.fork(11 + 10 * number).throw());
         let fakes: Vec<Fake> = (0..shape.haproxys as u64).map(fake).collect();
         if let Some(late) = fakes.last().filter(|_| shape.late > 0) {
             late.kill();
         }
-        let apps = Apps::new(shape, fakes.clone(), dice.other(12));
+        let apps = Apps::new(shape, fakes.clone(), dice.fork(12));
         let watch = Watch::new(scenario, apps.clone(), &fakes, log);
         let store = FailingStore::new(watch.clone()).unwrap_or_else(|error| panic!("{error}"));
         let config = shape.config(&map.0);
-        let daemon = Daemon::new(shape, &fakes, apps.clone(), store.clone(), &config, dice.other(13));
+        let daemon = Daemon::new(shape, &fakes, apps.clone(), store.clone(), &config, dice.fork(13));
         let simulation = Arc::new(Self {
             shape,
             fakes,
@@ -136,11 +136,11 @@ impl Simulation {
         simulation.daemon.start().await;
         let mut tasks = JoinSet::new();
         for client in 0..CLIENTS {
-            tasks.spawn(visit(Arc::clone(&simulation), client, dice.other(100 + client)));
+            tasks.spawn(visit(Arc::clone(&simulation), client, dice.fork(100 + client)));
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
         simulation.perform(scenario, &dice).await;
-        recovery::recover(&simulation, &mut dice.other(15)).await;
+        recovery::recover(&simulation, &mut dice.fork(15)).await;
         recovery::judge(&simulation, scenario).await;
         tasks.shutdown().await;
         simulation.daemon.kill().await;
@@ -171,9 +171,9 @@ impl Simulation {
         };
         log(None);
         if path.ends_with("/abort") || path.ends_with("/rollback") {
-            self.watch.goes_back();
+            self.watch.may_roll_back();
         }
-        let _leaving = Leaving(&self.watch, pid);
+        let _guard = CallerGuard { watch: &self.watch, pid };
         let answer = self.daemon.call(method, path, body, pid).await.ok();
         log(answer.as_ref().map(|(status, _)| *status));
         answer
@@ -189,7 +189,7 @@ impl Simulation {
         self.fail_hook.store(fails, Ordering::Relaxed);
     }
 
-    /// Whether the hook that asks is to fail. Only one hook gets this answer.
+    /// Whether the calling hook is to fail. It is true for one hook only.
     pub fn hook_fails(&self) -> bool {
         self.fail_hook.swap(false, Ordering::Relaxed)
     }
@@ -204,7 +204,7 @@ impl Simulation {
         self.bad_version.load(Ordering::Relaxed)
     }
 
-    /// Has deploying processes hang for this time.
+    /// Lets deploying processes hang for this time.
     pub fn stall_deployers(&self, duration: Duration) {
         *self.stalled.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + duration);
     }
@@ -219,7 +219,7 @@ impl Simulation {
     }
 
     /// Remembers a hook that is at work.
-    pub fn has_begun(&self, hook: &Hook) {
+    pub fn remember_hook(&self, hook: &Hook) {
         self.hooks().push(hook.process());
     }
 
@@ -233,12 +233,15 @@ impl Simulation {
     }
 }
 
-/// Tells the watch when a caller has gone, answered or not.
-struct Leaving<'a>(&'a Watch, i32);
+/// Reports the end of a caller to the watch, with or without an answer.
+struct CallerGuard<'a> {
+    watch: &'a Watch,
+    pid: i32,
+}
 
-impl Drop for Leaving<'_> {
+impl Drop for CallerGuard<'_> {
     fn drop(&mut self) {
-        self.0.gone(self.1);
+        self.watch.gone(self.pid);
     }
 }
 
@@ -276,7 +279,7 @@ impl MapFile {
 impl Drop for MapFile {
     fn drop(&mut self) {
         if let Some(folder) = self.0.parent() {
-            std::fs::remove_dir_all(folder).unwrap_or_default();
+            let _ = std::fs::remove_dir_all(folder);
         }
     }
 }

@@ -62,13 +62,13 @@ impl Simulated {
             .backend(lone)
             .backend(pair("pair", true))
             .backend(pair("stay", false))
-            .backend(BackendSetup::new("said").server(talk))
+            .backend(BackendSetup::new("agents").server(talk))
             .backend(off)
             .backend(twin)
             .backend(even.server(ServerSetup::new("e1", "127.0.0.1:9001")))
             .backend(BackendSetup::new("lead").server(server("web01")));
         let fake = Fake::new(setup, seed);
-        fake.set_agent("said/talk", Some("up"));
+        fake.set_agent("agents/talk", Some("up"));
         fake.set_health("lead/web01", false);
         Self { fake, series, map }
     }
@@ -176,7 +176,7 @@ impl Subject for Simulated {
     }
 
     fn set_agent(&self, words: &str) {
-        self.fake.set_agent("said/talk", Some(words));
+        self.fake.set_agent("agents/talk", Some(words));
     }
 
     fn pause(&self, paused: bool) {
@@ -188,7 +188,7 @@ impl Subject for Simulated {
     }
 }
 
-fn pass(series: Series) {
+fn passes(series: Series) {
     let mut failed = Vec::new();
     let all = cases::<Simulated>();
     for (seed, case) in (1..).zip(&all) {
@@ -203,28 +203,28 @@ fn pass(series: Series) {
 }
 
 #[test]
-fn the_fake_is_a_2_2() {
-    pass(Series::V2_2);
+fn the_fake_passes_the_suite_of_2_2() {
+    passes(Series::V2_2);
 }
 
 #[test]
-fn the_fake_is_a_2_6() {
-    pass(Series::V2_6);
+fn the_fake_passes_the_suite_of_2_6() {
+    passes(Series::V2_6);
 }
 
 #[test]
-fn the_fake_is_a_3_0() {
-    pass(Series::V3_0);
+fn the_fake_passes_the_suite_of_3_0() {
+    passes(Series::V3_0);
 }
 
 #[test]
-fn the_fake_is_a_3_2() {
-    pass(Series::V3_2);
+fn the_fake_passes_the_suite_of_3_2() {
+    passes(Series::V3_2);
 }
 
 #[test]
-fn the_fake_is_a_3_4() {
-    pass(Series::V3_4);
+fn the_fake_passes_the_suite_of_3_4() {
+    passes(Series::V3_4);
 }
 
 /// A command to a stopped process that is then killed is never carried out.
@@ -241,8 +241,8 @@ async fn a_command_ends_with_a_killed_process() {
     assert_eq!(subject.admin(), 0);
 }
 
-/// A process that is stopped twice goes on once, and carries out commands in the order in which they came. A second, shorter
-/// stop let new commands go on while older ones waited for the end of the first stop (seed 241441).
+/// A process that is stopped twice goes on once, and carries out commands in the order in which they came. A second,
+/// shorter stop let new commands go on while older ones waited for the end of the first stop (seed 241441).
 #[tokio::test(start_paused = true)]
 async fn a_shorter_stop_does_not_end_a_longer_one() {
     let subject = Simulated::start(Series::V2_6, false, 1);

@@ -43,7 +43,7 @@ impl Servers {
             while let (Ok((mut stream, _)), Some(servers)) = (listener.accept().await, agent.upgrade()) {
                 let words = format!("{}\n", servers.words.lock().unwrap());
                 // HAProxy may have closed the connection.
-                stream.write_all(words.as_bytes()).await.ok();
+                let _ = stream.write_all(words.as_bytes()).await;
             }
         });
         Ok(servers)
@@ -53,7 +53,7 @@ impl Servers {
 impl Real {
     async fn start(servers: &Arc<Servers>, series: Series, master: bool) -> io::Result<Self> {
         for app in &servers.apps {
-            app.set_well(true);
+            app.set_healthy(true);
         }
         *servers.words.lock().unwrap() = "up".to_owned();
         let dir = tempfile::Builder::new().prefix("sim-").tempdir()?;
@@ -77,20 +77,22 @@ fn config(dir: &Path, servers: &Servers, port: u16, series: Series) -> String {
     format!(
         "global\n  node lab\n  nbthread 2\n  stats socket {dir}/admin.sock level admin expose-fd listeners\n  \
          stats socket {dir}/low.sock level operator\n\
-         defaults\n  mode http\n  timeout connect 1s\n  timeout client 10s\n  timeout server 10s\n  timeout queue 10s\n  \
-         timeout tunnel 1h\n  timeout check 1s\n  option redispatch\n  balance roundrobin\n\
-         frontend www\n  bind 127.0.0.1:{port}\n  use_backend %[str(web),map_str({dir}/live.map)]\n  default_backend app\n\
+         defaults\n  mode http\n  timeout connect 1s\n  timeout client 10s\n  timeout server 10s\n  \
+         timeout queue 10s\n  timeout tunnel 1h\n  timeout check 1s\n  option redispatch\n  balance roundrobin\n\
+         frontend www\n  bind 127.0.0.1:{port}\n  use_backend %[str(web),map_str({dir}/live.map)]\n  \
+         default_backend app\n\
          frontend {twin}\n  bind unix@{dir}/twin.sock\n  default_backend twin\n\
          backend app\n  option httpchk GET /_status\n  cookie SRV insert indirect nocache\n  \
          default-server check inter 50ms rise 3 fall 2 weight 50\n  server web01 {one} cookie one\n  \
          server web02 {two} cookie two\n  server web03 {one} cookie three disabled\n\
-         backend api\n  default-server weight 10\n  server web01 {one} track app/web01\n  server web02 {two} track app/web02\n\
+         backend api\n  default-server weight 10\n  server web01 {one} track app/web01\n  \
+         server web02 {two} track app/web02\n\
          backend lone\n  no option redispatch\n  server solo {one} maxconn 1\n\
          backend pair\n  cookie SRV insert indirect nocache\n  server p1 {one} cookie one maxconn 1\n  \
          server p2 {two} cookie two maxconn 1\n\
          backend stay\n  no option redispatch\n  cookie SRV insert indirect nocache\n  \
          server p1 {one} cookie one maxconn 1\n  server p2 {two} cookie two maxconn 1\n\
-         backend said\n  server talk {one} weight 100 agent-check agent-port {agent} agent-inter 50ms\n\
+         backend agents\n  server talk {one} weight 100 agent-check agent-port {agent} agent-inter 50ms\n\
          backend off\n  disabled\n  server web01 {one} check\n  server web02 {two} check\n\
          backend twin\n  stick-table type string len 32 size 1k expire 30m\n  stick on req.hdr(x-client)\n  \
          server t1 {one}\n  server t2 {two}\n\
@@ -172,9 +174,9 @@ impl Subject for Real {
         let fields = [("Cookie", cookie.map(String::as_str)), ("x-client", name.as_deref())];
         let fields: Vec<_> = fields.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         let held = Held::open(self.addr, "/ws", &fields).await.map_err(|_| 503_u16)?;
-        let told = held.answer().field("set-cookie").split(';').next().unwrap_or_default();
-        if let Some(client) = client.filter(|_| !told.is_empty()) {
-            self.jar.insert(client, told.to_owned());
+        let cookie = held.answer().field("set-cookie").split(';').next().unwrap_or_default();
+        if let Some(client) = client.filter(|_| !cookie.is_empty()) {
+            self.jar.insert(client, cookie.to_owned());
         }
         Ok(held)
     }
@@ -205,7 +207,7 @@ impl Subject for Real {
 
     fn set_healthy(&self, server: &str, healthy: bool) {
         let app = self.servers.apps.iter().find(|app| app.name() == server).unwrap();
-        app.set_well(healthy);
+        app.set_healthy(healthy);
     }
 
     async fn set_refusing(&self, server: &str, refuses: bool) {

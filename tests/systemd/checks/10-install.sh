@@ -12,7 +12,7 @@ done
 [ "$(stat -c '%U:%G %a' /var/lib/teeter)" = "teeter:teeter 700" ] || wrong "$(stat /var/lib/teeter)"
 ok "apt installs the package, and its units run: teeterd as a user of its own, the control socket for its group"
 
-teeterd --check 2>&1 | has '1 HAProxy, 0 farms' || wrong "the configuration of the package says something"
+teeterd --check 2>&1 | has '1 HAProxy, 0 farms' || wrong "the configuration of the package has a setting"
 as alice teeter status >&2
 as alice teeter holds --json | tr -d ' \n' | has '"holds":\[\]' || wrong "there is a hold"
 ok "teeterd finds the HAProxy of the distribution without configuration, and there are no holds"

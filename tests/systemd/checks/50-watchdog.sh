@@ -3,9 +3,10 @@ mkdir -p $drop_in
 printf '[Service]\nWatchdogSec=2\n' >$drop_in/watchdog.conf
 systemctl daemon-reload
 systemctl restart teeterd.service
-pid=$(pid_of teeterd.service) told=$(systemctl show --property WatchdogTimestampMonotonic --value teeterd.service)
-told_again() { [ "$(systemctl show --property WatchdogTimestampMonotonic --value teeterd.service)" -gt $((told + 5000000)) ]; }
-until_it_holds told_again
+notified() { systemctl show --property WatchdogTimestampMonotonic --value teeterd.service; }
+pid=$(pid_of teeterd.service) first=$(notified)
+notified_again() { [ "$(notified)" -gt $((first + 5000000)) ]; }
+until_it_holds notified_again
 [ "$(pid_of teeterd.service)" = "$pid" ] || wrong "it did not live that long"
 ok "teeterd notifies the watchdog, for longer than the timeout"
 

@@ -1,6 +1,7 @@
 # The running daemon.
 status=/proc/$(pid_of teeterd.service)/status user=$(id -u teeter)
-for line in 'CapEff:	0000000000000000' 'CapPrm:	0000000000000000' 'CapBnd:	0000000000000000' 'CapAmb:	0000000000000000' \
+for line in 'CapEff:	0000000000000000' 'CapPrm:	0000000000000000' \
+    'CapBnd:	0000000000000000' 'CapAmb:	0000000000000000' \
     'NoNewPrivs:	1' 'Seccomp:	2' "Uid:	$user	$user	$user	$user"; do
     grep -qx "$line" "$status" || wrong "not $line: $(cat "$status")"
 done
@@ -18,11 +19,12 @@ in_its_place() { # PART... from standard input, the unit
         >/run/systemd/system/sandbox.service
     systemctl daemon-reload
     rm -f /out/sandbox
-    systemctl start sandbox.service || wrong "in teeterd's place too much or too little is possible: $(cat /out/sandbox)"
+    systemctl start sandbox.service ||
+        wrong "in teeterd's place too much or too little is possible: $(cat /out/sandbox)"
     cat /out/sandbox
 }
 in_its_place reach files bounds <"$unit"
-[ ! -e /tmp/sandbox ] || wrong "its /tmp is everybody's"
+[ ! -e /tmp/sandbox ] || wrong "its /tmp is that of the system"
 sed '/^\(User\|Group\|StateDirectory\)/d' "$unit" | in_its_place files bounds
 umount /opt
 

@@ -1,7 +1,7 @@
-//! What one flip did to the requests, and many flips together.
+//! The effect of flips on the requests of a load.
 //!
-//! The load runs on from flip to flip and its records are taken out piece by piece: a piece begins when everybody is
-//! being answered by one half alone, and ends when that is so of the other half. So no request belongs to two flips.
+//! The load continues from flip to flip, and its records are taken out in pieces: a piece begins when one half answers
+//! all clients, and ends when the other half does. So no request belongs to two flips.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,43 +10,43 @@ use serde_json::{Value, json};
 use teeter_lab::{Load, LoadReport, LoadSpec};
 use tokio::time::sleep;
 
-use super::bed::{Farm, Scene, Tools};
-use super::peers::{flip, tidy};
+use super::peers::{flip, wait_for_old_worker};
+use super::site::{BenchSite, Farm, Tools};
 use super::ways::{Half, Way};
+use crate::command::failure;
 use crate::figures_numbers::Sample;
-use crate::figures_site::failure;
 
-/// After a flip, so many answers of the new half in a row for every client, and so many in all.
+/// A flip has settled after this many answers of the new half in a row for every client, and this many in all.
 const CALM_EACH: usize = 2;
 const CALM_ALL: u64 = 2000;
 
-/// For the load to come to rest on one half.
+/// The time for the load to settle on one half.
 const CALM: Duration = Duration::from_secs(20);
 
-/// How many requests show what the load can do while nobody flips.
+/// The number of requests by which the rate without flips is measured.
 const RATE: u64 = 20_000;
 
-/// How often the records are fetched while a flip settles.
+/// The time between two fetches of the records while a flip settles.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// One flip.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Flip {
-    /// Requests answered by the old half though sent after a client held an answer of the new one.
+    /// Requests that the old half answered although they were sent after a client had an answer of the new one.
     pub(crate) inversions: usize,
-    /// From that first answer to the sending of the last such request, in ms.
+    /// The time from that first answer until the last such request was sent, in ms.
     pub(crate) window: f64,
-    /// How long the flip took for the one who asked for it, in ms.
+    /// The time of the command that flips, in ms.
     pub(crate) took: f64,
-    /// The longest that anybody waited for an answer meanwhile, in ms.
+    /// The longest time that a client waited for an answer, in ms.
     pub(crate) longest: f64,
-    /// The new half answered somebody before the flip began: then the figures above mean nothing.
+    /// Whether the new half answered a client before the flip began: then the other figures mean nothing.
     pub(crate) unclean: bool,
 }
 
 impl Flip {
-    /// Reads the piece of a load that goes with a flip to this half.
-    fn of(piece: &LoadReport, to: Half, began: Instant, took: Duration) -> Self {
+    /// Evaluates the piece of a load around a flip to this half.
+    fn new(piece: &LoadReport, to: Half, began: Instant, took: Duration) -> Self {
         let seen = piece.inversions(to.other().version(), to.version());
         let first = piece.first_of(to.version()).map(|first| piece.started + Duration::from_nanos(first));
         Self {
@@ -66,10 +66,11 @@ pub(crate) struct Row {
     pub(crate) flips: Vec<Flip>,
     pub(crate) requests: usize,
     pub(crate) failed: usize,
-    /// Requests sent a second time, since the kept connection turned out to be closed.
+    /// Requests sent a second time because the kept connection was closed.
     pub(crate) resent: u64,
-    /// Requests a second while nobody flipped, and while somebody did.
+    /// Requests a second without flips.
     pub(crate) calm_rate: f64,
+    /// Requests a second during the flips.
     pub(crate) rate: f64,
     /// The first few failures in words.
     pub(crate) complaints: Vec<String>,
@@ -80,12 +81,12 @@ impl Row {
         self.flips.iter().map(|flip| flip.inversions).sum()
     }
 
-    /// Flips that are not all of one length of a row are compared by this.
+    /// The average, by which rows with different numbers of flips are compared.
     pub(crate) fn inversions_per_flip(&self) -> f64 {
         self.inversions() as f64 / self.flips.len().max(1) as f64
     }
 
-    /// How many flips had any inversion.
+    /// The number of flips with inversions.
     pub(crate) fn mixed(&self) -> usize {
         self.flips.iter().filter(|flip| flip.inversions > 0).count()
     }
@@ -106,8 +107,10 @@ impl Row {
         Sample::new(self.flips.iter().map(|flip| flip.longest).collect())
     }
 
-    /// For machines: everything that was measured.
+    /// The row as JSON, with every flip.
     pub(crate) fn to_json(&self) -> Value {
+        let each: Vec<_> =
+            self.flips.iter().map(|flip| json!([flip.inversions, flip.window, flip.took, flip.longest])).collect();
         let (windows, times) = (self.windows(), self.times());
         let percentiles = |sample: &Sample| {
             let [p50, p99, max] = [0.5, 0.99, 1.0].map(|share| sample.percentile(share));
@@ -128,21 +131,21 @@ impl Row {
             "longest_wait_ms": percentiles(&self.waits()),
             "requests_per_second": self.rate,
             "requests_per_second_calm": self.calm_rate,
-            "each": self.flips.iter().map(|flip| json!([flip.inversions, flip.window, flip.took, flip.longest])).collect::<Vec<_>>(),
+            "each": each,
             "complaints": self.complaints,
         })
     }
 }
 
-/// Who asks.
+/// The clients of a load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clients {
     pub(crate) all: usize,
-    /// So many of them open a connection for each request.
+    /// The number of them that open a connection for each request.
     pub(crate) fresh: usize,
 }
 
-/// Flips to and fro under a load.
+/// Flips back and forth under a load.
 pub(crate) async fn measure(
     way: Way,
     clients: Clients,
@@ -151,17 +154,17 @@ pub(crate) async fn measure(
     tools: &Tools,
     limit: Duration,
 ) -> io::Result<Row> {
-    let scene = Scene::set(way, farm, tools).await?;
+    let site = BenchSite::start(way, farm, tools).await?;
     let Clients { all: connections, fresh } = clients;
-    let load = Load::start(LoadSpec { connections, fresh, max: limit, ..LoadSpec::new(scene.front) })?;
-    // Connections are made, and whatever was in the pipes of the first flip has gone.
+    let load = Load::start(LoadSpec { connections, fresh, max: limit, ..LoadSpec::new(site.front) })?;
+    // Wait until all clients are connected, and until no request of before the first flip is left.
     let mut live = Half::A;
     settle(&load, live, connections, &mut load.cut().await?).await?;
     let before = load.count();
     let began = Instant::now();
     while load.count() < before + RATE {
         if began.elapsed() > CALM {
-            return Err(failure(format!("{} answers in {CALM:?}: too few to see a flip by", load.count() - before)));
+            return Err(failure(format!("{} answers in {CALM:?}: too few to show a flip", load.count() - before)));
         }
         sleep(LOOK).await;
     }
@@ -182,27 +185,27 @@ pub(crate) async fn measure(
     for _ in 0..flips {
         live = live.other();
         let began = Instant::now();
-        flip(&scene, live).await?;
+        flip(&site, live).await?;
         let took = began.elapsed();
         let mut piece = load.cut().await?;
         settle(&load, live, connections, &mut piece).await?;
-        tidy(&scene).await?;
+        wait_for_old_worker(&site).await?;
         piece.join(load.cut().await?);
         lasted += piece.lasted;
-        row.flips.push(Flip::of(&piece, live, began, took));
+        row.flips.push(Flip::new(&piece, live, began, took));
         row.requests += piece.requests();
         row.failed += piece.failed().len();
         row.resent += piece.retried;
         row.complaints.extend(piece.complaints);
     }
     load.stop().await?;
-    scene.strike().await?;
+    site.stop().await?;
     row.rate = row.requests as f64 / lasted.as_secs_f64();
     row.complaints.truncate(10);
     Ok(row)
 }
 
-/// Waits until everybody is answered by this half and nothing else has been for a while.
+/// Waits until this half alone has answered all clients for a while.
 async fn settle(load: &Load, on: Half, connections: usize, piece: &mut LoadReport) -> io::Result<()> {
     let deadline = Instant::now() + CALM;
     let goal = load.count() + CALM_ALL;

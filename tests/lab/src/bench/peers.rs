@@ -1,7 +1,7 @@
-//! The ways of flipping that people have without teeter.
+//! The usual ways to flip without teeter.
 //!
-//! Each is at its best: whoever comes in is told first and whoever goes out last, nothing waits where it need not,
-//! and what surrounds the commands is left out where it is not a part of the way.
+//! Each runs at its best: commands for the servers that come in are sent before those for the servers that go out,
+//! without pauses and without the programs around them.
 
 use std::io;
 use std::path::Path;
@@ -12,40 +12,40 @@ use teeter_lab::haproxy::ask;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::bed::Scene;
+use super::site::BenchSite;
 use super::ways::{Half, Way};
-use crate::figures_site::failure;
+use crate::command::failure;
 
-/// For one flip, in any way.
+/// The time for one flip, in any way.
 const FLIP: Duration = Duration::from_secs(60);
 
-/// For an old worker of HAProxy to go; its configuration gives it ten seconds.
-const FAREWELL: Duration = Duration::from_secs(15);
+/// The time for an old worker of HAProxy to end; its configuration gives it ten seconds.
+const OLD_WORKER: Duration = Duration::from_secs(15);
 
 /// Brings one half in and takes the other out.
-pub(crate) async fn flip(scene: &Scene, to: Half) -> io::Result<()> {
-    let socket = scene.haproxy.socket();
-    match scene.way {
+pub(crate) async fn flip(site: &BenchSite, to: Half) -> io::Result<()> {
+    let socket = site.haproxy.socket();
+    match site.way {
         Way::Reload => {
-            scene.haproxy.write_config(&scene.config_without(to.other()))?;
-            scene.haproxy.reload().await
+            site.haproxy.write_config(&site.config_without(to.other()))?;
+            site.haproxy.reload().await
         }
-        Way::Socat => socat(scene, to).await,
+        Way::Socat => socat(site, to).await,
         Way::AnsibleOrder => each(&socket, &ansible_commands(to)).await,
-        Way::Ansible => playbook(scene, to).await,
+        Way::Ansible => playbook(site, to).await,
         Way::Dataplane => each(&socket, &dataplane_commands(to)).await,
         Way::TeeterServers | Way::TeeterRoute => {
-            let teeter = scene.teeter.as_ref().ok_or_else(|| failure("teeterd was not started".to_owned()))?;
+            let teeter = site.teeter.as_ref().ok_or_else(|| failure("teeterd was not started".to_owned()))?;
             teeter.flip(to.group()).await
         }
     }
 }
 
-/// Waits for what a flip left behind, before the next one.
-pub(crate) async fn tidy(scene: &Scene) -> io::Result<()> {
-    let deadline = Instant::now() + FAREWELL;
-    // A master and its worker; only a reload leaves another one.
-    while scene.way == Way::Reload && scene.haproxy.pids().len() > 2 {
+/// Waits until the old worker of a reload has ended.
+pub(crate) async fn wait_for_old_worker(site: &BenchSite) -> io::Result<()> {
+    let deadline = Instant::now() + OLD_WORKER;
+    // Without an old worker there are a master and a worker.
+    while site.way == Way::Reload && site.haproxy.pids().len() > 2 {
         if Instant::now() >= deadline {
             return Err(failure("an old worker of HAProxy does not end".to_owned()));
         }
@@ -54,7 +54,7 @@ pub(crate) async fn tidy(scene: &Scene) -> io::Result<()> {
     Ok(())
 }
 
-/// Every command on a connection of its own, each after the answer to the one before.
+/// Sends every command on a connection of its own, each after the answer to the one before.
 async fn each(socket: &Path, commands: &[String]) -> io::Result<()> {
     for command in commands {
         let answer = ask(socket, command).await?;
@@ -65,8 +65,8 @@ async fn each(socket: &Path, commands: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-/// What `community.general.haproxy` 11.4.2 sends with `backend: web` and `wait: false`. For each server: its state for
-/// the record, HAProxy's version before a drain, whether the server exists, the change, its state again.
+/// The commands of `community.general.haproxy` 11.4.2 with `backend: web` and `wait: false`. For each server: its state
+/// for the record, HAProxy's version before a drain, whether the server exists, the change, its state again.
 fn ansible_commands(to: Half) -> Vec<String> {
     let look = || "show stat".to_owned();
     let comes = |name| [look(), look(), format!("get weight web/{name}; enable server web/{name}"), look()].into_iter();
@@ -78,8 +78,8 @@ fn ansible_commands(to: Half) -> Vec<String> {
     coming.chain(to.other().servers().into_iter().flat_map(goes)).collect()
 }
 
-/// What `PUT …/runtime/backends/web/servers/NAME` of the Data Plane API sends (client-native 6.4): the state as it is,
-/// the change, and the state again for the answer.
+/// The commands of `PUT …/runtime/backends/web/servers/NAME` of the Data Plane API (client-native 6.4): the present
+/// state, the change, and the state again for the answer.
 fn dataplane_commands(to: Half) -> Vec<String> {
     let put = |name: &str, state: &str| {
         ["show servers state web", &format!("set server web/{name} state {state}"), "show servers state web"]
@@ -89,9 +89,9 @@ fn dataplane_commands(to: Half) -> Vec<String> {
     coming.chain(to.other().servers().into_iter().flat_map(|name| put(name, "drain"))).collect()
 }
 
-async fn socat(scene: &Scene, to: Half) -> io::Result<()> {
-    let script = scene.script(&format!("to-{}.sh", to.group()), || {
-        let socket = scene.haproxy.socket();
+async fn socat(site: &BenchSite, to: Half) -> io::Result<()> {
+    let script = site.script(&format!("to-{}.sh", to.group()), || {
+        let socket = site.haproxy.socket();
         let line = |name: &str, state: &str| {
             format!("echo \"set server web/{name} state {state}\" | socat stdio unix-connect:{}\n", socket.display())
         };
@@ -102,15 +102,15 @@ async fn socat(scene: &Scene, to: Half) -> io::Result<()> {
     run(Command::new(script)).await
 }
 
-async fn playbook(scene: &Scene, to: Half) -> io::Result<()> {
-    let program = scene.tools.ansible.as_ref().ok_or_else(|| failure("--ansible is not given".to_owned()))?;
-    let file = scene.dir().join("flip.yml");
-    std::fs::write(&file, PLAYBOOK.replace("@SOCKET@", &scene.haproxy.socket().display().to_string()))?;
+async fn playbook(site: &BenchSite, to: Half) -> io::Result<()> {
+    let program = site.tools.ansible.as_ref().ok_or_else(|| failure("--ansible is not given".to_owned()))?;
+    let file = site.dir().join("flip.yml");
+    std::fs::write(&file, PLAYBOOK.replace("@SOCKET@", &site.haproxy.socket().display().to_string()))?;
     let hosts = serde_json::json!({"coming": to.servers(), "going": to.other().servers()});
     let mut command = Command::new(program);
     command.args(["-i", "localhost,", "-c", "local", "-e", &hosts.to_string()]).arg(file);
-    // It keeps a directory of its own, which must not be the user's.
-    command.current_dir(scene.dir()).env("ANSIBLE_HOME", scene.dir().join("ansible"));
+    // Ansible writes a directory of its own, which must not be the user's.
+    command.current_dir(site.dir()).env("ANSIBLE_HOME", site.dir().join("ansible"));
     run(command).await
 }
 
@@ -120,8 +120,8 @@ async fn run(mut command: Command) -> io::Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let [said, complained] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
-    Err(failure(format!("{command:?}: {}\n{said}{complained}", output.status)))
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    Err(failure(format!("{command:?}: {}\n{out}{err}", output.status)))
 }
 
 const PLAYBOOK: &str = "- hosts: localhost
@@ -141,11 +141,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_peer_makes_before_it_breaks() {
+    fn every_peer_brings_servers_in_before_it_takes_others_out() {
         for commands in [ansible_commands(Half::B), dataplane_commands(Half::B)] {
             let changes: Vec<_> =
-                commands.iter().filter(|one| one.contains("enable server") || one.contains(" state ")).collect();
-            let changes: Vec<_> = changes.into_iter().filter(|one| one.contains("web/")).collect();
+                commands.iter().filter(|line| line.contains("enable server") || line.contains(" state ")).collect();
+            let changes: Vec<_> = changes.into_iter().filter(|line| line.contains("web/")).collect();
             assert_eq!(changes.len(), 4);
             let names = ["web03", "web04", "web01", "web02"];
             assert!(changes.iter().zip(names).all(|(command, name)| command.contains(name)), "{changes:?}");

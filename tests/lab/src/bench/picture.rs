@@ -1,6 +1,6 @@
-//! The comparison as a picture: for each way a bar for each number of clients, on scales of powers of ten.
+//! The comparison as a picture: for each way a bar for each number of clients, on logarithmic scales.
 //!
-//! The colours are readable on white and on black, since a page shows the picture without saying which it is.
+//! The colours are readable on white and on black, because the picture does not know its background.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ const NAMES: f64 = 180.0;
 const CHART: f64 = 300.0;
 const GAP: f64 = 56.0;
 const EDGE: f64 = 12.0;
-/// What a number behind the longest bar needs.
+/// The space for a number behind the longest bar.
 const MARGIN: f64 = 84.0;
 
 /// Heights, from above: the heads, the bars, the space between ways, the scale.
@@ -22,13 +22,13 @@ const BAR: f64 = 13.0;
 const BETWEEN: f64 = 14.0;
 const FOOT: f64 = 46.0;
 
-/// What one chart shows.
+/// One chart.
 struct Chart {
     title: &'static str,
     value: fn(&Row) -> f64,
     written: fn(f64) -> String,
-    /// What else must be said of a row, so that a short bar does not promise too much.
-    but: fn(&Row) -> String,
+    /// A remark behind the number, so that a short bar does not hide a cost.
+    remark: fn(&Row) -> String,
     /// The power of ten at the left edge.
     lowest: i32,
 }
@@ -38,7 +38,7 @@ const CHARTS: [Chart; 2] = [
         title: "requests to the old half after the new, per 100 flips",
         value: |row| row.inversions_per_flip() * 100.0,
         written: |value| if value < 10.0 && value > 0.0 { format!("{value:.1}") } else { thousands(value) },
-        but: |row| match row.resent {
+        remark: |row| match row.resent {
             0 => String::new(),
             resent => format!(", {} cut off", thousands(resent as f64 * 100.0 / row.flips.len().max(1) as f64)),
         },
@@ -48,7 +48,7 @@ const CHARTS: [Chart; 2] = [
         title: "window with both halves, p99, in ms",
         value: |row| row.windows().percentile(0.99),
         written: |value| if value >= 100.0 || value == 0.0 { thousands(value) } else { format!("{value:.2}") },
-        but: |_| String::new(),
+        remark: |_| String::new(),
         lowest: -2,
     },
 ];
@@ -85,7 +85,7 @@ impl Chart {
     fn draw(&self, svg: &mut String, left: f64, table: &Table, ways: &[Way], clients: &[usize]) {
         let most = table.rows.iter().map(self.value).fold(0.0, f64::max);
         let highest = (most.max(f64::MIN_POSITIVE).log10().ceil() as i32).max(self.lowest + 1);
-        let at = |value: f64| place(value, self.lowest, highest) * CHART;
+        let at = |value: f64| position(value, self.lowest, highest) * CHART;
         let group = BAR * clients.len() as f64 + BETWEEN;
         let bottom = HEAD + group * ways.len() as f64 - BETWEEN / 2.0;
         text(svg, left, HEAD - 16.0, "head", self.title);
@@ -104,7 +104,7 @@ impl Chart {
                 svg,
                 "<rect class=\"{class} s{}\" x=\"{left}\" y=\"{y}\" width=\"{:.1}\" height=\"{}\" rx=\"2\"/>",
                 bar % 2,
-                // Nothing is a hair's breadth, so that it is seen to have been measured.
+                // A value of 0 has a thin bar, to show that it was measured.
                 length.max(1.5),
                 BAR - 2.0
             );
@@ -113,13 +113,13 @@ impl Chart {
                 left + length.max(1.5) + 5.0,
                 y + BAR - 3.5,
                 "value",
-                &((self.written)(value) + &(self.but)(row)),
+                &((self.written)(value) + &(self.remark)(row)),
             );
         }
     }
 }
 
-/// Which colour is how many clients.
+/// The legend: the colour of each number of clients.
 fn legend(svg: &mut String, clients: &[usize]) {
     let mut x = EDGE;
     for (number, clients) in clients.iter().enumerate() {
@@ -136,8 +136,8 @@ fn legend(svg: &mut String, clients: &[usize]) {
     }
 }
 
-/// Where a value stands between two powers of ten, from 0 to 1; what is below the lower one is at the edge.
-fn place(value: f64, lowest: i32, highest: i32) -> f64 {
+/// The position of a value between two powers of ten, from 0 to 1; smaller values are at 0.
+fn position(value: f64, lowest: i32, highest: i32) -> f64 {
     if value <= 0.0 {
         return 0.0;
     }
@@ -166,12 +166,12 @@ fn thousands(value: f64) -> String {
     written
 }
 
-/// Nothing that is written here has a character that XML takes for its own.
+/// Writes a text. No text of this picture has a character that XML must escape.
 fn text(svg: &mut String, x: f64, y: f64, class: &str, text: &str) {
     let _ = writeln!(svg, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>");
 }
 
-/// Middle greys and colours first, for a reader that knows no media queries.
+/// The first colours are medium, for programs without media queries.
 const STYLE: &str = "<style>
 text { font: 12px system-ui, sans-serif; fill: #768390; }
 .title { font-size: 15px; font-weight: 600; }
@@ -196,15 +196,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_power_of_ten_has_its_place() {
-        assert_eq!([0.01, 1.0, 100.0].map(|value| place(value, -2, 2)), [0.0, 0.5, 1.0]);
-        assert_eq!([0.0, 0.0001, 1e9].map(|value| place(value, -2, 2)), [0.0, 0.0, 1.0]);
+    fn values_are_placed_on_a_logarithmic_scale() {
+        assert_eq!([0.01, 1.0, 100.0].map(|value| position(value, -2, 2)), [0.0, 0.5, 1.0]);
+        assert_eq!([0.0, 0.0001, 1e9].map(|value| position(value, -2, 2)), [0.0, 0.0, 1.0]);
         assert_eq!([-2, 0, 3, 4, 6].map(power_of_ten), ["0.01", "1", "1000", "10k", "1M"]);
         assert_eq!([0.0, 999.0, 1234567.0].map(thousands), ["0", "999", "1,234,567"]);
     }
 
     #[test]
-    fn every_way_is_named_and_nothing_is_zero() {
+    fn every_way_is_named_and_zero_is_shown() {
         let rows = vec![row(Way::Socat, 32, &[300]), row(Way::Socat, 400, &[9000]), row(Way::TeeterRoute, 32, &[0])];
         let svg = draw(&table(rows));
         for needed in ["socat per server", "teeter route", ">0</text>", ">30,000</text>", "400 clients"] {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_of_nothing_is_a_picture() {
+    fn an_empty_table_makes_a_valid_picture() {
         assert!(draw(&table(Vec::new())).ends_with("</svg>\n"));
     }
 }

@@ -18,14 +18,13 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::bed::Farm;
+use super::site::Farm;
 use super::table::Machine;
-use super::teeter::Teeter;
 use super::ways::Half;
-use super::{or_stopped, say};
-use crate::figures_site::failure;
+use crate::command::{failure, say, until_stopped};
+use crate::teeterd::Teeter;
 
-/// Longer than everything together takes.
+/// The limit for everything together.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// The time for the check of every server, and for one round of socat.
@@ -48,7 +47,7 @@ pub(crate) struct SizeArgs {
 }
 
 pub(crate) async fn run(args: SizeArgs) -> io::Result<()> {
-    or_stopped(LIMIT, compare(&args)).await
+    until_stopped(LIMIT, compare(&args)).await
 }
 
 async fn compare(args: &SizeArgs) -> io::Result<()> {
@@ -62,7 +61,7 @@ async fn compare(args: &SizeArgs) -> io::Result<()> {
         let began = Instant::now();
         large.flip_with_socat(half).await?;
         let took = began.elapsed();
-        large.must_be(half).await?;
+        large.check_in_service(half).await?;
         say(&format!("socat, one process for each of {} commands: {took:.2?}", args.servers))?;
     }
     if args.without_teeter {
@@ -77,7 +76,7 @@ async fn compare(args: &SizeArgs) -> io::Result<()> {
         let began = Instant::now();
         let run = teeter.run(&["--json", "flip", "web", half.group()]).await?;
         let took = began.elapsed();
-        large.must_be(half).await?;
+        large.check_in_service(half).await?;
         let commands = recorded(&teeter, &run).await;
         let commands = commands.map_or_else(String::new, |ms| format!(", of which the commands {ms} ms"));
         say(&format!("teeter flip, complete and confirmed: {took:.2?}{commands}"))?;
@@ -104,7 +103,8 @@ impl Large {
     async fn start(servers: usize, farm: &Farm) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-size-").tempdir()?;
         let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let mut text = config_head(dir.path(), &["timeout check 2s"]) + &PROXIES.replace("@FRONT@", &front.to_string());
+        let head = config_head(dir.path(), &[], &["timeout check 2s"]);
+        let mut text = head + &PROXIES.replace("@FRONT@", &front.to_string());
         for half in [Half::A, Half::B] {
             let addrs: Vec<_> = farm.addrs(half).collect();
             for (name, addr) in names(half, servers).zip(addrs.iter().cycle()) {
@@ -137,7 +137,7 @@ impl Large {
     }
 
     /// Fails unless this half, and no other server, is in service.
-    async fn must_be(&self, half: Half) -> io::Result<()> {
+    async fn check_in_service(&self, half: Half) -> io::Result<()> {
         let ours: Vec<_> = names(half, self.servers).collect();
         let rows = tables::spaced(&self.haproxy.cmd("show servers state web").await?);
         let wrong =
@@ -158,11 +158,11 @@ impl Large {
     }
 
     /// Waits until every server meets a condition.
-    async fn until(&self, wish: impl Fn(&tables::Row) -> bool) -> io::Result<()> {
+    async fn until(&self, condition: impl Fn(&tables::Row) -> bool) -> io::Result<()> {
         let deadline = Instant::now() + ROUND;
         loop {
             let rows = tables::commas(&self.haproxy.cmd("show stat web 4 -1").await?);
-            if rows.len() == self.servers && rows.iter().all(&wish) {
+            if rows.len() == self.servers && rows.iter().all(&condition) {
                 return Ok(());
             }
             if Instant::now() >= deadline {

@@ -1,4 +1,4 @@
-//! What was measured, as tables: for a terminal, for a document, for machines.
+//! The measurements as tables: as text, as Markdown, as JSON.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -9,10 +9,10 @@ use teeter_lab::Haproxy;
 use super::measure::Row;
 use super::ways::Way;
 
-/// Fewer requests a second show too little of a flip.
+/// The requests a second that are needed to show a flip.
 const ENOUGH: f64 = 20_000.0;
 
-/// What the figures were taken on.
+/// The machine of the measurement.
 pub(crate) struct Machine {
     pub(crate) cores: usize,
     pub(crate) kernel: String,
@@ -61,7 +61,7 @@ const COLUMNS: [&str; 15] = [
 ];
 
 impl Table {
-    /// For a document.
+    /// The table as Markdown.
     pub(crate) fn to_markdown(&self) -> String {
         let mut text = format!("Taken with `make bench-flip` on {}.\n\n", self.machine);
         let _ = writeln!(text, "| {} |\n|---|{}", COLUMNS.join(" | "), "---:|".repeat(COLUMNS.len() - 1));
@@ -78,7 +78,7 @@ impl Table {
         text
     }
 
-    /// For machines.
+    /// The table as JSON.
     pub(crate) fn to_json(&self) -> Value {
         let Machine { cores, kernel, haproxy } = &self.machine;
         json!({
@@ -103,7 +103,7 @@ impl Table {
         ways
     }
 
-    /// How many inversions each way has for one of teeter's that changes servers too.
+    /// The inversions of each way, as multiples of those of `teeter flip` by servers.
     fn ratios(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for ours in self.rows.iter().filter(|row| row.way == Way::TeeterServers) {
@@ -120,12 +120,12 @@ impl Table {
         let slowest = self.rows.iter().map(|row| row.calm_rate).fold(f64::INFINITY, f64::min);
         let mut lines = Vec::new();
         if slowest.is_finite() {
-            let verdict = if slowest < ENOUGH { "too few to trust the windows" } else { "enough to see a flip by" };
+            let verdict = if slowest < ENOUGH { "too few to trust the windows" } else { "enough to show a flip" };
             lines.push(format!("Between flips, never fewer than {slowest:.0} requests a second: {verdict}."));
         }
         for row in self.rows.iter().filter(|row| row.unclean() > 0) {
             let (title, unclean) = (row.way.title(), row.unclean());
-            lines.push(format!("{title}: {unclean} flips began before the previous one was over. Distrust the row."));
+            lines.push(format!("{title}: {unclean} flips began before the previous one had ended. Distrust the row."));
         }
         for (way, why) in &self.left_out {
             lines.push(format!("{} was left out: {why}.", way.title()));
@@ -186,7 +186,7 @@ fn cells(row: &Row) -> [String; COLUMNS.len()] {
     ]
 }
 
-/// `name 12`: so many times as much. There is no number of times that nothing is less than something.
+/// `name 12`: a multiple of ours; if ours is 0, the value itself.
 fn ratio(name: &str, theirs: f64, ours: f64) -> String {
     if ours > 0.0 {
         let times = theirs / ours;
@@ -245,7 +245,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_ratio_is_to_the_row_of_as_many_clients() {
+    fn ratios_compare_rows_with_the_same_number_of_clients() {
         let rows = vec![
             row(Way::Socat, 32, &[300, 100]),
             row(Way::TeeterServers, 32, &[2]),
@@ -266,7 +266,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_slow_load_is_said_to_be_slow() {
+    fn a_slow_load_is_reported() {
         let slow = Row { calm_rate: 900.0, ..row(Way::Socat, 32, &[1]) };
         assert!(table(vec![slow]).to_string().contains("too few"));
     }

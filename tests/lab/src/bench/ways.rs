@@ -1,8 +1,8 @@
-//! The ways of flipping a farm that are compared, and the two halves it has. Nothing here runs anything.
+//! The ways to flip that are compared, and the two halves of the farm.
 
 use clap::ValueEnum;
 
-/// One way of turning the traffic from one half of a farm to the other.
+/// One way to switch the traffic from one half of a farm to the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Way {
     /// The configuration rewritten, and HAProxy reloaded.
@@ -17,16 +17,16 @@ pub(crate) enum Way {
     Dataplane,
     /// `teeter flip` that changes the states of servers.
     TeeterServers,
-    /// `teeter flip` that turns one key of a map.
+    /// `teeter flip` that switches one key of a map.
     TeeterRoute,
 }
 
 impl Way {
-    /// Those that are measured unless told otherwise.
+    /// The ways that are measured by default.
     pub(crate) const USUAL: [Self; 6] =
         [Self::Reload, Self::Socat, Self::AnsibleOrder, Self::Dataplane, Self::TeeterServers, Self::TeeterRoute];
 
-    /// What a reader calls it.
+    /// Its name in the report.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Reload => "sed + reload",
@@ -39,15 +39,15 @@ impl Way {
         }
     }
 
-    /// What exactly was done, in a sentence for below the table.
+    /// The exact method, for the text below the table.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Reload => {
                 "haproxy.cfg is rewritten, with `disabled` at the servers that go out, and the master gets SIGUSR2; \
-                 the flip is over when the new worker answers on the stats socket. One change and one reload, \
+                 the flip has ended when the new worker answers on the stats socket. One change and one reload, \
                  without the check of the file that `systemctl reload` makes first. With short requests, as here, \
-                 the old worker has accepted its last before the new one answers its first, so the versions do not \
-                 mix. The price: connections closed under a request (resent), waits, and the loss of every state \
+                 the old worker has accepted its last request before the new one answers its first, so the versions do \
+                 not mix. The price: connections closed under a request (resent), waits, and the loss of every state \
                  that was set at run time."
             }
             Self::Socat => {
@@ -65,7 +65,7 @@ impl Way {
                  processes share the cores with the load."
             }
             Self::Dataplane => {
-                "the commands of the Data Plane API for a PUT of the `admin_state` of each server: look, change, look \
+                "the commands of the Data Plane API for a PUT of the `admin_state` of each server: read, change, read \
                  again, every command on a connection of its own. Sent by this program, without the HTTP in front."
             }
             Self::TeeterServers => "`teeter flip web GROUP`, process included; `[farm.web.flip]` has mode \"servers\".",
@@ -73,13 +73,13 @@ impl Way {
         }
     }
 
-    /// Is it teeter?
+    /// Whether it uses teeter.
     pub(crate) fn is_teeter(self) -> bool {
         matches!(self, Self::TeeterServers | Self::TeeterRoute)
     }
 }
 
-/// A half of the farm, with a version for life: an answer's version tells which half gave it.
+/// A half of the farm. Each half always runs the same version, so that an answer shows its half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Half {
     A,
@@ -95,7 +95,7 @@ impl Half {
         }
     }
 
-    /// As teeter's configuration calls the group.
+    /// The name of the group in teeter's configuration.
     pub(crate) fn group(self) -> &'static str {
         match self {
             Self::A => "a",

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::fault::Fault;
 use super::site::{Ended, Site, finish};
-use super::truth::{becomes_true, events, forgotten, list, outage, text};
+use super::truth::{becomes_true, changed_event, events, list, outage, text};
 use super::way::Way;
 use crate::drains::Programs;
 use crate::load::{Load, LoadSpec};
@@ -22,8 +22,8 @@ use crate::report::{LoadReport, Record};
 pub(crate) struct Outcome {
     /// The step at which the fault was caused.
     pub(crate) step: String,
-    /// How the run ended, and the commands that were given.
-    pub(crate) home: String,
+    /// The state in which the run ended, and the commands that were needed.
+    pub(crate) recovery: String,
     /// Assertions that failed.
     pub(crate) violations: Vec<String>,
     /// The number of requests that failed while HAProxy was down, or before teeterd had restored its state.
@@ -56,44 +56,46 @@ pub(crate) async fn run(
     let Some(at) = reach(&site, &mut client, fault, step).await? else {
         return Ok(None);
     };
-    let mut case = Case { way, violations: Vec::new(), commands: Vec::new(), mended: false };
+    let mut case = Case { way, violations: Vec::new(), commands: Vec::new(), fixed: false };
     let before = events(&site).await?;
     let seen = AtomicBool::new(false);
-    let struck = Instant::now();
+    let caused = Instant::now();
     let pid = client.id().unwrap_or_default();
-    case.violations.extend(fault.strike(&mut site, pid, pause).await?);
-    let reload = (fault == Fault::Reload).then(|| (struck, Instant::now() + NOTICED));
+    case.violations.extend(fault.cause(&mut site, pid, pause).await?);
+    let reload = (fault == Fault::Reload).then(|| (caused, Instant::now() + NOTICED));
     let ended = watched(&site, way, &seen, &mut case, finish(client)).await?;
     if fault != Fault::KillClient && ended.code == -1 {
         case.violations.push(format!("teeter was killed: {ended:?}"));
     }
-    let told = becomes_told(&site, way, &mut case).await;
+    let untrue = becomes_true(way, &site.daemon, &site.farm).await;
+    let was_true = untrue.is_empty();
+    case.violations.extend(untrue);
     // The hook outlives the killed deploy, and a user waits for its end before going on.
     while fault == Fault::KillClient && runs(&hook) {
-        if struck.elapsed() > LONG {
+        if caused.elapsed() > LONG {
             return Err(io::Error::other("the hook of a killed deploy does not end"));
         }
         sleep(Duration::from_millis(5)).await;
     }
     let rest = Instant::now();
-    case.home(&site, step.is_multiple_of(2), &seen).await?;
+    case.recover(&site, step.is_multiple_of(2), &seen).await?;
     case.violations.extend(becomes_true(way, &site.daemon, &site.farm).await);
-    case.violations.extend(forgotten(&before, &events(&site).await?));
-    if !told {
-        case.violations.push("the record was never true after the fault".to_owned());
+    case.violations.extend(changed_event(&before, &events(&site).await?));
+    if !was_true {
+        case.violations.push("teeter's answers were never true after the fault".to_owned());
     }
     let run = site.get("/v1/runs/1").await?;
     case.end_state(&site, &run).await?;
     let report = load.stop().await?;
     let excuse = (fault.downs_haproxy() || (fault.forgets() && !way.routed()))
-        .then(|| (struck, rest.min(struck + pause + EXCUSED)));
-    let excused = case.judge(&site, &report, (excuse, reload), &run);
+        .then(|| (caused, rest.min(caused + pause + EXCUSED)));
+    let excused = case.judge_requests(&site, &report, &run, excuse, reload);
     if !case.violations.is_empty() {
-        case.violations.push(format!("{}\nteeterd said last:\n{}", text(&run["next"]), site.daemon.log()));
+        case.violations.push(format!("{}\nThe log of teeterd:\n{}", text(&run["next"]), site.daemon.log()));
     }
-    let home =
-        format!("{}{}", text(&run["state"]), case.commands.iter().map(|one| format!(", {one}")).collect::<String>());
-    Ok(Some(Outcome { step: at, home, violations: case.violations, excused }))
+    let commands: String = case.commands.iter().map(|command| format!(", {command}")).collect();
+    let recovery = format!("{}{commands}", text(&run["state"]));
+    Ok(Some(Outcome { step: at, recovery, violations: case.violations, excused }))
 }
 
 /// Waits until the run is at this step or later. Waits for the hook, too, if the fault kills it.
@@ -149,14 +151,6 @@ async fn watched<T>(
     }
 }
 
-/// Waits until the record is true after a fault.
-async fn becomes_told(site: &Site, way: &Way, case: &mut Case<'_>) -> bool {
-    let untrue = becomes_true(way, &site.daemon, &site.farm).await;
-    let well = untrue.is_empty();
-    case.violations.extend(untrue);
-    well
-}
-
 /// A period in which failures are excused.
 type Window = Option<(Instant, Instant)>;
 
@@ -164,13 +158,13 @@ struct Case<'a> {
     way: &'a Way,
     violations: Vec<String>,
     commands: Vec<String>,
-    /// Whether servers had to be repaired by hand.
-    mended: bool,
+    /// Whether servers had to be fixed outside teeter.
+    fixed: bool,
 }
 
 impl Case<'_> {
-    /// Gives the commands that teeter names until it names none: aborts, or goes on to the end.
-    async fn home(&mut self, site: &Site, abort: bool, seen: &AtomicBool) -> io::Result<()> {
+    /// Runs the commands that teeter names until it names none: aborts the run, or continues to its end.
+    async fn recover(&mut self, site: &Site, abort: bool, seen: &AtomicBool) -> io::Result<()> {
         let end = Instant::now() + LONG;
         loop {
             let run = site.get("/v1/runs/1").await?;
@@ -182,40 +176,42 @@ impl Case<'_> {
             }
             let commands: Vec<&str> = next.split('`').skip(1).step_by(2).collect();
             if commands.is_empty() {
-                // It goes on by itself.
+                // The run continues by itself.
                 if Instant::now() > end {
-                    self.violations.push(format!("it never comes to rest: {run}"));
+                    self.violations.push(format!("the run never stops or ends: {run}"));
                     return Ok(());
                 }
                 sleep(Duration::from_millis(20)).await;
                 continue;
             }
             if self.commands.len() >= MOST {
-                self.violations.push(format!("{:?} do not bring it home: {run}", self.commands));
+                self.violations.push(format!("{:?} do not end the run: {run}", self.commands));
                 return Ok(());
             }
-            let wanted = if abort { "teeter abort" } else { "teeter advance" };
-            let command = commands.iter().find(|command| command.starts_with(wanted)).or(commands.first()).copied();
-            let command = command.unwrap_or_default().to_owned();
+            // A user who has the hook at hand lets it do the rest.
+            let wanted: &[&str] = if abort { &["teeter abort"] } else { &["teeter deploy", "teeter advance"] };
+            let named = |start: &&str| commands.iter().find(|command| command.starts_with(start));
+            let command = wanted.iter().find_map(named).or(commands.first()).copied().unwrap_or_default().to_owned();
             if command.starts_with("teeter advance") || command.starts_with("teeter ready") {
-                self.mend(site, &run).await?;
+                self.fix_servers(site, &run).await?;
             }
-            let args: Vec<&str> = command.split_whitespace().skip(1).collect();
-            let args: Vec<&str> = args.into_iter().take_while(|word| !word.chars().all(char::is_uppercase)).collect();
+            let hook = site.hook(0)?.display().to_string();
+            let words = command.split_whitespace().skip(1).map(|word| if word == "HOOK" { &hook } else { word });
+            let args: Vec<&str> = words.take_while(|word| !word.chars().all(char::is_uppercase)).collect();
             let way = self.way;
             let ended = timeout(LONG, watched(site, way, seen, self, site.teeter(&args)));
             let ended: Ended = ended.await??;
             self.commands.push(command.clone());
             if ended.code != 0 {
-                self.violations
-                    .push(format!("`{command}`, as was told, ends with {}: {}{}", ended.code, ended.out, ended.err));
+                let Ended { code, out, err } = ended;
+                self.violations.push(format!("`{command}`, which teeter named, ends with {code}: {out}{err}"));
                 return Ok(());
             }
         }
     }
 
     /// Does the work that the hook has not done on the group that is out, or puts back the version in service.
-    async fn mend(&mut self, site: &Site, run: &Value) -> io::Result<()> {
+    async fn fix_servers(&mut self, site: &Site, run: &Value) -> io::Result<()> {
         let cursor = run["cursor"].as_u64().and_then(|cursor| usize::try_from(cursor).ok()).unwrap_or_default();
         let here = &run["steps"][cursor];
         let mut wanted = "v2";
@@ -224,7 +220,7 @@ impl Case<'_> {
             servers = list(&run["out"]).filter_map(Value::as_str).collect();
             let others = site.farm.apps().iter().find(|app| !servers.contains(&app.name()));
             wanted = if others.is_some_and(|app| app.version() == "v2") { "v2" } else { "v1" };
-            self.mended = true;
+            self.fixed = true;
         }
         for server in servers {
             let app = site.farm.app(server);
@@ -239,38 +235,45 @@ impl Case<'_> {
     async fn end_state(&mut self, site: &Site, run: &Value) -> io::Result<()> {
         let state = text(&run["state"]);
         if !matches!(state, "done" | "aborted" | "rolled back") {
-            self.violations.push(format!("it ends as {state}"));
+            self.violations.push(format!("the run ends as {state}"));
         }
         let holds = site.get("/v1/holds").await?;
         let left: Vec<&Value> = list(&holds["holds"]).collect();
         if !self.way.standby && !left.is_empty() {
             self.violations.push(format!("held at the end: {holds}"));
         }
-        let aborts = self.commands.iter().filter(|one| one.starts_with("teeter abort")).count();
-        if aborts > 0 && self.commands.len() > 1 && !self.mended {
+        let aborts = self.commands.iter().filter(|command| command.starts_with("teeter abort")).count();
+        if aborts > 0 && self.commands.len() > 1 && !self.fixed {
             self.violations.push(format!("one abort is not enough: {:?}", self.commands));
         }
         if state == "done" && !self.way.flips {
             let old: Vec<&str> =
                 site.farm.apps().iter().filter(|app| app.version() != "v2").map(|app| app.name()).collect();
-            // Of blue and green, the live one keeps what it has.
-            let may = if self.way.farm == "shop" { 2 } else { 0 };
-            if old.len() > may {
+            // Blue-green leaves the old version on one side.
+            let allowed = if self.way.farm == "shop" { 2 } else { 0 };
+            if old.len() > allowed {
                 self.violations.push(format!("done, and {old:?} run the old version"));
             }
         }
         Ok(())
     }
 
-    /// Checks the requests: those that failed, those that the work cut off, and those that got the old version after the new
-    /// one. Gives the number of failures that are excused.
-    fn judge(&mut self, site: &Site, report: &LoadReport, (excuse, reload): (Window, Window), run: &Value) -> usize {
+    /// Checks the requests: those that failed, those that the work cut off, and those that got the old version after
+    /// the new one. Returns the number of failures that are excused.
+    fn judge_requests(
+        &mut self,
+        site: &Site,
+        report: &LoadReport,
+        run: &Value,
+        excuse: Window,
+        reload: Window,
+    ) -> usize {
         let at = |nanos: u64| report.started + Duration::from_nanos(nanos);
         let excused =
             |asked: u64, answered: u64| excuse.is_some_and(|(from, to)| at(answered) >= from && at(asked) <= to);
         let failed = report.failed();
         let (forgiven, bad): (Vec<&Record>, Vec<&Record>) =
-            failed.into_iter().partition(|one| excused(one.asked, one.answered));
+            failed.into_iter().partition(|record| excused(record.asked, record.answered));
         if !bad.is_empty() {
             let (first, last) = (bad[0], bad[bad.len() - 1]);
             self.violations.push(format!(
@@ -288,22 +291,23 @@ impl Case<'_> {
             .apps()
             .iter()
             .flat_map(crate::app::App::log_of_replacements)
-            .filter(|one| !excuse.is_some_and(|(from, to)| one.at >= from && one.at <= to))
-            .map(|one| one.in_flight)
+            .filter(|replacement| !excuse.is_some_and(|(from, to)| replacement.at >= from && replacement.at <= to))
+            .map(|replacement| replacement.in_flight)
             .sum();
         if broken > 0 {
             self.violations.push(format!("{broken} requests were in flight where a hook worked"));
         }
         if self.way.exact && run["state"] == "done" {
             let seen = report.inversions("v1", "v2");
-            // A process that has read the map file before the flip, and takes over after it, has to be told.
+            // A process that has read the map file before the flip and takes over after it has the old route, until
+            // teeter sends the new one.
             let first = report.first_of("v2").map(at);
             let across = first.zip(reload).is_some_and(|(first, (from, to))| first >= from && first <= to);
             if seen.causal > 0 && across {
                 return forgiven.len() + seen.causal;
             }
             if seen.causal > 0 {
-                self.violations.push(format!("{} requests met v1 after v2, for {:?}", seen.causal, seen.window));
+                self.violations.push(format!("{} requests got v1 after v2, for {:?}", seen.causal, seen.window));
             }
         }
         if report.requests() < 10 {
@@ -328,5 +332,5 @@ const EXCUSED: Duration = Duration::from_secs(4);
 /// The time for teeterd to notice the new process of a reload.
 const NOTICED: Duration = Duration::from_millis(300);
 
-/// More commands than any run can need: one for each of its works, and one to begin with.
+/// More commands than any run can need.
 const MOST: usize = 8;

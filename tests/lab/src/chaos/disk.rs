@@ -62,7 +62,7 @@ pub(crate) async fn store(fault: Fault, site: &mut Site) -> io::Result<Vec<Strin
         fill(&folder)?;
         "full"
     } else {
-        // Between two writes: in the middle of one the kernel may yet say that it is on the disk, and lose it.
+        // Only between two writes: the kernel may confirm a write in progress and lose it.
         let teeterd = [site.daemon.pid()?];
         signal("-STOP", &teeterd)?;
         let aborted = run("mount", &["-o", "remount,abort", &folder.display().to_string()]);
@@ -71,7 +71,7 @@ pub(crate) async fn store(fault: Fault, site: &mut Site) -> io::Result<Vec<Strin
         ""
     };
     let mut wrong = refuses(site, words).await?;
-    sleep(AWHILE).await;
+    sleep(LASTS).await;
     wrong.extend(refuses(site, words).await?);
     if fault == Fault::StoreFull {
         std::fs::remove_file(folder.join("filler"))?;
@@ -83,11 +83,11 @@ pub(crate) async fn store(fault: Fault, site: &mut Site) -> io::Result<Vec<Strin
     let (code, log) = (site.daemon.ended(START).await, site.daemon.log());
     let store = site.store().display().to_string();
     if code != Some(1) || !log.lines().rev().take(3).any(|line| line.contains(&store)) {
-        wrong.push(format!("started on a disk that is read-only, teeterd ends with {code:?}: {log}"));
+        wrong.push(format!("started on a read-only disk, teeterd ends with {code:?}: {log}"));
     }
     let disk = disk_of(&folder);
     unmount(&folder)?;
-    // It repairs something, so its exit code is not 0.
+    // e2fsck repairs the disk, so its exit code is not 0.
     let _ = run("e2fsck", &["-f", "-y", &disk.display().to_string()]);
     run("mount", &["-o", "loop", &disk.display().to_string(), &folder.display().to_string()])?;
     site.daemon.start().await?;
@@ -104,15 +104,15 @@ async fn refuses(site: &Site, words: &str) -> io::Result<Vec<String>> {
     let refused = site.teeter(&take).await?;
     let store = site.store().display().to_string();
     if refused.code != 1 || !refused.err.contains(&store) || !refused.err.contains(words) {
-        wrong.push(format!("with a disk that takes nothing a drain ends with {}: {}", refused.code, refused.err));
+        wrong.push(format!("with an unwritable disk a drain ends with {}: {}", refused.code, refused.err));
     }
     let holds = site.get("/v1/holds").await?;
     let doctor = site.get("/v1/doctor").await?.to_string();
     if !doctor.contains(&store) || !doctor.contains(words) {
-        wrong.push(format!("the doctor does not say that the disk takes nothing: {doctor}"));
+        wrong.push(format!("the doctor does not report the unwritable disk: {doctor}"));
     }
     if super::truth::list(&holds["holds"]).any(|hold| hold["reason"] == "disk") {
-        wrong.push("a hold is there that was refused".to_owned());
+        wrong.push("the refused hold exists".to_owned());
     }
     Ok(wrong)
 }
@@ -126,7 +126,7 @@ pub(crate) async fn map(fault: Fault, site: &mut Site) -> io::Result<Vec<String>
     } else {
         read_only(&folder)?;
     }
-    sleep(AWHILE).await;
+    sleep(LASTS).await;
     if fault == Fault::MapFull {
         std::fs::remove_file(folder.join("filler"))?;
     } else {
@@ -159,7 +159,7 @@ fn read_only(folder: &Path) -> io::Result<()> {
     run("mount", &["-o", "remount,ro", &folder.display().to_string()])
 }
 
-/// Unmounts what may be mounted there.
+/// Unmounts a disk.
 pub(crate) fn unmount(folder: &Path) -> io::Result<()> {
     run("umount", &[&folder.display().to_string()])
 }
@@ -185,12 +185,12 @@ fn run(program: &str, args: &[&str]) -> io::Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{program} {}: {}", args.join(" "), said.trim())))
+    let error = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("{program} {}: {}", args.join(" "), error.trim())))
 }
 
 /// The time for teeterd to end with an error.
 const START: Duration = Duration::from_secs(5);
 
 /// The time that the fault lasts.
-const AWHILE: Duration = Duration::from_millis(1200);
+const LASTS: Duration = Duration::from_millis(1200);

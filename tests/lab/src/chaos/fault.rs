@@ -58,7 +58,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Every fault that strikes once, at a step.
+    /// Every fault that is caused once, at a step.
     pub const ALL: [Self; 22] = [
         Self::KillTeeterd,
         Self::KillHook,
@@ -112,7 +112,7 @@ impl Fault {
         }
     }
 
-    /// HAProxy runs as a master with workers.
+    /// Whether HAProxy runs as a master with workers.
     pub(crate) fn master(self) -> bool {
         matches!(self, Self::KillWorker | Self::KillMaster)
     }
@@ -127,7 +127,7 @@ impl Fault {
         matches!(self, Self::KillHaproxy | Self::KillWorker | Self::KillMaster | Self::Restart | Self::Reload)
     }
 
-    /// The wall clock of teeterd is in a file.
+    /// Whether teeterd's wall clock is set by a file.
     pub(crate) fn clock(self) -> bool {
         matches!(self, Self::ClockForward | Self::ClockBack | Self::ClockForwardRestart | Self::ClockBackRestart)
     }
@@ -137,8 +137,8 @@ impl Fault {
         matches!(self, Self::StopHaproxy | Self::StopTeeterd | Self::Readers | Self::Stall)
     }
 
-    /// Causes the fault, and repairs what systemd or an administrator would repair. Gives what teeter did wrong.
-    pub(crate) async fn strike(self, site: &mut Site, client: u32, pause: Duration) -> io::Result<Vec<String>> {
+    /// Causes the fault, and repairs what systemd or an administrator would repair. Returns teeter's mistakes.
+    pub(crate) async fn cause(self, site: &mut Site, client: u32, pause: Duration) -> io::Result<Vec<String>> {
         let mut wrong = Vec::new();
         match self {
             Self::KillTeeterd => {
@@ -210,15 +210,15 @@ impl Fault {
     }
 }
 
-/// Deletes a line that tracks another one and is out, adds it again and makes it ready, as a controller does. There may be no
-/// such line, and HAProxy may have no such commands.
+/// Deletes a line that tracks another one and is out, adds it again and makes it ready, as a controller does. Does
+/// nothing if there is no such line, or if HAProxy has no such commands.
 async fn add_again(site: &Site) -> io::Result<()> {
     let haproxy = site.farm.haproxy();
     let lines = site.farm.sample().lines();
     for line in lines.iter().filter(|line| line.tracks) {
         let Some((_, server)) = line.entry.split_once('/') else { continue };
-        let tracked = lines.iter().find(|one| !one.tracks && one.entry.ends_with(&format!("/{server}")));
-        let Some(tracked) = tracked.map(|one| &one.entry) else { continue };
+        let tracked = lines.iter().find(|other| !other.tracks && other.entry.ends_with(&format!("/{server}")));
+        let Some(tracked) = tracked.map(|other| &other.entry) else { continue };
         let address = site.farm.app(server).addr();
         if haproxy.server_admin_bits(&line.entry).await? == 0 {
             continue;
@@ -236,11 +236,11 @@ async fn add_again(site: &Site) -> io::Result<()> {
     Ok(())
 }
 
-/// `RestartSec` of systemd, by default.
+/// The default of systemd's `RestartSec`.
 const RESTART: Duration = Duration::from_millis(100);
 
-/// For a master to end once its worker has.
+/// The time for a master to end after its worker.
 const MASTER: Duration = Duration::from_secs(3);
 
-/// How far the clock jumps, in seconds.
+/// The jump of the clock, in seconds.
 const JUMP: i64 = 3 * 3600;

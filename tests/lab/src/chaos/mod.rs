@@ -1,12 +1,12 @@
-//! Faults at each step of each strategy, under load, with everything real: what is asserted is that the farm serves, that
-//! the record is true, and that the command which teeter names brings the farm home.
+//! Faults at each step of each strategy, under load, with real processes. Each case asserts that the farm serves, that
+//! teeter's answers are true, and that the command which teeter names ends the run.
 //!
-//! A case is one fault at one step of one way: a deploy, or a flip. Whoever would mend the fault does so at once: systemd
-//! starts what was killed, somebody makes room on the disk.
+//! A case is one fault at one step of one way: a deploy, or a flip. The fault is repaired at once, as systemd or an
+//! administrator would do it: killed processes are started again, full disks get space.
 
 mod case;
 mod disk;
-mod ends;
+mod expiry;
 mod fault;
 mod power;
 mod readers;
@@ -31,26 +31,26 @@ pub use self::fault::Fault;
 pub use self::report::ChaosReport;
 pub use self::way::Way;
 
-/// Faults that are wanted.
+/// The cases to run.
 #[derive(Debug, Clone)]
 pub struct ChaosSpec {
-    /// On which ways.
+    /// The ways to deploy and to flip.
     pub ways: Vec<Way>,
-    /// Which faults at steps.
+    /// The faults.
     pub faults: Vec<Fault>,
-    /// At which steps: every one, or only those of these numbers.
+    /// The numbers of the steps; `None`: every step.
     pub steps: Option<Vec<usize>>,
-    /// Stores of a deploy that a teeterd goes on from after a loss of power; none where 0.
+    /// The number of stores of each way on which a teeterd is started after a loss of power.
     pub power: usize,
-    /// How long what is stopped does nothing.
+    /// The time that a stopped process stays stopped.
     pub pause: Duration,
-    /// Cases at a time.
+    /// The number of cases at a time.
     pub lanes: usize,
-    /// All of it takes less, or something hangs.
+    /// The limit for all cases together.
     pub limit: Duration,
 }
 
-/// A job: some cases in a row, each told when it is done.
+/// Some cases in a row. Each is reported when it is done.
 struct Job {
     name: &'static str,
     waits: bool,
@@ -60,7 +60,7 @@ struct Job {
 enum Work {
     Steps(Way, Fault),
     Power(Way),
-    Ends(Fault),
+    Expiry(Fault),
 }
 
 /// One case that is done.
@@ -71,30 +71,30 @@ struct Done {
     took: Duration,
 }
 
-/// Runs every case, and gives a line for each to `tell`.
+/// Runs every case, and calls `print` with a line for each.
 ///
 /// # Errors
-/// It took too long.
-pub async fn run(spec: &ChaosSpec, programs: &Programs, tell: impl Fn(&str)) -> io::Result<ChaosReport> {
+/// If HAProxy cannot be run.
+pub async fn run(spec: &ChaosSpec, programs: &Programs, print: impl Fn(&str)) -> io::Result<ChaosReport> {
     let began = Instant::now();
     let mut report = ChaosReport { haproxy: crate::Haproxy::version()?, ..ChaosReport::default() };
     let mut jobs = Vec::new();
     for &fault in &spec.faults {
         let why = disk::missing(fault)
-            .or_else(|| (fault.clock() && site::liar().is_none()).then(|| "libfaketime is not installed".to_owned()));
+            .or_else(|| (fault.clock() && site::libfaketime().is_none()).then(|| NO_LIBFAKETIME.to_owned()));
         report.rows.insert(fault.name(), Row { skipped: why.clone(), ..Row::default() });
         if why.is_some() {
             continue;
         }
         if fault.clock() {
-            jobs.push(Job { name: fault.name(), waits: true, work: Work::Ends(fault) });
+            jobs.push(Job { name: fault.name(), waits: true, work: Work::Expiry(fault) });
         }
         for &way in &spec.ways {
-            let none = (fault == Fault::KillHook && way.flips)
+            let is_impossible = (fault == Fault::KillHook && way.flips)
                 || (matches!(fault, Fault::MapFull | Fault::MapReadOnly) && !way.routed())
                 || (fault == Fault::Stall && way.flips)
                 || (fault == Fault::AddAgain && way.sample != Sample::Route);
-            if !none {
+            if !is_impossible {
                 jobs.push(Job { name: fault.name(), waits: fault.waits(), work: Work::Steps(way, fault) });
             }
         }
@@ -102,7 +102,7 @@ pub async fn run(spec: &ChaosSpec, programs: &Programs, tell: impl Fn(&str)) -> 
     if spec.power > 0 {
         jobs.extend(spec.ways.iter().map(|way| Job { name: "power-loss", waits: false, work: Work::Power(*way) }));
     }
-    // What waits most of its time is in nobody's way.
+    // Cases that wait most of the time have lanes of their own.
     let (busy, idle) = (Arc::new(Semaphore::new(spec.lanes)), Arc::new(Semaphore::new(spec.lanes * IDLE)));
     let (done, mut cases) = mpsc::unbounded_channel();
     let mut running = JoinSet::new();
@@ -113,7 +113,7 @@ pub async fn run(spec: &ChaosSpec, programs: &Programs, tell: impl Fn(&str)) -> 
     drop(done);
     let all = async {
         while let Some(case) = cases.recv().await {
-            tell(&note(&mut report, case));
+            print(&add(&mut report, case));
         }
     };
     let ended = tokio::time::timeout(spec.limit, all).await;
@@ -125,21 +125,21 @@ pub async fn run(spec: &ChaosSpec, programs: &Programs, tell: impl Fn(&str)) -> 
     Ok(report)
 }
 
-/// Counts a case, and gives its line.
-fn note(report: &mut ChaosReport, case: Done) -> String {
+/// Adds a case to the report; returns its line.
+fn add(report: &mut ChaosReport, case: Done) -> String {
     let row = report.rows.entry(case.name).or_default();
     row.cases += 1;
     let Done { name, way, took, outcome } = case;
     let outcome = outcome.unwrap_or_else(|error| Outcome {
         step: String::new(),
-        home: String::new(),
-        violations: vec![format!("it cannot be judged: {error}")],
+        recovery: String::new(),
+        violations: vec![format!("the case could not be run: {error}")],
         excused: 0,
     });
-    let Outcome { step, home, violations, excused } = outcome;
+    let Outcome { step, recovery, violations, excused } = outcome;
     row.excused += excused;
     let word = if violations.is_empty() { "ok  " } else { "FAIL" };
-    let mut line = format!("{word} {name:22} {way:14} {step:24} {home} ({:.1} s)", took.as_secs_f64());
+    let mut line = format!("{word} {name:22} {way:14} {step:24} {recovery} ({:.1} s)", took.as_secs_f64());
     if !violations.is_empty() {
         row.violated += 1;
         report.violations.push(format!("{name} {way} at {step}: {}", violations[0]));
@@ -149,31 +149,31 @@ fn note(report: &mut ChaosReport, case: Done) -> String {
 }
 
 async fn work(job: Job, spec: ChaosSpec, programs: Programs, lane: Arc<Semaphore>, done: mpsc::UnboundedSender<Done>) {
-    // Nobody listens any more where the time is over.
-    let tell = |way: &Way, outcome, began: Instant| {
+    // After the limit there is no receiver.
+    let send = |way: &Way, outcome, began: Instant| {
         let _ = done.send(Done { name: job.name, way: way.name, outcome, took: began.elapsed() });
     };
     match job.work {
-        Work::Ends(fault) => {
+        Work::Expiry(fault) => {
             let Ok(_turn) = lane.acquire().await else { return };
             let began = Instant::now();
-            tell(&Way::ALL[0], ends::run(fault, &programs).await, began);
+            send(&Way::ALL[0], expiry::run(fault, &programs).await, began);
         }
         Work::Power(way) => {
             let Ok(_turn) = lane.acquire().await else { return };
             let began = Instant::now();
             match power::run(&way, spec.power, &programs).await {
-                Err(error) => tell(&way, Err(error), began),
+                Err(error) => send(&way, Err(error), began),
                 Ok(lost) => {
                     let all = Outcome {
                         step: format!("{} copies", lost.copies),
-                        home: "all are whole".to_owned(),
+                        recovery: "all were verified".to_owned(),
                         violations: Vec::new(),
                         excused: 0,
                     };
-                    tell(&way, Ok(all), began);
+                    send(&way, Ok(all), began);
                     for outcome in lost.outcomes {
-                        tell(&way, Ok(outcome), began);
+                        send(&way, Ok(outcome), began);
                     }
                 }
             }
@@ -189,15 +189,17 @@ async fn work(job: Job, spec: ChaosSpec, programs: Programs, lane: Arc<Semaphore
                     // Not every step has a hook.
                     Ok(None) if fault == Fault::KillHook => {}
                     Ok(None) => return,
-                    Ok(Some(outcome)) => tell(&way, Ok(outcome), began),
-                    Err(error) => tell(&way, Err(error), began),
+                    Ok(Some(outcome)) => send(&way, Ok(outcome), began),
+                    Err(error) => send(&way, Err(error), began),
                 }
             }
         }
     }
 }
 
-/// So many cases wait for one that works.
+const NO_LIBFAKETIME: &str = "libfaketime is not installed";
+
+/// The number of lanes of waiting cases for each lane of the others.
 const IDLE: usize = 4;
 
 /// More steps than any way has.

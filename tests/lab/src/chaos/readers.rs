@@ -1,4 +1,4 @@
-//! Readers beside a deploy: many at once, each of which reads everything again and again.
+//! Readers during a deploy: many at once, each of which reads everything again and again.
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::site::{Site, get};
 
-/// Reads for this time. Refused readers are right; a refused change is wrong.
+/// Reads for this time. Readers may be refused, but changes may not. Returns teeter's mistakes.
 pub(crate) async fn crowd(site: &Site, lasts: Duration) -> io::Result<Vec<String>> {
     let end = Instant::now() + lasts;
     let mut readers = JoinSet::new();
@@ -27,12 +27,12 @@ pub(crate) async fn crowd(site: &Site, lasts: Duration) -> io::Result<Vec<String
     }
     let changes = async {
         let mut wrong = Vec::new();
-        // A change beside the farm's runs: it is refused, because there is no such line, but it must be answered.
+        // A change of a server line that does not exist: teeterd must answer that, and not refuse it for its load.
         while Instant::now() < end {
             let refused = site.teeter(&["drain", "nowhere/none", "--reason", "readers"]).await?;
             if refused.code != 3 {
                 wrong.push(format!(
-                    "beside readers a drain of what is not there ends with {}: {}",
+                    "during reads a drain of an unknown line ends with {}: {}",
                     refused.code, refused.err
                 ));
                 break;
@@ -43,7 +43,7 @@ pub(crate) async fn crowd(site: &Site, lasts: Duration) -> io::Result<Vec<String
     };
     let mut wrong: Vec<String> = changes.await?;
     let read: Vec<(&str, usize)> = readers.join_all().await;
-    let starved = PATHS.iter().filter(|path| !read.iter().any(|(of, answered)| of == *path && *answered > 0));
+    let starved = PATHS.iter().filter(|path| !read.iter().any(|(reader, answered)| reader == *path && *answered > 0));
     wrong.extend(starved.map(|path| format!("of {READERS} readers none had an answer from {path}")));
     Ok(wrong)
 }

@@ -1,16 +1,16 @@
-//! What came out, by fault.
+//! The report: the results by fault.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// What all cases came to.
+/// The results of all cases.
 #[derive(Debug, Default)]
 pub struct ChaosReport {
     pub(crate) rows: BTreeMap<&'static str, Row>,
     pub(crate) haproxy: String,
     pub(crate) lasted: Duration,
-    /// Everything that was not as it has to be.
+    /// The assertions that failed.
     pub violations: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ impl ChaosReport {
         self.rows.values().map(|row| row.cases).sum()
     }
 
-    /// Faults that could not be made here, and why.
+    /// Faults that could not be caused here, and the reasons.
     pub fn skipped(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.rows.iter().filter_map(|(name, row)| Some((*name, row.skipped.as_deref()?)))
     }
@@ -44,7 +44,7 @@ impl fmt::Display for ChaosReport {
                 None => writeln!(f, "{name:24}{:>8}{:>12}{:>10}", row.cases, row.violated, row.excused)?,
             }
         }
-        let sum = |of: fn(&Row) -> usize| self.rows.values().map(of).sum::<usize>();
+        let sum = |count: fn(&Row) -> usize| self.rows.values().map(count).sum::<usize>();
         let (cases, violated, excused) = (self.cases(), sum(|row| row.violated), sum(|row| row.excused));
         writeln!(f, "{:24}{cases:>8}{violated:>12}{excused:>10}", "all")?;
         for violation in &self.violations {

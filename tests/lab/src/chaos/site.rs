@@ -1,4 +1,4 @@
-//! A farm, and a teeterd beside it that can be killed, stopped, and lied to about the time.
+//! A farm, and a teeterd that can be killed, stopped, and given a wrong time.
 
 use std::fs::File;
 use std::io;
@@ -18,9 +18,9 @@ use super::way::Way;
 use crate::drains::Programs;
 use crate::farm::{FarmSpec, TestFarm, write_script};
 
-/// Everything that runs; it ends when dropped.
+/// All processes. They end when it is dropped.
 pub(crate) struct Site {
-    // In this order they end.
+    // The fields are dropped in this order.
     pub(crate) daemon: Daemon,
     _disk: Option<Disk>,
     pub(crate) farm: TestFarm,
@@ -31,14 +31,14 @@ pub(crate) struct Daemon {
     programs: Programs,
     config: PathBuf,
     socket: PathBuf,
-    /// The library that lies about the time, and the file that says how much.
+    /// The library libfaketime, and the file with the offset of the time.
     clock: Option<(PathBuf, PathBuf)>,
     child: Option<Child>,
-    /// Every process that was started.
+    /// The ids of all processes that were started.
     pids: Vec<u32>,
 }
 
-/// What a command left behind.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: i32,
@@ -47,7 +47,7 @@ pub(crate) struct Ended {
 }
 
 impl Site {
-    /// A farm of version v1, and a teeterd that knows it.
+    /// Starts a farm of version v1, and a teeterd for it.
     pub(crate) async fn start(way: &Way, fault: Option<Fault>, programs: &Programs) -> io::Result<Self> {
         let master = fault.is_some_and(Fault::master);
         let work = Duration::from_millis(2)..Duration::from_millis(15);
@@ -68,13 +68,14 @@ impl Site {
         let mut daemon = Daemon::new(farm.dir(), &farm.dir().join("store/teeter.db"), &text, programs)?;
         if let Some(clock) = clock {
             std::fs::write(&clock, "+0\n")?;
-            daemon.clock = Some((liar().ok_or_else(|| io::Error::other("libfaketime is not here"))?, clock));
+            let library = libfaketime().ok_or_else(|| io::Error::other("libfaketime is not installed"))?;
+            daemon.clock = Some((library, clock));
         }
         daemon.start().await?;
         Ok(Self { daemon, _disk: disk, farm })
     }
 
-    /// What teeterd says of this path.
+    /// The document of teeterd at a path.
     pub(crate) async fn get(&self, path: &str) -> io::Result<Value> {
         self.daemon.get(path).await
     }
@@ -87,7 +88,7 @@ impl Site {
         self.farm.dir().join("store/teeter.db")
     }
 
-    /// A hook that takes its time before and after the work, does nothing twice, and says so many lines.
+    /// A slow hook that prints this many lines.
     pub(crate) fn hook(&self, lines: usize) -> io::Result<PathBuf> {
         let replace = self.farm.write_hook(self.farm.dir())?;
         let text =
@@ -97,11 +98,11 @@ impl Site {
 }
 
 impl Drop for Daemon {
-    /// libfaketime leaves these behind for each process that was killed.
+    /// libfaketime leaves these files behind for each killed process.
     fn drop(&mut self) {
         for pid in self.pids.iter().filter(|_| self.clock.is_some()) {
             for name in ["faketime_shm_", "sem.faketime_sem_"] {
-                std::fs::remove_file(format!("/dev/shm/{name}{pid}")).ok();
+                let _ = std::fs::remove_file(format!("/dev/shm/{name}{pid}"));
             }
         }
     }
@@ -117,7 +118,7 @@ impl Daemon {
         Ok(Self { programs: programs.clone(), config: path, socket, clock: None, child: None, pids: Vec::new() })
     }
 
-    /// Replaces this in its configuration, for its next start.
+    /// Replaces a text in its configuration, for its next start.
     pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let text = std::fs::read_to_string(&self.config)?;
         if !text.contains(from) {
@@ -126,7 +127,7 @@ impl Daemon {
         std::fs::write(&self.config, text.replace(from, to))
     }
 
-    /// Starts it, and waits until it answers.
+    /// Starts the daemon, and waits until it answers.
     pub(crate) async fn start(&mut self) -> io::Result<()> {
         self.spawn_daemon()?;
         let end = Instant::now() + START;
@@ -154,7 +155,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// `kill -9`.
+    /// Kills the daemon with SIGKILL.
     pub(crate) async fn kill(&mut self) -> io::Result<()> {
         match &mut self.child {
             Some(child) => child.kill().await,
@@ -162,7 +163,7 @@ impl Daemon {
         }
     }
 
-    /// Waits until it has ended by itself, and gives its exit code.
+    /// Waits until the daemon has ended by itself, and returns its exit code.
     pub(crate) async fn ended(&mut self, within: Duration) -> Option<i32> {
         let child = self.child.as_mut()?;
         timeout(within, child.wait()).await.ok()?.ok()?.code()
@@ -172,16 +173,16 @@ impl Daemon {
         self.child.as_ref().and_then(Child::id).ok_or_else(|| io::Error::other("teeterd does not run"))
     }
 
-    /// How many seconds its wall clock is off.
+    /// Sets the offset of its wall clock, in seconds.
     pub(crate) fn set_clock(&self, seconds: i64) -> io::Result<()> {
-        let Some((_, file)) = &self.clock else { return Err(io::Error::other("it has the true time")) };
-        // In one piece: it is read at any moment.
+        let Some((_, file)) = &self.clock else { return Err(io::Error::other("teeterd runs without libfaketime")) };
+        // The file may be read at any moment, so it is replaced at once.
         let next = file.with_extension("next");
         std::fs::write(&next, format!("{seconds:+}\n"))?;
         std::fs::rename(next, file)
     }
 
-    /// The end of what it logged.
+    /// The end of its log.
     pub(crate) fn log(&self) -> String {
         let text = std::fs::read_to_string(self.config.with_extension("log")).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
@@ -209,9 +210,9 @@ impl Daemon {
     }
 }
 
-/// What the teeterd at this socket says of a path.
+/// The document at a path of the teeterd at this socket.
 pub(crate) async fn get(socket: &Path, path: &str) -> io::Result<Value> {
-    let asked = async {
+    let exchange = async {
         let mut stream = UnixStream::connect(socket).await?;
         let request = format!("GET {path} HTTP/1.1\r\nhost: teeter\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
@@ -224,7 +225,7 @@ pub(crate) async fn get(socket: &Path, path: &str) -> io::Result<Value> {
         }
         Ok(serde_json::from_str(body)?)
     };
-    timeout(ANSWER, asked).await?
+    timeout(ANSWER, exchange).await?
 }
 
 /// Waits for the end of a command.
@@ -234,17 +235,17 @@ pub(crate) async fn finish(child: Child) -> io::Result<Ended> {
     Ok(Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) })
 }
 
-/// The library that lies about the time, where it is installed.
-pub(crate) fn liar() -> Option<PathBuf> {
+/// The library libfaketime; `None` if it is not installed.
+pub(crate) fn libfaketime() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.exists())
 }
 
-/// For teeterd to be there.
+/// The time for teeterd to start.
 const START: Duration = Duration::from_secs(15);
 
-/// For one answer of teeterd's.
+/// The time for one answer of teeterd.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// For one command of teeter.
+/// The time for one command of teeter.
 const COMMAND: Duration = Duration::from_secs(90);

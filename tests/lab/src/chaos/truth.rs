@@ -12,11 +12,11 @@ use super::way::Way;
 use crate::farm::TestFarm;
 use crate::tables;
 
-/// What `set server … state maint` sets, and what `drain` does.
+/// The bits of `set server … state maint` and `… state drain`.
 const MAINT: u32 = 1;
 const DRAIN: u32 = 8;
 
-/// Waits until the record is true. Gives what is wrong if it does not become true in time.
+/// Waits until teeter's answers are true. Returns the differences if they do not become true in time.
 pub(crate) async fn becomes_true(way: &Way, daemon: &Daemon, farm: &TestFarm) -> Vec<String> {
     let end = Instant::now() + REST;
     loop {
@@ -54,7 +54,7 @@ async fn untrue(way: &Way, daemon: &Daemon, farm: &TestFarm) -> io::Result<Vec<S
         let bits: Option<u32> = row.and_then(|row| row["srv_admin_state"].parse().ok());
         let (held, is) = (wanted.get(&line.entry).copied(), bits.unwrap_or(u32::MAX) & (MAINT | DRAIN));
         match held {
-            None if is != 0 => untrue.push(format!("{} is out ({is}) and nobody holds it", line.entry)),
+            None if is != 0 => untrue.push(format!("{} is out ({is}) and no hold has it", line.entry)),
             Some(held) if is & held != held || (held == 0 && is != 0) => {
                 untrue.push(format!("{} is held ({held}), and HAProxy has {is}", line.entry));
             }
@@ -63,12 +63,12 @@ async fn untrue(way: &Way, daemon: &Daemon, farm: &TestFarm) -> io::Result<Vec<S
         let view = list(&status["servers"])
             .find(|server| format!("{}/{}", text(&server["backend"]), text(&server["server"])) == line.entry);
         let view = view.cloned().unwrap_or_default();
-        let says = match text(&view["admin"]) {
+        let shown = match text(&view["admin"]) {
             "maint" => MAINT,
             "drain" => DRAIN,
             _ => 0,
         };
-        if says != is {
+        if shown != is {
             untrue.push(format!("{}: the status says {}, HAProxy has {is}", line.entry, view["admin"]));
         }
         if held.is_none() && view["in_service"] != true {
@@ -84,14 +84,14 @@ async fn untrue(way: &Way, daemon: &Daemon, farm: &TestFarm) -> io::Result<Vec<S
     if ids.iter().zip(1..).any(|(id, number)| *id != number) {
         untrue.push(format!("events are missing: {ids:?}"));
     }
-    for (kind, of) in [("hold.created", "hold"), ("run.begun", "run")] {
+    for (kind, field) in [("hold.created", "hold"), ("run.begun", "run")] {
         let mut begun: Vec<_> =
-            list(&events["events"]).filter(|event| event["kind"] == kind).map(|event| event[of].as_u64()).collect();
+            list(&events["events"]).filter(|event| event["kind"] == kind).map(|event| event[field].as_u64()).collect();
         let all = begun.len();
         begun.sort_unstable();
         begun.dedup();
         if begun.len() != all {
-            untrue.push(format!("an event {kind} is there twice"));
+            untrue.push(format!("an event {kind} is recorded twice"));
         }
     }
     let store = daemon.get("/v1/store").await?;
@@ -113,14 +113,14 @@ fn untrue_route(status: &Value, farm: &TestFarm) -> io::Result<Vec<String>> {
             }
         }
         if route["live"] == "unknown" {
-            untrue.push(format!("nobody knows where the traffic goes: {route}"));
+            untrue.push(format!("teeter does not know the live side: {route}"));
         }
     }
     Ok(untrue)
 }
 
-/// Says why new requests cannot be served at this moment, by the states in HAProxy. `None`: they can, or HAProxy does not
-/// answer.
+/// The reason why new requests cannot be served at this moment, by the states in HAProxy. `None`: they can, or HAProxy
+/// does not answer.
 pub(crate) async fn outage(way: &Way, farm: &TestFarm) -> Option<String> {
     let map = async || {
         let map = farm.haproxy().cmd(&format!("show map {}", farm.map().display())).await.ok()?;
@@ -138,12 +138,12 @@ pub(crate) async fn outage(way: &Way, farm: &TestFarm) -> Option<String> {
     let mut serving = BTreeMap::<&str, usize>::new();
     for row in &rows {
         let (backend, bits) = (row.get("be_name")?.as_str(), row.get("srv_admin_state")?.parse::<u32>().ok()?);
-        // Told itself, by the server that it tracks, or by its configuration.
+        // Bits of its own, of the server that it tracks, and of its configuration.
         *serving.entry(backend).or_default() += usize::from(bits & 0x3f == 0);
     }
     let live = |backend: &str| before.as_deref().is_none_or(|before| before == backend);
     let empty = serving.iter().find(|(backend, count)| live(backend) && **count == 0);
-    empty.map(|(backend, _)| format!("nobody is left in {backend}, which gets the traffic"))
+    empty.map(|(backend, _)| format!("no server is left in {backend}, which gets the traffic"))
 }
 
 /// All events so far, to be compared with later ones.
@@ -152,8 +152,8 @@ pub(crate) async fn events(site: &Site) -> io::Result<Vec<Value>> {
     Ok(list(&events["events"]).cloned().collect())
 }
 
-/// Says which event is missing or changed later.
-pub(crate) fn forgotten(before: &[Value], after: &[Value]) -> Option<String> {
+/// The first event that is missing or was changed later.
+pub(crate) fn changed_event(before: &[Value], after: &[Value]) -> Option<String> {
     let gone = before.iter().zip(after.iter().map(Some).chain(std::iter::repeat(None))).find(|(a, b)| Some(*a) != *b);
     gone.map(|(event, now)| format!("event {event} is {now:?} now"))
 }

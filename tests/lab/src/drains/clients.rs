@@ -1,4 +1,4 @@
-//! Clients that never give up a request: whatever is on a server, HAProxy has it too.
+//! Clients that never give up a request, so that HAProxy and the servers have the same requests.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,22 +17,22 @@ use crate::client::{read, upgrade};
 use crate::dice::Dice;
 use crate::http::{Wire, bad};
 
-/// Clients of each kind.
+/// The number of clients of each kind.
 const CLIENTS: u64 = 6;
 
-/// Requests that a client has under way at once on a connection of HTTP/2.
+/// The most requests that a client has under way at once on a connection of HTTP/2.
 const TOGETHER: u64 = 4;
 
-/// No request takes longer, a second wait for each retry included.
+/// The longest time of a request, with a second for each retry.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// After a failure, so that a farm that is down is not asked without end.
+/// The pause of a client after a failure.
 const REST: Duration = Duration::from_millis(20);
 
-/// What the clients of one kind have seen.
+/// The counts of the clients of one kind.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
-    pub(crate) asked: AtomicU64,
+    pub(crate) requests: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) complaints: std::sync::Mutex<Vec<String>>,
     stop: AtomicBool,
@@ -49,7 +49,7 @@ impl Clients {
         let book = Arc::new(Book::default());
         let mut tasks = JoinSet::new();
         for number in 0..CLIENTS {
-            let (book, mut dice) = (Arc::clone(&book), dice.other(number));
+            let (book, mut dice) = (Arc::clone(&book), dice.fork(number));
             tasks.spawn(async move {
                 let mut wire = None;
                 while !book.stop.load(Ordering::SeqCst) {
@@ -75,7 +75,7 @@ impl Clients {
         Self { book, tasks }
     }
 
-    /// Lets every client end what it has under way.
+    /// Stops the clients after their present requests.
     pub(crate) async fn stop(mut self) -> Arc<Book> {
         self.book.stop.store(true, Ordering::SeqCst);
         while self.tasks.join_next().await.is_some() {}
@@ -83,11 +83,11 @@ impl Clients {
     }
 }
 
-/// Some pages are there at once, others take a while.
+/// The path of a request: some are answered at once, others slowly.
 fn page(kind: Kind, dice: &mut Dice) -> String {
     let (ms, key) = match kind {
-        Kind::Queue | Kind::QueueRedispatch => (dice.of(2..25), dice.of(0..40)),
-        _ if dice.of(0..3) == 0 => (dice.of(1..90), 0),
+        Kind::Queue | Kind::QueueRedispatch => (dice.within(2..25), dice.within(0..40)),
+        _ if dice.within(0..3) == 0 => (dice.within(1..90), 0),
         _ => return "/".to_owned(),
     };
     format!("/slow?ms={ms}&key={key}")
@@ -99,10 +99,10 @@ async fn http1(kind: Kind, front: SocketAddr, wire: &mut Option<Wire>, dice: &mu
         None => Wire::new(TcpStream::connect(front).await?),
     };
     let page = page(kind, dice);
-    book.asked.fetch_add(1, Ordering::SeqCst);
+    book.requests.fetch_add(1, Ordering::SeqCst);
     if kind == Kind::Body {
         now.write(format!("POST {page} HTTP/1.1\r\nHost: lab\r\nContent-Length: 5\r\n\r\n").as_bytes()).await?;
-        sleep(Duration::from_millis(dice.of(0..60))).await;
+        sleep(Duration::from_millis(dice.within(0..60))).await;
         now.write(b"hello").await?;
     } else {
         now.write(format!("GET {page} HTTP/1.1\r\nHost: lab\r\n\r\n").as_bytes()).await?;
@@ -111,25 +111,25 @@ async fn http1(kind: Kind, front: SocketAddr, wire: &mut Option<Wire>, dice: &mu
     if answer.status != 200 {
         return Err(io::Error::other(format!("status {}", answer.status)));
     }
-    // Most keep their connection; some come anew.
-    *wire = (again && dice.of(0..8) != 0).then_some(now);
-    sleep(Duration::from_millis(dice.of(0..8))).await;
+    // Most requests keep their connection.
+    *wire = (again && dice.within(0..8) != 0).then_some(now);
+    sleep(Duration::from_millis(dice.within(0..8))).await;
     Ok(())
 }
 
-/// A connection with some rounds of requests, several at once.
+/// One connection with some rounds of simultaneous requests.
 async fn http2(front: SocketAddr, dice: &mut Dice, book: &Book) -> io::Result<()> {
     let stream = TcpStream::connect(front).await?;
     stream.set_nodelay(true)?;
     let (mut requests, connection) = h2::client::handshake(stream).await.map_err(io::Error::other)?;
     let driver = tokio::spawn(connection);
-    for _ in 0..dice.of(1..12) {
+    for _ in 0..dice.within(1..12) {
         let mut round = JoinSet::new();
-        for _ in 0..dice.of(1..TOGETHER) {
+        for _ in 0..dice.within(1..TOGETHER) {
             let page = page(Kind::Http2, dice);
             let request = Request::get(format!("http://lab{page}")).body(()).map_err(io::Error::other)?;
             requests = requests.ready().await.map_err(io::Error::other)?;
-            book.asked.fetch_add(1, Ordering::SeqCst);
+            book.requests.fetch_add(1, Ordering::SeqCst);
             let (answer, _) = requests.send_request(request, true).map_err(io::Error::other)?;
             round.spawn(async move {
                 let answer = answer.await.map_err(io::Error::other)?;
@@ -147,7 +147,7 @@ async fn http2(front: SocketAddr, dice: &mut Dice, book: &Book) -> io::Result<()
         while let Some(done) = round.join_next().await {
             done.map_err(io::Error::other)??;
         }
-        sleep(Duration::from_millis(dice.of(0..8))).await;
+        sleep(Duration::from_millis(dice.within(0..8))).await;
     }
     drop(requests);
     driver.await.map_err(io::Error::other)?.map_err(io::Error::other)
@@ -155,7 +155,7 @@ async fn http2(front: SocketAddr, dice: &mut Dice, book: &Book) -> io::Result<()
 
 async fn websocket(front: SocketAddr, dice: &mut Dice, book: &Book) -> io::Result<()> {
     let mut wire = Wire::new(TcpStream::connect(front).await?);
-    book.asked.fetch_add(1, Ordering::SeqCst);
+    book.requests.fetch_add(1, Ordering::SeqCst);
     wire.write(format!("{}\r\n", upgrade("/ws")).as_bytes()).await?;
     let (answer, _) = read(&mut wire, false).await?;
     if answer.status != 101 {
@@ -166,17 +166,17 @@ async fn websocket(front: SocketAddr, dice: &mut Dice, book: &Book) -> io::Resul
 
 async fn tcp(front: SocketAddr, dice: &mut Dice, book: &Book) -> io::Result<()> {
     let wire = Wire::new(TcpStream::connect(front).await?);
-    book.asked.fetch_add(1, Ordering::SeqCst);
+    book.requests.fetch_add(1, Ordering::SeqCst);
     converse(wire, dice).await
 }
 
-/// Says something, is silent for a while, says good-bye and waits for the other side to close.
+/// Sends something now and then, closes its half, and waits for the other side to close.
 async fn converse(mut wire: Wire, dice: &mut Dice) -> io::Result<()> {
     let mut back = Vec::new();
-    for _ in 0..dice.of(1..4) {
+    for _ in 0..dice.within(1..4) {
         wire.write(b"TCP hello").await?;
         wire.body(9, &mut back).await?;
-        sleep(Duration::from_millis(dice.of(0..120))).await;
+        sleep(Duration::from_millis(dice.within(0..120))).await;
     }
     wire.finish().await?;
     wire.rest(&mut back).await

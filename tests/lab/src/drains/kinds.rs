@@ -105,7 +105,7 @@ pub(super) fn name(number: usize) -> String {
 /// checked, because a drain must not depend on checks.
 pub(super) fn config(dir: &Path, kinds: &[(Kind, SocketAddr, Vec<SocketAddr>)]) -> String {
     // A refused connection is tried again after a second, three times.
-    let mut text = config_head(dir, &["retries 3", "timeout queue 30s", "timeout tunnel 1h"]);
+    let mut text = config_head(dir, &[], &["retries 3", "timeout queue 30s", "timeout tunnel 1h"]);
     // `http-request wait-for-body` came with 2.4.
     let old = Haproxy::version().is_ok_and(|version| version.starts_with("2.2") || version.starts_with("2.3"));
     for (kind, front, servers) in kinds {

@@ -1,4 +1,4 @@
-//! What came out, by kind.
+//! The report: the results by kind of traffic.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,15 @@ use super::clients::Book;
 use super::judge::Drained;
 use super::kinds::Kind;
 
-/// What many drains and the traffic around them came to.
+/// The results of many drains and of the traffic around them.
 #[derive(Debug)]
 pub struct DrainsReport {
     seed: u64,
     haproxy: String,
     kinds: BTreeMap<Kind, Row>,
-    /// Every drain that was not what it was said to be.
+    /// The drains whose server was not empty.
     pub violations: Vec<String>,
-    /// The first few requests that failed, though no server refused any.
+    /// The first few requests that failed although no server refused them.
     pub failures: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ struct Row {
     latencies: Vec<f64>,
 }
 
-/// Complaints that are kept of each kind.
+/// The number of failures that are kept of each kind.
 const COMPLAINTS: usize = 3;
 
 impl DrainsReport {
@@ -40,7 +40,7 @@ impl DrainsReport {
 
     pub(crate) fn traffic(&mut self, kind: Kind, book: &Book) {
         let row = self.kinds.entry(kind).or_default();
-        row.requests += book.asked.load(Ordering::SeqCst);
+        row.requests += book.requests.load(Ordering::SeqCst);
         row.failed += book.failed.load(Ordering::SeqCst);
         if !kind.refuses() {
             let complaints = book.complaints.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,12 +49,12 @@ impl DrainsReport {
     }
 
     pub(crate) fn drains(&mut self, all: Vec<Drained>) {
-        for one in all {
-            let row = self.kinds.entry(one.kind).or_default();
+        for drained in all {
+            let row = self.kinds.entry(drained.kind).or_default();
             row.drains += 1;
-            row.latencies.extend(one.latency);
-            row.violations += usize::from(one.violation.is_some());
-            self.violations.extend(one.violation);
+            row.latencies.extend(drained.latency);
+            row.violations += usize::from(drained.violation.is_some());
+            self.violations.extend(drained.violation);
         }
     }
 
@@ -87,13 +87,13 @@ impl fmt::Display for DrainsReport {
             writeln!(f, "{name:18}{drains:>8}{violations:>12}{requests:>10}{failed:>8}{waited:>9}{p50:>9.1}{p99:>9.1}")
         };
         let mut all = Row::default();
-        for (kind, of) in &self.kinds {
-            row(kind.backend(), of)?;
-            all.drains += of.drains;
-            all.violations += of.violations;
-            all.requests += of.requests;
-            all.failed += of.failed;
-            all.latencies.extend(&of.latencies);
+        for (kind, counts) in &self.kinds {
+            row(kind.backend(), counts)?;
+            all.drains += counts.drains;
+            all.violations += counts.violations;
+            all.requests += counts.requests;
+            all.failed += counts.failed;
+            all.latencies.extend(&counts.latencies);
         }
         row("all", &all)?;
         for (what, lines) in [("violation", &self.violations), ("failure", &self.failures)] {

@@ -1,4 +1,4 @@
-//! Servers of every kind behind one HAProxy, and a teeterd beside it.
+//! Servers for every kind of traffic behind one HAProxy, and a teeterd.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::haproxy::Haproxy;
 use crate::ports::free_addr;
 
-/// Where teeter's programs are.
+/// The paths of teeter's programs.
 #[derive(Debug, Clone)]
 pub struct Programs {
     /// The command.
@@ -26,15 +26,15 @@ pub struct Programs {
     pub teeterd: PathBuf,
 }
 
-/// For teeterd to be there.
+/// The time for teeterd to start.
 const START: Duration = Duration::from_secs(10);
 
-/// For one command of teeter.
+/// The time for one command of teeter.
 const COMMAND: Duration = Duration::from_secs(60);
 
-/// Everything that runs; it ends when dropped.
+/// All processes. They end when it is dropped.
 pub(crate) struct Site {
-    // The daemon ends before what it operates.
+    // The daemon is dropped before HAProxy.
     _teeterd: Child,
     _haproxy: Haproxy,
     pub(crate) lanes: Vec<Lane>,
@@ -42,7 +42,7 @@ pub(crate) struct Site {
     dir: TempDir,
 }
 
-/// The servers of one kind, and where their clients go.
+/// The servers of one kind of traffic, and the address for their clients.
 pub(crate) struct Lane {
     pub(crate) kind: Kind,
     pub(crate) front: SocketAddr,
@@ -84,7 +84,7 @@ impl Site {
         Ok(site)
     }
 
-    /// Runs `teeter` to its end, and gives what it printed.
+    /// Runs `teeter` to its end, and returns its output.
     pub(crate) async fn teeter(&self, args: &[&str]) -> io::Result<String> {
         let mut command = Command::new(&self.teeter);
         command.args(args).env("TEETER_SOCKET", self.dir.path().join("control.sock"));
@@ -93,8 +93,8 @@ impl Site {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(io::Error::other(format!("teeter {}: {}\n{said}", args.join(" "), output.status)))
+        let error = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!("teeter {}: {}\n{error}", args.join(" "), output.status)))
     }
 
     /// The same with `--json`.
@@ -102,7 +102,7 @@ impl Site {
         Ok(serde_json::from_str(&self.teeter(&[&["--json"], args].concat()).await?)?)
     }
 
-    /// What teeterd logged.
+    /// The log of teeterd.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("teeterd.log")).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Ways of waiting until a server is drained.
+//! Ways to wait until a server is drained.
 
 use std::io;
 use std::process::Stdio;
@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
-use super::wide::{TARGET, Wide};
-use crate::bench::teeter::Teeter;
-use crate::figures_site::failure;
+use super::many_servers::{ManyServers, TARGET};
+use crate::command::failure;
+use crate::teeterd::Teeter;
 
-/// A way of waiting.
+/// A way to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     /// `teeter drain`.
     Teeter,
-    /// The same for a session that stays: teeter looks less and less often, and by then most seldom.
+    /// The same for a long session: by then teeter's looks have their longest interval.
     TeeterLong,
-    /// A shell that asks with socat once a second for everything, as scripts do.
+    /// A shell script that reads all statistics with socat once a second.
     EverySecond,
-    /// The same for the server's backend alone.
+    /// The same, but it reads only the server's backend.
     OneBackend,
-    /// Everything again, every five seconds: what the module community.general.haproxy does with its default,
+    /// All statistics every five seconds, as the module community.general.haproxy does with its default,
     /// `wait_interval: 5`.
     EveryFive,
 }
@@ -44,13 +44,12 @@ impl Way {
         matches!(self, Self::Teeter | Self::TeeterLong)
     }
 
-    /// How long the session stays before anything is measured.
+    /// The time before the measurement begins.
     pub(crate) fn settles(self) -> Duration {
         if self == Self::TeeterLong { Duration::from_secs(5) } else { Duration::from_millis(200) }
     }
 
-    /// How often a drain is measured, and within which time its session ends after that: anywhere between two
-    /// questions.
+    /// The number of drains, and the longest time after which a session ends: the interval of the way's looks.
     pub(crate) fn rounds(self, wanted: usize) -> (usize, Duration) {
         match self {
             Self::Teeter => (wanted, Duration::from_millis(1000)),
@@ -60,29 +59,29 @@ impl Way {
         }
     }
 
-    /// Takes the server out and begins to wait; the process ends when it thinks that the server is drained.
-    pub(crate) async fn begin(self, wide: &Wide, teeter: Option<&Teeter>) -> io::Result<Child> {
+    /// Takes the server out and begins to wait; the process ends when it finds the server drained.
+    pub(crate) async fn begin(self, site: &ManyServers, teeter: Option<&Teeter>) -> io::Result<Child> {
         let (question, field, pause) = match (self, teeter) {
             (Self::Teeter | Self::TeeterLong, Some(teeter)) => {
                 return teeter.spawn(&["drain", TARGET, "--reason", "lab"]);
             }
-            (Self::Teeter | Self::TeeterLong, None) => return Err(failure("there is no teeter".to_owned())),
+            (Self::Teeter | Self::TeeterLong, None) => return Err(failure("teeterd was not started".to_owned())),
             (Self::EverySecond, _) => ("show stat", STAT, "1"),
             (Self::OneBackend, _) => ("show servers conn b0001", CONN, "1"),
             (Self::EveryFive, _) => ("show stat", STAT, "5"),
         };
-        wide.haproxy.tell(&format!("set server {TARGET} state drain")).await?;
+        site.haproxy.tell(&format!("set server {TARGET} state drain")).await?;
         let text = SCRIPT.replace("@QUESTION@", question).replace("@FIELD@", field).replace("@PAUSE@", pause);
-        let text = text.replace("@SOCKET@", &wide.haproxy.socket().display().to_string());
+        let text = text.replace("@SOCKET@", &site.haproxy.socket().display().to_string());
         let mut command = Command::new("sh");
         command.args(["-c", &text]).stdin(Stdio::null()).kill_on_drop(true).spawn()
     }
 
     /// Brings the server back.
-    pub(crate) async fn end(self, wide: &Wide, teeter: Option<&Teeter>) -> io::Result<()> {
+    pub(crate) async fn end(self, site: &ManyServers, teeter: Option<&Teeter>) -> io::Result<()> {
         match (self.is_teeter(), teeter) {
             (true, Some(teeter)) => teeter.run(&["ready", TARGET, "--no-verify"]).await.map(drop),
-            _ => wide.haproxy.tell(&format!("set server {TARGET} state ready")).await,
+            _ => site.haproxy.tell(&format!("set server {TARGET} state ready")).await,
         }
     }
 }

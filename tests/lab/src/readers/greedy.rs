@@ -1,4 +1,4 @@
-//! Readers that ask again as soon as they are answered, as a process of another user where this one may become one.
+//! Readers that send the next request as soon as they have an answer, in a process of another user if the lab is root.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,34 +14,34 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use crate::figures_site::failure;
+use crate::command::failure;
 
 #[derive(Args)]
 pub(crate) struct GreedyArgs {
     /// The control socket.
     #[arg(long)]
     socket: PathBuf,
-    /// What is asked.
+    /// The path of the request.
     #[arg(long)]
     path: String,
-    /// Over how many connections.
+    /// The number of connections.
     #[arg(long)]
     connections: u32,
 }
 
-/// What they ask; first nobody asks anything.
+/// The kinds of readers, with the path of their request; first no readers.
 pub(crate) fn kinds() -> [(&'static str, Option<String>); 5] {
     [
         ("none", None),
         ("`doctor`", Some("/v1/doctor".to_owned())),
         ("`store verify`", Some("/v1/store".to_owned())),
-        ("`status` of a thousand", Some(dear())),
+        ("`status` of a thousand", Some(most_expensive_status())),
         ("`sessions`", Some("/v1/sessions?sel=b*/*".to_owned())),
     ]
 }
 
-/// The dearest selectors that one request may have: as many globs as it may, each long, and names for the rest.
-fn dear() -> String {
+/// The most expensive selectors of one request: as many long globs as are allowed, and names for the rest.
+fn most_expensive_status() -> String {
     let mut path = "/v1/status?sel=*/*".to_owned();
     for number in 1..50 {
         let _ = write!(path, "&sel=b*{number:02}*/*s*[0-9]*[0-9]*");
@@ -55,25 +55,26 @@ fn dear() -> String {
 /// A process of readers; killed when dropped.
 pub(crate) struct Readers {
     child: Child,
-    said: Arc<Mutex<String>>,
+    /// Its last line of output: the counts of answers.
+    counts: Arc<Mutex<String>>,
 }
 
 impl Readers {
-    /// Starts them, and returns when they have been at it for a while.
+    /// Starts the readers, and returns after two seconds.
     pub(crate) async fn start(socket: &Path, path: &str, connections: u32) -> io::Result<Self> {
-        // Where others may run it.
+        // A copy that the other user may run.
         let program = socket.with_file_name("greedy");
         std::fs::copy(std::env::current_exe()?, &program)?;
         let mut command = Command::new(&program);
         command.arg("greedy").arg("--socket").arg(socket).args(["--path", path]);
         command.args(["--connections", &connections.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
-        if may_become_others() {
-            command.uid(NOBODY).gid(NOBODY);
+        if is_root() {
+            command.uid(OTHER_USER).gid(OTHER_USER);
         }
         let mut child = command.kill_on_drop(true).spawn()?;
         let output = child.stdout.take().ok_or_else(|| failure("no output of readers".to_owned()))?;
-        let said = Arc::<Mutex<String>>::default();
-        let last = Arc::clone(&said);
+        let counts = Arc::<Mutex<String>>::default();
+        let last = Arc::clone(&counts);
         tokio::spawn(async move {
             let mut lines = BufReader::new(output).lines();
             while let Ok(Some(line)) = lines.next_line().await {
@@ -81,42 +82,43 @@ impl Readers {
             }
         });
         sleep(Duration::from_secs(2)).await;
-        Ok(Self { child, said })
+        Ok(Self { child, counts })
     }
 
-    /// Ends them; how often they were answered in which way.
+    /// Ends the readers; returns the counts of their answers.
     pub(crate) async fn stop(mut self) -> io::Result<String> {
         sleep(Duration::from_secs(1)).await;
         self.child.kill().await?;
-        Ok(self.said.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Ok(self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 
-fn may_become_others() -> bool {
+fn is_root() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("\nUid:\t0\t0\t"))
 }
 
-/// Asks until it is killed, and tells every half second how it was answered.
-pub(crate) async fn ask_on(args: GreedyArgs) -> io::Result<()> {
+/// Sends requests until it is killed, and prints the counts of answers every half second.
+pub(crate) async fn send_requests(args: GreedyArgs) -> io::Result<()> {
     let counts = Arc::<Mutex<BTreeMap<String, u64>>>::default();
     for _ in 0..args.connections {
         let (socket, path, counts) = (args.socket.clone(), args.path.clone(), Arc::clone(&counts));
         tokio::spawn(async move {
             loop {
-                let answer = ask(&socket, &path).await.unwrap_or_else(|error| error.kind().to_string());
+                let answer = request(&socket, &path).await.unwrap_or_else(|error| error.kind().to_string());
                 *counts.lock().unwrap_or_else(PoisonError::into_inner).entry(answer).or_default() += 1;
             }
         });
     }
     loop {
         sleep(Duration::from_millis(500)).await;
-        let told = counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let told: Vec<String> = told.into_iter().map(|(answer, count)| format!("{count} × {answer}")).collect();
-        writeln!(io::stdout(), "{}", told.join(", "))?;
+        let counts = counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let counts: Vec<String> = counts.into_iter().map(|(answer, count)| format!("{count} × {answer}")).collect();
+        writeln!(io::stdout(), "{}", counts.join(", "))?;
     }
 }
 
-async fn ask(socket: &Path, path: &str) -> io::Result<String> {
+/// The status of the answer to one request.
+async fn request(socket: &Path, path: &str) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket).await?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n").as_bytes()).await?;
     let mut answer = Vec::new();
@@ -125,5 +127,5 @@ async fn ask(socket: &Path, path: &str) -> io::Result<String> {
     Ok(head.split(' ').nth(1).unwrap_or("no answer").to_owned())
 }
 
-/// The user that nobody is.
-const NOBODY: u32 = 65_534;
+/// The uid and gid of the readers: those of the user `nobody`.
+const OTHER_USER: u32 = 65_534;

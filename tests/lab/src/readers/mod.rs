@@ -1,14 +1,14 @@
-//! `lab readers`: what 64 greedy readers of each kind do to everything else, where there are thousands of servers and a store
-//! of thousands of runs. Alone and beside them is measured in one run, so that the ratios hold on any machine.
+//! `lab readers`: the effect of 64 greedy readers of each kind on other work, with thousands of servers and a store of
+//! thousands of runs. One run measures without and with the readers, so that the ratios hold on any machine.
 //!
-//! `bed` is the HAProxy, `greedy` are the readers, `watched` is what is measured of the daemon.
+//! `many_servers` is the HAProxy, `greedy` are the readers, `watched` measures the daemon.
 
-mod bed;
 mod greedy;
+mod many_servers;
 mod watched;
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,58 +17,58 @@ use clap::Args;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-use self::bed::{Bed, EACH, TARGET};
 use self::greedy::Readers;
-pub(crate) use self::greedy::{GreedyArgs, ask_on};
-use self::watched::{Notified, Peak};
-use crate::bench::or_stopped;
+pub(crate) use self::greedy::{GreedyArgs, send_requests};
+use self::many_servers::{EACH, ManyServers, TARGET};
+use self::watched::{Peak, ServiceManager};
 use crate::bench::table::Machine;
-use crate::bench::teeter::Teeter;
+use crate::command::{failure, say, until_stopped};
 use crate::figures_numbers::Sample;
-use crate::figures_site::{failure, memory_of};
+use crate::figures_site::memory_of;
+use crate::teeterd::Teeter;
 
-/// All of it takes less, or something hangs.
+/// The limit for everything together.
 const LIMIT: Duration = Duration::from_secs(3600);
 
-/// What the watchdog of the measurement would wait for.
+/// The watchdog's interval that teeterd is given.
 const WATCHDOG: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
 pub(crate) struct ReadersArgs {
-    /// Where `teeter` and `teeterd` are.
+    /// The directory of `teeter` and `teeterd`.
     #[arg(long, default_value = "target/release")]
     bin_dir: PathBuf,
-    /// How many servers HAProxy has.
+    /// The number of servers of HAProxy.
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(40..=20_000))]
     servers: u32,
-    /// How many runs the store has.
+    /// The number of runs in the store.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     runs: u32,
-    /// How many readers of a kind there are.
+    /// The number of readers of a kind.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100))]
     readers: u32,
-    /// How often a drain is measured.
+    /// The number of drains that are measured.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How often a reload is.
+    /// The number of reloads that are measured.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     reloads: u32,
 }
 
 /// Takes the figures and prints them.
 pub(crate) async fn run(args: ReadersArgs) -> io::Result<()> {
-    or_stopped(LIMIT, compare(&args)).await
+    until_stopped(LIMIT, compare(&args)).await
 }
 
 async fn compare(args: &ReadersArgs) -> io::Result<()> {
     say(&format!("{}\n", Machine::this()?))?;
-    let bed = Bed::start(args.servers as usize / EACH).await?;
-    // Readers are another user, where this one may become one.
-    std::fs::set_permissions(bed.dir(), std::fs::Permissions::from_mode(0o711))?;
-    let store = fill(args, &bed).await?;
-    let notified = Notified::listen(&bed.dir().join("notify.sock"))?;
-    let environment = notified.environment(WATCHDOG);
-    let teeter = Teeter::start_with(&args.bin_dir, bed.dir(), FARM, &environment).await?;
+    let site = ManyServers::start(args.servers as usize / EACH).await?;
+    // The readers may be processes of another user.
+    std::fs::set_permissions(site.dir(), std::fs::Permissions::from_mode(0o711))?;
+    let store = fill(args, &site).await?;
+    let manager = ServiceManager::listen(&site.dir().join("notify.sock"))?;
+    let environment = manager.environment(WATCHDOG);
+    let teeter = Teeter::start_with(&args.bin_dir, site.dir(), FARM, &environment).await?;
     std::fs::set_permissions(teeter.control(), std::fs::Permissions::from_mode(0o666))?;
     say(&format!("{} servers, {} runs, a store of {} MiB\n\n{HEAD}", args.servers, args.runs, store >> 20))?;
     let mut alone: Option<Figures> = None;
@@ -78,7 +78,7 @@ async fn compare(args: &ReadersArgs) -> io::Result<()> {
             Some(path) => Some(Readers::start(&teeter.control(), path, args.readers).await?),
             None => None,
         };
-        let figures = Figures::take(args, &bed, &teeter, &notified).await?;
+        let figures = Figures::take(args, &site, &teeter, &manager).await?;
         let answers = match readers {
             Some(readers) => readers.stop().await?,
             None => String::new(),
@@ -89,20 +89,25 @@ async fn compare(args: &ReadersArgs) -> io::Result<()> {
     teeter.stop().await
 }
 
-/// What is measured of one kind of readers, times in ms.
+/// The measurements with one kind of readers; times in ms.
 struct Figures {
     drains: Sample,
     reloads: Sample,
-    /// In KiB.
+    /// The most memory, in KiB.
     most: u64,
-    /// The longest time in which the watchdog was not told.
+    /// The longest time without a notification of the watchdog.
     silence: Duration,
 }
 
 impl Figures {
-    async fn take(args: &ReadersArgs, bed: &Bed, teeter: &Teeter, notified: &Notified) -> io::Result<Self> {
+    async fn take(
+        args: &ReadersArgs,
+        site: &ManyServers,
+        teeter: &Teeter,
+        manager: &ServiceManager,
+    ) -> io::Result<Self> {
         let peak = Peak::watch(teeter.pid().ok_or_else(|| failure("teeterd has ended".to_owned()))?);
-        notified.begin();
+        manager.begin();
         let (mut drains, mut reloads) = (Vec::new(), Vec::new());
         for _ in 0..args.rounds {
             let began = Instant::now();
@@ -112,23 +117,25 @@ impl Figures {
         }
         drain(teeter).await?;
         for _ in 0..args.reloads {
-            bed.haproxy.reload().await?;
+            site.haproxy.reload().await?;
             let began = Instant::now();
-            while bed.haproxy.server_admin_bits(TARGET).await? & OUT == 0 {
+            while site.haproxy.server_admin_bits(TARGET).await? & OUT == 0 {
                 sleep(Duration::from_millis(2)).await;
             }
             reloads.push(ms(began));
         }
         teeter.run(&["ready", TARGET, "--no-verify"]).await?;
-        let silence = notified.longest();
+        let silence = manager.longest();
         Ok(Self { drains: Sample::new(drains), reloads: Sample::new(reloads), most: peak.end(), silence })
     }
 
     fn row(&self, kind: &str, alone: Option<&Self>, before: u64, answers: &str) -> String {
         let mut row = format!("| {kind}");
-        for (of, to) in [(&self.drains, alone.map(|it| &it.drains)), (&self.reloads, alone.map(|it| &it.reloads))] {
-            let [median, p99] = [0.5, 0.99].map(|share| of.percentile(share));
-            let times = to.map_or(1.0, |alone| median / alone.percentile(0.5));
+        let samples =
+            [(&self.drains, alone.map(|alone| &alone.drains)), (&self.reloads, alone.map(|alone| &alone.reloads))];
+        for (sample, alone) in samples {
+            let [median, p99] = [0.5, 0.99].map(|share| sample.percentile(share));
+            let times = alone.map_or(1.0, |alone| median / alone.percentile(0.5));
             let _ = write!(row, " | {median:.1} | {p99:.1} | {times:.2}");
         }
         let more = self.most.saturating_sub(before) as f64 / 1024.0;
@@ -141,14 +148,14 @@ async fn drain(teeter: &Teeter) -> io::Result<()> {
     teeter.run(&["drain", TARGET, "--reason", "measured", "--no-wait"]).await.map(drop)
 }
 
-/// Makes a store with as many runs, each with events of its own, by copying one that teeterd has made; gives its size.
-async fn fill(args: &ReadersArgs, bed: &Bed) -> io::Result<u64> {
-    let teeter = Teeter::start(&args.bin_dir, bed.dir(), FARM).await?;
+/// Makes a store with many runs and their events, by copies of a run of teeterd; returns its size in bytes.
+async fn fill(args: &ReadersArgs, site: &ManyServers) -> io::Result<u64> {
+    let teeter = Teeter::start(&args.bin_dir, site.dir(), FARM).await?;
     teeter.run(&["begin", "web"]).await?;
     teeter.run(&["abort", "1"]).await?;
     sleep(Duration::from_secs(1)).await;
     teeter.stop().await?;
-    let store = bed.dir().join("teeter.db");
+    let store = site.dir().join("teeter.db");
     let sql = FILL.replace("@RUNS@", &args.runs.to_string());
     let output = Command::new("sqlite3").arg(&store).arg(sql).output().await;
     let output = output.map_err(|error| failure(format!("sqlite3 cannot be run: {error}")))?;
@@ -170,11 +177,7 @@ fn ms(began: Instant) -> f64 {
     began.elapsed().as_secs_f64() * 1e3
 }
 
-fn say(text: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{text}")
-}
-
-/// In maintenance or draining by an order.
+/// The admin bits of maintenance and drain.
 const OUT: u32 = 1 | 8;
 
 const FARM: &str = "[farm.web]\nmembers = [\"b0002/*\"]\nhalves = \"auto\"\n";
@@ -182,7 +185,9 @@ const FARM: &str = "[farm.web]\nmembers = [\"b0002/*\"]\nhalves = \"auto\"\n";
 const FILL: &str = "
 WITH RECURSIVE n(id) AS (SELECT 2 UNION ALL SELECT id + 1 FROM n WHERE id < @RUNS@)
 INSERT INTO runs SELECT n.id, 0, json_set(json, '$.id', n.id) FROM n, runs WHERE runs.id = 1;
-WITH RECURSIVE n(id) AS (SELECT 2 UNION ALL SELECT id + 1 FROM n WHERE id < @RUNS@), m(of) AS (VALUES (1), (2), (3), (4))
+WITH RECURSIVE
+    n(id) AS (SELECT 2 UNION ALL SELECT id + 1 FROM n WHERE id < @RUNS@),
+    m(copy) AS (VALUES (1), (2), (3), (4))
 INSERT INTO events (at, kind, text, run, hold, caller, changed)
     SELECT at, kind, text, n.id, NULL, caller, changed FROM n, m, events WHERE run = 1;
 UPDATE counters SET value = @RUNS@ + 1 WHERE name = 'run';

@@ -1,4 +1,4 @@
-//! What is measured of a daemon while others ask it: its memory, and how regularly it tells its watchdog that it goes on.
+//! The measurements of a daemon with readers: its memory, and the intervals between its notifications of the watchdog.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,36 +12,37 @@ use tokio::time::{Instant, sleep};
 
 use crate::figures_site::memory_of;
 
-/// A service manager that only listens.
-pub(crate) struct Notified {
+/// A service manager that only receives notifications.
+pub(crate) struct ServiceManager {
     path: PathBuf,
-    told: Arc<Mutex<Told>>,
+    intervals: Arc<Mutex<Intervals>>,
     listening: JoinHandle<()>,
 }
 
+/// The times between two notifications of the watchdog.
 #[derive(Default)]
-struct Told {
+struct Intervals {
     last: Option<Instant>,
     longest: Duration,
 }
 
-impl Notified {
+impl ServiceManager {
     pub(crate) fn listen(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::bind(path)?;
-        let told = Arc::<Mutex<Told>>::default();
-        let heard = Arc::clone(&told);
+        let intervals = Arc::<Mutex<Intervals>>::default();
+        let shared = Arc::clone(&intervals);
         let listening = tokio::spawn(async move {
             let mut buffer = [0; 4096];
             while let Ok(length) = socket.recv(&mut buffer).await {
                 if String::from_utf8_lossy(&buffer[..length]).contains("WATCHDOG=1") {
-                    heard.lock().unwrap_or_else(PoisonError::into_inner).tell();
+                    shared.lock().unwrap_or_else(PoisonError::into_inner).end_interval();
                 }
             }
         });
-        Ok(Self { path: path.to_owned(), told, listening })
+        Ok(Self { path: path.to_owned(), intervals, listening })
     }
 
-    /// What a daemon is told of it.
+    /// The environment of a daemon with this service manager.
     pub(crate) fn environment(&self, watchdog: Duration) -> Vec<(&'static str, String)> {
         let path = self.path.display().to_string();
         vec![("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", watchdog.as_micros().to_string())]
@@ -49,20 +50,20 @@ impl Notified {
 
     /// Measures from now on.
     pub(crate) fn begin(&self) {
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) =
-            Told { last: Some(Instant::now()), longest: Duration::ZERO };
+        *self.intervals.lock().unwrap_or_else(PoisonError::into_inner) =
+            Intervals { last: Some(Instant::now()), longest: Duration::ZERO };
     }
 
-    /// The longest time without a word since then.
+    /// The longest time without a notification since then.
     pub(crate) fn longest(&self) -> Duration {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.tell();
-        told.longest
+        let mut intervals = self.intervals.lock().unwrap_or_else(PoisonError::into_inner);
+        intervals.end_interval();
+        intervals.longest
     }
 }
 
-impl Told {
-    fn tell(&mut self) {
+impl Intervals {
+    fn end_interval(&mut self) {
         let now = Instant::now();
         if let Some(last) = self.last.replace(now) {
             self.longest = self.longest.max(now - last);
@@ -70,13 +71,13 @@ impl Told {
     }
 }
 
-impl Drop for Notified {
+impl Drop for ServiceManager {
     fn drop(&mut self) {
         self.listening.abort();
     }
 }
 
-/// Looks at a process's memory again and again.
+/// Reads the memory of a process every 20 ms.
 pub(crate) struct Peak {
     most: Arc<AtomicU64>,
     looking: JoinHandle<()>,
@@ -95,7 +96,7 @@ impl Peak {
         Self { most, looking }
     }
 
-    /// The most of it, in KiB.
+    /// Stops; returns the most memory, in KiB.
     pub(crate) fn end(self) -> u64 {
         self.looking.abort();
         self.most.load(Ordering::Relaxed)

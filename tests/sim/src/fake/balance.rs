@@ -19,8 +19,8 @@ pub(super) enum Choice {
 }
 
 impl Backend {
-    /// The servers that may get a request of a client that is not sticky. The first backup is one of them if no other server is
-    /// usable.
+    /// The servers that may get a request of a client that is not sticky. The first backup is one of them if no other
+    /// server is usable.
     pub(super) fn usable(&self) -> impl Iterator<Item = usize> {
         let usable = |backup: bool| {
             let servers = self.servers.iter().enumerate().filter(|_| !self.setup.disabled);
@@ -37,8 +37,12 @@ impl Backend {
 
     pub(super) fn choose(&mut self, stuck: Option<usize>, client: Option<u64>, dice: &mut Dice) -> Choice {
         if let Some(server) = stuck.filter(|server| self.persists(*server)) {
-            let it = &self.servers[server];
-            return if it.is_full() || !it.queue.is_empty() { Choice::QueueOf(server) } else { Choice::Server(server) };
+            let line = &self.servers[server];
+            return if line.is_full() || !line.queue.is_empty() {
+                Choice::QueueOf(server)
+            } else {
+                Choice::Server(server)
+            };
         }
         let usable: Vec<usize> = self.usable().collect();
         if usable.is_empty() {
@@ -58,7 +62,7 @@ impl Backend {
             }),
             Balance::Random | Balance::Source => {
                 let total: u64 = room.iter().map(|at| u64::from(self.servers[*at].weight)).sum();
-                let mut left = if total == 0 { 0 } else { dice.of(0..total) };
+                let mut left = if total == 0 { 0 } else { dice.within(0..total) };
                 room.iter().copied().find(|at| {
                     let weight = u64::from(self.servers[*at].weight);
                     let here = left < weight;

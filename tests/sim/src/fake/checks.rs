@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::host::{App, Host, Occurrence};
-use super::server::{Checked, Heard, Op, Server};
+use super::server::{AgentStatus, Checked, Op, Server};
 use super::worker::{At, Worker};
 
 impl Host {
-    /// The next check with a new result: its time, its server, and whether it is an agent check. A check with the same result as
-    /// the one before changes nothing and is skipped.
+    /// The next check with a new result: its time, its server, and whether it is an agent check. A check with the
+    /// same result as the one before changes nothing and is skipped.
     pub(super) fn next_check(&self) -> Option<(Instant, At, bool)> {
         let worker = self.current()?;
         let mut next: Option<(Instant, At, bool)> = None;
@@ -130,10 +130,10 @@ impl Worker {
         let Some(agent) = &mut server.agent else { return };
         agent.due = in_rhythm(agent.due + agent.inter, agent.inter, now + Duration::from_nanos(1));
         let Some(words) = &app.agent else {
-            agent.status = Heard::Nothing;
+            agent.status = AgentStatus::Nothing;
             return;
         };
-        agent.status = Heard::Neutral;
+        agent.status = AgentStatus::Neutral;
         for word in words.split([' ', ',', '\t']).filter(|word| !word.is_empty()) {
             match word {
                 "ready" | "drain" | "maint" => {
@@ -158,7 +158,7 @@ impl Worker {
         let server = self.server_mut(at);
         if let Some(agent) = &mut server.agent {
             agent.health = u32::from(up);
-            agent.status = if up { Heard::Up } else { Heard::Down };
+            agent.status = if up { AgentStatus::Up } else { AgentStatus::Down };
         }
         let healthy = !server.is_checked() || server.health >= server.rise;
         if !up {

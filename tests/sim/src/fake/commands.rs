@@ -29,9 +29,9 @@ pub(super) struct Outcome {
     changed: bool,
 }
 
-/// The answer of a command: empty on success, or the words of a refusal. The words may have been written already; then these
-/// here are empty.
-pub(super) type Said = Result<(), &'static str>;
+/// The answer of a command: empty on success, or the words of a refusal. The words may have been written already;
+/// then these here are empty.
+pub(super) type Reply = Result<(), &'static str>;
 
 impl Host {
     /// Carries out a command and writes its answer. Gives `None` while HAProxy hangs.
@@ -56,8 +56,8 @@ impl Host {
             let words: Vec<&str> = command.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
             self.obey(caller, &words, out, now)
         };
-        outcome.turns = self.dice.of(0..3);
-        outcome.naps = self.dice.of(0..8) == 0;
+        outcome.turns = self.dice.within(0..3);
+        outcome.naps = self.dice.within(0..8) == 0;
         let change = outcome.changed.then(|| Occurrence::Command(caller.pid, command.to_owned()));
         (Some(outcome), change)
     }
@@ -73,9 +73,9 @@ impl Host {
             ["set", "timeout", "cli", ..] | ["set", "severity-output", ..] => {}
             [] if self.setup.series >= Series::V3_0 => {}
             _ => {
-                let said = self.change(caller, words, out, now);
-                outcome.changed = matches!(said, Some(Ok(())));
-                match said {
+                let reply = self.change(caller, words, out, now);
+                outcome.changed = matches!(reply, Some(Ok(())));
+                match reply {
                     Some(Err(words)) => out.push_str(words),
                     Some(Ok(())) => {}
                     None => self.unknown(words, out),
@@ -90,9 +90,9 @@ impl Host {
         let known = match words {
             ["show", "info"] => worker.show_info(self.texts, self.base, now, out),
             ["show", "stat", filter @ ..] => worker.show_stat(self.texts, filter, now, out),
-            ["show", "servers", "state", of @ ..] => worker.show_state(self.texts, of.first(), now, out),
-            ["show", "servers", "conn", of @ ..] => worker.show_conn(self.texts, of.first(), out),
-            ["show", "table", of @ ..] => worker.show_table(of, now, out),
+            ["show", "servers", "state", filter @ ..] => worker.show_state(self.texts, filter.first(), now, out),
+            ["show", "servers", "conn", filter @ ..] => worker.show_conn(self.texts, filter.first(), out),
+            ["show", "table", filter @ ..] => worker.show_table(filter, now, out),
             ["show", "sess", ..] if caller.level < Level::Operator => Err("Permission denied\n"),
             ["show", "sess"] | ["show", "sess", "all"] => worker.show_sessions(now, out),
             ["show", "sess", id] => worker.show_session(id, now, out),
@@ -123,7 +123,7 @@ impl Host {
     }
 
     /// Carries out a command that changes something. Gives `None` if there is no such command.
-    fn change(&mut self, caller: &Caller, words: &[&str], out: &mut String, now: Instant) -> Option<Said> {
+    fn change(&mut self, caller: &Caller, words: &[&str], out: &mut String, now: Instant) -> Option<Reply> {
         let series = self.setup.series;
         let worker = self.workers.get_mut(&caller.pid)?;
         // Up to 3.3, commands about maps need no level.
@@ -167,9 +167,9 @@ impl Host {
                 }
             }
             ["shutdown", "session", rest @ ..] => {
-                let said = worker.end_session(rest.first().unwrap_or(&""), now);
+                let reply = worker.end_session(rest.first().unwrap_or(&""), now);
                 self.bury(caller.pid);
-                Some(said)
+                Some(reply)
             }
             _ => None,
         }

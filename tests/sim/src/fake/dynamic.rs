@@ -4,22 +4,23 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::commands::Said;
+use super::commands::Reply;
 use super::server::Server;
 use super::setup::{CheckSetup, Series, ServerSetup};
 use super::worker::{At, Worker};
 
 impl Worker {
-    /// `add server BACKEND/SERVER ADDRESS [KEYWORD...]`. The new line is in maintenance and its checks are off, as in HAProxy.
-    pub(super) fn add_server(&mut self, words: &[&str], out: &mut String, now: Instant) -> Said {
+    /// `add server BACKEND/SERVER ADDRESS [KEYWORD...]`. The new line is in maintenance and its checks are off, as in
+    /// HAProxy.
+    pub(super) fn add_server(&mut self, words: &[&str], out: &mut String, now: Instant) -> Reply {
         let series = self.setup.series;
         let (name, rest) = words.split_first().unwrap_or((&"", &[]));
-        let (backend_name, server_name) = name.split_once('/').ok_or(self.said("Require 'backend/server'.\n"))?;
-        let number = self.backend(backend_name).ok_or(self.said("No such backend.\n"))?;
+        let (backend_name, server_name) = name.split_once('/').ok_or(self.message("Require 'backend/server'.\n"))?;
+        let number = self.backend(backend_name).ok_or(self.message("No such backend.\n"))?;
         let setup = &self.backends[number].setup;
         if setup.balance.is_static() || setup.disabled {
             if series < Series::V3_4 {
-                return Err(self.said("Backend must use a dynamic load balancing to support dynamic servers.\n"));
+                return Err(self.message("Backend must use a dynamic load balancing to support dynamic servers.\n"));
             }
             out.push_str(&format!(
                 "Backend does not support dynamic servers : backend '{backend_name}' uses a non dynamic load balancing \
@@ -67,7 +68,7 @@ impl Worker {
     /// Puts a new line where a deleted one of the same name was, so that stick tables find it again, or at the end.
     fn place_for(&mut self, number: usize, server: Server) -> At {
         let servers = &mut self.backends[number].servers;
-        match servers.iter().position(|one| one.is_deleted && one.setup.name == server.setup.name) {
+        match servers.iter().position(|line| line.is_deleted && line.setup.name == server.setup.name) {
             Some(place) => {
                 servers[place] = server;
                 (number, place)
@@ -80,33 +81,34 @@ impl Worker {
     }
 
     /// Up to 2.6 these messages lack their newline.
-    fn said(&self, text: &'static str) -> &'static str {
+    fn message(&self, text: &'static str) -> &'static str {
         if self.setup.series <= Series::V2_6 { text.trim_end() } else { text }
     }
 
-    /// `del server BACKEND/SERVER`: only in maintenance, without connections, and never once another line has tracked it.
-    pub(super) fn delete_server(&mut self, name: &str, out: &mut String) -> Said {
-        let at = self.find(name).map_err(|text| self.said(text))?;
+    /// `del server BACKEND/SERVER`: only in maintenance, without connections, and never once another line has tracked
+    /// it.
+    pub(super) fn delete_server(&mut self, name: &str, out: &mut String) -> Reply {
+        let at = self.find(name).map_err(|text| self.message(text))?;
         let server = self.server(at);
         if server.is_referenced {
-            return Err(self.said(REFERENCED));
+            return Err(self.message(REFERENCED));
         }
         if !server.in_maint() {
-            return Err(self.said("Only servers in maintenance mode can be deleted.\n"));
+            return Err(self.message("Only servers in maintenance mode can be deleted.\n"));
         }
         if !self.on(at).is_empty() || !server.queue.is_empty() {
-            return Err(self.said("Server still has connections attached to it, cannot remove it.\n"));
+            return Err(self.message("Server still has connections attached to it, cannot remove it.\n"));
         }
         if let Some(tracked) = server.track {
             self.server_mut(tracked).trackers.retain(|tracker| *tracker != at);
         }
         self.server_mut(at).is_deleted = true;
-        out.push_str(self.said("Server deleted.\n"));
+        out.push_str(self.message("Server deleted.\n"));
         Ok(())
     }
 }
 
-/// The setup of a dynamic server from its keywords, or what HAProxy says of a keyword.
+/// The setup of a dynamic server from its keywords, or HAProxy's message about a keyword.
 fn parse(mut setup: ServerSetup, keywords: &[&str], series: Series) -> Result<ServerSetup, String> {
     // HAProxy's own defaults.
     let mut check = CheckSetup { inter: Duration::from_secs(2), fall: 3, rise: 2 };

@@ -56,7 +56,7 @@ pub(super) struct Master {
     pub(super) life: watch::Sender<()>,
 }
 
-/// The server behind a line: whether its checks pass, what its agent says, and whether it accepts connections.
+/// The server behind a line: whether its checks pass, the words of its agent, and whether it accepts connections.
 #[derive(Debug, Clone, Default)]
 pub(super) struct App {
     pub(super) unhealthy: bool,
@@ -106,7 +106,7 @@ pub(super) enum Due {
 impl Host {
     pub(super) fn new(setup: Setup, seed: u64, now: Instant) -> Self {
         let mut dice = Dice::new(seed);
-        let next_pid = u32::try_from(dice.of(1000..9000)).unwrap_or(1000);
+        let next_pid = u32::try_from(dice.within(1000..9000)).unwrap_or(1000);
         Self {
             texts: Texts::of(setup.series),
             setup: Arc::new(setup),
@@ -132,7 +132,7 @@ impl Host {
     }
 
     pub(super) fn pid(&mut self) -> u32 {
-        self.next_pid += 1 + u32::try_from(self.dice.of(0..5)).unwrap_or(0);
+        self.next_pid += 1 + u32::try_from(self.dice.within(0..5)).unwrap_or(0);
         self.next_pid
     }
 
@@ -165,9 +165,9 @@ impl Host {
             return false;
         }
         self.reloading = true;
-        let begins = now + Duration::from_millis(self.dice.of(1..6));
+        let begins = now + Duration::from_millis(self.dice.within(1..6));
         self.at(begins, Due::Begins);
-        let takes = Duration::from_millis(self.dice.of(39..145));
+        let takes = Duration::from_millis(self.dice.within(39..145));
         self.at(now + takes, Due::Takeover);
         true
     }
@@ -228,7 +228,7 @@ impl Host {
         match event {
             Due::Begins => {
                 self.read = read_maps(&self.setup).ok();
-                let away = now + Duration::from_millis(self.dice.of(0..20));
+                let away = now + Duration::from_millis(self.dice.within(0..20));
                 let master = self.master.as_mut()?;
                 master.life = watch::channel(()).0;
                 master.away_until = away;
@@ -289,7 +289,7 @@ impl Host {
         }
         self.workers.insert(pid, worker);
         self.current = Some(pid);
-        self.late = Some((old, now + Duration::from_millis(self.dice.of(0..6))));
+        self.late = Some((old, now + Duration::from_millis(self.dice.within(0..6))));
         self.bury(old);
         Occurrence::Reloaded
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::commands::Said;
+use super::commands::Reply;
 use super::maps::Map;
 use super::setup::Series;
 use super::worker::Worker;
@@ -20,7 +20,7 @@ impl Worker {
         self.maps.get_mut(name).ok_or(UNKNOWN)
     }
 
-    pub(super) fn show_maps(&self, out: &mut String) -> Said {
+    pub(super) fn show_maps(&self, out: &mut String) -> Reply {
         out.push_str("# id (file) description\n");
         for (number, (file, map)) in self.maps.iter().enumerate() {
             let _ = write!(
@@ -36,14 +36,14 @@ impl Worker {
         Ok(())
     }
 
-    pub(super) fn show_map(&self, name: &str, out: &mut String) -> Said {
+    pub(super) fn show_map(&self, name: &str, out: &mut String) -> Reply {
         for (id, key, value) in self.map(name)?.entries() {
             let _ = writeln!(out, "0x{:x} {key} {value}", 0x55d0_0000_0000 + id * 0x90);
         }
         Ok(())
     }
 
-    pub(super) fn get_map(&self, name: &str, key: &str, out: &mut String) -> Said {
+    pub(super) fn get_map(&self, name: &str, key: &str, out: &mut String) -> Reply {
         let map = self.map(name)?;
         out.push_str("type=str, case=sensitive, found=");
         match map.look_up(key) {
@@ -55,7 +55,7 @@ impl Worker {
         Ok(())
     }
 
-    pub(super) fn change_map(&mut self, words: &[&str]) -> Said {
+    pub(super) fn change_map(&mut self, words: &[&str]) -> Reply {
         let (versions, first_only) = (self.setup.series >= Series::V2_6, self.setup.series >= Series::V3_4);
         let (verb, mut rest) = (words[0], &words[2..]);
         let mut version = None;
@@ -77,7 +77,7 @@ impl Worker {
     }
 
     /// `prepare map` and `commit map`.
-    pub(super) fn version_map(&mut self, words: &[&str], out: &mut String) -> Said {
+    pub(super) fn version_map(&mut self, words: &[&str], out: &mut String) -> Reply {
         match words {
             ["prepare", _, map] => {
                 let version = self.map_mut(map)?.prepare();

@@ -98,7 +98,8 @@ impl Host {
             [&master.pid.to_string(), "master", "0", &reloads, &uptime(master.started, now), version],
         );
         for (old, heading) in [(false, "# workers\n"), (true, "# old workers\n")] {
-            let mut workers = self.workers.values().filter(|one| (Some(one.pid) != self.current) == old).peekable();
+            let mut workers =
+                self.workers.values().filter(|worker| (Some(worker.pid) != self.current) == old).peekable();
             if workers.peek().is_some() || !old {
                 out.push_str(heading);
             }
@@ -115,7 +116,7 @@ impl Host {
 
     /// From 3.0 on, the master sometimes answers that a process does not exist and leaves the connection open.
     fn forgets_to_close(&mut self) -> bool {
-        self.setup.series >= Series::V3_0 && self.dice.of(0..2) == 0
+        self.setup.series >= Series::V3_0 && self.dice.within(0..2) == 0
     }
 }
 

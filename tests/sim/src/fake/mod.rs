@@ -1,13 +1,13 @@
 //! A simulated HAProxy: everything that teeter can see of one and do with it, in simulated time.
 //!
-//! It has servers, checks, agents, weights, queues, maps, reloads and both sockets. It has neither packets nor threads. Its
-//! only clock is that of the runtime, and its only source of chance is its seed: the same seed gives the same run. The suite
-//! of this crate compares its answers and its behaviour with every real HAProxy.
+//! It has servers, checks, agents, weights, queues, maps, reloads and both sockets. It has neither packets nor
+//! threads. Its only clock is that of the runtime, and its only source of chance is its seed: the same seed gives the
+//! same run. The suite of this crate compares its answers and its behaviour with every real HAProxy.
 //!
 //! In the order of their imports: `setup` and `texts` know nothing of the rest. `server`, `maps`, `balance`, `traffic`,
-//! `stick`, `checks` and `worker` are one process. `host` has all processes and the events that become due. `commands`, with
-//! `set`, `dynamic`, `map_commands`, `tables`, `statistics` and `sessions`, carries out commands. `wire` and `master` are the
-//! sockets. `requests` and `truth` are for the simulation.
+//! `stick`, `checks` and `worker` are one process. `host` has all processes and the events that become due.
+//! `commands`, with `set`, `dynamic`, `map_commands`, `tables`, `statistics` and `sessions`, carries out commands.
+//! `wire` and `master` are the sockets. `requests` and `truth` are for the simulation.
 
 mod balance;
 mod checks;
@@ -49,7 +49,7 @@ pub use truth::{Place, ServerTruth, Truth, WorkerTruth};
 
 use host::Host;
 
-/// A simulated HAProxy. Clones are the same one.
+/// A simulated HAProxy. Clones are the same HAProxy.
 #[derive(Clone)]
 pub struct Fake {
     inner: Arc<Inner>,
@@ -127,8 +127,8 @@ impl Fake {
         Ok(ours)
     }
 
-    /// Begins a reload: some milliseconds later the master ends its connections, and some tens of milliseconds later a new
-    /// process takes over. `false`: HAProxy is down, or another reload is under way.
+    /// Begins a reload: some milliseconds later the master ends its connections, and some tens of milliseconds later
+    /// a new process takes over. `false`: HAProxy is down, or another reload is under way.
     pub fn reload(&self) -> bool {
         let begun = self.with(|host, now| (host.begin_reload(now), None));
         self.inner.wake.notify_one();
@@ -153,8 +153,8 @@ impl Fake {
         self.with(|host, now| (host.start(now), Some(Occurrence::Started)))
     }
 
-    /// Stops every process for this time, as SIGSTOP does: connections are accepted, and nothing else happens. A longer stop that
-    /// is under way goes on.
+    /// Stops every process for this time, as SIGSTOP does: connections are accepted, and nothing else happens. A
+    /// longer stop that is under way goes on.
     pub fn hang(&self, duration: Duration) {
         self.with(|host, now| (host.hung_until = host.hung_until.max(Some(now + duration)), None));
         self.inner.wake.notify_one();
@@ -205,7 +205,7 @@ impl Fake {
         drop(host);
         if let Some(change) = change {
             self.inner.wake.notify_one();
-            self.tell(&change);
+            self.call_hook(&change);
         }
         result
     }
@@ -214,11 +214,11 @@ impl Fake {
         loop {
             let change = self.lock().step(now);
             let Some(change) = change else { return };
-            self.tell(&change);
+            self.call_hook(&change);
         }
     }
 
-    fn tell(&self, change: &Occurrence) {
+    fn call_hook(&self, change: &Occurrence) {
         let hook = self.inner.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(hook) = hook {
             hook(self, change);

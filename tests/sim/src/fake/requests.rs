@@ -83,13 +83,13 @@ impl Fake {
     pub fn eligible(&self, frontend: &str) -> Vec<Place> {
         self.with(|host, _| {
             let Some(worker) = host.current() else { return (Vec::new(), None) };
-            let Some(frontend) = worker.setup.frontends.iter().find(|one| one.name == frontend) else {
+            let Some(frontend) = worker.setup.frontends.iter().find(|known| known.name == frontend) else {
                 return (Vec::new(), None);
             };
             let mut places = Vec::new();
             for backend in worker.routes(&frontend.route) {
-                let it = &worker.backends[backend];
-                places.extend(it.usable().map(|server| worker.place((backend, server))));
+                let target = &worker.backends[backend];
+                places.extend(target.usable().map(|server| worker.place((backend, server))));
             }
             (places, None)
         })
@@ -103,19 +103,20 @@ impl Host {
         }
         let pid = self.current.ok_or(Refused::Down)?;
         let worker = self.workers.get_mut(&pid).ok_or(Refused::Down)?;
-        let number = worker.setup.frontends.iter().position(|one| one.name == frontend).ok_or(Refused::NoFrontend)?;
+        let number =
+            worker.setup.frontends.iter().position(|known| known.name == frontend).ok_or(Refused::NoFrontend)?;
         let route = worker.setup.frontends[number].route.clone();
         let backend = worker.route(&route, client, &self.jar, &mut self.dice).ok_or(Refused::Unavailable)?;
-        let it = &worker.backends[backend];
-        let cookie = it.setup.cookie.clone().zip(client);
+        let target = &worker.backends[backend];
+        let cookie = target.setup.cookie.clone().zip(client);
         let value = cookie.as_ref().and_then(|(name, client)| self.jar.get(&(*client, name.clone())));
-        let by_cookie =
-            value.and_then(|value| it.servers.iter().position(|server| server.setup.cookie.as_ref() == Some(value)));
-        let by_table = client.and_then(|client| it.table.get(&client)).filter(|stuck| stuck.until > now);
-        let stuck = by_cookie.or(by_table.map(|stuck| stuck.server)).filter(|server| it.persists(*server));
+        let by_cookie = value
+            .and_then(|value| target.servers.iter().position(|server| server.setup.cookie.as_ref() == Some(value)));
+        let by_table = client.and_then(|client| target.table.get(&client)).filter(|stuck| stuck.until > now);
+        let stuck = by_cookie.or(by_table.map(|stuck| stuck.server)).filter(|server| target.persists(*server));
         let refusing = self.apps.values().any(|app| app.refuses);
         let names: Vec<String> = if refusing {
-            (0..it.servers.len()).map(|server| worker.entry((backend, server))).collect()
+            (0..target.servers.len()).map(|server| worker.entry((backend, server))).collect()
         } else {
             Vec::new()
         };
@@ -142,10 +143,10 @@ impl Host {
         let (backend, client, server) = (stream.backend, stream.client, stream.server());
         if let (Route::Pin { file, key, versions, .. }, Some(client)) = (route, client) {
             let name = &worker.backends[backend].setup.name;
-            let of = versions.iter().find(|(one, _)| one == name).map(|(_, version)| version);
-            let told = of.and_then(|of| worker.maps.get(&file.display().to_string())?.look_up(of));
-            if let Some(told) = told {
-                self.jar.insert((client, format!("release of {key}")), told.to_owned());
+            let version = versions.iter().find(|(backend, _)| backend == name).map(|(_, version)| version);
+            let pinned = version.and_then(|version| worker.maps.get(&file.display().to_string())?.look_up(version));
+            if let Some(release) = pinned {
+                self.jar.insert((client, format!("release of {key}")), release.to_owned());
             }
         }
         let Some(server) = server else { return };

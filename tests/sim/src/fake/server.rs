@@ -100,12 +100,12 @@ pub(super) struct Agent {
     pub(super) due: Instant,
     pub(super) enabled: bool,
     pub(super) health: u32,
-    pub(super) status: Heard,
+    pub(super) status: AgentStatus,
 }
 
 /// The result of the last agent check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum AgentStatus {
     Never,
     Nothing,
     Neutral,
@@ -123,7 +123,8 @@ impl Server {
             last: Checked::Never,
             rests: setup.disabled,
         });
-        let agent = setup.agent.map(|inter| Agent { inter, due: now, enabled: true, health: 1, status: Heard::Never });
+        let agent =
+            setup.agent.map(|inter| Agent { inter, due: now, enabled: true, health: 1, status: AgentStatus::Never });
         Self {
             setup: setup.clone(),
             admin: if setup.disabled { admin::FORCED_MAINT | admin::CONFIG_MAINT } else { 0 },

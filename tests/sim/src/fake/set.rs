@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::commands::Said;
+use super::commands::Reply;
 use super::host::{Due, Host};
 use super::server::{Op, admin};
 use super::setup::Series;
@@ -12,12 +12,12 @@ use super::worker::{At, Worker};
 
 impl Worker {
     /// Refuses a change of a server in an old process, and in a disabled backend.
-    pub(super) fn in_service(&self, at: At) -> Said {
+    pub(super) fn in_service(&self, at: At) -> Reply {
         let disabled = self.stopping || self.backends[at.0].setup.disabled;
         if disabled { Err("Proxy is disabled.\n") } else { Ok(()) }
     }
 
-    pub(super) fn set_server(&mut self, words: &[&str], now: Instant) -> Said {
+    pub(super) fn set_server(&mut self, words: &[&str], now: Instant) -> Reply {
         let word = |at: usize| words.get(at).copied().unwrap_or_default();
         let at = self.find(word(0))?;
         self.in_service(at)?;
@@ -34,15 +34,13 @@ impl Worker {
                          'check-port'.\n",
                     );
                 }
-                Err(
-                    "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | \
-                     check-port | fqdn | health | ssl | state | weight\n",
-                )
+                Err("usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | \
+                     check-addr | check-port | fqdn | health | ssl | state | weight\n")
             }
         }
     }
 
-    fn set_health(&mut self, at: At, health: &str, now: Instant) -> Said {
+    fn set_health(&mut self, at: At, health: &str, now: Instant) -> Reply {
         let server = self.server_mut(at);
         if server.track.is_some() {
             return Err("cannot change health on a tracking server.\n");
@@ -58,7 +56,7 @@ impl Worker {
         Ok(())
     }
 
-    fn set_agent(&mut self, at: At, state: &str, now: Instant) -> Said {
+    fn set_agent(&mut self, at: At, state: &str, now: Instant) -> Reply {
         if !self.server(at).has_agent() {
             return Err("agent checks are not enabled on this server.\n");
         }
@@ -70,7 +68,7 @@ impl Worker {
         Ok(())
     }
 
-    fn set_weight(&mut self, at: At, text: &str, now: Instant) -> Said {
+    fn set_weight(&mut self, at: At, text: &str, now: Instant) -> Reply {
         let lacks_newline = self.setup.series <= Series::V2_6;
         let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
         let (number, rest) = text.split_at(digits);
@@ -97,13 +95,15 @@ impl Worker {
     }
 
     /// `enable` and `disable` of agents, checks and servers.
-    pub(super) fn switch(&mut self, on: bool, what: &str, name: &str, now: Instant) -> Said {
+    pub(super) fn switch(&mut self, on: bool, what: &str, name: &str, now: Instant) -> Reply {
         let at = self.find(name)?;
         self.in_service(at)?;
         let refuses = self.setup.series > Series::V2_2;
         let server = self.server_mut(at);
         match (what, on) {
-            ("server", true) => drop(self.set_state(at, "ready", now)),
+            ("server", true) => {
+                let _ = self.set_state(at, "ready", now);
+            }
             ("server", false) => self.administer(at, admin::FORCED_MAINT, 0, now),
             ("agent", _) => match &mut server.agent {
                 Some(agent) => agent.enabled = on,
@@ -125,7 +125,7 @@ impl Worker {
 impl Host {
     /// The sessions of a server end shortly after the answer.
     pub(super) fn end_sessions(&mut self, pid: u32, at: At, now: Instant) {
-        let soon = now + Duration::from_millis(self.dice.of(0..200));
+        let soon = now + Duration::from_millis(self.dice.within(0..200));
         self.at(soon, Due::Kill(pid, at));
     }
 }

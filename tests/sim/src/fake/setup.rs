@@ -185,8 +185,8 @@ pub struct BackendSetup {
     pub balance: Balance,
     /// `cookie NAME insert`: a client goes to the server whose cookie value it has.
     pub cookie: Option<String>,
-    /// `stick on`, with a key that each client has: a client goes to its server of the table. The entry expires this long after
-    /// its last request.
+    /// `stick on`, with a key that each client has: a client goes to its server of the table. The entry expires this
+    /// long after its last request.
     pub stick: Option<Duration>,
     /// `disabled`: it gets no requests, refuses commands, and is not in the statistics.
     pub disabled: bool,

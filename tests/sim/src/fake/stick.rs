@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tokio::time::Instant;
 
-use super::commands::Said;
+use super::commands::Reply;
 use super::setup::Series;
 use super::worker::{Backend, Worker};
 
@@ -18,8 +18,8 @@ pub(super) struct Stuck {
 
 impl Worker {
     /// `show table [NAME]`: every table, the last one of the configuration first, or the entries of one table.
-    pub(super) fn show_table(&self, of: &[&str], now: Instant, out: &mut String) -> Said {
-        let Some(name) = of.first() else {
+    pub(super) fn show_table(&self, filter: &[&str], now: Instant, out: &mut String) -> Reply {
+        let Some(name) = filter.first() else {
             for backend in self.backends.iter().rev().filter(|backend| backend.setup.stick.is_some()) {
                 backend.head_of_table(now, out);
             }
@@ -28,7 +28,7 @@ impl Worker {
         let backend = self.backends.iter().find(|backend| backend.setup.name == *name && backend.setup.stick.is_some());
         let backend = backend.ok_or("No such table\n")?;
         // The filter selects entries that have a server, and all of these have one.
-        match &of[1..] {
+        match &filter[1..] {
             [] | ["data.server_id", "gt", "0"] => {}
             [data, ..] if data.starts_with("data.") => {
                 return Err("Filter entry #1: Data type not stored in this table\n");

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use tokio::time::Instant;
 
-use super::commands::Said;
+use super::commands::Reply;
 use super::server::{Checked, Server};
 use super::setup::Series;
 use super::texts::{Field, Texts};
@@ -15,7 +15,7 @@ use super::worker::{At, Worker};
 pub(super) const FIRST_ID: usize = 2;
 
 impl Worker {
-    pub(super) fn show_info(&self, texts: &Texts, base: Instant, now: Instant, out: &mut String) -> Said {
+    pub(super) fn show_info(&self, texts: &Texts, base: Instant, now: Instant, out: &mut String) -> Reply {
         let up = now.duration_since(self.started).as_secs();
         for (text, field) in &texts.info {
             out.push_str(text);
@@ -44,26 +44,26 @@ impl Worker {
         FIRST_ID + self.setup.frontends.len() + backend
     }
 
-    pub(super) fn show_state(&self, texts: &Texts, only: Option<&&str>, now: Instant, out: &mut String) -> Said {
+    pub(super) fn show_state(&self, texts: &Texts, only: Option<&&str>, now: Instant, out: &mut String) -> Reply {
         let only = self.only(only)?;
         out.push_str("1\n");
         out.push_str(&texts.state);
-        for (at, it) in self.listed(only) {
-            let (address, port) = it.setup.address.rsplit_once(':').unwrap_or((&it.setup.address, "0"));
+        for (at, line) in self.listed(only) {
+            let (address, port) = line.setup.address.rsplit_once(':').unwrap_or((&line.setup.address, "0"));
             let backend = &self.backends[at.0].setup.name;
             let (id, server) = (self.backend_id(at.0), self.server_id(at));
-            let _ = write!(out, "{id} {backend} {server} {} {address} ", it.setup.name);
-            let changed = now.duration_since(it.changed).as_secs();
-            let _ = write!(out, "{} {} {} {} {changed} ", it.op as u8, it.admin, it.weight, it.setup.weight);
-            let (status, result) = match it.check.as_ref().map(|check| check.last) {
+            let _ = write!(out, "{id} {backend} {server} {} {address} ", line.setup.name);
+            let changed = now.duration_since(line.changed).as_secs();
+            let _ = write!(out, "{} {} {} {} {changed} ", line.op as u8, line.admin, line.weight, line.setup.weight);
+            let (status, result) = match line.check.as_ref().map(|check| check.last) {
                 None | Some(Checked::Never) => (1, 0),
                 Some(Checked::Passed) => (15, 3),
                 Some(Checked::Failed) => (17, 2),
             };
-            let (check, agent) = (it.check_state(), it.agent_state());
-            let _ = write!(out, "{status} {result} {} {check} {agent} 0 0 - {port} -", it.health);
+            let (check, agent) = (line.check_state(), line.agent_state());
+            let _ = write!(out, "{status} {result} {} {check} {agent} 0 0 - {port} -", line.health);
             if self.setup.series > Series::V2_2 {
-                out.push_str(if it.agent.is_some() { " 0 0 - - 1" } else { " 0 0 - - 0" });
+                out.push_str(if line.agent.is_some() { " 0 0 - - 1" } else { " 0 0 - - 0" });
             }
             out.push('\n');
         }
@@ -74,15 +74,15 @@ impl Worker {
         Ok(())
     }
 
-    pub(super) fn show_conn(&self, texts: &Texts, only: Option<&&str>, out: &mut String) -> Said {
+    pub(super) fn show_conn(&self, texts: &Texts, only: Option<&&str>, out: &mut String) -> Reply {
         let only = self.only(only)?;
         out.push_str(&texts.conn);
-        for (at, it) in self.listed(only) {
-            let (address, port) = it.setup.address.rsplit_once(':').unwrap_or((&it.setup.address, "0"));
+        for (at, line) in self.listed(only) {
+            let (address, port) = line.setup.address.rsplit_once(':').unwrap_or((&line.setup.address, "0"));
             let backend = &self.backends[at.0].setup.name;
             let (id, server) = (self.backend_id(at.0), self.server_id(at));
-            let _ = write!(out, "{backend}/{} {id}/{server} {address} {port} - 5000 ", it.setup.name);
-            let (now, most) = (it.counters.scur, it.counters.smax);
+            let _ = write!(out, "{backend}/{} {id}/{server} {address} {port} - 5000 ", line.setup.name);
+            let (now, most) = (line.counters.scur, line.counters.smax);
             let _ = if self.setup.series < Series::V3_4 {
                 write!(out, "{now} {most} {most} 0 0 -1 0")
             } else {
@@ -100,7 +100,8 @@ impl Worker {
         Ok(())
     }
 
-    /// The servers of one backend or of all, in the order of the tables. Those of a disabled backend are in reverse order.
+    /// The servers of one backend or of all, in the order of the tables. Those of a disabled backend are in reverse
+    /// order.
     fn listed(&self, only: Option<usize>) -> Vec<(At, &Server)> {
         let mut all: Vec<(At, &Server)> = self.all().filter(|(at, _)| only.is_none_or(|only| only == at.0)).collect();
         all.sort_by_key(|((backend, server), _)| {
@@ -125,7 +126,7 @@ impl Worker {
         name.map(|name| self.backend(name).ok_or("Can't find backend.\n")).transpose()
     }
 
-    pub(super) fn get_weight(&self, server: &str, out: &mut String) -> Said {
+    pub(super) fn get_weight(&self, server: &str, out: &mut String) -> Reply {
         let server = self.server(self.find(server)?);
         let _ = writeln!(out, "{} (initial {})", server.weight, server.setup.weight);
         Ok(())

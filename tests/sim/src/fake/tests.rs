@@ -50,11 +50,11 @@ async fn story(seed: u64) -> (String, u64) {
         counted.fetch_add(1, Ordering::Relaxed);
     });
     let begun = Instant::now();
-    let mut said = String::new();
+    let mut reply = String::new();
     for line in
         ["show info;show stat", "set server app/web01 state drain;set server app/web01 health down;show servers state"]
     {
-        said += &ask(&fake, line).await;
+        reply += &ask(&fake, line).await;
         let request = fake.begin("www", None).unwrap();
         tokio::time::sleep(Duration::from_millis(700)).await;
         fake.end(request);
@@ -62,9 +62,9 @@ async fn story(seed: u64) -> (String, u64) {
     fake.set_health("app/web02", false);
     fake.reload();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    said += &ask(&fake, "show info;show stat;show servers state").await;
-    said += &format!("{:?} {:?}", begun.elapsed(), fake.truth());
-    (said, changes.load(Ordering::Relaxed))
+    reply += &ask(&fake, "show info;show stat;show servers state").await;
+    reply += &format!("{:?} {:?}", begun.elapsed(), fake.truth());
+    (reply, changes.load(Ordering::Relaxed))
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
-//! Constant texts of each series, from the transcripts of real HAProxys: the columns of tables, the lines of `show info`, the
-//! answer to an unknown command.
+//! Constant texts of each series, from the transcripts of real HAProxys: the columns of tables, the lines of `show
+//! info`, the answer to an unknown command.
 
 use std::sync::OnceLock;
 
@@ -50,9 +50,9 @@ const FIELDS: [(&str, Field); 10] = [
     ("CumStreams: ", Field::CumStreams),
 ];
 
-macro_rules! heard {
+macro_rules! recorded {
     ($series:literal) => {
-        Heard {
+        Recorded {
             info: include_str!(concat!("../../../transcripts/", $series, "/show-info.txt")),
             stat: include_str!(concat!("../../../transcripts/", $series, "/show-stat.txt")),
             state: include_str!(concat!("../../../transcripts/", $series, "/show-servers-state.txt")),
@@ -62,7 +62,7 @@ macro_rules! heard {
     };
 }
 
-struct Heard {
+struct Recorded {
     info: &'static str,
     stat: &'static str,
     state: &'static str,
@@ -75,33 +75,38 @@ impl Texts {
         static ALL: [OnceLock<Texts>; Series::ALL.len()] = [const { OnceLock::new() }; Series::ALL.len()];
         ALL[series as usize].get_or_init(|| {
             Self::read(&match series {
-                Series::V2_2 => heard!("2.2"),
-                Series::V2_6 => heard!("2.6"),
-                Series::V3_0 => heard!("3.0"),
-                Series::V3_2 => heard!("3.2"),
-                Series::V3_4 => heard!("3.4"),
+                Series::V2_2 => recorded!("2.2"),
+                Series::V2_6 => recorded!("2.6"),
+                Series::V3_0 => recorded!("3.0"),
+                Series::V3_2 => recorded!("3.2"),
+                Series::V3_4 => recorded!("3.4"),
             })
         })
     }
 
-    fn read(heard: &Heard) -> Self {
-        let stat = header(heard.stat, "# pxname");
+    fn read(recorded: &Recorded) -> Self {
+        let stat = header(recorded.stat, "# pxname");
         let uweight = stat.split(',').position(|column| column == "uweight");
         let tail = |row: &str| {
-            let row = heard.stat.lines().find(|line| line.starts_with(row)).unwrap_or_default();
+            let row = recorded.stat.lines().find(|line| line.starts_with(row)).unwrap_or_default();
             uweight.map_or(String::new(), |at| row.split(',').skip(at + 1).collect::<Vec<_>>().join(","))
         };
-        let begins = heard.unknown.find("Unknown command").unwrap_or_default();
-        let words = &heard.unknown[begins..];
+        let begins = recorded.unknown.find("Unknown command").unwrap_or_default();
+        let words = &recorded.unknown[begins..];
         let words = words.split("\n\n").next().unwrap_or_default();
-        let info = info(heard.info);
+        let info = info(recorded.info);
         Self {
-            version: heard.info.lines().find_map(|line| line.strip_prefix("Version: ")).unwrap_or_default().to_owned(),
+            version: recorded
+                .info
+                .lines()
+                .find_map(|line| line.strip_prefix("Version: "))
+                .unwrap_or_default()
+                .to_owned(),
             server_tail: tail("app,web02,"),
             backend_tail: tail("other,BACKEND,"),
             stat,
-            state: header(heard.state, "# be_id"),
-            conn: header(heard.conn, "# bkname"),
+            state: header(recorded.state, "# be_id"),
+            conn: header(recorded.conn, "# bkname"),
             info,
             unknown: format!("{}\n", words.trim_end_matches("\n> ").trim_end()),
         }

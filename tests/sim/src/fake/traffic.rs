@@ -53,9 +53,9 @@ impl Worker {
     /// Accepts a request. `None`: it is answered with 503.
     pub(super) fn take(&mut self, id: u64, new: &NewStream<'_>, now: Instant, dice: &mut Dice) -> Option<State> {
         let NewStream { frontend, backend, client, stuck, refuses } = *new;
-        let it = &mut self.backends[backend];
-        it.counters.stot += 1;
-        let choice = it.choose(stuck, client, dice);
+        let target = &mut self.backends[backend];
+        target.counters.stot += 1;
+        let choice = target.choose(stuck, client, dice);
         let state = match choice {
             Choice::Server(server) if refuses(server) => {
                 let counters = &mut self.server_mut((backend, server)).counters;
@@ -67,7 +67,7 @@ impl Worker {
             Choice::QueueOf(server) => State::QueuedFor(server),
             Choice::Queue => State::Queued,
             Choice::Nowhere => {
-                it.counters.responses[4] += 1;
+                target.counters.responses[4] += 1;
                 return None;
             }
         };
@@ -108,28 +108,29 @@ impl Worker {
         let took = u64::try_from(now.duration_since(stream.begun).as_millis()).unwrap_or(u64::MAX);
         let backend = &mut self.backends[stream.backend];
         backend.counters.scur = backend.counters.scur.saturating_sub(1);
-        backend.queue.retain(|one| *one != id);
+        backend.queue.retain(|queued| *queued != id);
         let class = status.map(|status| usize::from(status / 100).clamp(1, 5) - 1);
         if let Some(class) = class {
             backend.counters.responses[class] += 1;
         }
         let Some(server) = stream.server() else { return };
         let at = (stream.backend, server);
-        let it = self.server_mut(at);
-        it.queue.retain(|one| *one != id);
+        let line = self.server_mut(at);
+        line.queue.retain(|queued| *queued != id);
         if stream.state == State::Served(server) {
-            it.counters.scur = it.counters.scur.saturating_sub(1);
+            line.counters.scur = line.counters.scur.saturating_sub(1);
             if let Some(class) = class {
-                it.counters.responses[class] += 1;
-                let (average, count) = it.counters.rtime;
+                line.counters.responses[class] += 1;
+                let (average, count) = line.counters.rtime;
                 let count = (count + 1).min(1024);
-                it.counters.rtime = ((average * (count - 1) + took) / count, count);
+                line.counters.rtime = ((average * (count - 1) + took) / count, count);
             }
             self.work_off(at, now);
         }
     }
 
-    /// Gives the free places of a server to waiting requests: those that wait for it and, if it is usable, for any server.
+    /// Gives the free places of a server to waiting requests: those that wait for it and, if it is usable, for any
+    /// server.
     pub(super) fn work_off(&mut self, at: At, now: Instant) {
         let _ = now;
         loop {
@@ -146,8 +147,8 @@ impl Worker {
                 (Some(id), None) | (None, Some(id)) => id,
                 (None, None) => return,
             };
-            self.server_mut(at).queue.retain(|one| *one != id);
-            self.backends[at.0].queue.retain(|one| *one != id);
+            self.server_mut(at).queue.retain(|queued| *queued != id);
+            self.backends[at.0].queue.retain(|queued| *queued != id);
             if let Some(stream) = self.streams.get_mut(&id) {
                 stream.state = State::Served(at.1);
                 self.occupy(at, true);
@@ -191,8 +192,8 @@ impl Worker {
         }
     }
 
-    /// Retries a refused connection on the same server, whatever its state is. With `option redispatch`, the last retry may go to
-    /// another server. Gives the time of the next retry.
+    /// Retries a refused connection on the same server, whatever its state is. With `option redispatch`, the last
+    /// retry may go to another server. Gives the time of the next retry.
     pub(super) fn retry(
         &mut self,
         id: u64,
@@ -237,7 +238,8 @@ impl Worker {
     }
 
     pub(super) fn kill_streams(&mut self, at: At, now: Instant) {
-        let served = |worker: &Self, id| worker.streams.get(&id).is_some_and(|one| one.state == State::Served(at.1));
+        let served =
+            |worker: &Self, id| worker.streams.get(&id).is_some_and(|stream| stream.state == State::Served(at.1));
         for id in self.on(at).into_iter().filter(|id| served(self, *id)).collect::<Vec<_>>() {
             self.finish(id, None, now);
         }

@@ -113,7 +113,7 @@ impl Worker {
         let mut servers = BTreeMap::new();
         for (at, server) in self.all() {
             let given = |state: &State| !matches!(state, State::QueuedFor(_) | State::Queued);
-            let on = self.streams.values().filter(|one| one.backend == at.0 && one.server() == Some(at.1));
+            let on = self.streams.values().filter(|stream| stream.backend == at.0 && stream.server() == Some(at.1));
             let truth = ServerTruth {
                 admin: server.admin,
                 op: server.op,

@@ -1,7 +1,7 @@
 //! A connection to the stats socket: it reads lines, carries out their commands in order, and writes the answers.
 //!
-//! As in HAProxy, other tasks may run between two commands of a line. If the client has closed the connection by then, the
-//! rest of the line is not carried out.
+//! As in HAProxy, other tasks may run between two commands of a line. If the client has closed the connection by
+//! then, the rest of the line is not carried out.
 
 use std::time::Duration;
 
@@ -218,7 +218,7 @@ impl super::Host {
         let late = self.late.filter(|(pid, until)| *until > now && self.workers.contains_key(pid));
         let pid = match late {
             // While the socket is handed over, the former process answers some connections.
-            Some((pid, _)) if self.dice.of(0..4) == 0 => pid,
+            Some((pid, _)) if self.dice.within(0..4) == 0 => pid,
             _ => self.current?,
         };
         let worker = self.workers.get(&pid)?;

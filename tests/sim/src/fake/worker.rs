@@ -167,7 +167,7 @@ impl Worker {
         let (backend, server) = name.split_once('/').ok_or("Require 'backend/server'.\n")?;
         let backend = self.backend(backend).ok_or("No such backend.\n")?;
         let servers = &self.backends[backend].servers;
-        let server = servers.iter().position(|one| one.setup.name == server && !one.is_deleted);
+        let server = servers.iter().position(|line| line.setup.name == server && !line.is_deleted);
         let server = server.ok_or("No such server.\n")?;
         Ok((backend, server))
     }
@@ -218,7 +218,8 @@ impl Worker {
         true
     }
 
-    /// Leaves maintenance: the line is up at once, before any check, unless its agent or the line that it tracks is down.
+    /// Leaves maintenance: the line is up at once, before any check, unless its agent or the line that it tracks is
+    /// down.
     fn leave_maint(&mut self, at: At) {
         let tracked = self.server(at).track.map(|tracked| self.server(tracked).op);
         let server = self.server_mut(at);

@@ -30,10 +30,10 @@ fn a_renamed_haproxy_is_recognised_at_every_step() {
     }
 }
 
-/// A run held servers of a HAProxy that was not configured any more, without a record of their states: when the HAProxy was
-/// configured again, they went out there and never came back.
+/// A run held servers of a HAProxy that was not configured any more, without a record of their states: when the
+/// HAProxy was configured again, they went out there and never came back.
 #[test]
-fn a_removed_haproxy_is_told_what_it_has_missed() {
+fn a_haproxy_that_is_configured_again_gets_what_it_has_missed() {
     let shape = Shape { haproxys: 2, half: 1, ..SERVERS };
     for at in moments() {
         let fault = Fault::Remove { back: millis(300), gone: millis(4_000) };

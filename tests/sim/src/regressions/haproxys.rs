@@ -13,8 +13,8 @@ fn a_share_waits_for_servers_that_a_new_process_checks() {
     around(111_886, Shape { half: 2, ..shape }, &[(1_785, Fault::Reload)]);
 }
 
-/// A stopped HAProxy carried out its commands after teeterd had been restarted. The effect was taken for a change outside teeter
-/// and was restored at the end.
+/// A stopped HAProxy carried out its commands after teeterd had been restarted. The effect was taken for a change
+/// outside teeter and was restored at the end.
 #[test]
 fn late_commands_are_not_drift() {
     let shape = Shape { master: true, strategy: "canary", on_drift: "alarm", order: "gap", longest: 300, ..PLAIN };
@@ -38,10 +38,10 @@ fn a_route_change_repeats_which_servers_are_held() {
     passes(&scenario(452_609, Shape { longest: 300, ..shape }, &acts));
 }
 
-/// HAProxy was being reloaded when the route was switched to the whole farm: the new process had read the map's file before, and
-/// led to one side forever, because the route was no longer stored.
+/// HAProxy was being reloaded when the route was switched to the whole farm: the new process had read the map's file
+/// before, and led to one side forever, because the route was no longer stored.
 #[test]
-fn a_process_that_comes_after_the_last_route_change_is_told() {
+fn a_process_that_comes_after_the_last_route_change_gets_the_route() {
     for master in [false, true] {
         for at in (2_850..=3_050).step_by(10) {
             passes(&scenario(1, Shape { master, ..PLAIN }, &[(at, Fault::Reload)]));
@@ -65,8 +65,8 @@ fn two_haproxys_are_switched_together() {
     }
 }
 
-/// A HAProxy that teeterd had not reached since its start was ignored: a server counted as empty though that HAProxy went on
-/// sending requests to it.
+/// A HAProxy that teeterd had not reached since its start was ignored: a server counted as empty though that HAProxy
+/// went on sending requests to it.
 #[test]
 fn a_haproxy_that_was_never_reached_counts() {
     for late in [1_500, 4_000] {

@@ -1,5 +1,5 @@
-//! Scenarios that have failed once, by subject. Each test says what was wrong. Scenarios that must fail are here, too: they
-//! show that the checks find something.
+//! Scenarios that have failed once, by subject. The comment of each test describes the mistake. Scenarios that must
+//! fail are here, too: they show that the checks find something.
 
 mod faults;
 mod haproxys;
@@ -39,7 +39,8 @@ fn passes(scenario: &Scenario) {
     assert!(outcome.found.is_empty(), "{scenario}{:#?}", outcome.found);
 }
 
-/// Plays the acts at several times, so that the test still covers the moment when a step takes a little longer or shorter.
+/// Plays the acts at several times, so that the test still covers the moment when a step takes a little longer or
+/// shorter.
 fn around(seed: u64, shape: Shape, acts: &[(u64, Fault)]) {
     for shift in (0..=600).step_by(120) {
         for seed in seed..seed + 2 {
@@ -52,7 +53,7 @@ fn around(seed: u64, shape: Shape, acts: &[(u64, Fault)]) {
 #[test]
 fn the_same_seed_is_the_same_run() {
     for seed in 0..6 {
-        let played = |_| play(&Scenario::of(seed), false);
+        let played = |_| play(&Scenario::from_seed(seed), false);
         let [one, other]: [Outcome; 2] = [0, 1].map(played);
         assert_eq!(one, other);
     }
@@ -77,10 +78,10 @@ fn sabotage_is_found_and_remains_after_shrinking() {
     let acts = [&sabotage[..], &[(3_000, Fault::DiskLies), (5_000, Fault::Reload)]].concat();
     let shape = Shape { longest: 300, on_drift: "alarm", ..SERVERS };
     let found = |scenario: &Scenario| play(scenario, false).found;
-    let sabotaged = (0..40).map(|seed| scenario(seed, shape, &acts)).find(|it| !found(it).is_empty());
+    let sabotaged = (0..40).map(|seed| scenario(seed, shape, &acts)).find(|tried| !found(tried).is_empty());
     let sabotaged = sabotaged.expect("a hook works on a server that gets requests, and no check finds it");
-    let which = found(&sabotaged)[0].which;
-    let smallest = shrink(&sabotaged, |tried| found(tried).iter().any(|one| one.which == which));
+    let invariant = found(&sabotaged)[0].invariant;
+    let smallest = shrink(&sabotaged, |tried| found(tried).iter().any(|finding| finding.invariant == invariant));
     assert!(smallest.acts.iter().all(|act| matches!(act.fault, Fault::Sabotage(_))), "{smallest}");
     assert!(!smallest.acts.is_empty());
 }

@@ -26,8 +26,8 @@ fn a_drain_right_after_a_flip_counts_incoming_servers() {
     around(11_349, PLAIN, &[(1_200, call(Verb::Drain(0, Some(millis(2_735)))))]);
 }
 
-/// A caller disconnected while teeterd waited for a stopped HAProxy. Fifteen seconds later servers of two versions were brought
-/// together, because the run had been aborted by then.
+/// A caller disconnected while teeterd waited for a stopped HAProxy. Fifteen seconds later servers of two versions
+/// were brought together, because the run had been aborted by then.
 #[test]
 fn nothing_is_begun_for_a_caller_that_has_disconnected() {
     let shape = Shape { grace: 300, bake: true, longest: 300, ..PLAIN };

@@ -4,14 +4,15 @@ use super::{PLAIN, around, call, millis};
 use crate::scenario::{ByHand, Fault, Verb};
 use crate::shape::Shape;
 
-/// After an abort with a route, the side that was leaving stayed ready in HAProxy and got requests for the old version when the
-/// route led to the whole farm again.
+/// After an abort with a route, the side that was leaving stayed ready in HAProxy and got requests for the old
+/// version when the route led to the whole farm again.
 #[test]
 fn servers_left_out_by_an_abort_are_taken_out_in_haproxy() {
     around(880, PLAIN, &[(1_900, call(Verb::Abort))]);
 }
 
-/// In a HAProxy that had just been started, the route was switched to the whole farm before the held servers were taken out.
+/// In a HAProxy that had just been started, the route was switched to the whole farm before the held servers were
+/// taken out.
 #[test]
 fn the_route_waits_until_held_servers_are_out() {
     around(170, PLAIN, &[(2_200, Fault::KillHaproxy(millis(1_500))), (2_900, call(Verb::Abort))]);

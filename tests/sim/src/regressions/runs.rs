@@ -21,7 +21,7 @@ fn a_restored_group_is_not_waited_for() {
 /// A run waited for servers of a backend without holds, and the backend was not read.
 #[test]
 fn a_backend_without_holds_is_read_while_a_run_waits_for_it() {
-    around(678, Shape { half: 1, ..PLAIN }, &[(3_000, Fault::Sick(0, millis(1_500)))]);
+    around(678, Shape { half: 1, ..PLAIN }, &[(3_000, Fault::Unhealthy(0, millis(1_500)))]);
 }
 
 /// A second abort, on the way back from a share, took both groups out of the traffic to verify them.
@@ -38,7 +38,7 @@ fn a_second_abort_of_a_canary_leaves_servers_in_service() {
 fn a_batch_that_is_down_for_a_moment_waits_for_other_batches() {
     let shape = Shape { strategy: "rolling", grace: 300, on_drift: "yield", order: "gap", bake: true, ..PLAIN };
     for at in (3_060..=3_110).step_by(6) {
-        let acts = [(2_398, call(Verb::Drain(0, None))), (at, Fault::Sick(1, millis(390)))];
+        let acts = [(2_398, call(Verb::Drain(0, None))), (at, Fault::Unhealthy(1, millis(390)))];
         passes(&scenario(1_020_664, Shape { longest: 1_500, ..shape }, &acts));
     }
 }

@@ -6,15 +6,16 @@ use crate::play;
 use crate::scenario::{ByHand, Call, Fault, Verb};
 use crate::shape::Shape;
 
-/// Two holds of one server were verified, an operator's and a run's: the second verification set the server down after the
-/// first had succeeded, and the server came in as down.
+/// Two holds of one server were verified, an operator's and a run's: the second verification set the server down
+/// after the first had succeeded, and the server came in as down.
 #[test]
 fn two_holds_on_one_server_are_verified_once() {
     let acts = [(1_500, call(Verb::Rollback)), (1_700, call(Verb::Maint(1, Some(millis(1_700)))))];
     around(4_485, Shape { half: 1, ..SERVERS }, &acts);
 }
 
-/// A new process set a line down to check it. The lines that track it were not waited for when the other group went out.
+/// A new process set a line down to check it. The lines that track it were not waited for when the other group went
+/// out.
 #[test]
 fn trackers_of_a_line_that_is_checked_are_waited_for() {
     let shape = Shape { series: Series::V3_0, master: true, half: 3, twice: true, grace: 300, longest: 300, ..SERVERS };
@@ -23,8 +24,8 @@ fn trackers_of_a_line_that_is_checked_are_waited_for() {
     }
 }
 
-/// A user set a server to maintenance while a flip brought it in. The state was kept for a server without a hold, could not be
-/// set because it was the last server, and HAProxy never agreed again.
+/// A user set a server to maintenance while a flip brought it in. The state was kept for a server without a hold,
+/// could not be set because it was the last server, and HAProxy never agreed again.
 #[test]
 fn a_manual_change_while_a_server_comes_back_is_overridden() {
     let shape = Shape { series: Series::V3_0, grace: 300, on_drift: "alarm", bake: true, longest: 300, ..PLAIN };
@@ -63,7 +64,8 @@ fn a_spare_slot_does_not_count_as_in_service() {
     ));
 }
 
-/// Two looks ten milliseconds apart decided whether a server had sticky clients, and those of a stick table had no grace.
+/// Two looks ten milliseconds apart decided whether a server had sticky clients, and those of a stick table had no
+/// grace.
 #[test]
 fn clients_of_a_stick_table_have_their_grace() {
     let shape = Shape { sticky: true, grace: 1_000, ..SERVERS };
@@ -72,7 +74,8 @@ fn clients_of_a_stick_table_have_their_grace() {
     }
 }
 
-/// A member stayed out of all its backends because its line in the backend of the leader was down, as it had been before.
+/// A member stayed out of all its backends because its line in the backend of the leader was down, as it had been
+/// before.
 #[test]
 fn a_line_that_was_down_before_a_hold_does_not_block_its_end() {
     let shape = Shape { leader: true, ..SERVERS };
@@ -81,8 +84,8 @@ fn a_line_that_was_down_before_a_hold_does_not_block_its_end() {
     }
 }
 
-/// While the disk was full, a user set a held server to maintenance and then ready. Both changes were recorded at once, and the
-/// server stayed ready, because teeter waited for a record of the maintenance alone.
+/// While the disk was full, a user set a held server to maintenance and then ready. Both changes were recorded at
+/// once, and the server stayed ready, because teeter waited for a record of the maintenance alone.
 #[test]
 fn a_held_server_that_is_set_to_maintenance_and_ready_goes_out_again() {
     for at in [500, 700, 900] {

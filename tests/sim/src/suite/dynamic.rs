@@ -1,6 +1,6 @@
 //! `add server` and `del server`, from 2.6 on: what a controller does to lines while teeter works.
 
-use super::{Found, Row, Subject, becomes, begun, has, holds, in_the_end, row, same, says, settled, tell};
+use super::{Found, Row, Subject, answers, becomes, begun, expect, has, in_the_end, row, same, send, settled};
 use crate::fake::Series;
 
 /// The answer to a command whose text lacks its newline up to 2.6.
@@ -15,7 +15,7 @@ async fn lacks_commands<S: Subject>(subject: &S) -> Result<bool, String> {
     }
     for command in ["add server pair/p3 127.0.0.1:9", "del server pair/p1"] {
         let answer = subject.ask(command).await;
-        holds(&format!("{command} is unknown: {answer}"), answer.starts_with("Unknown command"))?;
+        expect(&format!("{command} is unknown: {answer}"), answer.starts_with("Unknown command"))?;
     }
     Ok(true)
 }
@@ -34,21 +34,21 @@ pub(super) async fn only_an_unused_server_is_deleted<S: Subject>(subject: &mut S
     for (server, words) in
         [("pair", "Require 'backend/server'."), ("none/p1", "No such backend."), ("pair/none", "No such server.")]
     {
-        says(subject, &format!("del server {server}"), &plain(subject, words)).await?;
+        answers(subject, &format!("del server {server}"), &plain(subject, words)).await?;
     }
     same("a low level", &subject.ask_operator("del server pair/p1").await, "Permission denied\n\n")?;
     let maintenance = plain(subject, "Only servers in maintenance mode can be deleted.");
-    says(subject, "del server pair/p1", &maintenance).await?;
-    tell(subject, "set server pair/p1 state drain").await?;
-    says(subject, "del server pair/p1", &maintenance).await?;
+    answers(subject, "del server pair/p1", &maintenance).await?;
+    send(subject, "set server pair/p1 state drain").await?;
+    answers(subject, "del server pair/p1", &maintenance).await?;
     // A line that another one tracks, or has tracked, stays.
     let tracked =
         plain(subject, "This server cannot be removed at runtime due to other configuration elements pointing to it.");
-    tell(subject, "set server app/web01 state maint").await?;
-    says(subject, "del server app/web01", &tracked).await?;
-    tell(subject, "set server api/web01 state maint").await?;
-    says(subject, "del server api/web01", &plain(subject, "Server deleted.")).await?;
-    says(subject, "del server app/web01", &tracked).await
+    send(subject, "set server app/web01 state maint").await?;
+    answers(subject, "del server app/web01", &tracked).await?;
+    send(subject, "set server api/web01 state maint").await?;
+    answers(subject, "del server api/web01", &plain(subject, "Server deleted.")).await?;
+    answers(subject, "del server app/web01", &tracked).await
 }
 
 pub(super) async fn a_server_with_requests_is_not_deleted<S: Subject>(subject: &mut S) -> Found {
@@ -56,26 +56,26 @@ pub(super) async fn a_server_with_requests_is_not_deleted<S: Subject>(subject: &
         return Ok(());
     }
     let map = subject.map();
-    tell(subject, &format!("set map {map} web pair")).await?;
-    tell(subject, "set server pair/p2 state maint").await?;
+    send(subject, &format!("set map {map} web pair")).await?;
+    send(subject, "set server pair/p2 state maint").await?;
     let (held, _) = begun(subject, None).await?;
-    tell(subject, "set server pair/p1 state maint").await?;
+    send(subject, "set server pair/p1 state maint").await?;
     let used = plain(subject, "Server still has connections attached to it, cannot remove it.");
-    says(subject, "del server pair/p1", &used).await?;
+    answers(subject, "del server pair/p1", &used).await?;
     subject.end(held).await;
-    in_the_end(async || says(subject, "del server pair/p1", &plain(subject, "Server deleted.")).await).await
+    in_the_end(async || answers(subject, "del server pair/p1", &plain(subject, "Server deleted.")).await).await
 }
 
 pub(super) async fn a_deleted_server_is_in_no_table<S: Subject>(subject: &mut S) -> Found {
     if lacks_commands(subject).await? {
         return Ok(());
     }
-    tell(subject, "set server api/web01 state maint").await?;
-    says(subject, "del server api/web01", &plain(subject, "Server deleted.")).await?;
+    send(subject, "set server api/web01 state maint").await?;
+    answers(subject, "del server api/web01", &plain(subject, "Server deleted.")).await?;
     let row = row(subject, "api/web01").await;
-    holds(&format!("a deleted server is listed: {row:?}"), row.is_empty())?;
-    says(subject, "set server api/web01 state ready", "No such server.\n\n").await?;
-    says(subject, "del server api/web01", &plain(subject, "No such server.")).await
+    expect(&format!("a deleted server is listed: {row:?}"), row.is_empty())?;
+    answers(subject, "set server api/web01 state ready", "No such server.\n\n").await?;
+    answers(subject, "del server api/web01", &plain(subject, "No such server.")).await
 }
 
 pub(super) async fn an_added_server_is_in_maintenance<S: Subject>(subject: &mut S) -> Found {
@@ -86,15 +86,15 @@ pub(super) async fn an_added_server_is_in_maintenance<S: Subject>(subject: &mut 
     let address = address(subject, "app/web01").await?;
     let add = format!("add server app/added {address} check inter 50ms rise 3 fall 2 weight 50");
     same("a low level", &subject.ask_operator(&add).await, "Permission denied\n\n")?;
-    says(subject, &add, "New server registered.\n\n").await?;
+    answers(subject, &add, "New server registered.\n\n").await?;
     let added = [("srv_op_state", "0"), ("srv_admin_state", "1"), ("srv_uweight", "50"), ("srv_check_health", "0")];
     has(subject, "app/added", &added).await?;
     has(subject, "app/added", &[("status", "MAINT"), ("srv_check_state", "2")]).await?;
-    says(subject, &add, "Already exists a server with the same name in backend.\n\n").await?;
+    answers(subject, &add, "Already exists a server with the same name in backend.\n\n").await?;
     // Its checks have to be enabled. Made ready it is up at once, as from any maintenance.
-    tell(subject, "enable health app/added").await?;
+    send(subject, "enable health app/added").await?;
     has(subject, "app/added", &[("srv_admin_state", "1"), ("srv_check_state", "6"), ("status", "MAINT")]).await?;
-    tell(subject, "set server app/added state ready").await?;
+    send(subject, "set server app/added state ready").await?;
     has(subject, "app/added", &[("srv_op_state", "2"), ("srv_admin_state", "0")]).await?;
     becomes(subject, "app/added", &[("status", "UP"), ("check_status", "L7OK"), ("srv_check_health", "4")]).await
 }
@@ -104,8 +104,8 @@ pub(super) async fn an_added_server_without_enabled_checks_counts_as_up<S: Subje
         return Ok(());
     }
     let address = address(subject, "app/web01").await?;
-    says(subject, &format!("add server app/added {address} check"), "New server registered.\n\n").await?;
-    tell(subject, "set server app/added state ready").await?;
+    answers(subject, &format!("add server app/added {address} check"), "New server registered.\n\n").await?;
+    send(subject, "set server app/added state ready").await?;
     let up = [("srv_op_state", "2"), ("srv_admin_state", "0"), ("status", "no check"), ("srv_uweight", "1")];
     has(subject, "app/added", &up).await
 }
@@ -118,32 +118,33 @@ pub(super) async fn an_added_server_may_track<S: Subject>(subject: &mut S) -> Fo
     let address = address(subject, "app/web01").await?;
     for (track, missing) in [("app/none", "server 'none'"), ("none/web01", "proxy 'none'")] {
         let words = format!("unable to find required {missing} for tracking.\n\n");
-        says(subject, &format!("add server api/added {address} track {track}"), &words).await?;
+        answers(subject, &format!("add server api/added {address} track {track}"), &words).await?;
     }
     let add = format!("add server api/added {address} track app/web01 weight 10");
-    says(subject, &add, "New server registered.\n\n").await?;
+    answers(subject, &add, "New server registered.\n\n").await?;
     has(subject, "api/added", &[("srv_op_state", "0"), ("srv_admin_state", "1"), ("srv_uweight", "10")]).await?;
-    tell(subject, "set server api/added state ready").await?;
+    send(subject, "set server api/added state ready").await?;
     has(subject, "api/added", &[("srv_op_state", "2"), ("srv_admin_state", "0"), ("tracked", "app/web01")]).await?;
-    tell(subject, "set server app/web01 state maint").await?;
+    send(subject, "set server app/web01 state maint").await?;
     has(subject, "api/added", &[("srv_op_state", "0"), ("srv_admin_state", "2")]).await
 }
 
-/// HAProxy does not give a new line the maintenance of the line that it tracks: it is down until that one's health changes.
+/// HAProxy does not give a new line the maintenance of the line that it tracks: it is down until that one's health
+/// changes.
 pub(super) async fn a_server_added_beside_maintenance_waits_for_health<S: Subject>(subject: &mut S) -> Found {
     if lacks_commands(subject).await? {
         return Ok(());
     }
     settled(subject).await?;
     let address = address(subject, "app/web01").await?;
-    tell(subject, "set server app/web01 state maint").await?;
+    send(subject, "set server app/web01 state maint").await?;
     let add = format!("add server api/added {address} track app/web01");
-    says(subject, &add, "New server registered.\n\n").await?;
-    tell(subject, "set server api/added state ready").await?;
+    answers(subject, &add, "New server registered.\n\n").await?;
+    send(subject, "set server api/added state ready").await?;
     let down = [("srv_op_state", "0"), ("srv_admin_state", "0")];
     has(subject, "api/added", &down).await?;
-    tell(subject, "set server app/web01 state ready").await?;
+    send(subject, "set server app/web01 state ready").await?;
     has(subject, "api/added", &down).await?;
-    tell(subject, "set server app/web01 health down").await?;
+    send(subject, "set server app/web01 health down").await?;
     becomes(subject, "api/added", &[("srv_op_state", "2"), ("srv_admin_state", "0")]).await
 }

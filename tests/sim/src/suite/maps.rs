@@ -1,6 +1,6 @@
 //! Maps: lookups, and changes of entries.
 
-use super::{Found, Subject, becomes, begun, has, holds, same, says, settled, tell};
+use super::{Found, Subject, answers, becomes, begun, expect, has, same, send, settled};
 use crate::fake::Series;
 
 /// Keys and values, in order.
@@ -17,13 +17,13 @@ pub(super) async fn a_map_routes_requests<S: Subject>(subject: &mut S) -> Found 
     settled(subject).await?;
     let map = subject.map();
     for (value, backend) in [("api", "api"), ("app", "app"), ("nowhere", "app")] {
-        tell(subject, &format!("set map {map} web {value}")).await?;
+        send(subject, &format!("set map {map} web {value}")).await?;
         let (held, _) = begun(subject, None).await?;
         becomes(subject, &format!("{backend}/BACKEND"), &[("scur", "1")]).await?;
         subject.end(held).await;
         becomes(subject, &format!("{backend}/BACKEND"), &[("scur", "0")]).await?;
     }
-    tell(subject, &format!("del map {map} web")).await?;
+    send(subject, &format!("del map {map} web")).await?;
     let (held, _) = begun(subject, None).await?;
     becomes(subject, "app/BACKEND", &[("scur", "1")]).await?;
     subject.end(held).await;
@@ -34,26 +34,26 @@ pub(super) async fn entries_are_set_added_and_removed<S: Subject>(subject: &mut 
     let map = subject.map();
     same("show map", &entries(subject).await, "web app, shop other")?;
     let found = format!("get map {map} web");
-    let says_app = "type=str, case=sensitive, found=yes, idx=tree, key=\"web\", value=\"app\", type=\"str\"\n\n";
-    says(subject, &found, says_app).await?;
-    tell(subject, &format!("add map {map} web api")).await?;
+    let app_entry = "type=str, case=sensitive, found=yes, idx=tree, key=\"web\", value=\"app\", type=\"str\"\n\n";
+    answers(subject, &found, app_entry).await?;
+    send(subject, &format!("add map {map} web api")).await?;
     same("a key that is there twice", &entries(subject).await, "web app, shop other, web api")?;
-    says(subject, &found, says_app).await?;
-    tell(subject, &format!("set map {map} web lone")).await?;
+    answers(subject, &found, app_entry).await?;
+    send(subject, &format!("set map {map} web lone")).await?;
     same("both are set", &entries(subject).await, "web lone, shop other, web lone")?;
-    tell(subject, &format!("del map {map} web")).await?;
+    send(subject, &format!("del map {map} web")).await?;
     if subject.series() >= Series::V3_4 {
         same("the first is removed", &entries(subject).await, "shop other, web lone")?;
-        tell(subject, &format!("del map {map} web")).await?;
+        send(subject, &format!("del map {map} web")).await?;
     }
     same("both are removed", &entries(subject).await, "shop other")?;
-    says(subject, &format!("set map {map} web app"), "entry not found.\n\n").await?;
-    tell(subject, &format!("add map {map} web api")).await?;
+    answers(subject, &format!("set map {map} web app"), "entry not found.\n\n").await?;
+    send(subject, &format!("add map {map} web api")).await?;
     same("added at the end", &entries(subject).await, "shop other, web api")?;
     let maps = subject.ask("show map").await;
-    holds(&maps, maps.starts_with("# id (file) description\n"))?;
-    holds(&maps, maps.contains(&format!(" ({map}) pattern loaded from file '{map}' used by map ")))?;
-    tell(subject, &format!("clear map {map}")).await?;
+    expect(&maps, maps.starts_with("# id (file) description\n"))?;
+    expect(&maps, maps.contains(&format!(" ({map}) pattern loaded from file '{map}' used by map ")))?;
+    send(subject, &format!("clear map {map}")).await?;
     same("cleared", &entries(subject).await, "")
 }
 
@@ -61,23 +61,23 @@ pub(super) async fn versions_are_prepared_and_committed<S: Subject>(subject: &mu
     let map = subject.map();
     if subject.series() == Series::V2_2 {
         let words = "Unknown map identifier. Please use #<id> or <file>.\n\n";
-        return says(subject, &format!("add map @1 {map} web api"), words).await;
+        return answers(subject, &format!("add map @1 {map} web api"), words).await;
     }
-    says(subject, &format!("prepare map {map}"), "New version created: 1\n\n").await?;
-    tell(subject, &format!("add map @1 {map} web api")).await?;
+    answers(subject, &format!("prepare map {map}"), "New version created: 1\n\n").await?;
+    send(subject, &format!("add map @1 {map} web api")).await?;
     same("before the commit", &entries(subject).await, "web app, shop other")?;
-    tell(subject, &format!("commit map @1 {map}")).await?;
+    send(subject, &format!("commit map @1 {map}")).await?;
     same("after the commit", &entries(subject).await, "web api")?;
     let out_of_range = "Version number out of range.\n\n";
-    says(subject, &format!("commit map @1 {map}"), out_of_range).await?;
-    says(subject, &format!("commit map @9 {map}"), out_of_range).await?;
-    says(subject, &format!("prepare map {map}"), "New version created: 2\n\n").await?;
-    says(subject, &format!("prepare map {map}"), "New version created: 3\n\n").await?;
-    tell(subject, &format!("add map @3 {map} web lone")).await?;
-    tell(subject, &format!("commit map @3 {map}")).await?;
-    says(subject, &format!("commit map @2 {map}"), out_of_range).await?;
+    answers(subject, &format!("commit map @1 {map}"), out_of_range).await?;
+    answers(subject, &format!("commit map @9 {map}"), out_of_range).await?;
+    answers(subject, &format!("prepare map {map}"), "New version created: 2\n\n").await?;
+    answers(subject, &format!("prepare map {map}"), "New version created: 3\n\n").await?;
+    send(subject, &format!("add map @3 {map} web lone")).await?;
+    send(subject, &format!("commit map @3 {map}")).await?;
+    answers(subject, &format!("commit map @2 {map}"), out_of_range).await?;
     same("the later one", &entries(subject).await, "web lone")?;
-    says(subject, &format!("commit map {map}"), "Missing version number.\n\n").await
+    answers(subject, &format!("commit map {map}"), "Missing version number.\n\n").await
 }
 
 pub(super) async fn a_commit_replaces_everything<S: Subject>(subject: &mut S) -> Found {
@@ -86,10 +86,10 @@ pub(super) async fn a_commit_replaces_everything<S: Subject>(subject: &mut S) ->
     }
     settled(subject).await?;
     let map = subject.map();
-    says(subject, &format!("prepare map {map}"), "New version created: 1\n\n").await?;
+    answers(subject, &format!("prepare map {map}"), "New version created: 1\n\n").await?;
     // An entry that is added to the current version is not in the prepared one.
-    tell(subject, &format!("add map {map} extra app")).await?;
-    tell(subject, &format!("commit map @1 {map}")).await?;
+    send(subject, &format!("add map {map} extra app")).await?;
+    send(subject, &format!("commit map @1 {map}")).await?;
     same("nothing was added", &entries(subject).await, "")?;
     let (held, _) = begun(subject, None).await?;
     becomes(subject, "app/BACKEND", &[("scur", "1")]).await?;

@@ -1,7 +1,8 @@
 //! The behaviour of HAProxy that teeter relies on, as cases that the fake and every real HAProxy must pass.
 //!
-//! A case uses a [`Subject`]: raw lines and raw answers, requests of clients, reloads. It knows the series of its subject and
-//! expects the behaviour of that series. Values that differ from run to run, such as process ids, are not compared.
+//! A case uses a [`Subject`]: raw lines and raw answers, requests of clients, reloads. It knows the series of its
+//! subject and expects the behaviour of that series. Values that differ from run to run, such as process ids, are not
+//! compared.
 //!
 //! The farm is the same in all cases. The entry `web` of the map chooses the backend, and `app` is the default:
 //!
@@ -12,7 +13,7 @@
 //! | `lone` | `solo`, which takes one request at a time and is not checked; no redispatch |
 //! | `pair`, cookie SRV | `p1`, `p2`, which take one request at a time and are not checked |
 //! | `stay`, cookie SRV | as `pair`; no redispatch |
-//! | `said` | `talk`, which has an agent and no check |
+//! | `agents` | `talk`, which has an agent and no check |
 //! | `off`, disabled | `web01`, `web02` |
 //! | `twin`; up to 3.2 a frontend has the same name | `t1`, `t2`, not checked; a stick table |
 //! | `even`, balance static-rr | `e1` of weight 100, not checked |
@@ -57,8 +58,8 @@ pub trait Subject {
     fn ask_master(&self, line: &str) -> impl Future<Output = String>;
     /// Opens a connection to the stats socket, waits until it is answered, and keeps it open.
     fn connect(&self) -> impl Future<Output = Self::Connection>;
-    /// Begins a request and waits until a server has it. Gives the status if no server gets it. A client that has a number has
-    /// cookies and is known to stick tables.
+    /// Begins a request and waits until a server has it. Gives the status if no server gets it. A client that has a
+    /// number has cookies and is known to stick tables.
     fn begin(&mut self, client: Option<u64>) -> impl Future<Output = Result<Self::Held, u16>>;
     /// Begins a request that may have to wait for a server.
     fn queue(&mut self, client: Option<u64>) -> impl Future<Output = Self::Pending>;
@@ -74,13 +75,13 @@ pub trait Subject {
     fn set_healthy(&self, server: &str, healthy: bool);
     /// Sets whether an application server refuses connections. If it does, it ends those that it has.
     fn set_refusing(&self, server: &str, refuses: bool) -> impl Future<Output = ()>;
-    /// Sets the words of the agent of `said/talk`.
+    /// Sets the words of the agent of `agents/talk`.
     fn set_agent(&self, words: &str);
-    /// Stops every process, as SIGSTOP does, or lets them go on.
+    /// Stops every process, as SIGSTOP does, or lets them continue.
     fn pause(&self, paused: bool);
 }
 
-/// The result of a case: the error says what is not as expected.
+/// The result of a case: the error describes what is not as expected.
 pub type Found = Result<(), String>;
 
 /// One case.
@@ -221,7 +222,7 @@ fn pick(table: &str, separator: char, server: &str, (backend, name): (&str, &str
     let (px, sv) = server.split_once('/').unwrap_or((server, "BACKEND"));
     rows(table, separator)
         .into_iter()
-        .find(|row| row.get(backend).is_some_and(|it| it == px) && row.get(name).is_some_and(|it| it == sv))
+        .find(|row| row.get(backend).is_some_and(|value| value == px) && row.get(name).is_some_and(|value| value == sv))
         .unwrap_or_default()
 }
 
@@ -235,14 +236,14 @@ fn rows(table: &str, separator: char) -> Vec<Row> {
 }
 
 /// Expects these values in these columns.
-async fn has<S: Subject>(subject: &S, server: &str, wished: &[(&str, &str)]) -> Found {
+async fn has<S: Subject>(subject: &S, server: &str, expected: &[(&str, &str)]) -> Found {
     let row = row(subject, server).await;
-    compare(server, &row, wished)
+    compare(server, &row, expected)
 }
 
 /// Waits for these values in these columns.
-async fn becomes<S: Subject>(subject: &S, server: &str, wished: &[(&str, &str)]) -> Found {
-    in_the_end(async || has(subject, server, wished).await).await
+async fn becomes<S: Subject>(subject: &S, server: &str, expected: &[(&str, &str)]) -> Found {
+    in_the_end(async || has(subject, server, expected).await).await
 }
 
 /// Repeats a check until it succeeds, as long as anything may take.
@@ -257,39 +258,40 @@ async fn in_the_end<T>(found: impl AsyncFn() -> Result<T, String>) -> Result<T, 
 }
 
 /// Expects these values in these columns for a while.
-async fn stays<S: Subject>(subject: &S, server: &str, wished: &[(&str, &str)]) -> Found {
+async fn stays<S: Subject>(subject: &S, server: &str, expected: &[(&str, &str)]) -> Found {
     for _ in 0..20 {
-        has(subject, server, wished).await?;
+        has(subject, server, expected).await?;
         tokio::time::sleep(SOON).await;
     }
     Ok(())
 }
 
-fn compare(server: &str, row: &Row, wished: &[(&str, &str)]) -> Found {
-    for (column, wish) in wished {
+fn compare(server: &str, row: &Row, expected: &[(&str, &str)]) -> Found {
+    for (column, value) in expected {
         let now = row.get(*column).map_or("(no such column)", String::as_str);
-        if now != *wish {
-            let others: Vec<_> = wished.iter().map(|(name, _)| format!("{name}={:?}", row.get(*name))).collect();
-            return Err(format!("{column} of {server} is {now:?}, not {wish:?} ({})", others.join(" ")));
+        if now != *value {
+            let others: Vec<_> = expected.iter().map(|(name, _)| format!("{name}={:?}", row.get(*name))).collect();
+            return Err(format!("{column} of {server} is {now:?}, not {value:?} ({})", others.join(" ")));
         }
     }
     Ok(())
 }
 
 /// Sends a command and expects an empty answer.
-async fn tell<S: Subject>(subject: &S, line: &str) -> Found {
-    says(subject, line, "\n").await
+async fn send<S: Subject>(subject: &S, line: &str) -> Found {
+    answers(subject, line, "\n").await
 }
 
-async fn says<S: Subject>(subject: &S, line: &str, answer: &str) -> Found {
+/// Sends a command and expects this answer.
+async fn answers<S: Subject>(subject: &S, line: &str, answer: &str) -> Found {
     same(line, &subject.ask(line).await, answer)
 }
 
-fn same(what: &str, found: &str, wished: &str) -> Found {
-    if found == wished { Ok(()) } else { Err(format!("{what}: {found:?}, not {wished:?}")) }
+fn same(what: &str, found: &str, expected: &str) -> Found {
+    if found == expected { Ok(()) } else { Err(format!("{what}: {found:?}, not {expected:?}")) }
 }
 
-fn holds(what: &str, holds: bool) -> Found {
+fn expect(what: &str, holds: bool) -> Found {
     if holds { Ok(()) } else { Err(what.to_owned()) }
 }
 

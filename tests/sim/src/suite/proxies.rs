@@ -1,12 +1,12 @@
 //! Special proxies: two with one name, disabled backends, static balancing, stick tables, and the backend of a leader.
 
-use super::{Found, Subject, becomes, has, holds, rows, same, says, settled, stays, tell, visit};
+use super::{Found, Subject, answers, becomes, expect, has, rows, same, send, settled, stays, visit};
 use crate::fake::Series;
 
 /// The rows of an answer to `show stat`, each as `PROXY/ROW`.
 async fn listed<S: Subject>(subject: &S, command: &str) -> Result<String, String> {
     let answer = subject.ask(command).await;
-    holds(&answer, answer.starts_with("# pxname,"))?;
+    expect(&answer, answer.starts_with("# pxname,"))?;
     let name = |row: &super::Row| format!("{}/{}", row["pxname"], row["svname"]);
     Ok(rows(&answer, ',').iter().map(name).collect::<Vec<_>>().join(" "))
 }
@@ -20,7 +20,7 @@ pub(super) async fn two_proxies_may_have_one_name<S: Subject>(subject: &mut S) -
         // HAProxy refuses such a configuration from 3.4 on, so the frontend has another name.
         ("twin-in/FRONTEND", "www/FRONTEND twin-in/FRONTEND", [of_backend; 2])
     };
-    for (command, wished) in [
+    for (command, expected) in [
         ("show stat twin 6 -1", of_servers),
         ("show stat twin 7 -1", of_all),
         ("show stat 3 7 -1", of_frontend),
@@ -34,16 +34,16 @@ pub(super) async fn two_proxies_may_have_one_name<S: Subject>(subject: &mut S) -
         ("show stat 99 7 -1", ""),
         ("show stat -1 1 -1", frontends),
     ] {
-        same(command, &listed(subject, command).await?, wished)?;
+        same(command, &listed(subject, command).await?, expected)?;
     }
     // Commands that are about backends only find the backend.
     for (command, column) in [("show servers state twin", "srv_name"), ("show servers conn twin", "bkname/svname")] {
         let answer = subject.ask(command).await;
         same(command, &rows(&answer, ' ').len().to_string(), "2")?;
-        holds(&answer, rows(&answer, ' ').iter().all(|row| row[column].contains('t')))?;
+        expect(&answer, rows(&answer, ' ').iter().all(|row| row[column].contains('t')))?;
     }
     has(subject, "twin/t1", &[("be_id", "11"), ("iid", "11"), ("srv_id", "1"), ("sid", "1")]).await?;
-    tell(subject, "set server twin/t1 state drain").await?;
+    send(subject, "set server twin/t1 state drain").await?;
     has(subject, "twin/t1", &[("srv_admin_state", "8"), ("status", "DRAIN")]).await
 }
 
@@ -58,10 +58,11 @@ pub(super) async fn a_disabled_backend_refuses_commands<S: Subject>(subject: &mu
         "enable server off/web01",
         "shutdown sessions server off/web01",
     ] {
-        says(subject, order, "Proxy is disabled.\n\n").await?;
+        answers(subject, order, "Proxy is disabled.\n\n").await?;
     }
-    says(subject, "set server off/web09 state drain", "No such server.\n\n").await?;
-    // One table lists its lines as if they served, the last one first and without numbers. Other tables do not list them.
+    answers(subject, "set server off/web09 state drain", "No such server.\n\n").await?;
+    // One table lists its lines as if they served, the last one first and without numbers. Other tables do not list
+    // them.
     let answer = subject.ask("show servers state off").await;
     let row = |row: &super::Row| format!("{}#{}", row["srv_name"], row["srv_id"]);
     let names = rows(&answer, ' ').iter().map(row).collect::<Vec<_>>().join(" ");
@@ -77,10 +78,10 @@ pub(super) async fn a_disabled_backend_refuses_commands<S: Subject>(subject: &mu
 pub(super) async fn static_balancing_refuses_weights<S: Subject>(subject: &mut S) -> Found {
     for weight in ["50", "50%", "256"] {
         let words = "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n\n";
-        says(subject, &format!("set server even/e1 weight {weight}"), words).await?;
+        answers(subject, &format!("set server even/e1 weight {weight}"), words).await?;
     }
     for (weight, uweight) in [("0", "0"), ("100", "100"), ("0%", "0"), ("100%", "100")] {
-        tell(subject, &format!("set server even/e1 weight {weight}")).await?;
+        send(subject, &format!("set server even/e1 weight {weight}")).await?;
         has(subject, "even/e1", &[("srv_uweight", uweight), ("srv_iweight", "100")]).await?;
     }
     // A frontend of the same name would come first. There is none of this name.
@@ -100,7 +101,7 @@ async fn stuck<S: Subject>(subject: &S) -> Result<String, String> {
         let value = |key: &str| line.split(' ').find_map(|word| word.strip_prefix(key)).map(str::to_owned);
         let number = |key: &str| value(key).is_some_and(|value| value.parse::<u64>().is_ok());
         let shard = number("shard=") == (subject.series() >= Series::V3_0);
-        holds(line, line.starts_with("0x") && number("use=") && number("exp=") && number("server_id=") && shard)?;
+        expect(line, line.starts_with("0x") && number("use=") && number("exp=") && number("server_id=") && shard)?;
         let (key, server) = value("key=").zip(value(by)).ok_or_else(|| format!("no key or no server in {line:?}"))?;
         found.push(format!("{key}={server}"));
     }
@@ -110,49 +111,50 @@ async fn stuck<S: Subject>(subject: &S) -> Result<String, String> {
 }
 
 pub(super) async fn a_stick_table_keeps_clients<S: Subject>(subject: &mut S) -> Found {
-    tell(subject, &format!("set map {} web twin", subject.map())).await?;
+    send(subject, &format!("set map {} web twin", subject.map())).await?;
     same("an empty table", &stuck(subject).await?, "")?;
-    says(subject, "show table app", "No such table\n\n").await?;
-    says(subject, "show table nowhere", "No such table\n\n").await?;
+    answers(subject, "show table app", "No such table\n\n").await?;
+    answers(subject, "show table nowhere", "No such table\n\n").await?;
     let line = |home: &str| home.replace("web0", "t");
     let home = visit(subject, Some(7)).await?;
     let other = visit(subject, Some(8)).await?;
-    holds("two clients have one server", home != other)?;
+    expect("two clients have one server", home != other)?;
     // A client without a key is in no table.
     visit(subject, None).await?;
     let both = format!("7={} 8={}", line(&home), line(&other));
     super::in_the_end(async || same("the table", &stuck(subject).await?, &both)).await?;
-    let asked = subject.ask("show table twin data.server_id gt 0").await;
-    holds(&asked, asked.starts_with("# table: twin, type: string, size:1024, used:2\n0x"))?;
+    let answer = subject.ask("show table twin data.server_id gt 0").await;
+    expect(&answer, answer.starts_with("# table: twin, type: string, size:1024, used:2\n0x"))?;
     let refused = "Filter entry #1: Data type not stored in this table\n\n";
-    says(subject, "show table twin data.http_req_cnt gt 0", refused).await?;
+    answers(subject, "show table twin data.http_req_cnt gt 0", refused).await?;
     let tables = subject.ask("show table").await;
-    holds(&tables, tables.starts_with("# table: twin, type: string, size:1024, used:2\n"))?;
+    expect(&tables, tables.starts_with("# table: twin, type: string, size:1024, used:2\n"))?;
     // In drain they stay. In maintenance they go to another server, and the table has that one.
-    tell(subject, &format!("set server twin/{} state drain", line(&home))).await?;
+    send(subject, &format!("set server twin/{} state drain", line(&home))).await?;
     for _ in 0..2 {
         same("a client of the table", &visit(subject, Some(7)).await?, &home)?;
-        holds("a new client went to a drained server", visit(subject, None).await? == other)?;
+        expect("a new client went to a drained server", visit(subject, None).await? == other)?;
     }
-    tell(subject, &format!("set server twin/{} state maint", line(&home))).await?;
+    send(subject, &format!("set server twin/{} state maint", line(&home))).await?;
     same("a client that must move", &visit(subject, Some(7)).await?, &other)?;
     let moved = format!("7={other} 8={other}", other = line(&other));
     super::in_the_end(async || same("the table", &stuck(subject).await?, &moved)).await
 }
 
-/// The check of `lead/web01` passes only while `web01` is unhealthy, as the check of a database passes on the leader only.
+/// The check of `lead/web01` passes only while `web01` is unhealthy, as the check of a database passes on the leader
+/// only.
 pub(super) async fn checks_of_a_leader_pass_on_one_line_only<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     let down = [("srv_op_state", "0"), ("srv_admin_state", "0"), ("srv_check_health", "0"), ("status", "DOWN")];
     becomes(subject, "lead/web01", &down).await?;
     // It is down before, during and after drain.
-    tell(subject, "set server lead/web01 state drain").await?;
-    tell(subject, "set server lead/web01 state ready").await?;
+    send(subject, "set server lead/web01 state drain").await?;
+    send(subject, "set server lead/web01 state ready").await?;
     stays(subject, "lead/web01", &down).await?;
     // After maintenance it is down, too, if `health down` is sent in drain.
     let line = "set server lead/web01 state maint;set server lead/web01 state drain;set server lead/web01 health down;\
                 set server lead/web01 state ready";
-    says(subject, line, "\n\n\n\n").await?;
+    answers(subject, line, "\n\n\n\n").await?;
     stays(subject, "lead/web01", &down).await?;
     // It is up as soon as it is the leader.
     subject.set_healthy("web01", false);

@@ -1,6 +1,6 @@
 //! Reloads: what the new process does not have, and the old process.
 
-use super::{Found, Subject, becomes, begun, has, holds, in_the_end, rows, same, says, settled, tell};
+use super::{Found, Subject, answers, becomes, begun, expect, has, in_the_end, rows, same, send, settled};
 use crate::fake::Series;
 
 async fn pid<S: Subject>(subject: &S) -> String {
@@ -11,22 +11,22 @@ async fn pid<S: Subject>(subject: &S) -> String {
 pub(super) async fn a_reload_forgets_runtime_changes<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
     let map = subject.map();
-    tell(subject, "set server app/web01 state drain").await?;
-    tell(subject, "set server app/web02 weight 7").await?;
-    tell(subject, &format!("set map {map} web api")).await?;
+    send(subject, "set server app/web01 state drain").await?;
+    send(subject, "set server app/web02 weight 7").await?;
+    send(subject, &format!("set map {map} web api")).await?;
     let before = pid(subject).await;
     subject.reload().await;
-    holds("the same process answers", pid(subject).await != before)?;
+    expect("the same process answers", pid(subject).await != before)?;
     has(subject, "app/web01", &[("srv_admin_state", "0"), ("srv_op_state", "2")]).await?;
     has(subject, "app/web02", &[("srv_uweight", "50"), ("stot", "0")]).await?;
     let answer = subject.ask(&format!("get map {map} web")).await;
-    holds(&answer, answer.contains("value=\"app\""))?;
+    expect(&answer, answer.contains("value=\"app\""))?;
     settled(subject).await
 }
 
 pub(super) async fn an_old_worker_serves_and_refuses_commands<S: Subject>(subject: &mut S) -> Found {
     settled(subject).await?;
-    tell(subject, "set server app/web02 state drain").await?;
+    send(subject, "set server app/web02 state drain").await?;
     let (held, _) = begun(subject, None).await?;
     becomes(subject, "app/web01", &[("scur", "1")]).await?;
     let old = pid(subject).await;
@@ -34,26 +34,26 @@ pub(super) async fn an_old_worker_serves_and_refuses_commands<S: Subject>(subjec
     has(subject, "app/web01", &[("scur", "0"), ("stot", "0")]).await?;
     // The new process takes over before the old one is stopped.
     let info = awaits(subject, &format!("@!{old} show info"), stopping).await?;
-    holds(&info, info.contains(&format!("\nPid: {old}\n")))?;
+    expect(&info, info.contains(&format!("\nPid: {old}\n")))?;
     let table = subject.ask_master(&format!("@!{old} show stat -1 6 -1")).await;
     let busy = |row: &super::Row, name: &str| {
-        row.get("svname").is_some_and(|it| it == name)
-            && row.get("pxname").is_some_and(|it| it == "app")
-            && row.get("scur").is_some_and(|it| it == "1")
+        row.get("svname").is_some_and(|value| value == name)
+            && row.get("pxname").is_some_and(|value| value == "app")
+            && row.get("scur").is_some_and(|value| value == "1")
     };
     let rows = rows(&table, ',');
     if subject.series() == Series::V2_2 {
-        holds("it says nothing of its servers", rows.is_empty() && table.starts_with("# pxname,"))?;
+        expect("an old process lists no servers", rows.is_empty() && table.starts_with("# pxname,"))?;
     } else {
-        holds(&table, rows.iter().any(|row| busy(row, "web01")) && rows.iter().any(|row| busy(row, "BACKEND")))?;
+        expect(&table, rows.iter().any(|row| busy(row, "web01")) && rows.iter().any(|row| busy(row, "BACKEND")))?;
     }
     let sessions = subject.ask_master(&format!("@!{old} show sess")).await;
-    holds(&sessions, sessions.lines().filter(|line| line.contains(" be=app srv=web01 ")).count() == 1)?;
+    expect(&sessions, sessions.lines().filter(|line| line.contains(" be=app srv=web01 ")).count() == 1)?;
     for command in [
         "set server app/web01 state drain",
         "set server app/web01 weight 1",
         "shutdown sessions server app/web01",
-        "disable agent said/talk",
+        "disable agent agents/talk",
         "disable health app/web01",
     ] {
         same(command, &subject.ask_master(&format!("@!{old} {command}")).await, "Proxy is disabled.\n\n")?;
@@ -61,16 +61,16 @@ pub(super) async fn an_old_worker_serves_and_refuses_commands<S: Subject>(subjec
     let map = subject.map();
     same("set map", &subject.ask_master(&format!("@!{old} set map {map} web api")).await, "\n")?;
     let answer = subject.ask(&format!("get map {map} web")).await;
-    holds(&answer, answer.contains("value=\"app\""))?;
+    expect(&answer, answer.contains("value=\"app\""))?;
     subject.end(held).await;
     leaves(subject, &old).await
 }
 
 /// Asks a master until the answer is the expected one.
-async fn awaits<S: Subject>(subject: &S, line: &str, wished: impl Fn(&str) -> bool) -> Result<String, String> {
+async fn awaits<S: Subject>(subject: &S, line: &str, expected: impl Fn(&str) -> bool) -> Result<String, String> {
     in_the_end(async || {
         let answer = subject.ask_master(line).await;
-        if wished(&answer) { Ok(answer) } else { Err(format!("`{line}` is answered {answer:?}")) }
+        if expected(&answer) { Ok(answer) } else { Err(format!("`{line}` is answered {answer:?}")) }
     })
     .await
 }
@@ -83,7 +83,7 @@ fn stopping(info: &str) -> bool {
 /// Waits until a process is no longer listed.
 async fn leaves<S: Subject>(subject: &S, pid: &str) -> Found {
     let lists = |list: &str| list.lines().any(|line| line.split_whitespace().next() == Some(pid));
-    awaits(subject, "show proc", |list| list.starts_with("#<PID>") && !lists(list)).await.map(drop)
+    awaits(subject, "show proc", |list| list.starts_with("#<PID>") && !lists(list)).await.map(|_| ())
 }
 
 pub(super) async fn a_master_lists_its_processes<S: Subject>(subject: &mut S) -> Found {
@@ -117,7 +117,7 @@ pub(super) async fn a_master_lists_its_processes<S: Subject>(subject: &mut S) ->
     let after = before.strip_suffix(&format!("{end}\n")).unwrap_or_default().to_owned() + &old_rows;
     let list = awaits(subject, "show proc", |list| list.contains("# old workers")).await?;
     same("show proc", &shape(&list), &after)?;
-    holds(&list, list.lines().any(|line| line.starts_with(&format!("{old} "))))?;
+    expect(&list, list.lines().any(|line| line.starts_with(&format!("{old} "))))?;
     subject.end(held).await;
     leaves(subject, &old).await
 }
@@ -136,10 +136,10 @@ pub(super) async fn an_open_connection_keeps_an_old_worker<S: Subject>(subject: 
     awaits(subject, &ask, stopping).await?;
     for _ in 0..10 {
         let info = subject.ask_master(&ask).await;
-        holds(&info, stopping(&info))?;
+        expect(&info, stopping(&info))?;
         tokio::time::sleep(super::SOON).await;
     }
     drop(connection);
     leaves(subject, &old).await?;
-    says(subject, "show cli level", "admin\n\n").await
+    answers(subject, "show cli level", "admin\n\n").await
 }

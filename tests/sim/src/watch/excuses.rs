@@ -9,13 +9,13 @@ use crate::scenario::{Call, Fault, Scenario, Verb};
 pub(super) struct Excuses {
     /// No act can leave a request without a server.
     pub(super) all_served: bool,
-    /// No act can keep teeterd from telling a HAProxy within [`super::TELLING_TAKES`].
-    pub(super) all_told: bool,
+    /// No act can keep teeterd from sending a HAProxy its commands within [`super::UPDATE_TAKES`].
+    pub(super) always_updated: bool,
     /// Operators take servers out. A rollback does not wait for these as long as one is left.
     pub(super) operators_take: bool,
-    /// Members that fall ill and that operators take out. teeter allows it while they are down, because no request loses its
-    /// server.
-    pub(super) taken_ill: BTreeSet<String>,
+    /// Members that become unhealthy and that operators take out. teeter allows that while they are down,
+    /// because no request loses its server.
+    pub(super) unhealthy_and_taken: BTreeSet<String>,
     /// Members that an operator puts in maintenance, which gives their clients no grace.
     pub(super) maintained: BTreeSet<String>,
     /// Members that one operator repairs and another makes ready.
@@ -23,7 +23,7 @@ pub(super) struct Excuses {
 }
 
 impl Excuses {
-    pub(super) fn of(scenario: &Scenario) -> Self {
+    pub(super) fn from_scenario(scenario: &Scenario) -> Self {
         let shape = &scenario.shape;
         let faults = || scenario.acts.iter().map(|act| &act.fault);
         let verbs = || {
@@ -32,8 +32,9 @@ impl Excuses {
                 _ => None,
             })
         };
-        let is_sick = |number: usize| faults().any(|fault| matches!(fault, Fault::Sick(one, _) if *one == number));
-        let is_made_ready = |number: usize| verbs().any(|verb| matches!(verb, Verb::Ready(one) if one == number));
+        let is_unhealthy =
+            |number: usize| faults().any(|fault| matches!(fault, Fault::Unhealthy(server, _) if *server == number));
+        let is_made_ready = |number: usize| verbs().any(|verb| matches!(verb, Verb::Ready(server) if server == number));
         let members = |number_of: &dyn Fn(Verb) -> Option<usize>| -> BTreeSet<String> {
             verbs().filter_map(number_of).map(|number| shape.member(number)).collect()
         };
@@ -44,9 +45,9 @@ impl Excuses {
         let gap = !shape.route && shape.order == "gap";
         Self {
             all_served: !gap && !shape.leader && !faults().any(takes_servers),
-            all_told: !faults().any(delays_telling),
+            always_updated: !faults().any(delays_updates),
             operators_take: verbs().any(|verb| taken(verb).is_some()),
-            taken_ill: members(&|verb| taken(verb).filter(|number| is_sick(*number))),
+            unhealthy_and_taken: members(&|verb| taken(verb).filter(|number| is_unhealthy(*number))),
             maintained: members(&|verb| match verb {
                 Verb::Maint(number, _) => Some(number),
                 _ => None,
@@ -65,15 +66,15 @@ fn takes_servers(fault: &Fault) -> bool {
         fault,
         Fault::KillHaproxy(_)
             | Fault::Hang(_)
-            | Fault::Sick(..)
+            | Fault::Unhealthy(..)
             | Fault::ByHand(..)
             | Fault::AddAgain { .. }
             | Fault::Remove { .. }
     )
 }
 
-/// Whether teeterd may be late in telling HAProxy because of this.
-fn delays_telling(fault: &Fault) -> bool {
+/// Whether HAProxy may get its commands late because of this.
+fn delays_updates(fault: &Fault) -> bool {
     let haproxy = matches!(fault, Fault::Hang(_) | Fault::Slow(_) | Fault::Crowd(..));
     let store = matches!(fault, Fault::DiskFull(_) | Fault::DiskStalls(_) | Fault::DiskLies);
     haproxy || store || fault.restarts_teeterd()

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{TELLING_TAKES, Watching, split};
+use super::{UPDATE_TAKES, Watching, split};
 use crate::fake::{Place, ServerTruth, WorkerTruth};
 use crate::shape::SLOT;
 
-/// What the watch knows of one HAProxy: of its process that takes new requests, and of what that process has been told.
+/// What the watch knows of one HAProxy: of its process that takes new requests, and of the commands that the process
+/// has got.
 #[derive(Debug)]
 pub(super) struct Haproxy {
     pub(super) pid: Option<u32>,
@@ -48,7 +49,8 @@ impl Haproxy {
 }
 
 impl Watching {
-    /// Looks at one HAProxy, of which this process takes new requests. Gives the requests of each member that it knows of.
+    /// Looks at one HAProxy, of which this process takes new requests. Gives the requests of each member that it
+    /// knows of.
     pub(super) fn check(
         &mut self,
         haproxy: usize,
@@ -71,7 +73,7 @@ impl Watching {
 
     /// Notes that another process takes new requests. An event of it may come before the news of its start.
     pub(super) fn note_process(&mut self, number: usize, pid: Option<u32>) {
-        let (all, all_told) = (self.all_members(), self.excuses.all_told);
+        let (all, always_updated) = (self.all_members(), self.excuses.always_updated);
         let haproxy = &mut self.haproxys[number];
         if haproxy.pid != pid {
             haproxy.pid = pid;
@@ -79,7 +81,7 @@ impl Watching {
             haproxy.unknown = all;
             haproxy.since = Some(Instant::now());
         }
-        if all_told && haproxy.since.is_some_and(|since| since.elapsed() > TELLING_TAKES) {
+        if always_updated && haproxy.since.is_some_and(|since| since.elapsed() > UPDATE_TAKES) {
             haproxy.unknown.clear();
         }
     }
@@ -89,12 +91,12 @@ impl Watching {
         (0..self.shape.members()).map(|member| self.shape.member(member)).collect()
     }
 
-    /// Whether a controller adds a line of this member, or has done so a moment ago, so that teeter may not have seen it. A
-    /// policy other than `reassert` leaves the line as the controller has set it.
+    /// Whether a controller adds a line of this member, or has done so a moment ago, so that teeter may not have seen
+    /// it. A policy other than `reassert` leaves the line as the controller has set it.
     fn is_being_added(&self, member: &str) -> bool {
         self.added.get(member).is_some_and(|since| {
-            let is_seen = since.is_some_and(|since| since.elapsed() > TELLING_TAKES);
-            !is_seen || !self.excuses.all_told || self.shape.on_drift != "reassert"
+            let is_seen = since.is_some_and(|since| since.elapsed() > UPDATE_TAKES);
+            !is_seen || !self.excuses.always_updated || self.shape.on_drift != "reassert"
         })
     }
 
@@ -118,15 +120,15 @@ impl Watching {
     fn enough_in_service(&mut self, haproxy: usize, members: &BTreeMap<String, Member>) {
         let flips_with_gap = !self.shape.route && self.shape.order == "gap";
         let is_excused = |name: &String| {
-            self.by_hand.contains(name) || self.excuses.taken_ill.contains(name) || self.is_being_added(name)
+            self.by_hand.contains(name) || self.excuses.unhealthy_and_taken.contains(name) || self.is_being_added(name)
         };
         let is_in = |(name, member): &(&String, &Member)| !member.partly_out || is_excused(name);
         let left = members.iter().filter(is_in).count();
-        if left < self.shape.half && !flips_with_gap && !(self.goes_back && self.excuses.operators_take) {
-            let out = members.iter().filter(|one| !is_in(one)).map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        if left < self.shape.half && !flips_with_gap && !(self.may_roll_back && self.excuses.operators_take) {
+            let out = members.iter().filter(|member| !is_in(member)).map(|(name, _)| name.as_str()).collect::<Vec<_>>();
             let name = self.shape.names()[haproxy];
             let text = format!("{name}: only {left} of {} are in service: {} are out", members.len(), out.join(", "));
-            self.find("min_available in service", text);
+            self.report("min_available in service", text);
         }
     }
 
@@ -134,12 +136,13 @@ impl Watching {
     fn spare_slots_stay_out(&mut self, now: &WorkerTruth) {
         let is_used = |((_, name), server): &(&(String, String), &ServerTruth)| name.starts_with(SLOT) && server.usable;
         if let Some(((backend, server), _)) = now.servers.iter().find(is_used) {
-            self.find("spare slots stay out", format!("{backend}/{server} may get requests"));
+            self.report("spare slots stay out", format!("{backend}/{server} may get requests"));
         }
     }
 
-    /// Clients that a stick table keeps on a server may stay for the grace of the farm, before maintenance sends them to
-    /// another server or work begins. The time counts from when HAProxy was told, and does not begin again in a new process.
+    /// Clients that a stick table keeps on a server may stay for the grace of the farm, before maintenance sends them
+    /// to another server or work begins. The time begins when HAProxy gets the command, and does not begin again
+    /// in a new process.
     fn sticky_clients_get_the_grace(&mut self, number: usize, now: &WorkerTruth) {
         if !self.shape.sticky {
             return;
@@ -160,7 +163,7 @@ impl Watching {
                     }
                     continue;
                 }
-                let is_new = !was_out && haproxy.since.is_some_and(|since| since.elapsed() < TELLING_TAKES);
+                let is_new = !was_out && haproxy.since.is_some_and(|since| since.elapsed() < UPDATE_TAKES);
                 let (since, is_over) = haproxy.out.entry(line.clone()).or_insert((Instant::now(), is_new));
                 if *is_over || !(server.own_state() == "maint" || at_work.contains(&member)) {
                     continue;
@@ -170,19 +173,19 @@ impl Watching {
                 let sticky = now.stuck.get(&line).copied().unwrap_or_default();
                 if sticky > 0 && given < Duration::from_millis(self.shape.grace) && !is_excused {
                     let text = format!("{sticky} clients of {line:?} had {given:?}");
-                    self.find("sticky clients get the grace", text);
+                    self.report("sticky clients get the grace", text);
                 }
             }
         }
     }
 
-    /// A server that is worked on has no requests from any HAProxy that has been told of it.
+    /// A server that is worked on has no requests from any HAProxy that has got the commands.
     pub(super) fn no_requests_where_work_goes_on(&mut self, requests: &BTreeMap<String, usize>) {
         for name in self.apps.worked_on() {
             let Some(requests) = requests.get(&name).filter(|requests| **requests > 0) else { continue };
             if !self.by_hand.contains(&name) && !self.excuses.given_back.contains(&name) {
                 let text = format!("{name} is worked on and has {requests} requests");
-                self.find("no work on a server with requests", text);
+                self.report("no work on a server with requests", text);
             }
         }
     }
@@ -192,7 +195,8 @@ impl Watching {
         if !self.shape.is_exact() || self.mixed {
             return;
         }
-        // While the whole farm gets the traffic, a new process gives requests to held servers until it is told: docs/flips.md.
+        // While the whole farm gets the traffic, a new process gives requests to held servers until it
+        // gets the commands: docs/flips.md.
         let Haproxy { has_changed_map, unknown, .. } = &self.haproxys[haproxy];
         let is_known = |place: &Place| {
             (*has_changed_map || place.backend != "web_all" || !unknown.contains(&place.server))
@@ -201,7 +205,7 @@ impl Watching {
         let servers = places.into_iter().filter(is_known).map(|place| place.server);
         let versions: BTreeMap<String, String> = servers.map(|server| (self.apps.version(&server), server)).collect();
         if versions.len() > 1 {
-            self.find("one version for new requests", format!("the next request may get any of {versions:?}"));
+            self.report("one version for new requests", format!("the next request may get any of {versions:?}"));
         }
     }
 }

@@ -29,7 +29,7 @@ struct Watching {
     begun: Instant,
     excuses: Excuses,
     /// The traffic may be on its way back.
-    goes_back: bool,
+    may_roll_back: bool,
     /// Members that a user has changed by hand: no invariant covers these.
     by_hand: BTreeSet<String>,
     /// Members of which a controller adds a line: since when it is ready, or `None` before that.
@@ -38,7 +38,7 @@ struct Watching {
     haproxys: Vec<Haproxy>,
     /// When each process stopped waiting for its answer.
     gone: BTreeMap<i32, Instant>,
-    /// Versions may be mixed from now on, because a user has asked for it.
+    /// Versions may be mixed from now on, because of a user's command.
     mixed: bool,
     found: Vec<Finding>,
     counts: Counts,
@@ -51,7 +51,7 @@ struct Watching {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The name of the invariant.
-    pub which: &'static str,
+    pub invariant: &'static str,
     /// Time since the start of the simulation.
     pub at: Duration,
     /// Details.
@@ -78,8 +78,8 @@ impl Watch {
             apps,
             fakes: fakes.to_vec(),
             begun: Instant::now(),
-            excuses: Excuses::of(scenario),
-            goes_back: scenario.acts.iter().any(|act| act.fault == Fault::BadVersion),
+            excuses: Excuses::from_scenario(scenario),
+            may_roll_back: scenario.acts.iter().any(|act| act.fault == Fault::BadVersion),
             by_hand: BTreeSet::new(),
             added: BTreeMap::new(),
             haproxys: fakes.iter().map(haproxy).collect(),
@@ -129,14 +129,14 @@ impl Watch {
         haproxy.since = Some(Instant::now());
     }
 
-    /// A user has asked for something that mixes versions.
+    /// A command of a user mixes versions.
     pub fn may_mix(&self) {
         self.lock().mixed = true;
     }
 
-    /// A user has asked for the way back.
-    pub fn goes_back(&self) {
-        self.lock().goes_back = true;
+    /// A user has ordered the way back.
+    pub fn may_roll_back(&self) {
+        self.lock().may_roll_back = true;
     }
 
     /// A process no longer waits for the answer to its request.
@@ -144,13 +144,13 @@ impl Watch {
         self.lock().gone.insert(pid, Instant::now());
     }
 
-    /// A change that a process has asked for is stored.
+    /// A change that a process has requested is stored.
     pub fn stored_for(&self, pid: i32) {
         let mut watching = self.lock();
         // A change that was begun just before is finished.
         if watching.gone.get(&pid).is_some_and(|since| since.elapsed() > STORING_TAKES) {
             let text = format!("{pid} has disconnected before its change was begun");
-            watching.find("nothing is begun for a caller that has gone", text);
+            watching.report("nothing is begun for a caller that has gone", text);
         }
     }
 
@@ -161,14 +161,14 @@ impl Watch {
         if !served {
             watching.counts.refused += 1;
             if watching.excuses.all_served {
-                watching.find("every request has a server", "a request got none".to_owned());
+                watching.report("every request has a server", "a request got none".to_owned());
             }
         }
     }
 
     /// An invariant does not hold.
-    pub fn find(&self, which: &'static str, text: String) {
-        self.lock().find(which, text);
+    pub fn report(&self, invariant: &'static str, text: String) {
+        self.lock().report(invariant, text);
     }
 
     /// The findings, the counts, the checksum and the log.
@@ -211,11 +211,11 @@ impl Watch {
 }
 
 impl Watching {
-    fn find(&mut self, which: &'static str, text: String) {
-        self.note(|| format!("FOUND {which}: {text}"));
+    fn report(&mut self, invariant: &'static str, text: String) {
+        self.note(|| format!("FOUND {invariant}: {text}"));
         // The first finding of each invariant is enough.
-        if !self.found.iter().any(|found| found.which == which) {
-            self.found.push(Finding { which, at: self.begun.elapsed(), text });
+        if !self.found.iter().any(|found| found.invariant == invariant) {
+            self.found.push(Finding { invariant, at: self.begun.elapsed(), text });
         }
     }
 
@@ -236,9 +236,9 @@ impl Watching {
     }
 }
 
-/// A process of HAProxy that was just started is told within a second or so which servers are held. The requests that it has
-/// sent to these by then may take some more seconds.
-pub const TELLING_TAKES: Duration = Duration::from_secs(6);
+/// The time until a process of HAProxy that was just started has the states of held servers, which takes a second or
+/// so, and until the requests that it has sent to these servers before have ended.
+pub const UPDATE_TAKES: Duration = Duration::from_secs(6);
 
 /// A transaction takes some milliseconds.
 const STORING_TAKES: Duration = Duration::from_secs(1);

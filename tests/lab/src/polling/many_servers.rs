@@ -1,7 +1,8 @@
 //! A HAProxy with many servers, of which one is drained.
 //!
-//! The servers share two ports, so that ten thousand servers do not need ten thousand processes: one application is behind
-//! the drained server, another behind all others. None is checked, so that HAProxy's work is only that of commands.
+//! The servers share two ports, so that ten thousand servers do not need ten thousand processes: one application is
+//! behind the drained server, another behind all others. None is checked, so that HAProxy's work is only that of
+//! commands.
 
 use std::fmt::Write as _;
 use std::io;
@@ -11,7 +12,7 @@ use std::path::Path;
 use teeter_lab::{App, Haproxy, Held, config_head, free_port};
 use tempfile::TempDir;
 
-use crate::figures_site::failure;
+use crate::command::failure;
 
 /// The server that is drained.
 pub(crate) const TARGET: &str = "b0001/s01";
@@ -20,7 +21,7 @@ pub(crate) const TARGET: &str = "b0001/s01";
 const TRIES: usize = 200;
 
 /// A HAProxy with many servers.
-pub(crate) struct Wide {
+pub(crate) struct ManyServers {
     pub(crate) haproxy: Haproxy,
     /// The process id of HAProxy.
     pub(crate) pid: u32,
@@ -30,13 +31,13 @@ pub(crate) struct Wide {
     dir: TempDir,
 }
 
-impl Wide {
+impl ManyServers {
     /// Starts a HAProxy with this many backends of this many servers each.
     pub(crate) async fn start(backends: usize, each: usize) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-polling-").tempdir()?;
         let (target, others) = (App::start("target", "v1").await?, App::start("other", "v1").await?);
         let front = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let mut text = config_head(dir.path(), &["timeout tunnel 1h"]);
+        let mut text = config_head(dir.path(), &[], &["timeout tunnel 1h"]);
         let _ = writeln!(text, "\nfrontend www\n    bind {front}\n    default_backend b0001");
         for backend in 1..=backends {
             let _ = writeln!(text, "\nbackend b{backend:04}\n    balance roundrobin");

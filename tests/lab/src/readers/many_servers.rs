@@ -1,4 +1,4 @@
-//! A HAProxy with many servers that get no requests. Each has an address of its own, where nothing has to listen.
+//! An HAProxy with many servers that get no requests. Each has an address of its own, without a listener.
 
 use std::fmt::Write as _;
 use std::io;
@@ -14,15 +14,15 @@ pub(crate) const TARGET: &str = "b0001/s01";
 pub(crate) const EACH: usize = 20;
 
 /// A HAProxy with many servers.
-pub(crate) struct Bed {
+pub(crate) struct ManyServers {
     pub(crate) haproxy: Haproxy,
     dir: TempDir,
 }
 
-impl Bed {
+impl ManyServers {
     pub(crate) async fn start(backends: usize) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-readers-").tempdir()?;
-        let mut text = config_head(dir.path(), &[]);
+        let mut text = config_head(dir.path(), &[], &[]);
         for backend in 1..=backends {
             let _ = writeln!(text, "\nbackend b{backend:04}");
             for server in 1..=EACH {

@@ -1,4 +1,4 @@
-//! Holds with an end, and a wall clock that jumps: servers come back neither early nor late.
+//! Holds that expire, and a wall clock that jumps: servers come back neither early nor late.
 
 use std::io;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::truth::{becomes_true, list};
 use super::way::Way;
 use crate::drains::Programs;
 
-/// A hold for a few seconds, and the clock's jump in the middle of it.
+/// A hold for a few seconds, and a jump of the clock in the middle of it.
 pub(crate) async fn run(fault: Fault, programs: &Programs) -> io::Result<Outcome> {
     let way = &Way::ALL[0];
     let mut site = Site::start(way, Some(fault), programs).await?;
@@ -29,20 +29,20 @@ pub(crate) async fn run(fault: Fault, programs: &Programs) -> io::Result<Outcome
     while !is_out(&site.get("/v1/holds").await?) && began.elapsed() < HELD {
         sleep(Duration::from_millis(20)).await;
     }
-    violations.extend(fault.strike(&mut site, 0, Duration::ZERO).await?);
+    violations.extend(fault.cause(&mut site, 0, Duration::ZERO).await?);
     let end = began + HELD + LATEST;
     while list(&site.get("/v1/holds").await?["holds"]).next().is_some() && Instant::now() < end {
         sleep(Duration::from_millis(20)).await;
     }
     let lasted = began.elapsed();
-    // A teeterd that is started goes by the clock that it finds: three hours later every such hold is over.
+    // A restarted teeterd trusts the clock: three hours later the hold has expired.
     let early = lasted < HELD && fault != Fault::ClockForwardRestart;
     if early || lasted > HELD + LATEST {
         violations.push(format!("a hold for 5 s lasted {lasted:.1?}"));
     }
     violations.extend(becomes_true(way, &site.daemon, &site.farm).await);
-    let home = format!("held for 5 s, {:.1} s", lasted.as_secs_f64());
-    Ok(Outcome { step: "hold".to_owned(), home, violations, excused: 0 })
+    let recovery = format!("held for 5 s, {:.1} s", lasted.as_secs_f64());
+    Ok(Outcome { step: "hold".to_owned(), recovery, violations, excused: 0 })
 }
 
 /// The duration of the hold.

@@ -1,5 +1,5 @@
-//! What is flipped: two servers of v1 and two of v2, and a HAProxy in front whose configuration is the same for every
-//! way of flipping, but for the backends that a route needs.
+//! The site of the bench: two servers of v1 and two of v2 behind an HAProxy. Its configuration is the same for every
+//! way to flip, except for the backends of a route.
 
 use std::fmt::Write as _;
 use std::io;
@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use teeter_lab::farm::write_script;
-use teeter_lab::{App, AppSpec, Haproxy, free_port};
+use teeter_lab::{App, AppSpec, Haproxy, config_head, free_port};
 use tempfile::TempDir;
 
-use super::teeter::Teeter;
 use super::ways::{Half, Way};
+use crate::teeterd::Teeter;
 
 /// The application servers: the same for all ways.
 pub(crate) struct Farm {
@@ -36,24 +36,24 @@ impl Farm {
         Ok(Self { apps })
     }
 
-    /// Where the servers of a half listen.
+    /// The addresses of the servers of a half.
     pub(crate) fn addrs(&self, half: Half) -> impl Iterator<Item = SocketAddr> {
-        self.apps.iter().filter(move |(of, _)| *of == half).map(|(_, app)| app.addr())
+        self.apps.iter().filter(move |(app_half, _)| *app_half == half).map(|(_, app)| app.addr())
     }
 }
 
-/// Where the programs are that do the flipping.
+/// The programs that flip.
 #[derive(Clone)]
 pub(crate) struct Tools {
     /// The directory of `teeter` and `teeterd`.
     pub(crate) bin_dir: PathBuf,
-    /// `ansible-playbook`, if there is one.
+    /// `ansible-playbook`, if it was given.
     pub(crate) ansible: Option<PathBuf>,
 }
 
-/// A HAProxy in front of the farm, ready to be flipped in one way; half a is in service.
-pub(crate) struct Scene {
-    // The daemon ends before what it operates, and the directory last.
+/// An HAProxy in front of the farm, for one way to flip; half a is in service.
+pub(crate) struct BenchSite {
+    // The fields are dropped in this order: the daemon before HAProxy, and the directory last.
     pub(crate) teeter: Option<Teeter>,
     pub(crate) haproxy: Haproxy,
     pub(crate) front: SocketAddr,
@@ -63,8 +63,8 @@ pub(crate) struct Scene {
     dir: TempDir,
 }
 
-impl Scene {
-    pub(crate) async fn set(way: Way, farm: &Farm, tools: &Tools) -> io::Result<Self> {
+impl BenchSite {
+    pub(crate) async fn start(way: Way, farm: &Farm, tools: &Tools) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-bench-").tempdir()?;
         let layout = Layout {
             dir: dir.path().to_owned(),
@@ -80,21 +80,21 @@ impl Scene {
             Way::Reload => Haproxy::start_master(dir.path(), &config).await?,
             _ => Haproxy::start(dir.path(), &config).await?,
         };
-        let mut scene = Self { teeter: None, haproxy, front, way, tools: tools.clone(), layout, dir };
-        scene.checked(out).await?;
-        scene.first_flip().await?;
-        Ok(scene)
+        let mut site = Self { teeter: None, haproxy, front, way, tools: tools.clone(), layout, dir };
+        site.wait_for_checks(out).await?;
+        site.first_flip().await?;
+        Ok(site)
     }
 
-    /// Ends what has an end of its own; the rest ends by being dropped.
-    pub(crate) async fn strike(mut self) -> io::Result<()> {
+    /// Stops teeterd; HAProxy ends when it is dropped.
+    pub(crate) async fn stop(mut self) -> io::Result<()> {
         match self.teeter.take() {
             Some(teeter) => teeter.stop().await,
             None => Ok(()),
         }
     }
 
-    /// Takes half b out, as this way itself would.
+    /// Takes half b out in the manner of the way.
     async fn first_flip(&mut self) -> io::Result<()> {
         match self.way {
             Way::Reload => {}
@@ -112,8 +112,8 @@ impl Scene {
         Ok(())
     }
 
-    /// Waits until the servers that are not disabled are up by their checks, not by HAProxy's first assumption.
-    async fn checked(&self, out: Option<Half>) -> io::Result<()> {
+    /// Waits until the enabled servers are up by their checks. HAProxy calls a server up before its first check.
+    async fn wait_for_checks(&self, out: Option<Half>) -> io::Result<()> {
         for half in [Half::A, Half::B].into_iter().filter(|half| Some(*half) != out) {
             for name in half.servers() {
                 let entry = format!("{}/{name}", self.layout.backend(half));
@@ -129,12 +129,12 @@ impl Scene {
         self.layout.config(Some(out))
     }
 
-    /// A directory that goes with the scene.
+    /// The directory of the site.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// A script in that directory; what it says there the first time stays.
+    /// A script in that directory; the text is written only once.
     pub(crate) fn script(&self, name: &str, text: impl FnOnce() -> String) -> io::Result<PathBuf> {
         let path = self.dir().join(name);
         if path.exists() { Ok(path) } else { write_script(&path, &text()) }
@@ -162,7 +162,7 @@ impl Scene {
     }
 }
 
-/// What a configuration is made of.
+/// The parameters of a configuration.
 struct Layout {
     dir: PathBuf,
     port: u16,
@@ -175,7 +175,7 @@ impl Layout {
         self.dir.join("live.map")
     }
 
-    /// Where the servers of a half are checked.
+    /// The backend in which the servers of a half are checked.
     fn backend(&self, half: Half) -> &'static str {
         match (self.route, half) {
             (false, _) => "web",
@@ -185,8 +185,8 @@ impl Layout {
     }
 
     fn config(&self, out: Option<Half>) -> String {
-        let dir = self.dir.display();
-        let mut text = HEAD.replace("@DIR@", &dir.to_string()).replace("@PORT@", &self.port.to_string());
+        let mut text = config_head(&self.dir, &GLOBAL, &DEFAULTS);
+        let _ = writeln!(text, "\nfrontend www\n    bind 127.0.0.1:{}", self.port);
         if !self.route {
             text.push_str("    default_backend web\n\nbackend web\n    balance roundrobin\n");
             text.push_str(CHECKS);
@@ -202,7 +202,7 @@ impl Layout {
         }
         text.push_str("\nbackend web_all\n    balance roundrobin\n");
         for (half, addrs) in &self.halves {
-            // They follow the health of the servers above, and are not checked twice.
+            // These lines track the servers above, so that no server is checked twice.
             for line in servers(*half, addrs, "").lines() {
                 let name = line.split_whitespace().nth(1).unwrap_or_default();
                 let _ = writeln!(text, "{line} track {}/{name}", self.backend(*half));
@@ -217,32 +217,19 @@ fn servers(half: Half, addrs: &[SocketAddr], more: &str) -> String {
     names.zip(addrs).map(|(name, addr)| format!("    server {name} {addr}{more}\n")).collect()
 }
 
-/// Two threads, so that commands and traffic run side by side as they do in production. What an old worker keeps after
-/// a reload ends after ten seconds.
-const HEAD: &str = "global
-    nbthread 2
-    maxconn 4000
-    hard-stop-after 10s
-    stats socket @DIR@/admin.sock mode 600 level admin expose-fd listeners
-    stats timeout 30s
+/// An old worker ends at most ten seconds after a reload.
+const GLOBAL: [&str; 1] = ["hard-stop-after 10s"];
 
-defaults
-    mode http
-    retries 3
-    option redispatch 1
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-    timeout http-request 10s
-    timeout http-keep-alive 10s
-    timeout queue 10s
-    timeout check 2s
+const DEFAULTS: [&str; 6] = [
+    "retries 3",
+    "option redispatch 1",
+    "timeout http-request 10s",
+    "timeout http-keep-alive 10s",
+    "timeout queue 10s",
+    "timeout check 2s",
+];
 
-frontend www
-    bind 127.0.0.1:@PORT@
-";
-
-/// Often, so that a proof takes a fifth of a second.
+/// The checks are frequent, so that a server is up after a fifth of a second.
 const CHECKS: &str = "    option httpchk GET /_status
     http-check expect status 200
     default-server check inter 100ms fall 2 rise 2

@@ -1,6 +1,6 @@
-//! teeterd beside a HAProxy, and the one command that is measured.
+//! A teeterd beside a HAProxy, and the commands of `teeter` that are measured.
 //!
-//! Whatever is started here is stopped when dropped.
+//! Every process that is started here is stopped when dropped.
 
 use std::fs::File;
 use std::io;
@@ -12,23 +12,23 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::figures_site::failure;
+use crate::command::failure;
 
-/// For teeterd to be there.
+/// The time for teeterd to start.
 const START: Duration = Duration::from_secs(10);
 
-/// For one command; what it waits for at most is in the configuration, and less.
+/// The time for one command. The limits in the configuration are shorter.
 const COMMAND: Duration = Duration::from_secs(90);
 
 /// A running teeterd.
 pub(crate) struct Teeter {
     daemon: Child,
     dir: PathBuf,
-    command: PathBuf,
+    program: PathBuf,
 }
 
 impl Teeter {
-    /// Has this `teeter` the command that is to be measured?
+    /// Whether this `teeter` has the command `flip`.
     pub(crate) async fn can_flip(bin_dir: &Path) -> bool {
         let mut command = Command::new(bin_dir.join("teeter"));
         command.args(["flip", "--help"]).stdin(Stdio::null()).kill_on_drop(true);
@@ -41,7 +41,7 @@ impl Teeter {
         Self::start_with(bin_dir, dir, farm, &[]).await
     }
 
-    /// The same with this in its environment.
+    /// The same with more variables in the environment of teeterd.
     pub(crate) async fn start_with(
         bin_dir: &Path,
         dir: &Path,
@@ -56,7 +56,7 @@ impl Teeter {
         command.arg("--config").arg(&config).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let daemon = command.kill_on_drop(true).spawn()?;
-        let teeter = Self { daemon, dir: dir.to_owned(), command: bin_dir.join("teeter") };
+        let teeter = Self { daemon, dir: dir.to_owned(), program: bin_dir.join("teeter") };
         let deadline = Instant::now() + START;
         while UnixStream::connect(teeter.control()).await.is_err() {
             if Instant::now() >= deadline {
@@ -67,46 +67,52 @@ impl Teeter {
         Ok(teeter)
     }
 
-    /// Turns the traffic to a group; returns when the rest has drained.
+    /// Switches the traffic to a group; returns when the other group has drained.
     pub(crate) async fn flip(&self, group: &str) -> io::Result<()> {
         self.run(&["flip", "web", group]).await.map(drop)
     }
 
-    /// A command that goes on for a while.
-    pub(crate) fn spawn(&self, args: &[&str]) -> io::Result<Child> {
-        let mut command = Command::new(&self.command);
-        command.arg("--socket").arg(self.control()).args(args).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    /// `teeter` with these arguments, not yet started.
+    pub(crate) fn command(&self, args: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.program);
+        command.arg("--socket").arg(self.control()).args(args).stdin(Stdio::null());
+        command
     }
 
-    /// The daemon's process.
+    /// Starts a command and leaves it running.
+    pub(crate) fn spawn(&self, args: &[&str]) -> io::Result<Child> {
+        let mut command = Command::from(self.command(args));
+        command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()
+    }
+
+    /// The process id of teeterd.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.daemon.id()
     }
 
-    /// A command, and what it prints.
+    /// Runs a command to its end; returns its output.
     pub(crate) async fn run(&self, args: &[&str]) -> io::Result<String> {
-        let mut command = Command::new(&self.command);
-        command.arg("--socket").arg(self.control()).args(args).stdin(Stdio::null()).kill_on_drop(true);
-        let output = timeout(COMMAND, command.output()).await??;
+        let mut command = Command::from(self.command(args));
+        let output = timeout(COMMAND, command.kill_on_drop(true).output()).await??;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(failure(format!("teeter {}: {}\n{said}\nteeterd said:\n{}", args.join(" "), output.status, self.log())))
+        let (error, log) = (String::from_utf8_lossy(&output.stderr), self.log());
+        Err(failure(format!("teeter {}: {}\n{error}\nThe log of teeterd:\n{log}", args.join(" "), output.status)))
     }
 
-    /// Ends teeterd and buries it: nobody else may do that where this is the last process.
+    /// Kills teeterd and reaps it: in a container no other process may do that.
     pub(crate) async fn stop(mut self) -> io::Result<()> {
         self.daemon.kill().await
     }
 
-    /// Where it answers.
+    /// The control socket.
     pub(crate) fn control(&self) -> PathBuf {
         self.dir.join("control.sock")
     }
 
-    fn log(&self) -> String {
+    /// The log of teeterd.
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("teeterd.log")).unwrap_or_default()
     }
 }

@@ -1,6 +1,6 @@
-//! The stage of the demonstration: four server processes, HAProxy, teeterd, and the hook that deploys.
+//! The site of the demonstration: four server processes, HAProxy, teeterd, and the hook that deploys.
 //!
-//! Every process that is started here, also by the hook, is stopped when the stage is dropped.
+//! Every process that is started here, also by the hook, is stopped when the site is dropped.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -25,7 +25,7 @@ const WORK: &str = "5ms..40ms";
 const START: Duration = Duration::from_secs(10);
 
 /// All processes.
-pub(crate) struct Stage {
+pub(crate) struct DemoSite {
     // They are dropped in this order: the daemon before the farm, and the directory last.
     teeterd: Option<Child>,
     _haproxy: Haproxy,
@@ -34,9 +34,9 @@ pub(crate) struct Stage {
     dir: TempDir,
 }
 
-impl Stage {
+impl DemoSite {
     /// Starts servers of v1 and HAProxy.
-    pub(crate) async fn set() -> io::Result<Self> {
+    pub(crate) async fn start() -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("lab-demo-").tempdir()?;
         let mut servers = Vec::new();
         for name in NAMES {
@@ -46,7 +46,7 @@ impl Stage {
         let addrs: Vec<_> = servers.iter().map(|(_, addr)| *addr).collect();
         let socket = dir.path().join("admin.sock");
         let config = render(Sample::servers(), &socket, port, &addrs, &[])?;
-        // The stage must own the directory before a server is started, so that an error stops all servers.
+        // This stops the servers if an error follows.
         let cleanup = Cleanup(dir.path());
         for (name, addr) in &servers {
             start_server(dir.path(), name, *addr)?;
@@ -161,7 +161,7 @@ http = {{ path = "/_status", expect = 200, version = {{ header = "x-version" }} 
     }
 }
 
-impl Drop for Stage {
+impl Drop for DemoSite {
     fn drop(&mut self) {
         if let Some(mut teeterd) = self.teeterd.take() {
             let _ = teeterd.start_kill();
@@ -170,7 +170,7 @@ impl Drop for Stage {
     }
 }
 
-/// Stops the servers if the stage cannot be set completely.
+/// Stops the servers if the start fails.
 struct Cleanup<'a>(&'a Path);
 
 impl Drop for Cleanup<'_> {
@@ -179,7 +179,7 @@ impl Drop for Cleanup<'_> {
     }
 }
 
-/// A deploy hook as users write it.
+/// A deploy hook like those of users.
 const HOOK: &str = include_str!("hook.sh");
 
 fn start_server(dir: &Path, name: &str, addr: SocketAddr) -> io::Result<()> {
