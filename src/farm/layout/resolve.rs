@@ -142,6 +142,8 @@ impl Selector {
         let haproxy = |(name, _): &(&str, &str)| lines.seen.keys().any(|known| known.as_str() == *name);
         let (within, name) = match self.text.split_once(':').filter(haproxy) {
             Some((haproxy, name)) => (format!("{haproxy}:"), name),
+            // The part before the colon is no HAProxy, and that is the mistake.
+            None if self.text.contains(':') => return None,
             None => (String::new(), self.text.as_str()),
         };
         if name.contains(['*', '?', '[', '{']) || matches!(self.meaning, Meaning::Host(_)) {
@@ -265,8 +267,9 @@ mod tests {
             ("lb2:app", "app is a backend, and its servers are lb2:app/*"),
             ("lb1", "lb1 is a HAProxy, and its servers are lb1:*"),
             ("lb9:app/w1", "the HAProxys are lb1, lb2"),
-            ("lb1:app/w9", "`teeter status` lists every server"),
-            ("w9", "`teeter status` lists every server"),
+            ("lb1:app/database", "`teeter status` lists every server"),
+            ("lb1:app/w9", "did you mean lb1:app/w1?"),
+            ("database", "`teeter status` lists every server"),
         ] {
             let error = meant(text, &lines).unwrap_err();
             assert!(error.starts_with(&format!("nothing matches {text:?}")) && error.contains(says), "{error}");

@@ -69,7 +69,7 @@ async fn run_that_loses_its_servers_stops_and_can_take_them_out_again() {
     assert!(deploy.err.contains("a change outside teeter set edge:app/web01 from maint to ready"), "{deploy:?}");
     assert_eq!(site.bits().await, [0, MAINT, 0, 0]);
     let shown = site.teeter(&["show", "1"]).await.out;
-    assert!(shown.contains("teeter lets go of it") && shown.contains("teeter advance 1"), "{shown}");
+    assert!(shown.contains("teeter lets go of it") && shown.contains("teeter deploy --resume 1"), "{shown}");
     // `advance` takes the server out again and repeats the work.
     for bits in [[MAINT, MAINT, 0, 0], [0, 0, MAINT, MAINT], [0; 4]] {
         let advanced = site.teeter(&["advance", "1"]).await;
