@@ -12,7 +12,7 @@ use crate::api::{Exit, RunStatus, RunView};
 /// `teeter deploy`.
 pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliError> {
     if let (Some(path), Some(environment)) = (&args.manifest, &args.environment) {
-        return manifest::deploy(context, (path, environment), &args.options).await;
+        return manifest::deploy(context, path, environment, &args.options).await;
     }
     if let Some(run) = args.resume {
         let hooks = Hooks::find(&args.hook, &args.hooks)?;

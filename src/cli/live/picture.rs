@@ -40,7 +40,7 @@ impl Picture<'_> {
         let servers = self.servers(columns, room / 2);
         let steps = room.saturating_sub(servers.len()).min(MOST_STEPS);
         let mut lines = vec![fit(&self.header(), columns, self.marks)];
-        lines.extend(steps::lines(self.run, self.now, self.marks, (columns, steps)));
+        lines.extend(steps::lines(self.run, self.now, self.marks, Size { columns, rows: steps }));
         lines.extend(servers.into_iter().chain(hook).chain(ends));
         lines
     }

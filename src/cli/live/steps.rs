@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::picture::Size;
 use super::text::{Marks, fit, pad, plural};
 use crate::api::{RunStatus, RunView, StepStatus, StepView, WorkPhase};
 use crate::cli::clock;
@@ -28,9 +29,9 @@ pub(super) fn position(run: &RunView) -> String {
     text
 }
 
-/// The steps as at most `rows` lines of at most `columns` columns.
-pub(super) fn lines(run: &RunView, now: Timestamp, marks: Marks, (columns, rows): (usize, usize)) -> Vec<String> {
-    let longest = run.steps.iter().map(|step| step.text.chars().count()).max().unwrap_or(0).min(columns / 2);
+/// The steps as lines that fit into `room`.
+pub(super) fn lines(run: &RunView, now: Timestamp, marks: Marks, room: Size) -> Vec<String> {
+    let longest = run.steps.iter().map(|step| step.text.chars().count()).max().unwrap_or(0).min(room.columns / 2);
     let line = |step: &StepView| {
         let sign = match step.state {
             StepStatus::Done => marks.done,
@@ -40,21 +41,21 @@ pub(super) fn lines(run: &RunView, now: Timestamp, marks: Marks, (columns, rows)
             _ => marks.to_do,
         };
         let text = fit(&step.text, longest, marks);
-        fit(format!("  {sign} {}  {:>8}", pad(&text, longest), took(step, run, now)).trim_end(), columns, marks)
+        fit(format!("  {sign} {}  {:>8}", pad(&text, longest), took(step, run, now)).trim_end(), room.columns, marks)
     };
-    let room = rows.max(3);
-    if run.steps.len() <= room {
+    let rows = room.rows.max(3);
+    if run.steps.len() <= rows {
         return run.steps.iter().map(line).collect();
     }
     // The current step stands in the upper half: what comes is of more interest than what was.
-    let shown = room - 2;
+    let shown = rows - 2;
     let current = run.cursor.min(run.steps.len() - 1);
     let from = current.saturating_sub(shown / 3).min(run.steps.len() - shown);
     let rest = run.steps.len() - from - shown;
     let before = (from > 0).then(|| format!("  {} {from} {} before", marks.done, plural(from, "step")));
     let after = (rest > 0).then(|| format!("  {} {rest} {} to come", marks.to_do, plural(rest, "step")));
     let shown = run.steps.iter().skip(from).take(shown).map(line);
-    before.into_iter().chain(shown).chain(after).map(|line| fit(&line, columns, marks)).collect()
+    before.into_iter().chain(shown).chain(after).map(|line| fit(&line, room.columns, marks)).collect()
 }
 
 /// How long a step took, or has taken so far; empty if that is not known.

@@ -29,7 +29,8 @@ struct Deploy {
 /// Deploys the builds of a file to one environment.
 pub(super) async fn deploy(
     context: &Context,
-    (path, environment): (&Path, &str),
+    path: &Path,
+    environment: &str,
     options: &RunOptions,
 ) -> Result<Exit, CliError> {
     let manifest = Manifest::read(path)?;
