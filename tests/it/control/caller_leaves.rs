@@ -90,7 +90,7 @@ async fn abort_waits_for_the_end_of_the_hook() {
     assert_eq!(aborted.code, 0, "{aborted:?}");
     let ended = site.farm.dir().join("ended");
     assert!(ended.exists(), "servers came back while the hook was at work");
-    assert_eq!(site.bits().await, [0; 4]);
+    site.wait_for_bits([0; 4]).await;
     let deploy = finish(deploy).await;
     assert_eq!(deploy.code, exit::ABORTED, "{deploy:?}");
 }
