@@ -11,8 +11,10 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// Adds a sample, which is not earlier than the last. A sample that repeats the two before it moves the last of them.
+    /// Adds a sample. If the clock was set back, it counts as taken at the time of the last one. A sample that repeats the
+    /// two before it moves the last of them.
     pub fn add(&mut self, millis: u64, in_flight: u64) {
+        let millis = self.points.last().map_or(millis, |(last, _)| millis.max(*last));
         if let [.., (_, earlier), (at, last)] = self.points.as_mut_slice()
             && *earlier == in_flight
             && *last == in_flight
@@ -34,7 +36,7 @@ impl Curve {
     /// Drops the inner point that stands closest to the one before it: what is left is spread as evenly as it was.
     fn thin_out(&mut self) {
         let gap = |index: &usize| match self.points.get(index - 1..=index + 1) {
-            Some([(before, _), _, (after, _)]) => after - before,
+            Some([(before, _), _, (after, _)]) => after.saturating_sub(*before),
             _ => u64::MAX,
         };
         if let Some(index) = (1..self.points.len().saturating_sub(1)).min_by_key(gap) {
@@ -62,6 +64,13 @@ mod tests {
         let gaps: Vec<u64> = points.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
         let (least, most) = (gaps.iter().min().unwrap(), gaps.iter().max().unwrap());
         assert!(most / least.max(&1) < 12 * 32, "{gaps:?}");
+    }
+
+    #[test]
+    fn clock_that_is_set_back_moves_no_point_before_another() {
+        let mut curve = Curve::default();
+        (0..100).for_each(|sample| curve.add(if sample < 50 { 1000 + sample } else { sample }, sample));
+        assert!(curve.points().is_sorted_by_key(|(at, _)| *at), "{curve:?}");
     }
 
     #[test]

@@ -129,7 +129,8 @@ impl Engine {
             group: run.and_then(|run| Some(run.holds.iter().find(|(_, id)| **id == hold.id)?.0.clone())),
             members: members.into_iter().collect(),
             began: since,
-            ended: pass.now,
+            // The clock may have been set back.
+            ended: pass.now.max(since),
             outcome,
             left,
             curve: self.memory().for_hold(hold).curve.clone(),
