@@ -21,6 +21,6 @@ pub use self::views::{
     WorkView,
 };
 pub use self::words::{
-    CallerPresence, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy, ServerAdmin,
-    SocketLevel, StepStatus, WorkPhase,
+    CallerPresence, DrainEnd, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy,
+    ServerAdmin, SocketLevel, StepStatus, WorkPhase,
 };

@@ -7,7 +7,7 @@ use super::hooks::Hooks;
 use super::interrupt::{self, Interrupt};
 use super::take_over::take_over;
 use super::{Context, manifest, planned, print, result, status};
-use crate::api::{Exit, RunStatus, RunView};
+use crate::api::{Exit, RunView};
 
 /// `teeter deploy`.
 pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit, CliError> {
@@ -42,13 +42,7 @@ async fn conclude(context: &Context, carried_out: CarriedOut) -> Result<Exit, Cl
             return Ok(interrupt::exit());
         }
     };
-    if context.json {
-        print::json(&run)?;
-    } else if run.state == RunStatus::Done {
-        result::summary(&run)?;
-    }
-    result::explain(context, &run).await;
-    Ok(interrupt::exit_unless_interrupted(result::exit(&run)))
+    Ok(interrupt::exit_unless_interrupted(result::conclude(context, &run).await?))
 }
 
 /// Prints the plan of a dry run.

@@ -55,6 +55,8 @@ pub(super) enum CliError {
     NotFound {
         /// What.
         text: String,
+        /// What to type instead, if that is known.
+        hint: Option<String>,
     },
     /// A file of the user cannot be used.
     #[error("cannot {attempt} {}", path.display())]
@@ -128,7 +130,7 @@ impl CliError {
             Self::Client(ClientError::Problem(problem)) => {
                 problem.hints.iter().for_each(|hint| text.push_str(&format!("\nhint: {hint}")));
             }
-            Self::Refused { hint, .. } => {
+            Self::Refused { hint, .. } | Self::NotFound { hint: Some(hint), .. } => {
                 let _ = write!(text, "\nhint: {hint}");
             }
             Self::Client(ClientError::Unreachable { .. }) => {

@@ -59,13 +59,17 @@ pub(super) async fn whole(context: &Context, run: u64, most: usize) -> Result<(V
 
 /// One event as a line of text.
 pub(super) fn line(event: &EventView) -> String {
-    let user = |caller: &CallerView| match &caller.login {
+    let caller = event.caller.as_ref().map(|caller| format!("  ({})", caller_text(caller))).unwrap_or_default();
+    format!("{}  {}{caller}", clock::local(event.at), event.text)
+}
+
+/// The user of a caller, and its program.
+pub(super) fn caller_text(caller: &CallerView) -> String {
+    let user = match &caller.login {
         Some(login) => format!("{} as {}", login.user, caller.user),
         None => caller.user.clone(),
     };
-    let by = |caller: &CallerView| format!("  ({}, {})", user(caller), caller.exe.as_ref().unwrap_or(&caller.command));
-    let caller = event.caller.as_ref().map(by).unwrap_or_default();
-    format!("{}  {}{caller}", clock::local(event.at), event.text)
+    format!("{user}, {}", caller.exe.as_ref().unwrap_or(&caller.command))
 }
 
 fn since(args: &Args) -> Option<Timestamp> {

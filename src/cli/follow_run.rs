@@ -4,10 +4,10 @@ use tokio::task::AbortHandle;
 
 use super::error::CliError;
 use super::follow::{Awaiting, Follow};
-use super::interrupt::Interrupt;
+use super::interrupt::{self, Interrupt};
 use super::live::HookState;
 use super::{Context, print, queries, result};
-use crate::api::{EventView, Exit, RunStatus};
+use crate::api::{EventView, Exit};
 use crate::control::client::{Client, with_query};
 
 /// `teeter show --follow`.
@@ -30,19 +30,13 @@ pub(super) async fn follow_run(context: &Context, run: Option<u64>) -> Result<Ex
             () = interrupt.received() => {
                 follow.display.progress.clear();
                 print::err(&format!("run {0} goes on without this view\nnext: teeter show {0}", run.id));
-                return Ok(Exit::Failed);
+                return Ok(interrupt::exit());
             }
             next = follow.next() => next?,
         };
     }
     follow.display.progress.clear();
-    if context.json {
-        print::json(&run)?;
-    } else if run.state == RunStatus::Done {
-        result::summary(&run)?;
-    }
-    result::explain(context, &run).await;
-    Ok(result::exit(&run))
+    result::conclude(context, &run).await
 }
 
 /// Reads the output of the run's hooks until it is dropped.

@@ -74,17 +74,12 @@ impl Lane {
     }
 
     /// Prints text when there is room. A slow reader slows down the writer; a reader that reads nothing does not.
-    pub(super) async fn tell(&self, text: String) {
-        self.has_room().await;
-        self.push(text, ROOM);
-    }
-
-    /// Waits until there is room, or until the reader reads nothing. Returns whether there is.
-    pub(super) async fn has_room(&self) -> bool {
+    /// The text is made only then.
+    pub(super) async fn tell(&self, text: impl FnOnce() -> String) {
         if !self.state().stalled && !self.moves_until(|lane| lane.state().bytes < ROOM, STALLS).await {
             self.state().stalled = true;
         }
-        self.state().bytes < ROOM
+        self.push(text(), ROOM);
     }
 
     /// The bytes that wait to be written.

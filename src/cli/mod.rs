@@ -40,6 +40,7 @@ mod queries;
 mod ready;
 mod report;
 mod result;
+mod run_text;
 mod runs;
 mod screen;
 mod shell;
@@ -47,6 +48,7 @@ mod status;
 mod store;
 mod tables;
 mod take_over;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod upload;

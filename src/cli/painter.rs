@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::lane::{self, Lane};
 use super::live::Size;
+use super::terminal;
 use crate::platform::lock;
 
 /// The picture on the terminal of standard error.
@@ -35,9 +36,8 @@ impl Painter {
 
     /// The size of the terminal.
     pub(super) fn size(&self) -> Size {
-        let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
-        let or = |found: Option<u16>, default| found.filter(|cells| *cells > 0).map_or(default, usize::from);
-        Size { columns: or(size.map(|size| size.ws_col), 80), rows: or(size.map(|size| size.ws_row), 24) }
+        let (columns, rows) = terminal::size(io::stderr());
+        Size { columns: columns.unwrap_or(80), rows: rows.unwrap_or(24) }
     }
 
     /// Replaces the picture, unless the terminal is behind.
@@ -54,17 +54,10 @@ impl Painter {
         self.lane.answer(text);
     }
 
-    /// Prints lines that stay above the picture. They are complete and safe to print.
-    pub(super) fn print_above(&self, text: &str) {
+    /// The text with what puts it above the picture. It is complete lines that are safe to print.
+    pub(super) fn above(&self, text: &str) -> String {
         let drawn = lock(&self.drawn);
-        self.lane.answer(format!("{}{text}{}", self.erasure(&drawn), picture(&drawn)));
-    }
-
-    /// The same when there is room. What a stopped terminal does not take is left out.
-    pub(super) async fn tell_above(&self, text: &str) {
-        if self.lane.has_room().await {
-            self.print_above(text);
-        }
+        format!("{}{text}{}", self.erasure(&drawn), picture(&drawn))
     }
 
     /// Removes the picture.

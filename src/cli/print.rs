@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::interrupt::{self, Interrupt};
-use super::lane;
+use super::lane::{self, Lane};
 use super::paint::{Ink, paint};
 use super::painter::Painter;
 use crate::api::Exit;
@@ -47,12 +47,8 @@ pub(super) fn screen(lines: &[(Ink, String)], rows: usize) -> Result<(), CliErro
 }
 
 fn write(text: String) -> Result<(), CliError> {
-    if let Some(painter) = Painter::for_output(false) {
-        painter.print_above(&(text + "\n"));
-        return Ok(());
-    }
-    if let Some(lane) = lane::for_output(false) {
-        lane.answer(text + "\n");
+    if let Some(lane) = lane_of(false) {
+        lane.answer(placed(text + "\n", false));
         return Ok(());
     }
     let mut stdout = io::stdout().lock();
@@ -80,13 +76,23 @@ pub(super) fn json_line(value: &impl Serialize) -> Result<(), CliError> {
 /// Prints to standard error. A closed or stopped output does not stop the command.
 pub(super) fn err(text: &str) {
     let text = clean(text);
-    match (Painter::for_output(true), lane::for_output(true)) {
-        (Some(painter), _) => painter.print_above(&(text + "\n")),
-        (None, Some(lane)) => lane.say(text + "\n"),
-        (None, None) => {
+    match lane_of(true) {
+        Some(lane) => lane.say(placed(text + "\n", true)),
+        None => {
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }
+}
+
+/// The lane for text on an output, if output goes through lanes. On a terminal with the live view all text has the lane
+/// of the view, which keeps them in order.
+fn lane_of(to_stderr: bool) -> Option<&'static Lane> {
+    lane::for_output(to_stderr || Painter::for_output(to_stderr).is_some())
+}
+
+/// The text as its lane gets it: above the live view, where there is one.
+fn placed(text: String, to_stderr: bool) -> String {
+    Painter::for_output(to_stderr).map(|painter| painter.above(&text)).unwrap_or(text)
 }
 
 /// Prints why a command failed; with `json`, prints a problem document on standard output as well. Returns the exit code.
@@ -105,10 +111,8 @@ pub(super) fn failure(error: &CliError, as_json: bool) -> Exit {
 
 /// Prints complete lines that are safe to print, when there is room. A closed output does not stop the command.
 pub(super) async fn lines(text: String, to_stderr: bool) {
-    match (Painter::for_output(to_stderr), lane::for_output(to_stderr)) {
-        (Some(painter), _) => painter.tell_above(&text).await,
-        (None, Some(lane)) => lane.tell(text).await,
-        (None, None) => {}
+    if let Some(lane) = lane_of(to_stderr) {
+        lane.tell(|| placed(text, to_stderr)).await;
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::error::CliError;
 use super::live::{Marks, estimate_text};
-use super::{Context, calendar, clock, drained, events, print, shell, tables};
+use super::{Context, calendar, clock, drained, events, print, run_text, shell, tables};
 use crate::api::{Exit, FindingStatus, Findings, Holds, RunView, Runs, Sessions};
 use crate::control::client::{ClientError, with_query};
 
@@ -89,7 +89,7 @@ pub(super) async fn run_or_latest(context: &Context, run: Option<u64>) -> Result
         None => {
             let (view, _): (Runs, _) = context.client.get("/v1/runs").await?;
             let latest = view.runs.into_iter().map(|run| run.id).max();
-            latest.ok_or_else(|| CliError::NotFound { text: "there is no run yet".to_owned() })?
+            latest.ok_or_else(|| CliError::NotFound { text: "there is no run yet".to_owned(), hint: None })?
         }
     };
     // The list has not everything that a run has.
@@ -134,7 +134,7 @@ pub(super) async fn show(context: &Context, run: Option<u64>) -> Result<Exit, Cl
 
 /// A run in one or two lines.
 pub(super) fn header(run: &RunView) -> String {
-    let version = run.version.as_deref().map(|version| format!(" to {version}")).unwrap_or_default();
+    let version = run_text::version(run);
     let mut text = if run.id == 0 {
         format!("{} of {}{version}", run.strategy, run.farm)
     } else {

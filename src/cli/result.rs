@@ -1,7 +1,7 @@
 //! The result of a run: its messages and its exit code.
 
 use super::error::{CliError, going_on};
-use super::{Context, clock, hold, print};
+use super::{Context, clock, hold, print, run_text};
 use crate::api::{Exit, RunFailure, RunStatus, RunView};
 
 /// The exit code of a run that has ended.
@@ -14,6 +14,20 @@ pub(super) fn exit(run: &RunView) -> Exit {
         (_, Some(RunFailure::Unreachable)) => Exit::Unreachable,
         _ => Exit::Failed,
     }
+}
+
+/// Prints how a run has ended, and gives the exit code.
+///
+/// # Errors
+/// See [`print::out`].
+pub(super) async fn conclude(context: &Context, run: &RunView) -> Result<Exit, CliError> {
+    if context.json {
+        print::json(run)?;
+    } else if run.state == RunStatus::Done {
+        summary(run)?;
+    }
+    explain(context, run).await;
+    Ok(exit(run))
 }
 
 /// Prints on standard error why a run failed, the servers that are out, and the next command.
@@ -57,7 +71,7 @@ pub(super) fn kept_out(run: &RunView) {
 /// # Errors
 /// See [`print::out`].
 pub(super) fn summary(run: &RunView) -> Result<(), CliError> {
-    let version = run.version.as_deref().map(|version| format!(" to {version}")).unwrap_or_default();
+    let version = run_text::version(run);
     let took =
         run.finished.map(|at| format!(" in {}", clock::length(at.duration_since(run.started)))).unwrap_or_default();
     print::out(&format!("run {}: {} of {}{version} is done{took}", run.id, run.strategy, run.farm))?;

@@ -42,13 +42,7 @@ pub(super) async fn flip(context: &Context, args: Flip) -> Result<Exit, CliError
     let Some(run) = followed(&mut follow, run, &mut interrupt, "goes on without this command").await? else {
         return Ok(interrupt::exit());
     };
-    if context.json {
-        print::json(&run)?;
-    } else if run.state == RunStatus::Done {
-        result::summary(&run)?;
-    }
-    result::explain(context, &run).await;
-    Ok(result::exit(&run))
+    result::conclude(context, &run).await
 }
 
 /// `teeter advance`.

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use indicatif::TermLike;
 
 use super::lane::Lane;
+use super::terminal;
 
 use crate::platform::lock;
 
@@ -36,8 +37,7 @@ impl Screen {
 
 impl TermLike for Screen {
     fn width(&self) -> u16 {
-        let size = rustix::termios::tcgetwinsize(io::stderr());
-        size.map(|size| size.ws_col).ok().filter(|columns| *columns > 0).unwrap_or(80)
+        terminal::size(io::stderr()).0.and_then(|columns| columns.try_into().ok()).unwrap_or(80)
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {

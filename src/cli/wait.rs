@@ -80,7 +80,7 @@ async fn haproxy(context: &Context, name: &InstanceName, timeout: Span) -> Resul
             let Some(instance) = view.instances.iter().find(|instance| instance.name == name.as_str()) else {
                 let known: Vec<&str> = view.instances.iter().map(|instance| instance.name.as_str()).collect();
                 let text = format!("there is no HAProxy {name}: teeterd is configured with {}", known.join(", "));
-                return Err(CliError::NotFound { text });
+                return Err(CliError::NotFound { text, hint: None });
             };
             if instance.reachable && instance.agrees {
                 return Ok(view);

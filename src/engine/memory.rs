@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::AbortHandle;
@@ -12,7 +13,7 @@ use crate::plan::verify::ProbeResult;
 use crate::plan::warm_up::Warmth;
 use crate::plan::{Attendant, Curve, DrainWatch, Wait};
 use crate::platform::lock;
-use crate::state::State;
+use crate::state::{DrainRecord, State};
 
 /// What is remembered between two passes over holds and runs.
 #[derive(Debug, Default)]
@@ -38,6 +39,19 @@ pub(crate) struct RunMemory {
     pub(super) attended: bool,
     /// Requests to the members of the run, and their answers.
     pub(super) asking: Option<Probing>,
+    /// The drains that the store has for views of the run.
+    pub(super) drains: Option<Arc<KnownDrains>>,
+}
+
+/// Drains in the store, for views of one run.
+#[derive(Debug)]
+pub(super) struct KnownDrains {
+    /// The revision of the state at which they were read.
+    pub(super) revision: u64,
+    /// The drains of the run.
+    pub(super) of_run: Vec<DrainRecord>,
+    /// The lengths of earlier drains of its farm; none while the run does not drain.
+    pub(super) earlier: Vec<Duration>,
 }
 
 /// What is remembered of one HAProxy.

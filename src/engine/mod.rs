@@ -41,7 +41,7 @@ pub use self::holds::take::HoldOrder;
 pub use self::prober::{Answer, Prober};
 pub use self::record::requester::{CancelOnDrop, Requester};
 pub use self::record::retention::Retention;
-pub use self::record::totals::{BOUNDS, DrainEnd, Durations, RunEnd, Totals};
+pub use self::record::totals::{BOUNDS, Durations, RunEnd, Totals};
 pub use self::record::troubles::Troubles;
 pub use self::retired::left_over::Retired;
 pub use self::runs::callers::{Attendance, Claim, Introduction};

@@ -48,6 +48,9 @@ mod tests {
         names.sort_by(|one, other| natural(one, other));
         let sorted = ["", "api-2-b9", "api-2-b10", "app/9", "app/10", "web", "web1", "web1a", "web02", "web2", "web10"];
         assert_eq!(names, sorted);
+        let mut names = ["web10", "web2", "web1", "web02", "api", "web", "web2-b", "web2-a"];
+        names.sort_by(|one, other| natural(one, other));
+        assert_eq!(names, ["api", "web", "web1", "web02", "web2", "web2-a", "web2-b", "web10"]);
         assert_eq!(natural("n18446744073709551616", "n18446744073709551615"), Ordering::Greater);
     }
 

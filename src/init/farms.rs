@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::halves::{self, Groups};
 use super::names;
 use super::processes::{Process, is_slot, processes, stands_in};
-use super::site::{Site, natural};
-use crate::farm::{FarmName, MemberName, RouteKey};
+use super::site::Site;
+use crate::farm::{FarmName, MemberName, RouteKey, natural};
 use crate::haproxy::{BackendName, ServerRef};
 
 /// A farm as it will be written.

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::processes::Process;
-use super::site::natural;
-use crate::farm::{FarmName, GroupName, MemberName};
+use crate::farm::{FarmName, GroupName, MemberName, natural};
 use crate::haproxy::BackendName;
 
 /// A name for a farm of these backends: what their names have in common, or the first of them.

@@ -1,6 +1,5 @@
 //! What is known of a HAProxy: its answers, and its haproxy.cfg.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -67,47 +66,5 @@ impl Site {
     }
 }
 
-/// Compares names as people do: `web2` comes before `web10`.
-pub(super) fn natural(one: &str, other: &str) -> Ordering {
-    let (mut left, mut right) = (one, other);
-    loop {
-        match (left.chars().next(), right.chars().next()) {
-            (Some(a), Some(b)) if a.is_ascii_digit() && b.is_ascii_digit() => {
-                let (number, rest) = leading_number(left);
-                let (other_number, other_rest) = leading_number(right);
-                let by_value = number.len().cmp(&other_number.len()).then_with(|| number.cmp(other_number));
-                if by_value.is_ne() {
-                    return by_value;
-                }
-                (left, right) = (rest, other_rest);
-            }
-            (Some(a), Some(b)) if a == b => {
-                (left, right) = (&left[a.len_utf8()..], &right[b.len_utf8()..]);
-            }
-            // Equal but for zeros before a number: any fixed order will do.
-            (None, None) => return one.cmp(other),
-            (a, b) => return a.cmp(&b),
-        }
-    }
-}
-
-/// The digits at the beginning, without zeros before them, and the rest.
-fn leading_number(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
-    (digits.trim_start_matches('0'), rest)
-}
-
+/// The longest chain of servers that track one another.
 const LONGEST_CHAIN: usize = 16;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_in_names_are_compared_by_value() {
-        let mut names = ["web10", "web2", "web1", "web02", "api", "web", "web2-b", "web2-a"];
-        names.sort_by(|one, other| natural(one, other));
-        assert_eq!(names, ["api", "web", "web1", "web02", "web2", "web2-a", "web2-b", "web10"]);
-    }
-}

@@ -8,7 +8,8 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
-use crate::engine::{ActiveState, BOUNDS, DrainEnd, Durations, HoldStage, Numbers, RunEnd};
+use crate::engine::{ActiveState, BOUNDS, Durations, HoldStage, Numbers, RunEnd};
+use crate::state::DrainOutcome;
 
 /// The metrics of one moment.
 #[derive(Debug)]
@@ -193,12 +194,12 @@ fn active_state(state: ActiveState) -> &'static str {
     }
 }
 
-fn drain_end(end: DrainEnd) -> &'static str {
+fn drain_end(end: DrainOutcome) -> &'static str {
     match end {
-        DrainEnd::Drained => "drained",
-        DrainEnd::Proceeded => "proceeded",
-        DrainEnd::TimedOut => "timed_out",
-        DrainEnd::Released => "released",
+        DrainOutcome::Empty => "drained",
+        DrainOutcome::WentOn => "proceeded",
+        DrainOutcome::Stuck => "timed_out",
+        DrainOutcome::Restored => "released",
     }
 }
 

@@ -50,6 +50,11 @@ pub(crate) struct InstanceReport {
 }
 
 impl InstanceReport {
+    /// Whether HAProxy answers, and has everything that is stored up to this revision.
+    pub(crate) fn agrees(&self, revision: u64) -> bool {
+        self.reachable && self.agreed >= revision && self.withheld.is_empty()
+    }
+
     /// The report before the first look.
     pub(crate) fn first(at: Timestamp, socket: Arc<str>) -> Self {
         Self {

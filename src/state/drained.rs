@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::farm::{FarmName, GroupName, HoldId, MemberName, RunId};
+use crate::farm::{FarmName, GroupName, HoldId, MemberName, RunId, Stage};
 use crate::plan::Curve;
 
 /// A drain that has ended: the servers, how long it took, and what was in flight meanwhile.
@@ -32,7 +32,7 @@ pub struct DrainRecord {
 }
 
 /// How a drain ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DrainOutcome {
     /// Nothing was in flight any more.
@@ -41,8 +41,21 @@ pub enum DrainOutcome {
     WentOn,
     /// The deadline passed, and the servers stay as they are.
     Stuck,
-    /// The deadline passed, and the servers come back.
+    /// The servers come back before they were empty: by the policy at the deadline, or because their hold ended.
     Restored,
+}
+
+impl DrainOutcome {
+    /// The outcome of a drain whose hold goes on to this stage, or ends; `None` if the drain goes on.
+    pub fn of_stage(next: Option<&Stage>) -> Option<Self> {
+        match next {
+            Some(Stage::Draining(_)) => None,
+            Some(Stage::Out { left: 0, .. }) => Some(Self::Empty),
+            Some(Stage::Out { .. }) => Some(Self::WentOn),
+            Some(Stage::Stuck { .. }) => Some(Self::Stuck),
+            Some(Stage::Verifying(_) | Stage::Verified { .. } | Stage::Shared { .. }) | None => Some(Self::Restored),
+        }
+    }
 }
 
 impl DrainRecord {

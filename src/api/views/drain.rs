@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::words::DrainEnd;
+
 /// A drain of a run that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DrainView {
@@ -16,8 +18,8 @@ pub struct DrainView {
     pub began: Timestamp,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
-    /// How it ended: `empty`, or at the deadline `went on`, `stuck` or `restored`.
-    pub outcome: String,
+    /// How it ended.
+    pub outcome: DrainEnd,
     /// Requests that were in flight at the end.
     pub left: u64,
     /// What was in flight: pairs of the milliseconds since the beginning and the number of requests, at most 32.

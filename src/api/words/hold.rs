@@ -1,4 +1,4 @@
-//! The words about holds.
+//! The words about holds and their drains.
 
 words! {
     /// How far a hold has come.
@@ -15,5 +15,19 @@ words! {
         Verified = "verified",
         /// Its servers take traffic with another weight.
         Shared = "shared",
+    }
+}
+
+words! {
+    /// How a drain ended.
+    DrainEnd {
+        /// Nothing was in flight any more.
+        Empty = "empty",
+        /// The deadline passed, and the policy was to go on.
+        WentOn = "went on",
+        /// The deadline passed, and the servers stay as they are.
+        Stuck = "stuck",
+        /// The servers came back before they were empty.
+        Restored = "restored",
     }
 }

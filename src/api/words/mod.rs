@@ -70,7 +70,7 @@ mod run;
 
 pub use self::doctor::FindingStatus;
 pub use self::haproxy::{ServerAdmin, SocketLevel};
-pub use self::hold::HoldStage;
+pub use self::hold::{DrainEnd, HoldStage};
 pub use self::live_side::LiveSide;
 pub use self::run::{CallerPresence, FlipMeans, RunFailure, RunStatus, RunStrategy, StepStatus, WorkPhase};
 

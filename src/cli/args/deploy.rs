@@ -24,14 +24,14 @@ pub(in crate::cli) struct Deploy {
     )]
     farm: Option<FarmName>,
     /// Deploy all builds of a manifest file, farm by farm, instead of deploying to one farm.
-    #[arg(long, value_name = "PATH", requires = "environment", conflicts_with_all = SET_BY_THE_MANIFEST)]
+    #[arg(long, value_name = "PATH", requires = "environment", conflicts_with_all = PLAN, conflicts_with_all = HOOKS)]
     pub(in crate::cli) manifest: Option<PathBuf>,
     /// With --manifest: the environment to deploy to, by its name in the file.
     #[arg(long, value_name = "NAME", requires = "manifest", conflicts_with = "farm")]
     pub(in crate::cli) environment: Option<String>,
     /// Take over this run at the step where it is, and do the rest of its work: after a hook that failed, a drain that
     /// timed out, or a lost connection. A failed step is tried again.
-    #[arg(long, value_name = "RUN", conflicts_with_all = SET_BY_THE_RUN)]
+    #[arg(long, value_name = "RUN", conflicts_with_all = PLAN, conflicts_with_all = OTHERS)]
     pub(in crate::cli) resume: Option<u64>,
     #[command(flatten)]
     pub(in crate::cli) options: RunOptions,
@@ -93,14 +93,12 @@ pub(in crate::cli) fn some_time(text: &str) -> Result<Span, String> {
     if span.is_zero() { Err("the time must be longer than zero".to_owned()) } else { Ok(span) }
 }
 
-/// Arguments that conflict with `--resume`: the run has its plan.
-const SET_BY_THE_RUN: [&str; 20] = [
+/// Arguments that make the plan of a run: not for `--resume`, whose run has its plan, nor for `--manifest`, whose file
+/// makes it.
+const PLAN: [&str; 16] = [
     "farm",
-    "manifest",
-    "environment",
     "strategy",
     "to",
-    "dry_run",
     "order",
     "on_stall",
     "stall_after",
@@ -111,35 +109,13 @@ const SET_BY_THE_RUN: [&str; 20] = [
     "max_failed",
     "allow_outage",
     "without",
-    "without_haproxy",
     "grace",
     "deadline",
     "on_deadline",
 ];
 
-/// Arguments that conflict with `--manifest`.
-const SET_BY_THE_MANIFEST: [&str; 23] = [
-    "farm",
-    "hook",
-    "strategy",
-    "to",
-    "order",
-    "on_stall",
-    "stall_after",
-    "steps",
-    "pause",
-    "batch",
-    "settle",
-    "max_failed",
-    "allow_outage",
-    "without",
-    "grace",
-    "deadline",
-    "on_deadline",
-    "before_out",
-    "after_out",
-    "after_in",
-    "per_server",
-    "parallel",
-    "hook_timeout",
-];
+/// Arguments that give hooks, which the file of `--manifest` names.
+const HOOKS: [&str; 7] = ["hook", "before_out", "after_out", "after_in", "per_server", "parallel", "hook_timeout"];
+
+/// Further arguments that `--resume` has no use for.
+const OTHERS: [&str; 4] = ["manifest", "environment", "dry_run", "without_haproxy"];

@@ -7,7 +7,7 @@ use super::steps;
 use super::text::{Marks, fit, pad, plural};
 use super::trend::Trends;
 use crate::api::{EstimateView, RunServerView, RunView};
-use crate::cli::{clock, tables};
+use crate::cli::{clock, run_text, tables};
 
 /// The size of a terminal.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,7 @@ impl Picture<'_> {
 
     fn header(&self) -> String {
         let run = self.run;
-        let version = run.version.as_deref().map(|version| format!(" to {version}")).unwrap_or_default();
+        let version = run_text::version(run);
         let age = clock::age(run.started, run.finished.unwrap_or(self.now));
         let position = steps::position(run);
         let position = if position.is_empty() { position } else { format!("  {position}") };

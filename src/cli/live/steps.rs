@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::picture::Size;
 use super::text::{Marks, fit, pad, plural};
-use crate::api::{RunStatus, RunView, StepStatus, StepView, WorkPhase};
+use crate::api::{RunView, StepStatus, StepView, WorkPhase};
 use crate::cli::clock;
+use crate::cli::run_text::took;
 
 /// The current step as text, such as `step 3 of 9, group 1 of 2`; empty once all are done.
 pub(super) fn position(run: &RunView) -> String {
@@ -41,7 +42,8 @@ pub(super) fn lines(run: &RunView, now: Timestamp, marks: Marks, room: Size) -> 
             _ => marks.to_do,
         };
         let text = fit(&step.text, longest, marks);
-        fit(format!("  {sign} {}  {:>8}", pad(&text, longest), took(step, run, now)).trim_end(), room.columns, marks)
+        let time = took(step, run, now).map(clock::precise).unwrap_or_default();
+        fit(format!("  {sign} {}  {:>8}", pad(&text, longest), time).trim_end(), room.columns, marks)
     };
     let rows = room.rows.max(3);
     if run.steps.len() <= rows {
@@ -56,16 +58,4 @@ pub(super) fn lines(run: &RunView, now: Timestamp, marks: Marks, room: Size) -> 
     let after = (rest > 0).then(|| format!("  {} {rest} {} to come", marks.to_do, plural(rest, "step")));
     let shown = run.steps.iter().skip(from).take(shown).map(line);
     before.into_iter().chain(shown).chain(after).map(|line| fit(&line, room.columns, marks)).collect()
-}
-
-/// How long a step took, or has taken so far; empty if that is not known.
-fn took(step: &StepView, run: &RunView, now: Timestamp) -> String {
-    let ends = match run.state {
-        RunStatus::Running | RunStatus::Aborting => Some(now),
-        _ => run.finished,
-    };
-    match (step.began, step.ended.or(ends)) {
-        (Some(began), Some(ended)) if step.state != StepStatus::Skipped => clock::precise(ended.duration_since(began)),
-        _ => String::new(),
-    }
 }

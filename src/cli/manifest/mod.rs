@@ -61,6 +61,7 @@ pub(super) async fn deploy(
         let shown = path.display();
         return Err(CliError::NotFound {
             text: format!("there is no environment {environment:?} in {shown}; there are: {known}"),
+            hint: None,
         });
     }
     let plans = match ask(context, &deploys, &mut report).await? {

@@ -4,8 +4,10 @@ use askama::Template;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{CallerView, EventView, RunView, StepStatus};
-use crate::cli::clock;
+use crate::api::{EventView, RunView, StepStatus, StepView};
+use crate::cli::events::caller_text;
+use crate::cli::run_text::{took, version};
+use crate::cli::{clock, tables};
 use crate::engine::HOOK_OUTPUT;
 
 /// The page.
@@ -71,14 +73,12 @@ impl Page {
     /// The page of a run. `cut`: there are more events than these.
     pub(super) fn new(run: &RunView, events: &[EventView], cut: bool, now: Timestamp, zone: &TimeZone) -> Self {
         let local = |at: Timestamp| clock::within(at, zone, "%Y-%m-%d %H:%M:%S");
-        let version = run.version.as_deref().map(|version| format!(" to {version}")).unwrap_or_default();
-        let state = if run.paused { "paused" } else { run.state.as_str() };
         let mut facts = vec![
-            Fact { name: "state", text: state.to_owned() },
+            Fact { name: "state", text: tables::state(run).to_owned() },
             Fact { name: "begun", text: format!("{} by {}", local(run.started), run.by) },
         ];
         let end = run.finished.unwrap_or(now);
-        let took = length(end.duration_since(run.started));
+        let took = clock::precise(end.duration_since(run.started));
         facts.push(match run.finished {
             Some(finished) => Fact { name: "ended", text: format!("{}, after {took}", local(finished)) },
             None => Fact { name: "goes on", text: format!("for {took} until now") },
@@ -101,10 +101,10 @@ impl Page {
         list("notes", run.notes.iter().chain(&run.remarks).chain(&run.not_reached).cloned().collect());
         Self {
             generator: env!("CARGO_PKG_VERSION"),
-            title: format!("Run {}: {} of {}{version}", run.id, run.strategy, run.farm),
+            title: format!("Run {}: {} of {}{}", run.id, run.strategy, run.farm, version(run)),
             why: run.why.clone(),
             facts,
-            steps: steps(run, events, now, zone),
+            steps: steps(run, now, zone),
             flips: run
                 .flips
                 .iter()
@@ -122,7 +122,7 @@ impl Page {
                 .map(|event| EventRow {
                     at: local(event.at),
                     text: event.text.clone(),
-                    caller: event.caller.as_ref().map(caller).unwrap_or_default(),
+                    caller: event.caller.as_ref().map(caller_text).unwrap_or_default(),
                     changes: event
                         .changed
                         .iter()
@@ -139,53 +139,24 @@ impl Page {
     }
 }
 
-/// The steps, with the times at which the record shows that the run began and left each of them.
-fn steps(run: &RunView, events: &[EventView], now: Timestamp, zone: &TimeZone) -> Vec<StepRow> {
-    let visits = visits(run, events);
-    let end = run.finished.unwrap_or(now);
-    let took = |number: usize| -> Option<(Timestamp, SignedDuration)> {
-        let at = visits.iter().position(|(step, _)| *step == number)?;
-        let left = visits.get(at + 1).map_or(end, |(_, left)| *left);
-        Some((visits[at].1, left.duration_since(visits[at].1)))
+/// The steps, each with its part of the longest one.
+fn steps(run: &RunView, now: Timestamp, zone: &TimeZone) -> Vec<StepRow> {
+    let took: Vec<Option<SignedDuration>> = run.steps.iter().map(|step| took(step, run, now)).collect();
+    let longest = took.iter().flatten().map(SignedDuration::as_millis).max().unwrap_or_default().max(1);
+    let row = |(index, (step, took)): (usize, (&StepView, Option<SignedDuration>))| StepRow {
+        number: index + 1,
+        text: step.text.clone(),
+        servers: step.servers.join(" "),
+        state: match step.state {
+            StepStatus::ToDo => "to do".to_owned(),
+            ref state => state.as_str().to_owned(),
+        },
+        failed: step.state == StepStatus::Failed,
+        began: step.began.filter(|_| took.is_some()).map(|at| clock::within(at, zone, "%H:%M:%S")).unwrap_or_default(),
+        took: took.map(clock::precise).unwrap_or_default(),
+        share: took.map_or(0, |took| i64::try_from(took.as_millis() * 100 / longest).unwrap_or_default()),
     };
-    let all: Vec<_> = (1..=run.steps.len()).map(took).collect();
-    let longest = all.iter().flatten().map(|(_, took)| took.as_millis()).max().unwrap_or_default().max(1);
-    let row = |(index, step): (usize, &crate::api::StepView)| {
-        let began = all[index].filter(|_| step.state != StepStatus::ToDo);
-        StepRow {
-            number: index + 1,
-            text: step.text.clone(),
-            servers: step.servers.join(" "),
-            state: match step.state {
-                StepStatus::ToDo => "to do".to_owned(),
-                ref state => state.as_str().to_owned(),
-            },
-            failed: step.state == StepStatus::Failed,
-            began: began.map(|(at, _)| clock::within(at, zone, "%H:%M:%S")).unwrap_or_default(),
-            took: began.map(|(_, took)| length(took)).unwrap_or_default(),
-            share: began.map_or(0, |(_, took)| i64::try_from(took.as_millis() * 100 / longest).unwrap_or_default()),
-        }
-    };
-    run.steps.iter().enumerate().map(row).collect()
-}
-
-/// The steps at which the run has been, by number, and when it began each of them: as the record has it, in words.
-fn visits(run: &RunView, events: &[EventView]) -> Vec<(usize, Timestamp)> {
-    let what = format!("run {}", run.id);
-    let mut visits: Vec<(usize, Timestamp)> = Vec::new();
-    for event in events {
-        for after in
-            event.changed.iter().filter(|changed| changed.what == what).filter_map(|changed| changed.after.as_ref())
-        {
-            let number = after.rsplit_once(" at step ").and_then(|(_, rest)| rest.split_once(',')?.0.parse().ok());
-            // The number after the last step: the run has left it.
-            let number = number.unwrap_or(usize::MAX);
-            if visits.last().is_none_or(|(last, _)| *last != number) {
-                visits.push((number, event.at));
-            }
-        }
-    }
-    visits
+    run.steps.iter().zip(took).enumerate().map(row).collect()
 }
 
 /// The lines of hooks, by the group or server that they come from, in the order of their first lines.
@@ -201,20 +172,6 @@ fn output(events: &[EventView]) -> Vec<Output> {
     parts
 }
 
-fn caller(caller: &CallerView) -> String {
-    let user = match &caller.login {
-        Some(login) => format!("{} as {}", login.user, caller.user),
-        None => caller.user.clone(),
-    };
-    format!("{user}, {}", caller.exe.as_ref().unwrap_or(&caller.command))
-}
-
-/// A length of time: with tenths of a second where it is short.
-fn length(duration: SignedDuration) -> String {
-    let millis = duration.as_millis().max(0);
-    if millis < 10_000 { format!("{}.{} s", millis / 1000, millis % 1000 / 100) } else { clock::length(duration) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,15 +183,9 @@ mod tests {
     }
 
     #[test]
-    fn steps_have_their_times_from_the_record() {
-        let mut run: RunView = document("run.canary-watched");
-        run.id = 1;
-        let events: crate::api::Events = document("events.see-saw");
-        let visits = visits(&run, &events.events);
-        let numbers: Vec<usize> = visits.iter().map(|(number, _)| *number).collect();
-        assert_eq!(numbers[..3], [1, 2, 3], "{visits:?}");
-        assert!(visits.windows(2).all(|pair| pair[0].1 <= pair[1].1), "{visits:?}");
-        let rows = steps(&run, &events.events, visits[2].1, &TimeZone::UTC);
+    fn steps_have_their_times_and_their_part_of_the_longest() {
+        let run: RunView = document("run.canary-watched");
+        let rows = steps(&run, run.steps[2].began.unwrap_or(run.started), &TimeZone::UTC);
         assert!(rows[..2].iter().all(|row| !row.began.is_empty() && row.share > 0), "{rows:?}");
         let to_do = |row: &&StepRow| row.state == "to do";
         assert!(rows.iter().filter(to_do).all(|row| row.began.is_empty() && row.share == 0), "{rows:?}");

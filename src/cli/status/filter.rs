@@ -45,13 +45,12 @@ fn known(
 ) -> Result<(), CliError> {
     let names: BTreeSet<&str> = view.servers.iter().filter_map(field).collect();
     let Some(unknown) = wanted.iter().find(|name| !names.contains(**name)) else { return Ok(()) };
-    let mut text = format!("no server that is selected belongs to {what} {unknown}");
-    if let Some(similar) = similar(unknown, names.iter().copied()) {
-        text.push_str(&format!("\nhint: did you mean {similar}?"));
-    } else if !names.is_empty() {
-        let mut names: Vec<&str> = names.into_iter().collect();
+    let text = format!("no server that is selected belongs to {what} {unknown}");
+    let all = || {
+        let mut names: Vec<&str> = names.iter().copied().collect();
         names.sort_by(|one, other| natural(one, other));
-        text.push_str(&format!("\nhint: there are {}", names.join(", ")));
-    }
-    Err(CliError::NotFound { text })
+        (!names.is_empty()).then(|| format!("there are {}", names.join(", ")))
+    };
+    let meant = similar(unknown, names.iter().copied()).map(|similar| format!("did you mean {similar}?"));
+    Err(CliError::NotFound { text, hint: meant.or_else(all) })
 }

@@ -19,7 +19,7 @@ use self::summary::Summary;
 use super::args::Status;
 use super::error::CliError;
 use super::paint::Ink;
-use super::{Context, clock, print, queries};
+use super::{Context, clock, print, queries, terminal};
 use crate::api::{Exit, StatusView};
 use crate::farm::Span;
 
@@ -78,7 +78,7 @@ async fn watch(context: &Context, args: &Status, every: Span) -> Result<Exit, Cl
         }
         if let Some(lines) = &shown {
             let lines: Vec<_> = std::iter::once((Ink::Faint, heading)).chain(lines.iter().cloned()).collect();
-            match rows_of_terminal().filter(|_| on_terminal) {
+            match terminal::size(io::stdout()).1.filter(|_| on_terminal) {
                 Some(rows) => print::screen(&lines, rows)?,
                 None => print::lines_in_colour(&lines)?,
             }
@@ -127,13 +127,7 @@ fn shape(args: &Status) -> Shape {
 
 /// The columns of the terminal; `None` if standard output is none.
 pub(super) fn width_of_terminal() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
-}
-
-fn rows_of_terminal() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    Some(usize::from(size.ws_row)).filter(|rows| *rows > 0)
+    terminal::size(io::stdout()).0
 }
 
 /// How long `--short` waits for teeterd.

@@ -108,14 +108,10 @@ impl Engine {
     /// The record of a hold's drain, if it ends with the move to this stage.
     pub(super) fn drain_record(&self, hold: &Hold, next: &Stage, pass: Pass<'_>) -> Option<DrainRecord> {
         let Stage::Draining(Emptying { since, .. }) = hold.stage else { return None };
-        let (outcome, left) = match next {
-            Stage::Draining(_) => return None,
-            Stage::Out { left: 0, .. } => (DrainOutcome::Empty, 0),
-            Stage::Out { left, .. } => (DrainOutcome::WentOn, *left),
-            Stage::Stuck { .. } => (DrainOutcome::Stuck, self.in_flight_on(hold)),
-            Stage::Verifying(_) | Stage::Verified { .. } | Stage::Shared { .. } => {
-                (DrainOutcome::Restored, self.in_flight_on(hold))
-            }
+        let outcome = DrainOutcome::of_stage(Some(next))?;
+        let left = match next {
+            Stage::Out { left, .. } => *left,
+            _ => self.memory().for_hold(hold).watch.in_flight(hold).values().sum(),
         };
         let run = hold.owner.run().and_then(|id| pass.state.runs.get(&id));
         let farms = self.fleet.farms();
@@ -135,10 +131,6 @@ impl Engine {
             left,
             curve: self.memory().for_hold(hold).curve.clone(),
         })
-    }
-
-    fn in_flight_on(&self, hold: &Hold) -> u64 {
-        self.memory().for_hold(hold).watch.in_flight(hold).values().sum()
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::farm::{Farm, FarmName, Hold, Owner, Stage};
 use crate::plan::{Run, RunState, Strategy};
 use crate::platform::lock;
-use crate::state::{Change, NewEvent, State};
+use crate::state::{Change, DrainOutcome, NewEvent, State};
 
 /// The totals. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -19,26 +19,13 @@ pub(crate) struct SharedTotals(Arc<Mutex<Totals>>);
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Totals {
     /// Drains by farm and outcome. Servers of no farm have no farm.
-    pub drains: BTreeMap<(Option<FarmName>, DrainEnd), Durations>,
+    pub drains: BTreeMap<(Option<FarmName>, DrainOutcome), Durations>,
     /// Flips by farm, and whether a route switched the traffic.
     pub flips: BTreeMap<(FarmName, bool), Durations>,
     /// Runs by farm, strategy and outcome.
     pub runs: BTreeMap<(FarmName, Strategy, RunEnd), Durations>,
     /// Servers and routes that were changed outside teeter.
     pub drifts: u64,
-}
-
-/// How a drain has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DrainEnd {
-    /// Nothing was in flight any more.
-    Drained,
-    /// The deadline passed, and the hold went on with requests in flight.
-    Proceeded,
-    /// The deadline passed, and the hold stopped.
-    TimedOut,
-    /// The servers came back before they were drained.
-    Released,
 }
 
 /// How a run has ended.
@@ -68,7 +55,7 @@ pub const BOUNDS: [f64; 14] =
 /// Something that a transaction completes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Completed {
-    Drain(Option<FarmName>, DrainEnd, f64),
+    Drain(Option<FarmName>, DrainOutcome, f64),
     Flip(FarmName, bool, f64),
     Run(FarmName, Strategy, RunEnd, f64),
     Drift,
@@ -111,13 +98,7 @@ fn drain(
     now: Timestamp,
 ) -> Option<Completed> {
     let Stage::Draining(emptying) = &before.stage else { return None };
-    let end = match after {
-        Some(Stage::Draining(_)) => return None,
-        Some(Stage::Out { left: 0, .. }) => DrainEnd::Drained,
-        Some(Stage::Out { .. }) => DrainEnd::Proceeded,
-        Some(Stage::Stuck { .. }) => DrainEnd::TimedOut,
-        _ => DrainEnd::Released,
-    };
+    let end = DrainOutcome::of_stage(after)?;
     let farm = match &before.owner {
         Owner::Run(id) => state.runs.get(id).map(|run| run.plan.farm.clone()),
         Owner::Operator(_) => None,
@@ -226,11 +207,11 @@ mod tests {
         };
         let ends = |end| vec![Completed::Drain(None, end, 2.0)];
         assert_eq!(then(draining), []);
-        assert_eq!(then(Stage::Out { mode, at: at(12), left: 0 }), ends(DrainEnd::Drained));
-        assert_eq!(then(Stage::Out { mode, at: at(12), left: 3 }), ends(DrainEnd::Proceeded));
-        assert_eq!(then(Stage::Stuck { mode, at: at(12) }), ends(DrainEnd::TimedOut));
+        assert_eq!(then(Stage::Out { mode, at: at(12), left: 0 }), ends(DrainOutcome::Empty));
+        assert_eq!(then(Stage::Out { mode, at: at(12), left: 3 }), ends(DrainOutcome::WentOn));
+        assert_eq!(then(Stage::Stuck { mode, at: at(12) }), ends(DrainOutcome::Stuck));
         let dropped = completed(&state, &[Change::DropHold(HoldId(1))], &[], &BTreeMap::new(), at(12));
-        assert_eq!(dropped, ends(DrainEnd::Released));
+        assert_eq!(dropped, ends(DrainOutcome::Restored));
         let out = State { holds: [(HoldId(1), hold(Stage::Out { mode, at: at(12), left: 0 }))].into(), ..state };
         assert_eq!(completed(&out, &[Change::DropHold(HoldId(1))], &[], &BTreeMap::new(), at(99)), []);
     }

@@ -50,7 +50,7 @@ impl Engine {
     ) -> Result<Attendance, EngineError> {
         let Introduction { key, place, what } = introduction;
         let claim = Claim { key: key.clone(), force: false };
-        self.await_end_of_other(run, &claim, by).await?;
+        self.await_end(run, |run| self.other_caller(run, &claim, by)).await?;
         // Locked to the end, so that of two callers only one begins to attend.
         let ledger = self.record.lock().await;
         let found = ledger.run(run).await?;
@@ -91,18 +91,23 @@ impl Engine {
     /// short.
     pub(crate) fn caller_at_work(&self, run: &Run, claim: &Claim, by: &Requester) -> Option<Attendant> {
         let at_work = run.state == RunState::Running && matches!(run.current(), Some(Step::Work { .. }));
-        self.attendant(run).filter(|attendant| at_work && !is_same_caller(attendant, claim, by))
+        self.other_caller(run, claim, by).filter(|_| at_work)
     }
 
     /// Waits a moment if another caller is at work: teeterd learns that a caller has ended only when its connection
     /// closes.
     pub(crate) async fn await_departure(&self, id: RunId, claim: &Claim, by: &Requester) -> Result<(), EngineError> {
+        self.await_end(id, |run| self.caller_at_work(run, claim, by)).await
+    }
+
+    /// Waits a moment for the end of the caller that `other` finds.
+    async fn await_end(&self, id: RunId, other: impl Fn(&Run) -> Option<Attendant>) -> Result<(), EngineError> {
         let mut ticks = self.ticks();
         let gone = async {
             loop {
                 ticks.borrow_and_update();
                 let run = self.record.lock().await.run(id).await?;
-                if self.caller_at_work(&run, claim, by).is_none() {
+                if other(&run).is_none() {
                     return Ok(());
                 }
                 let _ = ticks.changed().await;
@@ -111,20 +116,9 @@ impl Engine {
         tokio::time::timeout(DEPARTURE_TAKES, gone).await.unwrap_or(Ok(()))
     }
 
-    /// Waits a moment if another caller attends to a run: it may have ended just now.
-    async fn await_end_of_other(&self, id: RunId, claim: &Claim, by: &Requester) -> Result<(), EngineError> {
-        let mut ticks = self.ticks();
-        let gone = async {
-            loop {
-                ticks.borrow_and_update();
-                let run = self.record.lock().await.run(id).await?;
-                if self.attendant(&run).is_none_or(|other| is_same_caller(&other, claim, by)) {
-                    return Ok(());
-                }
-                let _ = ticks.changed().await;
-            }
-        };
-        tokio::time::timeout(DEPARTURE_TAKES, gone).await.unwrap_or(Ok(()))
+    /// The other caller that attends to a run.
+    fn other_caller(&self, run: &Run, claim: &Claim, by: &Requester) -> Option<Attendant> {
+        self.attendant(run).filter(|attendant| !is_same_caller(attendant, claim, by))
     }
 
     /// Records callers that have begun to attend to runs, and callers that have gone. Returns whether there were any.

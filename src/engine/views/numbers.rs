@@ -77,7 +77,7 @@ impl Engine {
         let mut numbers =
             Numbers { store_bytes: self.record.size(), totals: self.record.totals(), ..Numbers::default() };
         for (name, report) in &reports {
-            let agrees = report.reachable && report.agreed >= state.revision && report.withheld.is_empty();
+            let agrees = report.agrees(state.revision);
             numbers.haproxys.insert(name.clone(), HaproxyNumbers { up: report.reachable, agrees });
         }
         for hold in state.holds.values() {

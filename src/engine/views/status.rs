@@ -124,10 +124,10 @@ impl Engine {
             let reports = self.fleet.reports();
             let servers = if run.is_active() { run_servers(run, &reports) } else { Vec::new() };
             let view = RunView { servers, ..self.view_of_run(run, &state, &reports) };
-            return self.with_drains(view, run).await;
+            return self.with_drains(view, run, state.revision).await;
         }
         let run = self.record.read(move |store| store.run(id)).await?.ok_or_else(|| no_run(id))?;
-        self.with_drains(self.view_of_run(&run, &state, &self.fleet.reports()), &run).await
+        self.with_drains(self.view_of_run(&run, &state, &self.fleet.reports()), &run, state.revision).await
     }
 
     fn view_of_run(&self, run: &Run, state: &State, reports: &Reports) -> RunView {
@@ -178,7 +178,7 @@ fn instance_view(name: &InstanceName, socket: &str, report: &InstanceReport, rev
         pid: report.seen.as_ref().map(|seen| seen.pid),
         version: report.seen.as_ref().map(|seen| seen.version.clone()),
         level: report.level.map(SocketLevel::from),
-        agrees: report.reachable && report.agreed >= revision && report.withheld.is_empty(),
+        agrees: report.agrees(revision),
         sees_old: report.sees_old,
         may_be_away: false,
     }

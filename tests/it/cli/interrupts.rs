@@ -1,6 +1,7 @@
 //! Commands that wait, and that a signal stops.
 
 use teeter_lab::Held;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::fixtures::exit;
@@ -60,4 +61,19 @@ async fn ctrl_c_of_begin_exits_130_and_the_script_sees_it() {
     let ended = finish(begin).await;
     assert_eq!((ended.code, ended.out.trim().ends_with("(exit 130)")), (exit::INTERRUPTED, true), "{ended:?}");
     drop(busy);
+}
+
+#[tokio::test]
+async fn ctrl_c_of_a_viewer_exits_130_and_changes_nothing() {
+    let site = Site::start().await;
+    assert_eq!(site.teeter(&["begin", "web"]).await.code, 0);
+    let before = site.json(&["show", "1"]).await;
+    let mut viewer = site.daemon.spawn(&["show", "--follow"]);
+    let mut lines = BufReader::new(viewer.stderr.take().expect("a pipe")).lines();
+    let first = lines.next_line().await.expect("it can be read").expect("there is a line");
+    assert!(first.starts_with("run 1: see-saw of web"), "{first}");
+    send("-INT", &viewer).await;
+    assert_eq!(viewer.wait().await.expect("it ends").code(), Some(exit::INTERRUPTED));
+    let after = site.json(&["show", "1"]).await;
+    assert_eq!((after["state"].clone(), after["cursor"].clone()), (before["state"].clone(), before["cursor"].clone()));
 }
