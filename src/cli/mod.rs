@@ -108,7 +108,7 @@ pub fn parse<Args: Parser>(print_error: impl FnOnce(&str)) -> Result<Args, ExitC
             print_error(error.render().to_string().trim_end());
         } else {
             // If standard output is closed, there is no reader for the help.
-            error.print().unwrap_or_default();
+            let _ = error.print();
         }
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
     })

@@ -52,7 +52,7 @@ async fn backup(context: &Context, file: &Path) -> Result<StoreView, CliError> {
     });
     let Ok(found) = named else {
         // Remove an incomplete copy.
-        std::fs::remove_file(&part).unwrap_or_default();
+        let _ = std::fs::remove_file(&part);
         return named;
     };
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

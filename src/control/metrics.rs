@@ -73,7 +73,7 @@ pub async fn serve_metrics(engine: Arc<Engine>, listener: MetricsListener) {
             let mut stream = TimeoutStream::new(stream);
             stream.set_write_timeout(Some(READER_TAKES));
             // A client that disconnected or was too slow needs no log line.
-            http().serve_connection(TokioIo::new(Box::pin(stream)), service).await.unwrap_or_default();
+            let _ = http().serve_connection(TokioIo::new(Box::pin(stream)), service).await;
             drop(place);
         });
     }

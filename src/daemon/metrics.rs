@@ -64,7 +64,7 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
     let written = write_new(&part, text).and_then(|()| std::fs::rename(&part, file));
     if written.is_err() {
         // Remove an incomplete file.
-        std::fs::remove_file(&part).unwrap_or_default();
+        let _ = std::fs::remove_file(&part);
     }
     written
 }

@@ -65,7 +65,9 @@ async fn maps(client: &Client, cfg: Option<&Cfg>) -> Result<BTreeMap<MapName, Ve
             continue;
         }
         match client.ask_at_most(&ShowMap { map: map.clone() }, LONGEST_MAP).await {
-            Ok(Some(entries)) => drop(found.insert(map, entries)),
+            Ok(Some(entries)) => {
+                found.insert(map, entries);
+            }
             Ok(None) => {}
             Err(error) if error.refusal().is_some() => {}
             Err(error) => return Err(error.into()),

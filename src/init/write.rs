@@ -1,7 +1,6 @@
 //! The text of teeter.toml.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::farms::{Draft, lines_by_backend};
 use super::halves::Groups;
@@ -253,11 +252,7 @@ fn key(text: &str) -> String {
 
 /// The text about one backend, for comments.
 pub(super) fn backends(names: impl Iterator<Item = BackendName>) -> String {
-    let mut text = String::new();
-    for (index, name) in names.enumerate() {
-        let _ = write!(text, "{}{name}", if index == 0 { "" } else { ", " });
-    }
-    text
+    names.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 const WIDTH: usize = 118;

@@ -79,7 +79,9 @@ impl Checks {
                         self.http.host = Some(value.clone());
                     }
                 }
-                "meth" | "ver" | "body" | "uri-lf" | "body-lf" => drop(words.next()),
+                "meth" | "ver" | "body" | "uri-lf" | "body-lf" => {
+                    let _ = words.next();
+                }
                 _ => {}
             }
         }
