@@ -100,6 +100,16 @@ Example:
 Sets TEETER_FARM, TEETER_GROUP, TEETER_SERVERS and TEETER_ADDRESSES. `teeter deploy web --strategy blue-green` chooses
 that group itself.";
 
+/// Printed after the options of `teeter verdict`.
+pub(super) const VERDICT: &str = "\
+Examples:
+  teeter verdict 17                                      # run 17, by the settings that it had
+  teeter verdict --farm web --since 30d --max-5xx 0.5%   # what would have been rolled back last month?
+  teeter verdict --file counters.json --max-5xx 1%
+
+THEN is the verdict at its time. A run keeps at most 32 points of each watch, and teeterd looks more often: so a
+rollback may come some requests later here. Answer times (max_time) are not judged again.";
+
 /// Printed after the options of `teeter completions`.
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use rustix::fs::CWD;
 
-use super::{BESIDE, DrainQuery, EventQuery, SqliteStore, Store, StoreError, Tally, Verified, beside, rename_new};
+use super::{
+    BESIDE, DrainQuery, EventQuery, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery, beside, rename_new,
+};
 use crate::farm::RunId;
 use crate::plan::Run;
 use crate::platform::chain;
-use crate::state::{DrainRecord, Event, NewEvent, State, Transaction};
+use crate::state::{DrainRecord, Event, NewEvent, State, Transaction, WatchRecord};
 
 /// Opens the store of a daemon. A damaged one is renamed, and the returned store refuses every change.
 ///
@@ -93,6 +95,10 @@ impl Store for Aside {
     }
 
     fn drains(&self, _: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn watches(&self, _: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -15,6 +15,7 @@ mod records;
 mod schema;
 mod sqlite;
 mod verify;
+mod watches;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use thiserror::Error;
 
 use crate::farm::{FarmName, RunId};
 use crate::plan::Run;
-use crate::state::{DrainRecord, Event, NewEvent, State, Transaction};
+use crate::state::{DrainRecord, Event, NewEvent, State, Transaction, WatchRecord};
 
 pub use aside::open;
 pub use place::of_store;
@@ -55,6 +56,15 @@ pub enum DrainQuery {
     OfRun(RunId),
     /// The drains of a farm's servers, by runs and by hand.
     OfFarm(FarmName),
+}
+
+/// The query for watches; the latest ones are returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchQuery {
+    /// The watches of a run.
+    OfRun(RunId),
+    /// The watches of a farm's runs that ended since then.
+    OfFarm(FarmName, Timestamp),
 }
 
 /// The events of one kind that a run has.
@@ -201,6 +211,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store cannot be read.
     fn drains(&self, query: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError>;
+
+    /// Reads the records of watches that have ended.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn watches(&self, query: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError>;
 
     /// Deletes events and runs that `keep` does not keep, at most `most` events in one transaction, and records
     /// `begun` with the deletion. Changes neither the revision nor a record that a decision needs.

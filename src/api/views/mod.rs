@@ -2,6 +2,7 @@
 
 mod doctor;
 mod drain;
+mod watch;
 mod event;
 mod hold;
 mod run;
@@ -17,3 +18,4 @@ pub use self::run::{AttendantView, FlipView, ForecastView, RunServerView, RunVie
 pub use self::session::{SessionView, Sessions};
 pub use self::status::{IdleView, InstanceView, OldProcessView, RouteEntryView, RouteView, ServerView, StatusView};
 pub use self::store::StoreView;
+pub use self::watch::{WatchCountsView, WatchPointView, WatchView};

@@ -9,6 +9,7 @@ mod servers;
 mod since;
 mod status;
 mod store;
+mod verdict;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ pub(super) use self::servers::{AnyServers, Servers, Waited};
 pub(super) use self::since::Since;
 pub(super) use self::status::{ServerState, Status};
 pub(super) use self::store::{Forget, StoreTask};
+pub(super) use self::verdict::Verdict;
 use super::{complete, help};
 use crate::farm::{FarmName, InstanceName};
 
@@ -183,6 +185,9 @@ pub(super) enum Command {
     /// Write one run as a page of HTML: its steps with their times, flips, hook output and record. Needs no network.
     #[command(after_help = "Examples:\n  teeter report 3 -o run3.html\n  teeter report 3 >run3.html")]
     Report(Report),
+    /// Judge the watches of past runs again, or counters in a file, by the settings that you give. Changes nothing.
+    #[command(after_help = help::VERDICT)]
+    Verdict(Verdict),
     /// Check sockets, levels, farms and maps, and print how to fix problems. Changes nothing.
     #[command(after_help = "Example:\n  teeter doctor")]
     Doctor,

@@ -9,5 +9,6 @@ mod names;
 mod places;
 pub(crate) mod run;
 mod run_servers;
+mod watches;
 pub(crate) mod status;
 pub(crate) mod store;
