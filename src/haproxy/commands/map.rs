@@ -11,14 +11,14 @@ use crate::haproxy::name::{MapKey, MapName};
 /// `show map PATH`: every entry of one map.
 #[derive(Debug, Clone)]
 pub struct ShowMap {
-    /// The map.
+    /// The path of the map's file, as HAProxy lists it.
     pub map: MapName,
 }
 
 /// `get map PATH KEY`: the result of a lookup of the key.
 #[derive(Debug, Clone)]
 pub struct GetMap {
-    /// The map.
+    /// The path of the map's file, as HAProxy lists it.
     pub map: MapName,
     /// The key to look up.
     pub key: MapKey,
@@ -29,7 +29,7 @@ pub struct GetMap {
 pub struct MapEntry {
     /// The key, as in the file.
     pub key: String,
-    /// Its value.
+    /// The value; empty where the entry has none.
     pub value: String,
 }
 

@@ -21,7 +21,7 @@ pub struct ServerConnections {
     pub used: u64,
     /// Idle connections that are kept open.
     pub idle: u64,
-    /// Requests assigned and not yet released. HAProxy reports it since 3.3.
+    /// Requests assigned and not yet released. HAProxy reports their number since 3.3.
     pub served: Option<u64>,
 }
 
