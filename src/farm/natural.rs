@@ -1,12 +1,12 @@
 //! The natural order of names: `web2` before `web10`.
 //!
-//! No kept crate does exactly this: names that differ only in leading zeros must differ here, or one would replace the
+//! No maintained crate has this order: names that differ only in leading zeros must differ, or one would replace the
 //! other in a set.
 
 use std::cmp::Ordering;
 
-/// Compares names as people count: a run of digits counts as a number, everything else byte by byte. Names that are
-/// equal in this sense, such as `web1` and `web01`, are compared as bytes.
+/// Compares names as people count: digits in a row as a number, everything else byte by byte. Names that are equal in
+/// this order, such as `web1` and `web01`, are compared byte by byte.
 pub fn natural(one: &str, other: &str) -> Ordering {
     let (mut left, mut right) = (one.as_bytes(), other.as_bytes());
     while let ([a, ..], [b, ..]) = (left, right) {

@@ -13,15 +13,15 @@ use crate::farm::settings::farm::Farm;
 /// A farm with the server lines that HAProxy has for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Its members and their server lines. The first line of a member matches the earliest pattern.
+    /// The members and their server lines. The first line of a member matches the earliest pattern.
     pub members: BTreeMap<MemberName, Vec<Entry>>,
-    /// Its groups. Every member is in exactly one group; where the groups are halves, spare members are in none.
+    /// The groups. Every member is in exactly one group; where the groups are halves, spare members are in none.
     pub groups: BTreeMap<GroupName, BTreeSet<MemberName>>,
     /// Members that are not in use, and why. They are neither counted nor worked on.
     pub spare: BTreeMap<MemberName, OutBy>,
-    /// Backends that are off and have lines of its members, for people.
+    /// Backends that are off and have lines of the members, for people.
     pub skipped: Vec<String>,
-    /// Whether one of its members leads, and the checks keep all lines of the others DOWN.
+    /// Whether one member leads, and the checks keep all lines of the others DOWN.
     pub leader: bool,
 }
 
@@ -85,7 +85,8 @@ impl Farm {
             let by_bytes = self.halves(&split)?;
             split.sort_by(|one, other| natural(one.as_str(), other.as_str()));
             let halves = self.halves(&split)?;
-            // Behind a route haproxy.cfg decides which member is in which half, and a site may have split by bytes.
+            // Behind a route haproxy.cfg decides which member is in which half, and may split the names in their order
+            // byte by byte.
             let is_split_by_bytes = !self.fits_route(&halves, members) && self.fits_route(&by_bytes, members);
             return Ok(if is_split_by_bytes { by_bytes } else { halves });
         }
@@ -161,8 +162,8 @@ impl Layout {
         self.members.len() - self.spare.values().filter(|why| !matches!(why, OutBy::Set(..))).count()
     }
 
-    /// Puts members back into the halves in which an earlier run has worked on them. While one half is on standby, it
-    /// stays the half that it was, even if halves are made in another way now.
+    /// Puts members back into the halves in which an earlier run has worked on them. So a half on standby keeps its
+    /// members, even if the halves of a new run would be others.
     pub fn keep_halves<'a>(&mut self, kept: impl Iterator<Item = (&'a GroupName, &'a MemberName)>) {
         for (group, member) in kept.filter(|(_, member)| self.members.contains_key(*member)).collect::<Vec<_>>() {
             if self.groups.contains_key(group) {
@@ -250,7 +251,7 @@ mod tests {
         };
         assert_eq!(half(&layout, "a"), "web1 web2 web3 web4 web5 web6");
         assert_eq!(half(&layout, "b"), "web7 web8 web9 web10 web11 web12");
-        // Halves of an earlier version, which sorted names byte by byte; web13 is not there any more, web9 is new.
+        // Halves of an earlier run with names sorted byte by byte; web13 does not exist any more, web9 is new.
         let (a, b): (GroupName, GroupName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let kept = [(&a, "web1 web10 web11 web12 web13 web2"), (&b, "web3 web4 web5 web6 web7 web8")];
         let kept = kept.into_iter().flat_map(|(group, names)| names.split(' ').map(move |name| (group, name)));

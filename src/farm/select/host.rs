@@ -1,4 +1,4 @@
-//! A machine by its address, with the servers that HAProxy reaches there.
+//! A host by its IP address, which selects the servers that HAProxy reaches there.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub struct Host {
     port: Option<u16>,
 }
 
-/// A text that is not an address.
+/// The error for a text that is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a host is an IP address, such as 10.0.0.7 or 2001:db8::7, or with a port 10.0.0.7:8080 or [2001:db8::7]:8080")]
 pub struct HostError;

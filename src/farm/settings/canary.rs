@@ -14,7 +14,7 @@ use crate::farm::span::Span;
 pub struct CanarySettings {
     /// The group that is worked on first and gets the share; the first group by name where unset.
     pub group: Option<GroupName>,
-    /// The shares that the group gets one after the other, before it gets all traffic.
+    /// The rising shares that the group gets before it gets all traffic.
     pub steps: Steps,
     /// How long each share lasts.
     pub pause: Span,
@@ -79,7 +79,7 @@ impl Steps {
             }
         }
         if steps.is_empty() {
-            return Err("there is no share below 100% to try: give steps such as 5%,25%,100%".to_owned());
+            return Err("the steps have no share below 100%: give steps such as 5%,25%,100%".to_owned());
         }
         Ok(Self(steps))
     }
