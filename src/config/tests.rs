@@ -164,7 +164,7 @@ fn tls_settings_are_complete_and_for_tls_sockets_only() {
         let error = error(&instance(socket, tls), &[]);
         assert!(error.starts_with(place) && error.contains(says), "{error}");
     }
-    let whole = "tls = { ca = \"/ca.pem\", certificate = \"/c.pem\", key = \"/k.pem\", server_name = \"lb\" }";
-    let config = load(&instance("tls://10.0.0.1:9998", whole), &[]).unwrap();
+    let complete = "tls = { ca = \"/ca.pem\", certificate = \"/c.pem\", key = \"/k.pem\", server_name = \"lb\" }";
+    let config = load(&instance("tls://10.0.0.1:9998", complete), &[]).unwrap();
     assert_eq!(config.haproxy[0].tls.as_ref().unwrap().server_name.as_deref(), Some("lb"));
 }

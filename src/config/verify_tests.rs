@@ -45,8 +45,8 @@ fn tls_without_an_authority_is_refused() {
 #[test]
 fn an_impossible_warm_up_is_refused() {
     let all = "paths = [\"/\"]\nbelow = \"200ms\"\n";
-    let with = |more: &str| format!("[farm.web.verify.warm_up]\n{all}{more}");
-    for (more, place, says) in [
+    let with = |line: &str| format!("[farm.web.verify.warm_up]\n{all}{line}");
+    for (line, place, says) in [
         ("in_a_row = 0", "7:1: ", "give at least 1"),
         ("in_a_row = -1", "7:12: ", "invalid value"),
         ("deadline = \"100ms\"", "7:1: ", "not longer than one fast answer"),
@@ -57,7 +57,7 @@ fn an_impossible_warm_up_is_refused() {
         ("host = \"a b\"", "7:1: ", "not a host"),
         ("tls = true", "7:1: ", "write tls = { ca = "),
     ] {
-        refused(&[(&with(more), place, says)]);
+        refused(&[(&with(line), place, says)]);
     }
     refused(&[
         ("warm_up = { paths = [], below = \"200ms\" }", "4:13: ", "paths is empty"),

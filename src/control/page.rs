@@ -26,14 +26,14 @@ pub(super) fn has_json_content_type(method: &Method, headers: &HeaderMap, reques
         return Ok(());
     }
     let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
-    let (kind, more) = (kinds.next(), kinds.next());
+    let (kind, second) = (kinds.next(), kinds.next());
     let text = kind.map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
     let essence = text.as_deref().map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    if essence.as_deref() == Some(JSON) && more.is_none() {
+    if essence.as_deref() == Some(JSON) && second.is_none() {
         return Ok(());
     }
     let sent = text.map_or_else(|| "none".to_owned(), |text| format!("{text:?}"));
-    Err(Failure::media_type(request_line, if more.is_some() { "several" } else { &sent }))
+    Err(Failure::media_type(request_line, if second.is_some() { "several" } else { &sent }))
 }
 
 const JSON: &str = "application/json";

@@ -60,8 +60,8 @@ impl Codec {
     /// Whether a place is inside quotes. A quote inside a field is doubled: it closes and opens the field again.
     fn is_quoted(&mut self, bytes: &[u8], place: usize) -> bool {
         let (counted, open) = self.counted;
-        let more = memchr::memchr_iter(b'"', &bytes[counted..place]).count();
-        self.counted = (place, open ^ (more % 2 == 1));
+        let new_quotes = memchr::memchr_iter(b'"', &bytes[counted..place]).count();
+        self.counted = (place, open ^ (new_quotes % 2 == 1));
         self.counted.1
     }
 

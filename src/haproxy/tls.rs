@@ -23,7 +23,7 @@ use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVeri
 pub struct TlsSettings {
     /// The file with certificates of authorities. One of them must have signed HAProxy's certificate.
     pub ca: PathBuf,
-    /// teeter's certificate with its intermediate ones; needed where HAProxy asks for a certificate.
+    /// teeter's certificate with the intermediate certificates; needed where HAProxy asks for a certificate.
     pub certificate: Option<PathBuf>,
     /// The key of that certificate; the certificate's file where unset.
     pub key: Option<PathBuf>,

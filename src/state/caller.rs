@@ -33,8 +33,8 @@ pub struct Login {
 }
 
 impl Caller {
-    /// The name of the user that asks. For a process of root, the user that logged in. Not for other processes: a
-    /// process without a login can set any login user, by which only root gains nothing.
+    /// The name of the user that asks. For a process of root, the user that logged in. For any other process, the user
+    /// of the process, because a process without a login can set any login user.
     pub fn person(&self) -> &str {
         self.login.as_ref().filter(|_| self.uid == 0).map_or(&self.user, |login| &login.user)
     }

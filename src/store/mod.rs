@@ -261,7 +261,7 @@ impl StoreError {
         matches!(self, Self::Database { .. } | Self::File { .. })
     }
 
-    /// What the operator can do; `None` where that is not known.
+    /// The next step for the operator; `None` where none is known.
     pub fn advice(&self) -> Option<String> {
         let Self::Database { path, problem } = self else { return None };
         let folder = Path::new(path).parent().unwrap_or(Path::new("/")).display();

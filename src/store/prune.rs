@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, params, params_from_iter};
 use crate::farm::{Hold, RunId};
 use crate::plan::Run;
 
-/// The limits of what the store keeps.
+/// The limits of the records that the store keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
     /// Runs that ended before this time are deleted, with their events.

@@ -28,9 +28,9 @@ pub struct Layout {
 impl Layout {
     /// The same layout with the server lines of one HAProxy only.
     pub fn within(&self, instance: &InstanceName) -> Self {
-        let there =
+        let of_instance =
             |entries: &Vec<Entry>| entries.iter().filter(|entry| entry.instance == *instance).cloned().collect();
-        let members = self.members.iter().map(|(member, entries)| (member.clone(), there(entries)));
+        let members = self.members.iter().map(|(member, entries)| (member.clone(), of_instance(entries)));
         Self { members: members.collect(), ..self.clone() }
     }
 }
@@ -51,8 +51,8 @@ impl Farm {
                         continue;
                     }
                     let entry = Entry { instance: instance.clone(), server: server.clone() };
-                    if let Some((one, other)) = self.settings.members.claimed_twice(server) {
-                        return Err(self.error("members", format!("{server} is a line of both {one} and {other}")));
+                    if let Some((first, second)) = self.settings.members.claimed_twice(server) {
+                        return Err(self.error("members", format!("{server} is a line of both {first} and {second}")));
                     }
                     let member = self.settings.members.member_of(server).unwrap_or_else(|| server.server.clone());
                     let entries = members.entry(member).or_default();
@@ -83,7 +83,7 @@ impl Farm {
             let split = |member: &&MemberName| !self.settings.flip.route.is_empty() || !spare.contains_key(*member);
             let mut split: Vec<&MemberName> = members.keys().filter(split).collect();
             let by_bytes = self.halves(&split)?;
-            split.sort_by(|one, other| natural(one.as_str(), other.as_str()));
+            split.sort_by(|left, right| natural(left.as_str(), right.as_str()));
             let halves = self.halves(&split)?;
             // Behind a route haproxy.cfg decides which member is in which half, and may split the names in their order
             // byte by byte.
@@ -246,7 +246,7 @@ mod tests {
         let half = |layout: &Layout, group: &str| {
             let mut names: Vec<&str> =
                 layout.groups[&group.parse().unwrap()].iter().map(|name| name.as_str()).collect();
-            names.sort_by(|one, other| natural(one, other));
+            names.sort_by(|left, right| natural(left, right));
             names.join(" ")
         };
         assert_eq!(half(&layout, "a"), "web1 web2 web3 web4 web5 web6");

@@ -88,8 +88,8 @@ fn side_of(key: &RouteKey, instance: &InstanceName, seen: &Seen) -> Result<Side,
 fn backends(key: &RouteKey, layout: &Layout, instance: &InstanceName, seen: &Seen) -> Vec<String> {
     let mut problems = Vec::new();
     for (side, backend) in key.backends() {
-        let there: BTreeSet<_> = seen.servers.in_backend(backend).map(|(server, _)| &server.server).collect();
-        if there.is_empty() {
+        let in_backend: BTreeSet<_> = seen.servers.in_backend(backend).map(|(server, _)| &server.server).collect();
+        if in_backend.is_empty() {
             problems.push(format!("HAProxy {instance} has no backend {backend} with a server in it"));
             continue;
         }
@@ -99,11 +99,11 @@ fn backends(key: &RouteKey, layout: &Layout, instance: &InstanceName, seen: &See
         };
         let members: BTreeSet<_> = layout.members.keys().filter(|member| belongs(member)).collect();
         let list = |names: Vec<&&ServerName>| names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-        let missing: Vec<_> = members.difference(&there).collect();
+        let missing: Vec<_> = members.difference(&in_backend).collect();
         if !missing.is_empty() {
             problems.push(format!("backend {backend} for {side} lacks {}", list(missing)));
         }
-        let others: Vec<_> = there.difference(&members).collect();
+        let others: Vec<_> = in_backend.difference(&members).collect();
         if !others.is_empty() {
             problems.push(format!("backend {backend} for {side} has {}, which is not in {side}", list(others)));
         }
@@ -113,7 +113,7 @@ fn backends(key: &RouteKey, layout: &Layout, instance: &InstanceName, seen: &See
         };
         let known: BTreeSet<&Entry> = layout.members.values().flatten().collect();
         let unnamed: Vec<String> = members
-            .intersection(&there)
+            .intersection(&in_backend)
             .filter(|member| !known.contains(&entry(member)))
             .map(|member| format!("{backend}/{member}"))
             .collect();

@@ -116,8 +116,8 @@ impl Selector {
             return Ok(found);
         }
         if let Some(Within { haproxy, meaning }) = &self.within {
-            let here: BTreeSet<_> = seen.keys().filter(|name| haproxy.is_match(name.as_str())).collect();
-            let found = meaning.among(lines).into_iter().filter(|line| here.contains(line.instance));
+            let named: BTreeSet<_> = seen.keys().filter(|name| haproxy.is_match(name.as_str())).collect();
+            let found = meaning.among(lines).into_iter().filter(|line| named.contains(line.instance));
             let found: BTreeSet<Entry> = found.map(Line::entry).collect();
             if !found.is_empty() {
                 return Ok(found);

@@ -201,10 +201,10 @@ mod tests {
 
     #[test]
     fn a_line_of_another_name_with_the_same_address_is_found_in_any_haproxy() {
-        let here =
+        let lb1 =
             seen(&[("app/web1", "10.0.0.1", 80), ("ws/web1-ws", "::ffff:10.0.0.1", 80), ("ws/x", "10.0.0.1", 81)]);
-        let there = seen(&[("old/w", "10.0.0.1", 80)]);
-        let (texts, write) = same("members = [\"app/*\"]", &[("lb1", &here), ("lb2", &there)]);
+        let lb2 = seen(&[("old/w", "10.0.0.1", 80)]);
+        let (texts, write) = same("members = [\"app/*\"]", &[("lb1", &lb1), ("lb2", &lb2)]);
         assert_eq!(
             texts,
             ["old/w and ws/web1-ws leads to the same address and port as web1 and does not belong to web1"]
@@ -214,8 +214,8 @@ mod tests {
 
     #[test]
     fn two_members_with_one_address_are_one_process() {
-        let here = seen(&[("app/web1", "10.0.0.1", 80), ("app/web2", "10.0.0.2", 80), ("ws/web1-ws", "10.0.0.1", 80)]);
-        let (texts, write) = same("members = [\"app/*\", \"ws/*\"]", &[("lb1", &here)]);
+        let lb1 = seen(&[("app/web1", "10.0.0.1", 80), ("app/web2", "10.0.0.2", 80), ("ws/web1-ws", "10.0.0.1", 80)]);
+        let (texts, write) = same("members = [\"app/*\", \"ws/*\"]", &[("lb1", &lb1)]);
         assert_eq!(texts, ["web1 and web1-ws have one address and port: they are one process under several names"]);
         assert_eq!(write, "members = { \"web1\" = [\"app/web1\", \"ws/web1-ws\"], \"web2\" = [\"app/web2\"] }");
     }

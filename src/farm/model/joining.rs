@@ -16,8 +16,8 @@ impl Hold {
     /// The hold without its lines in these HAProxys. `None` if nothing would change, or if a member would have no line
     /// left.
     pub fn without_instances(&self, away: &BTreeSet<InstanceName>) -> Option<Self> {
-        let there = |entry: &&Entry| !away.contains(&entry.instance);
-        let hold = Self { entries: self.entries.iter().filter(there).cloned().collect(), ..self.clone() };
+        let remains = |entry: &&Entry| !away.contains(&entry.instance);
+        let hold = Self { entries: self.entries.iter().filter(remains).cloned().collect(), ..self.clone() };
         (!away.is_empty() && hold.members() == self.members()).then_some(hold)
     }
 
@@ -180,8 +180,8 @@ mod tests {
 
     #[test]
     fn new_lines_that_the_selectors_of_a_hold_name_join_it() {
-        let now = ["a:app/web1", "a:api/web1", "a:app/web2", "a:x/db1", "b:app/web1", "b:x/web1"];
-        for (selector, more) in [
+        let lines = ["a:app/web1", "a:api/web1", "a:app/web2", "a:x/db1", "b:app/web1", "b:x/web1"];
+        for (selector, joined) in [
             ("web1", &["a:api/web1", "b:app/web1", "b:x/web1"][..]),
             ("app/web1", &["b:app/web1"]),
             ("app/*", &["a:app/web2", "b:app/web1"]),
@@ -190,32 +190,32 @@ mod tests {
             ("farm:web/a", &["a:api/web1", "b:app/web1", "b:x/web1"]),
             ("nothing/web1", &[]),
         ] {
-            assert_eq!(joining(&hold(&[selector], &["a:app/web1"], operator()), FARM, &now), more, "{selector}");
+            assert_eq!(joining(&hold(&[selector], &["a:app/web1"], operator()), FARM, &lines), joined, "{selector}");
         }
         let mut old = hold(&["web1"], &["a:app/web1"], operator());
         old.reach = Reach::default();
-        assert!(joining(&old, FARM, &now).is_empty());
+        assert!(joining(&old, FARM, &lines).is_empty());
     }
 
     #[test]
     fn a_deploy_keeps_its_members() {
-        let now = ["a:app/web1", "a:api/web1", "a:app/web2", "a:db/db1", "b:app/web1"];
+        let lines = ["a:app/web1", "a:api/web1", "a:app/web2", "a:db/db1", "b:app/web1"];
         let run = hold(&["farm:web/a"], &["a:app/web1"], Owner::Run(RunId(3)));
-        assert_eq!(joining(&run, FARM, &now), ["a:api/web1", "b:app/web1"]);
+        assert_eq!(joining(&run, FARM, &lines), ["a:api/web1", "b:app/web1"]);
         let mut run = hold(&["farm:web/a"], &["a:app/web1"], Owner::Run(RunId(3)));
         run.reach.skipped = entries(&["a:api/web1"]);
-        assert_eq!(joining(&run, FARM, &now), ["b:app/web1"]);
+        assert_eq!(joining(&run, FARM, &lines), ["b:app/web1"]);
     }
 
     #[test]
     fn released_lines_do_not_join_again() {
-        let now = ["a:app/web1", "a:api/web1", "a:app/web2", "b:app/web2", "b:app/web3"];
+        let lines = ["a:app/web1", "a:api/web1", "a:app/web2", "b:app/web2", "b:app/web3"];
         let mut part = hold(&["web*"], &["a:app/web1"], operator());
         part.reach = part.reach.skipping(&entries(&["a:api/web1", "a:app/web2"]));
         // A part of web1 is still held; web2 was released.
-        assert_eq!(joining(&part, FARM, &now), ["b:app/web3"]);
+        assert_eq!(joining(&part, FARM, &lines), ["b:app/web3"]);
         part.entries.insert(entry("b:x/web2"));
-        assert_eq!(joining(&part, FARM, &now), ["b:app/web2", "b:app/web3"]);
+        assert_eq!(joining(&part, FARM, &lines), ["b:app/web2", "b:app/web3"]);
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub fn weights(canary: &BTreeMap<Entry, u16>, others: &BTreeMap<Entry, u16>, sha
     let backends: BTreeSet<_> = canary.keys().map(backend).collect();
     for name in backends {
         let in_this_backend = |all: &BTreeMap<Entry, u16>| -> Vec<(Entry, u64)> {
-            let here = all.iter().filter(|(entry, weight)| **weight > 0 && backend(entry) == name);
-            here.map(|(entry, weight)| (entry.clone(), u64::from(*weight))).collect()
+            let lines = all.iter().filter(|(entry, weight)| **weight > 0 && backend(entry) == name);
+            lines.map(|(entry, weight)| (entry.clone(), u64::from(*weight))).collect()
         };
         let (canary, others) = (in_this_backend(canary), in_this_backend(others));
         let sum = |all: &[(Entry, u64)]| all.iter().map(|(_, weight)| weight).sum::<u64>();

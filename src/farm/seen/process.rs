@@ -23,7 +23,7 @@ impl Process {
         self.pid == other.pid && apart <= ESTIMATED
     }
 
-    /// A process that is seen for the first time, `now`.
+    /// The identity of a process at its first look, at the time `now`.
     pub fn first_seen(info: &Info, now: Timestamp) -> Self {
         let estimate = || u64::try_from(now.as_second()).ok().map(|now| now.saturating_sub(info.uptime));
         Self { pid: info.pid, started: info.started.or_else(estimate) }

@@ -72,9 +72,10 @@ impl Servers {
 
     /// Whether both have the same server lines at the same addresses, in any state.
     pub fn has_lines_of(&self, other: &Self) -> bool {
-        let same = |(one, other): (&Arc<Lines>, &Arc<Lines>)| {
-            let place = |(name, seen): (&ServerRef, &SeenServer)| (name.clone(), seen.address.clone(), seen.port);
-            Arc::ptr_eq(one, other) || (one.len() == other.len() && one.iter().map(place).eq(other.iter().map(place)))
+        let same = |(own, other): (&Arc<Lines>, &Arc<Lines>)| {
+            let identity = |(name, seen): (&ServerRef, &SeenServer)| (name.clone(), seen.address.clone(), seen.port);
+            Arc::ptr_eq(own, other)
+                || (own.len() == other.len() && own.iter().map(identity).eq(other.iter().map(identity)))
         };
         self.backends.keys().eq(other.backends.keys()) && self.backends.values().zip(other.backends.values()).all(same)
     }

@@ -19,9 +19,9 @@ pub struct Seen {
     pub started: Option<u64>,
     /// The version, as HAProxy prints it.
     pub version: String,
-    /// Every server line that was looked at.
+    /// Every server line of the look.
     pub servers: Servers,
-    /// Every backend that was looked at.
+    /// Every backend of the look.
     pub backends: BTreeMap<BackendName, SeenBackend>,
     /// The entries that routes have in maps.
     pub maps: SeenMaps,

@@ -24,8 +24,9 @@ pub struct HostError;
 impl Host {
     /// Whether HAProxy reaches this server at the address.
     pub fn has(&self, server: &SeenServer) -> bool {
-        let there = server.address.parse().is_ok_and(|address: IpAddr| address.to_canonical() == self.address);
-        there && self.port.is_none_or(|port| port == server.port)
+        let is_same_address =
+            server.address.parse().is_ok_and(|address: IpAddr| address.to_canonical() == self.address);
+        is_same_address && self.port.is_none_or(|port| port == server.port)
     }
 }
 

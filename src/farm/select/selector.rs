@@ -47,12 +47,12 @@ impl FromStr for Selector {
         if text.is_empty() || text.len() > LONGEST {
             return Err(malformed(format!("a selector has 1 to {LONGEST} characters")));
         }
-        let whole = |meaning| Self { text: text.to_owned(), meaning, within: None };
+        let selector = |meaning| Self { text: text.to_owned(), meaning, within: None };
         if let Some(farm) = text.strip_prefix("farm:") {
             let (farm, group) = farm.split_once('/').map_or((farm, None), |(farm, group)| (farm, Some(group)));
             let farm = farm.parse().map_err(|error| malformed(format!("{error}")))?;
             let group = group.map(str::parse).transpose().map_err(|error| malformed(format!("{error}")))?;
-            return Ok(whole(Meaning::Farm(farm, group)));
+            return Ok(selector(Meaning::Farm(farm, group)));
         }
         if let Some(host) = text.strip_prefix("host:") {
             return host.parse::<Host>().map(Self::from).map_err(|error| malformed(format!("{error}")));
@@ -61,7 +61,7 @@ impl FromStr for Selector {
             Some(Within { haproxy: Pattern::new(haproxy).ok()?, meaning: Meaning::lines(rest).ok()? })
         });
         match (Meaning::lines(text), within) {
-            (Ok(meaning), within) => Ok(Self { within, ..whole(meaning) }),
+            (Ok(meaning), within) => Ok(Self { within, ..selector(meaning) }),
             (Err(problem), _) => Err(malformed(problem)),
         }
     }
@@ -141,9 +141,9 @@ impl Selector {
 
     /// Whether one of the selector's readings may mean this line by its name. Farms and hosts match nothing here.
     pub fn may_name(&self, entry: &Entry) -> bool {
-        let here =
+        let in_haproxy =
             |within: &Within| within.haproxy.is_match(entry.instance.as_str()) && within.meaning.matches(&entry.server);
-        self.meaning.matches(&entry.server) || self.within.as_ref().is_some_and(here)
+        self.meaning.matches(&entry.server) || self.within.as_ref().is_some_and(in_haproxy)
     }
 
     /// Whether the selector means this server line by name, in any HAProxy. Farms and hosts match nothing here.

@@ -63,17 +63,17 @@ impl Steps {
 
     fn from_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut steps: Vec<Percent> = Vec::new();
-        let mut whole = false;
+        let mut has_all = false;
         for text in texts.map(str::trim) {
             let number = text.strip_suffix('%').and_then(|number| number.parse().ok());
             let number: u8 = number
                 .filter(|number| (1..=100).contains(number))
                 .ok_or_else(|| format!("{text:?} is not a share from \"1%\" to \"100%\""))?;
-            if whole || steps.last().is_some_and(|last| last.0 >= number) {
+            if has_all || steps.last().is_some_and(|last| last.0 >= number) {
                 return Err(format!("{text} does not come after a smaller share: steps rise, as in 5%,25%,100%"));
             }
             if number == 100 {
-                whole = true;
+                has_all = true;
             } else {
                 steps.push(Percent(number));
             }

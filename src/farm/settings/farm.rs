@@ -24,7 +24,7 @@ impl Farm {
         self.settings.members.iter().any(|pattern| pattern.matches(server))
     }
 
-    /// Checks what can be known without HAProxy.
+    /// Checks the settings as far as possible without HAProxy.
     ///
     /// # Errors
     /// The first setting that contradicts another one or has no effect.

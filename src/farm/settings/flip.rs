@@ -69,7 +69,7 @@ impl FlipSettings {
         self.sticky.unwrap_or(if self.route.is_empty() { Sticky::Honour } else { Sticky::Break })
     }
 
-    /// Checks what can be known without HAProxy. `groups` has the groups that the configuration names.
+    /// Checks the settings as far as possible without HAProxy. `groups` has the groups of the configuration.
     ///
     /// # Errors
     /// The key under `flip` that the operator has to change, and the problem.
@@ -177,10 +177,10 @@ mod tests {
 
     #[test]
     fn one_route_or_several() {
-        let one: FlipSettings =
+        let single: FlipSettings =
             toml::from_str("route = { map = \"/m\", key = \"web\", all = \"w\", a = \"wa\", b = \"wb\" }").unwrap();
-        assert_eq!(one.route[0].side("wb").unwrap().to_string(), "b");
-        assert_eq!(one.sticky(), Sticky::Break);
+        assert_eq!(single.route[0].side("wb").unwrap().to_string(), "b");
+        assert_eq!(single.sticky(), Sticky::Break);
         let several: FlipSettings = toml::from_str(
             "route = [{ map = \"/m\", key = \"web\", a = \"wa\", b = \"wb\" }, { map = \"/m\", key = \"ws\", a = \
              \"sa\", b = \"sb\" }]",

@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(table.claimed_twice(&"app/web1".parse().unwrap()), None);
         let empty = toml::from_str::<FarmTable>("members = { web1 = [] }");
         assert!(empty.is_err_and(|error| error.to_string().contains("member web1 has no lines")));
-        let both = members("members = { web1 = [\"app/*\"], web2 = [\"app/web2\"] }");
-        assert!(both.claimed_twice(&"app/web2".parse().unwrap()).is_some());
+        let overlapping = members("members = { web1 = [\"app/*\"], web2 = [\"app/web2\"] }");
+        assert!(overlapping.claimed_twice(&"app/web2".parse().unwrap()).is_some());
     }
 }

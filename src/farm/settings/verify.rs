@@ -36,7 +36,7 @@ impl VerifySettings {
         matches!(&self.http, Some(HttpProbe { version: Some(VersionSource::Built(_)), .. }))
     }
 
-    /// Checks what can be checked without a server.
+    /// Checks the settings as far as possible without a server.
     pub(in crate::farm) fn check(&self) -> Result<(), Problem> {
         if self.deadline == Span::default() {
             return Err(("deadline".to_owned(), "verify.deadline is zero: give servers time to answer".to_owned()));

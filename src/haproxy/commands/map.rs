@@ -44,9 +44,9 @@ impl Command for ShowMap {
     fn parse(&self, reply: &[u8]) -> Result<Vec<MapEntry>, CommandError> {
         let text = readable(self, reply)?;
         let entry = |line: &str| {
-            let mut words = line.splitn(3, ' ');
-            words.next().filter(|pointer| pointer.starts_with("0x"))?;
-            Some(MapEntry { key: words.next()?.to_owned(), value: words.next().unwrap_or_default().to_owned() })
+            let mut fields = line.splitn(3, ' ');
+            fields.next().filter(|pointer| pointer.starts_with("0x"))?;
+            Some(MapEntry { key: fields.next()?.to_owned(), value: fields.next().unwrap_or_default().to_owned() })
         };
         let lines = text.lines().filter(|line| !line.trim().is_empty());
         lines.map(|line| entry(line).ok_or_else(|| CommandError::unreadable(self.text(), reply))).collect()

@@ -80,8 +80,8 @@ impl Command for LastReload {
 /// Reads a row: the process id first, the version last, the time before the version. The columns between them differ:
 /// up to 2.4 there is a relative number, which is `[was: 1]` for an old worker.
 fn worker(line: &str, old: bool) -> Option<Worker> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let (first, [.., time, version]) = (words.first()?, &words[..]) else { return None };
+    let columns: Vec<&str> = line.split_whitespace().collect();
+    let (first, [.., time, version]) = (columns.first()?, &columns[..]) else { return None };
     let (_, uptime) = uptime(time).ok()?;
     Some(Worker { pid: first.parse().ok()?, old, uptime, version: (*version).to_owned() })
 }

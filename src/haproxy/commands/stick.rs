@@ -70,12 +70,12 @@ impl Command for ShowStuck {
         let (mut servers, mut unnamed) = (BTreeSet::new(), false);
         for line in lines {
             // HAProxy escapes a blank in a key, so a key that a client sent is one word.
-            let words = || line.split(' ').skip_while(|word| !word.starts_with("key="));
+            let fields = || line.split(' ').skip_while(|field| !field.starts_with("key="));
             // A dash stands for a missing key.
             let value = |key: &str| {
-                words()
+                fields()
                     .skip(1)
-                    .find_map(|word| word.strip_prefix(key))
+                    .find_map(|field| field.strip_prefix(key))
                     .filter(|value| !value.is_empty() && *value != "-")
             };
             match value("server_key=").or_else(|| value("server_name=")) {

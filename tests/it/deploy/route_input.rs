@@ -48,7 +48,10 @@ async fn route_missing_in_haproxy_is_reported_before_any_change() {
     let site = Site::start_sample(Sample::Route, &[]).await;
     let map = site.farm.map().display().to_string();
     for (edits, words) in [
-        (vec![("key = \"web\"", "key = \"absent\"")], "has no key absent: write the line `absent web_all` into the map"),
+        (
+            vec![("key = \"web\"", "key = \"absent\"")],
+            "has no key absent: write the line `absent web_all` into the map",
+        ),
         (
             vec![(map.as_str(), "/nowhere/live.map"), ("sticky = ", "write_map = false\nsticky = ")],
             "has no map /nowhere/live.map",
