@@ -65,7 +65,7 @@ pub enum ConfigError {
         line: usize,
         /// The column, from 1, in characters.
         column: usize,
-        /// The mistake.
+        /// The mistake, for people.
         problem: String,
     },
     /// The environment has a mistake, or contradicts the file.
@@ -73,7 +73,7 @@ pub enum ConfigError {
     Environment {
         /// The name of the variable.
         variable: String,
-        /// The mistake.
+        /// The mistake, for people.
         problem: String,
     },
 }

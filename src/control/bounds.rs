@@ -36,7 +36,7 @@ pub(super) enum Full {
 /// The current counts.
 #[derive(Debug)]
 pub(super) struct Bounds {
-    /// teeterd's own user.
+    /// The user id of teeterd's own user.
     own: u32,
     /// The number of files that teeterd may open.
     files: usize,

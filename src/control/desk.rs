@@ -39,7 +39,7 @@ impl ReadKind {
 /// The places of all readers.
 #[derive(Debug)]
 pub(super) struct Desk {
-    /// teeterd's own user.
+    /// The user id of teeterd's own user.
     own: u32,
     cheap: Places,
     expensive: Places,

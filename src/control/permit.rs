@@ -55,9 +55,9 @@ pub(super) struct ExtraRole {
     role: Role,
 }
 
-/// Overriding a guard.
+/// The role to override a guard.
 pub(super) const OUTAGE: ExtraRole = ExtraRole { action: "allow_outage", role: Admin };
-/// Ending another user's hold.
+/// The role to end another user's hold.
 pub(super) const OTHERS_HOLD: ExtraRole = ExtraRole { action: "ending another user's hold", role: Admin };
 
 /// The access rules of the configuration.

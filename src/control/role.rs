@@ -47,9 +47,9 @@ pub enum Grantee {
 /// A user or group, by name or by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Id {
-    /// By name.
+    /// The name of the user or group.
     Name(String),
-    /// By number.
+    /// The number of the user or group.
     Number(u32),
 }
 

@@ -8,7 +8,7 @@ use crate::farm::names::FarmName;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("farm {farm}: {problem}")]
 pub struct FarmError {
-    /// The farm.
+    /// The name of the farm.
     pub farm: FarmName,
     /// The key of the farm's table that the operator has to change.
     pub key: String,

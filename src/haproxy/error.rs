@@ -25,7 +25,7 @@ pub enum Error {
     Deadline {
         /// The address of the stats socket.
         address: Address,
-        /// The deadline.
+        /// The time that HAProxy had for the answer.
         within: Duration,
     },
     /// The connection broke, or the ends of the replies were not found. Whether HAProxy has executed the line is

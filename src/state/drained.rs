@@ -17,7 +17,7 @@ pub struct DrainRecord {
     pub farm: Option<FarmName>,
     /// The group of the run.
     pub group: Option<GroupName>,
-    /// The servers.
+    /// The members whose servers were drained.
     pub members: Vec<MemberName>,
     /// When the drain began.
     pub began: Timestamp,

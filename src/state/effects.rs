@@ -19,7 +19,7 @@ pub struct Effects {
     pub run: Run,
     /// The changes beside the run.
     pub changes: Vec<Change>,
-    /// The run's notes.
+    /// The run's notes, as events.
     pub events: Vec<NewEvent>,
 }
 

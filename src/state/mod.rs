@@ -32,7 +32,7 @@ pub struct State {
     pub next_hold: u64,
     /// The number that the next run gets.
     pub next_run: u64,
-    /// Every hold.
+    /// Every hold, by its number.
     pub holds: BTreeMap<HoldId, Hold>,
     /// The state of each server before its first hold.
     pub baselines: BTreeMap<Entry, Baseline>,

@@ -14,7 +14,7 @@ pub struct Observed<'a>(BTreeMap<&'a InstanceName, ObservedInstance<'a>>);
 pub struct ObservedInstance<'a> {
     /// The path or address of its stats socket.
     pub socket: &'a str,
-    /// The answer.
+    /// The state in this answer.
     pub seen: &'a Seen,
 }
 

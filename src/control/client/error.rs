@@ -36,7 +36,7 @@ pub enum ClientError {
     /// The answer is not the expected document: another version of teeterd, or another program.
     #[error("the answer to {request} cannot be understood: {problem}")]
     Malformed {
-        /// The request.
+        /// The method and the path of the request.
         request: String,
         /// The problem with the answer.
         problem: String,

@@ -86,7 +86,7 @@ impl Hold {
 pub enum Owner {
     /// A person or a script, by the name of its user.
     Operator(String),
-    /// A deploy.
+    /// A deploy, by the number of its run.
     Run(RunId),
 }
 
@@ -114,7 +114,7 @@ impl fmt::Display for Owner {
 /// already chosen them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ladder {
-    /// The first state.
+    /// The state at the beginning of the drain.
     pub first: AdminState,
     /// The last state, which may be the first: reached after `grace`, or as soon as nothing is in flight and no sticky
     /// client is left.

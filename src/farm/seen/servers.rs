@@ -43,7 +43,7 @@ impl Servers {
         self.backends.extend(others.backends);
     }
 
-    /// Removes some backends.
+    /// Removes these backends with their servers.
     pub fn forget(&mut self, backends: &BTreeSet<BackendName>) {
         for backend in backends {
             self.backends.remove(backend);

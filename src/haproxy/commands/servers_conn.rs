@@ -15,7 +15,7 @@ pub struct ShowServersConn {
 /// One row of `show servers conn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConnections {
-    /// The server.
+    /// The backend and the name of the server.
     pub server: ServerRef,
     /// Connections in use.
     pub used: u64,

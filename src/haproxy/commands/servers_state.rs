@@ -16,7 +16,7 @@ pub struct ShowServersState {
 /// One row of `show servers state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerState {
-    /// The server.
+    /// The backend and the name of the server.
     pub server: ServerRef,
     /// The address of the server. Empty where its host name is not resolved.
     pub address: String,

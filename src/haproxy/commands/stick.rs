@@ -14,7 +14,7 @@ pub struct ShowTables;
 /// servers, such as one that counts requests.
 #[derive(Debug, Clone)]
 pub struct ShowStuck {
-    /// The table.
+    /// The name of the table to read.
     pub table: TableName,
 }
 
