@@ -55,8 +55,8 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-parser bench-verdicts drains
-.PHONY: chaos sim transcripts fuzz deb systemd-test audit fmt deps help
+.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-parser bench-verdicts
+.PHONY: bench-rollbacks drains chaos sim transcripts fuzz deb systemd-test audit fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -127,8 +127,13 @@ figures: deps ## Measure drains, flips, memory and start-up: docs/figures.md exp
 bench-parser: ## Measure how fast teeter and other parsers read HAProxy's tables
 	@$(CARGO) bench $(LOCKED) --bench parser
 
+bench-rollbacks: deps ## Measure the errors that clients see until a version that fails is rolled back: docs/figures.md
+	@$(built)
+	target/release/lab rollbacks --bin-dir target/release
+
 bench-verdicts: ## Measure how often a watch rolls back falsely, and how soon it sees a worse version: docs/figures.md
-	@$(CARGO) bench $(LOCKED) --bench verdicts
+	@$(CARGO) build $(LOCKED) --quiet --profile sim -p teeter-sim --bin verdicts
+	target/sim/verdicts
 
 drains: deps ## Run 2,000 drains under all kinds of traffic, and check that each server was empty
 	@$(built)

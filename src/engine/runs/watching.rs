@@ -97,7 +97,8 @@ impl Engine {
         watch.old.add(look);
         let concurrent = bake.is_concurrent();
         let (new, old) = (watch.new.counted().clone(), watch.old.counted().clone());
-        let figures = Figures { new, old, concurrent, slow_since: None };
+        let before = if concurrent { bake.before } else { Counts::default() };
+        let figures = Figures { new, old, concurrent, before, slow_since: None };
         let slow_since = watch.figures.slow_since.unwrap_or(figures.new.counts.requests);
         watch.figures = Figures { slow_since: figures.is_slow(settings).then_some(slow_since), ..figures };
         let ms = u64::try_from(now.duration_since(run.step.since).as_millis()).unwrap_or(0);

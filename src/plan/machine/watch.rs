@@ -48,10 +48,14 @@ pub(super) fn watch(run: &Run, facts: &Facts<'_>, now: Timestamp) -> Outcome {
 
 /// What a watch that begins now compares with.
 fn control(run: &Run, settings: &BakeSettings, facts: &Facts<'_>) -> Control {
-    // A run too short for a comparison is compared with all that the processes have counted.
-    let counts = if facts.past.counts.requests >= settings.min_requests { facts.past.counts } else { facts.all };
+    // Of a short run too little is known: then it is compared with all that the processes have counted.
+    let enough = settings.min_requests.max(ENOUGH);
+    let counts = if facts.past.counts.requests >= enough { facts.past.counts } else { facts.all };
     Control { before: Counted { counts, ..facts.past.clone() }, concurrent: both_have_traffic(run) }
 }
+
+/// Requests of a run by which the other side's failures are known well enough.
+const ENOUGH: u64 = 2000;
 
 fn without_comparison(run: &Run, figures: &Figures, until: Timestamp, now: Timestamp) -> Outcome {
     let requests = figures.new.counts.requests;

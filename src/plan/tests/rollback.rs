@@ -67,7 +67,7 @@ fn counted(requests: u64, hrsp_5xx: u64) -> Counted {
 
 /// A watch that compares with one failure in a thousand.
 fn figures(requests: u64, hrsp_5xx: u64) -> Option<Figures> {
-    Some(Figures { old: counted(3000, 3), new: counted(requests, hrsp_5xx), concurrent: false, slow_since: None })
+    Some(Figures { old: counted(3000, 3), new: counted(requests, hrsp_5xx), ..Figures::default() })
 }
 
 #[test]

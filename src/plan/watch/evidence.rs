@@ -18,6 +18,8 @@
 //! Errors that come in bursts are fewer independent observations than they are errors. Each logarithm is divided by the
 //! burst factor of `bursts.rs`; for bursts of one size that is exact, for others it is an approximation.
 
+use crate::farm::Counts;
+
 /// What one side has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sample {
@@ -31,6 +33,21 @@ impl Sample {
     /// A sample in which at most every request has failed: HAProxy counts each attempt to connect.
     pub(super) fn new(requests: u64, failed: u64) -> Self {
         Self { requests, failed: failed.min(requests) }
+    }
+
+    /// The requests that were counted, and those that were answered with 5xx.
+    pub(super) fn of_5xx(counts: &Counts) -> Self {
+        Self::new(counts.requests, counts.hrsp_5xx)
+    }
+
+    /// The requests that were counted, and those that failed.
+    pub(super) fn of_errors(counts: &Counts) -> Self {
+        Self::new(counts.requests, counts.errors)
+    }
+
+    /// Both samples together.
+    pub(super) fn plus(self, more: Self) -> Self {
+        Self::new(self.requests.saturating_add(more.requests), self.failed.saturating_add(more.failed))
     }
 
     /// The share of failed requests; zero without requests.
@@ -102,6 +119,9 @@ impl Question {
         ln_sum([0.25_f64.ln(), 0.75_f64.ln() + contradiction])
     }
 }
+
+/// The limit for a chance of one in twenty: the logarithm of twenty.
+pub(super) const ONE_IN_TWENTY: f64 = 2.995_732_273_553_991;
 
 /// Larger shares that are tried, as factors of the odds.
 const LARGER: [f64; 6] = [1.6, 2.5, 4.0, 8.0, 25.0, 200.0];

@@ -1,12 +1,13 @@
 //! Watching the side that has just got traffic: whether it does worse than the other side.
 //!
 //! `tracker.rs` counts what both sides are given, `bursts.rs` estimates whether failures come in bursts, `evidence.rs`
-//! has the sequential test, `verdict.rs` the verdict in words, `needed.rs` the requests that are missing for one,
-//! `outlook.rs` whether there will be enough, `start.rs` what is stored when a watch begins, `series.rs` what is kept of it, and
-//! `replay.rs` judges that again.
+//! has the sequential test, `measure.rs` one share that is compared, `verdict.rs` the verdict, and `needed.rs` the
+//! requests that are missing for one. `outlook.rs` says before a run whether there will be enough of them. `start.rs` is
+//! what is stored when a watch begins, `series.rs` what is kept of it, and `replay.rs` judges that again.
 
 mod bursts;
 mod evidence;
+mod measure;
 mod needed;
 mod outlook;
 mod replay;

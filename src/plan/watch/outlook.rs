@@ -1,9 +1,8 @@
 //! Whether a watch can reach a verdict in its time, before a run begins.
 
 use super::bursts::{self, Bursts};
-use super::evidence::{Question, Sample};
+use super::evidence::{ONE_IN_TWENTY, Question, Sample};
 use super::needed::more_requests;
-use super::verdict::ONE_IN_TWENTY;
 use crate::farm::{BakeSettings, Counts, OnInconclusive, Share, Span};
 use crate::plan::run_plan::Plan;
 use crate::plan::step::Step;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::bursts::Bursts;
-use super::evidence::Sample;
 use crate::farm::{Counts, Entry, Process};
 
 /// What one side was given since a moment, and when its failures came.
@@ -91,18 +90,6 @@ impl Tracker {
     /// What was counted so far.
     pub fn counted(&self) -> &Counted {
         &self.counted
-    }
-}
-
-impl Counted {
-    /// The requests, and those that were answered with 5xx.
-    pub(super) fn sample_5xx(&self) -> Sample {
-        Sample::new(self.counts.requests, self.counts.hrsp_5xx)
-    }
-
-    /// The requests, and those that failed.
-    pub(super) fn sample_errors(&self) -> Sample {
-        Sample::new(self.counts.requests, self.counts.errors)
     }
 }
 

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::bursts::{self, SideBursts};
-use super::evidence::{Question, Sample};
+use super::evidence::{ONE_IN_TWENTY, Question, Sample};
+use super::measure::Measure;
 use super::needed;
 use super::tracker::Counted;
-use crate::farm::{BakeSettings, Share};
+use crate::farm::{BakeSettings, Counts, Share};
 
 /// What a watch has seen so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Figures {
     pub new: Counted,
     /// Whether both sides were counted over the same time; otherwise the old side was counted before the watch.
     pub concurrent: bool,
+    /// Where both are counted over the same time: what the old side was given before.
+    pub before: Counts,
     /// The requests to the new side at which its answers became slower than allowed; `None` while they are not.
     pub slow_since: Option<u64>,
 }
@@ -45,74 +48,73 @@ pub struct Judgement {
     pub needed: Option<u64>,
 }
 
-/// One share that is compared.
-struct Measure {
-    what: &'static str,
-    question: Question,
-    most: Share,
-}
-
 impl Figures {
     /// The shares that the settings compare.
     fn measures(&self, settings: &BakeSettings) -> Vec<Measure> {
-        let measure = |most: Option<Share>, what, side: fn(&Counted) -> Sample, bursts: f64| {
-            let most = most?;
-            let question = Question { old: side(&self.old), new: side(&self.new), more: most.as_part(), bursts };
-            Some(Measure { what, question, most })
+        let measure = |most: Option<Share>, what, side: fn(&Counts) -> Sample, bursts: f64| {
+            let (most, old, new) = (most?, side(&self.old.counts), side(&self.new.counts));
+            let question = Question { old, new, more: most.as_part(), bursts };
+            Some(Measure { what, question, before: side(&self.before), most })
         };
         let factor_5xx = bursts::factor(&self.old.bursts_5xx, &self.new.bursts_5xx);
         let factor_errors = bursts::factor(&self.old.bursts_errors, &self.new.bursts_errors);
         let measures = [
-            measure(settings.max_5xx, "were answered with 5xx", Counted::sample_5xx, factor_5xx),
-            measure(settings.max_errors, "failed", Counted::sample_errors, factor_errors),
+            measure(settings.max_5xx, "were answered with 5xx", Sample::of_5xx, factor_5xx),
+            measure(settings.max_errors, "failed", Sample::of_errors, factor_errors),
         ];
         measures.into_iter().flatten().collect()
     }
 
-    /// Judges the watch as it is now. The chance of a false `Worse` over the whole watch, however often it is judged, is
-    /// at most `alpha` for the shares together; that of a false `NoWorse` is at most one in twenty.
-    pub fn judge(&self, settings: &BakeSettings) -> Judgement {
+    /// The verdict on the watch as it is now. The chance of a false `Worse` over the whole watch, however often it is
+    /// judged, is at most `alpha` for the shares together; that of a false `NoWorse` is at most one in twenty.
+    pub fn verdict(&self, settings: &BakeSettings) -> Verdict {
         let measures = self.measures(settings);
-        let limit = (measures.len().max(1) as f64 / settings.alpha.as_part()).ln();
-        if let Some(worse) = measures.iter().find(|measure| measure.question.is_worse(limit)) {
-            return Judgement { verdict: Verdict::Worse, text: self.describe(worse), needed: None };
+        if self.worst(&measures, settings).is_some() || self.too_slow(settings).is_some() {
+            return Verdict::Worse;
         }
-        if let Some(text) = self.too_slow(settings) {
-            return Judgement { verdict: Verdict::Worse, text, needed: None };
+        match self.new.counts.requests >= settings.min_requests && measures.iter().all(Measure::is_no_worse) {
+            true => Verdict::NoWorse,
+            false => Verdict::Inconclusive,
         }
-        let too_few = settings.min_requests.saturating_sub(self.new.counts.requests);
-        let open: Vec<&Measure> =
-            measures.iter().filter(|measure| too_few > 0 || !measure.question.is_no_worse(ONE_IN_TWENTY)).collect();
-        if open.is_empty() && too_few == 0 {
-            let text = measures.iter().map(|measure| self.describe(measure)).collect::<Vec<_>>().join("; ");
-            return Judgement { verdict: Verdict::NoWorse, text, needed: None };
-        }
-        let more = |measure: &&Measure| needed::more_requests(&measure.question, ONE_IN_TWENTY, self.concurrent);
-        let needed = match open.is_empty() {
-            true => Some(too_few),
-            false => {
-                open.iter().map(more).collect::<Option<Vec<u64>>>().map(|all| all.into_iter().fold(too_few, u64::max))
-            }
-        };
-        Judgement { verdict: Verdict::Inconclusive, text: self.missing(&open, needed), needed }
     }
 
-    fn describe(&self, measure: &Measure) -> String {
-        let Question { old, new, .. } = measure.question;
-        let (is, was) = (Share::of(new.failed, new.requests), Share::of(old.failed, old.requests));
-        let when = if self.concurrent { "on the other side meanwhile" } else { "before" };
-        let was = if old.requests == 0 {
-            format!("and nothing is known of the requests {when}")
-        } else {
-            format!("{was} of {} {when}", old.requests)
-        };
-        format!("{is} of {} requests {}, {was}; {} more is allowed", new.requests, measure.what, measure.most)
+    /// The verdict with its reason, and with what is missing for one.
+    pub fn judge(&self, settings: &BakeSettings) -> Judgement {
+        let measures = self.measures(settings);
+        match self.verdict(settings) {
+            Verdict::Worse => {
+                let share = self.worst(&measures, settings).map(|measure| measure.describe(self.concurrent));
+                let text = share.or_else(|| self.too_slow(settings)).unwrap_or_default();
+                Judgement { verdict: Verdict::Worse, text, needed: None }
+            }
+            Verdict::NoWorse => {
+                let text =
+                    measures.iter().map(|measure| measure.describe(self.concurrent)).collect::<Vec<_>>().join("; ");
+                Judgement { verdict: Verdict::NoWorse, text, needed: None }
+            }
+            Verdict::Inconclusive => {
+                let too_few = settings.min_requests.saturating_sub(self.new.counts.requests);
+                let open: Vec<&Measure> = measures.iter().filter(|measure| !measure.is_no_worse()).collect();
+                let more =
+                    |measure: &&Measure| needed::more_requests(&measure.question, ONE_IN_TWENTY, self.concurrent);
+                let needed = open.iter().map(more).collect::<Option<Vec<u64>>>();
+                let needed = needed.map(|all| all.into_iter().fold(too_few, u64::max));
+                let shown = if open.is_empty() { measures.iter().collect() } else { open };
+                Judgement { verdict: Verdict::Inconclusive, text: self.missing(&shown, needed), needed }
+            }
+        }
+    }
+
+    /// The share by which the new side is worse.
+    fn worst<'a>(&self, measures: &'a [Measure], settings: &BakeSettings) -> Option<&'a Measure> {
+        let limit = (measures.len().max(1) as f64 / settings.alpha.as_part()).ln();
+        measures.iter().find(|measure| measure.is_worse(limit))
     }
 
     /// What is missing for a verdict.
     fn missing(&self, open: &[&Measure], needed: Option<u64>) -> String {
         let seen = match open.first() {
-            Some(measure) => self.describe(measure),
+            Some(measure) => measure.describe(self.concurrent),
             None => format!("{} requests", self.new.counts.requests),
         };
         let bursts = open.iter().map(|measure| measure.question.bursts).fold(1.0, f64::max);
@@ -167,9 +169,6 @@ impl Figures {
     }
 }
 
-/// The limit for a chance of one in twenty: the logarithm of twenty.
-pub(super) const ONE_IN_TWENTY: f64 = 2.995_732_273_553_991;
-
 /// HAProxy counts whole milliseconds.
 const FEW_MILLISECONDS: u64 = 3;
 
@@ -179,7 +178,6 @@ const AVERAGED: u64 = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::farm::Counts;
 
     fn settings(more: &str) -> BakeSettings {
         toml::from_str(&format!("for = \"60s\"\nmin_requests = 50\n{more}")).unwrap()
@@ -200,7 +198,7 @@ mod tests {
     }
 
     fn judged(more: &str, old: Counted, new: Counted) -> Judgement {
-        Figures { old, new, concurrent: false, slow_since: None }.judge(&settings(more))
+        Figures { old, new, ..Figures::default() }.judge(&settings(more))
     }
 
     #[test]
@@ -229,6 +227,20 @@ mod tests {
     }
 
     #[test]
+    fn sides_that_begin_to_fail_together_are_alike() {
+        let settings = settings("max_5xx = \"1%\"");
+        let figures = |old_fails: u64| Figures {
+            old: counted(190, old_fails, 10),
+            new: counted(10, 10, 10),
+            concurrent: true,
+            before: Counts { requests: 3000, ..Counts::default() },
+            slow_since: None,
+        };
+        assert_eq!(figures(0).judge(&settings).verdict, Verdict::Worse);
+        assert_eq!(figures(190).judge(&settings).verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
     fn both_shares_must_be_no_worse() {
         let settings = "max_5xx = \"1%\"\nmax_errors = \"1%\"";
         let mut failing = counted(5000, 0, 10);
@@ -244,8 +256,8 @@ mod tests {
         let figures = |requests, average, slow_since| Figures {
             old: counted(5000, 0, 40),
             new: counted(requests, 0, average),
-            concurrent: false,
             slow_since,
+            ..Figures::default()
         };
         assert!(figures(100, 81, None).is_slow(&settings) && !figures(100, 80, None).is_slow(&settings));
         let verdict = |requests, since| figures(requests, 200, since).judge(&settings).verdict;

@@ -22,6 +22,7 @@ mod many_drains;
 mod many_faults;
 mod polling;
 mod readers;
+mod rollbacks;
 mod teeterd;
 mod transcripts;
 
@@ -50,6 +51,8 @@ enum Task {
     Polling(polling::PollingArgs),
     /// Measure the effect of greedy readers on drains, reloads, memory and the watchdog.
     Readers(readers::ReadersArgs),
+    /// Deploy a version that fails, by each strategy, and count the errors that clients see until it is rolled back.
+    Rollbacks(rollbacks::RollbacksArgs),
     /// Send one request again and again, over many connections, until killed.
     Greedy(readers::GreedyArgs),
     /// Record the answers of a HAProxy, for the tests of the parsers.
@@ -109,6 +112,7 @@ async fn main() -> ExitCode {
         Task::Chaos(args) => many_faults::run(args).await,
         Task::Polling(args) => polling::run(args).await,
         Task::Readers(args) => readers::run(args).await,
+        Task::Rollbacks(args) => rollbacks::run(args).await,
         Task::Greedy(args) => readers::send_requests(args).await,
         Task::Transcripts(args) => transcripts::run(args).await,
         Task::BenchFlip(args) => bench::run(args).await,

@@ -1,6 +1,6 @@
 //! The rules that judge a watch: teeter's, and others on the same counters.
 
-use teeter::farm::{BakeSettings, Counts};
+use teeter::farm::{BakeSettings, Counts, Span};
 use teeter::plan::watch::{Counted, Figures, Verdict};
 use teeter_lab::Dice;
 
@@ -14,7 +14,7 @@ pub(crate) struct Watch {
     /// Requests to each side in a second.
     pub(crate) rate: f64,
     pub(crate) seconds: f64,
-    /// Whether the old side has traffic meanwhile; otherwise it had it for five minutes before.
+    /// Whether the old side has traffic meanwhile. It had it for five minutes before in any case.
     pub(crate) concurrent: bool,
 }
 
@@ -32,28 +32,30 @@ pub(crate) struct Played {
 const BEFORE_SECONDS: f64 = 300.0;
 
 pub(crate) fn settings() -> BakeSettings {
-    toml::from_str("for = \"60s\"\nmax_5xx = \"1%\"").expect("the settings are valid")
+    BakeSettings { max_5xx: "1%".parse().ok(), ..BakeSettings::without_comparison(Span::from_secs(60)) }
 }
 
 /// Plays a watch to its end, or until every rule has spoken.
 pub(crate) fn play(watch: &Watch, settings: &BakeSettings, dice: &mut Dice) -> Played {
     let (mut old_requests, mut pace) = (Requests::new(watch.old, dice), Pace::new(watch.rate, dice));
     let (mut figures, mut played) = (Figures { concurrent: watch.concurrent, ..Figures::default() }, Played::default());
-    if !watch.concurrent {
-        for _ in 0..looks(BEFORE_SECONDS) {
-            look(&mut figures.old, pace.next(), &mut old_requests, dice);
-        }
+    for _ in 0..looks(BEFORE_SECONDS) {
+        look(&mut figures.old, pace.next(), &mut old_requests, dice);
+    }
+    if watch.concurrent {
+        figures.before = std::mem::take(&mut figures.old.counts);
     }
     let mut new_requests = Requests::new(watch.new, dice);
     let (mut argo, mut flagger) = (Intervals::ARGO, Intervals::FLAGGER);
     for number in 1..=looks(watch.seconds) {
-        look(&mut figures.new, pace.next(), &mut new_requests, dice);
+        let failed = look(&mut figures.new, pace.next(), &mut new_requests, dice);
         if watch.concurrent {
             look(&mut figures.old, pace.next(), &mut old_requests, dice);
         }
         let (new, old) = (figures.new.counts, figures.old.counts);
-        if played.teeter.is_none() {
-            match figures.judge(settings).verdict {
+        // A side that was found no worse becomes worse with a failure only.
+        if played.teeter.is_none() && (failed > 0 || played.no_worse.is_none()) {
+            match figures.verdict(settings) {
                 Verdict::Worse => played.teeter = Some(new.requests),
                 Verdict::NoWorse => played.no_worse = played.no_worse.or(Some(new.requests)),
                 Verdict::Inconclusive => {}
@@ -77,11 +79,13 @@ fn looks(seconds: f64) -> u64 {
     (seconds / SECONDS_BETWEEN_LOOKS) as u64
 }
 
-fn look(side: &mut Counted, requests: u64, stream: &mut Requests, dice: &mut Dice) {
+/// Counts the requests of one look. Returns how many failed.
+fn look(side: &mut Counted, requests: u64, stream: &mut Requests, dice: &mut Dice) -> u64 {
     let failed = stream.failing_of(requests, dice);
     let more = Counts { requests, hrsp_5xx: failed, ..Counts::default() };
     side.counts = side.counts.plus(more);
     side.bursts_5xx.add(requests, failed);
+    failed
 }
 
 fn share_of(counts: Counts) -> u64 {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::num::NonZero;
 use std::thread;
 
-use teeter::farm::{BakeSettings, Counts};
+use teeter::farm::{BakeSettings, Counts, Span};
 use teeter::plan::watch::{Counted, Figures, Verdict};
 use teeter_lab::Dice;
 
@@ -99,8 +99,8 @@ pub(crate) fn slow_answers(out: &mut impl Write, trials: u64) -> io::Result<()> 
     writeln!(out, "| spread (sigma) | max_time | false rollbacks |\n|---:|---:|---:|")?;
     for sigma in [0.5, 1.0, 1.5, 2.0] {
         for limit in ["150%", "200%", "300%"] {
-            let settings: BakeSettings =
-                toml::from_str(&format!("for = \"60s\"\nmax_time = \"{limit}\"")).expect("the settings are valid");
+            let nothing = BakeSettings::without_comparison(Span::from_secs(60));
+            let settings = BakeSettings { max_time: limit.parse().ok(), ..nothing };
             let slow = in_parallel(trials, |dice| slow_watch(sigma, &settings, dice));
             let share = slow.iter().filter(|slow| **slow).count() as f64 * 100.0 / slow.len() as f64;
             writeln!(out, "| {sigma} | {limit} | {share:.2} |")?;
@@ -128,7 +128,7 @@ fn slow_watch(sigma: f64, settings: &BakeSettings, dice: &mut Dice) -> bool {
         figures.new = side(look * 100, answers(100));
         let since = figures.slow_since.unwrap_or(look * 100);
         figures.slow_since = figures.is_slow(settings).then_some(since);
-        figures.judge(settings).verdict == Verdict::Worse
+        figures.verdict(settings) == Verdict::Worse
     })
 }
 
