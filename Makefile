@@ -80,6 +80,11 @@ deb: ## Build a Debian package, with manual pages and completions: target/debian
 	$(CARGO) deb --quiet --no-build --no-dbgsym --profile $(PROFILE) $(if $(filter dev,$(PROFILE)),--fast) \
 	    --output target/debian/
 
+# A build machine tries the completions of these shells; elsewhere a test prints that it is skipped.
+ifdef CI
+test: NEEDED += zsh:zsh fish:fish
+endif
+
 # Clippy and the documentation compile beside the tests, with lower priority: the tests mostly wait.
 test: deps ## Check everything: format, lints, tests on a real HAProxy, documentation, units
 	@rm -f $(LOGS)/*.log
