@@ -55,7 +55,7 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-parser drains chaos sim
+.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-size bench-estimates bench-parser drains chaos sim
 .PHONY: transcripts fuzz deb systemd-test audit fmt deps help
 .ONESHELL:
 
@@ -173,6 +173,15 @@ bench-readers: NEEDED += sqlite3:sqlite3
 bench-readers: deps ## Measure drains, reloads and memory beside 64 greedy readers of each kind: docs/figures.md
 	@$(built)
 	target/release/lab readers --bin-dir target/release
+
+bench-size: NEEDED += sqlite3:sqlite3
+bench-size: deps ## Measure commands with ten thousand servers and runs, and the room that a year takes in the store
+	@$(built)
+	target/release/lab scale --bin-dir target/release
+
+bench-estimates: deps ## Compare the estimates of drains with their real ends, in twenty minutes
+	@$(built)
+	target/release/lab estimates --bin-dir target/release
 
 bench-polling: NEEDED += socat:socat
 bench-polling: deps ## Measure what waiting for one server costs HAProxy, with ten servers and with ten thousand
