@@ -165,3 +165,38 @@ fn commands_in_texts_of_the_code_are_understood() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(read > 50, "only {read} commands were found");
 }
+
+/// The names of all commands that have no commands below them, with their long options.
+fn grammar(command: &clap::Command, name: &str) -> Vec<(String, Vec<String>)> {
+    let below: Vec<&clap::Command> =
+        command.get_subcommands().filter(|below| below.get_name() != "help" && !below.is_hide_set()).collect();
+    if below.is_empty() {
+        let options = command.get_arguments().filter(|option| !option.is_hide_set() && !option.is_global_set());
+        return vec![(name.to_owned(), options.filter_map(|option| Some(option.get_long()?.to_owned())).collect())];
+    }
+    below.into_iter().flat_map(|below| grammar(below, format!("{name} {}", below.get_name()).trim())).collect()
+}
+
+#[test]
+fn pages_have_every_command_and_option_and_no_other() {
+    let reference = std::fs::read_to_string("docs/reference.md").unwrap();
+    let texts: Vec<String> = pages().iter().map(|page| std::fs::read_to_string(page).unwrap()).collect();
+    let commands = grammar(&teeter::cli::command(), "");
+    for (name, options) in &commands {
+        // `resume RUN` stands beside `teeter pause RUN`.
+        let shown = [format!("`teeter {name}"), format!("`{name} ")].iter().any(|text| reference.contains(text));
+        assert!(shown, "docs/reference.md lacks teeter {name}");
+        for option in options.iter().filter(|option| *option != "help") {
+            let shown = texts.iter().any(|text| text.contains(&format!("--{option}")));
+            assert!(shown, "no page has --{option} of teeter {name}");
+        }
+    }
+    let global = teeter::cli::command();
+    let daemon = teeter::daemon::command();
+    let global = global.get_arguments().chain(daemon.get_arguments()).filter_map(|option| option.get_long());
+    let known: Vec<&str> =
+        commands.iter().flat_map(|(_, options)| options).map(String::as_str).chain(global).chain(["help"]).collect();
+    for found in Regex::new("`--([a-z][a-z-]*)").unwrap().captures_iter(&reference) {
+        assert!(known.contains(&&found[1]), "docs/reference.md has --{}, which no command has", &found[1]);
+    }
+}
