@@ -56,7 +56,7 @@ endef
 
 .DEFAULT_GOAL := build
 .PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-parser bench-verdicts
-.PHONY: bench-rollbacks drains chaos sim transcripts fuzz deb systemd-test audit fmt deps help
+.PHONY: bench-rollbacks bench-size bench-estimates drains chaos sim transcripts fuzz deb systemd-test audit fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -79,6 +79,11 @@ deb: ## Build a Debian package, with manual pages and completions: target/debian
 	rm -rf target/debian
 	$(CARGO) deb --quiet --no-build --no-dbgsym --profile $(PROFILE) $(if $(filter dev,$(PROFILE)),--fast) \
 	    --output target/debian/
+
+# A build machine tries the completions of these shells; elsewhere a test prints that it is skipped.
+ifdef CI
+test: NEEDED += zsh:zsh fish:fish
+endif
 
 # Clippy and the documentation compile beside the tests, with lower priority: the tests mostly wait.
 test: deps ## Check everything: format, lints, tests on a real HAProxy, documentation, units
@@ -176,6 +181,15 @@ bench-readers: NEEDED += sqlite3:sqlite3
 bench-readers: deps ## Measure drains, reloads and memory beside 64 greedy readers of each kind: docs/figures.md
 	@$(built)
 	target/release/lab readers --bin-dir target/release
+
+bench-size: NEEDED += sqlite3:sqlite3
+bench-size: deps ## Measure commands with ten thousand servers and runs, and the room that a year takes in the store
+	@$(built)
+	target/release/lab scale --bin-dir target/release
+
+bench-estimates: deps ## Compare the estimates of drains with their real ends, in twenty minutes
+	@$(built)
+	target/release/lab estimates --bin-dir target/release
 
 bench-polling: NEEDED += socat:socat
 bench-polling: deps ## Measure what waiting for one server costs HAProxy, with ten servers and with ten thousand

@@ -2,6 +2,7 @@
 
 mod names;
 mod problem;
+mod problem_kind;
 mod requests;
 mod selectors;
 mod views;
@@ -9,6 +10,7 @@ mod words;
 
 pub use self::names::{FarmNamesView, NamesView, RunNameView};
 pub use self::problem::{Exit, Problem};
+pub use self::problem_kind::ProblemKind;
 pub use self::requests::{
     AdvanceRequest, ForgetRequest, ForgottenView, HoldMode, HoldRequest, LONGEST_OUTPUT_LINE, MOST_OUTPUT_OF_A_RUN,
     OUTPUT_LINE_OVERHEAD, OutputLine, OutputRequest, OutputView, ReleaseRequest, RollbackRequest, RunRequest,

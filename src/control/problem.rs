@@ -10,7 +10,7 @@ use super::bounds::{
 use super::desk::ReadKind;
 use super::peer::LOOKUP_TAKES;
 use super::refusals;
-use crate::api::{Exit, Problem};
+use crate::api::{Problem, ProblemKind};
 use crate::engine::EngineError;
 use crate::farm::HoldId;
 use crate::plan::Veto;
@@ -22,22 +22,15 @@ pub(super) struct Failure(Problem);
 
 impl Failure {
     pub(super) fn usage(detail: impl std::fmt::Display) -> Self {
-        Self::new(
-            Exit::Usage,
-            "bad-request",
-            "The request cannot be understood",
-            StatusCode::BAD_REQUEST,
-            detail.to_string(),
-        )
+        Self::new(ProblemKind::BadRequest, StatusCode::BAD_REQUEST, detail.to_string())
     }
 
     pub(super) fn not_found(detail: impl std::fmt::Display) -> Self {
-        Self::new(Exit::NotFound, "not-found", "Not found", StatusCode::NOT_FOUND, detail.to_string())
+        Self::new(ProblemKind::NotFound, StatusCode::NOT_FOUND, detail.to_string())
     }
 
     pub(super) fn role(detail: String, hint: String) -> Self {
-        Self::new(Exit::NotPermitted, "role", "Your role does not allow the request", StatusCode::FORBIDDEN, detail)
-            .hint(hint)
+        Self::new(ProblemKind::Role, StatusCode::FORBIDDEN, detail).hint(hint)
     }
 
     /// The user's groups could not be looked up, so the role is not known.
@@ -47,7 +40,7 @@ impl Failure {
              known"
         );
         let hint = format!("`getent passwd {uid}` and `getent initgroups` must answer on this machine");
-        Self::new(Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR, detail).hint(hint)
+        Self::new(ProblemKind::Failed, StatusCode::INTERNAL_SERVER_ERROR, detail).hint(hint)
     }
 
     /// A hold that was created, and that another request ended before the answer.
@@ -56,7 +49,7 @@ impl Failure {
             "hold {hold} was created, but another request has ended it already: its servers are being brought back"
         );
         let hint = "`teeter events` shows which user ended it".to_owned();
-        Self::new(Exit::Aborted, "ended", "The hold has ended already", StatusCode::GONE, detail).hint(hint)
+        Self::new(ProblemKind::Ended, StatusCode::GONE, detail).hint(hint)
     }
 
     /// A request that a browser sent for a web page.
@@ -65,7 +58,7 @@ impl Failure {
             "the request has the header {header}, which only browsers send, for a web page: teeterd refuses requests \
              of web pages, because any site could send them. Send the request from a program"
         );
-        Self::new(Exit::NotPermitted, "cross-site", "Web pages may not send requests", StatusCode::FORBIDDEN, detail)
+        Self::new(ProblemKind::CrossSite, StatusCode::FORBIDDEN, detail)
     }
 
     /// A change that a form on a web page could send.
@@ -75,7 +68,7 @@ impl Failure {
              {sent}"
         );
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        Self::new(Exit::Usage, "media-type", "The request has the wrong content type", status, detail)
+        Self::new(ProblemKind::MediaType, status, detail)
     }
 
     /// A bound of one user, or of all users together, is reached.
@@ -120,50 +113,49 @@ impl Failure {
                 )
             }
         };
-        Self::new(Exit::Busy, "too-many", "Too many requests", status, detail)
+        Self::new(ProblemKind::TooMany, status, detail)
     }
 
-    /// A refusal of the router itself, with this text.
+    /// A refusal of the router itself.
     pub(super) fn plain(status: StatusCode, request_line: &str, text: &str) -> Self {
-        let usage = (Exit::Usage, "bad-request", "The request cannot be understood");
-        let ((exit, kind, title), why) = match status {
+        let (kind, why) = match status {
             StatusCode::METHOD_NOT_ALLOWED => (
-                (Exit::Usage, "method-not-allowed", "The path does not support this method"),
+                ProblemKind::MethodNotAllowed,
                 "the header `allow` lists the methods of this path, and /v1/openapi.json describes them",
             ),
-            status if status.is_server_error() => ((Exit::Failed, "failed", "The request failed"), text),
-            _ => (usage, text),
+            status if status.is_server_error() => (ProblemKind::Failed, text),
+            _ => (ProblemKind::BadRequest, text),
         };
         let why = if why.is_empty() { status.as_str() } else { why };
-        Self::new(exit, kind, title, status, format!("{request_line} cannot be answered: {why}"))
+        Self::new(kind, status, format!("{request_line} cannot be answered: {why}"))
     }
 
     /// A file of teeterd that cannot be read.
     pub(super) fn unread(error: std::io::Error) -> Self {
         let detail = format!("the copy of the store cannot be read: {error}. Check the disk that holds the store");
-        Self::new(Exit::Failed, "store", "The store failed", StatusCode::INTERNAL_SERVER_ERROR, detail)
+        Self::new(ProblemKind::Store, StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
     /// An answer that cannot be written.
     pub(super) fn unwritten(error: &std::fmt::Error) -> Self {
         let detail = format!("the answer cannot be written: {error}");
-        Self::new(Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR, detail)
+        Self::new(ProblemKind::Failed, StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
     pub(super) fn long_head() -> Self {
         let detail = format!("the request line and headers have {LONGEST_HEAD} bytes at most: name fewer servers");
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        Self::new(Exit::Usage, "too-large", "The request is too large", status, detail)
+        Self::new(ProblemKind::TooLarge, status, detail)
     }
 
     pub(super) fn long_body() -> Self {
         let detail = format!("the body of a request has {LONGEST_BODY} bytes at most: send less at once");
-        Self::new(Exit::Usage, "too-large", "The request is too large", StatusCode::PAYLOAD_TOO_LARGE, detail)
+        Self::new(ProblemKind::TooLarge, StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
     pub(super) fn slow_body() -> Self {
         let detail = format!("the body of the request did not arrive within {BODY_TAKES:?}; nothing was changed");
-        Self::new(Exit::TimedOut, "too-slow", "The request took too long", StatusCode::REQUEST_TIMEOUT, detail)
+        Self::new(ProblemKind::TooSlow, StatusCode::REQUEST_TIMEOUT, detail)
     }
 
     /// The whole HTTP answer, for a connection whose request is not read.
@@ -182,14 +174,14 @@ impl Failure {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    fn new(exit: Exit, kind: &str, title: &str, status: StatusCode, detail: String) -> Self {
+    fn new(kind: ProblemKind, status: StatusCode, detail: String) -> Self {
         Self(Problem {
-            kind: format!("urn:teeter:{kind}"),
-            title: title.to_owned(),
+            kind: format!("urn:teeter:{}", kind.word()),
+            title: kind.title().to_owned(),
             status: status.as_u16(),
             detail,
             hints: Vec::new(),
-            exit: exit as u8,
+            exit: kind.exit() as u8,
         })
     }
 
@@ -203,38 +195,24 @@ impl Failure {
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let detail = chain(&error);
-        let (exit, kind, title, status) = match &error {
-            EngineError::Usage(_) => {
-                (Exit::Usage, "bad-request", "The request cannot be understood", StatusCode::BAD_REQUEST)
-            }
-            EngineError::NotFound(_) => (Exit::NotFound, "not-found", "Not found", StatusCode::NOT_FOUND),
-            EngineError::NotPermitted(_) => {
-                (Exit::NotPermitted, "not-permitted", "HAProxy does not permit the command", StatusCode::FORBIDDEN)
-            }
+        let (kind, status) = match &error {
+            EngineError::Usage(_) => (ProblemKind::BadRequest, StatusCode::BAD_REQUEST),
+            EngineError::NotFound(_) => (ProblemKind::NotFound, StatusCode::NOT_FOUND),
+            EngineError::NotPermitted(_) => (ProblemKind::NotPermitted, StatusCode::FORBIDDEN),
             EngineError::Vetoed(vetoes) if vetoes.iter().any(Veto::is_busy) => {
-                (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT)
+                (ProblemKind::Busy, StatusCode::CONFLICT)
             }
-            EngineError::Vetoed(_) | EngineError::Outage { .. } => {
-                (Exit::Refused, "refused-by-guard", "A guard refused", StatusCode::CONFLICT)
-            }
-            EngineError::StillNeeded(_) => {
-                (Exit::Refused, "still-needed", "The records are still needed", StatusCode::CONFLICT)
-            }
-            EngineError::Busy(_) | EngineError::TakenBack => {
-                (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT)
-            }
-            EngineError::Refused(_) => (Exit::Failed, "refused-by-haproxy", "HAProxy refused", StatusCode::BAD_GATEWAY),
-            EngineError::Unreachable(_) => {
-                (Exit::Unreachable, "unreachable", "HAProxy does not answer", StatusCode::BAD_GATEWAY)
-            }
-            EngineError::Illegal(_) => (Exit::Refused, "not-now", "The run is in another state", StatusCode::CONFLICT),
-            EngineError::Store(_) => (Exit::Failed, "store", "The store failed", StatusCode::INTERNAL_SERVER_ERROR),
-            EngineError::Stopping(_) => {
-                (Exit::Unreachable, "stopping", "teeterd is stopping", StatusCode::SERVICE_UNAVAILABLE)
-            }
-            EngineError::Task(_) => (Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR),
+            EngineError::Vetoed(_) | EngineError::Outage { .. } => (ProblemKind::RefusedByGuard, StatusCode::CONFLICT),
+            EngineError::StillNeeded(_) => (ProblemKind::StillNeeded, StatusCode::CONFLICT),
+            EngineError::Busy(_) | EngineError::TakenBack => (ProblemKind::Busy, StatusCode::CONFLICT),
+            EngineError::Refused(_) => (ProblemKind::RefusedByHaproxy, StatusCode::BAD_GATEWAY),
+            EngineError::Unreachable(_) => (ProblemKind::Unreachable, StatusCode::BAD_GATEWAY),
+            EngineError::Illegal(_) => (ProblemKind::NotNow, StatusCode::CONFLICT),
+            EngineError::Store(_) => (ProblemKind::Store, StatusCode::INTERNAL_SERVER_ERROR),
+            EngineError::Stopping(_) => (ProblemKind::Stopping, StatusCode::SERVICE_UNAVAILABLE),
+            EngineError::Task(_) => (ProblemKind::Failed, StatusCode::INTERNAL_SERVER_ERROR),
         };
-        error.hints().into_iter().fold(Self::new(exit, kind, title, status, detail), Self::hint)
+        error.hints().into_iter().fold(Self::new(kind, status, detail), Self::hint)
     }
 }
 

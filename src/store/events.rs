@@ -6,18 +6,22 @@ use super::{EventQuery, SqliteStore, StoreError};
 use crate::farm::{HoldId, RunId};
 use crate::state::Event;
 
+/// The query for events. Only a condition on `run` alone finds the events of a run by their index.
+fn select(run: Option<RunId>) -> String {
+    let of_run = if run.is_some() { "run = ?1" } else { "?1 IS NULL" };
+    format!(
+        "SELECT id, at, kind, text, run, hold, caller, changed FROM events
+         WHERE {of_run} AND id > ?2 AND (?4 IS NULL OR kind <> ?4) AND (?5 IS NULL OR at >= ?5)
+         ORDER BY id DESC LIMIT ?3"
+    )
+}
+
 impl SqliteStore {
     /// The events that match a query, in order of time.
     pub(super) fn events_of(&self, connection: &Connection, query: EventQuery) -> Result<Vec<Event>, StoreError> {
         let failed = |source| self.error(source);
-        let mut statement = connection
-            .prepare(
-                "SELECT id, at, kind, text, run, hold, caller, changed FROM events
-                 WHERE (?1 IS NULL OR run = ?1) AND id > ?2 AND (?4 IS NULL OR kind <> ?4) AND (?5 IS NULL OR at >= ?5)
-                 ORDER BY id DESC LIMIT ?3",
-            )
-            .map_err(failed)?;
-        // The number of digits in the fraction of a second varies, so texts can only be compared to the whole second.
+        let mut statement = connection.prepare(&select(query.run)).map_err(failed)?;
+        // Fractions of a second have as many digits as they need, so only whole seconds can be compared as texts.
         let since = query.since.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string());
         let mut after = query.after.unwrap_or(0);
         if let Some(since) = &since {
@@ -51,5 +55,26 @@ impl SqliteStore {
         }
         events.reverse();
         Ok(events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_a_run_are_found_without_a_look_at_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.db");
+        drop(SqliteStore::open(&path).unwrap());
+        let connection = Connection::open(path).unwrap();
+        let plan = |run| {
+            let text = format!("EXPLAIN QUERY PLAN {}", select(run));
+            connection
+                .query_row(&text, params![1, 0, 200, None::<&str>, None::<&str>], |row| row.get::<_, String>(3))
+                .unwrap()
+        };
+        assert_eq!(plan(Some(RunId(1))), "SEARCH events USING INDEX events_of_run (run=? AND id>?)");
+        assert_eq!(plan(None), "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)");
     }
 }

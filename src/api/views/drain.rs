@@ -31,9 +31,9 @@ pub struct DrainView {
 pub struct EstimateView {
     /// Half of them ended within so many seconds from now.
     pub median_s: u64,
-    /// A tenth of them did within so many seconds.
+    /// A tenth of them at most ended before, in seconds from now, rounded down.
     pub low_s: u64,
-    /// Nine tenths of them did within so many seconds.
+    /// A tenth of them at most ended later, in seconds from now, rounded up.
     pub high_s: u64,
     /// How many they are.
     pub drains: usize,

@@ -72,11 +72,13 @@ fn drain_view(drain: &DrainRecord) -> DrainView {
     }
 }
 
+/// In whole seconds. The spread is rounded outwards, so that it still holds what it held.
 fn estimate_view(estimate: Estimate) -> EstimateView {
+    let up = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
     EstimateView {
-        median_s: estimate.median.as_secs(),
+        median_s: estimate.median.as_secs_f64().round() as u64,
         low_s: estimate.low.as_secs(),
-        high_s: estimate.high.as_secs(),
+        high_s: up(estimate.high),
         drains: estimate.drains,
     }
 }

@@ -1,11 +1,11 @@
-//! Completion in a real bash, with live names.
+//! Completion in real shells, with live names.
 
 use std::path::Path;
 use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::fixtures::site::{Site, finish};
+use crate::fixtures::site::{Ended, Site, finish};
 
 /// The candidates that bash offers at the end of a line, by the script that `teeter` prints.
 async fn offered(line: &str, socket: &Path) -> Vec<String> {
@@ -32,14 +32,26 @@ async fn offered(line: &str, socket: &Path) -> Vec<String> {
         _teeter teeter "$word" "" 2>/dev/null
         [ ${#COMPREPLY[@]} = 0 ] || printf '%s\n' "${COMPREPLY[@]}"
     "#;
-    let programs = Path::new(env!("CARGO_BIN_EXE_teeter")).parent().expect("it is in a directory");
-    let mut bash = Command::new("bash");
-    bash.args(["--norc", "-c", script, "bash", line]).env("TEETER_SOCKET", socket);
-    bash.env("PATH", format!("{}:/usr/bin:/bin", programs.display()));
-    bash.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let ended = finish(bash.spawn().expect("bash starts")).await;
+    let ended = shell("bash", &["--norc", "-c", script, "bash", line], socket).await.expect("bash is here");
     assert_eq!(ended.err, "", "{line}");
     ended.out.lines().map(str::to_owned).collect()
+}
+
+/// Runs a shell that finds `teeter` in its PATH. `None`: this shell is not installed.
+async fn shell(program: &str, args: &[&str], socket: &Path) -> Option<Ended> {
+    let programs = Path::new(env!("CARGO_BIN_EXE_teeter")).parent().expect("it is in a directory");
+    let mut command = Command::new(program);
+    command.args(args).env("TEETER_SOCKET", socket).env("TERM", "dumb").env("LC_ALL", "C.UTF-8");
+    command.env("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    match command.spawn() {
+        Ok(child) => Some(finish(child).await),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            teeter_lab::skip(&format!("{program} is not here: its completion is not tried"));
+            None
+        }
+        Err(error) => panic!("{program}: {error}"),
+    }
 }
 
 #[tokio::test]
@@ -81,4 +93,52 @@ async fn completion_without_teeterd_still_knows_the_grammar() {
     let nowhere = Path::new("/nowhere/control.sock");
     assert_eq!(offered("teeter drain app/", nowhere).await, Vec::<String>::new());
     assert_eq!(offered("teeter rollb", nowhere).await, ["rollback"]);
+}
+
+/// Types the start of a line in a zsh on a terminal of its own, and presses the tab key: what zsh shows then.
+const ZSH: &str = r#"
+    zmodload zsh/zpty || exit 7
+    zpty typed zsh -f -i
+    zpty -w typed 'unsetopt BEEP; PS1=; autoload -Uz compinit && compinit -D -u'
+    zpty -w typed 'source <(teeter completions zsh); print BEGUN$((40 + 2))'
+    zpty -r -m typed shown '*BEGUN42*' || exit 8
+    zpty -n -w typed "$1"$'\t\t'
+    zpty -r -m typed shown "$2" || exit 9
+    print -r -- "$shown"
+"#;
+
+#[tokio::test]
+async fn zsh_completes_live_names() {
+    let site = Site::start().await;
+    let last = ["-f", "-c", ZSH, "zsh", "teeter drain app/w", "*web04*"];
+    let Some(ended) = shell("zsh", &last, site.daemon.socket()).await else { return };
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for name in ["app/web01", "app/web02", "app/web03", "app/web04"] {
+        assert!(ended.out.contains(name), "{name}: {ended:?}");
+    }
+    assert!(!ended.out.contains("api/web"), "{ended:?}");
+    // A colon, and a name that only one command takes.
+    let farm = ["-f", "-c", ZSH, "zsh", "teeter drain farm:w", "*web/b*"];
+    let ended = shell("zsh", &farm, site.daemon.socket()).await.expect("it is here");
+    assert!(ended.code == 0 && ended.out.contains("web/a"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn fish_completes_live_names() {
+    let site = Site::start().await;
+    let script = "teeter completions fish | source; complete -C $argv[1]";
+    for (line, candidates) in [
+        ("teeter drain app/w", &["app/web01", "app/web02", "app/web03", "app/web04"][..]),
+        ("teeter drain farm:w", &["farm:web", "farm:web/a", "farm:web/b"]),
+        ("teeter flip web ", &["a", "all", "b"]),
+        ("teeter rollb", &["rollback"]),
+    ] {
+        let args = ["--no-config", "-c", script, line];
+        let Some(ended) = shell("fish", &args, site.daemon.socket()).await else { return };
+        // A description follows after a tab.
+        let words = ended.out.lines().filter_map(|line| line.split('\t').next());
+        let mut offered: Vec<&str> = words.filter(|word| !word.starts_with('-')).collect();
+        offered.sort_unstable();
+        assert_eq!(offered, candidates, "{line}: {ended:?}");
+    }
 }

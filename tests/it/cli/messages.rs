@@ -51,3 +51,15 @@ async fn missing_file_is_reported_once() {
     let ended = site.teeter(&["store", "verify", "/nowhere/teeter.db"]).await;
     assert_eq!((ended.code, ended.err.matches("No such file").count()), (exit::NOT_FOUND, 1), "{ended:?}");
 }
+
+#[tokio::test]
+async fn calendar_has_the_day_on_which_a_server_comes_back() {
+    let site = Site::start().await;
+    assert_eq!(site.teeter(&["maint", "web01", "--reason", "new disk", "--for", "2d"]).await.code, 0);
+    assert_eq!(site.teeter(&["maint", "web02", "--reason", "repair"]).await.code, 0);
+    let calendar = site.teeter(&["holds", "--calendar"]).await.out;
+    let (before, after) =
+        calendar.split_once("web01 comes back if healthy (hold 1)").unwrap_or_else(|| panic!("{calendar}"));
+    assert!(before.contains("web01 out: ") && before.contains("(new disk)"), "{calendar}");
+    assert!(after.contains("web02 out: ") && after.contains("(repair)"), "{calendar}");
+}

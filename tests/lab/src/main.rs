@@ -15,6 +15,7 @@ mod chosen;
 mod command;
 mod demo;
 mod demo_site;
+mod estimates;
 mod figures;
 mod figures_numbers;
 mod figures_site;
@@ -23,6 +24,7 @@ mod many_faults;
 mod polling;
 mod readers;
 mod rollbacks;
+mod scale;
 mod teeterd;
 mod transcripts;
 
@@ -45,10 +47,14 @@ enum Task {
     Figures(figures::FiguresArgs),
     /// Drain servers under all kinds of traffic, and check with each server that it was empty.
     Drains(many_drains::DrainsArgs),
+    /// Compare the estimates of drains with their real ends, for sessions of different lengths.
+    Estimates(estimates::EstimatesArgs),
     /// Cause each fault at each step of each strategy, and check that the farm serves and recovers.
     Chaos(many_faults::ChaosArgs),
     /// Measure the cost for HAProxy while teeter waits for one server, with ten servers and with ten thousand.
     Polling(polling::PollingArgs),
+    /// Measure commands with ten thousand servers and with ten thousand runs, and the room that a year of runs takes.
+    Scale(scale::ScaleArgs),
     /// Measure the effect of greedy readers on drains, reloads, memory and the watchdog.
     Readers(readers::ReadersArgs),
     /// Deploy a version that fails, by each strategy, and count the errors that clients see until it is rolled back.
@@ -109,8 +115,10 @@ async fn main() -> ExitCode {
         Task::Demo(args) => demo::run(args).await,
         Task::Figures(args) => figures::run(args).await,
         Task::Drains(args) => many_drains::run(args).await,
+        Task::Estimates(args) => estimates::run(args).await,
         Task::Chaos(args) => many_faults::run(args).await,
         Task::Polling(args) => polling::run(args).await,
+        Task::Scale(args) => scale::run(args).await,
         Task::Readers(args) => readers::run(args).await,
         Task::Rollbacks(args) => rollbacks::run(args).await,
         Task::Greedy(args) => readers::send_requests(args).await,

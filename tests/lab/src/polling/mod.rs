@@ -14,8 +14,9 @@ use std::time::Duration;
 use clap::Args;
 use tokio::process::Command;
 
-use self::many_servers::{ManyServers, TARGET};
-use self::measure::{command_time, cost, latencies, memory, time_of};
+pub(crate) use self::many_servers::{ManyServers, TARGET};
+pub(crate) use self::measure::command_time;
+use self::measure::{cost, latencies, memory, time_of};
 use self::ways::Way;
 use crate::bench::table::Machine;
 use crate::command::{failure, say, until_stopped};
