@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use rustix::fs::CWD;
 
-use super::{BESIDE, DrainQuery, EventQuery, SqliteStore, Store, StoreError, Tally, Verified, beside, rename_new};
+use super::{
+    BESIDE, DrainQuery, EventQuery, RunQuery, SqliteStore, Store, StoreError, Tally, Verified, beside, rename_new,
+};
 use crate::farm::RunId;
 use crate::plan::Run;
 use crate::platform::chain;
@@ -93,6 +95,10 @@ impl Store for Aside {
     }
 
     fn drains(&self, _: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn runs(&self, _: &RunQuery) -> Result<Vec<Run>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -3,6 +3,7 @@
 mod doctor;
 mod drain;
 mod event;
+mod farm_runs;
 mod hold;
 mod run;
 mod session;
@@ -12,6 +13,7 @@ mod store;
 pub use self::doctor::{FindingView, Findings};
 pub use self::drain::{DrainView, EstimateView};
 pub use self::event::{CallerView, ChangedView, EventView, Events, LoginView};
+pub use self::farm_runs::{DrainSummaryView, FarmRuns, RunSummaryView};
 pub use self::hold::{HoldView, Holds};
 pub use self::run::{AttendantView, FlipView, ForecastView, RunServerView, RunView, Runs, StepView, WorkView};
 pub use self::session::{SessionView, Sessions};
