@@ -1,0 +1,9 @@
+//! The page of one run.
+
+mod drain_curves;
+mod kind;
+mod page;
+mod stops;
+mod timeline;
+
+pub(super) use self::page::Page;
