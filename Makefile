@@ -55,8 +55,8 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-parser drains chaos sim
-.PHONY: transcripts fuzz deb systemd-test audit fmt deps help
+.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-parser bench-verdicts drains
+.PHONY: chaos sim transcripts fuzz deb systemd-test audit fmt deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -126,6 +126,9 @@ figures: deps ## Measure drains, flips, memory and start-up: docs/figures.md exp
 
 bench-parser: ## Measure how fast teeter and other parsers read HAProxy's tables
 	@$(CARGO) bench $(LOCKED) --bench parser
+
+bench-verdicts: ## Measure how often a watch rolls back falsely, and how soon it sees a worse version: docs/figures.md
+	@$(CARGO) bench $(LOCKED) --bench verdicts
 
 drains: deps ## Run 2,000 drains under all kinds of traffic, and check that each server was empty
 	@$(built)

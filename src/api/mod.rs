@@ -18,9 +18,9 @@ pub use self::views::{
     AttendantView, CallerView, ChangedView, DrainSummaryView, DrainView, EstimateView, EventView, Events, FarmRuns,
     FindingView, Findings, FlipView, ForecastView, HoldView, Holds, IdleView, InstanceView, LoginView, OldProcessView,
     RouteEntryView, RouteView, RunServerView, RunSummaryView, RunView, Runs, ServerView, SessionView, Sessions,
-    StatusView, StepView, StoreView, WorkView,
+    StatusView, StepView, StoreView, WatchCountsView, WatchPointView, WatchView, WorkView,
 };
 pub use self::words::{
     CallerPresence, DrainEnd, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy,
-    ServerAdmin, SocketLevel, StepStatus, WorkPhase,
+    ServerAdmin, SocketLevel, StepStatus, WatchVerdict, WorkPhase,
 };

@@ -108,11 +108,21 @@ Examples:
   teeter report --farm web --since 2026-11-01 >november.html
   teeter report 3 --json | jq '.run.drains'
 
-A run: its timeline with each flip, the curve of each drain, its steps with their times, the output of its hooks and its
-record. A farm: how its runs ended, how long deploys and drains took, and a table of at most 500 runs, the latest ones.
+A run: its timeline with each flip, the curves of drains and watches, its steps with their times, the output of its
+hooks and its record. A farm: how its runs ended, how long deploys and drains took, and a table of at most 500 runs, the latest ones.
 
 A page is one file without scripts, fonts or links: it opens in any browser, in light and dark, and prints on paper.
 With --json the same data is written as one JSON document.";
+
+/// Printed after the options of `teeter verdict`.
+pub(super) const VERDICT: &str = "\
+Examples:
+  teeter verdict 17                                      # run 17, by the settings that it had
+  teeter verdict --farm web --since 30d --max-5xx 0.5%   # what would have been rolled back last month?
+  teeter verdict --file counters.json --max-5xx 1%
+
+THEN is the verdict at its time. A run keeps at most 32 points of each watch, and teeterd looks more often: so a
+rollback may come some requests later here. Answer times (max_time) are not judged again.";
 
 /// Printed after the options of `teeter completions`.
 pub(super) const COMPLETIONS: &str = "\

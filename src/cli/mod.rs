@@ -52,6 +52,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod verdict;
 mod wait;
 mod watch;
 mod work;
@@ -153,6 +154,7 @@ async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
         Command::Show { run, variables: true, .. } => queries::variables(context, run).await,
         Command::Show { run, .. } => queries::show(context, run).await,
         Command::Report(args) => report::report(context, args).await,
+        Command::Verdict(args) => verdict::verdict(context, args).await,
         Command::Doctor => queries::doctor(context).await,
         Command::Events(args) => events::events(context, args).await,
         Command::Forget(args) => store::forget(context, args).await,

@@ -57,6 +57,18 @@ pub(super) async fn advance(context: &Context, args: Advance) -> Result<Exit, Cl
     print_failure_for_eval(context, advanced.await)
 }
 
+/// `teeter continue` at a watch that has ended without a verdict.
+pub(super) async fn go_on_without_verdict(context: &Context, run: &RunView) -> Result<Exit, CliError> {
+    let request = AdvanceRequest { step: Some(run.cursor), failed: None, key: None, force: false };
+    let run: RunView = context.client.post(&format!("/v1/runs/{}/advance", run.id), &request).await?;
+    if context.json {
+        print::json(&run)?;
+    } else {
+        print::out(&format!("run {} goes on without a verdict", run.id))?;
+    }
+    Ok(Exit::Done)
+}
+
 /// `teeter idle`.
 pub(super) async fn idle(context: &Context, farm: &FarmName, without: &[InstanceName]) -> Result<Exit, CliError> {
     let query: Vec<String> = without.iter().map(|name| format!("without_haproxy={name}")).collect();

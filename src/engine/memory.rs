@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::engine::runs::watching::Watching;
 use crate::farm::{FarmName, Hold, HoldId, InstanceName, MemberName, Process, RunId, Stage};
 use crate::plan::verify::ProbeResult;
 use crate::plan::warm_up::Warmth;
 use crate::plan::{Attendant, Curve, DrainWatch, Wait};
 use crate::platform::lock;
-use crate::state::{DrainRecord, State};
+use crate::state::{DrainRecord, State, WatchRecord};
 
 /// What is remembered between two passes over holds and runs.
 #[derive(Debug, Default)]
@@ -41,6 +42,8 @@ pub(crate) struct RunMemory {
     pub(super) asking: Option<Probing>,
     /// The drains that the store has for views of the run.
     pub(super) drains: Option<Arc<KnownDrains>>,
+    /// What both sides of its watches are given.
+    pub(super) watching: Watching,
 }
 
 /// Drains in the store, for views of one run.
@@ -50,6 +53,8 @@ pub(super) struct KnownDrains {
     pub(super) revision: u64,
     /// The drains of the run.
     pub(super) of_run: Vec<DrainRecord>,
+    /// The watches of the run that have ended.
+    pub(super) watches: Vec<WatchRecord>,
     /// The lengths of earlier drains of its farm; none while the run does not drain.
     pub(super) earlier: Vec<Duration>,
 }

@@ -53,7 +53,7 @@ pub use select::error::SelectError;
 pub use select::host::{Host, HostError};
 pub use select::selector::Selector;
 pub use select::similar::similar;
-pub use settings::bake::{BakeSettings, Share};
+pub use settings::bake::{BakeSettings, OnInconclusive, Share};
 pub use settings::canary::{CanarySettings, Percent, Steps};
 pub use settings::count::{BatchSize, MinAvailable};
 pub use settings::drain::{DrainSettings, OnDeadline};

@@ -24,7 +24,7 @@ impl Curve {
         }
         self.points.push((millis, in_flight));
         if self.points.len() > MOST_POINTS {
-            self.thin_out();
+            thin_out(&mut self.points, |(at, _)| *at);
         }
     }
 
@@ -32,16 +32,16 @@ impl Curve {
     pub fn points(&self) -> &[(u64, u64)] {
         &self.points
     }
+}
 
-    /// Drops the inner point that stands closest to the one before it: what is left is spread as evenly as it was.
-    fn thin_out(&mut self) {
-        let gap = |index: &usize| match self.points.get(index - 1..=index + 1) {
-            Some([(before, _), _, (after, _)]) => after.saturating_sub(*before),
-            _ => u64::MAX,
-        };
-        if let Some(index) = (1..self.points.len().saturating_sub(1)).min_by_key(gap) {
-            self.points.remove(index);
-        }
+/// Drops the inner point whose neighbours are closest in time: the others are spread as evenly as before.
+pub(super) fn thin_out<P>(points: &mut Vec<P>, at: impl Fn(&P) -> u64) {
+    let gap = |index: &usize| match points.get(index - 1..=index + 1) {
+        Some([before, _, after]) => at(after).saturating_sub(at(before)),
+        _ => u64::MAX,
+    };
+    if let Some(index) = (1..points.len().saturating_sub(1)).min_by_key(gap) {
+        points.remove(index);
     }
 }
 

@@ -6,8 +6,6 @@
 mod addresses;
 /// The caller that does a run's work.
 mod attendant;
-/// The comparison of the side that has just got the traffic with the side that had it before.
-mod bake;
 /// Watches that could never see anything.
 pub mod blind_watch;
 /// The blue-green strategy.
@@ -80,10 +78,11 @@ mod veto;
 mod wait;
 /// When a server is warm.
 pub mod warm_up;
+/// Watching the side that has just got traffic.
+pub mod watch;
 
 pub use addresses::compared;
 pub use attendant::Attendant;
-pub use bake::Figures;
 pub use curve::Curve;
 pub use drain::{DrainVerdict, DrainWatch};
 pub use estimate::Estimate;
@@ -92,7 +91,7 @@ pub use input::PlanningInput;
 pub use members::PlannedMember;
 pub use not_deployed::not_deployed_to;
 pub use out_of_service::out_of_service;
-pub use run::{Bake, CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};
+pub use run::{CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};
 pub use run_plan::Plan;
 pub use skipped::Skipped;
 pub use step::Step;

@@ -1,7 +1,8 @@
 //! Runs whose HAProxy has been renamed.
 
 use super::members::PlannedMember;
-use super::run::{Bake, Run, StepState, Undo};
+use super::run::{Run, StepState, Undo};
+use super::watch::Bake;
 use crate::farm::{Entry, Renamed};
 
 impl Run {
@@ -16,7 +17,13 @@ impl Run {
             *lines = name.entries::<Vec<Entry>>(lines.iter());
         }
         run.counted = name.keys(&self.counted);
-        run.bake = self.bake.as_ref().map(|bake| Bake { from: name.keys(&bake.from), ..bake.clone() });
+        run.counted_by = name.by_instance(&self.counted_by);
+        run.bake = self.bake.as_ref().map(|bake| Bake {
+            from: name.keys(&bake.from),
+            old: name.keys(&bake.old),
+            processes: name.by_instance(&bake.processes),
+            ..bake.clone()
+        });
         run.down = name.entries(&self.down);
         run.reach = name.reach(&self.reach);
         let undo = self.step.undo.iter().map(|undo| match undo {

@@ -11,7 +11,8 @@ use super::run_plan::Plan;
 use super::step::Step;
 use super::step_times::StepTimes;
 use super::strategy::Phase;
-use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, MemberName, Reach, Route, RunId};
+use super::watch::Bake;
+use crate::farm::{Counts, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Process, Reach, Route, RunId};
 
 /// One deploy or flip: its plan, its present step, and the results so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ pub struct Run {
     /// HAProxy's counters at the start of the run; empty if the plan has no bake.
     #[serde(default)]
     pub counted: BTreeMap<Entry, Counts>,
+    /// The HAProxy processes that counted these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counted_by: BTreeMap<InstanceName, Process>,
     /// The counters with which its last watch is compared.
     #[serde(default)]
     pub bake: Option<Bake>,
@@ -94,15 +98,6 @@ pub enum CallerState {
         /// When it left.
         at: Timestamp,
     },
-}
-
-/// What a watch is compared with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bake {
-    /// Counts of the side that had the traffic before, from the beginning of the run to that of the watch.
-    pub before: Counts,
-    /// The counts of each line of the other side when the watch began.
-    pub from: BTreeMap<Entry, Counts>,
 }
 
 /// Why a run has passed a step that it has not done.

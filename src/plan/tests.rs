@@ -17,9 +17,10 @@ use super::machine::{
     Confirmation, Facts, Illegal, Outcome, WorkReport, handle_abort, handle_lost_servers, handle_report, handle_tick,
 };
 use super::verify::ProbeResult;
+use super::watch::{Counted, Figures};
 use super::{
-    CallerState, FailureKind, Figures, Phase, Plan, PlanningInput, Run, RunState, Skipped, Step, StepState, Veto, Wait,
-    guard, see_saw,
+    CallerState, FailureKind, Phase, Plan, PlanningInput, Run, RunState, Skipped, Step, StepState, Veto, Wait, guard,
+    see_saw,
 };
 use crate::farm::{
     Counts, Entry, Farm, GroupName, Hold, HoldId, InstanceName, Ladder, Layout, MemberName, OnDeadline, Owner, RunId,
@@ -60,6 +61,14 @@ fn planned(settings: &str, seen: &Seen, holds: &[Hold]) -> Result<Plan, Vec<Veto
     let layout = farm.layout(&seen).unwrap();
     let skipped = Skipped::by_holds(&layout, &BTreeSet::new(), holds)?;
     see_saw::plan(&PlanningInput { version: Some("v2"), ..input(&farm, &layout, &seen, &skipped) })
+}
+
+/// The plan of a canary deploy to four servers.
+pub(super) fn planned_canary(settings: &str) -> Plan {
+    let (farm, seen) = (farm(settings), seen(4, &[]));
+    let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
+    let (layout, skipped) = (layout_of(&farm, &seen), Skipped::default());
+    super::canary::plan(&input(&farm, &layout, &all, &skipped)).unwrap()
 }
 
 static NO_PHASES: BTreeSet<Phase> = BTreeSet::new();

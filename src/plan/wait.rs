@@ -130,8 +130,18 @@ pub enum Wait {
     Baking {
         /// Requests that it has got so far.
         requests: u64,
+        /// The comparison so far, in words; `None` if nothing is compared.
+        #[serde(default)]
+        so_far: Option<String>,
         /// When the watch is over.
         until: Timestamp,
+    },
+    /// The time of a watch is over without a verdict.
+    Verdict {
+        /// The comparison so far, and what is missing.
+        missing: String,
+        /// When the run stops waiting for a verdict; `None` if it waits for an operator.
+        until: Option<Timestamp>,
     },
     /// A hold has expired, and its servers cannot be verified while HAProxy does not answer.
     Answer {
@@ -191,7 +201,9 @@ impl fmt::Display for Wait {
                 write!(f, "it has the last server of backend {backend} that is up, and goes out once another one is")
             }
             Self::Settling { .. } => f.write_str("letting it settle"),
-            Self::Baking { requests, .. } => write!(f, "watching, {requests} requests so far"),
+            Self::Baking { requests, so_far: None, .. } => write!(f, "watching, {requests} requests so far"),
+            Self::Baking { so_far: Some(so_far), .. } => write!(f, "watching: {so_far}"),
+            Self::Verdict { missing, .. } => write!(f, "no verdict yet: {missing}"),
             Self::Hold => f.write_str("waiting for the servers to settle"),
         }
     }
@@ -221,6 +233,7 @@ impl Wait {
             | Self::Baking { until, .. }
             | Self::Overruled { until, .. } => Some(*until),
             Self::SecondSample { not_before } => *not_before,
+            Self::Verdict { until, .. } => *until,
             _ => None,
         }
     }

@@ -10,7 +10,8 @@ use crate::farm::{
 };
 use crate::haproxy::AdminState;
 use crate::plan::machine::Action;
-use crate::plan::{Bake, Run, RunState, Undo};
+use crate::plan::watch::Bake;
+use crate::plan::{Run, RunState, Undo};
 
 /// What a run's actions mean for the store.
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ impl State {
         observed: &Observed<'_>,
         now: Timestamp,
     ) -> Effects {
-        let watches = actions.contains(&Action::Watch);
+        let watches = actions.iter().any(|action| matches!(action, Action::Watch(_)));
         let mut working = Working {
             state: self,
             observed,
@@ -77,9 +78,9 @@ impl Working<'_> {
             Action::Hold(group) => self.hold(group),
             Action::DrainAgain(group) => self.drain_again(group),
             Action::Share { group, with, share } => self.share(&group, &with, share),
-            Action::Watch => {
-                let counts = |entry: &Entry| self.observed.counts(entry);
-                self.effects.run.bake = Some(Bake::begin(&self.effects.run, counts));
+            Action::Watch(control) => {
+                let look = |entry: &Entry| self.observed.look(entry);
+                self.effects.run.bake = Some(Bake::begin(&self.effects.run, *control, look));
             }
             Action::Harden(group) => self.harden(&group),
             Action::Park(group) => self.park(&group),

@@ -11,6 +11,7 @@ mod observed;
 mod route;
 mod share;
 mod versions;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,7 @@ pub use drained::{DrainOutcome, DrainRecord};
 pub use effects::Effects;
 pub use event::{Changed, Event, NewEvent, asked, event};
 pub use observed::{Observed, ObservedInstance};
+pub use watched::WatchRecord;
 
 /// Everything that decisions are made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub enum Change {
     PutRun(Box<Run>),
     /// Keep the record of a drain that has ended. No decision needs it: only the store has it.
     AddDrain(Box<DrainRecord>),
+    /// Keep the record of a watch that has ended. No decision needs it: only the store has it.
+    AddWatch(Box<WatchRecord>),
 }
 
 /// The number of runs that are kept in memory, whether they have ended or not.
@@ -121,7 +125,7 @@ impl State {
                     self.next_run = self.next_run.max(run.id.0 + 1);
                     self.runs.insert(run.id, (**run).clone());
                 }
-                Change::AddDrain(_) => {}
+                Change::AddDrain(_) | Change::AddWatch(_) => {}
             }
         }
         self.forget_ended();

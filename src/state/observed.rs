@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::{Counts, Entry, InstanceName, Origin, Seen, SeenServer};
 use crate::haproxy::{MapKey, MapName};
+use crate::plan::watch::Look;
 
 /// The last answer of each HAProxy that has answered.
 #[derive(Debug, Clone, Default)]
@@ -30,9 +31,10 @@ impl<'a> Observed<'a> {
         self.0.get(&entry.instance)?.seen.servers.get(&entry.server)
     }
 
-    /// HAProxy's counters of a server line since the start of its process.
-    pub fn counts(&self, entry: &Entry) -> Option<Counts> {
-        self.server(entry).map(|server| Counts::of_server(&server.load))
+    /// HAProxy's counters of a server line since the start of its process, and that process.
+    pub fn look(&self, entry: &Entry) -> Option<Look> {
+        let process = self.0.get(&entry.instance)?.seen.process();
+        Some(Look { process, counts: Counts::of_server(&self.server(entry)?.load) })
     }
 
     /// Where the HAProxy of a line is reached, and the process that answered there.

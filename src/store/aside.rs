@@ -9,12 +9,13 @@ use std::sync::Arc;
 use rustix::fs::CWD;
 
 use super::{
-    BESIDE, DrainQuery, EventQuery, RunQuery, SqliteStore, Store, StoreError, Tally, Verified, beside, rename_new,
+    BESIDE, DrainQuery, EventQuery, RunQuery, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery, beside,
+    rename_new,
 };
 use crate::farm::RunId;
 use crate::plan::Run;
 use crate::platform::chain;
-use crate::state::{DrainRecord, Event, NewEvent, State, Transaction};
+use crate::state::{DrainRecord, Event, NewEvent, State, Transaction, WatchRecord};
 
 /// Opens the store of a daemon. A damaged one is renamed, and the returned store refuses every change.
 ///
@@ -99,6 +100,10 @@ impl Store for Aside {
     }
 
     fn runs(&self, _: &RunQuery) -> Result<Vec<Run>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn watches(&self, _: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -16,6 +16,7 @@ mod runs;
 mod schema;
 mod sqlite;
 mod verify;
+mod watches;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ use thiserror::Error;
 
 use crate::farm::{FarmName, RunId};
 use crate::plan::Run;
-use crate::state::{DrainRecord, Event, NewEvent, State, Transaction};
+use crate::state::{DrainRecord, Event, NewEvent, State, Transaction, WatchRecord};
 
 pub use aside::open;
 pub use place::of_store;
@@ -67,6 +68,15 @@ pub struct RunQuery {
     pub since: Option<Timestamp>,
     /// The greatest number of runs. The latest ones are returned.
     pub limit: usize,
+}
+
+/// The query for watches; the latest ones are returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchQuery {
+    /// The watches of a run.
+    OfRun(RunId),
+    /// The watches of a farm's runs that ended since then.
+    OfFarm(FarmName, Timestamp),
 }
 
 /// The events of one kind that a run has.
@@ -219,6 +229,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store cannot be read.
     fn drains(&self, query: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError>;
+
+    /// Reads the records of watches that have ended.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn watches(&self, query: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError>;
 
     /// Deletes events and runs that `keep` does not keep, at most `most` events in one transaction, and records
     /// `begun` with the deletion. Changes neither the revision nor a record that a decision needs.

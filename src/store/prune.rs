@@ -142,7 +142,8 @@ impl Found {
         let places = vec!["?"; self.runs.len()].join(", ");
         let ids = params_from_iter(self.runs.iter().map(|id| id.0));
         transaction.execute(&format!("DELETE FROM runs WHERE id IN ({places})"), ids.clone())?;
-        transaction.execute(&format!("DELETE FROM drains WHERE run IN ({places})"), ids)?;
+        transaction.execute(&format!("DELETE FROM drains WHERE run IN ({places})"), ids.clone())?;
+        transaction.execute(&format!("DELETE FROM watches WHERE run IN ({places})"), ids)?;
         Ok(Pruned { runs: self.runs, events: (gone as u64).saturating_sub(hook_output), hook_output, drains: 0 })
     }
 }

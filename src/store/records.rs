@@ -11,7 +11,7 @@ use super::schema::counter;
 use super::verify::Verified;
 use crate::farm::{Baseline, Entry, Hold, HoldId, Owner, Route, RunId};
 use crate::plan::Run;
-use crate::state::{Caller, DrainRecord};
+use crate::state::{Caller, DrainRecord, WatchRecord};
 
 /// Reads every record. Only holds and active runs are kept in memory.
 pub(super) fn records(connection: &Connection) -> rusqlite::Result<Verified> {
@@ -77,9 +77,14 @@ pub(super) fn records(connection: &Connection) -> rusqlite::Result<Verified> {
         let ordered = drain.began <= drain.ended;
         problems.expect(ordered, || format!("drain {key} ended at {}, before it began", drain.ended));
     })?;
+    let all = "SELECT CAST(id AS TEXT), json FROM watches ORDER BY id";
+    let watches = each::<WatchRecord>(connection, "watch", all, &mut problems, |problems, key, watch| {
+        let ordered = watch.began <= watch.ended;
+        problems.expect(ordered, || format!("watch {key} ended at {}, before it began", watch.ended));
+    })?;
     let events = events(connection, &mut problems)?;
     let (holds, baselines, problems) = (count, baseline_count, problems.all());
-    Ok(Verified { schema: 0, revision, holds, baselines, routes, runs, drains, events, problems })
+    Ok(Verified { schema: 0, revision, holds, baselines, routes, runs, drains, watches, events, problems })
 }
 
 /// Verifies the references between records.

@@ -93,4 +93,11 @@ const MIGRATIONS: &[&str] = &[
     CREATE INDEX drains_of_farm ON drains (farm, id);
     CREATE INDEX drains_by_time ON drains (ended);
 ",
+    "
+    CREATE TABLE watches (
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, farm TEXT NOT NULL, ended TEXT NOT NULL, json TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX watches_of_run ON watches (run, id);
+    CREATE INDEX watches_of_farm ON watches (farm, ended);
+",
 ];

@@ -18,11 +18,11 @@ use super::lock::{BUSY, Lock};
 use super::readers::Readers;
 use super::schema::{counter, failure, migrate, set_counter};
 use super::verify::{self, Verified};
-use super::{DrainQuery, EventQuery, Keep, Pruned, RunQuery, Store, StoreError, Tally, private, prune};
+use super::{DrainQuery, EventQuery, Keep, Pruned, RunQuery, Store, StoreError, Tally, WatchQuery, private, prune};
 use crate::farm::RunId;
 use crate::plan::Run;
 use crate::platform::lock;
-use crate::state::{Change, DrainRecord, Event, NewEvent, REMEMBERED, State, Transaction};
+use crate::state::{Change, DrainRecord, Event, NewEvent, REMEMBERED, State, Transaction, WatchRecord};
 
 /// A store in a SQLite file.
 #[derive(Debug)]
@@ -189,6 +189,10 @@ impl Store for SqliteStore {
 
     fn drains(&self, query: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError> {
         self.drains_of(&self.reader(), query)
+    }
+
+    fn watches(&self, query: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError> {
+        self.watches_of(&self.reader(), query)
     }
 
     fn prune(&self, keep: &Keep, most: usize, begun: Option<&NewEvent>) -> Result<Pruned, StoreError> {

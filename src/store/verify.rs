@@ -28,6 +28,8 @@ pub struct Verified {
     pub runs: usize,
     /// The number of drains that have ended.
     pub drains: usize,
+    /// The number of watches that have ended.
+    pub watches: usize,
     /// The number of events.
     pub events: usize,
     /// The problems that were found, for people. Empty where the store is whole.

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod drain;
+mod watch;
 mod event;
 mod farm_runs;
 mod hold;
@@ -19,3 +20,4 @@ pub use self::run::{AttendantView, FlipView, ForecastView, RunServerView, RunVie
 pub use self::session::{SessionView, Sessions};
 pub use self::status::{IdleView, InstanceView, OldProcessView, RouteEntryView, RouteView, ServerView, StatusView};
 pub use self::store::StoreView;
+pub use self::watch::{WatchCountsView, WatchPointView, WatchView};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::drain::{DrainView, EstimateView};
+use super::watch::WatchView;
 use crate::api::words::{CallerPresence, FlipMeans, RunFailure, RunStatus, RunStrategy, StepStatus, WorkPhase};
 
 /// One run: a deploy or a flip.
@@ -94,6 +95,9 @@ pub struct RunView {
     /// Its drains that have ended, the latest last; at most 100. Empty in the list of all runs.
     #[serde(default)]
     pub drains: Vec<DrainView>,
+    /// Its watches, the present one last; at most 1000. Empty in the list of all runs.
+    #[serde(default)]
+    pub watches: Vec<WatchView>,
     /// How much longer the current drain takes; `null` if there is no ground for a number.
     #[serde(default)]
     pub estimate: Option<EstimateView>,

@@ -23,6 +23,9 @@ pub struct StoreView {
     /// The number of drains that have ended.
     #[serde(default)]
     pub drains: usize,
+    /// The number of watches that have ended.
+    #[serde(default)]
+    pub watches: usize,
     /// The number of events.
     pub events: usize,
     /// The problems found, as text; empty if the store is intact.

@@ -72,7 +72,9 @@ pub use self::doctor::FindingStatus;
 pub use self::haproxy::{ServerAdmin, SocketLevel};
 pub use self::hold::{DrainEnd, HoldStage};
 pub use self::live_side::LiveSide;
-pub use self::run::{CallerPresence, FlipMeans, RunFailure, RunStatus, RunStrategy, StepStatus, WorkPhase};
+pub use self::run::{
+    CallerPresence, FlipMeans, RunFailure, RunStatus, RunStrategy, StepStatus, WatchVerdict, WorkPhase,
+};
 
 #[cfg(test)]
 mod tests {

@@ -178,3 +178,15 @@ words! {
         Servers = "servers",
     }
 }
+
+words! {
+    /// The verdict of a watch.
+    WatchVerdict {
+        /// The side that got traffic does worse than allowed.
+        Worse = "worse",
+        /// It does no worse than allowed.
+        NoWorse = "no worse",
+        /// Too little was seen for either.
+        Inconclusive = "inconclusive",
+    }
+}

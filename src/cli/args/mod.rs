@@ -10,6 +10,7 @@ mod servers;
 mod since;
 mod status;
 mod store;
+mod verdict;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ pub(super) use self::servers::{AnyServers, Servers, Waited};
 pub(super) use self::since::Since;
 pub(super) use self::status::{ServerState, Status};
 pub(super) use self::store::{Forget, StoreTask};
+pub(super) use self::verdict::Verdict;
 use super::{complete, help};
 use crate::farm::{FarmName, InstanceName};
 
@@ -185,6 +187,9 @@ pub(super) enum Command {
     /// Write a page of HTML about one run, or about the runs of a farm. The page needs no network.
     #[command(after_help = help::REPORT)]
     Report(Report),
+    /// Judge the watches of past runs again, or counters in a file, by the settings that you give. Changes nothing.
+    #[command(after_help = help::VERDICT)]
+    Verdict(Verdict),
     /// Check sockets, levels, farms and maps, and print how to fix problems. Changes nothing.
     #[command(after_help = "Example:\n  teeter doctor")]
     Doctor,

@@ -29,7 +29,7 @@ pub(crate) fn changed(state: &State, changes: &[Change]) -> Vec<Changed> {
                 Some(before) => (format!("{entry} without holds"), Some(baseline(before)), Some(baseline(new))),
                 None => continue,
             },
-            Change::DropBaseline(_) | Change::AddDrain(_) => continue,
+            Change::DropBaseline(_) | Change::AddDrain(_) | Change::AddWatch(_) => continue,
         };
         after.entry(what).or_insert((before, None)).1 = new;
     }

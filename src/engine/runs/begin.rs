@@ -11,9 +11,9 @@ use crate::engine::fleet::reach::Reached;
 use crate::engine::fleet::reports::Reports;
 use crate::engine::fleet::select::find_lines;
 use crate::engine::holds::refusal::instead_of;
-use crate::engine::runs::bake::counted;
 use crate::engine::runs::ended::{left_out, standby, takeover_notes, with_kept_halves};
 use crate::engine::runs::order::RunOrder;
+use crate::engine::runs::watching::{counted, traffic};
 use crate::engine::{Engine, Requester};
 use crate::farm::{
     Balances, Entry, Farm, Hold, InstanceName, Layout, Lines, MemberName, Owner, Reach, RunId, Seen, SeenServer, Side,
@@ -24,6 +24,7 @@ use crate::haproxy::commands::BackendRow;
 use crate::plan::blind_watch::blind;
 use crate::plan::roles::has_roles;
 use crate::plan::share_weights::unweighable;
+use crate::plan::watch::too_short;
 use crate::plan::{
     CallerState, Plan, PlanningInput, Run, RunState, Skipped, StepState, StepTimes, Strategy, Veto, blue_green, canary,
     compared, flip, rolling, see_saw,
@@ -83,6 +84,9 @@ impl Engine {
         let notes = [plan.notes.clone(), takeover_notes(&left, works)].concat();
         let plan = Plan { notes, roles: has_roles(&layout, &seen), ..plan };
         let (plan, refused) = compared(&farm, &layout, plan, &seen);
+        let traffic = traffic(&plan, &reports.observed(), self.clock.now());
+        let notes = [plan.notes.clone(), too_short(&plan, traffic)].concat();
+        let plan = Plan { notes, ..plan };
         let mut vetoes = unweighable(&plan, &balances, &seen);
         vetoes.extend(refused);
         vetoes.extend(blind(&plan, &modes(&backends)));
@@ -90,7 +94,7 @@ impl Engine {
             return Err(EngineError::Vetoed(vetoes));
         }
         let reach = reach_of(&farm, &plan, away, &seen);
-        let counted = counted(&plan, &reports);
+        let (counted, counted_by) = counted(&plan, &reports.observed());
         let is_down = |entry: &&Entry| reports.server(entry).is_some_and(SeenServer::is_down);
         let down = plan.entries().filter(is_down).cloned().collect();
         let now = self.clock.now();
@@ -110,6 +114,7 @@ impl Engine {
             left_out: BTreeMap::new(),
             passed: BTreeMap::new(),
             counted,
+            counted_by,
             bake: None,
             caller: CallerState::Never,
             attended: None,

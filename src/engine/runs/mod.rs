@@ -1,6 +1,5 @@
 //! Runs: begun, driven step by step, commanded by operators, attended by callers that run hooks.
 
-pub(crate) mod bake;
 pub(crate) mod begin;
 pub(crate) mod callers;
 pub(crate) mod commands;
@@ -10,3 +9,4 @@ pub(crate) mod idle;
 pub(crate) mod in_service;
 pub(crate) mod order;
 pub(crate) mod progress;
+pub(crate) mod watching;

@@ -12,11 +12,11 @@ use crate::engine::fleet::loads::maps_of;
 use crate::engine::fleet::reports::{NOT_CONFIGURED, Reports};
 use crate::engine::memory::Memory;
 use crate::engine::record::ledger::Ledger;
-use crate::engine::runs::bake::counts;
 use crate::engine::runs::in_service::{emptied_backend, left_in_service};
+use crate::engine::runs::watching::all_counted;
 use crate::farm::{Entry, InstanceName, SeenServer};
 use crate::plan::machine::{self, Confirmation, Facts, Outcome};
-use crate::plan::{Figures, Flipped, Run, RunState, Step, Wait, not_deployed_to, roles};
+use crate::plan::{Flipped, Run, RunState, Step, Wait, not_deployed_to, roles};
 use crate::state::{Caller, Change, Effects, asked, event};
 
 impl Engine {
@@ -35,6 +35,7 @@ impl Engine {
         let active: Vec<Run> = active.filter_map(|run| self.as_driven(run, reports, now)).collect();
         self.ask_for_runs(active.iter());
         for run in active {
+            self.count_for_watches(&run, reports, now);
             let facts = self.facts(&run, ledger, reports);
             let outcome = machine::handle_tick(&run, &facts, now);
             changed |= self.carry_out(ledger, &run, outcome, reports, None).await?;
@@ -74,13 +75,16 @@ impl Engine {
     pub(crate) fn facts<'a>(&self, run: &Run, ledger: &'a Ledger, reports: &Reports) -> Facts<'a> {
         let without = self.fleet.without_for_run(run, reports);
         let pending = |revision| reports.confirmation(revision, run.plan.entries(), &maps_of(&run.plan), &without);
+        let watching = self.memory().runs.get(&run.id).map(|memory| memory.watching.facts());
         Facts {
             holds: &ledger.state.holds,
             confirmation: run.step.acted.map_or(Confirmation::Agreed, pending),
             live: ledger.state.live(&run.plan.farm),
             not_up: lines_not_up(run, ledger, reports, &without),
             answers: self.answers(run),
-            figures: Figures::of_watch(run, |entry| counts(entry, reports)),
+            figures: watching.as_ref().and_then(|(figures, _)| figures.clone()),
+            past: watching.map(|(_, past)| past).unwrap_or_default(),
+            all: all_counted(run, reports),
             stays: left_in_service(run, &ledger.state, reports),
             last_of: emptied_backend(run, reports),
         }
@@ -129,7 +133,8 @@ impl Engine {
             let step = run.current().map(ToString::to_string).unwrap_or_default();
             events.push(event(now, "run.step", step, Some(run.id), None));
         }
-        let changes = std::iter::once(Change::PutRun(Box::new(run))).chain(changes).collect();
+        let watch = self.watch_record(before, &run, now).map(|watch| Change::AddWatch(Box::new(watch)));
+        let changes = std::iter::once(Change::PutRun(Box::new(run))).chain(changes).chain(watch).collect();
         ledger.write(changes, events).await?;
         self.fleet.publish(&ledger.state);
         self.fleet.nudge.notify_one();

@@ -7,18 +7,20 @@ use crate::api::{DrainEnd, DrainView, EstimateView, RunView};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::memory::KnownDrains;
+use crate::engine::views::watches::watch_view;
 use crate::plan::{Estimate, Run, RunState, Step};
 use crate::state::{DrainOutcome, DrainRecord};
-use crate::store::DrainQuery;
+use crate::store::{DrainQuery, WatchQuery};
 
 impl Engine {
     /// The view with the run's drains and, while it drains, an estimate. `revision` is that of the run's state.
     pub(super) async fn with_drains(&self, view: RunView, run: &Run, revision: u64) -> Result<RunView, EngineError> {
         let known = self.known_drains(run, revision).await?;
         let drains = known.of_run.iter().map(drain_view).collect();
+        let watches = known.watches.iter().map(watch_view).chain(view.watches).collect();
         let elapsed = self.clock.now().duration_since(run.step.since);
         let estimate = Estimate::new(&known.earlier, Duration::try_from(elapsed).unwrap_or_default());
-        Ok(RunView { drains, estimate: estimate.map(estimate_view), ..view })
+        Ok(RunView { drains, watches, estimate: estimate.map(estimate_view), ..view })
     }
 
     /// The drains in the store. A view of an active run is read again and again: the store is asked once a revision.
@@ -36,9 +38,10 @@ impl Engine {
         let (id, farm) = (run.id, run.plan.farm.clone());
         let read = self.record.read(move |store| {
             let of_run = store.drains(&DrainQuery::OfRun(id))?;
+            let watches = store.watches(&WatchQuery::OfRun(id))?;
             let of_farm = if drains_now { store.drains(&DrainQuery::OfFarm(farm))? } else { Vec::new() };
             let earlier = of_farm.iter().filter(|drain| drain.is_typical()).map(length).collect();
-            Ok(KnownDrains { revision, of_run, earlier })
+            Ok(KnownDrains { revision, of_run, watches, earlier })
         });
         let known = Arc::new(read.await?);
         if run.is_active() {

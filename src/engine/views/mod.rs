@@ -10,5 +10,6 @@ mod names;
 mod places;
 pub(crate) mod run;
 mod run_servers;
+mod watches;
 pub(crate) mod status;
 pub(crate) mod store;

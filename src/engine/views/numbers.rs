@@ -142,6 +142,6 @@ fn waits_for(wait: &Wait) -> &'static str {
             "servers"
         }
         Wait::Settling { .. } => "settling",
-        Wait::Baking { .. } => "bake",
+        Wait::Baking { .. } | Wait::Verdict { .. } => "bake",
     }
 }

@@ -9,6 +9,7 @@ use crate::api::{
 };
 use crate::engine::memory::Memory;
 use crate::engine::runs::progress::wait_of;
+use crate::engine::views::watches::watch_now;
 use crate::farm::{GroupName, MemberName};
 use crate::plan::machine::rollback_path;
 use crate::plan::{Attendant, CallerState, Flipped, Passed, Phase, Run, RunState, Step, Wait};
@@ -32,6 +33,8 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         .collect();
     let wait = wait_of(run, memory).filter(|_| run.is_active());
     let caller_stays = wait.as_ref().filter(|wait| matches!(wait, Wait::CallerStays { .. })).map(|_| end_caller(run));
+    let verdict = wait.as_ref().filter(|wait| matches!(wait, Wait::Verdict { .. })).map(|_| without_verdict(run));
+    let watch = watch_now(run, wait.as_ref(), memory);
     let holds = run.holds.values().filter_map(|id| Some((state.holds.get(id)?, memory.holds.get(id)?)));
     let in_flight = holds.map(|(hold, memory)| text(memory.watch.in_flight(hold)));
     RunView {
@@ -72,11 +75,12 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         attendant: attendant(run).map(attendant_view),
         versions: text(run.versions.clone()),
         flips: run.flips.iter().map(flip_view).collect(),
-        next: caller_stays.or_else(|| next(run, &out)),
+        next: caller_stays.or(verdict).or_else(|| next(run, &out)),
         out,
         not_reached: Vec::new(),
         servers: Vec::new(),
         drains: Vec::new(),
+        watches: watch.into_iter().collect(),
         estimate: None,
         forecast: None,
     }
@@ -88,6 +92,15 @@ fn end_caller(run: &Run) -> String {
     let process =
         process.map_or_else(|| "its caller".to_owned(), |pid| format!("process {pid}, and what it has started"));
     format!("end {process}: then the healthy servers come back by themselves; `teeter abort {}` waits for that", run.id)
+}
+
+/// What to do about a run whose watch has ended without a verdict.
+fn without_verdict(run: &Run) -> String {
+    let back = match rollback_path(run) {
+        Ok(_) => format!("`teeter rollback {}` switches the traffic back", run.id),
+        Err(_) => format!("`teeter abort {}` ends it", run.id),
+    };
+    format!("`teeter continue {}` goes on without a verdict; {back}", run.id)
 }
 
 /// The caller that does the run's work now.

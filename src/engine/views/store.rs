@@ -27,7 +27,7 @@ impl Engine {
 
 impl From<Verified> for StoreView {
     fn from(found: Verified) -> Self {
-        let Verified { schema, revision, holds, baselines, routes, runs, drains, events, problems } = found;
-        Self { path: None, schema, revision, holds, baselines, routes, runs, drains, events, problems }
+        let Verified { schema, revision, holds, baselines, routes, runs, drains, watches, events, problems } = found;
+        Self { path: None, schema, revision, holds, baselines, routes, runs, drains, watches, events, problems }
     }
 }

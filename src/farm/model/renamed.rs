@@ -37,6 +37,11 @@ impl Renamed<'_> {
         names.iter().map(|name| self.instance(name)).collect()
     }
 
+    /// A map by HAProxy, under the new name.
+    pub fn by_instance<T: Clone>(&self, by_name: &BTreeMap<InstanceName, T>) -> BTreeMap<InstanceName, T> {
+        by_name.iter().map(|(name, value)| (self.instance(name), value.clone())).collect()
+    }
+
     /// A map by server line, under the new name.
     pub fn keys<T: Clone>(&self, by_line: &BTreeMap<Entry, T>) -> BTreeMap<Entry, T> {
         by_line.iter().map(|(entry, value)| (self.entry(entry), value.clone())).collect()

@@ -23,19 +23,51 @@ pub struct BakeSettings {
     /// How long the average answer may take, as a share of the average before; not compared where unset.
     #[serde(default)]
     pub max_time: Option<Share>,
-    /// Requests that a comparison needs.
+    /// Requests without which a side is never found no worse.
     #[serde(default = "enough")]
     pub min_requests: u64,
+    /// The chance of a false rollback over a whole watch, however often it is looked at.
+    #[serde(default = "one_percent")]
+    pub alpha: Share,
+    /// What follows when the watch ends without a verdict; unset: a canary pauses, any other run goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_inconclusive: Option<OnInconclusive>,
+}
+
+/// What follows when a watch ends without a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnInconclusive {
+    /// Watch on until there is a verdict, for ten times as long at most; then pause.
+    Wait,
+    /// Watch on until an operator lets the run go on or rolls it back.
+    Pause,
+    /// Go on.
+    Proceed,
+    /// Roll back.
+    Rollback,
 }
 
 fn enough() -> u64 {
     100
 }
 
+fn one_percent() -> Share {
+    Share(100)
+}
+
 impl BakeSettings {
     /// A bake that only lets time pass.
     pub fn without_comparison(takes: Span) -> Self {
-        Self { takes, max_5xx: None, max_errors: None, max_time: None, min_requests: enough() }
+        Self {
+            takes,
+            max_5xx: None,
+            max_errors: None,
+            max_time: None,
+            min_requests: enough(),
+            alpha: one_percent(),
+            on_inconclusive: None,
+        }
     }
 
     /// Whether nothing is compared.
@@ -47,12 +79,18 @@ impl BakeSettings {
     ///
     /// # Errors
     /// A setting contradicts another one or has no effect.
-    pub(in crate::farm) fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         if self.takes == Span::default() {
             return Err("`for` is zero: give the time to watch".to_owned());
         }
         if self.compares_nothing() {
             return Err("compares nothing: give max_5xx, max_errors or max_time".to_owned());
+        }
+        if self.alpha == Share(0) || self.alpha >= Share(5_000) {
+            return Err(format!(
+                "alpha {} is no chance of a false rollback: give more than 0% and less than 50%, such as \"1%\"",
+                self.alpha
+            ));
         }
         match self.max_time {
             Some(share) if share < Share::ALL => {
@@ -79,6 +117,11 @@ impl Share {
         }
         let share = u128::from(part) * 10_000 / u128::from(whole);
         Self(u32::try_from(share).unwrap_or(u32::MAX))
+    }
+
+    /// The share as a part of one: 0.01 for 1%.
+    pub fn as_part(self) -> f64 {
+        f64::from(self.0) / 10_000.0
     }
 
     /// The sum of two shares.

@@ -35,6 +35,11 @@ impl Percent {
     pub fn get(self) -> u8 {
         self.0
     }
+
+    /// The percentage as a part of one: 0.05 for 5%.
+    pub fn as_part(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
 }
 
 impl fmt::Display for Percent {

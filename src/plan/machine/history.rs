@@ -26,6 +26,12 @@ pub(super) fn has_share(run: &Run) -> bool {
     was_given_share(run) || (matches!(run.current(), Some(Step::Share { .. })) && run.step.acted.is_some())
 }
 
+/// Whether the side that got traffic last got a share of it, while the other side kept the rest.
+pub(super) fn both_have_traffic(run: &Run) -> bool {
+    let switch = done(run).find(|step| matches!(step, Step::Flip { .. } | Step::Share { .. }));
+    matches!(switch, Some(Step::Share { .. }))
+}
+
 /// The step that gave the watched side its traffic, as text.
 pub(super) fn last_switch(run: &Run) -> String {
     match done(run).find(|step| matches!(step, Step::Flip { .. } | Step::Share { .. })) {

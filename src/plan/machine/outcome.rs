@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
-use crate::farm::{AfterVerify, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Percent, RunId, Side};
-use crate::plan::bake::Figures;
+use crate::farm::{
+    AfterVerify, Counts, Entry, GroupName, Hold, HoldId, InstanceName, MemberName, Percent, RunId, Side,
+};
 use crate::plan::run::Run;
 use crate::plan::verify::ProbeResult;
 use crate::plan::wait::Wait;
+use crate::plan::watch::{Control, Counted, Figures};
 
 /// The input of the machine, apart from the run and the time.
 #[derive(Debug)]
@@ -23,8 +25,12 @@ pub struct Facts<'a> {
     pub not_up: BTreeMap<Entry, String>,
     /// The answers of members since the current step began, if it is a step with requests.
     pub answers: BTreeMap<MemberName, ProbeResult>,
-    /// HAProxy's counters of the groups that the step compares; `None` if it compares none.
+    /// What the watch has seen that the run is at; `None` if it is at none, or has not begun it.
     pub figures: Option<Figures>,
+    /// What the side was given until now that the run's next watch compares with.
+    pub past: Counted,
+    /// The counters of that side since the start of its HAProxy processes.
+    pub all: Counts,
     /// The number of members that would be in service if the step were done now; `None` if it takes no group out or in.
     pub stays: Option<usize>,
     /// The backend that the step would leave without a server; `None` where it would leave none.
@@ -63,8 +69,8 @@ pub enum Action {
         /// The share, in percent.
         share: Percent,
     },
-    /// Begin a watch: store the present counters.
-    Watch,
+    /// Begin a watch: store what it compares with, and the present counters.
+    Watch(Box<Control>),
     /// Go on emptying a group that was kept ready to come back, to the end of its drain ladder.
     Harden(GroupName),
     /// Stop verifying a group: it stays out as it is.

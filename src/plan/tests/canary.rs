@@ -1,14 +1,9 @@
 //! Canaries.
 
 use super::*;
-use crate::plan::canary;
 
 fn canary_world(settings: &str) -> World {
-    let (farm, seen) = (farm(settings), seen(4, &[]));
-    let all = BTreeMap::from([("edge".parse().unwrap(), &seen)]);
-    let (layout, skipped) = (layout_of(&farm, &seen), Skipped::default());
-    let plan = canary::plan(&input(&farm, &layout, &all, &skipped)).unwrap();
-    World::carrying_out(plan)
+    World::carrying_out(planned_canary(settings))
 }
 
 /// Brings a canary to its pause at this share.

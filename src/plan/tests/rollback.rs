@@ -43,8 +43,9 @@ fn a_flip_can_be_rolled_back_until_the_other_side_is_worked_on() {
 }
 
 /// A see-saw that watches, at its watch.
-fn baking() -> World {
-    let mut world = World::of(&format!("{ROUTE}\n[bake]\nfor = \"60s\"\nmax_5xx = \"1%\"\nmin_requests = 10\n"));
+fn baking(more: &str) -> World {
+    let bake = format!("[bake]\nfor = \"60s\"\nmax_5xx = \"1%\"\nmin_requests = 10\n{more}");
+    let mut world = World::of(&format!("{ROUTE}\n{bake}\n"));
     world.settle();
     world.report(WorkReport::Done).unwrap();
     while !matches!(world.run.current(), Some(Step::Bake { .. })) || world.run.step.acted.is_none() {
@@ -54,27 +55,72 @@ fn baking() -> World {
     world
 }
 
+/// A side whose failures come one by one.
+fn counted(requests: u64, hrsp_5xx: u64) -> Counted {
+    let counts = Counts { requests, hrsp_5xx, errors: 0, time: 0 };
+    let mut counted = Counted { counts, ..Counted::default() };
+    (0..requests).for_each(|request| {
+        counted.bursts_5xx.add(1, (request + 1) * hrsp_5xx / requests - request * hrsp_5xx / requests);
+    });
+    counted
+}
+
+/// A watch that compares with one failure in a thousand.
 fn figures(requests: u64, hrsp_5xx: u64) -> Option<Figures> {
-    let counts = |requests, hrsp_5xx| Counts { requests, hrsp_5xx, errors: 0, time: 0 };
-    Some(Figures { before: counts(1000, 10), now: counts(requests, hrsp_5xx) })
+    Some(Figures { old: counted(3000, 3), new: counted(requests, hrsp_5xx), concurrent: false, slow_since: None })
 }
 
 #[test]
 fn a_watch_rolls_back_what_is_worse_and_goes_on_otherwise() {
-    let mut world = baking();
-    world.figures = figures(9, 9);
-    assert!(matches!(world.tick(), Some(Wait::Baking { requests: 9, .. })), "too few to judge by");
-    world.figures = figures(100, 3);
+    let mut world = baking("");
+    world.figures = figures(100, 2);
+    assert!(matches!(world.tick(), Some(Wait::Baking { requests: 100, .. })), "two failures prove nothing");
+    world.figures = figures(100, 20);
     world.tick();
     let why = world.run.rollback.clone().unwrap();
-    assert!(why.contains("3% of 100 requests answered with 5xx, 1% before"), "{why}");
+    assert!(why.contains("since the flip 20% of 100 requests were answered with 5xx, 0.1% of 3000 before"), "{why}");
     world.settle();
     assert_eq!(world.run.state, RunState::RolledBack);
-    let mut world = baking();
-    world.figures = figures(100, 2);
-    assert!(matches!(world.tick(), Some(Wait::Baking { .. })));
+    let mut world = baking("");
+    world.figures = figures(5000, 5);
+    assert!(matches!(world.tick(), Some(Wait::Baking { .. })), "it watches for its whole time");
     world.now += 61;
     world.settle();
     assert_eq!(world.run.current().unwrap().to_string(), "work b");
-    assert_eq!(world.run.rollback, None);
+    assert_eq!((world.run.rollback, world.run.remarks), (None, Vec::new()));
+}
+
+#[test]
+fn what_follows_without_a_verdict_is_configured() {
+    let after = |setting: &str, seconds: i64| {
+        let mut world = baking(setting);
+        world.figures = figures(100, 0);
+        world.tick();
+        world.now += seconds;
+        let wait = world.tick();
+        (world, wait)
+    };
+    for setting in ["", "on_inconclusive = \"proceed\""] {
+        let (world, _) = after(setting, 61);
+        assert!(world.run.remarks[0].contains("bake a passed without a verdict: 0% of 100 requests"), "{setting}");
+    }
+    let (world, wait) = after("on_inconclusive = \"rollback\"", 61);
+    assert!(wait.is_none() && world.run.rollback.unwrap().starts_with("there is no verdict on it after 1m"));
+    let (mut world, wait) = after("on_inconclusive = \"pause\"", 61);
+    assert!(matches!(wait, Some(Wait::Verdict { until: None, .. })));
+    // An operator lets it go on.
+    world.report(WorkReport::Done).unwrap();
+    assert!(world.run.remarks[0].contains("without a verdict"));
+    // Until then it is watched on: a version that fails is rolled back, and one that is healthy goes on.
+    for (figures, back) in [(figures(200, 60), true), (figures(5000, 0), false)] {
+        let (mut world, _) = after("on_inconclusive = \"pause\"", 61);
+        world.figures = figures;
+        world.tick();
+        assert_eq!(world.run.rollback.is_some(), back);
+        assert!(back || world.run.current().unwrap().to_string() != "bake a");
+    }
+    let (_, wait) = after("on_inconclusive = \"wait\"", 61);
+    assert!(matches!(wait, Some(Wait::Verdict { until: Some(_), .. })));
+    let (_, wait) = after("on_inconclusive = \"wait\"", 601);
+    assert!(matches!(wait, Some(Wait::Verdict { until: None, .. })));
 }

@@ -49,6 +49,13 @@ impl SqliteStore {
                     params![run, farm, drain.ended.to_string(), json],
                 )
             }
+            Change::AddWatch(watch) => {
+                let json = self.write("watch", watch)?;
+                transaction.execute(
+                    "INSERT INTO watches (run, farm, ended, json) VALUES (?1, ?2, ?3, ?4)",
+                    params![watch.run.0, watch.farm.as_str(), watch.ended.to_string(), json],
+                )
+            }
         };
         done.map(drop).map_err(|source| self.error(source))
     }

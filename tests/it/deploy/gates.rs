@@ -107,6 +107,9 @@ async fn invalid_configuration_is_refused_with_its_position() {
         ("bake = { for = \"60s\" }", "compares nothing"),
         ("bake = { for = \"60s\", max_5xx = \"1\" }", "is not a share"),
         ("bake = { for = \"60s\", max_time = \"50%\" }", "less than answers took before"),
+        ("bake = { for = \"60s\", max_5xx = \"1%\", alpha = \"0%\" }", "no chance of a false rollback"),
+        ("bake = { for = \"60s\", max_5xx = \"1%\", alpha = \"100%\" }", "no chance of a false rollback"),
+        ("bake = { for = \"60s\", max_5xx = \"1%\", on_inconclusive = \"maybe\" }", "unknown variant `maybe`"),
         ("on_stall = { after = \"1h\", do = \"panic\" }", "panic"),
     ] {
         let path = site.farm.dir().join("wrong.toml");

@@ -1,6 +1,7 @@
 //! Runs: every strategy, from the plan to the end or the rollback.
 
 mod bake;
+mod verdicts;
 mod blue_green;
 mod canary;
 mod drain_records;

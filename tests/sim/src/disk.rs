@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use teeter::farm::RunId;
 use teeter::plan::Run;
-use teeter::state::{DrainRecord, Event, NewEvent, State, Transaction};
-use teeter::store::{DrainQuery, EventQuery, RunQuery, SqliteStore, Store, StoreError, Tally, Verified};
+use teeter::state::{DrainRecord, Event, NewEvent, State, Transaction, WatchRecord};
+use teeter::store::{DrainQuery, EventQuery, RunQuery, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery};
 
 use crate::watch::Watch;
 
@@ -115,6 +115,10 @@ impl Store for FailingStore {
 
     fn runs(&self, query: &RunQuery) -> Result<Vec<Run>, StoreError> {
         self.store.runs(query)
+    }
+
+    fn watches(&self, query: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError> {
+        self.store.watches(query)
     }
 
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {

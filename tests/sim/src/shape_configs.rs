@@ -101,7 +101,9 @@ impl Shape {
             ),
             false => format!("order = {:?}", self.order),
         };
-        let bake = if self.bake { "[farm.web.bake]\nfor = \"1s\"\nmax_5xx = \"20%\"\nmin_requests = 5\n" } else { "" };
+        let bake =
+            "[farm.web.bake]\nfor = \"1s\"\nmax_5xx = \"20%\"\nmin_requests = 5\non_inconclusive = \"proceed\"\n";
+        let bake = if self.bake { bake } else { "" };
         let warm_up = if self.warm_up { "warm_up = { paths = [\"/\"], requests = 3, below = \"200ms\" }" } else { "" };
         let Self { grace, on_deadline, on_drift, .. } = self;
         format!(

@@ -225,7 +225,7 @@ mod tests {
         assert!(drawn.flips[0].from < drawn.flips[1].from && drawn.flips[0].length < Percent::of(1, 100));
         assert!(drawn.flips[0].title.starts_with("step 8: the flip server by server"), "{drawn:?}");
         let ends = drawn.lanes.iter().flat_map(|lane| &lane.bars).map(|bar| bar.title.as_str());
-        assert!(ends.clone().any(|title| title.starts_with("3. drain a: 46ms, from 13:03:18")), "{drawn:?}");
+        assert!(ends.clone().any(|title| title.starts_with("3. drain a: ") && title.contains(", from ")), "{drawn:?}");
     }
 
     #[test]
