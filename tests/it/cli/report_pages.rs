@@ -136,7 +136,7 @@ async fn page_of_a_run_is_complete_and_readable_in_a_browser() {
     let teeterd = FakeTeeterd::start([("/v1/runs/7", run()), ("/v1/events", events())]);
     let file = teeterd.dir().join("run.html");
     write_page(&teeterd, &["7"], &file).await;
-    let sections = ["timeline", "steps", "flips", "drains", "output", "record"];
+    let sections = ["timeline", "steps", "flips", "drains", "watches", "output", "record"];
     look_at(&mut browser, &file, "run", &sections).await;
     browser.open(&file, LOOKS[3]).await.expect("the page is opened");
     // The lanes of the timeline, the flip across them, and a curve for each drain.
@@ -146,6 +146,7 @@ async fn page_of_a_run_is_complete_and_readable_in_a_browser() {
         ("#timeline svg .stopped", 2),
         ("#timeline svg .flip line", 1),
         ("#timeline svg > title, #drains svg > title", 3),
+        ("#watches svg > title, #watches .share-limit", 8),
         ("#drains .curve-line", 2),
     ] {
         let found = browser.value(&format!("document.querySelectorAll('{selector}').length")).await.expect("a count");

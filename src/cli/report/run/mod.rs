@@ -5,5 +5,6 @@ mod kind;
 mod page;
 mod stops;
 mod timeline;
+mod watch_curves;
 
 pub(super) use self::page::Page;

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::drain_curves::{Drain, drains, without_curves};
 use super::stops::stops;
 use super::timeline::Timeline;
+use super::watch_curves::{Watch, watches, without_watches};
 use crate::api::{EventView, FlipMeans, FlipView, RunView, StepStatus, StepView};
 use crate::cli::events::caller_text;
 use crate::cli::report::axis::Percent;
@@ -31,6 +32,8 @@ pub(in crate::cli::report) struct Page {
     flips: Vec<FlipRow>,
     drains: Vec<Drain>,
     without_curves: Option<&'static str>,
+    watches: Vec<Watch>,
+    without_watches: Option<&'static str>,
     output: Vec<Output>,
     record: Vec<EventRow>,
     /// Whether there are more events than the page has.
@@ -101,6 +104,8 @@ impl Page {
             flips: run.flips.iter().map(|flip| flip_row(flip, zone)).collect(),
             drains: drains(run, zone),
             without_curves: without_curves(run),
+            watches: watches(run, zone),
+            without_watches: without_watches(run),
             output: output(&lines),
             record: record.into_iter().map(|event| event_row(event, run, zone)).collect(),
             cut,
