@@ -1,7 +1,7 @@
 //! The configuration: reads TOML and `TEETER_*` variables, and returns typed settings.
 //!
-//! Everything that is not understood is an error with its place: file, line and column, or the variable. This module
-//! knows the settings of farms, and not how they are used.
+//! An unknown key or an invalid value is an error with its place: file, line and column, or the variable. This module
+//! knows the settings of farms, but not their use.
 
 mod environment;
 mod metrics;
@@ -33,7 +33,7 @@ pub struct Config {
     pub store: StoreSettings,
     /// `[retention]`.
     pub retention: RetentionSettings,
-    /// `[[haproxy]]`. Where empty, [`usual_sockets`](crate::haproxy::usual_sockets) has the sockets to try.
+    /// `[[haproxy]]`. If empty, [`usual_sockets`](crate::haproxy::usual_sockets) lists the sockets to try.
     pub haproxy: Vec<InstanceSettings>,
     /// `[log]`.
     pub log: LogSettings,
@@ -45,13 +45,13 @@ pub struct Config {
     pub farms: BTreeMap<FarmName, Farm>,
 }
 
-/// A configuration that cannot be used.
+/// The error for a configuration that cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration {}", path.display())]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The error of the operating system.
         source: io::Error,
@@ -59,31 +59,31 @@ pub enum ConfigError {
     /// The file has a mistake.
     #[error("{}:{line}:{column}: {problem}", path.display())]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
         /// The column, from 1, in characters.
         column: usize,
-        /// The mistake.
+        /// The mistake, for people.
         problem: String,
     },
     /// The environment has a mistake, or contradicts the file.
     #[error("{variable} in the environment: {problem}")]
     Environment {
-        /// The variable.
+        /// The name of the variable.
         variable: String,
-        /// The mistake.
+        /// The mistake, for people.
         problem: String,
     },
 }
 
 impl Config {
-    /// Reads the file, lays the environment's `TEETER_SECTION__KEY` over it and checks the result. Without a path it
-    /// reads [`DEFAULT_PATH`], which need not exist.
+    /// Reads the file, replaces settings by the variables `TEETER_SECTION__KEY` and checks the result. Without a path,
+    /// the file is [`DEFAULT_PATH`], which need not exist.
     ///
     /// # Errors
-    /// The first mistake, and its place.
+    /// The first mistake, with its place.
     pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let file = path.unwrap_or(Path::new(DEFAULT_PATH));
         let text = match std::fs::read_to_string(file) {
@@ -94,7 +94,7 @@ impl Config {
         Self::from_text(&text, file, env)
     }
 
-    /// Reads the settings from a text. errors name `file` as its file.
+    /// Reads the settings from a text. Errors name `file` as the file of the text.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -104,14 +104,13 @@ impl Config {
         env: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let environment = Environment::new(env);
-        // The file is first read without the environment, because line and column are lost once something is laid over
-        // it.
+        // The file is first read without the environment: after the merge with variables, lines and columns are lost.
         toml::from_str::<Sections>(text).map_err(|error| {
             let (line, column) = place::of_byte(text, error.span().map_or(0, |span| span.start));
             ConfigError::File { path: file.to_owned(), line, column, problem: error.message().to_owned() }
         })?;
         Self::merged(text, &environment).map_err(|Problem { key, problem }| {
-            match environment.culprit(&problem, |others| Some(Self::merged(text, others).err()?.problem)) {
+            match environment.cause(&problem, |others| Some(Self::merged(text, others).err()?.problem)) {
                 Some(variable) => ConfigError::Environment { variable, problem },
                 None => {
                     let (line, column) = place::of_key(text, &key);
@@ -123,13 +122,13 @@ impl Config {
 
     fn merged(file: &str, environment: &Environment) -> Result<Self, Problem> {
         let sections = environment
-            .over::<Sections>(file)
+            .merged_over::<Sections>(file)
             .map_err(|error| Problem { key: Vec::new(), problem: error.to_string() })?;
         let config = Self::from(sections);
         config.problem().map_or(Ok(config), Err)
     }
 
-    /// Finds a setting that is well formed and contradicts another one.
+    /// Finds a setting that is valid by itself and contradicts another one.
     fn problem(&self) -> Option<Problem> {
         if let Some((key, problem)) = self.retention.problem() {
             return Some(Problem { key: vec!["retention".into(), key.into()], problem });
@@ -167,7 +166,7 @@ impl Config {
 }
 
 impl Config {
-    /// The HAProxys that may be away.
+    /// The HAProxy instances with `may_be_away`.
     pub fn may_be_away(&self) -> BTreeSet<InstanceName> {
         self.haproxy.iter().filter(|haproxy| haproxy.may_be_away).map(|haproxy| haproxy.name.clone()).collect()
     }
@@ -176,7 +175,7 @@ impl Config {
 /// The path of the configuration without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/teeter/teeter.toml";
 
-/// The file's content by its sections.
+/// The content of the file, by section.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sections {
@@ -228,7 +227,7 @@ fn tls_problem(instance: &InstanceSettings) -> Option<(&'static str, String)> {
     };
     let files = [Some(&tls.ca), tls.certificate.as_ref(), tls.key.as_ref()];
     let problem = if !matches!(instance.socket, Address::Tls(_)) {
-        format!("{} does not speak TLS; tls://HOST:PORT does", instance.socket)
+        format!("{} does not speak TLS: remove tls, or use a socket tls://HOST:PORT", instance.socket)
     } else if tls.key.is_some() && tls.certificate.is_none() {
         "key needs a certificate: set certificate, too".to_owned()
     } else {
@@ -238,7 +237,7 @@ fn tls_problem(instance: &InstanceSettings) -> Option<(&'static str, String)> {
     Some(("tls", problem))
 }
 
-/// Finds a pattern in two groups, which would put every matching server into both.
+/// Checks that no pattern is in two groups: each matching server would be in both.
 fn groups_apart(farm: &Farm) -> Result<(), FarmError> {
     let mut seen = BTreeMap::new();
     for (group, pattern) in
@@ -255,7 +254,7 @@ fn groups_apart(farm: &Farm) -> Result<(), FarmError> {
     Ok(())
 }
 
-/// Finds a key of a map in the routes of two farms: each would reverse the other's switches.
+/// Checks that no key of a map is in the routes of two farms: each farm would reverse the other's switches.
 fn routes_apart<'a>(
     farm: &'a Farm,
     seen: &mut BTreeMap<(&'a MapName, &'a MapKey), &'a FarmName>,

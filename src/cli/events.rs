@@ -100,7 +100,7 @@ async fn follow(context: &Context, args: &Args) -> Result<Exit, CliError> {
     // Show hook output only if the user asked for one run.
     let query = args.run.map_or(("output", "false".to_owned()), |run| ("run", run.to_string()));
     let path = with_query("/v1/events/stream", [query]);
-    let mut stream: Stream<EventView> = context.client.stream(&path).await?.ending_in_silence();
+    let mut stream: Stream<EventView> = context.client.stream(&path).await?.failing_on_silence();
     let mut last = None;
     loop {
         // The stream is open before past events are read, so none is lost in between.
@@ -119,7 +119,7 @@ async fn follow(context: &Context, args: &Args) -> Result<Exit, CliError> {
         }
         last = last.or(Some(0));
         progress.line("teeterd has closed the stream; opening it again");
-        stream = reopen(context, &path).await?.ending_in_silence();
+        stream = reopen(context, &path).await?.failing_on_silence();
     }
 }
 

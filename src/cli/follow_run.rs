@@ -49,7 +49,7 @@ impl HookLines {
         let reading = tokio::spawn(async move {
             loop {
                 if let Ok(stream) = client.stream::<EventView>(&path).await {
-                    let mut stream = stream.ending_in_silence();
+                    let mut stream = stream.failing_on_silence();
                     while let Some(Ok(event)) = stream.next().await {
                         if event.kind == "hook.output" {
                             state.line(event.at, &event.text);

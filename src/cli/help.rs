@@ -117,8 +117,8 @@ With --json the same data is written as one JSON document.";
 /// Printed after the options of `teeter verdict`.
 pub(super) const VERDICT: &str = "\
 Examples:
-  teeter verdict 17                                      # run 17, by the settings that it had
-  teeter verdict --farm web --since 30d --max-5xx 0.5%   # what would have been rolled back last month?
+  teeter verdict 17                           # by the settings that run 17 had
+  teeter verdict --farm web --since 30d --max-5xx 0.5%
   teeter verdict --file counters.json --max-5xx 1%
 
 THEN is the verdict at its time. A run keeps at most 32 points of each watch, and teeterd looks more often: so a

@@ -14,7 +14,7 @@ pub(super) struct Environment(BTreeMap<String, Setting>);
 
 #[derive(Debug, Clone)]
 struct Setting {
-    /// Its key, from the top of the file.
+    /// The key of the setting, from the top of the file.
     key: Vec<String>,
     text: String,
 }
@@ -28,21 +28,21 @@ impl Environment {
         Self(variables.filter_map(setting).collect())
     }
 
-    /// The file with the variables laid over it.
-    pub(super) fn over<T: DeserializeOwned>(&self, file: &str) -> Result<T, config::ConfigError> {
+    /// The settings of the file, replaced by the variables where both have a setting.
+    pub(super) fn merged_over<T: DeserializeOwned>(&self, file: &str) -> Result<T, config::ConfigError> {
         let sources =
             config::Config::builder().add_source(File::from_str(file, FileFormat::Toml)).add_source(self.clone());
         sources.build()?.try_deserialize()
     }
 
-    /// The variable that causes a mistake: without it there would be no mistake, or another one.
-    pub(super) fn culprit(&self, problem: &str, problem_without: impl Fn(&Self) -> Option<String>) -> Option<String> {
-        let is_culprit = |name: &&String| {
+    /// The variable that causes a mistake: without this variable there is no mistake, or another one.
+    pub(super) fn cause(&self, problem: &str, problem_without: impl Fn(&Self) -> Option<String>) -> Option<String> {
+        let is_cause = |name: &&String| {
             let mut others = self.clone();
             others.0.remove(*name);
             problem_without(&others).is_none_or(|other| other != problem)
         };
-        self.0.keys().find(is_culprit).cloned()
+        self.0.keys().find(is_cause).cloned()
     }
 }
 
@@ -56,17 +56,17 @@ impl Source for Environment {
     }
 }
 
-/// Names of sections and settings are in lower case in the file, and usually in upper case in a variable. The names of
-/// farms and groups keep their case.
+/// The key of a variable. Names of sections and settings are in lower case in the file, and usually in upper case in a
+/// variable. The names of farms and groups keep their case.
 fn key(name: &str) -> Vec<String> {
     let mut key: Vec<String> = Vec::new();
     for part in name.split("__") {
-        let given = match &key[..] {
+        let keeps_case = match &key[..] {
             [section] => section == "farm",
             [section, _, setting] => section == "farm" && setting == "groups",
             _ => false,
         };
-        key.push(if given { part.to_owned() } else { part.to_ascii_lowercase() });
+        key.push(if keeps_case { part.to_owned() } else { part.to_ascii_lowercase() });
     }
     key
 }
@@ -75,7 +75,7 @@ fn key(name: &str) -> Vec<String> {
 fn path(key: &[String]) -> String {
     let mut path = String::new();
     for (index, part) in key.iter().enumerate() {
-        // At most two digits, because the list is filled up to that number.
+        // At most two digits, because the `config` crate fills the list up to this index.
         let is_index = index == 1 && key[0] == "haproxy" && part.len() <= 2 && part.parse::<u8>().is_ok();
         match is_index {
             true => path.push_str(&format!("[{part}]")),
@@ -86,7 +86,7 @@ fn path(key: &[String]) -> String {
     path
 }
 
-/// Lists and tables are written as in the file. Every other value is a plain text.
+/// The value of a variable: a list or a table as in TOML, or a plain text.
 fn value(name: &str, text: &str) -> Result<Value, config::ConfigError> {
     let origin = Some(name.to_owned());
     if !text.starts_with(['[', '{']) {

@@ -1,4 +1,4 @@
-//! `[metrics]`: where the metrics are offered beside the control socket.
+//! `[metrics]`: the sockets and the file for the metrics, beside the control socket.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,19 +15,19 @@ pub struct MetricsSettings {
     /// The path of a UNIX socket; none where unset.
     #[serde(deserialize_with = "absolute_or_none")]
     pub socket: Option<PathBuf>,
-    /// The mode of that socket, in octal digits as a string.
+    /// The mode of `socket`, in octal digits as a string.
     #[serde(deserialize_with = "octal")]
     pub mode: u32,
-    /// The group of that socket; the daemon's own group where unset.
+    /// The group of `socket`; the daemon's own group where unset.
     pub group: Option<String>,
     /// The address and port of a TCP listener; none where unset.
     pub listen: Option<SocketAddr>,
-    /// Whether other machines may reach that listener.
+    /// Whether other machines may reach `listen`.
     pub allow_remote: bool,
     /// The path of a file for the textfile collector of node_exporter; none where unset.
     #[serde(deserialize_with = "absolute_or_none")]
     pub textfile: Option<PathBuf>,
-    /// How often that file is written.
+    /// The interval at which `textfile` is written.
     pub interval: Span,
 }
 
@@ -53,7 +53,7 @@ impl MetricsSettings {
         }
         if let Some(listen) = self.listen {
             if listen.port() == 0 {
-                return Some(("listen", "port 0 is another port at each start: name one".to_owned()));
+                return Some(("listen", "port 0 is another port at each start: give a port".to_owned()));
             }
             if !listen.ip().to_canonical().is_loopback() && !self.allow_remote {
                 let problem = format!(
@@ -76,4 +76,5 @@ impl MetricsSettings {
     }
 }
 
+/// The shortest interval.
 const SHORTEST: Span = Span::from_secs(1);

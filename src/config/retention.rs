@@ -41,7 +41,7 @@ impl Retention for RetentionSettings {
 }
 
 impl RetentionSettings {
-    /// Finds a setting that contradicts another one: its key, and why.
+    /// Finds a setting that contradicts another one: its key and the problem.
     pub(super) fn problem(&self) -> Option<(&'static str, String)> {
         let days = |age: Age| age.0.unwrap_or(u32::MAX);
         let longer = days(self.hook_output) > days(self.events);
@@ -124,16 +124,17 @@ impl fmt::Display for Size {
     }
 }
 
-/// Parses a whole number with one of these units.
+/// Parses a whole number with one of these units, each with its factor.
 fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let (digits, unit) = units.iter().find_map(|(unit, of)| Some((text.strip_suffix(unit)?.trim_end(), *of)))?;
+    let (digits, factor) =
+        units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim_end(), *factor)))?;
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    digits.parse::<u64>().ok()?.checked_mul(unit)
+    digits.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-/// A smaller store would lose events of the last minutes.
+/// The least size, in bytes: a smaller store would lose events of the last minutes.
 const LEAST: u64 = 16 << 20;
 
 #[cfg(test)]
@@ -166,8 +167,8 @@ mod tests {
     }
 
     #[test]
-    fn contradictory_retention_is_refused_with_its_key_and_place() {
-        for (line, words) in [
+    fn impossible_retention_is_refused_with_its_place() {
+        for (line, problem) in [
             ("runs = \"0d\"", "neither a number of days"),
             ("runs = \"5\"", "\"5\" is neither"),
             ("runs = \"1h\"", "\"1h\" is neither"),
@@ -180,7 +181,7 @@ mod tests {
             ("hook_output = \"2y\"", "events are kept for 400d, not for 730d"),
         ] {
             let error = read(line).unwrap_err();
-            assert!(error.starts_with("t.toml:2:") && error.contains(words), "{line}: {error}");
+            assert!(error.starts_with("t.toml:2:") && error.contains(problem), "{line}: {error}");
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct ControlSettings {
     pub group: Option<String>,
     /// Whether the socket may be in a directory that other users may write to.
     pub shared_directory: bool,
-    /// The roles of users and groups. Without it every user who may open the socket may do everything.
+    /// The roles of users and groups. Without roles every user who may open the socket may do everything.
     pub roles: Option<Roles>,
 }
 
@@ -53,7 +53,7 @@ pub struct StoreSettings {
     /// The path of the database.
     #[serde(deserialize_with = "absolute")]
     pub path: PathBuf,
-    /// Whether it may be in a directory that other users may write to.
+    /// Whether the database may be in a directory that other users may write to.
     pub shared_directory: bool,
 }
 
@@ -69,15 +69,15 @@ impl Default for StoreSettings {
 pub struct InstanceSettings {
     /// The name of the HAProxy in teeter.
     pub name: InstanceName,
-    /// Its stats socket.
+    /// The stats socket.
     pub socket: Address,
     /// The TLS settings, for a `tls://` socket.
     pub tls: Option<TlsSettings>,
-    /// Its master socket, which lists the processes that a reload has left behind.
+    /// The master socket, which lists the processes that a reload has replaced; none where unset.
     #[serde(default, deserialize_with = "absolute_or_none")]
     pub master: Option<PathBuf>,
-    /// Whether it is sometimes stopped on purpose, as keepalived does with the load balancer on standby. Drains and
-    /// deploys then go on without it.
+    /// Whether this HAProxy is sometimes stopped on purpose, as keepalived does with the load balancer on standby.
+    /// Drains and deploys then go on without it.
     #[serde(default)]
     pub may_be_away: bool,
 }
@@ -113,15 +113,16 @@ pub enum LogLevel {
     Error,
     /// Failures and warnings.
     Warn,
-    /// Also what teeterd has done.
+    /// Also the changes that teeterd has made.
     #[default]
     Info,
-    /// Also the reasons.
+    /// Also the reasons of changes.
     Debug,
     /// Also every line to and from HAProxy.
     Trace,
 }
 
+/// Reads a file mode in octal digits.
 pub(super) fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let text = String::deserialize(deserializer)?;
     let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777);
@@ -134,6 +135,7 @@ fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Er
     if path.is_absolute() { Ok(path) } else { Err(D::Error::custom(format!("{path:?} is not an absolute path"))) }
 }
 
+/// As `absolute`, for a key that may be unset.
 pub(super) fn absolute_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     absolute(deserializer).map(Some)
 }

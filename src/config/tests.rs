@@ -25,7 +25,7 @@ fn an_empty_file_is_the_default() {
 }
 
 #[test]
-fn what_is_not_understood_is_shown_with_line_and_column() {
+fn unknown_keys_and_invalid_values_are_refused_with_line_and_column() {
     for (text, place, says) in [
         ("[control]\nsoket = \"/a\"\n", "2:1: ", "unknown field `soket`"),
         ("[colours]\n", "1:2: ", "unknown field `colours`"),
@@ -46,7 +46,7 @@ fn what_is_not_understood_is_shown_with_line_and_column() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_shown_with_line_and_column() {
+fn contradictory_settings_are_refused_with_line_and_column() {
     let two = |name: &str, socket: &str| {
         format!(
             "[[haproxy]]\nname = \"edge\"\nsocket = \"/a\"\n[[haproxy]]\nname = \"{name}\"\nsocket = \"{socket}\"\n"
@@ -67,7 +67,7 @@ fn what_cannot_be_meant_is_shown_with_line_and_column() {
 }
 
 #[test]
-fn the_environment_lies_over_the_file() {
+fn variables_replace_settings_of_the_file() {
     let config = load(
         FARM,
         &[
@@ -98,7 +98,7 @@ fn the_environment_lies_over_the_file() {
 }
 
 #[test]
-fn variables_of_others_are_ignored() {
+fn other_variables_are_ignored() {
     let others =
         [("TEETER_SOCKET", "/x"), ("TEETER_RUN", "3"), ("TEETER_FARM", "web"), ("TEETERD__X", "1"), ("HOME", "/")];
     assert_eq!(load("", &others).unwrap(), Config::default());
@@ -132,14 +132,14 @@ fn only_the_default_file_may_be_absent() {
 }
 
 #[test]
-fn the_sample_is_well() {
+fn the_sample_is_valid() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("haproxy/servers.toml");
     let config = Config::load(Some(&path), std::iter::empty()).unwrap();
     assert_eq!(config.farms[&"web".parse().unwrap()].settings.groups.len(), 2);
 }
 
 #[test]
-fn what_the_package_installs_says_nothing_until_it_is_edited() {
+fn the_packaged_file_sets_nothing_until_it_is_edited() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/teeter.toml")).unwrap();
     assert_eq!(load(&text, &[]).unwrap(), Config::default());
     // A commented-out setting has no space after its sign, and is valid without the sign.
@@ -152,7 +152,7 @@ fn what_the_package_installs_says_nothing_until_it_is_edited() {
 }
 
 #[test]
-fn tls_is_for_sockets_that_speak_it_and_complete() {
+fn tls_settings_are_complete_and_for_tls_sockets_only() {
     let instance = |socket: &str, tls: &str| format!("[[haproxy]]\nname = \"a\"\nsocket = \"{socket}\"\n{tls}\n");
     for (socket, tls, place, says) in [
         ("tls://lb:1", "", "3:1: ", "needs tls"),
@@ -164,7 +164,7 @@ fn tls_is_for_sockets_that_speak_it_and_complete() {
         let error = error(&instance(socket, tls), &[]);
         assert!(error.starts_with(place) && error.contains(says), "{error}");
     }
-    let whole = "tls = { ca = \"/ca.pem\", certificate = \"/c.pem\", key = \"/k.pem\", server_name = \"lb\" }";
-    let config = load(&instance("tls://10.0.0.1:9998", whole), &[]).unwrap();
+    let complete = "tls = { ca = \"/ca.pem\", certificate = \"/c.pem\", key = \"/k.pem\", server_name = \"lb\" }";
+    let config = load(&instance("tls://10.0.0.1:9998", complete), &[]).unwrap();
     assert_eq!(config.haproxy[0].tls.as_ref().unwrap().server_name.as_deref(), Some("lb"));
 }

@@ -1,4 +1,4 @@
-//! Mistakes in the settings of a verification are reported with their place.
+//! Tests: mistakes in the settings of a verification are reported with their place.
 
 use super::tests::error;
 use super::*;
@@ -13,7 +13,7 @@ fn refused(cases: &[(&str, &str, &str)]) {
 }
 
 #[test]
-fn a_version_that_can_be_read_nowhere_is_refused() {
+fn an_impossible_source_of_the_version_is_refused() {
     refused(&[
         ("http = { path = \"/\", version = { json = \"version\" } }", "4:41: ", "begins with a slash"),
         ("http = { path = \"/\", version = { json = \"/a~b\" } }", "4:41: ", "a tilde in a name"),
@@ -38,15 +38,15 @@ fn tls_without_an_authority_is_refused() {
         ("http = { path = \"/\", tls = true }", "4:22: ", "write tls = { ca = "),
         ("http = { path = \"/\", tls = \"perhaps\" }", "4:28: ", "expected true, false, or a table"),
         ("http = { path = \"/\", tls = { cert = \"/c\" } }", "4:30: ", "unknown field `cert`"),
-        ("http = { path = \"/\", tls = { ca = \"c.pem\" } }", "4:22: ", "not absolute"),
+        ("http = { path = \"/\", tls = { ca = \"c.pem\" } }", "4:22: ", "not an absolute path"),
     ]);
 }
 
 #[test]
-fn a_warm_up_that_cannot_be_meant_is_refused() {
+fn an_impossible_warm_up_is_refused() {
     let all = "paths = [\"/\"]\nbelow = \"200ms\"\n";
-    let with = |more: &str| format!("[farm.web.verify.warm_up]\n{all}{more}");
-    for (more, place, says) in [
+    let with = |line: &str| format!("[farm.web.verify.warm_up]\n{all}{line}");
+    for (line, place, says) in [
         ("in_a_row = 0", "7:1: ", "give at least 1"),
         ("in_a_row = -1", "7:12: ", "invalid value"),
         ("deadline = \"100ms\"", "7:1: ", "not longer than one fast answer"),
@@ -57,10 +57,10 @@ fn a_warm_up_that_cannot_be_meant_is_refused() {
         ("host = \"a b\"", "7:1: ", "not a host"),
         ("tls = true", "7:1: ", "write tls = { ca = "),
     ] {
-        refused(&[(&with(more), place, says)]);
+        refused(&[(&with(line), place, says)]);
     }
     refused(&[
-        ("warm_up = { paths = [], below = \"200ms\" }", "4:13: ", "no path to ask for"),
+        ("warm_up = { paths = [], below = \"200ms\" }", "4:13: ", "paths is empty"),
         ("warm_up = { paths = [\"/\", \"products\"], below = \"200ms\" }", "4:27: ", "\"products\" is not a path"),
         ("warm_up = { paths = [\"/\"], below = \"0s\" }", "4:28: ", "below is zero"),
         ("warm_up = { paths = [\"/\"], below = \"200\" }", "4:36: ", "is not a length of time"),
@@ -70,7 +70,7 @@ fn a_warm_up_that_cannot_be_meant_is_refused() {
 }
 
 #[test]
-fn the_environment_reaches_what_servers_must_show() {
+fn variables_set_the_verification() {
     let verify = |name: &str, value: &str| {
         let name = format!("TEETER_FARM__web__VERIFY__{name}");
         let config = tests::load(&format!("{FARM}http.path = \"/\"\n"), &[(&name, value)]).unwrap();

@@ -1,4 +1,4 @@
-//! What every handler shares: the shape of its arguments and of its answer, and the long poll.
+//! The types of the handlers' arguments and answers, and the long poll.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +19,14 @@ pub(super) type Answer<T> = Result<(StatusCode, [(HeaderName, String); 1], Json<
 pub(super) type DeskAnswer = Result<Response, Failure>;
 pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
 
-/// Waits, if the query asks for a long poll, until something may have changed since the tick in the query. Returns the
-/// tick that the answer belongs to.
+/// If the query asks for a long poll, waits until the count of changes is higher than the tick in the query. Returns
+/// the tick of the answer.
 pub(super) async fn wait(engine: &Engine, query: &Query) -> Result<u64, Failure> {
     let mut ticks = engine.ticks();
-    if let (Some(tick), Some(wait)) = (query.one("tick"), query.one("wait")) {
+    if let (Some(tick), Some(wait)) = (query.value("tick"), query.value("wait")) {
         let (tick, wait) = (number(tick)?, span(Some(wait))?.unwrap_or_default().duration().min(LONGEST_WAIT));
         // A timeout is a normal end of a long poll.
-        let _ = tokio::time::timeout(wait, ticks.wait_for(|now| *now > tick)).await;
+        let _ = tokio::time::timeout(wait, ticks.wait_for(|count| *count > tick)).await;
     }
     let tick = *ticks.borrow();
     Ok(tick)
@@ -37,9 +37,10 @@ pub(super) fn ticks(engine: &Engine) -> u64 {
     *engine.ticks().borrow()
 }
 
-/// An answer with the tick that it belongs to.
+/// An answer with its tick.
 pub(super) fn answer<T>(tick: u64, value: T) -> Answer<T> {
     Ok((StatusCode::OK, [(HeaderName::from_static("teeter-tick"), tick.to_string())], Json(value)))
 }
 
+/// The longest wait of a long poll.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);

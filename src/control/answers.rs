@@ -12,49 +12,54 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 
-use super::desk::{Reader, Window};
+use super::desk::{ReadKind, Reader};
 use super::problem::Failure;
 use crate::engine::Engine;
 
-/// Waits for the reader's turn, then answers.
-pub(super) async fn read<A, F>(engine: Arc<Engine>, reader: &Reader, at: Window, ask: A) -> Result<Response, Failure>
+/// Waits for the reader's turn, then computes the answer by `handler`.
+pub(super) async fn read<A, F>(
+    engine: Arc<Engine>,
+    reader: &Reader,
+    kind: ReadKind,
+    handler: A,
+) -> Result<Response, Failure>
 where
     A: FnOnce(Arc<Engine>) -> F + Send + 'static,
     F: Future<Output: IntoResponse> + Send + 'static,
 {
-    let turn = reader.turn(at).await.map_err(Failure::full)?;
-    let asked = Arc::clone(&engine);
-    // The turn belongs to the work: if the client disconnects, its turn ends when the work does.
-    let answered = async move { (ask(asked).await.into_response(), turn) };
-    let (answer, turn) = engine.for_reader(answered).await?;
-    Ok(until_sent(answer, turn, Some(in_time(at))))
+    let turn = reader.turn(kind).await.map_err(Failure::full)?;
+    let for_handler = Arc::clone(&engine);
+    // The turn belongs to the work: if the client disconnects, the turn ends when the work does.
+    let work = async move { (handler(for_handler).await.into_response(), turn) };
+    let (answer, turn) = engine.for_reader(work).await?;
+    Ok(until_sent(answer, turn, Some(too_slow(kind))))
 }
 
-/// Keeps the place of an answer occupied until the answer is sent, or until `ends` ends it earlier.
-pub(super) fn until_sent(answer: Response, place: impl Send + Unpin + 'static, ends: Option<Ends>) -> Response {
-    answer.map(|body| Body::new(Held { body, rest: Bytes::new(), ends, _place: place }))
+/// Keeps the place of an answer occupied until the answer is sent, or until `end` ends the answer earlier.
+pub(super) fn until_sent(answer: Response, place: impl Send + Unpin + 'static, end: Option<EarlyEnd>) -> Response {
+    answer.map(|body| Body::new(BodyInPieces { body, rest: Bytes::new(), end, _place: place }))
 }
 
-/// Becomes ready when an answer must end early; with an error if its reader must learn that something is missing.
-pub(super) type Ends = Pin<Box<dyn Future<Output = Option<io::Error>> + Send>>;
+/// Becomes ready when an answer must end early; with an error if the reader must learn that the answer is incomplete.
+pub(super) type EarlyEnd = Pin<Box<dyn Future<Output = Option<io::Error>> + Send>>;
 
 /// Becomes ready when the reader has taken too long to receive the answer.
-fn in_time(at: Window) -> Ends {
+fn too_slow(kind: ReadKind) -> EarlyEnd {
     Box::pin(async move {
-        tokio::time::sleep(at.sent_within()).await;
+        tokio::time::sleep(kind.sent_within()).await;
         Some(io::ErrorKind::TimedOut.into())
     })
 }
 
-/// A body that is sent in pieces: its place stays occupied until the reader has received all of them.
-struct Held<P> {
+/// A body that is sent in pieces: its place stays occupied until the reader has received all pieces.
+struct BodyInPieces<P> {
     body: Body,
     rest: Bytes,
-    ends: Option<Ends>,
+    end: Option<EarlyEnd>,
     _place: P,
 }
 
-impl<P: Unpin> HttpBody for Held<P> {
+impl<P: Unpin> HttpBody for BodyInPieces<P> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -62,7 +67,7 @@ impl<P: Unpin> HttpBody for Held<P> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Some(Poll::Ready(end)) = self.ends.as_mut().map(|ends| ends.as_mut().poll(context)) {
+        if let Some(Poll::Ready(end)) = self.end.as_mut().map(|end| end.as_mut().poll(context)) {
             return Poll::Ready(end.map(|error| Err(axum::Error::new(error))));
         }
         if self.rest.is_empty() {
@@ -91,7 +96,7 @@ impl<P: Unpin> HttpBody for Held<P> {
     }
 }
 
-/// The contents of a file, with their length: a client that receives less knows that it is incomplete.
+/// The contents of a file, with their length: a client that receives fewer bytes knows that the answer is incomplete.
 pub(super) fn contents(file: File) -> io::Result<impl IntoResponse> {
     let length = file.metadata()?.len();
     let pieces = futures_util::stream::try_unfold((file, 0), async |(file, at)| {
@@ -107,5 +112,5 @@ pub(super) fn contents(file: File) -> io::Result<impl IntoResponse> {
     Ok(([(header::CONTENT_LENGTH, length.to_string())], Body::from_stream(pieces)))
 }
 
-/// Bytes given to a connection at a time; a connection takes two pieces before it waits for its reader.
+/// The bytes that a connection gets at a time. A connection takes two pieces before it waits for its reader.
 const PIECE: usize = 64 << 10;

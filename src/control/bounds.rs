@@ -1,42 +1,42 @@
 //! How many connections, requests and streams one caller, and all callers together, may have at once.
 //!
-//! Each user has a separate share, so a user who exhausts it locks out only themselves. Root and teeterd's own user
-//! have shares apart from the common one, so they are served even when other users have exhausted it.
+//! Each user has a separate bound, so a user who exhausts it locks out only themselves. Root and teeterd's own user do
+//! not count in the common bound, so they are served even when other users have exhausted it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::desk::Window;
+use super::desk::ReadKind;
 
 use crate::platform::lock;
 
-/// What the bounds count.
+/// The things that the bounds count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Connection,
     /// A request that only reads.
     Request,
     Stream,
-    /// A request that changes something. Counted separately, so a user who reads too much can still change things.
+    /// A request for a change. Counted separately, so a user who reads too much can still make changes.
     Change,
 }
 
 /// The bound that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
-    /// The user has as many as one user may have.
+    /// The bound of one user.
     OfUser(Kind),
-    /// All users together have as many connections as are allowed.
+    /// The bound for the connections of all users together.
     All,
-    /// So many readers wait that the turn of this one did not come in time.
-    Readers(Window),
+    /// The bound for readers: a request has waited too long for its turn.
+    Readers(ReadKind),
 }
 
 /// The current counts.
 #[derive(Debug)]
 pub(super) struct Bounds {
-    /// teeterd's own user.
+    /// The user id of teeterd's own user.
     own: u32,
     /// The number of files that teeterd may open.
     files: usize,
@@ -45,7 +45,7 @@ pub(super) struct Bounds {
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// Connections of all users without a separate share.
+    /// Connections of all users except root and teeterd's own user.
     shared: usize,
     /// Connections of all users.
     connections: usize,
@@ -69,12 +69,12 @@ impl Bounds {
 
     /// A warning if teeterd may open fewer files than it may need.
     pub(super) fn too_few_files(&self) -> Option<String> {
-        let (files, most) = (self.files, self.files.saturating_sub(RESERVE));
+        let (files, connections) = (self.files, self.files.saturating_sub(RESERVE));
         (files < FILES).then(|| {
             format!(
-                "teeterd may have only {files} files open, and {FILES} are what it may need: the control socket takes \
-                 {most} connections at once, so that some are left for HAProxy and the store. To do: raise \
-                 LimitNOFILE= in its unit, or `ulimit -n` where it is started"
+                "teeterd may open only {files} files, and may need {FILES}: the control socket accepts {connections} \
+                 connections at once, so that files are left for HAProxy and the store. To do: raise LimitNOFILE= in \
+                 the unit of teeterd, or `ulimit -n` where teeterd is started"
             )
         })
     }
@@ -82,23 +82,24 @@ impl Bounds {
     /// Takes a place, if one is free.
     pub(super) fn take(self: &Arc<Self>, uid: u32, kind: Kind) -> Result<Place, Full> {
         let mut counts = self.counts();
-        let shares = kind == Kind::Connection && self.shares(uid);
-        if counts.of_users.get(&uid).is_some_and(|of_user| of_user[kind as usize] >= kind.most()) {
+        let is_shared = kind == Kind::Connection && self.is_shared(uid);
+        if counts.of_users.get(&uid).is_some_and(|of_user| of_user[kind as usize] >= kind.bound()) {
             return Err(Full::OfUser(kind));
         }
         // Keep enough files for HAProxy and the store, and let root in when other users are refused.
-        let reserve = if shares { RESERVE } else { RESERVE / 2 };
-        let many = kind == Kind::Connection && counts.connections >= self.files.saturating_sub(reserve);
-        if many || (shares && counts.shared >= MOST_CONNECTIONS) {
+        let reserve = if is_shared { RESERVE } else { RESERVE / 2 };
+        let no_file_left = kind == Kind::Connection && counts.connections >= self.files.saturating_sub(reserve);
+        if no_file_left || (is_shared && counts.shared >= MOST_CONNECTIONS) {
             return Err(Full::All);
         }
-        counts.shared += usize::from(shares);
+        counts.shared += usize::from(is_shared);
         counts.connections += usize::from(kind == Kind::Connection);
         counts.of_users.entry(uid).or_default()[kind as usize] += 1;
         Ok(Place { bounds: Arc::clone(self), uid, kind })
     }
 
-    fn shares(&self, uid: u32) -> bool {
+    /// Whether the connections of this user count in the common bound.
+    fn is_shared(&self, uid: u32) -> bool {
         uid != 0 && uid != self.own
     }
 
@@ -109,8 +110,8 @@ impl Bounds {
 }
 
 impl Kind {
-    /// The most that one user may have at once.
-    pub(super) fn most(self) -> usize {
+    /// The greatest number that one user may have at once.
+    pub(super) fn bound(self) -> usize {
         match self {
             Self::Connection => CONNECTIONS_OF_A_USER,
             Self::Request => REQUESTS_OF_A_USER,
@@ -124,7 +125,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.bounds.counts();
         counts.connections -= usize::from(self.kind == Kind::Connection);
-        if self.kind == Kind::Connection && self.bounds.shares(self.uid) {
+        if self.kind == Kind::Connection && self.bounds.is_shared(self.uid) {
             counts.shared -= 1;
         }
         if let Some(of_user) = counts.of_users.get_mut(&self.uid) {
@@ -136,8 +137,8 @@ impl Drop for Place {
     }
 }
 
-/// Connections of all users together, except those of root and of teeterd's own user. With those and with the other
-/// files that teeterd opens, the total stays below 1024, the default limit of open files for a service.
+/// Connections of all users together, except root and teeterd's own user. With the connections of these two and the
+/// other files that teeterd opens, the total stays below 1024, the default limit of open files for a service.
 pub(super) const MOST_CONNECTIONS: usize = 512;
 /// Files reserved for everything except the control socket: HAProxy, probes, the store, map files.
 const RESERVE: usize = 128;
@@ -159,16 +160,16 @@ pub(super) const REJECTED_KEPT_OPEN: usize = 32;
 pub(super) const READERS_OF_A_USER: usize = 2;
 /// Readers of all users together, except root and teeterd's own user. Their answers are in memory until they are sent.
 pub(super) const READERS: usize = 4;
-/// The longest time that a reader waits for its turn.
+/// The longest time that a request waits for its turn.
 pub(super) const TURN_COMES: Duration = Duration::from_secs(10);
 /// The longest time that a client may take to receive an answer.
 pub(super) const ANSWER_TAKES: Duration = Duration::from_secs(60);
 /// The longest time that a client may take to receive a copy of the store, which may be large.
 pub(super) const COPY_TAKES: Duration = Duration::from_secs(600);
 
-/// The most bytes in the request line and headers. A thousand selectors fit.
+/// The greatest length of the request line and headers, in bytes. A thousand selectors fit.
 pub(super) const LONGEST_HEAD: usize = 64 << 10;
-/// The most bytes in the body of a request.
+/// The greatest length of the body of a request, in bytes.
 pub(super) const LONGEST_BODY: usize = 64 << 10;
 /// The time for the request line and headers to arrive, from the end of the previous request.
 pub(super) const HEAD_TAKES: Duration = Duration::from_secs(10);
@@ -182,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_who_exhausts_a_share_locks_out_only_themselves() {
+    fn a_user_who_exhausts_a_bound_locks_out_only_themselves() {
         let bounds = Arc::new(Bounds { own: 7, files: 4096, counts: Mutex::default() });
         let connect = |uid| bounds.take(uid, Kind::Connection);
         let mut places: Vec<Place> = (0..CONNECTIONS_OF_A_USER).map(|_| connect(1000).unwrap()).collect();
@@ -227,7 +228,7 @@ mod tests {
         assert_eq!((others.len(), taken(1001).len()), (72, 0));
         let root = taken(0);
         assert_eq!((root.len(), taken(7).len()), (64, 0));
-        assert!(bounds.too_few_files().is_some_and(|words| words.contains("only 200 files")));
+        assert!(bounds.too_few_files().is_some_and(|text| text.contains("only 200 files")));
         drop((others, root));
         let left = bounds.counts().connections;
         assert_eq!((left, taken(1001).len()), (0, 72));

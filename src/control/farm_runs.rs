@@ -8,7 +8,7 @@ use axum::routing::get;
 
 use super::answer::{DeskAnswer, Shared, answer, ticks};
 use super::answers::read;
-use super::desk::{Reader, Window};
+use super::desk::{ReadKind, Reader};
 use super::problem::Failure;
 use super::read::Query;
 use crate::api::{FarmRuns, Problem};
@@ -36,5 +36,5 @@ pub(super) async fn farm_runs(
     let farm = farm.parse().map_err(Failure::usage)?;
     let since = Query::new(query).since()?;
     let runs = async move |engine: Arc<Engine>| answer(ticks(&engine), engine.farm_runs(farm, since).await?);
-    read(engine, &reader, Window::Cheap, runs).await
+    read(engine, &reader, ReadKind::Cheap, runs).await
 }

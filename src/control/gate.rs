@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::sync::watch;
 
-use super::answers::{Ends, until_sent};
+use super::answers::{EarlyEnd, until_sent};
 use super::bounds::{BODY_TAKES, Bounds, Kind, LONGEST_BODY, LONGEST_HEAD};
 use super::desk::{Desk, Reader};
 use super::page;
@@ -19,7 +19,7 @@ use super::permit::{self, Access, AuthorizedCaller};
 use super::problem::{Failure, PROBLEM};
 use crate::engine::Engine;
 
-/// What the gate needs.
+/// The objects that the checks of the gate use.
 pub(super) struct Gate {
     pub(super) engine: Arc<Engine>,
     pub(super) access: watch::Receiver<Access>,
@@ -27,7 +27,7 @@ pub(super) struct Gate {
     pub(super) desk: Arc<Desk>,
 }
 
-/// Passes a request on, and keeps its sender's place occupied until the last byte of the answer is sent.
+/// Checks a request and passes it on. The sender's place stays occupied until the last byte of the answer is sent.
 pub(super) async fn gate(
     State(gate): State<Arc<Gate>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
@@ -48,16 +48,16 @@ pub(super) async fn gate(
     page::no_page_header(request.headers())?;
     let caller = AuthorizedCaller::authorize(&peer, &gate.access).await?;
     caller.may_send(request.method(), path.as_deref().ok_or_else(|| request.uri().path()))?;
-    let asked = format!("{} {}", request.method(), request.uri().path());
-    page::has_json_content_type(request.method(), request.headers(), &asked)?;
+    let request_line = format!("{} {}", request.method(), request.uri().path());
+    page::has_json_content_type(request.method(), request.headers(), &request_line)?;
     let reader = Reader { desk: Arc::clone(&gate.desk), uid: peer.caller.uid };
-    let ended = path.filter(|_| kind == Kind::Stream).map(|path| {
-        let lost = permit::lost(peer, gate.access.clone(), request.method().clone(), path);
-        // A stream would otherwise go on for as long as its reader wants.
+    let end = path.filter(|_| kind == Kind::Stream).map(|path| {
+        let role_lost = permit::role_lost(peer, gate.access.clone(), request.method().clone(), path);
+        // A stream has no end of its own, so it must end when its reader loses the role.
         Box::pin(async move {
-            lost.await;
+            role_lost.await;
             None
-        }) as Ends
+        }) as EarlyEnd
     });
     let (mut parts, body) = request.into_parts();
     let body = read(body).await?;
@@ -74,24 +74,25 @@ pub(super) async fn gate(
         answered.await
     };
     drop(waiting);
-    Ok(until_sent(as_problem(answer, &asked).await, place, ended))
+    Ok(until_sent(as_problem(answer, &request_line).await, place, end))
 }
 
 /// Paths whose answers are streams without an end.
 const STREAMS: [&str; 2] = ["/v1/events/stream", "/v1/runs/{id}/attend"];
 
-/// Turns a refusal of the router or of its extractors into a problem document.
-async fn as_problem(answer: Response, asked: &str) -> Response {
+/// Replaces a refusal of the router or of its extractors by a problem document.
+async fn as_problem(answer: Response, request_line: &str) -> Response {
     let status = answer.status();
     let is_document = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
     if is_document || !(status.is_client_error() || status.is_server_error()) {
         return answer;
     }
-    let said = Limited::new(answer.into_body(), LONGEST_BODY).collect().await.map(|body| body.to_bytes());
-    let said = String::from_utf8_lossy(&said.unwrap_or_default()).trim().to_owned();
-    Failure::plain(status, asked, &said).into_response()
+    let body = Limited::new(answer.into_body(), LONGEST_BODY).collect().await.map(|body| body.to_bytes());
+    let body = body.unwrap_or_default();
+    Failure::plain(status, request_line, String::from_utf8_lossy(&body).trim()).into_response()
 }
 
+/// The length of the request line and headers, in bytes.
 fn head(request: &Request) -> usize {
     let line = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());

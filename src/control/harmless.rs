@@ -1,4 +1,4 @@
-//! Untrusted text on its way to a terminal or a log. Characters that control a terminal
+//! Makes untrusted text safe for a terminal or a log. Characters that control a terminal
 //! ([`controls_terminal`](crate::haproxy::controls_terminal)) are removed or replaced.
 
 use crate::haproxy::controls_terminal;

@@ -27,13 +27,13 @@ use super::problem::Failure;
 use super::server::gated;
 use crate::engine::Engine;
 
-/// Serves the control socket until `stop` is ready, then until the last answer is sent. A listener from `again`
+/// Serves the control socket until `stop` is ready, then until the last answer is sent. A listener from `listeners`
 /// replaces a socket that was removed.
 pub async fn serve(
     engine: Arc<Engine>,
     access: watch::Receiver<Access>,
     listener: UnixListener,
-    mut again: mpsc::Receiver<UnixListener>,
+    mut listeners: mpsc::Receiver<UnixListener>,
     stop: impl Future<Output = ()>,
 ) {
     let bounds = Bounds::new();
@@ -45,7 +45,7 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            Some(new) = again.recv() => {
+            Some(new) = listeners.recv() => {
                 listener = new;
                 continue;
             }
@@ -55,7 +55,7 @@ pub async fn serve(
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!("cannot accept a connection on the control socket: {error}");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
+                tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 continue;
             }
         };
@@ -71,7 +71,7 @@ pub async fn serve(
             }
             Err(full) => {
                 tracing::debug!(uid, "connection over the limit on the control socket");
-                // A client that cannot be answered any more has disconnected.
+                // An error means that the client has disconnected.
                 let _ = reject(stream, full, &kept_open);
             }
         }
@@ -92,8 +92,8 @@ async fn connection(stream: UnixStream, credentials: Credentials, router: Router
     let _ = watcher.watch(http().serve_connection(io, service)).await;
 }
 
-/// Tells the client why its connection is not served. A client that is still sending its request could miss the answer,
-/// so some connections stay open for a moment.
+/// Sends the client the reason why its connection is not served. A client that is still sending its request could miss
+/// this answer, so some connections stay open for a moment.
 fn reject(stream: UnixStream, full: Full, kept_open: &Arc<Semaphore>) -> io::Result<()> {
     let mut stream = stream.into_std()?;
     // The answer fits into the empty send buffer of a new connection.
@@ -124,8 +124,8 @@ pub(super) fn http() -> http1::Builder {
 /// The name under which a problem with the limit of open files is reported.
 const FILES: &str = "open files";
 
-/// The pause after a failed accept: without a free file descriptor the next attempt would fail as well.
-pub(super) const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// The pause after a failed accept: without a free file descriptor an immediate attempt would fail as well.
+pub(super) const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Time for a rejected client to send its request, and then to read the answer.
 const REJECTED_STAYS: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The metrics: on the control socket, and on sockets of their own, which have nothing else.
+//! The metrics: on the control socket, and on separate sockets that serve nothing else.
 
 use std::io;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use tokio_io_timeout::TimeoutStream;
 use super::answer::{DeskAnswer, Shared};
 use super::answers::read;
 use super::bounds::READER_TAKES;
-use super::desk::{Reader, Window};
-use super::listen::{ACCEPT_AGAIN, http};
+use super::desk::{ReadKind, Reader};
+use super::listen::{ACCEPT_RETRY_INTERVAL, http};
 use super::problem::Failure;
 use super::refusals;
 use crate::engine::Engine;
@@ -32,27 +32,28 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 #[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "application/openmetrics-text", body = String)))]
 pub(super) async fn metrics(State(engine): Shared, reader: Extension<Reader>, headers: HeaderMap) -> DeskAnswer {
     let format = accepted(&headers);
-    read(engine, &reader, Window::Cheap, async move |engine: Arc<Engine>| document(&engine, format)).await
+    read(engine, &reader, ReadKind::Cheap, async move |engine: Arc<Engine>| document(&engine, format)).await
 }
 
 /// The metrics as a text.
 ///
 /// # Errors
-/// The text cannot be written, which a text in memory never reports.
+/// The text cannot be written. Writing to memory never fails.
 pub fn metrics_text(engine: &Engine, format: Format) -> Result<String, std::fmt::Error> {
     metrics::encode(engine.numbers(), refusals::counts(), format)
 }
 
-/// A socket of its own for the metrics.
+/// A separate socket for the metrics.
 #[derive(Debug)]
 pub enum MetricsListener {
-    /// On the file system.
+    /// A UNIX socket.
     Unix(UnixListener),
-    /// On the network.
+    /// A TCP socket.
     Tcp(TcpListener),
 }
 
-/// Serves `GET /metrics` on a socket of its own, without roles: who may open the socket may read them. Never ends.
+/// Serves `GET /metrics` on a separate socket, without roles: every user who may open the socket may read the metrics.
+/// Never ends.
 pub async fn serve_metrics(engine: Arc<Engine>, listener: MetricsListener) {
     let scrape = async |State(engine): Shared, headers: HeaderMap| document(&engine, accepted(&headers));
     let router = Router::new().route("/metrics", get(scrape)).with_state(engine);
@@ -64,7 +65,7 @@ pub async fn serve_metrics(engine: Arc<Engine>, listener: MetricsListener) {
             Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!("cannot accept a connection for metrics: {error}");
-                tokio::time::sleep(ACCEPT_AGAIN).await;
+                tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                 continue;
             }
         };
@@ -102,5 +103,5 @@ fn document(engine: &Engine, format: Format) -> Result<Response, Failure> {
     Ok(([(header::CONTENT_TYPE, format.content_type())], text).into_response())
 }
 
-/// The most connections to one socket at a time.
+/// The greatest number of connections to one socket at a time.
 const CONNECTIONS: usize = 16;

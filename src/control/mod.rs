@@ -22,7 +22,7 @@ mod refusals;
 mod role;
 mod runs;
 mod server;
-/// Creates the socket.
+/// Creates the control socket in the file system.
 pub mod socket;
 mod store;
 

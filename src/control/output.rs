@@ -34,15 +34,18 @@ pub(super) async fn output(
 ) -> Answer<OutputView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
     if request.lines.len() > LONGEST_LIST {
-        return Err(Failure::usage(format!("more than {LONGEST_LIST} lines")));
+        return Err(Failure::usage(format!(
+            "{} lines of output: a request has at most {LONGEST_LIST}",
+            request.lines.len()
+        )));
     }
-    let said = request.lines.into_iter().map(|line| HookLine {
+    let lines = request.lines.into_iter().map(|line| HookLine {
         from: harmless(line.from.as_bytes()).chars().take(LONGEST_NAME).collect(),
         text: harmless(line.text.as_bytes()),
     });
-    let more = engine.keep_output(RunId(number(&id)?), said.collect(), &caller.by.caller).await?;
+    let more = engine.keep_output(RunId(number(&id)?), lines.collect(), &caller.by.caller).await?;
     answer(ticks(&engine), OutputView { more })
 }
 
-/// The most characters of the name that a line comes from.
+/// The greatest length of the name of a line's source, in characters.
 const LONGEST_NAME: usize = 100;

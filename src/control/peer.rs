@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use super::harmless::harmless;
 use crate::state::{Caller, Login};
 
-/// The process that opened a connection, as numbers: names are looked up later.
+/// The process that opened a connection, by numbers: names are looked up later.
 #[derive(Debug)]
 pub(super) struct Credentials {
     pub(super) uid: u32,
@@ -28,17 +28,17 @@ pub struct Peer {
     pub(super) caller: Caller,
 }
 
-/// A user, as found in the system's databases of users and groups at one moment.
+/// A user and its groups, as the system's databases had them at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     pub(super) name: String,
-    /// Its primary group, and the groups that it is a member of.
+    /// The user's primary group, and the groups that the user is a member of.
     pub(super) groups: Vec<(u32, String)>,
 }
 
 impl Credentials {
-    /// The credentials of a connection just accepted. /proc is read at once, but if the process has ended meanwhile,
-    /// its process id may belong to another process by now.
+    /// The credentials of a connection just accepted. /proc is read at once; but if the process has ended already, its
+    /// process id may belong to another process.
     pub(super) fn from_stream(stream: &UnixStream) -> Self {
         let cred = stream.peer_cred();
         // Without credentials, use the uid that no user has.

@@ -15,8 +15,7 @@ use super::role::Roles;
 use crate::engine::Requester;
 use crate::state::Caller;
 
-/// Every route, and the role that it needs. A route that is missing here needs the highest role; a test keeps the list
-/// complete.
+/// Every route, and the role that it needs. A missing route would need the highest role; a test finds missing routes.
 pub(super) const ROUTES: &[(Method, &str, Role)] = &[
     (Method::GET, "/v1/status", Viewer),
     (Method::GET, "/v1/holds", Viewer),
@@ -33,7 +32,7 @@ pub(super) const ROUTES: &[(Method, &str, Role)] = &[
     (Method::GET, "/v1/openapi.json", Viewer),
     (Method::GET, "/v1/store", Viewer),
     (Method::GET, "/metrics", Viewer),
-    // The whole record, of all users.
+    // All records of all users.
     (Method::GET, "/v1/store/backup", Admin),
     (Method::POST, "/v1/holds", Operator),
     (Method::POST, "/v1/release", Operator),
@@ -53,14 +52,14 @@ pub(super) const ROUTES: &[(Method, &str, Role)] = &[
 /// A part of a request that needs a higher role than its route.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExtraRole {
-    what: &'static str,
+    action: &'static str,
     role: Role,
 }
 
-/// Overriding a guard.
-pub(super) const OUTAGE: ExtraRole = ExtraRole { what: "allow_outage", role: Admin };
-/// Ending another user's hold.
-pub(super) const OTHERS_HOLD: ExtraRole = ExtraRole { what: "ending another user's hold", role: Admin };
+/// The role to override a guard.
+pub(super) const OUTAGE: ExtraRole = ExtraRole { action: "allow_outage", role: Admin };
+/// The role to end another user's hold.
+pub(super) const OTHERS_HOLD: ExtraRole = ExtraRole { action: "ending another user's hold", role: Admin };
 
 /// The access rules of the configuration.
 #[derive(Debug, Clone)]
@@ -80,7 +79,7 @@ pub(super) struct AuthorizedCaller {
 }
 
 impl AuthorizedCaller {
-    /// Looks up the sender's current role: the configuration and the system's groups are read again for each request.
+    /// Looks up the sender's current role. The configuration and the system's groups are read again for each request.
     pub(super) async fn authorize(peer: &Peer, access: &watch::Receiver<Access>) -> Result<Self, Failure> {
         let Access { roles, config } = access.borrow().clone();
         let caller = peer.caller.clone();
@@ -95,8 +94,7 @@ impl AuthorizedCaller {
         Ok(Self { by: Requester::new(caller), role, config: config.into() })
     }
 
-    /// Checks that the sender may send this request; `path` is the route that it matches, or an unknown path as an
-    /// error.
+    /// Checks that the sender may send this request. `path` is the route of the request; an unknown path is an error.
     pub(super) fn may_send(&self, method: &Method, path: Result<&str, &str>) -> Result<(), Failure> {
         // A sender without the right to read does not learn whether a path exists.
         let needed = path.map_or(Viewer, |route| needed(method, route));
@@ -104,19 +102,19 @@ impl AuthorizedCaller {
         self.must_be(needed, &format!("{method} {path}"))
     }
 
-    /// Checks that the sender may also do this.
+    /// Checks that the sender may use this part of a request.
     pub(super) fn may(&self, extra: ExtraRole) -> Result<(), Failure> {
-        self.must_be(extra.role, extra.what)
+        self.must_be(extra.role, extra.action)
     }
 
-    fn must_be(&self, needed: Role, what: &str) -> Result<(), Failure> {
+    fn must_be(&self, needed: Role, action: &str) -> Result<(), Failure> {
         if self.role >= Some(needed) {
             return Ok(());
         }
         let Caller { user, uid, .. } = &self.by.caller;
         let has = self.role.map_or_else(|| "no role".to_owned(), |role| format!("the role {role}"));
-        refusals::log(&self.by.caller, &format!("{what} needs the role {needed}, and {user} has {has}"));
-        let detail = format!("{what} needs the role {needed}, and {user} (uid {uid}) has {has}");
+        refusals::log(&self.by.caller, &format!("{action} needs the role {needed}, and {user} has {has}"));
+        let detail = format!("{action} needs the role {needed}, and {user} (uid {uid}) has {has}");
         let hint = format!(
             "an administrator can grant it in {}: {needed} = [\"user:{user}\"] under [control.roles], then \
              `systemctl reload teeterd`",
@@ -127,8 +125,8 @@ impl AuthorizedCaller {
 }
 
 /// Returns once the sender of a stream no longer has the role for it. Checks whenever the configuration is read again,
-/// and every [`RECHECK`]; if the system does not answer, the stream goes on until it does.
-pub(super) async fn lost(peer: Peer, mut access: watch::Receiver<Access>, method: Method, path: String) {
+/// and every [`RECHECK`]. While the system does not answer a check, the stream goes on.
+pub(super) async fn role_lost(peer: Peer, mut access: watch::Receiver<Access>, method: Method, path: String) {
     loop {
         tokio::select! {
             Ok(()) = access.changed() => {}
@@ -159,7 +157,7 @@ mod tests {
     use super::*;
 
     /// The routes in the sources, written as `.route("PATH", get(one).post(other))`.
-    fn in_the_sources() -> BTreeSet<(String, String)> {
+    fn routes_in_the_sources() -> BTreeSet<(String, String)> {
         let mut found = BTreeSet::new();
         let paths = std::fs::read_dir("src/control").unwrap().map(|entry| entry.unwrap().path());
         for path in paths.filter(|path| path.is_file()) {
@@ -184,7 +182,7 @@ mod tests {
         let lines: BTreeSet<_> =
             ROUTES.iter().map(|(method, path, _)| (method.to_string(), (*path).to_owned())).collect();
         assert_eq!(lines.len(), ROUTES.len(), "a route has two lines");
-        assert_eq!(lines, in_the_sources());
+        assert_eq!(lines, routes_in_the_sources());
     }
 
     #[test]

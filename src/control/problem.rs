@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::bounds::{
     BODY_TAKES, Full, Kind, LONGEST_BODY, LONGEST_HEAD, MOST_CONNECTIONS, READERS, READERS_OF_A_USER, TURN_COMES,
 };
-use super::desk::Window;
+use super::desk::ReadKind;
 use super::peer::LOOKUP_TAKES;
 use super::refusals;
 use crate::api::{Exit, Problem};
@@ -16,7 +16,7 @@ use crate::farm::HoldId;
 use crate::plan::Veto;
 use crate::platform::chain;
 
-/// An error as it is sent to the client.
+/// An error in the form for the client.
 #[derive(Debug)]
 pub(super) struct Failure(Problem);
 
@@ -36,7 +36,8 @@ impl Failure {
     }
 
     pub(super) fn role(detail: String, hint: String) -> Self {
-        Self::new(Exit::NotPermitted, "role", "Your role does not allow it", StatusCode::FORBIDDEN, detail).hint(hint)
+        Self::new(Exit::NotPermitted, "role", "Your role does not allow the request", StatusCode::FORBIDDEN, detail)
+            .hint(hint)
     }
 
     /// The user's groups could not be looked up, so the role is not known.
@@ -49,7 +50,7 @@ impl Failure {
         Self::new(Exit::Failed, "failed", "The request failed", StatusCode::INTERNAL_SERVER_ERROR, detail).hint(hint)
     }
 
-    /// A hold that was created, and ended by another request before the answer.
+    /// A hold that was created, and that another request ended before the answer.
     pub(super) fn ended(hold: HoldId) -> Self {
         let detail = format!(
             "hold {hold} was created, but another request has ended it already: its servers are being brought back"
@@ -68,9 +69,10 @@ impl Failure {
     }
 
     /// A change that a form on a web page could send.
-    pub(super) fn media_type(asked: &str, sent: &str) -> Self {
+    pub(super) fn media_type(request_line: &str, sent: &str) -> Self {
         let detail = format!(
-            "{asked} needs the header `content-type: application/json`, even without a body; the request has {sent}"
+            "{request_line} needs the header `content-type: application/json`, even without a body; the request has \
+             {sent}"
         );
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         Self::new(Exit::Usage, "media-type", "The request has the wrong content type", status, detail)
@@ -86,24 +88,24 @@ impl Failure {
                      again; root is still served, and `ss -xp` shows the owners of the connections"
                 ),
             ),
-            Full::Readers(at) => (
+            Full::Readers(kind) => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                match at {
-                    Window::Cheap => format!(
-                        "too many readers are waiting for teeterd: it serves {READERS_OF_A_USER} readers of one user \
-                         and {READERS} of all users at once, and the turn of this one did not come within \
-                         {TURN_COMES:?}. Try again, and send one request at a time; changes do not wait for readers"
+                match kind {
+                    ReadKind::Cheap => format!(
+                        "too many readers are waiting for teeterd: it answers {READERS_OF_A_USER} reads of one user \
+                         and {READERS} of all users at once, and this request had no turn within {TURN_COMES:?}. Try \
+                         again, and send one request at a time; changes do not wait for readers"
                     ),
-                    Window::Expensive | Window::Backup => format!(
+                    ReadKind::Expensive | ReadKind::Backup => format!(
                         "too many requests are waiting for work that teeterd does one at a time (doctor, store verify, \
-                         store backup): the turn of this one did not come within {TURN_COMES:?}. Try again when \
-                         another one has ended; changes do not wait for such work"
+                         store backup): this request had no turn within {TURN_COMES:?}. Try again when another request \
+                         has ended; changes do not wait for such work"
                     ),
                 },
             ),
             Full::OfUser(kind) => {
-                let most = kind.most();
-                let what = match kind {
+                let bound = kind.bound();
+                let counted = match kind {
                     Kind::Connection => "connections",
                     Kind::Request => "requests in progress",
                     Kind::Change => "changes in progress",
@@ -112,8 +114,8 @@ impl Failure {
                 (
                     StatusCode::TOO_MANY_REQUESTS,
                     format!(
-                        "you have {most} {what} at teeterd, the most that one user may have. Try again when one has \
-                         ended"
+                        "you have {bound} {counted} at teeterd, the most that one user may have. Try again when one \
+                         has ended"
                     ),
                 )
             }
@@ -121,19 +123,19 @@ impl Failure {
         Self::new(Exit::Busy, "too-many", "Too many requests", status, detail)
     }
 
-    /// A refusal of the router itself.
-    pub(super) fn plain(status: StatusCode, asked: &str, said: &str) -> Self {
+    /// A refusal of the router itself, with this text.
+    pub(super) fn plain(status: StatusCode, request_line: &str, text: &str) -> Self {
         let usage = (Exit::Usage, "bad-request", "The request cannot be understood");
         let ((exit, kind, title), why) = match status {
             StatusCode::METHOD_NOT_ALLOWED => (
                 (Exit::Usage, "method-not-allowed", "The path does not support this method"),
                 "the header `allow` lists the methods of this path, and /v1/openapi.json describes them",
             ),
-            status if status.is_server_error() => ((Exit::Failed, "failed", "The request failed"), said),
-            _ => (usage, said),
+            status if status.is_server_error() => ((Exit::Failed, "failed", "The request failed"), text),
+            _ => (usage, text),
         };
         let why = if why.is_empty() { status.as_str() } else { why };
-        Self::new(exit, kind, title, status, format!("{asked} cannot be answered: {why}"))
+        Self::new(exit, kind, title, status, format!("{request_line} cannot be answered: {why}"))
     }
 
     /// A file of teeterd that cannot be read.
@@ -207,7 +209,7 @@ impl From<EngineError> for Failure {
             }
             EngineError::NotFound(_) => (Exit::NotFound, "not-found", "Not found", StatusCode::NOT_FOUND),
             EngineError::NotPermitted(_) => {
-                (Exit::NotPermitted, "not-permitted", "HAProxy does not permit it", StatusCode::FORBIDDEN)
+                (Exit::NotPermitted, "not-permitted", "HAProxy does not permit the command", StatusCode::FORBIDDEN)
             }
             EngineError::Vetoed(vetoes) if vetoes.iter().any(Veto::is_busy) => {
                 (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT)
@@ -215,7 +217,9 @@ impl From<EngineError> for Failure {
             EngineError::Vetoed(_) | EngineError::Outage { .. } => {
                 (Exit::Refused, "refused-by-guard", "A guard refused", StatusCode::CONFLICT)
             }
-            EngineError::StillNeeded(_) => (Exit::Refused, "still-needed", "It is still needed", StatusCode::CONFLICT),
+            EngineError::StillNeeded(_) => {
+                (Exit::Refused, "still-needed", "The records are still needed", StatusCode::CONFLICT)
+            }
             EngineError::Busy(_) | EngineError::TakenBack => {
                 (Exit::Busy, "busy", "Another run or hold is in the way", StatusCode::CONFLICT)
             }

@@ -1,4 +1,4 @@
-//! Reads the parts of a request that are text: a typed value, or a failure that says what is wrong.
+//! Parses the parts of a request that are text, and reports an invalid value with its text.
 
 use std::collections::BTreeSet;
 
@@ -19,32 +19,34 @@ impl Query {
         Self(form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect())
     }
 
-    pub(super) fn one(&self, name: &str) -> Option<&str> {
+    /// The first value of a parameter.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &String> {
+    /// All values of a parameter.
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &String> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value)
     }
 
     pub(super) fn selectors(&self) -> Result<Vec<Selector>, Failure> {
-        Ok(Selectors::read(self.all("sel")).map_err(Failure::usage)?.into_vec())
+        Ok(Selectors::read(self.values("sel")).map_err(Failure::usage)?.into_vec())
     }
 
     /// The start of the period that the request is about.
     pub(super) fn since(&self) -> Result<Option<Timestamp>, Failure> {
         let instant = |text: &str| {
-            let instead =
+            let error =
                 || Failure::usage(format!("since is not a time as in RFC 3339: {:?}", text.get(..40).unwrap_or(text)));
-            text.parse::<Timestamp>().map_err(|_| instead())
+            text.parse::<Timestamp>().map_err(|_| error())
         };
-        self.one("since").map(instant).transpose()
+        self.value("since").map(instant).transpose()
     }
 
     pub(super) fn events(&self) -> Result<EventQuery, Failure> {
-        let number = |name| self.one(name).map(number).transpose();
+        let number = |name| self.value(name).map(number).transpose();
         let limit = number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(200);
-        let without = match self.one("output") {
+        let without = match self.value("output") {
             None | Some("true") => None,
             Some("false") => Some(HOOK_OUTPUT),
             Some(_) => return Err(Failure::usage("output is neither true nor false")),
@@ -72,16 +74,16 @@ pub(super) fn reason(text: &str) -> Result<String, Failure> {
     let text = text.trim();
     if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(controls_terminal) {
         return Err(Failure::usage(format!(
-            "a reason has 1 to {LONGEST_TEXT} characters, none of them a control character or one that turns the \
-             direction of reading"
+            "a reason has 1 to {LONGEST_TEXT} characters, without control characters and changes of the reading \
+             direction"
         )));
     }
     Ok(text.to_owned())
 }
 
-/// The most entries of a list in a request or an answer.
+/// The greatest number of entries of a list in a request or an answer.
 pub(super) const LONGEST_LIST: usize = 1000;
-/// The most events in an answer: more than the lines kept of a run's hook output.
+/// The greatest number of events in an answer: more than the lines that are kept of a run's hook output.
 pub(super) const MOST_EVENTS: usize = 5000;
-/// The most characters of a text in a request.
+/// The greatest length of a text in a request, in characters.
 pub(super) const LONGEST_TEXT: usize = 500;

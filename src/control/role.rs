@@ -1,4 +1,4 @@
-//! Roles: what users and groups may do, as granted by the configuration.
+//! Roles, which the configuration grants to users and groups.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::haproxy::controls_terminal;
 
-/// What a user may do. Each role includes the roles before it.
+/// A role: the requests that a user may send. Each role includes the roles before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// May read.
@@ -47,9 +47,9 @@ pub enum Grantee {
 /// A user or group, by name or by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Id {
-    /// By name.
+    /// The name of the user or group.
     Name(String),
-    /// By number.
+    /// The number of the user or group.
     Number(u32),
 }
 
@@ -64,7 +64,7 @@ impl Roles {
         granted.map(|(role, _)| role).max()
     }
 
-    /// Grants to users and groups that this machine does not know: perhaps a typing error.
+    /// Grants to users and groups that this machine does not know, for example because of a typing error.
     pub fn unknown(&self) -> impl Iterator<Item = (Role, &Grantee)> {
         let grants = self.all().into_iter().flat_map(|(role, to)| to.iter().map(move |grantee| (role, grantee)));
         grants.filter(|(_, grantee)| match grantee {
@@ -87,8 +87,8 @@ impl Roles {
 impl Id {
     fn matches(&self, number: u32, name: &str) -> bool {
         match self {
-            Self::Name(own) => own == name,
-            Self::Number(own) => *own == number,
+            Self::Name(granted) => granted == name,
+            Self::Number(granted) => *granted == number,
         }
     }
 }

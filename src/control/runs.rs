@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt as _};
 
 use super::answer::{Answer, Body, DeskAnswer, Shared, answer, ticks, wait};
 use super::answers::read;
-use super::desk::{Reader, Window};
+use super::desk::{ReadKind, Reader};
 use super::harmless::harmless;
 use super::permit::{AuthorizedCaller, OUTAGE};
 use super::problem::Failure;
@@ -42,7 +42,7 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 #[utoipa::path(get, path = "/v1/runs", responses((status = 200, body = Runs)))]
 pub(super) async fn runs(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
     let tick = wait(&engine, &Query::new(query)).await?;
-    read(engine, &reader, Window::Cheap, async move |engine| answer(tick, Runs { runs: engine.run_views().await }))
+    read(engine, &reader, ReadKind::Cheap, async move |engine| answer(tick, Runs { runs: engine.run_views().await }))
         .await
 }
 
@@ -190,8 +190,9 @@ pub(super) async fn rollback(
     answer(ticks(&engine), engine.run_view(id).await?)
 }
 
-/// A stream without events that is open while the caller works: its end tells teeterd that the caller has disconnected.
-/// Until then only this caller may report on the run. It is recognised by its `key` or, without one, by its process.
+/// A stream without events that is open while the caller works: its end shows teeterd that the caller has disconnected.
+/// Until then only this caller may report on the run. teeterd recognises the caller by its `key` or, without a key, by
+/// its process.
 #[utoipa::path(
     get,
     path = "/v1/runs/{id}/attend",
@@ -210,9 +211,9 @@ pub(super) async fn attend(
     RawQuery(query): RawQuery,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
     let query = Query::new(query);
-    let said = |name| query.one(name).filter(|text| !text.is_empty()).map(ToOwned::to_owned);
-    let shown = |name| said(name).map(|text| harmless(text.as_bytes()).chars().take(LONGEST_NAME).collect());
-    let introduction = Introduction { key: said("key"), place: shown("place"), what: shown("what") };
+    let given = |name| query.value(name).filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+    let shown = |name| given(name).map(|text| harmless(text.as_bytes()).chars().take(LONGEST_NAME).collect());
+    let introduction = Introduction { key: given("key"), place: shown("place"), what: shown("what") };
     let attendance = engine.attend(RunId(number(&id)?), introduction, &caller.by).await?;
     let silence = futures_util::stream::pending().inspect(move |_: &Result<_, _>| {
         let _ = &attendance;
@@ -236,9 +237,9 @@ pub(super) async fn idle(
     RawQuery(query): RawQuery,
 ) -> DeskAnswer {
     let farm = farm.parse().map_err(Failure::usage)?;
-    let without = haproxies(Query::new(query).all("without_haproxy"))?;
+    let without = haproxies(Query::new(query).values("without_haproxy"))?;
     let idle = async move |engine: Arc<Engine>| answer(ticks(&engine), engine.idle(&farm, &without).await?);
-    read(engine, &reader, Window::Cheap, idle).await
+    read(engine, &reader, ReadKind::Cheap, idle).await
 }
 
 /// The order for the engine.
@@ -249,7 +250,9 @@ fn order(request: RunRequest) -> Result<RunOrder, Failure> {
     }
     let phases: BTreeSet<Phase> = request.phases.into_iter().collect();
     if phases.contains(&Phase::Deploy) {
-        return Err(Failure::usage("phases are before-out, after-out and after-in; the deploy is always one"));
+        return Err(Failure::usage(
+            "the phases of a request are before-out, after-out and after-in; every run has the phase deploy",
+        ));
     }
     Ok(RunOrder {
         farm: request.farm,
@@ -264,7 +267,9 @@ fn order(request: RunRequest) -> Result<RunOrder, Failure> {
         on_stall: match (request.stall_after, request.on_stall) {
             (Some(after), action) => Some(OnStall { after, action: action.unwrap_or_default() }),
             (None, Some(StallAction::Restore)) => {
-                return Err(Failure::usage("on_stall = restore needs stall_after: after what time?"));
+                return Err(Failure::usage(
+                    "on_stall = restore needs stall_after, the time without a caller after which teeterd restores",
+                ));
             }
             (None, _) => None,
         },
@@ -275,10 +280,10 @@ fn order(request: RunRequest) -> Result<RunOrder, Failure> {
     })
 }
 
-/// A text of the caller as one short line, for the record.
+/// A text of the caller as one short line, for the events.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !controls_terminal(*c)).take(LONGEST_TEXT).collect()
 }
 
-/// The most characters of a caller's description of itself.
+/// The greatest length of a caller's description of itself, in characters.
 const LONGEST_NAME: usize = 200;

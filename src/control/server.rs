@@ -18,7 +18,7 @@ use super::answer::{Answer, Body, DeskAnswer, Shared, answer, ticks, wait};
 use super::answers::read;
 
 use super::bounds::Bounds;
-use super::desk::{Desk, Reader, Window};
+use super::desk::{Desk, ReadKind, Reader};
 use super::gate::{Gate, gate};
 use super::permit::{Access, AuthorizedCaller, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
@@ -31,15 +31,15 @@ use crate::engine::{Engine, EngineError, HoldOrder, OutagePolicy, ReleaseOrder};
 use crate::farm::HoldId;
 use crate::store::EventQuery;
 
-/// Every path with its handler, without access rules. Requests carry [`Peer`](super::Peer) as their `ConnectInfo`.
+/// Every path with its handler, without access rules. Requests have [`Peer`](super::Peer) as their `ConnectInfo`.
 pub fn router(engine: Arc<Engine>) -> Router {
-    let everything = watch::Sender::new(Access { roles: None, config: PathBuf::new() });
-    gated(Gate { engine, access: everything.subscribe(), bounds: Bounds::new(), desk: Desk::new() })
+    let access = watch::Sender::new(Access { roles: None, config: PathBuf::new() });
+    gated(Gate { engine, access: access.subscribe(), bounds: Bounds::new(), desk: Desk::new() })
 }
 
 /// Every path with its handler, behind the gate.
-pub(super) fn gated(at: Gate) -> Router {
-    let engine = Arc::clone(&at.engine);
+pub(super) fn gated(checks: Gate) -> Router {
+    let engine = Arc::clone(&checks.engine);
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/holds", get(holds).post(create_hold))
@@ -57,7 +57,7 @@ pub(super) fn gated(at: Gate) -> Router {
         .route("/v1/events/stream", get(stream))
         .route("/v1/openapi.json", get(openapi))
         .fallback(|| async { Failure::not_found("there is no such path; /v1/openapi.json lists all paths") })
-        .layer(axum::middleware::from_fn_with_state(Arc::new(at), gate))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(checks), gate))
         .with_state(engine)
 }
 
@@ -111,13 +111,13 @@ async fn status(State(engine): Shared, reader: Extension<Reader>, RawQuery(query
     let query = Query::new(query);
     let tick = wait(&engine, &query).await?;
     let status = async move |engine: Arc<Engine>| answer(tick, engine.status(&query.selectors()?).await?);
-    read(engine, &reader, Window::Cheap, status).await
+    read(engine, &reader, ReadKind::Cheap, status).await
 }
 
 #[utoipa::path(get, path = "/v1/holds", responses((status = 200, body = Holds)))]
 async fn holds(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
     let tick = wait(&engine, &Query::new(query)).await?;
-    read(engine, &reader, Window::Cheap, async move |engine| answer(tick, Holds { holds: engine.hold_views().await }))
+    read(engine, &reader, ReadKind::Cheap, async move |engine| answer(tick, Holds { holds: engine.hold_views().await }))
         .await
 }
 
@@ -170,7 +170,7 @@ async fn create_hold(
     Ok((StatusCode::CREATED, tick, view))
 }
 
-/// The view of a hold that HAProxy has confirmed. If the hold is gone already, another request has ended it.
+/// The view of a hold that HAProxy has confirmed. A hold that does not exist any more was ended by another request.
 fn confirmed(id: HoldId, view: Result<HoldView, EngineError>) -> Result<HoldView, Failure> {
     view.map_err(|error| if matches!(error, EngineError::NotFound(_)) { Failure::ended(id) } else { error.into() })
 }
@@ -208,7 +208,7 @@ async fn release(
 #[utoipa::path(get, path = "/v1/names", responses((status = 200, body = NamesView)))]
 async fn names(State(engine): Shared, reader: Extension<Reader>) -> DeskAnswer {
     let names = async |engine: Arc<Engine>| answer(ticks(&engine), engine.names());
-    read(engine, &reader, Window::Cheap, names).await
+    read(engine, &reader, ReadKind::Cheap, names).await
 }
 
 #[utoipa::path(
@@ -223,13 +223,13 @@ async fn sessions(State(engine): Shared, reader: Extension<Reader>, RawQuery(que
         let sessions = engine.sessions(&query.selectors()?).await?;
         answer(ticks(&engine), Sessions { sessions })
     };
-    read(engine, &reader, Window::Cheap, sessions).await
+    read(engine, &reader, ReadKind::Cheap, sessions).await
 }
 
 #[utoipa::path(get, path = "/v1/doctor", responses((status = 200, body = Findings)))]
 async fn doctor(State(engine): Shared, reader: Extension<Reader>) -> DeskAnswer {
     let findings = async |engine: Arc<Engine>| answer(ticks(&engine), Findings { findings: engine.doctor().await });
-    read(engine, &reader, Window::Expensive, findings).await
+    read(engine, &reader, ReadKind::Expensive, findings).await
 }
 
 #[utoipa::path(
@@ -252,7 +252,7 @@ async fn events(State(engine): Shared, reader: Extension<Reader>, RawQuery(query
         let events = engine.events(query).await?;
         answer(tick, Events { events: events.into_iter().map(EventView::from).collect() })
     };
-    read(engine, &reader, Window::Cheap, events).await
+    read(engine, &reader, ReadKind::Cheap, events).await
 }
 
 #[utoipa::path(
@@ -271,7 +271,7 @@ async fn stream(
         query.after = Some(last.last().map_or(0, |event| event.id));
     }
     query.limit = STREAMED;
-    let news =
+    let batches =
         futures_util::stream::unfold((engine.ticks(), engine, query), |(mut ticks, engine, mut query)| async move {
             loop {
                 ticks.borrow_and_update();
@@ -288,14 +288,15 @@ async fn stream(
                 ticks.changed().await.ok()?;
             }
         });
-    Ok(Sse::new(futures_util::StreamExt::flatten(news)).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(futures_util::StreamExt::flatten(batches)).keep_alive(KeepAlive::default()))
 }
 
 async fn openapi() -> Response {
     Json(openapi_document()).into_response()
 }
 
-/// Events that a stream reads at once. It reads more when these are sent, so a slow client does not fill the memory.
+/// The number of events that a stream reads at once. The stream reads more when these are sent, so a slow client does
+/// not fill the memory.
 const STREAMED: usize = 100;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Creates the control socket in the file system. It has the configured mode and group from the moment that it is
-//! visible: it is created in a directory that only teeterd may enter, and then moved to its name. No symbolic link is
-//! followed.
+//! Creates the control socket in the file system. The socket has the configured mode and group from the moment that it
+//! is visible: it is created in a directory that only teeterd may enter, and then moved to its name. No symbolic link
+//! is followed.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -14,41 +14,41 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::store::{directory, rename_new};
 
-/// How to create a control socket.
+/// The settings of a socket in the file system.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// Its path.
+pub struct SocketSettings<'a> {
+    /// The path of the socket.
     pub path: &'a Path,
-    /// Its mode.
+    /// The mode of the socket.
     pub mode: u32,
-    /// Its group; the group of the process where unset.
+    /// The group of the socket; the group of the process where unset.
     pub group: Option<&'a str>,
-    /// Whether other users may write to its directory.
+    /// Whether other users may write to the directory of the socket.
     pub shared: bool,
 }
 
-/// Creates a listener. A socket that no process answers on is replaced; any other file at the path stays.
+/// Creates a listener. A socket on which no process listens is replaced; any other file at the path stays.
 ///
 /// # Errors
-/// Another kind of file is at the path, another teeterd answers there, other users may write to its directory, the
+/// Another kind of file is at the path, another teeterd listens there, other users may write to the directory, the
 /// group is unknown, or the system refuses.
-pub async fn bind(place: Place<'_>) -> io::Result<UnixListener> {
-    let gid = place.group.map(gid_of).transpose()?;
-    let (Some(folder), Some(name)) = (place.path.parent(), place.path.file_name()) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not the path of a file"));
+pub async fn bind(settings: SocketSettings<'_>) -> io::Result<UnixListener> {
+    let gid = settings.group.map(gid_of).transpose()?;
+    let (Some(folder), Some(name)) = (settings.path.parent(), settings.path.file_name()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file"));
     };
     // Such a socket could be created, but no client could open it.
-    if place.path.as_os_str().len() > LONGEST_PATH {
+    if settings.path.as_os_str().len() > LONGEST_PATH {
         let text = format!("the path of a UNIX socket has {LONGEST_PATH} bytes at most");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    let folder = directory(folder, 0o755, place.shared)?;
-    make_room(&folder, name).await?;
-    let own = Own::make(folder.as_fd(), name)?;
-    let listener = UnixListener::bind(through(&own.folder).join(name))?;
-    chownat(&own.folder, name, None, gid, AtFlags::SYMLINK_NOFOLLOW)?;
-    chmodat(&own.folder, name, Mode::from_raw_mode(place.mode), AtFlags::empty())?;
-    rename_new(&own.folder, name, &folder, name)?;
+    let folder = directory(folder, 0o755, settings.shared)?;
+    remove_stale(&folder, name).await?;
+    let private = PrivateFolder::create(folder.as_fd(), name)?;
+    let listener = UnixListener::bind(proc_path(&private.folder).join(name))?;
+    chownat(&private.folder, name, None, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+    chmodat(&private.folder, name, Mode::from_raw_mode(settings.mode), AtFlags::empty())?;
+    rename_new(&private.folder, name, &folder, name)?;
     Ok(listener)
 }
 
@@ -58,8 +58,8 @@ fn gid_of(name: &str) -> io::Result<Gid> {
     gid.ok_or_else(|| io::Error::other(format!("there is no group {name}")))
 }
 
-/// Removes a socket that no process answers on.
-async fn make_room(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
+/// Removes a socket on which no process listens.
+async fn remove_stale(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
     let found = match openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(()),
         found => found?,
@@ -67,7 +67,7 @@ async fn make_room(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
     if FileType::from_raw_mode(fstat(&found)?.st_mode) != FileType::Socket {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is not a socket is there"));
     }
-    match UnixStream::connect(through(&found)).await {
+    match UnixStream::connect(proc_path(&found)).await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         // The queue of waiting connections is full: a process listens.
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
@@ -80,56 +80,60 @@ async fn make_room(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
 }
 
 /// The path of an open descriptor, for calls that take no descriptor; it stays valid if the file is renamed.
-fn through(file: &impl AsRawFd) -> PathBuf {
+fn proc_path(file: &impl AsRawFd) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-/// A directory that only this process may enter; removed when this value is dropped.
-struct Own<'a> {
-    beside: BorrowedFd<'a>,
+/// A directory that only the user of this process may enter. It is removed when this value is dropped.
+struct PrivateFolder<'a> {
+    parent: BorrowedFd<'a>,
     name: OsString,
     folder: OwnedFd,
-    inside: &'a OsStr,
+    socket: &'a OsStr,
 }
 
-impl<'a> Own<'a> {
-    fn make(beside: BorrowedFd<'a>, inside: &'a OsStr) -> io::Result<Self> {
+impl<'a> PrivateFolder<'a> {
+    fn create(parent: BorrowedFd<'a>, socket: &'a OsStr) -> io::Result<Self> {
         let mut name = OsString::from(".");
-        name.push(OsStr::from_bytes(&inside.as_bytes()[..inside.len().min(LONGEST_NAME)]));
+        name.push(OsStr::from_bytes(&socket.as_bytes()[..socket.len().min(LONGEST_NAME)]));
         name.push(format!(".{}", std::process::id()));
-        match mkdirat(beside, &name, Mode::RWXU) {
-            // Left behind by an earlier process with the same id.
+        match mkdirat(parent, &name, Mode::RWXU) {
+            // An earlier process with the same id has left the directory.
             Err(Errno::EXIST) => {}
-            made => made?,
+            created => created?,
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = openat(beside, &name, flags, Mode::empty())?;
+        let folder = openat(parent, &name, flags, Mode::empty())?;
         let found = fstat(&folder)?;
         if found.st_uid != rustix::process::geteuid().as_raw() || found.st_mode & 0o077 != 0 {
-            return Err(io::Error::other(format!("{} beside it is another user's: remove it", name.display())));
+            return Err(io::Error::other(format!(
+                "the directory {} beside the socket belongs to another user or is open to other users: remove it",
+                name.display()
+            )));
         }
-        let own = Self { beside, name, folder, inside };
-        own.empty();
-        Ok(own)
+        let private = Self { parent, name, folder, socket };
+        private.empty();
+        Ok(private)
     }
 
-    /// Removes an unfinished socket.
+    /// Removes a socket that was not moved to its name.
     fn empty(&self) {
-        let _ = unlinkat(&self.folder, self.inside, AtFlags::empty());
+        let _ = unlinkat(&self.folder, self.socket, AtFlags::empty());
     }
 }
 
-impl Drop for Own<'_> {
+impl Drop for PrivateFolder<'_> {
     fn drop(&mut self) {
         self.empty();
-        let _ = unlinkat(self.beside, &self.name, AtFlags::REMOVEDIR);
+        let _ = unlinkat(self.parent, &self.name, AtFlags::REMOVEDIR);
     }
 }
 
 /// The bytes that Linux allows for the path of a UNIX socket (unix(7)), without the final zero byte.
 const LONGEST_PATH: usize = 107;
 
-/// The part of the name that the temporary name repeats; with the process id it stays below the limit of names.
+/// How many bytes of the socket's name the directory's name repeats; with the process id it stays below the limit of
+/// names.
 const LONGEST_NAME: usize = 200;
 
 #[cfg(test)]
@@ -140,8 +144,8 @@ mod tests {
 
     use super::*;
 
-    fn place(path: &Path) -> Place<'_> {
-        Place { path, mode: 0o640, group: None, shared: false }
+    fn settings(path: &Path) -> SocketSettings<'_> {
+        SocketSettings { path, mode: 0o640, group: None, shared: false }
     }
 
     fn names(dir: &Path) -> Vec<OsString> {
@@ -152,17 +156,17 @@ mod tests {
     async fn a_socket_has_its_mode_and_nothing_is_left_beside_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run/t.ctl");
-        let listener = bind(place(&path)).await.unwrap();
+        let listener = bind(settings(&path)).await.unwrap();
         let (client, accepted) = tokio::join!(UnixStream::connect(&path), listener.accept());
         client.unwrap();
         accepted.unwrap();
         let found = fs::symlink_metadata(&path).unwrap();
         assert_eq!((found.permissions().mode() & 0o777, found.nlink()), (0o640, 1));
         assert_eq!(names(path.parent().unwrap()), ["t.ctl"]);
-        let error = bind(place(&path)).await.unwrap_err();
+        let error = bind(settings(&path)).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         drop(listener);
-        bind(place(&path)).await.unwrap();
+        bind(settings(&path)).await.unwrap();
         assert_eq!(names(path.parent().unwrap()), ["t.ctl"]);
     }
 
@@ -171,26 +175,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, other) = (dir.path().join("t.ctl"), dir.path().join("other"));
         fs::write(&path, "text").unwrap();
-        assert_eq!(bind(place(&path)).await.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(bind(settings(&path)).await.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).unwrap(), "text");
         fs::remove_file(&path).unwrap();
         let stale = net::UnixListener::bind(&other).unwrap();
         drop(stale);
         symlink(&other, &path).unwrap();
-        assert_eq!(bind(place(&path)).await.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(bind(settings(&path)).await.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert!(other.exists() && path.symlink_metadata().unwrap().is_symlink());
         fs::remove_file(&path).unwrap();
         // Another user's directory has the name of the temporary directory.
         let own = dir.path().join(format!(".t.ctl.{}", std::process::id()));
         symlink(dir.path(), &own).unwrap();
-        bind(place(&path)).await.unwrap_err();
+        bind(settings(&path)).await.unwrap_err();
         assert!(own.symlink_metadata().unwrap().is_symlink() && !path.exists());
         fs::remove_file(&own).unwrap();
-        // A killed process has left this behind.
+        // A killed process has left the directory and the socket.
         fs::DirBuilder::new().create(&own).unwrap();
         fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
         drop(net::UnixListener::bind(own.join("t.ctl")).unwrap());
-        bind(place(&path)).await.unwrap();
+        bind(settings(&path)).await.unwrap();
         assert!(!own.exists());
     }
 
@@ -198,9 +202,10 @@ mod tests {
     async fn a_path_that_is_too_long_for_clients_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("n".repeat(100));
-        let error = bind(place(&path)).await.unwrap_err().to_string();
+        let error = bind(settings(&path)).await.unwrap_err().to_string();
         assert!(error.contains("107 bytes"), "{error}");
-        let error = bind(Place { group: Some("no-such-group"), ..place(&dir.path().join("t")) }).await.unwrap_err();
+        let error =
+            bind(SocketSettings { group: Some("no-such-group"), ..settings(&dir.path().join("t")) }).await.unwrap_err();
         assert!(error.to_string().contains("there is no group no-such-group"), "{error}");
         assert!(names(dir.path()).is_empty());
     }

@@ -1,4 +1,4 @@
-//! Handlers of the store as a whole.
+//! Handlers of the whole store.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use axum::{Json, Router};
 
 use super::answer::{Answer, Body, DeskAnswer, Shared, answer, ticks};
 use super::answers::{contents, read};
-use super::desk::{Reader, Window};
+use super::desk::{ReadKind, Reader};
 use super::permit::AuthorizedCaller;
 use super::problem::Failure;
 use crate::api::{ForgetRequest, ForgottenView, Problem, StoreView};
@@ -25,7 +25,7 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
 #[utoipa::path(get, path = "/v1/store", responses((status = 200, body = StoreView), (status = 500, body = Problem)))]
 pub(super) async fn store(State(engine): Shared, reader: Extension<Reader>) -> DeskAnswer {
     let verified = async |engine: Arc<Engine>| answer(ticks(&engine), engine.verify_store().await?);
-    read(engine, &reader, Window::Expensive, verified).await
+    read(engine, &reader, ReadKind::Expensive, verified).await
 }
 
 #[utoipa::path(
@@ -39,7 +39,7 @@ pub(super) async fn backup(State(engine): Shared, reader: Extension<Reader>) -> 
         let copy = engine.backup().await?;
         Ok::<_, Failure>((kind, contents(copy).map_err(Failure::unread)?))
     };
-    read(engine, &reader, Window::Backup, backup).await
+    read(engine, &reader, ReadKind::Backup, backup).await
 }
 
 #[utoipa::path(
@@ -54,11 +54,11 @@ pub(super) async fn forget(
     body: Body<ForgetRequest>,
 ) -> Answer<ForgottenView> {
     let Json(request) = body.map_err(|error| Failure::usage(error.body_text()))?;
-    let what = match (request.farm, request.haproxy) {
+    let retired = match (request.farm, request.haproxy) {
         (Some(farm), None) => Retired::Farm(farm),
         (None, Some(name)) => Retired::Haproxy(name),
-        _ => return Err(Failure::usage("name either `farm` or `haproxy`")),
+        _ => return Err(Failure::usage("the request needs exactly one of `farm` and `haproxy`")),
     };
-    let forgotten = engine.forget(&what, &caller.by).await?;
+    let forgotten = engine.forget(&retired, &caller.by).await?;
     answer(ticks(&engine), ForgottenView { forgotten })
 }

@@ -1,4 +1,4 @@
-//! Watches the control socket's name in the file system: without it, no client reaches teeterd.
+//! Watches the name of the control socket in the file system: without this name, no client reaches teeterd.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,71 +14,80 @@ use crate::control::socket;
 use crate::engine::Engine;
 
 /// Creates the control socket of a configuration.
-pub(super) async fn make(control: &ControlSettings) -> io::Result<UnixListener> {
+pub(super) async fn create(control: &ControlSettings) -> io::Result<UnixListener> {
     let ControlSettings { socket: path, mode, group, shared_directory, .. } = control;
-    socket::bind(socket::Place { path, mode: *mode, group: group.as_deref(), shared: *shared_directory }).await
+    socket::bind(socket::SocketSettings { path, mode: *mode, group: group.as_deref(), shared: *shared_directory }).await
 }
 
-/// Watches the name of a socket. If it is gone, creates a socket again and sends it to the channel, or reports that it
-/// cannot. `made` is `None` if systemd has created the socket: then a missing name is only reported.
+/// Watches the name of a socket. If the name is gone, creates another socket and sends its listener to the channel, or
+/// reports the error. `own` has the settings of a socket that teeterd has created; with `None` systemd has created the
+/// socket, and a missing name is only reported.
 pub(super) fn watch(
     engine: &Arc<Engine>,
     listener: &UnixListener,
-    made: Option<ControlSettings>,
+    own: Option<ControlSettings>,
 ) -> mpsc::Receiver<UnixListener> {
-    let (sender, again) = mpsc::channel(1);
+    let (sender, listeners) = mpsc::channel(1);
     let bound = || listener.local_addr().ok()?.as_pathname().map(Path::to_owned);
-    // A socket is bound elsewhere and then renamed.
-    let path = made.as_ref().map(|control| control.socket.clone()).or_else(bound);
+    // teeterd binds its own socket at another path and then renames it.
+    let path = own.as_ref().map(|control| control.socket.clone()).or_else(bound);
     if let Some(path) = path {
-        tokio::spawn(look(Arc::clone(engine), path, made, sender));
+        tokio::spawn(keep_name(Arc::clone(engine), path, own, sender));
     }
-    again
+    listeners
 }
 
-async fn look(engine: Arc<Engine>, path: PathBuf, made: Option<ControlSettings>, again: mpsc::Sender<UnixListener>) {
+async fn keep_name(
+    engine: Arc<Engine>,
+    path: PathBuf,
+    own: Option<ControlSettings>,
+    listeners: mpsc::Sender<UnixListener>,
+) {
     let mut known = identity(&path);
     loop {
-        tokio::time::sleep(LOOKS).await;
-        let now = identity(&path);
-        if now.is_some() && now == known {
+        tokio::time::sleep(INTERVAL).await;
+        let found = identity(&path);
+        if found.is_some() && found == known {
             engine.set_trouble(SOCKET, None);
             continue;
         }
-        let what = if now.is_none() { "is gone" } else { "is another file" };
+        let problem = if found.is_none() { "is gone" } else { "is another file" };
         let shown = path.display();
-        let Some(control) = &made else {
-            let words = format!(
-                "{shown} {what}, and no client reaches teeterd there. To do: `systemctl restart teeterd.socket \
+        let Some(control) = &own else {
+            let text = format!(
+                "{shown} {problem}, and no client reaches teeterd there. To do: `systemctl restart teeterd.socket \
                  teeterd.service`"
             );
-            engine.set_trouble(SOCKET, Some(words));
+            engine.set_trouble(SOCKET, Some(text));
             continue;
         };
-        match make(control).await {
+        match create(control).await {
             Ok(listener) => {
                 tracing::warn!("the control socket {shown} was gone, and was created again");
                 known = identity(&path);
                 engine.set_trouble(SOCKET, None);
-                if again.send(listener).await.is_err() {
+                if listeners.send(listener).await.is_err() {
                     return;
                 }
             }
             Err(error) => {
-                let words = format!(
-                    "{shown} {what}, and it cannot be made again ({error}): no client reaches teeterd there. It is \
-                     made by itself as soon as its directory allows it"
+                let text = format!(
+                    "{shown} {problem} and cannot be created again ({error}): no client reaches teeterd there. To do: \
+                     remove the cause; teeterd tries again every {INTERVAL:?}"
                 );
-                engine.set_trouble(SOCKET, Some(words));
+                engine.set_trouble(SOCKET, Some(text));
             }
         }
     }
 }
 
+/// The device and inode of the file at a path; `None` if there is no file.
 fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
+/// The name under which a problem with the socket is reported.
 const SOCKET: &str = "the control socket";
 
-const LOOKS: Duration = Duration::from_secs(2);
+/// The time between two looks at the name.
+const INTERVAL: Duration = Duration::from_secs(2);

@@ -42,7 +42,7 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", lines(text));
 }
 
-/// A line for each event.
+/// Writes each event as a line.
 fn plain<S, W>(writer: W) -> impl Layer<S>
 where
     S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
@@ -57,17 +57,17 @@ struct Harmless<L>(L);
 impl<S: Subscriber, L: Layer<S>> Layer<S> for Harmless<L> {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let fields = event.metadata().fields();
-        let mut words = Words(std::iter::repeat_with(|| None).take(fields.len()).collect());
-        event.record(&mut words);
-        let values: Vec<Option<&dyn Value>> = words.0.iter().map(Option::as_deref).collect();
+        let mut values = Values(std::iter::repeat_with(|| None).take(fields.len()).collect());
+        event.record(&mut values);
+        let values: Vec<Option<&dyn Value>> = values.0.iter().map(Option::as_deref).collect();
         self.0.on_event(&Event::new(event.metadata(), &fields.value_set_all(&values)), context);
     }
 }
 
 /// The values of an event, in the order of its fields.
-struct Words(Vec<Option<Box<dyn Value>>>);
+struct Values(Vec<Option<Box<dyn Value>>>);
 
-impl Words {
+impl Values {
     fn put(&mut self, field: &Field, value: impl Value + 'static) {
         if let Some(place) = self.0.get_mut(field.index()) {
             *place = Some(Box::new(value));
@@ -75,7 +75,7 @@ impl Words {
     }
 }
 
-impl Visit for Words {
+impl Visit for Values {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.put(field, display(one_line(&format!("{value:?}"))));
     }
@@ -110,9 +110,9 @@ mod tests {
     use crate::haproxy::controls_terminal;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Written(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Kept {
+    impl io::Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -124,21 +124,21 @@ mod tests {
 
     #[test]
     fn a_log_line_is_one_line_without_terminal_controls() {
-        let kept = Kept::default();
-        let writer = kept.clone();
+        let written = Written::default();
+        let writer = written.clone();
         let log = tracing_subscriber::registry().with(Harmless(plain(move || writer.clone())));
         let bad = "a\u{61c}b\u{202e}c\u{2028}d\u{9b}e\u{1b}[2J\nf";
         tracing::subscriber::with_default(log, || {
             tracing::info!(farm = bad, run = 7u64, held = true, shown = %bad, missing = None::<u64>, "says {bad}");
         });
-        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         let line = text.strip_suffix('\n').unwrap();
         assert!(!line.chars().any(controls_terminal), "{line:?}");
         let clean = "a?b?c?d?e?[2J f";
-        for words in
+        for part in
             [&format!("says {clean}"), &format!("farm=\"{clean}\""), "run=7", "held=true", &format!("shown={clean}")]
         {
-            assert!(line.contains(words), "{words}: {line}");
+            assert!(line.contains(part), "{part}: {line}");
         }
         assert!(line.contains(" INFO ") && !line.contains("missing"), "{line}");
     }

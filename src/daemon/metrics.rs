@@ -1,4 +1,4 @@
-//! Offers the metrics on sockets of their own and in a file.
+//! Serves the metrics on sockets of their own, and writes them to a file.
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -14,16 +14,17 @@ use crate::control::{MetricsListener, metrics_text, serve_metrics, socket};
 use crate::engine::Engine;
 use crate::metrics::Format;
 
-/// Begins to offer the metrics as configured.
+/// Begins to serve and to write the metrics as configured.
 ///
 /// # Errors
 /// A socket cannot be created.
 pub(super) async fn start(engine: &Arc<Engine>, settings: &MetricsSettings) -> Result<(), Box<dyn Error>> {
     if let Some(path) = &settings.socket {
-        let place = socket::Place { path, mode: settings.mode, group: settings.group.as_deref(), shared: false };
-        let made = socket::bind(place).await;
+        let socket_settings =
+            socket::SocketSettings { path, mode: settings.mode, group: settings.group.as_deref(), shared: false };
+        let bound = socket::bind(socket_settings).await;
         let listener =
-            made.map_err(|error| format!("cannot create the socket {} of [metrics]: {error}", path.display()))?;
+            bound.map_err(|error| format!("cannot create the socket {} of [metrics]: {error}", path.display()))?;
         tokio::spawn(serve_metrics(Arc::clone(engine), MetricsListener::Unix(listener)));
     }
     if let Some(address) = settings.listen {
@@ -37,16 +38,16 @@ pub(super) async fn start(engine: &Arc<Engine>, settings: &MetricsSettings) -> R
     Ok(())
 }
 
-/// Writes the file again and again. A failure is a trouble, until the next success.
+/// Writes the file at each interval. A failure is reported until the next success.
 async fn keep_file(engine: Arc<Engine>, file: PathBuf, every: Duration) {
     loop {
         let text = metrics_text(&engine, Format::Prometheus).map_err(io::Error::other);
-        let to = file.clone();
-        let written = tokio::task::spawn_blocking(move || replace(&to, &text?)).await;
+        let target = file.clone();
+        let written = tokio::task::spawn_blocking(move || replace(&target, &text?)).await;
         let trouble = written.unwrap_or_else(|error| Err(io::Error::other(error))).err().map(|error| {
             format!(
-                "{} cannot be written ({error}), so the metrics in it are old or missing: teeterd needs the right to \
-                 write to its directory",
+                "{} cannot be written ({error}), so its metrics are old or missing. To do: let teeterd write to the \
+                 directory of the file",
                 file.display()
             )
         });
@@ -75,8 +76,8 @@ fn write_new(part: &Path, text: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut to = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(part)?;
-    to.write_all(text.as_bytes())
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(part)?;
+    file.write_all(text.as_bytes())
 }
 
 /// The name under which a problem with the file is reported.

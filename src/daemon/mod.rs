@@ -1,4 +1,4 @@
-//! The composition root of `teeterd`, in the order of its start.
+//! `teeterd`: puts all modules together, in the order of the start.
 
 mod control_socket;
 mod logging;
@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(Exit::Failed, &error),
     };
     let ended = runtime.block_on(run(args, config, readers.handle().clone()));
-    // Do not wait for readers.
+    // Do not wait for the requests of readers.
     readers.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -99,12 +99,12 @@ fn check(config: &Config) -> ExitCode {
     for unknown in unknown_grants(config) {
         logging::say(&format!("warning: {unknown}"));
     }
-    let (files, nothing) = (MapWriters::default(), State::default());
+    let (files, no_state) = (MapWriters::default(), State::default());
     let (prober, before) = (NetworkProber::new(Clock::new()), engine::doctor::Before::new());
     let findings = runtime.block_on(engine::doctor::examine(
         &config.farms,
         sockets.collect(),
-        engine::doctor::Stored { state: &nothing, before: &before },
+        engine::doctor::Stored { state: &no_state, before: &before },
         &config.may_be_away(),
         &prober,
         &files,
@@ -121,7 +121,7 @@ fn check(config: &Config) -> ExitCode {
 
 async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn Error>> {
     let signals = signals::Signals::new()?;
-    store::of_store(&config.store.path, config.store.shared_directory)
+    store::check_directory(&config.store.path, config.store.shared_directory)
         .map_err(|error| format!("cannot use the store {}: {error}", config.store.path.display()))?;
     let platform = Platform::default().with_readers(readers);
     let store = store::open(&config.store.path)?;
@@ -145,14 +145,14 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     engine.set_may_be_away(config.may_be_away());
     engine.set_retention(Arc::new(config.retention));
     rivals::watch(&engine, addresses);
-    let (listener, made_here) = listen(&args, &config).await?;
+    let (listener, is_own) = listen(&args, &config).await?;
     metrics::start(&engine, &config.metrics).await?;
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
     let access = watch::Sender::new(access(&args, &config));
     let stopping = async move { stopped.notified().await };
-    let again = control_socket::watch(&engine, &listener, made_here.then(|| config.control.clone()));
-    let server = tokio::spawn(control::serve(Arc::clone(&engine), access.subscribe(), listener, again, stopping));
+    let listeners = control_socket::watch(&engine, &listener, is_own.then(|| config.control.clone()));
+    let server = tokio::spawn(control::serve(Arc::clone(&engine), access.subscribe(), listener, listeners, stopping));
     service::ready();
     watchdog::keep(&engine)?;
     tracing::info!("ready");
@@ -162,10 +162,10 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
             match load(&args) {
                 Ok(new) => {
                     access.send_replace(self::access(&args, &new));
-                    take_over(&engine, &config, new).await;
+                    apply(&engine, &config, new).await;
                 }
                 Err(error) => tracing::error!(
-                    "the new configuration is refused, and the old one stays in use: {}",
+                    "the new configuration is refused, and the old configuration stays in use: {}",
                     chain(&*error)
                 ),
             }
@@ -175,8 +175,8 @@ async fn run(args: Args, config: Config, readers: Handle) -> Result<(), Box<dyn 
     service::stopping();
     tracing::info!("stopping; traffic stays as it is");
     stop.notify_one();
-    // Long polls and event streams would keep the server alive for as long as their clients want.
-    let _ = tokio::time::timeout(GOODBYE, server).await;
+    // Long polls and event streams would keep the server running for as long as their clients want.
+    let _ = tokio::time::timeout(LAST_ANSWERS_TAKE, server).await;
     Ok(())
 }
 
@@ -190,33 +190,33 @@ fn load(args: &Args) -> Result<Config, Box<dyn Error>> {
     Ok(config)
 }
 
-/// The configured HAProxy instances; if there are none, the one at a usual path.
+/// The configured HAProxy instances; if there are none, those at usual paths.
 fn haproxies(config: &Config) -> Vec<(InstanceName, Client, Option<Master>)> {
-    let to = |endpoint: Endpoint| Client::new(endpoint, engine::ANSWER_TAKES);
-    let over = |path: PathBuf| Master::new(path, engine::ANSWER_TAKES);
+    let client = |endpoint: Endpoint| Client::new(endpoint, engine::ANSWER_TAKES);
+    let master = |path: PathBuf| Master::new(path, engine::ANSWER_TAKES);
     if !config.haproxy.is_empty() {
         let endpoint =
             |settings: &InstanceSettings| Endpoint { address: settings.socket.clone(), tls: settings.tls.clone() };
         let connect = |settings: &InstanceSettings| {
-            (settings.name.clone(), to(endpoint(settings)), settings.master.clone().map(over))
+            (settings.name.clone(), client(endpoint(settings)), settings.master.clone().map(master))
         };
         return config.haproxy.iter().map(connect).collect();
     }
     let mut paths = usual_sockets();
     if paths.is_empty() {
         tracing::warn!("no HAProxy is configured and no stats socket is at a usual path; see docs/haproxy.md");
-        // Shown as unreachable, with this path, until HAProxy creates the socket.
+        // The status shows this path as unreachable until HAProxy creates the socket.
         paths.push(Path::new("/run/haproxy/admin.sock").to_owned());
     }
     let name = |index: usize| if index == 0 { "haproxy".to_owned() } else { format!("haproxy{}", index + 1) };
     let named = paths
         .into_iter()
         .enumerate()
-        .filter_map(|(index, path)| Some((name(index).parse().ok()?, to(Address::Unix(path).into()), None)));
+        .filter_map(|(index, path)| Some((name(index).parse().ok()?, client(Address::Unix(path).into()), None)));
     named.collect()
 }
 
-/// The socket from systemd, or a new one. Returns whether it is a new one.
+/// The control socket from systemd, or a new one. Returns whether teeterd has created it.
 async fn listen(args: &Args, config: &Config) -> Result<(UnixListener, bool), Box<dyn Error>> {
     if args.socket.is_none()
         && let Some(listener) = listenfd::ListenFd::from_env().take_unix_listener(0)?
@@ -225,8 +225,8 @@ async fn listen(args: &Args, config: &Config) -> Result<(UnixListener, bool), Bo
         return Ok((UnixListener::from_std(listener)?, false));
     }
     let path = config.control.socket.display();
-    let made = control_socket::make(&config.control).await;
-    Ok((made.map_err(|error| format!("cannot create the control socket {path}: {error}"))?, true))
+    let created = control_socket::create(&config.control).await;
+    Ok((created.map_err(|error| format!("cannot create the control socket {path}: {error}"))?, true))
 }
 
 /// The access rules of a configuration.
@@ -241,7 +241,8 @@ fn unknown_grants(config: &Config) -> Vec<String> {
     unknown.map(|(role, to)| format!("[control.roles] {role}: no such user or group: {to}")).collect()
 }
 
-async fn take_over(engine: &Engine, old: &Config, new: Config) {
+/// Uses a configuration that was read again, except the sections that are read only at the start.
+async fn apply(engine: &Engine, old: &Config, new: Config) {
     for unknown in unknown_grants(&new) {
         tracing::warn!("{unknown}");
     }
@@ -265,10 +266,10 @@ async fn take_over(engine: &Engine, old: &Config, new: Config) {
 
 /// Whether both configure the same HAProxy instances, apart from may_be_away.
 fn same_haproxies(new: &[InstanceSettings], old: &[InstanceSettings]) -> bool {
-    let named = |all: &[InstanceSettings]| -> Vec<InstanceSettings> {
+    let compared = |all: &[InstanceSettings]| -> Vec<InstanceSettings> {
         all.iter().map(|haproxy| InstanceSettings { may_be_away: false, ..haproxy.clone() }).collect()
     };
-    named(new) == named(old)
+    compared(new) == compared(old)
 }
 
 fn fail(exit: Exit, error: &dyn Error) -> ExitCode {
@@ -276,4 +277,5 @@ fn fail(exit: Exit, error: &dyn Error) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-const GOODBYE: std::time::Duration = std::time::Duration::from_millis(500);
+/// The time for the last answers when the daemon stops.
+const LAST_ANSWERS_TAKE: std::time::Duration = std::time::Duration::from_millis(500);

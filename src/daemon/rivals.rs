@@ -1,8 +1,8 @@
-//! Detects another teeterd on this machine that works with the same HAProxy: each would undo the changes of the other.
+//! Detects another teeterd on this machine that drives the same HAProxy: each would undo the changes of the other.
 //!
 //! Each teeterd binds a socket in Linux's abstract namespace, named after the stats socket. Such a socket ends with its
-//! process and needs no directory. A teeterd that finds the name taken reports that and goes on: any program can take
-//! the name, so it only causes a message.
+//! process and needs no directory. If the name is taken, teeterd reports its owner and goes on: any program can take
+//! the name, so it must not stop teeterd.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
@@ -20,37 +20,37 @@ use crate::haproxy::Address;
 /// Takes the name of each HAProxy, or reports its owner, until the daemon ends.
 pub(super) fn watch(engine: &Arc<Engine>, haproxies: Vec<(InstanceName, Address)>) {
     for (name, address) in haproxies {
-        tokio::spawn(hold(Arc::clone(engine), name, taken_as(&address)));
+        tokio::spawn(keep_name(Arc::clone(engine), name, abstract_name(&address)));
     }
 }
 
-async fn hold(engine: Arc<Engine>, name: InstanceName, taken_as: Vec<u8>) {
+async fn keep_name(engine: Arc<Engine>, name: InstanceName, socket: Vec<u8>) {
     loop {
-        match take(&taken_as) {
+        match bind(&socket) {
             Ok(listener) => {
                 engine.set_rival(&name, None);
                 // Another teeterd learns the owner of the name from the connection.
                 while listener.accept().await.is_ok() {}
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                let rival = owner(&taken_as).unwrap_or_else(|_| "an unknown process".to_owned());
+                let rival = owner(&socket).unwrap_or_else(|_| "an unknown process".to_owned());
                 engine.set_rival(&name, Some(rival));
             }
-            Err(error) => tracing::debug!("cannot tell whether another teeterd works with HAProxy {name}: {error}"),
+            Err(error) => tracing::debug!("cannot find out whether another teeterd drives HAProxy {name}: {error}"),
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
 }
 
-fn take(taken_as: &[u8]) -> io::Result<UnixListener> {
-    let listener = Listener::bind_addr(&SocketAddr::from_abstract_name(taken_as)?)?;
+fn bind(socket: &[u8]) -> io::Result<UnixListener> {
+    let listener = Listener::bind_addr(&SocketAddr::from_abstract_name(socket)?)?;
     listener.set_nonblocking(true)?;
     UnixListener::from_std(listener)
 }
 
-/// The process that owns the name.
-fn owner(taken_as: &[u8]) -> io::Result<String> {
-    let stream = Stream::connect_addr(&SocketAddr::from_abstract_name(taken_as)?)?;
+/// The process that owns the name of this socket.
+fn owner(socket: &[u8]) -> io::Result<String> {
+    let stream = Stream::connect_addr(&SocketAddr::from_abstract_name(socket)?)?;
     stream.set_nonblocking(true)?;
     let peer = UnixStream::from_std(stream)?.peer_cred()?;
     Ok(match peer.pid() {
@@ -59,8 +59,8 @@ fn owner(taken_as: &[u8]) -> io::Result<String> {
     })
 }
 
-/// The abstract name of a stats socket, from its resolved path; only the end of a long path.
-fn taken_as(address: &Address) -> Vec<u8> {
+/// The abstract name for a stats socket: from its resolved path, or from the end of a long path.
+fn abstract_name(address: &Address) -> Vec<u8> {
     let text = match address {
         Address::Unix(path) => real(path),
         other => other.to_string(),
@@ -71,15 +71,15 @@ fn taken_as(address: &Address) -> Vec<u8> {
 
 /// The resolved path. The directory exists before HAProxy creates the socket.
 fn real(path: &Path) -> String {
-    let whole = path.canonicalize().or_else(|_| {
+    let resolved = path.canonicalize().or_else(|_| {
         let folder = path.parent().map_or_else(|| Ok(path.to_owned()), Path::canonicalize)?;
         Ok::<_, io::Error>(folder.join(path.file_name().unwrap_or_default()))
     });
-    whole.unwrap_or_else(|_| path.to_owned()).display().to_string()
+    resolved.unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-/// The kernel takes 107 bytes in all.
+/// The greatest part of a path in a name, in bytes: the kernel takes 107 bytes in all.
 const LONGEST: usize = 90;
 
 /// The pause between two attempts to take a name.
-const AGAIN: Duration = Duration::from_secs(5);
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);

@@ -4,35 +4,35 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The daemon serves.
+/// Reports that the daemon serves.
 pub(super) fn ready() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
-/// The configuration is being read again.
+/// Reports that the configuration is being read again.
 pub(super) fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(_) => notify(&[NotifyState::Reloading]),
     }
 }
 
-/// The daemon is stopping.
+/// Reports that the daemon is stopping.
 pub(super) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
-/// The daemon makes progress, for the watchdog.
+/// Notifies the watchdog.
 pub(super) fn alive() {
-    tell(&[NotifyState::Watchdog]);
+    notify(&[NotifyState::Watchdog]);
 }
 
-/// The interval of the watchdog, if there is one.
+/// The interval of the watchdog; `None` if the unit has none.
 pub(super) fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     // Without systemd there is nothing to notify.
     let _ = sd_notify::notify(state);
 }

@@ -17,20 +17,22 @@ pub(super) fn start() -> io::Result<(Runtime, Runtime)> {
     Ok((changes, readers))
 }
 
-/// Lowers the priority of this thread, so that readers get the processor last. If the system refuses, they are served
-/// like others.
+/// Lowers the priority of this thread, so that readers get the processor last. If the system refuses, the thread keeps
+/// the usual priority.
 fn lower_priority() {
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), STANDING_BACK);
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), READER_NICE);
 }
 
+/// The threads for changes and for all other work of the daemon.
 const WORKERS: usize = 2;
 
 /// One thread for each reader that may be answered at once (`control/bounds.rs`), one for expensive answers, and one
-/// for looks at HAProxy: no answer waits for the end of another one, and the system divides the processors among them.
+/// for looks at HAProxy: no answer waits for another, and the system divides the processors among the threads.
 const READERS: usize = 10;
 
-/// The most threads that read from the disk for readers.
+/// The greatest number of threads that read from the disk for readers.
 const ON_DISK: usize = 4;
 
-/// A third of the share of other threads: enough for an answer on a busy machine, where HAProxy's traffic comes first.
-const STANDING_BACK: i32 = 5;
+/// The nice value of a reader's thread, which gets a third of the share of other threads: enough for an answer on a
+/// busy machine, where HAProxy's traffic comes first.
+const READER_NICE: i32 = 5;

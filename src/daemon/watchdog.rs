@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::service;
 use crate::engine::{ANSWER_TAKES, Engine};
 
-/// Notifies the watchdog, if there is one, while every observer and the driver make progress. If one of them stops,
-/// systemd restarts the daemon. Runs on a thread of its own, which waits for no other part of the daemon.
+/// Notifies the watchdog, if there is one, while every observer and the driver make progress. If one of these loops
+/// stops, systemd restarts the daemon. Runs on its own thread, which waits for no other part of the daemon.
 pub(super) fn keep(engine: &Arc<Engine>) -> io::Result<()> {
     let Some(every) = service::watchdog() else { return Ok(()) };
     let pause = (every / 3).max(Duration::from_millis(100));
@@ -21,8 +21,8 @@ pub(super) fn keep(engine: &Arc<Engine>) -> io::Result<()> {
         while let Some(progress) = engine.upgrade().map(|engine| engine.progress()) {
             match rounds.stopped(progress, clock.mark()) {
                 None => service::alive(),
-                Some(what) => {
-                    tracing::error!("{what} has made no progress for {STOPPED:?}: the watchdog is not notified");
+                Some(name) => {
+                    tracing::error!("{name} has made no progress for {STOPPED:?}: the watchdog is not notified");
                 }
             }
             std::thread::sleep(pause);
@@ -39,12 +39,12 @@ impl Rounds {
     /// A loop that has made no progress for too long.
     fn stopped(&mut self, progress: Vec<(String, u64)>, now: Instant) -> Option<String> {
         let mut stopped = None;
-        for (what, number) in progress {
-            let (before, since) = self.0.entry(what.clone()).or_insert((number, now));
+        for (name, number) in progress {
+            let (before, since) = self.0.entry(name.clone()).or_insert((number, now));
             if *before != number {
                 (*before, *since) = (number, now);
             } else if now.duration_since(*since) > STOPPED {
-                stopped = Some(what);
+                stopped = Some(name);
             }
         }
         stopped
@@ -62,14 +62,14 @@ mod tests {
     fn each_loop_must_make_progress_by_itself() {
         let mut rounds = Rounds::default();
         let start = crate::platform::Clock::new().mark();
-        let mut stopped = |one: u64, other: u64, second: u64| {
-            let progress = vec![("one".to_owned(), one), ("other".to_owned(), other)];
+        let mut stopped = |edge: u64, driver: u64, second: u64| {
+            let progress = vec![("edge".to_owned(), edge), ("driver".to_owned(), driver)];
             rounds.stopped(progress, start + Duration::from_secs(second))
         };
         assert_eq!(stopped(1, 1, 0), None);
         assert_eq!(stopped(2, 1, 15), None);
-        assert_eq!(stopped(3, 1, 16), Some("other".to_owned()));
+        assert_eq!(stopped(3, 1, 16), Some("driver".to_owned()));
         assert_eq!(stopped(4, 2, 17), None);
-        assert_eq!(stopped(4, 3, 33), Some("one".to_owned()));
+        assert_eq!(stopped(4, 3, 33), Some("edge".to_owned()));
     }
 }

@@ -82,8 +82,11 @@ impl Engine {
         let clock = platform.clock;
         let farms = Farms::new(farms);
         let record = Arc::new(Record::open(store, platform.clone(), farms.clone())?);
-        let setup =
-            Setup { maps: MapWriters::new(platform.clone()), resumes: record.state().is_told(), nudge: Arc::default() };
+        let setup = Setup {
+            maps: MapWriters::new(platform.clone()),
+            resumes: record.state().has_sent_commands(),
+            nudge: Arc::default(),
+        };
         let engine = Arc::new(Self {
             fleet: Fleet::start(farms, holds, haproxies, &setup),
             record,

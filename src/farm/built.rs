@@ -22,7 +22,7 @@ impl BuiltAt {
         text.parse().ok().or_else(seconds).or_else(http).map(Self)
     }
 
-    /// Whether the build is older than `begun`. Many servers report whole seconds: such a time is not older than a
+    /// Whether the build is older than `begun`. Many servers report whole seconds: a whole second is not older than a
     /// fraction of the same second.
     pub fn is_before(self, begun: Timestamp) -> bool {
         match self.0.subsec_nanosecond() {

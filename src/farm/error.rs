@@ -1,4 +1,4 @@
-//! The error of a farm whose configuration fits neither itself nor HAProxy.
+//! The error of a farm whose configuration contradicts itself or does not fit HAProxy.
 
 use thiserror::Error;
 
@@ -8,10 +8,10 @@ use crate::farm::names::FarmName;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("farm {farm}: {problem}")]
 pub struct FarmError {
-    /// The farm.
+    /// The name of the farm.
     pub farm: FarmName,
     /// The key of the farm's table that the operator has to change.
     pub key: String,
-    /// What is wrong with the value of that key.
+    /// The problem with the value of this key.
     pub problem: String,
 }

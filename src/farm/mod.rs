@@ -1,5 +1,5 @@
-//! The pure model: members, server lines, groups, holds and routes; the state that is wanted, the state that HAProxy
-//! shows, and the commands that lead from one to the other.
+//! The pure model: members, server lines, groups, holds and routes; the wanted state, the state that HAProxy shows, and
+//! the commands that change one into the other.
 //!
 //! This module has no input or output, no clock and no tokio. Of HAProxy it uses names, state bits and commands. The
 //! modules stand in the order of their imports: each may use those above it, never one below.

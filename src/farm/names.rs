@@ -1,4 +1,4 @@
-//! Names that operators give, and the numbers that teeter gives.
+//! Names from the configuration, and the numbers of holds and runs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,8 +24,8 @@ fn in_label(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// The name of one application server. Its server lines have this name, unless the table of its farm says otherwise:
-/// see `Members`.
+/// The name of one application server. Its server lines have this name, unless the farm has a table of `members`: see
+/// `Members`.
 pub type MemberName = ServerName;
 
 /// One server line (`backend/server`) of one HAProxy.

@@ -1,14 +1,14 @@
 //! The natural order of names: `web2` before `web10`.
 //!
-//! No kept crate does exactly this: names that differ only in leading zeros must differ here, or one would replace the
+//! No maintained crate has this order: names that differ only in leading zeros must differ, or one would replace the
 //! other in a set.
 
 use std::cmp::Ordering;
 
-/// Compares names as people count: a run of digits counts as a number, everything else byte by byte. Names that are
-/// equal in this sense, such as `web1` and `web01`, are compared as bytes.
-pub fn natural(one: &str, other: &str) -> Ordering {
-    let (mut left, mut right) = (one.as_bytes(), other.as_bytes());
+/// Compares names as people count: digits in a row as a number, everything else byte by byte. Names that are equal in
+/// this order, such as `web1` and `web01`, are compared byte by byte.
+pub fn natural(first: &str, second: &str) -> Ordering {
+    let (mut left, mut right) = (first.as_bytes(), second.as_bytes());
     while let ([a, ..], [b, ..]) = (left, right) {
         let order = if a.is_ascii_digit() && b.is_ascii_digit() {
             let (number_of_left, number_of_right);
@@ -24,7 +24,7 @@ pub fn natural(one: &str, other: &str) -> Ordering {
             return order;
         }
     }
-    left.len().cmp(&right.len()).then_with(|| one.cmp(other))
+    left.len().cmp(&right.len()).then_with(|| first.cmp(second))
 }
 
 /// The number at the start, without leading zeros, and the rest.
@@ -45,11 +45,11 @@ mod tests {
     fn numbers_in_names_count_as_numbers() {
         let mut names =
             ["web10", "web2", "web1", "api-2-b10", "api-2-b9", "web02", "web", "web1a", "app/10", "app/9", ""];
-        names.sort_by(|one, other| natural(one, other));
+        names.sort_by(|left, right| natural(left, right));
         let sorted = ["", "api-2-b9", "api-2-b10", "app/9", "app/10", "web", "web1", "web1a", "web02", "web2", "web10"];
         assert_eq!(names, sorted);
         let mut names = ["web10", "web2", "web1", "web02", "api", "web", "web2-b", "web2-a"];
-        names.sort_by(|one, other| natural(one, other));
+        names.sort_by(|left, right| natural(left, right));
         assert_eq!(names, ["api", "web", "web1", "web02", "web2", "web2-a", "web2-b", "web10"]);
         assert_eq!(natural("n18446744073709551616", "n18446744073709551615"), Ordering::Greater);
     }

@@ -1,5 +1,5 @@
-//! A length of time as an operator writes it: `30s`, `5m`, `2h 30m`, `3d`, `1w`. A day has 24 hours. A number without a
-//! unit is refused, because HAProxy takes it for milliseconds and most other tools take it for seconds.
+//! A length of time in the operator's notation: `30s`, `5m`, `2h 30m`, `3d`, `1w`. A day has 24 hours. A number without
+//! a unit is refused: HAProxy takes such a number for milliseconds, and most other tools take it for seconds.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use thiserror::Error;
 #[serde(try_from = "String", into = "String")]
 pub struct Span(Duration);
 
-/// A text that is not a length of time.
+/// The error for a text that is not a length of time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{0:?} is not a length of time: give a number with its unit, such as 200ms, 30s, 5m, 2h, 3d or 1w, a year at most"
@@ -42,7 +42,7 @@ impl Span {
         self.0
     }
 
-    /// The time that lies this much after `at`. A time beyond the range of [`Timestamp`] becomes the last one in it.
+    /// The time that is later than `at` by this length; [`Timestamp::MAX`] at most.
     pub fn after(self, at: Timestamp) -> Timestamp {
         at.saturating_add(self.signed()).unwrap_or(Timestamp::MAX)
     }
@@ -52,7 +52,7 @@ impl Span {
         Self(self.0.saturating_mul(times))
     }
 
-    /// Both lengths together.
+    /// The sum of both lengths.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
@@ -102,6 +102,7 @@ impl fmt::Display for Span {
     }
 }
 
+/// The greatest length: a leap year.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 #[cfg(test)]

@@ -25,11 +25,11 @@ pub enum Address {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AbstractName {
     name: String,
-    /// HAProxy's `abns@` fills the name up with zero bytes, which belong to the name; `abnsz@`, since 3.1, does not.
+    /// Whether zero bytes fill the name up and belong to it: true for `abns@`, false for `abnsz@` (since HAProxy 3.1).
     filled: bool,
 }
 
-/// A text that is not an address of a stats socket.
+/// The error for a text that is not the address of a stats socket.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{0:?} is not a socket address: give an absolute path, tcp://HOST:PORT, tls://HOST:PORT, abns@NAME or abnsz@NAME"

@@ -15,33 +15,33 @@ pub struct AdminBits(pub u32);
 impl AdminBits {
     /// In maintenance by a command (`set server … state maint`) or an agent.
     pub const FORCED_MAINT: u32 = 1;
-    /// In maintenance because the server it tracks is.
+    /// In maintenance because the tracked server is.
     pub const INHERITED_MAINT: u32 = 2;
     /// `disabled` in the configuration. The bit stays set after `ready`, without effect.
     pub const CONFIG_MAINT: u32 = 4;
     /// Draining by a command or an agent.
     pub const FORCED_DRAIN: u32 = 8;
-    /// Draining because the server it tracks is.
+    /// Draining because the tracked server is.
     pub const INHERITED_DRAIN: u32 = 16;
-    /// In maintenance because its name has no address.
+    /// In maintenance because the host name of the server has no address.
     pub const RESOLUTION_MAINT: u32 = 32;
 
-    /// Whether a command or an agent put it in maintenance.
+    /// Whether a command or an agent put the server in maintenance.
     pub fn forced_maint(self) -> bool {
         self.0 & Self::FORCED_MAINT != 0
     }
 
-    /// Whether a command or an agent put it in drain.
+    /// Whether a command or an agent put the server in drain.
     pub fn forced_drain(self) -> bool {
         self.0 & Self::FORCED_DRAIN != 0
     }
 
-    /// Whether it is in maintenance for any reason.
+    /// Whether the server is in maintenance for any reason.
     pub fn in_maint(self) -> bool {
         self.0 & (Self::FORCED_MAINT | Self::INHERITED_MAINT | Self::RESOLUTION_MAINT) != 0
     }
 
-    /// Whether it is draining for any reason.
+    /// Whether the server is draining for any reason.
     pub fn in_drain(self) -> bool {
         self.0 & (Self::FORCED_DRAIN | Self::INHERITED_DRAIN) != 0
     }
@@ -81,7 +81,7 @@ impl fmt::Display for AdminState {
     }
 }
 
-/// Whether a server works: the `srv_op_state` column.
+/// The operational state of a server: the `srv_op_state` column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OpState {
@@ -107,7 +107,7 @@ impl OpState {
         })
     }
 
-    /// Whether its checks would let it serve.
+    /// Whether the checks of the server allow traffic.
     pub fn is_up(self) -> bool {
         matches!(self, Self::Starting | Self::Running)
     }
@@ -122,7 +122,7 @@ impl CheckBits {
     const CONFIGURED: u32 = 2;
     const ENABLED: u32 = 4;
 
-    /// Whether there is such a check, enabled or not.
+    /// Whether the check is configured, enabled or not.
     pub fn is_configured(self) -> bool {
         self.0 & Self::CONFIGURED != 0
     }

@@ -1,8 +1,8 @@
 //! The client of one stats socket.
 //!
-//! One line travels on one connection, which is read to the end of its last reply and then closed. So a connection
-//! never outlives a reload (an open one would keep an old worker alive and go on talking to it), and nothing is
-//! ever closed in the middle of a line (which would leave it half done).
+//! Each line gets a connection, which is read to the end of the last reply and then closed. So a connection does not
+//! outlive a reload (an open connection would keep an old worker alive, and later commands would reach that worker),
+//! and teeter never closes a connection in the middle of a line (HAProxy would have executed only a part of the line).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,12 +36,12 @@ impl From<Address> for Endpoint {
     }
 }
 
-/// Speaks with the HAProxy at one address, over one connection at a time.
+/// Sends lines to the HAProxy at one address, over one connection at a time.
 #[derive(Debug)]
 pub struct Client {
     address: Address,
     connect: Arc<dyn Connect>,
-    place: Semaphore,
+    permit: Semaphore,
     ended: AtomicU64,
     deadline: Duration,
 }
@@ -56,21 +56,21 @@ impl Client {
 
     /// A client over any kind of connection. Errors name `address`.
     pub fn over(address: Address, connect: Box<dyn Connect>, deadline: Duration) -> Self {
-        Self { address, connect: connect.into(), place: Semaphore::new(1), ended: AtomicU64::new(0), deadline }
+        Self { address, connect: connect.into(), permit: Semaphore::new(1), ended: AtomicU64::new(0), deadline }
     }
 
     /// Another client of the same HAProxy, with its own connection: neither waits for the other.
     pub fn beside(&self) -> Self {
         let (address, connect) = (self.address.clone(), Arc::clone(&self.connect));
-        Self { address, connect, place: Semaphore::new(1), ended: AtomicU64::new(0), deadline: self.deadline }
+        Self { address, connect, permit: Semaphore::new(1), ended: AtomicU64::new(0), deadline: self.deadline }
     }
 
-    /// The address that it connects to.
+    /// The address of the stats socket.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// How many lines have ended, with their replies or without. The watchdog reads it.
+    /// The number of finished lines, with replies or without. The watchdog reads it.
     pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
@@ -86,19 +86,19 @@ impl Client {
 
     async fn send_for(&self, line: &Line, most: usize) -> Result<Answers, Error> {
         // The semaphore is never closed, so this only waits.
-        let place = self.place.acquire().await;
+        let permit = self.permit.acquire().await;
         let late = || Error::Deadline { address: self.address.clone(), within: self.deadline };
         let exchange = tokio::time::timeout(self.deadline, self.exchange(line, most)).await;
-        drop(place);
+        drop(permit);
         self.ended.fetch_add(1, Ordering::Relaxed);
         let (replies, end) = exchange.map_err(|_| late())??;
-        // Another program than HAProxy rarely gives the expected number of replies: report the other program, not the
-        // missing replies.
+        // A program other than HAProxy rarely gives the expected number of replies. Then the error is about the
+        // program, not about missing replies.
         let broken = |source| Error::Frame { address: self.address.clone(), source };
-        let nothing = replies.is_empty();
+        let is_empty = replies.is_empty();
         match (Answers::new(replies), end) {
             (Ok(answers), Ok(())) => Ok(answers),
-            (Err(source), _) if !nothing => Err(self.error(source)),
+            (Err(source), _) if !is_empty => Err(self.error(source)),
             (Err(source), Ok(())) => Err(self.error(source)),
             (_, Err(source)) => Err(broken(source)),
         }
@@ -115,8 +115,8 @@ impl Client {
         answers.read(slot, command).map_err(|source| self.error(source))
     }
 
-    /// Sends a single command that changes nothing, and reads its reply when that has at most `most` bytes; otherwise
-    /// `None`, and the rest of the reply is not read.
+    /// Sends a single command that changes nothing, and reads a reply of at most `most` bytes. `None` for a longer
+    /// reply, the rest of which is not read.
     ///
     /// # Errors
     /// As [`Client::ask`].
@@ -140,7 +140,7 @@ impl Client {
     }
 }
 
-/// The replies that came, and an error when replies are missing.
+/// Sends a line. Returns the replies that arrived, and an error if replies are missing.
 async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     line: &Line,
@@ -148,7 +148,7 @@ async fn converse(
 ) -> (Vec<Bytes>, Result<(), FrameError>) {
     let mut framed = Framed::new(stream, Codec::new(most));
     let mut replies = Vec::with_capacity(line.replies());
-    // A program that closes early may have sent the reason before: read it even when the line could not be sent whole.
+    // A program that closes early may have sent the reason before: read its reply even if the line was not sent whole.
     let sent = framed.send(line).await;
     while !framed.codec().is_done() {
         match framed.next().await {
@@ -163,5 +163,5 @@ async fn converse(
     (replies, sent)
 }
 
-/// The most bytes of replies to one line. Ten thousand servers print about 5 MB of `show stat`.
+/// The greatest length of all replies to one line, in bytes. `show stat` has about 5 MB for ten thousand servers.
 const LONGEST_REPLY: usize = 64 << 20;

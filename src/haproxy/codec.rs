@@ -2,12 +2,12 @@
 //!
 //! A connection carries one line, which begins with `prompt`. HAProxy up to 3.1 then ends every reply, also the one to
 //! `prompt`, with a newline and `> ` ([`Quirk::PromptAfterEachReply`]). Since 3.2 an empty line ends every reply, also
-//! the one to `prompt`, and `> ` comes after the last. The codec does not ask for the version, which only a reply has.
-//! It looks at the bytes after the first newline: they are the reply to `show info`, which is never empty and never
-//! begins with `>`.
+//! the one to `prompt`, and `> ` comes after the last reply. The codec does not know the version, which only a reply
+//! has. It looks at the bytes after the first newline: the reply to `show info`, which is never empty and never begins
+//! with `>`.
 //!
-//! In a table with quoted fields, a mark inside quotes does not end the reply. Up to 2.6, the answer of a server to its
-//! check is printed with its newlines, and may contain a prompt or an empty line.
+//! In a table with quoted fields, a mark inside quotes does not end the reply. HAProxy up to 2.6 prints a server's
+//! answer to a check with its newlines, so the answer may contain a prompt or an empty line.
 //!
 //! [`Quirk::PromptAfterEachReply`]: super::Quirk::PromptAfterEachReply
 
@@ -18,17 +18,18 @@ use tokio_util::codec::{Decoder, Encoder};
 use super::error::FrameError;
 use super::line::Line;
 
-/// Writes one [`Line`] and reads the replies to it, one frame each, without the bytes that end it.
+/// Writes one [`Line`] and reads the replies to it: one frame for each reply, without the bytes that end the reply.
 #[derive(Debug)]
 pub struct Codec {
     ending: Ending,
     /// For each expected reply, whether it may have quoted fields.
     quotes: Vec<bool>,
     seen: usize,
-    /// Before this place there is no end of the reply.
+    /// Where the search for the end of the reply continues.
     scanned: usize,
-    /// Quotes have been counted up to this place, and whether one is open there.
+    /// Up to where the quotes are counted, and whether a quoted field is open there.
     counted: (usize, bool),
+    /// How many bytes of replies may still follow.
     budget: usize,
 }
 
@@ -59,8 +60,8 @@ impl Codec {
     /// Whether a place is inside quotes. A quote inside a field is doubled: it closes and opens the field again.
     fn is_quoted(&mut self, bytes: &[u8], place: usize) -> bool {
         let (counted, open) = self.counted;
-        let more = memchr::memchr_iter(b'"', &bytes[counted..place]).count();
-        self.counted = (place, open ^ (more % 2 == 1));
+        let new_quotes = memchr::memchr_iter(b'"', &bytes[counted..place]).count();
+        self.counted = (place, open ^ (new_quotes % 2 == 1));
         self.counted.1
     }
 
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_marks_end_no_reply() {
+    fn a_mark_inside_quotes_does_not_end_a_reply() {
         let table = "# pxname,last_chk,x\napp,\"Host\n> \n\n\"\"x,y\n> # pxname\n\n> end\",7\napp,,8\n";
         let mut line = Line::new();
         let _ = line.push(&ShowStat::default());
@@ -224,7 +225,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(wire in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'>'), Just(b' '), any::<u8>()], 0..200), chunk in 1usize..60) {
+        fn no_bytes_make_the_codec_panic(wire in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'>'), Just(b' '), any::<u8>()], 0..200), chunk in 1usize..60) {
             let _ = frames(&wire, 3, chunk);
         }
     }

@@ -1,4 +1,4 @@
-//! How a stream of bytes to HAProxy is opened: over a socket, or by a simulation.
+//! Connections to HAProxy: over a socket, or to a simulated HAProxy.
 
 use std::ffi::OsString;
 use std::fmt::Debug;
@@ -18,10 +18,10 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// A connection that is being made.
+/// A connection that is being opened.
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
 
-/// Makes connections to one HAProxy.
+/// Opens connections to one HAProxy.
 pub trait Connect: Debug + Send + Sync {
     /// Opens another connection.
     fn connect(&self) -> Connecting<'_>;
@@ -48,8 +48,10 @@ impl Connect for Socket {
                 Address::Abstract(name) => Box::new(UnixStream::connect(OsString::from_vec(name.path())).await?),
                 Address::Tcp(host) => Box::new(TcpStream::connect(host).await?),
                 Address::Tls(host) => {
-                    let tls =
-                        self.tls.as_ref().ok_or_else(|| io::Error::other("no certificate authority is configured"))?;
+                    let tls = self
+                        .tls
+                        .as_ref()
+                        .ok_or_else(|| io::Error::other("[[haproxy]] has no tls.ca for this address"))?;
                     Box::new(tls.connect(host).await?)
                 }
             })

@@ -1,4 +1,4 @@
-//! The errors between teeter and one HAProxy, each with what was attempted and HAProxy's own words.
+//! The errors between teeter and one HAProxy: each has the command and HAProxy's message.
 
 use std::io;
 use std::time::Duration;
@@ -18,22 +18,23 @@ pub enum Error {
         /// Why the connection failed.
         source: io::Error,
     },
-    /// HAProxy took longer than its deadline. What it did with the line is unknown.
+    /// HAProxy did not answer within the deadline. Whether it has executed the line is unknown.
     #[error(
         "HAProxy at {address} did not answer within {within:?}: is it stopped or overloaded, or are its 10 CLI connections in use?"
     )]
     Deadline {
         /// The address of the stats socket.
         address: Address,
-        /// The deadline.
+        /// The time that HAProxy had for the answer.
         within: Duration,
     },
-    /// The connection broke or the replies were not framed. What HAProxy did with the line is unknown.
+    /// The connection broke, or the ends of the replies were not found. Whether HAProxy has executed the line is
+    /// unknown.
     #[error("the connection to HAProxy at {address} failed")]
     Frame {
         /// The address of the stats socket.
         address: Address,
-        /// What was wrong with the connection or the replies.
+        /// The fault of the connection or of the replies.
         source: FrameError,
     },
     /// HAProxy answered a command with a refusal or with something unreadable.
@@ -41,13 +42,13 @@ pub enum Error {
     Command {
         /// The address of the stats socket.
         address: Address,
-        /// The command and what HAProxy said.
+        /// The command and HAProxy's reply.
         source: CommandError,
     },
 }
 
 impl Error {
-    /// HAProxy's refusal, if that is what this is.
+    /// HAProxy's refusal of a command; `None` for any other error.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Command { source: CommandError::Refused(refusal), .. } => Some(refusal),
@@ -59,8 +60,8 @@ impl Error {
 /// Replies that could not be separated.
 #[derive(Debug, Error)]
 pub enum FrameError {
-    /// The connection ended before every reply was there.
-    #[error("it closed after {seen} of {expected} replies")]
+    /// The connection ended before the last reply.
+    #[error("it was closed after {seen} of {expected} replies")]
     Truncated {
         /// The number of complete replies.
         seen: usize,
@@ -68,7 +69,7 @@ pub enum FrameError {
         expected: usize,
     },
     /// The replies were longer than the budget for one line.
-    #[error("its reply is longer than any expected one")]
+    #[error("the replies are longer than teeter reads")]
     TooLong,
     /// Reading or writing failed.
     #[error(transparent)]
@@ -82,12 +83,12 @@ pub enum CommandError {
     #[error("{0}")]
     Refused(Refusal),
     /// The reply cannot be parsed: another program answers, or an unknown version of HAProxy.
-    #[error("`{command}` got a reply that is not HAProxy's: {said:?}")]
+    #[error("`{command}` got a reply that is not HAProxy's: {reply:?}")]
     Unreadable {
         /// The command as sent.
         command: String,
-        /// The beginning of the reply.
-        said: String,
+        /// The beginning of the reply: at most 200 bytes.
+        reply: String,
     },
 }
 
@@ -97,19 +98,19 @@ impl CommandError {
     }
 
     pub(super) fn unreadable(command: String, reply: &[u8]) -> Self {
-        let said = String::from_utf8_lossy(&reply[..reply.len().min(SHOWN)]).into_owned();
-        Self::Unreadable { command, said }
+        let reply = String::from_utf8_lossy(&reply[..reply.len().min(SHOWN)]).into_owned();
+        Self::Unreadable { command, reply }
     }
 }
 
 /// HAProxy's refusal of one command.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("HAProxy refused `{command}`: {words}")]
+#[error("HAProxy refused `{command}`: {message}")]
 pub struct Refusal {
     /// The command as sent.
     pub command: String,
-    /// What HAProxy said, first line only.
-    pub words: String,
+    /// The first line of HAProxy's reply: at most 200 characters.
+    pub message: String,
     /// The kind of the refusal.
     pub kind: RefusalKind,
 }
@@ -129,25 +130,24 @@ pub enum RefusalKind {
     UnknownCommand,
     /// No such map, or no such key in it.
     NoSuchMapEntry,
-    /// Any other refusal: its words say why.
+    /// Any other refusal: the message has the reason.
     Other,
 }
 
 impl Refusal {
-    pub(super) fn new(command: String, words: &str) -> Self {
-        let words = words.lines().next().unwrap_or_default().trim();
+    pub(super) fn new(command: String, reply: &str) -> Self {
+        let message = reply.lines().next().unwrap_or_default().trim();
         let kind = KINDS
             .iter()
-            .find(|(beginning, _)| words.starts_with(beginning))
+            .find(|(beginning, _)| message.starts_with(beginning))
             .map_or(RefusalKind::Other, |(_, kind)| *kind);
-        let words = words.chars().take(SHOWN).collect();
-        Self { command, words, kind }
+        let message = message.chars().take(SHOWN).collect();
+        Self { command, message, kind }
     }
 
     /// Whether `reply` begins like one of HAProxy's refusals.
     pub(super) fn recognise(command: String, reply: &[u8]) -> Option<Self> {
-        let words = std::str::from_utf8(reply).ok()?;
-        let refusal = Self::new(command, words);
+        let refusal = Self::new(command, std::str::from_utf8(reply).ok()?);
         (refusal.kind != RefusalKind::Other).then_some(refusal)
     }
 }
@@ -166,5 +166,5 @@ const KINDS: &[(&str, RefusalKind)] = &[
     ("Key not found.", RefusalKind::NoSuchMapEntry),
 ];
 
-/// How much of an unexpected reply a message repeats, in bytes.
+/// How much of an unexpected reply an error repeats, in bytes or characters.
 const SHOWN: usize = 200;

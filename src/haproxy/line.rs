@@ -19,7 +19,7 @@ pub trait Command {
     /// Appends the command, without a separator or a newline.
     fn write(&self, line: &mut String);
 
-    /// Parses the reply to it.
+    /// Parses the reply to the command.
     ///
     /// # Errors
     /// HAProxy refused the command, or its reply cannot be parsed.
@@ -59,7 +59,7 @@ impl Line {
     /// The longest line that is sent, in bytes. HAProxy 2.6 hangs without a message above 15,360.
     pub const LONGEST: usize = 8000;
 
-    /// A line with `show info` only, which tells which process answers.
+    /// A line with `show info` only, whose reply shows which process answers.
     pub fn new() -> Self {
         let mut text = String::from("prompt;");
         ShowInfo.write(&mut text);
@@ -111,10 +111,10 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Takes the frames of a line that was read to its end.
+    /// Takes all replies to a line.
     ///
     /// # Errors
-    /// The first reply is not one to HAProxy's `show info`.
+    /// The first reply is not HAProxy's reply to `show info`.
     pub(super) fn new(replies: Vec<Bytes>) -> Result<Self, CommandError> {
         let info = ShowInfo.parse(replies.first().map_or(&[][..], |reply| reply))?;
         Ok(Self { info, replies })
@@ -131,9 +131,9 @@ impl Answers {
 
 /// Parses the reply of a command that replies nothing on success: any text is HAProxy's refusal.
 pub(super) fn silent(command: &impl Command, reply: &[u8]) -> Result<(), CommandError> {
-    let words = String::from_utf8_lossy(reply);
-    let words = words.trim();
-    if words.is_empty() { Ok(()) } else { Err(CommandError::Refused(Refusal::new(command.text(), words))) }
+    let text = String::from_utf8_lossy(reply);
+    let message = text.trim();
+    if message.is_empty() { Ok(()) } else { Err(CommandError::Refused(Refusal::new(command.text(), message))) }
 }
 
 #[cfg(test)]

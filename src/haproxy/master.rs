@@ -1,7 +1,8 @@
-//! The client of a master's socket: it lists the workers that reloads have left behind, and sends them commands.
+//! The client of a master's socket: it lists the workers, also those that a reload has replaced, and sends commands to
+//! them.
 //!
-//! One command travels on one connection (management guide, section 9.4). The master's CLI is interactive from the
-//! start and does not close the connection after a reply, so the client closes its half and reads the reply to its end.
+//! Each command gets a connection (management guide, section 9.4). The master's CLI is interactive from the start and
+//! does not close the connection after a reply, so the client closes its own direction and reads the reply to its end.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use super::line::Command;
 pub struct Master {
     path: PathBuf,
     connect: Arc<dyn Connect>,
-    place: Semaphore,
+    permit: Semaphore,
     ended: AtomicU64,
     deadline: Duration,
 }
@@ -38,13 +39,13 @@ impl Master {
 
     /// A client over any kind of connection. Errors name `path`.
     pub fn over(path: PathBuf, connect: Box<dyn Connect>, deadline: Duration) -> Self {
-        Self { path, connect: connect.into(), place: Semaphore::new(1), ended: AtomicU64::new(0), deadline }
+        Self { path, connect: connect.into(), permit: Semaphore::new(1), ended: AtomicU64::new(0), deadline }
     }
 
     /// Another client of the same master, with its own connection: neither waits for the other.
     pub fn beside(&self) -> Self {
         let (path, connect) = (self.path.clone(), Arc::clone(&self.connect));
-        Self { path, connect, place: Semaphore::new(1), ended: AtomicU64::new(0), deadline: self.deadline }
+        Self { path, connect, permit: Semaphore::new(1), ended: AtomicU64::new(0), deadline: self.deadline }
     }
 
     /// The path of the socket.
@@ -52,7 +53,7 @@ impl Master {
         &self.path
     }
 
-    /// How many commands have ended, with their replies or without. The watchdog reads it.
+    /// The number of finished commands, with replies or without. The watchdog reads it.
     pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
     }
@@ -65,7 +66,7 @@ impl Master {
         self.ask(String::new(), &ShowProc).await
     }
 
-    /// Whether the last reload failed, so that the worker from before it still serves.
+    /// Whether the last reload failed, so that the worker from before the reload still serves.
     ///
     /// # Errors
     /// As [`Master::workers`].
@@ -100,10 +101,10 @@ impl Master {
         command.write(&mut line);
         line.push('\n');
         // The semaphore is never closed, so this only waits.
-        let place = self.place.acquire().await;
+        let permit = self.permit.acquire().await;
         let late = || Error::Deadline { address: self.address(), within: self.deadline };
         let exchange = tokio::time::timeout(self.deadline, self.exchange(&line)).await;
-        drop(place);
+        drop(permit);
         self.ended.fetch_add(1, Ordering::Relaxed);
         let reply = exchange.map_err(|_| late())??;
         let read =
@@ -144,12 +145,12 @@ impl Master {
     }
 }
 
-/// Whether a reply is the whole message of the master about a process that has ended.
+/// Whether a reply is the master's complete message that the worker has ended.
 fn is_gone(reply: &[u8]) -> bool {
     reply.starts_with(NO_SUCH_WORKER) && reply.ends_with(b"\n")
 }
 
-/// The most bytes of the reply to one command.
+/// The greatest length of the reply to one command, in bytes.
 const LONGEST_REPLY: u64 = 64 << 20;
 
 const NO_SUCH_WORKER: &[u8] = b"Can't find the target";
@@ -162,7 +163,7 @@ mod tests {
     use crate::haproxy::commands::ShowInfo;
 
     #[tokio::test]
-    async fn the_reply_about_an_ended_worker_needs_no_end_of_the_connection() {
+    async fn the_reply_about_an_ended_worker_is_read_although_the_connection_stays_open() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("master.sock");
         let listener = UnixListener::bind(&path).unwrap();
@@ -174,8 +175,8 @@ mod tests {
             }
             stream
         });
-        let asked = Master::new(path, Duration::from_secs(60)).ask_worker(7, &ShowInfo).await;
-        assert!(asked.is_err_and(|error| error.refusal().is_some()));
+        let reply = Master::new(path, Duration::from_secs(60)).ask_worker(7, &ShowInfo).await;
+        assert!(reply.is_err_and(|error| error.refusal().is_some()));
         drop(master.await.unwrap());
     }
 }

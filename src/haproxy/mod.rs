@@ -1,4 +1,4 @@
-//! The wire: names, framing, grammar, typed commands and replies, and a client for one stats socket.
+//! The protocol of HAProxy: names, framing, grammar, typed commands and replies, and a client for one stats socket.
 //!
 //! Covers HAProxy's Runtime API (management guide, section 9.3) from 2.2 on. This module does not know farms.
 
@@ -33,5 +33,5 @@ pub use quirks::{Quirk, Series};
 pub use table::{Column, Row, Separator, Table};
 pub use terminal::controls_terminal;
 pub use tls::TlsSettings;
-pub(crate) use tls::{name, roots, tls_client};
+pub(crate) use tls::{certificate_name, roots, tls_client};
 pub use usual_sockets::usual_sockets;

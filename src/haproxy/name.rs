@@ -1,7 +1,7 @@
-//! Names that may stand in a command. Their types know HAProxy's alphabets and refuse every other text.
+//! Names that may stand in a command. Their types allow HAProxy's alphabets and refuse every other text.
 //!
 //! On HAProxy's CLI `;` and a newline begin another command, `<<` begins a payload, `\` escapes and a blank ends an
-//! argument. No value of these types contains one of them, so writing it can never produce a second command.
+//! argument. No name contains one of them, so a written name can never produce a second command.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,31 +9,32 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A text that is not a valid name of its kind.
+/// The error for a text that is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{what} name {shown:?} {problem}")]
+#[error("{kind} name {shown:?} {problem}")]
 pub struct NameError {
-    what: &'static str,
+    kind: &'static str,
     shown: String,
     problem: &'static str,
 }
 
 impl NameError {
-    pub(crate) fn new(what: &'static str, text: &str, problem: &'static str) -> Self {
+    pub(crate) fn new(kind: &'static str, text: &str, problem: &'static str) -> Self {
         let mut shown: String = text.chars().take(SHOWN).collect();
         if shown.len() < text.len() {
             shown.push('…');
         }
-        Self { what, shown, problem }
+        Self { kind, shown, problem }
     }
 }
 
-/// Makes a type of names: what it names, the allowed bytes, the greatest length, and the error for another byte.
+/// Defines a type of names by its kind for errors, the allowed bytes, the greatest length in bytes, and the error for
+/// another byte.
 ///
 /// HAProxy limits a name only by the length of a configuration line, 2048 bytes. A command line must have room for two
 /// names.
 macro_rules! name_type {
-    ($(#[$doc:meta])* $type:ident, $what:literal, $allowed:expr, $longest:literal, $problem:literal) => {
+    ($(#[$doc:meta])* $type:ident, $kind:literal, $allowed:expr, $longest:literal, $problem:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -51,14 +52,14 @@ macro_rules! name_type {
 
             fn from_str(text: &str) -> Result<Self, NameError> {
                 if text.is_empty() {
-                    return Err(NameError::new($what, text, "is empty"));
+                    return Err(NameError::new($kind, text, "is empty"));
                 }
                 if text.len() > $longest {
-                    return Err(NameError::new($what, text, concat!("is longer than ", $longest, " bytes")));
+                    return Err(NameError::new($kind, text, concat!("is longer than ", $longest, " bytes")));
                 }
                 let allowed: fn(u8) -> bool = $allowed;
                 if !text.bytes().all(allowed) {
-                    return Err(NameError::new($what, text, $problem));
+                    return Err(NameError::new($kind, text, $problem));
                 }
                 Ok(Self(text.into()))
             }
@@ -107,7 +108,7 @@ name_type!(
     MapName, "map", in_word, 1024, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
 );
 name_type!(
-    /// A stick table: the name of its proxy, or the name of its peers section with its own.
+    /// A stick table: the name of its proxy, or the name of its peers section, a slash and its own name.
     TableName, "table", in_word, 2048, "has a blank, quote, backslash, semicolon, < or a character that is not printable ASCII"
 );
 name_type!(

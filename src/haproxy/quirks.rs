@@ -1,9 +1,9 @@
 //! The differences between versions of HAProxy that concern teeter, each with a name.
 //!
-//! The version is not known before the first reply, and packages carry patches of other versions. So no code asks for a
-//! quirk before it has a reply: it recognises the quirk in the bytes, and names it in a comment. The recorded
-//! transcripts are checked against this list (`tests/transcripts`, one directory for each series), and callers learn
-//! from it what a version cannot do.
+//! The version is not known before the first reply, and packages have patches of other versions. So code recognises a
+//! quirk in the bytes of a reply, not by the version, and a comment names the quirk. Tests check this list against the
+//! recorded transcripts (`tests/transcripts`, one directory for each series). Callers read in it which functions a
+//! version lacks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -94,13 +94,13 @@ impl Quirk {
         Self::SessionBytesAtTheEnds,
     ];
 
-    /// Whether the releases of this series have it.
+    /// Whether the releases of this series have the quirk.
     pub fn is_in(self, series: Series) -> bool {
         let (first, last) = self.versions();
         (first..=last).contains(&(series.major, series.minor))
     }
 
-    /// The first and the last series that have it.
+    /// The first and the last series that have the quirk.
     fn versions(self) -> ((u16, u16), (u16, u16)) {
         let up_to = |major, minor| ((0, 0), (major, minor));
         match self {
@@ -111,7 +111,7 @@ impl Quirk {
             Self::NoServedCounter => up_to(3, 2),
             Self::NoMapTransactions => up_to(2, 3),
             Self::RelativePids | Self::LeavingWorkerHasNoCounters | Self::ProcessesAmongServers => up_to(2, 4),
-            // 3.5-dev5, the newest version that was tried, still has it.
+            // 3.5-dev5, the newest version that was tried, still has this quirk.
             Self::StatsSocketWithoutTls => ((2, 6), (u16::MAX, u16::MAX)),
             // 3.3 was not tried.
             Self::SessionBytesAtTheEnds => ((3, 4), (u16::MAX, u16::MAX)),

@@ -1,8 +1,8 @@
 //! The grammar of HAProxy's tables: a header that begins with `#` and names the columns, then one row a line.
 //!
 //! Columns are found by name, never by position: versions and build options insert some in the middle. Fields are
-//! slices of the reply; nothing is copied. A row is scanned once, a word at a time, for the ends of its fields. A field
-//! is parsed only when it is asked for, because teeter needs few of the columns.
+//! slices of the reply; nothing is copied. A row is scanned once, eight bytes at a time, for the ends of its fields. A
+//! field is parsed only when a caller reads it, because teeter needs few of the columns.
 
 mod ends;
 
@@ -13,7 +13,7 @@ use nom::multi::many0_count;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
-use self::ends::{SPARE, scan, slowly};
+use self::ends::{SPARE, scan, scan_by_grammar};
 use super::terminal::controls_terminal;
 
 /// How fields are separated.
@@ -58,18 +58,18 @@ impl<'a> Table<'a> {
         self.columns.iter().position(|column| *column == name.as_bytes())
     }
 
-    /// Reads the next row into `row`, whose allocation is used again. `None` at the end of the table.
+    /// Reads the next row into `row`, whose memory is used again. `None` at the end of the table.
     pub fn next(&mut self, row: &mut Row<'a>) -> Option<()> {
         if self.rest.first().is_none_or(|first| *first == b'\n') {
             return None;
         }
         row.ends.resize(self.columns.len() + SPARE, 0);
-        let place = scan(self.rest, self.separator, &mut row.ends);
-        let place = place.unwrap_or_else(|| slowly(self.rest, self.separator, &mut row.ends));
-        // Fields beyond the header have no name and cannot be asked for.
-        row.fields = place.fields.min(self.columns.len());
-        row.line = &self.rest[..place.end];
-        self.rest = self.rest.get(place.end + 1..).unwrap_or_default();
+        let found = scan(self.rest, self.separator, &mut row.ends);
+        let found = found.unwrap_or_else(|| scan_by_grammar(self.rest, self.separator, &mut row.ends));
+        // Fields beyond the header have no name, so no caller can read them.
+        row.fields = found.fields.min(self.columns.len());
+        row.line = &self.rest[..found.end];
+        self.rest = self.rest.get(found.end + 1..).unwrap_or_default();
         Some(())
     }
 }
@@ -78,13 +78,13 @@ impl<'a> Table<'a> {
 #[derive(Debug, Default)]
 pub struct Row<'a> {
     line: &'a [u8],
-    /// Where each field ends; only the first `fields` places are valid.
+    /// Where each field ends; only the first `fields` ends are valid.
     ends: Vec<usize>,
     fields: usize,
 }
 
 impl<'a> Row<'a> {
-    /// The bytes of a column, without its quotes; empty where the table or the row lacks it.
+    /// The bytes of a column, without quotes; empty where the table or the row lacks the column.
     pub fn bytes(&self, column: Column) -> &'a [u8] {
         let Some(at) = column.filter(|at| *at < self.fields) else { return &[] };
         let start = if at == 0 { 0 } else { self.ends[at - 1] + 1 };
@@ -93,20 +93,20 @@ impl<'a> Row<'a> {
         if field.first() == Some(&b'"') { quoted(field).map_or(field, |(_, inside)| inside) } else { field }
     }
 
-    /// The text of a column; empty where the version lacks it or the field is not UTF-8.
+    /// The text of a column; empty where the version lacks the column or the field is not UTF-8.
     pub fn text(&self, column: Column) -> &'a str {
         std::str::from_utf8(self.bytes(column)).unwrap_or_default()
     }
 
     /// The text of a column for people, on one line: control characters become blanks, and other bytes than UTF-8 are
     /// replaced.
-    pub fn words(&self, column: Column) -> String {
+    pub fn one_line(&self, column: Column) -> String {
         let text = String::from_utf8_lossy(self.bytes(column)).replace("\"\"", "\"");
         let plain = text.chars().map(|c| if controls_terminal(c) { ' ' } else { c }).collect::<String>();
         plain.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// The number in a column, if there is one.
+    /// The number in a column; `None` where the field is missing or not a number of this type.
     pub fn number<N: std::str::FromStr>(&self, column: Column) -> Option<N> {
         self.text(column).parse().ok()
     }
@@ -136,8 +136,8 @@ fn whole_field(separator: Separator, bytes: &[u8]) -> IResult<&[u8], &[u8]> {
     }
 }
 
-/// The inside of a quoted field. Doubled quotes stay: no field that teeter decides by can contain one. It may have
-/// several lines.
+/// The inside of a quoted field, which may have several lines. Doubled quotes stay: no field that teeter's decisions
+/// need can contain one.
 fn quoted(bytes: &[u8]) -> IResult<&[u8], &[u8]> {
     let inside = recognize(many0_count(alt((tag("\"\""), is_not("\"")))));
     terminated(delimited(tag("\""), inside, tag("\"")), take_while(|byte| !matches!(byte, b',' | b'\n'))).parse(bytes)
@@ -167,7 +167,7 @@ mod tests {
         let mut row = Row::default();
         table.next(&mut row).unwrap();
         assert_eq!((row.text(a), row.text(c)), ("1", "3"));
-        assert_eq!(row.words(b), "x > 2,\"y\u{fffd} [m, # a,b,c");
+        assert_eq!(row.one_line(b), "x > 2,\"y\u{fffd} [m, # a,b,c");
         for expected in [["4", "", "6"], ["7", "8", "9"]] {
             table.next(&mut row).unwrap();
             assert_eq!([a, b, c].map(|column| row.text(column)), expected);

@@ -1,4 +1,4 @@
-//! TLS to a stats socket: the authority that teeter trusts, and its own certificate.
+//! TLS to a stats socket: the authority that teeter trusts, and teeter's certificate.
 //!
 //! A client of a stats socket with level admin can do everything, so both sides prove their identity: HAProxy with a
 //! certificate of the configured authority, teeter with its own (`verify required` on HAProxy's `stats socket`).
@@ -23,7 +23,7 @@ use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVeri
 pub struct TlsSettings {
     /// The file with certificates of authorities. One of them must have signed HAProxy's certificate.
     pub ca: PathBuf,
-    /// teeter's certificate with its intermediate ones; needed where HAProxy asks for a certificate.
+    /// teeter's certificate with the intermediate certificates; needed where HAProxy asks for a certificate.
     pub certificate: Option<PathBuf>,
     /// The key of that certificate; the certificate's file where unset.
     pub key: Option<PathBuf>,
@@ -31,12 +31,12 @@ pub struct TlsSettings {
     pub server_name: Option<String>,
 }
 
-/// Opens TLS connections by the settings, with the files as they are at that time.
+/// Opens TLS connections by the settings, each with the present content of the files.
 #[derive(Debug)]
 pub(super) struct Tls {
     settings: TlsSettings,
-    /// The marks of the files when they were read, and the configuration from them.
-    read: Mutex<Option<(Vec<Mark>, Arc<ClientConfig>)>>,
+    /// The stamps of the files when they were read, and the configuration from the files.
+    read: Mutex<Option<(Vec<FileStamp>, Arc<ClientConfig>)>>,
 }
 
 impl Tls {
@@ -47,25 +47,25 @@ impl Tls {
     /// Connects to `host:port`; both sides prove their identity.
     pub(super) async fn connect(&self, address: &str) -> io::Result<TlsStream<TcpStream>> {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let name = name(self.settings.server_name.as_deref().unwrap_or(host))?;
+        let name = certificate_name(self.settings.server_name.as_deref().unwrap_or(host))?;
         let connector = TlsConnector::from(self.config()?);
         connector.connect(name, TcpStream::connect(address).await?).await
     }
 
-    /// The configuration from the files. They are read again when one has changed, so that a renewed certificate needs
-    /// no restart. Otherwise the configuration is kept, because only the same one can resume sessions.
+    /// The configuration from the files. All files are read again when one has changed, so that a renewed certificate
+    /// needs no restart. Otherwise the configuration is kept, because only the same configuration can resume sessions.
     fn config(&self) -> io::Result<Arc<ClientConfig>> {
         let TlsSettings { ca, certificate, key, .. } = &self.settings;
         let files = [Some(ca), certificate.as_ref(), key.as_ref()].into_iter().flatten();
-        let marks: Vec<_> = files.map(|path| mark(path)).collect::<io::Result<_>>()?;
+        let stamps: Vec<_> = files.map(|path| stamp(path)).collect::<io::Result<_>>()?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, config)) = &*read
-            && *at == marks
+            && *at == stamps
         {
             return Ok(Arc::clone(config));
         }
         let config = Arc::new(self.load()?);
-        *read = Some((marks, Arc::clone(&config)));
+        *read = Some((stamps, Arc::clone(&config)));
         Ok(config)
     }
 
@@ -78,13 +78,13 @@ impl Tls {
     }
 }
 
-/// The beginning of a TLS configuration.
+/// A TLS configuration to which the authorities must be added.
 pub(crate) fn tls_client() -> io::Result<ConfigBuilder<ClientConfig, WantsVerifier>> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     builder.with_safe_default_protocol_versions().map_err(io::Error::other)
 }
 
-/// The authorities in a file.
+/// The certificate authorities in a file.
 pub(crate) fn roots(ca: &Path) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for authority in certificates(ca)? {
@@ -93,8 +93,8 @@ pub(crate) fn roots(ca: &Path) -> io::Result<RootCertStore> {
     Ok(roots)
 }
 
-/// The name that a certificate must have: a host of an address.
-pub(crate) fn name(host: &str) -> io::Result<ServerName<'static>> {
+/// The name that a certificate must have: the host of an address.
+pub(crate) fn certificate_name(host: &str) -> io::Result<ServerName<'static>> {
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let error = format!("{host:?} is not a name that a certificate can have");
     ServerName::try_from(host).map_err(|_| io::Error::other(error))
@@ -103,18 +103,18 @@ pub(crate) fn name(host: &str) -> io::Result<ServerName<'static>> {
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     let found = found.map_err(|error| in_file(path, error))?;
-    if found.is_empty() { Err(in_file(path, "it has no certificate")) } else { Ok(found) }
+    if found.is_empty() { Err(in_file(path, "no certificate in this file")) } else { Ok(found) }
 }
 
-/// The identity of a file's content: its inode, its size and its time of change. That time alone is too coarse.
-type Mark = (u64, u64, i64, i64);
+/// Shows whether a file has changed: its inode, its size and its time of change. The time alone is too coarse.
+type FileStamp = (u64, u64, i64, i64);
 
-fn mark(path: &Path) -> io::Result<Mark> {
+fn stamp(path: &Path) -> io::Result<FileStamp> {
     let metadata = std::fs::metadata(path).map_err(|error| in_file(path, error))?;
     Ok((metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
 }
 
-/// An error with the file that it is about.
+/// An error with the path of the file in front.
 fn in_file(path: &Path, error: impl std::fmt::Display) -> io::Error {
     io::Error::other(format!("{}: {error}", path.display()))
 }

@@ -1,9 +1,10 @@
-//! Where HAProxy's stats socket usually is.
+//! The usual paths of HAProxy's stats socket.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The usual paths of HAProxy's stats socket in packages and manuals: those that exist, each once.
+/// The paths of HAProxy's stats socket in packages and manuals: those that exist. Of two names of one socket, the
+/// first.
 pub fn usual_sockets() -> Vec<PathBuf> {
     existing(USUAL_SOCKETS.iter().map(Path::new))
 }

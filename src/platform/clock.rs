@@ -1,10 +1,10 @@
-//! The only clock. All other code takes the time as an argument.
+//! The only code that reads a clock. All other code takes the time as an argument.
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// The time of day. It is read once at the start and advanced by the monotonic clock, so that a jump of the system
-/// clock moves no deadline of a running daemon.
+/// The time of day. The system clock is read once at the start and advanced by the monotonic clock, so that a jump of
+/// the system clock moves no deadline of a running daemon.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Instant,
@@ -14,7 +14,7 @@ pub struct Clock {
 
 impl Clock {
     /// A clock that starts at the time of the system clock.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    #[allow(clippy::disallowed_methods, reason = "only this file reads a clock")]
     pub fn new() -> Self {
         Self { started: Instant::now(), wall: Timestamp::now() }
     }
@@ -35,7 +35,7 @@ impl Clock {
     }
 
     /// The current point of the monotonic clock, for measuring durations.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    #[allow(clippy::disallowed_methods, reason = "only this file reads a clock")]
     pub fn mark(&self) -> Instant {
         Instant::now()
     }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// The text of an error and, behind it, the text of each of its causes, for people. The `Display` of an error does not
+/// The text of an error, followed by the text of each of its causes, for people. The `Display` of an error does not
 /// repeat its cause.
 pub fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());

@@ -20,7 +20,7 @@ pub use self::lock::{lock, read, write};
 pub struct Platform {
     /// The only clock.
     pub clock: Clock,
-    /// How disk work is run.
+    /// How work that waits for the disk is run.
     pub disk: Disk,
     tasks: Arc<Mutex<Vec<AbortHandle>>>,
     /// The threads that answer readers. `None`: readers share the threads of all other tasks.
@@ -30,11 +30,10 @@ pub struct Platform {
 /// How work that waits for the disk is run.
 #[derive(Clone, Default)]
 pub enum Disk {
-    /// On blocking threads; it takes as long as the disk takes.
+    /// On blocking threads, for as long as the disk takes.
     #[default]
     Threads,
-    /// In simulated time. The first duration passes before the work is done, the second before its caller gets the
-    /// result.
+    /// In simulated time. The first duration passes before the work, the second before the caller gets the result.
     Simulated(Arc<dyn Fn() -> (Duration, Duration) + Send + Sync>),
 }
 

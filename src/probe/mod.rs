@@ -1,7 +1,8 @@
 //! Requests to a server at its own address: whether it is healthy, which version it runs, and how long it takes to
 //! answer.
 //!
-//! One request on one connection, with a deadline and a limited answer. This module does not know holds and runs.
+//! Each request has its own connection, a deadline, and a limit for the answer. This module does not know holds and
+//! runs.
 
 mod request;
 mod tls;
@@ -30,7 +31,7 @@ impl NetworkProber {
 
 impl Prober for NetworkProber {
     fn probe(&self, address: String, probe: HttpProbe) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
-        Box::pin(ask_in_time(self.clock, address, probe, |probe, reply| {
+        Box::pin(send_and_judge(self.clock, address, probe, |probe, reply| {
             if reply.head.status.as_u16() != probe.expect {
                 let (path, status) = (&probe.path, reply.head.status.as_u16());
                 return Err(format!("answers {path} with {status} and not {}", probe.expect));
@@ -42,14 +43,14 @@ impl Prober for NetworkProber {
     }
 
     fn time(&self, address: String, probe: HttpProbe) -> Pin<Box<dyn Future<Output = Result<Timed, String>> + Send>> {
-        Box::pin(ask_in_time(self.clock, address, probe, |_, reply| {
+        Box::pin(send_and_judge(self.clock, address, probe, |_, reply| {
             Ok(Timed { status: reply.head.status.as_u16(), took: reply.took })
         }))
     }
 }
 
-/// Sends a request, and judges the reply.
-async fn ask_in_time<T>(
+/// Sends a request within the probe's timeout, and judges the reply.
+async fn send_and_judge<T>(
     clock: Clock,
     address: String,
     probe: HttpProbe,

@@ -1,4 +1,4 @@
-//! One request and its whole answer.
+//! Sends one request and reads its whole answer.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) struct Reply {
 pub(super) async fn ask(clock: Clock, address: &str, probe: &HttpProbe) -> Result<Reply, String> {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let address = probe.port.map_or_else(|| address.to_owned(), |port| format!("{host}:{port}"));
-    let failed = |what: &str, error: &dyn std::fmt::Display| format!("{what} at {address}: {error}");
+    let failed = |problem: &str, error: &dyn std::fmt::Display| format!("{problem} at {address}: {error}");
     let stream = TcpStream::connect(&address).await.map_err(|error| failed("no connection", &error))?;
     match &probe.tls {
         None => exchange(TokioIo::new(stream), clock, &address, probe).await,
@@ -44,7 +44,7 @@ async fn exchange(
     address: &str,
     probe: &HttpProbe,
 ) -> Result<Reply, String> {
-    let failed = |what: &str, error: &dyn std::fmt::Display| format!("{what} at {address}: {error}");
+    let failed = |problem: &str, error: &dyn std::fmt::Display| format!("{problem} at {address}: {error}");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(stream).await.map_err(|error| failed("no HTTP", &error))?;
     let driver = tokio::spawn(connection);
@@ -64,12 +64,12 @@ async fn exchange(
     Ok(Reply { head, body: body.to_bytes(), took })
 }
 
-/// The name in a Host header.
+/// The host name in a Host header, without the port.
 fn without_port(host: &str) -> &str {
     host.rsplit_once(':')
         .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
         .map_or(host, |(name, _)| name)
 }
 
-/// The most bytes that the body of an answer may have.
+/// The greatest length of an answer's body, in bytes.
 const LONGEST: usize = 4 << 20;

@@ -1,4 +1,4 @@
-//! TLS to a server that is probed, and how its certificate is verified.
+//! TLS to a probed server, and the verification of its certificate.
 
 use std::io;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 use crate::farm::TlsTrust;
-use crate::haproxy::{name, roots, tls_client};
+use crate::haproxy::{certificate_name, roots, tls_client};
 
-/// Opens TLS on a connection and verifies the server by the settings. The file of the authorities is read each time, so
-/// that a new one takes effect at once.
+/// Opens TLS on a connection and verifies the server by the settings. The file of the authorities is read for each
+/// connection, so that a new file takes effect at once.
 pub(super) async fn connect(trust: &TlsTrust, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-    TlsConnector::from(Arc::new(config(trust)?)).connect(name(host)?, stream).await
+    TlsConnector::from(Arc::new(config(trust)?)).connect(certificate_name(host)?, stream).await
 }
 
 fn config(trust: &TlsTrust) -> io::Result<ClientConfig> {
@@ -25,7 +25,7 @@ fn config(trust: &TlsTrust) -> io::Result<ClientConfig> {
     let builder = match &trust.ca {
         Some(ca) => builder.with_root_certificates(roots(ca)?),
         None if trust.insecure => builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate::new())),
-        None => return Err(io::Error::other("no authority to trust: ca is not set")),
+        None => return Err(io::Error::other("no certificate authority: set `ca` in `tls`")),
     };
     let mut config = builder.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

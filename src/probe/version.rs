@@ -6,33 +6,33 @@ use serde_json::Value;
 use crate::farm::{BuiltAt, BuiltSource, JsonPointer, VersionSource};
 use crate::haproxy::controls_terminal;
 
-/// The text that an answer has for the version. An error describes the answer.
+/// Reads the version, or the time of the build, from an answer. An error describes the answer.
 pub(super) fn read(source: &VersionSource, headers: &HeaderMap, body: &[u8]) -> Result<String, String> {
     let text = match source {
-        VersionSource::Header(name) => header(name, headers, "has its version"),
+        VersionSource::Header(name) => header(name, headers, "should have the version"),
         VersionSource::Json(pointer) => json(pointer, body),
         VersionSource::Regex(pattern) => {
             let text = String::from_utf8_lossy(body);
             let found = pattern.find(&text).map(str::to_owned);
             found.ok_or_else(|| format!("with a body in which {:?} finds nothing: {}", pattern.as_str(), excerpt(body)))
         }
-        VersionSource::Built(BuiltSource::Header(name)) => header(name, headers, "has the time of its build"),
+        VersionSource::Built(BuiltSource::Header(name)) => header(name, headers, "should have the time of the build"),
         VersionSource::Built(BuiltSource::Json(pointer)) => json(pointer, body),
     }?;
     let text = text.trim();
     if text.is_empty() {
-        return Err("with nothing where its version should be".to_owned());
+        return Err("with an empty version".to_owned());
     }
     // The version is stored and shown with its server, so its size is limited and it has one line.
     if text.len() > LONGEST || text.chars().any(controls_terminal) {
         return Err(format!(
-            "with {} where its version should be, which has {LONGEST} characters at most",
+            "with the version {}, which is not one line of {LONGEST} characters at most",
             excerpt(text.as_bytes())
         ));
     }
     if matches!(source, VersionSource::Built(_)) && BuiltAt::read(text).is_none() {
         return Err(format!(
-            "with {} as the time of its build, which is neither RFC 3339, nor a date of HTTP, nor seconds since 1970",
+            "with the build time {}, which is neither RFC 3339, nor a date of HTTP, nor seconds since 1970",
             excerpt(text.as_bytes())
         ));
     }
@@ -45,18 +45,18 @@ fn header(name: &str, headers: &HeaderMap, purpose: &str) -> Result<String, Stri
 }
 
 fn json(pointer: &JsonPointer, body: &[u8]) -> Result<String, String> {
-    let place = pointer.as_str();
+    let pointer = pointer.as_str();
     let document: Value = serde_json::from_slice(body)
-        .map_err(|_| format!("with a body that is not JSON, to be read at {place:?}: {}", excerpt(body)))?;
-    match document.pointer(place) {
+        .map_err(|_| format!("with a body that is not JSON, so {pointer:?} is missing: {}", excerpt(body)))?;
+    match document.pointer(pointer) {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(Value::Number(number)) => Ok(number.to_string()),
-        Some(_) => Err(format!("with neither text nor number at {place:?}: {}", excerpt(body))),
-        None => Err(format!("with nothing at {place:?}: {}", excerpt(body))),
+        Some(_) => Err(format!("with neither text nor number at {pointer:?}: {}", excerpt(body))),
+        None => Err(format!("with nothing at {pointer:?}: {}", excerpt(body))),
     }
 }
 
-/// The beginning of a text from outside, in a form for a log line.
+/// The beginning of an untrusted text, quoted for a log line.
 fn excerpt(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes.get(..EXCERPT * 4).unwrap_or(bytes)).into_owned();
     match text.char_indices().nth(EXCERPT) {
@@ -65,7 +65,7 @@ fn excerpt(bytes: &[u8]) -> String {
     }
 }
 
-/// The greatest length of a version, which a deploy's version has, too.
+/// The greatest length of a version, as for the version of a deploy.
 const LONGEST: usize = 200;
 
 /// The length of an excerpt in characters: enough to recognise the answer.
@@ -99,24 +99,24 @@ mod tests {
     }
 
     #[test]
-    fn an_error_shows_the_answer_that_came_instead() {
+    fn an_error_shows_the_answer() {
         let long = format!("<html>{}", "ä".repeat(1000));
         for (source, body, says) in [
             (r#"{"header": "x-other"}"#, "", "without the header x-other"),
-            (r#"{"json": "/v"}"#, "<html>\nno", r#"not JSON, to be read at "/v": "<html>\nno""#),
+            (r#"{"json": "/v"}"#, "<html>\nno", r#"not JSON, so "/v" is missing: "<html>\nno""#),
             (r#"{"json": "/v"}"#, &*long, "ä\"…"),
             (r#"{"json": "/v"}"#, r#"{"w": 1}"#, r#"nothing at "/v": "{\"w\": 1}""#),
             (r#"{"json": "/v"}"#, r#"{"v": [1]}"#, "neither text nor number"),
-            (r#"{"json": "/v"}"#, r#"{"v": " "}"#, "nothing where its version should be"),
+            (r#"{"json": "/v"}"#, r#"{"v": " "}"#, "an empty version"),
             (
                 r#"{"json": "/v"}"#,
                 &*format!(r#"{{"v": "{}"}}"#, "9".repeat(3_000_000)),
-                "99\"… where its version should be",
+                "99\"…, which is not one line of 200",
             ),
-            (r#"{"json": "/v"}"#, r#"{"v": "v2\n\u001b[2J"}"#, r#""v2\n\u{1b}[2J" where its version should be"#),
+            (r#"{"json": "/v"}"#, r#"{"v": "v2\n\u001b[2J"}"#, r#"the version "v2\n\u{1b}[2J", which is not one line"#),
             (r#"{"regex": "build ([0-9]+)"}"#, "no such", r#"in which "build ([0-9]+)" finds nothing: "no such""#),
-            (r#"{"built": {"json": "/built"}}"#, r#"{"built": "today"}"#, r#"with "today" as the time of its build"#),
-            (r#"{"built": {"header": "x-version"}}"#, "", r#"with "v2" as the time of its build"#),
+            (r#"{"built": {"json": "/built"}}"#, r#"{"built": "today"}"#, r#"the build time "today""#),
+            (r#"{"built": {"header": "x-version"}}"#, "", r#"the build time "v2""#),
         ] {
             let why = ask(source, body).unwrap_err();
             assert!(why.contains(says) && why.len() < 300, "{source} gave {why}");

@@ -105,7 +105,7 @@ pub(crate) async fn look_at(
         }
     }
     let mut look = look
-        .ok_or_else(|| client.error(CommandError::Unreadable { command: ShowCliLevel.text(), said: String::new() }))?;
+        .ok_or_else(|| client.error(CommandError::Unreadable { command: ShowCliLevel.text(), reply: String::new() }))?;
     look.with(maps);
     Ok(Some(look))
 }

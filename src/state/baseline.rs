@@ -1,4 +1,4 @@
-//! What servers were before their first hold, as changes to store together with that hold.
+//! Baselines: the states of servers before their first hold, as changes to store together with that hold.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use super::{Change, Observed, State};
 use crate::farm::{Baseline, Entry};
 
 impl State {
-    /// The baselines to store when these lines are held: of lines without a hold until now, as they are seen. What was
-    /// set outside teeter against a hold is forgotten when the line is taken out anew.
+    /// The baselines to store when these lines get a hold: the observed states of lines that had none. A change that
+    /// was made outside teeter against an earlier hold is forgotten when the line is taken out again.
     pub fn new_baselines(&self, entries: &BTreeSet<Entry>, observed: &Observed<'_>) -> Vec<Change> {
         let new = |entry: &Entry| match self.baselines.get(entry) {
             Some(known) => known.overruled.map(|_| Baseline { overruled: None, ..known.clone() }),

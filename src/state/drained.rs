@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::farm::{FarmName, GroupName, HoldId, MemberName, RunId, Stage};
 use crate::plan::Curve;
 
-/// A drain that has ended: the servers, how long it took, and what was in flight meanwhile.
+/// A drain that has ended: the servers, the time that it took, and the requests in flight meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrainRecord {
     /// The hold that kept the servers out.
@@ -17,17 +17,17 @@ pub struct DrainRecord {
     pub farm: Option<FarmName>,
     /// The group of the run.
     pub group: Option<GroupName>,
-    /// The servers.
+    /// The members whose servers were drained.
     pub members: Vec<MemberName>,
     /// When the drain began.
     pub began: Timestamp,
-    /// When it ended.
+    /// When the drain ended.
     pub ended: Timestamp,
-    /// How it ended.
+    /// How the drain ended.
     pub outcome: DrainOutcome,
     /// Requests that were in flight at the end.
     pub left: u64,
-    /// What was in flight, over time.
+    /// The requests in flight, over time.
     pub curve: Curve,
 }
 
@@ -35,7 +35,7 @@ pub struct DrainRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DrainOutcome {
-    /// Nothing was in flight any more.
+    /// No request was in flight any more.
     Empty,
     /// The deadline passed, and the policy was to go on.
     WentOn,
@@ -59,7 +59,8 @@ impl DrainOutcome {
 }
 
 impl DrainRecord {
-    /// Whether its length says how long requests take to end: it ended by itself, and had something to wait for.
+    /// Whether the length of this drain shows how long requests take: the drain ended by itself, and requests were in
+    /// flight.
     pub fn is_typical(&self) -> bool {
         self.outcome == DrainOutcome::Empty && self.curve.points().iter().any(|(_, in_flight)| *in_flight > 0)
     }

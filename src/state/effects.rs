@@ -1,4 +1,4 @@
-//! What the actions of a run's step change in the state: the one place where they become holds, routes and baselines.
+//! Works out the changes of the state that the actions of a run's step need: holds, routes and baselines.
 
 use std::collections::BTreeSet;
 
@@ -13,20 +13,20 @@ use crate::plan::machine::Action;
 use crate::plan::watch::Bake;
 use crate::plan::{Run, RunState, Undo};
 
-/// What a run's actions mean for the store.
+/// The changes of the store that a run's actions need.
 #[derive(Debug, Clone)]
 pub struct Effects {
     /// The run after the actions, to be stored in the same transaction.
     pub run: Run,
-    /// What changes beside the run.
+    /// The changes beside the run.
     pub changes: Vec<Change>,
-    /// The run's notes.
+    /// The run's notes, as events.
     pub events: Vec<NewEvent>,
 }
 
 impl State {
-    /// Works out what actions change. `before` is the run that was looked at, `run` the one that the machine returned
-    /// with them.
+    /// Works out the changes that actions need. `before` is the run that the machine got, `run` is the run that the
+    /// machine returned with the actions.
     pub fn effects(
         &self,
         before: &Run,
@@ -55,7 +55,7 @@ impl State {
     }
 }
 
-/// The effects while they are worked out, with the input.
+/// The effects of the actions so far, and the input.
 pub(super) struct Working<'a> {
     pub(super) state: &'a State,
     pub(super) observed: &'a Observed<'a>,
@@ -101,7 +101,7 @@ impl Working<'_> {
         self.effects.changes.push(Change::PutHold(Box::new(hold)));
     }
 
-    /// Removes a hold, to be put back if HAProxy refuses the step.
+    /// Removes a hold. If HAProxy refuses the step, the undo stores the hold again.
     pub(super) fn drop_hold(&mut self, hold: Hold) {
         self.effects.changes.push(Change::DropHold(hold.id));
         self.effects.run.step.undo.push(Undo::Put(Box::new(hold)));
@@ -131,7 +131,7 @@ impl Working<'_> {
         let down: BTreeSet<Entry> = hold.entries.iter().filter(was_down).cloned().collect();
         let run = &mut self.effects.run;
         run.step.undo.push(Undo::Drop(hold.id));
-        // The leader may change in just this moment: lines that were DOWN when the run began count, too.
+        // The leader may change at this moment: lines that were DOWN when the run began count, too.
         let before = if run.plan.roles { run.down.clone() } else { &run.down - &hold.entries };
         run.down = &before | &down;
         run.holds.insert(group, hold.id);
@@ -164,15 +164,15 @@ impl Working<'_> {
 
     fn drain_again(&mut self, group: GroupName) {
         let Some(hold) = self.held(&group) else {
-            // It was brought back at the deadline. It goes out again, by its own step if it has one, because that step
-            // counts the members in service first.
+            // The group was brought back at the deadline. It goes out again, by its own step if the plan has one,
+            // because that step first counts the members in service.
             match self.effects.run.own_out_step(&group) {
                 Some(at) => self.effects.run.cursor = at,
                 None => self.hold(group),
             }
             return;
         };
-        // Lines that another user had taken over are taken out again.
+        // Lines that another user had taken over go out again.
         let planned = self.effects.run.members(&group).flat_map(|member| member.entries.iter().cloned()).collect();
         let entries = &self.observed.with_trackers(&planned) | &hold.entries;
         let stage = match entries == hold.entries {
@@ -212,8 +212,8 @@ impl Working<'_> {
         self.put(Hold { stage, note: None, ..hold });
     }
 
-    /// Lines that an earlier run has left out, under holds that this run has taken over, belong to the group from its
-    /// verification on. Until then they stay in maintenance, whatever state the group is in.
+    /// Lines that an earlier run has left out, under holds that this run has taken over, belong to the group from the
+    /// group's verification on. Until then they stay in maintenance, whatever the state of the group is.
     fn take_from_left_out(&mut self, group: &Hold) {
         let run = &self.effects.run;
         let taken_over =
@@ -222,8 +222,8 @@ impl Working<'_> {
         let holds: Vec<&Hold> = holds.filter(|hold| !hold.entries.is_disjoint(&group.entries)).collect();
         for hold in holds {
             match &hold.entries - &group.entries {
-                none if none.is_empty() => self.effects.changes.push(Change::DropHold(hold.id)),
-                entries => self.put(Hold { entries, ..hold.clone() }),
+                rest if rest.is_empty() => self.effects.changes.push(Change::DropHold(hold.id)),
+                rest => self.put(Hold { entries: rest, ..hold.clone() }),
             }
         }
     }

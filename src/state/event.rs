@@ -1,4 +1,4 @@
-//! Events: what happened, recorded together with the changes.
+//! Events, which are recorded together with the changes that they describe.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,54 +6,54 @@ use serde::{Deserialize, Serialize};
 use super::Caller;
 use crate::farm::{HoldId, RunId};
 
-/// Something that happened, to be recorded.
+/// An event to be recorded.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// When it happened.
+    /// The time of the event.
     pub at: Timestamp,
-    /// Its kind: a word that does not change between versions.
+    /// The kind of the event: a word that does not change between versions.
     pub kind: &'static str,
     /// What happened, in a sentence.
     pub text: String,
-    /// The run it belongs to, if any.
+    /// The run of the event; `None` if it belongs to no run.
     pub run: Option<RunId>,
-    /// The hold it belongs to, if any.
+    /// The hold of the event; `None` if it belongs to no hold.
     pub hold: Option<HoldId>,
-    /// The caller that asked for it; `None` where teeterd acted by itself.
+    /// The caller that asked for the change; `None` where teeterd acted by itself.
     pub caller: Option<Caller>,
-    /// What its transaction changes; empty where this is not the first event of the transaction.
+    /// The changes of the event's transaction; empty where this is not the first event of the transaction.
     pub changed: Vec<Changed>,
 }
 
-/// How a transaction changes one thing, in words.
+/// How a transaction changes one object, in words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
-    /// The thing that changes, such as `hold 3`.
+    /// The object, such as `hold 3`.
     pub what: String,
-    /// What it was; `None` where it did not exist.
+    /// Its state before the change; `None` for a new object.
     pub before: Option<String>,
-    /// What it is; `None` where it does not exist any more.
+    /// Its state after the change; `None` for an object that was removed.
     pub after: Option<String>,
 }
 
-/// Something that happened, as recorded.
+/// A recorded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Its number; later is larger.
+    /// The number of the event; later events have larger numbers.
     pub id: u64,
-    /// When it happened.
+    /// The time of the event.
     pub at: Timestamp,
-    /// Its kind, as [`NewEvent::kind`].
+    /// The kind of the event, as [`NewEvent::kind`].
     pub kind: String,
     /// What happened, in a sentence.
     pub text: String,
-    /// The run it belongs to, if any.
+    /// The run of the event; `None` if it belongs to no run.
     pub run: Option<RunId>,
-    /// The hold it belongs to, if any.
+    /// The hold of the event; `None` if it belongs to no hold.
     pub hold: Option<HoldId>,
-    /// The caller that asked for it; `None` where teeterd acted by itself.
+    /// The caller that asked for the change; `None` where teeterd acted by itself.
     pub caller: Option<Caller>,
-    /// What its transaction changed; empty where this is not the first event of the transaction.
+    /// The changes of the event's transaction; empty where this is not the first event of the transaction.
     pub changed: Vec<Changed>,
 }
 
@@ -62,7 +62,7 @@ pub fn event(at: Timestamp, kind: &'static str, text: String, run: Option<RunId>
     NewEvent { at, kind, text, run, hold, caller: None, changed: Vec::new() }
 }
 
-/// An event with the caller that asked for it.
+/// An event with the caller that asked for the change.
 pub fn asked(event: NewEvent, caller: &Caller) -> NewEvent {
     NewEvent { caller: Some(caller.clone()), ..event }
 }

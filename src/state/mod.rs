@@ -1,6 +1,6 @@
-//! The state that decisions are made from, and what changes it: holds, what servers were before, routes and runs.
+//! The state that decisions are made from, and its changes: holds, baselines, routes and runs.
 //!
-//! Pure: `store` keeps it on disk, `engine` keeps it in memory.
+//! Pure: `store` keeps the state on disk, `engine` keeps it in memory.
 
 mod baseline;
 mod caller;
@@ -25,7 +25,7 @@ pub use event::{Changed, Event, NewEvent, asked, event};
 pub use observed::{Observed, ObservedInstance};
 pub use watched::WatchRecord;
 
-/// Everything that decisions are made from.
+/// The stored state that decisions are made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     /// Rises with every transaction.
@@ -34,7 +34,7 @@ pub struct State {
     pub next_hold: u64,
     /// The number that the next run gets.
     pub next_run: u64,
-    /// Every hold.
+    /// Every hold, by its number.
     pub holds: BTreeMap<HoldId, Hold>,
     /// The state of each server before its first hold.
     pub baselines: BTreeMap<Entry, Baseline>,
@@ -44,14 +44,14 @@ pub struct State {
     pub runs: BTreeMap<RunId, Run>,
 }
 
-/// Changes that are made together or not at all.
+/// Changes of which all are made, or none.
 #[derive(Debug, Clone, Default)]
 pub struct Transaction {
     /// The revision that the changes were worked out from.
     pub expect: u64,
     /// The changes, in the order in which they are applied.
     pub changes: Vec<Change>,
-    /// The events that are recorded with them.
+    /// The events that are recorded with the changes.
     pub events: Vec<NewEvent>,
 }
 
@@ -62,11 +62,11 @@ pub enum Change {
     PutHold(Box<Hold>),
     /// Remove a hold.
     DropHold(HoldId),
-    /// Remember what a server was before its first hold.
+    /// Store the state of a server before its first hold.
     PutBaseline(Entry, Baseline),
-    /// Forget what a server was: its state has been restored.
+    /// Forget the state of a server before its first hold, because it has been restored.
     DropBaseline(Entry),
-    /// Switch a farm's route, or change what is known of it.
+    /// Switch a farm's route, or change its record.
     PutRoute(Box<Route>),
     /// Stop managing a farm's route: other programs may change it.
     DropRoute(FarmName),
@@ -87,13 +87,13 @@ impl State {
         self.revision + 1
     }
 
-    /// The side that gets a farm's traffic; `None` where teeter has not switched it.
+    /// The side that gets a farm's traffic; `None` where teeter has not switched the route.
     pub fn live(&self, farm: &FarmName) -> Option<Side> {
         self.routes.get(farm).map(|route| route.live.clone())
     }
 
     /// Whether teeterd has sent HAProxy commands for this state: then an earlier teeterd may have left replies unread.
-    pub fn is_told(&self) -> bool {
+    pub fn has_sent_commands(&self) -> bool {
         !self.baselines.is_empty() || !self.routes.is_empty()
     }
 
@@ -132,11 +132,11 @@ impl State {
     }
 
     /// Forgets runs that were deleted from the store.
-    pub fn forget_runs(&mut self, gone: &BTreeSet<RunId>) {
-        self.runs.retain(|id, _| !gone.contains(id));
+    pub fn forget_runs(&mut self, deleted: &BTreeSet<RunId>) {
+        self.runs.retain(|id, _| !deleted.contains(id));
     }
 
-    /// Forgets runs that have ended, except the latest and those that still have holds. The store keeps all of them.
+    /// Forgets runs that have ended, except the latest runs and those that still have holds. The store keeps all runs.
     fn forget_ended(&mut self) {
         let since = RunId(self.next_run.saturating_sub(REMEMBERED));
         if self.runs.first_key_value().is_none_or(|(first, _)| *first >= since) {

@@ -1,4 +1,4 @@
-//! What each HAProxy answered when it was last looked at, as far as changes of the state are worked out from it.
+//! The last answer of each HAProxy, as the input of changes of the state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub struct Observed<'a>(BTreeMap<&'a InstanceName, ObservedInstance<'a>>);
 pub struct ObservedInstance<'a> {
     /// The path or address of its stats socket.
     pub socket: &'a str,
-    /// The answer.
+    /// The state in this answer.
     pub seen: &'a Seen,
 }
 
@@ -26,7 +26,7 @@ impl<'a> FromIterator<(&'a InstanceName, ObservedInstance<'a>)> for Observed<'a>
 }
 
 impl<'a> Observed<'a> {
-    /// A server line as it was last seen.
+    /// A server line in the last answer of its HAProxy; `None` if the answer does not have the line.
     pub fn server(&self, entry: &Entry) -> Option<&'a SeenServer> {
         self.0.get(&entry.instance)?.seen.servers.get(&entry.server)
     }
@@ -37,18 +37,18 @@ impl<'a> Observed<'a> {
         Some(Look { process, counts: Counts::of_server(&self.server(entry)?.load) })
     }
 
-    /// Where the HAProxy of a line is reached, and the process that answered there.
+    /// The socket of a line's HAProxy, and the process that answered there.
     pub fn origin(&self, entry: &Entry) -> Option<Origin> {
         let ObservedInstance { socket, seen } = self.0.get(&entry.instance)?;
         Some(Origin { socket: (*socket).to_owned(), process: seen.process() })
     }
 
-    /// The value of a map's key, in the first HAProxy that has one.
+    /// The value of a map's key, in the first HAProxy that has a value for it.
     pub fn map_value(&self, map: &MapName, key: &MapKey) -> Option<&'a str> {
         self.0.values().find_map(|instance| instance.seen.maps.get(map)?.entries.get(key)?.as_deref())
     }
 
-    /// These lines, and those that share their maintenance by tracking them, directly or through other lines.
+    /// These lines, and the lines that track them, directly or through other lines, and so share their maintenance.
     #[must_use]
     pub fn with_trackers(&self, entries: &BTreeSet<Entry>) -> BTreeSet<Entry> {
         let mut all = entries.clone();

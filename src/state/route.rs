@@ -1,4 +1,4 @@
-//! A farm's route, as a run finds it and as it stands after a switch.
+//! A farm's route, before and after a switch.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ impl State {
 
     /// The route `before`, switched to a side by the run's current step, with the versions in the cookies of clients.
     pub(super) fn switched(&self, run: &Run, before: &Route, side: Side) -> Route {
-        // The group that had a share has all of the traffic or none now.
+        // The group that had a share gets all of the traffic or none after the switch.
         let canary = before.canary.as_ref().map(|canary| Canary { share: None, ..canary.clone() });
         let mut route = Route { live: side, canary, ..before.clone() };
         if route.sticky != Sticky::Pin {
@@ -47,21 +47,21 @@ impl State {
         let worked: BTreeSet<&GroupName> = run.worked_on().collect();
         for (group, members) in &run.plan.groups {
             let seen: BTreeSet<&String> = members.iter().filter_map(|member| run.versions.get(&member.name)).collect();
-            // The build time would be another name for the version that `--to` has named.
+            // A build time would be a second name for the version of `--to`.
             let is_known = seen.len() == 1 && run.plan.verify.names_version();
             let seen = seen.first().filter(|_| is_known).map(|version| version.as_str());
             let side = Side::Group(group.clone());
-            // What its members say themselves comes first: an operator may have worked on them without a run.
-            let said = seen.and_then(|seen| cookie_version(Some(seen), ""));
+            // The version that the members report comes first: an operator may have deployed to them without a run.
+            let reported = seen.and_then(|seen| cookie_version(Some(seen), ""));
             let version = if worked.contains(group) {
                 cookie_version(run.plan.version.as_deref().or(seen), &format!("run-{}", run.id))
             } else {
-                let known = said.or_else(|| route.versions.get(&side).cloned());
+                let known = reported.or_else(|| route.versions.get(&side).cloned());
                 known.or_else(|| cookie_version(None, &format!("before-run-{}", run.id)))
             };
             route.versions.extend(version.map(|version| (side, version)));
         }
-        // "All" is what is in service: the version of a group that stays out does not count.
+        // The version of "all" is the version in service: a group that stays out does not count.
         let is_held = |group: &&GroupName| run.holds.get(*group).is_some_and(|id| self.holds.contains_key(id));
         let serving = match run.current() {
             Some(Step::In { group, .. }) => Some(group),

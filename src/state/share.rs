@@ -16,13 +16,13 @@ impl Working<'_> {
         }
     }
 
-    /// The map says how many clients in a hundred go to the group; its servers are in service.
+    /// Sets the percentage of the clients in the route's map, and releases the hold of the group.
     fn share_by_clients(&mut self, group: &GroupName, share: Percent) {
         let before = self.state.route_of(&self.effects.run, self.observed);
         let canary = |share| Some(Canary { group: group.clone(), share });
         let route = Route { canary: canary(Some(share)), ..before.clone() };
         self.effects.changes.push(Change::PutRoute(Box::new(route)));
-        // HAProxy may have the share already: it must be undone there, not only in the store.
+        // HAProxy may have the share already, so an undo must change HAProxy, and not only the store.
         let before = Route { canary: before.canary.clone().or_else(|| canary(None)), ..before };
         self.effects.run.step.undo.push(Undo::Switch(Box::new(before)));
         if let Some(hold) = self.held(group) {
@@ -30,7 +30,7 @@ impl Working<'_> {
         }
     }
 
-    /// Both groups are held in service, each server with a weight.
+    /// Holds both groups in service, each server with a weight.
     fn share_by_weights(&mut self, group: &GroupName, with: &GroupName, share: Percent) {
         let weights = weights(&self.usual_weights(group), &self.usual_weights(with), share);
         for group in [group, with] {

@@ -7,8 +7,8 @@ use crate::farm::{FarmName, MemberName};
 use crate::plan::{Passed, Phase, Run, Step};
 
 impl State {
-    /// The version of each of these members of a farm: the version that the latest run has seen on it or, where servers
-    /// do not report their version, has brought to it. A member that no remembered run knows has none.
+    /// The version of each of these members of a farm: the version that the latest run has read from the member or,
+    /// where servers do not report their version, has deployed to it. A member of no remembered run has no version.
     pub fn versions<'a>(
         &'a self,
         farm: &FarmName,
@@ -20,9 +20,9 @@ impl State {
             if missing.is_empty() {
                 break;
             }
-            let brought = brought_to(run);
+            let deployed = deployed_by(run);
             missing.retain(|member| {
-                let version = run.versions.get(*member).map(String::as_str).or_else(|| brought.get(member).copied());
+                let version = run.versions.get(*member).map(String::as_str).or_else(|| deployed.get(member).copied());
                 known.extend(version.map(|version| (*member, version)));
                 version.is_none()
             });
@@ -31,8 +31,8 @@ impl State {
     }
 }
 
-/// The version that the hooks of a run have brought to its members, where servers do not report their version.
-fn brought_to(run: &Run) -> BTreeMap<&MemberName, &str> {
+/// The version that the hooks of a run have deployed to its members, where servers do not report their version.
+fn deployed_by(run: &Run) -> BTreeMap<&MemberName, &str> {
     let Some(version) = run.plan.version.as_deref().filter(|_| !run.plan.verify.names_version()) else {
         return BTreeMap::new();
     };

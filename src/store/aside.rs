@@ -1,5 +1,5 @@
-//! A damaged store: it is renamed, and a store that has no records and refuses every change takes its place. Servers
-//! that are out stay out, because what their holds were for is not guessed.
+//! A damaged store: its file is renamed, and teeterd uses a store without records that refuses every change. Servers
+//! that are out stay out, because teeterd does not guess the reason.
 
 use std::fs::File;
 use std::io;
@@ -9,28 +9,28 @@ use std::sync::Arc;
 use rustix::fs::CWD;
 
 use super::{
-    BESIDE, DrainQuery, EventQuery, RunQuery, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery, beside,
-    rename_new,
+    DrainQuery, EventQuery, RunQuery, SQLITE_SUFFIXES, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery,
+    rename_new, with_suffix,
 };
 use crate::farm::RunId;
 use crate::plan::Run;
 use crate::platform::chain;
 use crate::state::{DrainRecord, Event, NewEvent, State, Transaction, WatchRecord};
 
-/// Opens the store of a daemon. A damaged one is renamed, and the returned store refuses every change.
+/// Opens the store of a daemon. A damaged store is renamed, and the returned store refuses every change.
 ///
 /// # Errors
-/// It cannot be opened for another reason, or cannot be renamed.
+/// The store cannot be opened for another reason than damage, or cannot be renamed.
 pub fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
-    // A record that cannot be read is damage, too: without it teeter would silently forget a hold, a baseline, a route
-    // or a run.
+    // A record that cannot be read is damage, too: without this record teeter would silently forget a hold, a baseline,
+    // a route or a run.
     let readable = |store: SqliteStore| store.load().map(|_| store);
     let error = match SqliteStore::open(path).and_then(readable) {
         Ok(store) => return Ok(Arc::new(store)),
         Err(error @ (StoreError::Corrupt { .. } | StoreError::Damaged { .. } | StoreError::Misfiled { .. })) => error,
         Err(error) => return Err(error),
     };
-    let aside = set_aside(path).map_err(|source| StoreError::NotAside {
+    let aside = set_aside(path).map_err(|source| StoreError::NotSetAside {
         problem: chain(&error),
         path: path.display().to_string(),
         source,
@@ -38,16 +38,16 @@ pub fn open(path: &Path) -> Result<Arc<dyn Store>, StoreError> {
     let problem = chain(&error);
     let reason = format!(
         "{problem}, and has been set aside as {0}. teeterd is now read-only: servers that are out stay out, with no \
-         recorded reason. Look at `teeter status`, and at what `teeter store verify {0}` finds, then restart teeterd: \
-         it begins with an empty store, or with a backup that you restore before",
+         recorded reason. Run `teeter status` and `teeter store verify {0}`, then restart teeterd: it begins with an \
+         empty store, or with a backup that you restore before",
         aside.display()
     );
-    Ok(Arc::new(Aside { reason }))
+    Ok(Arc::new(RefusingStore { reason }))
 }
 
-/// Gives a file, with the files that SQLite keeps beside it, an unused name.
+/// Renames a database, and the files that SQLite keeps beside it, to an unused name.
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let mut names = (1..=u32::MAX).map(|number| beside(path, &format!(".damaged-{number}")));
+    let mut names = (1..=u32::MAX).map(|number| with_suffix(path, &format!(".damaged-{number}")));
     let aside = loop {
         let name = names.next().ok_or(io::ErrorKind::AlreadyExists)?;
         match rename_new(CWD, path, CWD, &name) {
@@ -55,8 +55,8 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
             renamed => break renamed.map(|()| name)?,
         }
     };
-    for end in BESIDE {
-        match rename_new(CWD, beside(path, end), CWD, beside(&aside, end)) {
+    for suffix in SQLITE_SUFFIXES {
+        match rename_new(CWD, with_suffix(path, suffix), CWD, with_suffix(&aside, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -64,17 +64,17 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-struct Aside {
+struct RefusingStore {
     reason: String,
 }
 
-impl Aside {
+impl RefusingStore {
     fn refused<T>(&self) -> Result<T, StoreError> {
-        Err(StoreError::Aside { reason: self.reason.clone() })
+        Err(StoreError::SetAside { reason: self.reason.clone() })
     }
 }
 
-impl Store for Aside {
+impl Store for RefusingStore {
     fn load(&self) -> Result<State, StoreError> {
         Ok(State::default())
     }
@@ -135,7 +135,7 @@ mod tests {
     use crate::haproxy::AdminState;
     use crate::state::Change;
 
-    /// The store of a daemon that is opened after this damage to a store with one baseline.
+    /// Damages a store with one baseline by SQL, and opens the store like a daemon.
     fn opened_after(damage: &str) -> Arc<dyn Store> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.db");
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn an_unreadable_or_misplaced_record_is_damage() {
         assert_eq!(opened_after("SELECT 1").trouble(), None);
-        for (damage, words) in [
+        for (damage, problem) in [
             ("UPDATE baselines SET entry = 'app/web01'", "a baseline under the key \"app/web01\""),
             ("UPDATE baselines SET entry = 'edge:app/web 01'", "a baseline under the key \"edge:app/web 01\""),
             ("UPDATE baselines SET json = '{}'", "a baseline that cannot be read"),
@@ -170,7 +170,7 @@ mod tests {
         ] {
             let store = opened_after(damage);
             let trouble = store.trouble().unwrap_or_default();
-            assert!(trouble.contains(words) && trouble.contains("t.db.damaged-1"), "{damage}: {trouble}");
+            assert!(trouble.contains(problem) && trouble.contains("t.db.damaged-1"), "{damage}: {trouble}");
             assert_eq!(store.load().unwrap(), State::default());
         }
     }

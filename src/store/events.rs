@@ -17,7 +17,7 @@ impl SqliteStore {
                  ORDER BY id DESC LIMIT ?3",
             )
             .map_err(failed)?;
-        // Fractions of a second have as many digits as they need, so only whole seconds can be compared as texts.
+        // The number of digits in the fraction of a second varies, so texts can only be compared to the whole second.
         let since = query.since.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string());
         let mut after = query.after.unwrap_or(0);
         if let Some(since) = &since {

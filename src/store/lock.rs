@@ -10,26 +10,25 @@ use rustix::io::Errno;
 
 use super::{StoreError, private};
 
-/// The lock on a store's file, held until this is dropped. It must be dropped after every connection to the file,
+/// The lock on a store's file, held until this value is dropped. It must be dropped after every connection to the file,
 /// because closing the file releases SQLite's own locks on it.
 #[derive(Debug)]
 pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 impl Lock {
-    /// Takes the lock. Waits a little for a daemon that is stopping.
+    /// Takes the lock. Waits [`BUSY_TIMEOUT`] for a daemon that is stopping.
     ///
     /// # Errors
-    /// Another process has it, or the file cannot be opened.
+    /// Another process has the lock, or the file cannot be opened.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
         let failed = |source| StoreError::File { path: path.display().to_string(), source };
-        let file = private::open_itself(path, OpenOptions::new().write(true)).map_err(failed)?;
+        let file = private::open_regular_file(path, OpenOptions::new().write(true)).map_err(failed)?;
         let (file, _) = file.ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-        let tries = BUSY.as_millis() / AGAIN.as_millis();
-        for _ in 0..tries {
+        for _ in 0..BUSY_TIMEOUT.as_millis() / RETRY_INTERVAL.as_millis() {
             if is_free(&file).map_err(failed)? {
                 return Ok(Self(file));
             }
-            std::thread::sleep(AGAIN);
+            std::thread::sleep(RETRY_INTERVAL);
         }
         Err(StoreError::InUse { path: path.display().to_string() })
     }
@@ -43,7 +42,7 @@ fn is_free(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Whether a process has the store in this file open now.
+/// Whether a process has the store in this file open.
 ///
 /// # Errors
 /// The system refuses.
@@ -55,8 +54,8 @@ pub(super) fn is_taken(file: &File) -> io::Result<bool> {
     Ok(!free)
 }
 
-/// The time between two attempts.
-const AGAIN: Duration = Duration::from_millis(20);
+/// The time between two attempts to take the lock.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long to wait for a daemon that is stopping and may still have the store open.
-pub(super) const BUSY: Duration = Duration::from_secs(2);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

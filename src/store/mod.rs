@@ -1,7 +1,7 @@
-//! The records that must outlive the process: holds, baselines, routes, runs and the log of events.
+//! The records that must outlive the process: holds, baselines, routes, runs and events.
 //!
 //! The trait has transactions with a precondition on the revision, and a lease for the daemon that drives runs, so that
-//! a store shared by several daemons can stand behind the same engine.
+//! the same engine can use a store that several daemons share.
 
 mod aside;
 mod drains;
@@ -29,7 +29,7 @@ use crate::plan::Run;
 use crate::state::{DrainRecord, Event, NewEvent, State, Transaction, WatchRecord};
 
 pub use aside::open;
-pub use place::of_store;
+pub use place::check_directory;
 pub(crate) use place::{directory, rename_new};
 pub use prune::{Keep, Pruned};
 pub use sqlite::SqliteStore;
@@ -42,7 +42,7 @@ pub struct EventQuery {
     pub run: Option<RunId>,
     /// Only events with a greater number.
     pub after: Option<u64>,
-    /// Only events since then, to the second.
+    /// Only events at or after this time, to the second.
     pub since: Option<Timestamp>,
     /// No events of this kind.
     pub without: Option<&'static str>,
@@ -50,7 +50,7 @@ pub struct EventQuery {
     pub limit: usize,
 }
 
-/// The query for drains; the latest ones are returned.
+/// The query for drains. Its answer has the latest drains only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DrainQuery {
     /// The drains of a run.
@@ -79,12 +79,12 @@ pub enum WatchQuery {
     OfFarm(FarmName, Timestamp),
 }
 
-/// The events of one kind that a run has.
+/// The count of a run's events of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// The number of events.
     pub events: usize,
-    /// The number of bytes of their texts.
+    /// The length of their texts, in bytes.
     pub bytes: usize,
 }
 
@@ -94,13 +94,13 @@ pub enum StoreError {
     /// Another process has the store open.
     #[error("the store {path} is in use by another teeterd")]
     InUse {
-        /// The path of its file.
+        /// The path of the store's file.
         path: String,
     },
     /// A newer teeter wrote the store.
     #[error("the store {path} has schema {found}, and this teeterd knows schemas up to {known}")]
     TooNew {
-        /// The path of its file.
+        /// The path of the store's file.
         path: String,
         /// The schema of the file.
         found: u32,
@@ -108,73 +108,73 @@ pub enum StoreError {
         known: u32,
     },
     /// Another process has changed the store meanwhile.
-    #[error("the store is at revision {found}, and the change was worked out from revision {expected}")]
+    #[error("the store has revision {found}, and the change was made for revision {expected}")]
     Conflict {
         /// The revision that was expected.
         expected: u64,
-        /// The revision that it has.
+        /// The revision of the store.
         found: u64,
     },
-    /// The file is not a database, or a damaged one.
+    /// The file is not a database, or the database is damaged.
     #[error("the store {path} is damaged ({what})")]
     Corrupt {
-        /// The path of its file.
+        /// The path of the store's file.
         path: String,
         /// The message of the database.
         what: String,
     },
     /// The store was damaged and has been renamed.
     #[error("{reason}")]
-    Aside {
-        /// What happened, and what the operator has to do.
+    SetAside {
+        /// The damage, the new name of the file, and the commands for the operator.
         reason: String,
     },
     /// The store is damaged and cannot be renamed.
     #[error("{problem}, and {path} cannot be set aside")]
-    NotAside {
-        /// What is wrong with the store.
+    NotSetAside {
+        /// The damage.
         problem: String,
-        /// The path of its file.
+        /// The path of the store's file.
         path: String,
-        /// Why it cannot be renamed.
+        /// Why the file cannot be renamed.
         source: std::io::Error,
     },
     /// The file cannot be created, opened or read.
     #[error("cannot use the store {path}")]
     File {
-        /// The path of its file.
+        /// The path of the store's file.
         path: String,
         /// The error of the operating system.
         source: std::io::Error,
     },
     /// A record cannot be read.
-    #[error("the store {path} has a {what} that cannot be read")]
+    #[error("the store {path} has a {kind} that cannot be read")]
     Damaged {
-        /// The path of its file.
+        /// The path of the store's file.
         path: String,
         /// The kind of the record.
-        what: &'static str,
-        /// Why it cannot be read.
+        kind: &'static str,
+        /// Why the record cannot be read.
         source: serde_json::Error,
     },
     /// A record has a key that cannot be read, or a key of another record.
-    #[error("the store {path} has a {what} under the key {key:?}: {problem}")]
+    #[error("the store {path} has a {kind} under the key {key:?}: {problem}")]
     Misfiled {
-        /// The path of its file.
+        /// The path of the store's file.
         path: String,
         /// The kind of the record.
-        what: &'static str,
+        kind: &'static str,
         /// The key of the record.
         key: String,
-        /// What is wrong with the key.
+        /// The problem with the key.
         problem: String,
     },
     /// The database failed.
     #[error("the database of the store {path} failed: {problem}")]
     Database {
-        /// The path of its file.
+        /// The path of the store's file.
         path: String,
-        /// The error of the database. It is not a source: its own source repeats it in other words.
+        /// The error of the database. Not a `source`, because its own source repeats its text in other words.
         problem: rusqlite::Error,
     },
 }
@@ -236,12 +236,12 @@ pub trait Store: Send + Sync {
     /// The store cannot be read.
     fn watches(&self, query: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError>;
 
-    /// Deletes events and runs that `keep` does not keep, at most `most` events in one transaction, and records
-    /// `begun` with the deletion. Changes neither the revision nor a record that a decision needs.
+    /// Deletes events and runs that `keep` does not keep, at most `limit` events in one transaction, and records
+    /// `event` in the same transaction. Changes neither the revision nor a record that a decision needs.
     ///
     /// # Errors
     /// The store cannot be written. Nothing is deleted then.
-    fn prune(&self, _keep: &Keep, _most: usize, _begun: Option<&NewEvent>) -> Result<Pruned, StoreError> {
+    fn prune(&self, _keep: &Keep, _limit: usize, _event: Option<&NewEvent>) -> Result<Pruned, StoreError> {
         Ok(Pruned::default())
     }
 
@@ -259,7 +259,7 @@ pub trait Store: Send + Sync {
     /// The store cannot be read.
     fn verify(&self) -> Result<Verified, StoreError>;
 
-    /// The bytes that its files take; `None` where it has none, or they cannot be looked at.
+    /// The size of the store's files, in bytes; `None` for a store without files, or if the system refuses.
     fn size(&self) -> Option<u64> {
         None
     }
@@ -270,7 +270,7 @@ pub trait Store: Send + Sync {
     /// The store cannot be read, or there is no room for the copy.
     fn backup(&self) -> Result<File, StoreError>;
 
-    /// Whether this daemon may drive runs now. A store that only one daemon uses always returns true.
+    /// Whether this daemon may drive runs at present. A store that only one daemon uses always returns true.
     fn holds_lease(&self) -> bool;
 
     /// Why the store accepts no change; `None` where it accepts changes.
@@ -280,14 +280,14 @@ pub trait Store: Send + Sync {
 }
 
 /// The path of a file beside a database: the path of the database with this suffix.
-fn beside(path: &Path, end: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(end);
+    name.push(suffix);
     name.into()
 }
 
 /// The suffixes of the files that SQLite keeps beside a database.
-const BESIDE: [&str; 2] = ["-wal", "-shm"];
+const SQLITE_SUFFIXES: [&str; 2] = ["-wal", "-shm"];
 
 impl StoreError {
     /// Whether the error comes from the file or from its disk.
@@ -295,7 +295,7 @@ impl StoreError {
         matches!(self, Self::Database { .. } | Self::File { .. })
     }
 
-    /// What the operator can do, where that is known.
+    /// The next step for the operator; `None` where none is known.
     pub fn advice(&self) -> Option<String> {
         let Self::Database { path, problem } = self else { return None };
         let folder = Path::new(path).parent().unwrap_or(Path::new("/")).display();
@@ -305,10 +305,10 @@ impl StoreError {
                 Some(format!("let teeterd write to {folder}: is its file system mounted read-only?"))
             }
             Some(rusqlite::ErrorCode::CannotOpen) => {
-                Some(format!("look at the directory {folder}, and at how many files teeterd may open"))
+                Some(format!("check the directory {folder}, and how many files teeterd may open (LimitNOFILE=)"))
             }
             Some(rusqlite::ErrorCode::SystemIoFailure) => {
-                Some(format!("look at the file system of {folder}, and at what the kernel reports about its disk"))
+                Some(format!("check the file system of {folder}, and the kernel's messages about its disk (`dmesg`)"))
             }
             _ => None,
         }

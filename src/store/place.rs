@@ -1,5 +1,4 @@
-//! Directories for teeterd's files: whether other users may write to them, and how a file gets a name without replacing
-//! another file.
+//! Directories for teeterd's files: whether other users may write to them, and a rename that replaces no file.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -11,45 +10,45 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, Stat, fstat, linkat, o
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-use super::{BESIDE, beside};
+use super::{SQLITE_SUFFIXES, with_suffix};
 
-/// Opens a directory, and creates it with this mode where there is none. Unless `shared`, only root and the user of
-/// this process may write to it: another user could replace teeterd's files there.
+/// Opens a directory, and creates it with this mode if it does not exist. Unless `shared`, only root and the user of
+/// this process may write to the directory: another user could replace teeterd's files there.
 ///
 /// # Errors
-/// Other users may write to it, or the system refuses.
+/// Other users may write to the directory, or the system refuses.
 pub(crate) fn directory(path: &Path, mode: u32, shared: bool) -> io::Result<OwnedFd> {
     DirBuilder::new().recursive(true).mode(mode).create(path)?;
     let folder = openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     if !shared && let Some(writers) = writers(&fstat(&folder)?) {
         return Err(io::Error::other(format!(
-            "{} {writers}, and another user could replace the files that teeterd makes there. Name another directory, \
-             change its mode, or write `shared_directory = true` beside the path in the configuration",
+            "{} {writers}, and another user could replace teeterd's files there. Use another directory, change its \
+             mode, or write `shared_directory = true` beside the path in the configuration",
             path.display()
         )));
     }
     Ok(folder)
 }
 
-/// Checks the directory of a store by the store's path, and creates it. A directory in which every user may add files
-/// and none may replace another's, such as the root of a file system in memory, is accepted as long as the store's
-/// files belong to no other user.
+/// Checks the directory of the store at this path, and creates the directory if it does not exist. A directory in which
+/// every user may add files and no user may replace another's, such as the root of a file system in memory, is accepted
+/// as long as the store's files belong to no other user.
 ///
 /// # Errors
 /// Other users may write to the directory, one of the files belongs to another user, or the system refuses.
-pub fn of_store(path: &Path, shared: bool) -> io::Result<()> {
+pub fn check_directory(path: &Path, shared: bool) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let sticky = std::fs::symlink_metadata(folder)
         .is_ok_and(|found| found.is_dir() && found.uid() == 0 && found.permissions().mode() & 0o1022 == 0o1022);
     directory(folder, 0o700, shared || sticky)?;
     let own = rustix::process::geteuid().as_raw();
-    let names = [path.to_owned()].into_iter().chain(BESIDE.map(|end| beside(path, end)));
+    let names = [path.to_owned()].into_iter().chain(SQLITE_SUFFIXES.map(|suffix| with_suffix(path, suffix)));
     for name in names.filter(|_| sticky && !shared) {
         match std::fs::symlink_metadata(&name) {
             Ok(found) if found.uid() != own => {
                 return Err(io::Error::other(format!(
-                    "{} belongs to uid {}, and every user may add files to its directory: remove it, or name another \
-                     directory",
+                    "{} belongs to uid {}, and every user may add files to its directory: remove the file, or use \
+                     another directory",
                     name.display(),
                     found.uid()
                 )));
@@ -61,7 +60,7 @@ pub fn of_store(path: &Path, shared: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Which other users may write to a directory; `None` where only root and this process may.
+/// Which other users may write to a directory, for a message; `None` where only root and this process may.
 fn writers(folder: &Stat) -> Option<String> {
     let own = rustix::process::geteuid().as_raw();
     if folder.st_uid != 0 && folder.st_uid != own {
@@ -76,14 +75,14 @@ fn writers(folder: &Stat) -> Option<String> {
     }
 }
 
-/// Renames a file to an unused name. It replaces no file, also not one that gets the name at the same moment.
+/// Renames a file to an unused name. Replaces no file, also not one that gets the name at the same moment.
 ///
 /// # Errors
 /// The name is in use (`AlreadyExists`), or the system refuses.
 pub(crate) fn rename_new(from_in: impl AsFd, from: impl Arg, to_in: impl AsFd, to: impl Arg) -> io::Result<()> {
     let (from, to) = (from.into_c_str()?, to.into_c_str()?);
     match renameat_with(&from_in, &*from, &to_in, &*to, RenameFlags::NOREPLACE) {
-        // Some file systems cannot rename like this. A hard link never replaces a file, either.
+        // Some file systems do not support this flag. A hard link never replaces a file, either.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
             linkat(&from_in, &*from, &to_in, &*to, AtFlags::empty())?;
             unlinkat(&from_in, &*from, AtFlags::empty())?;
@@ -127,19 +126,19 @@ mod tests {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
         let path = dir.path().join("t.db");
         // Only in a directory of root can no other user replace a file.
-        assert_eq!(of_store(&path, false).is_ok(), root);
+        assert_eq!(check_directory(&path, false).is_ok(), root);
         for name in ["t.db", "t.db-wal"].into_iter().filter(|_| root) {
             let name = dir.path().join(name);
             fs::write(&name, "").unwrap();
-            of_store(&path, false).unwrap();
+            check_directory(&path, false).unwrap();
             std::os::unix::fs::chown(&name, Some(1), None).unwrap();
-            let error = of_store(&path, false).unwrap_err().to_string();
+            let error = check_directory(&path, false).unwrap_err().to_string();
             assert!(error.contains("belongs to uid 1"), "{error}");
-            of_store(&path, true).unwrap();
+            check_directory(&path, true).unwrap();
             fs::remove_file(&name).unwrap();
         }
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(of_store(&path, false).is_err());
+        assert!(check_directory(&path, false).is_err());
     }
 
     #[test]

@@ -7,17 +7,17 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::{BESIDE, beside};
+use super::{SQLITE_SUFFIXES, with_suffix};
 
-/// Creates the file of a database for its owner only, and takes the rights of all other users from an existing one. The
-/// files that SQLite creates beside it get its mode.
+/// Creates the file of a database for its owner only, and takes the rights of all other users from an existing file.
+/// The files that SQLite creates beside the database get the same mode.
 ///
 /// # Errors
-/// One of them is a symbolic link or not a regular file, or the system refuses.
-pub(super) fn make(path: &Path) -> io::Result<()> {
-    close(path, OpenOptions::new().create(true).mode(0o600))?;
-    for end in BESIDE {
-        match close(&beside(path, end), &mut OpenOptions::new()) {
+/// One of the files is a symbolic link or not a regular file, or the system refuses.
+pub(super) fn create(path: &Path) -> io::Result<()> {
+    restrict(path, OpenOptions::new().create(true).mode(0o600))?;
+    for suffix in SQLITE_SUFFIXES {
+        match restrict(&with_suffix(path, suffix), &mut OpenOptions::new()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => other?,
         }
@@ -25,10 +25,11 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn close(path: &Path, options: &mut OpenOptions) -> io::Result<()> {
-    let Some((file, found)) = open_itself(path, options.write(true))? else {
+/// Opens a file, and takes the rights of all other users from it.
+fn restrict(path: &Path, options: &mut OpenOptions) -> io::Result<()> {
+    let Some((file, found)) = open_regular_file(path, options.write(true))? else {
         return Err(io::Error::other(format!(
-            "{} is a symbolic link or not a regular file: name the file itself",
+            "{} is a symbolic link or not a regular file: configure the path of the file itself",
             path.display()
         )));
     };
@@ -39,13 +40,13 @@ fn close(path: &Path, options: &mut OpenOptions) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a file for reading and by the options. `None` where the path is a symbolic link or not a regular file. The
-/// check is made on the opened file, so a change at the path meanwhile has no effect.
+/// Opens a regular file for reading and by the options. `None` where the path is a symbolic link or another kind of
+/// file. The check is made on the opened file, so a later change at the path has no effect.
 ///
 /// # Errors
 /// The system refuses.
-pub(super) fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<Option<(File, Metadata)>> {
-    // Non-blocking: the opening of a pipe would otherwise wait.
+pub(super) fn open_regular_file(path: &Path, options: &mut OpenOptions) -> io::Result<Option<(File, Metadata)>> {
+    // Non-blocking: without this flag, opening a pipe would wait for a writer.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = match options.read(true).custom_flags(flags).open(path) {
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return Ok(None),
@@ -55,7 +56,7 @@ pub(super) fn open_itself(path: &Path, options: &mut OpenOptions) -> io::Result<
     Ok(found.is_file().then_some((file, found)))
 }
 
-/// The rights of all other users. An operator may give rights to a group, and they stay.
+/// The rights of all other users. Rights that an operator gives to a group stay.
 const OTHERS: u32 = 0o007;
 
 #[cfg(test)]
@@ -80,7 +81,7 @@ mod tests {
             assert_eq!(mode(beside), 0o600, "{}", beside.display());
         }
         drop(store);
-        // A store of an earlier teeter, with rights for a group.
+        // A store with rights for a group and for other users.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         SqliteStore::open(&path).unwrap().load().unwrap();
         assert_eq!(mode(&path), 0o640);
@@ -100,8 +101,8 @@ mod tests {
             symlink(&victim, dir.path().join(link)).unwrap();
             let error = SqliteStore::open(&path).unwrap_err();
             assert!(matches!(error, StoreError::File { .. }), "{error:?}");
-            let words = crate::platform::chain(&error);
-            assert!(words.contains(link) && words.contains("name the file itself"), "{words}");
+            let text = crate::platform::chain(&error);
+            assert!(text.contains(link) && text.contains("path of the file itself"), "{text}");
             untouched();
             fs::remove_file(dir.path().join(link)).unwrap();
         }

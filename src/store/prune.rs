@@ -8,16 +8,16 @@ use rusqlite::{Connection, Transaction, params, params_from_iter};
 use crate::farm::{Hold, RunId};
 use crate::plan::Run;
 
-/// The limits of what the store keeps.
+/// The limits of the records that the store keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
-    /// Runs that ended before this are deleted, with their events.
+    /// Runs that ended before this time are deleted, with their events.
     pub runs: Timestamp,
-    /// Events before this are deleted.
+    /// Events before this time are deleted.
     pub events: Timestamp,
-    /// Hook output before this is deleted.
+    /// Hook output before this time is deleted.
     pub hook_output: Timestamp,
-    /// The greatest size of all records, in bytes. Beyond it the oldest ones are deleted, and hook output first.
+    /// The greatest size of all records, in bytes. Above this size the oldest records are deleted, hook output first.
     pub size: u64,
 }
 
@@ -49,63 +49,64 @@ impl Pruned {
     }
 }
 
-/// Deletes at most `most` events, and the runs that have no event left.
-pub(super) fn prune(transaction: &Transaction<'_>, keep: &Keep, most: usize) -> rusqlite::Result<Pruned> {
+/// Deletes at most `limit` events, and the runs that have no event left.
+pub(super) fn prune(transaction: &Transaction<'_>, keep: &Keep, limit: usize) -> rusqlite::Result<Pruned> {
     let kept = kept(transaction)?;
-    let mut found = Found { most, ..Found::default() };
-    let (before, all) = (|at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%S").to_string(), "9".to_owned());
-    found.output(transaction, &before(keep.hook_output), &kept)?;
-    found.events(transaction, &before(keep.events), &kept)?;
-    found.runs(transaction, keep.runs, &kept)?;
+    let mut found = Deletable { limit, ..Deletable::default() };
+    let before = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    found.add_output(transaction, &before(keep.hook_output), &kept)?;
+    found.add_events(transaction, &before(keep.events), &kept)?;
+    found.add_runs(transaction, keep.runs, &kept)?;
     if found.is_empty() && size(transaction)? > keep.size {
-        found.output(transaction, &all, &kept)?;
+        found.add_output(transaction, AFTER_ALL, &kept)?;
         if found.is_empty() {
-            found.runs(transaction, Timestamp::MAX, &kept)?;
+            found.add_runs(transaction, Timestamp::MAX, &kept)?;
         }
         if found.is_empty() {
-            found.events(transaction, &all, &kept)?;
+            found.add_events(transaction, AFTER_ALL, &kept)?;
         }
     }
     // The drains of runs are deleted with their runs; these are drains by hand.
     let old = "SELECT id FROM drains WHERE run IS NULL AND ended < ?1 ORDER BY ended LIMIT ?2";
     let old = format!("DELETE FROM drains WHERE id IN ({old})");
-    let drains = transaction.execute(&old, params![before(keep.events), most])?;
+    let drains = transaction.execute(&old, params![before(keep.events), limit])?;
     found.delete(transaction).map(|pruned| Pruned { drains: drains as u64, ..pruned })
 }
 
 /// The records to delete.
 #[derive(Default)]
-struct Found {
-    most: usize,
+struct Deletable {
+    /// The greatest number of events.
+    limit: usize,
     events: BTreeSet<u64>,
     runs: BTreeSet<RunId>,
 }
 
-impl Found {
+impl Deletable {
     fn is_empty(&self) -> bool {
         self.events.is_empty() && self.runs.is_empty()
     }
 
-    fn output(&mut self, connection: &Connection, before: &str, kept: &str) -> rusqlite::Result<()> {
+    fn add_output(&mut self, connection: &Connection, before: &str, kept: &str) -> rusqlite::Result<()> {
         let condition =
             format!("kind = 'hook.output' AND at < ?1 AND (run IS NULL OR run NOT IN ({kept})) ORDER BY at");
         self.add(connection, &condition, before).map(drop)
     }
 
-    fn events(&mut self, connection: &Connection, before: &str, kept: &str) -> rusqlite::Result<()> {
+    fn add_events(&mut self, connection: &Connection, before: &str, kept: &str) -> rusqlite::Result<()> {
         let condition = format!("at < ?1 AND (run IS NULL OR run NOT IN ({kept})) ORDER BY at");
         self.add(connection, &condition, before).map(drop)
     }
 
-    /// A run is deleted when all its events are.
-    fn runs(&mut self, connection: &Connection, before: Timestamp, kept: &str) -> rusqlite::Result<()> {
+    /// Adds old runs whose events can all be deleted in this step or are deleted already.
+    fn add_runs(&mut self, connection: &Connection, before: Timestamp, kept: &str) -> rusqlite::Result<()> {
         let oldest = format!("SELECT json FROM runs WHERE NOT active AND id NOT IN ({kept}) ORDER BY id LIMIT {RUNS}");
         let mut statement = connection.prepare(&oldest)?;
         let oldest = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
         // A run that cannot be read is kept, and a verification of the store reports it.
         let oldest = oldest.iter().filter_map(|json| serde_json::from_str::<Run>(json).ok());
         for run in oldest.filter(|run| run.finished.unwrap_or(run.started) < before) {
-            if self.events.len() >= self.most {
+            if self.events.len() >= self.limit {
                 break;
             }
             if self.add(connection, "run = ?1 ORDER BY id", &run.id.to_string())? {
@@ -119,32 +120,32 @@ impl Found {
         Ok(())
     }
 
-    /// Adds matching events up to the limit of a step. Returns whether these are all of them.
+    /// Adds matching events up to the limit of a step. Returns whether all matching events fit.
     fn add(&mut self, connection: &Connection, condition: &str, value: &str) -> rusqlite::Result<bool> {
-        let room = self.most.saturating_sub(self.events.len());
+        let room = self.limit.saturating_sub(self.events.len());
         let mut statement =
             connection.prepare(&format!("SELECT id FROM events WHERE {condition} LIMIT {}", room + 1))?;
         let ids = statement.query_map([value], |row| row.get(0))?.collect::<rusqlite::Result<Vec<u64>>>()?;
-        let all = ids.len() <= room;
+        let all_fit = ids.len() <= room;
         self.events.extend(ids.into_iter().take(room));
-        Ok(all)
+        Ok(all_fit)
     }
 
     fn delete(self, transaction: &Transaction<'_>) -> rusqlite::Result<Pruned> {
-        let mut name = transaction.prepare("INSERT INTO prunable VALUES (?1)")?;
+        let mut permit = transaction.prepare("INSERT INTO prunable VALUES (?1)")?;
         for id in &self.events {
-            name.execute([id])?;
+            permit.execute([id])?;
         }
         let output = "SELECT count(*) FROM events WHERE kind = 'hook.output' AND id IN (SELECT id FROM prunable)";
         let hook_output: u64 = transaction.query_row(output, [], |row| row.get(0))?;
-        let gone = transaction.execute("DELETE FROM events WHERE id IN (SELECT id FROM prunable)", [])?;
+        let deleted = transaction.execute("DELETE FROM events WHERE id IN (SELECT id FROM prunable)", [])?;
         transaction.execute("DELETE FROM prunable", [])?;
         let places = vec!["?"; self.runs.len()].join(", ");
         let ids = params_from_iter(self.runs.iter().map(|id| id.0));
         transaction.execute(&format!("DELETE FROM runs WHERE id IN ({places})"), ids.clone())?;
         transaction.execute(&format!("DELETE FROM drains WHERE run IN ({places})"), ids.clone())?;
         transaction.execute(&format!("DELETE FROM watches WHERE run IN ({places})"), ids)?;
-        Ok(Pruned { runs: self.runs, events: (gone as u64).saturating_sub(hook_output), hook_output, drains: 0 })
+        Ok(Pruned { runs: self.runs, events: (deleted as u64).saturating_sub(hook_output), hook_output, drains: 0 })
     }
 }
 
@@ -159,14 +160,17 @@ fn kept(connection: &Connection) -> rusqlite::Result<String> {
     Ok(kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
-/// The size of all records. The file may be larger, because it keeps the room of deleted records.
+/// The size of all records, in bytes. The file may be larger, because it keeps the space of deleted records.
 fn size(connection: &Connection) -> rusqlite::Result<u64> {
     let number = |name| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0));
     Ok((number("page_count")?.saturating_sub(number("freelist_count")?)).saturating_mul(number("page_size")?))
 }
 
-/// How many runs one step looks at.
+/// How many runs one step examines.
 const RUNS: usize = 16;
+
+/// A text that sorts after the time of every event.
+const AFTER_ALL: &str = "9";
 
 #[cfg(test)]
 mod tests {
@@ -190,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn old_records_are_deleted_in_steps_and_the_first_step_records_it() {
+    fn old_records_are_deleted_in_steps_and_the_first_step_records_an_event() {
         let store = SqliteStore::in_memory().unwrap();
         let (old, new) = ("2024-05-01T10:00:00.5Z", "2026-05-01T10:00:00Z");
         let mut all: Vec<_> = (0..5).map(|_| event(old, "x", "old")).collect();
@@ -200,17 +204,17 @@ mod tests {
         store.record(&all).unwrap();
         let keep = keep("2025-01-01T00:00:00Z", "2026-04-01T00:00:00Z");
         let begun = event(new, "store.pruning", "begun");
-        let (mut gone, mut steps) = (Pruned::default(), 0);
+        let (mut deleted, mut steps) = (Pruned::default(), 0);
         loop {
             let step = store.prune(&keep, 4, Some(&begun).filter(|_| steps == 0)).unwrap();
             if step.is_empty() {
                 break;
             }
             assert!(step.events + step.hook_output <= 4, "{step:?}");
-            gone.extend(step);
+            deleted.extend(step);
             steps += 1;
         }
-        assert_eq!((gone.events, gone.hook_output, steps), (5, 5, 3));
+        assert_eq!((deleted.events, deleted.hook_output, steps), (5, 5, 3));
         assert_eq!(texts(&store), ["new output", "new", "begun"]);
         // A step that deletes nothing records nothing, and no other statement can delete events.
         assert!(store.prune(&keep, 4, Some(&begun)).unwrap().is_empty());
@@ -222,17 +226,17 @@ mod tests {
     fn surplus_records_are_deleted_oldest_first_and_output_before_others() {
         let store = SqliteStore::in_memory().unwrap();
         let long = "y".repeat(1000);
-        let one = |n: usize| match n / 200 {
+        let nth = |n: usize| match n / 200 {
             0 => event(&format!("2026-05-{:02}T10:00:00Z", n % 10 + 1), "x", &long),
             _ => event(&format!("2026-05-{:02}T10:00:00Z", n / 20 + 1), "hook.output", &long),
         };
-        store.record(&(0..400).map(one).collect::<Vec<_>>()).unwrap();
+        store.record(&(0..400).map(nth).collect::<Vec<_>>()).unwrap();
         let keep = Keep { size: 450 << 10, ..keep("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z") };
-        let mut gone = Pruned::default();
+        let mut deleted = Pruned::default();
         while let Some(step) = Some(store.prune(&keep, 10, None).unwrap()).filter(|step| !step.is_empty()) {
-            gone.extend(step);
+            deleted.extend(step);
         }
-        assert!(gone.events == 0 && (20..200).contains(&gone.hook_output), "{gone:?}");
+        assert!(deleted.events == 0 && (20..200).contains(&deleted.hook_output), "{deleted:?}");
         let left = store.events(EventQuery { limit: 1000, ..EventQuery::default() }).unwrap();
         let output = left.iter().filter(|event| event.kind == "hook.output").map(|event| event.at).min();
         let others = left.iter().map(|event| event.at).min();

@@ -1,5 +1,5 @@
-//! The store of one daemon: a SQLite file with a write-ahead log and synchronous FULL, locked for as long as it is
-//! open. Readers have their own connections.
+//! The store of one daemon: a SQLite file with a write-ahead log and synchronous FULL, locked while the store is open.
+//! Readers have their own connections.
 
 mod read;
 #[cfg(test)]
@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::lock::{BUSY, Lock};
+use super::lock::{BUSY_TIMEOUT, Lock};
 use super::readers::Readers;
 use super::schema::{counter, failure, migrate, set_counter};
 use super::verify::{self, Verified};
@@ -39,21 +39,21 @@ impl SqliteStore {
     /// Opens the store, creates it if it does not exist, and migrates its schema.
     ///
     /// # Errors
-    /// Another process has it open, it is newer than this program, it is damaged, or it cannot be opened.
+    /// Another process has the store open, or the store is newer than this program, is damaged or cannot be opened.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        private::make(path).map_err(|source| StoreError::File { path: path.display().to_string(), source })?;
+        private::create(path).map_err(|source| StoreError::File { path: path.display().to_string(), source })?;
         // Two daemons on one store would reverse each other's changes.
         let lock = Lock::take(path)?;
         let error = failure(path);
         let connection = Connection::open(path).map_err(&error)?;
-        connection.busy_timeout(BUSY).map_err(&error)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(&error)?;
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").map_err(&error)?;
-        // Damage should stop the start, and not a deploy.
+        // Find damage at the start, not in the middle of a deploy.
         let what: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(&error)?;
         if what != "ok" {
             return Err(StoreError::Corrupt { path: path.display().to_string(), what });
         }
-        let store = Self::over(connection, path)?;
+        let store = Self::with_connection(connection, path)?;
         Ok(Self { readers: Some(Readers::open(path)?), _lock: Some(lock), ..store })
     }
 
@@ -62,25 +62,25 @@ impl SqliteStore {
     /// # Errors
     /// The database failed.
     pub fn in_memory() -> Result<Self, StoreError> {
-        let nowhere = Path::new(":memory:");
-        Self::over(Connection::open_in_memory().map_err(failure(nowhere))?, nowhere)
+        let path = Path::new(":memory:");
+        Self::with_connection(Connection::open_in_memory().map_err(failure(path))?, path)
     }
 
-    /// A store over this connection, with the present schema.
-    fn over(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
+    /// A store with this connection. Migrates its schema.
+    fn with_connection(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
         migrate(&mut connection, path)?;
         let path = path.display().to_string();
         Ok(Self { path, connection: Mutex::new(connection), readers: None, _lock: None })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A panic of another thread leaves at worst a transaction that was never committed.
+        // If another thread has panicked, its transaction was at worst not committed.
         lock(&self.connection)
     }
 
     /// The connection for reads while the daemon runs.
     fn reader(&self) -> MutexGuard<'_, Connection> {
-        self.readers.as_ref().map_or_else(|| self.connection(), Readers::of_events)
+        self.readers.as_ref().map_or_else(|| self.connection(), Readers::events)
     }
 
     pub(super) fn error(&self, problem: rusqlite::Error) -> StoreError {
@@ -104,7 +104,7 @@ impl Store for SqliteStore {
             state.holds.insert(hold.id, hold);
         }
         for (key, baseline) in self.rows(&connection, "baseline", "SELECT entry, json FROM baselines")? {
-            // Without its baseline a server would never be given back.
+            // Without its baseline a server would never be brought back.
             let entry = key.clone().try_into().map_err(|problem| self.misfiled("baseline", key, problem))?;
             state.baselines.insert(entry, baseline);
         }
@@ -118,7 +118,7 @@ impl Store for SqliteStore {
             self.check_key("run", key, &run.id)?;
             state.runs.insert(run.id, run);
         }
-        // Ended runs that left servers out or on standby are found through their holds.
+        // An ended run that left servers out or on standby is found by its holds.
         let holding: BTreeSet<RunId> = state.holds.values().filter_map(|hold| hold.owner.run()).collect();
         for id in holding {
             if !state.runs.contains_key(&id)
@@ -195,13 +195,13 @@ impl Store for SqliteStore {
         self.watches_of(&self.reader(), query)
     }
 
-    fn prune(&self, keep: &Keep, most: usize, begun: Option<&NewEvent>) -> Result<Pruned, StoreError> {
+    fn prune(&self, keep: &Keep, limit: usize, event: Option<&NewEvent>) -> Result<Pruned, StoreError> {
         let mut connection = self.connection();
         let failed = |source| self.error(source);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let pruned = prune::prune(&transaction, keep, most).map_err(failed)?;
+        let pruned = prune::prune(&transaction, keep, limit).map_err(failed)?;
         if !pruned.is_empty() {
-            self.append(&transaction, begun.map(std::slice::from_ref).unwrap_or_default())?;
+            self.append(&transaction, event.map(std::slice::from_ref).unwrap_or_default())?;
             transaction.commit().map_err(failed)?;
         }
         Ok(pruned)
@@ -222,16 +222,16 @@ impl Store for SqliteStore {
     fn backup(&self) -> Result<File, StoreError> {
         let in_memory = || StoreError::File {
             path: self.path.clone(),
-            source: io::Error::new(io::ErrorKind::Unsupported, "it is in memory only"),
+            source: io::Error::new(io::ErrorKind::Unsupported, "a store in memory has no file"),
         };
         self.readers.as_ref().ok_or_else(in_memory)?.copy()
     }
 
     fn size(&self) -> Option<u64> {
-        let of = |end: &str| std::fs::metadata(format!("{}{end}", self.path)).map(|metadata| metadata.len());
-        let file = of("").ok()?;
-        // The log is gone while no change was written.
-        Some(file + of("-wal").unwrap_or_default())
+        let size = |suffix: &str| std::fs::metadata(format!("{}{suffix}", self.path)).map(|metadata| metadata.len());
+        let file = size("").ok()?;
+        // There may be no log: SQLite creates it with the first change.
+        Some(file + size("-wal").unwrap_or_default())
     }
 
     fn holds_lease(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Whether a store is whole: its file, each record in it, and the references between records. Changes nothing.
+//! Verifies a store: its file, each record, and the references between records. Changes nothing.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,7 +8,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use super::records::records;
 use super::schema::{failure, migrate};
-use super::{StoreError, beside, lock};
+use super::{StoreError, lock, with_suffix};
 use crate::platform::chain;
 
 /// The result of a verification.
@@ -32,15 +32,14 @@ pub struct Verified {
     pub watches: usize,
     /// The number of events.
     pub events: usize,
-    /// The problems that were found, for people. Empty where the store is whole.
+    /// The problems that were found, for people. Empty for a store without damage.
     pub problems: Vec<String>,
 }
 
-/// Verifies the store in a file that no teeterd has open: the file as it is, and its records after a migration in
-/// memory.
+/// Verifies the store in a file that no teeterd has open: the file itself, and its records after a migration in memory.
 ///
 /// # Errors
-/// It cannot be read, is in use, or is newer than this program. Damage is a result and not an error.
+/// The file cannot be read, is in use, or is newer than this program. Damage is a result and not an error.
 pub fn verify_file(path: &Path) -> Result<Verified, StoreError> {
     let failed = failure(path);
     // For a directory, and for a file without read permission, SQLite only reports "unable to open".
@@ -49,7 +48,7 @@ pub fn verify_file(path: &Path) -> Result<Verified, StoreError> {
     if taken {
         return Err(StoreError::InUse { path: path.display().to_string() });
     }
-    let damaged = |what: String| Verified { problems: vec![what], ..Verified::default() };
+    let damaged = |problem: String| Verified { problems: vec![problem], ..Verified::default() };
     if size == 0 {
         return Ok(damaged("the file is empty".to_owned()));
     }
@@ -77,7 +76,7 @@ pub fn verify_file(path: &Path) -> Result<Verified, StoreError> {
         Err(other) => return Err(other),
     };
     if schema == 0 {
-        return Ok(damaged("it is not a store of teeter: it has no schema".to_owned()));
+        return Ok(damaged("the file is not a store of teeter: it has no schema".to_owned()));
     }
     if !problems.is_empty() {
         return Ok(Verified { schema, problems, ..Verified::default() });
@@ -112,19 +111,20 @@ pub(super) fn image(connection: &mut Connection) -> rusqlite::Result<Vec<u8>> {
 }
 
 fn image_of(path: &Path) -> rusqlite::Result<Vec<u8>> {
-    // Without a log only the file has to be read, and SQLite need not create files beside it.
-    let log = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
+    // Without a log, SQLite has to read only this file, and need not create files beside it.
+    let log = with_suffix(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
     let mut connection = if log {
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
     } else {
         let uri = format!("file:{}?mode=ro&immutable=1", escaped(path));
         Connection::open_with_flags(uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?
     };
-    // A read reports what is wrong; a failed copy only reports that there is no memory.
+    // The error of a read names the damage; a failed copy only reports that there is no memory.
     connection.query_row("PRAGMA schema_version", [], |row| row.get::<_, u32>(0))?;
     image(&mut connection)
 }
 
+/// A path as part of a URI.
 fn escaped(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt as _;
     let bytes = path.as_os_str().as_bytes().iter();

@@ -1,4 +1,4 @@
-//! Why a request has no answer.
+//! The error of a request to teeterd.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -9,13 +9,13 @@ use thiserror::Error;
 
 use crate::api::{Exit, Problem};
 
-/// Why a request has no answer.
+/// The error of a request to teeterd.
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// No process listens on the socket, or the connection ended before the answer was complete.
     #[error("teeterd does not answer on {}", path.display())]
     Unreachable {
-        /// The socket.
+        /// The path of the control socket.
         path: PathBuf,
         /// The error of the system.
         source: io::Error,
@@ -23,7 +23,7 @@ pub enum ClientError {
     /// The caller may not open the socket.
     #[error("no permission to open {}, which is for the group {group}", path.display())]
     Forbidden {
-        /// The socket.
+        /// The path of the control socket.
         path: PathBuf,
         /// The group that may open it.
         group: String,
@@ -36,7 +36,7 @@ pub enum ClientError {
     /// The answer is not the expected document: another version of teeterd, or another program.
     #[error("the answer to {request} cannot be understood: {problem}")]
     Malformed {
-        /// The request.
+        /// The method and the path of the request.
         request: String,
         /// The problem with the answer.
         problem: String,
@@ -69,11 +69,11 @@ impl ClientError {
         matches!(self, Self::Problem(problem) if problem.status == StatusCode::NOT_FOUND.as_u16())
     }
 
-    /// Whether teeterd is away or overloaded, perhaps only for a moment.
+    /// Whether teeterd does not answer or is overloaded, perhaps only for a moment.
     pub fn is_away(&self) -> bool {
-        let for_now = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].map(|status| status.as_u16());
-        let is_for_now = |problem: &Problem| for_now.contains(&problem.status);
-        matches!(self, Self::Unreachable { .. }) || matches!(self, Self::Problem(problem) if is_for_now(problem))
+        let temporary = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].map(|status| status.as_u16());
+        let is_temporary = |problem: &Problem| temporary.contains(&problem.status);
+        matches!(self, Self::Unreachable { .. }) || matches!(self, Self::Problem(problem) if is_temporary(problem))
     }
 }
 
@@ -81,6 +81,7 @@ pub(super) fn malformed(request: &str, problem: &dyn std::fmt::Display) -> Clien
     ClientError::Malformed { request: request.to_owned(), problem: problem.to_string() }
 }
 
+/// The error of an answer without success: its problem document, if it is one.
 pub(super) fn refused(request: &str, status: StatusCode, body: &[u8]) -> ClientError {
     serde_json::from_slice(body).map_or_else(|_| malformed(request, &format!("status {status}")), ClientError::Problem)
 }

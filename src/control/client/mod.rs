@@ -1,6 +1,6 @@
 //! A client of the control socket: one request, one typed answer; long polls; the stream of events.
 //!
-//! Knows HTTP and the socket, but neither the meaning of the requests nor terminals.
+//! This module does not know the meaning of the requests, and does not print.
 
 mod error;
 mod pieces;
@@ -29,7 +29,7 @@ pub use self::query::with_query;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tick(u64);
 
-/// A client of one control socket. Each request uses a new connection, so none fails on a stale one.
+/// A client of one control socket. Each request uses a new connection, because teeterd may have closed an idle one.
 #[derive(Debug, Clone)]
 pub struct Client {
     path: PathBuf,
@@ -87,7 +87,7 @@ impl Client {
         Ok(Download::new(self.clone(), self.open(path).await?))
     }
 
-    /// Requests a document that arrives in pieces.
+    /// Requests an answer that arrives in pieces.
     async fn open(&self, path: &str) -> Result<Incoming, ClientError> {
         let response = self.within(DEADLINE, self.send(Method::GET, path, Bytes::new())).await?;
         let status = response.status();
@@ -102,7 +102,7 @@ impl Client {
         let request = format!("GET {path}");
         let (headers, body) = self.exchange(Method::GET, path, Bytes::new(), wait).await?;
         let tick = headers.get(TICK).and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
-        let tick = tick.ok_or_else(|| malformed(&request, &format!("it has no {TICK} header")))?;
+        let tick = tick.ok_or_else(|| malformed(&request, &format!("the header {TICK} is missing")))?;
         let value = serde_json::from_slice(&body).map_err(|error| malformed(&request, &error))?;
         Ok((value, Tick(tick)))
     }
@@ -127,9 +127,9 @@ impl Client {
     /// Sends a request. If a stopping teeterd accepts the connection and closes it, sends the request again: the new
     /// connection waits for the next teeterd. A change that teeterd may have read is not sent again.
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
-        let mut left = TRIES;
+        let mut attempts_left = ATTEMPTS;
         loop {
-            let stream = self.connect().await.map_err(|error| self.unopened(error))?;
+            let stream = self.connect().await.map_err(|error| self.cannot_connect(error))?;
             let broken = |error: hyper::Error| self.unreachable(io::Error::other(error));
             let (mut sender, connection) =
                 hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -145,8 +145,8 @@ impl Client {
                 Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
-            left -= 1;
-            if left == 0 || !(method.is_safe() || failed.take_message().is_some()) {
+            attempts_left -= 1;
+            if attempts_left == 0 || !(method.is_safe() || failed.take_message().is_some()) {
                 return Err(broken(failed.into_error()));
             }
         }
@@ -155,8 +155,8 @@ impl Client {
     async fn connect(&self) -> io::Result<UnixStream> {
         loop {
             match UnixStream::connect(&self.path).await {
-                // The queue of the socket is full: for an instant, unless teeterd hangs.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(CONNECT_AGAIN).await,
+                // The queue of the socket is full: only for a moment, unless teeterd hangs.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(RETRY_INTERVAL).await,
                 other => return other,
             }
         }
@@ -178,7 +178,7 @@ impl Client {
         })
     }
 
-    fn unopened(&self, source: io::Error) -> ClientError {
+    fn cannot_connect(&self, source: io::Error) -> ClientError {
         if source.kind() != io::ErrorKind::PermissionDenied {
             return self.unreachable(source);
         }
@@ -193,15 +193,17 @@ impl Client {
 /// The time after which the daemon answers a long poll even if nothing has changed.
 pub const LONG_POLL: Duration = Duration::from_secs(10);
 
-/// The time for an answer, apart from a long poll: the daemon may ask HAProxy twice, with a limit of 10 s each.
+/// The time for an answer, apart from the wait of a long poll: the daemon may send HAProxy two lines, with a limit of
+/// 10 s for each.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-const CONNECT_AGAIN: Duration = Duration::from_millis(10);
+/// The time between two attempts to connect.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The attempts to send a request: each stopping teeterd may close one connection without an answer.
-const TRIES: u32 = 3;
+const ATTEMPTS: u32 = 3;
 
-/// The most bytes of an answer.
+/// The greatest length of an answer, in bytes.
 const LARGEST: usize = 64 << 20;
 
 /// The header that carries the tick.

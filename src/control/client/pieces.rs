@@ -46,20 +46,20 @@ pub struct Stream<T> {
     body: Incoming,
     buffer: Vec<u8>,
     item: PhantomData<fn() -> T>,
-    ends_in_silence: bool,
+    fails_on_silence: bool,
 }
 
 impl<T: DeserializeOwned> Stream<T> {
     /// The body of the answer to this request.
     pub(super) fn new(client: Client, request: String, body: Incoming) -> Self {
-        Self { client, request, body, buffer: Vec::new(), item: PhantomData, ends_in_silence: false }
+        Self { client, request, body, buffer: Vec::new(), item: PhantomData, fails_on_silence: false }
     }
 
-    /// The same stream, but it fails if teeterd is silent for too long. Not for the stream of a caller that attends to
-    /// a run: teeterd would take its end for the end of the caller.
+    /// The same stream, which fails if teeterd sends nothing for too long. Not for the stream of a caller that attends
+    /// to a run: teeterd would take the end of the stream for the end of the caller.
     #[must_use]
-    pub fn ending_in_silence(self) -> Self {
-        Self { ends_in_silence: true, ..self }
+    pub fn failing_on_silence(self) -> Self {
+        Self { fails_on_silence: true, ..self }
     }
 
     /// The next event; `None` when the daemon has closed the stream.
@@ -76,11 +76,11 @@ impl<T: DeserializeOwned> Stream<T> {
                 }
             }
             if self.buffer.len() > LARGEST {
-                return Some(Err(malformed(&self.request, &"an event without end")));
+                return Some(Err(malformed(&self.request, &"an event is too long")));
             }
-            let limit = if self.ends_in_silence { SILENT } else { Duration::MAX };
+            let limit = if self.fails_on_silence { SILENT } else { Duration::MAX };
             let Ok(frame) = tokio::time::timeout(limit, self.body.frame()).await else {
-                let text = format!("nothing came for {} s", SILENT.as_secs());
+                let text = format!("teeterd sent nothing for {} s", SILENT.as_secs());
                 return Some(Err(self.client.unreachable(io::Error::new(io::ErrorKind::TimedOut, text))));
             };
             match frame? {

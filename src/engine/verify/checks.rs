@@ -41,7 +41,7 @@ pub(crate) fn checks(
             Found::Gone => return Some(CheckResult::Cannot(gone(entry))),
             Found::Here(server) if report.agreed >= hold.revision => match report.withheld.servers.get(&entry.server) {
                 None => server,
-                Some(why) => return Some(CheckResult::NotYet(why.words().to_owned())),
+                Some(why) => return Some(CheckResult::NotYet(why.text().to_owned())),
             },
             Found::Here(_) => return Some(CheckResult::NotYet("unknown".to_owned())),
             Found::Unknown => {

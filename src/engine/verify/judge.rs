@@ -31,7 +31,7 @@ impl MustShow {
     /// What the members of a hold must show.
     pub(crate) fn for_hold(hold: &Hold, versions: &BTreeSet<String>, state: &State) -> Self {
         let run = hold.owner.run().and_then(|id| state.runs.get(&id));
-        let with_build_times = run.filter(|run| run.plan.verify.tells_build());
+        let with_build_times = run.filter(|run| run.plan.verify.reports_build());
         let worked_on = |run: &Run| run.worked_on().any(|group| run.holds.get(group) == Some(&hold.id));
         let built = with_build_times
             .map(|run| Built { run_began: run.started, is_new: run.state == RunState::Running && worked_on(run) });
@@ -42,7 +42,7 @@ impl MustShow {
     pub(crate) fn in_traffic(run: &Run, deployed: bool) -> Self {
         let verify = &run.plan.verify;
         let versions = if deployed { run.must_show() } else { BTreeSet::new() };
-        let built = verify.tells_build().then_some(Built { run_began: run.started, is_new: deployed });
+        let built = verify.reports_build().then_some(Built { run_began: run.started, is_new: deployed });
         Self { versions, built }
     }
 

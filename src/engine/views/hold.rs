@@ -55,7 +55,7 @@ impl Engine {
     pub(crate) fn note(&self, hold: &Hold, state: &State, reports: &Reports) -> Option<String> {
         let instances: BTreeSet<&InstanceName> = hold.entries.iter().map(|entry| &entry.instance).collect();
         let left = instances.into_iter().filter_map(|name| withheld(hold, name, reports.get(name)?, state));
-        let left: BTreeSet<String> = left.map(|why| why.words().to_owned()).collect();
+        let left: BTreeSet<String> = left.map(|why| why.text().to_owned()).collect();
         let notes = hold.note.iter().cloned().chain(not_there(hold, reports)).chain(overruled(hold, state));
         let notes =
             notes.chain(left).chain(unconfigured(hold, state, reports)).chain(self.not_reached(hold, state, reports));

@@ -56,7 +56,7 @@ pub(super) fn mixed_versions(
 ) -> Option<String> {
     let under_way = state.runs.values().any(|run| run.is_active() && run.plan.farm == farm.name);
     // Each server may have been built at a time of its own.
-    if under_way || farm.settings.verify.tells_build() {
+    if under_way || farm.settings.verify.reports_build() {
         return None;
     }
     let held: BTreeSet<&Entry> = state.holds.values().flat_map(|hold| &hold.entries).collect();

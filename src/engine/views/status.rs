@@ -174,7 +174,7 @@ fn instance_view(name: &InstanceName, socket: &str, report: &InstanceReport, rev
         name: name.to_string(),
         socket: socket.to_owned(),
         reachable: report.reachable,
-        trouble: trouble.or_else(|| report.withheld.words()),
+        trouble: trouble.or_else(|| report.withheld.text()),
         pid: report.seen.as_ref().map(|seen| seen.pid),
         version: report.seen.as_ref().map(|seen| seen.version.clone()),
         level: report.level.map(SocketLevel::from),

@@ -6,13 +6,13 @@ use crate::haproxy::{MapName, ServerRef};
 /// The part of a batch that changes one server or one map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchStep {
-    /// The server or map that it changes.
+    /// The server or map that the step changes.
     pub about: About,
     /// The commands to send, in order.
     pub changes: Vec<SetCommand>,
-    /// The commands that undo them.
+    /// The commands that undo `changes`.
     pub undo: Vec<SetCommand>,
-    /// Whether all of its commands must take effect at once.
+    /// Whether all changes must take effect at once.
     pub together: bool,
 }
 
@@ -26,7 +26,7 @@ pub enum About {
 }
 
 impl BatchStep {
-    /// The server that it changes; `None` where it changes a map.
+    /// The server that the step changes; `None` for a map.
     pub fn server(&self) -> Option<&ServerRef> {
         match &self.about {
             About::Server(server) => Some(server),
@@ -38,11 +38,11 @@ impl BatchStep {
 /// A batch in the order in which it is sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Steps before traffic is switched: servers that take more traffic, and servers that must be out of the backend
-    /// that gets it.
+    /// Steps before the traffic is switched: servers that take more traffic, and servers that must be out of the
+    /// backend that gets the traffic.
     pub incoming: Vec<BatchStep>,
-    /// Commands that repeat the state of servers that are out of the backend that gets the traffic. They are sent with
-    /// a switch, because another process may receive the line, and that process knows of no hold.
+    /// Commands that repeat the state of held servers in the backend that gets the traffic. They are sent with a
+    /// switch, because another process may receive the line, and that process does not know the holds.
     pub repeated: Vec<BatchStep>,
     /// All other steps: maps first, and servers that take less traffic last.
     pub rest: Vec<BatchStep>,
@@ -59,8 +59,8 @@ impl Batch {
         self.rest.iter().any(|step| matches!(step.about, About::Map(_)))
     }
 
-    /// The steps to send now. Traffic is switched only after a look confirmed that the servers of its new backend take
-    /// traffic, and that the servers that must be out are out.
+    /// The steps to send next. The traffic is switched only after a look has confirmed that the servers of its new
+    /// backend take traffic, and that the servers that must be out are out.
     pub fn next_stage(self) -> Vec<BatchStep> {
         if self.switches_traffic() && !self.incoming.is_empty() { self.incoming } else { self.steps() }
     }
@@ -72,7 +72,7 @@ impl Batch {
         self.rest.retain(&keep);
     }
 
-    /// The servers and maps that it changes.
+    /// The servers and maps that the batch changes.
     pub fn abouts(&self) -> Vec<About> {
         self.incoming.iter().chain(&self.rest).map(|step| step.about.clone()).collect()
     }

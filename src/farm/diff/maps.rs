@@ -9,7 +9,7 @@ use crate::haproxy::commands::{AddMap, DelMap, SetCommand, SetMap};
 use crate::haproxy::{MapKey, MapName, MapValue};
 
 impl WantedMap {
-    /// Every entry, in the order of the commands: clients that may stay are entered before the traffic is switched.
+    /// Every entry, in the order of the commands: the entries for clients that may stay come before the live entries.
     pub fn entries(&self) -> impl Iterator<Item = (&MapKey, Option<&MapValue>)> {
         let beside = self.beside.iter().map(|(key, value)| (key, value.as_ref()));
         beside.chain(self.live.iter().map(|(key, value)| (key, Some(value))))
@@ -23,17 +23,18 @@ impl WantedMap {
 /// Works out the commands: a step for each map that differs. Entries that let clients stay are added before the traffic
 /// is switched, and removed after.
 pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<BatchStep> {
-    let nothing = SeenMap::default();
+    let empty = SeenMap::default();
     let step = |(map, wanted): (&MapName, &WantedMap)| {
-        let seen = seen.get(map).unwrap_or(&nothing);
+        let seen = seen.get(map).unwrap_or(&empty);
         let (mut put, mut take) = (Vec::new(), Vec::new());
         let (mut undo_put, mut undo_take) = (Vec::new(), Vec::new());
         for (key, value) in wanted.entries().filter(|(key, value)| wanted.differs(seen, key, *value)) {
             let found = seen.entries.get(key).cloned().flatten();
-            let was = found.as_ref().and_then(|was| was.parse::<MapValue>().ok());
-            // HAProxy may have a value that no command can carry. It is replaced, and cannot be restored.
+            let before = found.as_ref().and_then(|value| value.parse::<MapValue>().ok());
+            // HAProxy may have a value that no command can contain. Such a value is replaced, and cannot be restored.
             let to = change(map, key, found.is_some(), value);
-            let undo = change(map, key, value.is_some(), was.as_ref()).filter(|_| was.is_some() == found.is_some());
+            let undo =
+                change(map, key, value.is_some(), before.as_ref()).filter(|_| before.is_some() == found.is_some());
             let (forward, back) = if value.is_some() { (&mut put, &mut undo_put) } else { (&mut take, &mut undo_take) };
             forward.extend(to);
             back.extend(undo);
@@ -47,9 +48,9 @@ pub fn diff_maps(wanted: &WantedMaps, seen: &SeenMaps) -> Vec<BatchStep> {
     wanted.iter().map(step).filter(|step| !step.changes.is_empty()).collect()
 }
 
-fn change(map: &MapName, key: &MapKey, is_there: bool, to: Option<&MapValue>) -> Option<SetCommand> {
+fn change(map: &MapName, key: &MapKey, exists: bool, to: Option<&MapValue>) -> Option<SetCommand> {
     let (map, key) = (map.clone(), key.clone());
-    Some(match (is_there, to) {
+    Some(match (exists, to) {
         (false, None) => return None,
         (false, Some(value)) => SetCommand::AddMap(AddMap { map, version: None, key, value: value.clone() }),
         (true, Some(value)) => SetCommand::SetMap(SetMap { map, key, value: value.clone() }),
@@ -57,7 +58,7 @@ fn change(map: &MapName, key: &MapKey, is_there: bool, to: Option<&MapValue>) ->
     })
 }
 
-/// The entries of a map after some commands, to write them all at once.
+/// The entries of a map after these commands, to replace all entries in one transaction.
 pub fn entries_after(entries: Vec<(MapKey, MapValue)>, changes: &[SetCommand]) -> Vec<(MapKey, MapValue)> {
     let mut entries = entries;
     for change in changes {
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_no_command_can_carry_is_replaced() {
+    fn a_value_that_no_command_can_contain_is_replaced() {
         let steps = diff_maps(&wanted(&[("web", "web_a")], &[]), &seen(&[("web", Some("a b"))]));
         assert_eq!(texts(&steps[0].changes), ["set map /m web web_a"]);
         assert!(steps[0].undo.is_empty());

@@ -15,17 +15,17 @@ use crate::haproxy::commands::{
 };
 use crate::haproxy::{AdminState, ServerRef};
 
-/// Verifications that have started in the process that is seen: for each server the time that identifies its
+/// Verifications that have started in the present HAProxy process: for each server the time that identifies its
 /// verification.
 pub type StartedVerifications = BTreeMap<ServerRef, Timestamp>;
 
-/// Works out the commands. Servers that HAProxy does not have are skipped. Servers that take more traffic come first,
-/// and servers that take less come last, so that no moment has fewer servers in service than before and after; unless a
-/// hold wants its servers out first.
-pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &StartedVerifications) -> Batch {
+/// Works out the commands. Servers that HAProxy does not have are skipped. Servers that take more traffic come first
+/// and servers that take less traffic come last, so that at no moment fewer servers are in service than before and
+/// after. Only a hold with `first_out` takes its servers out first.
+pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, started: &StartedVerifications) -> Batch {
     let map_steps = diff_maps(maps, &seen.maps);
     // A backend that is about to get traffic must not have a server in service that should be out: a new HAProxy
-    // process knows of no hold.
+    // process does not know the holds.
     let gets_traffic = |server: &ServerRef| {
         let switched = map_steps.iter().filter_map(|step| match &step.about {
             About::Map(map) => maps.get(map),
@@ -34,8 +34,8 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &StartedVeri
         switched.flat_map(WantedMap::entries).any(|(_, to)| to.is_some_and(|to| to.as_str() == server.backend.as_str()))
     };
     let stays_out = |server: &ServerRef, wanted: &WantedServer| {
-        let now = seen.servers.get(server).map(|now| now.admin.forced());
-        wanted.state > AdminState::Ready && now == Some(wanted.state) && gets_traffic(server)
+        let current = seen.servers.get(server).map(|current| current.admin.forced());
+        wanted.state > AdminState::Ready && current == Some(wanted.state) && gets_traffic(server)
     };
     let out = wanted.iter().filter(|(server, wanted)| stays_out(server, wanted));
     let repeated = out.map(|(server, wanted)| BatchStep {
@@ -48,9 +48,9 @@ pub fn diff(wanted: &Wanted, maps: &WantedMaps, seen: &Seen, begun: &StartedVeri
     let mut steps: Vec<(Direction, BatchStep)> = wanted
         .iter()
         .filter_map(|(server, wanted)| {
-            let now = seen.servers.get(server)?;
-            let step = step(server, wanted, now, begun.get(server).copied());
-            let direction = match direction(wanted, now) {
+            let current = seen.servers.get(server)?;
+            let step = step(server, wanted, current, started.get(server).copied());
+            let direction = match direction(wanted, current) {
                 Direction::Out if gets_traffic(server) => Direction::OutBefore,
                 direction => direction,
             };
@@ -77,65 +77,67 @@ enum Direction {
     Out,
 }
 
-fn direction(wanted: &WantedServer, now: &SeenServer) -> Direction {
-    if wanted.weight.is_some() && wanted.state == now.admin.forced() {
+fn direction(wanted: &WantedServer, current: &SeenServer) -> Direction {
+    if wanted.weight.is_some() && wanted.state == current.admin.forced() {
         Direction::Weight
     } else if wanted.state == AdminState::Ready {
         Direction::In
-    } else if wanted.state > now.admin.forced() && now.admin.forced() == AdminState::Ready {
+    } else if wanted.state > current.admin.forced() && current.admin.forced() == AdminState::Ready {
         if wanted.first_out { Direction::FirstOut } else { Direction::Out }
     } else {
         Direction::Neither
     }
 }
 
-fn step(server: &ServerRef, wanted: &WantedServer, now: &SeenServer, begun: Option<Timestamp>) -> BatchStep {
+fn step(server: &ServerRef, wanted: &WantedServer, current: &SeenServer, started: Option<Timestamp>) -> BatchStep {
     let (mut changes, mut undo) = (Vec::new(), Vec::new());
     let state = |state| SetCommand::State(SetServerState { server: server.clone(), state });
     let agent = |switch| SetCommand::Agent(AgentSwitch { server: server.clone(), switch });
-    // An agent is muted before the state is set, and enabled only after it: its word takes effect at once.
-    if wanted.held && now.agent.is_enabled() {
+    // An agent check is disabled before the state is set, and enabled only after it: an answer of the agent takes
+    // effect at once.
+    if wanted.held && current.agent.is_enabled() {
         changes.push(agent(Switch::Disable));
         undo.push(agent(Switch::Enable));
     }
-    let speaks = wanted.agent && !wanted.held && !now.agent.is_enabled();
-    // The last word of an agent before it was muted holds until its next one, which may be seconds away.
-    if speaks && wanted.agent_down {
+    let agent_returns = wanted.agent && !wanted.held && !current.agent.is_enabled();
+    // The agent reported down before its check was disabled. This answer counts until its next one, which may be
+    // seconds away.
+    if agent_returns && wanted.agent_down {
         changes.push(agent(Switch::Enable));
         changes.push(SetCommand::AgentDown(SetServerAgentDown { server: server.clone() }));
     }
     let weight = |weight| SetCommand::Weight(SetServerWeight { server: server.clone(), weight });
-    if let Some(wanted) = wanted.weight.filter(|wanted| *wanted != now.weight) {
+    if let Some(wanted) = wanted.weight.filter(|wanted| *wanted != current.weight) {
         changes.push(weight(wanted));
-        undo.push(weight(now.weight));
+        undo.push(weight(current.weight));
     }
-    let is_now = now.admin.forced();
-    let checked = now.check.is_enabled() && now.tracked.is_none();
-    let verification_due = wanted.new_checks_since.is_some() && wanted.new_checks_since > begun;
-    let was_down = wanted.down && is_now == AdminState::Maint && wanted.state < AdminState::Maint;
-    // HAProxy takes a server that leaves maintenance for UP before it has checked it.
+    let current_state = current.admin.forced();
+    let checked = current.check.is_enabled() && current.tracked.is_none();
+    let verification_due = wanted.new_checks_since.is_some() && wanted.new_checks_since > started;
+    let was_down = wanted.down && current_state == AdminState::Maint && wanted.state < AdminState::Maint;
+    // HAProxy takes a server that leaves maintenance for UP before a check of the server.
     let out_of_maint = |to| {
         let by_drain = [state(AdminState::Drain), SetCommand::Health(SetServerHealth { server: server.clone() })];
         by_drain.into_iter().chain((to == AdminState::Ready).then(|| state(to)))
     };
-    if wanted.state != is_now {
+    if wanted.state != current_state {
         if was_down && checked {
             changes.extend(out_of_maint(wanted.state));
         } else {
             changes.push(state(wanted.state));
         }
-        let was: Vec<SetCommand> = match is_now {
-            AdminState::Ready if wanted.state == AdminState::Maint && checked && now.is_down() => {
-                out_of_maint(is_now).collect()
+        let earlier: Vec<SetCommand> = match current_state {
+            AdminState::Ready if wanted.state == AdminState::Maint && checked && current.is_down() => {
+                out_of_maint(current_state).collect()
             }
-            is_now => vec![state(is_now)],
+            current_state => vec![state(current_state)],
         };
-        undo.splice(0..0, was);
+        undo.splice(0..0, earlier);
     }
     if verification_due && checked && !was_down {
         changes.push(SetCommand::Health(SetServerHealth { server: server.clone() }));
     }
-    if speaks && !wanted.agent_down {
+    if agent_returns && !wanted.agent_down {
         changes.push(agent(Switch::Enable));
     }
     BatchStep { about: About::Server(server.clone()), changes, undo, together: false }
@@ -157,7 +159,7 @@ mod tests {
     }
 
     fn wanted(servers: &[(&str, AdminState, bool, bool)]) -> Wanted {
-        let server = |state, agent, held| WantedServer { state, agent, held, ..WantedServer::given_back(None) };
+        let server = |state, agent, held| WantedServer { state, agent, held, ..WantedServer::without_holds(None) };
         servers
             .iter()
             .map(|(name, state, agent, held)| (name.parse().unwrap(), server(*state, *agent, *held)))
@@ -207,7 +209,7 @@ mod tests {
     #[test]
     fn servers_that_should_be_out_go_out_before_the_switch() {
         let wanted = wanted(&[("all/b", AdminState::Maint, false, true), ("b/b", AdminState::Maint, false, true)]);
-        // A process that was just started: no server is held there.
+        // A process that was just started has all servers in service.
         let batch =
             diff(&wanted, &leading_to("all"), &seen(&[("all/b", 0, 0), ("b/b", 0, 0)]), &StartedVerifications::new());
         assert_eq!(texts(batch.next_stage()), ["set server all/b state maint"]);
@@ -249,7 +251,7 @@ mod tests {
         wanted.values_mut().for_each(|server| server.new_checks_since = Some(verification));
         let expected = ["set server app/a state drain", "set server app/a health down"];
         assert_eq!(sent(&wanted, &seen(&[("app/a", 1, 0)])), expected);
-        let begun = StartedVerifications::from([("app/a".parse().unwrap(), verification)]);
-        assert!(diff(&wanted, &WantedMaps::new(), &seen(&[("app/a", 8, 0)]), &begun).is_empty());
+        let started = StartedVerifications::from([("app/a".parse().unwrap(), verification)]);
+        assert!(diff(&wanted, &WantedMaps::new(), &seen(&[("app/a", 8, 0)]), &started).is_empty());
     }
 }

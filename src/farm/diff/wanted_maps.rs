@@ -20,7 +20,7 @@ pub struct WantedMap {
     pub live: BTreeMap<MapKey, MapValue>,
     /// Entries for clients that may stay on another side. An entry with `None` must be absent.
     pub beside: BTreeMap<MapKey, Option<MapValue>>,
-    /// Whether teeter also writes the file.
+    /// Whether teeter also writes the file of the map.
     pub write: bool,
     /// The backends that the map may lead to.
     pub backends: BTreeSet<BackendName>,
@@ -57,7 +57,7 @@ pub fn wanted_maps<'a>(
 }
 
 impl Route {
-    /// Whether this hold lets clients stay on a side that lost the traffic.
+    /// Whether this hold lets clients stay on a side that does not get the traffic any more.
     fn keeps(&self, side: &Side, hold: &Hold) -> bool {
         let open = matches!(hold.stage, Stage::Draining(Emptying { hardened: false, .. }));
         let on = |key: &RouteKey| {
@@ -81,7 +81,7 @@ impl Route {
             entries.extend(derived(key, '.', SHARE).map(|key| (key, share)));
             entries.extend(derived(key, '.', TRIAL).map(|key| (key, backend.cloned().map(MapValue::from))));
         }
-        // Several sides may run one version: its clients stay on a side whose hold permits that.
+        // Several sides may run one version: the clients of this version stay on a side whose hold permits it.
         let mut labels: BTreeMap<MapValue, Option<MapValue>> = BTreeMap::new();
         for (side, backend) in key.backends().filter(|_| self.sticky != Sticky::Break) {
             let Some(label) = self.label(&side).filter(|_| side != Side::All) else { continue };

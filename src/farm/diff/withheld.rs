@@ -1,5 +1,5 @@
-//! Commands that one HAProxy does not get while it gets all others: a problem of one route or server must not stop the
-//! others.
+//! Commands that are not sent to a HAProxy although all other commands are: a problem of one route or server must not
+//! stop the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +12,9 @@ use crate::haproxy::{MapName, ServerRef};
 /// Why a command is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// It is sent later; the text names the condition.
+    /// The command is sent later; the text names the condition.
     NotYet(String),
-    /// It cannot be sent; the text says why.
+    /// The command cannot be sent; the text has the reason.
     Cannot(String),
 }
 
@@ -29,9 +29,9 @@ pub struct Withheld {
 
 impl Reason {
     /// The text of the reason, for people.
-    pub fn words(&self) -> &str {
+    pub fn text(&self) -> &str {
         match self {
-            Self::NotYet(words) | Self::Cannot(words) => words,
+            Self::NotYet(text) | Self::Cannot(text) => text,
         }
     }
 }
@@ -42,11 +42,11 @@ impl Withheld {
         self.maps.is_empty() && self.servers.is_empty()
     }
 
-    /// Puts off all of these for one reason.
-    pub fn put_off(abouts: Vec<About>, words: &str) -> Self {
+    /// Puts off the commands for all of these servers and maps for one reason.
+    pub fn put_off(abouts: Vec<About>, reason: &str) -> Self {
         let mut withheld = Self::default();
         for about in abouts {
-            let why = Reason::NotYet(words.to_owned());
+            let why = Reason::NotYet(reason.to_owned());
             match about {
                 About::Map(map) => {
                     withheld.maps.insert(map, why);
@@ -82,8 +82,8 @@ impl Withheld {
     }
 
     /// The text of every reason, each once, for people; `None` where every command is sent.
-    pub fn words(&self) -> Option<String> {
-        let all: BTreeSet<&str> = self.maps.values().chain(self.servers.values()).map(Reason::words).collect();
+    pub fn text(&self) -> Option<String> {
+        let all: BTreeSet<&str> = self.maps.values().chain(self.servers.values()).map(Reason::text).collect();
         (!all.is_empty()).then(|| all.into_iter().collect::<Vec<_>>().join("; "))
     }
 }
@@ -117,9 +117,9 @@ mod tests {
         ];
         let withheld = Withheld { maps: maps.into_iter().collect(), ..Withheld::default() };
         let (a, b, c) = ("/a".parse().unwrap(), "/b".parse().unwrap(), "/c".parse().unwrap());
-        assert_eq!(withheld.reason([&a, &b], []).map(Reason::words), Some("no map"));
-        assert_eq!(withheld.reason([&b, &c], []).map(Reason::words), Some("a slow disk"));
+        assert_eq!(withheld.reason([&a, &b], []).map(Reason::text), Some("no map"));
+        assert_eq!(withheld.reason([&b, &c], []).map(Reason::text), Some("a slow disk"));
         assert_eq!(withheld.reason([&c], []), None);
-        assert_eq!(withheld.words().as_deref(), Some("a slow disk; no map"));
+        assert_eq!(withheld.text().as_deref(), Some("a slow disk; no map"));
     }
 }

@@ -13,24 +13,24 @@ use crate::farm::settings::farm::Farm;
 /// A farm with the server lines that HAProxy has for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
-    /// Its members and their server lines. The first line of a member matches the earliest pattern.
+    /// The members and their server lines. The first line of a member matches the earliest pattern.
     pub members: BTreeMap<MemberName, Vec<Entry>>,
-    /// Its groups. Every member is in exactly one group; where the groups are halves, spare members are in none.
+    /// The groups. Every member is in exactly one group; where the groups are halves, spare members are in none.
     pub groups: BTreeMap<GroupName, BTreeSet<MemberName>>,
     /// Members that are not in use, and why. They are neither counted nor worked on.
     pub spare: BTreeMap<MemberName, OutBy>,
-    /// Backends that are off and have lines of its members, for people.
+    /// Backends that are off and have lines of the members, for people.
     pub skipped: Vec<String>,
-    /// Whether one of its members leads, and the checks keep all lines of the others DOWN.
+    /// Whether one member leads, and the checks keep all lines of the others DOWN.
     pub leader: bool,
 }
 
 impl Layout {
     /// The same layout with the server lines of one HAProxy only.
     pub fn within(&self, instance: &InstanceName) -> Self {
-        let there =
+        let of_instance =
             |entries: &Vec<Entry>| entries.iter().filter(|entry| entry.instance == *instance).cloned().collect();
-        let members = self.members.iter().map(|(member, entries)| (member.clone(), there(entries)));
+        let members = self.members.iter().map(|(member, entries)| (member.clone(), of_instance(entries)));
         Self { members: members.collect(), ..self.clone() }
     }
 }
@@ -51,8 +51,8 @@ impl Farm {
                         continue;
                     }
                     let entry = Entry { instance: instance.clone(), server: server.clone() };
-                    if let Some((one, other)) = self.settings.members.claimed_twice(server) {
-                        return Err(self.error("members", format!("{server} is a line of both {one} and {other}")));
+                    if let Some((first, second)) = self.settings.members.claimed_twice(server) {
+                        return Err(self.error("members", format!("{server} is a line of both {first} and {second}")));
                     }
                     let member = self.settings.members.member_of(server).unwrap_or_else(|| server.server.clone());
                     let entries = members.entry(member).or_default();
@@ -83,9 +83,10 @@ impl Farm {
             let split = |member: &&MemberName| !self.settings.flip.route.is_empty() || !spare.contains_key(*member);
             let mut split: Vec<&MemberName> = members.keys().filter(split).collect();
             let by_bytes = self.halves(&split)?;
-            split.sort_by(|one, other| natural(one.as_str(), other.as_str()));
+            split.sort_by(|left, right| natural(left.as_str(), right.as_str()));
             let halves = self.halves(&split)?;
-            // Behind a route haproxy.cfg decides which member is in which half, and a site may have split by bytes.
+            // Behind a route haproxy.cfg decides which member is in which half, and may split the names in their order
+            // byte by byte.
             let is_split_by_bytes = !self.fits_route(&halves, members) && self.fits_route(&by_bytes, members);
             return Ok(if is_split_by_bytes { by_bytes } else { halves });
         }
@@ -161,8 +162,8 @@ impl Layout {
         self.members.len() - self.spare.values().filter(|why| !matches!(why, OutBy::Set(..))).count()
     }
 
-    /// Puts members back into the halves in which an earlier run has worked on them. While one half is on standby, it
-    /// stays the half that it was, even if halves are made in another way now.
+    /// Puts members back into the halves in which an earlier run has worked on them. So a half on standby keeps its
+    /// members, even if the halves of a new run would be others.
     pub fn keep_halves<'a>(&mut self, kept: impl Iterator<Item = (&'a GroupName, &'a MemberName)>) {
         for (group, member) in kept.filter(|(_, member)| self.members.contains_key(*member)).collect::<Vec<_>>() {
             if self.groups.contains_key(group) {
@@ -245,12 +246,12 @@ mod tests {
         let half = |layout: &Layout, group: &str| {
             let mut names: Vec<&str> =
                 layout.groups[&group.parse().unwrap()].iter().map(|name| name.as_str()).collect();
-            names.sort_by(|one, other| natural(one, other));
+            names.sort_by(|left, right| natural(left, right));
             names.join(" ")
         };
         assert_eq!(half(&layout, "a"), "web1 web2 web3 web4 web5 web6");
         assert_eq!(half(&layout, "b"), "web7 web8 web9 web10 web11 web12");
-        // Halves of an earlier version, which sorted names byte by byte; web13 is not there any more, web9 is new.
+        // Halves of an earlier run with names sorted byte by byte; web13 does not exist any more, web9 is new.
         let (a, b): (GroupName, GroupName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let kept = [(&a, "web1 web10 web11 web12 web13 web2"), (&b, "web3 web4 web5 web6 web7 web8")];
         let kept = kept.into_iter().flat_map(|(group, names)| names.split(' ').map(move |name| (group, name)));

@@ -1,4 +1,4 @@
-//! An index of all server lines that selectors may name. A request may have a thousand names, so a name is found
+//! An index of all server lines that selectors may name. A request may have a thousand names, so the index finds a name
 //! without a pass over all lines.
 
 use std::cell::OnceCell;
@@ -48,12 +48,12 @@ impl<'a> Lines<'a> {
 
     /// The server lines of this full name.
     pub(in crate::farm) fn of_name(&self, name: &ServerRef) -> Vec<Line<'a>> {
-        let here = self.seen.iter().filter(|(_, seen)| !seen.is_disabled(&name.backend));
-        let line = here.filter_map(|(instance, seen)| {
+        let instances = self.seen.iter().filter(|(_, seen)| !seen.is_disabled(&name.backend));
+        let lines = instances.filter_map(|(instance, seen)| {
             let (name, server) = seen.servers.line(name)?;
             Some(Line { instance, name, server })
         });
-        line.collect()
+        lines.collect()
     }
 
     /// The server lines by the name of their server.
@@ -67,7 +67,7 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// The server lines by the name of their member, where that differs from the name of the server.
+    /// The server lines by the name of their member, where this name differs from the name of the server.
     pub(in crate::farm) fn by_member(&self) -> &BTreeMap<MemberName, Vec<Line<'a>>> {
         self.by_member.get_or_init(|| {
             let mut found: BTreeMap<MemberName, Vec<Line<'a>>> = BTreeMap::new();

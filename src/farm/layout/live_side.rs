@@ -1,4 +1,4 @@
-//! Whether a farm's route fits HAProxy, and which side gets the traffic now.
+//! Whether a farm's route fits HAProxy, and which side gets the traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use crate::farm::settings::route_key::RouteKey;
 use crate::farm::settings::side::Side;
 use crate::haproxy::{BackendName, Series, ServerName, ServerRef};
 
-/// Finds the side that gets a farm's traffic now, by its maps; `None` where the farm has no route.
+/// Finds the side that gets a farm's traffic by its maps; `None` where the farm has no route.
 ///
 /// # Errors
-/// Everything about its route that does not fit HAProxy: maps, keys, values, backends and the servers in them.
+/// Everything in the farm's route that does not fit HAProxy: maps, keys, values, backends and the servers in them.
 pub fn live_side(
     farm: &Farm,
     layout: &Layout,
@@ -38,8 +38,8 @@ pub fn live_side(
     let live = found.next();
     if let (Some((side, at)), Some((other, elsewhere))) = (&live, found.next()) {
         problems.push(format!(
-            "the traffic goes to {side} by {at}, and to {other} by {elsewhere}: correct one of them with `set map` \
-             first"
+            "the traffic goes to {side} by {at}, and to {other} by {elsewhere}: correct one of these entries with \
+             `set map` first"
         ));
     }
     if problems.is_empty() {
@@ -48,14 +48,14 @@ pub fn live_side(
     Err(problems.into_iter().map(|problem| farm.error("flip.route", problem)).collect())
 }
 
-/// Why an old HAProxy cannot follow this route: several entries are changed at once in a transaction, which HAProxy has
+/// Why an old HAProxy cannot have this route: several entries are changed at once in a transaction, which HAProxy has
 /// since 2.4.
 fn too_old(keys: &[RouteKey], instance: &InstanceName, seen: &Seen) -> Option<String> {
     let series: Series = seen.version.parse().ok()?;
     let old = keys.len() > 1 && series < Series { major: 2, minor: 4 };
     old.then(|| {
         format!(
-            "HAProxy {instance} is {}, and several keys are changed at once only since 2.4: name one key",
+            "HAProxy {instance} is {}, and only HAProxy 2.4 and later change several keys at once: configure one key",
             seen.version
         )
     })
@@ -67,14 +67,14 @@ fn side_of(key: &RouteKey, instance: &InstanceName, seen: &Seen) -> Result<Side,
     let found = seen.maps.get(map);
     if found.is_none_or(|found| found.missing) {
         return Err(format!(
-            "HAProxy {instance} has no map {map}: let a `use_backend %[str({name}),map({map})]` in haproxy.cfg read \
-             it, under exactly this path"
+            "HAProxy {instance} has no map {map}: write `use_backend %[str({name}),map({map})]` into haproxy.cfg, with \
+             exactly this path"
         ));
     }
     let Some(value) = found.and_then(|found| found.entries.get(name)).and_then(Option::as_deref) else {
         let all = key.all.as_ref().or_else(|| key.groups.values().next()).map_or("BACKEND", BackendName::as_str);
         return Err(format!(
-            "map {map} of HAProxy {instance} has no key {name}: write the line `{name} {all}` into it"
+            "map {map} of HAProxy {instance} has no key {name}: write the line `{name} {all}` into the map"
         ));
     };
     key.side(value).ok_or_else(|| {
@@ -88,8 +88,8 @@ fn side_of(key: &RouteKey, instance: &InstanceName, seen: &Seen) -> Result<Side,
 fn backends(key: &RouteKey, layout: &Layout, instance: &InstanceName, seen: &Seen) -> Vec<String> {
     let mut problems = Vec::new();
     for (side, backend) in key.backends() {
-        let there: BTreeSet<_> = seen.servers.in_backend(backend).map(|(server, _)| &server.server).collect();
-        if there.is_empty() {
+        let in_backend: BTreeSet<_> = seen.servers.in_backend(backend).map(|(server, _)| &server.server).collect();
+        if in_backend.is_empty() {
             problems.push(format!("HAProxy {instance} has no backend {backend} with a server in it"));
             continue;
         }
@@ -99,13 +99,13 @@ fn backends(key: &RouteKey, layout: &Layout, instance: &InstanceName, seen: &See
         };
         let members: BTreeSet<_> = layout.members.keys().filter(|member| belongs(member)).collect();
         let list = |names: Vec<&&ServerName>| names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-        let missing: Vec<_> = members.difference(&there).collect();
+        let missing: Vec<_> = members.difference(&in_backend).collect();
         if !missing.is_empty() {
             problems.push(format!("backend {backend} for {side} lacks {}", list(missing)));
         }
-        let strangers: Vec<_> = there.difference(&members).collect();
-        if !strangers.is_empty() {
-            problems.push(format!("backend {backend} for {side} has {}, which does not belong to it", list(strangers)));
+        let others: Vec<_> = in_backend.difference(&members).collect();
+        if !others.is_empty() {
+            problems.push(format!("backend {backend} for {side} has {}, which is not in {side}", list(others)));
         }
         let entry = |member: &&&ServerName| {
             let server = ServerRef { backend: backend.clone(), server: (**member).clone() };
@@ -113,7 +113,7 @@ fn backends(key: &RouteKey, layout: &Layout, instance: &InstanceName, seen: &See
         };
         let known: BTreeSet<&Entry> = layout.members.values().flatten().collect();
         let unnamed: Vec<String> = members
-            .intersection(&there)
+            .intersection(&in_backend)
             .filter(|member| !known.contains(&entry(member)))
             .map(|member| format!("{backend}/{member}"))
             .collect();

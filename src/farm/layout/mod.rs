@@ -1,4 +1,4 @@
-//! How the configuration of farms maps to the servers that HAProxy has.
+//! The members and groups of farms among the servers that HAProxy has.
 
 pub(super) mod arrange;
 pub(super) mod lines;

@@ -38,8 +38,8 @@ impl Meaning {
 }
 
 impl Selector {
-    /// The HAProxys among `all` that it is about: those that its part before the colon matches, unless a server has the
-    /// whole text as its name.
+    /// The HAProxys among `all` that the selector may mean: those that its part before the colon matches, unless a
+    /// server has the whole text as its name.
     pub fn within(&self, all: &BTreeSet<InstanceName>, seen: &BTreeMap<InstanceName, &Seen>) -> BTreeSet<InstanceName> {
         let Some(within) = &self.within else { return all.clone() };
         let named: BTreeSet<_> = all.iter().filter(|name| within.haproxy.is_match(name.as_str())).cloned().collect();
@@ -68,10 +68,10 @@ impl Selector {
         Some(known.filter(|backend| globs.iter().any(|glob| glob.is_match(backend.as_str()))).cloned().collect())
     }
 
-    /// Finds every server line that it names.
+    /// Finds every server line that the selector names.
     ///
     /// # Errors
-    /// Nothing has that name, or the farm that it names does not fit HAProxy.
+    /// No server line has this name, or the named farm does not fit HAProxy.
     pub fn resolve(
         &self,
         farms: &BTreeMap<FarmName, Farm>,
@@ -80,13 +80,13 @@ impl Selector {
         self.find(&Lines::new(farms, seen))
     }
 
-    /// Finds every server line that it names in an index, for a request with many selectors.
+    /// Finds every server line that the selector names in an index, for a request with many selectors.
     ///
     /// # Errors
     /// As [`Selector::resolve`].
     pub fn find(&self, lines: &Lines<'_>) -> Result<BTreeSet<Entry>, SelectError> {
         let (farms, seen) = (lines.farms, lines.seen);
-        let nothing = |why: Option<String>, hint: Option<String>| SelectError::NothingMatched {
+        let no_match = |why: Option<String>, hint: Option<String>| SelectError::NothingMatched {
             text: self.text.clone(),
             why,
             hint,
@@ -94,12 +94,12 @@ impl Selector {
         if let Meaning::Farm(farm, group) = &self.meaning {
             let known = || farms.keys().map(FarmName::as_str).collect::<Vec<_>>().join(", ");
             let farm = farms.get(farm).ok_or_else(|| match farms.len() {
-                0 => nothing(Some("no farm is configured".into()), None),
+                0 => no_match(Some("no farm is configured".into()), None),
                 _ => {
                     let like = similar(farm.as_str(), farms.keys().map(FarmName::as_str));
                     let in_group = group.iter().map(|group| format!("/{group}")).collect::<String>();
                     let meant = like.map(|like| format!("did you mean farm:{like}{in_group}?"));
-                    nothing(Some(format!("the farms are {}", known())), meant)
+                    no_match(Some(format!("the farms are {}", known())), meant)
                 }
             })?;
             let layout = farm.layout(seen)?;
@@ -108,7 +108,7 @@ impl Selector {
                 let groups = layout.groups.keys().map(GroupName::as_str).collect::<Vec<_>>();
                 let like = similar(group.as_str(), groups.iter().copied());
                 let meant = like.map(|like| format!("did you mean farm:{}/{like}?", farm.name));
-                nothing(Some(format!("the groups of {} are {}", farm.name, groups.join(", "))), meant)
+                no_match(Some(format!("the groups of {} are {}", farm.name, groups.join(", "))), meant)
             });
         }
         let found: BTreeSet<Entry> = self.meaning.among(lines).into_iter().map(Line::entry).collect();
@@ -116,8 +116,8 @@ impl Selector {
             return Ok(found);
         }
         if let Some(Within { haproxy, meaning }) = &self.within {
-            let here: BTreeSet<_> = seen.keys().filter(|name| haproxy.is_match(name.as_str())).collect();
-            let found = meaning.among(lines).into_iter().filter(|line| here.contains(line.instance));
+            let named: BTreeSet<_> = seen.keys().filter(|name| haproxy.is_match(name.as_str())).collect();
+            let found = meaning.among(lines).into_iter().filter(|line| named.contains(line.instance));
             let found: BTreeSet<Entry> = found.map(Line::entry).collect();
             if !found.is_empty() {
                 return Ok(found);
@@ -126,23 +126,23 @@ impl Selector {
         let skipped = skipped_lines(seen, |name, server| self.picks(name, server)).join("; ");
         Err(if skipped.is_empty() {
             match &self.meaning {
-                Meaning::Host(_) => nothing(Some("no server of HAProxy has that address".to_owned()), None),
+                Meaning::Host(_) => no_match(Some("no server of HAProxy has that address".to_owned()), None),
                 _ => {
                     let meant = self.meant(lines).map(|meant| format!("did you mean {meant}?"));
-                    nothing(None, Some(meant.unwrap_or_else(|| self.hint(farms, seen))))
+                    no_match(None, Some(meant.unwrap_or_else(|| self.hint(farms, seen))))
                 }
             }
         } else {
-            nothing(Some(format!("it names only servers that accept no commands: {skipped}")), None)
+            no_match(Some(format!("all servers of this name accept no commands: {skipped}")), None)
         })
     }
 
-    /// A selector with a name that exists and is like the one of this selector; `None` for globs.
+    /// A selector with a name that exists and is similar to the name in this selector; `None` for globs.
     fn meant(&self, lines: &Lines<'_>) -> Option<String> {
         let haproxy = |(name, _): &(&str, &str)| lines.seen.keys().any(|known| known.as_str() == *name);
         let (within, name) = match self.text.split_once(':').filter(haproxy) {
             Some((haproxy, name)) => (format!("{haproxy}:"), name),
-            // The part before the colon is no HAProxy, and that is the mistake.
+            // The mistake is the part before the colon: no HAProxy has this name.
             None if self.text.contains(':') => return None,
             None => (String::new(), self.text.as_str()),
         };
@@ -159,7 +159,7 @@ impl Selector {
         like.map(|like| format!("{within}{like}"))
     }
 
-    /// Suggests what to type instead of a selector that names no server.
+    /// A hint for a selector that names no server.
     fn hint(&self, farms: &BTreeMap<FarmName, Farm>, seen: &BTreeMap<InstanceName, &Seen>) -> String {
         let is_backend = |name: &str| {
             let mut lines = seen.values().flat_map(|seen| seen.servers.keys());

@@ -1,7 +1,8 @@
-//! Server lines that lead to the same application process. The process is empty only when all of these lines are.
+//! Server lines that lead to the same application process. The process has no requests only when none of these lines
+//! has requests.
 //!
 //! Two lines lead to one process when HAProxy reaches both at one address and port. A loopback address belongs to the
-//! machine of that HAProxy, so it is compared within one HAProxy only. A server on a UNIX socket, a name without an
+//! machine of its HAProxy, so it is compared within one HAProxy only. A server on a UNIX socket, a name without an
 //! address and a line that is not in use match no other line, because HAProxy does not report where they lead.
 
 use core::net::IpAddr;
@@ -16,7 +17,7 @@ use crate::haproxy::{AdminState, ServerRef};
 /// The address where a process listens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Process {
-    /// The HAProxy whose machine has the address, when it is a loopback address.
+    /// The HAProxy whose machine has a loopback address; `None` for any other address.
     on: Option<InstanceName>,
     address: IpAddr,
     port: u16,
@@ -25,9 +26,10 @@ struct Process {
 /// Lines that lead to a process of a farm under another name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SameProcess {
-    /// Lines that belong to no member and lead to the process of a member, by that member.
+    /// Lines that belong to no member and lead to the process of a member, by this member. Their server names differ
+    /// from the names of the member's lines.
     pub beside: BTreeMap<MemberName, BTreeSet<Entry>>,
-    /// Such lines that also have the server name of one of the member's lines. The farm's patterns exclude their backends
+    /// The same for lines with the server name of one of the member's lines: the farm's patterns exclude their backends
     /// on purpose.
     pub alike: BTreeMap<MemberName, BTreeSet<Entry>>,
     /// Groups of members that are one process.
@@ -36,7 +38,7 @@ pub struct SameProcess {
 
 impl SameProcess {
     /// Compares a farm's lines with each other and with all other lines that may get requests. A line that tracks a
-    /// line of the farm is not reported, because it shares its maintenance, and a line that is out gets no requests.
+    /// line of the farm is not reported, because both share their maintenance, and a line that is out gets no requests.
     pub fn find(layout: &Layout, seen: &BTreeMap<InstanceName, &Seen>) -> Self {
         let of_farm = layout.entries();
         let mut members: BTreeMap<Process, BTreeSet<&MemberName>> = BTreeMap::new();
@@ -73,7 +75,7 @@ impl SameProcess {
         same
     }
 
-    /// Removes the members that are in one group: they go out together.
+    /// Removes the members of one process that are in one group, because they go out together.
     pub fn without_groups<'a>(mut self, groups: impl Iterator<Item = &'a BTreeSet<MemberName>> + Clone) -> Self {
         self.doubles.retain(|members| !groups.clone().any(|group| members.is_subset(group)));
         self
@@ -84,7 +86,7 @@ impl SameProcess {
         let lines: BTreeSet<String> = self.alike.values().flatten().map(|entry| entry.server.to_string()).collect();
         let lines = lines.into_iter().collect::<Vec<_>>();
         let text =
-            || format!("{} lead to its servers, too, and stay in service: `members` leaves them out", lines.join(", "));
+            || format!("{} lead to its servers, too, and stay in service: `members` excludes them", lines.join(", "));
         (!lines.is_empty()).then(text)
     }
 
@@ -98,7 +100,7 @@ impl SameProcess {
         let line = |entry: &Entry| entry.server.to_string();
         let beside = self.beside.iter().map(|(member, lines)| {
             let lines = lines.iter().map(line).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" and ");
-            format!("{lines} leads to the same address and port as {member} and is none of its lines")
+            format!("{lines} leads to the same address and port as {member} and does not belong to {member}")
         });
         let doubles = self.doubles.iter().map(|members| {
             let members = members.iter().map(MemberName::as_str).collect::<Vec<_>>().join(" and ");
@@ -107,11 +109,12 @@ impl SameProcess {
         beside.chain(doubles).collect()
     }
 
-    /// The consequence for the farm, and what to write into its table; `None` where each process has one member.
+    /// The consequence for the farm, and the `members` to write into its table; `None` where each process is one
+    /// member.
     pub fn advice(&self, layout: &Layout) -> Option<String> {
         (!self.is_empty()).then(|| {
             format!(
-                "{}: while it is out it gets requests, and a deploy is refused. Write `{}` into its table",
+                "{}: it gets requests while it is out, and a deploy is refused. Write `{}` into the farm's table",
                 self.texts().join("; "),
                 self.members_to_write(layout)
             )
@@ -141,7 +144,7 @@ impl SameProcess {
 }
 
 /// Lines of other names that lead to the process of one of these lines and may get requests. A line of the same name in
-/// another backend is not reported: its selector left it in service on purpose.
+/// another backend is not reported: the operator's selector excludes it on purpose.
 pub fn other_lines_of(entries: &BTreeSet<Entry>, seen: &BTreeMap<InstanceName, &Seen>) -> BTreeSet<Entry> {
     let name = |entry: &Entry| entry.server.server.clone();
     let mut members: BTreeMap<MemberName, Vec<Entry>> = BTreeMap::new();
@@ -164,11 +167,11 @@ fn process(entry: &Entry, seen: &Seen) -> Option<Process> {
     Some(Process { on: local.then(|| entry.instance.clone()), address, port: server.port })
 }
 
-/// Whether a line tracks, directly or through others, a line that `is_one` accepts.
-fn follows(server: &SeenServer, seen: &Seen, is_one: impl Fn(&ServerRef) -> bool) -> bool {
+/// Whether a line tracks, directly or through others, a line that `accepts` accepts.
+fn follows(server: &SeenServer, seen: &Seen, accepts: impl Fn(&ServerRef) -> bool) -> bool {
     let mut next = server.tracked.as_ref();
     while let Some(tracked) = next {
-        if is_one(tracked) {
+        if accepts(tracked) {
             return true;
         }
         next = seen.servers.get(tracked).and_then(|server| server.tracked.as_ref());
@@ -198,18 +201,21 @@ mod tests {
 
     #[test]
     fn a_line_of_another_name_with_the_same_address_is_found_in_any_haproxy() {
-        let here =
+        let lb1 =
             seen(&[("app/web1", "10.0.0.1", 80), ("ws/web1-ws", "::ffff:10.0.0.1", 80), ("ws/x", "10.0.0.1", 81)]);
-        let there = seen(&[("old/w", "10.0.0.1", 80)]);
-        let (texts, write) = same("members = [\"app/*\"]", &[("lb1", &here), ("lb2", &there)]);
-        assert_eq!(texts, ["old/w and ws/web1-ws leads to the same address and port as web1 and is none of its lines"]);
+        let lb2 = seen(&[("old/w", "10.0.0.1", 80)]);
+        let (texts, write) = same("members = [\"app/*\"]", &[("lb1", &lb1), ("lb2", &lb2)]);
+        assert_eq!(
+            texts,
+            ["old/w and ws/web1-ws leads to the same address and port as web1 and does not belong to web1"]
+        );
         assert_eq!(write, "members = { \"web1\" = [\"app/web1\", \"old/w\", \"ws/web1-ws\"] }");
     }
 
     #[test]
     fn two_members_with_one_address_are_one_process() {
-        let here = seen(&[("app/web1", "10.0.0.1", 80), ("app/web2", "10.0.0.2", 80), ("ws/web1-ws", "10.0.0.1", 80)]);
-        let (texts, write) = same("members = [\"app/*\", \"ws/*\"]", &[("lb1", &here)]);
+        let lb1 = seen(&[("app/web1", "10.0.0.1", 80), ("app/web2", "10.0.0.2", 80), ("ws/web1-ws", "10.0.0.1", 80)]);
+        let (texts, write) = same("members = [\"app/*\", \"ws/*\"]", &[("lb1", &lb1)]);
         assert_eq!(texts, ["web1 and web1-ws have one address and port: they are one process under several names"]);
         assert_eq!(write, "members = { \"web1\" = [\"app/web1\", \"ws/web1-ws\"], \"web2\" = [\"app/web2\"] }");
     }

@@ -11,32 +11,33 @@ use crate::haproxy::AdminState;
 pub struct Baseline {
     /// The state that was set outside teeter.
     pub state: AdminState,
-    /// Whether its agent check was enabled.
+    /// Whether the agent check was enabled.
     pub agent: bool,
-    /// Whether its agent check reported it down.
+    /// Whether the agent check reported the server down.
     #[serde(default)]
     pub agent_down: bool,
-    /// Whether its checks reported it DOWN. Then it comes back as DOWN, and gets no traffic before they pass.
+    /// Whether the server was DOWN by its checks. Then it comes back as DOWN, and gets no traffic before the checks
+    /// pass.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub down: bool,
-    /// Its weight.
+    /// The weight: 0 to 256.
     pub weight: u16,
-    /// Whether teeter changed its weight and has to restore it.
+    /// Whether teeter has changed the weight and has to restore it.
     #[serde(default)]
     pub weighed: bool,
-    /// The state that was set against its hold, where the hold accepts that (`on_drift = "alarm"`).
+    /// The state that was set outside teeter against the hold, where the hold accepts this (`on_drift = "alarm"`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overruled: Option<Overruled>,
-    /// Where its HAProxy was reached. By this teeter finds the record again after the HAProxy was renamed in the
-    /// configuration.
+    /// The socket and the process of the HAProxy. By them teeter finds the record again after the HAProxy was renamed
+    /// in the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }
 
-/// Where a HAProxy was reached.
+/// The stats socket of a HAProxy, and the process that answered there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// Its stats socket.
+    /// The path or address of the stats socket.
     pub socket: String,
     /// The process that answered there.
     #[serde(flatten)]
@@ -46,15 +47,15 @@ pub struct Origin {
 /// A state that was set outside teeter on a held server and stays (`on_drift = "alarm"`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overruled {
-    /// The state.
+    /// The state that was set.
     pub state: AdminState,
-    /// The process in which it was set; another process has forgotten it.
+    /// The process in which the state was set; another process does not have it.
     #[serde(flatten)]
     pub process: Process,
 }
 
 impl SeenServer {
-    /// The state to give back to this server after its last hold.
+    /// The state to restore after the last hold of this server.
     pub fn baseline(&self) -> Baseline {
         Baseline {
             state: self.admin.forced(),

@@ -1,7 +1,7 @@
-//! Holds: durable claims that keep servers out of rotation.
+//! Holds: stored records that keep servers out of service.
 //!
-//! A member takes traffic when it has no hold. Everything that takes servers out, an operator's command or a deploy,
-//! makes a hold; everything that brings them back removes one.
+//! A member takes traffic when it has no hold. An operator's command or a deploy takes servers out by a hold, and
+//! brings them back by the removal of the hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::farm::settings::drain::OnDeadline;
 use crate::farm::span::Span;
 use crate::haproxy::AdminState;
 
-/// A durable claim that keeps servers out of rotation.
+/// A stored record that keeps servers out of service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// The number of the hold.
@@ -27,33 +27,33 @@ pub struct Hold {
     pub reason: String,
     /// The selectors that the owner typed.
     pub selectors: Vec<String>,
-    /// Every server line that it keeps out.
+    /// Every server line that the hold keeps out.
     pub entries: BTreeSet<Entry>,
-    /// When it began.
+    /// When the hold began.
     pub since: Timestamp,
-    /// When it ends automatically; `None` where it stays until it is released.
+    /// When the hold ends automatically; `None` where it stays until it is released.
     pub expires: Option<Timestamp>,
     /// How the servers are emptied.
     pub ladder: Ladder,
-    /// How far it has come.
+    /// The progress of the hold.
     pub stage: Stage,
-    /// Whether its servers go out before others come in, where both happen in one change.
+    /// Whether the servers go out before others come in, where both happen in one change.
     #[serde(default)]
     pub first_out: bool,
-    /// The store's revision when its entries or stage last changed.
+    /// The store's revision of the last change of `entries` or `stage`.
     pub revision: u64,
     /// The last problem, for people.
     pub note: Option<String>,
-    /// Lines and instances that it covers beside its entries.
+    /// Lines and instances that the hold covers beside its entries.
     #[serde(default)]
     pub reach: Reach,
-    /// The members of those lines whose server has another name.
+    /// The members of lines whose server has another name than the member.
     #[serde(default, skip_serializing_if = "LineNames::is_empty")]
     pub names: LineNames,
 }
 
 impl Hold {
-    /// The state that its servers should have.
+    /// The state that the servers of the hold should have.
     pub fn wanted_state(&self) -> AdminState {
         match &self.stage {
             Stage::Shared { .. } => AdminState::Ready,
@@ -66,15 +66,15 @@ impl Hold {
         }
     }
 
-    /// The stage in which a verification begins, with probes. The servers stay in the state that they are in, or leave
-    /// the traffic that they have a share of, and have `takes` to pass.
+    /// The stage in which a verification begins, with probes. Servers that have a share of the traffic go out; other
+    /// servers keep their state. `takes` is the time for the probes to pass.
     pub fn verification(&self, now: Timestamp, takes: Span, then: AfterVerify, versions: BTreeSet<String>) -> Stage {
         let mode = if matches!(self.stage, Stage::Shared { .. }) { self.ladder.first } else { self.wanted_state() };
         let phase = VerifyPhase::Probes { mode };
         Stage::Verifying(Verification { since: now, until: takes.after(now), phase, then, versions })
     }
 
-    /// The members that it keeps out.
+    /// The members that the hold keeps out.
     pub fn members(&self) -> BTreeSet<&MemberName> {
         self.entries.iter().map(|entry| self.names.member(entry)).collect()
     }
@@ -86,7 +86,7 @@ impl Hold {
 pub enum Owner {
     /// A person or a script, by the name of its user.
     Operator(String),
-    /// A deploy.
+    /// A deploy, by the number of its run.
     Run(RunId),
 }
 
@@ -110,14 +110,14 @@ impl fmt::Display for Owner {
 }
 
 /// The drain ladder: how servers are emptied. Usually drain, maintenance after the grace, and the policy at the
-/// deadline. Where a route has led the traffic away the servers stay ready at first, for requests that are on their
-/// way.
+/// deadline. Where a route has switched the traffic away, the servers stay ready at first, for requests that have
+/// already chosen them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ladder {
-    /// The first state.
+    /// The state at the beginning of the drain.
     pub first: AdminState,
-    /// The last state, when it differs: reached after `grace`, or as soon as nothing is in flight and no sticky client
-    /// is left.
+    /// The last state, which may be the first: reached after `grace`, or as soon as nothing is in flight and no sticky
+    /// client is left.
     pub last: AdminState,
     /// How long sticky clients may go on.
     pub grace: Span,
@@ -128,7 +128,7 @@ pub struct Ladder {
     /// The clients that may go on until the grace ends.
     #[serde(default)]
     pub stays: Stays,
-    /// Whether idle connections are waited for, too.
+    /// Whether to wait for idle connections, too.
     #[serde(default)]
     pub idle: bool,
 }
@@ -137,10 +137,10 @@ pub struct Ladder {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stays {
-    /// None: only requests in flight are waited for.
+    /// No client: teeter waits only for requests in flight.
     #[serde(alias = "nobody")]
     None,
-    /// Sticky clients. Where there seem to be none, the grace is not waited for.
+    /// Sticky clients. If there seem to be none, teeter does not wait for the end of the grace.
     #[default]
     #[serde(alias = "who_sticks")]
     Sticky,
@@ -153,8 +153,8 @@ impl Ladder {
     /// The state and the flag `hardened` that follow when the servers are in `mode`: first no client may come any more,
     /// then the servers are taken out.
     pub fn harder(&self, mode: AdminState, hardened: bool) -> (AdminState, bool) {
-        let asked_to_move = !hardened && mode == AdminState::Ready && self.stays != Stays::None;
-        (if asked_to_move { mode } else { self.last }, true)
+        let ends_grace_only = !hardened && mode == AdminState::Ready && self.stays != Stays::None;
+        (if ends_grace_only { mode } else { self.last }, true)
     }
 
     /// The stage that a hold with this ladder begins with.
@@ -168,7 +168,7 @@ impl Ladder {
     }
 }
 
-/// How far a hold has come.
+/// The progress of a hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "is")]
 pub enum Stage {
@@ -176,29 +176,29 @@ pub enum Stage {
     Draining(Emptying),
     /// The deadline passed under [`OnDeadline::Fail`].
     Stuck {
-        /// The state the servers are in.
+        /// The state of the servers.
         mode: AdminState,
         /// When the deadline passed.
         at: Timestamp,
     },
     /// Nothing is in flight: the servers may be worked on.
     Out {
-        /// The state the servers are in.
+        /// The state of the servers.
         mode: AdminState,
         /// When the last request ended.
         at: Timestamp,
         /// Requests that were left, under [`OnDeadline::Proceed`].
         left: u64,
     },
-    /// The servers are to come back and must first show that they are healthy.
+    /// The servers are verified: they come back if they are healthy.
     #[serde(alias = "proving")]
     Verifying(Verification),
     /// The servers get a share of the traffic.
     Shared {
-        /// The weights of lines; a line that is not named here keeps its own.
+        /// The weights of lines; any other line keeps its weight.
         weights: BTreeMap<Entry, u16>,
     },
-    /// The servers have shown that they are healthy; their run will release them.
+    /// The servers have passed the verification; their run will release them.
     #[serde(alias = "proven")]
     Verified {
         /// When the verification ended.
@@ -206,10 +206,10 @@ pub enum Stage {
     },
 }
 
-/// How far the emptying of a hold's servers has come.
+/// The progress of emptying a hold's servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Emptying {
-    /// The state the servers are in.
+    /// The state of the servers.
     pub mode: AdminState,
     /// When the deadline began to count.
     pub since: Timestamp,
@@ -227,7 +227,7 @@ pub struct Verification {
     pub since: Timestamp,
     /// The deadline of the present phase.
     pub until: Timestamp,
-    /// What the servers are to show now.
+    /// The present phase.
     pub phase: VerifyPhase,
     /// What follows when the verification has passed.
     pub then: AfterVerify,
@@ -236,7 +236,7 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// The next phase, which begins now and has this deadline.
+    /// The verification in its next phase, which begins at `now` and has the deadline `until`.
     #[must_use]
     pub fn go_on(&self, phase: VerifyPhase, now: Timestamp, until: Timestamp) -> Self {
         Self { since: now, until, phase, ..self.clone() }
@@ -244,7 +244,7 @@ impl Verification {
 }
 
 impl Stage {
-    /// This stage with every point in time moved.
+    /// This stage with every time translated by `to`.
     pub fn moved(&self, to: &impl Fn(Timestamp) -> Timestamp) -> Self {
         let mut moved = self.clone();
         match &mut moved {
@@ -268,20 +268,20 @@ impl Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "is")]
 pub enum VerifyPhase {
-    /// teeter sends requests of its own.
+    /// teeter's own requests must get healthy answers.
     Probes {
-        /// The state that the servers stay in meanwhile.
+        /// The state of the servers meanwhile.
         mode: AdminState,
     },
-    /// Answers to the warm-up must become fast; only in a deploy whose farm is configured to have one.
+    /// Answers to the warm-up must become fast; only in a deploy of a farm with a warm-up.
     WarmUp {
-        /// The state that the servers stay in meanwhile.
+        /// The state of the servers meanwhile.
         mode: AdminState,
     },
     /// HAProxy's checks must pass.
     Checks {
-        /// Whether they must start again from "down". Set where the servers come from maintenance: HAProxy would take
-        /// them for healthy without a check.
+        /// Whether the checks must start again from "down". True for servers from maintenance: HAProxy would take them
+        /// for healthy without a check.
         afresh: bool,
     },
 }

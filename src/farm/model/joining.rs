@@ -13,22 +13,22 @@ use crate::farm::settings::farm::Farm;
 use crate::haproxy::ServerRef;
 
 impl Hold {
-    /// The hold without its lines in these HAProxys. `None` where nothing would change, and where a member would have
-    /// no line left.
+    /// The hold without its lines in these HAProxys. `None` if nothing would change, or if a member would have no line
+    /// left.
     pub fn without_instances(&self, away: &BTreeSet<InstanceName>) -> Option<Self> {
-        let there = |entry: &&Entry| !away.contains(&entry.instance);
-        let hold = Self { entries: self.entries.iter().filter(there).cloned().collect(), ..self.clone() };
+        let remains = |entry: &&Entry| !away.contains(&entry.instance);
+        let hold = Self { entries: self.entries.iter().filter(remains).cloned().collect(), ..self.clone() };
         (!away.is_empty() && hold.members() == self.members()).then_some(hold)
     }
 
-    /// Whether lines in further backends may join it.
+    /// Whether lines in further backends may join the hold.
     pub fn may_spread(&self) -> bool {
         let is_one_line = |text: &String| text.parse::<Selector>().is_ok_and(|selector| selector.is_one_line());
         self.reach.follows && !self.selectors.iter().all(is_one_line)
     }
 
-    /// The hold with new lines, and with HAProxys that answer again. Where its servers were out, it empties the new
-    /// lines first, in the same state as the other lines, which stays as strict.
+    /// The hold with new lines, and with HAProxys that answer again. If its servers were out, the hold goes back to
+    /// draining, for the new lines. All lines have the state that the servers had.
     #[must_use]
     pub fn joined(&self, lines: &BTreeSet<Entry>, back: &BTreeSet<InstanceName>, now: Timestamp) -> Self {
         let mut hold = self.clone();
@@ -41,7 +41,7 @@ impl Hold {
             Stage::Draining(Emptying { since, killed, .. }) => (*since, *killed) = (now, None),
             Stage::Out { mode, .. } | Stage::Stuck { mode, .. } => {
                 hold.stage = Stage::Draining(Emptying { mode: *mode, since: now, killed: None, hardened: true });
-                // An operator may be working on its servers by now, so nothing restores them automatically.
+                // An operator may be working on the servers already, so the deadline must not restore them.
                 if hold.ladder.on_deadline == OnDeadline::Restore {
                     hold.ladder.on_deadline = OnDeadline::Fail;
                 }
@@ -52,8 +52,8 @@ impl Hold {
     }
 }
 
-/// The new lines that a hold's selectors name and that it does not have. A deploy's hold stays on the members that it
-/// has, even when its group has others by now.
+/// The new lines that a hold's selectors name and that the hold does not have. A deploy's hold keeps its members, even
+/// if its group has other members by now.
 #[must_use]
 pub fn newcomers(
     hold: &Hold,
@@ -68,13 +68,13 @@ pub fn newcomers(
         farm.unwrap_or_else(|| entry.server.server.clone())
     };
     let held: BTreeSet<MemberName> = hold.entries.iter().map(member).collect();
-    let let_go: BTreeSet<MemberName> = hold.reach.skipped.iter().map(member).collect();
+    let released: BTreeSet<MemberName> = hold.reach.skipped.iter().map(member).collect();
     let new = |entry: &Entry| {
         let member = member(entry);
         !hold.entries.contains(entry)
             && !hold.reach.skipped.contains(entry)
-            // A member that was given back by name stays in service, with its new lines.
-            && (held.contains(&member) || !let_go.contains(&member))
+            // A member that was released by name stays in service, with its new lines.
+            && (held.contains(&member) || !released.contains(&member))
     };
     let selectors = hold.selectors.iter().filter_map(|text| text.parse::<Selector>().ok());
     let named = selectors.flat_map(|selector| selector.named_later(hold, farms, seen));
@@ -82,8 +82,8 @@ pub fn newcomers(
 }
 
 impl Selector {
-    /// Finds the lines that it names for an existing hold. A group of a farm is fixed: it means the servers that are
-    /// held, and the servers that its own patterns name, even when the halves have changed.
+    /// Finds the lines that the selector names for an existing hold. A group of a farm is fixed: it means the servers
+    /// that are held, and the servers that the group's patterns name, even if the halves have changed.
     pub(in crate::farm) fn named_later(
         &self,
         hold: &Hold,
@@ -164,7 +164,7 @@ mod tests {
         Owner::Operator("ann".into())
     }
 
-    fn come(hold: &Hold, farm: &str, lines: &[&str]) -> Vec<String> {
+    fn joining(hold: &Hold, farm: &str, lines: &[&str]) -> Vec<String> {
         let mut seen: BTreeMap<InstanceName, Seen> = BTreeMap::new();
         for line in lines {
             let Entry { instance, server } = entry(line);
@@ -179,9 +179,9 @@ mod tests {
     const FARM: &str = "members = [\"*/web*\"]\nhalves = \"auto\"";
 
     #[test]
-    fn new_lines_that_its_selectors_name_join_a_hold() {
-        let now = ["a:app/web1", "a:api/web1", "a:app/web2", "a:x/db1", "b:app/web1", "b:x/web1"];
-        for (selector, more) in [
+    fn new_lines_that_the_selectors_of_a_hold_name_join_it() {
+        let lines = ["a:app/web1", "a:api/web1", "a:app/web2", "a:x/db1", "b:app/web1", "b:x/web1"];
+        for (selector, joined) in [
             ("web1", &["a:api/web1", "b:app/web1", "b:x/web1"][..]),
             ("app/web1", &["b:app/web1"]),
             ("app/*", &["a:app/web2", "b:app/web1"]),
@@ -190,32 +190,32 @@ mod tests {
             ("farm:web/a", &["a:api/web1", "b:app/web1", "b:x/web1"]),
             ("nothing/web1", &[]),
         ] {
-            assert_eq!(come(&hold(&[selector], &["a:app/web1"], operator()), FARM, &now), more, "{selector}");
+            assert_eq!(joining(&hold(&[selector], &["a:app/web1"], operator()), FARM, &lines), joined, "{selector}");
         }
         let mut old = hold(&["web1"], &["a:app/web1"], operator());
         old.reach = Reach::default();
-        assert!(come(&old, FARM, &now).is_empty());
+        assert!(joining(&old, FARM, &lines).is_empty());
     }
 
     #[test]
     fn a_deploy_keeps_its_members() {
-        let now = ["a:app/web1", "a:api/web1", "a:app/web2", "a:db/db1", "b:app/web1"];
+        let lines = ["a:app/web1", "a:api/web1", "a:app/web2", "a:db/db1", "b:app/web1"];
         let run = hold(&["farm:web/a"], &["a:app/web1"], Owner::Run(RunId(3)));
-        assert_eq!(come(&run, FARM, &now), ["a:api/web1", "b:app/web1"]);
+        assert_eq!(joining(&run, FARM, &lines), ["a:api/web1", "b:app/web1"]);
         let mut run = hold(&["farm:web/a"], &["a:app/web1"], Owner::Run(RunId(3)));
         run.reach.skipped = entries(&["a:api/web1"]);
-        assert_eq!(come(&run, FARM, &now), ["b:app/web1"]);
+        assert_eq!(joining(&run, FARM, &lines), ["b:app/web1"]);
     }
 
     #[test]
-    fn lines_that_were_given_back_do_not_join_again() {
-        let now = ["a:app/web1", "a:api/web1", "a:app/web2", "b:app/web2", "b:app/web3"];
+    fn released_lines_do_not_join_again() {
+        let lines = ["a:app/web1", "a:api/web1", "a:app/web2", "b:app/web2", "b:app/web3"];
         let mut part = hold(&["web*"], &["a:app/web1"], operator());
         part.reach = part.reach.skipping(&entries(&["a:api/web1", "a:app/web2"]));
-        // web1 is still held in part; web2 was given back.
-        assert_eq!(come(&part, FARM, &now), ["b:app/web3"]);
+        // A part of web1 is still held; web2 was released.
+        assert_eq!(joining(&part, FARM, &lines), ["b:app/web3"]);
         part.entries.insert(entry("b:x/web2"));
-        assert_eq!(come(&part, FARM, &now), ["b:app/web2", "b:app/web3"]);
+        assert_eq!(joining(&part, FARM, &lines), ["b:app/web2", "b:app/web3"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The members of lines whose server has another name.
+//! The members of lines whose server name differs from the member's name.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::farm::settings::farm::Farm;
 use crate::farm::settings::members::Members;
 use crate::haproxy::ServerRef;
 
-/// The members of lines whose server has another name, such as `ws/web1-ws` of the member web1.
+/// The members of lines whose server name differs from the member's name, such as `ws/web1-ws` of the member web1.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LineNames(BTreeMap<ServerRef, MemberName>);
 
 impl LineNames {
-    /// The names that the tables of farms give.
+    /// The names from the `members` tables of farms.
     pub fn from_farms<'a>(lines: impl IntoIterator<Item = &'a ServerRef>, farms: &BTreeMap<FarmName, Farm>) -> Self {
         let tables: Vec<&Members> =
             farms.values().map(|farm| &farm.settings.members).filter(|members| members.is_table()).collect();
@@ -29,12 +29,12 @@ impl LineNames {
         Self(named.collect())
     }
 
-    /// The member of a line whose server has another name; `None` where the names agree.
+    /// The member of a line whose server name differs from the member's name; `None` where the names agree.
     pub fn other(&self, line: &ServerRef) -> Option<&MemberName> {
         self.0.get(line)
     }
 
-    /// Both together. An entry of `more` has priority.
+    /// All names of both. A name in `more` has priority.
     #[must_use]
     pub fn and(mut self, more: Self) -> Self {
         self.0.extend(more.0);

@@ -17,7 +17,7 @@ pub struct Renamed<'a> {
 }
 
 impl Renamed<'_> {
-    /// The new name for the old one, and any other name unchanged.
+    /// The new name for the old name; any other name unchanged.
     pub fn instance(&self, name: &InstanceName) -> InstanceName {
         if name == self.from { self.to.clone() } else { name.clone() }
     }
@@ -52,20 +52,20 @@ impl Renamed<'_> {
         Reach { skipped: self.entries(&reach.skipped), without: self.instances(&reach.without), ..reach.clone() }
     }
 
-    /// A hold under the new name. Its selectors name the HAProxy by its new name, too.
+    /// A hold under the new name, also in its selectors.
     pub fn hold(&self, hold: &Hold) -> Hold {
         let stage = match &hold.stage {
             Stage::Shared { weights } => Stage::Shared { weights: self.keys(weights) },
             other => other.clone(),
         };
-        let typed = |text: &String| match text.strip_prefix(self.from.as_str()).and_then(|rest| rest.strip_prefix(':'))
-        {
-            Some(rest) => format!("{}:{rest}", self.to),
-            None => text.clone(),
-        };
+        let selector =
+            |text: &String| match text.strip_prefix(self.from.as_str()).and_then(|rest| rest.strip_prefix(':')) {
+                Some(rest) => format!("{}:{rest}", self.to),
+                None => text.clone(),
+            };
         Hold {
             entries: self.entries(&hold.entries),
-            selectors: hold.selectors.iter().map(typed).collect(),
+            selectors: hold.selectors.iter().map(selector).collect(),
             stage,
             reach: self.reach(&hold.reach),
             ..hold.clone()

@@ -12,10 +12,10 @@ use crate::farm::settings::route_key::RouteKey;
 use crate::farm::settings::side::Side;
 use crate::haproxy::MapValue;
 
-/// Where a farm's traffic goes, as stored. A farm has a route from the first time that teeter switched its traffic.
+/// The stored route of a farm. A farm has one from the first switch of its traffic by teeter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// The farm.
+    /// The farm whose traffic is switched.
     pub farm: FarmName,
     /// The keys of the maps, with the backends of each side.
     pub keys: Vec<RouteKey>,
@@ -27,7 +27,7 @@ pub struct Route {
     pub instances: BTreeSet<InstanceName>,
     /// The side that gets the traffic.
     pub live: Side,
-    /// The version of each side, as clients get it under [`Sticky::Pin`].
+    /// The version of each side in the cookies of clients, under [`Sticky::Pin`].
     pub versions: BTreeMap<Side, MapValue>,
     /// The canary: a group that a share of the clients tries.
     #[serde(default)]
@@ -37,14 +37,14 @@ pub struct Route {
 /// A group that a share of the clients tries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Canary {
-    /// The group that is tried.
+    /// The group that the clients try.
     pub group: GroupName,
     /// The share in percent; `None` once the canary is over.
     pub share: Option<Percent>,
 }
 
 impl Route {
-    /// The label of clients of a side: under `honour` the side, under `pin` the version that it runs. `None` under
+    /// The label of a side's clients: under `honour` the side, under `pin` the version of the side. `None` under
     /// `break`.
     pub fn label(&self, side: &Side) -> Option<MapValue> {
         match self.sticky {
@@ -54,7 +54,7 @@ impl Route {
         }
     }
 
-    /// Whether the label of a side's clients differs from that of the live side, so that they can stay.
+    /// Whether the clients of a side can stay: their label differs from the label of the live side.
     pub fn can_keep(&self, side: &Side) -> bool {
         self.live != *side && self.label(side).is_some_and(|label| self.label(&self.live) != Some(label))
     }

@@ -1,20 +1,20 @@
-//! How a share of the traffic becomes the weights of servers.
+//! Works out the weights of servers for a share of the traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::farm::names::Entry;
 use crate::farm::settings::canary::Percent;
 
-/// The weights, from 1 to 256, with which the canary's servers of a backend together get their percentage of its
-/// traffic. Servers with weight 0 are left out.
+/// The weights, from 1 to 256, with which the canary's servers in each backend together get their percentage of the
+/// backend's traffic. Servers with weight 0 are left out.
 pub fn weights(canary: &BTreeMap<Entry, u16>, others: &BTreeMap<Entry, u16>, share: Percent) -> BTreeMap<Entry, u16> {
     let mut weights = BTreeMap::new();
     let backend = |entry: &Entry| (entry.instance.clone(), entry.server.backend.clone());
     let backends: BTreeSet<_> = canary.keys().map(backend).collect();
     for name in backends {
         let in_this_backend = |all: &BTreeMap<Entry, u16>| -> Vec<(Entry, u64)> {
-            let here = all.iter().filter(|(entry, weight)| **weight > 0 && backend(entry) == name);
-            here.map(|(entry, weight)| (entry.clone(), u64::from(*weight))).collect()
+            let lines = all.iter().filter(|(entry, weight)| **weight > 0 && backend(entry) == name);
+            lines.map(|(entry, weight)| (entry.clone(), u64::from(*weight))).collect()
         };
         let (canary, others) = (in_this_backend(canary), in_this_backend(others));
         let sum = |all: &[(Entry, u64)]| all.iter().map(|(_, weight)| weight).sum::<u64>();
@@ -64,8 +64,7 @@ mod tests {
             prop_assert!(weights.values().all(|weight| (1..=256).contains(weight)));
             let part: f64 = canary.keys().map(|entry| f64::from(weights[entry])).sum();
             let all: f64 = weights.values().map(|weight| f64::from(*weight)).sum();
-            // Each weight is rounded by half at most, or up to one, so the share moves by no more than this part of the
-            // whole.
+            // Each weight is rounded by half at most, or up to one, so the share differs by no more than this.
             let slack = 100.0 * f64::from(u16::try_from(weights.len()).unwrap()) / all;
             prop_assert!((100.0 * part / all - f64::from(share)).abs() <= slack, "{weights:?} for {share}%");
         }

@@ -1,35 +1,35 @@
-//! What a backend does with weights that are set at runtime.
+//! The effect of weights that are set at runtime on a backend.
 
 use std::collections::BTreeMap;
 
 use crate::farm::names::InstanceName;
 use crate::haproxy::BackendName;
 
-/// What a backend does with weights that are set at runtime. It depends on the algorithm after `balance`.
+/// The effect of weights that are set at runtime on a backend. It depends on the algorithm after `balance`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Balance {
-    /// The backend shares its traffic by them.
+    /// The backend shares its traffic by these weights.
     ByWeight,
-    /// The backend with this algorithm accepts only the weights of the configuration.
+    /// The backend with this algorithm accepts only the weights in haproxy.cfg.
     Fixed(String),
     /// The backend with this algorithm accepts every weight and ignores it.
     Ignored(String),
-    /// This algorithm hashes either consistently, and accepts weights, or by a map, and accepts none. This HAProxy does
-    /// not report which.
+    /// This algorithm hashes either consistently, and accepts weights, or by a map, and accepts no weights. The HAProxy
+    /// does not report which of both.
     Unknown(String),
 }
 
-/// The answer for every backend that was asked about.
+/// The effect for every backend that teeter has asked HAProxy about.
 pub type Balances = BTreeMap<(InstanceName, BackendName), Balance>;
 
 impl Balance {
-    /// Whether the name of the algorithm alone gives the answer.
+    /// Whether the name of the algorithm is enough for [`Balance::from_algorithm`].
     pub fn is_known_by_name(algorithm: &str) -> bool {
         matches!(algorithm, "roundrobin" | "leastconn" | "random" | "first" | "static-rr")
     }
 
-    /// The answer for an algorithm. `takes_weights` is what HAProxy replied to a new weight; `None` where it was not
-    /// asked or did not reply.
+    /// The effect for an algorithm. `takes_weights` is HAProxy's reply about new weights; `None` if teeter did not ask
+    /// or HAProxy did not reply.
     pub fn from_algorithm(algorithm: &str, takes_weights: Option<bool>) -> Self {
         let named = || algorithm.to_owned();
         match (algorithm, takes_weights) {

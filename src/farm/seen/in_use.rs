@@ -1,5 +1,4 @@
-//! Which server lines and members are in use. This is the only definition: all code that counts, splits or skips
-//! members asks here.
+//! Which server lines and members are in use. All code that counts, splits or skips members uses this definition.
 //!
 //! A server line is not in use when the state `ready` alone cannot bring it into service: its backend is off, it is
 //! `disabled` in haproxy.cfg and was not set ready since, or its name has no address. A member is spare when each of
@@ -21,7 +20,7 @@ impl Seen {
         self.off.get(backend) == Some(&Off::Disabled)
     }
 
-    /// Why a line is not in use; `None` when it is in use, or when HAProxy does not have it.
+    /// Why a line is not in use; `None` for a line that is in use or that HAProxy does not have.
     pub fn unused(&self, name: &ServerRef) -> Option<OutBy> {
         let server = self.servers.get(name)?;
         if let Some(off) = self.off.get(&name.backend) {
@@ -34,8 +33,8 @@ impl Seen {
         (disabled && self.without_holds(name, server) == AdminState::Maint).then_some(OutBy::Configuration)
     }
 
-    /// Why a line does not make its member one that is in use: the reasons of [`Seen::unused`], and maintenance that
-    /// was set outside teeter.
+    /// Why a line does not count for the use of its member: the reasons of [`Seen::unused`], and maintenance that was
+    /// set outside teeter.
     pub fn spare(&self, name: &ServerRef) -> Option<OutBy> {
         let server = self.servers.get(name)?;
         let maint = || {
@@ -116,7 +115,7 @@ mod tests {
     fn a_held_line_is_judged_by_its_state_before_the_hold() {
         let held = |admin, before| Seen { before: [("app/s1".parse().unwrap(), before)].into(), ..seen(admin) };
         assert_eq!(spare(&held(1, AdminState::Ready)), None);
-        // A slot that was in use and is held in maintenance: HAProxy shows the bits of a spare one.
+        // A slot that was in use and is held in maintenance: HAProxy shows the same bits as for a spare slot.
         assert_eq!(spare(&held(5, AdminState::Ready)), None);
         assert_eq!(spare(&held(5, AdminState::Maint)).unwrap(), "disabled in haproxy.cfg");
         assert_eq!(spare(&held(1, AdminState::Maint)).unwrap(), "maint, set outside teeter");

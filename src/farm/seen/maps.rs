@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::haproxy::{MapKey, MapName};
 
-/// The maps of one HAProxy, as far as teeter looked them up.
+/// The maps of one HAProxy that teeter has looked up.
 pub type SeenMaps = BTreeMap<MapName, SeenMap>;
 
 /// The entries of one map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeenMap {
-    /// Whether HAProxy has no such map.
+    /// Whether HAProxy does not have the map.
     pub missing: bool,
-    /// The keys that were looked up; `None` where the map has no such key.
+    /// The values of the keys that were looked up; `None` where the map does not have the key.
     pub entries: BTreeMap<MapKey, Option<String>>,
 }

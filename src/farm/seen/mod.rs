@@ -1,4 +1,4 @@
-//! What HAProxy shows: its servers, maps and processes as they are, not as they should be.
+//! The state that HAProxy shows: its servers, maps and processes.
 
 pub(super) mod server;
 pub(super) mod servers;

@@ -1,4 +1,4 @@
-//! Which program or setting keeps a server out of service where teeter does not, as far as HAProxy's bits show it.
+//! The reasons outside teeter that keep a server out of service, as far as HAProxy's bits show them.
 
 use std::fmt;
 
@@ -9,28 +9,28 @@ use crate::haproxy::{AdminBits, AdminState, OpState, ServerRef};
 /// A reason outside teeter why a server gets no new requests, other than failing checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutBy {
-    /// Its line in haproxy.cfg has `disabled`.
+    /// The server's line in haproxy.cfg has `disabled`.
     Configuration,
-    /// This state was set outside teeter. An agent may have set it, where the server has an enabled agent check.
+    /// This state was set outside teeter, perhaps by an agent if the server has an enabled agent check.
     Set(AdminState, Agent),
-    /// The server that it tracks is out. `None` when HAProxy does not name that server.
+    /// The tracked server is out. `None` if HAProxy does not name the tracked server.
     Tracked(Option<ServerRef>),
-    /// Its name has no address.
+    /// The host name of the server has no address.
     NoAddress,
-    /// Its agent says that it is down.
+    /// The agent of the server reports that it is down.
     Agent,
-    /// Its weight is 0.
+    /// The weight of the server is 0.
     Weight,
-    /// Its backend is off.
+    /// The backend of the server is off.
     Backend(Off),
 }
 
 /// Whether a server has an enabled agent check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agent {
-    /// It has an agent check.
+    /// The server has an enabled agent check.
     Heard,
-    /// It has no agent check, or a disabled one.
+    /// The server has no agent check, or a disabled one.
     Silent,
 }
 
@@ -42,7 +42,8 @@ impl OutBy {
 }
 
 impl SeenServer {
-    /// Why it is out, the strictest reason first. Empty when it is in service, or only its checks keep it out.
+    /// The reasons why the server is out, the strictest first. Empty for a server in service, or out only by its
+    /// checks.
     pub fn out_by(&self) -> Vec<OutBy> {
         let bits = self.admin.0;
         let mut by = Vec::new();

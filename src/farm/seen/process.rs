@@ -1,16 +1,16 @@
-//! The identity of a HAProxy process, so that a later process with the same process id is recognised as another one.
+//! The identity of a HAProxy process. It distinguishes a process from a later one with the same process id.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::haproxy::commands::Info;
 
-/// The identity of a HAProxy process. A process id is used again, so the start time belongs to it.
+/// The identity of a HAProxy process. A process id may be used again, so the start time is part of the identity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// Its process id.
+    /// The process id.
     pub pid: u32,
-    /// When it started: see `Seen::started`.
+    /// When the process started: see `Seen::started`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<u64>,
 }
@@ -23,7 +23,7 @@ impl Process {
         self.pid == other.pid && apart <= ESTIMATED
     }
 
-    /// A process that is seen for the first time, `now`.
+    /// The identity of a process at its first look, at the time `now`.
     pub fn first_seen(info: &Info, now: Timestamp) -> Self {
         let estimate = || u64::try_from(now.as_second()).ok().map(|now| now.saturating_sub(info.uptime));
         Self { pid: info.pid, started: info.started.or_else(estimate) }
@@ -38,7 +38,7 @@ impl Process {
     }
 }
 
-/// The difference, in seconds, that two estimates of one start may have: each is in whole seconds.
+/// The greatest difference between two estimates of one start, in seconds: each estimate is in whole seconds.
 const ESTIMATED: u64 = 1;
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
         let at = |pid, started| Process { pid, started };
         assert!(at(8, Some(100)).is_same(&at(8, Some(101))) && at(8, None).is_same(&at(8, Some(100))));
         assert!(!at(8, Some(100)).is_same(&at(8, Some(102))) && !at(8, Some(100)).is_same(&at(9, Some(100))));
-        // A record from before teeter stored the start of a process.
+        // A stored record without the start of a process.
         let stored: crate::farm::Overruled = serde_json::from_str(r#"{"state":"ready","pid":8}"#).unwrap();
         assert!(stored.process.is_same(&at(8, Some(100))) && !stored.process.is_same(&at(9, None)));
         let before = at(8, Some(100));

@@ -5,48 +5,49 @@ use crate::haproxy::{AdminBits, CheckBits, OpState, ServerRef};
 /// One server line at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenServer {
-    /// The administrative state that was set, or that it inherits.
+    /// The administrative state, set or inherited.
     pub admin: AdminBits,
-    /// Whether it works, by its checks.
+    /// The operational state, by the checks.
     pub op: OpState,
-    /// Its weight, 0 to 256.
+    /// The weight: 0 to 256.
     pub weight: u16,
-    /// How many of its checks count now. While it is DOWN this is below the number that it needs.
+    /// HAProxy's counter of checks, `srv_check_health`: the server is up from `rise` on.
     pub health: u32,
-    /// Its health check.
+    /// The state of the health check.
     pub check: CheckBits,
-    /// Its agent check.
+    /// The state of the agent check.
     pub agent: CheckBits,
-    /// Whether its agent check is enabled and reports the server down.
+    /// Whether the agent check is enabled and reports the server down.
     pub agent_down: bool,
-    /// Whether it gets traffic only while no other server of its backend can (`backup`).
+    /// Whether the server gets traffic only while no other server of its backend can (`backup`).
     pub backup: bool,
-    /// Its address. Empty while its name is not resolved.
+    /// The address. Empty for a UNIX socket, and while the host name is not resolved.
     pub address: String,
-    /// Its port.
+    /// The port; 0 where HAProxy reports none.
     pub port: u16,
-    /// The server whose health and maintenance it shares (`track`).
+    /// The server whose health and maintenance this server shares (`track`).
     pub tracked: Option<ServerRef>,
     /// HAProxy's status text, for people.
     pub status: String,
-    /// The result of its last check, for people.
+    /// The result of the last check, for people.
     pub last_check: String,
-    /// Its requests and connections now, and its counters.
+    /// The present requests and connections, and the counters.
     pub load: Load,
 }
 
 impl SeenServer {
-    /// Whether the load balancer may choose it (`srv_currently_usable` in HAProxy's sources).
+    /// Whether the load balancer may choose the server (`srv_currently_usable` in HAProxy's sources).
     pub fn is_usable(&self) -> bool {
         !self.admin.in_maint() && !self.admin.in_drain() && self.op.is_up() && self.weight > 0
     }
 
-    /// Whether its checks say that it is down. In maintenance checks are paused, so this is false there.
+    /// Whether the server is down by its checks. False in maintenance, where checks are paused.
     pub fn is_down(&self) -> bool {
         !self.op.is_up() && !self.admin.in_maint() && !self.agent_down
     }
 
-    /// Its status for an operator who waits for its checks: how many have passed, where they pass and more are needed.
+    /// The status for an operator who waits for checks, with the numbers of passed and needed checks where HAProxy
+    /// reports them.
     pub fn check_progress(&self) -> String {
         let counts = self.status.strip_prefix("DOWN ").and_then(|counts| counts.split_once('/'));
         match counts {
@@ -76,12 +77,12 @@ impl SeenServer {
         }
     }
 
-    /// Whether HAProxy reaches it through a UNIX socket, whose path HAProxy does not report.
+    /// Whether HAProxy reaches the server through a UNIX socket, whose path HAProxy does not report.
     pub fn is_on_socket(&self) -> bool {
         self.address.is_empty() && self.admin.0 & AdminBits::RESOLUTION_MAINT == 0
     }
 
-    /// Its address and port in the format that deploy hooks get; `-` where HAProxy reports none.
+    /// The address and port in the format for deploy hooks; `-` where HAProxy reports no address.
     pub fn endpoint(&self) -> String {
         if self.address.is_empty() {
             "-".to_owned()
@@ -96,39 +97,39 @@ impl SeenServer {
 /// The requests and connections of one server line, and the counters that show whether more may come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Requests on it now. In TCP mode: connections.
+    /// Requests on the server. In TCP mode: connections.
     pub scur: u64,
-    /// Requests that wait for a free connection to it (its queue).
+    /// Requests in the server's queue, which wait for a free connection to it.
     pub qcur: u64,
     /// Connections from HAProxy that are in use.
     pub used: u64,
-    /// Requests assigned to it, where HAProxy reports that (3.3 and later); otherwise 0.
+    /// Requests assigned to the server, where HAProxy reports them (3.3 and later); otherwise 0.
     pub served: u64,
-    /// Idle connections that HAProxy keeps open to it.
+    /// Idle connections that HAProxy keeps open to the server.
     pub idle: u64,
-    /// Requests that it was ever given.
+    /// Requests that the server was given since the process started.
     pub stot: u64,
-    /// Failed connection attempts and retries, ever. When this rises, a request may be between two attempts, and then
-    /// no counter has it.
+    /// Failed connection attempts and retries since the process started. While this number rises, a request may be
+    /// between two attempts, and then no other counter has it.
     pub troubles: u64,
-    /// Requests assigned to it by HAProxy's session list, where teeter asked for that list. They include requests that
-    /// no counter has.
+    /// Requests assigned to the server by HAProxy's session list; `None` if teeter did not read the list. They include
+    /// requests that no counter has.
     pub assigned: Option<u64>,
-    /// Requests on it in old processes, which a reload has left behind.
+    /// Requests on the server in old processes, which a reload has replaced.
     pub old: u64,
-    /// Answers with a 5xx status, ever.
+    /// Answers with a 5xx status since the process started.
     pub hrsp_5xx: u64,
-    /// Failed connections to it and broken answers, ever.
+    /// Failed connections to the server, and broken answers, since the process started.
     pub errors: u64,
-    /// The average time of its latest answers, in milliseconds.
+    /// The average time of the latest answers, in milliseconds; `None` where HAProxy does not report it.
     pub rtime: Option<u64>,
-    /// Whether clients are bound to it by a cookie.
+    /// Whether a cookie binds clients to the server.
     pub sticky: bool,
 }
 
 impl Load {
-    /// Requests that it serves or is about to be given. Connections in use count only where there are no requests: up
-    /// to HAProxy 2.2 a running health check is one of them, and would be added to the requests.
+    /// Requests on the server or about to be given to it. Connections in use count only where there are no requests: up
+    /// to HAProxy 2.2 a running health check is one of these connections, and would be added to the requests.
     pub fn in_flight(&self) -> u64 {
         let requests = self.scur.max(self.served);
         let counted = self.qcur + if requests == 0 { self.used } else { requests };
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_flight_is_zero_only_when_everything_is() {
+    fn in_flight_is_zero_only_if_every_count_is_zero() {
         let none = Load { idle: 7, stot: 9, troubles: 1, ..Load::default() };
         assert_eq!(none.in_flight(), 0);
         for load in [

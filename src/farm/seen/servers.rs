@@ -1,5 +1,5 @@
 //! Many servers, grouped by backend. A copy shares the unchanged backends, and the servers of one backend are found
-//! without a pass over the others. There may be ten thousand servers, looked at many times a second.
+//! without a pass over the others. There may be ten thousand servers, and many looks a second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Index;
@@ -38,12 +38,12 @@ impl Servers {
         Arc::make_mut(self.backends.entry(server.backend.clone()).or_default()).insert(server, seen);
     }
 
-    /// Replaces each backend that `others` has by the one in `others`.
+    /// Adds the backends of `others`, and replaces backends of the same name.
     pub fn take_over(&mut self, others: Self) {
         self.backends.extend(others.backends);
     }
 
-    /// Removes some backends.
+    /// Removes these backends with their servers.
     pub fn forget(&mut self, backends: &BTreeSet<BackendName>) {
         for backend in backends {
             self.backends.remove(backend);
@@ -70,11 +70,12 @@ impl Servers {
         self.backends.keys()
     }
 
-    /// Whether both have the same server lines at the same addresses, whatever their states are.
+    /// Whether both have the same server lines at the same addresses, in any state.
     pub fn has_lines_of(&self, other: &Self) -> bool {
-        let same = |(one, other): (&Arc<Lines>, &Arc<Lines>)| {
-            let place = |(name, seen): (&ServerRef, &SeenServer)| (name.clone(), seen.address.clone(), seen.port);
-            Arc::ptr_eq(one, other) || (one.len() == other.len() && one.iter().map(place).eq(other.iter().map(place)))
+        let same = |(own, other): (&Arc<Lines>, &Arc<Lines>)| {
+            let identity = |(name, seen): (&ServerRef, &SeenServer)| (name.clone(), seen.address.clone(), seen.port);
+            Arc::ptr_eq(own, other)
+                || (own.len() == other.len() && own.iter().map(identity).eq(other.iter().map(identity)))
         };
         self.backends.keys().eq(other.backends.keys()) && self.backends.values().zip(other.backends.values()).all(same)
     }

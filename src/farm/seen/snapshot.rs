@@ -1,4 +1,4 @@
-//! What one HAProxy process shows at one moment: its servers as they are, not as they should be.
+//! The state that one HAProxy process shows at one moment.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,22 @@ use crate::haproxy::{AdminState, BackendName, ServerRef};
 /// One HAProxy process at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Its process id. Another process has lost everything that was set at runtime.
+    /// The process id. Another process does not have the states that were set at runtime.
     pub pid: u32,
-    /// When the process started, in seconds since 1970. Where HAProxy does not report it, teeter works it out from the
-    /// age of the process at the first look.
+    /// When the process started, in seconds since 1970. If HAProxy does not report the start, teeter works it out from
+    /// the age of the process at the first look.
     pub started: Option<u64>,
-    /// Its version, as HAProxy prints it.
+    /// The version, as HAProxy prints it.
     pub version: String,
-    /// Every server line that was looked at.
+    /// Every server line of the look.
     pub servers: Servers,
-    /// Every backend that was looked at.
+    /// Every backend of the look.
     pub backends: BTreeMap<BackendName, SeenBackend>,
-    /// The entries of maps that routes are about.
+    /// The entries that routes have in maps.
     pub maps: SeenMaps,
     /// Backends whose servers accept no commands, and why.
     pub off: BTreeMap<BackendName, Off>,
-    /// The state that each held server would have without teeter's holds; the same for servers that are being given
-    /// back.
+    /// The state that each server would have without teeter's holds, for servers that are held or are brought back.
     pub before: BTreeMap<ServerRef, AdminState>,
 }
 
@@ -38,7 +37,7 @@ impl Seen {
         Process { pid: self.pid, started: self.started }
     }
 
-    /// Requests of a backend that are on none of its servers: they wait for their body or for a retry.
+    /// Requests of a backend that are on none of its servers, because they wait for their body or for a retry.
     pub fn without_server(&self, backend: &BackendName) -> u64 {
         let on_servers: u64 =
             self.servers.in_backend(backend).map(|(_, server)| server.load.scur + server.load.qcur).sum();
@@ -49,9 +48,9 @@ impl Seen {
 /// One backend at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SeenBackend {
-    /// Its number in this process. A backend and a frontend may share a name, so commands use the number. `None` where
-    /// HAProxy has no counters for it, as for a backend that is `disabled` in haproxy.cfg.
+    /// The id of the backend in this process. A backend and a frontend may share a name, so commands use the id. `None`
+    /// where HAProxy has no counters for the backend, because it is `disabled` in haproxy.cfg.
     pub id: Option<ProxyId>,
-    /// Its requests, including those that have no server yet.
+    /// The requests of the backend, including those that have no server yet.
     pub requests: u64,
 }

@@ -1,4 +1,4 @@
-//! A machine by its address, with the servers that HAProxy reaches there.
+//! A host by its IP address, which selects the servers that HAProxy reaches there.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub struct Host {
     port: Option<u16>,
 }
 
-/// A text that is not an address.
+/// The error for a text that is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a host is an IP address, such as 10.0.0.7 or 2001:db8::7, or with a port 10.0.0.7:8080 or [2001:db8::7]:8080")]
 pub struct HostError;
@@ -24,8 +24,9 @@ pub struct HostError;
 impl Host {
     /// Whether HAProxy reaches this server at the address.
     pub fn has(&self, server: &SeenServer) -> bool {
-        let there = server.address.parse().is_ok_and(|address: IpAddr| address.to_canonical() == self.address);
-        there && self.port.is_none_or(|port| port == server.port)
+        let is_same_address =
+            server.address.parse().is_ok_and(|address: IpAddr| address.to_canonical() == self.address);
+        is_same_address && self.port.is_none_or(|port| port == server.port)
     }
 }
 

@@ -1,4 +1,4 @@
-//! How operators name servers: the text of a selector, and whether a name matches it.
+//! Selectors, by which operators name servers: their text, and whether it matches a name.
 
 pub(super) mod pattern;
 pub(super) mod host;

@@ -11,12 +11,14 @@ pub(in crate::farm) enum Pattern {
 }
 
 impl Pattern {
+    /// Parses a name or a glob.
+    ///
     /// # Errors
-    /// The text is neither a name nor a glob; the error says why.
+    /// The text is neither a name nor a glob; the error has the reason.
     pub(in crate::farm) fn new(text: &str) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_:.-*?[]!^{},".contains(c);
         if text.is_empty() || !text.chars().all(allowed) {
-            return Err(USE.to_owned());
+            return Err(USAGE.to_owned());
         }
         if !text.contains(['*', '?', '[', ']', '{', '}']) {
             return Ok(Self::Name(text.to_owned()));
@@ -33,5 +35,6 @@ impl Pattern {
     }
 }
 
-const USE: &str = "use BACKEND/SERVER or SERVER, with shell globs, farm:FARM, farm:FARM/GROUP or host:ADDRESS; \
-    HAPROXY: before BACKEND/SERVER or SERVER means that HAProxy only";
+/// The forms of a selector, for an error.
+const USAGE: &str = "use BACKEND/SERVER or SERVER, with shell globs, farm:FARM, farm:FARM/GROUP or host:ADDRESS; \
+    HAPROXY: before BACKEND/SERVER or SERVER selects lines of this HAProxy only";

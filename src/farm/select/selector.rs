@@ -1,5 +1,6 @@
-//! Selectors: how operators name servers. `app/web01`, `web01`, shell globs, `farm:web`, `farm:web/a`, `host:10.0.0.7`;
-//! and in one HAProxy only, as tables show it: `lb1:app/web01`, `lb1:web01`, `lb[12]:app/*`.
+//! Selectors, by which operators name servers: `app/web01`, `web01`, shell globs, `farm:web`, `farm:web/a`,
+//! `host:10.0.0.7`; and in one HAProxy only, as in the tables of `teeter status`: `lb1:app/web01`, `lb1:web01`,
+//! `lb[12]:app/*`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -46,12 +47,12 @@ impl FromStr for Selector {
         if text.is_empty() || text.len() > LONGEST {
             return Err(malformed(format!("a selector has 1 to {LONGEST} characters")));
         }
-        let whole = |meaning| Self { text: text.to_owned(), meaning, within: None };
+        let selector = |meaning| Self { text: text.to_owned(), meaning, within: None };
         if let Some(farm) = text.strip_prefix("farm:") {
             let (farm, group) = farm.split_once('/').map_or((farm, None), |(farm, group)| (farm, Some(group)));
             let farm = farm.parse().map_err(|error| malformed(format!("{error}")))?;
             let group = group.map(str::parse).transpose().map_err(|error| malformed(format!("{error}")))?;
-            return Ok(whole(Meaning::Farm(farm, group)));
+            return Ok(selector(Meaning::Farm(farm, group)));
         }
         if let Some(host) = text.strip_prefix("host:") {
             return host.parse::<Host>().map(Self::from).map_err(|error| malformed(format!("{error}")));
@@ -60,7 +61,7 @@ impl FromStr for Selector {
             Some(Within { haproxy: Pattern::new(haproxy).ok()?, meaning: Meaning::lines(rest).ok()? })
         });
         match (Meaning::lines(text), within) {
-            (Ok(meaning), within) => Ok(Self { within, ..whole(meaning) }),
+            (Ok(meaning), within) => Ok(Self { within, ..selector(meaning) }),
             (Err(problem), _) => Err(malformed(problem)),
         }
     }
@@ -75,7 +76,7 @@ impl Meaning {
         })
     }
 
-    /// Whether it names a line of this name. A farm and a host name no line by its name.
+    /// Whether this meaning includes a line of this name. A farm or a host includes no line by its name.
     pub(in crate::farm) fn matches(&self, server: &ServerRef) -> bool {
         match self {
             Self::Line(backend, name) => {
@@ -100,23 +101,23 @@ impl Selector {
         &self.text
     }
 
-    /// Whether it is a name or glob of server lines or members, and not a farm or a host.
+    /// Whether the selector is a name or glob of server lines or members, and not a farm or a host.
     pub fn is_pattern(&self) -> bool {
         matches!(self.meaning, Meaning::Line(..) | Meaning::Member(_))
     }
 
-    /// Whether it names exactly one line, `BACKEND/SERVER`, without a glob.
+    /// Whether the selector names exactly one line, `BACKEND/SERVER`, without a glob.
     pub fn is_one_line(&self) -> bool {
         self.is_pattern() && self.text.contains('/') && !self.text.contains(['*', '?', '[', '{'])
     }
 
-    /// Whether this text is more than a plain name: a glob or host is compared with every server, and a farm stands for
-    /// many.
+    /// Whether this text is more than a plain name: a glob or host is compared with every server, and a farm has many
+    /// servers.
     pub fn is_wide(text: &str) -> bool {
         text.contains(['*', '?', '[', '{']) || text.starts_with("farm:") || text.starts_with("host:")
     }
 
-    /// The farm, when the selector is a farm or one of its groups.
+    /// The farm, if the selector is a farm or one of its groups; otherwise `None`.
     pub fn farm(&self) -> Option<&FarmName> {
         match &self.meaning {
             Meaning::Farm(farm, _) => Some(farm),
@@ -124,7 +125,7 @@ impl Selector {
         }
     }
 
-    /// The host, when the selector is one.
+    /// The host, if the selector is a host; otherwise `None`.
     pub fn host(&self) -> Option<Host> {
         match self.meaning {
             Meaning::Host(host) => Some(host),
@@ -132,19 +133,20 @@ impl Selector {
         }
     }
 
-    /// Whether one of its readings may mean this line. [`Selector::resolve`] handles farms, which match nothing here.
+    /// Whether one of the selector's readings may mean this line. [`Selector::resolve`] handles farms, which match
+    /// nothing here.
     pub fn picks(&self, name: &ServerRef, server: &SeenServer) -> bool {
         self.readings().any(|meaning| meaning.picks(name, server))
     }
 
-    /// Whether one of its readings may mean this line by its name. Farms and hosts match nothing here.
+    /// Whether one of the selector's readings may mean this line by its name. Farms and hosts match nothing here.
     pub fn may_name(&self, entry: &Entry) -> bool {
-        let here =
+        let in_haproxy =
             |within: &Within| within.haproxy.is_match(entry.instance.as_str()) && within.meaning.matches(&entry.server);
-        self.meaning.matches(&entry.server) || self.within.as_ref().is_some_and(here)
+        self.meaning.matches(&entry.server) || self.within.as_ref().is_some_and(in_haproxy)
     }
 
-    /// Whether it means this server line by name, in any HAProxy. Farms and hosts match nothing here.
+    /// Whether the selector means this server line by name, in any HAProxy. Farms and hosts match nothing here.
     pub fn matches(&self, server: &ServerRef) -> bool {
         self.meaning.matches(server)
     }
@@ -153,7 +155,7 @@ impl Selector {
         std::iter::once(&self.meaning).chain(self.within.as_ref().map(|within| &within.meaning))
     }
 
-    /// Whether it is the name of this member, or a glob that matches the name.
+    /// Whether the selector is the name of this member, or a glob that matches the name.
     pub fn names(&self, member: &MemberName) -> bool {
         matches!(&self.meaning, Meaning::Member(name) if name.is_match(member.as_str()))
     }
@@ -191,7 +193,7 @@ impl PartialEq for Selector {
     }
 }
 
-/// Longer than two names of the longest length that HAProxy accepts in a configuration line.
+/// The greatest length of a selector, in bytes: a configuration line of HAProxy has no room for longer names.
 const LONGEST: usize = 2048;
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use crate::farm::natural::natural;
 
-/// The known name that is most like `name`, if one is like it at all; the comparison is that of the command line.
+/// The known name that is most similar to `name`; `None` if no known name is similar. The command line's parser
+/// compares its options in the same way.
 pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let (name, mut best) = (name.to_lowercase(), None);
     for candidate in known {
@@ -16,20 +17,20 @@ pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     best.map(|(_, candidate)| candidate)
 }
 
-/// How alike two names are, from 0 to 1.
+/// The similarity of two names, from 0 to 1.
 fn likeness(name: &str, candidate: &str) -> f64 {
     let likeness = strsim::jaro_winkler(name, candidate);
-    // In a short name, one letter is much.
+    // One letter is a large part of a short name.
     if name.len() >= SHORT && strsim::osa_distance(name, candidate) <= 1 { likeness.max(ONE_LETTER) } else { likeness }
 }
 
-/// Shorter names are alike only if they are almost the same.
+/// The length from which names that differ in one letter are similar.
 const SHORT: usize = 3;
 
-/// How alike names are that differ in one letter, or in the order of two.
+/// The least similarity of names that differ in one letter, or in the order of two letters.
 const ONE_LETTER: f64 = 0.9;
 
-/// From here on, names are alike: a letter that is wrong, missing or too much.
+/// The similarity above which a name is suggested: one letter is wrong, missing or superfluous.
 const LIKE: f64 = 0.85;
 
 #[cfg(test)]

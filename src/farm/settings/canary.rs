@@ -14,7 +14,7 @@ use crate::farm::span::Span;
 pub struct CanarySettings {
     /// The group that is worked on first and gets the share; the first group by name where unset.
     pub group: Option<GroupName>,
-    /// The shares that the group gets one after the other, before it gets all traffic.
+    /// The rising shares that the group gets before it gets all traffic.
     pub steps: Steps,
     /// How long each share lasts.
     pub pause: Span,
@@ -68,23 +68,23 @@ impl Steps {
 
     fn from_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut steps: Vec<Percent> = Vec::new();
-        let mut whole = false;
+        let mut has_all = false;
         for text in texts.map(str::trim) {
             let number = text.strip_suffix('%').and_then(|number| number.parse().ok());
             let number: u8 = number
                 .filter(|number| (1..=100).contains(number))
                 .ok_or_else(|| format!("{text:?} is not a share from \"1%\" to \"100%\""))?;
-            if whole || steps.last().is_some_and(|last| last.0 >= number) {
+            if has_all || steps.last().is_some_and(|last| last.0 >= number) {
                 return Err(format!("{text} does not come after a smaller share: steps rise, as in 5%,25%,100%"));
             }
             if number == 100 {
-                whole = true;
+                has_all = true;
             } else {
                 steps.push(Percent(number));
             }
         }
         if steps.is_empty() {
-            return Err("there is no share below 100% to try: give steps such as 5%,25%,100%".to_owned());
+            return Err("the steps have no share below 100%: give steps such as 5%,25%,100%".to_owned());
         }
         Ok(Self(steps))
     }

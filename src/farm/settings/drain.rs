@@ -28,13 +28,13 @@ impl Default for DrainSettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDeadline {
-    /// Stop and report it. The servers stay out, and the sessions go on.
+    /// Stop and report the sessions. The servers stay out, and the sessions go on.
     #[default]
     Fail,
-    /// End the sessions, and go on when they are gone.
+    /// End the sessions, and go on when they have ended.
     Kill,
-    /// Go on with the sessions that are left.
+    /// Go on although sessions are left.
     Proceed,
-    /// Stop, report it, and bring the servers back.
+    /// Stop, report the sessions, and bring the servers back.
     Restore,
 }

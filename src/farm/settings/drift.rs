@@ -11,7 +11,7 @@ pub enum OnDrift {
     /// A change to a less strict state is reversed; a stricter state is kept.
     #[default]
     Reassert,
-    /// teeter lets go of the server: no hold keeps it out any longer.
+    /// The server leaves its holds: no hold keeps it out any longer.
     Yield,
     /// The server stays as it was set, and every view of the hold shows that.
     Alarm,

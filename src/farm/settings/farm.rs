@@ -1,4 +1,4 @@
-//! A farm as it is configured.
+//! A farm of the configuration.
 
 use std::collections::BTreeSet;
 
@@ -9,22 +9,22 @@ use crate::farm::settings::bake::BakeSettings;
 use crate::farm::settings::farm_settings::FarmSettings;
 use crate::haproxy::ServerRef;
 
-/// A farm as configured.
+/// A farm of the configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Farm {
-    /// Its name.
+    /// The name of the farm.
     pub name: FarmName,
-    /// Its table in the configuration.
+    /// The farm's table in the configuration.
     pub settings: FarmSettings,
 }
 
 impl Farm {
-    /// Whether this server line belongs to one of its members.
+    /// Whether this server line belongs to a member of the farm.
     pub fn has(&self, server: &ServerRef) -> bool {
         self.settings.members.iter().any(|pattern| pattern.matches(server))
     }
 
-    /// Checks what can be known without HAProxy.
+    /// Checks the settings as far as possible without HAProxy.
     ///
     /// # Errors
     /// The first setting that contradicts another one or has no effect.

@@ -21,7 +21,7 @@ use crate::farm::span::Span;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FarmSettings {
-    /// Its server lines, and the member of each.
+    /// The farm's server lines, and the member of each.
     pub members: Members,
     /// Members that are taken out together, by server name or glob.
     #[serde(default)]
@@ -35,7 +35,7 @@ pub struct FarmSettings {
     /// How many members must stay in service.
     #[serde(default)]
     pub min_available: MinAvailable,
-    /// How its servers are emptied.
+    /// How servers are emptied.
     #[serde(default)]
     pub drain: DrainSettings,
     /// The verification of servers before they come back.
@@ -44,13 +44,13 @@ pub struct FarmSettings {
     /// How traffic is switched from one group to another.
     #[serde(default)]
     pub flip: FlipSettings,
-    /// The bake after a flip, with the figures that may become worse; no bake if unset.
+    /// The bake after a flip, with the limits of its figures; no bake if unset.
     #[serde(default)]
     pub bake: Option<BakeSettings>,
     /// How one group is tried with a share of the traffic.
     #[serde(default)]
     pub canary: CanarySettings,
-    /// How the farm is worked through batch by batch.
+    /// How a rolling deploy takes the members out, batch by batch.
     #[serde(default)]
     pub rolling: RollingSettings,
     /// What happens to a run whose caller stopped working on it; nothing where unset.
@@ -72,11 +72,11 @@ pub struct OnStall {
     pub action: StallAction,
 }
 
-/// What happens to a run whose caller stopped working on it.
+/// What happens to a run after it has waited for its caller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StallAction {
-    /// The run stops and reports it; servers stay as they are.
+    /// The run stops and reports that its caller is missing; servers stay as they are.
     #[default]
     Hold,
     /// The run is aborted: healthy servers come back.

@@ -33,9 +33,9 @@ impl Default for FlipSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FlipMode {
-    /// By the states of servers, one command after the other.
+    /// By the states of servers, with one command after the other.
     Servers,
-    /// By an entry of a map, in one moment.
+    /// By an entry of a map, for all clients at once.
     Route,
 }
 
@@ -54,48 +54,53 @@ pub enum FlipOrder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sticky {
-    /// They move at the flip like all other clients.
+    /// These clients move at the flip like all other clients.
     Break,
-    /// They may stay on their server until the grace ends.
+    /// These clients may stay on their server until the grace ends.
     Honour,
-    /// They keep the version that they started with until the grace ends.
+    /// These clients keep the version that they started with until the grace ends.
     Pin,
 }
 
 impl FlipSettings {
-    /// What happens to sticky clients. By default they may finish on their server, unless a route takes the traffic
-    /// from their whole backend.
+    /// What happens to sticky clients. By default they may stay on their server, unless a route takes the traffic from
+    /// their whole backend.
     pub fn sticky(&self) -> Sticky {
         self.sticky.unwrap_or(if self.route.is_empty() { Sticky::Honour } else { Sticky::Break })
     }
 
-    /// Checks what can be known without HAProxy. `groups` has the groups that the configuration names.
+    /// Checks the settings as far as possible without HAProxy. `groups` has the groups of the configuration.
     ///
     /// # Errors
-    /// The key under `flip` that the operator has to change, and why.
+    /// The key under `flip` that the operator has to change, and the problem.
     pub(in crate::farm) fn check(&self, groups: &BTreeSet<&str>) -> Result<(), (&'static str, String)> {
         match self.mode {
             Some(FlipMode::Route) if self.route.is_empty() => {
-                return Err(("mode", "is route, and there is no route = { map, key, all, … }".to_owned()));
+                return Err((
+                    "mode",
+                    "flip.mode is route, and there is no route: add route = { map, key, all, … }".to_owned(),
+                ));
             }
             Some(FlipMode::Servers) if !self.route.is_empty() => {
-                return Err(("mode", "is servers, and there is a route: leave one of them out".to_owned()));
+                return Err(("mode", "flip.mode is servers, and there is a route: remove one of both".to_owned()));
             }
             _ => {}
         }
         if self.sticky == Some(Sticky::Pin) && self.route.is_empty() {
-            return Err(("sticky", "pin needs a route: servers alone cannot tell clients by version".to_owned()));
+            return Err((
+                "sticky",
+                "flip.sticky = pin needs a route: without a map, clients have no version".to_owned(),
+            ));
         }
         if self.order == FlipOrder::Gap && !self.route.is_empty() {
-            return Err(("order", "a route switches all traffic at once: leave order out".to_owned()));
+            return Err(("order", "a route switches all traffic at once: remove flip.order".to_owned()));
         }
         let mut keys = BTreeSet::new();
         for route in &self.route {
             let problem = |problem: String| Err(("route", problem));
             if route.map.as_str().starts_with('#') {
                 return problem(format!(
-                    "map {} is a number, which another reload may give to another map: write its path as in \
-                     haproxy.cfg",
+                    "map {} is a number, which a reload may give to another map: write the path as in haproxy.cfg",
                     route.map
                 ));
             }
@@ -104,8 +109,8 @@ impl FlipSettings {
             }
             if self.write_map && route.file().is_some_and(|file| !file.starts_with('/')) {
                 return problem(format!(
-                    "map {} is not an absolute path, so its file is not known: give one in haproxy.cfg and here, or \
-                     set write_map = false",
+                    "map {} is not an absolute path, so its file is not known: write an absolute path in haproxy.cfg \
+                     and here, or set write_map = false",
                     route.map
                 ));
             }
@@ -136,6 +141,7 @@ impl FlipSettings {
     }
 }
 
+/// The names in one line.
 fn list(names: &BTreeSet<&str>) -> String {
     names.iter().copied().collect::<Vec<_>>().join(", ")
 }
@@ -155,7 +161,7 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<
         .map_err(|_| {
             serde::de::Error::custom(
                 "a route is { map = \"/path\", key = \"…\", all = \"BACKEND\", GROUP = \
-            \"BACKEND\", … }, or a list of those",
+            \"BACKEND\", … }, or a list of such tables",
             )
         })
 }
@@ -171,10 +177,10 @@ mod tests {
 
     #[test]
     fn one_route_or_several() {
-        let one: FlipSettings =
+        let single: FlipSettings =
             toml::from_str("route = { map = \"/m\", key = \"web\", all = \"w\", a = \"wa\", b = \"wb\" }").unwrap();
-        assert_eq!(one.route[0].side("wb").unwrap().to_string(), "b");
-        assert_eq!(one.sticky(), Sticky::Break);
+        assert_eq!(single.route[0].side("wb").unwrap().to_string(), "b");
+        assert_eq!(single.sticky(), Sticky::Break);
         let several: FlipSettings = toml::from_str(
             "route = [{ map = \"/m\", key = \"web\", a = \"wa\", b = \"wb\" }, { map = \"/m\", key = \"ws\", a = \
              \"sa\", b = \"sb\" }]",
@@ -187,7 +193,7 @@ mod tests {
     #[test]
     fn contradictory_flip_settings_are_refused_with_their_key() {
         let route = |inner: &str| format!("route = {{ {inner} }}");
-        for (toml, key, words) in [
+        for (toml, key, text) in [
             (route("map = \"#3\", key = \"web\", a = \"wa\", b = \"wb\""), "route", "is a number"),
             (route("map = \"maps/m\", key = \"web\", a = \"wa\", b = \"wb\""), "route", "not an absolute path"),
             (route("map = \"/m\", key = \"web\", a = \"wa\""), "route", "group b has no backend"),
@@ -198,7 +204,7 @@ mod tests {
         ] {
             let (at, problem) = problem(&toml);
             assert_eq!(at, key, "{toml}");
-            assert!(problem.contains(words), "{toml}: {problem}");
+            assert!(problem.contains(text), "{toml}: {problem}");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::farm::span::Span;
 pub struct HoldsSettings {
     /// What happens when a held server is changed outside teeter.
     pub on_drift: OnDrift,
-    /// How long a server has to show that it is healthy.
+    /// The time for a server to pass its verification.
     pub verify_deadline: Span,
 }
 

@@ -1,4 +1,4 @@
-//! Which server lines belong to a farm, and to which member: as a list of patterns, or as a table of members.
+//! The server lines of a farm, and the member of each line: as a list of patterns, or as a table of members.
 
 use std::collections::BTreeMap;
 
@@ -9,25 +9,25 @@ use crate::farm::select::selector::Selector;
 use crate::haproxy::ServerRef;
 
 /// `members` of a farm. A list has patterns of `backend/server`, and each server name is a member. In a table, each key
-/// is a member, and its value has the patterns of the member's lines, whatever their names are.
+/// is a member, and its value has the patterns of the member's lines, with any server names.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "Text")]
+#[serde(try_from = "ListOrTable")]
 pub struct Members(Vec<(Option<MemberName>, Selector)>);
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Text {
+enum ListOrTable {
     List(Vec<Selector>),
     Table(BTreeMap<MemberName, Vec<Selector>>),
 }
 
-impl TryFrom<Text> for Members {
+impl TryFrom<ListOrTable> for Members {
     type Error = String;
 
-    fn try_from(text: Text) -> Result<Self, String> {
+    fn try_from(text: ListOrTable) -> Result<Self, String> {
         Ok(Self(match text {
-            Text::List(list) => list.into_iter().map(|pattern| (None, pattern)).collect(),
-            Text::Table(table) => {
+            ListOrTable::List(list) => list.into_iter().map(|pattern| (None, pattern)).collect(),
+            ListOrTable::Table(table) => {
                 if let Some((name, _)) = table.iter().find(|(_, lines)| lines.is_empty()) {
                     return Err(format!("member {name} has no lines"));
                 }
@@ -51,7 +51,7 @@ impl Members {
         self.0.is_empty()
     }
 
-    /// Whether it is a table, which names the member of each line.
+    /// Whether `members` is a table, which names the member of each line.
     pub(in crate::farm) fn is_table(&self) -> bool {
         self.0.iter().any(|(name, _)| name.is_some())
     }
@@ -62,7 +62,7 @@ impl Members {
         Some(name.clone().unwrap_or_else(|| server.server.clone()))
     }
 
-    /// Two different members that claim one line.
+    /// Two members whose patterns match one line; `None` if there are no two.
     pub fn claimed_twice(&self, server: &ServerRef) -> Option<(&MemberName, &MemberName)> {
         let mut named =
             self.0.iter().filter(|(_, pattern)| pattern.matches(server)).filter_map(|(name, _)| name.as_ref());
@@ -76,12 +76,12 @@ mod tests {
     use super::*;
 
     #[derive(Deserialize)]
-    struct Has {
+    struct FarmTable {
         members: Members,
     }
 
     fn members(toml: &str) -> Members {
-        toml::from_str::<Has>(toml).unwrap().members
+        toml::from_str::<FarmTable>(toml).unwrap().members
     }
 
     #[test]
@@ -95,9 +95,9 @@ mod tests {
             assert_eq!(member(&table, line).as_deref(), Some(name), "{line}");
         }
         assert_eq!(table.claimed_twice(&"app/web1".parse().unwrap()), None);
-        let empty = toml::from_str::<Has>("members = { web1 = [] }");
+        let empty = toml::from_str::<FarmTable>("members = { web1 = [] }");
         assert!(empty.is_err_and(|error| error.to_string().contains("member web1 has no lines")));
-        let both = members("members = { web1 = [\"app/*\"], web2 = [\"app/web2\"] }");
-        assert!(both.claimed_twice(&"app/web2".parse().unwrap()).is_some());
+        let overlapping = members("members = { web1 = [\"app/*\"], web2 = [\"app/web2\"] }");
+        assert!(overlapping.claimed_twice(&"app/web2".parse().unwrap()).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! What the configuration says about farms.
+//! The settings of farms in the configuration.
 
 pub(super) mod count;
 pub(super) mod side;

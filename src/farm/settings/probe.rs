@@ -13,9 +13,9 @@ pub struct HttpProbe {
     /// The path to request.
     pub path: String,
     /// The status of a healthy answer.
-    #[serde(default = "ok")]
+    #[serde(default = "default_status")]
     pub expect: u16,
-    /// The port, where it is not the one that HAProxy sends traffic to.
+    /// The port; the port to which HAProxy sends traffic where unset.
     #[serde(default)]
     pub port: Option<u16>,
     /// The Host header; the address where unset.
@@ -32,13 +32,13 @@ pub struct HttpProbe {
     pub version: Option<VersionSource>,
 }
 
-/// A setting that contradicts another one or has no effect: its key, and why.
+/// A setting that contradicts another one or has no effect: its key, and the problem.
 pub(in crate::farm) type Problem = (String, String);
 
 impl HttpProbe {
     /// The settings of a request for this path, with the default of every other setting.
     pub fn for_path(path: &str) -> Self {
-        let (path, expect, timeout) = (path.to_owned(), ok(), probe_timeout());
+        let (path, expect, timeout) = (path.to_owned(), default_status(), probe_timeout());
         Self { path, expect, port: None, host: None, tls: None, timeout, version: None }
     }
 
@@ -72,7 +72,7 @@ pub(in crate::farm) fn check_server(
     host: Option<&str>,
     tls: Option<&TlsTrust>,
 ) -> Result<(), Problem> {
-    // A status below 200 is not the final answer.
+    // A status below 200 announces a later answer.
     if !(200..600).contains(&expect) {
         return Err(("expect".to_owned(), format!("{expect} is not the HTTP status of an answer")));
     }
@@ -85,7 +85,7 @@ pub(in crate::farm) fn check_server(
     tls.map_or(Ok(()), TlsTrust::check).map_err(|problem| ("tls".to_owned(), problem.to_owned()))
 }
 
-pub(in crate::farm) fn ok() -> u16 {
+pub(in crate::farm) fn default_status() -> u16 {
     200
 }
 

@@ -1,4 +1,4 @@
-//! The settings of a rolling deploy, which works through a farm batch by batch.
+//! The settings of a rolling deploy, which takes the members of a farm out batch by batch.
 
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ use crate::farm::span::Span;
 pub struct RollingSettings {
     /// How many members go out together.
     pub batch: BatchSize,
-    /// How long servers get to settle after the work, before teeter probes them.
+    /// How long teeter waits after the work before it probes the servers.
     pub settle: Span,
     /// How many servers may fail and stay out before the run stops.
     pub max_failed: usize,

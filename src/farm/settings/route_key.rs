@@ -71,14 +71,15 @@ pub fn file_of(map: &MapName) -> Option<&str> {
     Some(name.strip_prefix("opt@").or_else(|| name.strip_prefix("file@")).unwrap_or(name))
 }
 
-/// A key beside the key of a route: `KEY@LABEL` for clients that may stay, `KEY.SIDE` for the version of a side.
+/// A key that belongs to the key of a route: `KEY@LABEL` for clients that may stay, `KEY.SIDE` for the version of a
+/// side.
 pub(in crate::farm) fn derived(key: &RouteKey, separator: char, label: &str) -> Option<MapKey> {
     format!("{}{separator}{label}", key.key).parse().ok()
 }
 
-/// The suffix of the entry for the share of clients, in percent, that try the canary; [`TRIAL`] is the one for their
-/// backend. In the order of the keys the share is added first and removed first: a reader that finds only a share has
-/// no backend to try.
+/// The suffix of the entry for the share of clients, in percent, that try the canary; [`TRIAL`] is the suffix of the
+/// entry for their backend. In the order of the keys the share is added first and removed first: a request that finds
+/// only a share has no backend to try.
 pub(in crate::farm) const SHARE: &str = "share";
 /// The suffix of the entry for the backend of the canary.
 pub(in crate::farm) const TRIAL: &str = "trial";

@@ -1,4 +1,4 @@
-//! How teeter verifies a server that it requests over TLS.
+//! How teeter verifies a server over TLS.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub struct TlsTrust {
     pub ca: Option<PathBuf>,
     /// The name that teeter requests and that the server's certificate must have.
     pub server_name: Option<String>,
-    /// Whether any certificate is accepted.
+    /// Whether teeter accepts any certificate.
     pub insecure: bool,
 }
 
@@ -23,11 +23,11 @@ impl TlsTrust {
     pub(in crate::farm) fn check(&self) -> Result<(), &'static str> {
         let problem = match self {
             TlsTrust { ca: None, insecure: false, .. } => {
-                "names no authority to trust: write tls = { ca = \"/PATH/OF/CA.pem\" }, or tls = { insecure = true } \
-                 to take any certificate"
+                "tls has no certificate authority: write tls = { ca = \"/PATH/OF/CA.pem\" }, or \
+                 tls = { insecure = true } to accept any certificate"
             }
-            TlsTrust { ca: Some(_), insecure: true, .. } => "insecure accepts any certificate: leave ca out",
-            TlsTrust { ca: Some(ca), .. } if !ca.is_absolute() => "the path of ca is not absolute",
+            TlsTrust { ca: Some(_), insecure: true, .. } => "insecure accepts any certificate: remove ca",
+            TlsTrust { ca: Some(ca), .. } if !ca.is_absolute() => "ca is not an absolute path",
             TlsTrust { server_name: Some(name), .. } if !is_word(name) => "server_name is not a name",
             _ => return Ok(()),
         };
@@ -50,7 +50,7 @@ pub(in crate::farm) fn bool_or_table<'de, D: Deserializer<'de>>(deserializer: D)
             Ok(yes.then(TlsTrust::default))
         }
 
-        /// The environment has only text.
+        /// A variable of the environment has only text.
         fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
             let yes: bool = text.parse().map_err(|_| E::invalid_type(Unexpected::Str(text), &self))?;
             self.visit_bool(yes)
@@ -83,8 +83,8 @@ mod tests {
             ("true", "insecure = true"),
             ("{}", "insecure = true"),
             ("{ server_name = \"shop\" }", "insecure = true"),
-            ("{ ca = \"ca.pem\" }", "not absolute"),
-            ("{ ca = \"/ca.pem\", insecure = true }", "leave ca out"),
+            ("{ ca = \"ca.pem\" }", "not an absolute path"),
+            ("{ ca = \"/ca.pem\", insecure = true }", "remove ca"),
             ("{ insecure = true, server_name = \"\" }", "not a name"),
         ] {
             let error = check(tls).unwrap_err();

@@ -1,4 +1,4 @@
-//! The settings of a verification: what servers must show before they come back.
+//! The settings of a verification, which servers must pass before they come back.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,11 @@ use crate::farm::span::Span;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifySettings {
-    /// A request that each server must answer as a healthy one.
+    /// A request to which each server must give a healthy answer.
     pub http: Option<HttpProbe>,
     /// Requests that each server must answer fast.
     pub warm_up: Option<WarmUp>,
-    /// How long a server has to show that it is healthy.
+    /// The time for a server to pass its verification.
     pub deadline: Span,
 }
 
@@ -31,22 +31,22 @@ impl VerifySettings {
         self.http.as_ref().and_then(|http| http.version.as_ref()).is_some_and(VersionSource::names)
     }
 
-    /// Whether servers report the time of their build instead.
-    pub fn tells_build(&self) -> bool {
+    /// Whether servers report the time of their build instead of a version.
+    pub fn reports_build(&self) -> bool {
         matches!(&self.http, Some(HttpProbe { version: Some(VersionSource::Built(_)), .. }))
     }
 
-    /// Checks what can be known without a server.
+    /// Checks the settings as far as possible without a server.
     pub(in crate::farm) fn check(&self) -> Result<(), Problem> {
         if self.deadline == Span::default() {
             return Err(("deadline".to_owned(), "verify.deadline is zero: give servers time to answer".to_owned()));
         }
-        self.http.as_ref().map_or(Ok(()), |http| http.check().map_err(under("http")))?;
-        self.warm_up.as_ref().map_or(Ok(()), |warm_up| warm_up.check().map_err(under("warm_up")))
+        self.http.as_ref().map_or(Ok(()), |http| http.check().map_err(in_table("http")))?;
+        self.warm_up.as_ref().map_or(Ok(()), |warm_up| warm_up.check().map_err(in_table("warm_up")))
     }
 }
 
-fn under(table: &str) -> impl Fn(Problem) -> Problem {
+fn in_table(table: &str) -> impl Fn(Problem) -> Problem {
     move |(key, problem)| (format!("{table}.{key}"), format!("verify.{table}.{key}: {problem}"))
 }
 

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 pub enum VersionSource {
     /// In this header.
     Header(String),
-    /// At this place of its JSON body.
+    /// At this place of the JSON body.
     Json(JsonPointer),
-    /// In the part of its body that this matches.
+    /// In the part of the body that this expression matches.
     Regex(Pattern),
-    /// Nowhere: the answer has the time of the build instead.
+    /// The answer has no version, but the time of the build.
     Built(BuiltSource),
 }
 
@@ -23,17 +23,17 @@ pub enum VersionSource {
 pub enum BuiltSource {
     /// In this header.
     Header(String),
-    /// At this place of its JSON body.
+    /// At this place of the JSON body.
     Json(JsonPointer),
 }
 
 impl VersionSource {
-    /// Whether it gives the name of the version, which teeter can compare with the version of a deploy.
+    /// Whether the source has the name of the version, which teeter can compare with the version of a deploy.
     pub fn names(&self) -> bool {
         !matches!(self, Self::Built(_))
     }
 
-    /// The header that it reads; `None` where it reads the body.
+    /// The name of the header; `None` for a source in the body.
     pub(in crate::farm) fn header(&self) -> Option<&str> {
         match self {
             Self::Header(name) | Self::Built(BuiltSource::Header(name)) => Some(name),
@@ -42,7 +42,8 @@ impl VersionSource {
     }
 }
 
-/// A source as it is written, with one key of several. The error of a table is clearer than the error of an enum.
+/// A source as written in the configuration, with one key of several. The error of a table is clearer than the error of
+/// an enum.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SourceTable {
@@ -119,7 +120,7 @@ impl From<JsonPointer> for String {
     }
 }
 
-/// A regular expression. It finds its first group, or its whole match where it has no group.
+/// A regular expression, which finds the text of its first group, or its whole match where it has no group.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern(Regex);
@@ -130,7 +131,7 @@ impl Pattern {
         self.0.as_str()
     }
 
-    /// The first text that it finds.
+    /// The first text that the expression finds.
     pub fn find<'a>(&self, text: &'a str) -> Option<&'a str> {
         let group = usize::from(self.0.captures_len() > 1);
         self.0.captures(text)?.get(group).map(|found| found.as_str())
@@ -149,10 +150,10 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // The error of a regular expression has several lines with a drawing; the last line has the reason.
+        // The error has several lines that mark the place; the last line has the reason.
         let short = |error: regex::Error| error.to_string().lines().last().unwrap_or_default().trim().to_owned();
-        let wrong = |error| format!("{text:?} is not a regular expression: {}", short(error));
-        Regex::new(&text).map(Self).map_err(wrong)
+        let error = |error| format!("{text:?} is not a regular expression: {}", short(error));
+        Regex::new(&text).map(Self).map_err(error)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::farm::settings::probe::{HttpProbe, Problem, check_path, check_server, ok};
+use crate::farm::settings::probe::{HttpProbe, Problem, check_path, check_server, default_status};
 use crate::farm::settings::trust::{TlsTrust, bool_or_table};
 use crate::farm::span::Span;
 
@@ -15,21 +15,21 @@ pub struct WarmUp {
     /// The time below which an answer is fast.
     pub below: Span,
     /// How many rounds over all paths must be fast in a row.
-    #[serde(default = "three")]
+    #[serde(default = "default_rounds")]
     pub in_a_row: u32,
-    /// How many requests the warm-up has at least.
+    /// The least number of requests of the warm-up.
     #[serde(default)]
     pub requests: u32,
     /// How long the warm-up of a server may take.
-    #[serde(default = "minute")]
+    #[serde(default = "default_deadline")]
     pub deadline: Span,
     /// What happens at the deadline.
     #[serde(default)]
     pub on_deadline: OnCold,
     /// The status of a healthy answer.
-    #[serde(default = "ok")]
+    #[serde(default = "default_status")]
     pub expect: u16,
-    /// The port, where it is not the one that HAProxy sends traffic to.
+    /// The port; the port to which HAProxy sends traffic where unset.
     #[serde(default)]
     pub port: Option<u16>,
     /// The Host header; the address where unset.
@@ -47,12 +47,12 @@ pub enum OnCold {
     /// The server counts as unhealthy.
     #[default]
     Fail,
-    /// The server goes on without being warm, with a note.
+    /// The server comes back although it is not warm, with a note.
     Proceed,
 }
 
 impl WarmUp {
-    /// The settings of the request for one of its paths.
+    /// The settings of the request for one of the paths.
     pub fn request(&self, path: &str) -> HttpProbe {
         HttpProbe {
             path: path.to_owned(),
@@ -68,7 +68,7 @@ impl WarmUp {
 
     pub(in crate::farm) fn check(&self) -> Result<(), Problem> {
         if self.paths.is_empty() {
-            return Err(("paths".to_owned(), "has no path to ask for".to_owned()));
+            return Err(("paths".to_owned(), "paths is empty: give at least one path".to_owned()));
         }
         for (index, path) in self.paths.iter().enumerate() {
             check_path(&format!("paths.{index}"), path)?;
@@ -86,10 +86,10 @@ impl WarmUp {
     }
 }
 
-fn three() -> u32 {
+fn default_rounds() -> u32 {
     3
 }
 
-fn minute() -> Span {
+fn default_deadline() -> Span {
     Span::from_secs(60)
 }

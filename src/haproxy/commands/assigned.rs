@@ -1,8 +1,8 @@
 //! `show sess`, read only for the number of requests that each server has.
 //!
-//! HAProxy walks its list of sessions while all its other threads stand still. So a request counts for its server here
-//! from the moment of the choice on, also where no counter has it: between the choice and the connection, when its
-//! place in a queue has just come, and in the second before a refused connection is retried.
+//! HAProxy reads its list of sessions while all its other threads are stopped. So this count has a request from the
+//! choice of its server on, also while no counter of HAProxy has the request: between the choice and the connection,
+//! when the request has just left a queue, and in the second before HAProxy retries a refused connection.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ impl Command for CountAssigned {
     }
 }
 
-/// The server of a session, now or soon. HAProxy's internal sessions have no address and name neither backend nor
+/// The server that a session is assigned to. HAProxy's internal sessions have no address and name neither backend nor
 /// server.
 fn assigned(line: &str) -> Option<ServerRef> {
     let (rest, backend) = value(line, " be=").ok()?;
@@ -61,7 +61,7 @@ fn value<'a>(line: &'a str, key: &'static str) -> IResult<&'a str, &'a str> {
     preceded((take_until(key), tag(key)), take_till(|end| end == ' ')).parse(line)
 }
 
-/// The state of the server's side; up to 2.5 its name is `s1`.
+/// The state of the server's side of a session, `scb`; up to 2.5 its name is `s1`.
 fn server_side(line: &str) -> IResult<&str, u8> {
     let named = |name: &'static str| preceded((take_until(name), tag(name)), number);
     alt((named(" scb=["), named(" s1=["))).parse(line)

@@ -49,9 +49,9 @@ impl Command for ShowBackends {
     }
 }
 
-/// `add server BACKEND/SERVER` without an address, for a server that exists: it can never add anything. HAProxy first
-/// checks whether the backend balances dynamically, and parses the rest after that, so its refusal gives the answer.
-/// The word in `algo` does not: `balance source` is static or dynamic, depending on its `hash-type`. Needs level admin.
+/// `add server BACKEND/SERVER` without an address, for a server that exists: the command never adds a server. HAProxy
+/// first checks whether the backend balances dynamically, and parses the rest after that, so its refusal gives the
+/// answer. `algo` does not: `balance source` is static or dynamic, depending on its `hash-type`. Needs level admin.
 #[derive(Debug, Clone)]
 pub struct TakesWeights {
     /// A server of the backend.
@@ -68,12 +68,12 @@ impl Command for TakesWeights {
 
     fn parse(&self, reply: &[u8]) -> Result<Option<bool>, CommandError> {
         let refusal = Refusal::new(self.text(), &String::from_utf8_lossy(reply));
-        Ok(match refusal.words.as_str() {
-            words if words.contains("must use a dynamic load balancing") => Some(false),
-            words if words.starts_with("'server' expects") => Some(true),
-            // In 3.4 the words and their order differ: the backend, then the name, then the address.
-            words if words.contains("uses a non dynamic load balancing method") => Some(false),
-            words if words.starts_with("Already exists a server with the same name") => Some(true),
+        Ok(match refusal.message.as_str() {
+            message if message.contains("must use a dynamic load balancing") => Some(false),
+            message if message.starts_with("'server' expects") => Some(true),
+            // 3.4 has other messages and another order: it checks the backend, then the name, then the address.
+            message if message.contains("uses a non dynamic load balancing method") => Some(false),
+            message if message.starts_with("Already exists a server with the same name") => Some(true),
             _ => None,
         })
     }
@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn the_refusal_shows_whether_weights_are_accepted() {
-        let ask = TakesWeights { server: "app/w1".parse().unwrap() };
-        assert_eq!(ask.text(), "add server app/w1");
-        for (said, takes) in [
+        let command = TakesWeights { server: "app/w1".parse().unwrap() };
+        assert_eq!(command.text(), "add server app/w1");
+        for (reply, takes) in [
             ("'server' expects <name> and <addr>[:<port>] as arguments.\n", Some(true)),
             ("Backend must use a dynamic load balancing to support dynamic servers.\n", Some(false)),
             ("Already exists a server with the same name in backend.\n", Some(true)),
@@ -99,7 +99,7 @@ mod tests {
             ("Unknown command: 'add server', but maybe one of the following ones is a better match:\n", None),
             ("Permission denied\n", None),
         ] {
-            assert_eq!(ask.parse(said.as_bytes()).unwrap(), takes, "{said}");
+            assert_eq!(command.parse(reply.as_bytes()).unwrap(), takes, "{reply}");
         }
     }
 

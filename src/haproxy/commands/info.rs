@@ -1,4 +1,4 @@
-//! Which process answers, and what its socket may do: `show info`, `show cli level`.
+//! Which process answers, and which commands its socket allows: `show info`, `show cli level`.
 
 use std::fmt;
 
@@ -15,27 +15,27 @@ pub struct ShowInfo;
 /// The report of a HAProxy process about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
-    /// Its version as printed, for example `2.6.12-1+deb12u4`.
+    /// The version as printed, for example `2.6.12-1+deb12u4`.
     pub version: String,
-    /// Its process id, as the process sees it. A reload changes it. A restart may keep it: where HAProxy is the only
-    /// process of a container, the id is always the same.
+    /// The process id, as the process sees it. A reload changes the id. A restart may keep it: where HAProxy is the
+    /// only process of a container, the id is always the same.
     pub pid: u32,
-    /// Seconds since it started.
+    /// Seconds since the process started.
     pub uptime: u64,
-    /// When it started, in seconds since 1970: `Start_time_sec`, from 2.5 on.
+    /// The start of the process, in seconds since 1970: `Start_time_sec`, from 2.5 on.
     pub started: Option<u64>,
-    /// Connections that it has accepted since it started, including connections to its sockets.
+    /// Connections that the process has accepted since it started, including connections to its sockets.
     pub connections: u64,
-    /// Requests that it has now. Before 2.8, which does not report them: connections of clients.
+    /// Requests in progress. Versions before 2.8 do not report requests: connections of clients.
     pub sessions: u64,
-    /// Whether it is leaving: after a reload an old process finishes its requests and refuses changes.
+    /// Whether the process is leaving: after a reload an old process finishes its requests and refuses changes.
     pub stopping: bool,
 }
 
 impl Info {
     /// Whether the process of this report is the process of an earlier report `before`. A process keeps its id and its
-    /// start time, and its age and counters never fall. teeter's own clock is not used, because it may have stood
-    /// still.
+    /// start time, and its age and counters never fall. teeter's own clock does not decide: the machine may have been
+    /// suspended.
     pub fn is_of(&self, before: &Self) -> bool {
         let fixed = |info: &Self| (info.pid, info.started, info.version.clone());
         fixed(self) == fixed(before) && self.uptime >= before.uptime && self.connections >= before.connections
@@ -81,7 +81,7 @@ impl Command for ShowInfo {
     }
 }
 
-/// `show cli level`: what the socket may do.
+/// `show cli level`: the level of the socket.
 #[derive(Debug, Clone, Copy)]
 pub struct ShowCliLevel;
 
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn processes_with_one_id_are_distinguished() {
-        let said = |pid: u32, uptime: u64, started: Option<u64>, connections: u64| Info {
+        let report = |pid: u32, uptime: u64, started: Option<u64>, connections: u64| Info {
             version: "2.6.12".into(),
             pid,
             uptime,
@@ -162,22 +162,22 @@ mod tests {
             sessions: 0,
             stopping: false,
         };
-        let before = said(8, 100, Some(1_790_000_000), 500);
-        assert!(said(8, 100, Some(1_790_000_000), 501).is_of(&before));
-        assert!(said(8, 9_000, Some(1_790_000_000), 9_000).is_of(&before));
+        let before = report(8, 100, Some(1_790_000_000), 500);
+        assert!(report(8, 100, Some(1_790_000_000), 501).is_of(&before));
+        assert!(report(8, 9_000, Some(1_790_000_000), 9_000).is_of(&before));
         for other in [
-            said(9, 101, Some(1_790_000_000), 501),
+            report(9, 101, Some(1_790_000_000), 501),
             // A restarted process that is already older than the one before.
-            said(8, 200, Some(1_790_000_130), 900),
+            report(8, 200, Some(1_790_000_130), 900),
             // A restart in the same second.
-            said(8, 100, Some(1_790_000_000), 1),
-            Info { version: "2.6.13".into(), ..said(8, 101, Some(1_790_000_000), 501) },
+            report(8, 100, Some(1_790_000_000), 1),
+            Info { version: "2.6.13".into(), ..report(8, 101, Some(1_790_000_000), 501) },
         ] {
             assert!(!other.is_of(&before), "{other:?}");
         }
         // Up to 2.4 a process does not report its start.
-        let before = said(8, 100, None, 500);
-        assert!(said(8, 101, None, 502).is_of(&before));
-        assert!(!said(8, 99, None, 502).is_of(&before) && !said(8, 101, None, 3).is_of(&before));
+        let before = report(8, 100, None, 500);
+        assert!(report(8, 101, None, 502).is_of(&before));
+        assert!(!report(8, 99, None, 502).is_of(&before) && !report(8, 101, None, 3).is_of(&before));
     }
 }

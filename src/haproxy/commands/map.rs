@@ -11,14 +11,14 @@ use crate::haproxy::name::{MapKey, MapName};
 /// `show map PATH`: every entry of one map.
 #[derive(Debug, Clone)]
 pub struct ShowMap {
-    /// The map.
+    /// The path of the map's file, as HAProxy lists it.
     pub map: MapName,
 }
 
 /// `get map PATH KEY`: the result of a lookup of the key.
 #[derive(Debug, Clone)]
 pub struct GetMap {
-    /// The map.
+    /// The path of the map's file, as HAProxy lists it.
     pub map: MapName,
     /// The key to look up.
     pub key: MapKey,
@@ -29,7 +29,7 @@ pub struct GetMap {
 pub struct MapEntry {
     /// The key, as in the file.
     pub key: String,
-    /// Its value.
+    /// The value; empty where the entry has none.
     pub value: String,
 }
 
@@ -44,9 +44,9 @@ impl Command for ShowMap {
     fn parse(&self, reply: &[u8]) -> Result<Vec<MapEntry>, CommandError> {
         let text = readable(self, reply)?;
         let entry = |line: &str| {
-            let mut words = line.splitn(3, ' ');
-            words.next().filter(|pointer| pointer.starts_with("0x"))?;
-            Some(MapEntry { key: words.next()?.to_owned(), value: words.next().unwrap_or_default().to_owned() })
+            let mut fields = line.splitn(3, ' ');
+            fields.next().filter(|pointer| pointer.starts_with("0x"))?;
+            Some(MapEntry { key: fields.next()?.to_owned(), value: fields.next().unwrap_or_default().to_owned() })
         };
         let lines = text.lines().filter(|line| !line.trim().is_empty());
         lines.map(|line| entry(line).ok_or_else(|| CommandError::unreadable(self.text(), reply))).collect()

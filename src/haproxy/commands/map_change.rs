@@ -11,31 +11,31 @@ use crate::haproxy::name::{MapKey, MapName, MapValue};
 /// anything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetMap {
-    /// The map.
+    /// The path of the map's file, as HAProxy lists it.
     pub map: MapName,
     /// The key, which must exist.
     pub key: MapKey,
-    /// Its new value.
+    /// The value that replaces the present one.
     pub value: MapValue,
 }
 
 /// `add map PATH KEY VALUE`. HAProxy adds a second entry for a key that exists, and lookups find the first one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddMap {
-    /// The map.
+    /// The path of the map's file, as HAProxy lists it.
     pub map: MapName,
     /// The version that gets the entry, in a transaction.
     pub version: Option<MapVersion>,
     /// The key, which should not exist yet.
     pub key: MapKey,
-    /// Its value.
+    /// The value that lookups of the key find.
     pub value: MapValue,
 }
 
 /// `del map PATH KEY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DelMap {
-    /// The map.
+    /// The path of the map's file, as HAProxy lists it.
     pub map: MapName,
     /// The key, which must exist.
     pub key: MapKey,
@@ -48,15 +48,15 @@ pub struct MapVersion(u32);
 /// `prepare map PATH`: begins a new version of a map, which is empty and which no lookup sees.
 #[derive(Debug, Clone)]
 pub struct PrepareMap {
-    /// The map.
+    /// The path of the map's file, as HAProxy lists it.
     pub map: MapName,
 }
 
-/// `commit map @N PATH`: from then on every lookup sees the new version and nothing of the old one. HAProxy refuses it
-/// after the commit of a later version.
+/// `commit map @N PATH`: from then on every lookup sees the new version and nothing of the old one. HAProxy refuses to
+/// commit a version after a later version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitMap {
-    /// The map.
+    /// The path of the map's file, as HAProxy lists it.
     pub map: MapName,
     /// The version to commit.
     pub version: MapVersion,
@@ -110,11 +110,11 @@ impl Command for PrepareMap {
     }
 
     fn parse(&self, reply: &[u8]) -> Result<MapVersion, CommandError> {
-        let words = String::from_utf8_lossy(reply);
-        let number = words.trim().strip_prefix("New version created:").and_then(|number| number.trim().parse().ok());
+        let text = String::from_utf8_lossy(reply);
+        let number = text.trim().strip_prefix("New version created:").and_then(|number| number.trim().parse().ok());
         match number {
             Some(number) => Ok(MapVersion(number)),
-            None => Err(CommandError::Refused(Refusal::new(self.text(), words.trim()))),
+            None => Err(CommandError::Refused(Refusal::new(self.text(), text.trim()))),
         }
     }
 }

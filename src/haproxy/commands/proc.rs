@@ -21,13 +21,13 @@ pub struct LastReload;
 /// One worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
-    /// Its process id.
+    /// The process id.
     pub pid: u32,
-    /// Whether a reload has replaced it: then it only finishes its requests.
+    /// Whether a reload has replaced the worker: then it only finishes its requests.
     pub old: bool,
-    /// The time since it started.
+    /// The time since the worker started.
     pub uptime: Duration,
-    /// Its version, as printed.
+    /// The version, as printed.
     pub version: String,
 }
 
@@ -66,8 +66,8 @@ impl Command for LastReload {
         ShowProc.write(line);
     }
 
-    /// The master counts the failures since the last successful reload. Up to 2.4 it does not count; there, and also
-    /// from 3.2 on, the worker that goes on serving is listed among the old ones, and there is no other.
+    /// The master counts the failures since the last successful reload. A master up to 2.4 does not count. It lists
+    /// only old workers after a failure, one of which goes on serving, and so does a master from 3.2 on.
     fn parse(&self, reply: &[u8]) -> Result<bool, CommandError> {
         let workers = ShowProc.parse(reply)?;
         let text = String::from_utf8_lossy(reply);
@@ -77,22 +77,22 @@ impl Command for LastReload {
     }
 }
 
-/// A row: the process id first, the version last, the time before it. The columns between them differ: up to 2.4 there
-/// is a relative number, which is `[was: 1]` for an old worker.
+/// Reads a row: the process id first, the version last, the time before the version. The columns between them differ:
+/// up to 2.4 there is a relative number, which is `[was: 1]` for an old worker.
 fn worker(line: &str, old: bool) -> Option<Worker> {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let (first, [.., time, version]) = (words.first()?, &words[..]) else { return None };
+    let columns: Vec<&str> = line.split_whitespace().collect();
+    let (first, [.., time, version]) = (columns.first()?, &columns[..]) else { return None };
     let (_, uptime) = uptime(time).ok()?;
     Some(Worker { pid: first.parse().ok()?, old, uptime, version: (*version).to_owned() })
 }
 
-/// `0d00h02m03s`.
+/// Reads a time such as `0d00h02m03s`.
 fn uptime(text: &str) -> IResult<&str, Duration> {
     let unit = |name: &'static str| terminated(number, tag(name));
     let (rest, (days, hours, minutes, seconds)) = (unit("d"), unit("h"), unit("m"), unit("s")).parse(text)?;
     let units = [(days, 24 * 60 * 60), (hours, 60 * 60), (minutes, 60), (seconds, 1)];
-    let total = units.into_iter().fold(0, |total: u64, (count, of)| total.saturating_add(count.saturating_mul(of)));
-    Ok((rest, Duration::from_secs(total)))
+    let in_seconds = units.into_iter().map(|(count, unit): (u64, u64)| count.saturating_mul(unit));
+    Ok((rest, Duration::from_secs(in_seconds.fold(0, u64::saturating_add))))
 }
 
 #[cfg(test)]
@@ -100,16 +100,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_reload_shows_in_its_count_or_in_the_workers_left() {
+    fn a_failed_reload_is_seen_in_the_count_or_in_the_list_of_workers() {
         let master =
             |reloads: &str, workers: &str| format!("#<PID> <type>\n7 master {reloads} 0d00h00m02s 2.6\n{workers}");
         let serving = "# workers\n8 worker 0 0d00h00m01s 2.6\n# programs\n";
-        let left = "# workers\n# old workers\n8 worker [was: 1] 1 0d00h00m01s 2.2.9\n# programs\n";
+        let only_old = "# workers\n# old workers\n8 worker [was: 1] 1 0d00h00m01s 2.2.9\n# programs\n";
         for (reloads, workers, failed) in [
             ("0 [failed: 0]", serving, false),
             ("1 [failed: 1]", serving, true),
             ("2 [failed: 0]", serving, false),
-            ("0 1", left, true),
+            ("0 1", only_old, true),
             ("0 0", serving, false),
         ] {
             assert_eq!(LastReload.parse(master(reloads, workers).as_bytes()).unwrap(), failed, "{reloads}");

@@ -1,5 +1,5 @@
-//! Commands that change a server. Each replies nothing on success, and also when it had no effect: look at the server
-//! again.
+//! Commands that change a server. HAProxy replies nothing on success, and also to a command that had no effect: look at
+//! the server again.
 
 use super::map_change::{AddMap, DelMap, SetMap};
 use crate::haproxy::bits::AdminState;
@@ -10,9 +10,9 @@ use crate::haproxy::name::ServerRef;
 /// `set server B/S state ready|drain|maint`. Needs level admin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetServerState {
-    /// The server.
+    /// The server to change.
     pub server: ServerRef,
-    /// Its new state.
+    /// The state to set.
     pub state: AdminState,
 }
 
@@ -20,29 +20,29 @@ pub struct SetServerState {
 /// maintenance; refused for a server that tracks another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetServerHealth {
-    /// The server.
+    /// The server to change.
     pub server: ServerRef,
 }
 
-/// `set server B/S agent down`: as if its agent had reported it, until the agent's next word. Refused where there is no
-/// agent check or it is disabled.
+/// `set server B/S agent down`: the server counts as down, as if its agent had reported so, until the agent's next
+/// answer. Refused for a server without an agent check, or with a disabled one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetServerAgentDown {
-    /// The server.
+    /// The server to change.
     pub server: ServerRef,
 }
 
 /// `set server B/S weight N`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetServerWeight {
-    /// The server.
+    /// The server to change.
     pub server: ServerRef,
     /// Absolute, 0 to 256. HAProxy rounds a percentage of a weight of 1 to 0, which drains the server, so teeter sends
     /// none.
     pub weight: u16,
 }
 
-/// On or off.
+/// The verb of a command that enables or disables an agent check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
     /// `enable`.
@@ -54,16 +54,16 @@ pub enum Switch {
 /// `enable|disable agent B/S`. HAProxy ignores the answers of a disabled agent, also `ready` and `drain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentSwitch {
-    /// The server.
+    /// The server to change.
     pub server: ServerRef,
-    /// On or off.
+    /// Whether to enable or to disable the agent check.
     pub switch: Switch,
 }
 
 /// `shutdown sessions server B/S`: ends every session on the server, shortly after the reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShutdownSessions {
-    /// The server.
+    /// The server whose sessions end.
     pub server: ServerRef,
 }
 

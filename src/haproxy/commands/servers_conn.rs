@@ -15,13 +15,13 @@ pub struct ShowServersConn {
 /// One row of `show servers conn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConnections {
-    /// The server.
+    /// The backend and the name of the server.
     pub server: ServerRef,
     /// Connections in use.
     pub used: u64,
     /// Idle connections that are kept open.
     pub idle: u64,
-    /// Requests assigned and not yet released. HAProxy reports it since 3.3.
+    /// Requests assigned and not yet released. HAProxy reports their number since 3.3.
     pub served: Option<u64>,
 }
 

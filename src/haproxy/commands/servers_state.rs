@@ -1,4 +1,4 @@
-//! `show servers state` (management guide, since 1.6): the bits by which teeter decides.
+//! `show servers state` (management guide, since 1.6): the states on which teeter's decisions rest.
 
 use crate::haproxy::bits::{AdminBits, CheckBits, OpState};
 use crate::haproxy::error::{CommandError, Refusal};
@@ -16,25 +16,25 @@ pub struct ShowServersState {
 /// One row of `show servers state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerState {
-    /// The server.
+    /// The backend and the name of the server.
     pub server: ServerRef,
-    /// Its address. Empty where its name is not resolved.
+    /// The address of the server. Empty where its host name is not resolved.
     pub address: String,
-    /// Its port.
+    /// The port of the server; 0 where the row has none.
     pub port: u16,
-    /// Whether it works, by its checks.
+    /// The operational state, by the checks.
     pub op: OpState,
-    /// The administrative state that was set, or that it inherits.
+    /// The administrative state, set or inherited.
     pub admin: AdminBits,
-    /// Its current weight: 0 to 256.
+    /// The current weight: 0 to 256.
     pub weight: u16,
-    /// Its weight in the configuration.
+    /// The weight in haproxy.cfg: 0 to 256.
     pub initial_weight: u16,
-    /// How many of its checks count now.
+    /// HAProxy's counter of checks, `srv_check_health`: the server is up from `rise` on.
     pub health: u32,
-    /// The state of its health check.
+    /// The state of the health check.
     pub check: CheckBits,
-    /// The state of its agent check.
+    /// The state of the agent check.
     pub agent: CheckBits,
 }
 

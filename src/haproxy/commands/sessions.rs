@@ -55,17 +55,17 @@ impl fmt::Display for SessionId {
 /// One session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its identity.
+    /// The identity of the session in its process.
     pub id: SessionId,
-    /// Its client, as `address:port` or a word of HAProxy's.
+    /// The client, as `address:port`, or HAProxy's text for a client without an address.
     pub source: String,
-    /// The frontend that accepted it.
+    /// The frontend that accepted the session.
     pub frontend: String,
     /// The backend of the session; `<NONE>` before the choice.
     pub backend: String,
     /// The server of the session; `<none>` before the choice.
     pub server: String,
-    /// Its age, in HAProxy's format: `4s`, `1h2m`.
+    /// The age of the session, in HAProxy's format: `4s`, `1h2m`.
     pub age: String,
 }
 
@@ -136,7 +136,7 @@ impl Command for ShowSession {
     }
 }
 
-/// `0xID: key=value key=value rq[…] …`: keys before the first bracket are plain.
+/// Reads a line `0xID: key=value key=value rq[…] …`: the values before the first bracket have no brackets.
 fn session(line: &str) -> Option<Session> {
     let (rest, id) = identity(line).ok()?;
     let value = |key: &str| attribute(rest, key).map(|(_, value)| value.to_owned()).ok();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn its_bytes_are_totals() {
+    fn the_bytes_of_a_session_are_totals() {
         let details = "0x1: [x] id=7\n  req=0x5574c2b31f80 (f=0xc0c020 an=0x0 pipe=0 tofwd=-1 total=14)\n      an_exp=<NEVER>\n  res=0x5574c2b31fe0 (f=0x80008000 an=0x0 tofwd=-1 total=815)\n";
         let command = ShowSession { id: "0x1".parse().unwrap() };
         assert_eq!(command.parse(details.as_bytes()).unwrap(), Some(SessionBytes { request: 14, response: 815 }));

@@ -1,8 +1,8 @@
 //! `show stat` (management guide, section 9.1): counters, filtered by proxy and type.
 //!
-//! A name is ambiguous: a frontend and a backend may share one, and HAProxy takes the first of them; HAProxy takes a
-//! number that is not a name for an id, and also a name that begins with a number. So a backend is asked for by its id,
-//! after a `#`, and rows are distinguished by their `type`.
+//! A name is ambiguous. A frontend and a backend may share a name: HAProxy takes the first of them. HAProxy reads a
+//! number that is not a name as an id, and also a name that begins with a number. So `show stat` gets the id of a
+//! backend, after a `#`, and rows are distinguished by their `type`.
 
 use std::fmt;
 
@@ -47,7 +47,7 @@ pub struct StatRow {
     pub pxname: String,
     /// The server's name, or `BACKEND`. A server may be called `BACKEND`, too.
     pub svname: String,
-    /// The number of its proxy.
+    /// The id of the proxy.
     pub iid: ProxyId,
     /// The kind of the row: 1 is a backend, 2 a server.
     pub r#type: u64,
@@ -59,7 +59,7 @@ pub struct StatRow {
     pub eresp: u64,
     pub wretr: u64,
     pub hrsp_5xx: u64,
-    /// `backend/server` that it tracks; empty if none.
+    /// The tracked server, as `backend/server`; empty if none.
     pub tracked: String,
     pub check_status: String,
     /// The server's cookie value; empty where no cookie binds clients to it.
@@ -69,11 +69,11 @@ pub struct StatRow {
     pub rtime: Option<u64>,
     /// Seconds since the status last changed.
     pub lastchg: Option<u64>,
-    /// The health of its agent: 0 is down. `None` where it has no enabled agent.
+    /// The health by the agent check: 0 is down. `None` for a server without an enabled agent check.
     pub agent_health: Option<u64>,
     /// `bck`: 1 on the row of a backup server; on the row of a backend, the number of its backup servers.
     pub backups: u64,
-    /// Since 3.3.
+    /// Requests assigned and not yet released. HAProxy reports their number since 3.3.
     pub served: Option<u64>,
 }
 
@@ -90,7 +90,7 @@ impl Command for ShowStat {
     fn write(&self, line: &mut String) {
         match self.backend {
             Some(id) => line.push_str(&format!("show stat {id}")),
-            // No name has a slash, so it prevents HAProxy from taking a proxy named `-1`.
+            // No name has a slash, so HAProxy cannot take this for a proxy named `-1`.
             None => line.push_str("show stat -1/"),
         }
         line.push_str(match self.kind {
@@ -135,7 +135,7 @@ impl Command for ShowStat {
                 hrsp_5xx: count(hrsp_5xx),
                 tracked: text(tracked),
                 check_status: text(check_status),
-                last_chk: row.words(last_chk),
+                last_chk: row.one_line(last_chk),
                 cookie: text(cookie),
                 rtime: row.number(rtime),
                 lastchg: row.number(lastchg),
@@ -148,7 +148,7 @@ impl Command for ShowStat {
     }
 }
 
-/// The `type` of the sum of a backend.
+/// The `type` of the row with the sums of a backend.
 const BACKEND: u64 = 1;
 
 #[cfg(test)]
@@ -164,11 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn columns_may_stand_anywhere() {
+    fn columns_may_have_any_order() {
         let reply = b"# svname,new_in_9_9,pxname,scur,qcur,status,type,iid\nBACKEND,x,app,3,1,UP 1/3,2,7\nBACKEND,,app,4,0,UP,1,7\n";
         let rows = ShowStat::default().parse(reply).unwrap();
         assert_eq!((rows[0].scur, rows[0].qcur, rows[0].status.as_str()), (3, 1, "UP 1/3"));
         assert!(rows[1].is_backend() && rows[1].served.is_none() && rows[1].iid == ProxyId(7));
-        assert!(!rows[0].is_backend(), "a server may have this name");
+        assert!(!rows[0].is_backend(), "a server may be named BACKEND");
     }
 }

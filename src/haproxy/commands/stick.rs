@@ -14,7 +14,7 @@ pub struct ShowTables;
 /// servers, such as one that counts requests.
 #[derive(Debug, Clone)]
 pub struct ShowStuck {
-    /// The table.
+    /// The name of the table to read.
     pub table: TableName,
 }
 
@@ -28,7 +28,7 @@ pub enum Stuck {
         /// Whether some entries have only the number of a server.
         unnamed: bool,
     },
-    /// The table is too long to be read.
+    /// The table is too long: teeter did not read the rest.
     Many,
 }
 
@@ -70,12 +70,12 @@ impl Command for ShowStuck {
         let (mut servers, mut unnamed) = (BTreeSet::new(), false);
         for line in lines {
             // HAProxy escapes a blank in a key, so a key that a client sent is one word.
-            let words = || line.split(' ').skip_while(|word| !word.starts_with("key="));
+            let fields = || line.split(' ').skip_while(|field| !field.starts_with("key="));
             // A dash stands for a missing key.
             let value = |key: &str| {
-                words()
+                fields()
                     .skip(1)
-                    .find_map(|word| word.strip_prefix(key))
+                    .find_map(|field| field.strip_prefix(key))
                     .filter(|value| !value.is_empty() && *value != "-")
             };
             match value("server_key=").or_else(|| value("server_name=")) {
@@ -89,7 +89,7 @@ impl Command for ShowStuck {
     }
 }
 
-/// `# table: NAME, type: …, size:…, used:…`.
+/// The name in the head of a table: `# table: NAME, type: …, size:…, used:…`.
 fn head(line: &str) -> Option<&str> {
     line.strip_prefix("# table: ")?.split(',').next()
 }
@@ -111,8 +111,8 @@ mod tests {
             "0x7f: key=u2\\ server_key\\=w9\\ x use=0 exp=1799994 shard=0 server_id=1 server_key=w1\n",
             "0x7f: key=server_key=w9 use=0 exp=1799994 shard=0 server_id=1 server_key=w1\n",
         ] {
-            let wished = Stuck::To { servers: BTreeSet::from(["w1".to_owned()]), unnamed: false };
-            assert_eq!(stuck(&format!("{head}{entry}")), wished, "{entry}");
+            let expected = Stuck::To { servers: BTreeSet::from(["w1".to_owned()]), unnamed: false };
+            assert_eq!(stuck(&format!("{head}{entry}")), expected, "{entry}");
         }
         assert_eq!(stuck(head), Stuck::To { servers: BTreeSet::new(), unnamed: false });
         for key in ["", " server_key=-"] {

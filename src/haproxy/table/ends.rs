@@ -1,19 +1,18 @@
-//! The ends of the fields of a row: found a word at a time, or by the grammar where quotes are in the way.
+//! The ends of the fields of a row: found eight bytes at a time, or by the grammar where the row has quotes.
 
 use super::{Separator, whole_field};
 
 /// Where a row ends, without its newline, and how many fields it has.
-pub(super) struct Place {
+pub(super) struct RowEnd {
     pub(super) end: usize,
     pub(super) fields: usize,
 }
 
 /// Finds the ends of the fields of the row that `bytes` begins with. `None` where a quote may hide a separator.
 ///
-/// Most fields are empty or short, so a search for each separator would cost more than it finds. All bytes of a word
-/// are compared at once, and a full word of places is written without counting them first: the next word overwrites the
-/// surplus.
-pub(super) fn scan(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Option<Place> {
+/// Most fields are empty or short, so a search for each separator would be slow. All bytes of a word are compared at
+/// once, and room for eight ends is written without counting the separators: the next word overwrites the surplus.
+pub(super) fn scan(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Option<RowEnd> {
     let quote = if separator == Separator::Comma { b'"' } else { b'\n' };
     let (mut at, mut fields) = (0, 0);
     loop {
@@ -21,7 +20,7 @@ pub(super) fn scan(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Op
         let mut separators = marks(word, separator.byte());
         let stops = marks(word, b'\n') | marks(word, quote);
         if stops != 0 {
-            let end = at + place(stops);
+            let end = at + first_mark(stops);
             if end < bytes.len() && bytes[end] != b'\n' {
                 return None;
             }
@@ -29,7 +28,7 @@ pub(super) fn scan(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Op
             separators &= (stops & stops.wrapping_neg()) - 1;
             fields = write(ends, fields, at, separators);
             ends[fields] = end;
-            return Some(Place { end, fields: fields + 1 });
+            return Some(RowEnd { end, fields: fields + 1 });
         }
         fields = write(ends, fields, at, separators);
         at += WORD;
@@ -37,7 +36,7 @@ pub(super) fn scan(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Op
 }
 
 /// Finds the ends by the grammar, field by field, with quotes.
-pub(super) fn slowly(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> Place {
+pub(super) fn scan_by_grammar(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> RowEnd {
     let (mut rest, mut fields) = (bytes, 0);
     // Fields beyond the room in the table are skipped. A row ends at the first newline outside quotes.
     while !rest.is_empty() && rest[0] != b'\n' {
@@ -49,10 +48,10 @@ pub(super) fn slowly(bytes: &[u8], separator: Separator, ends: &mut [usize]) -> 
         }
         rest = after;
     }
-    Place { end: bytes.len() - rest.len(), fields }
+    RowEnd { end: bytes.len() - rest.len(), fields }
 }
 
-/// The eight bytes at a place. Bytes beyond the end count as newlines.
+/// The word of eight bytes at an index. Bytes beyond the end count as newlines.
 fn word(bytes: &[u8], at: usize) -> u64 {
     if let Some(Ok(word)) = bytes.get(at..at + WORD).map(TryInto::try_into) {
         return u64::from_le_bytes(word);
@@ -69,23 +68,23 @@ fn marks(word: u64, byte: u8) -> u64 {
     !(((zero_where_equal & !HIGHEST) + !HIGHEST) | zero_where_equal | !HIGHEST)
 }
 
-/// The place of the first mark.
-fn place(marks: u64) -> usize {
+/// The byte of a word that has the first mark.
+fn first_mark(marks: u64) -> usize {
     (marks.trailing_zeros() / u8::BITS) as usize
 }
 
-/// Writes the places of the marks after the first `fields` ends, and returns the new number of ends.
+/// Writes the indices of the marks after the first `fields` ends, and returns the new number of ends.
 fn write(ends: &mut [usize], fields: usize, at: usize, mut marks: u64) -> usize {
     // Every mark is the highest bit of its byte: the multiplication adds them up in the highest byte.
     let count = ((marks >> (u8::BITS - 1)).wrapping_mul(EACH) >> (u64::BITS - u8::BITS)) as usize;
     let (first, second) = ends[fields..fields + WORD].split_at_mut(WORD / 2);
     for end in first {
-        *end = at + place(marks);
+        *end = at + first_mark(marks);
         marks &= marks.wrapping_sub(1);
     }
     if count > WORD / 2 {
         for end in second {
-            *end = at + place(marks);
+            *end = at + first_mark(marks);
             marks &= marks.wrapping_sub(1);
         }
     }
@@ -95,7 +94,7 @@ fn write(ends: &mut [usize], fields: usize, at: usize, mut marks: u64) -> usize 
 
 /// The number of bytes that are compared at once.
 const WORD: usize = size_of::<u64>();
-/// Room behind the last end that is kept, for a word of separators and the end of the row.
+/// Room after the last end that is kept, for a word of separators and the end of the row.
 pub(super) const SPARE: usize = WORD + 1;
 /// The value one in each byte of a word.
 const EACH: u64 = u64::from_le_bytes([1; WORD]);
@@ -115,13 +114,13 @@ mod tests {
         ) {
             for separator in [Separator::Comma, Separator::Blank] {
                 let (mut fast, mut slow) = (vec![0; columns + SPARE], vec![0; columns + SPARE]);
-                let expected = slowly(&row, separator, &mut slow);
-                if let Some(place) = scan(&row, separator, &mut fast) {
-                    prop_assert_eq!(place.end, expected.end);
+                let expected = scan_by_grammar(&row, separator, &mut slow);
+                if let Some(found) = scan(&row, separator, &mut fast) {
+                    prop_assert_eq!(found.end, expected.end);
                     // The grammar sees no field after a separator that ends the row; such a field is empty.
-                    let both = place.fields.min(expected.fields).min(columns);
-                    prop_assert_eq!(&fast[..both], &slow[..both]);
-                    prop_assert!(place.fields.min(columns) <= expected.fields + 1);
+                    let compared = found.fields.min(expected.fields).min(columns);
+                    prop_assert_eq!(&fast[..compared], &slow[..compared]);
+                    prop_assert!(found.fields.min(columns) <= expected.fields + 1);
                 }
             }
         }

@@ -59,7 +59,7 @@ pub(super) fn ask_all(run: &Run, groups: &[GroupName], facts: &Facts<'_>, now: T
         }
     }
     // Build times are not versions: each server may have its own, and each has been judged by itself.
-    let versions: BTreeSet<&String> = shown.values().filter(|_| !run.plan.verify.tells_build()).collect();
+    let versions: BTreeSet<&String> = shown.values().filter(|_| !run.plan.verify.reports_build()).collect();
     let differ = bad.is_empty() && wanted.is_empty() && versions.len() > 1;
     let mut run = run.clone();
     run.versions.extend(shown.clone());

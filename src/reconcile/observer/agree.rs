@@ -63,7 +63,7 @@ impl Observer {
                 Trouble::Cannot(words) => Reason::Cannot(words),
                 Trouble::Slow(words) => Reason::NotYet(words),
             };
-            self.report.trouble = Some(why.words().to_owned());
+            self.report.trouble = Some(why.text().to_owned());
             if is_new_switch {
                 withheld.insert(map, why);
             }
@@ -179,7 +179,7 @@ impl Observer {
             self.report.trouble = Some("HAProxy may still carry out commands whose replies were not read".to_owned());
             return Some(PollReason::Checks);
         }
-        if let Some(words) = withheld.words().filter(|_| *self.report.withheld != withheld) {
+        if let Some(words) = withheld.text().filter(|_| *self.report.withheld != withheld) {
             tracing::warn!(instance = %self.name, "{words}");
         }
         self.report.agreed = order.revision;

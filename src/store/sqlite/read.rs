@@ -9,10 +9,11 @@ use crate::plan::Run;
 use crate::store::StoreError;
 
 impl SqliteStore {
+    /// The keys and records that a query finds. `kind` names the records in errors.
     pub(super) fn rows<T: DeserializeOwned>(
         &self,
         connection: &Connection,
-        what: &'static str,
+        kind: &'static str,
         sql: &str,
     ) -> Result<Vec<(String, T)>, StoreError> {
         let mut statement = connection.prepare(sql).map_err(|source| self.error(source))?;
@@ -21,13 +22,14 @@ impl SqliteStore {
             .map_err(|source| self.error(source))?;
         rows.map(|row| {
             let (key, json) = row.map_err(|source| self.error(source))?;
-            Ok((key, self.read(what, &json)?))
+            Ok((key, self.read(kind, &json)?))
         })
         .collect()
     }
 
-    pub(in crate::store) fn read<T: DeserializeOwned>(&self, what: &'static str, json: &str) -> Result<T, StoreError> {
-        serde_json::from_str(json).map_err(|source| StoreError::Damaged { path: self.path.clone(), what, source })
+    /// Parses a record.
+    pub(in crate::store) fn read<T: DeserializeOwned>(&self, kind: &'static str, json: &str) -> Result<T, StoreError> {
+        serde_json::from_str(json).map_err(|source| StoreError::Damaged { path: self.path.clone(), kind, source })
     }
 
     pub(super) fn one_run(&self, connection: &Connection, id: RunId) -> Result<Option<Run>, StoreError> {
@@ -45,15 +47,15 @@ impl SqliteStore {
     /// Checks that a record has its own key. Of two records with one identity, one would be lost.
     pub(in crate::store) fn check_key(
         &self,
-        what: &'static str,
+        kind: &'static str,
         key: String,
         identity: &impl ToString,
     ) -> Result<(), StoreError> {
         let identity = identity.to_string();
-        if key == identity { Ok(()) } else { Err(self.misfiled(what, key, format!("it calls itself {identity}"))) }
+        if key == identity { Ok(()) } else { Err(self.misfiled(kind, key, format!("the record is {identity}"))) }
     }
 
-    pub(super) fn misfiled(&self, what: &'static str, key: String, problem: String) -> StoreError {
-        StoreError::Misfiled { path: self.path.clone(), what, key, problem }
+    pub(super) fn misfiled(&self, kind: &'static str, key: String, problem: String) -> StoreError {
+        StoreError::Misfiled { path: self.path.clone(), kind, key, problem }
     }
 }

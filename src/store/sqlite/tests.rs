@@ -1,4 +1,4 @@
-//! Stores in files.
+//! Tests of stores in files.
 
 use super::*;
 use crate::farm::Baseline;
@@ -50,12 +50,12 @@ fn recorded_events_are_counted_and_keep_the_revision() {
     let store = SqliteStore::open(&dir.path().join("t.db")).unwrap();
     store.commit(&baseline(1)).unwrap();
     let revision = store.load().unwrap().revision;
-    let said = NewEvent { kind: "said", text: "für".into(), ..baseline(1).events.remove(0) };
-    store.record(&[said.clone(), said]).unwrap();
+    let output = NewEvent { kind: "output", text: "für".into(), ..baseline(1).events.remove(0) };
+    store.record(&[output.clone(), output]).unwrap();
     assert_eq!(store.load().unwrap().revision, revision);
-    assert_eq!(store.tally(RunId(3), "said").unwrap(), Tally { events: 2, bytes: 8 });
-    assert_eq!(store.tally(RunId(4), "said").unwrap(), Tally::default());
-    let others = EventQuery { run: Some(RunId(3)), without: Some("said"), limit: 10, ..EventQuery::default() };
+    assert_eq!(store.tally(RunId(3), "output").unwrap(), Tally { events: 2, bytes: 8 });
+    assert_eq!(store.tally(RunId(4), "output").unwrap(), Tally::default());
+    let others = EventQuery { run: Some(RunId(3)), without: Some("output"), limit: 10, ..EventQuery::default() };
     assert_eq!(store.events(others).unwrap().len(), 1);
 }
 

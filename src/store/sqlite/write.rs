@@ -8,12 +8,14 @@ use crate::state::{Change, NewEvent};
 use crate::store::StoreError;
 
 impl SqliteStore {
-    pub(super) fn write(&self, what: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
-        serde_json::to_string(value).map_err(|source| StoreError::Damaged { path: self.path.clone(), what, source })
+    /// The JSON of a record. `kind` names the record in errors.
+    pub(super) fn write(&self, kind: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
+        serde_json::to_string(value).map_err(|source| StoreError::Damaged { path: self.path.clone(), kind, source })
     }
 
+    /// Writes one change.
     pub(super) fn apply(&self, transaction: &rusqlite::Transaction<'_>, change: &Change) -> Result<(), StoreError> {
-        let done = match change {
+        let written = match change {
             Change::PutHold(hold) => {
                 let json = self.write("hold", hold)?;
                 transaction.execute("INSERT OR REPLACE INTO holds VALUES (?1, ?2)", params![hold.id.0, json])
@@ -57,9 +59,10 @@ impl SqliteStore {
                 )
             }
         };
-        done.map(drop).map_err(|source| self.error(source))
+        written.map(drop).map_err(|source| self.error(source))
     }
 
+    /// Appends events to the record.
     pub(super) fn append(
         &self,
         transaction: &rusqlite::Transaction<'_>,

@@ -103,7 +103,7 @@ async fn bad_configuration_is_reported_with_its_position_and_a_reload_keeps_the_
     assert_eq!(checked.code, exit::USAGE, "{checked:?}");
     assert!(checked.err.contains(&format!("teeter.toml:{line}:1")) && checked.err.contains("flip_mode"), "{checked:?}");
     site.daemon.signal("-HUP").await;
-    until(|| async { site.daemon.log().contains("the old one stays") }).await;
+    until(|| async { site.daemon.log().contains("the old configuration stays") }).await;
     assert_eq!(site.teeter(&["deploy", "web", "--dry-run"]).await.code, 0);
 }
 

@@ -36,7 +36,7 @@ async fn socket_is_not_made_in_a_directory_of_another_user() {
             let (code, log) = run_to_end(dir.path(), socket, store).await;
             assert_eq!(code, Some(exit::FAILED), "{log}");
             let directory = others.display().to_string();
-            for words in [what, &directory, "could replace the files", "shared_directory = true"] {
+            for words in [what, &directory, "could replace teeterd's files", "shared_directory = true"] {
                 assert!(log.contains(words), "{words}: {log}");
             }
             assert_eq!(std::fs::read_dir(&others).expect("it is read").count(), 0);

@@ -28,7 +28,7 @@ async fn mismatched_route_is_reported_with_its_line() {
         (("b = \"web_b\"", "c = \"web_b\""), "group b has no backend"),
         ((map.as_str(), "#0"), "is a number"),
         ((map.as_str(), "maps/live.map"), "not an absolute path"),
-        (("sticky = \"break\"", "mode = \"servers\""), "is servers, and there is a route"),
+        (("sticky = \"break\"", "mode = \"servers\""), "flip.mode is servers, and there is a route"),
     ] {
         let checked = checked(&site, &[edit]).await;
         assert_eq!(checked.code, exit::USAGE, "{checked:?}");
@@ -48,7 +48,10 @@ async fn route_missing_in_haproxy_is_reported_before_any_change() {
     let site = Site::start_sample(Sample::Route, &[]).await;
     let map = site.farm.map().display().to_string();
     for (edits, words) in [
-        (vec![("key = \"web\"", "key = \"absent\"")], "has no key absent: write the line `absent web_all` into it"),
+        (
+            vec![("key = \"web\"", "key = \"absent\"")],
+            "has no key absent: write the line `absent web_all` into the map",
+        ),
         (
             vec![(map.as_str(), "/nowhere/live.map"), ("sticky = ", "write_map = false\nsticky = ")],
             "has no map /nowhere/live.map",

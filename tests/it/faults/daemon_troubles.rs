@@ -72,7 +72,8 @@ async fn removed_control_socket_is_made_again() {
     // teeterd does not replace a file in the socket's place, and reports it.
     std::fs::remove_file(site.daemon.socket()).expect("it is removed");
     std::fs::write(site.daemon.socket(), "mine").expect("it is written");
-    until(|| async { site.daemon.log().contains("cannot be made again (a file that is not a socket is there)") }).await;
+    until(|| async { site.daemon.log().contains("cannot be created again (a file that is not a socket is there)") })
+        .await;
     assert_eq!(std::fs::read(site.daemon.socket()).expect("it is there"), b"mine");
     std::fs::remove_file(site.daemon.socket()).expect("it is removed");
     until(|| async { site.teeter(&["doctor"]).await.code == 0 }).await;

@@ -151,7 +151,7 @@ async fn endless_reply_is_cut_off() {
 async fn endless_reply_does_not_grow_the_daemon() {
     let fake = endless();
     let daemon = Daemon::start(fake.dir.path(), &instance(&fake.socket())).await;
-    until(|| async { daemon.teeter(&["status"]).await.out.contains("longer than any") }).await;
+    until(|| async { daemon.teeter(&["status"]).await.out.contains("longer than teeter reads") }).await;
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();

@@ -108,11 +108,11 @@ async fn refusals_are_recognised_in_the_middle_of_a_batch() {
     assert_eq!(wire.refusal(&unknown("app/absent")).await.kind, RefusalKind::NoSuchServer);
     assert_eq!(wire.refusal(&unknown("nowhere/web01")).await.kind, RefusalKind::NoSuchBackend);
     let heavy = SetCommand::Weight(SetServerWeight { server: server("app/web01"), weight: 300 });
-    assert!(wire.refusal(&heavy).await.words.contains("256"));
+    assert!(wire.refusal(&heavy).await.message.contains("256"));
     let agent = SetCommand::Agent(AgentSwitch { server: server("app/web02"), switch: Switch::Enable });
-    assert!(wire.refusal(&agent).await.words.contains("Agent"));
+    assert!(wire.refusal(&agent).await.message.contains("Agent"));
     let tracking = SetCommand::Health(SetServerHealth { server: server("other/x") });
-    assert!(wire.refusal(&tracking).await.words.contains("tracking"));
+    assert!(wire.refusal(&tracking).await.message.contains("tracking"));
     // Each reply belongs to its command, whatever the other replies are.
     let changes = [heavy, unknown("app/absent"), unknown("app/web02"), agent, tracking, unknown("app/web01")];
     let mut line = Line::new();

@@ -113,7 +113,7 @@ where
     C::Reply: std::fmt::Debug,
 {
     match read(series, name, command) {
-        Err(CommandError::Refused(refusal)) => (refusal.kind, refusal.words),
+        Err(CommandError::Refused(refusal)) => (refusal.kind, refusal.message),
         other => panic!("{series} {name}: {other:?}"),
     }
 }

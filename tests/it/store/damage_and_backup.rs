@@ -112,8 +112,8 @@ async fn store_faults_are_reported() {
         ("DELETE FROM runs", "hold 1 belongs to run 1, which does not exist"),
         ("DELETE FROM baselines WHERE entry = 'edge:app/web01'", "hold 1 has edge:app/web01"),
         ("UPDATE holds SET json = '{}'", "hold 1 cannot be read"),
-        ("UPDATE holds SET id = 7", "hold 7 calls itself 1"),
-        ("UPDATE runs SET active = 0", "run 1 is listed as active: false, and its record says: true"),
+        ("UPDATE holds SET id = 7", "the record of hold 7 has number 1"),
+        ("UPDATE runs SET active = 0", "run 1 is listed as active: false; active by its record: true"),
         ("UPDATE counters SET value = 1 WHERE name = 'hold'", "the next hold would get number 1, which is used"),
         ("UPDATE events SET at = 'noon' WHERE id = 1", "event 1 has no valid time"),
     ];

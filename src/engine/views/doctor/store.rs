@@ -17,7 +17,7 @@ pub(super) fn disagreements(state: &State, reports: &Reports) -> Vec<FindingView
     for (name, report) in reports.iter().filter(|(_, report)| report.reachable) {
         let about = || format!("HAProxy {name}");
         let again = "`teeter status` says what differs";
-        if report.agreed < state.revision && state.is_told() {
+        if report.agreed < state.revision && state.has_sent_commands() {
             findings.push(match (&report.refused, &report.trouble) {
                 (Some((_, words)), _) => error(about(), format!("it does not agree with the store: {words}; {again}")),
                 (None, Some(words)) => warning(about(), format!("it does not agree with the store: {words}; {again}")),
@@ -30,7 +30,7 @@ pub(super) fn disagreements(state: &State, reports: &Reports) -> Vec<FindingView
             .maps
             .values()
             .chain(report.withheld.servers.values())
-            .map(|why| (why.words(), why))
+            .map(|why| (why.text(), why))
             .collect();
         findings.extend(withheld.into_values().map(|why| match why {
             Reason::Cannot(words) => error(about(), format!("it does not agree with the store: {words}; {again}")),

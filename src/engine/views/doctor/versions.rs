@@ -81,7 +81,7 @@ fn findings(fitting: &Fitting<'_>, answers: &BTreeMap<MemberName, Answer>) -> Ve
         }
     }
     // Each server may have been built at a time of its own.
-    if versions.len() > 1 && !farm.settings.verify.tells_build() {
+    if versions.len() > 1 && !farm.settings.verify.reports_build() {
         let each: Vec<String> =
             versions.iter().take(NAMED).map(|(version, members)| format!("{version} on {}", list(members))).collect();
         let text = format!(

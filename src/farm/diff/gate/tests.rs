@@ -1,4 +1,4 @@
-//! The gate, in front of two backends and a map.
+//! Tests of the gate with two backends and a map.
 
 use super::*;
 use crate::farm::{SeenMap, StartedVerifications, WantedServer, diff};
@@ -27,7 +27,7 @@ impl Case {
         let seen = SeenServer { admin: AdminBits(admin), op, ..SeenServer::sample() };
         self.seen.servers.insert(server.clone(), seen);
         let held = state != AdminState::Ready;
-        self.wanted.insert(server, WantedServer { state, held, ..WantedServer::given_back(None) });
+        self.wanted.insert(server, WantedServer { state, held, ..WantedServer::without_holds(None) });
         self
     }
 
@@ -60,7 +60,7 @@ fn traffic_is_not_switched_to_servers_that_are_being_checked_anew() {
     let (sent, why) = case.sent();
     assert_eq!(sent, ["set server a/s state ready"]);
     assert!(matches!(why, Some(PutOff::Until(why)) if why.contains("backend a")));
-    // DOWN without teeter: the guards have already looked at that.
+    // The server is DOWN, but not by a command of teeter: the guards have already checked this case.
     case.unchecked.clear();
     let switched = ["set server a/s state ready", "set map /m web a", "set server b/s state drain"];
     assert_eq!(case.sent(), (switched.map(str::to_owned).to_vec(), None));
@@ -95,24 +95,24 @@ fn the_live_backend_keeps_a_server() {
     assert!(sent.is_empty());
     let servers = BTreeSet::from(["a/s".parse().unwrap()]);
     assert_eq!(why, Some(PutOff::TakenOver("a".parse().unwrap(), servers.clone())));
-    // The route leads there, too.
+    // The stored route leads to this backend, too.
     let case = Case::new("a").switched_to("a").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
     assert_eq!(case.sent().1, Some(PutOff::TakenOver("a".parse().unwrap(), servers)));
     assert_eq!(Case::new("b").server("a/s", 0, Running, Drain).sent().0, ["set server a/s state drain"]);
     // Another server stays in service.
     let case = Case::new("a").server("a/s", 0, Running, Drain).server("a/t", 0, Running, Ready);
     assert_eq!(case.sent().0, ["set server a/s state drain"]);
-    // The map should lead elsewhere, and cannot be changed at present.
+    // The map should lead to another backend, and cannot be changed at present.
     let case = Case::new("a").switched_to("b").server("a/s", 0, Running, Drain).server("b/s", 0, Running, Ready);
     let mut batch = diff(&case.wanted, &case.maps, &case.seen, &StartedVerifications::new());
     batch.retain(|step| step.server().is_some());
     assert!(matches!(case.gate().keep_served(&mut batch), Some(PutOff::Until(_))));
     assert!(batch.is_empty());
-    // No server serves there anyway.
+    // No server of the backend is in service.
     assert_eq!(Case::new("a").server("a/s", 0, Stopped, Drain).sent().0, ["set server a/s state drain"]);
-    // An operator asked for it.
+    // An operator's hold takes the servers out.
     let mut case = Case::new("a").server("a/s", 0, Running, Drain);
-    case.wanted.values_mut().for_each(|server| server.asked = true);
+    case.wanted.values_mut().for_each(|server| server.by_operator = true);
     assert_eq!(case.sent().0, ["set server a/s state drain"]);
 }
 
@@ -127,13 +127,13 @@ fn a_missing_map_keeps_servers_in_each_backend_that_it_may_lead_to() {
     };
     let mut case = Case::new("b").switched_to("b").server("a/s", 0, Running, Drain).server("c/s", 0, Running, Drain);
     case.maps.values_mut().for_each(|map| map.backends = ["a", "b"].map(|name| name.parse().unwrap()).into());
-    // The map leads elsewhere, and only its own backends matter.
+    // The map leads to another backend, and only the map's own backends count.
     let both = ["set server a/s state drain", "set server c/s state drain"].map(str::to_owned).to_vec();
     assert_eq!(kept_servers(&case), (vec![], both.clone()));
     case.seen.maps.values_mut().for_each(|map| *map = SeenMap { missing: true, ..SeenMap::default() });
     assert_eq!(kept_servers(&case), (vec!["a/s".to_owned()], both[1..].to_vec()));
-    // An operator asked for it.
-    case.wanted.values_mut().for_each(|server| server.asked = true);
+    // An operator's hold takes the servers out.
+    case.wanted.values_mut().for_each(|server| server.by_operator = true);
     assert_eq!(kept_servers(&case), (vec![], both));
 }
 
