@@ -17,10 +17,10 @@ pub use self::requests::{
 };
 pub use self::selectors::Selectors;
 pub use self::views::{
-    AttendantView, CallerView, ChangedView, DrainView, EstimateView, EventView, Events, FindingView, Findings,
-    FlipView, ForecastView, HoldView, Holds, IdleView, InstanceView, LoginView, OldProcessView, RouteEntryView,
-    RouteView, RunServerView, RunView, Runs, ServerView, SessionView, Sessions, StatusView, StepView, StoreView,
-    WatchCountsView, WatchPointView, WatchView, WorkView,
+    AttendantView, CallerView, ChangedView, DrainSummaryView, DrainView, EstimateView, EventView, Events, FarmRuns,
+    FindingView, Findings, FlipView, ForecastView, HoldView, Holds, IdleView, InstanceView, LoginView, OldProcessView,
+    RouteEntryView, RouteView, RunServerView, RunSummaryView, RunView, Runs, ServerView, SessionView, Sessions,
+    StatusView, StepView, StoreView, WatchCountsView, WatchPointView, WatchView, WorkView,
 };
 pub use self::words::{
     CallerPresence, DrainEnd, FindingStatus, FlipMeans, HoldStage, LiveSide, RunFailure, RunStatus, RunStrategy,

@@ -100,6 +100,20 @@ Example:
 Sets TEETER_FARM, TEETER_GROUP, TEETER_SERVERS and TEETER_ADDRESSES. `teeter deploy web --strategy blue-green` chooses
 that group itself.";
 
+/// Printed after the options of `teeter report`.
+pub(super) const REPORT: &str = "\
+Examples:
+  teeter report 3 -o run3.html
+  teeter report --farm web -o web.html             the runs of the last 30 days
+  teeter report --farm web --since 2026-11-01 >november.html
+  teeter report 3 --json | jq '.run.drains'
+
+A run: its timeline with each flip, the curves of drains and watches, its steps with their times, the output of its
+hooks and its record. A farm: how its runs ended, how long deploys and drains took, and a table of at most 500 runs, the latest ones.
+
+A page is one file without scripts, fonts or links: it opens in any browser, in light and dark, and prints on paper.
+With --json the same data is written as one JSON document.";
+
 /// Printed after the options of `teeter verdict`.
 pub(super) const VERDICT: &str = "\
 Examples:

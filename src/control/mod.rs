@@ -8,6 +8,7 @@ pub mod client;
 mod desk;
 /// Makes untrusted text safe to print.
 pub mod harmless;
+mod farm_runs;
 mod gate;
 mod listen;
 mod metrics;

@@ -25,6 +25,7 @@ pub(super) const ROUTES: &[(Method, &str, Role)] = &[
     (Method::GET, "/v1/runs", Viewer),
     (Method::GET, "/v1/runs/{id}", Viewer),
     (Method::GET, "/v1/farms/{farm}/idle", Viewer),
+    (Method::GET, "/v1/farms/{farm}/runs", Viewer),
     (Method::GET, "/v1/doctor", Viewer),
     (Method::GET, "/v1/events", Viewer),
     (Method::GET, "/v1/events/stream", Viewer),

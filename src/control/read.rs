@@ -33,6 +33,16 @@ impl Query {
         Ok(Selectors::read(self.values("sel")).map_err(Failure::usage)?.into_vec())
     }
 
+    /// The start of the period that the request is about.
+    pub(super) fn since(&self) -> Result<Option<Timestamp>, Failure> {
+        let instant = |text: &str| {
+            let error =
+                || Failure::usage(format!("since is not a time as in RFC 3339: {:?}", text.get(..40).unwrap_or(text)));
+            text.parse::<Timestamp>().map_err(|_| error())
+        };
+        self.value("since").map(instant).transpose()
+    }
+
     pub(super) fn events(&self) -> Result<EventQuery, Failure> {
         let number = |name| self.value(name).map(number).transpose();
         let limit = number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(200);
@@ -41,12 +51,7 @@ impl Query {
             Some("false") => Some(HOOK_OUTPUT),
             Some(_) => return Err(Failure::usage("output is neither true nor false")),
         };
-        let instant = |text: &str| {
-            let error =
-                || Failure::usage(format!("since is not a time as in RFC 3339: {:?}", text.get(..40).unwrap_or(text)));
-            text.parse::<Timestamp>().map_err(|_| error())
-        };
-        let since = self.value("since").map(instant).transpose()?;
+        let since = self.since()?;
         let (run, after) = (number("run")?.map(RunId), number("after")?);
         Ok(EventQuery { run, after, since, without, limit: limit.min(MOST_EVENTS) })
     }

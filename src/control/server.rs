@@ -23,7 +23,7 @@ use super::gate::{Gate, gate};
 use super::permit::{Access, AuthorizedCaller, OTHERS_HOLD, OUTAGE};
 use super::problem::Failure;
 use super::read::{Query, number, reason};
-use super::{metrics, output, runs, store};
+use super::{farm_runs, metrics, output, runs, store};
 use crate::api::{
     EventView, Events, Findings, HoldRequest, HoldView, Holds, NamesView, Problem, ReleaseRequest, Sessions, StatusView,
 };
@@ -48,6 +48,7 @@ pub(super) fn gated(checks: Gate) -> Router {
         .route("/v1/names", get(names))
         .route("/v1/sessions", get(sessions))
         .merge(runs::routes())
+        .merge(farm_runs::routes())
         .merge(output::routes())
         .merge(store::routes())
         .merge(metrics::routes())
@@ -88,6 +89,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
         runs::attend,
         output::output,
         runs::idle,
+        farm_runs::farm_runs,
         store::store,
         store::backup,
         store::forget,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use rustix::fs::CWD;
 
 use super::{
-    DrainQuery, EventQuery, SQLITE_SUFFIXES, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery, rename_new,
-    with_suffix,
+    DrainQuery, EventQuery, RunQuery, SQLITE_SUFFIXES, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery,
+    rename_new, with_suffix,
 };
 use crate::farm::RunId;
 use crate::plan::Run;
@@ -96,6 +96,10 @@ impl Store for RefusingStore {
     }
 
     fn drains(&self, _: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn runs(&self, _: &RunQuery) -> Result<Vec<Run>, StoreError> {
         Ok(Vec::new())
     }
 

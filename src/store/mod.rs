@@ -12,6 +12,7 @@ mod private;
 mod prune;
 mod readers;
 mod records;
+mod runs;
 mod schema;
 mod sqlite;
 mod verify;
@@ -56,6 +57,17 @@ pub enum DrainQuery {
     OfRun(RunId),
     /// The drains of a farm's servers, by runs and by hand.
     OfFarm(FarmName),
+}
+
+/// The query for the runs of one farm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunQuery {
+    /// The farm.
+    pub farm: FarmName,
+    /// Only runs that were started then or later.
+    pub since: Option<Timestamp>,
+    /// The greatest number of runs. The latest ones are returned.
+    pub limit: usize,
 }
 
 /// The query for watches; the latest ones are returned.
@@ -205,6 +217,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store cannot be read.
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
+
+    /// Reads the runs of one farm, the latest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn runs(&self, query: &RunQuery) -> Result<Vec<Run>, StoreError>;
 
     /// Reads the records of drains that have ended.
     ///

@@ -18,7 +18,7 @@ use super::lock::{BUSY_TIMEOUT, Lock};
 use super::readers::Readers;
 use super::schema::{counter, failure, migrate, set_counter};
 use super::verify::{self, Verified};
-use super::{DrainQuery, EventQuery, Keep, Pruned, Store, StoreError, Tally, WatchQuery, private, prune};
+use super::{DrainQuery, EventQuery, Keep, Pruned, RunQuery, Store, StoreError, Tally, WatchQuery, private, prune};
 use crate::farm::RunId;
 use crate::plan::Run;
 use crate::platform::lock;
@@ -181,6 +181,10 @@ impl Store for SqliteStore {
 
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
         self.one_run(&self.reader(), id)
+    }
+
+    fn runs(&self, query: &RunQuery) -> Result<Vec<Run>, StoreError> {
+        self.runs_of(&self.reader(), query)
     }
 
     fn drains(&self, query: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError> {

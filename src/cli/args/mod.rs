@@ -4,6 +4,7 @@ mod deploy;
 mod init;
 mod events;
 mod holds;
+mod report;
 mod runs;
 mod servers;
 mod since;
@@ -16,13 +17,14 @@ mod tests;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCompleter;
 
 pub(super) use self::deploy::{Deploy, HookOptions, some_time};
 pub(super) use self::events::Events;
 pub(super) use self::holds::{DrainOptions, Ready, Take, Until, Wait};
 pub(super) use self::init::Init;
+pub(super) use self::report::Report;
 pub(super) use self::runs::{Advance, Begin, Flip, RunOptions};
 pub(super) use self::servers::{AnyServers, Servers, Waited};
 pub(super) use self::since::Since;
@@ -182,8 +184,8 @@ pub(super) enum Command {
         #[arg(long)]
         variables: bool,
     },
-    /// Write one run as a page of HTML: its steps with their times, flips, hook output and record. Needs no network.
-    #[command(after_help = "Examples:\n  teeter report 3 -o run3.html\n  teeter report 3 >run3.html")]
+    /// Write a page of HTML about one run, or about the runs of a farm. The page needs no network.
+    #[command(after_help = help::REPORT)]
     Report(Report),
     /// Judge the watches of past runs again, or counters in a file, by the settings that you give. Changes nothing.
     #[command(after_help = help::VERDICT)]
@@ -213,16 +215,6 @@ pub(super) enum Command {
         #[arg(value_name = "SHELL", value_enum)]
         shell: Shell,
     },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Report {
-    /// The run's number.
-    #[arg(value_name = "RUN", add = ArgValueCompleter::new(complete::runs))]
-    pub(super) run: u64,
-    /// The file to write, which must not exist [default: standard output].
-    #[arg(long, short, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
 }
 
 /// A shell that can complete command lines.

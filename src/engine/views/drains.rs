@@ -51,7 +51,7 @@ impl Engine {
     }
 }
 
-fn length(drain: &DrainRecord) -> Duration {
+pub(super) fn length(drain: &DrainRecord) -> Duration {
     Duration::try_from(drain.ended.duration_since(drain.began)).unwrap_or_default()
 }
 
@@ -61,14 +61,18 @@ fn drain_view(drain: &DrainRecord) -> DrainView {
         group: drain.group.as_ref().map(ToString::to_string),
         servers: drain.members.iter().map(ToString::to_string).collect(),
         began: drain.began,
-        outcome: match drain.outcome {
-            DrainOutcome::Empty => DrainEnd::Empty,
-            DrainOutcome::WentOn => DrainEnd::WentOn,
-            DrainOutcome::Stuck => DrainEnd::Stuck,
-            DrainOutcome::Restored => DrainEnd::Restored,
-        },
+        outcome: drain_end(drain.outcome),
         left: drain.left,
         in_flight: drain.curve.points().to_vec(),
+    }
+}
+
+pub(super) fn drain_end(outcome: DrainOutcome) -> DrainEnd {
+    match outcome {
+        DrainOutcome::Empty => DrainEnd::Empty,
+        DrainOutcome::WentOn => DrainEnd::WentOn,
+        DrainOutcome::Stuck => DrainEnd::Stuck,
+        DrainOutcome::Restored => DrainEnd::Restored,
     }
 }
 

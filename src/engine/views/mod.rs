@@ -3,6 +3,7 @@
 /// Findings about the configuration, HAProxy and the store; changes nothing.
 pub mod doctor;
 mod drains;
+mod farm_runs;
 pub(crate) mod hold;
 pub(crate) mod numbers;
 mod names;

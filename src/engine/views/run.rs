@@ -137,7 +137,7 @@ fn step_view(run: &Run, index: usize, step: &Step) -> StepView {
     StepView { text: step.to_string(), group, state, servers, phase, began, ended, does: None, carry: None }
 }
 
-fn flip_view(flip: &Flipped) -> FlipView {
+pub(super) fn flip_view(flip: &Flipped) -> FlipView {
     let took_ms = std::time::Duration::from_micros(flip.took).as_secs_f64() * 1000.0;
     let mode = if flip.route { FlipMeans::Route } else { FlipMeans::Servers };
     FlipView { step: flip.step, at: flip.at, took_ms, mode }

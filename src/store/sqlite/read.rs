@@ -45,7 +45,7 @@ impl SqliteStore {
     }
 
     /// Checks that a record has its own key. Of two records with one identity, one would be lost.
-    pub(super) fn check_key(
+    pub(in crate::store) fn check_key(
         &self,
         kind: &'static str,
         key: String,

@@ -118,3 +118,33 @@ fn a_newer_store_is_refused() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     assert!(matches!(SqliteStore::open(&path), Err(StoreError::TooNew { found: 99, .. })));
 }
+
+#[test]
+fn runs_of_a_farm_are_found_by_their_time_the_latest_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.db");
+    std::fs::copy("tests/stores/schema-5.db", &path).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    let state = store.load().unwrap();
+    let farm: crate::farm::FarmName = "web".parse().unwrap();
+    let run = |id: u64, farm: &str, started: &str| {
+        let mut run = state.runs[&RunId(1)].clone();
+        (run.id, run.plan.farm, run.started) = (RunId(id), farm.parse().unwrap(), started.parse().unwrap());
+        Change::PutRun(Box::new(run))
+    };
+    let changes = vec![
+        run(10, "web", "2027-01-01T10:00:00Z"),
+        run(11, "shop", "2027-01-02T10:00:00Z"),
+        run(12, "web", "2027-01-03T10:00:00Z"),
+    ];
+    store.commit(&Transaction { expect: state.revision, changes, events: Vec::new() }).unwrap();
+    let ids = |since: Option<&str>, limit: usize| {
+        let query = RunQuery { farm: farm.clone(), since: since.map(|at| at.parse().unwrap()), limit };
+        store.runs(&query).unwrap().iter().map(|run| run.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, 10), [12, 10, 2, 1]);
+    assert_eq!(ids(None, 3), [12, 10, 2]);
+    assert_eq!(ids(Some("2027-01-01T10:00:00Z"), 10), [12, 10]);
+    assert_eq!(ids(Some("2027-01-01T10:00:01Z"), 10), [12]);
+    assert_eq!(ids(Some("2028-01-01T00:00:00Z"), 10), [0; 0]);
+}

@@ -10,4 +10,5 @@ mod interrupts;
 mod messages;
 mod recipes;
 mod report;
+mod report_pages;
 mod status;

@@ -1,8 +1,6 @@
 //! `teeter report`: a run as a page that a browser shows without a network.
 
-use std::process::Stdio;
-
-use teeter_lab::write_script;
+use teeter_lab::{Chromium, Look, write_script};
 
 use crate::fixtures::exit;
 use crate::fixtures::site::Site;
@@ -29,7 +27,13 @@ async fn report_has_the_steps_the_output_and_the_record_of_a_run() {
         assert!(!page.contains(part), "{part}: {page}");
     }
     assert!(page.contains("default-src 'none'"), "{page}");
-    is_shown(&file).await;
+    // The drains of this run are in the store, and the browser shows the page that teeter has written.
+    assert!(page.contains("<section id=\"drains\">") && !page.contains("There is no curve"), "{page}");
+    if let Some(mut browser) = Chromium::start().await.expect("the browser starts") {
+        browser.open(&file, Look { width: 800, dark: false, paper: false }).await.expect("the page is opened");
+        let bars = "document.querySelectorAll('#timeline .drain').length";
+        assert_eq!(browser.value(bars).await.expect("a count"), 2);
+    }
     let printed = site.teeter(&["report", "1"]).await;
     assert!(printed.code == 0 && printed.out.starts_with("<!DOCTYPE html>"), "{printed:?}");
     let again = site.teeter(&["report", "1", "-o", &path]).await;
@@ -40,30 +44,45 @@ async fn report_has_the_steps_the_output_and_the_record_of_a_run() {
 }
 
 #[tokio::test]
+async fn report_of_a_farm_has_its_runs_and_bad_input_has_its_words() {
+    let site = Site::start().await;
+    let none = site.teeter(&["report", "--farm", "web"]).await;
+    assert_eq!(none.code, exit::NOT_FOUND, "{none:?}");
+    assert!(none.err.contains("farm web has no run that was started since"), "{none:?}");
+    let deployed = site.teeter(&["deploy", "web", "--to", "v2", "--", &site.hook()]).await;
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    let failed = site.teeter(&["deploy", "web", "--to", "v3", "--", "false"]).await;
+    assert_eq!(failed.code, exit::FAILED, "{failed:?}");
+    let printed = site.teeter(&["report", "--farm", "web"]).await;
+    assert!(printed.code == 0 && printed.out.starts_with("<!DOCTYPE html>"), "{printed:?}");
+    for part in
+        ["Runs of web", ">v2</td>", "<span class=\"word done\">done</span>", "<span class=\"word bad\">failed</span>"]
+    {
+        assert!(printed.out.contains(part), "{part}: {printed:?}");
+    }
+    let document = site.json(&["report", "--farm", "web"]).await;
+    let ids: Vec<_> = document["runs"].as_array().expect("runs").iter().map(|run| run["id"].as_u64()).collect();
+    assert_eq!((ids, &document["more"]), (vec![Some(2), Some(1)], &serde_json::json!(false)), "{document}");
+    assert_eq!(document["runs"][1]["drains"].as_array().map(Vec::len), Some(2), "{document}");
+    let run = site.json(&["report", "1"]).await;
+    assert!(run["run"]["id"] == 1 && run["events"][0]["kind"] == "run.begun" && run["more"] == false, "{run}");
+    for (arguments, code, words) in [
+        (&["--farm", "shop"][..], exit::NOT_FOUND, "there is no farm shop: the farms are web"),
+        (&["--farm", "web", "--since", "2999-01-01"], exit::USAGE, "is in the future"),
+        (&["1", "--farm", "web"], exit::USAGE, "cannot be used with"),
+        (&["--farm", "a/b"], exit::USAGE, "--farm"),
+    ] {
+        let ended = site.teeter(&[&["report"], arguments].concat()).await;
+        assert!(ended.code == code && ended.err.contains(words), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn report_of_a_failed_run_says_why_and_where() {
     let site = Site::start().await;
     let failed = site.teeter(&["deploy", "web", "--to", "v2", "--", "false"]).await;
     assert_eq!(failed.code, exit::FAILED, "{failed:?}");
     let printed = site.teeter(&["report", "1"]).await;
     assert_eq!(printed.code, 0, "{printed:?}");
-    assert!(printed.out.contains("class=\"bad\">failed</td>") && printed.out.contains("to do"), "{printed:?}");
-}
-
-/// Opens the page in a browser without a window, if there is one here.
-async fn is_shown(file: &std::path::Path) {
-    let browsers = ["chromium", "chromium-browser", "google-chrome"];
-    let found = browsers.into_iter().find(|browser| {
-        let mut command = std::process::Command::new(browser);
-        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    });
-    let Some(browser) = found else {
-        return teeter_lab::skip("there is no browser: the page is not opened in one");
-    };
-    let mut command = tokio::process::Command::new(browser);
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]);
-    command.arg(format!("file://{}", file.display())).stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.expect("the browser runs");
-    let shown = String::from_utf8_lossy(&output.stdout);
-    assert!(shown.contains("<td>drain a</td>") && shown.contains("</html>"), "{shown}");
+    assert!(printed.out.contains("class=\"word bad\">failed</td>") && printed.out.contains("to do"), "{printed:?}");
 }

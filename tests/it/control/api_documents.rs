@@ -25,12 +25,13 @@ fn round_trip<T: Serialize + DeserializeOwned>(document: &Value) -> Result<Value
 type RoundTrip = fn(&Value) -> Result<Value, serde_json::Error>;
 
 /// The type of each document, by the first word of its file's name.
-const TYPES: [(&str, RoundTrip); 15] = [
+const TYPES: [(&str, RoundTrip); 16] = [
     ("status", round_trip::<api::StatusView>),
     ("holds", round_trip::<api::Holds>),
     ("hold", round_trip::<api::HoldView>),
     ("runs", round_trip::<api::Runs>),
     ("run", round_trip::<api::RunView>),
+    ("farm-runs", round_trip::<api::FarmRuns>),
     ("sessions", round_trip::<api::Sessions>),
     ("doctor", round_trip::<api::Findings>),
     ("events", round_trip::<api::Events>),
@@ -158,6 +159,7 @@ async fn record_a_see_saw() {
     record(&site, "run.see-saw-rolled-back", "GET /v1/runs/2", "").await;
     finish(deploy).await;
     record(&site, "runs.see-saw", "GET /v1/runs", "").await;
+    record(&site, "farm-runs", "GET /v1/farms/web/runs?since=2026-01-01T00:00:00Z", "").await;
     record(&site, "events.see-saw", "GET /v1/events", "").await;
 }
 

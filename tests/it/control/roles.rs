@@ -42,7 +42,7 @@ fn is_refused((status, problem): &(u16, Value)) -> bool {
 }
 
 /// Every request, the least role that may send it (0 viewer, 1 operator, 2 deployer, 3 admin), and its body.
-const REQUESTS: [(&str, &str, usize, &str); 27] = [
+const REQUESTS: [(&str, &str, usize, &str); 28] = [
     ("GET", "/v1/status", 0, ""),
     ("HEAD", "/v1/status", 0, ""),
     ("GET", "/v1/holds", 0, ""),
@@ -51,6 +51,7 @@ const REQUESTS: [(&str, &str, usize, &str); 27] = [
     ("GET", "/v1/runs", 0, ""),
     ("GET", "/v1/runs/9", 0, ""),
     ("GET", "/v1/farms/web/idle", 0, ""),
+    ("GET", "/v1/farms/web/runs", 0, ""),
     ("GET", "/v1/doctor", 0, ""),
     ("GET", "/v1/events", 0, ""),
     ("HEAD", "/v1/events/stream", 0, ""),

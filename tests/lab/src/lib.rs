@@ -8,12 +8,13 @@
 //! (with `running`, `http1`, `http2`, `admin`, `request`) is one end of a connection, and `client`, `browser`,
 //! `load`, `load_client` and `report` are the other. `haproxy` (with `haproxy_commands` and `config_head`) is between
 //! them. `sample` and `farm` put all of it together, `drains` adds many kinds of traffic and teeter, and `chaos` adds
-//! faults while teeter deploys. `skip` is for a test that cannot run.
+//! faults while teeter deploys. `chromium` looks at pages of HTML. `skip` is for a test that cannot run.
 
 mod admin;
 pub mod app;
 pub mod browser;
 pub mod chaos;
+mod chromium;
 pub mod client;
 mod config_head;
 mod dice;
@@ -38,6 +39,7 @@ pub mod tables;
 
 pub use app::{App, AppSpec, Replacement};
 pub use browser::Browser;
+pub use chromium::{Chromium, Look};
 pub use client::{Answer, Held, get, request};
 pub use config_head::config_head;
 pub use dice::Dice;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use teeter::farm::RunId;
 use teeter::plan::Run;
 use teeter::state::{DrainRecord, Event, NewEvent, State, Transaction, WatchRecord};
-use teeter::store::{DrainQuery, EventQuery, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery};
+use teeter::store::{DrainQuery, EventQuery, RunQuery, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery};
 
 use crate::watch::Watch;
 
@@ -111,6 +111,10 @@ impl Store for FailingStore {
 
     fn drains(&self, query: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError> {
         self.store.drains(query)
+    }
+
+    fn runs(&self, query: &RunQuery) -> Result<Vec<Run>, StoreError> {
+        self.store.runs(query)
     }
 
     fn watches(&self, query: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError> {
