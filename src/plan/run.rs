@@ -254,6 +254,13 @@ impl Run {
         self.plan.steps.iter().skip(self.cursor).any(|step| matches!(step, Step::Work { .. }))
     }
 
+    /// Forgets the counters that only its watches need: the watches themselves are kept apart from it.
+    pub fn forget_counters(&mut self) {
+        self.counted.clear();
+        self.counted_by.clear();
+        self.bake = None;
+    }
+
     /// Whether it may still change traffic.
     pub fn is_active(&self) -> bool {
         !matches!(self.state, RunState::Aborted | RunState::RolledBack | RunState::Done)

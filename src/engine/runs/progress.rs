@@ -133,6 +133,9 @@ impl Engine {
             let step = run.current().map(ToString::to_string).unwrap_or_default();
             events.push(event(now, "run.step", step, Some(run.id), None));
         }
+        if !run.is_active() {
+            run.forget_counters();
+        }
         let watch = self.watch_record(before, &run, now).map(|watch| Change::AddWatch(Box::new(watch)));
         let changes = std::iter::once(Change::PutRun(Box::new(run))).chain(changes).chain(watch).collect();
         ledger.write(changes, events).await?;
