@@ -11,3 +11,4 @@ mod messages;
 mod recipes;
 mod report;
 mod status;
+mod top;

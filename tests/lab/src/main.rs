@@ -48,6 +48,8 @@ enum Task {
     Chaos(many_faults::ChaosArgs),
     /// Measure the cost for HAProxy while teeter waits for one server, with ten servers and with ten thousand.
     Polling(polling::PollingArgs),
+    /// Measure what an open `teeter top` costs itself, teeterd and HAProxy, with ten servers and with ten thousand.
+    Top(polling::TopArgs),
     /// Measure the effect of greedy readers on drains, reloads, memory and the watchdog.
     Readers(readers::ReadersArgs),
     /// Send one request again and again, over many connections, until killed.
@@ -108,6 +110,7 @@ async fn main() -> ExitCode {
         Task::Drains(args) => many_drains::run(args).await,
         Task::Chaos(args) => many_faults::run(args).await,
         Task::Polling(args) => polling::run(args).await,
+        Task::Top(args) => polling::run_top(args).await,
         Task::Readers(args) => readers::run(args).await,
         Task::Greedy(args) => readers::send_requests(args).await,
         Task::Transcripts(args) => transcripts::run(args).await,
