@@ -60,7 +60,7 @@ pub(super) async fn top(context: &Context, args: Top) -> Result<Exit, CliError> 
     let mut terminal = Terminal::open()?;
     let mut state = State::new(&args.filter, args.allow_changes);
     state.resize(terminal.rows());
-    state.add(first, clock::now());
+    first.into_iter().for_each(|first| state.add(first, clock::now()));
     let mut keys = terminal::keys();
     let (answers, mut fetched) = mpsc::channel::<Fetched>(1);
     let reader = tokio::spawn(fetch.run(answers));
@@ -76,7 +76,7 @@ pub(super) async fn top(context: &Context, args: Top) -> Result<Exit, CliError> 
     let exit = loop {
         let drawn = terminal.draw(|frame| draw::draw(frame, &state, &look, clock::now()))?;
         shown.send_if_modified(|before| {
-            let now = state.shown_selectors();
+            let now = state.shown_backends();
             let changed = *before != now;
             *before = now;
             changed

@@ -1,5 +1,7 @@
 //! The state of the screen. Pure: keys, answers of teeterd and the time come in, effects go out.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::change::Change;
@@ -170,11 +172,11 @@ impl State {
         self.listing.items.iter().enumerate().skip(self.from).take(self.layout().table())
     }
 
-    /// The selectors of the servers that are shown, so that only these have to be read again.
-    pub(super) fn shown_selectors(&self) -> Vec<String> {
+    /// The backends whose servers are shown, as selectors, so that only these have to be read again.
+    pub(super) fn shown_backends(&self) -> Vec<String> {
         let rows = self.shown().filter_map(|(_, item)| self.row(item));
-        rows.flat_map(|row| row.lines().map(|line| format!("{}:{}/{}", line.instance, line.backend, line.server)))
-            .collect()
+        let backends = rows.flat_map(|row| row.lines().map(|line| format!("{}:{}/*", line.instance, line.backend)));
+        backends.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The row of a line of the table; `None` for a heading.
