@@ -55,8 +55,9 @@ systemd-analyze security --offline=true --threshold=20 $(UNITS)/teeterd.service
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-readers bench-parser bench-verdicts
-.PHONY: bench-rollbacks bench-size bench-estimates drains chaos sim transcripts fuzz deb systemd-test audit fmt deps help
+.PHONY: build test lint matrix demo figures bench-flip bench-polling bench-top bench-readers bench-parser drains
+.PHONY: bench-verdicts bench-rollbacks bench-size bench-estimates chaos sim transcripts fuzz deb systemd-test audit fmt
+.PHONY: deps help
 .ONESHELL:
 
 build: ## Build teeter and teeterd for use: target/release
@@ -195,6 +196,10 @@ bench-polling: NEEDED += socat:socat
 bench-polling: deps ## Measure what waiting for one server costs HAProxy, with ten servers and with ten thousand
 	@$(built)
 	target/release/lab polling --bin-dir target/release
+
+bench-top: deps ## Measure what an open `teeter top` costs, with ten servers and with ten thousand
+	@$(built)
+	target/release/lab top --bin-dir target/release
 
 # Seconds for each target. No sanitizer: there is no unsafe code, and any toolchain works.
 FUZZ_SECONDS ?= 60

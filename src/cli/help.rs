@@ -26,6 +26,17 @@ A server is listed if it is named (SEL, --host), selected by state, version or h
 is not up, requests are queued for it, its checks fail, or a hold or another program keeps it out or changes it. A
 server and the lines that track it are one row.";
 
+/// Printed after the options of `teeter top`.
+pub(super) const TOP: &str = "\
+Examples:
+  teeter top
+  teeter top --interval 5s --filter 'web held'
+  teeter top --allow-changes
+
+Keys: the arrows move, Enter lists the sessions on a server or folds a group, / filters, s sorts, Tab goes to the runs
+and to the HAProxys, Esc goes back, ? explains every key and column, q quits. It needs a terminal; where there is none,
+`teeter status --watch` prints the status again and again.";
+
 /// Printed after the options of `teeter drain`.
 pub(super) const DRAIN: &str = "\
 Examples:

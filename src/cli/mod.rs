@@ -51,6 +51,7 @@ mod take_over;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod top;
 mod upload;
 mod verdict;
 mod wait;
@@ -132,6 +133,7 @@ pub fn command() -> clap::Command {
 async fn run(context: &Context, command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Status(args) => status::status(context, &args).await,
+        Command::Top(args) => top::top(context, args).await,
         Command::Drain(take) => hold::take(context, HoldMode::Drain, take).await,
         Command::Maint(take) => hold::take(context, HoldMode::Maint, take).await,
         Command::Ready(args) => ready::ready(context, args).await,

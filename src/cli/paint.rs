@@ -37,6 +37,11 @@ pub(super) fn choose(when: ColorWhen) {
     let _ = PAINTS.set(paints);
 }
 
+/// Whether the output has colours.
+pub(super) fn paints() -> bool {
+    PAINTS.get() == Some(&true)
+}
+
 /// A harmless line in the colour of its ink; unchanged if the output has no colours.
 pub(super) fn paint(ink: Ink, line: &str) -> String {
     let style = match ink {
@@ -46,5 +51,5 @@ pub(super) fn paint(ink: Ink, line: &str) -> String {
         Ink::Held => AnsiColor::Yellow.on_default(),
         Ink::Faint => Style::new().dimmed(),
     };
-    if PAINTS.get() == Some(&true) && !line.is_empty() { format!("{style}{line}{style:#}") } else { line.to_owned() }
+    if paints() && !line.is_empty() { format!("{style}{line}{style:#}") } else { line.to_owned() }
 }

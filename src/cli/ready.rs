@@ -136,7 +136,7 @@ async fn finish(context: &Context, failed_holds: Vec<HoldView>, args: &Ready) ->
 }
 
 /// How teeterd marks a state that was set outside teeter.
-const SET_OUTSIDE: &str = "set outside teeter";
+pub(super) const SET_OUTSIDE: &str = "set outside teeter";
 
 fn is_verifying(hold: &HoldView) -> bool {
     matches!(hold.stage, HoldStage::Verifying | HoldStage::Verified)

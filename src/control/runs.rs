@@ -39,11 +39,19 @@ pub(super) fn routes() -> Router<Arc<Engine>> {
         .route("/v1/farms/{farm}/idle", get(idle))
 }
 
-#[utoipa::path(get, path = "/v1/runs", responses((status = 200, body = Runs)))]
+#[utoipa::path(
+    get,
+    path = "/v1/runs",
+    params(("latest" = Option<u64>, Query)),
+    responses((status = 200, body = Runs)),
+)]
 pub(super) async fn runs(State(engine): Shared, reader: Extension<Reader>, RawQuery(query): RawQuery) -> DeskAnswer {
-    let tick = wait(&engine, &Query::new(query)).await?;
-    read(engine, &reader, ReadKind::Cheap, async move |engine| answer(tick, Runs { runs: engine.run_views().await }))
-        .await
+    let query = Query::new(query);
+    let latest = query.value("latest").map(number).transpose()?;
+    let latest = latest.and_then(|latest| usize::try_from(latest).ok()).unwrap_or(usize::MAX);
+    let tick = wait(&engine, &query).await?;
+    let runs = async move |engine: Arc<Engine>| answer(tick, Runs { runs: engine.run_views(latest).await });
+    read(engine, &reader, ReadKind::Cheap, runs).await
 }
 
 #[utoipa::path(

@@ -1,5 +1,6 @@
 //! What HAProxy does now: instances, servers and routes.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -45,6 +46,10 @@ pub struct InstanceView {
     /// Whether the configuration allows it to be unreachable: drains and deploys then go on without it.
     #[serde(default)]
     pub may_be_away: bool,
+    /// When teeterd last looked at it; `null` before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub looked: Option<Timestamp>,
 }
 
 /// One server line of a backend.
@@ -72,6 +77,9 @@ pub struct ServerView {
     pub scur: u64,
     /// Requests queued for it.
     pub qcur: u64,
+    /// Requests (TCP: connections) that it was given since the HAProxy process started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
     /// Idle connections that HAProxy keeps open to it.
     pub idle: u64,
     /// Processes left behind by a reload that still serve requests on it; counted in `in_flight`.

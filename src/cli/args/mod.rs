@@ -10,6 +10,7 @@ mod servers;
 mod since;
 mod status;
 mod store;
+mod top;
 mod verdict;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub(super) use self::servers::{AnyServers, Servers, Waited};
 pub(super) use self::since::Since;
 pub(super) use self::status::{ServerState, Status};
 pub(super) use self::store::{Forget, StoreTask};
+pub(super) use self::top::Top;
 pub(super) use self::verdict::Verdict;
 use super::{complete, help};
 use crate::farm::{FarmName, InstanceName};
@@ -71,6 +73,9 @@ pub(super) enum Command {
     /// Count the servers in each state, and list those that are not in their normal state, with their holds.
     #[command(after_help = help::STATUS)]
     Status(Status),
+    /// Show all servers, runs and HAProxys on one screen that stays open. Changes nothing without --allow-changes.
+    #[command(after_help = help::TOP)]
+    Top(Top),
     /// Take servers out; sticky clients may finish.
     #[command(after_help = help::DRAIN)]
     Drain(Take),

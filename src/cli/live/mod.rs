@@ -12,5 +12,6 @@ mod trend;
 
 pub(super) use self::hook::HookState;
 pub(super) use self::picture::{Picture, Size, estimate_text};
-pub(super) use self::text::Marks;
+pub(super) use self::steps::{lines as step_lines, position};
+pub(super) use self::text::{Marks, fit, pad};
 pub(super) use self::trend::{Trends, curve};

@@ -9,7 +9,7 @@ use crate::cli::clock;
 use crate::cli::run_text::took;
 
 /// The current step as text, such as `step 3 of 9, group 1 of 2`; empty once all are done.
-pub(super) fn position(run: &RunView) -> String {
+pub(in crate::cli) fn position(run: &RunView) -> String {
     let count = run.steps.len();
     if run.cursor >= count {
         return String::new();
@@ -31,7 +31,7 @@ pub(super) fn position(run: &RunView) -> String {
 }
 
 /// The steps as lines that fit into `room`.
-pub(super) fn lines(run: &RunView, now: Timestamp, marks: Marks, room: Size) -> Vec<String> {
+pub(in crate::cli) fn lines(run: &RunView, now: Timestamp, marks: Marks, room: Size) -> Vec<String> {
     let longest = run.steps.iter().map(|step| step.text.chars().count()).max().unwrap_or(0).min(room.columns / 2);
     let line = |step: &StepView| {
         let sign = match step.state {

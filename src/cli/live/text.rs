@@ -5,12 +5,12 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 /// The signs of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) struct Marks {
-    pub(super) done: &'static str,
-    pub(super) now: &'static str,
-    pub(super) failed: &'static str,
-    pub(super) skipped: &'static str,
-    pub(super) to_do: &'static str,
-    pub(super) cut: &'static str,
+    pub(in crate::cli) done: &'static str,
+    pub(in crate::cli) now: &'static str,
+    pub(in crate::cli) failed: &'static str,
+    pub(in crate::cli) skipped: &'static str,
+    pub(in crate::cli) to_do: &'static str,
+    pub(in crate::cli) cut: &'static str,
     /// The levels of a trend, the lowest first.
     pub(super) levels: &'static [char],
 }
@@ -65,7 +65,7 @@ pub(super) fn plural(number: usize, noun: &str) -> String {
 }
 
 /// The text with blanks up to `columns` columns.
-pub(super) fn pad(text: &str, columns: usize) -> String {
+pub(in crate::cli) fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
 }
 

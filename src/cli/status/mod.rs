@@ -14,6 +14,7 @@ use std::time::Duration;
 use self::filter::{filter, selectors};
 pub(super) use self::picture::wrapped;
 use self::picture::{Shape, picture};
+pub(super) use self::rows::state;
 use self::rows::{Row, rows};
 use self::summary::Summary;
 use super::args::Status;

@@ -46,7 +46,8 @@ pub(super) fn rows(view: &StatusView) -> Vec<Row<'_>> {
     rows
 }
 
-fn state(server: &ServerView, away: bool) -> ServerState {
+/// The state of a line; `away`: its HAProxy does not answer.
+pub(in crate::cli) fn state(server: &ServerView, away: bool) -> ServerState {
     match server {
         _ if away => ServerState::Unknown,
         server if server.in_service => ServerState::Up,

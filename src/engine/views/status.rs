@@ -107,11 +107,13 @@ impl Engine {
         Ok(StatusView { instances: instances.collect(), servers, routes: routes.collect(), notes })
     }
 
-    /// Every run that is remembered, the latest last.
-    pub async fn run_views(&self) -> Vec<RunView> {
+    /// The active runs, and the `latest` of all that are remembered; the latest last.
+    pub async fn run_views(&self, latest: usize) -> Vec<RunView> {
         let state = self.record.state();
         let reports = self.fleet.reports();
-        state.runs.values().map(|run| self.view_of_run(run, &state, &reports)).collect()
+        let earlier = state.runs.len().saturating_sub(latest);
+        let runs = state.runs.values().enumerate().filter(|(at, run)| *at >= earlier || run.is_active());
+        runs.map(|(_, run)| self.view_of_run(run, &state, &reports)).collect()
     }
 
     /// One run, also one that has ended long ago.
@@ -181,6 +183,7 @@ fn instance_view(name: &InstanceName, socket: &str, report: &InstanceReport, rev
         agrees: report.agrees(revision),
         sees_old: report.sees_old,
         may_be_away: false,
+        looked: report.seen.is_some().then_some(report.at),
     }
 }
 
@@ -228,6 +231,7 @@ fn server_view(entry: &Entry, seen: &SeenServer, report: &InstanceReport, state:
         in_flight: seen.load.in_flight(),
         scur: seen.load.scur,
         qcur: seen.load.qcur,
+        requests: Some(seen.load.stot),
         idle: seen.load.idle,
         old: old.collect(),
         last_check: seen.last_check.clone(),

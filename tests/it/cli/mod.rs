@@ -12,3 +12,4 @@ mod recipes;
 mod report;
 mod report_pages;
 mod status;
+mod top;

@@ -10,7 +10,7 @@ use serde_json::Value;
 const PRODUCT: &str = "tests/supply/product.txt";
 
 /// The licences that allow distribution of the programs. A crate must be available under one of them.
-const LICENCES: [&str; 8] = [
+const LICENCES: [&str; 9] = [
     "MIT",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -19,12 +19,14 @@ const LICENCES: [&str; 8] = [
     "BSD-3-Clause",
     "Unlicense",
     "Unicode-3.0",
+    "Zlib",
 ];
 
 /// Crates of which two versions are built, for the programs or for tests, and the reason.
-const TWICE: [(&str, &str); 2] = [
+const TWICE: [(&str, &str); 3] = [
     ("getrandom", "ring has 0.2, which is what seeds TLS; tests have 0.4, by tempfile and proptest"),
-    ("syn", "the macros of tokio and utoipa still have 2; it is not in either program"),
+    ("itertools", "ratatui has 0.14; criterion, which only the benches have, has 0.13"),
+    ("syn", "the macros of tokio, utoipa and strum, which ratatui uses, still have 2; it is not in either program"),
 ];
 
 /// Crates that only tests use, and pulldown-cmark for the manual pages, that run code at build time. Those of the programs

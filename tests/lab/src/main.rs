@@ -55,6 +55,8 @@ enum Task {
     Polling(polling::PollingArgs),
     /// Measure commands with ten thousand servers and with ten thousand runs, and the room that a year of runs takes.
     Scale(scale::ScaleArgs),
+    /// Measure what an open `teeter top` costs itself, teeterd and HAProxy, with ten servers and with ten thousand.
+    Top(polling::TopArgs),
     /// Measure the effect of greedy readers on drains, reloads, memory and the watchdog.
     Readers(readers::ReadersArgs),
     /// Deploy a version that fails, by each strategy, and count the errors that clients see until it is rolled back.
@@ -119,6 +121,7 @@ async fn main() -> ExitCode {
         Task::Chaos(args) => many_faults::run(args).await,
         Task::Polling(args) => polling::run(args).await,
         Task::Scale(args) => scale::run(args).await,
+        Task::Top(args) => polling::run_top(args).await,
         Task::Readers(args) => readers::run(args).await,
         Task::Rollbacks(args) => rollbacks::run(args).await,
         Task::Greedy(args) => readers::send_requests(args).await,

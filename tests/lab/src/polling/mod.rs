@@ -1,10 +1,12 @@
 //! `lab polling`: the cost for HAProxy of waiting for one server, and the delay until the end of its last session is
 //! noticed, with ten servers and with ten thousand. It compares teeter with the usual ways without it.
 //!
-//! `ways` waits, `many_servers` is the HAProxy, `measure` measures one way.
+//! `ways` waits, `many_servers` is the HAProxy, `measure` measures one way. `top` is `lab top`: what an open screen of
+//! `teeter top` costs with these servers.
 
 mod many_servers;
 mod measure;
+mod top;
 mod ways;
 
 use std::io;
@@ -17,6 +19,7 @@ use tokio::process::Command;
 pub(crate) use self::many_servers::{ManyServers, TARGET};
 pub(crate) use self::measure::command_time;
 use self::measure::{cost, latencies, memory, time_of};
+pub(crate) use self::top::{TopArgs, run as run_top};
 use self::ways::Way;
 use crate::bench::table::Machine;
 use crate::command::{failure, say, until_stopped};
