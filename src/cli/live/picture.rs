@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::hook::HookState;
 use super::steps;
-use super::text::{Marks, fit, pad, plural};
+use super::text::{Marks, fit, pad, plural, wrapped};
 use super::trend::Trends;
 use crate::api::{EstimateView, RunServerView, RunView};
 use crate::cli::{clock, run_text, tables};
@@ -32,8 +32,10 @@ impl Picture<'_> {
     pub(in crate::cli) fn lines(&self, size: Size) -> Vec<String> {
         // A line of the full width would wrap on some terminals.
         let columns = size.columns.saturating_sub(1);
-        let mut ends: Vec<String> = self.waiting().into_iter().chain(self.estimate()).chain(self.next()).collect();
-        ends.iter_mut().for_each(|line| *line = fit(line, columns, self.marks));
+        // On a terminal of few lines the steps need them.
+        let most = if size.rows < FEW_ROWS { 1 } else { MOST_LINES };
+        let ends = [self.waiting(), self.estimate(), self.next()].into_iter().flatten();
+        let ends: Vec<String> = ends.flat_map(|text| wrapped(&text, columns, most, self.marks)).collect();
         let hook = self.hook().map(|line| fit(&line, columns, self.marks));
         // The header, and a line that stays free below.
         let room = size.rows.saturating_sub(2 + ends.len() + usize::from(hook.is_some()));
@@ -121,7 +123,8 @@ impl Picture<'_> {
             ["waiting for ", "waiting "].iter().find_map(|start| waiting.strip_prefix(start)).unwrap_or(waiting);
         let waiting = waiting.replace('\n', " ");
         let until = if self.until.is_empty() { String::new() } else { format!(" ({})", self.until) };
-        Some(format!("waiting: {waiting}{until}"))
+        let is_watch = waiting.starts_with("watching: ") || waiting.starts_with("no verdict yet: ");
+        Some(format!("{}{waiting}{until}", if is_watch { "" } else { "waiting: " }))
     }
 
     fn estimate(&self) -> Option<String> {
@@ -138,6 +141,12 @@ pub(in crate::cli) fn estimate_text(estimate: &EstimateView) -> String {
     let [median, low, high] = [estimate.median_s, estimate.low_s, estimate.high_s].map(clock::seconds);
     format!("about {median} more, {low} to {high}, by {} earlier drains that took as long", estimate.drains)
 }
+
+/// The most lines for a wait, and for the next command.
+const MOST_LINES: usize = 3;
+
+/// With fewer lines each sentence gets one line.
+const FEW_ROWS: usize = 16;
 
 /// The most lines for steps.
 const MOST_STEPS: usize = 16;

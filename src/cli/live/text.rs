@@ -59,6 +59,26 @@ pub(in crate::cli) fn fit(text: &str, columns: usize, marks: Marks) -> String {
     if columns == 0 { String::new() } else { fitting.trim_end().to_owned() + marks.cut }
 }
 
+/// The text broken at blanks into at most `most` lines of at most `columns` columns; the last line is cut. Lines after the
+/// first are indented.
+pub(super) fn wrapped(text: &str, columns: usize, most: usize, marks: Marks) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        let is_last_line = lines.len() + 1 >= most;
+        if !line.is_empty() && !is_last_line && line.width() + 1 + word.width() > columns {
+            lines.push(std::mem::take(&mut line));
+            line.push_str("  ");
+            line.push_str(word);
+        } else {
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    lines.push(line);
+    lines.iter().map(|line| fit(line, columns, marks)).collect()
+}
+
 /// A noun after a number.
 pub(super) fn plural(number: usize, noun: &str) -> String {
     if number == 1 { noun.to_owned() } else { format!("{noun}s") }
@@ -85,6 +105,15 @@ mod tests {
             assert_eq!(fit(text, columns, Marks::UNICODE), fits, "{text} {columns}");
         }
         assert_eq!(pad("部", 4), "部  ");
+    }
+
+    #[test]
+    fn long_text_is_broken_at_blanks_and_cut_at_the_last_line() {
+        let wrapped = |columns, most| wrapped("next: do this now", columns, most, Marks::UNICODE);
+        assert_eq!(wrapped(20, 3), ["next: do this now"]);
+        assert_eq!(wrapped(10, 3), ["next: do", "  this now"]);
+        assert_eq!(wrapped(8, 2), ["next: do", "  this…"]);
+        assert_eq!(wrapped(3, 2), ["ne…", "…"]);
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl Terminal {
     /// # Errors
     /// The terminal cannot be set.
     pub(super) fn open() -> Result<Self, CliError> {
-        let lane = lane::for_output(false).ok_or_else(|| CliError::Output(io::Error::other("standard output has no writer")))?;
+        let lane = lane::for_output(false)
+            .ok_or_else(|| CliError::Output(io::Error::other("standard output has no writer")))?;
         let set = || -> io::Result<_> {
             let mut settings = tcgetattr(io::stdin().as_fd())?;
             // The first settings stay: they are those to put back.
