@@ -35,10 +35,14 @@ impl Retention for RetentionSettings {
             runs: self.runs.before(now),
             events: self.events.before(now),
             hook_output: self.hook_output.before(now),
+            points: POINTS.before(now),
             size: self.size.0.unwrap_or(u64::MAX),
         }
     }
 }
+
+/// How long all points of a drain or a watch are kept.
+const POINTS: Age = Age(Some(90));
 
 impl RetentionSettings {
     /// Finds a setting that contradicts another one: its key and the problem.

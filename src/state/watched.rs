@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::farm::{BakeSettings, FarmName, GroupName, RunId};
-use crate::plan::watch::{SideBursts, Verdict, WatchSeries};
+use crate::plan::watch::{Verdict, WatchSeries};
 
 /// A watch that has ended: its sides, what they had counted over time, and the verdict at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,4 @@ pub struct WatchRecord {
     pub text: String,
     /// What both sides had counted, over time.
     pub series: WatchSeries,
-    /// Whether failures came in bursts.
-    pub bursts: SideBursts,
 }

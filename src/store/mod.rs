@@ -15,6 +15,7 @@ mod records;
 mod runs;
 mod schema;
 mod sqlite;
+mod thin;
 mod verify;
 mod watches;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params, params_from_iter};
 
+use super::thin::thin;
 use crate::farm::{Hold, RunId};
 use crate::plan::Run;
 
@@ -17,6 +18,8 @@ pub struct Keep {
     pub events: Timestamp,
     /// Hook output before this time is deleted.
     pub hook_output: Timestamp,
+    /// Of drains and watches that ended before this time, fewer points are kept.
+    pub points: Timestamp,
     /// The greatest size of all records, in bytes. Above this size the oldest records are deleted, hook output first.
     pub size: u64,
 }
@@ -32,6 +35,8 @@ pub struct Pruned {
     pub hook_output: u64,
     /// The number of deleted records of drains by hand; the drains of a run are deleted with the run.
     pub drains: u64,
+    /// The number of drains and watches of which fewer points are kept now.
+    pub thinned: u64,
 }
 
 impl Pruned {
@@ -46,6 +51,7 @@ impl Pruned {
         self.events += more.events;
         self.hook_output += more.hook_output;
         self.drains += more.drains;
+        self.thinned += more.thinned;
     }
 }
 
@@ -70,7 +76,9 @@ pub(super) fn prune(transaction: &Transaction<'_>, keep: &Keep, limit: usize) ->
     let old = "SELECT id FROM drains WHERE run IS NULL AND ended < ?1 ORDER BY ended LIMIT ?2";
     let old = format!("DELETE FROM drains WHERE id IN ({old})");
     let drains = transaction.execute(&old, params![before(keep.events), limit])?;
-    found.delete(transaction).map(|pruned| Pruned { drains: drains as u64, ..pruned })
+    let pruned = found.delete(transaction)?;
+    let thinned = thin(transaction, &before(keep.points), limit)?;
+    Ok(Pruned { drains: drains as u64, thinned, ..pruned })
 }
 
 /// The records to delete.
@@ -145,7 +153,12 @@ impl Deletable {
         transaction.execute(&format!("DELETE FROM runs WHERE id IN ({places})"), ids.clone())?;
         transaction.execute(&format!("DELETE FROM drains WHERE run IN ({places})"), ids.clone())?;
         transaction.execute(&format!("DELETE FROM watches WHERE run IN ({places})"), ids)?;
-        Ok(Pruned { runs: self.runs, events: (deleted as u64).saturating_sub(hook_output), hook_output, drains: 0 })
+        Ok(Pruned {
+            runs: self.runs,
+            events: (deleted as u64).saturating_sub(hook_output),
+            hook_output,
+            ..Pruned::default()
+        })
     }
 }
 
@@ -185,7 +198,7 @@ mod tests {
 
     fn keep(events: &str, hook_output: &str) -> Keep {
         let (events, hook_output) = (events.parse().unwrap(), hook_output.parse().unwrap());
-        Keep { runs: Timestamp::MIN, events, hook_output, size: u64::MAX }
+        Keep { runs: Timestamp::MIN, events, hook_output, points: Timestamp::MIN, size: u64::MAX }
     }
 
     fn texts(store: &SqliteStore) -> Vec<String> {

@@ -52,10 +52,10 @@ impl Record {
         if deleted.is_empty() {
             return Ok(());
         }
-        let Pruned { runs, events, hook_output, drains } = deleted;
+        let Pruned { runs, events, hook_output, drains, thinned } = deleted;
         let text = format!(
             "deleted from the store, because of their age or its size: {} runs, {events} events, {hook_output} pieces of \
-             hooks' output and {drains} drains by hand",
+             hooks' output and {drains} drains by hand; of {thinned} drains and watches it keeps fewer points",
             runs.len()
         );
         self.lock().await.record(vec![event(self.platform.clock.now(), "store.pruned", text, None, None)]).await

@@ -129,7 +129,6 @@ impl Engine {
             verdict: judgement.verdict,
             text: judgement.text,
             series: watch.series.clone(),
-            bursts: watch.figures.bursts(),
         })
     }
 }

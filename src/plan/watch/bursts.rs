@@ -85,19 +85,6 @@ impl Windows {
     }
 }
 
-/// When requests to both sides failed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SideBursts {
-    /// When the other side answered with 5xx.
-    pub old_5xx: Bursts,
-    /// When the watched side did.
-    pub new_5xx: Bursts,
-    /// When requests to the other side failed.
-    pub old_errors: Bursts,
-    /// When requests to the watched side did.
-    pub new_errors: Bursts,
-}
-
 /// A factor, with the variance that independent failures would have: about the number of failures.
 #[derive(Debug, Clone, Copy, Default)]
 struct Estimate {

@@ -16,7 +16,7 @@ mod start;
 mod tracker;
 mod verdict;
 
-pub use bursts::{Bursts, SideBursts};
+pub use bursts::Bursts;
 pub use outlook::{Traffic, too_short};
 pub use replay::{Replayed, replay};
 pub use series::{SideCounts, WatchPoint, WatchSeries};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bursts::{self, SideBursts};
+use super::bursts;
 use super::evidence::{ONE_IN_TWENTY, Question, Sample};
 use super::measure::Measure;
 use super::needed;
@@ -133,16 +133,6 @@ impl Figures {
 
     fn known_failures(&self, open: &[&Measure]) -> bool {
         open.iter().any(|measure| measure.question.old.failed + measure.question.new.failed >= 10)
-    }
-
-    /// Whether failures of both sides came in bursts.
-    pub fn bursts(&self) -> SideBursts {
-        SideBursts {
-            old_5xx: self.old.bursts_5xx.clone(),
-            new_5xx: self.new.bursts_5xx.clone(),
-            old_errors: self.old.bursts_errors.clone(),
-            new_errors: self.new.bursts_errors.clone(),
-        }
     }
 
     /// Whether answers take longer than allowed now. HAProxy's time of an answer is an average over about the last

@@ -18,7 +18,7 @@ use crate::teeterd::Teeter;
 const SERVERS: usize = 40;
 
 /// The number of lines that a hook prints for each server.
-const LINES: usize = 5;
+const LINES: usize = 2;
 
 /// The clients, and the time of their requests: a drain has something to wait for.
 const CLIENTS: usize = 24;

@@ -40,7 +40,7 @@ pub(crate) struct ScaleArgs {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=200))]
     deploys: u32,
     /// Deploys in a day of the year that is counted.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=500))]
     a_day: u32,
     /// The number of measurements of each command.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(2..=1000))]

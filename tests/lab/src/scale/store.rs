@@ -13,7 +13,7 @@ pub(crate) struct Year {
     pub(crate) a_day: u32,
 }
 
-/// Writes a store with copies of recorded runs, their events and drains, the last of today. The output of hooks is as
+/// Writes a store with copies of recorded runs, their events, drains and watches, the last of today. The output of hooks is as
 /// old as teeterd keeps it by default.
 pub(crate) async fn copies(recorded: &Path, store: &Path, year: &Year) -> io::Result<()> {
     std::fs::copy(recorded, store)?;
@@ -60,6 +60,7 @@ CREATE TEMP TABLE copies AS
 CREATE TEMP TABLE old_events AS SELECT * FROM events WHERE run IS NOT NULL;
 CREATE INDEX temp.old_events_of_run ON old_events (run, id);
 CREATE TEMP TABLE old_drains AS SELECT * FROM drains WHERE run IS NOT NULL;
+CREATE TEMP TABLE old_watches AS SELECT * FROM watches;
 INSERT INTO runs
     SELECT copies.id, 0, json_set(runs.json, '$.id', copies.id,
         '$.started', strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(runs.json, '$.started'), '-' || days || ' days'),
@@ -75,6 +76,10 @@ INSERT INTO drains (run, farm, ended, json)
     SELECT copies.id, old.farm, strftime('%Y-%m-%dT%H:%M:%fZ', old.ended, '-' || days || ' days'),
         json_set(old.json, '$.run', copies.id)
     FROM copies, old_drains AS old WHERE old.run = copies.source ORDER BY copies.id, old.id;
+INSERT INTO watches (run, farm, ended, json)
+    SELECT copies.id, old.farm, strftime('%Y-%m-%dT%H:%M:%fZ', old.ended, '-' || days || ' days'),
+        json_set(old.json, '$.run', copies.id)
+    FROM copies, old_watches AS old WHERE old.run = copies.source ORDER BY copies.id, old.id;
 UPDATE counters SET value = max(value, @RUNS@ + 1) WHERE name = 'run';
 COMMIT;
 ";
@@ -88,6 +93,8 @@ const PER_DEPLOY: &str = "
 SELECT '| runs | ' || round(count(*) * 1.0 / @DEPLOYS@, 1) || ' | ' || (sum(length(json)) / @DEPLOYS@) || ' | |' FROM runs;
 SELECT '| drains | ' || round(count(*) * 1.0 / @DEPLOYS@, 1) || ' | ' || (sum(length(json)) / @DEPLOYS@) || ' | |'
     FROM drains;
+SELECT '| watches | ' || round(count(*) * 1.0 / @DEPLOYS@, 1) || ' | ' || (sum(length(json)) / @DEPLOYS@) || ' | |'
+    FROM watches;
 SELECT '| events ' || kind || ' | ' || round(count(*) * 1.0 / @DEPLOYS@, 1) || ' | '
     || (sum(length(text) + coalesce(length(caller), 0) + coalesce(length(changed), 0)) / @DEPLOYS@) || ' | '
     || (sum(coalesce(length(changed), 0)) / @DEPLOYS@) || ' |'
