@@ -82,8 +82,10 @@ impl<'a> Follow<'a> {
     pub(super) fn going(&mut self, run: &RunView) {
         let until = match Awaiting::by(run) {
             Awaiting::Nothing => {
-                let own = if run.paused { limit::PAUSED } else { limit::OWN };
-                let wait = format!("{} {} {}", run.state, run.cursor, run.paused);
+                // An operator decides about a watch without a verdict, as about a paused run.
+                let by_operator = run.paused || run.watches.iter().any(|watch| watch.waits);
+                let own = if by_operator { limit::PAUSED } else { limit::OWN };
+                let wait = format!("{} {} {by_operator}", run.state, run.cursor);
                 self.limit.waits(wait, run.within_s, own)
             }
             Awaiting::Work(_) | Awaiting::Ended => {

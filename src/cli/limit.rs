@@ -70,7 +70,7 @@ impl Waiting {
 /// The limit if teeterd gives no time.
 pub(super) const OWN: Duration = Duration::from_secs(600);
 
-/// The limit while a run is paused.
+/// The limit while a run is paused, or waits for an operator.
 pub(super) const PAUSED: Duration = Duration::from_secs(24 * 3600);
 
 /// The time for teeterd to report the result after the given time is over.

@@ -60,7 +60,7 @@ fn an_impossible_warm_up_is_refused() {
         refused(&[(&with(line), place, says)]);
     }
     refused(&[
-        ("warm_up = { paths = [], below = \"200ms\" }", "4:13: ", "paths is empty"),
+        ("warm_up = { paths = [], below = \"200ms\" }", "4:13: ", "give at least one path"),
         ("warm_up = { paths = [\"/\", \"products\"], below = \"200ms\" }", "4:27: ", "\"products\" is not a path"),
         ("warm_up = { paths = [\"/\"], below = \"0s\" }", "4:28: ", "below is zero"),
         ("warm_up = { paths = [\"/\"], below = \"200\" }", "4:36: ", "is not a length of time"),

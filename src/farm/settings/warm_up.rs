@@ -68,7 +68,7 @@ impl WarmUp {
 
     pub(in crate::farm) fn check(&self) -> Result<(), Problem> {
         if self.paths.is_empty() {
-            return Err(("paths".to_owned(), "paths is empty: give at least one path".to_owned()));
+            return Err(("paths".to_owned(), "the list is empty: give at least one path".to_owned()));
         }
         for (index, path) in self.paths.iter().enumerate() {
             check_path(&format!("paths.{index}"), path)?;

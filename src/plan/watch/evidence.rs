@@ -109,7 +109,8 @@ impl Question {
             smaller + self.refutes(p, SLIGHTLY_LARGER.map(|odds| with_odds(p, odds)))
         };
         let highest = (self.old.share() * 1.1).clamp(SMALLEST * 2.0, LARGEST - self.more);
-        grid(SMALLEST, highest).all(|p| evidence(p) >= limit)
+        // Shares just below the old side's own are the hardest to refute: from there on downwards.
+        grid(SMALLEST, highest).rev().all(|p| evidence(p) >= limit)
     }
 
     /// How much the old side's counts contradict the share `p`, for one of these other shares; a quarter of the weight
@@ -141,7 +142,7 @@ fn with_odds(p: f64, factor: f64) -> f64 {
 }
 
 /// Shares from the lowest to the highest, in equal ratios.
-fn grid(lowest: f64, highest: f64) -> impl Iterator<Item = f64> {
+fn grid(lowest: f64, highest: f64) -> impl DoubleEndedIterator<Item = f64> {
     let highest = highest.max(lowest);
     let ratio = (highest / lowest).ln() / f64::from(STEPS);
     (0..=STEPS).map(move |step| lowest * (ratio * f64::from(step)).exp())

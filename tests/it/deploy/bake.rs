@@ -53,7 +53,8 @@ async fn failing_version_is_rolled_back_by_the_bake() {
 
 #[tokio::test]
 async fn healthy_version_passes_the_bake() {
-    let site = site(Sample::Servers).await;
+    let bake = "bake = { for = \"1s\", max_5xx = \"10%\", max_errors = \"10%\", on_inconclusive = \"wait\" }";
+    let site = Site::start_with(bake, FarmSpec::default()).await;
     let load = load(&site);
     let hook = site.hook();
     let ended = site.teeter(&["deploy", "web", "--to", "v2", "--", &hook]).await;

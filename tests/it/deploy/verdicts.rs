@@ -72,10 +72,10 @@ async fn failing_version_is_found_within_the_first_requests_and_its_watch_is_kep
     let run = run(&site).await;
     let watch = &run["watches"][0];
     assert_eq!((&watch["verdict"], &watch["concurrent"]), (&"worse".into(), &false.into()), "{watch}");
-    let last = watch["points"].as_array().and_then(|points| points.last()).expect("it has points");
-    // The tenth request decides; a look comes every 200 ms, and a client sends five requests in that time.
-    let requests = last["new"]["requests"].as_u64().expect("it is a number");
-    assert!((1..=16).contains(&requests) && last["new"]["hrsp_5xx"] == last["new"]["requests"], "{watch}");
+    let points = watch["points"].as_array().expect("it has points");
+    let [.., before, last] = points.as_slice() else { panic!("it has several points: {watch}") };
+    // About the tenth request decides: the look before had not seen as many.
+    assert!(before["new"]["requests"].as_u64() < Some(12), "{watch}");
     assert!(last["old"]["requests"].as_u64() >= Some(300), "{watch}");
     let verified = site.json(&["store", "verify"]).await;
     assert_eq!((&verified["watches"], &verified["problems"]), (&1.into(), &Value::Array(Vec::new())), "{verified}");

@@ -247,7 +247,7 @@ async fn config_check_reports_the_position_of_mistakes() {
         ("verify.http = { path = \"/\", version = { regex = \"(\" } }", 49, "not a regular expression"),
         ("verify.http = { path = \"/\", version = { header = \"x\", regex = \"x\" } }", 39, "exactly one of"),
         ("verify.http = { path = \"/\", tls = true }", 29, "insecure = true"),
-        ("verify.warm_up = { paths = [], below = \"1s\" }", 20, "no path"),
+        ("verify.warm_up = { paths = [], below = \"1s\" }", 20, "give at least one path"),
         ("verify.warm_up = { paths = [\"x\"], below = \"1s\" }", 29, "is not a path"),
         ("verify.warm_up = { paths = [\"/\"], below = \"0s\" }", 35, "below is zero"),
         ("verify.warm_up = { paths = [\"/\"], below = \"1s\", in_a_row = 0 }", 49, "at least 1"),
