@@ -2,11 +2,18 @@
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 /// The current time.
 #[allow(clippy::disallowed_methods, reason = "ages are shown against the wall clock; nothing is decided by it")]
 pub(super) fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// A mark from which the length of a request is measured.
+#[allow(clippy::disallowed_methods, reason = "the length of a request decides only when the next one is sent")]
+pub(super) fn mark() -> Instant {
+    Instant::now()
 }
 
 /// The time since `since` in its two largest units, such as `3m 20s`.

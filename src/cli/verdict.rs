@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::args::Verdict as Arguments;
 use super::error::CliError;
 use super::{Context, clock, print, tables};
-use crate::api::{Exit, RunView, Runs, WatchCountsView, WatchPointView, WatchVerdict, WatchView};
+use crate::api::{Exit, RunView, Runs, WatchPointView, WatchVerdict, WatchView};
 use crate::farm::{BakeSettings, Share, Span};
-use crate::plan::watch::{SideCounts, WatchPoint, replay};
+use crate::plan::watch::{WatchPoint, replay};
 
 /// A watch that was judged again.
 #[derive(Debug, Serialize)]
@@ -105,13 +105,7 @@ impl Arguments {
 }
 
 fn judge(points: &[WatchPointView], concurrent: bool, settings: &BakeSettings) -> Judged {
-    let side = |counts: WatchCountsView| SideCounts {
-        requests: counts.requests,
-        hrsp_5xx: counts.hrsp_5xx,
-        errors: counts.errors,
-    };
-    let points: Vec<WatchPoint> =
-        points.iter().map(|point| WatchPoint { ms: point.ms, new: side(point.new), old: side(point.old) }).collect();
+    let points: Vec<WatchPoint> = points.iter().copied().map(WatchPoint::from).collect();
     let replayed = replay(&points, concurrent, settings);
     Judged {
         run: None,

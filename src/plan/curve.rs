@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::points::{self, Point};
+
 /// Samples over time. Of many samples, points at even distances are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -11,21 +13,9 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// Adds a sample. If the clock was set back, it counts as taken at the time of the last one. A sample that repeats the
-    /// two before it moves the last of them.
+    /// Adds a sample.
     pub fn add(&mut self, millis: u64, in_flight: u64) {
-        let millis = self.points.last().map_or(millis, |(last, _)| millis.max(*last));
-        if let [.., (_, earlier), (at, last)] = self.points.as_mut_slice()
-            && *earlier == in_flight
-            && *last == in_flight
-        {
-            *at = millis;
-            return;
-        }
-        self.points.push((millis, in_flight));
-        if self.points.len() > MOST_POINTS {
-            thin_out(&mut self.points, |(at, _)| *at);
-        }
+        points::add(&mut self.points, (millis, in_flight));
     }
 
     /// The points: milliseconds since the beginning, and the number of requests in flight.
@@ -34,23 +24,24 @@ impl Curve {
     }
 }
 
-/// Drops the inner point whose neighbours are closest in time: the others are spread as evenly as before.
-pub(super) fn thin_out<P>(points: &mut Vec<P>, at: impl Fn(&P) -> u64) {
-    let gap = |index: &usize| match points.get(index - 1..=index + 1) {
-        Some([before, _, after]) => at(after).saturating_sub(at(before)),
-        _ => u64::MAX,
-    };
-    if let Some(index) = (1..points.len().saturating_sub(1)).min_by_key(gap) {
-        points.remove(index);
+impl Point for (u64, u64) {
+    fn ms(&self) -> u64 {
+        self.0
+    }
+
+    fn move_to(&mut self, ms: u64) {
+        self.0 = ms;
+    }
+
+    fn repeats(&self, other: &Self) -> bool {
+        self.1 == other.1
     }
 }
-
-/// The most points of a curve.
-const MOST_POINTS: usize = 32;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::points::MOST_POINTS;
 
     #[test]
     fn curve_is_bounded_and_keeps_its_ends() {

@@ -40,6 +40,8 @@ mod not_deployed;
 mod out_of_service;
 /// Hooks and watches that are added to any plan.
 mod phases;
+/// Points over time, in a bounded number.
+mod points;
 /// Plans.
 mod run_plan;
 /// Runs whose HAProxy has been renamed.
@@ -91,6 +93,7 @@ pub use input::PlanningInput;
 pub use members::PlannedMember;
 pub use not_deployed::not_deployed_to;
 pub use out_of_service::out_of_service;
+pub use points::millis_between;
 pub use run::{CallerState, FailureKind, Flipped, LeftOut, Passed, Run, RunState, StepState, Undo};
 pub use run_plan::Plan;
 pub use skipped::Skipped;

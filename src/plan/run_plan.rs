@@ -9,7 +9,8 @@ use super::members::{PlannedMember, PlannedMembers};
 use super::step::Step;
 use super::strategy::Strategy;
 use crate::farm::{
-    BakeSettings, DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, OnStall, Side, VerifySettings,
+    BakeSettings, DrainSettings, Entry, FarmName, FlipSettings, GroupName, MemberName, OnInconclusive, OnStall, Side,
+    VerifySettings,
 };
 
 /// Everything that a run will do.
@@ -101,6 +102,15 @@ impl Plan {
             bake: None,
             max_failed: 0,
         }
+    }
+
+    /// What follows when a watch ends without a verdict.
+    pub(super) fn on_inconclusive(&self, settings: &BakeSettings) -> OnInconclusive {
+        let by_default = match self.strategy {
+            Strategy::Canary => OnInconclusive::Pause,
+            _ => OnInconclusive::Proceed,
+        };
+        settings.on_inconclusive.unwrap_or(by_default)
     }
 
     /// Every line of its members.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use rustix::fs::CWD;
 
 use super::{
-    DrainQuery, EventQuery, RunQuery, SQLITE_SUFFIXES, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery,
-    rename_new, with_suffix,
+    DrainQuery, EventQuery, RunQuery, SQLITE_SUFFIXES, SqliteStore, Store, StoreError, Tally, Verified, rename_new,
+    with_suffix,
 };
 use crate::farm::RunId;
 use crate::plan::Run;
@@ -103,7 +103,7 @@ impl Store for RefusingStore {
         Ok(Vec::new())
     }
 
-    fn watches(&self, _: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError> {
+    fn watches(&self, _: RunId) -> Result<Vec<WatchRecord>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -4,7 +4,6 @@
 //! the same engine can use a store that several daemons share.
 
 mod aside;
-mod drains;
 mod events;
 mod lock;
 mod place;
@@ -13,11 +12,11 @@ mod prune;
 mod readers;
 mod records;
 mod runs;
+mod samples;
 mod schema;
 mod sqlite;
 mod thin;
 mod verify;
-mod watches;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -69,15 +68,6 @@ pub struct RunQuery {
     pub since: Option<Timestamp>,
     /// The greatest number of runs. The latest ones are returned.
     pub limit: usize,
-}
-
-/// The query for watches; the latest ones are returned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WatchQuery {
-    /// The watches of a run.
-    OfRun(RunId),
-    /// The watches of a farm's runs that ended since then.
-    OfFarm(FarmName, Timestamp),
 }
 
 /// The count of a run's events of one kind.
@@ -231,11 +221,11 @@ pub trait Store: Send + Sync {
     /// The store cannot be read.
     fn drains(&self, query: &DrainQuery) -> Result<Vec<DrainRecord>, StoreError>;
 
-    /// Reads the records of watches that have ended.
+    /// Reads the records of a run's watches that have ended, the latest last.
     ///
     /// # Errors
     /// The store cannot be read.
-    fn watches(&self, query: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError>;
+    fn watches(&self, run: RunId) -> Result<Vec<WatchRecord>, StoreError>;
 
     /// Deletes events and runs that `keep` does not keep, at most `limit` events in one transaction, and records
     /// `event` in the same transaction. Changes neither the revision nor a record that a decision needs.

@@ -95,13 +95,13 @@ const MIGRATIONS: &[&str] = &[
 ",
     "
     CREATE TABLE watches (
-        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, farm TEXT NOT NULL, ended TEXT NOT NULL, json TEXT NOT NULL,
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, ended TEXT NOT NULL, json TEXT NOT NULL,
         thinned INTEGER NOT NULL DEFAULT 0
     ) STRICT;
     CREATE INDEX watches_of_run ON watches (run, id);
-    CREATE INDEX watches_of_farm ON watches (farm, ended);
     CREATE INDEX watches_to_thin ON watches (ended) WHERE thinned = 0;
     ALTER TABLE drains ADD COLUMN thinned INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX drains_to_thin ON drains (ended) WHERE thinned = 0;
+    CREATE INDEX runs_of_farm ON runs (json_extract(json, '$.plan.farm'), id);
 ",
 ];

@@ -18,7 +18,7 @@ use super::lock::{BUSY_TIMEOUT, Lock};
 use super::readers::Readers;
 use super::schema::{counter, failure, migrate, set_counter};
 use super::verify::{self, Verified};
-use super::{DrainQuery, EventQuery, Keep, Pruned, RunQuery, Store, StoreError, Tally, WatchQuery, private, prune};
+use super::{DrainQuery, EventQuery, Keep, Pruned, RunQuery, Store, StoreError, Tally, private, prune};
 use crate::farm::RunId;
 use crate::plan::Run;
 use crate::platform::lock;
@@ -191,8 +191,8 @@ impl Store for SqliteStore {
         self.drains_of(&self.reader(), query)
     }
 
-    fn watches(&self, query: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError> {
-        self.watches_of(&self.reader(), query)
+    fn watches(&self, run: RunId) -> Result<Vec<WatchRecord>, StoreError> {
+        self.watches_of(&self.reader(), run)
     }
 
     fn prune(&self, keep: &Keep, limit: usize, event: Option<&NewEvent>) -> Result<Pruned, StoreError> {

@@ -26,7 +26,7 @@ mod tests {
     use crate::plan::Curve;
     use crate::plan::watch::{Counted, Figures, Verdict, WatchSeries};
     use crate::state::{Change, DrainOutcome, DrainRecord, Transaction, WatchRecord};
-    use crate::store::{DrainQuery, Keep, SqliteStore, Store as _, WatchQuery};
+    use crate::store::{DrainQuery, Keep, SqliteStore, Store as _};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -87,7 +87,7 @@ mod tests {
         let drains = store.drains(&DrainQuery::OfRun(RunId(1))).unwrap();
         let points = drains[0].curve.points();
         assert_eq!((points.len(), points[0], points[1], points[8]), (9, (0, 40), (400, 36), (3100, 9)));
-        let watches = store.watches(&WatchQuery::OfRun(RunId(1))).unwrap();
+        let watches = store.watches(RunId(1)).unwrap();
         let points = watches[0].series.points();
         assert_eq!((points.len(), points[1].new.requests, points[8].new.requests), (9, 28, 29 * 7));
         assert_eq!(store.verify().unwrap().problems, Vec::<String>::new());

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::words::WatchVerdict;
+use crate::plan::watch::{SideCounts, WatchPoint};
 
 /// A watch of a run: one that has ended, or the one that the run is at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -64,4 +65,18 @@ pub struct WatchCountsView {
     pub hrsp_5xx: u64,
     /// Failed connections, and answers that broke off.
     pub errors: u64,
+}
+
+impl From<WatchPoint> for WatchPointView {
+    fn from(WatchPoint { ms, new, old }: WatchPoint) -> Self {
+        let side = |SideCounts { requests, hrsp_5xx, errors }| WatchCountsView { requests, hrsp_5xx, errors };
+        Self { ms, new: side(new), old: side(old) }
+    }
+}
+
+impl From<WatchPointView> for WatchPoint {
+    fn from(WatchPointView { ms, new, old }: WatchPointView) -> Self {
+        let side = |WatchCountsView { requests, hrsp_5xx, errors }| SideCounts { requests, hrsp_5xx, errors };
+        Self { ms, new: side(new), old: side(old) }
+    }
 }

@@ -1,6 +1,6 @@
 //! Axes of pictures: places in percent, so that a picture fits any width while its texts keep their size.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use jiff::SignedDuration;
 
@@ -46,6 +46,17 @@ impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.3}%", self.0)
     }
+}
+
+/// The path of a curve through these points, in the units of its box.
+pub(super) fn path<Y: fmt::Display>(points: impl IntoIterator<Item = (u64, Y)>) -> String {
+    let mut path = String::new();
+    for (x, y) in points {
+        let command = if path.is_empty() { "M" } else { "L" };
+        // Writing to a string cannot fail.
+        let _ = write!(path, "{command}{x} {y}");
+    }
+    path
 }
 
 /// A mark on an axis, with its text.

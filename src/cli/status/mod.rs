@@ -16,7 +16,7 @@ pub(super) use self::picture::wrapped;
 use self::picture::{Shape, picture};
 pub(super) use self::rows::state;
 use self::rows::{Row, rows};
-use self::summary::Summary;
+pub(super) use self::summary::Summary;
 use super::args::Status;
 use super::error::CliError;
 use super::paint::Ink;

@@ -7,14 +7,14 @@ use crate::cli::args::ServerState;
 
 /// Numbers of servers, each counted once with the lines that track it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Summary {
-    pub(super) up: usize,
-    pub(super) down: usize,
-    pub(super) held: usize,
-    pub(super) out: usize,
-    pub(super) unknown: usize,
+pub(in crate::cli) struct Summary {
+    pub(in crate::cli) up: usize,
+    pub(in crate::cli) down: usize,
+    pub(in crate::cli) held: usize,
+    pub(in crate::cli) out: usize,
+    pub(in crate::cli) unknown: usize,
     /// Requests in flight on all of them.
-    pub(super) in_flight: u64,
+    pub(in crate::cli) in_flight: u64,
 }
 
 impl Summary {
@@ -22,21 +22,26 @@ impl Summary {
     pub(super) fn of<'a>(rows: impl IntoIterator<Item = &'a Row<'a>>) -> Self {
         let mut summary = Self::default();
         for row in rows {
-            let count = match row.state {
-                ServerState::Up => &mut summary.up,
-                ServerState::Down => &mut summary.down,
-                ServerState::Held => &mut summary.held,
-                ServerState::Out => &mut summary.out,
-                ServerState::Unknown => &mut summary.unknown,
-            };
-            *count += 1;
-            summary.in_flight += row.in_flight();
+            summary.add(row.state, row.in_flight());
         }
         summary
     }
 
+    /// Counts a server in this state, with so many requests in flight.
+    pub(in crate::cli) fn add(&mut self, state: ServerState, in_flight: u64) {
+        let count = match state {
+            ServerState::Up => &mut self.up,
+            ServerState::Down => &mut self.down,
+            ServerState::Held => &mut self.held,
+            ServerState::Out => &mut self.out,
+            ServerState::Unknown => &mut self.unknown,
+        };
+        *count += 1;
+        self.in_flight += in_flight;
+    }
+
     /// The number of servers.
-    pub(super) fn servers(&self) -> usize {
+    pub(in crate::cli) fn servers(&self) -> usize {
         self.up + self.down + self.held + self.out + self.unknown
     }
 }

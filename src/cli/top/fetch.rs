@@ -65,7 +65,7 @@ impl Fetch {
     /// # Errors
     /// See [`ClientError`].
     pub(super) async fn read(&mut self) -> Result<Option<Snapshot>, ClientError> {
-        let now = mark();
+        let now = clock::mark();
         let shown = self.shown.borrow_and_update().clone();
         let mut some = None;
         if !shown.is_empty() && self.whole.is_some_and(|whole| !whole.is_due_again(now)) {
@@ -125,11 +125,6 @@ impl Fetch {
             }
         }
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the length of a request decides only when the next one is sent")]
-fn mark() -> Instant {
-    Instant::now()
 }
 
 /// The same is read again after this many times the time that the last answer took.

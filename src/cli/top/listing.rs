@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use clap::ValueEnum as _;
+
 use super::servers::{RowView, Servers, group_of};
 use crate::cli::args::ServerState;
+use crate::cli::status::Summary;
 
 /// The order of the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,16 +71,14 @@ pub(super) enum Item {
 /// How many servers are in which state, and their requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sum {
-    pub(super) states: [usize; 5],
-    pub(super) in_flight: u64,
+    pub(super) summary: Summary,
     pub(super) queued: u64,
     pub(super) rate: Option<u64>,
 }
 
 impl Sum {
     fn add(&mut self, row: RowView<'_>) {
-        self.states[row.state() as usize] += 1;
-        self.in_flight += row.in_flight();
+        self.summary.add(row.state(), row.in_flight());
         self.queued += row.queued();
         if let Some(rate) = row.rate() {
             self.rate = Some(self.rate.unwrap_or(0) + rate);
@@ -86,14 +87,7 @@ impl Sum {
 
     /// The number of servers.
     pub(super) fn servers(&self) -> usize {
-        self.states.iter().sum()
-    }
-
-    /// `386 up, 10 down, 4 held`, as `teeter status` counts.
-    pub(super) fn text(&self) -> String {
-        let all = self.states.iter().zip(STATES).enumerate();
-        let shown = all.filter(|(at, (count, _))| *at == ServerState::Up as usize || **count > 0);
-        shown.map(|(_, (count, word))| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+        self.summary.servers()
     }
 }
 
@@ -200,8 +194,8 @@ fn number(row: RowView<'_>, order: Order) -> u64 {
 /// Whether a row contains a word: in a name, its version, or what holds it. The word for a state means that state alone.
 fn has(row: RowView<'_>, word: &str) -> bool {
     let contains = |text: &str| text.to_ascii_lowercase().contains(word);
-    if let Some(state) = STATES.iter().position(|state| *state == word) {
-        return row.state() as usize == state;
+    if let Ok(state) = ServerState::from_str(word, false) {
+        return row.state() == state;
     }
     row.lines().any(|line| {
         let texts = [&line.farm, &line.group, &line.version];
@@ -212,6 +206,3 @@ fn has(row: RowView<'_>, word: &str) -> bool {
             || line.held_by.iter().any(|text| contains(text))
     })
 }
-
-/// The states in words, in the order of [`ServerState`].
-const STATES: [&str; 5] = ["up", "down", "held", "out", "unknown"];

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use super::progress::{Move, Pass};
 use super::verification::VERIFY_DEADLINE;
 use crate::engine::Engine;
 use crate::engine::fleet::loads::{loads, overruled, withheld};
 use crate::farm::{AfterVerify, Emptying, Hold, InstanceName, MemberName, Stage, Verification, VerifyPhase};
 use crate::haproxy::AdminState;
-use crate::plan::{DrainVerdict, Wait};
+use crate::plan::{DrainVerdict, Wait, millis_between};
 use crate::reconcile::InstanceReport;
 use crate::state::{DrainOutcome, DrainRecord};
 
@@ -132,10 +130,6 @@ impl Engine {
             curve: self.memory().for_hold(hold).curve.clone(),
         })
     }
-}
-
-fn millis_between(since: Timestamp, at: Timestamp) -> u64 {
-    u64::try_from(at.duration_since(since).as_millis()).unwrap_or(0)
 }
 
 /// The note of a hold whose servers are empty and stay in drain: sticky clients can still reach them. `None` if there

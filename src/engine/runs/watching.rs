@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::engine::fleet::reports::Reports;
 use crate::farm::{Counts, Entry, InstanceName, Process};
 use crate::plan::watch::{Counted, Figures, Tracker, Traffic, WatchSeries};
-use crate::plan::{Plan, Run, Step};
+use crate::plan::{Plan, Run, Step, millis_between};
 use crate::state::{Observed, WatchRecord};
 
 /// What is counted of one run.
@@ -43,9 +43,10 @@ pub(crate) fn counted(
     looks.map(|(entry, look)| ((entry.clone(), look.counts), (entry.instance.clone(), look.process))).unzip()
 }
 
-/// What HAProxy has counted, since the start of its processes, of the side that the run's next watch compares with.
+/// What HAProxy has counted, since the start of its processes, of the side that a watch compares with; nothing unless the
+/// run is just about to begin it.
 pub(super) fn all_counted(run: &Run, reports: &Reports) -> Counts {
-    if run.plan.bake.is_none() {
+    if run.step.acted.is_some() || !matches!(run.current(), Some(Step::Bake { .. })) {
         return Counts::default();
     }
     let observed = reports.observed();
@@ -101,8 +102,7 @@ impl Engine {
         let figures = Figures { new, old, concurrent, before, slow_since: None };
         let slow_since = watch.figures.slow_since.unwrap_or(figures.new.counts.requests);
         watch.figures = Figures { slow_since: figures.is_slow(settings).then_some(slow_since), ..figures };
-        let ms = u64::try_from(now.duration_since(run.step.since).as_millis()).unwrap_or(0);
-        watch.series.add(ms, &watch.figures);
+        watch.series.add(millis_between(run.step.since, now), &watch.figures);
     }
 
     /// The record of the watch that a run was at, if `after` is not at it any more.

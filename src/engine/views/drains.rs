@@ -10,7 +10,7 @@ use crate::engine::memory::KnownDrains;
 use crate::engine::views::watches::watch_view;
 use crate::plan::{Estimate, Run, RunState, Step};
 use crate::state::{DrainOutcome, DrainRecord};
-use crate::store::{DrainQuery, WatchQuery};
+use crate::store::DrainQuery;
 
 impl Engine {
     /// The view with the run's drains and, while it drains, an estimate. `revision` is that of the run's state.
@@ -38,7 +38,7 @@ impl Engine {
         let (id, farm) = (run.id, run.plan.farm.clone());
         let read = self.record.read(move |store| {
             let of_run = store.drains(&DrainQuery::OfRun(id))?;
-            let watches = store.watches(&WatchQuery::OfRun(id))?;
+            let watches = store.watches(id)?;
             let of_farm = if drains_now { store.drains(&DrainQuery::OfFarm(farm))? } else { Vec::new() };
             let earlier = of_farm.iter().filter(|drain| drain.is_typical()).map(length).collect();
             Ok(KnownDrains { revision, of_run, watches, earlier })
@@ -51,13 +51,18 @@ impl Engine {
     }
 }
 
-pub(super) fn length(drain: &DrainRecord) -> Duration {
+/// How long a drain took, in milliseconds.
+pub(super) fn took_ms(drain: &DrainRecord) -> u64 {
+    u64::try_from(length(drain).as_millis()).unwrap_or(u64::MAX)
+}
+
+fn length(drain: &DrainRecord) -> Duration {
     Duration::try_from(drain.ended.duration_since(drain.began)).unwrap_or_default()
 }
 
 fn drain_view(drain: &DrainRecord) -> DrainView {
     DrainView {
-        took_ms: u64::try_from(length(drain).as_millis()).unwrap_or(u64::MAX),
+        took_ms: took_ms(drain),
         group: drain.group.as_ref().map(ToString::to_string),
         servers: drain.members.iter().map(ToString::to_string).collect(),
         began: drain.began,

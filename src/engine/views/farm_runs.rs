@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::drains::{drain_end, length};
-use super::run::flip_view;
-use crate::api::{DrainSummaryView, FarmRuns, RunFailure, RunStatus, RunSummaryView};
+use super::drains::{drain_end, took_ms};
+use super::run::{failure, flip_view};
+use crate::api::{DrainSummaryView, FarmRuns, RunStatus, RunSummaryView};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::farm::FarmName;
-use crate::plan::{Run, RunState};
+use crate::plan::Run;
 use crate::state::DrainRecord;
 use crate::store::{DrainQuery, RunQuery};
 
@@ -38,11 +38,7 @@ impl Engine {
 }
 
 fn summary(run: &Run, drains: &[DrainRecord]) -> RunSummaryView {
-    let failed = match &run.state {
-        RunState::Failed { why, kind } => Some((why.clone(), RunFailure::from(*kind))),
-        _ => None,
-    };
-    let (why, failure) = failed.unzip();
+    let (why, failure) = failure(run).unzip();
     RunSummaryView {
         id: run.id.0,
         strategy: run.plan.strategy.into(),
@@ -61,7 +57,7 @@ fn summary(run: &Run, drains: &[DrainRecord]) -> RunSummaryView {
 fn drain_summary(drain: &DrainRecord) -> DrainSummaryView {
     DrainSummaryView {
         group: drain.group.as_ref().map(ToString::to_string),
-        took_ms: u64::try_from(length(drain).as_millis()).unwrap_or(u64::MAX),
+        took_ms: took_ms(drain),
         outcome: drain_end(drain.outcome),
         left: drain.left,
     }

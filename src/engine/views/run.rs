@@ -17,10 +17,7 @@ use crate::state::State;
 
 /// The view of a run.
 pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp) -> RunView {
-    let failed = match &run.state {
-        RunState::Failed { why, kind } => Some((why.clone(), RunFailure::from(*kind))),
-        _ => None,
-    };
+    let (why, failure) = failure(run).unzip();
     let out: Vec<String> = state
         .holds
         .values()
@@ -43,8 +40,8 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         strategy: run.plan.strategy.into(),
         version: run.plan.version.clone(),
         state: RunStatus::from(&run.state),
-        why: failed.as_ref().map(|(why, _)| why.clone()),
-        failure: failed.map(|(_, kind)| kind),
+        why,
+        failure,
         by: run.by.clone(),
         started: run.started,
         finished: run.finished,
@@ -83,6 +80,14 @@ pub(crate) fn run_view(run: &Run, state: &State, memory: &Memory, now: Timestamp
         watches: watch.into_iter().collect(),
         estimate: None,
         forecast: None,
+    }
+}
+
+/// Why a run has failed, and the kind of the failure; `None` if it has not.
+pub(super) fn failure(run: &Run) -> Option<(String, RunFailure)> {
+    match &run.state {
+        RunState::Failed { why, kind } => Some((why.clone(), RunFailure::from(*kind))),
+        _ => None,
     }
 }
 

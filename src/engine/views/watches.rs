@@ -1,9 +1,9 @@
 //! The watches of a run.
 
-use crate::api::{WatchCountsView, WatchPointView, WatchVerdict, WatchView};
+use crate::api::{WatchPointView, WatchVerdict, WatchView};
 use crate::engine::memory::Memory;
 use crate::farm::{BakeSettings, GroupName};
-use crate::plan::watch::{SideCounts, Verdict, WatchSeries};
+use crate::plan::watch::{Verdict, WatchSeries};
 use crate::plan::{Run, Step, Wait};
 use crate::state::WatchRecord;
 
@@ -66,16 +66,7 @@ fn view(
 }
 
 fn points(series: &WatchSeries) -> Vec<WatchPointView> {
-    let counts = |side: SideCounts| {
-        let SideCounts { requests, hrsp_5xx, errors } = side;
-        WatchCountsView { requests, hrsp_5xx, errors }
-    };
-    let point = |point: &crate::plan::watch::WatchPoint| WatchPointView {
-        ms: point.ms,
-        new: counts(point.new),
-        old: counts(point.old),
-    };
-    series.points().iter().map(point).collect()
+    series.points().iter().copied().map(WatchPointView::from).collect()
 }
 
 impl From<Verdict> for WatchVerdict {

@@ -29,7 +29,7 @@ pub struct Facts<'a> {
     pub figures: Option<Figures>,
     /// What the side was given until now that the run's next watch compares with.
     pub past: Counted,
-    /// The counters of that side since the start of its HAProxy processes.
+    /// The counters of that side since the start of its HAProxy processes, if the watch is just about to begin.
     pub all: Counts,
     /// The number of members that would be in service if the step were done now; `None` if it takes no group out or in.
     pub stays: Option<usize>,

@@ -9,7 +9,6 @@ use super::transition::{act, fail, next_step, next_with_remark};
 use crate::farm::{BakeSettings, OnInconclusive, Span};
 use crate::plan::run::{FailureKind, Run};
 use crate::plan::step::Step;
-use crate::plan::strategy::Strategy;
 use crate::plan::wait::Wait;
 use crate::plan::watch::{Control, Counted, Figures, Judgement, Verdict};
 
@@ -76,11 +75,9 @@ fn inconclusive(
     facts: &Facts<'_>,
     now: Timestamp,
 ) -> Outcome {
-    let by_default =
-        if run.plan.strategy == Strategy::Canary { OnInconclusive::Pause } else { OnInconclusive::Proceed };
     let longest = takes.times(LONGEST).after(run.step.since);
     let missing = judgement.text;
-    match settings.on_inconclusive.unwrap_or(by_default) {
+    match run.plan.on_inconclusive(settings) {
         OnInconclusive::Wait if now < longest => Outcome::Wait(Wait::Verdict { missing, until: Some(longest) }),
         OnInconclusive::Wait | OnInconclusive::Pause => Outcome::Wait(Wait::Verdict { missing, until: None }),
         OnInconclusive::Proceed => {

@@ -57,10 +57,10 @@ fn baking(more: &str) -> World {
 
 /// A side whose failures come one by one.
 fn counted(requests: u64, hrsp_5xx: u64) -> Counted {
-    let counts = Counts { requests, hrsp_5xx, errors: 0, time: 0 };
-    let mut counted = Counted { counts, ..Counted::default() };
-    (0..requests).for_each(|request| {
-        counted.bursts_5xx.add(1, (request + 1) * hrsp_5xx / requests - request * hrsp_5xx / requests);
+    let mut counted = Counted::default();
+    (1..=requests).for_each(|request| {
+        let hrsp_5xx = request * hrsp_5xx / requests;
+        counted.count_until(Counts { requests: request, hrsp_5xx, ..Counts::default() });
     });
     counted
 }

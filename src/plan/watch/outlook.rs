@@ -6,7 +6,6 @@ use super::needed::more_requests;
 use crate::farm::{BakeSettings, Counts, OnInconclusive, Share, Span};
 use crate::plan::run_plan::Plan;
 use crate::plan::step::Step;
-use crate::plan::strategy::Strategy;
 
 /// The traffic of a farm until now.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -21,8 +20,7 @@ pub struct Traffic {
 /// without one stops the run or rolls it back.
 pub fn too_short(plan: &Plan, traffic: Traffic) -> Vec<String> {
     let Some(settings) = plan.bake.as_ref().filter(|settings| !settings.compares_nothing()) else { return Vec::new() };
-    let by_default = if plan.strategy == Strategy::Canary { OnInconclusive::Pause } else { OnInconclusive::Proceed };
-    let then = match settings.on_inconclusive.unwrap_or(by_default) {
+    let then = match plan.on_inconclusive(settings) {
         OnInconclusive::Proceed => return Vec::new(),
         OnInconclusive::Rollback => "then it is rolled back",
         OnInconclusive::Pause | OnInconclusive::Wait => "then the run waits for more requests, or for an operator",

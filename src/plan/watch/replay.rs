@@ -1,9 +1,8 @@
 //! Judging a watch again from its kept points, with other settings.
 
-use super::series::{SideCounts, WatchPoint};
-use super::tracker::Counted;
+use super::series::WatchPoint;
 use super::verdict::{Figures, Judgement, Verdict};
-use crate::farm::{BakeSettings, Counts};
+use crate::farm::BakeSettings;
 
 /// The verdict on a watch that was played again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +19,8 @@ pub fn replay(points: &[WatchPoint], concurrent: bool, settings: &BakeSettings) 
     let mut figures = Figures { concurrent, ..Figures::default() };
     let mut judgement = figures.judge(settings);
     for point in points {
-        add(&mut figures.old, point.old);
-        add(&mut figures.new, point.new);
+        figures.old.count_until(point.old.into());
+        figures.new.count_until(point.new.into());
         judgement = figures.judge(settings);
         if judgement.verdict == Verdict::Worse {
             break;
@@ -30,19 +29,10 @@ pub fn replay(points: &[WatchPoint], concurrent: bool, settings: &BakeSettings) 
     Replayed { judgement, requests: figures.new.counts.requests }
 }
 
-/// Adds what a side had counted until a point.
-fn add(side: &mut Counted, until: SideCounts) {
-    let SideCounts { requests, hrsp_5xx, errors } = until;
-    let until = Counts { requests, hrsp_5xx, errors, time: 0 };
-    let fresh = until.since(side.counts);
-    side.bursts_5xx.add(fresh.requests, fresh.hrsp_5xx);
-    side.bursts_errors.add(fresh.requests, fresh.errors);
-    side.counts = until;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::watch::SideCounts;
 
     fn point(number: u64, failed: u64) -> WatchPoint {
         let side = |requests, hrsp_5xx| SideCounts { requests, hrsp_5xx, errors: 0 };

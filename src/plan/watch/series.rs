@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::verdict::Figures;
 use crate::farm::Counts;
-use crate::plan::curve::thin_out;
+use crate::plan::points::{self, Point};
 
 /// What both sides had counted, over time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,12 @@ impl From<Counts> for SideCounts {
     }
 }
 
+impl From<SideCounts> for Counts {
+    fn from(SideCounts { requests, hrsp_5xx, errors }: SideCounts) -> Self {
+        Self { requests, hrsp_5xx, errors, time: 0 }
+    }
+}
+
 impl From<(u64, u64, u64)> for SideCounts {
     fn from((requests, hrsp_5xx, errors): (u64, u64, u64)) -> Self {
         Self { requests, hrsp_5xx, errors }
@@ -55,22 +61,10 @@ impl From<SideCounts> for (u64, u64, u64) {
 }
 
 impl WatchSeries {
-    /// Adds what was counted until now. If the clock was set back, it counts as seen at the time of the last point.
+    /// Adds what was counted until now.
     pub fn add(&mut self, ms: u64, figures: &Figures) {
-        let ms = self.points.last().map_or(ms, |last| ms.max(last.ms));
         let point = WatchPoint { ms, new: figures.new.counts.into(), old: figures.old.counts.into() };
-        let same = |other: &WatchPoint| (other.new, other.old) == (point.new, point.old);
-        if let [.., earlier, last] = self.points.as_mut_slice()
-            && same(earlier)
-            && same(last)
-        {
-            last.ms = ms;
-            return;
-        }
-        self.points.push(point);
-        if self.points.len() > MOST_POINTS {
-            thin_out(&mut self.points, |point| point.ms);
-        }
+        points::add(&mut self.points, point);
     }
 
     /// The points, in order of time.
@@ -79,12 +73,24 @@ impl WatchSeries {
     }
 }
 
-/// The most points of a series.
-const MOST_POINTS: usize = 32;
+impl Point for WatchPoint {
+    fn ms(&self) -> u64 {
+        self.ms
+    }
+
+    fn move_to(&mut self, ms: u64) {
+        self.ms = ms;
+    }
+
+    fn repeats(&self, other: &Self) -> bool {
+        (self.new, self.old) == (other.new, other.old)
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::points::MOST_POINTS;
     use crate::plan::watch::Counted;
 
     fn figures(requests: u64) -> Figures {

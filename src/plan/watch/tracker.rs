@@ -16,6 +16,16 @@ pub struct Counted {
     pub bursts_errors: Bursts,
 }
 
+impl Counted {
+    /// Takes over what was counted until now: what is new of it came at one moment.
+    pub fn count_until(&mut self, now: Counts) {
+        let fresh = now.since(self.counts);
+        self.bursts_5xx.add(fresh.requests, fresh.hrsp_5xx);
+        self.bursts_errors.add(fresh.requests, fresh.errors);
+        self.counts = now;
+    }
+}
+
 /// The counters of a line at a look, and the process that counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
@@ -69,7 +79,6 @@ impl Tracker {
     /// of another process (`stats-file`), so its first look is only the measure of the next ones. The same holds for
     /// counters that an operator has cleared, and for a line that is new.
     pub fn add(&mut self, look: impl Fn(&Entry) -> Option<Look>) {
-        let so_far = self.counted.counts;
         for (entry, line) in &mut self.lines {
             let Some(now) = look(entry) else { continue };
             let goes_on = now.process.is_same(&line.last.process) && now.counts.requests >= line.last.counts.requests;
@@ -80,11 +89,7 @@ impl Tracker {
             line.sum.time = now.counts.average() * line.sum.requests;
             line.last = now;
         }
-        let sum = self.lines.values().fold(self.before, |sum, line| sum.plus(line.sum));
-        let fresh = sum.since(so_far);
-        self.counted.counts = sum;
-        self.counted.bursts_5xx.add(fresh.requests, fresh.hrsp_5xx);
-        self.counted.bursts_errors.add(fresh.requests, fresh.errors);
+        self.counted.count_until(self.lines.values().fold(self.before, |sum, line| sum.plus(line.sum)));
     }
 
     /// What was counted so far.

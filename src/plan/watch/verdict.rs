@@ -48,6 +48,16 @@ pub struct Judgement {
     pub needed: Option<u64>,
 }
 
+/// The sides as they compare now.
+enum Comparison {
+    /// The new side is worse, in words.
+    Worse(String),
+    /// It is no worse by any of these.
+    NoWorse(Vec<Measure>),
+    /// Too little was seen for either: these shares are no worse, and those are open.
+    Open { decided: Vec<Measure>, open: Vec<Measure> },
+}
+
 impl Figures {
     /// The shares that the settings compare.
     fn measures(&self, settings: &BakeSettings) -> Vec<Measure> {
@@ -68,51 +78,52 @@ impl Figures {
     /// The verdict on the watch as it is now. The chance of a false `Worse` over the whole watch, however often it is
     /// judged, is at most `alpha` for the shares together; that of a false `NoWorse` is at most one in twenty.
     pub fn verdict(&self, settings: &BakeSettings) -> Verdict {
-        let measures = self.measures(settings);
-        if self.worst(&measures, settings).is_some() || self.too_slow(settings).is_some() {
-            return Verdict::Worse;
-        }
-        match self.new.counts.requests >= settings.min_requests && measures.iter().all(Measure::is_no_worse) {
-            true => Verdict::NoWorse,
-            false => Verdict::Inconclusive,
+        match self.compare(settings) {
+            Comparison::Worse(_) => Verdict::Worse,
+            Comparison::NoWorse(_) => Verdict::NoWorse,
+            Comparison::Open { .. } => Verdict::Inconclusive,
         }
     }
 
     /// The verdict with its reason, and with what is missing for one.
     pub fn judge(&self, settings: &BakeSettings) -> Judgement {
-        let measures = self.measures(settings);
-        match self.verdict(settings) {
-            Verdict::Worse => {
-                let share = self.worst(&measures, settings).map(|measure| measure.describe(self.concurrent));
-                let text = share.or_else(|| self.too_slow(settings)).unwrap_or_default();
-                Judgement { verdict: Verdict::Worse, text, needed: None }
+        let describe = |measures: &[Measure]| {
+            measures.iter().map(|measure| measure.describe(self.concurrent)).collect::<Vec<_>>().join("; ")
+        };
+        match self.compare(settings) {
+            Comparison::Worse(text) => Judgement { verdict: Verdict::Worse, text, needed: None },
+            Comparison::NoWorse(measures) => {
+                Judgement { verdict: Verdict::NoWorse, text: describe(&measures), needed: None }
             }
-            Verdict::NoWorse => {
-                let text =
-                    measures.iter().map(|measure| measure.describe(self.concurrent)).collect::<Vec<_>>().join("; ");
-                Judgement { verdict: Verdict::NoWorse, text, needed: None }
-            }
-            Verdict::Inconclusive => {
+            Comparison::Open { decided, open } => {
                 let too_few = settings.min_requests.saturating_sub(self.new.counts.requests);
-                let open: Vec<&Measure> = measures.iter().filter(|measure| !measure.is_no_worse()).collect();
-                let more =
-                    |measure: &&Measure| needed::more_requests(&measure.question, ONE_IN_TWENTY, self.concurrent);
+                let more = |measure: &Measure| needed::more_requests(&measure.question, ONE_IN_TWENTY, self.concurrent);
                 let needed = open.iter().map(more).collect::<Option<Vec<u64>>>();
                 let needed = needed.map(|all| all.into_iter().fold(too_few, u64::max));
-                let shown = if open.is_empty() { measures.iter().collect() } else { open };
+                let shown = if open.is_empty() { decided } else { open };
                 Judgement { verdict: Verdict::Inconclusive, text: self.missing(&shown, needed), needed }
             }
         }
     }
 
-    /// The share by which the new side is worse.
-    fn worst<'a>(&self, measures: &'a [Measure], settings: &BakeSettings) -> Option<&'a Measure> {
+    /// Compares the sides by each share, and by the time of their answers.
+    fn compare(&self, settings: &BakeSettings) -> Comparison {
+        let measures = self.measures(settings);
         let limit = (measures.len().max(1) as f64 / settings.alpha.as_part()).ln();
-        measures.iter().find(|measure| measure.is_worse(limit))
+        let worse = measures.iter().find(|measure| measure.is_worse(limit));
+        let worse = worse.map(|measure| measure.describe(self.concurrent)).or_else(|| self.too_slow(settings));
+        if let Some(text) = worse {
+            return Comparison::Worse(text);
+        }
+        let (decided, open): (Vec<Measure>, Vec<Measure>) = measures.into_iter().partition(Measure::is_no_worse);
+        match open.is_empty() && self.new.counts.requests >= settings.min_requests {
+            true => Comparison::NoWorse(decided),
+            false => Comparison::Open { decided, open },
+        }
     }
 
     /// What is missing for a verdict.
-    fn missing(&self, open: &[&Measure], needed: Option<u64>) -> String {
+    fn missing(&self, open: &[Measure], needed: Option<u64>) -> String {
         let seen = match open.first() {
             Some(measure) => measure.describe(self.concurrent),
             None => format!("{} requests", self.new.counts.requests),
@@ -131,7 +142,7 @@ impl Figures {
         }
     }
 
-    fn known_failures(&self, open: &[&Measure]) -> bool {
+    fn known_failures(&self, open: &[Measure]) -> bool {
         open.iter().any(|measure| measure.question.old.failed + measure.question.new.failed >= 10)
     }
 

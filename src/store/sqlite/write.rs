@@ -54,8 +54,8 @@ impl SqliteStore {
             Change::AddWatch(watch) => {
                 let json = self.write("watch", watch)?;
                 transaction.execute(
-                    "INSERT INTO watches (run, farm, ended, json) VALUES (?1, ?2, ?3, ?4)",
-                    params![watch.run.0, watch.farm.as_str(), watch.ended.to_string(), json],
+                    "INSERT INTO watches (run, ended, json) VALUES (?1, ?2, ?3)",
+                    params![watch.run.0, watch.ended.to_string(), json],
                 )
             }
         };

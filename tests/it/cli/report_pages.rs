@@ -198,7 +198,7 @@ async fn hostile_texts_are_harmless_in_a_browser() {
         let foreign =
             "[...document.querySelectorAll('script, img, iframe, a, b i, style ~ style')].map(e => e.outerHTML)";
         assert_eq!(strings(browser.value(foreign).await.expect("a list")), Vec::<String>::new());
-        // The page shows the text as it is, except characters that nobody can see or that change the direction.
+        // The page shows the text as it is, except invisible characters and those that change the direction of text.
         let text = browser.value("document.documentElement.textContent").await.expect("a text");
         let text = text.as_str().unwrap_or_default();
         assert!(text.contains("<img src=x onerror=\"attacked=1\">"), "{text}");

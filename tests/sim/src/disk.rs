@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use teeter::farm::RunId;
 use teeter::plan::Run;
 use teeter::state::{DrainRecord, Event, NewEvent, State, Transaction, WatchRecord};
-use teeter::store::{DrainQuery, EventQuery, RunQuery, SqliteStore, Store, StoreError, Tally, Verified, WatchQuery};
+use teeter::store::{DrainQuery, EventQuery, RunQuery, SqliteStore, Store, StoreError, Tally, Verified};
 
 use crate::watch::Watch;
 
@@ -117,8 +117,8 @@ impl Store for FailingStore {
         self.store.runs(query)
     }
 
-    fn watches(&self, query: &WatchQuery) -> Result<Vec<WatchRecord>, StoreError> {
-        self.store.watches(query)
+    fn watches(&self, run: RunId) -> Result<Vec<WatchRecord>, StoreError> {
+        self.store.watches(run)
     }
 
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {

@@ -1,12 +1,10 @@
 //! The drains of a run: what was in flight over time, and how each ended, in words.
 
-use std::fmt::Write as _;
-
 use jiff::tz::TimeZone;
 
 use crate::api::{DrainEnd, DrainView, RunView, StepView};
 use crate::cli::clock;
-use crate::cli::report::axis::{Tick, time_ticks};
+use crate::cli::report::axis::{Tick, path, time_ticks};
 use crate::cli::report::words::{counted, length};
 
 /// One drain.
@@ -92,16 +90,11 @@ impl Curve {
         let scaled = |value: u64, whole: u64, size: u64| {
             u64::try_from(u128::from(value) * u128::from(size) / u128::from(whole)).unwrap_or(size)
         };
-        let mut line = String::new();
-        let mut end = 0;
-        for (index, (at, in_flight)) in drain.in_flight.iter().enumerate() {
-            end = scaled(*at, last, WIDTH);
-            let y = HEIGHT - scaled(*in_flight, most, HEIGHT);
-            let command = if index == 0 { "M" } else { "L" };
-            // Writing to a string cannot fail.
-            let _ = write!(line, "{command}{end} {y}");
-        }
-        let start = drain.in_flight.first().map_or(0, |(at, _)| scaled(*at, last, WIDTH));
+        let place =
+            |(at, in_flight): &(u64, u64)| (scaled(*at, last, WIDTH), HEIGHT - scaled(*in_flight, most, HEIGHT));
+        let line = path(drain.in_flight.iter().map(place));
+        let start = drain.in_flight.first().map_or(0, |first| place(first).0);
+        let end = drain.in_flight.last().map_or(0, |last| place(last).0);
         Self {
             title,
             top: format!("{} in flight", requests(most)),

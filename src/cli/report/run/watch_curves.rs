@@ -1,12 +1,10 @@
 //! The watches of a run: the shares of failures of both sides over time, the limit, and the verdict in words.
 
-use std::fmt::Write as _;
-
 use jiff::tz::TimeZone;
 
 use crate::api::{RunView, StepView, WatchCountsView, WatchPointView, WatchVerdict, WatchView};
 use crate::cli::clock;
-use crate::cli::report::axis::{Tick, time_ticks};
+use crate::cli::report::axis::{Tick, path, time_ticks};
 use crate::cli::report::words::{counted, length, took};
 use crate::farm::Share;
 
@@ -116,7 +114,10 @@ impl Chart {
         let most = new.iter().chain(&limit).map(|(_, share)| *share).reduce(f64::max)?;
         let last = watch.points.last()?.ms.max(1);
         let scale = if most > 0.0 { most } else { 1.0 };
-        let path = |curve: &[(u64, f64)]| path(curve, last, scale);
+        let place = |(at, share): &(u64, f64)| {
+            (at.saturating_mul(WIDTH) / last, format!("{:.1}", HEIGHT * (1.0 - share / scale)))
+        };
+        let path = |curve: &[(u64, f64)]| path(curve.iter().map(place));
         let end = |curve: &[(u64, f64)]| curve.last().map_or_else(|| "none".to_owned(), |(_, share)| percent(*share));
         Some(Self {
             title: format!(
@@ -133,17 +134,6 @@ impl Chart {
             ticks: time_ticks(i64::try_from(last).unwrap_or(i64::MAX)),
         })
     }
-}
-
-/// The path of a curve, whose times end at `last` and whose values are at most `most`.
-fn path(curve: &[(u64, f64)], last: u64, most: f64) -> String {
-    let mut path = String::new();
-    for (index, (at, value)) in curve.iter().enumerate() {
-        let (x, y) = (at.saturating_mul(WIDTH) / last, HEIGHT * (1.0 - value / most));
-        // Writing to a string cannot fail.
-        let _ = write!(path, "{}{x} {y:.1}", if index == 0 { "M" } else { "L" });
-    }
-    path
 }
 
 /// A part of one in percent, to two digits or so.

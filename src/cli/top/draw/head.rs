@@ -5,7 +5,6 @@ use ratatui::layout::Rect;
 
 use super::Look;
 use super::pen::{Pen, Place};
-use crate::cli::args::ServerState;
 use crate::cli::clock;
 use crate::cli::paint::Ink;
 use crate::cli::top::state::State;
@@ -20,11 +19,11 @@ pub(super) fn draw(pen: &mut Pen<'_>, area: Rect, state: &State, look: &Look, no
     };
     let room = area.width.saturating_sub(u16::try_from(right.chars().count()).unwrap_or(0) + 1);
     let rate = sum.rate.map(|rate| format!(", {rate} req/s")).unwrap_or_default();
-    let numbers = format!("{} servers: {}; {} in flight{rate}", sum.servers(), sum.text(), sum.in_flight);
+    let numbers = format!("{} servers: {}; {} in flight{rate}", sum.servers(), sum.summary, sum.summary.in_flight);
     let stale = stale(state, look, now);
     // In a low terminal there is one row for both.
     let first = if area.height < 2 { stale.clone() } else { None };
-    let troubled = sum.states[ServerState::Down as usize] + sum.states[ServerState::Unknown as usize] > 0;
+    let troubled = sum.summary.down + sum.summary.unknown > 0;
     let (text, ink) = match first {
         Some(stale) => (stale, Ink::Bad),
         None => (numbers, if troubled { Ink::Bad } else { Ink::Heading }),

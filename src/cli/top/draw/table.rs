@@ -104,7 +104,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, area: Rect, state: &State) {
                     (false, _) => "▾",
                 };
                 let indent = if *farm || !is_below_farm(item) { "" } else { "  " };
-                let text = format!("{indent}{mark} {name}  {}: {}", sum.servers(), sum.text());
+                let text = format!("{indent}{mark} {name}  {}: {}", sum.servers(), sum.summary);
                 put_heading(pen, area, &places, &text, sum);
             }
             Item::Server(_) => {
@@ -146,7 +146,7 @@ fn put_heading(pen: &mut Pen<'_>, area: Rect, places: &[Place; 10], text: &str, 
     let room = numbers.map_or(area.width, |(_, place)| place.column.saturating_sub(1));
     pen.put(area, Place { room, ..places[0] }, text, Ink::Heading);
     let rate = sum.rate.map(|rate| rate.to_string()).unwrap_or_default();
-    for (at, text) in NUMBERS.into_iter().zip([short(sum.in_flight), short(sum.queued), rate]) {
+    for (at, text) in NUMBERS.into_iter().zip([short(sum.summary.in_flight), short(sum.queued), rate]) {
         pen.put_right(area, places[at], &text, Ink::Heading);
     }
 }

@@ -76,8 +76,8 @@ INSERT INTO drains (run, farm, ended, json)
     SELECT copies.id, old.farm, strftime('%Y-%m-%dT%H:%M:%fZ', old.ended, '-' || days || ' days'),
         json_set(old.json, '$.run', copies.id)
     FROM copies, old_drains AS old WHERE old.run = copies.source ORDER BY copies.id, old.id;
-INSERT INTO watches (run, farm, ended, json)
-    SELECT copies.id, old.farm, strftime('%Y-%m-%dT%H:%M:%fZ', old.ended, '-' || days || ' days'),
+INSERT INTO watches (run, ended, json)
+    SELECT copies.id, strftime('%Y-%m-%dT%H:%M:%fZ', old.ended, '-' || days || ' days'),
         json_set(old.json, '$.run', copies.id)
     FROM copies, old_watches AS old WHERE old.run = copies.source ORDER BY copies.id, old.id;
 UPDATE counters SET value = max(value, @RUNS@ + 1) WHERE name = 'run';

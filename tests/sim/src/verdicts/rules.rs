@@ -82,9 +82,7 @@ fn looks(seconds: f64) -> u64 {
 /// Counts the requests of one look. Returns how many failed.
 fn look(side: &mut Counted, requests: u64, stream: &mut Requests, dice: &mut Dice) -> u64 {
     let failed = stream.failing_of(requests, dice);
-    let more = Counts { requests, hrsp_5xx: failed, ..Counts::default() };
-    side.counts = side.counts.plus(more);
-    side.bursts_5xx.add(requests, failed);
+    side.count_until(side.counts.plus(Counts { requests, hrsp_5xx: failed, ..Counts::default() }));
     failed
 }
 
